@@ -1,0 +1,47 @@
+"""Fixtures of every test: none of them sees the developer's AWS account, settings of mlci, or the network."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+#: Variables that change what mlci, boto3 or the example's scripts do. CODEBUILD_BUILD_ID alone turns the cloud to AWS.
+_PREFIXES = ("AWS_", "MLCI_", "CODEBUILD_", "SM_", "SAGEMAKER_")
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No AWS, no CodeBuild and no option of mlci in the environment, and no file of AWS settings to be found."""
+    for name in [name for name in os.environ if name.startswith(_PREFIXES)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture(autouse=True)
+def outgoing(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The connections to other machines that the test tried. It fails where there is one, also if nobody noticed."""
+    tried: list[str] = []
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name), tried))
+    yield tried
+    assert not tried, f"the test tried to reach {', '.join(tried)}"
+
+
+def _guarded(connect: Callable[..., Any], tried: list[str]) -> Callable[..., Any]:
+    def guarded(self: socket.socket, address: Any) -> Any:
+        if self.family != getattr(socket, "AF_UNIX", None) and not _is_here(str(address[0])):
+            tried.append(f"{address[0]}:{address[1]}")
+            raise ConnectionRefusedError(f"tests reach no other machine, and this one tried {tried[-1]}")
+        return connect(self, address)
+
+    return guarded
+
+
+def _is_here(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
