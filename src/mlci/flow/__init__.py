@@ -1,0 +1,70 @@
+"""What a flow is: `flow.yaml` becomes a typed Flow, or an InputError with all of its problems.
+
+The way through, in `load`: bytes → `document` (nodes, scalars: values with positions, hostile texts refused) → `params`
+→ `references` (params filled in) → `spelling` and `translate` (each part by its pydantic model, errors in our words) →
+`reach`, `rules`, `steps` (what is meant, and what AWS allows: `limits`, `names`, `paths`, `durations`) → `graph`.
+`problems` gathers what is wrong on the way, `models` holds what comes out, and `schema` describes what goes in.
+
+Everything here is pure. pydantic is imported only when a flow is loaded or the schema asked for.
+"""
+
+from __future__ import annotations
+
+from mlci.flow.document import MAX_BYTES
+from mlci.flow.durations import parse_duration, spell_duration
+from mlci.flow.graph import dependencies
+from mlci.flow.load import load
+from mlci.flow.models import (
+    MODEL_OUTPUT,
+    AwsSettings,
+    BuildImage,
+    Flow,
+    InputPath,
+    Json,
+    Op,
+    OutputPath,
+    Position,
+    Reference,
+    RepositoryPath,
+    Rule,
+    S3Location,
+    Scalar,
+    Source,
+    Step,
+    StepOutput,
+    StepType,
+    Text,
+)
+from mlci.flow.params import param_overrides
+from mlci.flow.problems import nearest
+from mlci.flow.schema import schema
+
+__all__ = [
+    "MAX_BYTES",
+    "MODEL_OUTPUT",
+    "AwsSettings",
+    "BuildImage",
+    "Flow",
+    "InputPath",
+    "Json",
+    "Op",
+    "OutputPath",
+    "Position",
+    "Reference",
+    "RepositoryPath",
+    "Rule",
+    "S3Location",
+    "Scalar",
+    "Source",
+    "Step",
+    "StepOutput",
+    "StepType",
+    "Text",
+    "dependencies",
+    "load",
+    "nearest",
+    "param_overrides",
+    "parse_duration",
+    "schema",
+    "spell_duration",
+]

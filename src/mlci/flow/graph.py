@@ -1,0 +1,62 @@
+"""Which steps wait for which, and the circles that must not be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
+
+from mlci.flow.models import Flow, Rule, Step, StepOutput
+
+#: The gate as a node of the graph; no step can have this name.
+GATE = "gate"
+_MAX_CYCLES = 20
+
+
+def dependencies(flow: Flow) -> Mapping[str, frozenset[str]]:
+    """The direct predecessors of each step.
+
+    They are the steps whose outputs it reads, those in its `after`, those whose metrics its `if` reads, and for a step
+    after the gate all those whose metrics the gate reads.
+    """
+    gate = _read_by(flow.gate)
+    return {
+        name: frozenset((needs(step) | gate if step.is_after_gate else needs(step)) & flow.steps.keys())
+        for name, step in flow.steps.items()
+    }
+
+
+def needs(step: Step) -> set[str]:
+    """The steps that this one names."""
+    return {*_outputs_read(step), *step.after, *_read_by(step.when)}
+
+
+def cycles(flow: Flow) -> Iterator[tuple[str, ...]]:
+    """Circles of steps that wait for each other: each waits for the next, and the last for the first.
+
+    `GATE` is among them where a step waits for the gate. A step that names itself is no circle here.
+    """
+    graph: dict[str, set[str]] = {GATE: _read_by(flow.gate) & flow.steps.keys()}
+    for name in sorted(flow.steps):
+        step = flow.steps[name]
+        graph[name] = (needs(step) & flow.steps.keys()) - {name} | ({GATE} if step.is_after_gate else set())
+    for _ in range(_MAX_CYCLES):
+        try:
+            TopologicalSorter({name: sorted(before) for name, before in graph.items()}).prepare()
+        except CycleError as error:
+            circle = tuple(reversed(error.args[1]))
+            for name, before in pairwise(circle):
+                graph[name].discard(before)
+            yield circle[:-1]
+        else:
+            return
+
+
+def _read_by(rules: tuple[Rule, ...]) -> set[str]:
+    return {rule.step for rule in rules}
+
+
+def _outputs_read(step: Step) -> Iterator[str]:
+    texts = [*step.args, *step.env.values(), *(value for value in step.hyperparameters.values())]
+    parts = [part for text in texts if isinstance(text, tuple) for part in text]
+    return (part.step for part in [*parts, *step.inputs.values()] if isinstance(part, StepOutput))

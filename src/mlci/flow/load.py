@@ -1,0 +1,174 @@
+"""The first arrow of the line: the text of `flow.yaml` becomes a Flow, or an InputError with all of its problems.
+
+A reader finds the stages in `load`: the document, its params, its references, the parts as they are written, the parts
+as they are meant, and the circles that only the whole can have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from mlci.flow import names
+from mlci.flow.document import Document, Path, read
+from mlci.flow.graph import GATE, cycles
+from mlci.flow.models import AwsSettings, Flow, Json, Rule
+from mlci.flow.params import Params, read_params
+from mlci.flow.paths import bucket_name
+from mlci.flow.problems import Problems
+from mlci.flow.references import Filled, fill_in
+from mlci.flow.refused import Refused
+from mlci.flow.scalars import describe
+
+if TYPE_CHECKING:
+    from mlci.flow.spelling import FlowSpelling
+    from mlci.flow.steps import WrittenStep
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_STEP_STAND_INS: Mapping[str, Json] = {"uses": "processing", "run": "unknown.py"}
+_FLOW_STAND_INS: Mapping[str, Json] = {"flow": "unknown", "steps": {}}
+
+
+def load(
+    text: bytes,
+    file: str,
+    overrides: Mapping[str, str] = _NOTHING,
+    override_origins: Mapping[str, str] = _NOTHING,
+) -> Flow:
+    """The flow that this text describes, with params overridden and filled in. `file` is its name in messages.
+
+    `overrides` and `override_origins` are what `param_overrides` gives.
+
+    Raises:
+        InputError: with every problem that the text and the overrides have.
+    """
+    document = read(text, file)
+    problems = Problems(document)
+    given = document.value
+    params = read_params(given.get("params"), "params" in given, overrides, override_origins, problems)
+    filled = fill_in(document, params, problems)
+    flow = _built(document, params, filled, problems)
+    _check_cycles(flow, problems)
+    problems.raise_if_any()
+    return flow
+
+
+def _built(document: Document, params: Params, filled: Filled, problems: Problems) -> Flow:
+    # pydantic takes 0.15 s to import, which only those who load a flow need to spend.
+    from mlci.flow.reach import Reach, check_references
+    from mlci.flow.rules import build_rules
+    from mlci.flow.steps import Surroundings, build_step, reach_of
+
+    head = _head(filled, problems)
+    written = _written_steps(filled.value.get("steps", {}), problems)
+    steps = {name: reach_of(step, problems) if step else Reach(None, None, None) for name, step in written.items()}
+    check_references(filled.uses, steps, problems)
+    has_gate = "gate" in filled.value
+    around = Surroundings(document, head.defaults, filled.texts, steps, has_gate, problems)
+    gate: tuple[Rule, ...] = ()
+    if has_gate:
+        gate = build_rules(filled.value["gate"], ("gate",), "the gate", steps, problems)
+    return Flow(
+        name=head.flow,
+        file=document.file,
+        params=params.values,
+        steps={name: build_step(step, around) for name, step in written.items() if step},
+        gate=gate,
+        python=head.local.python,
+        aws=_aws(head, problems),
+        positions={path: place.value for path, place in document.places.items()},
+    )
+
+
+def _head(filled: Filled, problems: Problems) -> FlowSpelling:
+    """All but params, steps and gate, whose parts are validated one by one, so that none hides another."""
+    from mlci.flow.spelling import FlowSpelling
+    from mlci.flow.translate import validated
+
+    apart: dict[str, Json] = {"params": {}, "gate": [], "steps": {}}
+    whole = {key: apart.get(key, part) for key, part in filled.value.items()}
+    if filled.value.get("steps") == {}:
+        problems.at(("steps",), "the flow has no steps", "Add at least one")
+    head = validated(FlowSpelling, whole, (), _FLOW_STAND_INS, problems)
+    if "flow" in filled.value and not problems.is_suspect(("flow",)):
+        try:
+            names.FLOW.check(head.flow)
+        except Refused as refused:
+            problems.at(("flow",), refused.what, refused.hint)
+    return head
+
+
+def _written_steps(written: Json, problems: Problems) -> dict[str, WrittenStep | None]:
+    """The steps as they are written; None for one that is no mapping, which was reported."""
+    path: Path = ("steps",)
+    if not isinstance(written, dict):
+        hint = 'Write each step by its name: "train:", and its keys indented below it'
+        problems.at(path, f'"steps" must be a mapping of steps, but is {describe(written)}', hint)
+        return {}
+    twins: dict[str, str] = {}
+    for name in written:
+        _check_step_name(name, twins.setdefault(name.lower().replace("_", "-"), name), problems)
+    return {name: _written_step(name, part, problems) for name, part in written.items()}
+
+
+def _check_step_name(name: str, twin: str, problems: Problems) -> None:
+    try:
+        names.STEP.check(name)
+    except Refused as refused:
+        problems.at_key(("steps", name), refused.what, refused.hint)
+    if twin != name:
+        what = f'the steps "{twin}" and "{name}" differ only by case or by - and _, and job names cannot'
+        problems.at_key(("steps", name), what, "Rename one")
+
+
+def _written_step(name: str, written: Json, problems: Problems) -> WrittenStep | None:
+    from mlci.flow.spelling import StepSpelling
+    from mlci.flow.steps import WrittenStep
+    from mlci.flow.translate import validated
+
+    path: Path = ("steps", name)
+    if not isinstance(written, dict):
+        what = (
+            f'step "{name}" is empty'
+            if written is None
+            else f'step "{name}" must be a mapping, but is {describe(written)}'
+        )
+        problems.at_key(path, what, 'It needs at least "uses" and "run"')
+        return None
+    apart: dict[str, Json] = {"if": []}
+    whole = {key: apart.get(key, part) for key, part in written.items()}
+    spelling = validated(StepSpelling, whole, path, _STEP_STAND_INS, problems)
+    return WrittenStep(name, written, spelling, spelling.uses if written.get("uses") == spelling.uses else None)
+
+
+def _aws(head: FlowSpelling, problems: Problems) -> AwsSettings:
+    aws = head.aws
+    try:
+        if aws.bucket is not None:
+            bucket_name(aws.bucket)
+    except Refused as refused:
+        problems.at(("aws", "bucket"), refused.what, refused.hint)
+    return AwsSettings(aws.bucket, aws.workflow_role, aws.job_role, aws.region)
+
+
+def _check_cycles(flow: Flow, problems: Problems) -> None:
+    for circle in cycles(flow):
+        first = min(
+            (flow.position("steps", name) for name in circle if name != GATE), key=lambda at: (at.line, at.column)
+        )
+        start = next(
+            index for index, name in enumerate(circle) if name != GATE and flow.position("steps", name) == first
+        )
+        turned = (*circle[start:], *circle[:start])
+        waits = [_wait(one, other) for one, other in pairwise((*turned, turned[0]))]
+        what = f"{', '.join(waits[:-1])} and {waits[-1]}"
+        problems.at_key(("steps", turned[0]), what, "Steps cannot wait for each other in a circle")
+
+
+def _wait(one: str, other: str) -> str:
+    """How a message says that `one` waits for `other`."""
+    if one == GATE:
+        return f'the gate reads metrics of "{other}"'
+    return f'"{one}" runs after the gate' if other == GATE else f'"{one}" needs "{other}"'

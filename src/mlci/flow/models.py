@@ -1,0 +1,162 @@
+"""What a flow is: the typed value that `load` makes of `flow.yaml`, and the nouns that everything later shares.
+
+All values here are final: params are filled in, defaults applied, durations in seconds. What stays open are
+references to things that exist only once a run is planned: another step's output, or a path inside the container.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Scalar: TypeAlias = "str | int | float | bool"
+Json: TypeAlias = "Scalar | None | list[Json] | dict[str, Json]"
+
+StepType = Literal["processing", "training"]
+Op = Literal["min", "max", "max_drop", "max_rise"]
+
+#: The one output that a training step has: `/opt/ml/model`, packed as model.tar.gz.
+MODEL_OUTPUT = "model"
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in a file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True)
+class StepOutput:
+    """`${{ steps.<step>.outputs.<output> }}`: the URI under which that output lies."""
+
+    step: str
+    output: str
+
+
+@dataclass(frozen=True)
+class InputPath:
+    """`${{ inputs.<name> }}`: where that input lies inside the container."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class OutputPath:
+    """`${{ outputs.<name> }}`: where that output is written inside the container."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class RepositoryPath:
+    """A file or folder of the repository, relative to the flow file's folder, with `/`."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class S3Location:
+    """An `s3://bucket/key` that exists outside of the flow."""
+
+    uri: str
+
+
+Reference: TypeAlias = "StepOutput | InputPath | OutputPath"
+#: A text with references in it, in order; a text without any is a tuple of one string.
+Text: TypeAlias = "tuple[str | Reference, ...]"
+Source: TypeAlias = "RepositoryPath | S3Location | StepOutput"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One comparison that a metric must meet. A YAML rule with `min` and `max_drop` is two of these.
+
+    `step` wrote the metrics, `path` leads to the number in their JSON. `limit` is in the metric's own unit, or, where
+    `is_relative`, a share of the baseline: "2%" is 0.02.
+    """
+
+    step: str
+    path: tuple[str, ...]
+    op: Op
+    limit: float
+    is_relative: bool = False
+
+    @property
+    def metric(self) -> str:
+        """As the flow writes it: `evaluate.auc`."""
+        return ".".join((self.step, *self.path))
+
+
+@dataclass(frozen=True)
+class BuildImage:
+    """`image: {build: folder}`: an image that is built from a folder of the repository."""
+
+    folder: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One unit of work.
+
+    `run` is the script, relative to the flow file's folder. `image` is `framework:version` or a full image URI.
+    `after` names steps only; `is_after_gate` says whether `after: gate` was given. `metrics` is
+    `<output>/<path of a JSON file in it>`. `request` is merged over the AWS API request.
+    """
+
+    name: str
+    uses: StepType
+    run: str
+    image: str | BuildImage
+    instance: str
+    instance_count: int
+    volume_gb: int
+    timeout_s: int
+    inputs: Mapping[str, Source] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
+    args: tuple[Text, ...] = ()
+    hyperparameters: Mapping[str, Scalar | Text] = field(default_factory=dict)
+    env: Mapping[str, Text] = field(default_factory=dict)
+    include: tuple[str, ...] = ()
+    when: tuple[Rule, ...] = ()
+    after: tuple[str, ...] = ()
+    is_after_gate: bool = False
+    metrics: str | None = None
+    request: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AwsSettings:
+    """What `aws:` in flow.yaml says; None where it is silent."""
+
+    bucket: str | None = None
+    workflow_role: str | None = None
+    job_role: str | None = None
+    region: str | None = None
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A flow, whole and valid.
+
+    `params` holds the values after overrides. `python` is `local: {python: …}`. `positions` tells where each part
+    stands in the file, by its path from the top: `("steps", "train", "run")`.
+    """
+
+    name: str
+    file: str
+    params: Mapping[str, Scalar]
+    steps: Mapping[str, Step]
+    gate: tuple[Rule, ...]
+    python: str | None = None
+    aws: AwsSettings = AwsSettings()
+    positions: Mapping[tuple[str | int, ...], Position] = field(default_factory=dict, compare=False, repr=False)
+
+    def position(self, *path: str | int) -> Position:
+        """Where this part stands, or the nearest part around it that the file has."""
+        while path and path not in self.positions:
+            path = path[:-1]
+        return self.positions.get(path, Position(self.file, 1, 1))

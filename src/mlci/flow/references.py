@@ -1,0 +1,216 @@
+"""`${{ … }}`: what a reference may say, and the document with its params filled in.
+
+A param is known before anything runs, so its value takes the reference's place here. The other references stay: they
+stand for what a run will know.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from mlci.flow.document import MAX_CHARACTERS, Document, Path
+from mlci.flow.models import InputPath, Json, OutputPath, Reference, Scalar, StepOutput, Text
+from mlci.flow.params import Params
+from mlci.flow.problems import Near, Problems, nearest
+from mlci.flow.refused import Refused
+
+OPEN, CLOSE = "${{", "}}"
+_FORMS = (
+    "References are ${{ params.<name> }}, ${{ steps.<step>.outputs.<output> }}, and in args "
+    "${{ inputs.<name> }} and ${{ outputs.<name> }}"
+)
+_PARAM = re.compile(r"params\.([A-Za-z_][A-Za-z0-9_-]*)")
+_STEP_OUTPUT = re.compile(r"steps\.([A-Za-z][A-Za-z0-9_-]*)\.outputs\.([A-Za-z0-9][A-Za-z0-9._-]*)")
+_INPUT = re.compile(r"inputs\.([A-Za-z0-9][A-Za-z0-9._-]*)")
+_OUTPUT = re.compile(r"outputs\.([A-Za-z0-9][A-Za-z0-9._-]*)")
+_ROOTS = ("params", "steps", "inputs", "outputs")
+
+
+@dataclass(frozen=True)
+class ParamValue:
+    """`${{ params.<name> }}`."""
+
+    name: str
+
+
+Target: TypeAlias = "ParamValue | Reference"
+
+
+@dataclass(frozen=True)
+class Use:
+    """A reference at work: where it stands, and what it refers to. `ordinal` counts those of one text from 0."""
+
+    path: Path
+    ordinal: int
+    target: Reference
+
+
+@dataclass(frozen=True)
+class Filled:
+    """The document's value with its params filled in.
+
+    `texts` has the parts of every text that had a reference in it; in `value`, such a text is still whole. `uses` are
+    the references that are left.
+    """
+
+    value: Mapping[str, Json]
+    texts: Mapping[Path, Text]
+    uses: tuple[Use, ...]
+
+
+def fill_in(document: Document, params: Params, problems: Problems) -> Filled:
+    """The document with its params filled in, and the other references found."""
+    filling = _Filling(params, problems)
+    value = {key: filling.tree(part, (key,)) for key, part in document.value.items()}
+    return Filled(value, filling.texts, tuple(filling.uses))
+
+
+#: More than this in one text is a mistake, and finding the place of each would take seconds.
+MAX_REFERENCES = 50
+
+
+def split(text: str) -> list[str | Target | Refused]:
+    """The parts of a text: what stands between references, and what each reference refers to.
+
+    >>> split("a/${{ inputs.raw }}")
+    ['a/', InputPath(name='raw')]
+    """
+    parts: list[str | Target | Refused] = []
+    before, *rest = text.split(OPEN, MAX_REFERENCES)
+    parts.append(before)
+    if rest and OPEN in rest[-1]:
+        return [Refused(f"the text holds more than {MAX_REFERENCES} references", "Write fewer")]
+    for piece in rest:
+        inside, close, after = piece.partition(CLOSE)
+        if not close:
+            parts += [Refused("${{ is opened and not closed", "Close it with }}"), piece]
+            continue
+        parts += [_target(inside.strip()), after]
+    return [part for part in parts if part != ""]
+
+
+def spell_scalar(value: Scalar) -> str:
+    """A param's value as it appears inside a text.
+
+    >>> spell_scalar(True), spell_scalar(0.5), spell_scalar("x")
+    ('true', '0.5', 'x')
+    """
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return repr(value)
+        case _:
+            return str(value)
+
+
+def _target(text: str) -> Target | Refused:
+    if match := _PARAM.fullmatch(text):
+        return ParamValue(match[1])
+    if match := _STEP_OUTPUT.fullmatch(text):
+        return StepOutput(match[1], match[2])
+    if match := _INPUT.fullmatch(text):
+        return InputPath(match[1])
+    if match := _OUTPUT.fullmatch(text):
+        return OutputPath(match[1])
+    shown = f"{text[:57]}..." if len(text) > 60 else text
+    root, dot, rest = text.partition(".")
+    near = nearest(root, _ROOTS)
+    hint = f'Did you mean "{near}{dot}{rest}"?' if near and near != root and dot else _FORMS
+    return Refused(f'"{OPEN} {shown}{" " if shown else ""}{CLOSE}" is not a reference', hint)
+
+
+class _Filling:
+    def __init__(self, params: Params, problems: Problems) -> None:
+        self.texts: dict[Path, Text] = {}
+        self.uses: list[Use] = []
+        self._params, self._problems = params, problems
+        self._characters_left = MAX_CHARACTERS
+
+    def tree(self, value: Json, path: Path) -> Json:
+        match value:
+            case dict():
+                return {key: self.tree(part, (*path, key)) for key, part in value.items()}
+            case list():
+                return [self.tree(part, (*path, index)) for index, part in enumerate(value)]
+            case str() if OPEN in value:
+                return self._text(value, path)
+            case _:
+                return value
+
+    def _text(self, text: str, path: Path) -> Json:
+        if refusal := _why_constant(path):
+            self._problems.at_reference(path, 0, refusal)
+            return text
+        parts: list[str | Reference] = []
+        found = split(text)
+        references = [part for part in found if not isinstance(part, str)]
+        for ordinal, part in enumerate(references):
+            self._note(part, path, ordinal)
+        if found == references[:1] and isinstance(found[0], ParamValue) and found[0].name in self._params.values:
+            value = self._params.values[found[0].name]
+            self.texts[path] = (spell_scalar(value),)
+            return value
+        for piece in found:
+            match piece:
+                case ParamValue(name):
+                    parts.append(spell_scalar(self._params.values.get(name, "")))
+                case Refused():
+                    pass
+                case _:
+                    parts.append(piece)
+        self._characters_left -= sum(len(part) for part in parts if isinstance(part, str))
+        if self._characters_left < 0:
+            self._problems.at(path, "with its params filled in, the flow is too large", "Write shorter params")
+            self._problems.raise_if_any()
+        self.texts[path] = _joined(parts)
+        return "".join(part if isinstance(part, str) else spell_reference(part) for part in parts)
+
+    def _note(self, part: Target | Refused, path: Path, ordinal: int) -> None:
+        match part:
+            case Refused():
+                self._problems.at_reference(path, ordinal, part.what, part.hint)
+            case ParamValue(name):
+                if name in self._params.broken:
+                    self._problems.suspect(path)
+                elif name not in self._params.values:
+                    what = f'the param "{name}" does not exist'
+                    choices = tuple(self._params.values)
+                    hint = "" if choices else "The flow has no params"
+                    self._problems.at_reference(path, ordinal, what, hint, Near(name, choices))
+            case _:
+                self.uses.append(Use(path, ordinal, part))
+
+
+def spell_reference(reference: Reference) -> str:
+    """The reference as a flow writes it."""
+    match reference:
+        case StepOutput(step, output):
+            return f"${{{{ steps.{step}.outputs.{output} }}}}"
+        case InputPath(name):
+            return f"${{{{ inputs.{name} }}}}"
+        case OutputPath(name):
+            return f"${{{{ outputs.{name} }}}}"
+
+
+def _why_constant(path: Path) -> str | None:
+    """Why no reference may stand here; None where one may."""
+    if path[0] in ("flow", "params"):
+        return f'"{path[0]}" takes no references: it is read before them'
+    if len(path) == 3 and path[0] == "steps" and path[2] == "uses":
+        return '"uses" takes no references: it decides what the step\'s other keys mean'
+    return None
+
+
+def _joined(parts: list[str | Reference]) -> Text:
+    """The parts with neighbouring strings made one; a tuple of one string where there is no reference."""
+    joined: list[str | Reference] = []
+    for part in parts:
+        if isinstance(part, str) and joined and isinstance(joined[-1], str):
+            joined[-1] += part
+        elif part != "":
+            joined.append(part)
+    return tuple(joined) or ("",)

@@ -1,0 +1,105 @@
+"""Rules on metrics, of the gate and of `if`, from how they are written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import get_args
+
+from mlci.flow.document import Path
+from mlci.flow.models import Json, Op, Rule
+from mlci.flow.problems import Problems
+from mlci.flow.reach import Reach, check_step
+from mlci.flow.scalars import describe
+from mlci.flow.spelling import RuleSpelling
+from mlci.flow.translate import validated
+
+OPS: tuple[Op, ...] = get_args(Op)
+_PERCENT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?%")
+_HINT = 'Write "- metric: <step>.<name>" and "min: <number>" below it'
+
+
+def build_rules(
+    written: Json, path: Path, reader: str, steps: Mapping[str, Reach], problems: Problems
+) -> tuple[Rule, ...]:
+    """The rules of the list at this path. `reader` says in messages who reads the metrics: `the gate`."""
+    if not isinstance(written, list):
+        if not problems.is_suspect(path):
+            problems.at(path, f'"{path[-1]}" must be a list of rules, but is {describe(written)}', _HINT)
+        return ()
+    if not written:
+        problems.at(path, f'"{path[-1]}" has no rules', f"{_HINT}, or remove the key")
+    built = [
+        (rule, (*path, index, rule.op))
+        for index, item in enumerate(written)
+        for rule in _rules(item, (*path, index), reader, steps, problems)
+    ]
+    _check_together(built, problems)
+    return tuple(rule for rule, _ in built)
+
+
+def _rules(item: Json, path: Path, reader: str, steps: Mapping[str, Reach], problems: Problems) -> list[Rule]:
+    if not isinstance(item, dict):
+        if not problems.is_suspect(path):
+            problems.at(
+                path, f'item {int(path[-1]) + 1} of "{path[-2]}" must be a rule, but is {describe(item)}', _HINT
+            )
+        return []
+    spelling = validated(RuleSpelling, item, path, {"metric": ""}, problems)
+    if item.keys() <= {"metric"}:
+        what = f'rule {int(path[-1]) + 1} of "{path[-2]}" has no limit'
+        problems.at(path, what, 'Give it "min", "max", "max_drop" or "max_rise"')
+    step, *metric = spelling.metric.split(".")
+    if not spelling.metric or problems.is_suspect((*path, "metric")):
+        metric = []
+    elif not all([step, *metric]) or not metric:
+        what = f'"{spelling.metric}" does not name a metric'
+        problems.at(
+            (*path, "metric"), what, "Write the step that writes it, a dot, and its path in the JSON: evaluate.auc"
+        )
+        metric = []
+    else:
+        _check_metric(step, (*path, "metric"), reader, steps, problems)
+    limits = [(op, _limit(getattr(spelling, op), (*path, op), problems)) for op in OPS]
+    return [Rule(step, tuple(metric), op, *limit) for op, limit in limits if limit and metric]
+
+
+def _check_metric(step: str, path: Path, reader: str, steps: Mapping[str, Reach], problems: Problems) -> None:
+    exists = check_step(path, None, step, f"{reader} reads a metric of", steps, problems)
+    if exists and steps[step].writes_metrics is False:
+        what = f'{reader} reads a metric of step "{step}", which writes none'
+        problems.at(path, what, f'Give "{step}" a "metrics: <output>/<file>.json"')
+
+
+def _limit(value: float | str | None, path: Path, problems: Problems) -> tuple[float, bool] | None:
+    """The limit, and whether it is relative; None where there is none."""
+    if value is None or problems.is_suspect(path):
+        return None
+    limit, is_relative = value, False
+    if isinstance(limit, str):
+        match = _PERCENT.fullmatch(limit)
+        if match is None:
+            problems.at(
+                path, f'"{path[-1]}" must be a number or a percentage, but is {describe(value)}', 'Such as "2%"'
+            )
+            return None
+        limit, is_relative = float(match[1]) / 100, True
+    if limit < 0 and path[-1] in ("max_drop", "max_rise"):
+        problems.at(path, f'"{path[-1]}" must be at least 0, but is {describe(value)}', "Write how far, without a sign")
+        return None
+    return float(limit), is_relative
+
+
+def _check_together(built: list[tuple[Rule, Path]], problems: Problems) -> None:
+    """No two rules of one list may contradict or repeat each other."""
+    seen: dict[tuple[str, Op], Rule] = {}
+    for rule, path in built:
+        if (rule.metric, rule.op) in seen:
+            what = f'"{rule.metric}" has a "{rule.op}" already'
+            problems.at(path, what, "Keep one of the two")
+            continue
+        seen[rule.metric, rule.op] = rule
+        least, most = seen.get((rule.metric, "min")), seen.get((rule.metric, "max"))
+        if rule.op in ("min", "max") and least and most and least.limit > most.limit:
+            what = f'"{rule.metric}" cannot be at least {least.limit!r} and at most {most.limit!r}'
+            problems.at(path, what, "Swap or correct the limits")
