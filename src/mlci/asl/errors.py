@@ -1,0 +1,98 @@
+"""What can go wrong: problems of a definition, and the errors that a running state reports.
+
+Error names are those of the specification's appendix A and of the Step Functions guide.
+Source: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+ALL = "States.ALL"
+TIMEOUT = "States.Timeout"
+TASK_FAILED = "States.TaskFailed"
+RUNTIME = "States.Runtime"
+DATA_LIMIT_EXCEEDED = "States.DataLimitExceeded"
+RESULT_PATH_MATCH_FAILURE = "States.ResultPathMatchFailure"
+INTRINSIC_FAILURE = "States.IntrinsicFailure"
+NO_CHOICE_MATCHED = "States.NoChoiceMatched"
+BRANCH_FAILED = "States.BranchFailed"
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing that is wrong in a definition. `place` is a path into it, such as `/States/train/Next`."""
+
+    place: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.place or '/'}: {self.what}"
+
+
+class DefinitionError(Exception):
+    """A definition that AWS would not create, or that uses what is not covered here. Holds all problems."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+class TaskError(Exception):
+    """What a task's handler raises to fail the task under an error name that Retry and Catch can match."""
+
+    def __init__(self, error: str, cause: str = "") -> None:
+        super().__init__(error, cause)
+        self.error, self.cause = error, cause
+
+
+class StateError(Exception):
+    """A state failed. `cause` is None where AWS reports none, as for a timeout."""
+
+    def __init__(self, error: str, cause: str | None = None, *, is_from_branch: bool = False) -> None:
+        super().__init__(error, cause)
+        self.error, self.cause, self.is_from_branch = error, cause, is_from_branch
+
+    def as_output(self) -> dict[str, str]:
+        """What a Catch hands on: an error output has both members always."""
+        return {"Error": self.error, "Cause": self.cause or ""}
+
+
+class EvaluationError(StateError):
+    """The interpreter itself failed the state: its cause is told with the state's name and event (see `located`)."""
+
+    def located(self, state: str, event_id: int) -> StateError:
+        """The same error in AWS's words."""
+        where = f"An error occurred while executing the state '{state}' (entered at the event id #{event_id})."
+        return StateError(self.error, f"{where} {self.cause}")
+
+
+def too_large(name: str) -> StateError:
+    """States.DataLimitExceeded, as AWS words it for a state or for a task's service."""
+    return StateError(
+        DATA_LIMIT_EXCEEDED,
+        f"The state/task '{name}' returned a result with a size exceeding the maximum number of bytes service limit.",
+    )
+
+
+def is_matched(error: StateError, names: Iterable[str]) -> bool:
+    """Whether a retrier or catcher with these ErrorEquals applies.
+
+    States.Runtime always fails the execution, whatever the names are; States.DataLimitExceeded has to be named.
+    States.TaskFailed stands for every error but States.Timeout.
+    """
+    return error.error != RUNTIME and any(_is_named(error, name) for name in names)
+
+
+def _is_named(error: StateError, name: str) -> bool:
+    if name == error.error:
+        return True
+    if error.error == DATA_LIMIT_EXCEEDED:
+        return False
+    if name == TASK_FAILED:
+        return error.error != TIMEOUT
+    return name == ALL or (name == BRANCH_FAILED and error.is_from_branch)

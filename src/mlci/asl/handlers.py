@@ -1,0 +1,42 @@
+"""What does the work of tasks: the protocol that an embedding program implements, and what it is called with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from mlci.asl.jsontext import Json
+from mlci.asl.signals import StopSignal
+
+
+@dataclass(frozen=True)
+class TaskCall:
+    """One attempt at a task.
+
+    `resource` is as in the definition. `stop` is set when the execution is stopped, when a sibling branch has failed,
+    and when the state has timed out: the handler then ends within a second, and until it has, the execution waits.
+    `submitted` is to be called, at most once, with the service's answer when a `.sync` job has been accepted.
+    """
+
+    resource: str
+    state: str
+    parameters: Json
+    stop: StopSignal
+    submitted: Callable[[Json], None]
+
+
+class Handlers(Protocol):
+    """Does tasks. Called from several threads at once, each call in the thread of its branch."""
+
+    def supports(self, resource: str) -> bool:
+        """Whether tasks with this resource can be done."""
+        ...
+
+    def __call__(self, task: TaskCall) -> Json:
+        """The task's result.
+
+        Raises: TaskError, to fail the task under a name. Any other exception is a fault of the handler, which fails
+        the execution with States.Runtime and the exception's text.
+        """
+        ...

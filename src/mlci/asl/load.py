@@ -1,0 +1,149 @@
+"""From the text of a definition to a Machine, or to all problems that AWS would refuse it for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from mlci.asl.errors import DefinitionError, Problem
+from mlci.asl.fields import Fields
+from mlci.asl.handlers import Handlers
+from mlci.asl.jsontext import Json, parse
+from mlci.asl.model import Branch, Machine, Parallel, State, Task, is_terminal, targets
+from mlci.asl.states import check_query_language, read_state
+
+#: Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+MAX_DEFINITION_BYTES = 1_048_576
+MAX_NAME_CHARS = 80
+
+_MACHINE_FIELDS = ("Comment", "StartAt", "States", "Version", "TimeoutSeconds", "QueryLanguage")
+_BRANCH_FIELDS = ("Comment", "StartAt", "States", "QueryLanguage")
+
+
+def load(definition: str) -> Machine:
+    """The state machine that a definition stands for.
+
+    Raises: DefinitionError with every problem found.
+    """
+    problems: list[Problem] = []
+    fields = Fields(_parsed(definition, problems), "", problems)
+    try:
+        root = _Reader(problems).branch(fields, is_machine=True)
+    except RecursionError:
+        raise DefinitionError([Problem("", "the definition is nested too deeply")]) from None
+    check_query_language(fields)
+    if fields.text("Version", "1.0") != "1.0":
+        fields.problem('the only version is "1.0"', "Version")
+    timeout = fields.integer("TimeoutSeconds", 1, 1) if "TimeoutSeconds" in fields else None
+    if problems or root is None:
+        raise DefinitionError(dict.fromkeys(problems))
+    return Machine(definition, root, timeout)
+
+
+def _parsed(definition: str, problems: list[Problem]) -> dict[str, Json]:
+    if len(definition.encode("utf-8", "surrogatepass")) > MAX_DEFINITION_BYTES:
+        raise DefinitionError([Problem("", "the definition is larger than 1 MB")])
+    try:
+        value = parse(definition, lambda name: problems.append(Problem("", f'the name "{name}" is given twice')))
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise DefinitionError([Problem(place, f"the definition is not JSON: {error.msg}")]) from error
+    except ValueError as error:
+        raise DefinitionError([Problem("", f"the definition is not JSON: {error}")]) from error
+    if not isinstance(value, dict):
+        raise DefinitionError([Problem("", "the definition must be a JSON object")])
+    return value
+
+
+class _Reader:
+    """Reads branches, and remembers the names of all states, which must differ across the whole machine."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        self.places: dict[str, str] = {}
+
+    def branch(self, fields: Fields, *, is_machine: bool = False) -> Branch | None:
+        """A machine's or a branch's states; None where it has none."""
+        known = _MACHINE_FIELDS if is_machine else _BRANCH_FIELDS
+        fields.check_known(known, {}, "a state machine" if is_machine else "a branch")
+        if not is_machine:
+            check_query_language(fields)
+        if not fields.require("StartAt", "States"):
+            return None
+        start, members = fields.text("StartAt"), fields.each("States")
+        if not members:
+            if fields.members["States"] == {}:
+                fields.problem("there must be at least one state", "States")
+            return None
+        states: dict[str, State] = {}
+        for name, child in members.items():
+            self._check_name(name, child)
+            state = read_state(name, child, self.branch)
+            if state is not None:
+                states[name] = state
+        branch = Branch(start, states)
+        _check_graph(branch, set(members), fields)
+        return branch
+
+    def _check_name(self, name: str, fields: Fields) -> None:
+        if not 1 <= len(name) <= MAX_NAME_CHARS:
+            fields.problem(f"a state's name has 1 to {MAX_NAME_CHARS} characters, this one has {len(name)}")
+        if name in self.places:
+            fields.problem(f"state names must differ in the whole machine; there is one at {self.places[name]}")
+        self.places.setdefault(name, fields.place)
+
+
+def _check_graph(branch: Branch, names: set[str], fields: Fields) -> None:
+    """Every target exists, every state is reached, and there is an end. `names` has states that could not be read."""
+    if branch.start_at not in names:
+        fields.problem(_no_such_state(branch.start_at), "StartAt")
+    dangling = [
+        (f"{fields.place}/States/{name}{place}", target)
+        for name, state in branch.states.items()
+        for place, target in targets(state)
+        if target not in names
+    ]
+    for place, target in dangling:
+        fields.problem_at(place, _no_such_state(target))
+    if set(branch.states) != names or branch.start_at not in names or dangling:
+        return  # what could not be read, or is misspelt, may lead anywhere
+    reached = _reached(branch)
+    for name in branch.states:
+        if name not in reached:
+            fields.problem(f'the state "{name}" is not reachable', f"States/{name}")
+    if not any(is_terminal(state) for state in branch.states.values()):
+        fields.problem("there is no terminal state (End, Succeed or Fail)", "States")
+
+
+def _no_such_state(name: str) -> str:
+    return f'there is no state "{name}" here'
+
+
+def _reached(branch: Branch) -> set[str]:
+    reached: set[str] = set()
+    pending = [branch.start_at]
+    while pending:
+        name = pending.pop()
+        if name in branch.states and name not in reached:
+            reached.add(name)
+            pending.extend(target for _, target in targets(branch.states[name]))
+    return reached
+
+
+def unsupported_resources(machine: Machine, handlers: Handlers) -> tuple[Problem, ...]:
+    """A problem for each task whose resource the handlers don't know; not part of `load`, which knows no handlers."""
+    return tuple(
+        Problem(f"{place}/Resource", f'the resource "{task.resource}" is not supported here')
+        for place, task in _tasks(machine.root, "")
+        if not handlers.supports(task.resource)
+    )
+
+
+def _tasks(branch: Branch, place: str) -> Iterator[tuple[str, Task]]:
+    for name, state in branch.states.items():
+        here = f"{place}/States/{name}"
+        if isinstance(state, Task):
+            yield here, state
+        elif isinstance(state, Parallel):
+            for index, inner in enumerate(state.branches):
+                yield from _tasks(inner, f"{here}/Branches[{index}]")
