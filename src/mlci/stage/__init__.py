@@ -1,0 +1,151 @@
+"""Flow → Staged: reads and hashes what the steps need from the repository. Uploads nothing; that is deploy's work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from mlci.errors import InputError, Problem
+from mlci.flow.models import BuildImage, Flow, RepositoryPath, Step
+from mlci.stage.images import UnknownImage, image_uri, is_framework
+from mlci.stage.imports import imports_of
+from mlci.stage.memo import Memo
+from mlci.stage.models import CodeUnit, DataUnit, Staged, StagedFile, digest_of
+from mlci.stage.repository import IGNORED_NAMES, OutsideRepository, Repository, hash_data, read_code, repository_around
+
+__all__ = ["CodeUnit", "DataUnit", "Memo", "Repository", "Staged", "StagedFile", "repository_around", "stage"]
+
+T = TypeVar("T")
+
+#: How a script is started, by its ending. SageMaker's training toolkit runs Python programs and shell scripts.
+SCRIPT_ENDINGS = {"processing": (".py", ".sh"), "training": (".py", ".sh")}
+
+
+def stage(flow: Flow, repository: Repository, region: str, memo: Memo) -> Staged:
+    """Reads and hashes all that the flow's steps need from the repository, and resolves their images.
+
+    Raises: InputError with every problem: files that are missing, unreadable, empty or outside of the repository,
+    scripts that do not parse, images that SageMaker does not have.
+    """
+    problems: list[Problem] = []
+
+    def attempt(step: Step, path: tuple[str, ...], work: Callable[[], T]) -> dict[str, T]:
+        """What `work` gives, by the step's name; nothing, and a problem noted at that path in the flow, if it can't."""
+        try:
+            return {step.name: work()}
+        except _REFUSALS as error:
+            at = flow.position("steps", step.name, *path)
+            what, hint = _described(error, repository)
+            problems.append(Problem(at.file, at.line, at.column, f'step "{step.name}": {what}', hint))
+            return {}
+
+    code: dict[str, CodeUnit] = {}
+    images: dict[str, str] = {}
+    data: dict[str, DataUnit] = {}
+    for step in flow.steps.values():
+        code |= attempt(step, ("run",), partial(_code_unit, step, repository))
+        images |= attempt(step, ("image",), partial(_image, flow, step, repository, region, memo))
+        for name, source in step.inputs.items():
+            if isinstance(source, RepositoryPath) and source.path not in data:
+                units = attempt(step, ("inputs", name), partial(_data_unit, source.path, repository))
+                data |= {unit.path: unit for unit in units.values()}
+    if problems:
+        raise InputError(problems)
+    return Staged(code, data, images)
+
+
+class UnusableFile(Exception):
+    """A file is there, and can't be used: what is wrong, and what to do."""
+
+
+_REFUSALS = (OutsideRepository, SyntaxError, UnknownImage, UnusableFile, OSError)
+
+
+def _described(error: Exception, repository: Repository) -> tuple[str, str]:
+    """What is wrong, and what to do."""
+    match error:
+        case OutsideRepository():
+            return str(error), "Only what lies in the repository can be staged."
+        case FileNotFoundError():
+            return f'"{error.args[-1]}" does not exist', f"Paths are relative to {repository.base}."
+        case SyntaxError():
+            return f"{error.filename}:{error.lineno}:{error.offset}: {error.msg}", "The script does not parse."
+        case UnknownImage(args=(what, known)):
+            return what, _image_hint(known)
+        case UnusableFile(args=(what, hint)):
+            return what, hint
+        case OSError():
+            return f'"{error.filename}" can\'t be read: {error.strerror}', "Check its permissions."
+    raise error
+
+
+def _code_unit(step: Step, repository: Repository) -> CodeUnit:
+    script = repository.find(step.run)
+    if not script.is_file():
+        raise UnusableFile(f'"{step.run}" is a folder', "`run` names one script.")
+    if script.suffix not in SCRIPT_ENDINGS[step.uses]:
+        raise UnusableFile(f'"{step.run}" is neither a .py nor a .sh file', "`run` names a Python or a shell script.")
+    roots: tuple[Path, ...] = ()
+    places = {script}
+    if script.suffix == ".py":
+        bases = dict.fromkeys((repository.base, repository.base / "src", repository.root, repository.root / "src"))
+        found = imports_of(script, tuple(bases))
+        places.update(found.files)
+        roots = found.roots
+    places.update(_included(step, repository))
+    files = []
+    for place in sorted(places):
+        repository.check(place, repository.relative(place))
+        files.append(read_code(place, repository.relative(place)))
+    import_roots = tuple("" if root == repository.root else repository.relative(root) for root in roots)
+    return CodeUnit(repository.relative(script), tuple(files), import_roots)
+
+
+def _included(step: Step, repository: Repository) -> Iterator[Path]:
+    for pattern in step.include:
+        if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+            raise OutsideRepository(f'"{pattern}" in `include` leaves the repository')
+        matches = [place for place in sorted(repository.base.glob(pattern)) if not _is_ignored(place, repository)]
+        if not matches:
+            raise UnusableFile(f'"{pattern}" in `include` matches no file', "Patterns are like `src/shared/**/*.json`.")
+        for place in matches:
+            repository.check(place, repository.relative(place))
+            yield from repository.walk(place) if place.is_dir() else (place,)
+
+
+def _is_ignored(place: Path, repository: Repository) -> bool:
+    return bool(IGNORED_NAMES.intersection(place.relative_to(repository.base).parts)) or place.suffix == ".pyc"
+
+
+def _data_unit(path: str, repository: Repository) -> DataUnit:
+    place = repository.find(path)
+    if place.is_dir():
+        files = tuple(hash_data(file, file.relative_to(place).as_posix()) for file in repository.walk(place))
+        if not files:
+            raise UnusableFile(f'the folder "{path}" is empty', "A job needs at least one file of each input.")
+        return DataUnit(path, files, is_folder=True)
+    if not place.is_file():
+        raise UnusableFile(f'"{path}" is neither a file nor a folder', "Sockets, pipes and devices can't be staged.")
+    return DataUnit(path, (hash_data(place, place.name),), is_folder=False)
+
+
+def _image(flow: Flow, step: Step, repository: Repository, region: str, memo: Memo) -> str:
+    if isinstance(step.image, BuildImage):
+        folder = repository.find(step.image.folder)
+        if not (folder / "Dockerfile").is_file():
+            raise UnusableFile(
+                f'"{step.image.folder}" holds no Dockerfile', "`build` names the folder of a Dockerfile."
+            )
+        files = tuple(read_code(file, file.relative_to(folder).as_posix()) for file in repository.walk(folder))
+        return f"mlci-{flow.name.lower()}:{digest_of(files)}"
+    if not is_framework(step.image):
+        return step.image
+    image = step.image
+    key = ["image", image, region, step.instance]
+    return memo.recall(key, lambda: image_uri(image, region, step.instance))
+
+
+def _image_hint(known: str) -> str:
+    return f"There are: {known}" if known else "Write framework:version, such as xgboost:1.7-1, or a full image URI."

@@ -1,0 +1,60 @@
+"""Which container image a step runs in: `framework:version` turned into SageMaker's own image URI."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import warnings
+from pathlib import Path
+
+_FRAMEWORK = re.compile(r"(?P<framework>[a-z][a-z0-9-]*):(?P<version>[A-Za-z0-9][\w.-]*)(@(?P<python>py\d+))?")
+
+
+class UnknownImage(Exception):
+    """No image of that name: `args[0]` says what is wrong, `args[1]` what there is."""
+
+
+def is_framework(image: str) -> bool:
+    """Whether an image is written as `framework:version` and not as a full URI.
+
+    >>> is_framework("xgboost:1.7-1"), is_framework("123456789012.dkr.ecr.eu-west-1.amazonaws.com/mine:7")
+    (True, False)
+    """
+    return _FRAMEWORK.fullmatch(image) is not None
+
+
+def image_uri(image: str, region: str, instance: str) -> str:
+    """The URI of SageMaker's image for a framework, a region and an instance type. Takes seconds to import.
+
+    Raises: UnknownImage. Source: https://docs.aws.amazon.com/sagemaker/latest/dg-ecr-paths/
+    """
+    match = _FRAMEWORK.fullmatch(image)
+    if match is None:
+        raise UnknownImage(f'"{image}" is not written as framework:version', "")
+    os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
+    root = logging.getLogger()
+    level, previous = root.level, logging.root.manager.disable
+    logging.disable(logging.INFO)  # sagemaker tells where it found no configuration, at import
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import sagemaker.image_uris as image_uris
+
+            uri = image_uris.retrieve(
+                match["framework"],
+                region,
+                version=match["version"],
+                py_version=match["python"],
+                instance_type=instance,
+                image_scope="training",  # the scope that processing uses as well: the SDK's own FrameworkProcessor does
+            )
+    except FileNotFoundError as error:
+        known = sorted(path.stem for path in (Path(image_uris.__file__).parent / "image_uri_config").glob("*.json"))
+        raise UnknownImage(f'SageMaker has no framework "{match["framework"]}"', " ".join(known)) from error
+    except ValueError as error:
+        raise UnknownImage(f'SageMaker has no image "{image}" for {instance} in {region}', str(error)) from error
+    finally:
+        logging.disable(previous)
+        root.setLevel(level)
+    return str(uri)

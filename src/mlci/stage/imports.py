@@ -1,0 +1,88 @@
+"""What a script imports from the repository, transitively, read from its source without running it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Imports:
+    """`files` are the modules found, without the script itself; `roots` the folders (of those searched beside the
+    script's own) at which at least one import starts."""
+
+    files: tuple[Path, ...]
+    roots: tuple[Path, ...]
+
+
+def imports_of(script: Path, roots: Sequence[Path]) -> Imports:
+    """The repository's modules that a script needs. `roots` are searched in order, after the script's own folder.
+
+    A name that is not found there is left to the environment: the standard library, an installed package, or a module
+    that is only known when the script runs.
+
+    Raises: SyntaxError, with the file's name in it, for source that does not parse.
+    """
+    search = (script.parent, *(root for root in roots if root != script.parent))
+    found: dict[Path, None] = {}
+    used: dict[Path, None] = {}
+    queue = [script]
+    while queue:
+        source = queue.pop()
+        for root, file in _modules(source, search):
+            used.setdefault(root)  # a package's own folder, for a relative import, is none of those searched
+            if file not in found and file != script:
+                found[file] = None
+                queue.append(file)
+    return Imports(tuple(sorted(found)), tuple(root for root in search[1:] if root in used))
+
+
+def _modules(source: Path, search: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+    tree = ast.parse(source.read_bytes(), filename=str(source))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _resolve(alias.name, search)
+        elif isinstance(node, ast.ImportFrom):
+            yield from _from(node, source, search)
+
+
+def _from(node: ast.ImportFrom, source: Path, search: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+    name = node.module or ""
+    if node.level:  # `from . import x` starts in the module's own package, `from .. import x` in the one above
+        package = source.parents[node.level - 1]
+        for relative in filter(None, (name, *(f"{name}.{alias.name}".lstrip(".") for alias in node.names))):
+            yield from ((package, file) for _, file in _resolve(relative, (package,)))
+        return
+    if name:
+        yield from _resolve(name, search)
+    for alias in node.names:  # `from package import name`: the name may be a module of the package
+        yield from _resolve(f"{name}.{alias.name}" if name else alias.name, search)
+
+
+def _resolve(name: str, search: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+    """The files that importing `name` runs: each package's `__init__.py` on the way, then the module itself."""
+    parts = name.split(".")
+    for root in search:
+        place = root / parts[0]
+        if not (place.is_dir() or place.with_suffix(".py").is_file()):
+            continue
+        files = list(_files(root, parts))
+        if files:
+            yield from ((root, file) for file in files)
+            return
+
+
+def _files(root: Path, parts: Sequence[str]) -> Iterator[Path]:
+    place = root
+    for part in parts:
+        place = place / part
+        if (place / "__init__.py").is_file():
+            yield place / "__init__.py"
+        elif place.with_suffix(".py").is_file():
+            yield place.with_suffix(".py")
+            return
+        elif not place.is_dir():  # neither package nor module: an attribute of what was found so far
+            return

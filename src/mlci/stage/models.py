@@ -1,0 +1,71 @@
+"""What staging hands on: every byte that a run needs, read, hashed and named by its content, but not uploaded yet."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """One file as it was when it was hashed.
+
+    `path` is where it stands in its unit, with `/`. `content` holds the bytes of code, which is small; data is read
+    from `source` again when it is uploaded, and checked against `sha256` on the way.
+    """
+
+    path: str
+    sha256: str
+    size_bytes: int
+    source: Path = field(compare=False)
+    content: bytes | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class CodeUnit:
+    """The files that one step needs, relative to the unit's root.
+
+    `script` is its entry point, and `import_roots` are the folders, beside the script's own, at which its imports
+    start; "" is the root itself.
+    """
+
+    script: str
+    files: tuple[StagedFile, ...]
+    import_roots: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.files)
+
+
+@dataclass(frozen=True)
+class DataUnit:
+    """A file or a folder of the repository that steps read. A file keeps its own name."""
+
+    path: str
+    files: tuple[StagedFile, ...]
+    is_folder: bool
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.files)
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What a flow needs from the repository: `code` and `images` (full URIs) by step, `data` by path in the flow."""
+
+    code: Mapping[str, CodeUnit]
+    data: Mapping[str, DataUnit]
+    images: Mapping[str, str]
+
+
+def digest_of(files: Iterable[StagedFile]) -> str:
+    """The content address of a set of files: 32 hexadecimal digits over their sorted paths and hashes.
+
+    Names count as well as bytes: a renamed file is another unit. Modes and times do not, because S3 keeps neither.
+    """
+    lines = sorted(f"{file.sha256}  {file.path}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:32]
