@@ -1,0 +1,87 @@
+"""Flow + Staged → Plan: names, requests, uploads and limits. Pure: the clock, git and the store are read before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from mlci.flow.models import MODEL_OUTPUT, Flow, Json, Step, StepOutput
+from mlci.plan.bounds import bounds, number_at
+from mlci.plan.models import Bound, Plan, PlannedStep, S3Uri, Target, Upload
+from mlci.plan.names import baseline_key, code_key, data_key, job_name, run_id, run_key
+from mlci.plan.requests import Surroundings, job_request, model_prefix
+from mlci.stage.models import DataUnit, Staged
+
+__all__ = ["Bound", "Plan", "PlannedStep", "S3Uri", "Target", "Upload", "baseline_uri", "number_at", "plan", "run_id"]
+
+
+def plan(flow: Flow, staged: Staged, target: Target, baseline: Mapping[str, Json]) -> Plan:
+    """What a run of the flow will do. `baseline` maps steps to the metrics of the base branch's last passing run."""
+    outputs = {
+        StepOutput(step.name, name): _uri(target, f"{run_key(flow.name, target.run_id)}/{step.name}/{name}/")
+        for step in flow.steps.values()
+        for name in step.outputs
+    }
+    data_uris = {path: _data_uri(flow, unit, target) for path, unit in staged.data.items()}
+    steps = {}
+    for step in flow.steps.values():
+        around = Surroundings(
+            code=staged.code[step.name],
+            code_uri=_code_uri(flow, step, staged, target),
+            image=staged.images[step.name],
+            data=staged.data,
+            data_uris=data_uris,
+            outputs=outputs,
+            job_role=target.job_role,
+            tags={"mlci:flow": flow.name, "mlci:run": target.run_id, "mlci:step": step.name},
+        )
+        own = {name: outputs[StepOutput(step.name, name)] for name in step.outputs}
+        steps[step.name] = PlannedStep(
+            name=step.name,
+            job=job_name(flow.name, step.name, target.run_id),
+            request=job_request(step, around),
+            outputs=own,
+            timeout_s=step.timeout_s,
+            metrics=_metrics_uri(step, own),
+            model_prefix=model_prefix(own[MODEL_OUTPUT]) if step.uses == "training" else None,
+            when=bounds(step.when, baseline),
+        )
+    uploads = {upload.uri: upload for upload in _uploads(flow, staged, target)}
+    return Plan(flow, target, steps, bounds(flow.gate, baseline), tuple(uploads.values()))
+
+
+def baseline_uri(flow: str, target: Target) -> S3Uri | None:
+    """Where the base branch's baseline lies; None where no branch is known to be the base."""
+    return _uri(target, baseline_key(flow, target.base_branch)) if target.base_branch else None
+
+
+def _uri(target: Target, key: str) -> S3Uri:
+    return S3Uri(f"s3://{target.bucket}/{key}")
+
+
+def _code_uri(flow: Flow, step: Step, staged: Staged, target: Target) -> S3Uri:
+    return _uri(target, f"{code_key(flow.name, staged.code[step.name].digest)}/")
+
+
+def _data_uri(flow: Flow, unit: DataUnit, target: Target) -> S3Uri:
+    folder = _uri(target, f"{data_key(flow.name, unit.digest)}/")
+    return folder if unit.is_folder else S3Uri(folder + unit.files[0].path)
+
+
+def _metrics_uri(step: Step, outputs: Mapping[str, S3Uri]) -> S3Uri | None:
+    if step.metrics is None:
+        return None
+    output, _, path = step.metrics.partition("/")
+    return S3Uri(outputs[output] + path)
+
+
+def _uploads(flow: Flow, staged: Staged, target: Target) -> Iterator[Upload]:
+    """Processing takes a prefix of files; script mode takes one archive. Both lie under the unit's digest."""
+    for step in flow.steps.values():
+        uri, files = _code_uri(flow, step, staged, target), staged.code[step.name].files
+        if step.uses == "training":
+            yield Upload(S3Uri(f"{uri}sourcedir.tar.gz"), files, is_archive=True)
+        else:
+            yield from (Upload(S3Uri(uri + file.path), (file,)) for file in files)
+    for unit in staged.data.values():
+        folder = _uri(target, f"{data_key(flow.name, unit.digest)}/")
+        yield from (Upload(S3Uri(folder + file.path), (file,)) for file in unit.files)

@@ -1,0 +1,80 @@
+"""What will run: a run's names, its jobs' API requests, the objects to upload and the limits that metrics must meet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NewType
+
+from mlci.flow.models import Flow, Json, Rule
+from mlci.stage.models import StagedFile
+
+S3Uri = NewType("S3Uri", str)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a run goes: the bucket and roles it uses, and who it is. `branch` and `commit` are None outside of git."""
+
+    bucket: str
+    job_role: str
+    run_id: str
+    commit: str | None = None
+    branch: str | None = None
+    base_branch: str | None = None
+
+    @property
+    def is_on_base_branch(self) -> bool:
+        return self.branch is not None and self.branch == self.base_branch
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Bytes that must lie at `uri` before the run starts: a staged file, or an archive of a few."""
+
+    uri: S3Uri
+    files: tuple[StagedFile, ...]
+    is_archive: bool = False
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A rule with its limit worked out: the value must be at least, or at most, `threshold`.
+
+    `baseline` is the metric's value there, None where there is none; a drop or rise is then not limited, and
+    `threshold` is None.
+    """
+
+    rule: Rule
+    threshold: float | None
+    baseline: float | None = None
+
+    @property
+    def is_lower(self) -> bool:
+        """Whether the threshold is the least that holds, and not the most."""
+        return self.rule.op in ("min", "max_drop")
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A step's job: `request` is the SageMaker API request but for the job's name, which starts with `job`."""
+
+    name: str
+    job: str
+    request: Mapping[str, Json]
+    outputs: Mapping[str, S3Uri]
+    timeout_s: int
+    metrics: S3Uri | None = None
+    model_prefix: S3Uri | None = None
+    when: tuple[Bound, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run, fully worked out and not begun. Equal inputs give equal plans."""
+
+    flow: Flow
+    target: Target
+    steps: Mapping[str, PlannedStep]
+    gate: tuple[Bound, ...]
+    uploads: tuple[Upload, ...] = field(repr=False, default=())

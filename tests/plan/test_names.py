@@ -1,0 +1,36 @@
+"""Names that AWS takes, and that no two runs share."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlci.plan.names import JOB_NAME_MAX_CHARS, baseline_key, job_name
+
+RUN = "20261123-101530-3f9c2a"
+#: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
+JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+
+flows = st.from_regex(r"[a-zA-Z][a-zA-Z0-9-]{0,59}", fullmatch=True)
+steps = st.from_regex(r"[a-zA-Z][a-zA-Z0-9_-]{0,62}", fullmatch=True)
+
+
+@given(flows, steps)
+def test_a_job_name_is_one_that_sagemaker_takes_even_after_retries(flow: str, step: str) -> None:
+    name = f"{job_name(flow, step, RUN)}-9-99"
+    assert JOB_NAME.fullmatch(name)
+    assert len(name) <= JOB_NAME_MAX_CHARS
+
+
+@given(flows, st.sets(steps, min_size=2, max_size=6))
+def test_steps_of_one_run_never_share_a_job_name(flow: str, names: set[str]) -> None:
+    assert len({job_name(flow, step, RUN) for step in names}) == len(names)
+
+
+@given(st.sets(st.text(min_size=1), min_size=2, max_size=5))
+def test_branches_never_share_a_baseline_and_its_key_is_one_file(branches: set[str]) -> None:
+    keys = {baseline_key("flow", branch) for branch in branches}
+    assert len(keys) == len(branches)
+    assert all(key.count("/") == 3 for key in keys)
