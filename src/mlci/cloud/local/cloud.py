@@ -1,0 +1,133 @@
+"""The local cloud: the state machine in process, jobs as subprocesses, a directory as the store. Nothing to start."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Literal
+
+from mlci import asl
+from mlci.cloud.archive import source_archive
+from mlci.cloud.local.jobs import LocalJobs, Settings
+from mlci.cloud.local.store import DirectoryStore, NoSuchKey
+from mlci.cloud.local.tasks import LocalTasks
+from mlci.cloud.protocol import ExecutionArn, Outcome, VersionArn
+from mlci.errors import InputError, Problem
+from mlci.plan.models import Upload
+from mlci.stage.models import StagedFile
+
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+BUCKET = "mlci-local"
+JOB_ROLE = f"arn:aws:iam::{ACCOUNT}:role/mlci-job"
+WORKFLOW_ROLE = f"arn:aws:iam::{ACCOUNT}:role/mlci-workflow"
+
+
+@dataclass
+class LocalCloud:
+    """One run's local cloud. The definition of the version published last is kept in `published`."""
+
+    store: DirectoryStore
+    jobs: LocalJobs
+    tasks: LocalTasks
+    name: Literal["local"] = "local"
+    published: asl.Machine | None = None
+
+    def read(self, uri: str) -> bytes | None:
+        try:
+            return self.store.read_bytes(uri)
+        except NoSuchKey:
+            return None
+
+    def write(self, uri: str, data: bytes) -> None:
+        self.store.put_bytes(data, uri)
+
+    def upload(self, uploads: Iterable[Upload]) -> int:
+        missing = [upload for upload in uploads if not self.store.exists(upload.uri)]
+        for upload in missing:
+            if upload.is_archive:
+                self.store.put_bytes(source_archive(upload.files), upload.uri)
+            else:
+                self._put(upload.files[0], upload.uri)
+        return len(missing)
+
+    def _put(self, file: StagedFile, uri: str) -> None:
+        if file.content is not None:
+            self.store.put_bytes(file.content, uri)
+        else:
+            self.store.put_checked(file.source, uri, file.sha256)
+
+    def publish(self, flow: str, definition: str) -> VersionArn:
+        """Keeps the definition for `run`.
+
+        Raises: InputError, for a definition that Step Functions would refuse, or an isolation that does not work here.
+        """
+        self.published = machine(definition, self.tasks)
+        self.jobs.mode()
+        digest = hashlib.sha256(definition.encode()).hexdigest()[:12]
+        return VersionArn(f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:mlci-{flow}:{digest}")
+
+    def run(
+        self,
+        version: VersionArn,
+        execution: str,
+        given: str,
+        on_event: Callable[[asl.Event], None],
+        stop: asl.StopSignal,
+    ) -> Outcome:
+        assert self.published is not None, "publish() comes before run()"
+        state_machine = version.rpartition(":")[0]
+        name = state_machine.rpartition(":")[2]
+        arn = ExecutionArn(f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{name}:{execution}")
+        ended = execute(self.published, given, arn, state_machine, self.tasks, on_event, stop)
+        return Outcome(arn, ended.status, ended.error or "", ended.cause or "")
+
+
+@contextmanager
+def local_cloud(
+    store: Path, settings: Settings, tell: Callable[[str], None] = lambda text: None
+) -> Iterator[LocalCloud]:
+    """A local cloud on a store's folder, with its job runner, which is closed at the end."""
+    objects = DirectoryStore(store)
+    with LocalJobs(objects, settings, tell) as jobs:
+        yield LocalCloud(objects, jobs, LocalTasks(objects, jobs))
+
+
+def machine(definition: str, tasks: LocalTasks, file: str = "definition") -> asl.Machine:
+    """A definition, checked as CreateStateMachine would and for what can run here.
+
+    Raises: InputError with every problem and its place in the definition.
+    """
+    try:
+        loaded = asl.load(definition)
+    except asl.DefinitionError as error:
+        raise InputError(Problem(file, 0, 0, f"{at.place or '/'}: {at.what}") for at in error.problems) from error
+    missing = asl.unsupported_resources(loaded, tasks)
+    if missing:
+        raise InputError(Problem(file, 0, 0, f"{at.place}: {at.what}") for at in missing)
+    return loaded
+
+
+def execute(
+    loaded: asl.Machine,
+    given: str,
+    arn: str,
+    state_machine: str,
+    tasks: LocalTasks,
+    on_event: Callable[[asl.Event], None],
+    stop: asl.StopSignal,
+) -> asl.Outcome:
+    """Runs a machine to its end in this thread."""
+    context = asl.Context(
+        execution_arn=arn,
+        execution_name=arn.rpartition(":")[2],
+        role_arn=WORKFLOW_ROLE,
+        started=datetime.now(timezone.utc),
+        machine_arn=state_machine,
+        machine_name=state_machine.rpartition(":")[2],
+    )
+    return asl.execute(loaded, given, context=context, handlers=tasks, stop=stop, on_event=on_event)

@@ -1,0 +1,153 @@
+"""The local cloud's task handlers: what a state machine's Task states do here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import urllib.parse
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, cast
+
+from mlci.asl import TaskCall, TaskError
+from mlci.cloud.local import requests
+from mlci.cloud.local.jobs import LocalJobs
+from mlci.cloud.local.store import DirectoryStore, NoSuchKey
+from mlci.errors import CloudError
+
+if TYPE_CHECKING:
+    from mlci.asl import Json
+
+PROCESSING = "arn:aws:states:::sagemaker:createProcessingJob.sync"
+TRAINING = "arn:aws:states:::sagemaker:createTrainingJob.sync"
+GET_OBJECT = "arn:aws:states:::aws-sdk:s3:getObject"
+COPY_OBJECT = "arn:aws:states:::aws-sdk:s3:copyObject"
+
+
+class LocalTasks:
+    """Handlers of one run: job names are unique within it, as they are in an account and region on AWS."""
+
+    def __init__(self, store: DirectoryStore, jobs: LocalJobs) -> None:
+        self._store, self._jobs = store, jobs
+        self._names: set[str] = set()
+        self._lock = threading.Lock()
+        self._handlers: dict[str, Callable[[TaskCall], Json]] = {
+            PROCESSING: self._process,
+            TRAINING: self._train,
+            GET_OBJECT: self._get_object,
+            COPY_OBJECT: self._copy_object,
+        }
+
+    def supports(self, resource: str) -> bool:
+        return resource in self._handlers
+
+    def __call__(self, task: TaskCall) -> Json:
+        """The task's output.
+
+        Raises:
+            TaskError: as Step Functions reports it.
+        """
+        try:
+            return self._handlers[task.resource](task)
+        except (requests.Malformed, requests.CannotRunHere) as error:
+            raise TaskError("States.Runtime", str(error)) from error
+        except requests.Invalid as error:
+            # Optimized integrations name the error by the SDK's class, which is the base class for this one.
+            raise TaskError("SageMaker.ValidationException", _sagemaker(str(error), "ValidationException")) from error
+
+    def _process(self, task: TaskCall) -> Json:
+        request = requests.processing(task.parameters)
+        arn = self._jobs.arn("processing-job", request.name)
+        self._take_name(arn)
+        task.submitted({"ProcessingJobArn": arn})
+        return _completed(self._jobs.process(request, task.stop), "ProcessingJobStatus")
+
+    def _train(self, task: TaskCall) -> Json:
+        request = requests.training(task.parameters)
+        arn = self._jobs.arn("training-job", request.name)
+        self._take_name(arn)
+        task.submitted({"TrainingJobArn": arn})
+        return _completed(self._jobs.train(request, task.stop), "TrainingJobStatus")
+
+    def _take_name(self, arn: str) -> None:
+        with self._lock:
+            if arn not in self._names:
+                self._names.add(arn)
+                return
+        what = (
+            f"Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})"
+        )
+        raise TaskError("SageMaker.ResourceInUseException", _sagemaker(what, "ResourceInUse"))
+
+    def _get_object(self, task: TaskCall) -> Json:
+        given = _texts(task, "Bucket", "Key")
+        uri = f"s3://{given['Bucket']}/{given['Key']}"
+        try:
+            data = self._store.read_bytes(uri)
+            modified = self._store.path(uri).stat().st_mtime
+        except (NoSuchKey, CloudError, FileNotFoundError) as error:
+            raise _no_such_key() from error
+        try:
+            body = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise TaskError(
+                "States.Runtime", f"the object {uri} is no text, so it can't be a state's output"
+            ) from error
+        return {
+            "AcceptRanges": "bytes",
+            "Body": body,
+            "ContentLength": len(data),
+            "ContentType": "binary/octet-stream",
+            "ETag": _etag(data),
+            "LastModified": datetime.fromtimestamp(modified, timezone.utc).isoformat(timespec="seconds"),
+            "Metadata": {},
+        }
+
+    def _copy_object(self, task: TaskCall) -> Json:
+        given = _texts(task, "Bucket", "CopySource", "Key")
+        source = urllib.parse.unquote(given["CopySource"]).removeprefix("/")
+        if "?versionId=" in source:
+            raise TaskError("States.Runtime", "the local store keeps no versions: drop ?versionId from CopySource")
+        uri = f"s3://{given['Bucket']}/{given['Key']}"
+        try:
+            self._store.copy(f"s3://{source}", uri)
+        except (NoSuchKey, CloudError) as error:
+            raise _no_such_key() from error
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        return {"CopyObjectResult": {"LastModified": now}}
+
+
+def _completed(described: dict[str, Json], status: str) -> Json:
+    """The job's description if it completed; a failed or stopped job fails its task, with the description as cause."""
+    if described[status] != "Completed":
+        raise TaskError("States.TaskFailed", json.dumps(described))
+    return described
+
+
+def _texts(task: TaskCall, *names: str) -> dict[str, str]:
+    given = task.parameters if isinstance(task.parameters, dict) else {}
+    problems = [f'The field "{name}" is required but was missing' for name in names if name not in given]
+    problems += [f'The field "{name}" is not supported by the local cloud' for name in given if name not in names]
+    problems += [
+        f'The value for the field "{name}" must be a text'
+        for name in names
+        if name in given and not isinstance(given[name], str)
+    ]
+    if problems:
+        raise TaskError(
+            "States.Runtime", "The Parameters could not be used to start the Task: [" + ", ".join(problems) + "]"
+        )
+    return cast("dict[str, str]", given)
+
+
+def _no_such_key() -> TaskError:
+    return TaskError("S3.NoSuchKeyException", "The specified key does not exist. (Service: S3, Status Code: 404)")
+
+
+def _etag(data: bytes) -> str:
+    return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
+
+
+def _sagemaker(what: str, code: str) -> str:
+    return f"{what} (Service: AmazonSageMaker; Status Code: 400; Error Code: {code})"

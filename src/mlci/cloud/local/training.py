@@ -1,0 +1,101 @@
+"""The container of a training job in script mode: its files, environment and command, and what becomes of its model.
+
+Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html and
+-output.html; sagemaker-training-toolkit (see toolkit.py), entry_point.py and process.py.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mlci.cloud.local import reasons, toolkit
+from mlci.cloud.local.containers import Container, base_environment, write_json
+from mlci.cloud.local.requests import TrainingRequest
+from mlci.cloud.local.store import DirectoryStore
+from mlci.cloud.local.transfer import TransferFailed, download, files, pack, unpack
+from mlci.cloud.local.workspace import Workspace
+
+
+def fill(request: TrainingRequest, space: Workspace, store: DirectoryStore, is_stopped: Callable[[], bool]) -> None:
+    """Make the job's folder what the container finds as `/opt/ml`.
+
+    Raises:
+        TransferFailed: an input or the script is not there.
+    """
+    for folder in ("model", "output/data", "input/data"):
+        (space.ml / folder).mkdir(parents=True)
+    for channel in request.channels:
+        download(store, channel.uri, space.ml / "input" / "data" / channel.name, is_stopped)
+    configuration = space.ml / "input" / "config"
+    write_json(configuration / "hyperparameters.json", dict(request.hyperparameters))
+    write_json(
+        configuration / "inputdataconfig.json", {channel.name: dict(channel.config) for channel in request.channels}
+    )
+    write_json(configuration / "resourceconfig.json", toolkit.resource_config(request.instance))
+    unpack(store, request.code_uri, space.ml / "code", space.temporary)
+    script = space.ml / "code" / request.program
+    if not script.is_file():
+        raise TransferFailed(f'ClientError: there is no "{request.program}" in {request.code_uri}')
+    if not request.program.endswith(".py"):
+        script.chmod(0o755)
+
+
+def remarks(space: Workspace) -> str:
+    """What the container would do and this machine does not, for the job's log, or ""."""
+    if (space.ml / "code" / "requirements.txt").is_file():
+        return (
+            "mlci: requirements.txt is installed by the container on SageMaker. Here it is not: "
+            "the script runs in the Python environment that you chose.\n"
+        )
+    return ""
+
+
+def container(
+    request: TrainingRequest, arn: str, base: str, host: Mapping[str, str], python: str, temporary: Path
+) -> Container:
+    """What to run. `base` is `/opt/ml`, or the folder that stands for it in all variables."""
+    job = toolkit.Job(
+        request.name,
+        base,
+        request.program,
+        request.code_uri,
+        request.hyperparameters,
+        {channel.name: channel.config for channel in request.channels},
+        request.instance,
+        toolkit.Machine(os.cpu_count() or 1, len(glob.glob("/dev/nvidia[0-9]*"))),
+    )
+    environment = {
+        **base_environment(host, python, temporary),
+        "SAGEMAKER_REGION": arn.split(":")[3],
+        "TRAINING_JOB_ARN": arn,
+        **request.environment,
+        **toolkit.environment(job),
+    }
+    if "PYTHONPATH" in request.environment:  # the toolkit hands on its own sys.path, which that is a part of
+        environment["PYTHONPATH"] += ":" + request.environment["PYTHONPATH"]
+    script = (python, request.program) if request.program.endswith(".py") else (f"./{request.program}",)
+    arguments = toolkit.arguments(toolkit.user_hyperparameters(request.hyperparameters))
+    return Container((*script, *arguments), environment, "/opt/ml/code")
+
+
+def keep(request: TrainingRequest, space: Workspace, store: DirectoryStore) -> str:
+    """Store the model of a job that succeeded, and its other output if it has any; the model's URI."""
+    place = f"{request.output_uri.rstrip('/')}/{request.name}/output"
+    model = f"{place}/model.tar.gz"
+    pack(store, space.ml / "model", model, space.ml, space.temporary)
+    output = space.ml / "output" / "data"
+    if next(files(output, space.ml), None) is not None:
+        pack(store, output, f"{place}/output.tar.gz", space.ml, space.temporary)
+    return model
+
+
+def failure(space: Workspace) -> str | None:
+    """What the script wrote to `/opt/ml/output/failure`; SageMaker reports its first 1,024 characters."""
+    file = space.ml / "output" / "failure"
+    if file.is_symlink() or not file.is_file():
+        return None
+    with open(file, encoding="utf-8", errors="replace") as stream:
+        return stream.read(reasons.LIMIT)

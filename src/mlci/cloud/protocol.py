@@ -1,0 +1,50 @@
+"""What mlci asks of a cloud, whichever it is: keep bytes, take a definition, run it, tell what happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal, NewType, Protocol
+
+from mlci.asl import Event, StopSignal
+from mlci.plan.models import Upload
+
+VersionArn = NewType("VersionArn", str)
+ExecutionArn = NewType("ExecutionArn", str)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an execution ended; `error` and `cause` are empty where it succeeded.
+
+    Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
+    """
+
+    execution: ExecutionArn
+    status: Literal["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
+    error: str = ""
+    cause: str = ""
+
+
+class Cloud(Protocol):
+    """Where a run happens. Errors are CloudError, but for a missing object, which is None."""
+
+    @property
+    def name(self) -> Literal["local", "aws"]: ...
+
+    def read(self, uri: str) -> bytes | None:
+        """An object's bytes; None where there is no such object."""
+
+    def write(self, uri: str, data: bytes) -> None:
+        """Puts an object in place, whole."""
+
+    def upload(self, uploads: Iterable[Upload]) -> int:
+        """Puts in place what is not there yet; says how many objects that were."""
+
+    def publish(self, flow: str, definition: str) -> VersionArn:
+        """A version of the flow's state machine that runs exactly this definition."""
+
+    def run(
+        self, version: VersionArn, execution: str, given: str, on_event: Callable[[Event], None], stop: StopSignal
+    ) -> Outcome:
+        """Starts an execution of a version and waits for its end; when `stop` is set, stops it and all its jobs."""
