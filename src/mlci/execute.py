@@ -1,0 +1,65 @@
+"""`mlci execute`: any definition with SageMaker tasks, on the local cloud, with no flow around it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from pathlib import Path
+
+from mlci.asl import Event, StopSignal
+from mlci.cloud.local.cloud import ACCOUNT, REGION, execute, local_cloud, machine
+from mlci.cloud.local.jobs import Settings
+from mlci.errors import InputError, MlciError, Stopped
+from mlci.interrupts import Interrupts, attend
+
+_EXIT_CODE = {
+    "SUCCEEDED": 0,
+    "FAILED": MlciError.exit_code,
+    "TIMED_OUT": Stopped.exit_code,
+    "ABORTED": Stopped.exit_code,
+}
+
+
+def execute_file(
+    definition: str,
+    file: str,
+    given: str,
+    settings: Settings,
+    store: Path,
+    interrupts: Interrupts,
+) -> int:
+    """Executes a definition; its output goes to standard output, what happens on the way to standard error.
+
+    Raises: InputError, for a definition or an input that Step Functions would refuse.
+    """
+    try:
+        json.loads(given)
+    except ValueError as error:
+        raise InputError(f"the execution's input is not JSON: {error}") from error
+    with local_cloud(store, settings, _tell) as cloud:
+        loaded = machine(definition, cloud.tasks, file)
+        name = secrets.token_hex(8)
+        arn = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{Path(file).stem}:{name}"
+        state_machine = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{Path(file).stem}"
+        stop = StopSignal()
+        outcome = attend(
+            lambda: execute(loaded, given, arn, state_machine, cloud.tasks, _show, stop),
+            interrupts,
+            lambda why: stop.set(error="mlci.Stopped", cause=why),
+        )
+    if outcome.output is not None:
+        print(outcome.output)
+    else:
+        _tell(f"{outcome.status}: {outcome.error or ''}: {outcome.cause or ''}")
+    return _EXIT_CODE[outcome.status]
+
+
+def _show(event: Event) -> None:
+    details = event.details.get("stateEnteredEventDetails")
+    if isinstance(details, dict):
+        _tell(f"{event.timestamp:%H:%M:%S}  {event.type.removesuffix('Entered')} {details.get('name')}")
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

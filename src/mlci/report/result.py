@@ -1,0 +1,105 @@
+"""What became of a run, as one value: every report is a rendering of it, and result.json is it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from mlci.cloud.progress import StepState
+from mlci.flow.models import Json, Scalar
+from mlci.gate import Judged, Metrics
+
+#: The version of result.json's format. It changes when a reader of the old format would be misled by the new one.
+SCHEMA = 1
+
+
+class Status(Enum):
+    """What a run came to; the values are those of result.json."""
+
+    PASSED = "passed"
+    GATE_MISSED = "gate_missed"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+_EXIT_CODE = {Status.PASSED: 0, Status.GATE_MISSED: 1, Status.FAILED: 3, Status.STOPPED: 4}
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run. `seconds` is wall time; `reason` says in a sentence why it did not pass."""
+
+    flow: str
+    run_id: str
+    cloud: str
+    commit: str | None
+    status: Status
+    started: datetime
+    seconds: float
+    steps: Mapping[str, StepState]
+    rules: tuple[Judged, ...]
+    metrics: Mapping[str, Metrics]
+    execution: str
+    reason: str = ""
+    params: Mapping[str, Scalar] = field(default_factory=dict)
+    log_tails: Mapping[str, str] = field(default_factory=dict)
+    graph: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        return _EXIT_CODE[self.status]
+
+    def seconds_of(self, step: str) -> float:
+        return round(self.steps[step].seconds(self.started), 3) if self.steps[step].ended else 0.0
+
+
+def to_json(result: Result) -> dict[str, Json]:
+    """result.json: stable, versioned by `schema`. Numbers that JSON does not know (NaN) are null."""
+    return {
+        "schema": SCHEMA,
+        "flow": result.flow,
+        "run_id": result.run_id,
+        "cloud": result.cloud,
+        "commit": result.commit,
+        "status": result.status.value,
+        "exit_code": result.exit_code,
+        "reason": result.reason,
+        "started": result.started.isoformat(timespec="milliseconds"),
+        "seconds": round(result.seconds, 3),
+        "params": dict(result.params),
+        "steps": {
+            name: {"status": step.status, "seconds": result.seconds_of(name), "job": step.job, "reason": step.reason}
+            for name, step in result.steps.items()
+        },
+        "metrics": {name: strict(metrics.document) for name, metrics in result.metrics.items()},
+        "rules": [_rule(judged) for judged in result.rules],
+        "execution": result.execution,
+    }
+
+
+def _rule(judged: Judged) -> dict[str, Json]:
+    bound = judged.bound
+    return {
+        "metric": bound.rule.metric,
+        "op": bound.rule.op,
+        "limit": bound.rule.limit,
+        "relative": bound.rule.is_relative,
+        "threshold": bound.threshold,
+        "value": judged.value,
+        "baseline": bound.baseline,
+        "margin": judged.margin,
+        "held": judged.held,
+        "text": judged.text,
+    }
+
+
+def strict(value: Json) -> Json:
+    """The value with null in the place of each number that JSON does not know."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: strict(item) for key, item in value.items()}
+    return [strict(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,46 @@
+"""How reports say things: headlines, durations and figures, the same on the console and in files."""
+
+from __future__ import annotations
+
+from mlci.plan.models import Bound
+from mlci.report.result import Status
+
+HEADLINE = {
+    Status.PASSED: "passed",
+    Status.GATE_MISSED: "gate missed",
+    Status.FAILED: "failed",
+    Status.STOPPED: "stopped",
+}
+
+
+def duration(seconds: float) -> str:
+    """A time span, to the precision that matters.
+
+    >>> duration(0.04), duration(12.34), duration(75), duration(7325)
+    ('0.0 s', '12.3 s', '1 min 15 s', '2 h 2 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def limit(bound: Bound) -> str:
+    """What a rule asks for, in a table's cell: `≥ 0.97 (min)`, or for a change against no baseline, its leeway."""
+    leeway = f"{figure(bound.rule.limit * 100)}%" if bound.rule.is_relative else figure(bound.rule.limit)
+    if bound.threshold is None:
+        return f"{bound.rule.op} {leeway}, no baseline yet"
+    return f"{'≥' if bound.is_lower else '≤'} {figure(bound.threshold)} ({bound.rule.op})"
+
+
+def figure(value: float | None, signed: bool = False) -> str:
+    """A number to read, or a dash.
+
+    >>> figure(0.99989), figure(None), figure(-0.0213, signed=True)
+    ('0.99989', '–', '-0.0213')
+    """
+    if value is None:
+        return "–"
+    return f"{value:+.5g}" if signed else f"{value:.6g}"

@@ -1,0 +1,193 @@
+"""The main job: `run` is the whole line, from flow.yaml to a verdict, in one short function."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Protocol
+
+from mlci.asl import Event, StopSignal
+from mlci.cloud.progress import Progress, StepState, beginning, reason_of
+from mlci.cloud.protocol import Cloud, ExecutionArn, Outcome, VersionArn
+from mlci.compile import Compiled, compile_plan
+from mlci.compile.names import GATE_MISSED
+from mlci.errors import CloudError
+from mlci.flow.models import Flow, Json
+from mlci.gate import Metrics, Verdict, judge, parse_metrics
+from mlci.interrupts import Listening, attend
+from mlci.plan import Plan, Target, baseline_uri, plan
+from mlci.report.graph import mermaid
+from mlci.report.result import Result, Status, strict
+from mlci.runs import RunFolder
+from mlci.stage import Memo, Repository, stage
+
+
+class Watcher(Protocol):
+    """Who is shown how a run goes."""
+
+    def say(self, text: str) -> None: ...
+
+    def show(self, steps: Mapping[str, StepState]) -> None: ...
+
+    def live(self) -> AbstractContextManager[None]: ...
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run takes from outside of the flow. `timeout_s` is the whole run's."""
+
+    repository: Repository
+    region: str
+    memo: Memo
+    target: Target
+    folder: RunFolder
+    watcher: Watcher
+    listening: Listening
+    timeout_s: float | None = None
+
+
+def prepare(flow: Flow, around: Surroundings, cloud: Cloud) -> tuple[Plan, Compiled]:
+    """Everything before deploy: what would run, and nothing touched.
+
+    Raises: InputError.
+    """
+    staged = stage(flow, around.repository, around.region, around.memo)
+    planned = plan(flow, staged, around.target, read_baseline(flow, around.target, cloud))
+    return planned, compile_plan(planned, around.memo.recall)
+
+
+def run(flow: Flow, around: Surroundings, cloud: Cloud) -> Result:
+    """Runs a flow on a cloud, and reports. The reports lie in the run's folder when it returns.
+
+    Raises: InputError, before anything was staged or started.
+    """
+    started = datetime.now(timezone.utc)
+    planned, compiled = prepare(flow, around, cloud)
+    version = cloud.publish(flow.name, compiled.definition)
+    around.folder.begin(compiled.definition, compiled.execution_input)
+    progress, outcome = _carry_out(planned, compiled, version, around, cloud)
+    metrics = read_metrics(planned, progress, cloud)
+    verdict = judge(planned.gate, metrics)
+    status, reason = conclude(outcome, verdict, progress)
+    if status is Status.PASSED and around.target.is_on_base_branch:
+        write_baseline(planned, metrics, cloud)
+    result = Result(
+        flow=flow.name,
+        run_id=around.target.run_id,
+        cloud=cloud.name,
+        commit=around.target.commit,
+        status=status,
+        started=started,
+        seconds=(datetime.now(timezone.utc) - started).total_seconds(),
+        steps=progress.steps,
+        rules=verdict.rules,
+        metrics=metrics,
+        execution=outcome.execution,
+        reason=reason,
+        params=flow.params,
+        log_tails={name: around.folder.tail(name) for name in _failed(progress)},
+        graph=mermaid(flow, {name: step.status for name, step in progress.steps.items()}, verdict.held),
+    )
+    around.folder.finish(result)
+    return result
+
+
+def _carry_out(
+    planned: Plan, compiled: Compiled, version: VersionArn, around: Surroundings, cloud: Cloud
+) -> tuple[Progress, Outcome]:
+    """Uploads and executes, in a thread of its own: this one waits for signals and for the time to run out."""
+    progress, lock = beginning(planned.steps), threading.Lock()
+    stop = StopSignal()
+
+    def on_event(event: Event) -> None:
+        nonlocal progress
+        with lock:
+            progress = progress.after(event)
+            around.watcher.show(progress.steps)
+
+    def work() -> Outcome:
+        cloud.upload(planned.uploads)
+        return cloud.run(version, around.target.run_id, compiled.execution_input, on_event, stop)
+
+    def interrupted(why: str) -> None:
+        around.watcher.say(f"{why}: stopping what runs")
+        stop.set(error="mlci.Stopped", cause=why)
+
+    around.watcher.show(progress.steps)
+    try:
+        with around.listening() as interrupts, around.watcher.live():
+            outcome = attend(work, interrupts, interrupted, around.timeout_s)
+    except CloudError as error:
+        outcome = Outcome(ExecutionArn(""), "FAILED", type(error).__name__, str(error))
+    return progress.finished(datetime.now(timezone.utc)), outcome
+
+
+def conclude(outcome: Outcome, verdict: Verdict, progress: Progress) -> tuple[Status, str]:
+    """What a run came to, and why in a sentence. Anything but a success that both judges agree on is no pass."""
+    if outcome.status in ("ABORTED", "TIMED_OUT"):
+        return Status.STOPPED, outcome.cause or "the execution was stopped"
+    failed = _failed(progress)
+    if failed:
+        reasons = (f'step "{name}" failed: {progress.steps[name].reason}' for name in failed)
+        return Status.FAILED, "\n".join(reasons)
+    missed = "\n".join(judged.text for judged in verdict.rules if not judged.held)
+    if outcome.status == "SUCCEEDED":
+        return (Status.PASSED, "") if verdict.held else (Status.GATE_MISSED, missed)
+    if outcome.error != GATE_MISSED:
+        return Status.FAILED, f"the execution failed: {outcome.error}: {reason_of(outcome.cause)}"
+    if verdict.held:
+        return Status.FAILED, "the state machine found the gate missed, and mlci finds that every rule held"
+    return Status.GATE_MISSED, missed
+
+
+def _failed(progress: Progress) -> list[str]:
+    return [name for name, step in progress.steps.items() if step.status == "failed"]
+
+
+def read_metrics(planned: Plan, progress: Progress, cloud: Cloud) -> dict[str, Metrics]:
+    """The metrics that the steps of this run wrote; a step that did not succeed, or wrote none, is left out."""
+    found = {}
+    for name, step in planned.steps.items():
+        if step.metrics and progress.steps[name].status in ("succeeded", "reused"):
+            data = cloud.read(step.metrics)
+            if data is not None:
+                found[name] = parse_metrics(data)
+    return found
+
+
+def read_baseline(flow: Flow, target: Target, cloud: Cloud) -> dict[str, Json]:
+    """The metrics, by step, of the base branch's last passing run; empty where there was none.
+
+    Raises: CloudError, for a baseline that is damaged: judging without it would let a drop pass.
+    """
+    uri = baseline_uri(flow.name, target)
+    data = cloud.read(uri) if uri else None
+    if data is None:
+        return {}
+    try:
+        metrics = json.loads(data)["metrics"]
+        if isinstance(metrics, dict):
+            return metrics
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise CloudError(
+        f"the baseline {uri} is damaged.", hint="Delete it; the next passing run on the base branch makes it anew."
+    )
+
+
+def write_baseline(planned: Plan, metrics: Mapping[str, Metrics], cloud: Cloud) -> None:
+    """Keeps a passing run's metrics as what later runs are compared with."""
+    uri = baseline_uri(planned.flow.name, planned.target)
+    if uri is None or not metrics:
+        return
+    kept = {
+        "schema": 1,
+        "run_id": planned.target.run_id,
+        "commit": planned.target.commit,
+        "metrics": {name: strict(found.document) for name, found in metrics.items()},
+    }
+    cloud.write(uri, json.dumps(kept, indent=2).encode())

@@ -1,0 +1,53 @@
+"""The small working flow that `mlci init` puts into another repository; `files/` holds it as it is written there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mlci.errors import InputError
+
+_FILES = Path(__file__).parent / "files"
+_IGNORED = ".mlci/"
+
+
+def install(folder: Path) -> Iterator[Path]:
+    """Writes the template below a folder, and yields each file that it wrote. Nothing that exists is changed, but for
+    a line that is appended to .gitignore.
+
+    Raises: InputError, before anything is written, where a file of the template exists already.
+    """
+    sources = sorted(path for path in _FILES.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    targets = [folder / source.relative_to(_FILES) for source in sources]
+    taken = [str(target) for target in targets if target.exists()]
+    if taken:
+        raise InputError(
+            f"already there: {', '.join(taken)}",
+            "`mlci init` changes no file: name another folder, or move these away.",
+        )
+    try:
+        for source, target in zip(sources, targets, strict=True):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            text = source.read_text(encoding="utf-8").replace("FLOW_NAME", _flow_name(folder))
+            target.write_text(text, encoding="utf-8")
+            yield target
+        yield from _ignore(folder / ".gitignore")
+    except OSError as error:
+        raise InputError(
+            f'"{error.filename}" can\'t be written: {error.strerror}', "Name a folder that you may write to."
+        ) from error
+
+
+def _ignore(file: Path) -> Iterator[Path]:
+    """Keeps what runs leave out of git."""
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    if _IGNORED not in text.split():
+        file.write_text(text + ("" if text.endswith("\n") or not text else "\n") + _IGNORED + "\n", encoding="utf-8")
+        yield file
+
+
+def _flow_name(folder: Path) -> str:
+    """The folder's name, as a flow may be called."""
+    plain = re.sub(r"[^a-zA-Z0-9]+", "-", folder.resolve().name).strip("-")[:40].rstrip("-")
+    return plain if re.match(r"[a-zA-Z]", plain) else f"flow-{plain}".rstrip("-")
