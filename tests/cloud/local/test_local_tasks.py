@@ -74,7 +74,7 @@ def test_a_taken_name_is_refused_also_after_a_failure(place: Place, tasks: Local
     ("changes", "error"),
     [
         ({"Unknown": 1}, "States.Runtime"),
-        ({"ProcessingJobName": "a_b"}, "SageMaker.AmazonSageMakerException"),
+        ({"ProcessingJobName": "a_b"}, "SageMaker.ValidationException"),
         ({"AppSpecification": {"ImageUri": "x"}}, "States.Runtime"),
     ],
 )

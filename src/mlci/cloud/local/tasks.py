@@ -8,6 +8,7 @@ import threading
 import urllib.parse
 from collections.abc import Callable
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from mlci.asl import TaskCall, TaskError
@@ -53,7 +54,7 @@ class LocalTasks:
         except (requests.Malformed, requests.CannotRunHere) as error:
             raise TaskError("States.Runtime", str(error)) from error
         except requests.Invalid as error:
-            # Optimized integrations name the error by the SDK's class, which is the base class for this one.
+            # Not the SDK's base class, AmazonSageMakerException: that is what throttling comes as, and is retried.
             raise TaskError("SageMaker.ValidationException", _sagemaker(str(error), "ValidationException")) from error
 
     def _process(self, task: TaskCall) -> Json:
@@ -99,7 +100,7 @@ class LocalTasks:
             "Body": body,
             "ContentLength": len(data),
             "ContentType": "binary/octet-stream",
-            "ETag": _etag(data),
+            "ETag": _etag_of(self._store.path(uri)),
             "LastModified": datetime.fromtimestamp(modified, timezone.utc).isoformat(timespec="seconds"),
             "Metadata": {},
         }
@@ -115,7 +116,7 @@ class LocalTasks:
         except (NoSuchKey, CloudError) as error:
             raise _no_such_key() from error
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        return {"CopyObjectResult": {"LastModified": now}}
+        return {"CopyObjectResult": {"ETag": _etag_of(self._store.path(uri)), "LastModified": now}}
 
 
 def _completed(described: dict[str, Json], status: str) -> Json:
@@ -145,8 +146,13 @@ def _no_such_key() -> TaskError:
     return TaskError("S3.NoSuchKeyException", "The specified key does not exist. (Service: S3, Status Code: 404)")
 
 
-def _etag(data: bytes) -> str:
-    return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
+def _etag_of(file: Path) -> str:
+    """What S3 gives an object that was put in one piece: the MD5 of its bytes, quoted."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with file.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return f'"{digest.hexdigest()}"'
 
 
 def _sagemaker(what: str, code: str) -> str:
