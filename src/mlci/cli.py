@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -25,10 +25,11 @@ from mlci import __version__
 from mlci.errors import InputError, MlciError, Problem, Stopped
 
 if TYPE_CHECKING:
+    from mlci.cloud.local.isolation import Isolation
+    from mlci.cloud.local.jobs import Settings
     from mlci.cloud.protocol import Cloud
     from mlci.flow.models import Flow
     from mlci.interrupts import Interrupts
-    from mlci.report.console import Screen
     from mlci.run import Surroundings
     from mlci.runs import Runs
 
@@ -110,7 +111,7 @@ def run(
     cloud: str | None,
     params: Sequence[str],
     timeout: str | None,
-    isolation: Literal["auto", "namespace", "link", "paths"],
+    isolation: Isolation,
     debug: bool,
 ) -> int:
     """Run the flow: stage, deploy, execute, judge, report.
@@ -125,8 +126,9 @@ def run(
     from mlci.run import run as run_flow
 
     flow = _load(flow_file, params)
-    timeout_s = _duration("--timeout", timeout)
-    with _session(flow, flow_file, _cloud_name(cloud), isolation, timeout_s) as (around, on, screen):
+    around = _surroundings(flow_file, _duration("--timeout", timeout))
+    screen = around.watcher
+    with _cloud(cloud, flow, flow_file, around, isolation) as on:
         screen.say(f"{flow.name}: run {around.target.run_id} on the {on.name} cloud")
         result = run_flow(flow, around, on)
     screen.say(summary(result, _shown(around.folder.path)))
@@ -142,12 +144,12 @@ def validate(flow_file: Path, params: Sequence[str], debug: bool) -> int:
 
     All that is wrong is told at once, with file, line and column.
     """
-    flow = _load(flow_file, params)
-    with _session(flow, flow_file, "local", "auto", None) as (around, on, _):
-        from mlci.run import prepare
+    from mlci import asl
+    from mlci.run import prepare
 
-        _, compiled = prepare(flow, around, on)
-        on.publish(flow.name, compiled.definition)
+    flow = _load(flow_file, params)
+    _, compiled = prepare(flow, _surroundings(flow_file), {})
+    asl.load(compiled.definition)
     click.echo(f"{flow_file} is valid: {_count(len(flow.steps), 'step')}, {_count(len(flow.gate), 'rule')} in the gate")
     return 0
 
@@ -160,9 +162,7 @@ def definition(flow_file: Path, params: Sequence[str], debug: bool) -> int:
     """Print the state machine's definition (Amazon States Language) that the flow compiles to."""
     from mlci.run import prepare
 
-    flow = _load(flow_file, params)
-    with _session(flow, flow_file, "local", "auto", None) as (around, on, _):
-        _, compiled = prepare(flow, around, on)
+    _, compiled = prepare(_load(flow_file, params), _surroundings(flow_file), {})
     click.echo(compiled.definition)
     return 0
 
@@ -210,7 +210,7 @@ def execute(
     definition_file: Path,
     input_file: Path | None,
     store: Path,
-    isolation: Literal["auto", "namespace", "link", "paths"],
+    isolation: Isolation,
     debug: bool,
 ) -> int:
     """Execute any definition with SageMaker jobs on the local cloud, without a flow.
@@ -337,70 +337,63 @@ def _fail(what: str, code: int) -> int:
     return code
 
 
-@contextmanager
-def _session(
-    flow: Flow,
-    flow_file: Path,
-    cloud: str,
-    isolation: Literal["auto", "namespace", "link", "paths"],
-    timeout_s: float | None,
-) -> Iterator[tuple[Surroundings, Cloud, Screen]]:
-    """All that a run needs from outside of the flow, put together in this one place."""
-    from mlci.cloud.local import cloud as local
+def _surroundings(flow_file: Path, timeout_s: float | None = None) -> Surroundings:
+    """What a run takes from outside of the flow: the repository, git, the clock, chance, the terminal."""
+    from mlci.cloud.local import names
     from mlci.git import git_state
-    from mlci.plan import Target
-    from mlci.plan.names import job_name, run_id
+    from mlci.plan import Target, run_id
     from mlci.report.console import Screen
     from mlci.run import Surroundings
     from mlci.stage import Memo, repository_around
 
-    if cloud == "aws":
-        raise InputError("the aws cloud is not part of this version yet", "Run on the local one: --cloud local")
     runs, git = _runs(flow_file), git_state(flow_file.resolve().parent)
     target = Target(
-        bucket=local.BUCKET,
-        job_role=local.JOB_ROLE,
+        bucket=names.BUCKET,
+        job_role=names.JOB_ROLE,
         run_id=run_id(datetime.now(timezone.utc), secrets.token_hex(3)),
         commit=git.commit,
         branch=git.branch,
         base_branch=git.base_branch,
     )
     folder = runs.folder(target.run_id)
-    screen = Screen(sys.stdout, sys.stdout.isatty(), folder.tail)
-    around = Surroundings(
+    return Surroundings(
         repository=repository_around(flow_file),
-        region=local.REGION,
+        region=names.REGION,
         memo=Memo(Path(os.environ.get("MLCI_CACHE") or runs.home / "cache")),
         target=target,
         folder=folder,
-        watcher=screen,
+        watcher=Screen(sys.stdout, sys.stdout.isatty(), folder.tail),
         listening=_listening,
         timeout_s=timeout_s,
     )
-    steps = {job_name(flow.name, step, target.run_id): step for step in flow.steps}
+
+
+@contextmanager
+def _cloud(
+    wanted: str | None, flow: Flow, flow_file: Path, around: Surroundings, isolation: Isolation
+) -> Iterator[Cloud]:
+    """The cloud that a flow is to run on. Inside of CodeBuild that is AWS, unless another is asked for."""
+    from mlci.cloud.local.cloud import local_cloud
+    from mlci.plan.names import job_name
+
+    if (wanted or ("aws" if "CODEBUILD_BUILD_ID" in os.environ else "local")) == "aws":
+        raise InputError("the aws cloud is not part of this version yet", "Run on the local one: --cloud local")
+    home = _runs(flow_file).home
+    steps = {job_name(flow.name, step, around.target.run_id): step for step in flow.steps}
     settings = _job_settings(
-        runs.home / "work",
-        lambda job: folder.log(steps[job.rsplit("-", 2)[0]]),
+        home / "work",
+        lambda job: around.folder.log(steps[job.rsplit("-", 2)[0]]),
         _python(flow, flow_file),
         isolation,
     )
-    with local.local_cloud(runs.home / "store", settings, screen.say) as on:
-        yield around, on, screen
+    with local_cloud(home / "store", settings, around.watcher.say) as cloud:
+        yield cloud
 
 
-def _job_settings(work: Path, logs: Callable[[str], Path], python: str, isolation: str) -> Any:
-    from mlci.cloud.local.cloud import ACCOUNT, REGION
+def _job_settings(work: Path, logs: Callable[[str], Path], python: str, isolation: Isolation) -> Settings:
     from mlci.cloud.local.jobs import Settings
 
-    return Settings(
-        work=work.absolute(),
-        logs=logs,
-        python=python,
-        environment=dict(os.environ),
-        isolation=isolation,  # type: ignore[arg-type]
-        region=REGION,
-        account=ACCOUNT,
-    )
+    return Settings(work.absolute(), logs, python, environment=dict(os.environ), isolation=isolation)
 
 
 @contextmanager
@@ -435,10 +428,6 @@ def _read(file: Path, most_bytes: int = -1) -> bytes:
         raise InputError(f'there is no file "{file}"', hint) from error
     except OSError as error:
         raise InputError(f'"{file}" can\'t be read: {error.strerror}', "Is it a file, and may you read it?") from error
-
-
-def _cloud_name(given: str | None) -> str:
-    return given or ("aws" if "CODEBUILD_BUILD_ID" in os.environ else "local")
 
 
 def _duration(option: str, text: str | None) -> float | None:

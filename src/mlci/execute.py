@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 from mlci.asl import Event, StopSignal
-from mlci.cloud.local.cloud import ACCOUNT, REGION, execute, local_cloud, machine
+from mlci.cloud.local.cloud import execute, local_cloud, machine
 from mlci.cloud.local.jobs import Settings
+from mlci.cloud.local.names import ACCOUNT, REGION
 from mlci.errors import InputError, MlciError, Stopped
 from mlci.interrupts import Interrupts, attend
 

@@ -50,13 +50,13 @@ class Surroundings:
     timeout_s: float | None = None
 
 
-def prepare(flow: Flow, around: Surroundings, cloud: Cloud) -> tuple[Plan, Compiled]:
+def prepare(flow: Flow, around: Surroundings, baseline: Mapping[str, Json]) -> tuple[Plan, Compiled]:
     """Everything before deploy: what would run, and nothing touched.
 
     Raises: InputError.
     """
     staged = stage(flow, around.repository, around.region, around.memo)
-    planned = plan(flow, staged, around.target, read_baseline(flow, around.target, cloud))
+    planned = plan(flow, staged, around.target, baseline)
     return planned, compile_plan(planned, around.memo.recall)
 
 
@@ -66,7 +66,7 @@ def run(flow: Flow, around: Surroundings, cloud: Cloud) -> Result:
     Raises: InputError, before anything was staged or started.
     """
     started = datetime.now(timezone.utc)
-    planned, compiled = prepare(flow, around, cloud)
+    planned, compiled = prepare(flow, around, read_baseline(flow, around.target, cloud))
     version = cloud.publish(flow.name, compiled.definition)
     around.folder.begin(compiled.definition, compiled.execution_input)
     progress, outcome = _carry_out(planned, compiled, version, around, cloud)
@@ -121,7 +121,7 @@ def _carry_out(
     try:
         with around.listening() as interrupts, around.watcher.live():
             outcome = attend(work, interrupts, interrupted, around.timeout_s)
-    except CloudError as error:
+    except (CloudError, OSError) as error:  # OSError: the disk is full, or a file went away while it was staged
         outcome = Outcome(ExecutionArn(""), "FAILED", type(error).__name__, str(error))
     return progress.finished(datetime.now(timezone.utc)), outcome
 

@@ -55,6 +55,17 @@ def test_the_example_passes_and_every_report_agrees(example: Project) -> None:
     assert "rows" in example.mlci("logs", "preprocess").stdout
 
 
+@pytest.mark.parametrize("isolation", ["namespace", "link", "paths"])
+def test_the_example_runs_in_each_isolation(example: Project, isolation: str) -> None:
+    done = example.mlci("run", "--isolation", isolation)
+    if done.returncode == 2 and "does not work here" in done.stderr:
+        assert isolation != "paths"
+        assert example.runs == []
+        pytest.skip(done.stderr)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"isolation: {isolation}" in done.stdout
+
+
 def test_a_missed_gate_is_told_the_same_everywhere(example: Project) -> None:
     done = example.mlci("run", "--param", "min_auc=0.9999")
     assert done.returncode == 1, done.stdout + done.stderr

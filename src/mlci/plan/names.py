@@ -22,7 +22,7 @@ def job_name(flow: str, step: str, run: str) -> str:
     """What the names of a step's jobs begin with. Long names of flows and steps are cut and end in a hash.
 
     >>> job_name("breast-cancer", "train_model", "20261123-101530-3f9c2a")
-    'mlci-breast-cancer-train-model-a7f9-20261123-101530-3f9c2a'
+    'mlci-breast-cancer-train-mode-ea41-20261123-101530-3f9c2a'
     """
     head = f"mlci-{_fit(flow, _FLOW_MAX_CHARS)}-"
     room = JOB_NAME_MAX_CHARS - _ATTEMPT_MAX_CHARS - len(head) - len(run) - 1

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +28,16 @@ class Memo:
         except (OSError, ValueError):
             pass
         value = make()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=self.folder)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(value, file)
-        os.replace(temporary, place)  # two runs at once write the same content: either may win
+        with contextlib.suppress(OSError):  # a folder that may not be written to: the next run makes it again
+            self._keep(place, json.dumps(value))
         return value
+
+    def _keep(self, place: Path, text: str) -> None:
+        """Puts a file in place whole: two runs at once write the same, so either may win."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = place.with_name(f".{place.name}-{os.getpid()}")
+        try:
+            temporary.write_text(text)
+            os.replace(temporary, place)
+        finally:
+            temporary.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -39,7 +40,9 @@ def test_auto_falls_back_where_namespaces_are_refused(place: Place) -> None:
         "    done = place.process(script, jobs, AppSpecification={'ImageUri': 'x', 'ContainerEntrypoint': entry})\n"
         "print(done['ProcessingJobStatus'], place.told, list(place.store.list('s3://b/out')))\n"
     )
-    done = subprocess.run(refused(f"{sys.executable} {program}"), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        refused(shlex.join([sys.executable, str(program)])), capture_output=True, text=True, check=False
+    )
     assert re.match(r"Completed \[.isolation: (link|paths) ", done.stdout), done.stderr
     assert done.stdout.endswith("['s3://b/out/x']\n")
 

@@ -13,18 +13,13 @@ from typing import Literal
 from mlci import asl
 from mlci.cloud.archive import source_archive
 from mlci.cloud.local.jobs import LocalJobs, Settings
+from mlci.cloud.local.names import ACCOUNT, REGION, WORKFLOW_ROLE
 from mlci.cloud.local.store import DirectoryStore, NoSuchKey
 from mlci.cloud.local.tasks import LocalTasks
 from mlci.cloud.protocol import ExecutionArn, Outcome, VersionArn
 from mlci.errors import InputError, Problem
 from mlci.plan.models import Upload
 from mlci.stage.models import StagedFile
-
-REGION = "us-east-1"
-ACCOUNT = "000000000000"
-BUCKET = "mlci-local"
-JOB_ROLE = f"arn:aws:iam::{ACCOUNT}:role/mlci-job"
-WORKFLOW_ROLE = f"arn:aws:iam::{ACCOUNT}:role/mlci-workflow"
 
 
 @dataclass

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from mlci.cloud.local import processing, reasons, training
 from mlci.cloud.local.containers import Container, host_environment
 from mlci.cloud.local.isolation import CONTAINER, Isolation, Isolator, command_in, environment_in, linked
+from mlci.cloud.local.names import ACCOUNT, REGION
 from mlci.cloud.local.requests import ProcessingRequest, TrainingRequest
 from mlci.cloud.local.store import DirectoryStore
 from mlci.cloud.local.supervisor import Ended, Launch, Mode, Refused, Stop, Supervisors, Unstartable
@@ -45,8 +46,8 @@ class Settings:
     python: str
     environment: Mapping[str, str]
     isolation: Isolation = "auto"
-    region: str = "us-east-1"
-    account: str = "000000000000"
+    region: str = REGION
+    account: str = ACCOUNT
 
 
 @dataclass(frozen=True)

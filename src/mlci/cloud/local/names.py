@@ -1,0 +1,9 @@
+"""What the local cloud calls itself where AWS has an account, a region, a bucket and roles."""
+
+from __future__ import annotations
+
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+BUCKET = "mlci-local"
+JOB_ROLE = f"arn:aws:iam::{ACCOUNT}:role/mlci-job"
+WORKFLOW_ROLE = f"arn:aws:iam::{ACCOUNT}:role/mlci-workflow"

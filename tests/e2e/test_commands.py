@@ -1,0 +1,130 @@
+"""The commands beside `mlci run`, as a user types them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from e2e_project import ROOT, Project, clean_environment
+
+
+def test_init_gives_a_flow_that_runs(project: Project) -> None:
+    assert project.mlci("init").returncode == 0
+    done = project.mlci("run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert project.result()["status"] == "passed"
+    assert (project.root / ".gitignore").read_text() == ".mlci/\n"
+
+
+def test_init_changes_no_file(project: Project) -> None:
+    project.write("flow.yaml", "mine")
+    refused = project.mlci("init")
+    assert refused.returncode == 2
+    assert "flow.yaml" in refused.stderr
+    assert [path.name for path in project.root.iterdir()] == ["flow.yaml"]
+
+
+def test_init_into_another_folder_keeps_its_gitignore(project: Project) -> None:
+    project.write("there/.gitignore", "*.log")
+    assert project.mlci("init", "there").returncode == 0
+    assert (project.root / "there/.gitignore").read_text() == "*.log\n.mlci/\n"
+    assert project.mlci("validate", "--flow", "there/flow.yaml").returncode == 0
+
+
+def test_pipeline_py_is_mlci_run(example: Project) -> None:
+    shutil.copy(ROOT / "pipeline.py", example.root)
+    command = [sys.executable, "pipeline.py", "--param", "min_auc=0.9999"]
+    done = subprocess.run(
+        command, cwd=example.root, env=clean_environment({}), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+
+
+def test_validate_says_what_is_there_and_starts_nothing(example: Project) -> None:
+    done = example.mlci("validate")
+    assert (done.returncode, done.stdout) == (0, "flow.yaml is valid: 3 steps, 3 rules in the gate\n")
+    assert example.runs == []
+
+
+def test_looking_prints_what_it_promises(example: Project) -> None:
+    assert json.loads(example.mlci("definition").stdout)["StartAt"] == "preprocess"
+    assert example.mlci("graph").stdout.startswith("flowchart LR\n")
+    assert json.loads(example.mlci("schema").stdout)["type"] == "object"
+
+
+@pytest.mark.parametrize(
+    "command", ["", "run", "validate", "graph", "definition", "schema", "execute", "logs", "list", "show", "init"]
+)
+def test_help_is_there_for_every_command(project: Project, command: str) -> None:
+    done = project.mlci(*command.split(), "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("Usage: mlci")
+
+
+PARAMETERS = {
+    "ProcessingJobName.$": "$.name",
+    "RoleArn": "arn:aws:iam::000000000000:role/any-role",
+    "AppSpecification": {
+        "ImageUri": "any/image:1",
+        "ContainerEntrypoint": ["python3", "-c"],
+        "ContainerArguments.$": "States.Array($.code)",
+    },
+    "ProcessingResources": {"ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}},
+}
+TASK = {
+    "Type": "Task",
+    "Resource": "arn:aws:states:::sagemaker:createProcessingJob.sync",
+    "Parameters": PARAMETERS,
+    "ResultSelector": {"status.$": "$.ProcessingJobStatus"},
+    "End": True,
+}
+
+
+def execute(project: Project, machine: object, given: object) -> subprocess.CompletedProcess[str]:
+    project.write("machine.json", json.dumps(machine))
+    project.write("input.json", json.dumps(given))
+    return project.mlci("execute", "machine.json", "--input", "input.json", "--store", "store")
+
+
+def test_execute_runs_any_definition_and_prints_its_output(project: Project) -> None:
+    machine = {"StartAt": "a", "States": {"a": TASK}}
+    done = execute(project, machine, {"name": "one", "code": "print(6 * 7)"})
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"status": "Completed"}), done.stderr
+    assert (project.root / "store/.mlci-logs/one.log").read_text() == "42\n"
+
+
+def test_execute_says_why_it_failed(project: Project) -> None:
+    done = execute(project, {"StartAt": "a", "States": {"a": TASK}}, {"name": "one", "code": "raise ValueError('no')"})
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "ValueError: no" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("machine", "words"),
+    [
+        ({"StartAt": "b", "States": {"a": {"Type": "Succeed"}}}, "/StartAt"),
+        ({"StartAt": "a", "States": {"a": {**TASK, "Resource": "arn:aws:states:::sqs:sendMessage"}}}, "/States/a"),
+    ],
+)
+def test_execute_refuses_what_cannot_run_with_its_place(project: Project, machine: object, words: str) -> None:
+    done = execute(project, machine, {})
+    assert done.returncode == 2, done.stdout
+    assert words in done.stderr
+
+
+def test_fifty_executions_in_one_store_leave_nothing_temporary(project: Project) -> None:
+    def branch(number: int) -> object:
+        name = f"States.Format('{{}}-{number}', $.name)"
+        task = {**TASK, "Parameters": {**PARAMETERS, "ProcessingJobName.$": name}}
+        return {"StartAt": f"s{number}", "States": {f"s{number}": task}}
+
+    parallel = {"Type": "Parallel", "Branches": [branch(number) for number in range(50)], "End": True}
+    done = execute(project, {"StartAt": "p", "States": {"p": parallel}}, {"name": "x", "code": "pass"})
+    assert done.returncode == 0, done.stderr
+    store = project.root / "store"
+    assert {path.name for path in store.rglob("*") if path.is_file()} == {f"x-{n}.log" for n in range(50)}
+    assert list((store / ".mlci-work").iterdir()) == []
