@@ -258,9 +258,9 @@ def logs(flow_file: Path, words: Sequence[str], debug: bool) -> int:
 def list_runs(flow_file: Path, debug: bool) -> int:
     """List the runs, the newest first."""
     from mlci.report.console import table
-    from mlci.report.history import run_rows
+    from mlci.report.history import row
 
-    rows = run_rows(_runs(flow_file).all())
+    rows = [row(run.run_id, run.result()) for run in _runs(flow_file).all()]
     if not rows:
         click.echo("There are no runs yet. Start one: mlci run")
         return 0
@@ -277,7 +277,7 @@ def show(flow_file: Path, wanted: str | None, debug: bool) -> int:
     from mlci.report.history import describe
 
     folder = _runs(flow_file).find(wanted)
-    click.echo(describe(folder, _shown(folder.path)))
+    click.echo(describe(folder.run_id, folder.result(), _shown(folder.path)))
     return 0
 
 

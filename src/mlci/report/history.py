@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any  # result.json may be of an older or newer mlci: what is missing is shown as a dash
 
 from mlci.report.words import duration
-from mlci.runs import RunFolder
 
 _SIGN = {"succeeded": "✔", "reused": "↺", "failed": "✘", "skipped": "–", "stopped": "■"}
 
 
-def run_rows(runs: Iterable[RunFolder]) -> list[tuple[str, ...]]:
-    """A row a run: id, status, start, time, commit, and how many of the gate's rules held."""
-    return [_row(run) for run in runs]
-
-
-def _row(run: RunFolder) -> tuple[str, ...]:
-    result: dict[str, Any] | None = run.result()
+def row(run_id: str, result: dict[str, Any] | None) -> tuple[str, ...]:
+    """A run in a line: id, status, start, time, commit, and how many of the gate's rules held."""
     if result is None:
-        return (run.run_id, "unfinished", "–", "–", "–", "–")
+        return (run_id, "unfinished", "–", "–", "–", "–")
     rules = result.get("rules", [])
     held = sum(1 for rule in rules if rule.get("held"))
     return (
-        run.run_id,
+        run_id,
         str(result.get("status", "–")),
         str(result.get("started", "–"))[:19].replace("T", " "),
         duration(float(result.get("seconds", 0))),
@@ -32,14 +25,13 @@ def _row(run: RunFolder) -> tuple[str, ...]:
     )
 
 
-def describe(run: RunFolder, folder: str) -> str:
+def describe(run_id: str, result: dict[str, Any] | None, folder: str) -> str:
     """One run in full: its verdict, rules, steps, and where its files are."""
-    result: dict[str, Any] | None = run.result()
     if result is None:
-        return f"run {run.run_id} has not finished: it still runs, or was killed\nfiles: {folder}/"
+        return f"run {run_id} has not finished: it still runs, or was killed\nfiles: {folder}/"
     lines = [
         f"{result['flow']}: {str(result['status']).replace('_', ' ')} in {duration(result['seconds'])}",
-        f"run {run.run_id} on the {result['cloud']} cloud, commit {(result.get('commit') or '–')[:12]}",
+        f"run {run_id} on the {result['cloud']} cloud, commit {(result.get('commit') or '–')[:12]}",
     ]
     if result.get("reason"):
         lines += ["", str(result["reason"])]
