@@ -110,8 +110,11 @@ def summary(result: Result, folder: str) -> str:
         lines += [f"  {'✔' if judged.held else '✘'} {judged.text}{_margin(judged)}" for judged in result.rules]
         lines.append("")
     lines.append(f"{result.flow}: {HEADLINE[result.status]} in {duration(result.seconds)}")
-    if result.reason and result.status is not Status.GATE_MISSED:
-        lines.append(result.reason.splitlines()[0])  # the failing step has already told the rest
+    failed = [name for name, step in result.steps.items() if step.status == "failed"]
+    if failed:
+        lines.append(f"failed: {', '.join(failed)} (the reason stands above, and in the report)")
+    elif result.reason and result.status is not Status.GATE_MISSED:
+        lines.append(result.reason)
     lines.append(f"report: {folder}/report.md")
     return "\n".join(lines)
 
