@@ -129,7 +129,6 @@ def run(
     around = _surroundings(flow_file, _duration("--timeout", timeout))
     screen = around.watcher
     with _cloud(cloud, flow, flow_file, around, isolation) as on:
-        screen.say(f"{flow.name}: run {around.target.run_id} on the {on.name} cloud")
         result = run_flow(flow, around, on)
     screen.say(summary(result, _shown(around.folder.path)))
     return result.exit_code
@@ -145,10 +144,12 @@ def validate(flow_file: Path, params: Sequence[str], debug: bool) -> int:
     All that is wrong is told at once, with file, line and column.
     """
     from mlci import asl
+    from mlci.cloud.local.cloud import check_jobs
     from mlci.run import prepare
 
     flow = _load(flow_file, params)
-    _, compiled = prepare(flow, _surroundings(flow_file), {})
+    planned, compiled = prepare(flow, _surroundings(flow_file), {})
+    check_jobs(planned)
     asl.load(compiled.definition)
     click.echo(f"{flow_file} is valid: {_count(len(flow.steps), 'step')}, {_count(len(flow.gate), 'rule')} in the gate")
     return 0

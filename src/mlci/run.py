@@ -67,7 +67,9 @@ def run(flow: Flow, around: Surroundings, cloud: Cloud) -> Result:
     """
     started = datetime.now(timezone.utc)
     planned, compiled = prepare(flow, around, read_baseline(flow, around.target, cloud))
+    cloud.check(planned)
     version = cloud.publish(flow.name, compiled.definition)
+    around.watcher.say(f"{flow.name}: run {around.target.run_id} on the {cloud.name} cloud")
     around.folder.begin(compiled.definition, compiled.execution_input)
     progress, outcome = _carry_out(planned, compiled, version, around, cloud)
     metrics = read_metrics(planned, progress, cloud)

@@ -166,6 +166,19 @@ def test_a_wrong_flow_is_refused_and_leaves_nothing(project: Project, flow: str,
     assert not (project.root / ".mlci").exists()
 
 
+def test_a_request_that_sagemaker_would_refuse_is_refused_before_anything_starts(script_flow: MakeFlow) -> None:
+    project = script_flow({"one": "pass"}, {"one": "request: {NetwrkConfig: {}}"})
+    done = project.mlci("run")
+    assert done.returncode == 2
+    assert 'flow.yaml:7:14: step "one"' in done.stderr
+    assert "NetwrkConfig" in done.stderr
+    assert project.runs == []
+
+
+def test_a_request_that_it_takes_is_accepted(script_flow: MakeFlow) -> None:
+    assert script_flow({"one": "pass"}, {"one": "request: {NetworkConfig: {}}"}).mlci("validate").returncode == 0
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -17,7 +17,7 @@ from mlci.stage.models import StagedFile, digest_of
 
 FLOW = """
 flow: small
-defaults: {image: "123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:7"}
+defaults: {image: "IMAGE"}
 steps:
   one:
     uses: processing
@@ -39,17 +39,20 @@ def repository(tmp_path: Path) -> Path:
     return root
 
 
-def staged(root: Path, data: str = "data/x.csv", include: str = "") -> Staged:
+OWN_IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:7"
+
+
+def staged(root: Path, data: str = "data/x.csv", include: str = "", image: str = OWN_IMAGE) -> Staged:
     line = f"include: [{include}]" if include else ""
-    text = FLOW.replace("DATA", data).replace("INCLUDE", line)
+    text = FLOW.replace("DATA", data).replace("INCLUDE", line).replace("IMAGE", image)
     (root / "flow.yaml").write_text(text)
     flow: Flow = load(text.encode(), "flow.yaml", {}, {})
     return stage(flow, repository_around(root / "flow.yaml"), "us-east-1", Memo(root / ".mlci/cache"))
 
 
-def refusal(root: Path, data: str = "data/x.csv", include: str = "") -> str:
+def refusal(root: Path, data: str = "data/x.csv", include: str = "", image: str = OWN_IMAGE) -> str:
     with pytest.raises(InputError) as caught:
-        staged(root, data, include)
+        staged(root, data, include, image)
     return str(caught.value)
 
 
@@ -123,3 +126,24 @@ def test_an_empty_folder_and_an_unmatched_glob_are_refused(repository: Path) -> 
 def test_the_digest_of_a_unit_does_not_depend_on_order(pairs: list[tuple[str, bytes]], random: object) -> None:
     files = [StagedFile(path, content.hex(), len(content), Path(path)) for path, content in pairs]
     assert digest_of(files) == digest_of(reversed(files))
+
+
+@pytest.mark.parametrize(
+    ("image", "problem"),
+    [
+        ("sklaern:1.2-1", 'SageMaker has no framework "sklaern". Did you mean "sklearn"?'),
+        (
+            "xgboost:0.1",
+            'SageMaker has no image "xgboost:0.1" for ml.m5.xlarge in us-east-1. Supported xgboost version',
+        ),
+    ],
+)
+def test_an_image_that_sagemaker_does_not_have_is_told_where_it_stands(
+    repository: Path, image: str, problem: str
+) -> None:
+    assert refusal(repository, image=image).startswith(f"flow.yaml:3:19: {problem}")
+
+
+def test_a_framework_becomes_the_uri_of_sagemaker_s_own_image(repository: Path) -> None:
+    expected = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
+    assert staged(repository, image="xgboost:1.7-1").images["one"] == expected

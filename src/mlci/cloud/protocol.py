@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, NewType, Protocol
 
 from mlci.asl import Event, StopSignal
-from mlci.plan.models import Upload
+from mlci.plan.models import Plan, Upload
 
 VersionArn = NewType("VersionArn", str)
 ExecutionArn = NewType("ExecutionArn", str)
@@ -31,6 +31,9 @@ class Cloud(Protocol):
 
     @property
     def name(self) -> Literal["local", "aws"]: ...
+
+    def check(self, planned: Plan) -> None:
+        """Raises InputError, with every job's problems, where this cloud would refuse a job of the plan."""
 
     def read(self, uri: str) -> bytes | None:
         """An object's bytes; None where there is no such object."""

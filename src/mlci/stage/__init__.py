@@ -35,11 +35,15 @@ def stage(flow: Flow, repository: Repository, region: str, memo: Memo) -> Staged
         """What `work` gives, by the step's name; nothing, and a problem noted at that path in the flow, if it can't."""
         try:
             return {step.name: work()}
+        except UnknownImage as error:
+            inherits = ("steps", step.name, "image") not in flow.positions
+            at = flow.position("defaults", "image") if inherits else flow.position("steps", step.name, "image")
+            problems.append(Problem(at.file, at.line, at.column, *error.args))
         except _REFUSALS as error:
             at = flow.position("steps", step.name, *path)
             what, hint = _described(error, repository)
             problems.append(Problem(at.file, at.line, at.column, f'step "{step.name}": {what}', hint))
-            return {}
+        return {}
 
     code: dict[str, CodeUnit] = {}
     images: dict[str, str] = {}
@@ -60,7 +64,7 @@ class UnusableFile(Exception):
     """A file is there, and can't be used: what is wrong, and what to do."""
 
 
-_REFUSALS = (OutsideRepository, SyntaxError, UnknownImage, UnusableFile, OSError)
+_REFUSALS = (OutsideRepository, SyntaxError, UnusableFile, OSError)
 
 
 def _described(error: Exception, repository: Repository) -> tuple[str, str]:
@@ -72,8 +76,6 @@ def _described(error: Exception, repository: Repository) -> tuple[str, str]:
             return f'"{error.args[-1]}" does not exist', f"Paths are relative to {repository.base}."
         case SyntaxError():
             return f"{error.filename}:{error.lineno}:{error.offset}: {error.msg}", "The script does not parse."
-        case UnknownImage(args=(what, known)):
-            return what, _image_hint(known)
         case UnusableFile(args=(what, hint)):
             return what, hint
         case OSError():
@@ -145,7 +147,3 @@ def _image(flow: Flow, step: Step, repository: Repository, region: str, memo: Me
     image = step.image
     key = ["image", image, region, step.instance]
     return memo.recall(key, lambda: image_uri(image, region, step.instance))
-
-
-def _image_hint(known: str) -> str:
-    return f"There are: {known}" if known else "Write framework:version, such as xgboost:1.7-1, or a full image URI."

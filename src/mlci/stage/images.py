@@ -8,11 +8,13 @@ import re
 import warnings
 from pathlib import Path
 
+from mlci.flow import nearest
+
 _FRAMEWORK = re.compile(r"(?P<framework>[a-z][a-z0-9-]*):(?P<version>[A-Za-z0-9][\w.-]*)(@(?P<python>py\d+))?")
 
 
 class UnknownImage(Exception):
-    """No image of that name: `args[0]` says what is wrong, `args[1]` what there is."""
+    """No image of that name: `args[0]` says what is wrong, `args[1]` what to write instead."""
 
 
 def is_framework(image: str) -> bool:
@@ -31,7 +33,7 @@ def image_uri(image: str, region: str, instance: str) -> str:
     """
     match = _FRAMEWORK.fullmatch(image)
     if match is None:
-        raise UnknownImage(f'"{image}" is not written as framework:version', "")
+        raise UnknownImage(f'"{image}" is not written as framework:version', "Write it like xgboost:1.7-1.")
     os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
     root = logging.getLogger()
     level, previous = root.level, logging.root.manager.disable
@@ -50,11 +52,29 @@ def image_uri(image: str, region: str, instance: str) -> str:
                 image_scope="training",  # the scope that processing uses as well: the SDK's own FrameworkProcessor does
             )
     except FileNotFoundError as error:
-        known = sorted(path.stem for path in (Path(image_uris.__file__).parent / "image_uri_config").glob("*.json"))
-        raise UnknownImage(f'SageMaker has no framework "{match["framework"]}"', " ".join(known)) from error
+        framework = match["framework"]
+        raise UnknownImage(f'SageMaker has no framework "{framework}"', _frameworks(framework)) from error
     except ValueError as error:
-        raise UnknownImage(f'SageMaker has no image "{image}" for {instance} in {region}', str(error)) from error
+        raise UnknownImage(
+            f'SageMaker has no image "{image}" for {instance} in {region}', _versions(str(error))
+        ) from error
     finally:
         logging.disable(previous)
         root.setLevel(level)
     return str(uri)
+
+
+def _frameworks(wanted: str) -> str:
+    """The framework that was meant, or all that there are: the SDK has a file for each."""
+    from sagemaker import image_uris
+
+    folder = Path(image_uris.__file__).parent / "image_uri_config"
+    known = sorted(path.stem for path in folder.glob("*.json"))
+    near = nearest(wanted, known)
+    return f'Did you mean "{near}"?' if near else f"There are: {', '.join(known)}"
+
+
+def _versions(message: str) -> str:
+    """What there is, from the SDK's message; its advice to upgrade goes, for the SDK is pinned here."""
+    _, found, supported = message.partition("Supported ")
+    return f"Supported {supported}" if found else message

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from mlci.errors import InputError
+from mlci.flow import schema
 
 _FILES = Path(__file__).parent / "files"
 _IGNORED = ".mlci/"
+#: What the first line of the template's flow.yaml points editors to.
+SCHEMA = Path(".github/flow.schema.json")
 
 
 def install(folder: Path) -> Iterator[Path]:
@@ -20,7 +24,7 @@ def install(folder: Path) -> Iterator[Path]:
     """
     sources = sorted(path for path in _FILES.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     targets = [folder / source.relative_to(_FILES) for source in sources]
-    taken = [str(target) for target in targets if target.exists()]
+    taken = [str(target) for target in [*targets, folder / SCHEMA] if target.exists()]
     if taken:
         raise InputError(
             f"already there: {', '.join(taken)}",
@@ -32,6 +36,10 @@ def install(folder: Path) -> Iterator[Path]:
             text = source.read_text(encoding="utf-8").replace("FLOW_NAME", _flow_name(folder))
             target.write_text(text, encoding="utf-8")
             yield target
+        schema_file = folder / SCHEMA
+        schema_file.parent.mkdir(exist_ok=True)
+        schema_file.write_text(json.dumps(schema(), indent=2) + "\n", encoding="utf-8")
+        yield schema_file
         yield from _ignore(folder / ".gitignore")
     except OSError as error:
         raise InputError(

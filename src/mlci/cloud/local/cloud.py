@@ -12,14 +12,21 @@ from typing import Literal
 
 from mlci import asl
 from mlci.cloud.archive import source_archive
+from mlci.cloud.local import requests
 from mlci.cloud.local.jobs import LocalJobs, Settings
 from mlci.cloud.local.names import ACCOUNT, REGION, WORKFLOW_ROLE
 from mlci.cloud.local.store import DirectoryStore, NoSuchKey
 from mlci.cloud.local.tasks import LocalTasks
 from mlci.cloud.protocol import ExecutionArn, Outcome, VersionArn
 from mlci.errors import InputError, Problem
-from mlci.plan.models import Upload
+from mlci.flow.models import Json, StepType
+from mlci.plan.models import Plan, Upload
 from mlci.stage.models import StagedFile
+
+_REQUESTS: dict[StepType, tuple[Callable[[dict[str, Json]], object], str]] = {
+    "processing": (requests.processing, "ProcessingJobName"),
+    "training": (requests.training, "TrainingJobName"),
+}
 
 
 @dataclass
@@ -31,6 +38,9 @@ class LocalCloud:
     tasks: LocalTasks
     name: Literal["local"] = "local"
     published: asl.Machine | None = None
+
+    def check(self, planned: Plan) -> None:
+        check_jobs(planned)
 
     def read(self, uri: str) -> bytes | None:
         try:
@@ -90,6 +100,20 @@ def local_cloud(
     objects = DirectoryStore(store)
     with LocalJobs(objects, settings, tell) as jobs:
         yield LocalCloud(objects, jobs, LocalTasks(objects, jobs))
+
+
+def check_jobs(planned: Plan) -> None:
+    """Raises InputError where a request of the plan is one that SageMaker would refuse, or that can't run here."""
+    problems = []
+    for name, step in planned.steps.items():
+        read, name_field = _REQUESTS[planned.flow.steps[name].uses]
+        try:
+            read({**step.request, name_field: f"{step.job}-0-0"})
+        except (requests.Malformed, requests.Invalid, requests.CannotRunHere) as error:
+            at = planned.flow.position("steps", name, "request")
+            problems.append(Problem(at.file, at.line, at.column, f'step "{name}": {error}'))
+    if problems:
+        raise InputError(problems)
 
 
 def machine(definition: str, tasks: LocalTasks, file: str = "definition") -> asl.Machine:
