@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from itertools import pairwise
+from statistics import median
 
 import pytest
 import yaml
@@ -103,10 +104,12 @@ def _merge_bomb(layers: int) -> str:
     ids=lambda value: value[:30] if isinstance(value, str) else f"{len(value)} bytes",
 )
 def test_a_hostile_text_is_refused_soon(text: bytes, problem: str) -> None:
-    problems_of(EXAMPLE.replace("gate:", "gtae:"))  # pydantic is imported by now, which is no part of what is timed
+    example = EXAMPLE.replace("gate:", "gtae:").encode()
+    problems_of(example)  # pydantic is imported by now, which is no part of what is timed
+    usual_s = median(timed(example)[0] for _ in range(9))
     seconds, problems = min(timed(text), timed(text))  # the machine may be busy with something else for once
     assert any(problem in found for found in problems), problems[:3]
-    assert seconds < 1
+    assert seconds < 500 * usual_s  # a ratio, because machines differ; about a second where the usual is 2 ms
     assert len(problems) <= 101
 
 
