@@ -139,9 +139,9 @@ def run(
 @param_option
 @debug_option
 def validate(flow_file: Path, params: Sequence[str], debug: bool) -> int:
-    """Check the flow, its scripts and its data, and change nothing.
+    """Check the flow, its scripts and its data.
 
-    All that is wrong is told at once, with file, line and column.
+    Nothing is changed. All that is wrong is told at once, with file, line and column.
     """
     from mlci import asl
     from mlci.cloud.local.cloud import check_jobs
@@ -160,7 +160,10 @@ def validate(flow_file: Path, params: Sequence[str], debug: bool) -> int:
 @param_option
 @debug_option
 def definition(flow_file: Path, params: Sequence[str], debug: bool) -> int:
-    """Print the state machine's definition (Amazon States Language) that the flow compiles to."""
+    """Print the state machine's definition.
+
+    It is what the flow compiles to, in the Amazon States Language, the same for every cloud.
+    """
     from mlci.run import prepare
 
     _, compiled = prepare(_load(flow_file, params), _surroundings(flow_file), {})
@@ -173,7 +176,10 @@ def definition(flow_file: Path, params: Sequence[str], debug: bool) -> int:
 @param_option
 @debug_option
 def graph(flow_file: Path, params: Sequence[str], debug: bool) -> int:
-    """Draw the flow as a Mermaid graph, which GitHub shows as a picture."""
+    """Draw the flow as a Mermaid graph.
+
+    GitHub shows it as a picture where it stands in a ```mermaid block.
+    """
     from mlci.report.graph import mermaid
 
     click.echo(mermaid(_load(flow_file, params)), nl=False)
@@ -183,7 +189,10 @@ def graph(flow_file: Path, params: Sequence[str], debug: bool) -> int:
 @cli.command()
 @debug_option
 def schema(debug: bool) -> int:
-    """Print the JSON schema of flow.yaml, by which editors complete and check it."""
+    """Print the JSON schema of flow.yaml.
+
+    Editors complete and check a flow by it: let the first line be `# yaml-language-server: $schema=FILE`.
+    """
     from mlci.flow import schema as flow_schema
 
     click.echo(json.dumps(flow_schema(), indent=2))
@@ -214,7 +223,9 @@ def execute(
     isolation: Isolation,
     debug: bool,
 ) -> int:
-    """Execute any definition with SageMaker jobs on the local cloud, without a flow.
+    """Execute any definition on the local cloud.
+
+    It may hold SageMaker processing and training jobs, and needs no flow.
 
     Prints the execution's output. Exit code 0 where it succeeded, 3 where it failed, 4 where it was stopped.
     """
@@ -239,7 +250,10 @@ def execute(
 @click.argument("words", metavar="[RUN] STEP", nargs=-1, required=True)
 @debug_option
 def logs(flow_file: Path, words: Sequence[str], debug: bool) -> int:
-    """Print the log of a step, of the newest run or of RUN (an id, or the beginning or end of one)."""
+    """Print the log of a step.
+
+    Of the newest run, or of RUN: an id, or the beginning or end of one.
+    """
     if len(words) > 2:
         raise InputError("`mlci logs` takes a step, or a run and a step", "Example: mlci logs 3f9c2a train")
     folder = _runs(flow_file).find(words[0] if len(words) == 2 else None)
@@ -274,7 +288,10 @@ def list_runs(flow_file: Path, debug: bool) -> int:
 @click.argument("wanted", metavar="[RUN]", required=False)
 @debug_option
 def show(flow_file: Path, wanted: str | None, debug: bool) -> int:
-    """Show what became of the newest run, or of RUN (an id, or the beginning or end of one)."""
+    """Show what became of a run.
+
+    The newest, or RUN: an id, or the beginning or end of one.
+    """
     from mlci.report.history import describe
 
     folder = _runs(flow_file).find(wanted)
@@ -286,7 +303,10 @@ def show(flow_file: Path, wanted: str | None, debug: bool) -> int:
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=".")
 @debug_option
 def init(folder: Path, debug: bool) -> int:
-    """Put a small working flow into FOLDER (default: here), ready for `mlci run`. Existing files are never changed."""
+    """Put a small working flow into a folder.
+
+    It is ready for `mlci run`. FOLDER is this one by default; files that exist are never changed.
+    """
     from mlci.template import install
 
     for path in install(folder):
