@@ -57,10 +57,6 @@ class InputError(MlciError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-class StepFailed(MlciError):
-    """A step failed; `what` names it and gives the reason."""
-
-
 class CloudError(MlciError):
     """The cloud did not do what it was asked: refused, unreachable, or an answer that we do not know."""
 

@@ -9,17 +9,15 @@ check needs is read from S3 just before it.
 from __future__ import annotations
 
 import json
-import logging
-import os
 import re
 import sys
-import warnings
 from collections.abc import Sequence
 from typing import Any  # the SDK is untyped: Any stands for its states, and ends in this module
 
 from mlci.compile.names import GATE_MISSED, keeping_model
 from mlci.compile.outline import GATE, Check, Guard, Outline
 from mlci.compile.shape import Series, Shape, Together, leaves
+from mlci.stage.quiet import quiet_sdk
 
 #: How often a job is asked for again when AWS has no capacity for it, and how long is waited in between.
 CAPACITY_ATTEMPTS = 3
@@ -49,22 +47,15 @@ _PASSING = {
 
 def definition(outline: Outline) -> str:
     """The definition, as JSON text: the same outline gives the same bytes."""
-    os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
-    root = logging.getLogger()
-    level, disabled = root.level, logging.root.manager.disable
     depth = sys.getrecursionlimit()
-    logging.disable(logging.INFO)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_sdk():
             import stepfunctions.steps as sdk
 
             sys.setrecursionlimit(depth + 100 * len(outline.steps))  # the SDK walks the states by recursion
             body = _Builder(sdk, outline).machine()
     finally:
         sys.setrecursionlimit(depth)
-        logging.disable(disabled)
-        root.setLevel(level)  # the SDK sets the root logger to ERROR
     return json.dumps(body, indent=2)
 
 

@@ -13,14 +13,14 @@ from mlci.stage.images import UnknownImage, image_uri, is_framework
 from mlci.stage.imports import imports_of
 from mlci.stage.memo import Memo
 from mlci.stage.models import CodeUnit, DataUnit, Staged, StagedFile, digest_of
-from mlci.stage.repository import IGNORED_NAMES, OutsideRepository, Repository, hash_data, read_code, repository_around
+from mlci.stage.repository import OutsideRepository, Repository, hash_data, is_ignored, read_code, repository_around
 
 __all__ = ["CodeUnit", "DataUnit", "Memo", "Repository", "Staged", "StagedFile", "repository_around", "stage"]
 
 T = TypeVar("T")
 
-#: How a script is started, by its ending. SageMaker's training toolkit runs Python programs and shell scripts.
-SCRIPT_ENDINGS = {"processing": (".py", ".sh"), "training": (".py", ".sh")}
+#: What `run` may name: SageMaker's training toolkit starts Python programs and shell scripts, and so do we.
+SCRIPT_ENDINGS = (".py", ".sh")
 
 
 def stage(flow: Flow, repository: Repository, region: str, memo: Memo) -> Staged:
@@ -87,7 +87,7 @@ def _code_unit(step: Step, repository: Repository) -> CodeUnit:
     script = repository.find(step.run)
     if not script.is_file():
         raise UnusableFile(f'"{step.run}" is a folder', "`run` names one script.")
-    if script.suffix not in SCRIPT_ENDINGS[step.uses]:
+    if script.suffix not in SCRIPT_ENDINGS:
         raise UnusableFile(f'"{step.run}" is neither a .py nor a .sh file', "`run` names a Python or a shell script.")
     roots: tuple[Path, ...] = ()
     places = {script}
@@ -109,16 +109,16 @@ def _included(step: Step, repository: Repository) -> Iterator[Path]:
     for pattern in step.include:
         if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
             raise OutsideRepository(f'"{pattern}" in `include` leaves the repository')
-        matches = [place for place in sorted(repository.base.glob(pattern)) if not _is_ignored(place, repository)]
+        matches = [
+            place
+            for place in sorted(repository.base.glob(pattern))
+            if not is_ignored(place.relative_to(repository.base))
+        ]
         if not matches:
             raise UnusableFile(f'"{pattern}" in `include` matches no file', "Patterns are like `src/shared/**/*.json`.")
         for place in matches:
             repository.check(place, repository.relative(place))
             yield from repository.walk(place) if place.is_dir() else (place,)
-
-
-def _is_ignored(place: Path, repository: Repository) -> bool:
-    return bool(IGNORED_NAMES.intersection(place.relative_to(repository.base).parts)) or place.suffix == ".pyc"
 
 
 def _data_unit(path: str, repository: Repository) -> DataUnit:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import re
-import warnings
 from pathlib import Path
 
 from mlci.flow import nearest
+from mlci.stage.quiet import quiet_sdk
 
 _FRAMEWORK = re.compile(r"(?P<framework>[a-z][a-z0-9-]*):(?P<version>[A-Za-z0-9][\w.-]*)(@(?P<python>py\d+))?")
 
@@ -34,13 +32,8 @@ def image_uri(image: str, region: str, instance: str) -> str:
     match = _FRAMEWORK.fullmatch(image)
     if match is None:
         raise UnknownImage(f'"{image}" is not written as framework:version', "Write it like xgboost:1.7-1.")
-    os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
-    root = logging.getLogger()
-    level, previous = root.level, logging.root.manager.disable
-    logging.disable(logging.INFO)  # sagemaker tells where it found no configuration, at import
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_sdk():
             import sagemaker.image_uris as image_uris
 
             uri = image_uris.retrieve(
@@ -58,9 +51,6 @@ def image_uri(image: str, region: str, instance: str) -> str:
         raise UnknownImage(
             f'SageMaker has no image "{image}" for {instance} in {region}', _versions(str(error))
         ) from error
-    finally:
-        logging.disable(previous)
-        root.setLevel(level)
     return str(uri)
 
 

@@ -59,7 +59,7 @@ class Repository:
 
     def _walk(self, folder: Path, seen: set[Path]) -> Iterator[Path]:
         for entry in sorted(folder.iterdir()):
-            if entry.name in IGNORED_NAMES or entry.suffix == ".pyc":
+            if is_ignored(Path(entry.name)):
                 continue
             if entry.is_symlink():
                 self.check(entry, self.relative(entry))
@@ -68,6 +68,11 @@ class Repository:
                     yield from self._walk(entry, seen | {entry.resolve()})
             elif entry.is_file():
                 yield entry
+
+
+def is_ignored(path: Path) -> bool:
+    """Whether a relative path leads into, or is, something that never is part of a unit."""
+    return bool(IGNORED_NAMES.intersection(path.parts)) or path.suffix == ".pyc"
 
 
 def repository_around(flow_file: Path) -> Repository:
