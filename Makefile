@@ -44,5 +44,5 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) with `$(PYTHON) -V 2>&1`; a minute or two, once ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_USE_PEP517=1 \
-	    $(PY) -m pip install --quiet --no-input -c constraints.txt -e '.[example,dev]'
+	    $(PY) -m pip install --quiet --no-input -c constraints.txt -e '.[serve,example,dev]'
 	@touch $@
