@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlci.cloud.local.store import TEMPORARY, DirectoryStore, NoSuchKey
+from mlci.cloud.local.keys import TEMPORARY
+from mlci.cloud.local.store import DirectoryStore, NoSuchKey
 from mlci.errors import CloudError
 
 PART = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=20).filter(
@@ -56,12 +57,94 @@ def test_a_prefix_is_a_text_as_on_s3(keys: list[str], prefix: str) -> None:
         assert list(store.list(f"s3://bucket/f/{prefix}")) == expected
 
 
-@pytest.mark.parametrize(
-    "uri", ["s3://b/../x", "s3://b/a/../../x", "s3://../x", "s3://b/a//c", "s3://b/./c", "s3://b/\0"]
+ODD_KEYS = [
+    "../x",
+    "a/../../x",
+    "a//c",
+    "/a",
+    "./c",
+    "a/",
+    "/",
+    "//",
+    ".mlci-tmp-1",
+    ".mlci-part-x",
+    ".mlci-at-a",
+    ".mlci-long-",
+    "a/.mlci-part-",
+    "x" * 231,
+    "x" * 1024,
+    "ü" * 300 + "/y",
+    "x" * 230 + "/",
+]
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_keys_that_a_folder_cannot_hold_are_objects_inside_of_it(store: DirectoryStore, key: str) -> None:
+    store.put_bytes(b"x", f"s3://b/{key}")
+    assert store.read_bytes(f"s3://b/{key}") == b"x"
+    assert store.path(f"s3://b/{key}").is_file()
+    assert list(store.list("s3://b/")) == [f"s3://b/{key}"]
+    assert [path.name for path in store.root.parent.iterdir()] == ["store"]
+    assert [path.name for path in store.root.iterdir()] == ["b"]
+    store.remove(f"s3://b/{key}")
+    assert list((store.root / "b").iterdir()) == []
+
+
+def test_odd_keys_do_not_meet(store: DirectoryStore) -> None:
+    for number, key in enumerate(ODD_KEYS):
+        store.put_bytes(b"%d" % number, f"s3://b/{key}")
+    assert [int(store.read_bytes(f"s3://b/{key}")) for key in ODD_KEYS] == list(range(len(ODD_KEYS)))
+    assert list(store.list("s3://b/")) == sorted(f"s3://b/{key}" for key in ODD_KEYS)
+    long = "x" * 300
+    assert list(store.list(f"s3://b/{long}")) == ["s3://b/" + "x" * 1024]
+
+
+@given(
+    keys=st.sets(st.text("ab/.", min_size=1, max_size=6), max_size=8),
+    removed=st.sets(st.text("ab/.", min_size=1, max_size=6), max_size=3),
+    prefix=st.text("ab/.", max_size=3),
+    after=st.text("ab/.", max_size=3),
 )
-def test_a_key_that_would_leave_the_root_or_is_no_path_is_refused(store: DirectoryStore, uri: str) -> None:
-    with pytest.raises(CloudError, match="can't be part of a path"):
+def test_any_keys_can_be_objects_together(keys: set[str], removed: set[str], prefix: str, after: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = DirectoryStore(Path(folder))
+        for key in keys:
+            store.put_bytes(key.encode(), f"s3://b/{key}")
+        for key in removed:
+            store.remove(f"s3://b/{key}")
+        left = sorted(keys - removed)
+        assert [store.read_bytes(f"s3://b/{key}").decode() for key in left] == left
+        walked = [key for key, _ in store.walk("b", prefix, after)]
+        assert walked == [key for key in left if key.startswith(prefix) and key > after]
+
+
+@pytest.mark.parametrize(
+    "uri", ["s3://../x", "s3://b/\0", "s3://.mlci-tmp-1/x", "s3://b/" + "a/" * 300, "s3://b/\ud800"]
+)
+def test_what_can_be_no_path_is_refused(store: DirectoryStore, uri: str) -> None:
+    with pytest.raises(CloudError, match="local store can't hold"):
         store.put_bytes(b"", uri)
+
+
+def test_links_are_not_followed(store: DirectoryStore, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"outside")
+    store.put_bytes(b"", "s3://b/k")
+    (store.root / "b" / "file").symlink_to(tmp_path / "secret")
+    (store.root / "b" / "folder").symlink_to(tmp_path)
+    (store.root / "elsewhere").symlink_to(tmp_path)
+    for uri in ("s3://b/file", "s3://b/folder/secret", "s3://elsewhere/secret"):
+        assert not store.exists(uri)
+        with pytest.raises(NoSuchKey):
+            store.read_bytes(uri)
+        store.remove(uri)
+    assert list(store.list("s3://b/")) == ["s3://b/k"]
+    assert list(store.list("s3://elsewhere/")) == []
+    for uri in ("s3://b/folder/new", "s3://elsewhere/new"):
+        with pytest.raises(CloudError, match="in its way"):
+            store.put_bytes(b"", uri)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["secret", "store"]
+    store.put_bytes(b"inside", "s3://b/file")  # replaces the link, not what it leads to
+    assert (tmp_path / "secret").read_bytes() == b"outside"
 
 
 @pytest.mark.parametrize("uri", ["s3://b/..x", "s3://b/a/b..", "s3://b/...", "s3://b/a b/ü"])
@@ -70,7 +153,7 @@ def test_a_key_that_only_looks_like_it_is_taken(store: DirectoryStore, uri: str)
     assert store.read_bytes(uri) == b"x"
 
 
-@pytest.mark.parametrize("uri", ["http://b/k", "b/k", "s3://", "s3://b", "s3://b/k/"])
+@pytest.mark.parametrize("uri", ["http://b/k", "b/k", "s3://", "s3://b", "s3://b/"])
 def test_what_is_no_object_uri_is_refused(store: DirectoryStore, uri: str) -> None:
     with pytest.raises(CloudError):
         store.put_bytes(b"", uri)
@@ -86,13 +169,19 @@ def test_what_is_missing_is_a_missing_key(store: DirectoryStore) -> None:
     assert list(store.list("s3://nowhere/")) == []
 
 
-def test_an_object_and_objects_below_it_are_refused_with_a_reason(store: DirectoryStore) -> None:
-    store.put_bytes(b"", "s3://b/a")
-    store.put_bytes(b"", "s3://b/d/x")
-    for uri in ("s3://b/a/x", "s3://b/d"):
-        with pytest.raises(CloudError, match="a part of its key is an object"):
-            store.put_bytes(b"", uri)
-    assert sorted(path.name for path in store.root.rglob("*")) == ["a", "b", "d", "x"]
+def test_an_object_and_objects_below_it_are_both_there(store: DirectoryStore) -> None:
+    for first, second in (("a", "a/x"), ("d/x", "d"), ("e", "e/f/g")):
+        store.put_bytes(first.encode(), f"s3://b/{first}")
+        store.put_bytes(second.encode(), f"s3://b/{second}")
+    keys = ["a", "a/x", "d", "d/x", "e", "e/f/g"]
+    assert list(store.list("s3://b/")) == [f"s3://b/{key}" for key in keys]
+    assert [store.read_bytes(f"s3://b/{key}").decode() for key in keys] == keys
+    assert [store.path(f"s3://b/{key}").read_text() for key in keys] == keys
+    store.remove("s3://b/a/x")
+    assert store.read_bytes("s3://b/a") == b"a"
+    store.put_bytes(b"new", "s3://b/a")
+    store.remove("s3://b/a")
+    assert not store.exists("s3://b/a")
 
 
 def test_files_are_copied_taken_and_fetched(store: DirectoryStore, tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ isolation.py    how a job gets its /opt/ml
 supervisor.py   starts mlci.job, and stops it
 workspace.py    the folders that jobs work in
 store.py        the directory that stands for S3
+keys.py         which file an object's key means
+placing.py      how files get their places there
+walk.py         all objects in S3's order
 """
 
 from __future__ import annotations

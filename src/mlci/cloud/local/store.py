@@ -2,27 +2,30 @@
 
 Any number of processes may write at once: an object appears whole or not at all. Temporary files have no name while
 they are written (O_TMPFILE) where the file system can do that, so a writer that is killed leaves nothing behind.
+
+No symbolic link below the root is followed, so that nothing outside of it can be read or written through it: a link is
+no object, and no folder of objects. What keys.py says of keys that a folder can't hold applies.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import secrets
-import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
+from mlci.cloud.local import keys
+from mlci.cloud.local.placing import ATTEMPTS, FOLDER, copy_data, create, make, move_to, step
+from mlci.cloud.local.walk import Walk
 from mlci.errors import CloudError
 
-#: Where an unnamed temporary file can't be had, its name begins with this, and `list` leaves it out.
-TEMPORARY = ".mlci-tmp-"
-
-#: ioctl that makes a copy-on-write clone (btrfs, XFS). Source: include/uapi/linux/fs.h.
-FICLONE = 0x40049409
+#: Folders in a key: each is held open while one is looked for.
+_DEEPEST = 200
 
 
 class NoSuchKey(KeyError):
@@ -36,6 +39,31 @@ class NoSuchKey(KeyError):
         return f"there is no object {self.uri}"
 
 
+class Draft:
+    """A file in the bucket's folder that is no object yet; `publish` makes it one."""
+
+    def __init__(self, store: DirectoryStore, folder: int) -> None:
+        self._store, self._folder = store, folder
+        self._name = f"{keys.TEMPORARY}{secrets.token_hex(8)}"
+        self.file, self._is_named = create(folder, self._name)
+
+    def publish(self, uri: str) -> None:
+        """Give the file the object's name, in the place of what had it."""
+        if not self._is_named:
+            # Naming both folders makes Python call linkat, which alone follows the link of /proc to the unnamed file.
+            unnamed = f"/proc/self/fd/{self.file}"
+            os.link(unnamed, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder, follow_symlinks=True)
+            self._is_named = True
+        self._store.place(uri, lambda to, name: os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=to))
+        self._is_named = False
+
+    def close(self) -> None:
+        os.close(self.file)
+        if self._is_named:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._name, dir_fd=self._folder)
+
+
 class DirectoryStore:
     """Objects in a directory, with S3's words."""
 
@@ -43,20 +71,39 @@ class DirectoryStore:
         self.root = root
 
     def path(self, uri: str) -> Path:
-        """The file in which the object lies.
+        """The file in which the object lies, or would lie.
 
         Raises:
             CloudError: the URI is no `s3://bucket/key`, or its key can't be the path of a file below the root.
         """
-        bucket, key = split(uri)
-        parts = key.removesuffix("/").split("/") if key else []
-        for part in (bucket, *parts):
-            if part in ("", ".", "..") or "\0" in part or part.startswith(TEMPORARY):
-                raise CloudError(f'the local store can\'t hold "{uri}": "{part}" can\'t be part of a path')
-        return self.root.joinpath(bucket, *parts)
+        bucket, parts = _place_of(uri)
+        plain = self.root.joinpath(bucket, *parts)
+        if not parts:
+            return plain
+        other = plain.with_name(keys.beside(plain.name))
+        return other if plain.is_dir() or (not plain.exists() and other.exists()) else plain
 
     def exists(self, uri: str) -> bool:
-        return not uri.endswith("/") and self.path(uri).is_file()
+        with contextlib.suppress(NoSuchKey), self.open(uri):
+            return True
+        return False
+
+    def open(self, uri: str) -> BinaryIO:
+        """The object, open for reading; it stays what it is when another one takes its place.
+
+        Raises:
+            NoSuchKey: there is none.
+        """
+        bucket, parts = _object_of(uri)
+        with self._folder(bucket, parts[:-1], uri) as folder:
+            # Twice, because between the two looks another process may have moved it from one place to the other.
+            for name in (parts[-1], keys.beside(parts[-1])) * 2:
+                with contextlib.suppress(OSError):
+                    file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+                    if stat.S_ISREG(os.fstat(file).st_mode):
+                        return os.fdopen(file, "rb")
+                    os.close(file)
+        raise NoSuchKey(uri)
 
     def read_bytes(self, uri: str) -> bytes:
         """What the object holds.
@@ -64,22 +111,27 @@ class DirectoryStore:
         Raises:
             NoSuchKey: there is none.
         """
-        try:
-            return self._object(uri).read_bytes()
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-            raise NoSuchKey(uri) from error
+        with self.open(uri) as stream:
+            return stream.read()
+
+    @contextlib.contextmanager
+    def draft(self, bucket: str) -> Iterator[Draft]:
+        """A file to write an object to; it is gone afterwards unless it was published."""
+        with self._making_folder(_place_of(f"s3://{bucket}")[0], []) as folder:
+            draft = Draft(self, folder)
+            try:
+                yield draft
+            finally:
+                draft.close()
 
     def put_bytes(self, data: bytes, uri: str) -> None:
-        def write(file: int) -> None:
-            with open(file, "wb", closefd=False) as stream:
-                stream.write(data)
-
-        self._put(uri, write)
+        with self._put(uri) as file, open(file, "wb", closefd=False) as stream:
+            stream.write(data)
 
     def put_file(self, source: Path, uri: str) -> None:
         """Store a copy of a file."""
-        with open(source, "rb") as stream:
-            self._put(uri, lambda file: copy_data(stream.fileno(), file))
+        with open(source, "rb") as stream, self._put(uri) as file:
+            copy_data(stream.fileno(), file)
 
     def put_checked(self, source: Path, uri: str, sha256: str) -> None:
         """Store a copy of a file that was hashed before.
@@ -87,9 +139,8 @@ class DirectoryStore:
         Raises:
             CloudError: it no longer has that hash (in hexadecimal); nothing is stored.
         """
-
-        def write(file: int) -> None:
-            digest = hashlib.sha256()
+        digest = hashlib.sha256()
+        with self._put(uri) as file:
             with open(source, "rb") as reader, open(file, "wb", closefd=False) as writer:
                 while part := reader.read(1 << 20):
                     digest.update(part)
@@ -97,15 +148,11 @@ class DirectoryStore:
             if digest.hexdigest() != sha256:
                 raise CloudError(f"{source} changed while it was being uploaded", hint="Run again.")
 
-        self._put(uri, write)
-
     def take_file(self, source: Path, uri: str) -> None:
         """Store a file that nobody needs any more, by moving it where that is possible."""
-        target = self._object(uri)
         if source.lstat().st_nlink == 1:  # another name for it would be a way to change the object later
             try:
-                with self._making_room(target, uri):
-                    os.replace(source, target)
+                self.place(uri, lambda folder, name: os.rename(source, name, dst_dir_fd=folder))
                 return
             except OSError as error:
                 if error.errno != errno.EXDEV:
@@ -115,17 +162,17 @@ class DirectoryStore:
     def fetch_file(self, uri: str, target: Path) -> None:
         """Copy an object to a file.
 
-        A copy, and no hard link, because a script may write to its inputs, and that must not reach the object. Where
-        the file system clones (btrfs, XFS), it costs nothing; elsewhere the kernel copies a gigabyte in about a second.
+        A copy, and no hard link, because a script may write to its inputs, and that must not reach the object: a
+        read-only mode does not hold back root, which many containers run as, nor a `chmod` by the owner, and a
+        read-only mount would make a script fail here that may write to its input on SageMaker. Where the file system
+        clones (btrfs, XFS), a copy is a link that is safe and costs nothing; elsewhere the kernel copies a gigabyte in
+        about a second.
 
         Raises:
             NoSuchKey: there is no such object.
         """
-        try:
-            with open(self._object(uri), "rb") as source, open(target, "wb") as stream:
-                copy_data(source.fileno(), stream.fileno())
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-            raise NoSuchKey(uri) from error
+        with self.open(uri) as source, open(target, "wb") as stream:
+            copy_data(source.fileno(), stream.fileno())
 
     def copy(self, source_uri: str, uri: str) -> None:
         """Copy an object to another key.
@@ -133,9 +180,95 @@ class DirectoryStore:
         Raises:
             NoSuchKey: there is no such source.
         """
-        if not self.exists(source_uri):
-            raise NoSuchKey(source_uri)
-        self.put_file(self.path(source_uri), uri)
+        with self.open(source_uri) as source, self._put(uri) as file:
+            copy_data(source.fileno(), file)
+
+    def remove(self, uri: str) -> None:
+        """Remove the object, if there is one, and the folders that are empty without it."""
+        bucket, parts = _object_of(uri)
+        try:
+            with self._folder(bucket, parts[:-1], uri) as folder:
+                # In this order, so that no older object that a killed writer left there comes to light.
+                for name in (keys.beside(parts[-1]), parts[-1]):
+                    with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
+                        if stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+                            os.unlink(name, dir_fd=folder)
+        except NoSuchKey:
+            return
+        for depth in range(len(parts) - 1, 0, -1):
+            try:
+                with self._folder(bucket, parts[: depth - 1], uri) as folder:
+                    os.rmdir(parts[depth - 1], dir_fd=folder)
+            except (OSError, NoSuchKey):  # not empty, or somebody else did it
+                return
+
+    def walk(self, bucket: str, prefix: str = "", after: str = "") -> Walk:
+        """The keys in a bucket in S3's order, each with its file's status."""
+        folder = _place_of(f"s3://{bucket}")[0]
+        return Walk(self.root / folder, prefix, after)
+
+    def place(self, uri: str, move: Callable[[int, str], None]) -> None:
+        """Let `move` rename a file to the object's: it gets the open folder, and the name in there.
+
+        Raises:
+            CloudError: a part of the key is there, and is neither a file nor a folder.
+        """
+        bucket, parts = _object_of(uri)
+        for _ in range(ATTEMPTS):
+            try:
+                with self._making_folder(bucket, parts[:-1]) as folder:
+                    move_to(folder, parts[-1], move)
+                return
+            except FileNotFoundError:  # a folder was removed meanwhile, as it was empty
+                continue
+        raise _refusal(uri)
+
+    @contextlib.contextmanager
+    def _put(self, uri: str) -> Iterator[int]:
+        bucket, _ = _object_of(uri)
+        with self.draft(bucket) as draft:
+            yield draft.file
+            draft.publish(uri)
+
+    @contextlib.contextmanager
+    def _folder(self, bucket: str, parts: list[str], uri: str) -> Iterator[int]:
+        try:
+            folder = os.open(self.root / bucket, FOLDER)
+            try:
+                for part in parts:
+                    folder = step(folder, part)
+                yield folder
+            finally:
+                os.close(folder)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise NoSuchKey(uri) from error
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise NoSuchKey(uri) from error
+
+    @contextlib.contextmanager
+    def _making_folder(self, bucket: str, parts: list[str]) -> Iterator[int]:
+        try:
+            folder = self._made_folder(bucket, parts)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise _refusal("/".join(["s3:/", bucket, *parts])) from error
+        try:
+            yield folder
+        finally:
+            os.close(folder)
+
+    def _made_folder(self, bucket: str, parts: list[str]) -> int:
+        (self.root / bucket).mkdir(parents=True, exist_ok=True)
+        folder = os.open(self.root / bucket, FOLDER)
+        try:
+            for part in parts:
+                make(folder, part)
+                folder = step(folder, part)
+        except BaseException:
+            os.close(folder)
+            raise
+        return folder
 
     def list(self, prefix_uri: str) -> Iterator[str]:
         """The URIs of all objects whose URI begins with the prefix, sorted as S3 sorts them.
@@ -143,50 +276,8 @@ class DirectoryStore:
         As on S3 a prefix is a text and no folder: `s3://b/data` also finds `s3://b/data2/x`.
         """
         bucket, prefix = split(prefix_uri)
-        top = self.path(f"s3://{bucket}")
-        folder = self.path(f"s3://{bucket}/{prefix.rpartition('/')[0]}")
-        found = []
-        for place, _, names in os.walk(folder):
-            for name in names:
-                key = Path(place, name).relative_to(top).as_posix()
-                if key.startswith(prefix) and not name.startswith(TEMPORARY):
-                    found.append(f"s3://{bucket}/{key}")
-        yield from sorted(found)
-
-    def _object(self, uri: str) -> Path:
-        key = split(uri)[1]
-        if not key or key.endswith("/"):
-            raise CloudError(f'the local store can\'t hold "{uri}": an object needs a key that doesn\'t end in "/"')
-        return self.path(uri)
-
-    def _put(self, uri: str, write: Callable[[int], None]) -> None:
-        target = self._object(uri)
-        with self._making_room(target, uri):
-            folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            temporary = f"{TEMPORARY}{secrets.token_hex(8)}"
-            _write_whole(folder, temporary, write)
-            try:
-                os.rename(temporary, target.name, src_dir_fd=folder, dst_dir_fd=folder)
-            except OSError as error:
-                os.unlink(temporary, dir_fd=folder)
-                raise self._conflict(uri) from error
-        finally:
-            os.close(folder)
-
-    @contextlib.contextmanager
-    def _making_room(self, target: Path, uri: str) -> Iterator[None]:
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            yield
-        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-            raise self._conflict(uri) from error
-
-    def _conflict(self, uri: str) -> CloudError:
-        return CloudError(
-            f'the local store can\'t hold "{uri}": a part of its key is an object there, or objects lie under it',
-            hint="S3 could hold both; give one of them another name.",
-        )
+        for key, _ in self.walk(bucket, prefix):
+            yield f"s3://{bucket}/{key}"
 
 
 def split(uri: str) -> tuple[str, str]:
@@ -202,47 +293,32 @@ def split(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-def copy_data(source: int, target: int) -> None:
-    """Copy a whole file into an empty one, both open: as a clone, else within the kernel, else by hand."""
+def _place_of(uri: str) -> tuple[str, list[str]]:
+    """The bucket, and the names of folders and file below it."""
+    bucket, key = split(uri)
+    if bucket in ("", ".", "..") or bucket.startswith(keys.RESERVED) or not _is_path_text(bucket):
+        raise CloudError(f'the local store can\'t hold "{uri}": "{bucket}" can\'t be part of a path')
+    if not _is_path_text(key) or key.count("/") >= _DEEPEST:
+        raise CloudError(f"the local store can't hold {uri!r}: its key has no path")
+    return bucket, keys.path_parts(key) if key else []
+
+
+def _object_of(uri: str) -> tuple[str, list[str]]:
+    bucket, parts = _place_of(uri)
+    if not parts:
+        raise CloudError(f'the local store can\'t hold "{uri}": an object needs a key')
+    return bucket, parts
+
+
+def _is_path_text(text: str) -> bool:
     try:
-        fcntl.ioctl(target, FICLONE, source)
-        return
-    except OSError:
-        pass  # another file system, or one that doesn't clone
-    with open(source, "rb", closefd=False) as reader, open(target, "wb", closefd=False) as writer:
-        try:
-            offset, size = 0, os.fstat(source).st_size
-            while offset < size:
-                sent = os.sendfile(target, source, offset, size - offset)
-                if sent == 0:
-                    return
-                offset += sent
-        except OSError:
-            reader.seek(0)
-            writer.seek(0)
-            shutil.copyfileobj(reader, writer)
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
 
 
-def _write_whole(folder: int, name: str, write: Callable[[int], None]) -> None:
-    """Write a file that gets its name only when it is whole, where the file system has unnamed files."""
-    file, is_named = _create(folder, name)
-    try:
-        write(file)
-        if not is_named:
-            # Naming both folders makes Python call linkat, which alone follows the link of /proc to the unnamed file.
-            os.link(f"/proc/self/fd/{file}", name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=True)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=folder)
-        raise
-    finally:
-        os.close(file)
-
-
-def _create(folder: int, name: str) -> tuple[int, bool]:
-    """A new file, open for writing, and whether it has its name yet."""
-    unnamed: int | None = getattr(os, "O_TMPFILE", None)
-    if unnamed is not None:
-        with contextlib.suppress(OSError):  # this file system has none
-            return os.open(".", os.O_WRONLY | unnamed, 0o644, dir_fd=folder), False
-    return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=folder), True
+def _refusal(uri: str) -> CloudError:
+    return CloudError(
+        f'the local store can\'t hold "{uri}": something that is neither a file nor a folder is in its way',
+        hint="Links are not followed: put a copy of the data there.",
+    )

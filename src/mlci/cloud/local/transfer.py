@@ -39,14 +39,26 @@ def download(store: DirectoryStore, uri: str, folder: Path, is_stopped: Callable
         is_empty = False
         if is_stopped():
             raise Interrupted
-        target = folder / found.removeprefix(prefix)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        store.fetch_file(found, target)
+        _fetch(store, found, folder, found.removeprefix(prefix))
     if is_empty:
         # Source: the ValidationException's text, quoted in many issues; a job that starts in between says this.
         raise TransferFailed(
             f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}" given in input data source.'
         )
+
+
+def _fetch(store: DirectoryStore, uri: str, folder: Path, name: str) -> None:
+    if name == "" or name.endswith("/"):  # how consoles mark a folder; it has no file
+        return
+    if set(name.split("/")) & {"", ".", ".."}:
+        raise TransferFailed(f"ClientError: Data download failed: \"{uri}\" can't be a file below the input's folder.")
+    try:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        store.fetch_file(uri, folder / name)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise TransferFailed(
+            f'ClientError: Data download failed: "{uri}" can\'t be a file, as other objects of the input lie below it.'
+        ) from error
 
 
 def upload(store: DirectoryStore, outputs: Iterable[tuple[Path, str]], root: Path) -> None:
