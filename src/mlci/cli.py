@@ -1,5 +1,4 @@
-"""The command line: options → typed values → one call. What the environment, the terminal and the clock say is read
-here and handed on.
+"""The command line: options → typed values → one call. `options` holds the options, `opening` what a command needs.
 
 Imports that only one command needs stand in that command, so that `mlci --help` and `mlci logs` start at once.
 """
@@ -8,86 +7,45 @@ from __future__ import annotations
 
 import json
 import os
-import queue
-import secrets
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime, timezone
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from mlci import __version__
-from mlci.errors import InputError, MlciError, Problem, Stopped
+from mlci.errors import InputError, MlciError, Stopped
+from mlci.opening import (
+    build_around,
+    caller,
+    cloud_name,
+    duration_s,
+    job_settings,
+    listening,
+    load_flow,
+    open_aws,
+    opened,
+    read_file,
+    runs_beside,
+    settings_of,
+    surroundings,
+)
+from mlci.options import (
+    Choice,
+    aws_options,
+    debug_option,
+    flow_option,
+    isolation_option,
+    look_options,
+    param_option,
+    run_options,
+)
 
 if TYPE_CHECKING:
     from mlci.cloud.local.isolation import Isolation
-    from mlci.cloud.local.jobs import Settings
-    from mlci.cloud.protocol import Cloud
-    from mlci.flow.models import Flow
-    from mlci.interrupts import Interrupts
-    from mlci.run import Surroundings
-    from mlci.runs import Runs
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-flow_option = click.option(
-    "--flow",
-    "flow_file",
-    default="flow.yaml",
-    show_default=True,
-    envvar="MLCI_FLOW",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The flow file. Paths in it are relative to its folder.",
-)
-param_option = click.option(
-    "--param",
-    "params",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Another value for a param of the flow. MLCI_PARAM_<NAME> does the same.",
-)
-isolation_option = click.option(
-    "--isolation",
-    type=click.Choice(["auto", "namespace", "link", "paths"]),
-    default="auto",
-    show_default=True,
-    envvar="MLCI_ISOLATION",
-    help="How a local job gets its own /opt/ml. `auto` takes the first that works here.",
-)
-debug_option = click.option(
-    "--debug", is_flag=True, envvar="MLCI_DEBUG", help="Show a traceback where something goes wrong."
-)
-
-
-def run_options(command: _Command) -> _Command:
-    """The options of `mlci run`, which `python pipeline.py` takes as well."""
-    for option in reversed(
-        (
-            flow_option,
-            click.option(
-                "--cloud",
-                type=click.Choice(["local", "aws"]),
-                envvar="MLCI_CLOUD",
-                help="Where to run. Default: aws inside of CodeBuild, local elsewhere.",
-            ),
-            param_option,
-            click.option(
-                "--timeout",
-                envvar="MLCI_TIMEOUT",
-                metavar="DURATION",
-                help="Stop the run after this long, such as 90s, 30m or 2h, and exit with 4.",
-            ),
-            isolation_option,
-            debug_option,
-        )
-    ):
-        command = option(command)
-    return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -106,14 +64,7 @@ def cli() -> None:
 
 @cli.command()
 @run_options
-def run(
-    flow_file: Path,
-    cloud: str | None,
-    params: Sequence[str],
-    timeout: str | None,
-    isolation: Isolation,
-    debug: bool,
-) -> int:
+def run(timeout: str | None, attach: str, debug: bool, **chosen: Any) -> int:
     """Run the flow: stage, deploy, execute, judge, report.
 
     \b
@@ -121,17 +72,77 @@ def run(
       mlci run
       mlci run --param max_depth=6 --param min_auc=0.98
       mlci run --flow flows/nightly.yaml --timeout 45m
+      mlci run --cloud aws --bucket my-bucket
     """
     from mlci.report.console import summary
     from mlci.run import run as run_flow
 
-    flow = _load(flow_file, params)
-    around = _surroundings(flow_file, _duration("--timeout", timeout))
-    screen = around.watcher
-    with _cloud(cloud, flow, flow_file, around, isolation) as on:
-        result = run_flow(flow, around, on)
-    screen.say(summary(result, _shown(around.folder.path)))
+    with opened(Choice.of(**chosen), duration_s("--timeout", timeout), attach == "auto") as ready:
+        result = run_flow(ready.flow, ready.around, ready.cloud)
+    click.echo(summary(result, _shown(ready.around.folder.sibling(result.run_id).path)))
     return result.exit_code
+
+
+@cli.command()
+@look_options
+def plan(debug: bool, **chosen: Any) -> int:
+    """Show what a run would do, and touch nothing.
+
+    What it would upload, how it would change the state machine, and what it would run.
+    """
+    from mlci.report.preview import preview
+    from mlci.run import prepare, read_baseline
+
+    with opened(Choice.of(**chosen)) as ready:
+        flow, cloud = ready.flow, ready.cloud
+        planned, compiled = prepare(flow, ready.around, read_baseline(flow, ready.around.target, cloud))
+        cloud.check(planned)
+        change = cloud.change(flow.name, compiled.definition)
+        live = [live.name for live in cloud.live(flow.name)]
+        click.echo(preview(planned, compiled.definition, cloud.missing(planned.uploads), change, live))
+    return 0
+
+
+@cli.command()
+@look_options
+def config(debug: bool, **chosen: Any) -> int:
+    """Show the settings of a run, and where each comes from.
+
+    Of a run on AWS: the region, the bucket, the roles, who calls, and what this build is.
+    """
+    from mlci.configuration import NAMES
+    from mlci.report.console import table
+
+    choice = Choice.of(**chosen)
+    cloud, why = cloud_name(choice)
+    flow, build = load_flow(choice.flow_file, choice.params), build_around(choice.flow_file)
+    settings = settings_of(flow, choice)
+    rows = [("cloud", cloud, why), ("build", str(build), build.url or "")]
+    rows += [(name, settings.get(name) or "–", settings.found[name].origin or "not set") for name in NAMES]
+    rows.append(("caller", *_caller(settings.get("region"))))
+    table(("setting", "value", "from"), rows, sys.stdout)
+    return 0
+
+
+@cli.command()
+@click.argument("run_id", metavar="RUN")
+@flow_option
+@aws_options
+@debug_option
+def stop(run_id: str, flow_file: Path, debug: bool, **aws: Any) -> int:
+    """Stop a run on AWS, with all of its jobs.
+
+    RUN is its id, or, where it was started here, the beginning or end of it. A local run stops with its process.
+    """
+    choice = Choice.of(flow_file, "aws", (), "auto", **aws)
+    flow, runs = load_flow(flow_file), runs_beside(flow_file)
+    known = [
+        folder.run_id for folder in runs.all() if folder.run_id.startswith(run_id) or folder.run_id.endswith(run_id)
+    ]
+    wanted = known[0] if len(known) == 1 else run_id
+    cloud = open_aws(flow, choice, lambda job: runs.folder(wanted).log(job), click.echo)
+    click.echo(f"run {wanted}: {cloud.stop(flow.name, wanted, 'mlci stop')}")
+    return 0
 
 
 @cli.command()
@@ -147,8 +158,8 @@ def validate(flow_file: Path, params: Sequence[str], debug: bool) -> int:
     from mlci.cloud.local.cloud import check_jobs
     from mlci.run import prepare
 
-    flow = _load(flow_file, params)
-    planned, compiled = prepare(flow, _surroundings(flow_file), {})
+    flow = load_flow(flow_file, params)
+    planned, compiled = prepare(flow, surroundings(flow_file), {})
     check_jobs(planned)
     asl.load(compiled.definition)
     click.echo(f"{flow_file} is valid: {_count(len(flow.steps), 'step')}, {_count(len(flow.gate), 'rule')} in the gate")
@@ -166,7 +177,7 @@ def definition(flow_file: Path, params: Sequence[str], debug: bool) -> int:
     """
     from mlci.run import prepare
 
-    _, compiled = prepare(_load(flow_file, params), _surroundings(flow_file), {})
+    _, compiled = prepare(load_flow(flow_file, params), surroundings(flow_file), {})
     click.echo(compiled.definition)
     return 0
 
@@ -182,7 +193,7 @@ def graph(flow_file: Path, params: Sequence[str], debug: bool) -> int:
     """
     from mlci.report.graph import mermaid
 
-    click.echo(mermaid(_load(flow_file, params)), nl=False)
+    click.echo(mermaid(load_flow(flow_file, params)), nl=False)
     return 0
 
 
@@ -231,13 +242,13 @@ def execute(
     """
     from mlci.execute import execute_file
 
-    given = _read(input_file).decode("utf-8", "replace") if input_file else "{}"
-    with _listening() as interrupts:
+    given = read_file(input_file).decode("utf-8", "replace") if input_file else "{}"
+    with listening() as interrupts:
         return execute_file(
-            _read(definition_file).decode("utf-8", "replace"),
+            read_file(definition_file).decode("utf-8", "replace"),
             str(definition_file),
             given,
-            _job_settings(
+            job_settings(
                 store / ".mlci-work", lambda job: store / ".mlci-logs" / f"{job}.log", sys.executable, isolation
             ),
             store,
@@ -256,7 +267,7 @@ def logs(flow_file: Path, words: Sequence[str], debug: bool) -> int:
     """
     if len(words) > 2:
         raise InputError("`mlci logs` takes a step, or a run and a step", "Example: mlci logs 3f9c2a train")
-    folder = _runs(flow_file).find(words[0] if len(words) == 2 else None)
+    folder = runs_beside(flow_file).find(words[0] if len(words) == 2 else None)
     log, known = folder.log(words[-1]), folder.logged()
     if words[-1] not in known:
         raise InputError(
@@ -270,12 +281,12 @@ def logs(flow_file: Path, words: Sequence[str], debug: bool) -> int:
 @cli.command("list")
 @flow_option
 @debug_option
-def list_runs(flow_file: Path, debug: bool) -> int:
+def listruns_beside(flow_file: Path, debug: bool) -> int:
     """List the runs, the newest first."""
     from mlci.report.console import table
     from mlci.report.history import row
 
-    rows = [row(run.run_id, run.result()) for run in _runs(flow_file).all()]
+    rows = [row(run.run_id, run.result()) for run in runs_beside(flow_file).all()]
     if not rows:
         click.echo("There are no runs yet. Start one: mlci run")
         return 0
@@ -294,7 +305,7 @@ def show(flow_file: Path, wanted: str | None, debug: bool) -> int:
     """
     from mlci.report.history import describe
 
-    folder = _runs(flow_file).find(wanted)
+    folder = runs_beside(flow_file).find(wanted)
     click.echo(describe(folder.run_id, folder.result(), _shown(folder.path)))
     return 0
 
@@ -344,7 +355,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:
-    """SIGTERM while nothing runs yet ends mlci as Ctrl-C does; while a run goes on, `_listening` hears it."""
+    """SIGTERM while nothing runs yet ends mlci as Ctrl-C does; while a run goes on, `listening` hears it."""
     raise KeyboardInterrupt
 
 
@@ -358,130 +369,14 @@ def _fail(what: str, code: int) -> int:
     return code
 
 
-def _surroundings(flow_file: Path, timeout_s: float | None = None) -> Surroundings:
-    """What a run takes from outside of the flow: the repository, git, the clock, chance, the terminal."""
-    from mlci.cloud.local import names
-    from mlci.git import git_state
-    from mlci.plan import Target, run_id
-    from mlci.report.console import Screen
-    from mlci.run import Surroundings
-    from mlci.stage import Memo, repository_around
-
-    runs, git = _runs(flow_file), git_state(flow_file.resolve().parent)
-    target = Target(
-        bucket=names.BUCKET,
-        job_role=names.JOB_ROLE,
-        run_id=run_id(datetime.now(timezone.utc), secrets.token_hex(3)),
-        commit=git.commit,
-        branch=git.branch,
-        base_branch=git.base_branch,
-    )
-    folder = runs.folder(target.run_id)
-    return Surroundings(
-        repository=repository_around(flow_file),
-        region=names.REGION,
-        memo=Memo(Path(os.environ.get("MLCI_CACHE") or runs.home / "cache")),
-        target=target,
-        folder=folder,
-        watcher=Screen(sys.stdout, sys.stdout.isatty(), folder.tail),
-        listening=_listening,
-        timeout_s=timeout_s,
-    )
-
-
-@contextmanager
-def _cloud(
-    wanted: str | None, flow: Flow, flow_file: Path, around: Surroundings, isolation: Isolation
-) -> Iterator[Cloud]:
-    """The cloud that a flow is to run on. Inside of CodeBuild that is AWS, unless another is asked for."""
-    from mlci.cloud.local.cloud import local_cloud
-    from mlci.plan.names import job_name
-
-    if (wanted or ("aws" if "CODEBUILD_BUILD_ID" in os.environ else "local")) == "aws":
-        raise InputError("the aws cloud is not part of this version yet", "Run on the local one: --cloud local")
-    home = _runs(flow_file).home
-    steps = {job_name(flow.name, step, around.target.run_id): step for step in flow.steps}
-    settings = _job_settings(
-        home / "work",
-        lambda job: around.folder.log(steps[job.rsplit("-", 2)[0]]),
-        _python(flow, flow_file),
-        isolation,
-    )
-    with local_cloud(home / "store", settings, around.watcher.say) as cloud:
-        yield cloud
-
-
-def _job_settings(work: Path, logs: Callable[[str], Path], python: str, isolation: Isolation) -> Settings:
-    from mlci.cloud.local.jobs import Settings
-
-    return Settings(work.absolute(), logs, python, environment=dict(os.environ), isolation=isolation)
-
-
-@contextmanager
-def _listening() -> Iterator[Interrupts]:
-    """While in here, signals that ask for an end are put in the queue."""
-    interrupts: Interrupts = queue.SimpleQueue()
-
-    def heard(number: int, frame: FrameType | None) -> None:
-        interrupts.put(f"stopped by {signal.Signals(number).name}")
-
-    before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+def _caller(region: str | None) -> tuple[str, str]:
+    """Who calls AWS, or why that is not known, for a table."""
+    if region is None:
+        return "–", "no region, no call"
     try:
-        yield interrupts
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _load(flow_file: Path, params: Sequence[str]) -> Flow:
-    from mlci.flow import MAX_BYTES, load, param_overrides
-
-    overrides, origins = param_overrides(params, os.environ)
-    return load(_read(flow_file, MAX_BYTES + 1), str(flow_file), overrides, origins)
-
-
-def _read(file: Path, most_bytes: int = -1) -> bytes:
-    try:
-        with file.open("rb") as stream:
-            return stream.read(most_bytes)
-    except FileNotFoundError as error:
-        hint = "Make one with `mlci init`, or name another with --flow." if file.suffix in (".yaml", ".yml") else ""
-        raise InputError(f'there is no file "{file}"', hint) from error
-    except OSError as error:
-        raise InputError(f'"{file}" can\'t be read: {error.strerror}', "Is it a file, and may you read it?") from error
-
-
-def _duration(option: str, text: str | None) -> float | None:
-    from mlci.flow import parse_duration
-    from mlci.flow.refused import Refused
-
-    if text is None:
-        return None
-    try:
-        return parse_duration(text)
-    except Refused as error:
-        raise InputError([Problem(option, 0, 0, error.what, error.hint)]) from error
-
-
-def _python(flow: Flow, flow_file: Path) -> str:
-    """The interpreter that local jobs run with: `local: {python: …}`, or the one that runs mlci."""
-    import shutil
-
-    if flow.python is None:
-        return sys.executable
-    place = str(flow_file.resolve().parent / flow.python) if "/" in flow.python else flow.python
-    found = shutil.which(place)
-    if found is None:
-        at = flow.position("local", "python")
-        problem = Problem(at.file, at.line, at.column, f'"{flow.python}" is no Python interpreter', "Is it installed?")
-        raise InputError([problem])
-    return found
-
-
-def _runs(flow_file: Path) -> Runs:
-    from mlci.runs import Runs
-
-    return Runs(flow_file.resolve().parent / ".mlci")
+        return caller(region).arn, "sts:GetCallerIdentity"
+    except InputError as error:
+        return "–", str(error).splitlines()[0]
 
 
 def _shown(path: Path) -> str:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class GitState:
-    """The commit and branch that are checked out, and the branch that pull requests go to; None where there is none."""
+    """The commit and branch that are checked out, the branch that pull requests go to, and the URL that was cloned;
+    None where there is none."""
 
     commit: str | None = None
     branch: str | None = None
     base_branch: str | None = None
+    remote: str | None = None
 
 
 def git_state(folder: Path) -> GitState:
@@ -27,6 +29,7 @@ def git_state(folder: Path) -> GitState:
         None if commit == "(initial)" else commit,
         None if branch == "(detached)" else branch,
         _base_branch(folder),
+        (_git(folder, "remote", "get-url", "origin") or "").strip() or None,
     )
 
 

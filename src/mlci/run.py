@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Protocol
 
@@ -35,6 +35,8 @@ class Watcher(Protocol):
 
     def live(self) -> AbstractContextManager[None]: ...
 
+    def turn_to(self, tail: Callable[[str], str]) -> None: ...
+
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -48,6 +50,11 @@ class Surroundings:
     watcher: Watcher
     listening: Listening
     timeout_s: float | None = None
+    attaches: bool = True
+
+    def as_of(self, run_id: str) -> Surroundings:
+        """The same, as another run has them."""
+        return replace(self, target=replace(self.target, run_id=run_id), folder=self.folder.sibling(run_id))
 
 
 def prepare(flow: Flow, around: Surroundings, baseline: Mapping[str, Json]) -> tuple[Plan, Compiled]:
@@ -66,17 +73,19 @@ def run(flow: Flow, around: Surroundings, cloud: Cloud) -> Result:
     Raises: InputError, before anything was staged or started.
     """
     started = datetime.now(timezone.utc)
-    planned, compiled = prepare(flow, around, read_baseline(flow, around.target, cloud))
+    baseline = read_baseline(flow, around.target, cloud)
+    around = rejoined(flow, around, baseline, cloud)
+    planned, compiled = prepare(flow, around, baseline)
     cloud.check(planned)
     version = cloud.publish(flow.name, compiled.definition)
     around.watcher.say(f"{flow.name}: run {around.target.run_id} on the {cloud.name} cloud")
     around.folder.begin(compiled.definition, compiled.execution_input)
     progress, outcome = _carry_out(planned, compiled, version, around, cloud)
-    metrics = read_metrics(planned, progress, cloud)
+    metrics, outcome = _measured(planned, progress, outcome, cloud)
     verdict = judge(planned.gate, metrics)
     status, reason = conclude(outcome, verdict, progress)
-    if status is Status.PASSED and around.target.is_on_base_branch:
-        write_baseline(planned, metrics, cloud)
+    if status is Status.PASSED and around.target.is_trusted:
+        status, reason = _kept(planned, metrics, cloud)
     result = Result(
         flow=flow.name,
         run_id=around.target.run_id,
@@ -98,6 +107,24 @@ def run(flow: Flow, around: Surroundings, cloud: Cloud) -> Result:
     return result
 
 
+def rejoined(flow: Flow, around: Surroundings, baseline: Mapping[str, Json], cloud: Cloud) -> Surroundings:
+    """The surroundings of a run that this very build began, and that still runs, where there is one: a build that was
+    cut off and started again goes on with it. It is the same run where it has the same input, down to each hash."""
+    if not around.attaches or around.target.build is None:
+        return around
+    for live in cloud.live(flow.name):
+        given = json.loads(live.given)
+        if not isinstance(given, dict) or given.get("build") != around.target.build:
+            continue
+        there = around.as_of(live.name)
+        if json.loads(prepare(flow, there, baseline)[1].execution_input) == given:
+            around.watcher.say(f"attached to run {live.name}, which this build began and which still runs")
+            around.watcher.turn_to(there.folder.tail)
+            return there
+        around.watcher.say(f"run {live.name} of this build still runs as well; it is another, so it is left alone")
+    return around
+
+
 def _carry_out(
     planned: Plan, compiled: Compiled, version: VersionArn, around: Surroundings, cloud: Cloud
 ) -> tuple[Progress, Outcome]:
@@ -112,7 +139,7 @@ def _carry_out(
             around.watcher.show(progress.steps)
 
     def work() -> Outcome:
-        cloud.upload(planned.uploads)
+        cloud.upload(planned.uploads, stop)
         return cloud.run(version, around.target.run_id, compiled.execution_input, on_event, stop)
 
     def interrupted(why: str) -> None:
@@ -148,6 +175,23 @@ def conclude(outcome: Outcome, verdict: Verdict, progress: Progress) -> tuple[St
 
 def _failed(progress: Progress) -> list[str]:
     return [name for name, step in progress.steps.items() if step.status == "failed"]
+
+
+def _measured(planned: Plan, progress: Progress, outcome: Outcome, cloud: Cloud) -> tuple[dict[str, Metrics], Outcome]:
+    """The run's metrics; where they can't be read, the run has failed, and still reports."""
+    try:
+        return read_metrics(planned, progress, cloud), outcome
+    except CloudError as error:
+        return {}, replace(outcome, status="FAILED", error=type(error).__name__, cause=str(error))
+
+
+def _kept(planned: Plan, metrics: Mapping[str, Metrics], cloud: Cloud) -> tuple[Status, str]:
+    """What a passing run comes to when its baseline is kept: the next runs would be compared with an older one."""
+    try:
+        write_baseline(planned, metrics, cloud)
+    except CloudError as error:
+        return Status.FAILED, f"the gate held, and the baseline could not be kept: {error}"
+    return Status.PASSED, ""
 
 
 def read_metrics(planned: Plan, progress: Progress, cloud: Cloud) -> dict[str, Metrics]:

@@ -27,6 +27,10 @@ class RunFolder:
     def run_id(self) -> str:
         return self.path.name
 
+    def sibling(self, run_id: str) -> RunFolder:
+        """Another run's folder, beside this one."""
+        return RunFolder(self.path.with_name(run_id))
+
     def log(self, step: str) -> Path:
         return self.path / "logs" / f"{step}.log"
 
@@ -45,8 +49,9 @@ class RunFolder:
         return "\n".join(text.splitlines()[-lines:])
 
     def begin(self, definition: str, given: str) -> None:
-        """Makes the folder, with what the run starts from, and points `.mlci/latest` at it."""
-        (self.path / "logs").mkdir(parents=True)
+        """Makes the folder, with what the run starts from, and points `.mlci/latest` at it. A run that was cut off, and
+        is attached to, has one already."""
+        (self.path / "logs").mkdir(parents=True, exist_ok=True)
         (self.path / "definition.json").write_text(definition + "\n", encoding="utf-8")
         (self.path / "input.json").write_text(json.dumps(json.loads(given), indent=2) + "\n", encoding="utf-8")
         _point(self.path.parent.parent / "latest", Path("runs", self.path.name))

@@ -14,6 +14,10 @@ from mlci.compile.names import keeping_model
 StepStatus = Literal["waiting", "running", "succeeded", "reused", "failed", "skipped", "stopped"]
 
 
+_JOB_NAMES = ("TrainingJobName", "ProcessingJobName", "TransformJobName", "HyperParameterTuningJobName")
+_JOB_STATUSES = ("TrainingJobStatus", "ProcessingJobStatus", "TransformJobStatus", "HyperParameterTuningJobStatus")
+
+
 @dataclass(frozen=True)
 class StepState:
     """A step as the history tells it. `job` is the name of its latest job; `reason` says why it failed."""
@@ -91,8 +95,7 @@ def _job(event: Event) -> str | None:
         given = json.loads(str(details["parameters"])) if isinstance(details, dict) else {}
     except (KeyError, ValueError):
         return None
-    name = given.get("TrainingJobName") or given.get("ProcessingJobName")
-    return str(name) if name else None
+    return next((str(given[name]) for name in _JOB_NAMES if given.get(name)), None)
 
 
 def _reason(event: Event) -> str:
@@ -116,7 +119,7 @@ def reason_of(cause: str) -> str:
         return cause
     if not isinstance(described, dict):
         return cause
-    status = described.get("TrainingJobStatus") or described.get("ProcessingJobStatus")
+    status = next((described[name] for name in _JOB_STATUSES if described.get(name)), None)
     reason = described.get("FailureReason") or described.get("ExitMessage")
     if reason:
         return str(reason)

@@ -26,6 +26,25 @@ class Outcome:
     cause: str = ""
 
 
+@dataclass(frozen=True)
+class Live:
+    """An execution that runs at this moment: its name, which is the run's id, and its input."""
+
+    name: str
+    given: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """What publishing a definition would change. `before` is the definition that is there, `differs` names what is
+    not as wanted; "none kept" is a cloud that keeps no state machine between runs."""
+
+    what: Literal["none", "create", "update", "none kept"]
+    machine: str
+    before: str = ""
+    differs: tuple[str, ...] = ()
+
+
 class Cloud(Protocol):
     """Where a run happens. Errors are CloudError, but for a missing object, which is None."""
 
@@ -41,13 +60,28 @@ class Cloud(Protocol):
     def write(self, uri: str, data: bytes) -> None:
         """Puts an object in place, whole."""
 
-    def upload(self, uploads: Iterable[Upload]) -> int:
-        """Puts in place what is not there yet; says how many objects that were."""
+    def missing(self, uploads: Iterable[Upload]) -> list[Upload]:
+        """Those that are not in place yet."""
+
+    def upload(self, uploads: Iterable[Upload], stop: StopSignal) -> int:
+        """Puts in place what is missing; says how many objects that were. Ends early when `stop` is set."""
+
+    def change(self, flow: str, definition: str) -> Change:
+        """What `publish` would do."""
 
     def publish(self, flow: str, definition: str) -> VersionArn:
-        """A version of the flow's state machine that runs exactly this definition."""
+        """A version of the flow's state machine that runs exactly this definition.
+
+        Raises: InputError, where it is refused, and nothing was started.
+        """
+
+    def live(self, flow: str) -> Iterable[Live]:
+        """The flow's executions that run now, whoever started them."""
 
     def run(
         self, version: VersionArn, execution: str, given: str, on_event: Callable[[Event], None], stop: StopSignal
     ) -> Outcome:
-        """Starts an execution of a version and waits for its end; when `stop` is set, stops it and all its jobs."""
+        """Starts an execution of a version and waits for its end; when `stop` is set, stops it and all its jobs.
+
+        An execution of that name and input that runs already is followed instead: its events come from the first on.
+        """

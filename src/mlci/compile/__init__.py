@@ -71,6 +71,7 @@ def execution_input(plan: Plan) -> dict[str, Json]:
     """All values of a run: what the definition's paths lead to."""
     return {
         "run": plan.target.run_id,
+        "build": plan.target.build,
         "steps": {name: _step_input(step) for name, step in plan.steps.items()},
         "gate": [_limit(bound) for bound in plan.gate],
         "metrics": {},

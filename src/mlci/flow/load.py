@@ -150,7 +150,7 @@ def _aws(head: FlowSpelling, problems: Problems) -> AwsSettings:
             bucket_name(aws.bucket)
     except Refused as refused:
         problems.at(("aws", "bucket"), refused.what, refused.hint)
-    return AwsSettings(aws.bucket, aws.workflow_role, aws.job_role, aws.region)
+    return AwsSettings(aws.bucket, aws.workflow_role, aws.job_role, aws.region, aws.log_group)
 
 
 def _check_cycles(flow: Flow, problems: Problems) -> None:

@@ -136,6 +136,7 @@ class AwsSettings:
     workflow_role: str | None = None
     job_role: str | None = None
     region: str | None = None
+    log_group: str | None = None
 
 
 @dataclass(frozen=True)

@@ -174,6 +174,10 @@ class AwsSpelling(Spelling):
     workflow_role: str | None = Field(default=None, description="The ARN of the role that the state machine has.")
     job_role: str | None = Field(default=None, description="The ARN of the role that the jobs have.")
     region: str | None = Field(default=None, description="The AWS region.", examples=["eu-central-1"])
+    log_group: str | None = Field(
+        default=None,
+        description="The ARN (ending in :*) of a log group for the state machine's log. Default: left as it is.",
+    )
 
 
 class FlowSpelling(Spelling):

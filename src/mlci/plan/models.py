@@ -14,18 +14,16 @@ S3Uri = NewType("S3Uri", str)
 
 @dataclass(frozen=True)
 class Target:
-    """Where a run goes: the bucket and roles it uses, and who it is. `branch` and `commit` are None outside of git."""
+    """Where a run goes: the bucket and roles it uses, and who it is. `commit` is None outside of git, `build` (the
+    build's id) outside of a build. `is_trusted` says that what runs is merged: it may write the baseline."""
 
     bucket: str
     job_role: str
     run_id: str
     commit: str | None = None
-    branch: str | None = None
     base_branch: str | None = None
-
-    @property
-    def is_on_base_branch(self) -> bool:
-        return self.branch is not None and self.branch == self.base_branch
+    is_trusted: bool = False
+    build: str | None = None
 
 
 @dataclass(frozen=True)

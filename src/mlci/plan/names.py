@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from datetime import datetime
 
 #: Job names are at most 63 of [a-zA-Z0-9-]; the state machine appends `-<attempt>-<retry>`, at most six characters.
@@ -27,6 +28,18 @@ def job_name(flow: str, step: str, run: str) -> str:
     head = f"mlci-{_fit(flow, _FLOW_MAX_CHARS)}-"
     room = JOB_NAME_MAX_CHARS - _ATTEMPT_MAX_CHARS - len(head) - len(run) - 1
     return f"{head}{_fit(step, room)}-{run}"
+
+
+def step_of(job: str, flow: str, steps: Iterable[str]) -> tuple[str, str]:
+    """The run and the step that a job belongs to, from its name.
+
+    >>> step_of("mlci-breast-cancer-train-mode-ea41-20261123-101530-3f9c2a-0-1", "breast-cancer", ["train_model"])
+    ('20261123-101530-3f9c2a', 'train_model')
+    """
+    *_, day, time, random, _, _ = job.split("-")
+    run = f"{day}-{time}-{random}"
+    base = job.rsplit("-", 2)[0]
+    return run, next(step for step in steps if job_name(flow, step, run) == base)
 
 
 def _fit(name: str, room: int) -> str:

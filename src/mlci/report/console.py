@@ -42,6 +42,10 @@ class Screen:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _console: Console | None = None  # while live, lines are printed above the table
 
+    def turn_to(self, tail: Callable[[str], str]) -> None:
+        """From now on shows another run, whose logs end as `tail` says."""
+        self.tail = tail
+
     def say(self, text: str) -> None:
         """Prints a line, above what is live."""
         if self._console is not None:

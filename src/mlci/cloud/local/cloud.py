@@ -17,7 +17,8 @@ from mlci.cloud.local.jobs import LocalJobs, Settings
 from mlci.cloud.local.names import ACCOUNT, REGION, WORKFLOW_ROLE
 from mlci.cloud.local.store import DirectoryStore, NoSuchKey
 from mlci.cloud.local.tasks import LocalTasks
-from mlci.cloud.protocol import ExecutionArn, Outcome, VersionArn
+from mlci.cloud.protocol import Change, ExecutionArn, Live, Outcome, VersionArn
+from mlci.compile.names import machine_name
 from mlci.errors import InputError, Problem
 from mlci.flow.models import Json, StepType
 from mlci.plan.models import Plan, Upload
@@ -51,9 +52,14 @@ class LocalCloud:
     def write(self, uri: str, data: bytes) -> None:
         self.store.put_bytes(data, uri)
 
-    def upload(self, uploads: Iterable[Upload]) -> int:
-        missing = [upload for upload in uploads if not self.store.exists(upload.uri)]
+    def missing(self, uploads: Iterable[Upload]) -> list[Upload]:
+        return [upload for upload in uploads if not self.store.exists(upload.uri)]
+
+    def upload(self, uploads: Iterable[Upload], stop: asl.StopSignal) -> int:
+        missing = self.missing(uploads)
         for upload in missing:
+            if stop.is_set():
+                break
             if upload.is_archive:
                 self.store.put_bytes(source_archive(upload.files), upload.uri)
             else:
@@ -66,6 +72,9 @@ class LocalCloud:
         else:
             self.store.put_checked(file.source, uri, file.sha256)
 
+    def change(self, flow: str, definition: str) -> Change:
+        return Change("none kept", machine_name(flow))
+
     def publish(self, flow: str, definition: str) -> VersionArn:
         """Keeps the definition for `run`.
 
@@ -74,7 +83,10 @@ class LocalCloud:
         self.published = machine(definition, self.tasks)
         self.jobs.mode()
         digest = hashlib.sha256(definition.encode()).hexdigest()[:12]
-        return VersionArn(f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:mlci-{flow}:{digest}")
+        return VersionArn(f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{machine_name(flow)}:{digest}")
+
+    def live(self, flow: str) -> Iterable[Live]:
+        return ()  # a local execution lives and ends with its own process
 
     def run(
         self,

@@ -1,0 +1,116 @@
+"""What a build is, and what it builds: from CodeBuild's variables inside of CodeBuild, from git elsewhere.
+
+Source: https://docs.aws.amazon.com/codebuild/latest/userguide/build-env-ref-env-vars.html. CODEBUILD_BUILD_URL is set
+as well, and not on that page, so it may be missing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from mlci.git import GitState
+
+Kind = Literal["pull_request", "push", "manual", "local"]
+
+#: What the default branch is called where nothing says so: CodeBuild checks a commit out, and no branch.
+_USUAL_BASES = ("main", "master")
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+#: `refs/heads/main^{<commit>}` is how CodeBuild names a branch at a commit.
+_AT_COMMIT = re.compile(r"(?P<name>.*?)(?:\^\{(?P<commit>[0-9a-f]+)\})?")
+
+
+@dataclass(frozen=True)
+class Build:
+    """One build. `branch` is the head's branch, None where a tag or a bare commit is built, and `base_branch` the one
+    that pull requests go to. `id` is None outside of CodeBuild. A build by hand may be of a pull request as well: its
+    `kind` is "manual", and it has a `pull_request`."""
+
+    kind: Kind = "local"
+    id: str | None = None
+    url: str | None = None
+    initiator: str | None = None
+    repository: str | None = None
+    commit: str | None = None
+    branch: str | None = None
+    base_branch: str | None = None
+    pull_request: int | None = None
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether it builds what is merged: the base branch itself, and no pull request. A fork's pull request may
+        well come from a branch with the base branch's name."""
+        return self.pull_request is None and self.branch is not None and self.branch == self.base_branch
+
+    def __str__(self) -> str:
+        what = {
+            "pull_request": f"pull request {self.pull_request}",
+            "push": f"push to {self.branch}" if self.branch else "push of a tag",
+            "manual": "build started by hand",
+            "local": "run outside of CodeBuild",
+        }[self.kind]
+        return f"{what} by {self.initiator}" if self.initiator else what
+
+
+def build_of(environment: Mapping[str, str], git: GitState) -> Build:
+    """The build that runs now. `MLCI_BASE_BRANCH` names the base branch where it is neither main nor master, and git
+    does not know it."""
+    known = {name: value.strip() for name, value in environment.items() if value.strip()}
+    base = known.get("MLCI_BASE_BRANCH") or git.base_branch
+    if "CODEBUILD_BUILD_ID" not in known:
+        return Build(repository=repository_name(git.remote), commit=git.commit, branch=git.branch, base_branch=base)
+    version = _AT_COMMIT.fullmatch(known.get("CODEBUILD_SOURCE_VERSION", ""))
+    trigger = known.get("CODEBUILD_WEBHOOK_TRIGGER", "")
+    source = trigger or (version["name"] if version else "")
+    head = known.get("CODEBUILD_WEBHOOK_HEAD_REF") or source
+    pull_request = _number(source)
+    branch = git.branch if not head else _branch(head)
+    into = _branch(known.get("CODEBUILD_WEBHOOK_BASE_REF", "")) if pull_request else None
+    return Build(
+        kind=("pull_request" if pull_request else "push") if trigger else "manual",
+        id=known["CODEBUILD_BUILD_ID"],
+        url=known.get("CODEBUILD_BUILD_URL") or known.get("CODEBUILD_PUBLIC_BUILD_URL"),
+        initiator=known.get("CODEBUILD_INITIATOR"),
+        repository=repository_name(known.get("CODEBUILD_SOURCE_REPO_URL") or git.remote),
+        commit=known.get("CODEBUILD_RESOLVED_SOURCE_VERSION") or git.commit,
+        branch=branch,
+        base_branch=into or base or (branch if branch in _USUAL_BASES else _USUAL_BASES[0]),
+        pull_request=pull_request,
+    )
+
+
+def _number(source: str) -> int | None:
+    """The number of a pull request that is written `pr/7`."""
+    found = re.fullmatch(r"pr/(\d+)", source)
+    return int(found[1]) if found else None
+
+
+def _branch(ref: str) -> str | None:
+    """The branch that a reference or a trigger names; None for a tag, a pull request or a commit.
+
+    >>> _branch("refs/heads/feature/x"), _branch("branch/main"), _branch("tag/v1"), _branch("pr/7")
+    ('feature/x', 'main', None, None)
+    """
+    if ref.startswith(("refs/heads/", "branch/")):
+        return ref.removeprefix("refs/heads/").removeprefix("branch/")
+    if not ref or ref.startswith(("refs/", "tag/", "pr/")) or _COMMIT.fullmatch(ref):
+        return None
+    return ref
+
+
+def repository_name(url: str | None) -> str | None:
+    """What a repository is called, however it was cloned; credentials in the URL are left out.
+
+    >>> repository_name("git@github.com:octo/model.git"), repository_name("https://x:token@github.com/octo/model.git")
+    ('github.com/octo/model', 'github.com/octo/model')
+    """
+    if not url:
+        return None
+    plain = re.sub(r"^[a-z][a-z0-9+.-]*://", "", url.strip())
+    plain = re.sub(r"^[^/]*@", "", plain)
+    host, colon, path = plain.partition(":")
+    if colon and "/" not in host:
+        plain = f"{host}/{re.sub(r'^[0-9]+/', '', path)}"  # scp's way of writing it, or a port
+    return plain.rstrip("/").removesuffix(".git") or None

@@ -1,0 +1,181 @@
+"""The aws cloud: the facades put together, and the story of one run on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from mlci.asl import Event, StopSignal
+from mlci.cloud.aws import links, requests
+from mlci.cloud.aws.calls import AwsError, Clock
+from mlci.cloud.aws.ending import Ended, Ending
+from mlci.cloud.aws.executions import Executions
+from mlci.cloud.aws.explain import Explanations
+from mlci.cloud.aws.identity import Identity
+from mlci.cloud.aws.jobs import Job, Jobs
+from mlci.cloud.aws.logs import Logs
+from mlci.cloud.aws.machines import StateMachines, Wanted, tags_of
+from mlci.cloud.aws.objects import Objects
+from mlci.cloud.aws.session import Session
+from mlci.cloud.aws.watch import Watch
+from mlci.cloud.protocol import Change, ExecutionArn, Live, Outcome, VersionArn
+from mlci.compile.names import machine_name
+from mlci.errors import CloudError
+from mlci.plan.models import Plan, Upload
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where runs happen: a region of an account, in the name of two roles. `repository` is what the flow is of."""
+
+    identity: Identity
+    region: str
+    workflow_role: str
+    repository: str | None = None
+    log_group: str | None = None
+
+    def machine(self, flow: str) -> str:
+        return self.identity.state_machine(self.region, machine_name(flow))
+
+    def execution(self, machine: str, run_id: str) -> ExecutionArn:
+        return ExecutionArn(self.identity.execution(self.region, machine, run_id))
+
+
+@dataclass(frozen=True)
+class AwsCloud:
+    """One run's cloud. `log_file` says where a job's log is kept here; `tell` is what the build log hears."""
+
+    place: Place
+    objects: Objects
+    machines: StateMachines
+    executions: Executions
+    jobs: Jobs
+    logs: Logs
+    log_file: Callable[[str], Path]
+    tell: Callable[[str], None] = lambda text: None
+    has_console: bool = True
+    clock: Clock = field(default_factory=Clock)
+    name: Literal["aws"] = "aws"
+
+    def check(self, planned: Plan) -> None:
+        requests.check(planned)
+
+    def read(self, uri: str) -> bytes | None:
+        return self.objects.read(uri)
+
+    def write(self, uri: str, data: bytes) -> None:
+        self.objects.write(uri, data)
+
+    def missing(self, uploads: Iterable[Upload]) -> list[Upload]:
+        return self.objects.missing(uploads)
+
+    def upload(self, uploads: Iterable[Upload], stop: StopSignal) -> int:
+        return self.objects.upload(uploads, stop)
+
+    def change(self, flow: str, definition: str) -> Change:
+        wanted = self._wanted(flow, definition)
+        found = self.machines.find(wanted.arn)
+        if found is None:
+            return Change("create", wanted.name)
+        self.machines.check_owner(found, wanted)
+        differs = found.differs(wanted)
+        return Change("update" if differs else "none", wanted.name, found.definition, differs)
+
+    def publish(self, flow: str, definition: str) -> VersionArn:
+        return self.machines.publish(self._wanted(flow, definition))
+
+    def live(self, flow: str) -> Iterable[Live]:
+        return self.executions.running(self.place.machine(flow))
+
+    def run(
+        self, version: VersionArn, execution: str, given: str, on_event: Callable[[Event], None], stop: StopSignal
+    ) -> Outcome:
+        """Raises nothing of AWS's: trouble is an outcome, for by then an execution may run, and must not be left."""
+        arn = self.place.execution(version.split(":")[6], execution)
+        if stop.is_set():
+            return Outcome(ExecutionArn(""), "ABORTED", stop.error, f"{stop.cause}: nothing had been started")
+        told = Explanations(self.jobs, self.logs, self.log_file, self.tell, self._link, on_event, self.clock)
+        try:
+            self.executions.start(version, execution, given, arn)
+            self.tell(f"execution: {links.execution_link(arn) if self.has_console else arn}")
+            outcome = Watch(self.executions, arn, told.hear, self.tell, self.clock).to_its_end(stop)
+        except CloudError as error:
+            outcome = Outcome(arn, "FAILED", type(error).__name__, str(error))
+            outcome = self._given_up(outcome)
+        if outcome.status != "SUCCEEDED":
+            outcome = self._with_all_ended(outcome, execution, told.jobs)
+        told.keep_logs()
+        return outcome
+
+    def stop(self, flow: str, run_id: str, why: str) -> str:
+        """Stops a run of whoever started it, and its jobs; says what was stopped.
+
+        Raises: CloudError, where there is no such run.
+        """
+        arn = self.place.execution(machine_name(flow), run_id)
+        if not self.executions.stop(arn, "mlci.Stopped", why):
+            raise CloudError(f'there is no run "{run_id}" of {flow} on AWS', hint="Take a whole run id: mlci list.")
+        return str(Ending(self.jobs, self.clock, self.tell).of(run_id, ()))
+
+    def _wanted(self, flow: str, definition: str) -> Wanted:
+        return Wanted(
+            arn=self.place.machine(flow),
+            definition=definition,
+            role=self.place.workflow_role,
+            tags=tags_of(flow, self.place.repository),
+            log_group=self.place.log_group,
+        )
+
+    def _link(self, job: Job) -> str:
+        place = self.place
+        return links.job_link(job, place.identity.partition, place.region) if self.has_console else job.name
+
+    def _given_up(self, outcome: Outcome) -> Outcome:
+        """After trouble with AWS itself, an execution that may have been started is stopped."""
+        try:
+            self.executions.stop(outcome.execution, "mlci.Stopped", outcome.cause)
+            return outcome
+        except CloudError as error:
+            what = f"{outcome.cause} It could not be stopped either, and may still run: {outcome.execution} ({error})"
+            return replace(outcome, cause=what)
+
+    def _with_all_ended(self, outcome: Outcome, run_id: str, known: Iterable[Job]) -> Outcome:
+        try:
+            ended = Ending(self.jobs, self.clock, self.tell).of(run_id, known)
+        except AwsError as error:
+            ended = None
+            self.tell(f"whether all jobs have stopped is not known: {error}")
+            if outcome.status == "ABORTED":
+                return replace(outcome, cause=f"{outcome.cause}; whether all jobs have stopped is not known: {error}")
+        return outcome if ended is None else _telling(outcome, ended)
+
+
+def _telling(outcome: Outcome, ended: Ended) -> Outcome:
+    """A stopped run says what was stopped; a failed one has its own reason, and a job of it rarely runs on."""
+    if outcome.status in ("ABORTED", "TIMED_OUT") or ended.left:
+        return replace(outcome, cause="; ".join(part for part in (outcome.cause, str(ended)) if part))
+    return outcome
+
+
+def aws_cloud(
+    session: Session,
+    place: Place,
+    log_file: Callable[[str], Path],
+    tell: Callable[[str], None],
+) -> AwsCloud:
+    """The aws cloud on a session's clients."""
+    states, sagemaker = session.api("stepfunctions"), session.api("sagemaker")
+    return AwsCloud(
+        place=place,
+        objects=Objects(session.api("s3")),
+        machines=StateMachines(states, tell=tell),
+        executions=Executions(states),
+        jobs=Jobs(sagemaker),
+        logs=Logs(session.api("logs", replace(session.patience, longest_s=20.0))),
+        log_file=log_file,
+        tell=tell,
+        has_console=session.is_aws(),
+        clock=session.patience.clock,
+    )

@@ -1,0 +1,282 @@
+"""What a command needs before its one call: the flow, the build, the settings, the cloud. The environment, the clock,
+chance and the terminal are read here and handed on."""
+
+from __future__ import annotations
+
+import functools
+import os
+import queue
+import secrets
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Literal
+
+from mlci.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from mlci.build import Build
+    from mlci.cloud.aws.cloud import AwsCloud
+    from mlci.cloud.aws.identity import Identity
+    from mlci.cloud.aws.session import Session
+    from mlci.cloud.local.isolation import Isolation
+    from mlci.cloud.local.jobs import Settings as JobSettings
+    from mlci.cloud.protocol import Cloud
+    from mlci.configuration import Ask, Settings
+    from mlci.flow.models import Flow
+    from mlci.interrupts import Interrupts
+    from mlci.options import Choice
+    from mlci.plan.models import Target
+    from mlci.run import Surroundings
+    from mlci.runs import Runs
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A flow and where it is to run."""
+
+    flow: Flow
+    around: Surroundings
+    cloud: Cloud
+
+
+@contextmanager
+def opened(choice: Choice, timeout_s: float | None = None, attaches: bool = True) -> Iterator[Opened]:
+    """The flow, and the cloud that it is to run on.
+
+    Raises: InputError, for a flow, an option or a setting that is wrong.
+    """
+    flow = load_flow(choice.flow_file, choice.params)
+    if cloud_name(choice)[0] == "aws":
+        around, aws = _on_aws(flow, choice, timeout_s, attaches)
+        yield Opened(flow, around, aws)
+        return
+    around = surroundings(choice.flow_file, timeout_s)
+    with _local(flow, choice, around) as cloud:
+        yield Opened(flow, around, cloud)
+
+
+def cloud_name(choice: Choice) -> tuple[Literal["local", "aws"], str]:
+    """Which cloud is meant, and why. Inside of CodeBuild that is AWS, unless another is asked for."""
+    if choice.cloud:
+        return ("aws" if choice.cloud == "aws" else "local"), "--cloud or MLCI_CLOUD"
+    if "CODEBUILD_BUILD_ID" in os.environ:
+        return "aws", "this is CodeBuild"
+    return "local", "the default outside of CodeBuild"
+
+
+def load_flow(flow_file: Path, params: Sequence[str] = ()) -> Flow:
+    from mlci.flow import MAX_BYTES, load, param_overrides
+
+    overrides, origins = param_overrides(params, os.environ)
+    return load(read_file(flow_file, MAX_BYTES + 1), str(flow_file), overrides, origins)
+
+
+def read_file(file: Path, most_bytes: int = -1) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(most_bytes)
+    except FileNotFoundError as error:
+        hint = "Make one with `mlci init`, or name another with --flow." if file.suffix in (".yaml", ".yml") else ""
+        raise InputError(f'there is no file "{file}"', hint) from error
+    except OSError as error:
+        raise InputError(f'"{file}" can\'t be read: {error.strerror}', "Is it a file, and may you read it?") from error
+
+
+def build_around(flow_file: Path) -> Build:
+    """What this build is: CodeBuild and git say so."""
+    from mlci.build import build_of
+    from mlci.git import git_state
+
+    return build_of(os.environ, git_state(flow_file.resolve().parent))
+
+
+def surroundings(flow_file: Path, timeout_s: float | None = None) -> Surroundings:
+    """What a run on the local cloud takes from outside of the flow; commands that only look take the same."""
+    from mlci.cloud.local import names
+
+    target = _target(build_around(flow_file), names.BUCKET, names.JOB_ROLE)
+    return _surroundings(flow_file, target, names.REGION, timeout_s, attaches=False)
+
+
+def settings_of(flow: Flow, choice: Choice) -> Settings:
+    """Where each setting of the aws cloud comes from."""
+    from mlci.cloud.aws.session import usual_region
+    from mlci.configuration import settle
+
+    return settle(flow, choice.aws, os.environ, usual_region(os.environ), _asking)
+
+
+def caller(region: str) -> Identity:
+    """Who calls AWS.
+
+    Raises: InputError, where nobody does.
+    """
+    from mlci.cloud.aws.identity import identify
+
+    return identify(_session(region))
+
+
+def open_aws(flow: Flow, choice: Choice, log_file: Callable[[str], Path], say: Callable[[str], None]) -> AwsCloud:
+    """The aws cloud. The credentials are checked first, then the settings, then the bucket.
+
+    Raises: InputError, for whatever of them is wrong.
+    """
+    from mlci.cloud.aws.cloud import Place, aws_cloud
+
+    settings = settings_of(flow, choice)
+    region = settings.get("region")
+    identity = caller(region) if region else None
+    settings.check(flow)
+    assert identity is not None, "check() asks for a region"
+    place = Place(
+        identity,
+        settings["region"],
+        settings["workflow_role"],
+        build_around(choice.flow_file).repository,
+        settings.get("log_group"),
+    )
+    cloud = aws_cloud(_session(place.region), place, log_file, say)
+    cloud.objects.check_bucket(settings["bucket"], place.region)
+    return cloud
+
+
+def _on_aws(flow: Flow, choice: Choice, timeout_s: float | None, attaches: bool) -> tuple[Surroundings, AwsCloud]:
+    from mlci.plan.names import step_of
+
+    runs = runs_beside(choice.flow_file)
+
+    def log_file(job: str) -> Path:
+        run, step = step_of(job, flow.name, flow.steps)
+        return runs.folder(run).log(step)
+
+    cloud = open_aws(flow, choice, log_file, lambda text: around.watcher.say(text))
+    settings = settings_of(flow, choice)
+    target = _target(build_around(choice.flow_file), settings["bucket"], settings["job_role"])
+    around = _surroundings(choice.flow_file, target, cloud.place.region, timeout_s, attaches)
+    return around, cloud
+
+
+def _target(build: Build, bucket: str, job_role: str) -> Target:
+    from mlci.plan import Target, run_id
+
+    return Target(
+        bucket=bucket,
+        job_role=job_role,
+        run_id=run_id(datetime.now(timezone.utc), secrets.token_hex(3)),
+        commit=build.commit,
+        base_branch=build.base_branch,
+        is_trusted=build.is_trusted,
+        build=build.id,
+    )
+
+
+def _surroundings(
+    flow_file: Path, target: Target, region: str, timeout_s: float | None, attaches: bool
+) -> Surroundings:
+    from mlci.report.console import Screen
+    from mlci.run import Surroundings
+    from mlci.stage import Memo, repository_around
+
+    runs = runs_beside(flow_file)
+    folder = runs.folder(target.run_id)
+    return Surroundings(
+        repository=repository_around(flow_file),
+        region=region,
+        memo=Memo(Path(os.environ.get("MLCI_CACHE") or runs.home / "cache")),
+        target=target,
+        folder=folder,
+        watcher=Screen(sys.stdout, sys.stdout.isatty(), folder.tail),
+        listening=listening,
+        timeout_s=timeout_s,
+        attaches=attaches,
+    )
+
+
+@contextmanager
+def _local(flow: Flow, choice: Choice, around: Surroundings) -> Iterator[Cloud]:
+    from mlci.cloud.local.cloud import local_cloud
+    from mlci.plan.names import step_of
+
+    home = runs_beside(choice.flow_file).home
+    settings = job_settings(
+        home / "work",
+        lambda job: around.folder.log(step_of(job, flow.name, flow.steps)[1]),
+        _python(flow, choice.flow_file),
+        choice.isolation,
+    )
+    with local_cloud(home / "store", settings, around.watcher.say) as cloud:
+        yield cloud
+
+
+def job_settings(work: Path, logs: Callable[[str], Path], python: str, isolation: Isolation) -> JobSettings:
+    from mlci.cloud.local.jobs import Settings
+
+    return Settings(work.absolute(), logs, python, environment=dict(os.environ), isolation=isolation)
+
+
+@contextmanager
+def listening() -> Iterator[Interrupts]:
+    """While in here, signals that ask for an end are put in the queue."""
+    interrupts: Interrupts = queue.SimpleQueue()
+
+    def heard(number: int, frame: FrameType | None) -> None:
+        interrupts.put(f"stopped by {signal.Signals(number).name}")
+
+    before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield interrupts
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def duration_s(option: str, text: str | None) -> float | None:
+    """The seconds of a duration as an option gives it."""
+    from mlci.flow import parse_duration
+    from mlci.flow.refused import Refused
+
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except Refused as error:
+        raise InputError([Problem(option, 0, 0, error.what, error.hint)]) from error
+
+
+def runs_beside(flow_file: Path) -> Runs:
+    from mlci.runs import Runs
+
+    return Runs(flow_file.resolve().parent / ".mlci")
+
+
+@functools.cache
+def _session(region: str) -> Session:
+    from mlci.cloud.aws.session import open_session
+
+    return open_session(region)
+
+
+def _asking(region: str) -> Ask:
+    from mlci.cloud.aws.parameters import Parameters
+
+    return Parameters(_session(region).impatient(10.0).api("ssm")).get
+
+
+def _python(flow: Flow, flow_file: Path) -> str:
+    """The interpreter that local jobs run with: `local: {python: …}`, or the one that runs mlci."""
+    if flow.python is None:
+        return sys.executable
+    place = str(flow_file.resolve().parent / flow.python) if "/" in flow.python else flow.python
+    found = shutil.which(place)
+    if found is None:
+        at = flow.position("local", "python")
+        problem = Problem(at.file, at.line, at.column, f'"{flow.python}" is no Python interpreter', "Is it installed?")
+        raise InputError([problem])
+    return found

@@ -1,0 +1,135 @@
+"""What a build is: CodeBuild's variables, and git outside of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlci.build import Build, build_of, repository_name
+from mlci.git import GitState
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+CODEBUILD = {
+    "CODEBUILD_BUILD_ID": "models:b1e6661e-e4f2-4156-9ab9-82a19EXAMPLE",
+    "CODEBUILD_BUILD_URL": "https://eu-west-1.console.aws.amazon.com/codebuild/home#/builds/models:b1e6661e/view/new",
+    "CODEBUILD_INITIATOR": "GitHub-Hookshot/37a2b16",
+    "CODEBUILD_RESOLVED_SOURCE_VERSION": COMMIT,
+    "CODEBUILD_SOURCE_REPO_URL": "https://github.com/octo/model.git",
+}
+PULL_REQUEST = {
+    **CODEBUILD,
+    "CODEBUILD_SOURCE_VERSION": "pr/7",
+    "CODEBUILD_WEBHOOK_TRIGGER": "pr/7",
+    "CODEBUILD_WEBHOOK_EVENT": "PULL_REQUEST_UPDATED",
+    "CODEBUILD_WEBHOOK_HEAD_REF": "refs/heads/better/trees",
+    "CODEBUILD_WEBHOOK_BASE_REF": "refs/heads/main",
+}
+PUSH = {
+    **CODEBUILD,
+    "CODEBUILD_SOURCE_VERSION": COMMIT,
+    "CODEBUILD_WEBHOOK_TRIGGER": "branch/main",
+    "CODEBUILD_WEBHOOK_EVENT": "PUSH",
+    "CODEBUILD_WEBHOOK_HEAD_REF": "refs/heads/main",
+}
+NO_GIT = GitState()
+
+
+def built(environment: dict[str, str], git: GitState = NO_GIT) -> Build:
+    return build_of(environment, git)
+
+
+def test_a_pull_request() -> None:
+    build = built(PULL_REQUEST)
+    assert (build.kind, build.pull_request, build.branch, build.base_branch) == (
+        "pull_request",
+        7,
+        "better/trees",
+        "main",
+    )
+    assert (build.id, build.commit, build.repository) == (
+        CODEBUILD["CODEBUILD_BUILD_ID"],
+        COMMIT,
+        "github.com/octo/model",
+    )
+    assert build.url == CODEBUILD["CODEBUILD_BUILD_URL"]
+    assert str(build) == "pull request 7 by GitHub-Hookshot/37a2b16"
+    assert not build.is_trusted
+
+
+def test_a_fork_whose_branch_is_called_like_the_base_branch_is_not_trusted() -> None:
+    build = built({**PULL_REQUEST, "CODEBUILD_WEBHOOK_HEAD_REF": "refs/heads/main"})
+    assert build.branch == build.base_branch == "main"
+    assert not build.is_trusted
+
+
+def test_a_push_to_the_base_branch_is_trusted() -> None:
+    build = built(PUSH)
+    assert (build.kind, build.branch, build.base_branch, build.is_trusted) == ("push", "main", "main", True)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "head", "branch"),
+    [
+        ("branch/other", "refs/heads/other", "other"),
+        ("tag/v1", "refs/tags/v1", None),
+        ("tag/main", "refs/tags/main", None),
+    ],
+)
+def test_a_push_elsewhere_is_not(trigger: str, head: str, branch: str | None) -> None:
+    build = built({**PUSH, "CODEBUILD_WEBHOOK_TRIGGER": trigger, "CODEBUILD_WEBHOOK_HEAD_REF": head})
+    assert (build.kind, build.branch, build.base_branch, build.is_trusted) == ("push", branch, "main", False)
+
+
+@pytest.mark.parametrize(
+    ("version", "branch", "pull_request", "is_trusted"),
+    [
+        ("main", "main", None, True),
+        ("refs/heads/main^{" + COMMIT + "}", "main", None, True),
+        ("feature/x", "feature/x", None, False),
+        (COMMIT, None, None, False),
+        ("pr/12", None, 12, False),
+        ("refs/tags/main", None, None, False),
+        ("", None, None, False),
+    ],
+)
+def test_a_build_by_hand(version: str, branch: str | None, pull_request: int | None, is_trusted: bool) -> None:
+    build = built({**CODEBUILD, "CODEBUILD_INITIATOR": "ada", "CODEBUILD_SOURCE_VERSION": version})
+    assert (build.kind, build.branch, build.pull_request, build.is_trusted) == (
+        "manual",
+        branch,
+        pull_request,
+        is_trusted,
+    )
+
+
+def test_the_base_branch_can_be_named() -> None:
+    named = {"MLCI_BASE_BRANCH": "develop"}
+    assert built({**PUSH, **named}).base_branch == "develop"
+    assert not built({**PUSH, **named}).is_trusted
+    assert built(named, GitState(COMMIT, "develop", "main")).is_trusted
+    assert built({**PULL_REQUEST, **named}).base_branch == "main"  # the pull request says where it goes
+
+
+def test_outside_of_codebuild_git_says_it() -> None:
+    build = built({}, GitState(COMMIT, "main", "main", "git@github.com:octo/model.git"))
+    assert build == Build("local", None, None, None, "github.com/octo/model", COMMIT, "main", "main")
+    assert build.is_trusted
+    assert not built({}, NO_GIT).is_trusted
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://github.com/octo/model.git", "github.com/octo/model"),
+        ("ssh://git@github.com:22/octo/model.git", "github.com/octo/model"),
+        ("https://user:secret@git.example/octo/model/", "git.example/octo/model"),
+        (
+            "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/model",
+            "git-codecommit.eu-west-1.amazonaws.com/v1/repos/model",
+        ),
+        ("/srv/git/model.git", "/srv/git/model"),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_repository_has_one_name_however_it_is_cloned(url: str | None, name: str | None) -> None:
+    assert repository_name(url) == name
