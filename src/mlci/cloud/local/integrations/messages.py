@@ -1,0 +1,61 @@
+"""`sns:publish`, `sqs:sendMessage` and `events:putEvents`: messages that leave a state machine.
+
+Step Functions sends a body that is no text as its JSON, adds the state machine and the execution to an event's
+resources, and fails a task whose entries did not all arrive. Recorded, and
+https://docs.aws.amazon.com/step-functions/latest/dg/connect-eventbridge.html.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mlci.asl import TaskError
+from mlci.cloud.local.api import Answer, ApiError, Request
+from mlci.cloud.local.integrations import models, values
+from mlci.cloud.local.integrations.calls import execution_arn, fields, where
+from mlci.cloud.local.integrations.catalog import SDK_NAMES
+from mlci.cloud.local.integrations.errors import old_sdk_error
+from mlci.cloud.local.integrations.metadata import with_metadata
+from mlci.cloud.local.integrations.resources import Integration
+
+if TYPE_CHECKING:
+    from mlci.asl import Json, TaskCall
+
+
+class Messages(Protocol):
+    """Takes messages. Safe to call from any thread. `mlci.cloud.local.integrations.records.Records` is one."""
+
+    def deliver(self, service: str, operation: str, request: Request, region: str) -> Answer:
+        """What the API answers. `service` is sns, sqs or events, the request is in the API's own names.
+
+        Raises: ApiError.
+        """
+        ...
+
+
+def send(messages: Messages, integration: Integration, task: TaskCall) -> Json:
+    """The output of a task that publishes or sends.
+
+    Raises: TaskError.
+    """
+    service = integration.service
+    model = models.operation_model(SDK_NAMES.get(service, service), integration.action)
+    assert model is not None, f"{service} has no {integration.action}"
+    request = values.request(model.input_shape, fields(task.parameters))
+    if service == "events":
+        request["Entries"] = [_from_here(entry, task) for entry in request["Entries"]]
+    try:
+        answer = messages.deliver(service, integration.operation, request, where(task).region)
+    except ApiError as error:
+        raise old_sdk_error(service, error) from error
+    output = fields(values.answer(model.output_shape, answer))
+    if service != "events":
+        return with_metadata(service, output)
+    if output.get("FailedEntryCount"):
+        raise TaskError("EventBridge.FailedEntry", values.as_json_text(dict(sorted(output.items()))))
+    return output
+
+
+def _from_here(entry: dict[str, Any], task: TaskCall) -> dict[str, Any]:
+    senders = [arn for arn in (where(task).state_machine_arn, execution_arn(task)) if arn]
+    return {**entry, "Resources": [*entry.get("Resources", []), *senders]}

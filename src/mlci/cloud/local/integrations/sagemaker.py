@@ -1,0 +1,105 @@
+"""`sagemaker:create…`: jobs, waited for or not, and what serves models.
+
+A `.sync` task's output is what Describe… says when the job has ended, in the older SDK's JSON: times are milliseconds
+since 1970, as in the event by which Step Functions learns of the end. A job that failed or was stopped fails its task
+with that as the cause. Step Functions marks each job that it starts with a tag, which is why its role needs
+sagemaker:AddTags.
+Sources: https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html;
+https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html (the training job's event).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mlci.asl import TaskError
+from mlci.cloud.local import requests
+from mlci.cloud.local.api import Answer, ApiError, Request, Service
+from mlci.cloud.local.integrations import models, values
+from mlci.cloud.local.integrations.calls import fields, where
+from mlci.cloud.local.integrations.errors import old_sdk_error
+from mlci.cloud.local.integrations.metadata import with_metadata
+from mlci.cloud.local.integrations.parameters import Shape
+from mlci.cloud.local.integrations.resources import Integration, Pattern
+
+if TYPE_CHECKING:
+    from mlci.asl import Json, StopSignal, TaskCall
+
+#: The two jobs of a usual flow, whose requests need no model to be known as right.
+PLAIN: dict[str, Shape] = {
+    "createProcessingJob": dict(requests.PROCESSING),
+    "createTrainingJob": dict(requests.TRAINING),
+}
+_STATUS = {
+    "createProcessingJob": "ProcessingJobStatus",
+    "createTrainingJob": "TrainingJobStatus",
+    "createTransformJob": "TransformJobStatus",
+}
+#: Source: the environment and tags of jobs that Step Functions has started.
+STARTED_BY: dict[str, Json] = {"Key": "MANAGED_BY_AWS", "Value": "STARTED_BY_STEP_FUNCTIONS"}
+
+
+class JobService(Service, Protocol):
+    """SageMaker, with what `.sync` needs. `mlci.cloud.local.sagemaker.SageMaker` is one."""
+
+    def run_to_end(
+        self,
+        operation: str,
+        request: Request,
+        region: str,
+        stop: StopSignal,
+        submitted: Callable[[Answer], None],
+    ) -> Answer:
+        """Creates a job, calls `submitted` with the answer, and waits for its end: what Describe… says then.
+
+        Raises: ApiError.
+        """
+        ...
+
+
+def call(service: JobService, integration: Integration, task: TaskCall) -> Json:
+    """The output of a SageMaker task.
+
+    Raises: TaskError.
+    """
+    request = _request(integration, fields(task.parameters))
+    region = where(task).region
+    try:
+        if integration.pattern is Pattern.SYNC:
+            described = service.run_to_end(
+                integration.operation,
+                request,
+                region,
+                task.stop,
+                lambda answer: task.submitted(_answer(answer)),
+            )
+            return _completed(described, _STATUS[integration.action])
+        return _answer(service.call(integration.operation, request, region))
+    except ApiError as error:
+        raise old_sdk_error("sagemaker", error) from error
+    except (requests.Malformed, requests.CannotRunHere) as error:
+        raise TaskError("States.Runtime", str(error)) from error
+    except requests.Invalid as error:
+        raise old_sdk_error("sagemaker", ApiError("ValidationException", str(error))) from error
+
+
+def _request(integration: Integration, given: dict[str, Json]) -> dict[str, Any]:
+    request: dict[str, Any] = given
+    if integration.action not in PLAIN:
+        request = values.request(models.operation_model("sagemaker", integration.action).input_shape, given)  # type: ignore[union-attr]
+    if integration.action in _STATUS:
+        request = {**request, "Tags": [*request.get("Tags", []), STARTED_BY]}
+    return request
+
+
+def _answer(answer: Answer) -> Json:
+    return with_metadata("sagemaker", fields(values.answer(None, answer)))
+
+
+def _completed(described: Answer, status: str) -> Json:
+    output: Json = values.epoch_millis(described)
+    if described[status] != "Completed":
+        raise TaskError("States.TaskFailed", json.dumps(output, separators=(",", ":"), ensure_ascii=False))
+    return output

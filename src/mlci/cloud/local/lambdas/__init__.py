@@ -1,0 +1,23 @@
+"""Lambda functions on this machine: a Python handler in a process of its own, as AWS's Python runtime calls it.
+
+functions.py    where a function's code is, and how its name is read
+invoke.py       one invocation: the process, its limits, its log
+runtime.py      runs in that process: loads the handler, makes its event and context, tells what came of it
+
+Not done, and refused: other runtimes, container images, layers. Memory limits have no effect here.
+"""
+
+from __future__ import annotations
+
+from mlci.cloud.local.lambdas.functions import FunctionCode, FunctionFiles, Functions, function_option
+from mlci.cloud.local.lambdas.invoke import Invocation, Invoked, Lambdas
+
+__all__ = [
+    "FunctionCode",
+    "FunctionFiles",
+    "Functions",
+    "Invocation",
+    "Invoked",
+    "Lambdas",
+    "function_option",
+]

@@ -1,0 +1,81 @@
+"""Services that only remember what they were asked, for the tests of the integrations."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlci import asl
+from mlci.asl import StopSignal, TaskCall
+from mlci.cloud.local.api import Answer, ApiError, Request
+from mlci.cloud.local.integrations import FunctionCalls, Integrations, Records
+from mlci.cloud.local.lambdas import FunctionCode, FunctionFiles, Lambdas
+
+if TYPE_CHECKING:
+    from mlci.asl import Json
+
+EXECUTION = "arn:aws:states:us-east-1:000000000000:execution:machine:run-1"
+
+
+@dataclass
+class FakeService:
+    """Answers with what it was given, or refuses with it."""
+
+    answer: Answer | ApiError = field(default_factory=dict)
+    asked: list[tuple[str, Any]] = field(default_factory=list)
+
+    def call(self, operation: str, request: Request, region: str) -> Answer:
+        self.asked.append((operation, request))
+        if isinstance(self.answer, ApiError):
+            raise self.answer
+        return self.answer
+
+    def run_to_end(
+        self, operation: str, request: Request, region: str, stop: StopSignal, submitted: Callable[[Answer], None]
+    ) -> Answer:
+        kind = operation.removeprefix("Create")
+        submitted({f"{kind}Arn": f"arn:aws:sagemaker:{region}:000000000000:{request[f'{kind}Name']}"})
+        return self.call(operation, request, region)
+
+
+@dataclass
+class Local:
+    """Integrations with fakes around them."""
+
+    root: Path
+    functions: tuple[FunctionCode, ...] = ()
+    s3: FakeService = field(default_factory=FakeService)
+    sagemaker: FakeService = field(default_factory=FakeService)
+    services: dict[str, FakeService] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.records = Records(self.root)
+        lambdas = Lambdas(self.root / "work", lambda name: self.root / "logs" / f"{name}.log", dict(os.environ))
+        calls = FunctionCalls(FunctionFiles(self.functions), lambdas)
+        self.handlers = Integrations(self.s3, self.sagemaker, calls, self.records, self.services)
+
+    def run(self, resource: str, parameters: Json, submitted: list[Json] | None = None) -> Json:
+        into: list[Json] = [] if submitted is None else submitted
+        task = TaskCall(f"arn:aws:states:::{resource}", "State", parameters, StopSignal(), into.append)
+        return self.handlers(task)
+
+    def problems(self, resource: str, parameters: Json = None, **members: Json) -> list[tuple[str, str]]:
+        """Of a machine with one task."""
+        given = {} if parameters is None else {"Parameters": parameters}
+        task = {"Type": "Task", "Resource": resource, "End": True, **given, **members}
+        machine = asl.Machine(json.dumps({"StartAt": "A", "States": {"A": task}}), asl.load(PASS).root)
+        return [(problem.place, problem.what) for problem in self.handlers.problems(machine)]
+
+
+PASS = '{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}'
+
+
+def function(folder: Path, text: str, name: str = "train") -> FunctionCode:
+    """A function whose module has this text."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.py").write_text(text)
+    return FunctionCode(name, folder, f"{name}.handler")
