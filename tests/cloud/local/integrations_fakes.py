@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from mlci import asl
 from mlci.asl import StopSignal, TaskCall
 from mlci.cloud.local.api import Answer, ApiError, Request
-from mlci.cloud.local.integrations import FunctionCalls, Integrations, Records
-from mlci.cloud.local.lambdas import FunctionCode, FunctionFiles, Lambdas
+from mlci.cloud.local.integrations import Integrations, Records
+from mlci.cloud.local.lambdas import FunctionCode, FunctionFiles, Lambdas, LambdaService
 
 if TYPE_CHECKING:
     from mlci.asl import Json
@@ -55,8 +55,8 @@ class Local:
     def __post_init__(self) -> None:
         self.records = Records(self.root)
         lambdas = Lambdas(self.root / "work", lambda name: self.root / "logs" / f"{name}.log", dict(os.environ))
-        calls = FunctionCalls(FunctionFiles(self.functions), lambdas)
-        self.handlers = Integrations(self.s3, self.sagemaker, calls, self.records, self.services)
+        self.lambdas = LambdaService(FunctionFiles(self.functions), lambdas)
+        self.handlers = Integrations(self.s3, self.sagemaker, self.lambdas, self.records, self.services)
 
     def run(self, resource: str, parameters: Json, submitted: list[Json] | None = None) -> Json:
         into: list[Json] = [] if submitted is None else submitted

@@ -243,8 +243,19 @@ def test_an_event_is_not_waited_for_and_ends_with_the_cloud(tmp_path: Path) -> N
     stop = StopSignal()
     while not mark.exists():
         stop.wait(0.01)
-    local.handlers.close()
+    local.lambdas.close()
     assert "END RequestId" in (tmp_path / "logs" / "train.log").read_text()
+
+
+def test_the_api_itself_answers_a_failed_function(tmp_path: Path) -> None:
+    local = Local(tmp_path, (function(tmp_path / "code", FAILS),))
+    output: Any = local.run("aws-sdk:lambda:invoke", {"FunctionName": "train", "Payload": {"a": 1}})
+    assert (output["StatusCode"], output["FunctionError"]) == (200, "Unhandled")
+    assert json.loads(output["Payload"])["errorType"] == "Broken"
+    name, _ = failure(local, "aws-sdk:lambda:invoke", {"FunctionName": "nowhere"})
+    assert name == "Lambda.ResourceNotFoundException"
+    with pytest.raises(ApiError, match="does not do Lambda's ListFunctions"):
+        local.lambdas.call("ListFunctions", {}, "us-east-1")
 
 
 # --- Messages ---------------------------------------------------------------------------------------------------------

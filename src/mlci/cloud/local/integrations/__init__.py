@@ -13,10 +13,10 @@
 
 from __future__ import annotations
 
-from mlci.cloud.local.integrations.functions import FunctionCalls
+from mlci.cloud.local.integrations.functions import FunctionService
 from mlci.cloud.local.integrations.handlers import Integrations
 from mlci.cloud.local.integrations.messages import Messages
 from mlci.cloud.local.integrations.records import Records
 from mlci.cloud.local.integrations.sagemaker import JobService
 
-__all__ = ["FunctionCalls", "Integrations", "JobService", "Messages", "Records"]
+__all__ = ["FunctionService", "Integrations", "JobService", "Messages", "Records"]

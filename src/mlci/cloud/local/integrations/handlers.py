@@ -28,16 +28,13 @@ class Integrations:
         self,
         s3: Service,
         sagemaker: sagemaker.JobService,
-        functions: functions.FunctionCalls,
+        functions: functions.FunctionService,
         messages: messages.Messages,
         services: Mapping[str, Service] | None = None,
     ) -> None:
         self._sagemaker, self._functions, self._messages = sagemaker, functions, messages
-        self.services: dict[str, Service] = {**(services or {}), "s3": s3, "sagemaker": sagemaker}
-
-    def close(self) -> None:
-        """Ends what runs without a task that waits for it."""
-        self._functions.close()
+        own: dict[str, Service] = {"s3": s3, "sagemaker": sagemaker}
+        self.services: dict[str, Service] = {"lambda": functions, **(services or {}), **own}
 
     def supports(self, resource: str) -> bool:
         named = read(resource)
@@ -58,7 +55,7 @@ class Integrations:
             raise TaskError("States.Runtime", what)
         named = read(task.resource)
         if isinstance(named, FunctionArn):
-            return self._functions.invoke_arn(task)
+            return functions.invoke_arn(self._functions, task)
         if not isinstance(named, Integration):
             raise TaskError("States.Runtime", f"The provided ARN '{task.resource}' is invalid.")
         return self._do(named, task)
@@ -70,7 +67,7 @@ class Integrations:
             case "sagemaker":
                 return sagemaker.call(self._sagemaker, named, task)
             case "lambda":
-                return self._functions.invoke(task)
+                return functions.invoke(self._functions, task)
             case "sns" | "sqs" | "events":
                 return messages.send(self._messages, named, task)
         return sdk.forward(self.services[catalog.FORWARDED[named.service]], named, task)

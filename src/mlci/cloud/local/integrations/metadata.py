@@ -5,10 +5,9 @@ Source: https://docs.aws.amazon.com/step-functions/latest/dg/connect-lambda.html
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Mapping
-from email.utils import formatdate
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from mlci.cloud.local.integrations.values import as_json_text
@@ -40,7 +39,7 @@ def with_metadata(
         "x-amzn-RequestId": request_id,
         "connection": "keep-alive",
         "Content-Length": str(size),
-        "Date": formatdate(time.time(), usegmt=True),
+        "Date": datetime.now(timezone.utc).strftime("%a, %d %b %Y %H:%M:%S GMT"),
         "Content-Type": CONTENT_TYPE[service],
     }
     whole: dict[str, Json] = {

@@ -1,6 +1,7 @@
 """Lambda functions on this machine: a Python handler in a process of its own, as AWS's Python runtime calls it.
 
 functions.py    where a function's code is, and how its name is read
+service.py      Lambda's Invoke, as the API has it
 invoke.py       one invocation: the process, its limits, its log
 runtime.py      runs in that process: loads the handler, makes its event and context, tells what came of it
 
@@ -10,7 +11,8 @@ Not done, and refused: other runtimes, container images, layers. Memory limits h
 from __future__ import annotations
 
 from mlci.cloud.local.lambdas.functions import FunctionCode, FunctionFiles, Functions, function_option
-from mlci.cloud.local.lambdas.invoke import Invocation, Invoked, Lambdas
+from mlci.cloud.local.lambdas.invoke import Invocation, Invoked, Lambdas, LogFile
+from mlci.cloud.local.lambdas.service import LambdaService
 
 __all__ = [
     "FunctionCode",
@@ -18,6 +20,8 @@ __all__ = [
     "Functions",
     "Invocation",
     "Invoked",
+    "LambdaService",
     "Lambdas",
+    "LogFile",
     "function_option",
 ]
