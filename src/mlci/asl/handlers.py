@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mlci.asl.jsontext import Json
 from mlci.asl.signals import StopSignal
@@ -24,6 +24,7 @@ class TaskCall:
     parameters: Json
     stop: StopSignal
     submitted: Callable[[Json], None]
+    execution_arn: str = ""
 
 
 class Handlers(Protocol):
@@ -39,4 +40,13 @@ class Handlers(Protocol):
         Raises: TaskError, to fail the task under a name. Any other exception is a fault of the handler, which fails
         the execution with States.Runtime and the exception's text.
         """
+        ...
+
+
+@runtime_checkable
+class ParameterCheck(Protocol):
+    """What handlers may have besides: parameters that can't start a task fail the execution before it is scheduled."""
+
+    def check(self, resource: str, parameters: Json) -> Sequence[str]:
+        """What is wrong with the parameters, each in AWS's words; nothing where they can start the task."""
         ...

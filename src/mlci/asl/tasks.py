@@ -7,7 +7,7 @@ import json
 from mlci.asl.dataflow import whole_number
 from mlci.asl.errors import RUNTIME, TIMEOUT, EvaluationError, StateError, TaskError, too_large
 from mlci.asl.events import error_details
-from mlci.asl.handlers import TaskCall
+from mlci.asl.handlers import ParameterCheck, TaskCall
 from mlci.asl.jsontext import MAX_DATA_BYTES, Json, dump, parse, size_bytes
 from mlci.asl.model import Task
 from mlci.asl.paths import Path
@@ -48,11 +48,12 @@ def timeout_seconds(task: Task, given: Json, context: Json) -> int | None:
 def attempt(scope: Scope, task: Task, parameters: Json, timeout_s: int | None) -> Json:
     """The task's result.
 
-    Raises: StateError; Stopped.
+    Raises: StateError, EvaluationError; Stopped.
     """
     text = dump(parameters)
     if size_bytes(text) > MAX_DATA_BYTES:
         raise too_large(task.name)
+    _check(scope, task, text)
     kind, name = resource_names(task.resource)
     about: dict[str, Json] = {"resourceType": kind, "resource": name}
     limit: dict[str, Json] = {} if timeout_s is None else {"timeoutInSeconds": timeout_s}
@@ -69,12 +70,21 @@ def attempt(scope: Scope, task: Task, parameters: Json, timeout_s: int | None) -
     return _settled(scope, about, result)
 
 
+def _check(scope: Scope, task: Task, parameters: str) -> None:
+    if isinstance(scope.handlers, ParameterCheck):
+        wrong = scope.handlers.check(task.resource, parse(parameters))
+        if wrong:
+            what = f"The Parameters '{parameters}' could not be used to start the Task: [{', '.join(wrong)}]"
+            raise EvaluationError(RUNTIME, what)
+
+
 def _call(scope: Scope, task: Task, parameters: Json, until: Deadline, about: dict[str, Json]) -> Json | StateError:
     def submitted(output: Json) -> None:
         scope.trail.add("TaskSubmitted", "taskSubmittedEventDetails", {**about, **_output_details(dump(output))})
 
     try:
-        return _clean(scope.handlers(TaskCall(task.resource, task.name, parameters, until.signal, submitted)))
+        arn = scope.context.execution_arn
+        return _clean(scope.handlers(TaskCall(task.resource, task.name, parameters, until.signal, submitted, arn)))
     except TaskError as error:
         return StateError(error.error, error.cause)
     except Exception as error:  # noqa: BLE001 - a handler's own fault fails the execution, and nothing more

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +61,23 @@ class Local:
 
     def run(self, resource: str, parameters: Json, submitted: list[Json] | None = None) -> Json:
         into: list[Json] = [] if submitted is None else submitted
-        task = TaskCall(f"arn:aws:states:::{resource}", "State", parameters, StopSignal(), into.append)
+        task = TaskCall(f"arn:aws:states:::{resource}", "State", parameters, StopSignal(), into.append, EXECUTION)
         return self.handlers(task)
+
+    def execute(self, state: dict[str, Json], given: Json = None) -> tuple[asl.Outcome, list[asl.Event]]:
+        """An execution of a machine with one state."""
+        context = asl.Context(EXECUTION, "run-1", "role", datetime.now(timezone.utc), "machine-arn", "machine")
+        events: list[asl.Event] = []
+        loaded = asl.load(json.dumps({"StartAt": "A", "States": {"A": state}}))
+        outcome = asl.execute(
+            loaded,
+            json.dumps(given),
+            context=context,
+            handlers=self.handlers,
+            stop=StopSignal(),
+            on_event=events.append,
+        )
+        return outcome, events
 
     def problems(self, resource: str, parameters: Json = None, **members: Json) -> list[tuple[str, str]]:
         """Of a machine with one task."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from integrations_fakes import FakeService, Local, function
+from integrations_fakes import EXECUTION, FakeService, Local, function
 from local_jobs import training_request
 from mlci.asl import StopSignal, TaskCall, TaskError
 from mlci.cloud.local.api import ApiError
@@ -170,6 +170,23 @@ def test_wrong_parameters_start_nothing(local: Local) -> None:
     assert local.sagemaker.asked == []
 
 
+def test_wrong_parameters_end_the_execution_before_the_task_is_scheduled(local: Local) -> None:
+    state: Any = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": {"FunctionName": "train", "TaskToken.$": "$.token"},
+        "End": True,
+    }
+    outcome, events = local.execute(state, {"token": "t"})
+    assert (outcome.status, outcome.error) == ("FAILED", "States.Runtime")
+    assert outcome.cause == (
+        "An error occurred while executing the state 'A' (entered at the event id #2). The Parameters "
+        '\'{"FunctionName":"train","TaskToken":"t"}\' could not be used to start the Task: '
+        '[The field "TaskToken" is not supported by Step Functions]'
+    )
+    assert [event.type for event in events] == ["ExecutionStarted", "TaskStateEntered", "ExecutionFailed"]
+
+
 # --- Functions --------------------------------------------------------------------------------------------------------
 
 ECHO = "def handler(event, context):\n    return event\n"
@@ -320,4 +337,8 @@ def test_an_event_says_where_it_is_from(local: Local) -> None:
     assert re.fullmatch(UUID, output["Entries"][0]["EventId"])
     (record,) = kept(local, "events")
     assert record["request"]["Entries"][0]["Detail"] == '{"a":1}'
-    assert record["request"]["Entries"][0]["Resources"][0] == "r"
+    assert record["request"]["Entries"][0]["Resources"] == [
+        "r",
+        "arn:aws:states:us-east-1:000000000000:stateMachine:machine",
+        EXECUTION,
+    ]

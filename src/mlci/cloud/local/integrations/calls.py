@@ -23,16 +23,11 @@ def where(task: TaskCall) -> Where:
 
     `arn:aws:states:<region>:<account>:execution:<machine>:<name>`, with `express` and a further part in an express one.
     """
-    parts = execution_arn(task).split(":")
+    parts = task.execution_arn.split(":")
     if len(parts) < 8:
         return Where(REGION, ACCOUNT, "")
     partition, region, account, machine = parts[1], parts[3], parts[4], parts[6]
     return Where(region, account, f"arn:{partition}:states:{region}:{account}:stateMachine:{machine}")
-
-
-def execution_arn(task: TaskCall) -> str:
-    """The execution that the task belongs to, or "" where none is said."""
-    return str(getattr(task, "execution_arn", ""))
 
 
 def fields(parameters: Json) -> dict[str, Json]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mlci.asl import TaskError
 from mlci.cloud.local.api import Answer, ApiError, Request
 from mlci.cloud.local.integrations import models, values
-from mlci.cloud.local.integrations.calls import execution_arn, fields, where
+from mlci.cloud.local.integrations.calls import fields, where
 from mlci.cloud.local.integrations.catalog import SDK_NAMES
 from mlci.cloud.local.integrations.errors import old_sdk_error
 from mlci.cloud.local.integrations.metadata import with_metadata
@@ -57,5 +57,5 @@ def send(messages: Messages, integration: Integration, task: TaskCall) -> Json:
 
 
 def _from_here(entry: dict[str, Any], task: TaskCall) -> dict[str, Any]:
-    senders = [arn for arn in (where(task).state_machine_arn, execution_arn(task)) if arn]
+    senders = [arn for arn in (where(task).state_machine_arn, task.execution_arn) if arn]
     return {**entry, "Resources": [*entry.get("Resources", []), *senders]}
