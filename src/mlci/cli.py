@@ -327,6 +327,78 @@ def init(folder: Path, debug: bool) -> int:
     return 0
 
 
+@cli.command()
+@click.option(
+    "--port",
+    default=4566,
+    show_default=True,
+    envvar=["MLCI_SERVE_PORT", "MLCI_PORT"],
+    type=click.IntRange(0, 65535),
+    help="The port of 127.0.0.1 to listen on; 0 takes any that is free.",
+)
+@click.option(
+    "--data",
+    default=".mlci/serve",
+    show_default=True,
+    envvar=["MLCI_SERVE_DATA", "MLCI_DATA"],
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder that state machines, jobs and objects are kept in.",
+)
+@click.option(
+    "--access-key",
+    envvar=["MLCI_SERVE_ACCESS_KEY", "MLCI_ACCESS_KEY"],
+    metavar="ID",
+    help="The access key id that requests must carry. Default: one is made up.",
+)
+@click.option(
+    "--region",
+    default="us-east-1",
+    show_default=True,
+    envvar=["MLCI_SERVE_REGION", "MLCI_REGION"],
+    help="The region to print. Requests may name any.",
+)
+@isolation_option
+@click.option("--verbose", is_flag=True, envvar=["MLCI_SERVE_VERBOSE", "MLCI_VERBOSE"], help="A line for each request.")
+@debug_option
+def serve(
+    port: int,
+    data: Path,
+    access_key: str | None,
+    region: str,
+    isolation: Isolation,
+    verbose: bool,
+    debug: bool,
+) -> int:
+    """Be an AWS endpoint on this machine.
+
+    Step Functions and SageMaker jobs run here, S3 is a folder, moto is behind for the rest. Only 127.0.0.1 is bound,
+    and each request must carry the access key id that is printed, since it runs code.
+
+    \b
+    Examples:
+      mlci serve --port 4566 --data .mlci/serve
+      mlci serve --access-key dev &
+      export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_ACCESS_KEY_ID=dev \\
+             AWS_SECRET_ACCESS_KEY=mlci AWS_DEFAULT_REGION=us-east-1
+      aws stepfunctions list-state-machines
+      python -c 'import boto3; print(boto3.client("s3").list_buckets()["Buckets"])'
+    """
+    try:
+        from mlci.cloud.serve.server import ServeSettings
+        from mlci.cloud.serve.server import serve as serve_until
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"mlci serve needs {error.name}, which is not installed", "Install it: pip install 'mlci[serve]'"
+        ) from error
+    settings = ServeSettings(
+        port, data, access_key, region, isolation, sys.executable, dict(os.environ), verbose, debug
+    )
+    with listening() as interrupts:
+        code = serve_until(settings, interrupts.get)
+        sys.stdout.flush()
+        os._exit(code)  # all is closed, and to take down what moto holds would take Python another second
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; its exit code. No exception leaves: Python's own code for one is 1, which means "gate missed"."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)

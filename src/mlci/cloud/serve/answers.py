@@ -1,0 +1,90 @@
+"""Errors, in the shape of the protocol that the client speaks, so that it shows the message.
+
+Sources: https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html, aws-query-protocol.html, and
+https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html;
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Literal, NamedTuple
+from xml.sax.saxutils import escape
+
+from typing_extensions import assert_never
+
+Protocol = Literal["json", "cbor", "query", "s3"]
+
+
+class Response(NamedTuple):
+    """A whole answer."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    @property
+    def line(self) -> str:
+        return f"{self.status} {HTTPStatus(self.status).phrase}"
+
+
+def protocol(headers: Mapping[str, str], service: str | None) -> Protocol:
+    """The protocol that a request is written in, by WSGI's names of its headers."""
+    if headers.get("HTTP_SMITHY_PROTOCOL") == "rpc-v2-cbor":
+        return "cbor"
+    if "HTTP_X_AMZ_TARGET" in headers:
+        return "json"
+    if service == "s3":
+        return "s3"
+    return "query" if headers.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded") else "json"
+
+
+def error(spoken: Protocol, code: str, message: str, status: int) -> Response:
+    """An error of AWS's in a protocol."""
+    request_id = str(uuid.uuid4())
+    headers = [("Content-Type", _CONTENT[spoken]), ("x-amzn-RequestId", request_id), ("x-amzn-ErrorType", code)]
+    if spoken == "cbor":
+        headers.append(("smithy-protocol", "rpc-v2-cbor"))
+    return Response(status, tuple(headers), _body(spoken, code, message, request_id))
+
+
+def _body(spoken: Protocol, code: str, message: str, request_id: str) -> bytes:
+    told = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
+    match spoken:
+        case "json":
+            return json.dumps({"__type": code, "message": message}).encode()
+        case "cbor":
+            return _cbor_map({"__type": code, "message": message})
+        case "query":
+            error = f"<Error><Type>Sender</Type>{told}</Error>"
+            return f"<ErrorResponse>{error}<RequestId>{request_id}</RequestId></ErrorResponse>".encode()
+        case "s3":
+            return f"<Error>{told}<RequestId>{request_id}</RequestId></Error>".encode()
+        case other:
+            assert_never(other)
+
+
+_CONTENT: Mapping[Protocol, str] = {
+    "json": "application/x-amz-json-1.0",
+    "cbor": "application/cbor",
+    "query": "text/xml",
+    "s3": "application/xml",
+}
+
+
+def _cbor_map(texts: Mapping[str, str]) -> bytes:
+    """
+    >>> _cbor_map({"a": "b"}).hex()
+    'a161616162'
+    """
+    return bytes([0xA0 + len(texts)]) + b"".join(_cbor_text(name) + _cbor_text(value) for name, value in texts.items())
+
+
+def _cbor_text(text: str) -> bytes:
+    data = text.encode()
+    if len(data) < 24:
+        return bytes([0x60 + len(data)]) + data
+    return b"\x79" + len(data[:65535]).to_bytes(2, "big") + data[:65535]

@@ -1,0 +1,124 @@
+"""AWS's JSON protocol for the services that are ours: bytes of a request in, a whole answer out.
+
+Source: https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html. botocore's models say what the operations are.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import threading
+import uuid
+from collections.abc import Callable, Container
+from datetime import datetime, timezone
+from typing import Any
+
+from mlci.cloud.local.api import ApiError, Service
+from mlci.cloud.serve import answers, validation
+
+
+class JsonService:
+    """A service of ours behind its JSON protocol. `name` is botocore's, `operations` what it has; None is all."""
+
+    def __init__(
+        self,
+        name: str,
+        service: Service,
+        tell: Callable[[BaseException], None],
+        operations: Container[str] | None = None,
+    ) -> None:
+        self._name, self._service, self._tell, self._operations = name, service, tell, operations
+
+    def has(self, operation: str) -> bool:
+        return self._operations is None or operation in self._operations
+
+    def answer(self, operation: str, body: bytes, region: str) -> answers.Response:
+        """What the client gets for a request."""
+        try:
+            given = _request(self._name, operation, body)
+            answered = self._service.call(operation, given, region)
+            return self._success(operation, answered)
+        except ApiError as error:
+            return answers.error("json", error.code, error.message, error.status)
+        except Exception as error:  # noqa: BLE001 - an error of one request never ends the server
+            self._tell(error)
+            return internal("json", error)
+
+    def _success(self, operation: str, answered: dict[str, Any]) -> answers.Response:
+        model = _model(self._name)
+        shape = model.operation_model(operation).output_shape
+        written = written_value(shape, answered) if shape is not None else {}
+        content = f"application/x-amz-json-{model.metadata.get('jsonVersion', '1.0')}"
+        headers = (("Content-Type", content), ("x-amzn-RequestId", str(uuid.uuid4())))
+        return answers.Response(200, headers, json.dumps(written, ensure_ascii=False, allow_nan=False).encode())
+
+
+def internal(spoken: answers.Protocol, error: BaseException) -> answers.Response:
+    """The answer where something went wrong that should not have."""
+    what = f"an error inside of mlci serve: {type(error).__name__}: {error}"
+    return answers.error(spoken, "InternalFailure", what, 500)
+
+
+def _request(service: str, operation: str, body: bytes) -> dict[str, Any]:
+    """A request, checked against the model.
+
+    Raises: ApiError.
+    """
+    model = _model(service)
+    if operation not in model.operation_names:
+        raise ApiError("UnknownOperationException", f"{service} has no operation {operation}", 400)
+    try:
+        given = json.loads(body or b"{}")
+    except ValueError as error:
+        raise ApiError("SerializationException", f"the request is not JSON: {error}") from error
+    if not isinstance(given, dict):
+        raise ApiError("SerializationException", "the request is no JSON object")
+    shape = model.operation_model(operation).input_shape
+    if shape is None:
+        return {}
+    request: dict[str, Any] = validation.parsed(shape, given)
+    validation.check(shape, request)
+    return request
+
+
+_lock = threading.Lock()
+
+
+def _model(service: str) -> Any:
+    with _lock:  # so that several first requests read the model once
+        return _loaded(service)
+
+
+@functools.cache
+def _loaded(service: str) -> Any:
+    from botocore.loaders import Loader
+    from botocore.model import ServiceModel
+
+    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
+
+
+def written_value(shape: Any, value: Any) -> Any:
+    """A value of an answer as JSON: timestamps as seconds, blobs as base64; what the model hasn't is left out."""
+    kind = shape.type_name
+    if kind == "structure" and not shape.is_document_type:
+        return {
+            name: written_value(member, value[name])
+            for name, member in shape.members.items()
+            if value.get(name) is not None
+        }
+    if kind == "list":
+        return [written_value(shape.member, element) for element in value]
+    if kind == "map":
+        return {name: written_value(shape.value, element) for name, element in value.items()}
+    if isinstance(value, datetime):
+        return _written_time(shape, value)
+    if isinstance(value, (bytes, bytearray)):
+        return base64.b64encode(value).decode()
+    return value
+
+
+def _written_time(shape: Any, moment: datetime) -> float | str:
+    if shape.serialization.get("timestampFormat") == "iso8601":
+        return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return round(moment.timestamp(), 3)

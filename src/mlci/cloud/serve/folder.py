@@ -1,0 +1,55 @@
+"""The data folder of a server, and where in it everything lies. One server at a time has it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from mlci.errors import InputError
+
+
+class Folder:
+    """A data folder that is this process's until `close`."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises: InputError, where it can't be had."""
+        self.path = path.absolute()
+        try:
+            for name in ("store", "logs", "work", "records", "moto", "spool"):
+                (self.path / name).mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise InputError(
+                f'"{path}" can\'t be the data folder: {error.strerror}', "Name another with --data."
+            ) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._lock)
+            raise InputError(
+                f'another mlci serve has the data folder "{path}"', "Stop it, or give this one another with --data."
+            ) from error
+
+    def close(self) -> None:
+        os.close(self._lock)
+
+    @property
+    def store(self) -> Path:
+        return self.path / "store"
+
+    @property
+    def work(self) -> Path:
+        return self.path / "work"
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "moto" / "journal.jsonl"
+
+    @property
+    def spool(self) -> Path:
+        """Where large requests lie while they come in."""
+        return self.path / "spool"
+
+    def log(self, job: str) -> Path:
+        return self.path / "logs" / f"{job}.log"
