@@ -24,6 +24,10 @@ class PathNotFound(ValueError):
     """There is nothing where a path points to; the text is Jayway's."""
 
 
+class MissingName(PathNotFound):
+    """A path that goes on behind a name which is not there."""
+
+
 class Names(NamedTuple):
     """`.a`, `['a']` or `['a', 'b']`: one member, or an object made of several."""
 
@@ -112,8 +116,14 @@ def read(tokens: Sequence[Token], root: Json) -> Json:
     Raises: PathNotFound.
     """
     last = len(tokens) - 1
-    found = list(_select(tokens, 0, root, _Place("$", True), root))
-    if not all(_is_definite(token, at == last) for at, token in enumerate(tokens)):
+    is_definite = all(_is_definite(token, at == last) for at, token in enumerate(tokens))
+    try:
+        found = list(_select(tokens, 0, root, _Place("$", True), root))
+    except MissingName:
+        if is_definite:
+            raise
+        return []  # as AWS: where several places are asked for, there may be none
+    if not is_definite:
         return found
     if not found:
         raise PathNotFound("No results for path: $" + "".join(str(token) for token in tokens))
@@ -163,7 +173,7 @@ def _members(token: Names, value: Json, place: _Place, is_leaf: bool) -> Found:
         if name in value:
             yield step, value[name]
         elif place.is_definite and not is_leaf and len(token.names) == 1:
-            raise PathNotFound(f"Missing property in path {place.where}{step}")
+            raise MissingName(f"Missing property in path {place.where}{step}")
 
 
 def _items(token: Indexes | Slice, value: Json, place: _Place) -> Found:
