@@ -12,7 +12,9 @@ answers.py      errors, in the shape of the protocol that the client speaks
 behind.py       moto, in this process, for the services that are not ours
 journal.py      what was asked of moto, so that it can be asked again after a restart
 joblogs.py      the logs of jobs, as CloudWatch Logs has them
-clients.py      moto's services for state machines: topics, queues, functions, aws-sdk integrations
+functions.py    Lambda: moto keeps the functions, and they run here
+clients.py      moto's services for state machines: topics, queues, aws-sdk integrations
+parts.py        all services, put together over one data folder
 """
 
 from __future__ import annotations

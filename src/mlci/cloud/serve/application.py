@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from mlci.cloud.local.api import Service
 from mlci.cloud.serve import answers, awsjson
 from mlci.cloud.serve.awsjson import JsonService
 from mlci.cloud.serve.behind import Moto
+from mlci.cloud.serve.functions import invocation, invoke
 from mlci.cloud.serve.scope import Scope, scope
 
 if TYPE_CHECKING:
@@ -29,11 +31,12 @@ class Application:
         ours: Mapping[str, JsonService],
         s3: WSGIApplication | None,
         moto: Moto,
+        functions: Service,
         before: Mapping[str, Callable[[str], None]],
         tell: Callable[[BaseException], None],
         log: Callable[[str], None] | None = None,
     ) -> None:
-        self._ours, self._s3, self._moto, self._before = ours, s3, moto, before
+        self._ours, self._s3, self._moto, self._functions, self._before = ours, s3, moto, functions, before
         self._tell, self._log = tell, log
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -67,6 +70,9 @@ class Application:
         if str(environ["PATH_INFO"]).startswith("/moto-api"):
             what = "moto's own interface is not served: what is in the data folder would not follow"
             return _send(answers.error("json", "AccessDeniedException", what, 403), start)
+        function = invocation(environ) if service == "lambda" else None
+        if function is not None:
+            return _send(invoke(self._functions, function, environ, _body(environ), region), start)
         if service in self._before:
             self._before[service](region)
         return _send(self._moto.answer(environ, _body(environ)), start)

@@ -61,7 +61,7 @@ class Moto:
         for kept in self._journal.entries():
             total += 1
             try:
-                failed += self._ask({**_SERVER, **kept.environ}, kept.body, kept.seed).status >= 400
+                failed += self._ask({**SERVER, **kept.environ}, kept.body, kept.seed).status >= 400
             except Exception:  # noqa: BLE001 - one request that moto can't take any more is no reason to lose the others
                 failed += 1
         if failed:
@@ -109,7 +109,7 @@ class Moto:
         return answers.Response(int(status.split(" ", 1)[0]), tuple(filter(_is_passed_on, headers)), answered)
 
 
-_SERVER: Mapping[str, Any] = {
+SERVER: Mapping[str, Any] = {
     "SERVER_NAME": "127.0.0.1",
     "SERVER_PORT": "80",
     "SERVER_PROTOCOL": "HTTP/1.1",

@@ -16,7 +16,7 @@ class Folder:
         """Raises: InputError, where it can't be had."""
         self.path = path.absolute()
         try:
-            for name in ("store", "logs", "work", "records", "moto", "spool"):
+            for name in ("store", "logs", "work", "records", "moto", "spool", "functions"):
                 (self.path / name).mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -45,6 +45,11 @@ class Folder:
     @property
     def journal(self) -> Path:
         return self.path / "moto" / "journal.jsonl"
+
+    @property
+    def functions(self) -> Path:
+        """Unpacked code of Lambda functions, by its digest."""
+        return self.path / "functions"
 
     @property
     def spool(self) -> Path:

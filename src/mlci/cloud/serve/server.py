@@ -1,4 +1,4 @@
-"""Start, what to export, stop: the parts put together, for as long as nobody asks it to end."""
+"""Start, what to export, stop."""
 
 from __future__ import annotations
 
@@ -7,25 +7,16 @@ import secrets
 import sys
 import tempfile
 import threading
-import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlci.cloud.local.isolation import Isolation
-from mlci.cloud.local.names import ACCOUNT
-from mlci.cloud.serve.application import Application
-from mlci.cloud.serve.awsjson import JsonService
-from mlci.cloud.serve.behind import Moto
 from mlci.cloud.serve.folder import Folder
 from mlci.cloud.serve.guard import Guard
-from mlci.cloud.serve.journal import Journal
 from mlci.cloud.serve.listener import Listener, bind
+from mlci.cloud.serve.parts import Parts, Surroundings
 from mlci.errors import Stopped
-
-#: moto takes two seconds of one core to import: not while the first requests are answered.
-_WARM_UP_AFTER_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -53,47 +44,32 @@ def serve(settings: ServeSettings, wait: Callable[[], object]) -> int:
     port = sockets[0].getsockname()[1]
     key = settings.access_key or made_up_key()
     tempfile.tempdir = str(folder.spool)  # bodies of large requests, of this process only
-    served = _Served(settings, folder)
-    listener = Listener(sockets, served.application, Guard(port, lambda: (key,)))
+    exports = _exports(port, key, settings.region)
+    parts = Parts(
+        folder,
+        Surroundings(
+            dict(settings.environment),
+            exports,
+            settings.python,
+            settings.isolation,
+            tell,
+            settings.is_verbose,
+            settings.is_debug,
+        ),
+    )
+    listener = Listener(sockets, parts.application, Guard(port, lambda: (key,)))
     listener.start()
-    print(_welcome(port, key, settings, folder), flush=True)
-    served.warm_up()
+    for name, value in exports.items():
+        print(f"export {name}={value}")
+    print(f"# State and objects lie in {folder.path}. Ctrl-C ends it.", flush=True)
+    parts.warm_up()
     wait()
     _force_at_next(wait)
     listener.stop_accepting()
-    served.close()
+    parts.close()
     listener.stop(patience_s=0.5)
     folder.close()
     return 0
-
-
-class _Served:
-    """The services, and what is to be closed at the end."""
-
-    def __init__(self, settings: ServeSettings, folder: Folder) -> None:
-        self._settings = settings
-        self._moto = Moto(Journal(folder.journal), ACCOUNT, tell)
-        self._journal_is_empty = Journal(folder.journal).is_empty()
-        ours: dict[str, JsonService] = {}
-        log: Callable[[str], None] | None = tell if settings.is_verbose else None
-        self.application = Application(ours, None, self._moto, {}, self._failed, log)
-
-    def warm_up(self) -> None:
-        """Imports moto in the background: at once where it has something to repeat."""
-
-        def load() -> None:
-            time.sleep(0 if not self._journal_is_empty else _WARM_UP_AFTER_S)
-            self._moto.load()
-
-        threading.Thread(target=load, name="moto", daemon=True).start()
-
-    def close(self) -> None:
-        pass
-
-    def _failed(self, error: BaseException) -> None:
-        tell(f"an error inside: {type(error).__name__}: {error}")
-        if self._settings.is_debug:
-            tell("".join(traceback.format_exception(type(error), error, error.__traceback__)))
 
 
 def made_up_key() -> str:
@@ -105,17 +81,19 @@ def tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _welcome(port: int, key: str, settings: ServeSettings, folder: Folder) -> str:
-    return "\n".join(
-        (
-            f"export AWS_ENDPOINT_URL=http://127.0.0.1:{port}",
-            f"export AWS_ACCESS_KEY_ID={key}",
-            "export AWS_SECRET_ACCESS_KEY=mlci",
-            f"export AWS_DEFAULT_REGION={settings.region}",
-            "export AWS_DISABLE_HOST_PREFIX_INJECTION=true  # StartSyncExecution, without a host name of its own",
-            f"# State and objects lie in {folder.path}. Ctrl-C ends it.",
-        )
-    )
+def _exports(port: int, key: str, region: str) -> dict[str, str]:
+    """The variables by which SDKs and the AWS CLI find this server.
+
+    The last one is for StartSyncExecution, whose SDKs put `sync-` before the host, which no resolver knows here.
+    Source: https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html
+    """
+    return {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": key,
+        "AWS_SECRET_ACCESS_KEY": "mlci",
+        "AWS_DEFAULT_REGION": region,
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+    }
 
 
 def _force_at_next(wait: Callable[[], object]) -> None:

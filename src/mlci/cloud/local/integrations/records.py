@@ -42,6 +42,11 @@ class Records:
             self._keep(service, operation, request, region, answer)
         return answer
 
+    def note(self, service: str, operation: str, request: Request, region: str, answer: Answer) -> None:
+        """Keeps a message that something else has delivered."""
+        with self._lock:
+            self._keep(service, operation, request, region, answer)
+
     def _keep(self, service: str, operation: str, request: Request, region: str, answer: Answer) -> None:
         record = {
             "time": values.instant(datetime.now(timezone.utc)),

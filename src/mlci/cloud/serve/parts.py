@@ -1,0 +1,73 @@
+"""All services, put together over one data folder, and taken apart again."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from mlci.cloud.local.isolation import Isolation
+from mlci.cloud.local.lambdas import Lambdas, LambdaService
+from mlci.cloud.local.names import ACCOUNT
+from mlci.cloud.serve.application import Application
+from mlci.cloud.serve.awsjson import JsonService
+from mlci.cloud.serve.behind import Moto
+from mlci.cloud.serve.folder import Folder
+from mlci.cloud.serve.functions import MotoFunctions
+from mlci.cloud.serve.joblogs import JobLogs, LogFile
+from mlci.cloud.serve.journal import Journal
+
+#: moto takes two seconds of one core to import: not while the first requests are answered.
+_WARM_UP_AFTER_S = 3.0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the parts take from outside. `exports` are the variables that make an SDK ask this server."""
+
+    environment: dict[str, str]
+    exports: dict[str, str]
+    python: str
+    isolation: Isolation
+    tell: Callable[[str], None]
+    is_verbose: bool = False
+    is_debug: bool = False
+
+
+class Parts:
+    """The services of one server."""
+
+    def __init__(self, folder: Folder, around: Surroundings) -> None:
+        self._around = around
+        journal = Journal(folder.journal)
+        self._has_kept = not journal.is_empty()
+        self._moto = Moto(journal, ACCOUNT, around.tell)
+        self._lambdas = Lambdas(folder.work, folder.log, around.environment, around.exports)
+        self._functions = LambdaService(MotoFunctions(self._moto, folder.functions), self._lambdas)
+        ours: dict[str, JsonService] = {}
+        logs = JobLogs(self._moto, self._log_files)
+        log = around.tell if around.is_verbose else None
+        self.application = Application(ours, None, self._moto, self._functions, {"logs": logs.feed}, self._failed, log)
+
+    def _log_files(self, region: str) -> Iterator[LogFile]:
+        yield from self._lambdas.log_files()
+
+    def warm_up(self) -> None:
+        """Imports moto in the background: at once where it has something to repeat."""
+
+        def load() -> None:
+            time.sleep(0 if self._has_kept else _WARM_UP_AFTER_S)
+            self._moto.load()
+
+        threading.Thread(target=load, name="moto", daemon=True).start()
+
+    def close(self) -> None:
+        """Stops executions, jobs and functions."""
+        self._functions.close()
+
+    def _failed(self, error: BaseException) -> None:
+        self._around.tell(f"an error inside: {type(error).__name__}: {error}")
+        if self._around.is_debug:
+            self._around.tell("".join(traceback.format_exception(type(error), error, error.__traceback__)))

@@ -1,0 +1,116 @@
+"""`mlci serve` from outside: what it prints, what it keeps, how it ends, and what clients see."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e_project import Project
+from e2e_serving import Serving, serving
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    with serving(tmp_path_factory.mktemp("served")) as found:
+        yield found
+
+
+def test_it_prints_what_clients_need(served: Serving) -> None:
+    exports = dict(served.exports)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", exports.pop("AWS_ENDPOINT_URL"))
+    assert re.fullmatch(r"AKIA[A-Z2-7]{16}", exports.pop("AWS_ACCESS_KEY_ID"))
+    assert exports == {
+        "AWS_SECRET_ACCESS_KEY": "mlci",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+    }
+
+
+def test_another_key_is_refused_in_the_client_s_words(served: Serving) -> None:
+    for service, operation, code in (
+        ("sts", "get_caller_identity", "InvalidClientTokenId"),
+        ("ssm", "describe_parameters", "UnrecognizedClientException"),
+        ("codebuild", "list_projects", "UnrecognizedClientException"),
+        ("s3", "list_buckets", "InvalidAccessKeyId"),
+    ):
+        client = served.client(service, aws_access_key_id="another")
+        with pytest.raises(client.exceptions.ClientError, match=rf"\({code}\).*mlci serve printed"):
+            getattr(client, operation)()
+
+
+def test_other_services_are_moto_s_with_our_account(served: Serving) -> None:
+    assert served.client("sts").get_caller_identity()["Account"] == "000000000000"
+    cloudwatch = served.client("cloudwatch")  # a client that speaks CBOR
+    cloudwatch.put_metric_data(Namespace="n", MetricData=[{"MetricName": "m", "Value": 1}])
+    assert [metric["MetricName"] for metric in cloudwatch.list_metrics(Namespace="n")["Metrics"]] == ["m"]
+
+
+def test_what_other_services_hold_survives_a_kill_with_its_ids(tmp_path: Path) -> None:
+    with serving(tmp_path) as first:
+        key = first.client("kms").create_key()["KeyMetadata"]["KeyId"]
+        first.client("ssm", region_name="eu-west-1").put_parameter(Name="/a", Value="b", Type="String")
+        first.client("sqs").create_queue(QueueName="q")
+        first.kill()
+    with serving(tmp_path) as second:
+        assert [found["KeyId"] for found in second.client("kms").list_keys()["Keys"]] == [key]
+        assert second.client("ssm", region_name="eu-west-1").get_parameter(Name="/a")["Parameter"]["Value"] == "b"
+        assert len(second.client("sqs").list_queues()["QueueUrls"]) == 1
+        second.client("ssm", region_name="eu-west-1").delete_parameter(Name="/a")
+        assert second.stop() == 0
+    with serving(tmp_path) as third:
+        assert third.client("ssm", region_name="eu-west-1").describe_parameters()["Parameters"] == []
+
+
+def test_a_data_folder_has_one_server(project: Project) -> None:
+    data = project.root / "data"
+    with serving(data):
+        refused = project.mlci("serve", "--port", "0", "--data", str(data))
+    assert (refused.returncode, "another mlci serve has the data folder" in refused.stderr) == (2, True)
+
+
+def test_a_taken_port_is_refused(project: Project, served: Serving) -> None:
+    refused = project.mlci("serve", MLCI_SERVE_PORT=str(served.port), MLCI_SERVE_DATA=str(project.root / "data"))
+    assert (refused.returncode, f"port {served.port}" in refused.stderr) == (2, True)
+
+
+def test_the_key_can_be_given(tmp_path: Path) -> None:
+    with serving(tmp_path, "--access-key", "mine", "--region", "eu-west-1") as found:
+        assert (found.exports["AWS_ACCESS_KEY_ID"], found.exports["AWS_DEFAULT_REGION"]) == ("mine", "eu-west-1")
+        found.client("sts").get_caller_identity()
+        assert found.stop() == 0
+
+
+def test_moto_s_own_pages_are_not_served(served: Serving) -> None:
+    import urllib.request
+    from urllib.error import HTTPError
+
+    for path in ("/moto-api/", "/moto-api/reset", "/", "/favicon.ico"):
+        with pytest.raises(HTTPError, match="403"):
+            urllib.request.urlopen(f"http://127.0.0.1:{served.port}{path}", timeout=10)
+
+
+def test_a_function_runs_here_and_its_log_is_in_cloudwatch(served: Serving) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr(
+            "app.py", "def main(event, context):\n    print('seen', event['n'])\n    return event['n'] + 1\n"
+        )
+    trust = {
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]
+    }
+    role = served.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    functions = served.client("lambda")
+    code = {"ZipFile": archive.getvalue()}
+    functions.create_function(FunctionName="f", Runtime="python3.12", Role=role, Handler="app.main", Code=code)
+    answer = functions.invoke(FunctionName="f", Payload=b'{"n": 1}')
+    assert (answer["StatusCode"], answer["Payload"].read()) == (200, b"2")
+    events = served.client("logs").filter_log_events(logGroupName="/aws/lambda/f")["events"]
+    assert "seen 1" in [event["message"] for event in events]
