@@ -1,4 +1,4 @@
-"""Fixtures of the local cloud's tests."""
+"""Fixtures of both clouds' tests."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from moto import mock_aws
 
+from aws_builds import Builder
 from local_jobs import Place
 from mlci.cloud.local.jobs import LocalJobs
+from pretend_aws import REGION, PretendAws, Script
 
 
 @pytest.fixture
@@ -20,3 +23,20 @@ def place(tmp_path: Path) -> Place:
 def jobs(place: Place) -> Iterator[LocalJobs]:
     with place.jobs() as jobs:
         yield jobs
+
+
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendAws]:
+    """An AWS with an empty bucket, on which the step `measure` of a Builder's flow measures well."""
+    with mock_aws(config={"core": {"passthrough": {"services": ["stepfunctions", "sagemaker", "logs"]}}}):
+        monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+        made = PretendAws()
+        made.sagemaker.scripts["measure"] = Script(metrics={"auc": 0.95})
+        yield made
+
+
+@pytest.fixture
+def builder(tmp_path: Path, pretended: PretendAws) -> Builder:
+    made = Builder(tmp_path, pretended)
+    made.write()
+    return made

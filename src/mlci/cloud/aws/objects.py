@@ -75,7 +75,9 @@ class Objects:
         """Puts an object in place, whole; S3 refuses it where it differs from what was sent."""
         bucket, key = split(uri)
         digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
-        self.api.call("put_object", Bucket=bucket, Key=key, Body=data, ChecksumSHA256=digest)
+        self.api.call(
+            "put_object", Bucket=bucket, Key=key, Body=data, ChecksumAlgorithm="SHA256", ChecksumSHA256=digest
+        )
 
     def missing(self, uploads: Iterable[Upload]) -> list[Upload]:
         """Those that are not there yet. They lie under the hash of what they hold: one list a unit tells all."""
