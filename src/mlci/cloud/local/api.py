@@ -7,7 +7,8 @@ has a timestamp and `bytes` where it has a blob. Whoever is outside turns those 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias
 
 Request: TypeAlias = Mapping[str, Any]
@@ -34,3 +35,22 @@ class Service(Protocol):
         Raises: ApiError.
         """
         ...
+
+
+class LateService:
+    """A service that is made when it is first called, for one that takes longer to import than a short run lasts."""
+
+    def __init__(self, make: Callable[[], Service]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: Service | None = None
+
+    def call(self, operation: str, request: Request, region: str) -> Answer:
+        """An operation's output.
+
+        Raises: ApiError.
+        """
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+        return self._made.call(operation, request, region)

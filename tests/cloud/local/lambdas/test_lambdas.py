@@ -175,6 +175,20 @@ def test_a_stop_leaves_no_process(lambdas: Lambdas, tmp_path: Path) -> None:
     assert list((tmp_path / "work").glob("mlci-job-*")) == []
 
 
+def test_stops_at_any_moment_leave_no_process(lambdas: Lambdas, tmp_path: Path) -> None:
+    marker = f"mlci-test-{os.getpid()}-{time.monotonic_ns()}"
+    function = code(tmp_path, "import time\ndef handler(e, c): time.sleep(60)", environment={"MARKER": marker})
+    for number in range(20):
+        stop = FakeStop()
+        timer = threading.Timer(number * 0.01, stop.set)
+        timer.start()
+        began = time.monotonic()
+        assert invoke(lambdas, function, stop=stop).is_stopped
+        assert time.monotonic() - began < 3
+        timer.join()
+    assert living(marker) == []
+
+
 def test_the_log_holds_what_was_printed(lambdas: Lambdas, tmp_path: Path) -> None:
     lines_of_code = ["print('out')", "print('err', file=sys.stderr)", "raise KeyError(1)"]
     text = "import sys\ndef handler(event, context):\n    " + "\n    ".join(lines_of_code)

@@ -34,6 +34,7 @@ OPTIMISED: Mapping[str, Mapping[str, frozenset[Pattern]]] = MappingProxyType(
         ),
         "batch": dict(_each(_SYNC, "submitJob")),
         "bedrock": dict((*_each(_TOKEN, "invokeModel"), *_each(_SYNC, "createModelCustomizationJob"))),
+        "bedrockagentcore": dict(_each(_REQUEST, "invokeHarness")),
         "codebuild": dict(
             (
                 *_each(_SYNC, "startBuild", "startBuildBatch", "retryBuildBatch"),
@@ -125,6 +126,7 @@ _INSTEAD: Mapping[str, str] = MappingProxyType(
         "glue": "make it a SageMaker processing job, or a Lambda function.",
         "databrew": "make it a SageMaker processing job.",
         "dynamodb": "run the machine in `mlci serve`, which has DynamoDB.",
+        "lambda": "give its code with `mlci execute --function NAME=FILE.py:HANDLER`, or create it in `mlci serve`.",
     }
 )
 

@@ -22,19 +22,21 @@ class Integrations:
     """Handlers for all that is done here but `states:startExecution` and activities, which need Step Functions itself.
 
     `services` are further services by their aws-sdk spelling (`ssm`, `dynamodb`, `sfn`): tasks can call their actions.
+    Where there is no `functions`, tasks that invoke functions are refused.
     """
 
     def __init__(
         self,
         s3: Service,
         sagemaker: sagemaker.JobService,
-        functions: functions.FunctionService,
+        functions: functions.FunctionService | None,
         messages: messages.Messages,
         services: Mapping[str, Service] | None = None,
     ) -> None:
         self._sagemaker, self._functions, self._messages = sagemaker, functions, messages
-        own: dict[str, Service] = {"s3": s3, "sagemaker": sagemaker}
-        self.services: dict[str, Service] = {"lambda": functions, **(services or {}), **own}
+        self.services: dict[str, Service] = {**(services or {}), "s3": s3, "sagemaker": sagemaker}
+        if functions is not None:
+            self.services.setdefault("lambda", functions)
 
     def supports(self, resource: str) -> bool:
         named = read(resource)
@@ -54,7 +56,7 @@ class Integrations:
             what = f"The Parameters '{given}' could not be used to start the Task: [{', '.join(wrong)}]"
             raise TaskError("States.Runtime", what)
         named = read(task.resource)
-        if isinstance(named, FunctionArn):
+        if isinstance(named, FunctionArn) and self._functions is not None:
             return functions.invoke_arn(self._functions, task)
         if not isinstance(named, Integration):
             raise TaskError("States.Runtime", f"The provided ARN '{task.resource}' is invalid.")
@@ -66,7 +68,7 @@ class Integrations:
         match named.service:
             case "sagemaker":
                 return sagemaker.call(self._sagemaker, named, task)
-            case "lambda":
+            case "lambda" if self._functions is not None:
                 return functions.invoke(self._functions, task)
             case "sns" | "sqs" | "events":
                 return messages.send(self._messages, named, task)
@@ -109,10 +111,15 @@ class Integrations:
             case Integration():
                 if not catalog.exists(named):
                     return catalog.not_recognized(resource)
-                is_done = named.action in catalog.DONE.get(named.service, ())
+                is_done = named.action in catalog.DONE.get(named.service, ()) and self._has(named.service)
                 is_forwarded = catalog.FORWARDED.get(named.service) in self.services
                 return None if is_done or is_forwarded else catalog.not_here(resource, named.service)
+            case FunctionArn() if not self._has("lambda"):
+                return catalog.not_here(resource, "lambda")
         return None
+
+    def _has(self, service: str) -> bool:
+        return service != "lambda" or self._functions is not None
 
     def _sdk_problem(self, resource: str, named: Integration) -> str | None:
         if (named.service, named.action) in sdk.PLAIN and named.pattern is Pattern.REQUEST_RESPONSE:
