@@ -114,3 +114,10 @@ def test_a_function_runs_here_and_its_log_is_in_cloudwatch(served: Serving) -> N
     assert (answer["StatusCode"], answer["Payload"].read()) == (200, b"2")
     events = served.client("logs").filter_log_events(logGroupName="/aws/lambda/f")["events"]
     assert "seen 1" in [event["message"] for event in events]
+
+
+def test_keys_that_sts_gave_may_ask_too(served: Serving) -> None:
+    given = served.client("sts").assume_role(RoleArn="arn:aws:iam::000000000000:role/any", RoleSessionName="session")
+    key = given["Credentials"]["AccessKeyId"]
+    assert key != served.exports["AWS_ACCESS_KEY_ID"]
+    assert "assumed-role/any/session" in served.client("sts", aws_access_key_id=key).get_caller_identity()["Arn"]

@@ -24,6 +24,9 @@ _READS = re.compile(
     r"(?:Describe|Get|List|Lookup|Search|Select|Query|Scan|BatchGet|Batch?Describe|Head|Filter|Test|Validate|Simulate|"
     r"Estimate|Detect|Preview|Check|Decode|Start(?:Query|LiveTail)|Stop(?:Query)|ConsistentRead|TransactGet|Receive)"
 )
+#: Whose answers hold access keys that may be used from then on.
+_ISSUES = re.compile(r"(?:AssumeRole|GetSessionToken|GetFederationToken|CreateAccessKey)")
+_ISSUED = re.compile(rb"<AccessKeyId>(\w+)</AccessKeyId>")
 #: What flows through and is not kept: messages, events, measurements.
 _FLOWS = re.compile(
     r"(?:SendMessage|DeleteMessage|ChangeMessageVisibility|Publish|PutEvents$|PutMetricData$|Invoke|PutRecord)"
@@ -38,6 +41,7 @@ class Moto:
         self._journal, self._account, self._tell = kept, account, tell
         self._lock = threading.RLock()
         self._application: Any = None
+        self.issued_keys: frozenset[str] = frozenset()
         self._seed: Callable[[int], None] = lambda seed: None
 
     def load(self) -> None:
@@ -106,6 +110,8 @@ class Moto:
         finally:
             getattr(parts, "close", lambda: None)()
         status, headers = started[-1]
+        if _ISSUES.match(operation_of(environ, body)):
+            self.issued_keys |= {found.decode() for found in _ISSUED.findall(answered)}
         return answers.Response(int(status.split(" ", 1)[0]), tuple(filter(_is_passed_on, headers)), answered)
 
 

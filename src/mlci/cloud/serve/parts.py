@@ -51,6 +51,10 @@ class Parts:
         log = around.tell if around.is_verbose else None
         self.application = Application(ours, None, self._moto, self._functions, {"logs": logs.feed}, self._failed, log)
 
+    def issued_keys(self) -> frozenset[str]:
+        """Access keys that STS and IAM gave to clients; they may ask, too."""
+        return self._moto.issued_keys
+
     def _log_files(self, region: str) -> Iterator[LogFile]:
         yield from self._lambdas.log_files()
 

@@ -57,7 +57,7 @@ def serve(settings: ServeSettings, wait: Callable[[], object]) -> int:
             settings.is_debug,
         ),
     )
-    listener = Listener(sockets, parts.application, Guard(port, lambda: (key,)))
+    listener = Listener(sockets, parts.application, Guard(port, lambda: {key, *parts.issued_keys()}))
     listener.start()
     for name, value in exports.items():
         print(f"export {name}={value}")

@@ -167,15 +167,15 @@ def _broken(kind: str, limits: Mapping[str, Any], value: Any) -> Iterator[str]:
 
 
 def _fits(pattern: str, value: str) -> bool:
-    compiled = _compiled(pattern)
-    return compiled is None or compiled.fullmatch(value) is not None
+    known = compiled(pattern)
+    return known is None or known.fullmatch(value) is not None
 
 
 @functools.cache
-def _compiled(pattern: str) -> re.Pattern[str] | None:
+def compiled(pattern: str) -> re.Pattern[str] | None:
     """A pattern of the model, which is Java's; None for one that Python can't read, which then limits nothing here.
 
-    >>> _compiled(r"\\p{ASCII}*").fullmatch("abc") is not None
+    >>> compiled(r"\\p{ASCII}*").fullmatch("abc") is not None
     True
     """
     python = pattern.replace(r"\p{ASCII}", r"[\x00-\x7f]").replace(r"\p{L}\p{Z}\p{N}", r"\w\s")
