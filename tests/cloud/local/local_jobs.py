@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlci.cloud.local import requests
 from mlci.cloud.local.isolation import Isolation
 from mlci.cloud.local.jobs import LocalJobs, Settings
+from mlci.cloud.local.sagemaker import SageMaker
 from mlci.cloud.local.store import DirectoryStore
 
 if TYPE_CHECKING:
@@ -125,15 +125,22 @@ class Place:
 
     def process(
         self, script: str, jobs: LocalJobs, stop: FakeStop | None = None, name: str = "job", **changes: Json
-    ) -> dict[str, Json]:
+    ) -> dict[str, Any]:
         self.store.put_bytes(script.encode(), "s3://b/code/script.py")
-        return jobs.process(requests.processing(processing_request(name, **changes)), stop or FakeStop())
+        return self.run("CreateProcessingJob", processing_request(name, **changes), jobs, stop)
 
     def train(
         self, script: str, jobs: LocalJobs, stop: FakeStop | None = None, name: str = "job", **changes: Json
-    ) -> dict[str, Json]:
+    ) -> dict[str, Any]:
         self.store.put_bytes(sourcedir({"train.py": script}), "s3://b/sourcedir.tar.gz")
-        return jobs.train(requests.training(training_request(name, **changes)), stop or FakeStop())
+        return self.run("CreateTrainingJob", training_request(name, **changes), jobs, stop)
+
+    def run(
+        self, operation: str, request: dict[str, Json], jobs: LocalJobs, stop: FakeStop | None = None
+    ) -> dict[str, Any]:
+        """What Describe… says of a job when it has ended. Each call is the first of a new service."""
+        service = SageMaker(self.store, jobs, None)
+        return service.run_to_end(operation, request, "us-east-1", stop or FakeStop(), lambda answer: None)
 
     def output(self, name: str) -> Any:
         """What a script wrote as JSON, of whatever shape."""

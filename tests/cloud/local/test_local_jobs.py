@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local_jobs import FakeStop, Place, living, sourcedir, training_request
-from mlci.cloud.local import isolation, requests
+from mlci.cloud.local import isolation
 from mlci.cloud.local.isolation import Isolation
 from mlci.cloud.local.jobs import LocalJobs
 from mlci.cloud.local.supervisor import Supervisors
@@ -106,7 +106,7 @@ open(base + "/output/message", "w").write("well done")
     assert described["ExitMessage"] == "well done"
     assert "FailureReason" not in described
     assert str(described["ProcessingJobArn"]).endswith("processing-job/job")
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", str(described["ProcessingStartTime"]))
+    assert described["CreationTime"] <= described["ProcessingStartTime"] <= described["ProcessingEndTime"]
     expected = [
         ["code/script.py", "file/x.csv", "tree/a/y.csv"],
         "job",
@@ -239,7 +239,7 @@ def test_a_script_that_is_missing_or_no_archive_fails_the_job(place: Place, jobs
     ):
         if data is not None:
             place.store.put_bytes(data, "s3://b/sourcedir.tar.gz")
-        described = jobs.train(requests.training(training_request()), FakeStop())
+        described = place.run("CreateTrainingJob", training_request(), jobs)
         assert reason in str(described["FailureReason"])
 
 
@@ -458,7 +458,7 @@ def test_a_python_path_of_the_request_is_kept(place: Place, mode: Isolation) -> 
     place.store.put_bytes(sourcedir({"train.py": "import inner", "lib/inner.py": ""}), "s3://b/sourcedir.tar.gz")
     request = training_request(Environment={"PYTHONPATH": "/nowhere:/opt/ml/code/lib"})
     with place.jobs(mode) as jobs:
-        described = jobs.train(requests.training(request), FakeStop())
+        described = place.run("CreateTrainingJob", request, jobs)
     assert described["TrainingJobStatus"] == "Completed", described
 
 

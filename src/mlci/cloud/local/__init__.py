@@ -1,10 +1,13 @@
 """The local cloud: SageMaker's jobs as subprocesses, and a directory as the store.
 
 tasks.py        the task handlers of a state machine: createProcessingJob, createTrainingJob, getObject, copyObject
-jobs.py         one job from its API request to what Describe… returns
+jobs.py         runs one job to its end
 requests.py     the API requests: what is valid, what can run here
+validation.py   whether a request is one that the API takes, by its model (shapes.py, shapes.json)
+sagemaker/      SageMaker's API: jobs and what they are named, listed, stopped by
 processing.py   the container of a processing job: files, environment, command
 training.py     the same of a training job in script mode
+transform.py    the same of a transform job; inference.py is what runs in it
 toolkit.py      what the SageMaker training toolkit makes of hyperparameters and channels
 transfer.py     objects to files before a job, files to objects after it
 reasons.py      why a job failed, in SageMaker's words

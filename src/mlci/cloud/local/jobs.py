@@ -1,19 +1,17 @@
-"""Runs one SageMaker job from its API request to what Describe… returns."""
+"""Runs one SageMaker job: fills its folder, runs its process, keeps what it made, and says how it ended."""
 
 from __future__ import annotations
 
 import contextlib
-import time
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from mlci.cloud.local import processing, reasons, training
 from mlci.cloud.local.containers import Container, host_environment
 from mlci.cloud.local.isolation import CONTAINER, Isolation, Isolator, command_in, environment_in, linked
-from mlci.cloud.local.names import ACCOUNT, REGION
 from mlci.cloud.local.requests import ProcessingRequest, TrainingRequest
 from mlci.cloud.local.store import DirectoryStore
 from mlci.cloud.local.supervisor import Ended, Launch, Mode, Refused, Stop, Supervisors, Unstartable
@@ -24,7 +22,7 @@ from mlci.errors import CloudError
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from mlci.asl import Json
+    from mlci.cloud.local.transform import TransformRequest
 
 Status = Literal["Completed", "Failed", "Stopped"]
 
@@ -46,13 +44,30 @@ class Settings:
     python: str
     environment: Mapping[str, str]
     isolation: Isolation = "auto"
-    region: str = REGION
-    account: str = ACCOUNT
+
+
+#: Where a job is. A processing or transform job shows none of it, and a training job all.
+Phase = Literal["Downloading", "Training", "Uploading"]
 
 
 @dataclass(frozen=True)
-class _Result:
-    """What became of a job."""
+class Run:
+    """What a job is run with. `watch` is told of each phase as it begins.
+
+    `keeps` says whether a training job that was stopped is to keep the model that it has until then, as it does on
+    SageMaker; where nobody waits for that, it costs time only.
+    """
+
+    arn: str
+    log: Path
+    stop: StopSignal
+    watch: Callable[[Phase], None] = lambda phase: None
+    keeps: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What became of a job. `reason` is there where it failed, and where its time was over."""
 
     status: Status
     reason: str | None = None
@@ -91,96 +106,94 @@ class LocalJobs:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def arn(self, kind: Literal["processing-job", "training-job"], name: str) -> str:
-        return f"arn:aws:sagemaker:{self._settings.region}:{self._settings.account}:{kind}/{name}"
+    def log(self, name: str) -> Path:
+        """Where the log of a job of this name goes if nobody says otherwise."""
+        return self._settings.logs(name)
 
-    def process(self, request: ProcessingRequest, stop: StopSignal) -> dict[str, Json]:
-        """Run a processing job; what DescribeProcessingJob says of it afterwards."""
-        arn, started = self.arn("processing-job", request.name), _now()
+    def process(self, request: ProcessingRequest, run: Run) -> Ending:
+        """Run a processing job to its end."""
 
-        def work(space: Workspace) -> _Result:
-            processing.fill(request, arn, space, self._store, stop.is_set)
+        def work(space: Workspace) -> Ending:
+            run.watch("Downloading")
+            processing.fill(request, run.arn, space, self._store, run.stop.is_set)
             container = processing.container(request, self._host, self._settings.python, space.temporary)
-            ended, tail, advice = self._run(request.name, request.max_runtime_s, space, container, stop)
+            ended, tail, advice = self._run(run, request.max_runtime_s, space, container)
             message = processing.exit_message(space)
             if ended.how != "exited":
                 return _stopped(ended, request.max_runtime_s, message)
             if ended.exit_code != 0:
                 reason = processing_reason(ended.exit_code, message, tail, advice)
-                return _Result("Failed", reason, exit_message=message)
+                return Ending("Failed", reason, exit_message=message)
+            run.watch("Uploading")
             processing.keep(request, space, self._store)
-            return _Result("Completed", exit_message=message)
+            return Ending("Completed", exit_message=message)
 
-        result, ended = self._result(work), _now()
-        return {
-            **{name: value for name, value in request.given.items() if name != "Tags"},
-            "ProcessingJobArn": arn,
-            "ProcessingJobStatus": result.status,
-            **_optional(ExitMessage=result.exit_message, FailureReason=result.reason),
-            "CreationTime": _text(started),
-            "ProcessingStartTime": _text(started),
-            "ProcessingEndTime": _text(ended),
-            "LastModifiedTime": _text(ended),
-        }
+        return self._ending(work)
 
-    def train(self, request: TrainingRequest, stop: StopSignal) -> dict[str, Json]:
-        """Run a training job; what DescribeTrainingJob says of it afterwards."""
-        arn, started = self.arn("training-job", request.name), _now()
+    def train(self, request: TrainingRequest, run: Run) -> Ending:
+        """Run a training job to its end."""
 
-        def work(space: Workspace) -> _Result:
-            training.fill(request, space, self._store, stop.is_set)
+        def work(space: Workspace) -> Ending:
+            run.watch("Downloading")
+            training.fill(request, space, self._store, run.stop.is_set)
             base = str(space.ml) if self.mode() == "paths" else CONTAINER
-            container = training.container(request, arn, base, self._host, self._settings.python, space.temporary)
-            remarks = training.remarks(space)
-            ended, tail, advice = self._run(request.name, request.max_runtime_s, space, container, stop, remarks)
+            container = training.container(request, run.arn, base, self._host, self._settings.python, space.temporary)
+            ended, tail, advice = self._run(run, request.max_runtime_s, space, container, training.remarks(space))
             if ended.how != "exited":
-                return _stopped(ended, request.max_runtime_s)
+                stopped = _stopped(ended, request.max_runtime_s)
+                return self._with_model(stopped, request, run, space)
             if ended.exit_code != 0:
                 command, failure = " ".join(container.command), training.failure(space)
-                return _Result("Failed", reasons.training(ended.exit_code, failure, tail, command, advice))
-            return _Result("Completed", model=training.keep(request, space, self._store))
+                return Ending("Failed", reasons.training(ended.exit_code, failure, tail, command, advice))
+            run.watch("Uploading")
+            return Ending("Completed", model=training.keep(request, space, self._store))
 
-        result, ended = self._result(work), _now()
-        seconds = max(0, round((ended - started).total_seconds()))
-        model: dict[str, Json] = {"ModelArtifacts": {"S3ModelArtifacts": result.model}} if result.model else {}
-        return {
-            **{name: value for name, value in request.given.items() if name != "Tags"},
-            "TrainingJobArn": arn,
-            "TrainingJobStatus": result.status,
-            "SecondaryStatus": "MaxRuntimeExceeded" if result.is_timed_out else result.status,
-            **_optional(FailureReason=result.reason),
-            **model,
-            "CreationTime": _text(started),
-            "TrainingStartTime": _text(started),
-            "TrainingEndTime": _text(ended),
-            "LastModifiedTime": _text(ended),
-            "TrainingTimeInSeconds": seconds,
-            "BillableTimeInSeconds": 0,
-        }
+        return self._ending(work)
 
-    def _result(self, work: Callable[[Workspace], _Result]) -> _Result:
+    def transform(self, request: TransformRequest, run: Run) -> Ending:
+        """Run a transform job to its end."""
+        from mlci.cloud.local import transform  # a flow's run has none, and is to start soon
+
+        def work(space: Workspace) -> Ending:
+            run.watch("Downloading")
+            order = transform.fill(request, space, self._store, run.stop.is_set)
+            container = transform.container(request, order, self._host, self._settings.python, space.temporary)
+            ended, tail, advice = self._run(run, request.max_runtime_s, space, container)
+            if ended.how != "exited":
+                return _stopped(ended, request.max_runtime_s)
+            run.watch("Uploading")
+            transform.keep(request, space, self._store)
+            if ended.exit_code != 0:
+                return Ending("Failed", transform.reason(ended.exit_code, space, tail, advice))
+            return Ending("Completed")
+
+        return self._ending(work)
+
+    def _with_model(self, stopped: Ending, request: TrainingRequest, run: Run, space: Workspace) -> Ending:
+        if not (stopped.is_timed_out or run.keeps()):
+            return stopped
+        run.watch("Uploading")
+        with contextlib.suppress(TransferFailed):  # it was stopped amid its work
+            return dataclasses.replace(stopped, model=training.keep(request, space, self._store))
+        return stopped
+
+    def _ending(self, work: Callable[[Workspace], Ending]) -> Ending:
         try:
             with workspace(self._settings.work) as space:
                 return work(space)
         except Interrupted:
-            return _Result("Stopped")
+            return Ending("Stopped")
         except TransferFailed as error:
-            return _Result("Failed", str(error)[: reasons.LIMIT])
+            return Ending("Failed", str(error)[: reasons.LIMIT])
         except Unstartable as error:
-            return _Result("Failed", f"ClientError: the entry point can't be started: {error}"[: reasons.LIMIT])
+            return Ending("Failed", f"ClientError: the entry point can't be started: {error}"[: reasons.LIMIT])
 
     def _run(
-        self,
-        name: str,
-        max_runtime_s: int,
-        space: Workspace,
-        container: Container,
-        stop: StopSignal,
-        remarks: str = "",
+        self, run: Run, max_runtime_s: int, space: Workspace, container: Container, remarks: str = ""
     ) -> tuple[Ended, str, str]:
         """How it ended, its log's last lines, and what to do where the isolation made it fail."""
         mode = self.mode()
-        log = self._settings.logs(name).absolute()
+        log, stop = run.log.absolute(), run.stop
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "ab") as stream:
             stream.write(remarks.encode())
@@ -188,10 +201,11 @@ class LocalJobs:
         with self._turn(mode, space, stop) as is_due:
             if not is_due or stop.is_set():
                 raise Interrupted
+            run.watch("Training")
             try:
                 ended = self._supervisors.run(_launch(mode, space, log, container), timeout_s=max_runtime_s, stop=stop)
             except Refused as error:
-                raise CloudError(f'the job "{name}" could not be set up: {error}') from error
+                raise CloudError(f"{run.arn} could not be set up: {error}") from error
         tail = reasons.last_lines(log, start)
         return ended, tail, reasons.hint(mode, tail)
 
@@ -217,21 +231,9 @@ def processing_reason(exit_code: int, message: str | None, tail: str, advice: st
     return reasons.processing(exit_code, message if message is not None else tail, advice)
 
 
-def _stopped(ended: Ended, max_runtime_s: int, message: str | None = None) -> _Result:
+def _stopped(ended: Ended, max_runtime_s: int, message: str | None = None) -> Ending:
     # SageMaker gives a stopped job no FailureReason; the text is that of its SecondaryStatusTransitions.
     if ended.how == "timed_out":
         reason = f"Job runtime exceeded MaxRuntimeInSeconds provided ({max_runtime_s})"
-        return _Result("Stopped", reason, is_timed_out=True, exit_message=message)
-    return _Result("Stopped", exit_message=message)
-
-
-def _optional(**values: str | None) -> dict[str, Json]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _now() -> datetime:
-    return datetime.fromtimestamp(time.time(), timezone.utc)
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return Ending("Stopped", reason, is_timed_out=True, exit_message=message)
+    return Ending("Stopped", exit_message=message)

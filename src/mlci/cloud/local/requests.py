@@ -1,159 +1,60 @@
-"""CreateProcessingJob and CreateTrainingJob: which requests AWS takes, and which of them can run here.
+"""Create…Job requests: which of those that AWS takes can run here, and what there is to do for them.
 
-The shapes are those of the API, so that a misspelt field is refused here as it is on AWS. What AWS takes and this
-machine can't do (several instances, Pipe mode, a built-in algorithm) is refused too, and never left out in silence;
-what only concerns the cluster (roles, disks, networks, tags) has no effect here.
+What the API's model has to say is validation.py's. What AWS takes and this machine can't do (several instances, Pipe
+mode, a built-in algorithm) is refused too, and never left out in silence; what only concerns the cluster (roles, disks,
+networks, tags) has no effect here.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateProcessingJob.html and
-API_CreateTrainingJob.html, by botocore's model of 2026.
+API_CreateTrainingJob.html
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, cast
+
+from mlci.cloud.local import shapes, validation
 
 if TYPE_CHECKING:
     from mlci.asl import Json
 
 
-#: A shape is a scalar type, a list of one shape, `MAP` (text to text), or fields; a field ending in "!" is required.
-Shape: TypeAlias = "type | list[Shape] | dict[str, Shape] | None"
-MAP: Shape = None
-
-_EXPERIMENT: Shape = {"ExperimentName": str, "TrialName": str, "TrialComponentDisplayName": str, "RunName": str}
-_VPC: Shape = {"SecurityGroupIds": [str], "Subnets": [str]}
-_TAGS: Shape = [{"Key!": str, "Value!": str}]
-
-PROCESSING: dict[str, Shape] = {
-    "ProcessingJobName!": str,
-    "AppSpecification!": {"ImageUri!": str, "ContainerEntrypoint": [str], "ContainerArguments": [str]},
-    "ProcessingInputs": [
-        {
-            "InputName!": str,
-            "AppManaged": bool,
-            "S3Input": {
-                "S3Uri!": str,
-                "LocalPath": str,
-                "S3DataType!": str,
-                "S3InputMode": str,
-                "S3DataDistributionType": str,
-                "S3CompressionType": str,
-            },
-            "DatasetDefinition": {},
-        }
-    ],
-    "ProcessingOutputConfig": {
-        "Outputs!": [
-            {
-                "OutputName!": str,
-                "AppManaged": bool,
-                "S3Output": {"S3Uri!": str, "LocalPath": str, "S3UploadMode!": str},
-                "FeatureStoreOutput": {},
-            }
-        ],
-        "KmsKeyId": str,
-    },
-    "ProcessingResources!": {
-        "ClusterConfig!": {
-            "InstanceCount!": int,
-            "InstanceType!": str,
-            "VolumeSizeInGB!": int,
-            "VolumeKmsKeyId": str,
-        }
-    },
-    "StoppingCondition": {"MaxRuntimeInSeconds!": int},
-    "Environment": MAP,
-    "NetworkConfig": {
-        "EnableInterContainerTrafficEncryption": bool,
-        "EnableNetworkIsolation": bool,
-        "VpcConfig": _VPC,
-    },
-    "RoleArn!": str,
-    "Tags": _TAGS,
-    "ExperimentConfig": _EXPERIMENT,
-}
-
-TRAINING: dict[str, Shape] = {
-    "TrainingJobName!": str,
-    "AlgorithmSpecification!": {
-        "TrainingImage": str,
-        "AlgorithmName": str,
-        "TrainingInputMode!": str,
-        "MetricDefinitions": [{"Name!": str, "Regex!": str}],
-        "EnableSageMakerMetricsTimeSeries": bool,
-        "ContainerEntrypoint": [str],
-        "ContainerArguments": [str],
-        "TrainingImageConfig": {"TrainingRepositoryAccessMode": str, "TrainingRepositoryAuthConfig": MAP},
-    },
-    "HyperParameters": MAP,
-    "InputDataConfig": [
-        {
-            "ChannelName!": str,
-            "DataSource!": {
-                "S3DataSource": {
-                    "S3DataType!": str,
-                    "S3Uri!": str,
-                    "S3DataDistributionType": str,
-                    "AttributeNames": [str],
-                    "InstanceGroupNames": [str],
-                },
-                "FileSystemDataSource": {},
-            },
-            "ContentType": str,
-            "CompressionType": str,
-            "RecordWrapperType": str,
-            "InputMode": str,
-            "ShuffleConfig": {"Seed!": int},
-        }
-    ],
-    "OutputDataConfig!": {"KmsKeyId": str, "S3OutputPath!": str, "CompressionType": str},
-    "ResourceConfig!": {
-        "InstanceType": str,
-        "InstanceCount": int,
-        "VolumeSizeInGB!": int,
-        "VolumeKmsKeyId": str,
-        "KeepAlivePeriodInSeconds": int,
-        "InstanceGroups": [{"InstanceType!": str, "InstanceCount!": int, "InstanceGroupName!": str}],
-        "TrainingPlanArn": str,
-    },
-    "StoppingCondition!": {"MaxRuntimeInSeconds": int, "MaxWaitTimeInSeconds": int, "MaxPendingTimeInSeconds": int},
-    "Environment": MAP,
-    "RoleArn!": str,
-    "Tags": _TAGS,
-    "VpcConfig": _VPC,
-    "EnableNetworkIsolation": bool,
-    "EnableInterContainerTrafficEncryption": bool,
-    "EnableManagedSpotTraining": bool,
-    "CheckpointConfig": {"S3Uri!": str, "LocalPath": str},
-    "DebugHookConfig": {
-        "LocalPath": str,
-        "S3OutputPath!": str,
-        "HookParameters": MAP,
-        "CollectionConfigurations": [{}],
-    },
-    "DebugRuleConfigurations": [{}],
-    "TensorBoardOutputConfig": {"LocalPath": str, "S3OutputPath!": str},
-    "ProfilerConfig": {
-        "S3OutputPath": str,
-        "ProfilingIntervalInMilliseconds": int,
-        "ProfilingParameters": MAP,
-        "DisableProfiler": bool,
-    },
-    "ProfilerRuleConfigurations": [{}],
-    "ExperimentConfig": _EXPERIMENT,
-    "RetryStrategy": {"MaximumRetryAttempts!": int},
-    "RemoteDebugConfig": {"EnableRemoteDebug": bool},
-    "InfraCheckConfig": {"EnableInfraCheck": bool},
-    "SessionChainingConfig": {"EnableSessionTagChaining": bool},
-}
-
 #: Source: API_CreateProcessingJob.html, StoppingCondition; API_StoppingCondition.html. Both default to one day.
 DEFAULT_MAX_RUNTIME_S = 24 * 60 * 60
-#: Source: the same pages, the names of jobs.
-NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+#: What a training job can have on AWS only. The debugger's hook and the profiler are set by the SDK unasked, and only
+#: watch; where they have rules, somebody waits for what the rules say.
+_REFUSED = (
+    "CheckpointConfig",
+    "DebugRuleConfigurations",
+    "ProfilerRuleConfigurations",
+    "TensorBoardOutputConfig",
+    "ServerlessJobConfig",
+    "MlflowConfig",
+    "ModelPackageConfig",
+)
+_SCALARS = {"string": str, "integer": int, "long": int, "boolean": bool, "float": float, "double": float}
+
+
+def _plain(name: str) -> Any:
+    """A shape as nested fields; a name that ends in "!" is required, and None stands for texts by their names."""
+    shape = shapes.quick()[name]
+    match shape["type"]:
+        case "structure":
+            required = shape.get("required", [])
+            return {
+                f"{member}!" if member in required else member: _plain(inner["shape"])
+                for member, inner in shape["members"].items()
+            }
+        case "list":
+            return [_plain(shape["member"]["shape"])]
+        case kind:
+            return _SCALARS.get(kind)
+
+
+#: The shapes of the two requests, for whoever only asks whether a request has them.
+PROCESSING: dict[str, Any] = _plain("CreateProcessingJobRequest")
+TRAINING: dict[str, Any] = _plain("CreateTrainingJobRequest")
 
 
 class Malformed(Exception):
@@ -221,8 +122,8 @@ def processing(parameters: Json) -> ProcessingRequest:
     Raises:
         Malformed, Invalid, CannotRunHere
     """
-    given = _checked(PROCESSING, parameters)
-    name = _name(given, "ProcessingJobName")
+    given = _checked("CreateProcessingJob", parameters)
+    name = cast(str, given["ProcessingJobName"])
     application = _fields(given, "AppSpecification")
     entry = cast("list[str]", application.get("ContainerEntrypoint") or [])
     if not entry:
@@ -252,8 +153,8 @@ def training(parameters: Json) -> TrainingRequest:
     """
     from mlci.cloud.local.toolkit import decoded
 
-    given = _checked(TRAINING, parameters)
-    name = _name(given, "TrainingJobName")
+    given = _checked("CreateTrainingJob", parameters)
+    name = cast(str, given["TrainingJobName"])
     algorithm = _fields(given, "AlgorithmSpecification")
     hyperparameters = cast("dict[str, str]", given.get("HyperParameters", {}))
     program = decoded(hyperparameters.get("sagemaker_program", "null"))
@@ -266,9 +167,10 @@ def training(parameters: Json) -> TrainingRequest:
         )
     resources = _fields(given, "ResourceConfig")
     _expect_one_instance(name, resources)
-    for field in ("CheckpointConfig", "DebugRuleConfigurations", "ProfilerRuleConfigurations"):
+    for field in _REFUSED:
         if given.get(field):
             raise CannotRunHere(f'the training job "{name}" has a {field}, which the local cloud does not do. Drop it.')
+    _expect_plain(name, _fields(given, "OutputDataConfig"), {"CompressionType": "GZIP"})
     return TrainingRequest(
         name,
         program,
@@ -300,8 +202,6 @@ def _output(given: Mapping[str, Json]) -> Transfer:
     if given.get("FeatureStoreOutput") is not None or given.get("S3Output") is None:
         raise CannotRunHere(f'the output "{name}" does not go to S3; the local cloud writes S3Output only.')
     target = _fields(given, "S3Output")
-    if target["S3UploadMode"] not in ("EndOfJob", "Continuous"):
-        raise Invalid(f'S3UploadMode of "{name}" is "{target["S3UploadMode"]}"; it is EndOfJob or Continuous')
     return Transfer(name, cast(str, target["S3Uri"]), _container_path(name, target.get("LocalPath")))
 
 
@@ -311,6 +211,9 @@ def _channel(given: Mapping[str, Json], mode: str) -> Channel:
     if not isinstance(source, dict):
         raise CannotRunHere(f'the channel "{name}" does not come from S3; the local cloud reads S3DataSource only.')
     _expect_plain(name, source, {"S3DataType": "S3Prefix"})
+    for field in ("ModelAccessConfig", "HubAccessConfig"):
+        if source.get(field):
+            raise CannotRunHere(f'the channel "{name}" has a {field}; the local cloud reads the store only.')
     _expect_plain(name, given, {"CompressionType": "None", "RecordWrapperType": "None"})
     if given.get("InputMode", mode) not in ("File", "FastFile"):  # a script sees files either way
         raise CannotRunHere(f'the channel "{name}" is in {given.get("InputMode", mode)} mode; locally there are files.')
@@ -346,76 +249,21 @@ def _container_path(name: str, path: Json) -> str:
     return str(path)
 
 
-def _name(given: Mapping[str, Json], field: str) -> str:
-    name = cast(str, given[field])
-    if len(name) > 63 or not NAME.fullmatch(name):
-        raise Invalid(
-            f"Value '{name}' at '{field}' failed to satisfy constraint: Member must have length less than or equal to "
-            f"63 and satisfy regular expression pattern: {NAME.pattern}"
-        )
-    return name
-
-
 def _fields(given: Mapping[str, Json], name: str) -> Mapping[str, Json]:
     return cast("dict[str, Json]", given.get(name) or {})
 
 
-def _checked(shape: dict[str, Shape], parameters: Json) -> Mapping[str, Json]:
-    """The parameters, once they have the shape.
+def _checked(operation: str, parameters: Json) -> Mapping[str, Json]:
+    """The parameters, once the API takes them.
 
     Source of the wording: https://github.com/aws/aws-step-functions-data-science-sdk-python/issues/15
     """
-    problems = list(_problems(shape, parameters, ""))
-    if problems:
+    found = validation.problems(operation, parameters)
+    malformed = [validation.step_functions(problem) for problem in found if problem.kind != "constraint"]
+    if malformed:
         raise Malformed(
-            "The Parameters could not be used to start the Task: [" + ", ".join(dict.fromkeys(problems)) + "]"
+            "The Parameters could not be used to start the Task: [" + ", ".join(dict.fromkeys(malformed)) + "]"
         )
+    if found:
+        raise Invalid(validation.refusal(found).message)
     return cast("dict[str, Json]", parameters)
-
-
-def _problems(shape: Shape, value: Json, place: str) -> Iterator[str]:
-    match shape:
-        case None:
-            yield from _problems_of_map(value, place)
-        case dict():
-            yield from _problems_of_fields(shape, value, place)
-        case list():
-            if not isinstance(value, list):
-                yield f'The value for the field "{place}" must be a list'
-                return
-            for index, item in enumerate(value):
-                yield from _problems(shape[0], item, f"{place}[{index}]")
-        case _:
-            if type(value) is not shape:
-                yield f'The value for the field "{place}" must be {_KINDS[shape]}'
-
-
-_KINDS = {str: "a text", int: "a whole number", bool: "true or false"}
-
-
-def _problems_of_map(value: Json, place: str) -> Iterator[str]:
-    if not isinstance(value, dict):
-        yield f'The value for the field "{place}" must be an object'
-        return
-    for key, text in value.items():
-        if not isinstance(text, str):
-            yield f'The value for the field "{place}.{key}" must be a text'
-
-
-def _problems_of_fields(shape: dict[str, Shape], value: Json, place: str) -> Iterator[str]:
-    if not isinstance(value, dict):
-        yield f'The value for the field "{place}" must be an object' if place else "The Parameters must be an object"
-        return
-    known = {name.removesuffix("!"): (inner, name.endswith("!")) for name, inner in shape.items()}
-    for name, (_, is_required) in known.items():
-        if is_required and name not in value:
-            yield f'The field "{_below(place, name)}" is required but was missing'
-    for name, inner in value.items():
-        if name in known:
-            yield from _problems(known[name][0], inner, _below(place, name))
-        elif known:  # a shape without fields is one that is refused as a whole later
-            yield f'The field "{_below(place, name)}" is not supported by Step Functions'
-
-
-def _below(place: str, name: str) -> str:
-    return f"{place}.{name}" if place else name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 import urllib.parse
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -13,7 +12,10 @@ from typing import TYPE_CHECKING, cast
 
 from mlci.asl import TaskCall, TaskError
 from mlci.cloud.local import requests
+from mlci.cloud.local.api import Answer, ApiError
 from mlci.cloud.local.jobs import LocalJobs
+from mlci.cloud.local.names import REGION
+from mlci.cloud.local.sagemaker import SageMaker
 from mlci.cloud.local.store import DirectoryStore, NoSuchKey
 from mlci.errors import CloudError
 
@@ -30,9 +32,7 @@ class LocalTasks:
     """Handlers of one run: job names are unique within it, as they are in an account and region on AWS."""
 
     def __init__(self, store: DirectoryStore, jobs: LocalJobs) -> None:
-        self._store, self._jobs = store, jobs
-        self._names: set[str] = set()
-        self._lock = threading.Lock()
+        self._store, self._sagemaker = store, SageMaker(store, jobs, None)
         self._handlers: dict[str, Callable[[TaskCall], Json]] = {
             PROCESSING: self._process,
             TRAINING: self._train,
@@ -58,28 +58,21 @@ class LocalTasks:
             raise TaskError("SageMaker.ValidationException", _sagemaker(str(error), "ValidationException")) from error
 
     def _process(self, task: TaskCall) -> Json:
-        request = requests.processing(task.parameters)
-        arn = self._jobs.arn("processing-job", request.name)
-        self._take_name(arn)
-        task.submitted({"ProcessingJobArn": arn})
-        return _completed(self._jobs.process(request, task.stop), "ProcessingJobStatus")
+        requests.processing(task.parameters)
+        return self._run("CreateProcessingJob", "ProcessingJobStatus", task)
 
     def _train(self, task: TaskCall) -> Json:
-        request = requests.training(task.parameters)
-        arn = self._jobs.arn("training-job", request.name)
-        self._take_name(arn)
-        task.submitted({"TrainingJobArn": arn})
-        return _completed(self._jobs.train(request, task.stop), "TrainingJobStatus")
+        requests.training(task.parameters)
+        return self._run("CreateTrainingJob", "TrainingJobStatus", task)
 
-    def _take_name(self, arn: str) -> None:
-        with self._lock:
-            if arn not in self._names:
-                self._names.add(arn)
-                return
-        what = (
-            f"Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})"
-        )
-        raise TaskError("SageMaker.ResourceInUseException", _sagemaker(what, "ResourceInUse"))
+    def _run(self, operation: str, status: str, task: TaskCall) -> Json:
+        request = cast("dict[str, Json]", task.parameters)
+        try:
+            described = self._sagemaker.run_to_end(operation, request, REGION, task.stop, task.submitted)
+        except ApiError as error:
+            name = error.code if error.code.endswith("Exception") else f"{error.code}Exception"
+            raise TaskError(f"SageMaker.{name}", _sagemaker(error.message, error.code)) from error
+        return _completed(described, status)
 
     def _get_object(self, task: TaskCall) -> Json:
         given = _texts(task, "Bucket", "Key")
@@ -119,11 +112,15 @@ class LocalTasks:
         return {"CopyObjectResult": {"ETag": _etag_of(self._store.path(uri)), "LastModified": now}}
 
 
-def _completed(described: dict[str, Json], status: str) -> Json:
+def _completed(described: Answer, status: str) -> Json:
     """The job's description if it completed; a failed or stopped job fails its task, with the description as cause."""
+    text = json.dumps(
+        described, default=lambda moment: moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )
     if described[status] != "Completed":
-        raise TaskError("States.TaskFailed", json.dumps(described))
-    return described
+        raise TaskError("States.TaskFailed", text)
+    result: Json = json.loads(text)
+    return result
 
 
 def _texts(task: TaskCall, *names: str) -> dict[str, str]:
