@@ -333,7 +333,7 @@ def _quoted(inner: str) -> tuple[str, ...]:
     at = 0
     while inner[at : at + 1] in ("'", '"') and at < len(inner):
         end = _after_quote(inner, at)
-        names.append(_unescaped(inner[at + 1 : end - 1]))
+        names.append(_unescaped(inner[at + 1 : end - 1], inner[at]))
         rest = inner[end:].lstrip()
         if not rest:
             return tuple(names)
@@ -343,11 +343,12 @@ def _quoted(inner: str) -> tuple[str, ...]:
     raise PathSyntaxError(f"[{inner}] is no list of names in quotes")
 
 
-def _unescaped(quoted: str) -> str:
+def _unescaped(quoted: str, quote: str) -> str:
+    """A backslash counts before the quote around it and before another one; before anything else it is a character."""
     chars: list[str] = []
     at = 0
     while at < len(quoted):
-        at += 1 if quoted[at] == "\\" and at + 1 < len(quoted) else 0
+        at += 1 if quoted[at] == "\\" and quoted[at + 1 : at + 2] in ("\\", quote) else 0
         chars.append(quoted[at])
         at += 1
     return "".join(chars)

@@ -31,7 +31,7 @@ def job_name(flow: str, step: str, run: str) -> str:
 
 
 def step_of(job: str, flow: str, steps: Iterable[str]) -> tuple[str, str]:
-    """The run and the step that a job belongs to, from its name.
+    """The run and the step that a job belongs to, from its name. One that is no step's goes by its own name.
 
     >>> step_of("mlci-breast-cancer-train-mode-ea41-20261123-101530-3f9c2a-0-1", "breast-cancer", ["train_model"])
     ('20261123-101530-3f9c2a', 'train_model')
@@ -39,7 +39,7 @@ def step_of(job: str, flow: str, steps: Iterable[str]) -> tuple[str, str]:
     *_, day, time, random, _, _ = job.split("-")
     run = f"{day}-{time}-{random}"
     base = job.rsplit("-", 2)[0]
-    return run, next(step for step in steps if job_name(flow, step, run) == base)
+    return run, next((step for step in steps if job_name(flow, step, run) == base), base)
 
 
 def _fit(name: str, room: int) -> str:

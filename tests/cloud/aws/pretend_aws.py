@@ -468,14 +468,18 @@ class PretendAws:
     def _served(self, service: str, operation: str, request: Any) -> AWSResponse | None:
         if service not in JSON_SERVICES:
             return None  # moto answers
-        given = json.loads(request.body or b"{}")
+        return response(*self.serve(service, operation, request.body))
+
+    def serve(self, service: str, operation: str, body: bytes) -> tuple[int, Mapping[str, Any]]:
+        """The status and the answer of a service that is not moto's."""
+        given = json.loads(body or b"{}")
         try:
             answer = {"sfn": self.states.call, "sagemaker": self.sagemaker.call, "cloudwatch-logs": self._logs}[
                 service
             ](operation, given)
         except Refusal as error:
-            return response(error.status, {"__type": error.code, "message": error.message})
-        return response(200, answer)
+            return error.status, {"__type": error.code, "message": error.message}
+        return 200, answer
 
     def _logs(self, operation: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
         if operation == "DescribeLogStreams":
@@ -487,9 +491,14 @@ class PretendAws:
 
 
 def response(status: int, body: Mapping[str, Any] | str) -> AWSResponse:
-    text = body if isinstance(body, str) else json.dumps(body, default=lambda moment: moment.timestamp())
+    text = body if isinstance(body, str) else dumped(body)
     headers = {"x-amzn-RequestId": "1", "Content-Type": "application/x-amz-json-1.0"}
     return AWSResponse("https://aws.example/", status, headers, _Raw(text.encode()))
+
+
+def dumped(body: Mapping[str, Any]) -> str:
+    """An answer in JSON, with times as the protocol has them."""
+    return json.dumps(body, default=lambda moment: moment.timestamp())
 
 
 class _Raw(BytesIO):

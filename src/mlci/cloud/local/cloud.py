@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
@@ -32,13 +32,13 @@ _REQUESTS: dict[StepType, tuple[Callable[[dict[str, Json]], object], str]] = {
 
 @dataclass
 class LocalCloud:
-    """One run's local cloud. The definition of the version published last is kept in `published`."""
+    """One run's local cloud. `published` keeps what each version runs."""
 
     store: DirectoryStore
     jobs: LocalJobs
     tasks: LocalTasks
     name: Literal["local"] = "local"
-    published: asl.Machine | None = None
+    published: dict[VersionArn, asl.Machine] = field(default_factory=dict)
 
     def check(self, planned: Plan) -> None:
         check_jobs(planned)
@@ -80,10 +80,12 @@ class LocalCloud:
 
         Raises: InputError, for a definition that Step Functions would refuse, or an isolation that does not work here.
         """
-        self.published = machine(definition, self.tasks)
+        loaded = machine(definition, self.tasks)
         self.jobs.mode()
         digest = hashlib.sha256(definition.encode()).hexdigest()[:12]
-        return VersionArn(f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{machine_name(flow)}:{digest}")
+        version = VersionArn(f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{machine_name(flow)}:{digest}")
+        self.published[version] = loaded
+        return version
 
     def live(self, flow: str) -> Iterable[Live]:
         return ()  # a local execution lives and ends with its own process
@@ -96,11 +98,10 @@ class LocalCloud:
         on_event: Callable[[asl.Event], None],
         stop: asl.StopSignal,
     ) -> Outcome:
-        assert self.published is not None, "publish() comes before run()"
         state_machine = version.rpartition(":")[0]
         name = state_machine.rpartition(":")[2]
         arn = ExecutionArn(f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{name}:{execution}")
-        ended = execute(self.published, given, arn, state_machine, self.tasks, on_event, stop)
+        ended = execute(self.published[version], given, arn, state_machine, self.tasks, on_event, stop)
         return Outcome(arn, ended.status, ended.error or "", ended.cause or "")
 
 
