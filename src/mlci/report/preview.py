@@ -19,7 +19,7 @@ def preview(planned: Plan, definition: str, missing: Sequence[Upload], change: C
     """The plan in paragraphs: what is staged, what becomes of the state machine, what runs, and the gate."""
     parts = [
         _staged(planned, missing),
-        _machine(change, definition),
+        machine_change(change, definition),
         "run\n" + "\n".join(_steps(planned)),
         "reuse\n  nothing: every step runs",
     ]
@@ -39,7 +39,7 @@ def _staged(planned: Plan, missing: Sequence[Upload]) -> str:
     return "\n".join(lines)
 
 
-def _machine(change: Change, definition: str) -> str:
+def machine_change(change: Change, definition: str) -> str:
     head = f"state machine {change.machine}\n"
     match change.what:
         case "none kept":
@@ -47,7 +47,7 @@ def _machine(change: Change, definition: str) -> str:
         case "none":
             return f"{head}  no change"
         case "create":
-            states = len(list(_states(json.loads(definition))))
+            states = len(list(_inner(json.loads(definition))))
             return f"{head}  to be created, with {_count(states, 'state')}"
         case "update":
             told = f"{head}  to be updated: {', '.join(change.differs)}"
@@ -55,22 +55,42 @@ def _machine(change: Change, definition: str) -> str:
 
 
 def _difference(before: str, after: str) -> str:
-    """Which states come, go and change, and the lines of the definition that differ."""
+    """Which states come and go, and the lines that differ in those that stay, wherever in the machine they are."""
     old, new = dict(_states(json.loads(before))), dict(_states(json.loads(after)))
-    lines = [f"  + {name}" for name in new if name not in old]
-    lines += [f"  - {name}" for name in old if name not in new]
-    lines += [f"  ~ {name}" for name in new if name in old and old[name] != new[name]]
-    was, will_be = (json.dumps(json.loads(text), indent=2).splitlines() for text in (before, after))
-    unified = difflib.unified_diff(was, will_be, "deployed", "this flow", lineterm="", n=2)
-    return "\n" + "\n".join([*lines, "", *(f"  {line}" for line in unified)])
+    lines = [f"  + {name}{_does(state)}" for name, state in new.items() if name not in old]
+    lines += [f"  - {name}{_does(state)}" for name, state in old.items() if name not in new]
+    for name, state in new.items():
+        if name in old and old[name] != state:
+            lines += [f"  ~ {name}", *(f"      {line}" for line in _changed(old[name], state))]
+    return "\n" + "\n".join(lines)
 
 
 def _states(machine: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every state, those in branches too, without what is inside of it."""
+    """The start, and every state, those in branches too. Of its branches, a state tells only where they start."""
+    yield "the start", {"StartAt": machine.get("StartAt")}
+    yield from _inner(machine)
+
+
+def _inner(machine: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for name, state in machine.get("States", {}).items():
-        yield name, {key: value for key, value in state.items() if key != "Branches"}
-        for branch in state.get("Branches", ()):
-            yield from _states(branch)
+        branches = state.get("Branches", ())
+        starts = {"Branches": [branch.get("StartAt") for branch in branches]} if branches else {}
+        yield name, {**state, **starts}
+        for branch in branches:
+            yield from _inner(branch)
+
+
+def _does(state: Mapping[str, Any]) -> str:
+    """What a state is, behind its name."""
+    kind, resource = state.get("Type"), str(state.get("Resource", "")).rpartition(":::")[2]
+    return f" ({kind}{' ' if resource else ''}{resource})"
+
+
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    was, will_be = (json.dumps(state, indent=2).splitlines() for state in (old, new))
+    for line in difflib.ndiff(was, will_be):
+        if line[:2] in ("- ", "+ "):
+            yield line
 
 
 def _steps(planned: Plan) -> Iterator[str]:
