@@ -182,13 +182,6 @@ REFUSALS: list[tuple[str, dict[str, Any], str, str, dict[str, Any]]] = [
         {"S": task(TimeoutSeconds=1)},
     ),
     (
-        "heartbeat",
-        {"S": task(HeartbeatSeconds=5)},
-        "/S/HeartbeatSeconds",
-        "TimeoutSeconds",
-        {"S": task(TimeoutSeconds=5)},
-    ),
-    (
         "long heartbeat",
         {"S": task(Resource="arn:aws:states:eu-west-1:123456789012:activity:a", TimeoutSeconds=5, HeartbeatSeconds=5)},
         "/S/HeartbeatSeconds",
@@ -395,14 +388,6 @@ REFUSALS: list[tuple[str, dict[str, Any], str, str, dict[str, Any]]] = [
     ("Assign of a rule", choice({**TEST, "Assign": {}}), "/S/Choices[0]/Assign", "not covered", choice(TEST)),
     ("Output", {"S": {**PASS, "Output": 1}}, "/S/Output", "JSONata", {"S": PASS}),
     ("Arguments", {"S": task(Arguments={})}, "/S/Arguments", "JSONata", {"S": task(Parameters={})}),
-    ("Credentials", {"S": task(Credentials={})}, "/S/Credentials", "not covered", {"S": task()}),
-    (
-        "token",
-        {"S": task(Resource="arn:aws:states:::sqs:sendMessage.waitForTaskToken")},
-        "/S/Resource",
-        "not covered",
-        {"S": task()},
-    ),
 ]
 
 

@@ -17,12 +17,13 @@ The map, in the order in which data goes through it:
 The many small values that a definition is read into are named tuples: a frozen dataclass costs 1.5 ms to define, and
 with fifty of them importing this package would take longer than running a flow.
 
-Not covered, and refused by `load`: Map, JSONata, Assign, Credentials, task tokens. A further state type is a class in
+Not covered, and refused by `load`: Map, JSONata, Assign. A further state type is a class in
 `model`, a reader in `states`, and a case in `interpret`; a further query language is a sibling of `templates`.
 """
 
 from __future__ import annotations
 
+from mlci.asl.callbacks import Callback
 from mlci.asl.context import Context
 from mlci.asl.errors import DefinitionError, Problem, TaskError
 from mlci.asl.events import Event
@@ -34,6 +35,7 @@ from mlci.asl.model import Machine
 from mlci.asl.signals import StopSignal
 
 __all__ = [
+    "Callback",
     "Context",
     "DefinitionError",
     "Event",

@@ -31,9 +31,13 @@ class Context:
 
 
 def context_object(
-    context: Context, given: Json, state: str, entered: datetime, retry_count: int | None
+    context: Context, given: Json, state: str, entered: datetime, retry_count: int | None, token: str | None
 ) -> dict[str, Json]:
-    """The context object in a state; `retry_count` is None for states that can't be retried, which don't show it."""
+    """The context object in a state; `retry_count` is None for states that can't be retried, which don't show it.
+
+    `token` is there for tasks that the outside answers.
+    """
+    task: dict[str, Json] = {} if token is None else {"Task": {"Token": token}}
     retries: dict[str, Json] = {} if retry_count is None else {"RetryCount": retry_count}
     return {
         "Execution": {
@@ -46,4 +50,5 @@ def context_object(
         },
         "StateMachine": {"Id": context.machine_arn, "Name": context.machine_name},
         "State": {"Name": state, "EnteredTime": format_timestamp(entered), **retries},
+        **task,
     }

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 ALL = "States.ALL"
 TIMEOUT = "States.Timeout"
+HEARTBEAT_TIMEOUT = "States.HeartbeatTimeout"
+QUERY_EVALUATION_ERROR = "States.QueryEvaluationError"
 TASK_FAILED = "States.TaskFailed"
 RUNTIME = "States.Runtime"
 DATA_LIMIT_EXCEEDED = "States.DataLimitExceeded"
@@ -22,10 +24,14 @@ BRANCH_FAILED = "States.BranchFailed"
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing that is wrong in a definition. `place` is a path into it, such as `/States/train/Next`."""
+    """One thing that is wrong in a definition.
+
+    `place` is a path into it, such as `/States/train/Next`; `code` is how AWS's diagnostic of it is called.
+    """
 
     place: str
     what: str
+    code: str = "SCHEMA_VALIDATION_FAILED"
 
     def __str__(self) -> str:
         return f"{self.place or '/'}: {self.what}"
@@ -62,6 +68,16 @@ class StateError(Exception):
         return {"Error": self.error, "Cause": self.cause or ""}
 
 
+class HeartbeatTimeout(StateError):
+    """No heartbeat came in time. AWS reports States.Timeout; Retry and Catch may name States.HeartbeatTimeout as well.
+
+    Source: the recorded test `test_heartbeat_timeout` of LocalStack's Step Functions tests, and the guide on errors.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(TIMEOUT)
+
+
 class EvaluationError(StateError):
     """The interpreter itself failed the state: its cause is told with the state's name and event (see `located`)."""
 
@@ -89,7 +105,7 @@ def is_matched(error: StateError, names: Iterable[str]) -> bool:
 
 
 def _is_named(error: StateError, name: str) -> bool:
-    if name == error.error:
+    if name == error.error or (name == HEARTBEAT_TIMEOUT and isinstance(error, HeartbeatTimeout)):
         return True
     if error.error == DATA_LIMIT_EXCEEDED:
         return False

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from mlci.asl.callbacks import Callback
 from mlci.asl.jsontext import Json
 from mlci.asl.signals import StopSignal
 
@@ -17,6 +18,11 @@ class TaskCall:
     `resource` is as in the definition. `stop` is set when the execution is stopped, when a sibling branch has failed,
     and when the state has timed out: the handler then ends within a second, and until it has, the execution waits.
     `submitted` is to be called, at most once, with the service's answer when a `.sync` job has been accepted.
+
+    `callback` is there for `.waitForTaskToken` resources, whose handler does the call and returns the service's answer
+    at once, and for activities, whose handler only queues the task: the interpreter then waits for the callback, and
+    it alone keeps it alive. `credentials` are the state's Credentials, evaluated. `timeout_s` and `heartbeat_s` are
+    the state's limits, which the interpreter keeps.
     """
 
     resource: str
@@ -25,6 +31,10 @@ class TaskCall:
     stop: StopSignal
     submitted: Callable[[Json], None]
     execution_arn: str = ""
+    callback: Callback | None = None
+    credentials: Json = None
+    timeout_s: int | None = None
+    heartbeat_s: int | None = None
 
 
 class Handlers(Protocol):
@@ -48,5 +58,8 @@ class ParameterCheck(Protocol):
     """What handlers may have besides: parameters that can't start a task fail the execution before it is scheduled."""
 
     def check(self, resource: str, parameters: Json) -> Sequence[str]:
-        """What is wrong with the parameters, each in AWS's words; nothing where they can start the task."""
+        """What is wrong with the parameters, each in AWS's words; nothing where they can start the task.
+
+        Raises: TaskError, whose cause says in a sentence of its own why the task can't be started.
+        """
         ...

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Literal
 
 from mlci.asl import parallel, tasks
+from mlci.asl.callbacks import new_token
 from mlci.asl.choices import holds
 from mlci.asl.context import Context
 from mlci.asl.dataflow import effective_input, pick, place, state_output, whole_number
@@ -24,7 +25,8 @@ from mlci.asl.paths import Path
 from mlci.asl.retries import Retries
 from mlci.asl.scope import Scope, Stopped, deadline
 from mlci.asl.signals import StopSignal
-from mlci.asl.templates import Expression, evaluate
+from mlci.asl.taskevents import Limits, has_token
+from mlci.asl.templates import Expression, evaluate, fill
 from mlci.asl.timestamps import parse_timestamp
 
 Status = Literal["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
@@ -213,9 +215,10 @@ def _with_retries(state: Task | Parallel, visit: _Visit) -> tuple[Json, str | No
     """The work of a state that can be tried again, and whose errors can be caught."""
     retries = Retries(state.retry)
     while True:
-        context = visit.scope.context_object(state.name, visit.entered, retries.count)
+        token = new_token() if isinstance(state, Task) and has_token(state.resource) else None
+        context = visit.scope.context_object(state.name, visit.entered, retries.count, token)
         try:
-            output = _attempt(state, visit, context)
+            output = _attempt(state, visit, context, token)
             _checked(state.name, output)
             return output, state.next
         except StateError as raised:
@@ -226,17 +229,31 @@ def _with_retries(state: Task | Parallel, visit: _Visit) -> tuple[Json, str | No
         visit.scope.wait(pause_s)
 
 
-def _attempt(state: Task | Parallel, visit: _Visit, context: Json) -> Json:
+def _attempt(state: Task | Parallel, visit: _Visit, context: Json, token: str | None) -> Json:
     value = effective_input(state.flow, visit.given, context)
     if isinstance(state, Parallel):
         result = parallel.attempt(visit.scope, state, value, _run)
     else:
-        result = tasks.attempt(visit.scope, state, value, _timeout(state, visit.given, context))
+        result = tasks.attempt(visit.scope, state, _task_work(state, visit.given, value, context, token))
     return state_output(state.flow, visit.given, result, context)
 
 
-def _timeout(state: Task, given: Json, context: Json) -> int | None:
-    return tasks.timeout_seconds(state, pick(state.flow.input_path, given, context), context)
+def _task_work(state: Task, given: Json, parameters: Json, context: Json, token: str | None) -> tasks.Work:
+    picked = pick(state.flow.input_path, given, context)
+    timeout = _limit(state.timeout, "TimeoutSecondsPath", picked, context)
+    heartbeat = _limit(state.heartbeat, "HeartbeatSecondsPath", picked, context)
+    credentials = None if state.credentials is None else fill(state.credentials, picked, context)
+    return tasks.Work(parameters, Limits(timeout, heartbeat), token, credentials)
+
+
+def _limit(source: int | Path | None, field: str, given: Json, context: Json) -> int | None:
+    if not isinstance(source, Path):
+        return source
+    seconds = whole_number(source, field, given, context)
+    if seconds < 1:
+        what = f'The {field} field refers to value "{seconds}" which must be positive: {source.text}'
+        raise EvaluationError(RUNTIME, what)
+    return seconds
 
 
 def _caught(state: Task | Parallel, error: StateError, given: Json) -> tuple[Json, str]:

@@ -11,6 +11,7 @@ from mlci.asl.handlers import Handlers
 from mlci.asl.jsontext import Json, parse
 from mlci.asl.model import Branch, Machine, Parallel, State, Task, is_terminal, targets
 from mlci.asl.states import check_query_language, read_state
+from mlci.asl.taskevents import is_activity
 
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 MAX_DEFINITION_BYTES = 1_048_576
@@ -20,8 +21,8 @@ _MACHINE_FIELDS = ("Comment", "StartAt", "States", "Version", "TimeoutSeconds", 
 _BRANCH_FIELDS = ("Comment", "StartAt", "States", "QueryLanguage")
 
 
-def load(definition: str) -> Machine:
-    """The state machine that a definition stands for.
+def load(definition: str, *, is_express: bool = False) -> Machine:
+    """The state machine that a definition stands for; an express workflow can't wait for anything outside.
 
     Raises: DefinitionError with every problem found.
     """
@@ -35,6 +36,8 @@ def load(definition: str) -> Machine:
     if fields.text("Version", "1.0") != "1.0":
         fields.problem('the only version is "1.0"', "Version")
     timeout = fields.integer("TimeoutSeconds", 1, 1) if "TimeoutSeconds" in fields else None
+    if root is not None and is_express:
+        problems.extend(_unfit_for_express(root))
     if problems or root is None:
         raise DefinitionError(dict.fromkeys(problems))
     return Machine(definition, root, timeout)
@@ -128,6 +131,15 @@ def _reached(branch: Branch) -> set[str]:
             reached.add(name)
             pending.extend(target for _, target in targets(branch.states[name]))
     return reached
+
+
+def _unfit_for_express(root: Branch) -> Iterator[Problem]:
+    """Source: https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html"""
+    for place, task in _tasks(root, ""):
+        pattern = "Activity" if is_activity(task.resource) else task.resource.partition(".")[2].partition(":")[0]
+        if pattern in ("Activity", "sync", "waitForTaskToken"):
+            shown = pattern if pattern == "Activity" else f"'.{pattern}'"
+            yield Problem(f"{place}/Resource", f"Express state machine does not support {shown} service integration")
 
 
 def unsupported_resources(machine: Machine, handlers: Handlers) -> tuple[Problem, ...]:

@@ -45,13 +45,15 @@ class Catcher(NamedTuple):
 
 
 class Task(NamedTuple):
-    """Work done by a handler. `timeout` is in seconds, or a path to them; `next` is None at the end."""
+    """Work done by a handler. `timeout` and `heartbeat` are seconds, or a path to them; `next` is None at the end."""
 
     name: str
     resource: str
     flow: DataFlow
     next: str | None
     timeout: int | Path | None = None
+    heartbeat: int | Path | None = None
+    credentials: Template | None = None
     retry: tuple[Retrier, ...] = ()
     catch: tuple[Catcher, ...] = ()
     type: Literal["Task"] = "Task"

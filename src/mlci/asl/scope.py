@@ -50,8 +50,10 @@ class Scope:
             self.pause(self.stop, seconds)
         self.check()
 
-    def context_object(self, state: str, entered: Event, retry_count: int | None = None) -> dict[str, Json]:
-        return context_object(self.context, self.given, state, entered.timestamp, retry_count)
+    def context_object(
+        self, state: str, entered: Event, retry_count: int | None = None, token: str | None = None
+    ) -> dict[str, Json]:
+        return context_object(self.context, self.given, state, entered.timestamp, retry_count, token)
 
 
 class Deadline:

@@ -43,7 +43,6 @@ UNCOVERED: Mapping[str, str] = {
     "Output": f'"Output" {_JSONATA} (ResultSelector, ResultPath, OutputPath)',
     "Condition": f'"Condition" {_JSONATA} (Variable and an operator)',
     "Items": f'"Items" {_JSONATA}',
-    "Credentials": "Credentials are not covered here; tasks run with the rights of whoever runs the machine",
     "ItemReader": "ItemReader belongs to the Map state, which is not covered here",
 }
 
@@ -54,7 +53,7 @@ _RESULT = {"Parameters", "ResultSelector", "ResultPath", "Retry", "Catch"}
 _TIMEOUTS = {"TimeoutSeconds", "TimeoutSecondsPath", "HeartbeatSeconds", "HeartbeatSecondsPath"}
 
 _FIELDS: Mapping[str, set[str]] = {
-    "Task": _COMMON | _PATHS | _STEP | _RESULT | _TIMEOUTS | {"Resource"},
+    "Task": _COMMON | _PATHS | _STEP | _RESULT | _TIMEOUTS | {"Resource", "Credentials"},
     "Pass": _COMMON | _PATHS | _STEP | {"Parameters", "Result", "ResultPath"},
     "Choice": _COMMON | _PATHS | {"Choices", "Default"},
     "Wait": _COMMON | _PATHS | _STEP | {"Seconds", "SecondsPath", "Timestamp", "TimestampPath"},
@@ -64,7 +63,6 @@ _FIELDS: Mapping[str, set[str]] = {
 }
 
 _ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:\d*:\S+")
-_ACTIVITY = re.compile(r"arn:aws[a-z-]*:states:[a-z0-9-]+:\d+:activity:\S+")
 
 #: ErrorPath and CausePath take the functions that give a string.
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/state-fail.html
@@ -108,23 +106,18 @@ def _task(name: str, fields: Fields) -> State:
     resource = fields.text("Resource")
     if "Resource" in fields and not _ARN.fullmatch(resource):
         fields.problem(f'"{resource}" is not a valid ARN', "Resource")
-    if resource.endswith(".waitForTaskToken"):
-        fields.problem("task tokens (.waitForTaskToken) are not covered here", "Resource")
     for field in ("TimeoutSeconds", "HeartbeatSeconds"):
         fields.at_most_one(field, f"{field}Path")
     timeout = _seconds(fields, "TimeoutSeconds", 1)
-    _check_heartbeat(fields, resource, timeout)
-    return Task(name, resource, _flow(fields), _next(fields), timeout, _retriers(fields), _catchers(fields))
-
-
-def _check_heartbeat(fields: Fields, resource: str, timeout: int | Path | None) -> None:
     heartbeat = _seconds(fields, "HeartbeatSeconds", 1)
-    if heartbeat is None:
-        return
-    if not _ACTIVITY.fullmatch(resource):
-        field = "HeartbeatSeconds" if "HeartbeatSeconds" in fields else "HeartbeatSecondsPath"
-        fields.problem("only activities and tasks with a token send heartbeats; use TimeoutSeconds", field)
-    elif isinstance(heartbeat, int) and isinstance(timeout, int) and heartbeat >= timeout:
+    _check_heartbeat(fields, heartbeat, timeout)
+    credentials = _template(fields, "Credentials")
+    flow, after = _flow(fields), _next(fields)
+    return Task(name, resource, flow, after, timeout, heartbeat, credentials, _retriers(fields), _catchers(fields))
+
+
+def _check_heartbeat(fields: Fields, heartbeat: int | Path | None, timeout: int | Path | None) -> None:
+    if isinstance(heartbeat, int) and isinstance(timeout, int) and heartbeat >= timeout:
         fields.problem('"HeartbeatSeconds" must be smaller than "TimeoutSeconds"', "HeartbeatSeconds")
 
 

@@ -1,94 +1,108 @@
-"""One attempt at a task: the call of its handler, its timeout, and its events."""
+"""One attempt at a task: the call of its handler, the answer from outside where it waits for one, and its limits."""
 
 from __future__ import annotations
 
 import json
+from typing import NamedTuple
 
-from mlci.asl.dataflow import whole_number
-from mlci.asl.errors import RUNTIME, TIMEOUT, EvaluationError, StateError, TaskError, too_large
-from mlci.asl.events import error_details
+from mlci.asl.callbacks import Callback, Failure, HeartbeatMissed, Success
+from mlci.asl.errors import RUNTIME, TIMEOUT, EvaluationError, HeartbeatTimeout, StateError, TaskError, too_large
 from mlci.asl.handlers import ParameterCheck, TaskCall
 from mlci.asl.jsontext import MAX_DATA_BYTES, Json, dump, parse, size_bytes
 from mlci.asl.model import Task
-from mlci.asl.paths import Path
 from mlci.asl.scope import Deadline, Scope, deadline
+from mlci.asl.taskevents import Limits, TaskEvents, is_activity
 
 
-def resource_names(resource: str) -> tuple[str, str]:
-    """The resource type and resource that events show.
+class Work(NamedTuple):
+    """What one attempt is to do; `token` is what the context object showed, where there is one."""
 
-    >>> resource_names("arn:aws:states:::sagemaker:createTrainingJob.sync")
-    ('sagemaker', 'createTrainingJob.sync')
-    >>> resource_names("arn:aws:states:::aws-sdk:s3:getObject")
-    ('aws-sdk:s3', 'getObject')
-    >>> resource_names("arn:aws:lambda:us-east-1:123456789012:function:train")
-    ('lambda', 'function:train')
-    """
-    parts = resource.split(":", 5)
-    if parts[2] != "states":
-        return parts[2], parts[5]
-    kind, _, name = parts[5].rpartition(":")
-    return kind, name
+    parameters: Json
+    limits: Limits
+    token: str | None
+    credentials: Json
 
 
-def timeout_seconds(task: Task, given: Json, context: Json) -> int | None:
-    """The state's time limit, where it has one.
-
-    Raises: EvaluationError.
-    """
-    if not isinstance(task.timeout, Path):
-        return task.timeout
-    seconds = whole_number(task.timeout, "TimeoutSecondsPath", given, context)
-    if seconds < 1:
-        what = f'The TimeoutSecondsPath field refers to value "{seconds}" which must be positive: {task.timeout.text}'
-        raise EvaluationError(RUNTIME, what)
-    return seconds
-
-
-def attempt(scope: Scope, task: Task, parameters: Json, timeout_s: int | None) -> Json:
+def attempt(scope: Scope, task: Task, work: Work) -> Json:
     """The task's result.
 
     Raises: StateError, EvaluationError; Stopped.
     """
-    text = dump(parameters)
+    text = dump(work.parameters)
     if size_bytes(text) > MAX_DATA_BYTES:
         raise too_large(task.name)
     _check(scope, task, text)
-    kind, name = resource_names(task.resource)
-    about: dict[str, Json] = {"resourceType": kind, "resource": name}
-    limit: dict[str, Json] = {} if timeout_s is None else {"timeoutInSeconds": timeout_s}
-    scheduled = {**about, "region": scope.context.region, "parameters": text, **limit}
+    events = TaskEvents(scope.trail, task.resource)
     scope.trail.history.check_room()
-    scope.trail.add("TaskScheduled", "taskScheduledEventDetails", scheduled)
-    scope.trail.add("TaskStarted", "taskStartedEventDetails", about)
-    with deadline(scope.stop, timeout_s) as until:
-        result = _call(scope, task, parse(text), until, about)  # a copy: handlers may change what they are given
+    events.scheduled(scope.context.region, text, work.limits, _role_arn(work.credentials))
+    events.started()
+    with deadline(scope.stop, work.limits.timeout_s) as until:
+        result = _result(scope, task, work, parse(text), until, events)  # a copy: handlers may change what they get
     scope.check()
     if until.has_passed:
-        scope.trail.add("TaskTimedOut", "taskTimedOutEventDetails", {**about, "error": TIMEOUT})
-        raise StateError(TIMEOUT)
-    return _settled(scope, about, result)
+        result = StateError(TIMEOUT)
+    return _settled(events, result)
 
 
 def _check(scope: Scope, task: Task, parameters: str) -> None:
     if isinstance(scope.handlers, ParameterCheck):
-        wrong = scope.handlers.check(task.resource, parse(parameters))
+        try:
+            wrong = scope.handlers.check(task.resource, parse(parameters))
+        except TaskError as error:
+            raise EvaluationError(error.error, error.cause) from error
         if wrong:
             what = f"The Parameters '{parameters}' could not be used to start the Task: [{', '.join(wrong)}]"
             raise EvaluationError(RUNTIME, what)
 
 
-def _call(scope: Scope, task: Task, parameters: Json, until: Deadline, about: dict[str, Json]) -> Json | StateError:
-    def submitted(output: Json) -> None:
-        scope.trail.add("TaskSubmitted", "taskSubmittedEventDetails", {**about, **_output_details(dump(output))})
+def _role_arn(credentials: Json) -> str | None:
+    role = credentials.get("RoleArn") if isinstance(credentials, dict) else None
+    return role if isinstance(role, str) else None
 
+
+def _result(
+    scope: Scope, task: Task, work: Work, parameters: Json, until: Deadline, events: TaskEvents
+) -> Json | StateError:
+    callback = None if work.token is None else Callback(work.token, work.limits.heartbeat_s)
+    call = TaskCall(
+        task.resource,
+        task.name,
+        parameters,
+        until.signal,
+        events.submitted,
+        scope.context.execution_arn,
+        callback,
+        work.credentials,
+        *work.limits,
+    )
     try:
-        arn = scope.context.execution_arn
-        return _clean(scope.handlers(TaskCall(task.resource, task.name, parameters, until.signal, submitted, arn)))
+        answer = _clean(scope.handlers(call))
+        if callback is None:
+            return answer
+        return _answered(callback, answer, until, events)
+    except EvaluationError:
+        raise
     except TaskError as error:
         return StateError(error.error, error.cause)
     except Exception as error:  # noqa: BLE001 - a handler's own fault fails the execution, and nothing more
         return StateError(RUNTIME, f"{type(error).__name__}: {error}")
+    finally:
+        if callback is not None:
+            callback.close()
+
+
+def _answered(callback: Callback, answer: Json, until: Deadline, events: TaskEvents) -> Json | StateError:
+    """What the outside says; `answer` is the service's own, to having been asked."""
+    by_worker = is_activity(events.resource)
+    if not by_worker:
+        events.submitted(answer)
+    try:
+        said = callback.wait(until.signal, events.taken if by_worker else None)
+    except HeartbeatMissed:
+        return HeartbeatTimeout()
+    if isinstance(said, Success):
+        return parse(said.output)
+    return StateError(said.error or "", said.cause) if isinstance(said, Failure) else None
 
 
 def _clean(result: Json) -> Json:
@@ -96,16 +110,15 @@ def _clean(result: Json) -> Json:
     return parse(json.dumps(result, allow_nan=False))
 
 
-def _settled(scope: Scope, about: dict[str, Json], result: Json | StateError) -> Json:
+def _settled(events: TaskEvents, result: Json | StateError) -> Json:
     if not isinstance(result, StateError):
         text = dump(result)
         if size_bytes(text) <= MAX_DATA_BYTES:
-            scope.trail.add("TaskSucceeded", "taskSucceededEventDetails", {**about, **_output_details(text)})
+            events.succeeded(text)
             return result
-        result = too_large(str(about["resourceType"]))
-    scope.trail.add("TaskFailed", "taskFailedEventDetails", {**about, **error_details(result.error, result.cause)})
+        result = too_large(events.name)
+    if result.error == TIMEOUT and result.cause is None:
+        events.timed_out(result)
+    else:
+        events.failed(result)
     raise result
-
-
-def _output_details(text: str) -> dict[str, Json]:
-    return {"output": text, "outputDetails": {"truncated": False}}
