@@ -13,6 +13,7 @@ behind.py       moto, in this process, for the services that are not ours
 journal.py      what was asked of moto, so that it can be asked again after a restart
 joblogs.py      the logs of jobs, as CloudWatch Logs has them
 functions.py    Lambda: moto keeps the functions, and they run here
+joined/         moto's other services see our buckets and state machines, and make them
 clients.py      moto's services for state machines: topics, queues, aws-sdk integrations
 parts.py        all services, put together over one data folder
 """

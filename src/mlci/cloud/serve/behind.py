@@ -35,10 +35,18 @@ _WAITS = re.compile(r"(?:ReceiveMessage|Invoke)")
 
 
 class Moto:
-    """moto's server application, with a journal. `began` is called once it has been imported and is as it was."""
+    """moto's server application, with a journal. `join` is called once, when it has been imported, with a function that
+    says whether it is repeating what was asked before."""
 
-    def __init__(self, kept: Journal, account: str, tell: Callable[[str], None]) -> None:
-        self._journal, self._account, self._tell = kept, account, tell
+    def __init__(
+        self,
+        kept: Journal,
+        account: str,
+        tell: Callable[[str], None],
+        join: Callable[[Callable[[], bool]], None] = lambda is_replay: None,
+    ) -> None:
+        self._journal, self._account, self._tell, self._join = kept, account, tell, join
+        self._is_replay = False
         self._lock = threading.RLock()
         self._application: Any = None
         self.issued_keys: frozenset[str] = frozenset()
@@ -57,8 +65,11 @@ class Moto:
             from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
             self._seed = mock_random.seed
+            self._join(lambda: self._is_replay)
             self._application = DomainDispatcherApplication(create_backend_app)
+            self._is_replay = True
             self._replay()
+            self._is_replay = False
 
     def _replay(self) -> None:
         failed = total = 0
