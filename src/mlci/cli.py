@@ -383,13 +383,16 @@ def serve(
       aws stepfunctions list-state-machines
       python -c 'import boto3; print(boto3.client("s3").list_buckets()["Buckets"])'
     """
-    try:
-        from mlci.cloud.serve.server import ServeSettings
-        from mlci.cloud.serve.server import serve as serve_until
-    except ModuleNotFoundError as error:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("waitress", "moto", "flask") if find_spec(name) is None]
+    if missing:
         raise InputError(
-            f"mlci serve needs {error.name}, which is not installed", "Install it: pip install 'mlci[serve]'"
-        ) from error
+            f"mlci serve needs {' and '.join(missing)}, not installed here", "Install it: pip install 'mlci[serve]'"
+        )
+    from mlci.cloud.serve.server import ServeSettings
+    from mlci.cloud.serve.server import serve as serve_until
+
     settings = ServeSettings(
         port, data, access_key, region, isolation, sys.executable, dict(os.environ), verbose, debug
     )
