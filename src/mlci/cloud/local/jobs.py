@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -37,13 +37,15 @@ class StopSignal(Stop, Protocol):
 
 @dataclass(frozen=True)
 class Settings:
-    """Where and how jobs run. `logs` gives a job's log file by its name, `environment` is the user's."""
+    """Where and how jobs run. `logs` gives a job's log file by its name, `environment` is the user's, of which jobs see
+    little; `extra` is what each job sees besides."""
 
     work: Path
     logs: Callable[[str], Path]
     python: str
     environment: Mapping[str, str]
     isolation: Isolation = "auto"
+    extra: Mapping[str, str] = field(default_factory=dict)
 
 
 #: Where a job is. A processing or transform job shows none of it, and a training job all.
@@ -83,7 +85,7 @@ class LocalJobs:
         self, store: DirectoryStore, settings: Settings, tell: Callable[[str], None] = lambda text: None
     ) -> None:
         self._store, self._settings = store, settings
-        self._host = host_environment(settings.environment)
+        self._host = {**host_environment(settings.environment), **settings.extra}
         self._supervisors = Supervisors(self._host)
         self._supervisors.warm_up()
         self._isolator = Isolator(settings.isolation, settings.work, self._supervisors, tell)

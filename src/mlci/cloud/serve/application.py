@@ -6,7 +6,7 @@ The guard has been passed before: listener.py asks it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mlci.cloud.local.api import Service
@@ -24,11 +24,13 @@ _LARGEST_JSON_BYTES = 16 * 1024**2
 
 
 class Application:
-    """All services behind one address. `before` is called before moto is asked of a service."""
+    """All services behind one address. `ours` are those with JSON protocols, by their targets, `refused` services whose
+    other protocols are not done; `before` is called before moto is asked of a service."""
 
     def __init__(
         self,
         ours: Mapping[str, JsonService],
+        refused: Container[str],
         s3: WSGIApplication | None,
         moto: Moto,
         functions: Service,
@@ -36,7 +38,8 @@ class Application:
         tell: Callable[[BaseException], None],
         log: Callable[[str], None] | None = None,
     ) -> None:
-        self._ours, self._s3, self._moto, self._functions, self._before = ours, s3, moto, functions, before
+        self._ours, self._refused, self._s3 = ours, refused, s3
+        self._moto, self._functions, self._before = moto, functions, before
         self._tell, self._log = tell, log
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -63,10 +66,13 @@ class Application:
         prefix, _, operation = str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")
         ours = self._ours.get(prefix)
         service, region = (signed.service, signed.region) if signed else ("", "us-east-1")
-        if ours is not None and ours.has(operation):
+        if ours is not None:
             return _send(ours.answer(operation, _body(environ, _LARGEST_JSON_BYTES), region), start)
         if service == "s3" and self._s3 is not None:
             return self._s3(environ, start)
+        if service in self._refused:
+            what = f"mlci serve does not do {environ['REQUEST_METHOD']} {environ['PATH_INFO']} of {service}"
+            return _send(answers.error("json", "UnknownOperationException", what, 400), start)
         if str(environ["PATH_INFO"]).startswith("/moto-api"):
             what = "moto's own interface is not served: what is in the data folder would not follow"
             return _send(answers.error("json", "AccessDeniedException", what, 403), start)

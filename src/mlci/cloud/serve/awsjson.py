@@ -10,7 +10,7 @@ import functools
 import json
 import threading
 import uuid
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -19,24 +19,18 @@ from mlci.cloud.serve import answers, validation
 
 
 class JsonService:
-    """A service of ours behind its JSON protocol. `name` is botocore's, `operations` what it has; None is all."""
+    """A service of ours behind its JSON protocol. `name` is botocore's; `checks` says whether the service checks the
+    constraints of the model itself."""
 
     def __init__(
-        self,
-        name: str,
-        service: Service,
-        tell: Callable[[BaseException], None],
-        operations: Container[str] | None = None,
+        self, name: str, service: Service, tell: Callable[[BaseException], None], checks: bool = False
     ) -> None:
-        self._name, self._service, self._tell, self._operations = name, service, tell, operations
-
-    def has(self, operation: str) -> bool:
-        return self._operations is None or operation in self._operations
+        self._name, self._service, self._tell, self._checks = name, service, tell, checks
 
     def answer(self, operation: str, body: bytes, region: str) -> answers.Response:
         """What the client gets for a request."""
         try:
-            given = _request(self._name, operation, body)
+            given = _request(self._name, operation, body, not self._checks)
             answered = self._service.call(operation, given, region)
             return self._success(operation, answered)
         except ApiError as error:
@@ -60,8 +54,8 @@ def internal(spoken: answers.Protocol, error: BaseException) -> answers.Response
     return answers.error(spoken, "InternalFailure", what, 500)
 
 
-def _request(service: str, operation: str, body: bytes) -> dict[str, Any]:
-    """A request, checked against the model.
+def _request(service: str, operation: str, body: bytes, is_checked: bool) -> dict[str, Any]:
+    """A request, read by the model, and checked against it where that is still to be done.
 
     Raises: ApiError.
     """
@@ -78,7 +72,8 @@ def _request(service: str, operation: str, body: bytes) -> dict[str, Any]:
     if shape is None:
         return {}
     request: dict[str, Any] = validation.parsed(shape, given)
-    validation.check(shape, request)
+    if is_checked:
+        validation.check(shape, request)
     return request
 
 

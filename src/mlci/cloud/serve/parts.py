@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mlci.cloud.local.isolation import Isolation
+from mlci.cloud.local.jobs import LocalJobs, Settings
 from mlci.cloud.local.lambdas import Lambdas, LambdaService
 from mlci.cloud.local.names import ACCOUNT
+from mlci.cloud.local.sagemaker import SageMaker
+from mlci.cloud.local.store import DirectoryStore
 from mlci.cloud.serve.application import Application
 from mlci.cloud.serve.awsjson import JsonService
 from mlci.cloud.serve.behind import Moto
@@ -40,22 +43,34 @@ class Parts:
     """The services of one server."""
 
     def __init__(self, folder: Folder, around: Surroundings) -> None:
+        """Raises: InputError, for an isolation that does not work here."""
         self._around = around
         journal = Journal(folder.journal)
         self._has_kept = not journal.is_empty()
         self._moto = Moto(journal, ACCOUNT, around.tell)
         self._lambdas = Lambdas(folder.work, folder.log, around.environment, around.exports)
         self._functions = LambdaService(MotoFunctions(self._moto, folder.functions), self._lambdas)
-        ours: dict[str, JsonService] = {}
+        self._store = DirectoryStore(folder.store)
+        settings = Settings(
+            folder.work, folder.log, around.python, around.environment, around.isolation, around.exports
+        )
+        self._jobs = LocalJobs(self._store, settings, around.tell)
+        if around.isolation != "auto":
+            self._jobs.mode()
+        self._sagemaker = SageMaker(self._store, self._jobs, folder.path / "sagemaker")
+        ours = {"SageMaker": JsonService("sagemaker", self._sagemaker, self._failed, checks=True)}
         logs = JobLogs(self._moto, self._log_files)
         log = around.tell if around.is_verbose else None
-        self.application = Application(ours, None, self._moto, self._functions, {"logs": logs.feed}, self._failed, log)
+        self.application = Application(
+            ours, ("sagemaker",), None, self._moto, self._functions, {"logs": logs.feed}, self._failed, log
+        )
 
     def issued_keys(self) -> frozenset[str]:
         """Access keys that STS and IAM gave to clients; they may ask, too."""
         return self._moto.issued_keys
 
     def _log_files(self, region: str) -> Iterator[LogFile]:
+        yield from (file for file in self._sagemaker.log_files() if file.region == region)
         yield from self._lambdas.log_files()
 
     def warm_up(self) -> None:
@@ -69,7 +84,9 @@ class Parts:
 
     def close(self) -> None:
         """Stops executions, jobs and functions."""
+        self._sagemaker.close()
         self._functions.close()
+        self._jobs.close()
 
     def _failed(self, error: BaseException) -> None:
         self._around.tell(f"an error inside: {type(error).__name__}: {error}")
