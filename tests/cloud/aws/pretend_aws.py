@@ -329,6 +329,8 @@ class States:
 
     def _listExecutions(self, stateMachineArn: str, statusFilter: str) -> Mapping[str, Any]:
         self._machine(stateMachineArn)
+        if statusFilter == "PENDING_REDRIVE":
+            raise Refusal("ValidationException", "PENDING_REDRIVE needs a mapRunArn.")
         found = [
             {
                 "executionArn": execution.arn,

@@ -12,7 +12,7 @@ from mlci.cloud.aws.calls import AwsError, Clock
 from mlci.cloud.aws.executions import Executions
 from mlci.cloud.aws.watch import GIVEN_UP_S, Watch
 from mlci.cloud.protocol import ExecutionArn, Outcome
-from pretend_aws import ACCOUNT, REGION, PretendAws
+from pretend_aws import ACCOUNT, REGION, Execution, PretendAws
 
 ARN = ExecutionArn(f"arn:aws:states:{REGION}:{ACCOUNT}:execution:mlci-small:r1")
 THROTTLED = AwsError("GetExecutionHistory", "ThrottlingException", "Rate exceeded", is_passing=True)
@@ -136,8 +136,6 @@ def test_a_stop_is_asked_for_once_and_followed_to_its_end() -> None:
 def test_a_poll_of_a_long_history_reads_only_what_is_new(pretended: PretendAws) -> None:
     """2,500 events are three pages the first time, and one call from then on."""
     executions = Executions(pretended.session().api("stepfunctions"))
-    from pretend_aws import Execution
-
     execution = Execution(ARN, "v", "{}", events=[event(number, "PassStateEntered") for number in range(1, 2_501)])
     pretended.states.executions[ARN] = execution
     assert [found.id for found in executions.events_after(ARN, 0)] == list(range(1, 2_501))
@@ -146,3 +144,13 @@ def test_a_poll_of_a_long_history_reads_only_what_is_new(pretended: PretendAws) 
     execution.events.append(event(2_501, "PassStateExited"))
     assert [found.id for found in executions.events_after(ARN, 2_500)] == [2_501]
     assert pretended.calls == ["sfn.GetExecutionHistory"]
+
+
+def test_an_event_that_shows_late_is_not_missed(pretended: PretendAws) -> None:
+    executions = Executions(pretended.session().api("stepfunctions"))
+    events = [event(number, "PassStateEntered") for number in (1, 2, 4, 5)]
+    execution = pretended.states.executions[ARN] = Execution(ARN, "v", "{}", events=events)
+    assert [found.id for found in executions.events_after(ARN, 0)] == [1, 2]
+    assert executions.events_after(ARN, 2) == []
+    execution.events.insert(2, event(3, "PassStateExited"))
+    assert [found.id for found in executions.events_after(ARN, 2)] == [3, 4, 5]

@@ -78,7 +78,7 @@ class Executions:
             new = [_event(entry) for entry in page["events"] if entry["id"] > last_id]
             found += new
             if len(new) < len(page["events"]) or not page.get("nextToken"):
-                return sorted(found, key=lambda event: event.id)
+                return _without_gaps(found, last_id)
             request["nextToken"] = page["nextToken"]
 
     def stop(self, arn: ExecutionArn, error: str, cause: str) -> bool:
@@ -92,6 +92,12 @@ class Executions:
                 return False
             raise
         return True
+
+
+def _without_gaps(events: list[Event], last_id: int) -> list[Event]:
+    """The events in order, up to the first that the API does not show yet: they are numbered one by one."""
+    ordered = sorted(events, key=lambda event: event.id)
+    return [event for number, event in enumerate(ordered, last_id + 1) if event.id == number]
 
 
 def _event(entry: Mapping[str, Any]) -> Event:

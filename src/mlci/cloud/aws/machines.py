@@ -193,12 +193,8 @@ class StateMachines:
         ][-MAX_DELETIONS:]
 
     def _running_versions(self, arn: str) -> set[str]:
-        pages = (
-            page
-            for status in ("RUNNING", "PENDING_REDRIVE")
-            for page in self.api.pages(
-                "list_executions", ("nextToken", "nextToken"), stateMachineArn=arn, statusFilter=status
-            )
+        pages = self.api.pages(
+            "list_executions", ("nextToken", "nextToken"), stateMachineArn=arn, statusFilter="RUNNING"
         )
         return {entry.get("stateMachineVersionArn", "") for page in pages for entry in page["executions"]}
 
