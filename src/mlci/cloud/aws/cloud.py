@@ -129,8 +129,11 @@ class AwsCloud:
         )
 
     def _link(self, job: Job) -> str:
-        place = self.place
-        return links.job_link(job, place.identity.partition, place.region) if self.has_console else job.name
+        """Where a job and its whole log are shown; an endpoint that is not AWS has no console."""
+        if not self.has_console:
+            return job.name
+        partition, region = self.place.identity.partition, self.place.region
+        return f"{links.job_link(job, partition, region)}\nits log: {links.log_link(job, partition, region)}"
 
     def _given_up(self, outcome: Outcome) -> Outcome:
         """After trouble with AWS itself, an execution that may have been started is stopped."""

@@ -95,14 +95,14 @@ class Jobs:
         described = self.describe(job)
         return None if described is None else str(described[KINDS[job.kind].status])
 
-    def running_of(self, run_id: str) -> Iterator[Job]:
-        """The jobs of a run that have not ended: a run's id is part of the names of all of its jobs."""
-        for name, kind in KINDS.items():
-            pages = self.api.pages(
-                f"list_{kind.noun}s", ("NextToken", "NextToken"), NameContains=run_id, StatusEquals="InProgress"
-            )
-            for page in pages:
-                yield from (Job(name, summary[kind.name]) for summary in page[kind.summaries])
+    def running_of(self, run_id: str, name: JobKind) -> Iterator[Job]:
+        """The jobs of one kind of a run that have not ended: a run's id is part of the names of all of its jobs."""
+        kind = KINDS[name]
+        pages = self.api.pages(
+            f"list_{kind.noun}s", ("NextToken", "NextToken"), NameContains=run_id, StatusEquals="InProgress"
+        )
+        for page in pages:
+            yield from (Job(name, summary[kind.name]) for summary in page[kind.summaries])
 
     def stop(self, job: Job) -> bool:
         """Asks a job to stop; False where it is not there, or has ended."""
