@@ -86,7 +86,8 @@ class Handlers:
                 "Cannot use transform_fn implementation in conjunction with input_fn, predict_fn, and/or output_fn "
                 "implementation"
             )
-        self._predict = _predict if order["predicts"] else _no_predict_fn
+        self._input = _decoded_to_floats if order["is_scikit_learn"] else decoded
+        self._predict = _predict if order["is_scikit_learn"] else _no_predict_fn
         model_fn: Callable[..., Any] = getattr(script, "model_fn", _no_model_fn)
         self._model = _called(model_fn, str(root / "model"))
 
@@ -97,7 +98,7 @@ class Handlers:
             if self._own["transform"]:
                 result = _called(self._own["transform"], self._model, given, self._content_type, self._accept)
             else:
-                value = _called(self._own["input"] or decoded, given, self._content_type)
+                value = _called(self._own["input"] or self._input, given, self._content_type)
                 prediction = _called(self._own["predict"] or self._predict, value, self._model)
                 result = _called(self._own["output"] or encoded, prediction, self._accept)
         body = result[0] if isinstance(result, tuple) else result
@@ -144,6 +145,14 @@ def _no_model_fn(model_dir: str) -> Any:
 
 def _no_predict_fn(data: Any, model: Any) -> Any:
     raise NotImplementedError("Please provide a predict_fn implementation.")
+
+
+# What the scikit-learn container has in their place. Source: sagemaker-scikit-learn-container, serving.py
+
+
+def _decoded_to_floats(data: Any, content_type: str) -> Any:
+    array = decoded(data, content_type)
+    return array.astype("float32") if content_type in _TEXTS else array
 
 
 def _predict(data: Any, model: Any) -> Any:
