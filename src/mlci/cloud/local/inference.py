@@ -86,8 +86,11 @@ class Handlers:
                 "Cannot use transform_fn implementation in conjunction with input_fn, predict_fn, and/or output_fn "
                 "implementation"
             )
-        self._input = _decoded_to_floats if order["is_scikit_learn"] else decoded
-        self._predict = _predict if order["is_scikit_learn"] else _no_predict_fn
+        # The toolkit's, or those of the one container whose own need nothing but the model.
+        if order["is_scikit_learn"]:
+            self._input, self._predict, self._output = _floats, _predict, _rows
+        else:
+            self._input, self._predict, self._output = decoded, _no_predict_fn, encoded
         model_fn: Callable[..., Any] = getattr(script, "model_fn", _no_model_fn)
         self._model = _called(model_fn, str(root / "model"))
 
@@ -100,7 +103,7 @@ class Handlers:
             else:
                 value = _called(self._own["input"] or self._input, given, self._content_type)
                 prediction = _called(self._own["predict"] or self._predict, value, self._model)
-                result = _called(self._own["output"] or encoded, prediction, self._accept)
+                result = _called(self._own["output"] or self._output, prediction, self._accept)
         body = result[0] if isinstance(result, tuple) else result
         if isinstance(body, str):
             return body.encode("utf-8")
@@ -147,18 +150,6 @@ def _no_predict_fn(data: Any, model: Any) -> Any:
     raise NotImplementedError("Please provide a predict_fn implementation.")
 
 
-# What the scikit-learn container has in their place. Source: sagemaker-scikit-learn-container, serving.py
-
-
-def _decoded_to_floats(data: Any, content_type: str) -> Any:
-    array = decoded(data, content_type)
-    return array.astype("float32") if content_type in _TEXTS else array
-
-
-def _predict(data: Any, model: Any) -> Any:
-    return model.predict(data)
-
-
 def decoded(data: Any, content_type: str) -> Any:
     """The toolkit's input_fn: an array, of data in one of its three types."""
     if content_type not in (CSV, JSON, NPY):
@@ -185,6 +176,34 @@ def encoded(prediction: Any, accept: str) -> Any:
     data = io.BytesIO()
     numpy.save(data, prediction)
     return data.getvalue()
+
+
+# What the scikit-learn container has in their place.
+# Source: sagemaker-scikit-learn-container, serving.py; sagemaker-containers, _encoders.py
+
+
+def _floats(data: Any, content_type: str) -> Any:
+    if content_type != CSV:
+        array = decoded(data, content_type)
+        return array.astype("float32") if content_type == JSON else array
+    import numpy
+
+    return numpy.array(list(csv.reader(io.StringIO(data)))).squeeze().astype("float32")
+
+
+def _predict(data: Any, model: Any) -> Any:
+    return model.predict(data)
+
+
+def _rows(prediction: Any, accept: str) -> Any:
+    if accept != CSV:
+        return encoded(prediction, accept)
+    import numpy
+
+    array = numpy.array(prediction)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(array.reshape(-1, 1) if array.ndim == 1 else array)
+    return text.getvalue()
 
 
 # --- Records ---------------------------------------------------------------------------------------------------------

@@ -187,7 +187,6 @@ def fill(request: TransformRequest, space: Workspace, store: DirectoryStore, is_
         "inputs": [name for name, _ in files(place / "input", space.ml)],
         "code": code.relative_to(space.ml).as_posix(),
         "program": request.program,
-        # The one container whose default handlers need nothing but the model.
         "is_scikit_learn": "scikit-learn" in request.model.image,
         "content_type": request.content_type,
         "accept": request.accept,

@@ -142,13 +142,26 @@ def test_the_script_of_a_submit_directory_and_its_variables(sagemaker: Served) -
     assert output(sagemaker, "one") == "job!\n"
 
 
-def test_default_handlers_use_numpy(sagemaker: Served) -> None:
+@pytest.mark.parametrize("image", ["683313688378.dkr/sagemaker-scikit-learn:1.2-1", "my-own"])
+def test_default_handlers_use_numpy(sagemaker: Served, image: str) -> None:
     pytest.importorskip("numpy")
     script = "def model_fn(model_dir): return Model()\nclass Model:\n    def predict(self, data): return data * 2\n"
-    make_model(sagemaker, {"code/inference.py": script}, image="683313688378.dkr/sagemaker-scikit-learn:1.2-1")
-    put(sagemaker, one="1.5,2\n3,4\n")
+    if image == "my-own":
+        script += "def predict_fn(data, model): return model.predict(data)"
+    make_model(sagemaker, {"code/inference.py": script}, image)
+    put(sagemaker, one="1.5,2.5\n3.5,4.5\n")
     assert run(sagemaker)["TransformJobStatus"] == "Completed", sagemaker.stream("job")
-    assert output(sagemaker, "one") == "3.0,4.0\n6.0,8.0\n"
+    assert output(sagemaker, "one") == "3.0,5.0\n7.0,9.0\n"
+
+
+@pytest.mark.parametrize("kind", [inference.JSON, inference.NPY])
+def test_default_handlers_of_other_types(kind: str) -> None:
+    numpy = pytest.importorskip("numpy")
+    array = numpy.array([[1, 2], [3, 4]])
+    data = inference.encoded(array, kind)
+    assert inference.decoded(data, kind).tolist() == array.tolist()
+    with pytest.raises(inference.ClientError, match="Content type image/png is not supported"):
+        inference.decoded(b"", "image/png")
 
 
 def test_a_file_that_cannot_be_transformed_fails_the_job_and_no_other_file(sagemaker: Served) -> None:
@@ -195,7 +208,7 @@ def test_a_payload_that_takes_too_long(sagemaker: Served) -> None:
     make_model(
         sagemaker,
         {
-            "code/inference.py": SUMS.replace("return [sum", "import time; time.sleep(9)\n    return [sum"),
+            "code/inference.py": SUMS.replace("return [sum", "import time; time.sleep(9); return [sum"),
             "offset": "0",
         },
     )
