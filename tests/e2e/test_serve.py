@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import re
+import signal
+import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -121,3 +123,78 @@ def test_keys_that_sts_gave_may_ask_too(served: Serving) -> None:
     key = given["Credentials"]["AccessKeyId"]
     assert key != served.exports["AWS_ACCESS_KEY_ID"]
     assert "assumed-role/any/session" in served.client("sts", aws_access_key_id=key).get_caller_identity()["Arn"]
+
+
+SLEEPER = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).write_text('here'); time.sleep(600)"
+
+
+def processing(served: Serving, name: str, *arguments: str) -> None:
+    """A processing job that runs its first argument as a Python program."""
+    served.client("sagemaker").create_processing_job(
+        ProcessingJobName=name,
+        RoleArn="arn:aws:iam::000000000000:role/any-role",
+        AppSpecification={
+            "ImageUri": "any/image:1",
+            "ContainerEntrypoint": ["python3", "-c"],
+            "ContainerArguments": list(arguments),
+        },
+        ProcessingResources={"ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}},
+    )
+
+
+def processes_with(text: str) -> list[int]:
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                if text in (folder / "cmdline").read_bytes().decode(errors="replace"):
+                    found.append(int(folder.name))
+            except OSError:
+                continue
+    return found
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_no_job_outlives_the_server_and_the_next_one_says_so(tmp_path: Path, how: str) -> None:
+    mark = tmp_path / "mark"
+    with serving(tmp_path / "data") as first:
+        processing(first, "job", SLEEPER, str(mark))
+        wait_for(mark.exists)
+        assert processes_with(str(mark))
+        began = time.monotonic()
+        if how == "killed":
+            first.kill()
+        else:
+            assert first.stop() == 0
+            assert time.monotonic() - began < 5
+        wait_for(lambda: not processes_with(str(mark)))
+    with serving(tmp_path / "data") as second:
+        described = second.client("sagemaker").describe_processing_job(ProcessingJobName="job")
+        assert described["ProcessingJobStatus"] in ("Failed", "Stopped")
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    with serving(tmp_path) as found:
+        found.process.send_signal(signal.SIGINT)
+        found.process.send_signal(signal.SIGTERM)
+        assert found.process.wait(10) in (0, 4)
+
+
+def test_sagemaker_s_refusals_are_aws_s(served: Serving) -> None:
+    sagemaker = served.client("sagemaker")
+    with pytest.raises(sagemaker.exceptions.ClientError, match=r"Could not find|does not exist|not found"):
+        sagemaker.describe_training_job(TrainingJobName="none")
+    with pytest.raises(sagemaker.exceptions.ClientError, match="no CreateDomain"):
+        sagemaker.create_domain(
+            DomainName="d", AuthMode="IAM", DefaultUserSettings={}, SubnetIds=["subnet-1"], VpcId="vpc-1"
+        )
+    runtime = served.client("sagemaker-runtime")
+    with pytest.raises(runtime.exceptions.ClientError, match="mlci serve does not do POST /endpoints/e/invocations"):
+        runtime.invoke_endpoint(EndpointName="e", Body=b"")
