@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mlci.asl import jsonata
 
@@ -85,14 +87,15 @@ def test_the_text_is_what_causes_quote() -> None:
 
 
 def test_variables_are_never_changed_and_never_shared() -> None:
-    given = {"states": {"input": {"empty": [], "list": [{"n": None}], "deep": {"a": [1]}}}}
-    before = json.dumps(given)
+    variables = {"states": {"input": {"empty": [], "list": [{"n": None}], "deep": {"a": [1]}}}}
+    before = json.dumps(variables)
     found = _evaluated(
-        "{'e': $states.input.empty{'k': 1}, 'l': $states.input.list ~> |$|{'m': 1}|, 'd': $states.input.deep}", **given
+        "{'e': $states.input.empty{'k': 1}, 'l': $states.input.list ~> |$|{'m': 1}|, 'd': $states.input.deep}",
+        **variables,
     )
-    assert json.dumps(given) == before
+    assert json.dumps(variables) == before
     found["d"]["a"].append(2)
-    assert json.dumps(given) == before
+    assert json.dumps(variables) == before
 
 
 def _is_plain(value: Any) -> bool:
@@ -135,6 +138,40 @@ def test_an_expression_that_runs_away_ends_in_an_error(monkeypatch: pytest.Monke
 def test_a_text_that_is_nested_too_deeply_is_refused(text: str) -> None:
     with pytest.raises(jsonata.JsonataSyntaxError):
         _evaluated(text)
+
+
+# fmt: off
+_WORDS = st.sampled_from(
+    ["$x", "$states.input", "a", ".", "[", "]", "(", ")", "{", "}", ":", "?", "+", "-", "*", "/", "%", "&",
+     "=", "!=", "<", "<=", "and", "or", "in", "~>", ":=", ";", ",", "..", "**", "^", "@", "#", "|", "$",
+     "$$", "'s'", "1", "2.5", "1e400", "null", "true", "function", "λ", "/x+/i", "$sum(", "$map(",
+     "$filter(", "$reduce(", "$string(", "$sort(", "$split(", "$replace(", "$match(", "$zip(", "$merge(",
+     "$range(", "$parse(", "$single(", "$pad(", "`q`", "/*", "*/", "<n:n>"]
+)
+# fmt: on
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(_WORDS, min_size=1, max_size=12))
+def test_whatever_is_written_it_is_json_or_one_of_our_errors(words: list[str]) -> None:
+    try:
+        found = _evaluated(" ".join(words), x=[{"a": 1, "b": None}, {"a": "s"}], states={"input": {"a": [1, 2]}})
+    except (jsonata.JsonataSyntaxError, jsonata.JsonataError):
+        return
+    assert _is_plain(found)
+    json.dumps(found, allow_nan=False)
+
+
+def test_functions_check_what_other_functions_hand_them() -> None:
+    with pytest.raises(jsonata.JsonataError, match='T0410: Argument 1 of function "abs"'):
+        _evaluated("$map(['a'], $abs)")
+    assert _evaluated("$map([[1, 2], 3], $sum)") == [3, 3]
+
+
+def test_calling_what_is_no_function_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(jsonata.JsonataError, match="T1006"):
+        _evaluated("(1)(2)")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_one_expression_in_many_threads() -> None:

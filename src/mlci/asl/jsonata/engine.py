@@ -14,7 +14,7 @@ from typing import Any
 
 from mlci.asl.jsonata import Expression, JsonataError, messages, numbers, rendering
 from mlci.asl.jsonata.added import from_json
-from mlci.asl.jsonata.functions import FUNCTIONS
+from mlci.asl.jsonata.functions import FUNCTIONS, Native
 from mlci.asl.jsonata.library import NULL, JException, Jsonata, Utils, is_function
 from mlci.asl.jsonata.reading import Reader
 from mlci.asl.jsonata.regexes import compiled
@@ -130,6 +130,13 @@ class _Evaluator(Jsonata):  # type: ignore[misc]
         elif isinstance(found, str):
             _bound(len(found))
         return found
+
+    def apply_inner(self, proc: Any, args: Any, input: Any, environment: Any) -> Any:
+        if not is_function(proc):
+            raise JException("T1006", -1)  # the library prints it, too
+        if isinstance(proc, Native):
+            return proc.run(proc.validate(args, input))
+        return super().apply_inner(proc, args, input, environment)
 
     def partial_apply_native_function(self, native: Any, args: Any) -> Any:
         self.parser = Reader()

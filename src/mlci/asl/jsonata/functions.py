@@ -42,7 +42,12 @@ class Native(Jsonata.JFunction):  # type: ignore[misc]
         self.arity = _arity(implementation)
 
     def call(self, input: Any, args: Any) -> Any:
-        given = list(args)[: self.arity]
+        """As $map and its like call it: nothing has been checked."""
+        return self.run(self.signature.validate(list(args), None))
+
+    def run(self, args: list[Any]) -> Any:
+        """The value for arguments that the signature has checked."""
+        given = args[: self.arity]
         found = self.implementation(*given, *[None] * (self.arity - len(given)))
         if isinstance(found, (int, float)) and not isinstance(found, bool):
             return numbers.normal(found)
@@ -55,7 +60,7 @@ class Native(Jsonata.JFunction):  # type: ignore[misc]
 class Variadic(Native):
     """$zip, which takes any number of arrays."""
 
-    def call(self, input: Any, args: Any) -> Any:
+    def run(self, args: list[Any]) -> Any:
         return self.implementation(*args)
 
 
