@@ -12,7 +12,7 @@ from typing import Protocol
 
 from mlci.asl import Event, StopSignal
 from mlci.cloud.progress import Progress, StepState, beginning, reason_of
-from mlci.cloud.protocol import Cloud, ExecutionArn, Outcome, VersionArn
+from mlci.cloud.protocol import Cloud, ExecutionArn, Outcome
 from mlci.compile import Compiled, compile_plan
 from mlci.compile.names import GATE_MISSED
 from mlci.errors import CloudError
@@ -77,10 +77,7 @@ def run(flow: Flow, around: Surroundings, cloud: Cloud) -> Result:
     around = rejoined(flow, around, baseline, cloud)
     planned, compiled = prepare(flow, around, baseline)
     cloud.check(planned)
-    version = cloud.publish(flow.name, compiled.definition)
-    around.watcher.say(f"{flow.name}: run {around.target.run_id} on the {cloud.name} cloud")
-    around.folder.begin(compiled.definition, compiled.execution_input)
-    progress, outcome = _carry_out(planned, compiled, version, around, cloud)
+    progress, outcome = _carry_out(planned, compiled, around, cloud)
     metrics, outcome = _measured(planned, progress, outcome, cloud)
     verdict = judge(planned.gate, metrics)
     status, reason = conclude(outcome, verdict, progress)
@@ -125,12 +122,10 @@ def rejoined(flow: Flow, around: Surroundings, baseline: Mapping[str, Json], clo
     return around
 
 
-def _carry_out(
-    planned: Plan, compiled: Compiled, version: VersionArn, around: Surroundings, cloud: Cloud
-) -> tuple[Progress, Outcome]:
-    """Uploads and executes, in a thread of its own: this one waits for signals and for the time to run out."""
+def _carry_out(planned: Plan, compiled: Compiled, around: Surroundings, cloud: Cloud) -> tuple[Progress, Outcome]:
+    """Deploys and executes, in a thread of its own: this one waits for signals and for the time to run out."""
     progress, lock = beginning(planned.steps), threading.Lock()
-    stop = StopSignal()
+    stop, has_begun = StopSignal(), threading.Event()
 
     def on_event(event: Event) -> None:
         nonlocal progress
@@ -139,6 +134,10 @@ def _carry_out(
             around.watcher.show(progress.steps)
 
     def work() -> Outcome:
+        version = cloud.publish(planned.flow.name, compiled.definition)
+        around.watcher.say(f"{planned.flow.name}: run {around.target.run_id} on the {cloud.name} cloud")
+        around.folder.begin(compiled.definition, compiled.execution_input)
+        has_begun.set()
         cloud.upload(planned.uploads, stop)
         return cloud.run(version, around.target.run_id, compiled.execution_input, on_event, stop)
 
@@ -151,6 +150,8 @@ def _carry_out(
         with around.listening() as interrupts, around.watcher.live():
             outcome = attend(work, interrupts, interrupted, around.timeout_s)
     except (CloudError, OSError) as error:  # OSError: the disk is full, or a file went away while it was staged
+        if not has_begun.is_set():
+            raise
         outcome = Outcome(ExecutionArn(""), "FAILED", type(error).__name__, str(error))
     return progress.finished(datetime.now(timezone.utc)), outcome
 

@@ -175,3 +175,25 @@ def test_ten_builds_of_three_definitions_each_run_their_own(builder: Builder, pr
         assert all(step.status == "succeeded" for step in result.steps.values())
     assert set(pretended.sagemaker.started.values()) == {1}
     assert pretended.running == []
+
+
+def test_a_build_that_is_stopped_while_it_deploys_starts_nothing(builder: Builder, pretended: PretendAws) -> None:
+    builder.interrupts.put("stopped by SIGTERM")
+    result = builder.run()
+    assert (result.status, result.exit_code) == (Status.STOPPED, 4)
+    assert "nothing had been started" in result.reason
+    assert pretended.sagemaker.jobs == {}
+    assert pretended.states.executions == {}
+
+
+def test_a_build_that_is_stopped_just_when_it_attaches_stops_its_run(builder: Builder, pretended: PretendAws) -> None:
+    pretended.sagemaker.scripts["train"] = Script(seconds=60)
+    first = threading.Thread(target=lambda: builder.run("models:1"))
+    first.start()
+    wait_for(lambda: pretended.sagemaker.jobs)
+    again = Builder(builder.root, pretended)
+    again.interrupts.put("stopped by SIGTERM")
+    result = again.run("models:1")
+    first.join(10)
+    assert (result.status, result.exit_code) == (Status.STOPPED, 4)
+    assert pretended.running == []

@@ -94,11 +94,13 @@ class AwsCloud:
     ) -> Outcome:
         """Raises nothing of AWS's: trouble is an outcome, for by then an execution may run, and must not be left."""
         arn = self.place.execution(version.split(":")[6], execution)
-        if stop.is_set():
-            return Outcome(ExecutionArn(""), "ABORTED", stop.error, f"{stop.cause}: nothing had been started")
         told = Explanations(self.jobs, self.logs, self.log_file, self.tell, self._link, on_event, self.clock)
         try:
-            self.executions.start(version, execution, given, arn)
+            if stop.is_set():
+                if not self.executions.stop(arn, stop.error, stop.cause):  # there is one where a build was attached to
+                    return Outcome(ExecutionArn(""), "ABORTED", stop.error, f"{stop.cause}: nothing had been started")
+            else:
+                self.executions.start(version, execution, given, arn)
             self.tell(f"execution: {links.execution_link(arn) if self.has_console else arn}")
             outcome = Watch(self.executions, arn, told.hear, self.tell, self.clock).to_its_end(stop)
         except CloudError as error:
