@@ -32,17 +32,21 @@ def copy_data(source: int, target: int) -> None:
         return
     except OSError:
         pass  # another file system, or one that doesn't clone
-    with open(source, "rb", closefd=False) as reader, open(target, "wb", closefd=False) as writer:
-        try:
-            offset, size = 0, os.fstat(source).st_size
-            while offset < size:
-                sent = os.sendfile(target, source, offset, size - offset)
-                if sent == 0:
-                    return
-                offset += sent
-        except OSError:
-            reader.seek(0)
-            writer.seek(0)
+    append_data(source, target)
+
+
+def append_data(source: int, target: int) -> None:
+    """Write a whole file to where another one stands, both open: within the kernel, else by hand."""
+    offset, size = 0, os.fstat(source).st_size
+    try:
+        while offset < size:
+            sent = os.sendfile(target, source, offset, size - offset)
+            if sent == 0:
+                return
+            offset += sent
+    except OSError:
+        os.lseek(source, offset, os.SEEK_SET)
+        with open(source, "rb", closefd=False) as reader, open(target, "wb", closefd=False) as writer:
             shutil.copyfileobj(reader, writer)
 
 

@@ -57,6 +57,9 @@ class Draft:
         self._store.place(uri, lambda to, name: os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=to))
         self._is_named = False
 
+    def status(self) -> os.stat_result:
+        return os.fstat(self.file)
+
     def close(self) -> None:
         os.close(self.file)
         if self._is_named:
@@ -82,6 +85,11 @@ class DirectoryStore:
             return plain
         other = plain.with_name(keys.beside(plain.name))
         return other if plain.is_dir() or (not plain.exists() and other.exists()) else plain
+
+    @staticmethod
+    def check(uri: str) -> None:
+        """Raises: CloudError: there can be no such object."""
+        _object_of(uri)
 
     def exists(self, uri: str) -> bool:
         with contextlib.suppress(NoSuchKey), self.open(uri):

@@ -157,6 +157,9 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
         self.underscored = _underscored(header_plus)
+        if self.content_length == 0 and not self.chunked:
+            # boto3 asks also where there is no body (an empty object); waitress would wait for it for ever.
+            self.expect_continue = False
         refused = _refused(self._guard, self.command, self.query, self.headers)
         if refused is None:
             return
@@ -206,6 +209,15 @@ class _Task(WSGITask):  # type: ignore[misc]
         environ: dict[str, Any] = super().get_environment()
         environ["mlci.underscored"] = self.request.underscored
         return environ
+
+    def build_response_header(self) -> bytes:
+        """Waitress writes names with capitals, but S3's clients take those of metadata as they come."""
+        names = [name.encode("latin-1") for name, _ in self.response_headers if name.startswith("x-amz-meta-")]
+        head: bytes = super().build_response_header()
+        for name in names:
+            written = b"-".join(part.capitalize() for part in name.split(b"-"))
+            head = head.replace(b"\r\n%s: " % written, b"\r\n%s: " % name)
+        return head
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]

@@ -12,6 +12,7 @@ from mlci.cloud.local.isolation import Isolation
 from mlci.cloud.local.jobs import LocalJobs, Settings
 from mlci.cloud.local.lambdas import Lambdas, LambdaService
 from mlci.cloud.local.names import ACCOUNT
+from mlci.cloud.local.s3 import S3
 from mlci.cloud.local.sagemaker import SageMaker
 from mlci.cloud.local.store import DirectoryStore
 from mlci.cloud.serve.application import Application
@@ -21,6 +22,7 @@ from mlci.cloud.serve.folder import Folder
 from mlci.cloud.serve.functions import MotoFunctions
 from mlci.cloud.serve.joblogs import JobLogs, LogFile
 from mlci.cloud.serve.journal import Journal
+from mlci.cloud.serve.s3 import S3Face
 
 #: moto takes two seconds of one core to import: not while the first requests are answered.
 _WARM_UP_AFTER_S = 3.0
@@ -51,6 +53,7 @@ class Parts:
         self._lambdas = Lambdas(folder.work, folder.log, around.environment, around.exports)
         self._functions = LambdaService(MotoFunctions(self._moto, folder.functions), self._lambdas)
         self._store = DirectoryStore(folder.store)
+        self._s3 = S3(self._store, folder.path / "s3")
         settings = Settings(
             folder.work, folder.log, around.python, around.environment, around.isolation, around.exports
         )
@@ -62,7 +65,7 @@ class Parts:
         logs = JobLogs(self._moto, self._log_files)
         log = around.tell if around.is_verbose else None
         self.application = Application(
-            ours, ("sagemaker",), None, self._moto, self._functions, {"logs": logs.feed}, self._failed, log
+            ours, ("sagemaker",), S3Face(self._s3), self._moto, self._functions, {"logs": logs.feed}, self._failed, log
         )
 
     def issued_keys(self) -> frozenset[str]:
@@ -87,6 +90,7 @@ class Parts:
         self._sagemaker.close()
         self._functions.close()
         self._jobs.close()
+        self._s3.close()
 
     def _failed(self, error: BaseException) -> None:
         self._around.tell(f"an error inside: {type(error).__name__}: {error}")

@@ -1,0 +1,171 @@
+"""Buckets: folders below the store's root. One that a job or a user made is a bucket, too."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from datetime import datetime, timezone
+
+from mlci.cloud.local import keys, names
+from mlci.cloud.local.api import Answer, Request
+from mlci.cloud.local.s3.described import PRIVATE_ACLS
+from mlci.cloud.local.s3.errors import S3Error, invalid_argument, invalid_request, not_here
+from mlci.cloud.local.s3.holdings import OWNER, Holdings, is_bucket_like
+
+#: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_NAME = re.compile(
+    r"(?!xn--|sthree-|amzn-s3-demo-)(?!.*(?:-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)$)[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]"
+)
+
+
+def create(holdings: Holdings, request: Request, region: str) -> Answer:
+    name = str(request["Bucket"])
+    _check_name(name)
+    where = _location(request, region)
+    if request.get("ObjectLockEnabledForBucket"):
+        raise not_here("Object Lock")
+    if request.get("ACL") not in (None, *PRIVATE_ACLS):
+        message = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
+        raise S3Error("InvalidBucketAclWithObjectOwnership", message, 400)
+    with holdings.object_lock(name, ""):
+        if holdings.has_bucket(name):
+            if where == names.REGION == _region(holdings, name):
+                return {"Location": f"/{name}"}  # there, for old clients' sake, making it twice is no error
+            message = "Your previous request to create the named bucket succeeded and you already own it."
+            raise S3Error("BucketAlreadyOwnedByYou", message, 409, BucketName=name)
+        holdings.records.forget_bucket(name)
+        holdings.records.keep_bucket(name, where, holdings.now())
+        (holdings.store.root / name).mkdir(parents=True, exist_ok=True)
+        tags = (request.get("CreateBucketConfiguration") or {}).get("Tags")
+        if tags:
+            holdings.records.keep_setting(name, "Tagging", tags)
+    return {"Location": f"/{name}" if where == names.REGION else f"http://{name}.s3.amazonaws.com/"}
+
+
+def delete(holdings: Holdings, request: Request, region: str) -> Answer:
+    name = str(request["Bucket"])
+    holdings.require_bucket(name)
+    with holdings.object_lock(name, ""):
+        if next(iter(holdings.store.walk(name)), None) is not None:
+            raise _not_empty(name)
+        for upload in holdings.records.uploads(name):
+            raise _not_empty(upload.bucket)
+        _remove_folders(holdings, name)
+        holdings.records.forget_bucket(name)
+    return {}
+
+
+def head(holdings: Holdings, request: Request, region: str) -> Answer:
+    name = str(request["Bucket"])
+    holdings.require_bucket(name)
+    return {"BucketRegion": _region(holdings, name), "AccessPointAlias": False}
+
+
+def location(holdings: Holdings, request: Request, region: str) -> Answer:
+    name = str(request["Bucket"])
+    holdings.require_bucket(name)
+    where = _region(holdings, name)
+    return {"LocationConstraint": None if where == names.REGION else where}
+
+
+def list_all(holdings: Holdings, request: Request, region: str) -> Answer:
+    prefix, token = str(request.get("Prefix") or ""), request.get("ContinuationToken")
+    most = int(request.get("MaxBuckets") or 10_000)
+    if not 1 <= most <= 10_000:
+        raise invalid_argument("Argument max-buckets must be an integer between 1 and 10000", "max-buckets", most)
+    is_asked = any(request.get(name) for name in ("Prefix", "ContinuationToken", "MaxBuckets", "BucketRegion"))
+    found = []
+    for name in sorted(_names(holdings)):
+        where = _region(holdings, name)
+        if name.startswith(prefix) and name > str(token or "") and request.get("BucketRegion") in (None, "", where):
+            entry = {"Name": name, "CreationDate": _created(holdings, name)}
+            found.append({**entry, "BucketRegion": where} if is_asked else entry)
+    answer: Answer = {"Buckets": found[:most], "Owner": {"ID": OWNER}}
+    if prefix:
+        answer["Prefix"] = prefix
+    if len(found) > most:
+        answer["ContinuationToken"] = found[most - 1]["Name"]
+    return answer
+
+
+def _names(holdings: Holdings) -> list[str]:
+    try:
+        with os.scandir(holdings.store.root) as entries:
+            return [e.name for e in entries if is_bucket_like(e.name) and e.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+
+
+def _region(holdings: Holdings, name: str) -> str:
+    known = holdings.records.bucket(name)
+    return known[0] if known else names.REGION
+
+
+def _created(holdings: Holdings, name: str) -> datetime:
+    known = holdings.records.bucket(name)
+    if known:
+        return known[1]
+    changed = (holdings.store.root / name).stat().st_mtime
+    return datetime.fromtimestamp(int(changed), timezone.utc)
+
+
+def _check_name(name: str) -> None:
+    is_valid = 3 <= len(name) <= 63 and _NAME.fullmatch(name) is not None
+    try:
+        ipaddress.IPv4Address(name)
+        is_valid = False
+    except ValueError:
+        pass
+    if not is_valid:
+        raise S3Error("InvalidBucketName", "The specified bucket is not valid.", 400, BucketName=name)
+
+
+def _location(request: Request, region: str) -> str:
+    """The region that the bucket shall be in.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
+
+    Raises: S3Error: not the one that was asked.
+    """
+    configuration = request.get("CreateBucketConfiguration") or {}
+    if configuration.get("Location") or configuration.get("Bucket"):
+        raise not_here("A directory bucket")
+    asked = configuration.get("LocationConstraint")
+    if asked == names.REGION or (asked and re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d|EU", asked) is None):
+        message = "The specified location-constraint is not valid"
+        raise S3Error("InvalidLocationConstraint", message, 400, LocationConstraint=asked)
+    asked = "eu-west-1" if asked == "EU" else asked
+    if region != names.REGION and asked != region:
+        message = f"The {asked or 'unspecified'} location constraint is incompatible for the region specific endpoint"
+        raise S3Error("IllegalLocationConstraintException", f"{message} this request was sent to.", 400)
+    return asked or names.REGION
+
+
+def _remove_folders(holdings: Holdings, name: str) -> None:
+    """Remove the bucket's folder; empty ones and unfinished files in it, which no list shows, go with it.
+
+    Raises: S3Error: it isn't empty (any more).
+    """
+    for place, folders, files in os.walk(holdings.store.root / name, topdown=False):
+        for file in files:
+            if file.startswith(keys.TEMPORARY):
+                os.unlink(os.path.join(place, file))
+        for folder in folders:
+            _rmdir(os.path.join(place, folder), name)
+    _rmdir(os.path.join(holdings.store.root, name), name)
+
+
+def _rmdir(folder: str, name: str) -> None:
+    try:
+        os.rmdir(folder)
+    except OSError as error:
+        if isinstance(error, NotADirectoryError):
+            message = f'The bucket has what is no object: "{folder}" is a link.'
+            raise invalid_request(message) from error
+        raise _not_empty(name) from error
+
+
+def _not_empty(name: str) -> S3Error:
+    message = "The bucket you tried to delete is not empty"
+    return S3Error("BucketNotEmpty", message, 409, BucketName=name)

@@ -1,0 +1,137 @@
+"""Which requests for an object are answered: If-Match and its kin, ranges and part numbers.
+
+Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, RFC 9110 section 13 and 14
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from mlci.cloud.local.s3.errors import S3Error, no_such_key, not_here, precondition_failed
+from mlci.cloud.local.s3.records import Facts
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+@dataclass(frozen=True)
+class Span:
+    """The bytes of an object that an answer has."""
+
+    start: int
+    size_bytes: int
+    whole_bytes: int
+    is_partial: bool
+
+    @property
+    def content_range(self) -> str:
+        return f"bytes {self.start}-{self.start + self.size_bytes - 1}/{self.whole_bytes}"
+
+
+def check_read(request: Mapping[str, Any], etag: str, modified: datetime) -> None:
+    """Raises: S3Error: 304 or 412."""
+    match, none_match = request.get("IfMatch"), request.get("IfNoneMatch")
+    if match is not None:
+        if not _lists(match, etag):
+            raise precondition_failed("If-Match")
+    elif (since := moment(request.get("IfUnmodifiedSince"))) is not None and modified > since:
+        raise precondition_failed("If-Unmodified-Since")
+    if none_match is not None:
+        if _lists(none_match, etag):
+            raise _not_modified(etag, modified)
+    elif (since := moment(request.get("IfModifiedSince"))) is not None and modified <= since:
+        raise _not_modified(etag, modified)
+
+
+def check_source(request: Mapping[str, Any], etag: str, modified: datetime) -> None:
+    """The same for the object that is copied; all that does not hold is 412.
+
+    Raises: S3Error
+    """
+    given = {name[len("CopySource") :]: value for name, value in request.items() if name.startswith("CopySourceIf")}
+    try:
+        check_read(given, etag, modified)
+    except S3Error as error:
+        name = "none-match" if "IfNoneMatch" in given else "modified-since"
+        if error.status == 304:
+            raise precondition_failed(f"x-amz-copy-source-If-{name}") from error
+        raise
+
+
+def check_write(request: Mapping[str, Any], key: str, etag: str | None) -> None:
+    """What may be asked of the object that is about to be replaced; its ETag is None if there is none.
+
+    Raises: S3Error
+    """
+    match, none_match = request.get("IfMatch"), request.get("IfNoneMatch")
+    if none_match is not None:
+        if none_match != "*":
+            raise not_here("If-None-Match with anything but * when an object is written")
+        if etag is not None:
+            raise precondition_failed("If-None-Match")
+    if match is not None:
+        if etag is None:
+            raise no_such_key(key)
+        if not _lists(match, etag):
+            raise precondition_failed("If-Match")
+
+
+def span(request: Mapping[str, Any], size_bytes: int, facts: Facts) -> Span:
+    """The part of the object that is asked for.
+
+    Raises: S3Error: 416, there is no such part.
+    """
+    if request.get("PartNumber") is not None:
+        return _part(int(request["PartNumber"]), size_bytes, facts)
+    whole = Span(0, size_bytes, size_bytes, is_partial=False)
+    # What is no range, or several of them, is answered as if it had not been asked for.
+    asked = _RANGE.fullmatch(str(request.get("Range") or "").replace(" ", ""))
+    if asked is None or asked.groups() == ("", ""):
+        return whole
+    first, last = asked.groups()
+    if first and last and int(last) < int(first):
+        return whole
+    start = int(first) if first else max(size_bytes - int(last), 0)
+    end = min(int(last), size_bytes - 1) if first and last else size_bytes - 1
+    if start > end:
+        message = "The requested range is not satisfiable"
+        details = {"RangeRequested": str(request["Range"]), "ActualObjectSize": str(size_bytes)}
+        raise S3Error("InvalidRange", message, 416, **details)
+    return Span(start, end - start + 1, size_bytes, is_partial=True)
+
+
+def moment(value: Any) -> datetime | None:
+    """A date as HTTP or ISO 8601 writes it, or a `datetime`; what is none is ignored, as HTTP asks for."""
+    if value is None:
+        return None
+    found = value if isinstance(value, datetime) else _parsed(str(value))
+    return found.replace(tzinfo=timezone.utc) if found is not None and found.tzinfo is None else found
+
+
+def _parsed(text: str) -> datetime | None:
+    for parse in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            return parse(text.removesuffix("Z"))
+        except ValueError:
+            continue
+    return None
+
+
+def _part(number: int, size_bytes: int, facts: Facts) -> Span:
+    sizes = [part.size_bytes for part in facts.parts] or [size_bytes]
+    if not 1 <= number <= len(sizes):
+        raise S3Error("InvalidPartNumber", "The requested partnumber is not satisfiable", 416)
+    return Span(sum(sizes[: number - 1]), sizes[number - 1], size_bytes, is_partial=True)
+
+
+def _lists(condition: str, etag: str) -> bool:
+    tags = [tag.strip().removeprefix("W/").strip('"') for tag in condition.split(",")]
+    return "*" in tags or etag in tags
+
+
+def _not_modified(etag: str, modified: datetime) -> S3Error:
+    return S3Error("NotModified", "Not Modified", 304, ETag=f'"{etag}"', LastModified=modified.isoformat())

@@ -1,0 +1,82 @@
+"""S3 as a service: its operations by name, on a directory of plain files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+
+from mlci.cloud.local import names
+from mlci.cloud.local.api import Answer, Request
+from mlci.cloud.local.s3 import buckets, copying, listing, multipart, objects, settings
+from mlci.cloud.local.s3.errors import S3Error, invalid_request, not_here
+from mlci.cloud.local.s3.holdings import Holdings
+from mlci.cloud.local.s3.records import Records
+from mlci.cloud.local.s3.settings import Operation
+from mlci.cloud.local.store import DirectoryStore
+from mlci.errors import CloudError
+
+_OPERATIONS: Mapping[str, Operation] = {
+    "ListBuckets": buckets.list_all,
+    "CreateBucket": buckets.create,
+    "DeleteBucket": buckets.delete,
+    "HeadBucket": buckets.head,
+    "GetBucketLocation": buckets.location,
+    "ListObjects": listing.list_v1,
+    "ListObjectsV2": listing.list_v2,
+    "ListObjectVersions": listing.list_versions,
+    "PutObject": objects.put,
+    "GetObject": objects.get,
+    "HeadObject": objects.head,
+    "GetObjectAttributes": objects.attributes,
+    "DeleteObject": objects.delete,
+    "DeleteObjects": objects.delete_many,
+    "GetObjectTagging": objects.get_tags,
+    "PutObjectTagging": objects.put_tags,
+    "DeleteObjectTagging": objects.delete_tags,
+    "CopyObject": copying.copy,
+    "CreateMultipartUpload": multipart.create,
+    "UploadPart": multipart.upload_part,
+    "UploadPartCopy": multipart.copy_part,
+    "CompleteMultipartUpload": multipart.complete,
+    "AbortMultipartUpload": multipart.abort,
+    "ListParts": multipart.list_parts,
+    "ListMultipartUploads": multipart.list_uploads,
+    **settings.operations(),
+}
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+class S3:
+    """The objects are the store's files; `home` keeps what these can't say, or None does not keep it.
+
+    Bodies of requests are `bytes`, a `Path` or a binary stream. GetObject's Body is a binary stream, to be closed.
+    """
+
+    def __init__(self, store: DirectoryStore, home: Path | None, now: Callable[[], datetime] = _now) -> None:
+        records = Records(home / "s3.db" if home is not None else None)
+        self._holdings = Holdings(store, records, now, home)
+        if home is not None:
+            multipart.sweep(self._holdings, self._holdings.uploads())
+
+    def call(self, operation: str, request: Request, region: str) -> Answer:
+        """An operation's output.
+
+        Raises: ApiError: with S3's code; NotImplemented for what S3 has and this one doesn't.
+        """
+        known = _OPERATIONS.get(operation)
+        if known is None:
+            raise not_here(operation)
+        owner = request.get("ExpectedBucketOwner")
+        if owner not in (None, "", names.ACCOUNT):
+            raise S3Error("AccessDenied", "Access Denied", 403)
+        try:
+            return known(self._holdings, request, region)
+        except CloudError as error:  # the store's own refusals
+            raise invalid_request(error.what) from error
+
+    def close(self) -> None:
+        self._holdings.close()

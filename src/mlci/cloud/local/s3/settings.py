@@ -1,0 +1,298 @@
+"""What is put beside a bucket, and given back: kept as it came, and without effect here.
+
+Where having no effect would mislead (versions that aren't kept, events that don't come), it is refused.
+
+Source: the pages of each operation below https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from mlci.cloud.local.api import Answer, Request
+from mlci.cloud.local.s3.described import PRIVATE_ACLS, checked_tags
+from mlci.cloud.local.s3.errors import S3Error, invalid_request, malformed_xml, not_here
+from mlci.cloud.local.s3.holdings import OWNER, Holdings, target
+
+Operation: TypeAlias = Callable[[Holdings, Request, str], Answer]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A sub-resource: the member of the Put request that holds it, and what is said where nothing was put.
+
+    `missing` is an error's code and message, or what the Get answer has by default. `is_wrapped` says that the Get
+    answer has it in a member of the same name; otherwise, the answer is its content.
+    """
+
+    name: str
+    put: str
+    member: str
+    missing: tuple[str, str] | Answer
+    is_wrapped: bool = False
+    delete: str = ""
+    removed: tuple[str, str] | None = None
+
+
+_SETTINGS = (
+    Setting(
+        "Tagging",
+        "PutBucketTagging",
+        "Tagging",
+        ("NoSuchTagSet", "The TagSet does not exist"),
+        delete="DeleteBucketTagging",
+    ),
+    Setting(
+        "Policy",
+        "PutBucketPolicy",
+        "Policy",
+        ("NoSuchBucketPolicy", "The bucket policy does not exist"),
+        is_wrapped=True,
+        delete="DeleteBucketPolicy",
+    ),
+    Setting(
+        "CORS",
+        "PutBucketCors",
+        "CORSConfiguration",
+        ("NoSuchCORSConfiguration", "The CORS configuration does not exist"),
+        delete="DeleteBucketCors",
+    ),
+    Setting(
+        "Website",
+        "PutBucketWebsite",
+        "WebsiteConfiguration",
+        ("NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"),
+        delete="DeleteBucketWebsite",
+    ),
+    Setting(
+        "Lifecycle",
+        "PutBucketLifecycleConfiguration",
+        "LifecycleConfiguration",
+        ("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"),
+        delete="DeleteBucketLifecycle",
+    ),
+    Setting(
+        "Encryption",
+        "PutBucketEncryption",
+        "ServerSideEncryptionConfiguration",
+        {
+            "Rules": [
+                {
+                    "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"},
+                    "BucketKeyEnabled": False,
+                }
+            ]
+        },
+        is_wrapped=True,
+        delete="DeleteBucketEncryption",
+    ),
+    Setting(
+        "PublicAccessBlock",
+        "PutPublicAccessBlock",
+        "PublicAccessBlockConfiguration",
+        {
+            "BlockPublicAcls": True,
+            "IgnorePublicAcls": True,
+            "BlockPublicPolicy": True,
+            "RestrictPublicBuckets": True,
+        },
+        is_wrapped=True,
+        delete="DeletePublicAccessBlock",
+        removed=("NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found"),
+    ),
+    Setting(
+        "OwnershipControls",
+        "PutBucketOwnershipControls",
+        "OwnershipControls",
+        {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+        is_wrapped=True,
+        delete="DeleteBucketOwnershipControls",
+        removed=("OwnershipControlsNotFoundError", "The bucket ownership controls were not found"),
+    ),
+    Setting("Logging", "PutBucketLogging", "BucketLoggingStatus", {}),
+    Setting("Accelerate", "PutBucketAccelerateConfiguration", "AccelerateConfiguration", {}),
+    Setting("RequestPayment", "PutBucketRequestPayment", "RequestPaymentConfiguration", {"Payer": "BucketOwner"}),
+    Setting("Versioning", "PutBucketVersioning", "VersioningConfiguration", {}),
+    Setting("Notification", "PutBucketNotificationConfiguration", "NotificationConfiguration", {}),
+)
+
+_GET = {
+    "Tagging": "GetBucketTagging",
+    "Policy": "GetBucketPolicy",
+    "CORS": "GetBucketCors",
+    "Website": "GetBucketWebsite",
+    "Lifecycle": "GetBucketLifecycleConfiguration",
+    "Encryption": "GetBucketEncryption",
+    "PublicAccessBlock": "GetPublicAccessBlock",
+    "OwnershipControls": "GetBucketOwnershipControls",
+    "Logging": "GetBucketLogging",
+    "Accelerate": "GetBucketAccelerateConfiguration",
+    "RequestPayment": "GetBucketRequestPayment",
+    "Versioning": "GetBucketVersioning",
+    "Notification": "GetBucketNotificationConfiguration",
+}
+
+#: What was removed, where that differs from what was never there.
+_REMOVED = "removed"
+
+
+def operations() -> dict[str, Operation]:
+    """All operations on settings, by name."""
+    table: dict[str, Operation] = {}
+    for setting in _SETTINGS:
+        table[setting.put] = _putter(setting)
+        table[_GET[setting.name]] = _getter(setting)
+        if setting.delete:
+            table[setting.delete] = _deleter(setting)
+    for name, (code, message) in _NEVER_THERE.items():
+        table[name] = _missing(code, message)
+    for name, answer in _EMPTY.items():
+        table[name] = _constant(answer)
+    return {
+        **table,
+        "GetBucketAcl": get_acl,
+        "PutBucketAcl": put_acl,
+        "GetObjectAcl": get_object_acl,
+        "PutObjectAcl": put_object_acl,
+        "PutBucketReplication": refuse_replication,
+    }
+
+
+_CONFIGURATION = ("NoSuchConfiguration", "The specified configuration does not exist.")
+_NEVER_THERE = {
+    "GetBucketReplication": ("ReplicationConfigurationNotFoundError", "The replication configuration was not found"),
+    "GetObjectLockConfiguration": (
+        "ObjectLockConfigurationNotFoundError",
+        "Object Lock configuration does not exist for this bucket",
+    ),
+    "GetObjectLegalHold": (
+        "NoSuchObjectLockConfiguration",
+        "The specified object does not have a ObjectLock configuration",
+    ),
+    "GetObjectRetention": (
+        "NoSuchObjectLockConfiguration",
+        "The specified object does not have a ObjectLock configuration",
+    ),
+    "GetBucketAnalyticsConfiguration": _CONFIGURATION,
+    "GetBucketIntelligentTieringConfiguration": _CONFIGURATION,
+    "GetBucketInventoryConfiguration": _CONFIGURATION,
+    "GetBucketMetricsConfiguration": _CONFIGURATION,
+}
+_EMPTY: dict[str, Answer] = {
+    "ListBucketAnalyticsConfigurations": {"IsTruncated": False},
+    "ListBucketIntelligentTieringConfigurations": {"IsTruncated": False},
+    "ListBucketInventoryConfigurations": {"IsTruncated": False},
+    "ListBucketMetricsConfigurations": {"IsTruncated": False},
+    "DeleteBucketReplication": {},
+    "GetBucketAbac": {"AbacStatus": {"Status": "Disabled"}},
+}
+
+
+def get_acl(holdings: Holdings, request: Request, region: str) -> Answer:
+    """The only one that there is where ACLs are off, as they are in each new bucket."""
+    holdings.require_bucket(str(request["Bucket"]))
+    return {
+        "Owner": {"ID": OWNER},
+        "Grants": [{"Grantee": {"ID": OWNER, "Type": "CanonicalUser"}, "Permission": "FULL_CONTROL"}],
+    }
+
+
+def put_acl(holdings: Holdings, request: Request, region: str) -> Answer:
+    holdings.require_bucket(str(request["Bucket"]))
+    grants = (request.get("AccessControlPolicy") or {}).get("Grants") or []
+    is_private = request.get("ACL") in (None, *PRIVATE_ACLS) and all(
+        (grant.get("Grantee") or {}).get("ID") == OWNER for grant in grants
+    )
+    if not is_private or any(request.get(name) for name in request if name.startswith("Grant")):
+        raise S3Error("AccessControlListNotSupported", "The bucket does not allow ACLs", 400)
+    return {}
+
+
+def get_object_acl(holdings: Holdings, request: Request, region: str) -> Answer:
+    holdings.open(*target(request)).stream.close()
+    return get_acl(holdings, request, region)
+
+
+def put_object_acl(holdings: Holdings, request: Request, region: str) -> Answer:
+    holdings.open(*target(request)).stream.close()
+    return put_acl(holdings, request, region)
+
+
+def refuse_replication(holdings: Holdings, request: Request, region: str) -> Answer:
+    holdings.require_bucket(str(request["Bucket"]))
+    raise invalid_request("Versioning must be 'Enabled' on the bucket to apply a replication configuration")
+
+
+def _putter(setting: Setting) -> Operation:
+    def put(holdings: Holdings, request: Request, region: str) -> Answer:
+        bucket = str(request["Bucket"])
+        holdings.require_bucket(bucket)
+        value = request.get(setting.member)
+        if value is None:
+            raise malformed_xml()
+        holdings.records.keep_setting(bucket, setting.name, _checked(setting, value))
+        return {}
+
+    return put
+
+
+def _getter(setting: Setting) -> Operation:
+    def get(holdings: Holdings, request: Request, region: str) -> Answer:
+        bucket = str(request["Bucket"])
+        holdings.require_bucket(bucket)
+        value = holdings.records.setting(bucket, setting.name)
+        if value == _REMOVED and setting.removed is not None:
+            raise _not_found(*setting.removed, bucket)
+        if value is None or value == _REMOVED:
+            if isinstance(setting.missing, tuple):
+                raise _not_found(*setting.missing, bucket)
+            value = setting.missing
+        return {setting.member: value} if setting.is_wrapped else dict(value)
+
+    return get
+
+
+def _deleter(setting: Setting) -> Operation:
+    def delete(holdings: Holdings, request: Request, region: str) -> Answer:
+        bucket = str(request["Bucket"])
+        holdings.require_bucket(bucket)
+        holdings.records.keep_setting(bucket, setting.name, _REMOVED)
+        return {}
+
+    return delete
+
+
+def _missing(code: str, message: str) -> Operation:
+    def get(holdings: Holdings, request: Request, region: str) -> Answer:
+        holdings.require_bucket(str(request["Bucket"]))
+        raise _not_found(code, message, str(request["Bucket"]))
+
+    return get
+
+
+def _constant(answer: Answer) -> Operation:
+    def get(holdings: Holdings, request: Request, region: str) -> Answer:
+        holdings.require_bucket(str(request["Bucket"]))
+        return dict(answer)
+
+    return get
+
+
+def _checked(setting: Setting, value: Any) -> Any:
+    match setting.name:
+        case "Tagging":
+            return {"TagSet": checked_tags(value.get("TagSet") or [], most=50)}
+        case "Versioning" if value.get("Status") == "Enabled" or value.get("MFADelete") == "Enabled":
+            raise not_here("Versioning, which keeps what is overwritten or removed,")
+        case "Notification" if any(value.values()) or "EventBridgeConfiguration" in value:
+            raise not_here("Sending a bucket's events")
+        case "Policy":
+            return value if isinstance(value, str) else bytes(value).decode()
+        case _:
+            return value
+
+
+def _not_found(code: str, message: str, bucket: str) -> S3Error:
+    return S3Error(code, message, 404, BucketName=bucket)
