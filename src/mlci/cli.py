@@ -225,22 +225,31 @@ def schema(debug: bool) -> int:
     type=click.Path(file_okay=False, path_type=Path),
     help="The folder that stands for S3: s3://bucket/key is DIR/bucket/key.",
 )
+@click.option(
+    "--function",
+    "functions",
+    multiple=True,
+    metavar="NAME=FILE.py:HANDLER",
+    help="A Lambda function that tasks may invoke. Each invocation is a process of its own.",
+)
 @isolation_option
 @debug_option
 def execute(
     definition_file: Path,
     input_file: Path | None,
     store: Path,
+    functions: Sequence[str],
     isolation: Isolation,
     debug: bool,
 ) -> int:
     """Execute any definition on the local cloud.
 
-    It may hold SageMaker processing and training jobs, and needs no flow.
+    Its tasks may be SageMaker processing and training jobs, Lambda functions, calls of S3, and messages to SNS, SQS and
+    EventBridge, which are recorded in .mlci/records under the store. It needs no flow.
 
     Prints the execution's output. Exit code 0 where it succeeded, 3 where it failed, 4 where it was stopped.
     """
-    from mlci.execute import execute_file
+    from mlci.execute import execute_file, read_functions
 
     given = read_file(input_file).decode("utf-8", "replace") if input_file else "{}"
     with listening() as interrupts:
@@ -253,6 +262,7 @@ def execute(
             ),
             store,
             interrupts,
+            read_functions(functions),
         )
 
 

@@ -1,11 +1,13 @@
-"""`mlci execute`: any definition with SageMaker tasks, on the local cloud, with no flow around it."""
+"""`mlci execute`: any definition on the local cloud, with no flow around it."""
 
 from __future__ import annotations
 
 import json
 import secrets
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlci.asl import Event, StopSignal
 from mlci.cloud.local.cloud import execute, local_cloud, machine
@@ -13,6 +15,12 @@ from mlci.cloud.local.jobs import Settings
 from mlci.cloud.local.names import ACCOUNT, REGION
 from mlci.errors import InputError, MlciError, Stopped
 from mlci.interrupts import Interrupts, attend
+
+if TYPE_CHECKING:
+    from mlci.cloud.local.lambdas import FunctionCode
+
+#: Below the store, and hidden, so that it is no bucket.
+HOME = ".mlci"
 
 _EXIT_CODE = {
     "SUCCEEDED": 0,
@@ -29,8 +37,11 @@ def execute_file(
     settings: Settings,
     store: Path,
     interrupts: Interrupts,
+    functions: Iterable[FunctionCode] = (),
 ) -> int:
     """Executes a definition; its output goes to standard output, what happens on the way to standard error.
+
+    Messages that the tasks send are recorded under the store's `.mlci/records`.
 
     Raises: InputError, for a definition or an input that Step Functions would refuse.
     """
@@ -38,7 +49,7 @@ def execute_file(
         json.loads(given)
     except ValueError as error:
         raise InputError(f"the execution's input is not JSON: {error}") from error
-    with local_cloud(store, settings, _tell) as cloud:
+    with local_cloud(store, settings, _tell, functions, store / HOME) as cloud:
         loaded = machine(definition, cloud.tasks, file)
         name = secrets.token_hex(8)
         arn = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{Path(file).stem}:{name}"
@@ -54,6 +65,18 @@ def execute_file(
     else:
         _tell(f"{outcome.status}: {outcome.error or ''}: {outcome.cause or ''}")
     return _EXIT_CODE[outcome.status]
+
+
+def read_functions(options: Sequence[str]) -> list[FunctionCode]:
+    """The functions of the options `--function NAME=FILE.py:HANDLER`.
+
+    Raises: InputError.
+    """
+    if not options:
+        return []
+    from mlci.cloud.local.lambdas import function_option
+
+    return [function_option(text) for text in options]
 
 
 def _show(event: Event) -> None:

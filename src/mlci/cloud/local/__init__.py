@@ -1,6 +1,7 @@
 """The local cloud: SageMaker's jobs as subprocesses, and a directory as the store.
 
-tasks.py        the task handlers of a state machine: createProcessingJob, createTrainingJob, getObject, copyObject
+integrations/   the task handlers of a state machine: what Step Functions can call, and what comes of it here
+lambdas/        Lambda functions as subprocesses
 jobs.py         runs one job to its end
 requests.py     the API requests: what is valid, what can run here
 validation.py   whether a request is one that the API takes, by its model (shapes.py, shapes.json)

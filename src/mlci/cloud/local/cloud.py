@@ -8,21 +8,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from mlci import asl
 from mlci.cloud.archive import source_archive
 from mlci.cloud.local import requests
+from mlci.cloud.local.api import LateService, Service
+from mlci.cloud.local.integrations import Integrations, Records
+from mlci.cloud.local.integrations.definitions import tasks as written_tasks
+from mlci.cloud.local.integrations.resources import ActivityArn, Integration, Pattern, read
 from mlci.cloud.local.jobs import LocalJobs, Settings
 from mlci.cloud.local.names import ACCOUNT, REGION, WORKFLOW_ROLE
+from mlci.cloud.local.sagemaker import SageMaker
 from mlci.cloud.local.store import DirectoryStore, NoSuchKey
-from mlci.cloud.local.tasks import LocalTasks
 from mlci.cloud.protocol import Change, ExecutionArn, Live, Outcome, VersionArn
 from mlci.compile.names import machine_name
 from mlci.errors import InputError, Problem
 from mlci.flow.models import Json, StepType
 from mlci.plan.models import Plan, Upload
 from mlci.stage.models import StagedFile
+
+if TYPE_CHECKING:
+    from mlci.cloud.local.lambdas import FunctionCode, LambdaService
 
 _REQUESTS: dict[StepType, tuple[Callable[[dict[str, Json]], object], str]] = {
     "processing": (requests.processing, "ProcessingJobName"),
@@ -36,7 +43,7 @@ class LocalCloud:
 
     store: DirectoryStore
     jobs: LocalJobs
-    tasks: LocalTasks
+    tasks: Integrations
     name: Literal["local"] = "local"
     published: dict[VersionArn, asl.Machine] = field(default_factory=dict)
 
@@ -107,12 +114,47 @@ class LocalCloud:
 
 @contextmanager
 def local_cloud(
-    store: Path, settings: Settings, tell: Callable[[str], None] = lambda text: None
+    store: Path,
+    settings: Settings,
+    tell: Callable[[str], None] = lambda text: None,
+    functions: Iterable[FunctionCode] = (),
+    home: Path | None = None,
 ) -> Iterator[LocalCloud]:
-    """A local cloud on a store's folder, with its job runner, which is closed at the end."""
+    """A local cloud on a store's folder, with its job runner, which is closed at the end.
+
+    `home` is where messages are recorded; None keeps them only as long as the cloud.
+    """
     objects = DirectoryStore(store)
-    with LocalJobs(objects, settings, tell) as jobs:
-        yield LocalCloud(objects, jobs, LocalTasks(objects, jobs))
+    with LocalJobs(objects, settings, tell) as jobs, _invoking(functions, settings) as service:
+        sagemaker = SageMaker(objects, jobs, None)
+        try:
+            tasks = Integrations(LateService(lambda: _s3(objects)), sagemaker, service, Records(home))
+            yield LocalCloud(objects, jobs, tasks)
+        finally:
+            sagemaker.close()
+
+
+def _s3(objects: DirectoryStore) -> Service:
+    from mlci.cloud.local.s3.service import S3
+
+    return S3(objects, None)
+
+
+@contextmanager
+def _invoking(functions: Iterable[FunctionCode], settings: Settings) -> Iterator[LambdaService | None]:
+    """What invokes these functions; None where there are none, as in each run of a flow, which then starts sooner."""
+    codes = list(functions)
+    if not codes:
+        yield None
+        return
+    from mlci.cloud.local.lambdas import FunctionFiles, Lambdas, LambdaService
+
+    lambdas = Lambdas(settings.work, lambda name: settings.logs(f"lambda-{name}"), settings.environment)
+    service = LambdaService(FunctionFiles(codes), lambdas)
+    try:
+        yield service
+    finally:
+        service.close()
 
 
 def check_jobs(planned: Plan) -> None:
@@ -129,7 +171,7 @@ def check_jobs(planned: Plan) -> None:
         raise InputError(problems)
 
 
-def machine(definition: str, tasks: LocalTasks, file: str = "definition") -> asl.Machine:
+def machine(definition: str, tasks: Integrations, file: str = "definition") -> asl.Machine:
     """A definition, checked as CreateStateMachine would and for what can run here.
 
     Raises: InputError with every problem and its place in the definition.
@@ -138,10 +180,21 @@ def machine(definition: str, tasks: LocalTasks, file: str = "definition") -> asl
         loaded = asl.load(definition)
     except asl.DefinitionError as error:
         raise InputError(Problem(file, 0, 0, f"{at.place or '/'}: {at.what}") for at in error.problems) from error
-    missing = asl.unsupported_resources(loaded, tasks)
-    if missing:
-        raise InputError(Problem(file, 0, 0, f"{at.place}: {at.what}") for at in missing)
+    wrong = [*tasks.problems(loaded), *_needing_step_functions(loaded)]
+    if wrong:
+        raise InputError(Problem(file, 0, 0, f"{at.place}: {at.what}") for at in wrong)
     return loaded
+
+
+def _needing_step_functions(loaded: asl.Machine) -> Iterator[asl.Problem]:
+    """A problem for each task that needs other executions, workers or callbacks: one execution alone has none."""
+    for task in written_tasks(loaded.definition):
+        named = read(task.resource)
+        is_own = isinstance(named, Integration) and named.service in ("states", "sfn")
+        waits = isinstance(named, Integration) and named.pattern is Pattern.TOKEN
+        if is_own or waits or isinstance(named, ActivityArn):
+            what = f"the resource {task.resource} needs Step Functions itself: run the machine in `mlci serve`."
+            yield asl.Problem(f"{task.place}/Resource", what)
 
 
 def execute(
@@ -149,7 +202,7 @@ def execute(
     given: str,
     arn: str,
     state_machine: str,
-    tasks: LocalTasks,
+    tasks: Integrations,
     on_event: Callable[[asl.Event], None],
     stop: asl.StopSignal,
 ) -> asl.Outcome:

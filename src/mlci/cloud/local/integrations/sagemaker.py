@@ -32,6 +32,10 @@ PLAIN: dict[str, Shape] = {
     "createProcessingJob": dict(requests.PROCESSING),
     "createTrainingJob": dict(requests.TRAINING),
 }
+_READ: dict[str, Callable[[Any], object]] = {
+    "createProcessingJob": requests.processing,
+    "createTrainingJob": requests.training,
+}
 _STATUS = {
     "createProcessingJob": "ProcessingJobStatus",
     "createTrainingJob": "TrainingJobStatus",
@@ -66,6 +70,7 @@ def call(service: JobService, integration: Integration, task: TaskCall) -> Json:
     """
     request = _request(integration, fields(task.parameters))
     region = where(task).region
+    _expect_possible(integration, request)
     try:
         if integration.pattern is Pattern.SYNC:
             described = service.run_to_end(
@@ -79,10 +84,20 @@ def call(service: JobService, integration: Integration, task: TaskCall) -> Json:
         return _answer(service.call(integration.operation, request, region))
     except ApiError as error:
         raise old_sdk_error("sagemaker", error) from error
-    except (requests.Malformed, requests.CannotRunHere) as error:
-        raise TaskError("States.Runtime", str(error)) from error
-    except requests.Invalid as error:
-        raise old_sdk_error("sagemaker", ApiError("ValidationException", str(error))) from error
+
+
+def _expect_possible(integration: Integration, request: dict[str, Any]) -> None:
+    """What AWS would do and this machine can't is no refusal of SageMaker's, which a state machine might retry.
+
+    Raises: TaskError.
+    """
+    if integration.action in _READ:
+        try:
+            _READ[integration.action](request)
+        except requests.CannotRunHere as error:
+            raise TaskError("States.Runtime", str(error)) from error
+        except (requests.Malformed, requests.Invalid):
+            pass  # SageMaker says it in its own words
 
 
 def _request(integration: Integration, given: dict[str, Json]) -> dict[str, Any]:
