@@ -207,6 +207,8 @@ def test_a_function_answers_with_its_payload(tmp_path: Path) -> None:
     assert (output["ExecutedVersion"], output["Payload"], output["StatusCode"]) == ("$LATEST", {"a": [1, None]}, 200)
     headers = output["SdkHttpMetadata"]["HttpHeaders"]
     assert headers["X-Amz-Executed-Version"] == "$LATEST"
+    assert headers["Connection"] == "keep-alive"
+    assert headers["X-Amz-Log-Result"] == output["LogResult"]
     assert output["SdkHttpMetadata"]["AllHttpHeaders"]["Content-Length"] == [headers["Content-Length"]]
 
 

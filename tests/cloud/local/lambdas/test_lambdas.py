@@ -39,7 +39,8 @@ def invoke(lambdas: Lambdas, function: FunctionCode, event: object = None, stop:
 
 def test_a_handler_gets_its_event_and_returns_a_payload(lambdas: Lambdas, tmp_path: Path) -> None:
     function = code(
-        tmp_path, "import decimal\ndef handler(event, context):\n    return [event, decimal.Decimal('1.5'), 'ü']"
+        tmp_path,
+        "import decimal\ndef handler(event, context):\n    return [event, decimal.Decimal('1.5'), 'ü'.encode()]",
     )
     invoked = invoke(lambdas, function, {"a": [1, None]})
     assert not invoked.is_error
@@ -84,7 +85,7 @@ def test_an_exception_is_told_as_the_python_runtime_tells_it(lambdas: Lambdas, t
         ("requestId", "request-1"),
         (
             "stackTrace",
-            [f"  File \"{tmp_path}/task/function.py\", line 5, in handler\n    raise NoData('none there')\n"],
+            ["  File \"/var/task/function.py\", line 5, in handler\n    raise NoData('none there')\n"],
         ),
     ]
 
@@ -197,5 +198,6 @@ def test_the_log_holds_what_was_printed(lambdas: Lambdas, tmp_path: Path) -> Non
     assert stream.group == "/aws/lambda/train"
     lines = stream.path.read_text().splitlines()
     assert lines[0] == "START RequestId: request-1 Version: $LATEST"
+    assert f'  File "{tmp_path}/task/function.py", line 5, in handler' in lines
     assert {"out", "err", "[ERROR] KeyError: 1", "END RequestId: request-1"} <= set(lines)
     assert invoked.log_tail.decode().splitlines() == lines

@@ -45,7 +45,7 @@ def invoke(service: FunctionService, task: TaskCall) -> Json:
     text = answer.pop("Payload").decode("utf-8", "surrogatepass")
     if "FunctionError" in answer:
         raise TaskError(_error_name(text), as_json_text(json.loads(text)))
-    headers = {} if "ExecutedVersion" not in answer else _headers(str(answer["ExecutedVersion"]))
+    headers = _headers(answer) if "ExecutedVersion" in answer else {}
     output = {**answer, "Payload": json.loads(text) if text else ""}
     return with_metadata("lambda", output, int(answer["StatusCode"]), headers, len(text.encode()))
 
@@ -71,9 +71,11 @@ def _answer(service: FunctionService, request: dict[str, Any], task: TaskCall) -
         raise old_sdk_error("lambda", error) from error
 
 
-def _headers(version: str) -> dict[str, str]:
+def _headers(answer: Answer) -> dict[str, str]:
+    log = {"X-Amz-Log-Result": str(answer["LogResult"])} if "LogResult" in answer else {}
     return {
-        "X-Amz-Executed-Version": version,
+        **log,
+        "X-Amz-Executed-Version": str(answer["ExecutedVersion"]),
         "x-amzn-Remapped-Content-Length": "0",
         "X-Amzn-Trace-Id": f"Root=1-{uuid.uuid4().hex[:8]}-{uuid.uuid4().hex[:24]};Sampled=0",
     }

@@ -24,6 +24,10 @@ CONTENT_TYPE = {
 }
 
 
+#: Recorded: two services spell the header in upper case.
+_CONNECTION = {"dynamodb": "Connection", "lambda": "Connection"}
+
+
 def with_metadata(
     service: str,
     answer: Mapping[str, Json],
@@ -37,7 +41,7 @@ def with_metadata(
     flat: dict[str, Json] = {
         **(headers or {}),
         "x-amzn-RequestId": request_id,
-        "connection": "keep-alive",
+        _CONNECTION.get(service, "connection"): "keep-alive",
         "Content-Length": str(size),
         "Date": datetime.now(timezone.utc).strftime("%a, %d %b %Y %H:%M:%S GMT"),
         "Content-Type": CONTENT_TYPE[service],

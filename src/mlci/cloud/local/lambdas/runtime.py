@@ -79,6 +79,7 @@ def main() -> None:
         result = {"error": _error(str(error), error.kind, error.frames, request_id)}
     if "error" in result:
         _log(result["error"])
+        result["error"]["stackTrace"] = [_as_on_aws(frame, said) for frame in result["error"]["stackTrace"]]
     _write(os.path.join(folder, "result.json"), result)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -125,6 +126,8 @@ def _call(handler: Callable[[Any, Context], Any], said: dict[str, Any]) -> dict[
 def _plain(value: object) -> object:
     if isinstance(value, decimal.Decimal):
         return float(value)
+    if isinstance(value, bytes):
+        return value.decode()
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
@@ -132,6 +135,11 @@ def _frames(trace: TracebackType | None, *hidden: str) -> list[str]:
     """The frames of the user's code, each as Python prints it."""
     frames = [frame for frame in traceback.extract_tb(trace) if not any(part in frame.filename for part in hidden)]
     return traceback.format_list(frames)
+
+
+def _as_on_aws(frame: str, said: dict[str, Any]) -> str:
+    """A frame with the folder that the code has on AWS, so that a cause is the same there; the log has the one here."""
+    return frame.replace(f'  File "{said["task_root"]}/', '  File "/var/task/')
 
 
 def _error(message: str, kind: str, frames: list[str], request_id: str) -> Error:
