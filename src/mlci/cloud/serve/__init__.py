@@ -14,6 +14,7 @@ journal.py      what was asked of moto, so that it can be asked again after a re
 joblogs.py      the logs of jobs, as CloudWatch Logs has them
 functions.py    Lambda: moto keeps the functions, and they run here
 joined/         moto's other services see our buckets and state machines, and make them
+inlined.py      what a request to moto names in a bucket, put into the request
 clients.py      moto's services for state machines: topics, queues, aws-sdk integrations
 parts.py        all services, put together over one data folder
 """

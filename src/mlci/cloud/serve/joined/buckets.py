@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from moto.s3.models import FakeBucket, FakeKey, S3Backend
 
 from mlci.cloud.local.api import ApiError
-from mlci.cloud.serve.joined.ours import Ours, called, content
+from mlci.cloud.serve.inlined import content
+from mlci.cloud.serve.joined.ours import Ours, called
 
 _DEFAULT = "us-east-1"
 

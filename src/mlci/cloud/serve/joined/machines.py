@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 from moto.core.common_models import CloudFormationModel
 
 from mlci.cloud.local.api import Service
-from mlci.cloud.serve.joined.ours import Ours, called, content
+from mlci.cloud.serve.inlined import content
+from mlci.cloud.serve.joined.ours import Ours, called
 
 _TYPE = "AWS::StepFunctions::StateMachine"
 #: What an update may change; another name makes another state machine.

@@ -12,7 +12,7 @@ class Ours(NamedTuple):
     """`is_replay` says whether moto is repeating what it was asked before a restart."""
 
     s3: Service
-    states: Service
+    states: Service | None
     is_replay: Callable[[], bool]
 
 
@@ -24,13 +24,3 @@ def called(service: Service, operation: str, request: Mapping[str, Any], region:
         return service.call(operation, request, region)
     except ApiError as error:
         raise ServiceException(error.code, error.message) from error
-
-
-def content(s3: Service, bucket: str, key: str) -> bytes | None:
-    """What an object holds, or None where there is none."""
-    try:
-        with s3.call("GetObject", {"Bucket": bucket, "Key": key}, "us-east-1")["Body"] as stream:
-            held: bytes = stream.read()
-    except ApiError:
-        return None
-    return held
