@@ -6,6 +6,7 @@ import io
 import json
 import re
 import signal
+import tarfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -198,3 +199,87 @@ def test_sagemaker_s_refusals_are_aws_s(served: Serving) -> None:
     runtime = served.client("sagemaker-runtime")
     with pytest.raises(runtime.exceptions.ClientError, match="mlci serve does not do POST /endpoints/e/invocations"):
         runtime.invoke_endpoint(EndpointName="e", Body=b"")
+
+
+def test_an_object_is_a_file_in_the_data_folder(tmp_path: Path) -> None:
+    with serving(tmp_path) as found:
+        s3 = found.client("s3")
+        s3.create_bucket(Bucket="data")
+        s3.put_object(Bucket="data", Key="a/b.txt", Body=b"hello", Metadata={"my_key": "value"})
+        assert (tmp_path / "store" / "data" / "a" / "b.txt").read_bytes() == b"hello"
+        found.kill()
+    with serving(tmp_path) as again:
+        answer = again.client("s3").get_object(Bucket="data", Key="a/b.txt")
+        assert (answer["Body"].read(), answer["Metadata"]) == (b"hello", {"my_key": "value"})
+
+
+def test_other_services_use_our_buckets(served: Serving) -> None:
+    s3, cloudformation = served.client("s3"), served.client("cloudformation")
+    s3.create_bucket(Bucket="templates")
+    template = {"Resources": {"B": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "made-by-a-stack"}}}}
+    s3.put_object(Bucket="templates", Key="t.json", Body=json.dumps(template).encode())
+    url = f"{served.exports['AWS_ENDPOINT_URL']}/templates/t.json"
+    cloudformation.create_stack(StackName="stack", TemplateURL=url)
+    s3.put_object(Bucket="made-by-a-stack", Key="k", Body=b"")
+    s3.delete_object(Bucket="made-by-a-stack", Key="k")
+    cloudformation.delete_stack(StackName="stack")
+    assert "made-by-a-stack" not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+
+
+SCRIPT = """\
+import os, boto3
+print("channel:", sorted(os.listdir(os.environ["SM_CHANNEL_TRAIN"])))
+print("account:", boto3.client("sts").get_caller_identity()["Account"])
+print("auc=0.91;")
+with open(os.path.join(os.environ["SM_MODEL_DIR"], "model.txt"), "w") as file:
+    file.write("a model")
+"""
+
+
+def test_a_training_job_from_upload_to_log(served: Serving) -> None:
+    s3, sagemaker, logs = served.client("s3"), served.client("sagemaker"), served.client("logs")
+    s3.create_bucket(Bucket="learning")
+    s3.put_object(Bucket="learning", Key="raw/train.csv", Body=b"1,2\n")
+    source = io.BytesIO()
+    with tarfile.open(fileobj=source, mode="w:gz") as archive:
+        entry = tarfile.TarInfo("train.py")
+        entry.size = len(SCRIPT)
+        archive.addfile(entry, io.BytesIO(SCRIPT.encode()))
+    s3.put_object(Bucket="learning", Key="code/source.tar.gz", Body=source.getvalue())
+    channel = {"S3DataType": "S3Prefix", "S3Uri": "s3://learning/raw/"}
+    sagemaker.create_training_job(
+        TrainingJobName="train",
+        AlgorithmSpecification={
+            "TrainingImage": "any/image:1",
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [{"Name": "auc", "Regex": "auc=([0-9.]+);"}],
+        },
+        RoleArn="arn:aws:iam::000000000000:role/any-role",
+        HyperParameters={
+            "sagemaker_program": "train.py",
+            "sagemaker_submit_directory": "s3://learning/code/source.tar.gz",
+        },
+        InputDataConfig=[{"ChannelName": "train", "DataSource": {"S3DataSource": channel}}],
+        OutputDataConfig={"S3OutputPath": "s3://learning/out"},
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        StoppingCondition={"MaxRuntimeInSeconds": 60},
+    )
+    waiter = sagemaker.get_waiter("training_job_completed_or_stopped")
+    waiter.wait(TrainingJobName="train", WaiterConfig={"Delay": 0.2, "MaxAttempts": 100})
+    job = sagemaker.describe_training_job(TrainingJobName="train")
+    assert (job["TrainingJobStatus"], job.get("FailureReason")) == ("Completed", None)
+    assert [(metric["MetricName"], round(metric["Value"], 2)) for metric in job["FinalMetricDataList"]] == [
+        ("auc", 0.91)
+    ]
+    model = job["ModelArtifacts"]["S3ModelArtifacts"].removeprefix("s3://learning/")
+    with tarfile.open(fileobj=io.BytesIO(s3.get_object(Bucket="learning", Key=model)["Body"].read())) as archive:
+        assert archive.getnames() == ["model.txt"]
+    group = "/aws/sagemaker/TrainingJobs"
+    (stream,) = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix="train/")["logStreams"]
+    events = logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True)[
+        "events"
+    ]
+    lines = [event["message"] for event in events]
+    assert [
+        line for line in ("channel: ['train.csv']", "account: 000000000000", "auc=0.91;") if line not in lines
+    ] == []

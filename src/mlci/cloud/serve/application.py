@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Container, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mlci.cloud.local.api import Service
 from mlci.cloud.serve import answers, awsjson
 from mlci.cloud.serve.awsjson import JsonService
-from mlci.cloud.serve.behind import Moto
 from mlci.cloud.serve.functions import invocation, invoke
 from mlci.cloud.serve.scope import Scope, scope
 
@@ -23,24 +23,34 @@ if TYPE_CHECKING:
 _LARGEST_JSON_BYTES = 16 * 1024**2
 
 
+class Rest(Protocol):
+    """Answers what is for no service of ours."""
+
+    def __call__(self, service: str, region: str, environ: WSGIEnvironment, body: bytes) -> answers.Response: ...
+
+
+@dataclass(frozen=True)
+class Services:
+    """What is behind the address: `json` are those of ours with JSON protocols, by their targets; `refused` are
+    signing names of ours whose other protocols are not done."""
+
+    json: Mapping[str, JsonService]
+    refused: Container[str]
+    s3: WSGIApplication
+    functions: Service
+    rest: Rest
+
+
 class Application:
-    """All services behind one address. `ours` are those with JSON protocols, by their targets, `refused` services whose
-    other protocols are not done; `before` is called before moto is asked of a service."""
+    """All services behind one address. `tell` hears of errors inside, and `log` of each request."""
 
     def __init__(
         self,
-        ours: Mapping[str, JsonService],
-        refused: Container[str],
-        s3: WSGIApplication | None,
-        moto: Moto,
-        functions: Service,
-        before: Mapping[str, Callable[[str], None]],
+        services: Services,
         tell: Callable[[BaseException], None],
         log: Callable[[str], None] | None = None,
     ) -> None:
-        self._ours, self._refused, self._s3 = ours, refused, s3
-        self._moto, self._functions, self._before = moto, functions, before
-        self._tell, self._log = tell, log
+        self._services, self._tell, self._log = services, tell, log
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         began, said = time.monotonic(), ""
@@ -64,24 +74,26 @@ class Application:
 
     def _answer(self, environ: WSGIEnvironment, signed: Scope | None, start: StartResponse) -> Iterable[bytes]:
         prefix, _, operation = str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")
-        ours = self._ours.get(prefix)
         service, region = (signed.service, signed.region) if signed else ("", "us-east-1")
+        ours = self._services.json.get(prefix)
         if ours is not None:
             return _send(ours.answer(operation, _body(environ, _LARGEST_JSON_BYTES), region), start)
-        if service == "s3" and self._s3 is not None:
-            return self._s3(environ, start)
-        if service in self._refused:
-            what = f"mlci serve does not do {environ['REQUEST_METHOD']} {environ['PATH_INFO']} of {service}"
-            return _send(answers.error("json", "UnknownOperationException", what, 400), start)
-        if str(environ["PATH_INFO"]).startswith("/moto-api"):
+        if service == "s3":
+            return self._services.s3(environ, start)
+        return _send(self._other(service, region, environ), start)
+
+    def _other(self, service: str, region: str, environ: WSGIEnvironment) -> answers.Response:
+        method, path = environ["REQUEST_METHOD"], str(environ["PATH_INFO"])
+        if service in self._services.refused:
+            what = f"mlci serve does not do {method} {path} of {service}"
+            return answers.error("json", "UnknownOperationException", what, 400)
+        if path.startswith("/moto-api"):
             what = "moto's own interface is not served: what is in the data folder would not follow"
-            return _send(answers.error("json", "AccessDeniedException", what, 403), start)
+            return answers.error("json", "AccessDeniedException", what, 403)
         function = invocation(environ) if service == "lambda" else None
         if function is not None:
-            return _send(invoke(self._functions, function, environ, _body(environ), region), start)
-        if service in self._before:
-            self._before[service](region)
-        return _send(self._moto.answer(environ, _body(environ)), start)
+            return invoke(self._services.functions, function, environ, _body(environ), region)
+        return self._services.rest(service, region, environ, _body(environ))
 
 
 def _body(environ: WSGIEnvironment, most_bytes: int | None = None) -> bytes:

@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mlci.cloud.local.isolation import Isolation
 from mlci.cloud.local.jobs import LocalJobs, Settings
@@ -15,14 +16,19 @@ from mlci.cloud.local.names import ACCOUNT
 from mlci.cloud.local.s3 import S3
 from mlci.cloud.local.sagemaker import SageMaker
 from mlci.cloud.local.store import DirectoryStore
-from mlci.cloud.serve.application import Application
+from mlci.cloud.serve import answers
+from mlci.cloud.serve.application import Application, Services
 from mlci.cloud.serve.awsjson import JsonService
 from mlci.cloud.serve.behind import Moto
 from mlci.cloud.serve.folder import Folder
 from mlci.cloud.serve.functions import MotoFunctions
+from mlci.cloud.serve.inlined import inlined
 from mlci.cloud.serve.joblogs import JobLogs, LogFile
 from mlci.cloud.serve.journal import Journal
 from mlci.cloud.serve.s3 import S3Face
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 #: moto takes two seconds of one core to import: not while the first requests are answered.
 _WARM_UP_AFTER_S = 3.0
@@ -49,24 +55,37 @@ class Parts:
         self._around = around
         journal = Journal(folder.journal)
         self._has_kept = not journal.is_empty()
-        self._moto = Moto(journal, ACCOUNT, around.tell)
+        self._moto = Moto(journal, ACCOUNT, around.tell, self._join)
         self._lambdas = Lambdas(folder.work, folder.log, around.environment, around.exports)
         self._functions = LambdaService(MotoFunctions(self._moto, folder.functions), self._lambdas)
-        self._store = DirectoryStore(folder.store)
-        self._s3 = S3(self._store, folder.path / "s3")
-        settings = Settings(
-            folder.work, folder.log, around.python, around.environment, around.isolation, around.exports
-        )
-        self._jobs = LocalJobs(self._store, settings, around.tell)
+        store = DirectoryStore(folder.store)
+        self._s3 = S3(store, folder.path / "s3")
+        self._jobs = LocalJobs(store, _settings(folder, around), around.tell)
         if around.isolation != "auto":
             self._jobs.mode()
-        self._sagemaker = SageMaker(self._store, self._jobs, folder.path / "sagemaker")
-        ours = {"SageMaker": JsonService("sagemaker", self._sagemaker, self._failed, checks=True)}
-        logs = JobLogs(self._moto, self._log_files)
-        log = around.tell if around.is_verbose else None
+        self._sagemaker = SageMaker(store, self._jobs, folder.path / "sagemaker")
+        self._logs = JobLogs(self._moto, self._log_files)
         self.application = Application(
-            ours, ("sagemaker",), S3Face(self._s3), self._moto, self._functions, {"logs": logs.feed}, self._failed, log
+            Services(
+                json={"SageMaker": JsonService("sagemaker", self._sagemaker, self._failed, checks=True)},
+                refused=("sagemaker",),
+                s3=S3Face(self._s3),
+                functions=self._functions,
+                rest=self._ask_moto,
+            ),
+            self._failed,
+            around.tell if around.is_verbose else None,
         )
+
+    def _ask_moto(self, service: str, region: str, environ: WSGIEnvironment, body: bytes) -> answers.Response:
+        if service == "logs":
+            self._logs.feed(region)
+        return self._moto.answer(environ, inlined(service, body, self._s3))
+
+    def _join(self, is_replay: Callable[[], bool]) -> None:
+        from mlci.cloud.serve.joined import Ours, join
+
+        join(Ours(self._s3, None, is_replay))
 
     def issued_keys(self) -> frozenset[str]:
         """Access keys that STS and IAM gave to clients; they may ask, too."""
@@ -96,3 +115,7 @@ class Parts:
         self._around.tell(f"an error inside: {type(error).__name__}: {error}")
         if self._around.is_debug:
             self._around.tell("".join(traceback.format_exception(type(error), error, error.__traceback__)))
+
+
+def _settings(folder: Folder, around: Surroundings) -> Settings:
+    return Settings(folder.work, folder.log, around.python, around.environment, around.isolation, around.exports)

@@ -15,6 +15,11 @@ class Ours(NamedTuple):
     states: Service | None
     is_replay: Callable[[], bool]
 
+    @property
+    def machines(self) -> Service:
+        assert self.states is not None, "no state machine is joined without them"
+        return self.states
+
 
 def called(service: Service, operation: str, request: Mapping[str, Any], region: str) -> Answer:
     """An answer. A refusal is raised as moto's own exception, which the client then gets."""
