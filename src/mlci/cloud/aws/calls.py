@@ -46,6 +46,8 @@ _PASSING_CODES = frozenset(
     }
 )
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 20.0
+#: The wait at which it is told that there is one: what passes sooner is not worth a word.
+_TOLD_WAIT_S = 4.0
 
 
 class AwsError(CloudError):
@@ -68,10 +70,11 @@ class Clock:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long what passes by itself is waited for, in all, per call."""
+    """How long what passes by itself is waited for, in all, per call. `tell` hears of a call that has to wait."""
 
     clock: Clock = field(default_factory=Clock)
     longest_s: float = 180.0
+    tell: Callable[[str], None] = lambda text: None
 
     def outlive(self, work: Callable[[], T]) -> T:
         """What `work` returns, tried again while AWS says "later" or can't be reached.
@@ -85,6 +88,8 @@ class Patience:
             except AwsError as error:
                 if not error.is_passing or self.clock.monotonic() + wait_s > end:
                     raise
+                if wait_s == _TOLD_WAIT_S:
+                    self.tell(f"{error.operation}: AWS does not answer ({error.code}); it is asked again")
             self.clock.sleep(wait_s * random.uniform(0.75, 1.25))  # many builds are throttled at the same moment
             wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
 

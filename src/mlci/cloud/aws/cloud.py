@@ -171,6 +171,7 @@ def aws_cloud(
     tell: Callable[[str], None],
 ) -> AwsCloud:
     """The aws cloud on a session's clients."""
+    session = replace(session, patience=replace(session.patience, tell=tell))
     states, sagemaker = session.api("stepfunctions"), session.api("sagemaker")
     return AwsCloud(
         place=place,

@@ -1,0 +1,277 @@
+"""The aws cloud against `mlci serve` in another process: real jobs, and the AWS CLI, a client that we did not write."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from e2e_project import Project, clean_environment
+from mlci.asl import StopSignal
+from mlci.cloud.aws.calls import Api
+from mlci.cloud.aws.objects import SINGLE_MAX_BYTES, Objects
+from mlci.errors import InputError
+from mlci.plan.models import S3Uri, Upload
+from mlci.stage.repository import hash_data
+
+needs_states = pytest.mark.skipif(
+    importlib.util.find_spec("mlci.cloud.local.machines") is None, reason="mlci serve has no Step Functions of its own"
+)
+BUCKET = "models"
+SLOW = (
+    "import os, time\n"
+    "print('asleep', flush=True)\n"
+    "time.sleep(SECONDS)\n"
+    "open(os.environ['SM_MODEL_DIR'] + '/m', 'w').close()\n"
+)
+MEASURE = (
+    "import json, os\n"
+    "os.makedirs('/opt/ml/processing/output/out', exist_ok=True)\n"
+    "json.dump({'auc': 0.95}, open('/opt/ml/processing/output/out/metrics.json', 'w'))\n"
+)
+FLOW = """
+flow: NAME
+defaults: {image: "mine.example/image:7", timeout: 10m}
+steps:
+  train: {uses: training, run: train.py}
+  measure:
+    uses: processing
+    run: measure.py
+    after: train
+    outputs: [out]
+    metrics: out/metrics.json
+gate:
+  - {metric: measure.auc, min: 0.9}
+"""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of commands on a `mlci serve`, with a bucket."""
+    folder = tmp_path_factory.mktemp("served")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mlci.cli", "serve", "--port", "0", "--access-key", "dev", "--data", str(folder)],
+        env=clean_environment({}),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdout is not None
+    told: dict[str, str] = {}
+    while "AWS_DISABLE_HOST_PREFIX_INJECTION" not in told:
+        line = server.stdout.readline()
+        assert line, "mlci serve ended"
+        found = re.fullmatch(r"export (\w+)=(\S+)\n", line)
+        told.update([found.groups()] if found else ())  # type: ignore[list-item]
+    environment = {
+        **told,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "MLCI_CLOUD": "aws",
+        "MLCI_BUCKET": BUCKET,
+        "MLCI_WORKFLOW_ROLE": "arn:aws:iam::000000000000:role/mlci-workflow",
+        "MLCI_JOB_ROLE": "arn:aws:iam::000000000000:role/mlci-job",
+    }
+    client(environment, "s3").create_bucket(Bucket=BUCKET)
+    yield environment
+    server.terminate()
+    server.wait(30)
+
+
+def client(environment: dict[str, str], service: str) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=environment["AWS_ENDPOINT_URL"],
+        region_name=environment["AWS_DEFAULT_REGION"],
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.1)
+
+
+def small(project: Project, name: str, seconds: float = 0.1, flow: str = FLOW) -> Project:
+    project.write("flow.yaml", flow.replace("NAME", name))
+    project.write("train.py", SLOW.replace("SECONDS", str(seconds)))
+    project.write("measure.py", MEASURE)
+    return project
+
+
+def machine(environment: dict[str, str], flow: str) -> str:
+    return f"arn:aws:states:{environment['AWS_DEFAULT_REGION']}:000000000000:stateMachine:mlci-{flow}"
+
+
+def running(environment: dict[str, str], flow: str) -> list[str]:
+    """The executions and jobs of a flow that run, by the API's own word."""
+    states, sagemaker = client(environment, "stepfunctions"), client(environment, "sagemaker")
+    found = states.list_executions(stateMachineArn=machine(environment, flow), statusFilter="RUNNING")["executions"]
+    contains: Any = {"NameContains": f"mlci-{flow}-"}
+    jobs = sagemaker.list_training_jobs(**contains)["TrainingJobSummaries"]
+    more = sagemaker.list_processing_jobs(**contains)["ProcessingJobSummaries"]
+    names = [job["TrainingJobName"] for job in jobs if job["TrainingJobStatus"] in ("InProgress", "Stopping")]
+    names += [job["ProcessingJobName"] for job in more if job["ProcessingJobStatus"] in ("InProgress", "Stopping")]
+    return names + [execution["name"] for execution in found]
+
+
+def test_objects_of_every_size_arrive_whole_and_are_sent_once(tmp_path: Path, served: dict[str, str]) -> None:
+    objects = Objects(Api(client(served, "s3")))
+    objects.check_bucket(BUCKET, served["AWS_DEFAULT_REGION"])
+    uploads = []
+    for size in (0, 1, SINGLE_MAX_BYTES, SINGLE_MAX_BYTES + 1, 3 * SINGLE_MAX_BYTES):
+        (tmp_path / f"ü {size}").write_bytes(os.urandom(1) * size)
+        file = hash_data(tmp_path / f"ü {size}", f"ü {size}")
+        uploads.append(Upload(S3Uri(f"s3://{BUCKET}/mlci/objects/data/{file.sha256}/ü {size}"), (file,)))
+    assert objects.upload(uploads, StopSignal()) == len(uploads)
+    assert objects.upload(uploads, StopSignal()) == 0
+    for upload in uploads:
+        assert hashlib.sha256(objects.read(upload.uri) or b"").hexdigest() == upload.files[0].sha256
+    assert objects.read(f"s3://{BUCKET}/no/such") is None
+    with pytest.raises(InputError, match="does not exist"):
+        objects.check_bucket("no-such-bucket", served["AWS_DEFAULT_REGION"])
+
+
+@needs_states
+def test_the_example_comes_to_the_same_as_on_the_local_cloud(example: Project, served: dict[str, str]) -> None:
+    local = example.mlci("run")
+    assert local.returncode == 0, local.stdout + local.stderr
+    here = example.result()
+    remote = example.mlci("run", **served)
+    assert remote.returncode == 0, remote.stdout + remote.stderr
+    there = example.result()
+    assert (here.pop("cloud"), there.pop("cloud")) == ("local", "aws")
+    for result in (here, there):
+        for changing in ("run_id", "started", "seconds", "execution"):
+            assert result.pop(changing)
+        for step in result["steps"].values():
+            assert step.pop("seconds") >= 0
+            assert step.pop("job").endswith("-0-0")
+    assert here == there
+    assert "rows" in example.mlci("logs", "preprocess").stdout
+    again = example.mlci("run", **served)
+    assert again.returncode == 0, again.stdout + again.stderr
+    versions = client(served, "stepfunctions").list_state_machine_versions(
+        stateMachineArn=machine(served, "breast-cancer")
+    )
+    assert len(versions["stateMachineVersions"]) == 1
+
+
+@needs_states
+@pytest.mark.skipif(shutil.which("aws") is None, reason="the AWS CLI is not installed")
+def test_the_aws_cli_lists_what_a_run_left(project: Project, served: dict[str, str]) -> None:
+    small(project, "listed")
+    assert project.mlci("run", **served).returncode == 0
+    run_id = project.result()["run_id"]
+
+    def aws(*arguments: str) -> Any:
+        done = subprocess.run(
+            ["aws", *arguments, "--output", "json"],
+            env=clean_environment(served),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    arn = machine(served, "listed")
+    machines = aws("stepfunctions", "list-state-machines")["stateMachines"]
+    assert arn in [found["stateMachineArn"] for found in machines]
+    versions = aws("stepfunctions", "list-state-machine-versions", "--state-machine-arn", arn)
+    assert [found["stateMachineVersionArn"] for found in versions["stateMachineVersions"]] == [f"{arn}:1"]
+    [execution] = aws("stepfunctions", "list-executions", "--state-machine-arn", arn)["executions"]
+    assert (execution["name"], execution["status"]) == (run_id, "SUCCEEDED")
+    tags = aws("stepfunctions", "list-tags-for-resource", "--resource-arn", arn)["tags"]
+    assert {"key": "mlci:flow", "value": "listed"} in tags
+    [training] = aws("sagemaker", "list-training-jobs", "--name-contains", run_id)["TrainingJobSummaries"]
+    [processing] = aws("sagemaker", "list-processing-jobs", "--name-contains", run_id)["ProcessingJobSummaries"]
+    assert (training["TrainingJobStatus"], processing["ProcessingJobStatus"]) == ("Completed", "Completed")
+    group = "/aws/sagemaker/TrainingJobs"
+    prefix = f"{training['TrainingJobName']}/"
+    streams = aws("logs", "describe-log-streams", "--log-group-name", group, "--log-stream-name-prefix", prefix)
+    stream = streams["logStreams"][0]["logStreamName"]
+    events = aws("logs", "get-log-events", "--log-group-name", group, "--log-stream-name", stream)["events"]
+    assert "asleep" in [event["message"].strip() for event in events]
+    objects = aws("s3api", "list-objects-v2", "--bucket", BUCKET, "--prefix", f"mlci/listed/runs/{run_id}/")["Contents"]
+    assert f"mlci/listed/runs/{run_id}/measure/out/metrics.json" in [entry["Key"] for entry in objects]
+
+
+@needs_states
+def test_sigterm_in_the_middle_of_a_training_job(project: Project, served: dict[str, str]) -> None:
+    small(project, "stopped", 300)
+    build = project.start("run", **served)
+    sagemaker = client(served, "sagemaker")
+    wait_for(lambda: sagemaker.list_training_jobs(NameContains="mlci-stopped-")["TrainingJobSummaries"])
+    time.sleep(1)
+    build.send_signal(signal.SIGTERM)
+    out, err = build.communicate(timeout=60)
+    assert build.returncode == 4, out + err
+    assert running(served, "stopped") == []
+    assert project.result()["steps"]["train"]["status"] == "stopped"
+
+
+@needs_states
+def test_a_killed_build_goes_on_with_its_run(project: Project, served: dict[str, str]) -> None:
+    small(project, "killed", 8)
+    build = {**served, "CODEBUILD_BUILD_ID": "models:1"}
+    first = project.start("run", **build)
+    sagemaker = client(served, "sagemaker")
+    wait_for(lambda: sagemaker.list_training_jobs(NameContains="mlci-killed-")["TrainingJobSummaries"])
+    first.kill()
+    first.communicate()
+    done = project.mlci("run", **build)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "attached to run" in done.stdout
+    assert len(project.runs) == 1
+    assert len(sagemaker.list_training_jobs(NameContains="mlci-killed-")["TrainingJobSummaries"]) == 1
+    assert len(sagemaker.list_processing_jobs(NameContains="mlci-killed-")["ProcessingJobSummaries"]) == 1
+
+
+@needs_states
+@pytest.mark.slow
+def test_ten_runs_of_three_definitions_at_once(tmp_path: Path, served: dict[str, str]) -> None:
+    flows = [
+        FLOW,
+        FLOW.replace("gate:", "  extra: {uses: processing, run: measure.py}\ngate:"),
+        FLOW.replace("gate:", "  behind: {uses: processing, run: measure.py, after: gate}\ngate:"),
+    ]
+    projects = []
+    for number in range(10):
+        root = tmp_path / f"build-{number}"
+        root.mkdir()
+        # The last build of each definition measures too little: its own verdict, whatever the others do.
+        flow = flows[number % 3].replace("min: 0.9", "min: 0.99") if number >= 7 else flows[number % 3]
+        projects.append(small(Project(root), "crowded", flow=flow))
+    codes: dict[int, int] = {}
+
+    def build(number: int) -> None:
+        codes[number] = projects[number].mlci("run", CODEBUILD_BUILD_ID=f"models:{number}", **served).returncode
+
+    threads = [threading.Thread(target=build, args=(number,)) for number in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(180)
+    assert codes == {number: 1 if number >= 7 else 0 for number in range(10)}
+    for number, project in enumerate(projects):
+        more = [[], ["extra"], ["behind"]][number % 3]
+        assert set(project.result()["steps"]) == {"train", "measure", *more}
+    assert running(served, "crowded") == []
