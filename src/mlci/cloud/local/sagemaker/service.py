@@ -49,6 +49,11 @@ class SageMaker:
             self._jobs.fail_left_behind()
             self._models.finish_deployments()
 
+    @property
+    def operations(self) -> frozenset[str]:
+        """What it has; all else is refused."""
+        return frozenset(self._operations)
+
     def call(self, operation: str, request: Request, region: str) -> Answer:
         """An operation's answer.
 
