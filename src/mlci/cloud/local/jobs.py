@@ -143,10 +143,12 @@ class LocalJobs:
             ended, tail, advice = self._run(run, request.max_runtime_s, space, container, training.remarks(space))
             if ended.how != "exited":
                 stopped = _stopped(ended, request.max_runtime_s)
-                return self._with_model(stopped, request, run, space)
+                keeps = stopped.is_timed_out or run.keeps()
+                return self._with_model(stopped, request, run, space) if keeps else stopped
             if ended.exit_code != 0:
                 command, failure = " ".join(container.command), training.failure(space)
-                return Ending("Failed", reasons.training(ended.exit_code, failure, tail, command, advice))
+                reason = reasons.training(ended.exit_code, failure, tail, command, advice)
+                return self._with_model(Ending("Failed", reason), request, run, space)
             run.watch("Uploading")
             return Ending("Completed", model=training.keep(request, space, self._store))
 
@@ -171,13 +173,15 @@ class LocalJobs:
 
         return self._ending(work)
 
-    def _with_model(self, stopped: Ending, request: TrainingRequest, run: Run, space: Workspace) -> Ending:
-        if not (stopped.is_timed_out or run.keeps()):
-            return stopped
+    def _with_model(self, ending: Ending, request: TrainingRequest, run: Run, space: Workspace) -> Ending:
+        """What a job that did not get to its end has made until then is kept as well.
+
+        Source: https://github.com/aws/sagemaker-python-sdk/pull/746; API_StopTrainingJob.html
+        """
         run.watch("Uploading")
-        with contextlib.suppress(TransferFailed):  # it was stopped amid its work
-            return dataclasses.replace(stopped, model=training.keep(request, space, self._store))
-        return stopped
+        with contextlib.suppress(TransferFailed):  # it broke off amid its work, and has another reason to tell
+            return dataclasses.replace(ending, model=training.keep(request, space, self._store))
+        return ending
 
     def _ending(self, work: Callable[[Workspace], Ending]) -> Ending:
         try:

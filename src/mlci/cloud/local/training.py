@@ -82,14 +82,16 @@ def container(
 
 
 def keep(request: TrainingRequest, space: Workspace, store: DirectoryStore) -> str:
-    """Store the model of a job that succeeded, and its other output if it has any; the model's URI."""
+    """Store the model and the other output of a job, as far as it has any; where the model is, or would be.
+
+    Source: https://github.com/aws/sagemaker-python-sdk/issues/3455: without a file in it nothing is saved, and
+    Describe… names the archive all the same.
+    """
     place = f"{request.output_uri.rstrip('/')}/{request.name}/output"
-    model = f"{place}/model.tar.gz"
-    pack(store, space.ml / "model", model, space.ml, space.temporary)
-    output = space.ml / "output" / "data"
-    if next(files(output, space.ml), None) is not None:
-        pack(store, output, f"{place}/output.tar.gz", space.ml, space.temporary)
-    return model
+    for folder, archive in (("model", "model.tar.gz"), ("output/data", "output.tar.gz")):
+        if next(files(space.ml / folder, space.ml), None) is not None:
+            pack(store, space.ml / folder, f"{place}/{archive}", space.ml, space.temporary)
+    return f"{place}/model.tar.gz"
 
 
 def failure(space: Workspace) -> str | None:

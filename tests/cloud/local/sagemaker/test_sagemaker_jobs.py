@@ -103,10 +103,20 @@ def test_a_failed_job_says_why(sagemaker: Served) -> None:
     assert described["ProcessingJobStatus"] == "Failed"
     assert described["ExitMessage"] == "bad data"
     assert described["FailureReason"].endswith("exit code: 3\nbad data")
-    sagemaker.create_training("raise ValueError('boom')")
+    script = "import os; open(os.environ['SM_MODEL_DIR'] + '/m', 'w').write('x'); raise ValueError('boom')"
+    sagemaker.create_training(script)
     described = sagemaker.ended("TrainingJob")
     assert described["SecondaryStatus"] == "Failed"
-    assert "ValueError: boom" in described["SecondaryStatusTransitions"][-1]["StatusMessage"]
+    assert "ValueError: boom" in described["FailureReason"]
+    assert described["SecondaryStatusTransitions"][-1]["StatusMessage"] == "Training job failed"
+    assert sagemaker.place.store.exists(described["ModelArtifacts"]["S3ModelArtifacts"]), "it keeps what it made"
+
+
+def test_a_job_without_a_model_has_no_archive(sagemaker: Served) -> None:
+    sagemaker.create_training("")
+    described = sagemaker.ended("TrainingJob")
+    assert described["TrainingJobStatus"] == "Completed"
+    assert not sagemaker.place.store.exists(described["ModelArtifacts"]["S3ModelArtifacts"])
 
 
 def test_a_job_that_takes_too_long_keeps_its_model(sagemaker: Served) -> None:
@@ -168,6 +178,8 @@ def test_what_cannot_run_here_is_refused_at_creation(sagemaker: Served) -> None:
     source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/none/"}}
     request = training_request(InputDataConfig=[{"ChannelName": "train", "DataSource": source}])  # type: ignore[dict-item]
     assert 'No S3 objects found under S3 URL "s3://b/none/"' in refused(sagemaker, "CreateTrainingJob", **request)
+    source["S3DataSource"]["S3Uri"] = "https://b.s3.amazonaws.com/x"
+    assert "ValidationException: " in refused(sagemaker, "CreateTrainingJob", **request)
     assert sagemaker.call("ListProcessingJobs") == {"ProcessingJobSummaries": []}
 
 

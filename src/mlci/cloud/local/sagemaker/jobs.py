@@ -21,6 +21,7 @@ from mlci.cloud.local.sagemaker.records import Record, Records, Taken
 from mlci.cloud.local.sagemaker.running import Running, RunningJobs
 from mlci.cloud.local.sagemaker.tags import put
 from mlci.cloud.local.store import DirectoryStore
+from mlci.errors import CloudError
 
 #: What a job says that a server left behind when it ended without stopping it.
 LEFT_BEHIND = "InternalServerError: the server that ran this job ended while it ran, and the job with it."
@@ -139,7 +140,11 @@ class Jobs:
 
     def _expect_input(self, uri: str, region: str, role: str) -> None:
         prefix = uri if uri.endswith("/") else f"{uri}/"
-        if not self._store.exists(uri) and next(iter(self._store.list(prefix)), None) is None:
+        try:
+            is_there = self._store.exists(uri) or next(iter(self._store.list(prefix)), None) is not None
+        except CloudError as error:  # an https: URL, or a bucket's name that is none
+            raise errors.invalid(str(error)) from error
+        if not is_there:
             raise errors.no_input(uri, region, role)
 
     def _metrics(self, kind: JobKind, request: Request, log: Path) -> Metrics:

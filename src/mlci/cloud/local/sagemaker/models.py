@@ -119,11 +119,9 @@ class Models:
         return {"EndpointArn": record.arn}
 
     def update_endpoint(self, request: Request, region: str) -> Answer:
-        record = self._found("endpoint", request["EndpointName"], region)
         config = self._found("endpoint-config", request["EndpointConfigName"], region)
         with self._lock:
-            if record.status in _BUSY:
-                raise errors.invalid(f'Cannot update in-progress endpoint "{record.arn}".')
+            record = self._idle_endpoint(request["EndpointName"], region)
             record.body["EndpointConfigName"] = config.name
             self._set_status(record, "Updating")
         self._deploy(record, config)
@@ -133,10 +131,16 @@ class Models:
         return self._found("endpoint", request["EndpointName"], region).body
 
     def delete_endpoint(self, request: Request, region: str) -> Answer:
-        record = self._found("endpoint", request["EndpointName"], region)
         with self._lock:
-            self._records.remove(record)
+            self._records.remove(self._idle_endpoint(request["EndpointName"], region))
         return {}
+
+    def _idle_endpoint(self, name: str, region: str) -> Record:
+        """Source: terraform-provider-aws and others, which wait where SageMaker says this, also of DeleteEndpoint."""
+        record = self._found("endpoint", name, region)
+        if record.status in _BUSY:
+            raise errors.invalid(f'Cannot update in-progress endpoint "{record.arn}".')
+        return record
 
     def finish_deployments(self) -> None:
         """Take up the endpoints that a killed server left on their way."""

@@ -25,6 +25,7 @@ _MESSAGES = {
     "Stopping": "Stopping the training job",
     "Completed": "Training job completed",
     "Stopped": "Training job stopped",
+    "Failed": "Training job failed",
     "MaxRuntimeExceeded": "Job runtime exceeded MaxRuntimeInSeconds provided",
 }
 
@@ -121,8 +122,7 @@ def _turn(record: Record, status: str, now: dt.datetime) -> None:
     transitions = record.body["SecondaryStatusTransitions"]
     if transitions:
         transitions[-1]["EndTime"] = now
-    message = _MESSAGES.get(status) or record.body.get("FailureReason", "Training job failed")
-    transitions.append({"Status": status, "StartTime": now, "StatusMessage": message})
+    transitions.append({"Status": status, "StartTime": now, "StatusMessage": _MESSAGES[status]})
     record.body["SecondaryStatus"] = status
 
 

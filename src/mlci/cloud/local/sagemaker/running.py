@@ -17,6 +17,7 @@ from mlci.cloud.local.sagemaker import progress
 from mlci.cloud.local.sagemaker.metrics import Metrics
 from mlci.cloud.local.sagemaker.progress import JobKind
 from mlci.cloud.local.sagemaker.records import Record, Records
+from mlci.errors import CloudError
 
 #: How long `close` waits for a job that was stopped: the job runner takes half a second, and kills after three.
 PATIENCE_S = 5.0
@@ -58,6 +59,8 @@ class Running:
         """Run it to its end, whatever that is."""
         try:
             return self._work(self._make_run(self))
+        except CloudError as error:
+            return Ending("Failed", f"InternalServerError: {error}"[:LIMIT])
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the record has to say so
             return Ending("Failed", f"InternalServerError: {type(error).__name__}: {error}"[:LIMIT])
 
