@@ -36,6 +36,18 @@ class Project:
         out, err = started.communicate(timeout=120)
         return subprocess.CompletedProcess(started.args, started.returncode, out, err)
 
+    def python(self, code: str) -> subprocess.CompletedProcess[str]:
+        """Code in a fresh process, as if it were the command."""
+        return subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=self.root,
+            env=clean_environment({}),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
     def write(self, path: str, text: str) -> None:
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)
         (self.root / path).write_text(text)

@@ -324,3 +324,11 @@ def test_a_baseline_is_kept_on_the_base_branch_and_compared_with_elsewhere(scrip
     assert done.returncode == 1
     assert "baseline 0.95" in done.stdout
     assert project.result()["rules"][0]["baseline"] == 0.95
+
+
+def test_a_local_run_imports_no_boto3(script_flow: MakeFlow) -> None:
+    project = script_flow({"one": "pass"})
+    assert project.mlci("run").returncode == 0  # compiles, with an SDK that imports boto3
+    code = "import sys; from mlci.cli import main; assert main(['run']) == 0; print('boto3' in sys.modules)"
+    done = project.python(code)
+    assert done.stdout.splitlines()[-1] == "False", done.stdout + done.stderr

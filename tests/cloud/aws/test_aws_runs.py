@@ -13,7 +13,7 @@ from aws_builds import FLOW, Builder
 from mlci.asl import StopSignal
 from mlci.report.result import Result, Status, to_json
 from mlci.run import prepare
-from pretend_aws import PretendAws, Script
+from pretend_aws import PretendAws, Script, response
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> None:
@@ -197,3 +197,13 @@ def test_a_build_that_is_stopped_just_when_it_attaches_stops_its_run(builder: Bu
     first.join(10)
     assert (result.status, result.exit_code) == (Status.STOPPED, 4)
     assert pretended.running == []
+
+
+def test_a_state_machine_that_is_not_known_everywhere_yet_is_waited_for(
+    builder: Builder, pretended: PretendAws
+) -> None:
+    unknown = response(400, {"__type": "StateMachineDoesNotExist", "message": "State Machine Does Not Exist"})
+    left = [unknown] * 3
+    pretended.fault = lambda name: left.pop() if name == "sfn.StartExecution" and left else None
+    assert builder.run().status is Status.PASSED
+    assert pretended.calls.count("sfn.StartExecution") == 4

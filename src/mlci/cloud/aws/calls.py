@@ -101,6 +101,11 @@ class Api:
     client: Any
     patience: Patience = field(default_factory=Patience)
 
+    @property
+    def is_aws(self) -> bool:
+        """Whether it is AWS itself that answers, and no endpoint that somebody set in its place."""
+        return str(self.client.meta.endpoint_url).endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
+
     def call(self, operation: str, **request: Any) -> Mapping[str, Any]:
         """What an operation answers; its name is boto3's, such as `describe_execution`.
 

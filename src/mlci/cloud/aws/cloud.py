@@ -182,6 +182,6 @@ def aws_cloud(
         logs=Logs(session.api("logs", replace(session.patience, longest_s=20.0))),
         log_file=log_file,
         tell=tell,
-        has_console=session.is_aws(),
+        has_console=states.is_aws,
         clock=session.patience.clock,
     )

@@ -16,6 +16,8 @@ from mlci.cloud.protocol import ExecutionArn, Live, VersionArn
 
 #: The most that GetExecutionHistory gives at a time.
 PAGE_EVENTS = 1_000
+#: A state machine that was just made may not be known everywhere yet: CreateStateMachine is eventually consistent.
+_NEW_MACHINE_WAITS_S = (1.0, 2.0, 4.0, 8.0)
 #: StopExecution takes so many characters.
 _MAX_ERROR_CHARS, _MAX_CAUSE_CHARS = 256, 32_768
 
@@ -30,11 +32,16 @@ class Executions:
 
         While it runs, the same name and input are answered with it; once it has ended, with ExecutionAlreadyExists.
         """
-        try:
-            self.api.call("start_execution", stateMachineArn=version, name=name, input=given)
-        except AwsError as error:
-            if error.code != "ExecutionAlreadyExists" or not self._has_input(arn, given):
-                raise
+        for wait_s in (*_NEW_MACHINE_WAITS_S, None):
+            try:
+                self.api.call("start_execution", stateMachineArn=version, name=name, input=given)
+                return
+            except AwsError as error:
+                if error.code == "ExecutionAlreadyExists" and self._has_input(arn, given):
+                    return
+                if error.code != "StateMachineDoesNotExist" or wait_s is None:
+                    raise
+            self.api.patience.clock.sleep(wait_s)
 
     def _has_input(self, arn: ExecutionArn, given: str) -> bool:
         try:

@@ -48,11 +48,6 @@ class Session:
         """The same for a first look, which must not keep a person waiting."""
         return replace(self, attempts=2, patience=replace(self.patience, longest_s=seconds))
 
-    def is_aws(self) -> bool:
-        """Whether it is AWS itself that answers, and no endpoint that somebody set in its place."""
-        endpoint = str(self.boto.client("stepfunctions", region_name=self.region).meta.endpoint_url)
-        return endpoint.rstrip("/").endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
-
 
 def open_session(region: str) -> Session:
     """A session in a region.
