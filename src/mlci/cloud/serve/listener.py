@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import socket
@@ -107,7 +108,8 @@ class Listener:
         self._thread.join(1)
 
     def _wake(self) -> None:
-        self._servers[0].pull_trigger()
+        with contextlib.suppress(OSError):  # the loop has ended by itself meanwhile, and closed all
+            self._servers[0].pull_trigger()
 
     def _loop(self) -> None:
         listening = True

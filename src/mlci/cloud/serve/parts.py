@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mlci.cloud.local.integrations import Integrations, Records
 from mlci.cloud.local.isolation import Isolation
 from mlci.cloud.local.jobs import LocalJobs, Settings
 from mlci.cloud.local.lambdas import Lambdas, LambdaService
@@ -20,6 +21,7 @@ from mlci.cloud.serve import answers
 from mlci.cloud.serve.application import Application, Services
 from mlci.cloud.serve.awsjson import JsonService
 from mlci.cloud.serve.behind import Moto
+from mlci.cloud.serve.clients import MotoMessages, services
 from mlci.cloud.serve.folder import Folder
 from mlci.cloud.serve.functions import MotoFunctions
 from mlci.cloud.serve.inlined import inlined
@@ -64,6 +66,10 @@ class Parts:
         if around.isolation != "auto":
             self._jobs.mode()
         self._sagemaker = SageMaker(store, self._jobs, folder.path / "sagemaker")
+        others = services(self._moto, around.exports.get("AWS_ENDPOINT_URL", "http://127.0.0.1"))
+        messages = MotoMessages(others, Records(folder.path))
+        #: What state machines' tasks are done by.
+        self.handlers = Integrations(self._s3, self._sagemaker, self._functions, messages, others)
         self._logs = JobLogs(self._moto, self._log_files)
         self.application = Application(
             Services(
