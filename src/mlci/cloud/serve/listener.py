@@ -159,9 +159,6 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
         self.underscored = _underscored(header_plus)
-        if self.content_length == 0 and not self.chunked:
-            # boto3 asks also where there is no body (an empty object); waitress would wait for it for ever.
-            self.expect_continue = False
         refused = _refused(self._guard, self.command, self.query, self.headers)
         if refused is None:
             return
@@ -224,3 +221,12 @@ class _Task(WSGITask):  # type: ignore[misc]
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
     task_class: Callable[..., WSGITask] = _Task
+
+    def send_continue(self) -> None:
+        """boto3 asks for it also where no body follows (an empty object), and waitress would wait for one for ever.
+
+        Not to send it is no way out: botocore then misreads the next answer on that connection.
+        """
+        is_complete = self.request.completed
+        super().send_continue()
+        self.request.completed = is_complete
