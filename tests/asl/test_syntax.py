@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlci.asl.data import Data
 from mlci.asl.errors import EvaluationError
 from mlci.asl.filters import FilterSyntaxError, parse_condition
 from mlci.asl.intrinsics import IntrinsicSyntaxError, parse_intrinsic
@@ -47,7 +48,7 @@ def test_paths(text: str, tokens: object) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *["", "a", "$a", "$.", "$..", "$.a.", "$[", "$[]", "$['a'", "$['a]", "$['a' 'b']", "$['a',]", "$[a]", "$[1.5]"],
+        *["", "a", "$1", "$.", "$..", "$.a.", "$[", "$[]", "$['a'", "$['a]", "$['a' 'b']", "$['a',]", "$[a]", "$[1.5]"],
         *["$.a b", "$.a)", "$.a()", "$[?]", "$[?()]", "$[?(@.a ==)]", "$[?(@.a", "$[?(@.a = 1)]", "$[?(@.a == 1 1)]"],
         "$[?(@.a =~ /x/)]",
     ],
@@ -72,7 +73,7 @@ def test_what_is_no_reference_path(text: str) -> None:
 @given(st.text(alphabet="$@.[]'\"()?*:,&|!=<>ab01 -\\", max_size=14))
 def test_any_text_is_a_path_or_refused(text: str) -> None:
     with suppress(PathSyntaxError, PathNotFound):
-        parse_path("$" + text).read({"a": [{"b": 1}, "x"]}, {})
+        parse_path("$" + text).read(Data({"a": [{"b": 1}, "x"]}, {}))
 
 
 @given(st.text(alphabet="@$.ab01'\"()&|!=<>in[], ", max_size=14))
@@ -85,7 +86,7 @@ def test_any_text_is_a_condition_or_refused(text: str) -> None:
 def test_any_text_is_a_function_or_refused(text: str) -> None:
     for start in ("States.", "States.Format('{}',", "States.Array("):
         with suppress(IntrinsicSyntaxError, EvaluationError):
-            parse_intrinsic(start + text).evaluate({"a": 1}, {})
+            parse_intrinsic(start + text).evaluate(Data({"a": 1}, {}))
 
 
 @given(JSON, st.text(min_size=1, max_size=5), JSON)
@@ -98,7 +99,7 @@ def test_what_is_written_can_be_read(value: Json, name: str, before: Json) -> No
     except NoSuchPlace:
         assert name == "other"
         return
-    assert same(path.read(written, {}), value)
+    assert same(path.read(Data(written, {})), value)
     assert json.dumps(start) == copy
 
 

@@ -1,4 +1,4 @@
-"""An interpreter of the Amazon States Language: JSONPath mode, exact, in process. Knows nothing of mlci.
+"""An interpreter of the Amazon States Language: exact, in both query languages, in process. Knows nothing of mlci.
 
     load(definition) -> Machine        or DefinitionError, with every problem and its place
     execute(machine, input, …) -> Outcome, in the calling thread; tasks are done by the caller's Handlers
@@ -6,19 +6,22 @@
 The map, in the order in which data goes through it:
 
     jsontext, timestamps, errors       the ground: JSON as AWS has it, times, error names
+    data                               what a state's fields are evaluated against
     paths, filters, references         JSONPath (Jayway's dialect), and paths that can be written to
-    functions, intrinsics, templates   intrinsic functions, and the payloads made with them
-    choices                            when choice rules hold
+    functions, intrinsics              intrinsic functions
+    jsonata/                           JSONata, a package of its own
+    templates, settings                payloads and single fields, in either language
+    choices, variables, dataflow       rules, Assign, and the way of the data through a state, in either language
     model                              a machine, typed
-    fields, rules, states, load        reading a definition into the model, with all problems noted
-    signals, handlers, events, context, scope   what a running branch has at hand
-    dataflow, retries, tasks, parallel, interpret   running it
+    fields, rules, language, policies, states, load   reading a definition into the model, with all problems noted
+    signals, callbacks, handlers, events, context, scope   what a running branch has at hand
+    retries, taskevents, tasks, group, parallel, maps, interpret   running it
 
 The many small values that a definition is read into are named tuples: a frozen dataclass costs 1.5 ms to define, and
 with fifty of them importing this package would take longer than running a flow.
 
-Not covered, and refused by `load`: Map, JSONata, Assign. A further state type is a class in
-`model`, a reader in `states`, and a case in `interpret`; a further query language is a sibling of `templates`.
+Not covered, and refused by `load`: distributed Map. A further state type is a class in `model`, a reader in `states`
+and a case in `interpret`. Which query language a state is in is known to `language` alone: values are templates.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from mlci.asl.handlers import Handlers, TaskCall
 from mlci.asl.interpret import Outcome, execute
 from mlci.asl.jsontext import Json
 from mlci.asl.load import load, unsupported_resources
-from mlci.asl.model import Machine
+from mlci.asl.model import Machine, variable_references
 from mlci.asl.signals import StopSignal
 
 __all__ = [
@@ -50,4 +53,5 @@ __all__ = [
     "execute",
     "load",
     "unsupported_resources",
+    "variable_references",
 ]

@@ -10,9 +10,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from mlci.asl.data import Data
 from mlci.asl.errors import RUNTIME, EvaluationError
 from mlci.asl.jsontext import Json, is_number
 from mlci.asl.paths import Path, PathNotFound
+from mlci.asl.settings import truth
+from mlci.asl.templates import Template
 from mlci.asl.timestamps import parse_timestamp
 
 
@@ -42,7 +45,13 @@ class NoneOf(NamedTuple):
     rule: Rule
 
 
-Rule: TypeAlias = "Comparison | AllOf | AnyOf | NoneOf"
+class Condition(NamedTuple):
+    """JSONata's `Condition`."""
+
+    template: Template
+
+
+Rule: TypeAlias = "Comparison | AllOf | AnyOf | NoneOf | Condition"
 
 Kind = Literal["string", "number", "boolean", "timestamp"]
 
@@ -54,43 +63,45 @@ class Operator(NamedTuple):
     holds: Callable[[Any, Any], bool]
 
 
-def holds(rule: Rule, given: Json, context: Json) -> bool:
+def holds(rule: Rule, data: Data) -> bool:
     """Whether a rule holds for a state's input.
 
     Raises: EvaluationError (States.Runtime) where the rule reads what is not there, and is not IsPresent.
     """
     if isinstance(rule, AllOf):
-        return all(holds(part, given, context) for part in rule.rules)
+        return all(holds(part, data) for part in rule.rules)
     if isinstance(rule, AnyOf):
-        return any(holds(part, given, context) for part in rule.rules)
+        return any(holds(part, data) for part in rule.rules)
     if isinstance(rule, NoneOf):
-        return not holds(rule.rule, given, context)
-    return _compare(rule, given, context)
+        return not holds(rule.rule, data)
+    if isinstance(rule, Condition):
+        return truth(rule.template, data)
+    return _compare(rule, data)
 
 
-def _compare(test: Comparison, given: Json, context: Json) -> bool:
+def _compare(test: Comparison, data: Data) -> bool:
     if test.operator == "IsPresent":
-        return _is_present(test.variable, given, context) == test.expected
-    value = _read(test.variable, given, context)
+        return _is_present(test.variable, data) == test.expected
+    value = _read(test.variable, data)
     if test.operator in TYPE_TESTS:
         return TYPE_TESTS[test.operator](value) == test.expected
-    expected = _read(test.expected, given, context) if isinstance(test.expected, Path) else test.expected
+    expected = _read(test.expected, data) if isinstance(test.expected, Path) else test.expected
     compared = OPERATORS[test.operator]
     left, right = _as_kind(value, compared.kind), _as_kind(expected, compared.kind)
     return left is not None and right is not None and compared.holds(left, right)
 
 
-def _is_present(path: Path, given: Json, context: Json) -> bool:
+def _is_present(path: Path, data: Data) -> bool:
     try:
-        path.read(given, context)
+        path.read(data)
     except PathNotFound:
         return False
     return True
 
 
-def _read(path: Path, given: Json, context: Json) -> Json:
+def _read(path: Path, data: Data) -> Json:
     try:
-        return path.read(given, context)
+        return path.read(data)
     except PathNotFound:
         what = f"Invalid path '{path.text}': The choice state's condition path references an invalid value."
         raise EvaluationError(RUNTIME, what) from None

@@ -1,54 +1,116 @@
-"""Data on its way through a state: InputPath and Parameters in; ResultSelector, ResultPath and OutputPath out.
+"""Data on its way through a state, in either query language: two classes that do the same four things.
 
-Source: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-input-output-filtering.html
+`seen` is what the state's own fields are evaluated against, `work_input` what its work is given, and `leave` what it
+hands on and which variables it assigns.
+
+JSONPath: InputPath, Parameters → work → ResultSelector, then Assign (on what was selected) and ResultPath, OutputPath.
+JSONata: Arguments → work → Assign and Output, both on what is there before the state.
+Source: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-input-output-filtering.html and
+https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
+
+from mlci.asl.data import Data
 from mlci.asl.errors import RESULT_PATH_MATCH_FAILURE, RUNTIME, EvaluationError
-from mlci.asl.jsontext import Json, dump, is_number
-from mlci.asl.model import DataFlow
-from mlci.asl.paths import Path, PathNotFound
+from mlci.asl.jsontext import Json
+from mlci.asl.paths import INPUT, Path, PathNotFound
 from mlci.asl.references import NoSuchPlace, write
-from mlci.asl.templates import fill
+from mlci.asl.templates import Template, fill
+from mlci.asl.variables import Assignment
+
+WHOLE = Path("$", INPUT, ())
 
 
-def effective_input(flow: DataFlow, given: Json, context: Json) -> Json:
-    """What the state works on.
+class Left(NamedTuple):
+    """What a state leaves behind: its output, and the variables that it assigned."""
 
-    Raises: EvaluationError.
-    """
-    value = pick(flow.input_path, given, context)
-    return value if flow.parameters is None else fill(flow.parameters, value, context)
+    output: Json
+    assigned: Mapping[str, Json]
 
 
-def state_output(flow: DataFlow, given: Json, result: Json, context: Json) -> Json:
-    """What the state hands on: its result, selected from, put into the raw input, and selected from again.
+class PathFlow(NamedTuple):
+    """JSONPath. A path that is None was `null` in the definition."""
 
-    Raises: EvaluationError.
-    """
-    selected = result if flow.result_selector is None else fill(flow.result_selector, result, context)
-    return pick(flow.output_path, place(flow.result_path, given, selected), context)
+    input_path: Path | None = WHOLE
+    parameters: Template | None = None
+    result_selector: Template | None = None
+    result_path: Path | None = WHOLE
+    output_path: Path | None = WHOLE
+    assign: Assignment = Assignment()
+
+    def seen(self, data: Data) -> Data:
+        """Raises: EvaluationError."""
+        return data if self.input_path is WHOLE else data.about(_pick(self.input_path, data))
+
+    def work_input(self, seen: Data) -> Json:
+        """Raises: EvaluationError."""
+        return seen.given if self.parameters is None else fill(self.parameters, seen)
+
+    def leave(self, data: Data, result: Json, *, is_result: bool = True) -> Left:
+        """`data` has the state's raw input, into which ResultPath puts the result.
+
+        Raises: EvaluationError.
+        """
+        selected = result if self.result_selector is None else fill(self.result_selector, data.about(result))
+        assigned = self.assign.evaluate(data.about(selected))
+        return Left(_pick(self.output_path, data.about(_place(self.result_path, data.given, selected))), assigned)
+
+    def caught(self, data: Data, error: Json) -> Left:
+        """What a Catch hands on; it has a ResultPath and an Assign, and nothing else."""
+        return self.leave(data, error)
 
 
-def pick(path: Path | None, given: Json, context: Json) -> Json:
-    """InputPath or OutputPath, applied; null stands for `{}`.
+class QueryFlow(NamedTuple):
+    """JSONata."""
 
-    Raises: EvaluationError.
-    """
+    arguments: Template | None = None
+    output: Template | None = None
+    assign: Assignment = Assignment()
+
+    def seen(self, data: Data) -> Data:
+        return data
+
+    def work_input(self, seen: Data) -> Json:
+        """Raises: EvaluationError."""
+        return seen.given if self.arguments is None else fill(self.arguments, seen)
+
+    def leave(self, data: Data, result: Json, *, is_result: bool = True) -> Left:
+        """`is_result` tells that the state has done some work, so that there is a `$states.result`.
+
+        Raises: EvaluationError.
+        """
+        return self._leave(data._replace(more={"result": result}) if is_result else data, result)
+
+    def caught(self, data: Data, error: Json) -> Left:
+        """What a Catch hands on."""
+        return self._leave(data._replace(more={"errorOutput": error}), error)
+
+    def _leave(self, data: Data, default: Json) -> Left:
+        assigned = self.assign.evaluate(data)
+        return Left(default if self.output is None else fill(self.output, data), assigned)
+
+
+Flow: TypeAlias = "PathFlow | QueryFlow"
+
+
+def _pick(path: Path | None, data: Data) -> Json:
+    """InputPath or OutputPath, applied; null stands for `{}`."""
     if path is None:
         return {}
+    if path is WHOLE:
+        return data.given
     try:
-        return path.read(given, context)
+        return path.read(data)
     except PathNotFound as error:
         raise EvaluationError(RUNTIME, f"Invalid path '{path.text}' : {error}") from error
 
 
-def place(path: Path | None, given: Json, value: Json) -> Json:
-    """ResultPath, applied to the state's raw input; null drops the value.
-
-    Raises: EvaluationError.
-    """
+def _place(path: Path | None, given: Json, value: Json) -> Json:
+    """ResultPath, applied to the state's raw input; null drops the value."""
     if path is None:
         return given
     try:
@@ -56,18 +118,3 @@ def place(path: Path | None, given: Json, value: Json) -> Json:
     except NoSuchPlace as error:
         what = f"Unable to apply ReferencePath {path.text} to input. {error}"
         raise EvaluationError(RESULT_PATH_MATCH_FAILURE, what) from error
-
-
-def whole_number(path: Path, field: str, given: Json, context: Json) -> int:
-    """The integer that a path field (TimeoutSecondsPath, SecondsPath) points to.
-
-    Raises: EvaluationError.
-    """
-    value = pick(path, given, context)
-    if isinstance(value, int) and is_number(value):
-        return value
-    if field == "SecondsPath":
-        what = f"The SecondsPath parameter cannot be parsed as a long value: {path.text} == {dump(value)}"
-    else:
-        what = f'The {field} field refers to value "{dump(value)}" which is not a valid integer: {path.text}'
-    raise EvaluationError(RUNTIME, what)

@@ -21,6 +21,9 @@ INTRINSIC_FAILURE = "States.IntrinsicFailure"
 NO_CHOICE_MATCHED = "States.NoChoiceMatched"
 BRANCH_FAILED = "States.BranchFailed"
 
+#: How AWS's diagnostics call most of what is wrong in a definition.
+INVALID = "SCHEMA_VALIDATION_FAILED"
+
 
 @dataclass(frozen=True, order=True)
 class Problem:
@@ -31,7 +34,7 @@ class Problem:
 
     place: str
     what: str
-    code: str = "SCHEMA_VALIDATION_FAILED"
+    code: str = INVALID
 
     def __str__(self) -> str:
         return f"{self.place or '/'}: {self.what}"
@@ -85,6 +88,14 @@ class EvaluationError(StateError):
         """The same error in AWS's words."""
         where = f"An error occurred while executing the state '{state}' (entered at the event id #{event_id})."
         return StateError(self.error, f"{where} {self.cause}")
+
+
+class QueryError(EvaluationError):
+    """A JSONata expression failed, or gave what its field can't use; `location` is the field."""
+
+    def __init__(self, cause: str, location: str | None = None) -> None:
+        super().__init__(QUERY_EVALUATION_ERROR, cause)
+        self.location = location
 
 
 def too_large(name: str) -> StateError:

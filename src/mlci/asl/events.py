@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mlci.asl.errors import RUNTIME, StateError
-from mlci.asl.jsontext import Json
+from mlci.asl.jsontext import Json, dump
 
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 MAX_EVENTS = 25_000
@@ -70,9 +70,20 @@ class Trail:
         details: dict[str, Json] = {"name": name, "input": given, "inputDetails": {"truncated": False}}
         return self.add(f"{kind}StateEntered", "stateEnteredEventDetails", details)
 
-    def exited(self, kind: str, name: str, output: str) -> None:
+    def exited(self, kind: str, name: str, output: str, assigned: Mapping[str, Json]) -> None:
         details: dict[str, Json] = {"name": name, "output": output, "outputDetails": {"truncated": False}}
+        if assigned:
+            details["assignedVariables"] = {variable: dump(value) for variable, value in assigned.items()}
+            details["assignedVariablesDetails"] = {"truncated": False}
         self.add(f"{kind}StateExited", "stateExitedEventDetails", details)
+
+    def evaluation_failed(self, entered: Event, state: str, error: StateError, location: str | None) -> None:
+        """As AWS: it follows what was before the state, and not the state's own events."""
+        details: dict[str, Json] = {"state": state, **error_details(error.error, error.cause)}
+        if location:
+            details["location"] = location
+        self.last_id = entered.previous_id
+        self.add("EvaluationFailed", "evaluationFailedEventDetails", details)
 
 
 def error_details(error: str | None, cause: str | None) -> dict[str, Json]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
-from mlci.asl.errors import Problem
+from mlci.asl.errors import INVALID, Problem
 from mlci.asl.jsontext import Json, dump, is_number
 
 T = TypeVar("T")
@@ -36,8 +36,13 @@ class Fields:
         """Notes a problem of this object, or of its field `name`."""
         self.problem_at(f"{self.place}/{name}" if name else self.place, what)
 
-    def problem_at(self, place: str, what: str) -> None:
-        self.problems.append(Problem(place, what))
+    def problem_at(self, place: str, what: str, code: str = INVALID) -> None:
+        self.problems.append(Problem(place, what, code))
+
+    def complain_of(self, what: str | None, name: str) -> None:
+        """Notes a problem of the field `name`, where there is one."""
+        if what is not None:
+            self.problem(what, name)
 
     def check_known(self, known: Iterable[str], uncovered: Mapping[str, str], what: str) -> None:
         """Notes each field that is not `known`; one that AWS has, but we don't cover, says so."""

@@ -1,6 +1,6 @@
 """Executing a state machine: one state after the other, to an outcome.
 
-Everything happens in the thread that calls `execute`, but for the branches of a Parallel, which have one each.
+Everything happens in the thread that calls `execute`, but for branches and iterations, which have one each.
 """
 
 from __future__ import annotations
@@ -8,26 +8,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from mlci.asl import parallel, tasks
+from mlci.asl import maps, parallel, tasks
 from mlci.asl.callbacks import new_token
 from mlci.asl.choices import holds
 from mlci.asl.context import Context
-from mlci.asl.dataflow import effective_input, pick, place, state_output, whole_number
-from mlci.asl.errors import NO_CHOICE_MATCHED, RUNTIME, EvaluationError, StateError, is_matched, too_large
+from mlci.asl.data import Data
+from mlci.asl.dataflow import Left
+from mlci.asl.errors import (
+    NO_CHOICE_MATCHED,
+    RUNTIME,
+    EvaluationError,
+    QueryError,
+    StateError,
+    is_matched,
+    too_large,
+)
 from mlci.asl.events import Event, History, Trail, error_details
-from mlci.asl.fields import MAX_COUNT
 from mlci.asl.handlers import Handlers
 from mlci.asl.jsontext import MAX_DATA_BYTES, Json, TooDeep, dump, parse, size_bytes
-from mlci.asl.model import Branch, Choice, Fail, Machine, Parallel, Pass, State, Succeed, Task, Wait
-from mlci.asl.paths import Path
+from mlci.asl.model import Branch, Choice, Fail, Machine, Map, Parallel, Pass, Retried, State, Succeed, Task, Wait
 from mlci.asl.retries import Retries
 from mlci.asl.scope import Scope, Stopped, deadline
+from mlci.asl.settings import limit, moment, seconds, text
 from mlci.asl.signals import StopSignal
 from mlci.asl.taskevents import Limits, has_token
-from mlci.asl.templates import Expression, evaluate, fill
-from mlci.asl.timestamps import parse_timestamp
+from mlci.asl.templates import fill
 
 Status = Literal["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
 
@@ -75,6 +82,7 @@ def execute(
         try:
             outcome = Outcome("SUCCEEDED", dump(_run(machine.root, value, scope)))
         except Stopped:
+            scope.tell_open(trail)
             is_timeout = until.has_passed and not stop.is_set()
             outcome = Outcome("TIMED_OUT") if is_timeout else Outcome("ABORTED", None, stop.error, stop.cause)
         except StateError as error:
@@ -104,160 +112,131 @@ def _run(branch: Branch, given: Json, scope: Scope) -> Json:
     return given
 
 
-@dataclass(frozen=True)
-class _Visit:
+class _Visit(NamedTuple):
     """One stay in a state: what it was given, and the event by which it was entered."""
 
     scope: Scope
     given: Json
     entered: Event
 
+    def data(self, state: str, retry_count: int | None = None, token: str | None = None) -> Data:
+        context = self.scope.context_object(state, self.entered, retry_count, token)
+        return Data(self.given, context, self.scope.variables)
+
+
+class _Step(NamedTuple):
+    """How a state was left, and for which."""
+
+    left: Left
+    next: str | None
+
 
 def _visit(state: State, given: Json, scope: Scope) -> tuple[Json, str | None]:
     """A state's output, and the name of the state that follows."""
     visit = _Visit(scope, given, scope.trail.entered(state.type, state.name, dump(given)))
+    is_done = False
     try:
-        output, next_state = _work(state, visit)
-        text = _checked(state.name, output)
+        step = _work(state, visit)
+        output = _checked(state.name, step.left.output)
+        scope.assign(step.left.assigned)
+        is_done = True
     except EvaluationError as error:
-        raise error.located(state.name, visit.entered.id) from error
+        raise _told(visit, state, error) from error
     except (RecursionError, TooDeep) as error:
         what = "The data is nested too deeply."
         raise EvaluationError(RUNTIME, what).located(state.name, visit.entered.id) from error
-    except Stopped:
-        if isinstance(state, (Task, Parallel, Wait)):
-            scope.trail.add(f"{state.type}StateAborted")
-        raise
-    scope.trail.exited(state.type, state.name, text)
-    return output, next_state
+    finally:
+        if not is_done and isinstance(state, (Task, Parallel, Map, Wait)):
+            scope.open.append(state.type)
+    scope.trail.exited(state.type, state.name, output, step.left.assigned)
+    return step.left.output, step.next
 
 
-def _work(state: State, visit: _Visit) -> tuple[Json, str | None]:
-    if isinstance(state, (Task, Parallel)):
+def _told(visit: _Visit, state: State, error: EvaluationError) -> StateError:
+    """The error in AWS's words; that an expression failed is an event of its own."""
+    found = error.located(state.name, visit.entered.id)
+    if isinstance(error, QueryError):
+        visit.scope.trail.evaluation_failed(visit.entered, state.name, found, error.location)
+    return found
+
+
+def _work(state: State, visit: _Visit) -> _Step:
+    if isinstance(state, (Task, Parallel, Map)):
         return _with_retries(state, visit)
-    context = visit.scope.context_object(state.name, visit.entered)
-    if isinstance(state, Pass):
-        value = effective_input(state.flow, visit.given, context)
-        result = state.result if state.has_result else value
-        return state_output(state.flow, visit.given, result, context), state.next
+    data = visit.data(state.name)
     if isinstance(state, Fail):
-        raise _failure(state, visit.given, context)
-    value = effective_input(state.flow, visit.given, context)
-    if isinstance(state, Succeed):
-        return pick(state.flow.output_path, value, context), None
+        raise StateError(text(state.error, data) or "", text(state.cause, data))
+    seen = state.flow.seen(data)
+    if isinstance(state, Choice):
+        return _choose(state, data, seen)
+    if isinstance(state, Pass):
+        result = state.flow.work_input(seen)
+        left = state.flow.leave(data, state.result if state.has_result else result, is_result=False)
+        return _Step(left, state.next)
     if isinstance(state, Wait):
-        visit.scope.wait(_wait_seconds(state, value, context, visit.scope.now))
-        return pick(state.flow.output_path, value, context), state.next
-    return _choose(state, value, context)
+        visit.scope.wait(_wait_seconds(state, seen, visit.scope.now))
+    left = state.flow.leave(data, seen.given, is_result=False)
+    return _Step(left, None if isinstance(state, Succeed) else state.next)
 
 
 def _checked(name: str, output: Json) -> str:
     """The output's text, within the limit."""
-    text = dump(output)
-    if size_bytes(text) > MAX_DATA_BYTES:
+    found = dump(output)
+    if size_bytes(found) > MAX_DATA_BYTES:
         raise too_large(name)
-    return text
+    return found
 
 
-def _failure(state: Fail, given: Json, context: Json) -> StateError:
-    error = _text_of(state.error, "ErrorPath", given, context)
-    return StateError(error or "", _text_of(state.cause, "CausePath", given, context))
-
-
-def _text_of(source: str | Expression | None, field: str, given: Json, context: Json) -> str | None:
-    if source is None or isinstance(source, str):
-        return source
-    value = evaluate(source, field, given, context)
-    if not isinstance(value, str):
-        what = f"The {field} field must refer to a string, but was: {dump(value)}"
-        raise EvaluationError(RUNTIME, what)
-    return value
-
-
-def _choose(state: Choice, given: Json, context: Json) -> tuple[Json, str]:
-    output = pick(state.flow.output_path, given, context)
+def _choose(state: Choice, data: Data, seen: Data) -> _Step:
     for choice in state.choices:
-        if holds(choice.rule, given, context):
-            return output, choice.next
+        if holds(choice.rule, seen):
+            return _Step(choice.flow.leave(data, seen.given, is_result=False), choice.next)
     if state.default is not None:
-        return output, state.default
+        return _Step(state.flow.leave(data, seen.given, is_result=False), state.default)
     what = "Failed to transition out of the state. The state does not point to a next state."
     raise EvaluationError(NO_CHOICE_MATCHED, what)
 
 
-def _wait_seconds(state: Wait, given: Json, context: Json, now: Callable[[], datetime]) -> float:
+def _wait_seconds(state: Wait, seen: Data, now: Callable[[], datetime]) -> float:
     if state.timestamp is not None:
-        return (_moment(state.timestamp, given, context) - now()).total_seconds()
-    if not isinstance(state.seconds, Path):
-        return state.seconds or 0
-    seconds = whole_number(state.seconds, "SecondsPath", given, context)
-    if seconds < 0:
-        what = f"The SecondsPath parameter references a negative value: {state.seconds.text} == {seconds}"
-        raise EvaluationError(RUNTIME, what)
-    if seconds > MAX_COUNT:
-        raise EvaluationError(RUNTIME, "Wait state delay is too long.")
-    return seconds
+        return (moment(state.timestamp, seen) - now()).total_seconds()
+    return 0 if state.seconds is None else seconds(state.seconds, seen)
 
 
-def _moment(timestamp: datetime | Path, given: Json, context: Json) -> datetime:
-    if isinstance(timestamp, datetime):
-        return timestamp
-    value = pick(timestamp, given, context)
-    moment = parse_timestamp(value) if isinstance(value, str) else None
-    if moment is None:
-        shown = value if isinstance(value, str) else dump(value)
-        what = "The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format string"
-        raise EvaluationError(RUNTIME, f"{what}: {timestamp.text} == {shown}")
-    return moment
-
-
-def _with_retries(state: Task | Parallel, visit: _Visit) -> tuple[Json, str | None]:
+def _with_retries(state: Retried, visit: _Visit) -> _Step:
     """The work of a state that can be tried again, and whose errors can be caught."""
     retries = Retries(state.retry)
     while True:
         token = new_token() if isinstance(state, Task) and has_token(state.resource) else None
-        context = visit.scope.context_object(state.name, visit.entered, retries.count, token)
+        data = visit.data(state.name, retries.count, token)
         try:
-            output = _attempt(state, visit, context, token)
-            _checked(state.name, output)
-            return output, state.next
+            left = state.flow.leave(data, _attempt(state, visit, data, token))
+            _checked(state.name, left.output)
+            return _Step(left, state.next)
         except StateError as raised:
-            error = raised.located(state.name, visit.entered.id) if isinstance(raised, EvaluationError) else raised
+            error = _told(visit, state, raised) if isinstance(raised, EvaluationError) else raised
         pause_s = retries.delay_after(error)
         if pause_s is None:
-            return _caught(state, error, visit.given)
+            return _caught(state, visit, data, error)
         visit.scope.wait(pause_s)
 
 
-def _attempt(state: Task | Parallel, visit: _Visit, context: Json, token: str | None) -> Json:
-    value = effective_input(state.flow, visit.given, context)
+def _attempt(state: Retried, visit: _Visit, data: Data, token: str | None) -> Json:
+    seen = state.flow.seen(data)
+    if isinstance(state, Map):
+        return maps.attempt(visit.scope, state, seen, _run)
+    value = state.flow.work_input(seen)
     if isinstance(state, Parallel):
-        result = parallel.attempt(visit.scope, state, value, _run)
-    else:
-        result = tasks.attempt(visit.scope, state, _task_work(state, visit.given, value, context, token))
-    return state_output(state.flow, visit.given, result, context)
+        return parallel.attempt(visit.scope, state, value, _run)
+    limits = Limits(limit(state.timeout, seen), limit(state.heartbeat, seen))
+    credentials = None if state.credentials is None else fill(state.credentials, seen)
+    return tasks.attempt(visit.scope, state, tasks.Work(value, limits, token, credentials))
 
 
-def _task_work(state: Task, given: Json, parameters: Json, context: Json, token: str | None) -> tasks.Work:
-    picked = pick(state.flow.input_path, given, context)
-    timeout = _limit(state.timeout, "TimeoutSecondsPath", picked, context)
-    heartbeat = _limit(state.heartbeat, "HeartbeatSecondsPath", picked, context)
-    credentials = None if state.credentials is None else fill(state.credentials, picked, context)
-    return tasks.Work(parameters, Limits(timeout, heartbeat), token, credentials)
-
-
-def _limit(source: int | Path | None, field: str, given: Json, context: Json) -> int | None:
-    if not isinstance(source, Path):
-        return source
-    seconds = whole_number(source, field, given, context)
-    if seconds < 1:
-        what = f'The {field} field refers to value "{seconds}" which must be positive: {source.text}'
-        raise EvaluationError(RUNTIME, what)
-    return seconds
-
-
-def _caught(state: Task | Parallel, error: StateError, given: Json) -> tuple[Json, str]:
+def _caught(state: Retried, visit: _Visit, data: Data, error: StateError) -> _Step:
+    if isinstance(state, (Map, Parallel)) and error.error != RUNTIME:
+        visit.scope.trail.add(f"{state.type}StateFailed")
     for catcher in state.catch:
         if is_matched(error, catcher.error_equals):
-            return place(catcher.result_path, given, dict(error.as_output())), catcher.next
+            return _Step(catcher.flow.caught(data, dict(error.as_output())), catcher.next)
     raise error

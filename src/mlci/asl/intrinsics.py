@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple, TypeAlias
 
+from mlci.asl.data import Data
 from mlci.asl.errors import INTRINSIC_FAILURE, RUNTIME, EvaluationError
 from mlci.asl.fields import nearest
 from mlci.asl.functions import FUNCTIONS, FunctionError, Template
@@ -42,14 +43,14 @@ class Call(NamedTuple):
     function: str
     arguments: tuple[Argument, ...]
 
-    def evaluate(self, given: Json, context: Json) -> Json:
+    def evaluate(self, data: Data) -> Json:
         """The function's value.
 
         Raises: EvaluationError (States.IntrinsicFailure, or States.Runtime where a path finds nothing), whose cause
         names this whole expression, as AWS does.
         """
         try:
-            return _evaluate(self, given, context)
+            return _evaluate(self, data)
         except FunctionError as error:
             raise EvaluationError(INTRINSIC_FAILURE, self._cause(str(error))) from error
         except _ArgumentNotFound as error:
@@ -66,26 +67,34 @@ class _ArgumentNotFound(ValueError):
     pass
 
 
-def _evaluate(call: Call, given: Json, context: Json) -> Json:
-    values = [_value(argument, given, context) for argument in call.arguments]
+def _evaluate(call: Call, data: Data) -> Json:
+    values = [_value(argument, data) for argument in call.arguments]
     if call.function == "States.Format" and call.arguments and isinstance(call.arguments[0], Text):
         return FUNCTIONS[call.function]([Template(call.arguments[0].raw), *values[1:]])
     return FUNCTIONS[call.function](values)
 
 
-def _value(argument: Argument, given: Json, context: Json) -> Json:
+def _value(argument: Argument, data: Data) -> Json:
     if isinstance(argument, Text):
         return _unescape(argument.raw)
     if isinstance(argument, Literal):
         return argument.value
     if isinstance(argument, Call):
-        return _evaluate(argument, given, context)
+        return _evaluate(argument, data)
     try:
-        return argument.read(given, context)
+        return argument.read(data)
     except PathNotFound:
-        root = context if argument.is_context else given
-        what = f"The JsonPath argument for the field '{argument.text}' could not be found in the input '{dump(root)}'"
+        root = shown(argument, data)
+        what = f"The JsonPath argument for the field '{argument.text}' could not be found in the input '{root}'"
         raise _ArgumentNotFound(what) from None
+
+
+def shown(path: Path, data: Data) -> str:
+    """What a cause shows as the input in which a path found nothing: AWS shows what the path starts at."""
+    try:
+        return dump(path.start(data))
+    except PathNotFound:
+        return dump(data.given)
 
 
 def _unescape(raw: str) -> str:

@@ -9,8 +9,9 @@ from mlci.asl.errors import DefinitionError, Problem
 from mlci.asl.fields import Fields
 from mlci.asl.handlers import Handlers
 from mlci.asl.jsontext import Json, parse
-from mlci.asl.model import Branch, Machine, Parallel, State, Task, is_terminal, targets
-from mlci.asl.states import check_query_language, read_state
+from mlci.asl.language import LANGUAGES, Language, read_language
+from mlci.asl.model import Branch, Machine, State, Task, is_terminal, states_of, targets
+from mlci.asl.states import read_state
 from mlci.asl.taskevents import is_activity
 
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
@@ -18,7 +19,7 @@ MAX_DEFINITION_BYTES = 1_048_576
 MAX_NAME_CHARS = 80
 
 _MACHINE_FIELDS = ("Comment", "StartAt", "States", "Version", "TimeoutSeconds", "QueryLanguage")
-_BRANCH_FIELDS = ("Comment", "StartAt", "States", "QueryLanguage")
+_BRANCH_FIELDS = ("Comment", "StartAt", "States")
 
 
 def load(definition: str, *, is_express: bool = False) -> Machine:
@@ -29,10 +30,9 @@ def load(definition: str, *, is_express: bool = False) -> Machine:
     problems: list[Problem] = []
     fields = Fields(_parsed(definition, problems), "", problems)
     try:
-        root = _Reader(problems).branch(fields, is_machine=True)
+        root = _Reader(problems, read_language(fields, LANGUAGES["JSONPath"])).machine(fields)
     except RecursionError:
         raise DefinitionError([Problem("", "the definition is nested too deeply")]) from None
-    check_query_language(fields)
     if fields.text("Version", "1.0") != "1.0":
         fields.problem('the only version is "1.0"', "Version")
     timeout = fields.integer("TimeoutSeconds", 1, 1) if "TimeoutSeconds" in fields else None
@@ -61,16 +61,21 @@ def _parsed(definition: str, problems: list[Problem]) -> dict[str, Json]:
 class _Reader:
     """Reads branches, and remembers the names of all states, which must differ across the whole machine."""
 
-    def __init__(self, problems: list[Problem]) -> None:
-        self.problems = problems
+    def __init__(self, problems: list[Problem], language: Language) -> None:
+        self.problems, self.language = problems, language
         self.places: dict[str, str] = {}
 
-    def branch(self, fields: Fields, *, is_machine: bool = False) -> Branch | None:
-        """A machine's or a branch's states; None where it has none."""
-        known = _MACHINE_FIELDS if is_machine else _BRANCH_FIELDS
-        fields.check_known(known, {}, "a state machine" if is_machine else "a branch")
-        if not is_machine:
-            check_query_language(fields)
+    def machine(self, fields: Fields) -> Branch | None:
+        """The states of the whole machine; None where it has none."""
+        fields.check_known(_MACHINE_FIELDS, {}, "a state machine")
+        return self._states(fields)
+
+    def branch(self, fields: Fields, more: tuple[str, ...] = ()) -> Branch | None:
+        """The states of a branch or of a Map's processor, which may have `more` fields; None where it has none."""
+        fields.check_known((*_BRANCH_FIELDS, *more), {}, "a branch")
+        return self._states(fields)
+
+    def _states(self, fields: Fields) -> Branch | None:
         if not fields.require("StartAt", "States"):
             return None
         start, members = fields.text("StartAt"), fields.each("States")
@@ -81,7 +86,7 @@ class _Reader:
         states: dict[str, State] = {}
         for name, child in members.items():
             self._check_name(name, child)
-            state = read_state(name, child, self.branch)
+            state = read_state(name, child, self.language, self.branch)
             if state is not None:
                 states[name] = state
         branch = Branch(start, states)
@@ -135,27 +140,23 @@ def _reached(branch: Branch) -> set[str]:
 
 def _unfit_for_express(root: Branch) -> Iterator[Problem]:
     """Source: https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html"""
-    for place, task in _tasks(root, ""):
-        pattern = "Activity" if is_activity(task.resource) else task.resource.partition(".")[2].partition(":")[0]
-        if pattern in ("Activity", "sync", "waitForTaskToken"):
-            shown = pattern if pattern == "Activity" else f"'.{pattern}'"
-            yield Problem(f"{place}/Resource", f"Express state machine does not support {shown} service integration")
+    for place, task in _tasks(root):
+        pattern = task.resource.partition(".")[2].partition(":")[0]
+        if is_activity(task.resource):
+            yield Problem(f"{place}/Resource", "Express state machine does not support Activity ARN")
+        elif pattern in ("sync", "waitForTaskToken"):
+            what = f"Express state machine does not support '.{pattern}' service integration"
+            yield Problem(f"{place}/Resource", what)
 
 
 def unsupported_resources(machine: Machine, handlers: Handlers) -> tuple[Problem, ...]:
     """A problem for each task whose resource the handlers don't know; not part of `load`, which knows no handlers."""
     return tuple(
         Problem(f"{place}/Resource", f'the resource "{task.resource}" is not supported here')
-        for place, task in _tasks(machine.root, "")
+        for place, task in _tasks(machine.root)
         if not handlers.supports(task.resource)
     )
 
 
-def _tasks(branch: Branch, place: str) -> Iterator[tuple[str, Task]]:
-    for name, state in branch.states.items():
-        here = f"{place}/States/{name}"
-        if isinstance(state, Task):
-            yield here, state
-        elif isinstance(state, Parallel):
-            for index, inner in enumerate(state.branches):
-                yield from _tasks(inner, f"{here}/Branches[{index}]")
+def _tasks(branch: Branch) -> Iterator[tuple[str, Task]]:
+    return ((place, state) for place, state in states_of(branch) if isinstance(state, Task))

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal, NamedTuple, TypeAlias
 
 from mlci.asl.choices import Rule
+from mlci.asl.dataflow import Flow
 from mlci.asl.jsontext import Json
-from mlci.asl.paths import Path
-from mlci.asl.templates import Expression, Template
-
-WHOLE = Path("$", False, ())
-
-
-class DataFlow(NamedTuple):
-    """What a state does with data on its way in and out. A path that is None was `null` in the definition."""
-
-    input_path: Path | None = WHOLE
-    parameters: Template | None = None
-    result_selector: Template | None = None
-    result_path: Path | None = WHOLE
-    output_path: Path | None = WHOLE
+from mlci.asl.templates import Template
+from mlci.asl.variables import references
 
 
 class Retrier(NamedTuple):
@@ -37,22 +25,22 @@ class Retrier(NamedTuple):
 
 
 class Catcher(NamedTuple):
-    """One entry of Catch."""
+    """One entry of Catch; `flow` says what becomes of the error."""
 
     error_equals: tuple[str, ...]
     next: str
-    result_path: Path | None = WHOLE
+    flow: Flow
 
 
 class Task(NamedTuple):
-    """Work done by a handler. `timeout` and `heartbeat` are seconds, or a path to them; `next` is None at the end."""
+    """Work done by a handler; `next` is None at the end."""
 
     name: str
     resource: str
-    flow: DataFlow
+    flow: Flow
     next: str | None
-    timeout: int | Path | None = None
-    heartbeat: int | Path | None = None
+    timeout: Template | None = None
+    heartbeat: Template | None = None
     credentials: Template | None = None
     retry: tuple[Retrier, ...] = ()
     catch: tuple[Catcher, ...] = ()
@@ -63,7 +51,7 @@ class Pass(NamedTuple):
     """Hands its input on, or `result` where `has_result`."""
 
     name: str
-    flow: DataFlow
+    flow: Flow
     next: str | None
     result: Json = None
     has_result: bool = False
@@ -71,30 +59,31 @@ class Pass(NamedTuple):
 
 
 class ChoiceBranch(NamedTuple):
-    """A rule with the state that follows where it holds."""
+    """A rule with the state that follows where it holds, and what is handed on then."""
 
     rule: Rule
     next: str
+    flow: Flow
 
 
 class Choice(NamedTuple):
-    """Goes on with the first rule that holds."""
+    """Goes on with the first rule that holds; `flow` is for `default`."""
 
     name: str
-    flow: DataFlow
+    flow: Flow
     choices: tuple[ChoiceBranch, ...]
     default: str | None = None
     type: Literal["Choice"] = "Choice"
 
 
 class Wait(NamedTuple):
-    """Waits for seconds, or until a moment; each as given, or as a path to it."""
+    """Waits for seconds, or until a moment."""
 
     name: str
-    flow: DataFlow
+    flow: Flow
     next: str | None
-    seconds: int | Path | None = None
-    timestamp: datetime | Path | None = None
+    seconds: Template | None = None
+    timestamp: Template | None = None
     type: Literal["Wait"] = "Wait"
 
 
@@ -102,16 +91,16 @@ class Succeed(NamedTuple):
     """Ends its machine or branch well."""
 
     name: str
-    flow: DataFlow
+    flow: Flow
     type: Literal["Succeed"] = "Succeed"
 
 
 class Fail(NamedTuple):
-    """Ends its machine or branch with an error; each as a text, or as a path or function that gives it."""
+    """Ends its machine or branch with an error."""
 
     name: str
-    error: str | Expression | None = None
-    cause: str | Expression | None = None
+    error: Template | None = None
+    cause: Template | None = None
     type: Literal["Fail"] = "Fail"
 
 
@@ -119,7 +108,7 @@ class Parallel(NamedTuple):
     """Runs its branches at the same time; its result is the list of theirs."""
 
     name: str
-    flow: DataFlow
+    flow: Flow
     next: str | None
     branches: tuple[Branch, ...]
     retry: tuple[Retrier, ...] = ()
@@ -127,11 +116,30 @@ class Parallel(NamedTuple):
     type: Literal["Parallel"] = "Parallel"
 
 
-State: TypeAlias = "Task | Pass | Choice | Wait | Succeed | Fail | Parallel"
+class Map(NamedTuple):
+    """Runs its processor once for each item; its result is the list of what came of them.
+
+    `items` is None where JSONata's Items is missing: the input then has to be the list.
+    """
+
+    name: str
+    flow: Flow
+    next: str | None
+    processor: Branch
+    items: Template | None
+    selector: Template | None
+    max_concurrency: Template
+    retry: tuple[Retrier, ...] = ()
+    catch: tuple[Catcher, ...] = ()
+    type: Literal["Map"] = "Map"
+
+
+State: TypeAlias = "Task | Pass | Choice | Wait | Succeed | Fail | Parallel | Map"
+Retried: TypeAlias = "Task | Parallel | Map"
 
 
 class Branch(NamedTuple):
-    """States with a start: a whole machine's, or a Parallel branch's."""
+    """States with a start: a whole machine's, a Parallel branch's, or a Map's processor."""
 
     start_at: str
     states: Mapping[str, State]
@@ -146,6 +154,28 @@ class Machine:
     timeout_s: int | None = None
 
 
+def inner(state: State) -> tuple[tuple[str, Branch], ...]:
+    """The branches inside a state, each with its place below the state's own."""
+    if isinstance(state, Parallel):
+        return tuple((f"/Branches[{index}]", branch) for index, branch in enumerate(state.branches))
+    return (("/ItemProcessor", state.processor),) if isinstance(state, Map) else ()
+
+
+def states_of(branch: Branch, place: str = "") -> Iterator[tuple[str, State]]:
+    """Every state of a branch, also of those inside, with its place."""
+    for name, state in branch.states.items():
+        here = f"{place}/States/{name}"
+        yield here, state
+        for below, within in inner(state):
+            yield from states_of(within, f"{here}{below}")
+
+
+def variable_references(machine: Machine) -> dict[str, list[str]]:
+    """The variables that each state reads, by the state's name, as DescribeStateMachine tells them; sorted."""
+    found = {state.name: sorted(set(references(state))) for _, state in states_of(machine.root)}
+    return {name: variables for name, variables in found.items() if variables}
+
+
 def targets(state: State) -> tuple[tuple[str, str], ...]:
     """The states that may follow, each with the place that says so, below the state's own."""
     if isinstance(state, Choice):
@@ -153,7 +183,7 @@ def targets(state: State) -> tuple[tuple[str, str], ...]:
         return (*found, ("/Default", state.default)) if state.default is not None else tuple(found)
     if isinstance(state, (Succeed, Fail)):
         return ()
-    catch = state.catch if isinstance(state, (Task, Parallel)) else ()
+    catch = state.catch if isinstance(state, (Task, Parallel, Map)) else ()
     caught = tuple((f"/Catch[{index}]/Next", catcher.next) for index, catcher in enumerate(catch))
     return caught if state.next is None else (("/Next", state.next), *caught)
 

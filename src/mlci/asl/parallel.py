@@ -1,14 +1,14 @@
-"""Running the branches of a Parallel at the same time: the first that fails stops the others."""
+"""One attempt at a Parallel: its branches, each in a thread."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from mlci.asl.errors import StateError
+from mlci.asl.group import Group, Job
 from mlci.asl.jsontext import Json
 from mlci.asl.model import Branch, Parallel
-from mlci.asl.scope import Scope, Stopped
+from mlci.asl.scope import Scope
 
 RunBranch = Callable[[Branch, Json, Scope], Json]
 
@@ -19,69 +19,25 @@ def attempt(scope: Scope, state: Parallel, given: Json, run: RunBranch) -> Json:
     Raises: StateError of the branch that failed first; Stopped.
     """
     scope.trail.add("ParallelStateStarted")
-    group = _Group(scope, run)
-    group.run(state.branches, given)
-    scope.check()
+    jobs = [Job(index, _job(branch, given, run)) for index, branch in enumerate(state.branches)]
+    return settled(Group(scope, jobs, len(jobs)), len(jobs), "ParallelStateSucceeded")
+
+
+def _job(branch: Branch, given: Json, run: RunBranch) -> Callable[[Scope], Json]:
+    return lambda scope: run(branch, given, scope)
+
+
+def settled(group: Group, count: int, succeeded: str, done: Mapping[int, Json] | None = None) -> Json:
+    """Runs a group: the list of what its jobs gave, those `done` before included, or the error of the one that failed.
+
+    Raises: StateError; Stopped.
+    """
+    group.run()
     if group.failure is not None:
-        scope.trail.add("ParallelStateFailed")
         raise StateError(group.failure.error, group.failure.cause, is_from_branch=True)
-    last_id = scope.trail.last_id
-    scope.trail.add("ParallelStateSucceeded")
-    scope.trail.last_id = last_id  # as AWS: the exit, too, follows the last event of the branches
-    return [group.outputs[index] for index in range(len(state.branches))]
-
-
-class _Group:
-    """The branches of one attempt, each in a thread."""
-
-    def __init__(self, scope: Scope, run: RunBranch) -> None:
-        self.scope, self.run_branch = scope, run
-        self.stop = scope.stop.child()
-        self.outputs: dict[int, Json] = {}
-        self.failure: StateError | None = None
-        self.fault: BaseException | None = None
-        self.lock = threading.Lock()
-
-    def run(self, branches: tuple[Branch, ...], given: Json) -> None:
-        scopes = [self.scope.branch(self.stop) for _ in branches]
-        threads = [
-            threading.Thread(target=self._one, args=(index, branch, given, scopes[index]), daemon=True)
-            for index, branch in enumerate(branches)
-        ]
-        started: list[threading.Thread] = []
-        try:
-            for thread in threads:
-                thread.start()
-                started.append(thread)
-            for thread in started:
-                thread.join()
-        finally:  # also when an interrupt hits this thread: no branch outlives the state
-            self._end(started)
-        if self.fault is not None:
-            raise self.fault
-        if self.failure is None:
-            self.scope.trail.last_id = max(scope.trail.last_id for scope in scopes)
-
-    def _end(self, threads: list[threading.Thread]) -> None:
-        if any(thread.is_alive() for thread in threads):
-            self.stop.set()
-        for thread in threads:
-            thread.join()
-
-    def _one(self, index: int, branch: Branch, given: Json, scope: Scope) -> None:
-        try:
-            self.outputs[index] = self.run_branch(branch, given, scope)
-        except Stopped:
-            pass
-        except StateError as error:
-            self._fail(error, scope)
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that runs the Parallel
-            self.fault = error
-            self.stop.set()
-
-    def _fail(self, error: StateError, scope: Scope) -> None:
-        with self.lock:
-            if self.failure is None:
-                self.failure = error
-                self.scope.trail.last_id = scope.trail.last_id
-        self.stop.set()
+    trail = group.scope.trail
+    last_id = trail.last_id
+    trail.add(succeeded)
+    trail.last_id = last_id  # as AWS: the exit, too, follows the last event inside
+    outputs = {**(done or {}), **group.outputs}
+    return [outputs[index] for index in range(count)]

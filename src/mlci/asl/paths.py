@@ -2,18 +2,23 @@
 
 A path is *definite* when it names one place: `$.a.b[0]`. Reading it gives that place's value, and an error where there
 is none. Any other path (wildcard, slice, list of indexes, filter, deep scan) gives a list, which may be empty.
-`$$` starts at the context object. Reference paths, which can be written to, are in `references.py`.
+`$$` starts at the context object, `$name` at a variable. Reference paths, which can be written to, are in `references`.
 
 Source: https://github.com/json-path/JsonPath (its tokens, and which of them is an error where it finds nothing).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
+from mlci.asl.data import Data
 from mlci.asl.filters import Condition, FilterSyntaxError, parse_condition
 from mlci.asl.jsontext import Json, java_text
+
+INPUT, CONTEXT = "$", "$$"
+_VARIABLE = re.compile(r"[^\W\d]\w*")
 
 
 class PathSyntaxError(ValueError):
@@ -89,18 +94,36 @@ Found: TypeAlias = "Iterator[tuple[str, Json]]"  # the step into a place, and th
 
 
 class Path(NamedTuple):
-    """A parsed path. `text` is as written; `is_context` says that it starts at the context object (`$$`)."""
+    """A parsed path. `text` is as written; `root` is where it starts: `$`, `$$` or the name of a variable."""
 
     text: str
-    is_context: bool
+    root: str
     tokens: tuple[Token, ...]
 
-    def read(self, given: Json, context: Json) -> Json:
+    def read(self, data: Data) -> Json:
         """The value, or the list of values where the path is not definite.
 
         Raises: PathNotFound.
         """
-        return read(self.tokens, context if self.is_context else given)
+        return read(self.tokens, self.start(data))
+
+    def start(self, data: Data) -> Json:
+        """The value that the path starts at.
+
+        Raises: PathNotFound, where it is a variable that has not been assigned.
+        """
+        if self.root == INPUT:
+            return data.given
+        if self.root == CONTEXT:
+            return data.context
+        if self.root not in data.variables:
+            raise PathNotFound(f"Variable {self.root} is not assigned")
+        return data.variables[self.root]
+
+    @property
+    def variable(self) -> str | None:
+        """The variable that is read, if any."""
+        return None if self.root in (INPUT, CONTEXT) else self.root
 
 
 def _is_definite(token: Token, is_leaf: bool) -> bool:
@@ -238,8 +261,12 @@ def parse_path(text: str) -> Path:
     """
     if not text.startswith("$"):
         raise PathSyntaxError("a path starts with $")
-    is_context = text.startswith("$$")
-    return Path(text, is_context, tuple(parse_tokens(text, 2 if is_context else 1)))
+    if text.startswith(CONTEXT):
+        return Path(text, CONTEXT, tuple(parse_tokens(text, 2)))
+    variable = _VARIABLE.match(text, 1)
+    if variable is None:
+        return Path(text, INPUT, tuple(parse_tokens(text, 1)))
+    return Path(text, variable[0], tuple(parse_tokens(text, variable.end())))
 
 
 def parse_tokens(text: str, at: int) -> Iterator[Token]:

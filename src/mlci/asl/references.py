@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlci.asl.jsontext import Json, dump
-from mlci.asl.paths import Indexes, Names, Path, PathSyntaxError, parse_path
+from mlci.asl.paths import INPUT, Indexes, Names, Path, PathSyntaxError, parse_path
 
 
 class NoSuchPlace(ValueError):
@@ -22,8 +22,8 @@ def parse_reference(text: str, *, is_for_writing: bool = False) -> Path:
         )
         if not is_single:
             raise PathSyntaxError("a reference path names one place, without wildcard, slice, filter or ..")
-    if is_for_writing and path.is_context:
-        raise PathSyntaxError("the context object cannot be written to")
+    if is_for_writing and path.root != INPUT:
+        raise PathSyntaxError("only the state's input can be written to")
     return path
 
 

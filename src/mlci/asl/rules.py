@@ -9,15 +9,17 @@ from mlci.asl.fields import Fields
 from mlci.asl.jsontext import Json, dump
 from mlci.asl.paths import Path, parse_path
 
+PATH_RULE_FIELDS = ("Comment", "Next", "Assign")
 _BOOLEAN = ("And", "Or", "Not")
 _ALL_OPERATORS = (*OPERATORS, *TYPE_TESTS, "IsPresent")
 
 
 def read_rule(fields: Fields, uncovered: Mapping[str, str], *, is_top: bool = False) -> Rule | None:
     """A rule, or None where it can't be understood; `is_top` tells that it may (and must) have a Next."""
-    if not is_top and "Next" in fields:
-        fields.problem("only a rule at the top can have a Next", "Next")
-    extra = ("Comment", "Next")
+    for name in ("Next", "Assign"):
+        if not is_top and name in fields:
+            fields.problem(f'only a rule at the top can have "{name}"', name)
+    extra = PATH_RULE_FIELDS
     if any(name in uncovered for name in fields.members):
         fields.check_known((*extra, "Variable", *_BOOLEAN, *_ALL_OPERATORS), uncovered, "a choice rule")
         return None
@@ -41,7 +43,7 @@ def _combined(name: str, fields: Fields, uncovered: Mapping[str, str]) -> Rule |
 
 def _test(fields: Fields) -> Rule | None:
     operators = [name for name in fields.members if name in _ALL_OPERATORS]
-    if len(operators) > 1 or not set(fields.members) - {"Comment", "Next", "Variable"}:
+    if len(operators) > 1 or not set(fields.members) - {*PATH_RULE_FIELDS, "Variable"}:
         found = f", not {' and '.join(operators)}" if operators else ""
         fields.problem(f"a choice rule needs exactly one comparison operator{found}")
     if len(operators) != 1 or not fields.require("Variable"):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from mlci.asl.context import Context, context_object
@@ -14,6 +14,7 @@ from mlci.asl.events import Event, Trail
 from mlci.asl.handlers import Handlers
 from mlci.asl.jsontext import Json
 from mlci.asl.signals import StopSignal
+from mlci.asl.variables import check_total
 
 
 class Stopped(Exception):
@@ -22,7 +23,11 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Scope:
-    """One branch of one execution. `given` is the execution's input."""
+    """One branch of one execution.
+
+    `given` is the execution's input, `item` what a Map adds to the context object; `open` has the type of the state
+    that the branch was in when it ended otherwise than well, where AWS tells of it.
+    """
 
     context: Context
     given: Json
@@ -31,10 +36,28 @@ class Scope:
     pause: Callable[[StopSignal, float], bool]
     trail: Trail
     stop: StopSignal
+    item: Mapping[str, Json] = field(default_factory=dict)
+    variables: dict[str, Json] = field(default_factory=dict)
+    open: list[str] = field(default_factory=list)
 
-    def branch(self, stop: StopSignal) -> Scope:
-        """The scope of a branch that starts here."""
-        return replace(self, trail=self.trail.fork(), stop=stop)
+    def branch(self, stop: StopSignal, trail: Trail | None = None) -> Scope:
+        """The scope of a branch that starts here: it sees the variables of now, and its own stay inside."""
+        return replace(self, trail=trail or self.trail.fork(), stop=stop, variables=dict(self.variables), open=[])
+
+    def with_item(self, item: Mapping[str, Json]) -> Scope:
+        """The same scope in an iteration of a Map."""
+        return replace(self, item=item)
+
+    def tell_open(self, trail: Trail) -> None:
+        """Tells that the state which the branch was in is aborted."""
+        for kind in self.open:
+            trail.add(f"{kind}StateAborted")
+
+    def assign(self, assigned: Mapping[str, Json]) -> None:
+        """Raises: EvaluationError where there is too much."""
+        if assigned:
+            check_total({**self.variables, **assigned})
+            self.variables.update(assigned)
 
     def check(self) -> None:
         """Raises: Stopped."""
@@ -53,7 +76,8 @@ class Scope:
     def context_object(
         self, state: str, entered: Event, retry_count: int | None = None, token: str | None = None
     ) -> dict[str, Json]:
-        return context_object(self.context, self.given, state, entered.timestamp, retry_count, token)
+        found = context_object(self.context, self.given, state, entered.timestamp, retry_count, token)
+        return {**found, **self.item} if self.item else found
 
 
 class Deadline:

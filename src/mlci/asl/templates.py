@@ -1,13 +1,19 @@
-"""Payload templates (Parameters, ResultSelector): members whose name ends in `.$` are replaced by what they select."""
+"""Payloads: JSON of a definition in which some values are evaluated, in either query language.
+
+In JSONPath the members whose name ends in `.$` are replaced by what they select; in JSONata every string `{% … %}`, at
+any depth. A single field that a path or an expression can fill (`SecondsPath`, `Seconds`) is a payload of one value.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
-from mlci.asl.errors import RUNTIME, EvaluationError
-from mlci.asl.intrinsics import Call, IntrinsicSyntaxError, is_intrinsic, parse_intrinsic
-from mlci.asl.jsontext import Json, dump
+from mlci.asl import jsonata
+from mlci.asl.data import Data
+from mlci.asl.errors import INVALID, RUNTIME, EvaluationError, QueryError
+from mlci.asl.intrinsics import Call, IntrinsicSyntaxError, is_intrinsic, parse_intrinsic, shown
+from mlci.asl.jsontext import Json, dump, is_number
 from mlci.asl.paths import Path, PathNotFound, PathSyntaxError, parse_path
 
 Expression: TypeAlias = "Path | Call"
@@ -20,10 +26,17 @@ class Constant(NamedTuple):
 
 
 class Selected(NamedTuple):
-    """`"<field>": "$.a"`, where the field's name ends in `.$`."""
+    """`"<field>": "$.a"`, where the field's name ends in `.$`, or in `Path`."""
 
     field: str
     expression: Expression
+
+
+class Computed(NamedTuple):
+    """`{% … %}`; `field` is where it stands in the state, as AWS names it: `Output/a[0]`."""
+
+    field: str
+    expression: jsonata.Expression
 
 
 class Members(NamedTuple):
@@ -38,40 +51,65 @@ class Items(NamedTuple):
     items: tuple[Template, ...]
 
 
-Template: TypeAlias = "Constant | Selected | Members | Items"
-Complain: TypeAlias = "Callable[[str, str], None]"
+Template: TypeAlias = "Constant | Selected | Computed | Members | Items"
+Complain: TypeAlias = "Callable[[str, str, str], None]"  # place, what, AWS's code
 
 
-def fill(template: Template, given: Json, context: Json) -> Json:
-    """The payload that a template makes of a state's input.
+def fill(template: Template, data: Data) -> Json:
+    """The payload that a template makes of a state's data.
 
-    Raises: EvaluationError where a path finds nothing or a function fails; never null instead.
+    Raises: EvaluationError where a path finds nothing or an expression fails; never null instead.
     """
     if isinstance(template, Constant):
         return template.value
     if isinstance(template, Members):
-        return {name: fill(member, given, context) for name, member in template.members}
+        return {name: fill(member, data) for name, member in template.members}
     if isinstance(template, Items):
-        return [fill(item, given, context) for item in template.items]
-    return evaluate(template.expression, template.field, given, context)
+        return [fill(item, data) for item in template.items]
+    if isinstance(template, Computed):
+        return _compute(template, data)
+    return _select(template, data)
 
 
-def evaluate(expression: Expression, field: str, given: Json, context: Json) -> Json:
-    """What a path or an intrinsic function gives; `field` is named in the error.
-
-    Raises: EvaluationError.
-    """
+def _select(selected: Selected, data: Data) -> Json:
+    expression = selected.expression
     if isinstance(expression, Call):
-        return expression.evaluate(given, context)
+        return expression.evaluate(data)
     try:
-        return expression.read(given, context)
+        return expression.read(data)
     except PathNotFound:
-        root = context if expression.is_context else given
         raise EvaluationError(
             RUNTIME,
-            f"The JSONPath '{expression.text}' specified for the field '{field}' "
-            f"could not be found in the input '{dump(root)}'",
+            f"The JSONPath '{expression.text}' specified for the field '{selected.field}' "
+            f"could not be found in the input '{shown(expression, data)}'",
         ) from None
+
+
+def _compute(computed: Computed, data: Data) -> Json:
+    try:
+        return jsonata.evaluate(computed.expression, data.names())
+    except jsonata.JsonataError as error:
+        raise QueryError(f"{_about(computed)} {error}", computed.field) from error
+
+
+def _about(computed: Computed) -> str:
+    return f"The JSONata expression '{computed.expression.text}' specified for the field '{computed.field}'"
+
+
+def mistyped(template: Template, expected: str, value: Json) -> QueryError:
+    """The error of an expression whose value is of another type than its field needs."""
+    if not isinstance(template, Computed):
+        raise TypeError(template)
+    what = f"returned an unexpected result type. Expected '{expected}', but was '{_type(value)}' for value:"
+    return QueryError(f"{_about(template)} {what} {dump(value)}", template.field)
+
+
+def _type(value: Json) -> str:
+    if value is None:
+        return "null"
+    if is_number(value):
+        return "number"
+    return {bool: "boolean", str: "string", list: "array"}.get(type(value), "object")
 
 
 def parse_expression(text: str) -> Expression:
@@ -88,7 +126,7 @@ def parse_expression(text: str) -> Expression:
 
 
 def parse_template(value: Json, place: str, complain: Complain) -> Template:
-    """A template from its JSON; `complain` is told the place and the fault of each part that is wrong."""
+    """A JSONPath payload from its JSON; `complain` is told the place and the fault of each part that is wrong."""
     if isinstance(value, list):
         items = tuple(parse_template(item, f"{place}[{index}]", complain) for index, item in enumerate(value))
         return Constant(value) if all(isinstance(item, Constant) for item in items) else Items(items)
@@ -97,7 +135,7 @@ def parse_template(value: Json, place: str, complain: Complain) -> Template:
     members = tuple(_parse_member(name, item, f"{place}/{name}", complain) for name, item in value.items())
     names = [name for name, _ in members]
     for name in {name for name in names if names.count(name) > 1}:
-        complain(place, f'"{name}" and "{name}.$" are the same field')
+        complain(place, f'"{name}" and "{name}.$" are the same field', INVALID)
     is_constant = all(isinstance(member, Constant) for _, member in members)
     return Constant(value) if is_constant else Members(members)
 
@@ -106,10 +144,48 @@ def _parse_member(name: str, value: Json, place: str, complain: Complain) -> tup
     if not name.endswith(".$"):
         return name, parse_template(value, place, complain)
     if not isinstance(value, str):
-        complain(place, f'the value of "{name}" must be a string with a JSONPath or an intrinsic function')
+        complain(place, f'the value of "{name}" must be a string with a JSONPath or an intrinsic function', INVALID)
         return name[:-2], Selected(name, parse_path("$"))
     try:
         return name[:-2], Selected(name, parse_expression(value))
     except ValueError as error:
-        complain(place, str(error))
+        complain(place, str(error), INVALID)
         return name[:-2], Selected(name, parse_path("$"))
+
+
+class QueryReader(NamedTuple):
+    """Reads JSONata payloads. `lacking` are the members of $states that their field doesn't have."""
+
+    complain: Complain
+    lacking: frozenset[str] = frozenset()
+
+    def payload(self, value: Json, place: str, field: str) -> Template:
+        """A payload from its JSON, which stands at `place` of the definition and in `field` of its state."""
+        if isinstance(value, str):
+            return self._text(value, place, field)
+        if isinstance(value, list):
+            items = tuple(
+                self.payload(item, f"{place}[{index}]", f"{field}[{index}]") for index, item in enumerate(value)
+            )
+            return Constant(value) if all(isinstance(item, Constant) for item in items) else Items(items)
+        if not isinstance(value, dict):
+            return Constant(value)
+        members = tuple(
+            (name, self.payload(item, f"{place}/{name}", f"{field}/{name}")) for name, item in value.items()
+        )
+        return Constant(value) if all(isinstance(member, Constant) for _, member in members) else Members(members)
+
+    def _text(self, text: str, place: str, field: str) -> Template:
+        if jsonata.is_half_open(text):
+            self.complain(place, "an expression is written {% … %}", "INVALID_JSONATA_EXPRESSION")
+        if not jsonata.is_expression(text):
+            return Constant(text)
+        try:
+            expression = jsonata.parse_expression(text)
+        except jsonata.JsonataSyntaxError as error:
+            self.complain(place, str(error), error.code)
+            return Constant(text)
+        for name in sorted(self.lacking.intersection(expression.states_fields or ())):
+            what = f"Reference to '$states.{name}' is not supported here."
+            self.complain(place, what, "UNSUPPORTED_JSONATA_EXPRESSION")
+        return Computed(field, expression)

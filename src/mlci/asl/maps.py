@@ -1,0 +1,57 @@
+"""One attempt at a Map: its processor for each item, in a bounded number of threads.
+
+Source: https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html
+"""
+
+from __future__ import annotations
+
+from mlci.asl.data import Data
+from mlci.asl.events import Trail
+from mlci.asl.group import Group, Job
+from mlci.asl.jsontext import Json
+from mlci.asl.model import Map
+from mlci.asl.parallel import RunBranch, settled
+from mlci.asl.scope import Scope
+from mlci.asl.settings import items, whole_number
+from mlci.asl.templates import fill
+
+#: Iterations at the same time: "up to 40 concurrent iterations" where MaxConcurrency is 0, "you might see" less above.
+MAX_CONCURRENT = 40
+
+
+def attempt(scope: Scope, state: Map, seen: Data, run: RunBranch) -> Json:
+    """What came of the items, in their order. When this returns or raises, every iteration has ended.
+
+    Raises: StateError of the iteration that failed first, EvaluationError; Stopped.
+    """
+    found = items(state.items, seen)
+    wanted = whole_number(state.max_concurrency, seen, 0)
+    details: dict[str, Json] = {"length": len(found)}
+    given = [_selected(state, seen, index, item) for index, item in enumerate(found)]
+    scope.trail.add("MapStateStarted", "mapStateStartedEventDetails", details)
+    jobs = [_iteration(state, index, item, given[index], run) for index, item in enumerate(found)]
+    group = Group(scope, jobs, min(wanted or MAX_CONCURRENT, MAX_CONCURRENT, max(len(jobs), 1)))
+    return settled(group, len(jobs), "MapStateSucceeded")
+
+
+def item_context(index: int, item: Json) -> dict[str, Json]:
+    """What the context object has in an iteration, and in ItemSelector."""
+    return {"Map": {"Item": {"Index": index, "Value": item}}}
+
+
+def _selected(state: Map, seen: Data, index: int, item: Json) -> Json:
+    """The iteration's input."""
+    if state.selector is None:
+        return item
+    assert isinstance(seen.context, dict)
+    return fill(state.selector, seen._replace(context={**seen.context, **item_context(index, item)}))
+
+
+def _iteration(state: Map, index: int, item: Json, given: Json, run: RunBranch) -> Job:
+    def work(scope: Scope) -> Json:
+        return run(state.processor, given, scope.with_item(item_context(index, item)))
+
+    def tell(what: str, trail: Trail) -> None:
+        trail.add(f"MapIteration{what}", f"mapIteration{what}EventDetails", {"name": state.name, "index": index})
+
+    return Job(index, work, tell)
