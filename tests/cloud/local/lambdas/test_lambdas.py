@@ -47,6 +47,10 @@ def test_a_handler_gets_its_event_and_returns_a_payload(lambdas: Lambdas, tmp_pa
     assert json.loads(invoked.payload) == [{"a": [1, None]}, 1.5, "ü"]
 
 
+def test_bytes_are_sent_as_they_are(lambdas: Lambdas, tmp_path: Path) -> None:
+    assert invoke(lambdas, code(tmp_path, "def handler(event, context): return b'{\"a\": 1}'")).payload == '{"a": 1}'
+
+
 def test_the_context_and_environment_are_a_functions(lambdas: Lambdas, tmp_path: Path) -> None:
     text = (
         "import os, sys\n"

@@ -46,7 +46,7 @@ def invoke(service: FunctionService, task: TaskCall) -> Json:
     if "FunctionError" in answer:
         raise TaskError(_error_name(text), as_json_text(json.loads(text)))
     headers = _headers(answer) if "ExecutedVersion" in answer else {}
-    output = {**answer, "Payload": json.loads(text) if text else ""}
+    output = {**answer, "Payload": _parsed(text)}
     return with_metadata("lambda", output, int(answer["StatusCode"]), headers, len(text.encode()))
 
 
@@ -60,8 +60,16 @@ def invoke_arn(service: FunctionService, task: TaskCall) -> Json:
     text = answer["Payload"].decode("utf-8", "surrogatepass")
     if "FunctionError" in answer:
         raise TaskError(_error_name(text), text)
-    output: Json = json.loads(text)
-    return output
+    return _parsed(text)
+
+
+def _parsed(payload: str) -> Json:
+    """What a function returned; a handler that returns bytes can return what is no JSON."""
+    try:
+        value: Json = json.loads(payload)
+    except ValueError:
+        return payload
+    return value
 
 
 def _answer(service: FunctionService, request: dict[str, Any], task: TaskCall) -> Answer:

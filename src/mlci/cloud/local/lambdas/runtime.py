@@ -117,6 +117,8 @@ def _call(handler: Callable[[Any, Context], Any], said: dict[str, Any]) -> dict[
         frames = _frames(error.__traceback__, __file__)
         return {"error": _error(str(error), type(error).__name__, frames, said["request_id"])}
     try:
+        if isinstance(result, bytes):
+            return {"payload": result.decode()}  # recorded: sent as it is, so it should be JSON
         return {"payload": json.dumps(result, default=_plain, ensure_ascii=False, allow_nan=False)}
     except Exception as error:
         what = f"Unable to marshal response: {error}"
