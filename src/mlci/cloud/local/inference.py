@@ -2,7 +2,8 @@
 
 It is started by its path, with whatever Python the scripts run with, so it imports the standard library only, and numpy
 where a default handler needs it. `transform.py` writes its order, and reads what it leaves: `<name>.out` for each file
-that went well, and `failure.json`, the first problem, where one did not. As on SageMaker a file that can't be
+that went well, `types.json`, the types
+of those, and `failure.json`, the first problem, where one did not. As on SageMaker a file that can't be
 transformed leaves no output, fails the job, and does not keep the other files from being transformed.
 
 Sources: sagemaker-inference-toolkit, transformer.py, default_inference_handler.py, decoder.py and encoder.py;
@@ -41,8 +42,9 @@ def main(order_file: str) -> int:
     folder = Path(order_file).parent
     root = folder.parent
     order = json.loads(Path(order_file).read_text(encoding="utf-8"))
+    types: dict[str, str] = {}
     try:
-        transform = Handlers(order, root).transform
+        handlers = Handlers(order, root)
     except Exception as error:  # noqa: BLE001 - the script is the user's, and may raise anything
         traceback.print_exc()
         _tell(folder, error)
@@ -50,7 +52,7 @@ def main(order_file: str) -> int:
     is_well = True
     for name in order["inputs"]:
         try:
-            output = b"".join(responses(transform, (folder / "input" / name).read_bytes(), order))
+            output = b"".join(responses(handlers.transform, (folder / "input" / name).read_bytes(), order))
         except Exception as error:  # noqa: BLE001 - as above
             print(f"{name} could not be transformed:", file=sys.stderr)
             traceback.print_exc()
@@ -61,6 +63,8 @@ def main(order_file: str) -> int:
         target = folder / "output" / f"{name}.out"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(output)
+        types[name] = handlers.answered
+    (folder / "types.json").write_text(json.dumps(types), encoding="utf-8")
     return 0 if is_well else 1
 
 
@@ -79,6 +83,7 @@ class Handlers:
     def __init__(self, order: dict[str, Any], root: Path) -> None:
         self._content_type, self._accept = order["content_type"], order["accept"]
         self._timeout_s = order["timeout_s"]
+        self.answered: str = self._accept  # the type of the last answer
         script = _imported(root / order["code"] / order["program"])
         self._own = {name: getattr(script, f"{name}_fn", None) for name in ("transform", "input", "predict", "output")}
         if self._own["transform"] and any(self._own[name] for name in ("input", "predict", "output")):
@@ -104,7 +109,7 @@ class Handlers:
                 value = _called(self._own["input"] or self._input, given, self._content_type)
                 prediction = _called(self._own["predict"] or self._predict, value, self._model)
                 result = _called(self._own["output"] or self._output, prediction, self._accept)
-        body = result[0] if isinstance(result, tuple) else result
+        body, self.answered = result if isinstance(result, tuple) else (result, self._accept)
         if isinstance(body, str):
             return body.encode("utf-8")
         if isinstance(body, (bytes, bytearray)):

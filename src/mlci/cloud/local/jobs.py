@@ -173,6 +173,26 @@ class LocalJobs:
 
         return self._ending(work)
 
+    def invoke(self, request: TransformRequest, payload: bytes, run: Run) -> Ending | tuple[bytes, str]:
+        """The answer of a model to one payload, and its type; how it ended where there is none."""
+        from mlci.cloud.local import transform
+
+        answers: list[tuple[bytes, str]] = []
+
+        def work(space: Workspace) -> Ending:
+            order = transform.fill(request, space, self._store, run.stop.is_set, payload)
+            container = transform.container(request, order, self._host, self._settings.python, space.temporary)
+            ended, tail, _ = self._run(run, request.max_runtime_s, space, container)
+            answer = transform.answer(space)
+            if ended.how == "exited" and answer is not None:
+                answers.append(answer)
+                return Ending("Completed")
+            kind, text = transform.failure(space) or ("AlgorithmError", tail)
+            return Ending("Failed" if ended.how == "exited" else "Stopped", f"{kind}: {text}")
+
+        ending = self._ending(work)
+        return answers[0] if answers else ending
+
     def _with_model(self, ending: Ending, request: TrainingRequest, run: Run, space: Workspace) -> Ending:
         """What a job that did not get to its end has made until then is kept as well.
 

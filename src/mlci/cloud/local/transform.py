@@ -23,10 +23,11 @@ from mlci.cloud.local.transfer import TransferFailed, download, files, unpack, u
 from mlci.cloud.local.workspace import Workspace
 
 #: Source: API_CreateTransformJob.html, MaxPayloadInMB; API_ModelClientConfig.html, InvocationsTimeoutInSeconds.
-DEFAULT_PAYLOAD_MB, LARGEST_PAYLOAD_MB, MEGABYTE = 6, 100, 1024 * 1024
+DEFAULTPAYLOAD_MB, LARGESTPAYLOAD_MB, MEGABYTE = 6, 100, 1024 * 1024
 DEFAULT_TIMEOUT_S = 600
 #: Source: https://docs.aws.amazon.com/general/latest/gr/sagemaker.html, "Longest run time for a transform job": 5 days.
 MAX_RUNTIME_S = 5 * 24 * 60 * 60
+PAYLOAD = "payload"
 _IN_MODEL = ("/opt/ml/model/code", "file:///opt/ml/model/code")
 
 
@@ -136,9 +137,9 @@ def read(given: Mapping[str, Any], model: ModelFiles) -> TransformRequest:
 
 
 def _max_bytes(given: Mapping[str, Any]) -> int:
-    size = given.get("MaxPayloadInMB", DEFAULT_PAYLOAD_MB)
-    if size * max(1, given.get("MaxConcurrentTransforms", 1)) > LARGEST_PAYLOAD_MB:
-        raise Invalid(f"MaxConcurrentTransforms * MaxPayloadInMB can't be more than {LARGEST_PAYLOAD_MB} MB")
+    size = given.get("MaxPayloadInMB", DEFAULTPAYLOAD_MB)
+    if size * max(1, given.get("MaxConcurrentTransforms", 1)) > LARGESTPAYLOAD_MB:
+        raise Invalid(f"MaxConcurrentTransforms * MaxPayloadInMB can't be more than {LARGESTPAYLOAD_MB} MB")
     return int(size) * MEGABYTE
 
 
@@ -165,8 +166,16 @@ def _expect_associable(request: TransformRequest) -> None:
         raise Invalid("DataProcessing needs SplitType and AssembleWith to be Line (or, for JSON, both None)")
 
 
-def fill(request: TransformRequest, space: Workspace, store: DirectoryStore, is_stopped: Callable[[], bool]) -> str:
+def fill(
+    request: TransformRequest,
+    space: Workspace,
+    store: DirectoryStore,
+    is_stopped: Callable[[], bool],
+    payload: bytes | None = None,
+) -> str:
     """Make the job's folder what the container finds as `/opt/ml`; where the order lies in there.
+
+    With a payload, that is the one file of the input.
 
     Raises: TransferFailed
     """
@@ -181,7 +190,11 @@ def fill(request: TransformRequest, space: Workspace, store: DirectoryStore, is_
             f'ClientError: there is no "{request.program}" in {where}. Only models with an inference script of their '
             "own can run here: the algorithms that images bring are not on this machine."
         )
-    download(store, request.source_uri, place / "input", is_stopped)
+    if payload is None:
+        download(store, request.source_uri, place / "input", is_stopped)
+    else:
+        (place / "input").mkdir(parents=True)
+        (place / "input" / PAYLOAD).write_bytes(payload)
     (place / "output").mkdir()
     order: dict[str, Any] = {
         "inputs": [name for name, _ in files(place / "input", space.ml)],
@@ -231,10 +244,29 @@ def keep(request: TransformRequest, space: Workspace, store: DirectoryStore) -> 
     upload(store, [(space.ml / "transform" / "output", request.output_uri)], space.ml)
 
 
+def answer(space: Workspace) -> tuple[bytes, str] | None:
+    """What became of the payload, and its type; None where it went wrong."""
+    place = space.ml / "transform"
+    file = place / "output" / f"{PAYLOAD}.out"
+    if not file.is_file():
+        return None
+    types: dict[str, str] = json.loads((place / "types.json").read_text(encoding="utf-8"))
+    return file.read_bytes(), types[PAYLOAD]
+
+
 def reason(exit_code: int, space: Workspace, tail: str, advice: str) -> str:
     """Why the job failed: the first problem, or else its log's end."""
+    found = failure(space)
+    if found is None:
+        return reasons.processing(exit_code, tail, advice)
+    kind, text = found
+    return f"{kind}: See job logs for more information\n{text}\n{advice}".rstrip()[: reasons.LIMIT]
+
+
+def failure(space: Workspace) -> tuple[str, str] | None:
+    """The first problem, and whose it is: ClientError or AlgorithmError."""
     try:
         kind, text = json.loads((space.ml / "transform" / "failure.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return reasons.processing(exit_code, tail, advice)
-    return f"{kind}: See job logs for more information\n{text}\n{advice}".rstrip()[: reasons.LIMIT]
+        return None
+    return kind, text

@@ -6,6 +6,7 @@ running.py      the threads that jobs run in, and how they are stopped
 progress.py     what Describe… says of a job while it goes from Starting to its end
 metrics.py      metrics by regular expressions on a job's log
 models.py       models, endpoint configurations, endpoints
+invoking.py     calls of endpoints
 packages.py     model packages and their groups
 tags.py         tags of all of these
 listing.py      List…: filters, order, pages

@@ -111,13 +111,14 @@ class Jobs:
         return {}
 
     def log_files(self) -> Iterator[LogFile]:
-        """The logs of all jobs that have one."""
-        nouns = {kind.kind: kind.noun for kind in KINDS}
-        for record in self._records.select("kind LIKE '%-job'", []):
+        """The logs of all jobs and endpoints that have one."""
+        groups: dict[str, str] = {kind.kind: f"/aws/sagemaker/{kind.noun}s" for kind in KINDS}
+        for record in self._records.select("log <> ''", []):
             path = Path(record.log)
             if path.is_file():
+                group = groups.get(record.kind, f"/aws/sagemaker/Endpoints/{record.name}")
                 stream = f"{record.name}/algo-1-{int(record.created.timestamp())}"
-                yield LogFile(f"/aws/sagemaker/{nouns[record.kind]}s", stream, path, record.region)
+                yield LogFile(group, stream, path, record.region)
 
     def _work(self, kind: JobKind, request: Request, region: str) -> Callable[[Run], Ending]:
         given: Any = dict(request)

@@ -1,6 +1,7 @@
 """Models, endpoint configurations and endpoints.
 
-An endpoint goes from Creating to InService once the artefacts of its models have been checked; nothing is served.
+An endpoint goes from Creating to InService once the artefacts of its models have been checked; no process waits behind
+it. invoking.py answers calls.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from mlci.cloud.local.api import Answer, ApiError, Request
@@ -24,8 +26,8 @@ _BUSY = ("Creating", "Updating")
 class Models:
     """What serves predictions, as far as records go."""
 
-    def __init__(self, store: DirectoryStore, records: Records, now: Callable[[], datetime]) -> None:
-        self._store, self._records, self._now = store, records, now
+    def __init__(self, store: DirectoryStore, records: Records, logs: Path | None, now: Callable[[], datetime]) -> None:
+        self._store, self._records, self._logs, self._now = store, records, logs, now
         self._lock = threading.Lock()
 
     # --- Models ---
@@ -115,6 +117,8 @@ class Models:
         given = {name: value for name, value in request.items() if name != "DeploymentConfig"}
         defaults = {"EndpointStatus": "Creating", "LastModifiedTime": self._now()}
         record = self._create("endpoint", given, region, "Endpoint", defaults, status="Creating")
+        if self._logs is not None:
+            record.log = str(self._logs / "Endpoints" / region / f"{record.name}.log")
         self._deploy(record, config)
         return {"EndpointArn": record.arn}
 

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
+from mlci.asl import StopSignal
 from mlci.cloud.local import validation
 from mlci.cloud.local.api import Answer, ApiError, Request
 from mlci.cloud.local.jobs import LocalJobs
@@ -39,9 +40,10 @@ class SageMaker:
         self, store: DirectoryStore, jobs: LocalJobs, home: Path | None, now: Callable[[], datetime] = _now
     ) -> None:
         self._records = Records(home / "sagemaker.sqlite" if home is not None else None)
-        self._models = Models(store, self._records, now)
-        self._packages = Packages(self._records, now)
         logs = home / "logs" if home is not None else None
+        self._models = Models(store, self._records, logs, now)
+        self._packages = Packages(self._records, now)
+        self._runner, self._logs, self._is_closing = jobs, logs, StopSignal()
         self._jobs = Jobs(store, jobs, self._records, self._models, logs, now)
         self._kinds = {f"Create{kind.noun}": kind for kind in KINDS}
         self._operations = self._table()
@@ -52,13 +54,15 @@ class SageMaker:
     @property
     def operations(self) -> frozenset[str]:
         """What it has; all else is refused."""
-        return frozenset(self._operations)
+        return frozenset([*self._operations, "InvokeEndpoint"])
 
     def call(self, operation: str, request: Request, region: str) -> Answer:
         """An operation's answer.
 
         Raises: ApiError
         """
+        if operation == "InvokeEndpoint":  # of SageMaker's runtime, which has a model of its own
+            return self._invoke(request, region)
         handler = self._operations.get(operation)
         if handler is None:
             raise ApiError("UnknownOperationException", f"the local cloud's SageMaker has no {operation}")
@@ -90,8 +94,15 @@ class SageMaker:
         return self._jobs.log_files()
 
     def close(self) -> None:
-        """Stops all jobs, and returns when nothing of them is left."""
+        """Stops all jobs and invocations, and returns when nothing of the jobs is left."""
+        self._is_closing.set()
         self._jobs.running.close()
+
+    def _invoke(self, request: Request, region: str) -> Answer:
+        from mlci.cloud.local.sagemaker.invoking import Invocations  # a flow's run has none, and is to start soon
+
+        invocations = Invocations(self._runner, self._records, self._models, self._logs, self._is_closing)
+        return invocations.invoke(request, region)
 
     def _run(self, running: Running, stop: Stop) -> None:
         turn = threading.Event()
