@@ -192,13 +192,17 @@ def test_sagemaker_s_refusals_are_aws_s(served: Serving) -> None:
     sagemaker = served.client("sagemaker")
     with pytest.raises(sagemaker.exceptions.ClientError, match=r"Could not find|does not exist|not found"):
         sagemaker.describe_training_job(TrainingJobName="none")
-    with pytest.raises(sagemaker.exceptions.ClientError, match="no CreateDomain"):
-        sagemaker.create_domain(
-            DomainName="d", AuthMode="IAM", DefaultUserSettings={}, SubnetIds=["subnet-1"], VpcId="vpc-1"
-        )
+    with pytest.raises(sagemaker.exceptions.ClientError, match=r"UnknownOperationException.*CreatePipeline"):
+        sagemaker.create_pipeline(PipelineName="p", PipelineDefinition="{}", RoleArn="arn:aws:iam::000000000000:role/r")
     runtime = served.client("sagemaker-runtime")
-    with pytest.raises(runtime.exceptions.ClientError, match="mlci serve does not do POST /endpoints/e/invocations"):
+    with pytest.raises(runtime.exceptions.ClientError, match="Endpoint"):
         runtime.invoke_endpoint(EndpointName="e", Body=b"")
+
+
+def test_what_is_no_more_than_a_record_in_sagemaker_is_moto_s(served: Serving) -> None:
+    sagemaker = served.client("sagemaker")
+    sagemaker.create_experiment(ExperimentName="e")
+    assert [found["ExperimentName"] for found in sagemaker.list_experiments()["ExperimentSummaries"]] == ["e"]
 
 
 def test_an_object_is_a_file_in_the_data_folder(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ answers.py      errors, in the shape of the protocol that the client speaks
 behind.py       moto, in this process, for the services that are not ours
 journal.py      what was asked of moto, so that it can be asked again after a restart
 joblogs.py      the logs of jobs, as CloudWatch Logs has them
-functions.py    Lambda: moto keeps the functions, and they run here
+restcalls.py    Invoke and InvokeEndpoint
+functions.py    the code of Lambda functions, which moto keeps and which run here
 joined/         moto's other services see our buckets and state machines, and make them
 inlined.py      what a request to moto names in a bucket, put into the request
 clients.py      moto's services for state machines: topics, queues, aws-sdk integrations

@@ -6,14 +6,13 @@ The guard has been passed before: listener.py asks it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mlci.cloud.local.api import Service
 from mlci.cloud.serve import answers, awsjson
 from mlci.cloud.serve.awsjson import JsonService
-from mlci.cloud.serve.functions import invocation, invoke
+from mlci.cloud.serve.restcalls import RestCall
 from mlci.cloud.serve.scope import Scope, scope
 
 if TYPE_CHECKING:
@@ -32,12 +31,12 @@ class Rest(Protocol):
 @dataclass(frozen=True)
 class Services:
     """What is behind the address: `json` are those of ours with JSON protocols, by their targets; `refused` are
-    signing names of ours whose other protocols are not done."""
+    signing names of ours of which nothing more is done but `calls`."""
 
     json: Mapping[str, JsonService]
     refused: Container[str]
     s3: WSGIApplication
-    functions: Service
+    calls: Sequence[RestCall]
     rest: Rest
 
 
@@ -76,7 +75,7 @@ class Application:
         prefix, _, operation = str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")
         service, region = (signed.service, signed.region) if signed else ("", "us-east-1")
         ours = self._services.json.get(prefix)
-        if ours is not None:
+        if ours is not None and ours.has(operation):
             return _send(ours.answer(operation, _body(environ, _LARGEST_JSON_BYTES), region), start)
         if service == "s3":
             return self._services.s3(environ, start)
@@ -84,15 +83,15 @@ class Application:
 
     def _other(self, service: str, region: str, environ: WSGIEnvironment) -> answers.Response:
         method, path = environ["REQUEST_METHOD"], str(environ["PATH_INFO"])
-        if service in self._services.refused:
+        for call in self._services.calls:
+            if call.is_asked(environ):
+                return call.answer(environ, _body(environ), region)
+        if service in self._services.refused and "HTTP_X_AMZ_TARGET" not in environ:
             what = f"mlci serve does not do {method} {path} of {service}"
             return answers.error("json", "UnknownOperationException", what, 400)
         if path.startswith("/moto-api"):
             what = "moto's own interface is not served: what is in the data folder would not follow"
             return answers.error("json", "AccessDeniedException", what, 403)
-        function = invocation(environ) if service == "lambda" else None
-        if function is not None:
-            return invoke(self._services.functions, function, environ, _body(environ), region)
         return self._services.rest(service, region, environ, _body(environ))
 
 

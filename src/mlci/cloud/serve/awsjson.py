@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
+import re
 import threading
 import uuid
 from collections.abc import Callable
@@ -20,12 +21,21 @@ from mlci.cloud.serve import answers, validation
 
 class JsonService:
     """A service of ours behind its JSON protocol. `name` is botocore's; `checks` says whether the service checks the
-    constraints of the model itself."""
+    constraints of the model itself, `elsewhere` matches the operations that are moto's."""
 
     def __init__(
-        self, name: str, service: Service, tell: Callable[[BaseException], None], checks: bool = False
+        self,
+        name: str,
+        service: Service,
+        tell: Callable[[BaseException], None],
+        checks: bool = False,
+        elsewhere: re.Pattern[str] | None = None,
     ) -> None:
         self._name, self._service, self._tell, self._checks = name, service, tell, checks
+        self._elsewhere = elsewhere
+
+    def has(self, operation: str) -> bool:
+        return self._elsewhere is None or not self._elsewhere.fullmatch(operation)
 
     def answer(self, operation: str, body: bytes, region: str) -> answers.Response:
         """What the client gets for a request."""
@@ -40,7 +50,7 @@ class JsonService:
             return internal("json", error)
 
     def _success(self, operation: str, answered: dict[str, Any]) -> answers.Response:
-        model = _model(self._name)
+        model = service_model(self._name)
         shape = model.operation_model(operation).output_shape
         written = written_value(shape, answered) if shape is not None else {}
         content = f"application/x-amz-json-{model.metadata.get('jsonVersion', '1.0')}"
@@ -59,7 +69,7 @@ def _request(service: str, operation: str, body: bytes, is_checked: bool) -> dic
 
     Raises: ApiError.
     """
-    model = _model(service)
+    model = service_model(service)
     if operation not in model.operation_names:
         raise ApiError("UnknownOperationException", f"{service} has no operation {operation}", 400)
     try:
@@ -80,7 +90,8 @@ def _request(service: str, operation: str, body: bytes, is_checked: bool) -> dic
 _lock = threading.Lock()
 
 
-def _model(service: str) -> Any:
+def service_model(service: str) -> Any:
+    """botocore's model of a service, read when it is first needed."""
     with _lock:  # so that several first requests read the model once
         return _loaded(service)
 

@@ -1,7 +1,4 @@
-"""Lambda: the functions that moto keeps, and Invoke, which runs them here as processes instead of in Docker.
-
-Source: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
-"""
+"""The Lambda functions that moto keeps, for Invoke, which runs them here as processes instead of in Docker."""
 
 from __future__ import annotations
 
@@ -12,17 +9,13 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import parse_qs, unquote
 
-from mlci.cloud.local.api import ApiError, Service
+from mlci.cloud.local.api import ApiError
 from mlci.cloud.local.lambdas import FunctionCode
 from mlci.cloud.local.lambdas.functions import read_name
-from mlci.cloud.serve import answers
 
 if TYPE_CHECKING:
     from mlci.cloud.serve.behind import Moto
-
-_INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
 
 
 class MotoFunctions:
@@ -101,33 +94,3 @@ def _refuse_what_cannot_run(kept: _Kept) -> None:
         what = "layers: put what is in them into the function's zip file."
     if what is not None:
         raise ApiError("InvalidRequestContentException", f"mlci serve does not run functions with {what}", 501)
-
-
-def invocation(environ: Mapping[str, Any]) -> str | None:
-    """The function that a request is to invoke; None where it is another request."""
-    match = _INVOKE.fullmatch(str(environ["PATH_INFO"]))
-    return unquote(match.group(1)) if match and environ["REQUEST_METHOD"] == "POST" else None
-
-
-def invoke(service: Service, name: str, environ: Mapping[str, Any], body: bytes, region: str) -> answers.Response:
-    """What Invoke answers over HTTP."""
-    request: dict[str, Any] = {"FunctionName": name, "Payload": body}
-    for header, member in (("HTTP_X_AMZ_INVOCATION_TYPE", "InvocationType"), ("HTTP_X_AMZ_LOG_TYPE", "LogType")):
-        if header in environ:
-            request[member] = environ[header]
-    qualifier = parse_qs(str(environ.get("QUERY_STRING", ""))).get("Qualifier")
-    if qualifier:
-        request["Qualifier"] = qualifier[0]
-    try:
-        answer = service.call("Invoke", request, region)
-    except ApiError as error:
-        return answers.error("json", error.code, error.message, error.status)
-    headers = [("Content-Type", "application/json")]
-    for member, header in (
-        ("FunctionError", "X-Amz-Function-Error"),
-        ("LogResult", "X-Amz-Log-Result"),
-        ("ExecutedVersion", "X-Amz-Executed-Version"),
-    ):
-        if answer.get(member):
-            headers.append((header, str(answer[member])))
-    return answers.Response(int(answer["StatusCode"]), tuple(headers), bytes(answer["Payload"]))

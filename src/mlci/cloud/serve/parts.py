@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import traceback
@@ -27,6 +28,7 @@ from mlci.cloud.serve.functions import MotoFunctions
 from mlci.cloud.serve.inlined import inlined
 from mlci.cloud.serve.joblogs import JobLogs, LogFile
 from mlci.cloud.serve.journal import Journal
+from mlci.cloud.serve.restcalls import RestCall
 from mlci.cloud.serve.s3 import S3Face
 
 if TYPE_CHECKING:
@@ -34,6 +36,15 @@ if TYPE_CHECKING:
 
 #: moto takes two seconds of one core to import: not while the first requests are answered.
 _WARM_UP_AFTER_S = 3.0
+
+_FUNCTION = re.compile(r"/2015-03-31/functions/([^/]+)/invocations")
+_ENDPOINT = re.compile(r"/endpoints/([^/]+)/invocations")
+#: What moto does of SageMaker: things that are records and nothing more. What runs or trains is ours, or refused,
+#: since moto would say that it is Completed and have done nothing.
+_SAGEMAKER_S_RECORDS = re.compile(
+    r"(?:Create|Describe|Delete|List|Update)(?:Domain|FeatureGroup|Experiment|Trial|TrialComponent|ModelCard)s?"
+    r"|(?:Dis)?[Aa]ssociateTrialComponent"
+)
 
 
 @dataclass(frozen=True)
@@ -73,10 +84,13 @@ class Parts:
         self._logs = JobLogs(self._moto, self._log_files)
         self.application = Application(
             Services(
-                json={"SageMaker": JsonService("sagemaker", self._sagemaker, self._failed, checks=True)},
+                json={"SageMaker": JsonService("sagemaker", self._sagemaker, self._failed, True, _SAGEMAKER_S_RECORDS)},
                 refused=("sagemaker",),
                 s3=S3Face(self._s3),
-                functions=self._functions,
+                calls=(
+                    RestCall("lambda", "Invoke", _FUNCTION, self._functions),
+                    RestCall("sagemaker-runtime", "InvokeEndpoint", _ENDPOINT, self._sagemaker),
+                ),
                 rest=self._ask_moto,
             ),
             self._failed,
