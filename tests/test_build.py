@@ -88,6 +88,7 @@ def test_a_push_elsewhere_is_not(trigger: str, head: str, branch: str | None) ->
         (COMMIT, None, None, False),
         ("pr/12", None, 12, False),
         ("refs/tags/main", None, None, False),
+        ("arn:aws:s3:::pipeline/source.zip", None, None, False),
         ("", None, None, False),
     ],
 )

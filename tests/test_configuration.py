@@ -51,9 +51,9 @@ def test_ssm_is_not_asked_where_nothing_is_open() -> None:
     def asking(region: str) -> object:
         raise AssertionError("asked")
 
-    options: dict[Name, str | None] = {"workflow_role": "w", "job_role": "j"}
+    options: dict[Name, str | None] = {"workflow_role": "w", "job_role": "j", "log_group": "l"}
     settings = settle(load(FLOW, "flow.yaml", {}, {}), options, {}, None, asking)  # type: ignore[arg-type]
-    assert of(settings, "log_group") == (None, "")
+    assert of(settings, "log_group") == ("l", "--log-group")
 
 
 def test_what_is_missing_is_told_at_once_with_every_way_to_set_it() -> None:

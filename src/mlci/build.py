@@ -95,8 +95,8 @@ def _branch(ref: str) -> str | None:
     """
     if ref.startswith(("refs/heads/", "branch/")):
         return ref.removeprefix("refs/heads/").removeprefix("branch/")
-    if not ref or ref.startswith(("refs/", "tag/", "pr/")) or _COMMIT.fullmatch(ref):
-        return None
+    if not ref or ref.startswith(("refs/", "tag/", "pr/")) or ":" in ref or _COMMIT.fullmatch(ref):
+        return None  # with a colon it is an object of S3, which a pipeline hands over
     return ref
 
 

@@ -21,6 +21,7 @@ from mlci.errors import InputError, MlciError, Stopped
 from mlci.opening import (
     build_around,
     caller,
+    checked_settings,
     cloud_name,
     duration_s,
     job_settings,
@@ -30,7 +31,7 @@ from mlci.opening import (
     opened,
     read_file,
     runs_beside,
-    settings_of,
+    shown_settings_of,
     surroundings,
 )
 from mlci.options import (
@@ -116,7 +117,7 @@ def config(debug: bool, **chosen: Any) -> int:
     choice = Choice.of(**chosen)
     cloud, why = cloud_name(choice)
     flow, build = load_flow(choice.flow_file, choice.params), build_around(choice.flow_file)
-    settings = settings_of(flow, choice)
+    settings = shown_settings_of(flow, choice)
     rows = [("cloud", cloud, why), ("build", str(build), build.url or "")]
     rows += [(name, settings.get(name) or "–", settings.found[name].origin or "not set") for name in NAMES]
     rows.append(("caller", *_caller(settings.get("region"))))
@@ -140,7 +141,7 @@ def stop(run_id: str, flow_file: Path, debug: bool, **aws: Any) -> int:
         folder.run_id for folder in runs.all() if folder.run_id.startswith(run_id) or folder.run_id.endswith(run_id)
     ]
     wanted = known[0] if len(known) == 1 else run_id
-    cloud = open_aws(flow, choice, lambda job: runs.folder(wanted).log(job), click.echo)
+    cloud = open_aws(checked_settings(flow, choice), None, lambda job: runs.folder(wanted).log(job), click.echo)
     click.echo(f"run {wanted}: {cloud.stop(flow.name, wanted, 'mlci stop')}")
     return 0
 

@@ -65,6 +65,8 @@ def settle(
 ) -> Settings:
     """Each setting from the first place that has it. `region_of_aws` is what the AWS SDK itself would take, and where
     from; `asking(region)` gives what reads SSM parameters there, and is only called where something is not set yet.
+
+    Raises: InputError, where `asking` does. That SSM refuses is no error: whoever sets all elsewhere needs none of it.
     """
     found: dict[Name, Setting] = {}
     for name in NAMES:
@@ -79,7 +81,7 @@ def settle(
         found[name] = Setting(name, value, origin)
     region = found["region"].value
     open_names = [name for name in NAMES if found[name].value is None]
-    if region and set(open_names) - OPTIONAL:
+    if region and open_names:
         found.update(_from_parameters(flow, open_names, lambda names: asking(region)(names)))
     return Settings(found)
 
@@ -89,7 +91,7 @@ def _from_parameters(flow: Flow, names: Sequence[Name], ask: Ask) -> dict[Name, 
     places = {parameter(flow.name, name): name for name in names}
     try:
         told = ask(list(places))
-    except (CloudError, InputError) as error:
+    except CloudError as error:
         return {name: Setting(name, None, f"SSM can't be asked: {_first_line(error)}") for name in names}
     return {name: Setting(name, told[place], f"SSM {place}") for place, name in places.items() if place in told}
 

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
-from mlci.errors import InputError, Problem
+from mlci.errors import CloudError, InputError, Problem
 
 if TYPE_CHECKING:
     from mlci.build import Build
@@ -105,14 +105,33 @@ def surroundings(flow_file: Path, timeout_s: float | None = None) -> Surrounding
     return _surroundings(flow_file, target, names.REGION, timeout_s, attaches=False)
 
 
-def settings_of(flow: Flow, choice: Choice) -> Settings:
-    """Where each setting of the aws cloud comes from."""
+def settings_of(flow: Flow, choice: Choice, asking: Callable[[str], Ask] | None = None) -> Settings:
+    """Where each setting of the aws cloud comes from.
+
+    Raises: InputError, where AWS would have to be asked for one, and does not know who asks.
+    """
     from mlci.cloud.aws.session import usual_region
     from mlci.configuration import settle
 
-    return settle(flow, choice.aws, os.environ, usual_region(os.environ), _asking)
+    return settle(flow, choice.aws, os.environ, usual_region(os.environ), asking or _asking)
 
 
+def shown_settings_of(flow: Flow, choice: Choice) -> Settings:
+    """The same for a look: what can't be asked for is not set, and tells why."""
+
+    def gently(region: str) -> Ask:
+        def ask(names: Sequence[str]) -> Mapping[str, str]:
+            try:
+                return _asking(region)(names)
+            except InputError as error:
+                raise CloudError(str(error)) from error
+
+        return ask
+
+    return settings_of(flow, choice, gently)
+
+
+@functools.cache
 def caller(region: str) -> Identity:
     """Who calls AWS.
 
@@ -123,44 +142,47 @@ def caller(region: str) -> Identity:
     return identify(_session(region))
 
 
-def open_aws(flow: Flow, choice: Choice, log_file: Callable[[str], Path], say: Callable[[str], None]) -> AwsCloud:
-    """The aws cloud. The credentials are checked first, then the settings, then the bucket.
+def checked_settings(flow: Flow, choice: Choice) -> Settings:
+    """All that a run on AWS needs. The credentials are checked first.
 
-    Raises: InputError, for whatever of them is wrong.
+    Raises: InputError, for whatever is wrong or missing.
+    """
+    settings = settings_of(flow, choice)
+    region = settings.get("region")
+    if region:
+        caller(region)
+    settings.check(flow)
+    return settings
+
+
+def open_aws(
+    settings: Settings, repository: str | None, log_file: Callable[[str], Path], say: Callable[[str], None]
+) -> AwsCloud:
+    """The aws cloud, with a bucket that is there.
+
+    Raises: InputError.
     """
     from mlci.cloud.aws.cloud import Place, aws_cloud
 
-    settings = settings_of(flow, choice)
-    region = settings.get("region")
-    identity = caller(region) if region else None
-    settings.check(flow)
-    assert identity is not None, "check() asks for a region"
-    place = Place(
-        identity,
-        settings["region"],
-        settings["workflow_role"],
-        build_around(choice.flow_file).repository,
-        settings.get("log_group"),
-    )
-    cloud = aws_cloud(_session(place.region), place, log_file, say)
-    cloud.objects.check_bucket(settings["bucket"], place.region)
+    region = settings["region"]
+    place = Place(caller(region), region, settings["workflow_role"], repository, settings.get("log_group"))
+    cloud = aws_cloud(_session(region), place, log_file, say)
+    cloud.objects.check_bucket(settings["bucket"], region)
     return cloud
 
 
 def _on_aws(flow: Flow, choice: Choice, timeout_s: float | None, attaches: bool) -> tuple[Surroundings, AwsCloud]:
     from mlci.plan.names import step_of
 
-    runs = runs_beside(choice.flow_file)
+    settings, build = checked_settings(flow, choice), build_around(choice.flow_file)
+    target = _target(build, settings["bucket"], settings["job_role"])
+    around = _surroundings(choice.flow_file, target, settings["region"], timeout_s, attaches)
 
     def log_file(job: str) -> Path:
         run, step = step_of(job, flow.name, flow.steps)
-        return runs.folder(run).log(step)
+        return around.folder.sibling(run).log(step)
 
-    cloud = open_aws(flow, choice, log_file, lambda text: around.watcher.say(text))
-    settings = settings_of(flow, choice)
-    target = _target(build_around(choice.flow_file), settings["bucket"], settings["job_role"])
-    around = _surroundings(choice.flow_file, target, cloud.place.region, timeout_s, attaches)
-    return around, cloud
+    return around, open_aws(settings, build.repository, log_file, around.watcher.say)
 
 
 def _target(build: Build, bucket: str, job_role: str) -> Target:
@@ -266,6 +288,7 @@ def _session(region: str) -> Session:
 def _asking(region: str) -> Ask:
     from mlci.cloud.aws.parameters import Parameters
 
+    caller(region)
     return Parameters(_session(region).impatient(10.0).api("ssm")).get
 
 

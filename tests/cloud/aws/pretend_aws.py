@@ -4,6 +4,7 @@ botocore's model and travel in their wire format, and so that faults can be put 
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 import time
@@ -384,6 +385,11 @@ class Clients:
         self.asked: Callable[..., AWSResponse | None] = lambda **more: None
         self._made: dict[tuple[str, str], Any] = {}
 
+    @functools.cached_property
+    def plain_s3(self) -> Any:
+        """One that nobody listens to."""
+        return boto3.Session("key", "secret", region_name=REGION).client("s3")
+
     def client(self, service: str, region_name: str, **more: Any) -> Any:
         key = (service, region_name)
         if key not in self._made:
@@ -412,7 +418,7 @@ class PretendAws:
     lost: Callable[[str], bool] = lambda name: False
 
     def __post_init__(self) -> None:
-        self._s3 = boto3.Session(region_name=REGION).client("s3")
+        self._s3 = CLIENTS.plain_s3
         self._s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.sagemaker = SageMaker(self.put)
         self.states = States(self)

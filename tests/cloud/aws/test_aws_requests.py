@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import botocore.session
 import pytest
 
 from mlci.cloud.aws.requests import TASK_FIELDS, check
@@ -15,6 +16,7 @@ from mlci.flow.models import Json
 from mlci.plan import Plan, Target, plan
 from mlci.stage.models import CodeUnit, DataUnit, Staged, StagedFile
 
+SAGEMAKER = botocore.session.get_session().get_service_model("sagemaker")
 FLOW = """
 flow: wide
 steps:
@@ -55,15 +57,12 @@ def test_every_field_of_a_task_is_one_that_step_functions_documents() -> None:
 
 
 def test_each_documented_field_is_one_of_sagemaker_s() -> None:
-    import botocore.session
-
-    service = botocore.session.get_session().get_service_model("sagemaker")
-    assert TASK_FIELDS["processing"] == set(service.operation_model("CreateProcessingJob").input_shape.members)
-    assert TASK_FIELDS["training"] <= set(service.operation_model("CreateTrainingJob").input_shape.members)
+    assert TASK_FIELDS["processing"] == set(SAGEMAKER.operation_model("CreateProcessingJob").input_shape.members)
+    assert TASK_FIELDS["training"] <= set(SAGEMAKER.operation_model("CreateTrainingJob").input_shape.members)
 
 
 def test_our_requests_are_taken() -> None:
-    check(planned())
+    check(planned(), SAGEMAKER)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +75,7 @@ def test_our_requests_are_taken() -> None:
 )
 def test_a_request_that_is_none_is_told_with_its_place(request_: str, words: str) -> None:
     with pytest.raises(InputError, match=rf'flow.yaml:12:\d+: step "prepare": .*{words}'):
-        check(planned(request_))
+        check(planned(request_), SAGEMAKER)
 
 
 def test_a_field_that_step_functions_does_not_pass_on_is_refused() -> None:
@@ -87,4 +86,4 @@ def test_a_field_that_step_functions_does_not_pass_on_is_refused() -> None:
     request: dict[str, Json] = {**train.request, "SessionChainingConfig": {"EnableSessionTagChaining": True}}
     steps = {**made.steps, "train": dataclasses.replace(train, request=request)}
     with pytest.raises(InputError, match=r"SessionChainingConfig.*Step Functions"):
-        check(dataclasses.replace(made, steps=steps))
+        check(dataclasses.replace(made, steps=steps), SAGEMAKER)

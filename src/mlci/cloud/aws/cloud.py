@@ -60,7 +60,7 @@ class AwsCloud:
     name: Literal["aws"] = "aws"
 
     def check(self, planned: Plan) -> None:
-        requests.check(planned)
+        requests.check(planned, self.jobs.api.client.meta.service_model)
 
     def read(self, uri: str) -> bytes | None:
         return self.objects.read(uri)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any  # botocore has no types
 
 from mlci.errors import InputError, Problem
 from mlci.flow.models import StepType
@@ -63,17 +64,18 @@ _OPERATIONS: Mapping[StepType, tuple[str, str]] = {
 }
 
 
-def check(planned: Plan) -> None:
-    """Raises InputError, with every problem, where a request is none that SageMaker or Step Functions takes."""
-    import botocore.session
+def check(planned: Plan, sagemaker: Any) -> None:
+    """Raises InputError, with every problem, where a request is none that SageMaker or Step Functions takes.
+
+    `sagemaker` is botocore's model of the service, which a client of it has.
+    """
     from botocore.validate import ParamValidator
 
-    service = botocore.session.get_session().get_service_model("sagemaker")
     problems = []
     for name, step in planned.steps.items():
         operation, name_field = _OPERATIONS[planned.flow.steps[name].uses]
         request = {**step.request, name_field: f"{step.job}-0-0"}
-        report = ParamValidator().validate(request, service.operation_model(operation).input_shape)
+        report = ParamValidator().validate(request, sagemaker.operation_model(operation).input_shape)
         found = report.generate_report().splitlines() if report.has_errors() else []
         unknown = sorted(set(request) - TASK_FIELDS[planned.flow.steps[name].uses])
         found += [f'"{field}" can\'t be given to a task of Step Functions' for field in unknown if not found]
