@@ -15,7 +15,7 @@ The map, in the order in which data goes through it:
     model                              a machine, typed
     fields, rules, language, policies, states, load   reading a definition into the model, with all problems noted
     signals, callbacks, handlers, events, context, scope   what a running branch has at hand
-    retries, taskevents, tasks, group, parallel, maps, interpret   running it
+    retries, taskevents, tasks, resume, group, parallel, maps, interpret   running it
 
 The many small values that a definition is read into are named tuples: a frozen dataclass costs 1.5 ms to define, and
 with fifty of them importing this package would take longer than running a flow.
@@ -35,6 +35,7 @@ from mlci.asl.interpret import Outcome, execute
 from mlci.asl.jsontext import Json
 from mlci.asl.load import load, unsupported_resources
 from mlci.asl.model import Machine, variable_references
+from mlci.asl.resume import Resume
 from mlci.asl.signals import StopSignal
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "Machine",
     "Outcome",
     "Problem",
+    "Resume",
     "StopSignal",
     "TaskCall",
     "TaskError",

@@ -14,7 +14,7 @@ from mlci.asl.timestamps import format_timestamp
 
 @dataclass(frozen=True)
 class Context:
-    """Names and times of one execution; `started` is in UTC."""
+    """Names and times of one execution; `started` and `redriven` are in UTC."""
 
     execution_arn: str
     execution_name: str
@@ -22,6 +22,10 @@ class Context:
     started: datetime
     machine_arn: str
     machine_name: str
+    version_arn: str | None = None
+    alias_arn: str | None = None
+    redrive_count: int = 0
+    redriven: datetime | None = None
 
     @property
     def region(self) -> str:
@@ -38,6 +42,8 @@ def context_object(
     `token` is there for tasks that the outside answers.
     """
     task: dict[str, Json] = {} if token is None else {"Task": {"Token": token}}
+    moment = context.redriven
+    redriven: dict[str, Json] = {} if moment is None else {"RedriveTime": format_timestamp(moment)}
     retries: dict[str, Json] = {} if retry_count is None else {"RetryCount": retry_count}
     return {
         "Execution": {
@@ -46,7 +52,8 @@ def context_object(
             "StartTime": format_timestamp(context.started),
             "Name": context.execution_name,
             "RoleArn": context.role_arn,
-            "RedriveCount": 0,
+            "RedriveCount": context.redrive_count,
+            **redriven,
         },
         "StateMachine": {"Id": context.machine_arn, "Name": context.machine_name},
         "State": {"Name": state, "EnteredTime": format_timestamp(entered), **retries},

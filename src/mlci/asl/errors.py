@@ -62,9 +62,12 @@ class TaskError(Exception):
 class StateError(Exception):
     """A state failed. `cause` is None where AWS reports none, as for a timeout."""
 
-    def __init__(self, error: str, cause: str | None = None, *, is_from_branch: bool = False) -> None:
+    def __init__(
+        self, error: str, cause: str | None = None, *, is_from_branch: bool = False, is_from_task: bool = False
+    ) -> None:
         super().__init__(error, cause)
-        self.error, self.cause, self.is_from_branch = error, cause, is_from_branch
+        self.error, self.cause = error, cause
+        self.is_from_branch, self.is_from_task = is_from_branch, is_from_task
 
     def as_output(self) -> dict[str, str]:
         """What a Catch hands on: an error output has both members always."""
@@ -98,18 +101,20 @@ class QueryError(EvaluationError):
         self.location = location
 
 
-def too_large(name: str) -> StateError:
+def too_large(name: str, *, is_from_task: bool = False) -> StateError:
     """States.DataLimitExceeded, as AWS words it for a state or for a task's service."""
     return StateError(
         DATA_LIMIT_EXCEEDED,
         f"The state/task '{name}' returned a result with a size exceeding the maximum number of bytes service limit.",
+        is_from_task=is_from_task,
     )
 
 
 def is_matched(error: StateError, names: Iterable[str]) -> bool:
     """Whether a retrier or catcher with these ErrorEquals applies.
 
-    States.Runtime always fails the execution, whatever the names are; States.DataLimitExceeded has to be named.
+    States.Runtime always fails the execution, whatever the names are; States.DataLimitExceeded has to be named, but
+    where a task's service answered too much: then AWS's recorded histories show that States.ALL catches it.
     States.TaskFailed stands for every error but States.Timeout.
     """
     return error.error != RUNTIME and any(_is_named(error, name) for name in names)
@@ -118,7 +123,7 @@ def is_matched(error: StateError, names: Iterable[str]) -> bool:
 def _is_named(error: StateError, name: str) -> bool:
     if name == error.error or (name == HEARTBEAT_TIMEOUT and isinstance(error, HeartbeatTimeout)):
         return True
-    if error.error == DATA_LIMIT_EXCEEDED:
+    if error.error == DATA_LIMIT_EXCEEDED and not error.is_from_task:
         return False
     if name == TASK_FAILED:
         return error.error != TIMEOUT

@@ -31,10 +31,10 @@ class Event:
 class History:
     """Numbers events and hands them on, one at a time whatever thread they come from."""
 
-    def __init__(self, on_event: Callable[[Event], None], now: Callable[[], datetime]) -> None:
+    def __init__(self, on_event: Callable[[Event], None], now: Callable[[], datetime], last_id: int = 0) -> None:
         self._on_event, self._now = on_event, now
         self._lock = threading.RLock()  # a handler's submitted() may be called from within on_event's thread
-        self._last_id = 0
+        self._last_id = last_id
 
     def add(self, previous_id: int, kind: str, details: Mapping[str, Json]) -> Event:
         with self._lock:

@@ -21,11 +21,15 @@ def _silent(what: str, trail: Trail) -> None:
 
 
 class Job(NamedTuple):
-    """One branch or iteration; `tell` adds an event: that it Started, Succeeded, Failed, or was Aborted."""
+    """One branch or iteration; `tell` adds an event: that it Started, Succeeded, Failed, or was Aborted.
+
+    Where `after` is an event, the job has begun in an earlier attempt at the execution, and goes on after it.
+    """
 
     number: int
     run: Callable[[Scope], Json]
     tell: Callable[[str, Trail], None] = _silent
+    after: int | None = None
 
 
 class Group:
@@ -71,7 +75,10 @@ class Group:
     def _begin(self, job: Job, scope: Scope) -> None:
         with self._lock:
             self._unfinished[job.number] = job, scope
-        job.tell("Started", scope.trail)
+        if job.after is None:
+            job.tell("Started", scope.trail)
+        else:
+            scope.trail.last_id = job.after
 
     def _lane(self, job: Job, scope: Scope) -> None:
         """One job after the other, each with variables of its own."""

@@ -5,8 +5,8 @@ Everything happens in the thread that calls `execute`, but for branches and iter
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Literal, NamedTuple
 
@@ -29,12 +29,17 @@ from mlci.asl.events import Event, History, Trail, error_details
 from mlci.asl.handlers import Handlers
 from mlci.asl.jsontext import MAX_DATA_BYTES, Json, TooDeep, dump, parse, size_bytes
 from mlci.asl.model import Branch, Choice, Fail, Machine, Map, Parallel, Pass, Retried, State, Succeed, Task, Wait
+from mlci.asl.resume import Past, Resume
 from mlci.asl.retries import Retries
 from mlci.asl.scope import Scope, Stopped, deadline
 from mlci.asl.settings import limit, moment, seconds, text
 from mlci.asl.signals import StopSignal
 from mlci.asl.taskevents import Limits, has_token
 from mlci.asl.templates import fill
+
+#: The longest that a Wait can wait for a time: 24,855 days and a bit.
+#: Source: the recorded test `test_timestamp_too_far_in_future_boundary` of LocalStack's Step Functions tests.
+MAX_WAIT_S = 2**31 - 1
 
 Status = Literal["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
 
@@ -63,24 +68,27 @@ def execute(
     on_event: Callable[[Event], None],
     now: Callable[[], datetime] = utc_now,
     pause: Callable[[StopSignal, float], bool] = StopSignal.wait,
+    resume: Resume | None = None,
 ) -> Outcome:
     """Runs a machine on an input (JSON text) until it has ended; no thread of its is left then.
 
-    `pause` is how waits and retry intervals pass; tests make them short.
+    `pause` is how waits and retry intervals pass; tests make them short. With `resume`, an execution that did not
+    succeed goes on from where it ended (redrive): the rest is given as at its start, and only new events are told.
 
     Raises: ValueError where the input is not JSON or is larger than 256 KiB, which AWS refuses to start.
     """
     value = parse(given)
     if size_bytes(given) > MAX_DATA_BYTES:
         raise ValueError(f"the execution's input is larger than {MAX_DATA_BYTES} bytes")
-    trail = Trail(History(on_event, now))
-    started: dict[str, Json] = {"input": given, "inputDetails": {"truncated": False}, "roleArn": context.role_arn}
-    trail.add("ExecutionStarted", "executionStartedEventDetails", started)
-    trail.last_id = 0  # as AWS: the first state's event follows none
+    if resume is None:
+        past, trail = None, _started(History(on_event, now), context, given)
+    else:
+        past, trail = Past(machine.root, resume.events), _redriven(resume, on_event, now)
+        context = replace(context, redrive_count=resume.redrive_count, redriven=now())
     with deadline(stop, machine.timeout_s) as until:
         scope = Scope(context, value, handlers, now, pause, trail, until.signal)
         try:
-            outcome = Outcome("SUCCEEDED", dump(_run(machine.root, value, scope)))
+            outcome = Outcome("SUCCEEDED", dump(_run(machine.root, value, scope, past)))
         except Stopped:
             scope.tell_open(trail)
             is_timeout = until.has_passed and not stop.is_set()
@@ -89,6 +97,25 @@ def execute(
             outcome = Outcome("FAILED", None, error.error, error.cause)
     _tell(trail, outcome)
     return outcome
+
+
+def _started(history: History, context: Context, given: str) -> Trail:
+    trail = Trail(history)
+    details: dict[str, Json] = {"input": given, "inputDetails": {"truncated": False}, "roleArn": context.role_arn}
+    if context.alias_arn is not None:
+        details["stateMachineAliasArn"] = context.alias_arn
+    if context.version_arn is not None:
+        details["stateMachineVersionArn"] = context.version_arn
+    trail.add("ExecutionStarted", "executionStartedEventDetails", details)
+    trail.last_id = 0  # as AWS: the first state's event follows none
+    return trail
+
+
+def _redriven(resume: Resume, on_event: Callable[[Event], None], now: Callable[[], datetime]) -> Trail:
+    last_id = max((event.id for event in resume.events), default=0)
+    trail = Trail(History(on_event, now, last_id), last_id)
+    trail.add("ExecutionRedriven", "executionRedrivenEventDetails", {"redriveCount": resume.redrive_count})
+    return trail
 
 
 def _tell(trail: Trail, outcome: Outcome) -> None:
@@ -100,24 +127,34 @@ def _tell(trail: Trail, outcome: Outcome) -> None:
     trail.add(f"Execution{name}", f"execution{name}EventDetails", error_details(outcome.error, outcome.cause))
 
 
-def _run(branch: Branch, given: Json, scope: Scope) -> Json:
-    """The output of a machine or branch.
+def _run(branch: Branch, given: Json, scope: Scope, past: Past | None = None) -> Json:
+    """The output of a machine or branch, which goes on where its `past` ended.
 
     Raises: StateError; Stopped.
     """
+    scope.check()
     name: str | None = branch.start_at
+    point = past.point() if past else None
+    if past and point is not None:
+        scope.variables.update(past.variables())
+        given, name = _visit(branch.states[point.name], _Visit(scope, point.given, point.entered, point.inside))
     while name is not None:
-        scope.check()
-        given, name = _visit(branch.states[name], given, scope)
+        state = branch.states[name]
+        visit = _Visit(scope, given, scope.trail.entered(state.type, state.name, dump(given)))
+        given, name = _visit(state, visit)
     return given
 
 
 class _Visit(NamedTuple):
-    """One stay in a state: what it was given, and the event by which it was entered."""
+    """One stay in a state: what it was given, and the event by which it was entered.
+
+    `inside` is what happened there before the execution was redriven.
+    """
 
     scope: Scope
     given: Json
     entered: Event
+    inside: Sequence[Event] = ()
 
     def data(self, state: str, retry_count: int | None = None, token: str | None = None) -> Data:
         context = self.scope.context_object(state, self.entered, retry_count, token)
@@ -131,11 +168,11 @@ class _Step(NamedTuple):
     next: str | None
 
 
-def _visit(state: State, given: Json, scope: Scope) -> tuple[Json, str | None]:
+def _visit(state: State, visit: _Visit) -> tuple[Json, str | None]:
     """A state's output, and the name of the state that follows."""
-    visit = _Visit(scope, given, scope.trail.entered(state.type, state.name, dump(given)))
-    is_done = False
+    scope, is_done = visit.scope, False
     try:
+        scope.check()  # in the state, so that a stopped execution has one to go on from
         step = _work(state, visit)
         output = _checked(state.name, step.left.output)
         scope.assign(step.left.assigned)
@@ -199,7 +236,10 @@ def _choose(state: Choice, data: Data, seen: Data) -> _Step:
 
 def _wait_seconds(state: Wait, seen: Data, now: Callable[[], datetime]) -> float:
     if state.timestamp is not None:
-        return (moment(state.timestamp, seen) - now()).total_seconds()
+        left = (moment(state.timestamp, seen) - now()).total_seconds()
+        if left > MAX_WAIT_S:
+            raise EvaluationError(RUNTIME, "Wait state delay is too long.")
+        return left
     return 0 if state.seconds is None else seconds(state.seconds, seen)
 
 
@@ -219,15 +259,16 @@ def _with_retries(state: Retried, visit: _Visit) -> _Step:
         if pause_s is None:
             return _caught(state, visit, data, error)
         visit.scope.wait(pause_s)
+        visit = visit._replace(inside=())  # a further attempt begins anew
 
 
 def _attempt(state: Retried, visit: _Visit, data: Data, token: str | None) -> Json:
     seen = state.flow.seen(data)
     if isinstance(state, Map):
-        return maps.attempt(visit.scope, state, seen, _run)
+        return maps.attempt(visit.scope, state, seen, _run, visit.inside)
     value = state.flow.work_input(seen)
     if isinstance(state, Parallel):
-        return parallel.attempt(visit.scope, state, value, _run)
+        return parallel.attempt(visit.scope, state, value, _run, visit.inside)
     limits = Limits(limit(state.timeout, seen), limit(state.heartbeat, seen))
     credentials = None if state.credentials is None else fill(state.credentials, seen)
     return tasks.attempt(visit.scope, state, tasks.Work(value, limits, token, credentials))

@@ -5,12 +5,15 @@ Source: https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.ht
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mlci.asl.data import Data
-from mlci.asl.events import Trail
+from mlci.asl.events import Event, Trail
 from mlci.asl.group import Group, Job
 from mlci.asl.jsontext import Json
 from mlci.asl.model import Map
-from mlci.asl.parallel import RunBranch, settled
+from mlci.asl.parallel import RunBranch, follows, outputs, settled
+from mlci.asl.resume import Past, iterations
 from mlci.asl.scope import Scope
 from mlci.asl.settings import items, whole_number
 from mlci.asl.templates import fill
@@ -19,8 +22,10 @@ from mlci.asl.templates import fill
 MAX_CONCURRENT = 40
 
 
-def attempt(scope: Scope, state: Map, seen: Data, run: RunBranch) -> Json:
+def attempt(scope: Scope, state: Map, seen: Data, run: RunBranch, inside: Sequence[Event] = ()) -> Json:
     """What came of the items, in their order. When this returns or raises, every iteration has ended.
+
+    `inside` is what happened in the state before the execution was redriven.
 
     Raises: StateError of the iteration that failed first, EvaluationError; Stopped.
     """
@@ -28,10 +33,17 @@ def attempt(scope: Scope, state: Map, seen: Data, run: RunBranch) -> Json:
     wanted = whole_number(state.max_concurrency, seen, 0)
     details: dict[str, Json] = {"length": len(found)}
     given = [_selected(state, seen, index, item) for index, item in enumerate(found)]
-    scope.trail.add("MapStateStarted", "mapStateStartedEventDetails", details)
-    jobs = [_iteration(state, index, item, given[index], run) for index, item in enumerate(found)]
-    group = Group(scope, jobs, min(wanted or MAX_CONCURRENT, MAX_CONCURRENT, max(len(jobs), 1)))
-    return settled(group, len(jobs), "MapStateSucceeded")
+    pasts = iterations(state, inside)
+    if not pasts:
+        scope.trail.add("MapStateStarted", "mapStateStartedEventDetails", details)
+    done = outputs(pasts)
+    jobs = [
+        _iteration(state, index, item, given[index], run, pasts.get(index))
+        for index, item in enumerate(found)
+        if index not in done
+    ]
+    group = Group(scope, jobs, min(wanted or MAX_CONCURRENT, MAX_CONCURRENT))
+    return settled(group, len(found), "MapStateSucceeded", done)
 
 
 def item_context(index: int, item: Json) -> dict[str, Json]:
@@ -47,11 +59,11 @@ def _selected(state: Map, seen: Data, index: int, item: Json) -> Json:
     return fill(state.selector, seen._replace(context={**seen.context, **item_context(index, item)}))
 
 
-def _iteration(state: Map, index: int, item: Json, given: Json, run: RunBranch) -> Job:
+def _iteration(state: Map, index: int, item: Json, given: Json, run: RunBranch, past: Past | None) -> Job:
     def work(scope: Scope) -> Json:
-        return run(state.processor, given, scope.with_item(item_context(index, item)))
+        return run(state.processor, given, scope.with_item(item_context(index, item)), past)
 
     def tell(what: str, trail: Trail) -> None:
         trail.add(f"MapIteration{what}", f"mapIteration{what}EventDetails", {"name": state.name, "index": index})
 
-    return Job(index, work, tell)
+    return Job(index, work, tell, follows(past))

@@ -2,32 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from mlci.asl.errors import StateError
+from mlci.asl.events import Event
 from mlci.asl.group import Group, Job
-from mlci.asl.jsontext import Json
+from mlci.asl.jsontext import Json, parse
 from mlci.asl.model import Branch, Parallel
+from mlci.asl.resume import Past, branches
 from mlci.asl.scope import Scope
 
-RunBranch = Callable[[Branch, Json, Scope], Json]
+RunBranch = Callable[[Branch, Json, Scope, "Past | None"], Json]
 
 
-def attempt(scope: Scope, state: Parallel, given: Json, run: RunBranch) -> Json:
+def attempt(scope: Scope, state: Parallel, given: Json, run: RunBranch, inside: Sequence[Event] = ()) -> Json:
     """The branches' outputs, in their order. When this returns or raises, every branch has ended.
+
+    `inside` is what happened in the state before the execution was redriven.
 
     Raises: StateError of the branch that failed first; Stopped.
     """
-    scope.trail.add("ParallelStateStarted")
-    jobs = [Job(index, _job(branch, given, run)) for index, branch in enumerate(state.branches)]
-    return settled(Group(scope, jobs, len(jobs)), len(jobs), "ParallelStateSucceeded")
+    pasts: list[Past | None] = [*branches(state, inside)]
+    if not pasts:
+        scope.trail.add("ParallelStateStarted")
+        pasts = [None] * len(state.branches)
+    done = outputs(dict(enumerate(pasts)))
+    jobs = [
+        Job(index, _job(branch, given, run, past), after=follows(past))
+        for index, (branch, past) in enumerate(zip(state.branches, pasts, strict=True))
+        if index not in done
+    ]
+    return settled(Group(scope, jobs, len(jobs)), len(pasts), "ParallelStateSucceeded", done)
 
 
-def _job(branch: Branch, given: Json, run: RunBranch) -> Callable[[Scope], Json]:
-    return lambda scope: run(branch, given, scope)
+def _job(branch: Branch, given: Json, run: RunBranch, past: Past | None) -> Callable[[Scope], Json]:
+    return lambda scope: run(branch, given, scope, past)
 
 
-def settled(group: Group, count: int, succeeded: str, done: Mapping[int, Json] | None = None) -> Json:
+def outputs(pasts: Mapping[int, Past | None]) -> dict[int, Json]:
+    """What the branches or iterations gave that ended well before the execution was redriven."""
+    found = {index: past.output() for index, past in pasts.items() if past}
+    return {index: parse(output) for index, output in found.items() if output is not None}
+
+
+def follows(past: Past | None) -> int | None:
+    """The event after which a branch goes on; None where it begins now."""
+    point = past.point() if past else None
+    return None if point is None else point.entered.id
+
+
+def settled(group: Group, count: int, succeeded: str, done: Mapping[int, Json]) -> Json:
     """Runs a group: the list of what its jobs gave, those `done` before included, or the error of the one that failed.
 
     Raises: StateError; Stopped.
@@ -39,5 +63,5 @@ def settled(group: Group, count: int, succeeded: str, done: Mapping[int, Json] |
     last_id = trail.last_id
     trail.add(succeeded)
     trail.last_id = last_id  # as AWS: the exit, too, follows the last event inside
-    outputs = {**(done or {}), **group.outputs}
-    return [outputs[index] for index in range(count)]
+    found = {**done, **group.outputs}
+    return [found[index] for index in range(count)]

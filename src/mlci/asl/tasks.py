@@ -116,7 +116,7 @@ def _settled(events: TaskEvents, result: Json | StateError) -> Json:
         if size_bytes(text) <= MAX_DATA_BYTES:
             events.succeeded(text)
             return result
-        result = too_large(events.name)
+        result = too_large(events.name, is_from_task=True)
     if result.error == TIMEOUT and result.cause is None:
         events.timed_out(result)
     else:
