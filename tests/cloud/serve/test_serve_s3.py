@@ -467,7 +467,8 @@ def test_settings_are_given_back_as_they_were_put(s3: Any) -> None:
     assert "Status" not in s3.get_bucket_versioning(Bucket="data")
     rules = [{"ID": "old", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 3}}]
     s3.put_bucket_lifecycle_configuration(Bucket="data", LifecycleConfiguration={"Rules": rules})
-    assert s3.get_bucket_lifecycle_configuration(Bucket="data")["Rules"] == rules
+    found = s3.get_bucket_lifecycle_configuration(Bucket="data")
+    assert (found["Rules"], found["TransitionDefaultMinimumObjectSize"]) == (rules, "all_storage_classes_128K")
     cors = [{"AllowedMethods": ["GET", "PUT"], "AllowedOrigins": ["*"], "MaxAgeSeconds": 3}]
     s3.put_bucket_cors(Bucket="data", CORSConfiguration={"CORSRules": cors})
     assert s3.get_bucket_cors(Bucket="data")["CORSRules"] == cors

@@ -30,8 +30,8 @@ def download(store: DirectoryStore, uri: str, folder: Path, is_stopped: Callable
         Interrupted
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if store.exists(uri):
-        store.fetch_file(uri, folder / uri.rpartition("/")[2])
+    if not uri.endswith("/") and store.exists(uri):
+        _fetch(store, uri, folder, uri.rpartition("/")[2])
         return
     prefix = uri if uri.endswith("/") else f"{uri}/"
     is_empty = True

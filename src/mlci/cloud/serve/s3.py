@@ -243,14 +243,16 @@ def _check_expiry(query: Mapping[str, str], now: datetime) -> None:
 def _failed(error: ApiError, environ: Environ, request_id: str, host_id: str) -> tuple[int, Headers, bytes]:
     known = error if isinstance(error, S3Error) else S3Error(error.code, error.message, error.status)
     if known.status == HTTPStatus.NOT_MODIFIED:
-        return 304, [("ETag", known.details["ETag"]), ("Content-Length", "0")], b""
+        said = [("ETag", known.details["ETag"]), ("Last-Modified", known.details["LastModified"])]
+        return 304, [*said, ("Content-Length", "0")], b""
     body = _xml().error_document(known, str(environ.get("PATH_INFO", "")), request_id, host_id)
     return known.status, [("Content-Type", "application/xml")], body
 
 
 def _sent(body: Content, environ: Environ) -> Iterable[bytes]:
     wrapper = environ.get("wsgi.file_wrapper")
-    if wrapper is not None and body.ends_the_file:
+    # waitress's sends no more than Content-Length says; another one's might go on to the file's end.
+    if wrapper is not None and (hasattr(wrapper, "prepare") or body.ends_the_file):
         sent: Iterable[bytes] = wrapper(body.file, _PIECE_BYTES)
         return sent
     return _pieces(body)

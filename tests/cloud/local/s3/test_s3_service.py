@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from mlci.cloud.local.api import ApiError
 from mlci.cloud.local.s3 import S3
+from mlci.cloud.local.s3.conditions import moment
 from mlci.cloud.local.store import DirectoryStore
 
 REGION = "us-east-1"
@@ -221,6 +222,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from mlci.cloud.local.s3 import S3
+from mlci.cloud.local.s3.conditions import moment
 from mlci.cloud.local.store import DirectoryStore
 folder = Path(sys.argv[1])
 s3 = S3(DirectoryStore(folder / "store"), folder / "s3")
@@ -264,3 +266,18 @@ def test_a_kill_leaves_whole_objects_with_their_facts(tmp_path: Path, pause_s: f
     assert answer["Metadata"] == {"first": str(data[0])}
     assert answer["ETag"] == f'"{hashlib.md5(data).hexdigest()}"'
     place.s3.close()
+
+
+def test_a_start_inside_of_a_folder_still_shows_the_folder(place: Place) -> None:
+    for key in ("a/b/1", "a/c"):
+        place.call("PutObject", Key=key, Body=b"")
+    assert place.call("ListObjectsV2", Delimiter="/", StartAfter="a/b/")["CommonPrefixes"] == [{"Prefix": "a/"}]
+    assert place.call("ListObjectsV2", Delimiter="/", StartAfter="a/c")["KeyCount"] == 0
+
+
+def test_dates_are_read_in_all_their_forms() -> None:
+    for text in ("Wed, 25 Nov 2026 03:00:00 GMT", "2026-11-25T03:00:00Z", "2026-11-25T03:00:00.000Z"):
+        found = moment(text)
+        assert found is not None
+        assert found.isoformat() == "2026-11-25T03:00:00+00:00"
+    assert moment("yesterday") is None

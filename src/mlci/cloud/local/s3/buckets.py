@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 
 from mlci.cloud.local import keys, names
 from mlci.cloud.local.api import Answer, Request
-from mlci.cloud.local.s3.described import PRIVATE_ACLS
+from mlci.cloud.local.s3.described import PRIVATE_ACLS, checked_tags, refuse_what_is_not_here
 from mlci.cloud.local.s3.errors import S3Error, invalid_argument, invalid_request, not_here
 from mlci.cloud.local.s3.holdings import OWNER, Holdings, is_bucket_like
 
@@ -25,6 +25,7 @@ def create(holdings: Holdings, request: Request, region: str) -> Answer:
     where = _location(request, region)
     if request.get("ObjectLockEnabledForBucket"):
         raise not_here("Object Lock")
+    refuse_what_is_not_here(request)
     if request.get("ACL") not in (None, *PRIVATE_ACLS):
         message = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
         raise S3Error("InvalidBucketAclWithObjectOwnership", message, 400)
@@ -37,9 +38,12 @@ def create(holdings: Holdings, request: Request, region: str) -> Answer:
         holdings.records.forget_bucket(name)
         holdings.records.keep_bucket(name, where, holdings.now())
         (holdings.store.root / name).mkdir(parents=True, exist_ok=True)
+        if request.get("ObjectOwnership"):
+            rules = [{"ObjectOwnership": request["ObjectOwnership"]}]
+            holdings.records.keep_setting(name, "OwnershipControls", {"Rules": rules})
         tags = (request.get("CreateBucketConfiguration") or {}).get("Tags")
         if tags:
-            holdings.records.keep_setting(name, "Tagging", tags)
+            holdings.records.keep_setting(name, "Tagging", {"TagSet": checked_tags(tags, most=50)})
     return {"Location": f"/{name}" if where == names.REGION else f"http://{name}.s3.amazonaws.com/"}
 
 

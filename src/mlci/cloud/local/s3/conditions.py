@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
 from mlci.cloud.local.s3.errors import S3Error, no_such_key, not_here, precondition_failed
@@ -113,7 +113,7 @@ def moment(value: Any) -> datetime | None:
 
 
 def _parsed(text: str) -> datetime | None:
-    for parse in (parsedate_to_datetime, datetime.fromisoformat):
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             return parse(text.removesuffix("Z"))
         except ValueError:
@@ -134,4 +134,6 @@ def _lists(condition: str, etag: str) -> bool:
 
 
 def _not_modified(etag: str, modified: datetime) -> S3Error:
-    return S3Error("NotModified", "Not Modified", 304, ETag=f'"{etag}"', LastModified=modified.isoformat())
+    return S3Error(
+        "NotModified", "Not Modified", 304, ETag=f'"{etag}"', LastModified=format_datetime(modified, usegmt=True)
+    )

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from mlci.cloud.local import names
 from mlci.cloud.local.keys import RESERVED
+from mlci.cloud.local.placing import ATTEMPTS
 from mlci.cloud.local.s3.errors import S3Error, invalid_argument, no_such_bucket, no_such_key
 from mlci.cloud.local.s3.records import Facts, Records, computed
 from mlci.cloud.local.store import DirectoryStore, NoSuchKey
@@ -85,7 +86,7 @@ class Holdings:
         Raises: S3Error: there is no such bucket or key.
         """
         uri = uri_of(bucket, key)
-        while True:
+        for _ in range(ATTEMPTS):
             try:
                 stream = self.store.open(uri)
             except NoSuchKey as error:
@@ -100,6 +101,7 @@ class Holdings:
                 self.records.keep(bucket, key, status, facts)
                 return Object(stream, status, facts)
             stream.close()  # another object took its place, and its record is gone already
+        raise S3Error("SlowDown", "Please reduce your request rate.", 503)
 
     def current_etag(self, bucket: str, key: str) -> str | None:
         try:

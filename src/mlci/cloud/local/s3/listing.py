@@ -38,7 +38,7 @@ def page(holdings: Holdings, request: Request, after: str, most: int) -> Page:
     if most == 0:
         return found
     walk = holdings.store.walk(str(request["Bucket"]), prefix, after)
-    if delimiter and after.startswith(prefix) and after.endswith(delimiter):
+    if after.startswith(prefix) and common_prefix(after, prefix, delimiter) == after:
         walk.pass_by(after)
     for key, status in walk:
         common = common_prefix(key, prefix, delimiter)

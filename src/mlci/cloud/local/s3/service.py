@@ -70,8 +70,8 @@ class S3:
         known = _OPERATIONS.get(operation)
         if known is None:
             raise not_here(operation)
-        owner = request.get("ExpectedBucketOwner")
-        if owner not in (None, "", names.ACCOUNT):
+        owners = {request.get(name) for name in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner")}
+        if owners - {None, "", names.ACCOUNT}:
             raise S3Error("AccessDenied", "Access Denied", 403)
         try:
             return known(self._holdings, request, region)

@@ -134,6 +134,10 @@ _GET = {
     "Notification": "GetBucketNotificationConfiguration",
 }
 
+#: Beside the rules of a lifecycle, S3 always says this.
+#: Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLifecycleConfiguration.html
+_TRANSITION = "TransitionDefaultMinimumObjectSize"
+
 #: What was removed, where that differs from what was never there.
 _REMOVED = "removed"
 
@@ -206,6 +210,9 @@ def put_acl(holdings: Holdings, request: Request, region: str) -> Answer:
         (grant.get("Grantee") or {}).get("ID") == OWNER for grant in grants
     )
     if not is_private or any(request.get(name) for name in request if name.startswith("Grant")):
+        ownership = holdings.records.setting(str(request["Bucket"]), "OwnershipControls")
+        if ownership not in (None, _REMOVED) and ownership["Rules"][0]["ObjectOwnership"] != "BucketOwnerEnforced":
+            raise not_here("Granting access to others, by an ACL,")
         raise S3Error("AccessControlListNotSupported", "The bucket does not allow ACLs", 400)
     return {}
 
@@ -232,8 +239,11 @@ def _putter(setting: Setting) -> Operation:
         value = request.get(setting.member)
         if value is None:
             raise malformed_xml()
-        holdings.records.keep_setting(bucket, setting.name, _checked(setting, value))
-        return {}
+        value = _checked(setting, value)
+        if setting.name == "Lifecycle":
+            value |= {_TRANSITION: request.get(_TRANSITION) or "all_storage_classes_128K"}
+        holdings.records.keep_setting(bucket, setting.name, value)
+        return {_TRANSITION: value[_TRANSITION]} if setting.name == "Lifecycle" else {}
 
     return put
 
