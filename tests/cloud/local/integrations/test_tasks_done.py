@@ -16,6 +16,7 @@ from integrations_fakes import EXECUTION, FakeService, Local, function
 from local_jobs import training_request
 from mlci.asl import StopSignal, TaskCall, TaskError
 from mlci.cloud.local.api import ApiError
+from mlci.cloud.local.integrations.errors import old_sdk_error
 
 UUID = r"[0-9a-f]{8}-[0-9a-f-]{27}"
 MOMENT = datetime(2026, 1, 31, 12, 0, 0, 500_000, tzinfo=timezone.utc)
@@ -62,7 +63,8 @@ def test_an_object_that_is_no_text_or_too_large_is_no_output(local: Local) -> No
 )
 def test_what_is_put_is_json(local: Local, body: Any, sent: bytes) -> None:
     local.run("aws-sdk:s3:putObject", {"Bucket": "b", "Key": "k", "Body": body})
-    assert local.s3.asked == [("PutObject", {"Bucket": "b", "Key": "k", "Body": sent})]
+    unasked = {"ContentType": "text/plain; charset=UTF-8", "ChecksumAlgorithm": "CRC32"}
+    assert local.s3.asked == [("PutObject", {**unasked, "Bucket": "b", "Key": "k", "Body": sent})]
 
 
 @pytest.mark.parametrize(
@@ -305,6 +307,12 @@ def test_a_message_to_a_queue_is_recorded(local: Local) -> None:
             "The request must contain the parameter MessageBody. (Service: AmazonSQS; Status Code: 400; Error Code",
         ),
         (
+            "sqs:sendMessage",
+            {"QueueUrl": "no-such-queue", "MessageBody": "m"},
+            "SQS.SdkClientException",
+            "Unable to execute HTTP request: no-such-queue: Name or service not known",
+        ),
+        (
             "sns:publish",
             {"TopicArn": "arn:aws:sns:us-east-1:000000000000:t.fifo", "Message": "m"},
             "SNS.InvalidParameterException",
@@ -344,3 +352,10 @@ def test_an_event_says_where_it_is_from(local: Local) -> None:
         "arn:aws:states:us-east-1:000000000000:stateMachine:machine",
         EXECUTION,
     ]
+
+
+def test_a_queue_that_is_not_there_has_the_models_name() -> None:
+    code = "AWS.SimpleQueueService.NonExistentQueue"
+    error = old_sdk_error("sqs", ApiError(code, "The specified queue does not exist."))
+    assert error.error == "SQS.QueueDoesNotExistException"
+    assert f"Error Code: {code}; " in error.cause

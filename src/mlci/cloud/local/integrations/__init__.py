@@ -5,7 +5,7 @@
     parameters, definitions     what is wrong with parameters, when a machine is created and when a task starts
     values, metadata, errors    between an API's answers and what a task's output, error and cause are on AWS
     sdk, sagemaker, functions, messages    doing them
-    records                     where messages go
+    refusals, records           which messages are refused, and where the others go
     handlers                    all of it, as the interpreter calls it
 
 `mlci run` needs none of botocore: the calls of a usual flow are known by hand (PLAIN in sdk.py and sagemaker.py).

@@ -69,6 +69,9 @@ _MODELLED: Mapping[str, frozenset[str]] = MappingProxyType(
         ),
     }
 )
+#: Codes that a service sends for an exception that its model has by another name.
+#: Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+_SENT_AS: Mapping[str, str] = MappingProxyType({"AWS.SimpleQueueService.NonExistentQueue": "QueueDoesNotExist"})
 _IDS: Mapping[str, str] = MappingProxyType({"sagemaker": "SageMaker", "s3": "S3"})
 
 
@@ -76,7 +79,7 @@ def old_sdk_error(service: str, error: ApiError) -> TaskError:
     """The task's error where an optimised integration was refused."""
     sdk = OLD_SDK[service]
     is_modelled, code = _in_model(SDK_NAMES.get(service, service), error.code)
-    name = models.exception_name(error.code) if is_modelled else sdk.base
+    name = models.exception_name(_SENT_AS.get(error.code, error.code)) if is_modelled else sdk.base
     cause = (
         f"{error.message} (Service: {sdk.service}; Status Code: {error.status}; Error Code: {code}; "
         f"Request ID: {uuid.uuid4()}; Proxy: null)"
@@ -89,7 +92,7 @@ def new_sdk_error(service: str, error: ApiError) -> TaskError:
     known = _IDS.get(service)
     prefix = models.prefix(known if known is not None else _model(service).service_id)
     is_modelled, _ = _in_model(service, error.code)
-    name = models.exception_name(error.code) if is_modelled else f"{prefix}Exception"
+    name = models.exception_name(_SENT_AS.get(error.code, error.code)) if is_modelled else f"{prefix}Exception"
     more = f", Extended Request ID: {uuid.uuid4().hex}" if service == "s3" else ""
     cause = (
         f"{error.message} (Service: {prefix}, Status Code: {error.status}, Request ID: {uuid.uuid4()}{more}) "
@@ -105,6 +108,8 @@ def _in_model(service: str, code: str) -> tuple[bool, str]:
     for shape in _model(service).error_shapes:
         if code in (shape.name, shape.error_code):
             return True, shape.error_code
+        if _SENT_AS.get(code) == shape.name:
+            return True, code
     return False, code
 
 

@@ -16,6 +16,7 @@ from mlci.cloud.local.integrations.calls import fields, where
 from mlci.cloud.local.integrations.catalog import SDK_NAMES
 from mlci.cloud.local.integrations.errors import old_sdk_error
 from mlci.cloud.local.integrations.metadata import with_metadata
+from mlci.cloud.local.integrations.refusals import expect_sendable
 from mlci.cloud.local.integrations.resources import Integration
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ def send(messages: Messages, integration: Integration, task: TaskCall) -> Json:
     assert model is not None, f"{service} has no {integration.action}"
     request = values.request(model.input_shape, fields(task.parameters))
     if service == "events":
-        request["Entries"] = [_from_here(entry, task) for entry in request["Entries"]]
+        request["Entries"] = [_from_here(entry, task) for entry in request.get("Entries", ())]
     try:
+        expect_sendable(service, request)
         answer = messages.deliver(service, integration.operation, request, where(task).region)
     except ApiError as error:
         raise old_sdk_error(service, error) from error

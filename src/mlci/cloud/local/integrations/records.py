@@ -2,7 +2,7 @@
 
     {"time": …, "region": …, "operation": "SendMessage", "request": {…}, "answer": {…}}
 
-There are no topics, queues and buses, so each is taken to exist; what the API itself refuses is refused here.
+There are no topics, queues and buses, so each is taken to exist.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from mlci.cloud.local.api import Answer, ApiError, Request
+from mlci.cloud.local.api import Answer, Request
 from mlci.cloud.local.integrations import values
+from mlci.cloud.local.integrations.refusals import is_ordered
 
 
 class Records:
@@ -30,13 +31,10 @@ class Records:
         self.kept: list[dict[str, Any]] = []
 
     def deliver(self, service: str, operation: str, request: Request, region: str) -> Answer:
-        """Keeps the message, and answers as the service does.
-
-        Raises: ApiError.
-        """
+        """Keeps the message, and answers as the service does."""
         answer = _ANSWERS[service](request)
         with self._lock:
-            if _is_ordered(request):
+            if is_ordered(request):
                 self._sequence += 1
                 answer["SequenceNumber"] = f"{10**19 + self._sequence * 256:020d}"
             self._keep(service, operation, request, region, answer)
@@ -63,30 +61,12 @@ class Records:
             file.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
 
 
-def _is_ordered(request: Request) -> bool:
-    """Whether it goes to a FIFO topic or queue; a queue's MessageGroupId alone does not say so."""
-    return any(str(request.get(name, "")).endswith(".fifo") for name in ("TopicArn", "TargetArn", "QueueUrl"))
-
-
 def _published(request: Request) -> Answer:
-    """Source: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
-    if not any(request.get(name) for name in ("TopicArn", "TargetArn", "PhoneNumber")):
-        what = "Invalid parameter: TopicArn or TargetArn Reason: no value for required parameter"
-        raise ApiError("InvalidParameterException", what)
-    if not request.get("Message"):
-        raise ApiError("InvalidParameterException", "Invalid parameter: Empty message")
-    if _is_ordered(request) and not request.get("MessageGroupId"):
-        what = "Invalid parameter: The MessageGroupId parameter is required for FIFO topics"
-        raise ApiError("InvalidParameterException", what)
     return {"MessageId": str(uuid.uuid4())}
 
 
 def _sent(request: Request) -> Answer:
     """Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html"""
-    required = ["MessageBody", *(["MessageGroupId"] if _is_ordered(request) else [])]
-    for name in required:
-        if not request.get(name):
-            raise ApiError("MissingParameter", f"The request must contain the parameter {name}.")
     answer = {"MessageId": str(uuid.uuid4()), "MD5OfMessageBody": _md5(str(request["MessageBody"]).encode())}
     for name, digest in (
         ("MessageAttributes", "MD5OfMessageAttributes"),
@@ -124,12 +104,6 @@ def _md5(data: bytes) -> str:
 
 def _put(request: Request) -> Answer:
     """Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html"""
-    if not 1 <= len(request["Entries"]) <= 10:
-        what = (
-            f"1 validation error detected: Value '{request['Entries']}' at 'entries' failed to satisfy constraint: "
-            "Member must have length less than or equal to 10"
-        )
-        raise ApiError("ValidationException", what)
     entries = [_entry(entry) for entry in request["Entries"]]
     return {"Entries": entries, "FailedEntryCount": sum("ErrorCode" in entry for entry in entries)}
 
