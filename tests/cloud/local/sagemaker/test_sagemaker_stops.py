@@ -18,9 +18,13 @@ from sagemaker_service import REGION, Served
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="living processes are looked for in /proc")
 
-#: Forks what leaves its group, and goes on for a while.
+#: Forks what leaves its group, goes on for a while, and leaves files to be kept.
 SCRIPT = """
 import os, time
+for folder in ("/opt/ml/model", "/opt/ml/processing/output/out"):
+    if os.path.isdir(folder):
+        for number in range(100):
+            open(f"{folder}/{number}", "w").close()
 if os.fork() == 0:
     os.setsid()
     time.sleep(60)
@@ -70,7 +74,9 @@ def stopped_by_signal(sagemaker: Served, number: int, marker: str, chance: rando
 
 
 def stop_many(sagemaker: Served, count: int, seed: int) -> list[str]:
-    """What went wrong in this many stops."""
+    """What went wrong in this many stops, of jobs that take a while to get their files and to keep them."""
+    for number in range(100):
+        sagemaker.place.store.put_bytes(b"x", f"s3://b/code/{number}")
     sagemaker.place.store.put_bytes(SCRIPT.encode(), "s3://b/code/script.py")
     sagemaker.place.store.put_bytes(sourcedir({"train.py": SCRIPT}), "s3://b/sourcedir.tar.gz")
     marker = f"marker-{uuid.uuid4()}"
