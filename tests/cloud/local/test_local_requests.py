@@ -104,6 +104,40 @@ def test_a_training_job_that_cannot_run_here(change: Callable[[dict[str, Any]], 
         requests.training(changed(training_request(), change))
 
 
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"AlgorithmSpecification": {"TrainingInputMode": "File"}}, "one of TrainingImage and AlgorithmName"),
+        ({"ResourceConfig": {"VolumeSizeInGB": 1}}, "an InstanceType and an InstanceCount"),
+        ({"EnableManagedSpotTraining": True}, "needs a MaxWaitTimeInSeconds"),
+        (
+            {"EnableManagedSpotTraining": True, "StoppingCondition": {"MaxWaitTimeInSeconds": 9}},
+            "at least MaxRuntimeInSeconds",
+        ),
+    ],
+)
+def test_a_training_job_that_sagemaker_refuses(changes: dict[str, Any], text: str) -> None:
+    with pytest.raises(Invalid, match=text):
+        requests.training(training_request(**changes))
+
+
+def test_managed_spot_training_with_time_to_wait_is_taken() -> None:
+    condition = {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 60}
+    requests.training(training_request(EnableManagedSpotTraining=True, StoppingCondition=condition))  # type: ignore[arg-type]
+
+
+def test_two_inputs_at_one_place_are_refused() -> None:
+    def twice(request: dict[str, Any]) -> None:
+        request["ProcessingInputs"] *= 2
+
+    with pytest.raises(Invalid, match='two inputs have the LocalPath "/opt/ml/processing/input/code"'):
+        requests.processing(changed(processing_request(), twice))
+    source: Json = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/d/"}}
+    channels: Json = [{"ChannelName": "train", "DataSource": source}] * 2
+    with pytest.raises(Invalid, match='two channels have the ChannelName "train"'):
+        requests.training(training_request(InputDataConfig=channels))
+
+
 @pytest.mark.parametrize(("mode", "is_taken"), [("File", True), ("FastFile", True), ("Pipe", False)])
 def test_a_channels_mode(mode: str, is_taken: bool) -> None:
     source: Json = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/d/"}}

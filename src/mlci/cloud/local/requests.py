@@ -134,10 +134,13 @@ def processing(parameters: Json) -> ProcessingRequest:
     cluster = _fields(_fields(given, "ProcessingResources"), "ClusterConfig")
     _expect_one_instance(name, cluster)
     outputs = cast("list[dict[str, Json]]", _fields(given, "ProcessingOutputConfig").get("Outputs", []))
+    inputs = tuple(_input(fields) for fields in cast("list[dict[str, Json]]", given.get("ProcessingInputs", [])))
+    # Source: https://github.com/aws/sagemaker-python-sdk/issues/4939 (where SageMaker gives no reason)
+    _expect_distinct("inputs", "LocalPath", [source.path.rstrip("/") for source in inputs])
     return ProcessingRequest(
         name,
         (*entry, *cast("list[str]", application.get("ContainerArguments") or [])),
-        tuple(_input(fields) for fields in cast("list[dict[str, Json]]", given.get("ProcessingInputs", []))),
+        inputs,
         tuple(_output(fields) for fields in outputs),
         cast("dict[str, str]", given.get("Environment", {})),
         cast(int, _fields(given, "StoppingCondition").get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S)),
@@ -165,21 +168,31 @@ def training(parameters: Json) -> TrainingRequest:
             "sagemaker_submit_directory, or has a ContainerEntrypoint), so it runs its image's own algorithm, and that "
             "is not on this machine. Give the step a script by `run:`."
         )
+    # Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AlgorithmSpecification.html
+    if bool(algorithm.get("TrainingImage")) == bool(algorithm.get("AlgorithmName")):
+        raise Invalid("AlgorithmSpecification has to have one of TrainingImage and AlgorithmName, and not both")
+    if algorithm.get("AlgorithmName"):
+        raise CannotRunHere(f'the training job "{name}" runs an algorithm resource, which is not on this machine.')
     resources = _fields(given, "ResourceConfig")
     _expect_one_instance(name, resources)
+    if "InstanceType" not in resources or "InstanceCount" not in resources:
+        raise Invalid("ResourceConfig has to have an InstanceType and an InstanceCount")
+    _expect_time_for_spot(given)
     for field in _REFUSED:
         if given.get(field):
             raise CannotRunHere(f'the training job "{name}" has a {field}, which the local cloud does not do. Drop it.')
     _expect_plain(name, _fields(given, "OutputDataConfig"), {"CompressionType": "GZIP"})
+    channels = tuple(
+        _channel(fields, cast(str, algorithm["TrainingInputMode"]))
+        for fields in cast("list[dict[str, Json]]", given.get("InputDataConfig", []))
+    )
+    _expect_distinct("channels", "ChannelName", [channel.name for channel in channels])
     return TrainingRequest(
         name,
         program,
         code_uri,
         hyperparameters,
-        tuple(
-            _channel(fields, cast(str, algorithm["TrainingInputMode"]))
-            for fields in cast("list[dict[str, Json]]", given.get("InputDataConfig", []))
-        ),
+        channels,
         cast(str, _fields(given, "OutputDataConfig")["S3OutputPath"]),
         cast(str, resources.get("InstanceType", "local")),
         cast("dict[str, str]", given.get("Environment", {})),
@@ -226,6 +239,21 @@ def _channel(given: Mapping[str, Json], mode: str) -> Channel:
     if "ContentType" in given:
         config["ContentType"] = given["ContentType"]
     return Channel(name, cast(str, source["S3Uri"]), config)
+
+
+def _expect_distinct(what: str, field: str, values: list[str]) -> None:
+    for value in values:
+        if values.count(value) > 1:
+            raise Invalid(f'two {what} have the {field} "{value}"')
+
+
+def _expect_time_for_spot(given: Mapping[str, Json]) -> None:
+    """Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html"""
+    condition = _fields(given, "StoppingCondition")
+    wait = cast("int | None", condition.get("MaxWaitTimeInSeconds"))
+    runtime = cast(int, condition.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S))
+    if given.get("EnableManagedSpotTraining") and (wait is None or wait < runtime):
+        raise Invalid("managed spot training needs a MaxWaitTimeInSeconds that is at least MaxRuntimeInSeconds")
 
 
 def _expect_one_instance(name: str, cluster: Mapping[str, Json]) -> None:
