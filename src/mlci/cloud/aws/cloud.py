@@ -10,7 +10,7 @@ from typing import Literal
 from mlci.asl import Event, StopSignal
 from mlci.cloud.aws import links, requests
 from mlci.cloud.aws.calls import AwsError, Clock
-from mlci.cloud.aws.ending import Ended, Ending
+from mlci.cloud.aws.ending import Ending
 from mlci.cloud.aws.executions import Executions
 from mlci.cloud.aws.explain import Explanations
 from mlci.cloud.aws.identity import Identity
@@ -104,8 +104,7 @@ class AwsCloud:
             self.tell(f"execution: {links.execution_link(arn) if self.has_console else arn}")
             outcome = Watch(self.executions, arn, told.hear, self.tell, self.clock).to_its_end(stop)
         except CloudError as error:
-            outcome = Outcome(arn, "FAILED", type(error).__name__, str(error))
-            outcome = self._given_up(outcome)
+            outcome = self._given_up(Outcome(arn, "FAILED", type(error).__name__, str(error)))
         if outcome.status != "SUCCEEDED":
             outcome = self._with_all_ended(outcome, execution, told.jobs)
         told.keep_logs()
@@ -147,21 +146,20 @@ class AwsCloud:
             return replace(outcome, cause=what)
 
     def _with_all_ended(self, outcome: Outcome, run_id: str, known: Iterable[Job]) -> Outcome:
+        """The outcome, once no job of the run is left; where it was stopped, it says what was stopped with it."""
         try:
             ended = Ending(self.jobs, self.clock, self.tell).of(run_id, known)
         except AwsError as error:
-            ended = None
-            self.tell(f"whether all jobs have stopped is not known: {error}")
-            if outcome.status == "ABORTED":
-                return replace(outcome, cause=f"{outcome.cause}; whether all jobs have stopped is not known: {error}")
-        return outcome if ended is None else _telling(outcome, ended)
+            what = f"whether all jobs have stopped is not known: {error}"
+            self.tell(what)
+            return _adding(what, outcome)
+        if outcome.status == "FAILED" and not ended.left:
+            return outcome  # it has its own reason
+        return _adding(str(ended), outcome)
 
 
-def _telling(outcome: Outcome, ended: Ended) -> Outcome:
-    """A stopped run says what was stopped; a failed one has its own reason, and a job of it rarely runs on."""
-    if outcome.status in ("ABORTED", "TIMED_OUT") or ended.left:
-        return replace(outcome, cause="; ".join(part for part in (outcome.cause, str(ended)) if part))
-    return outcome
+def _adding(what: str, outcome: Outcome) -> Outcome:
+    return replace(outcome, cause="; ".join(part for part in (outcome.cause, what) if part))
 
 
 def aws_cloud(

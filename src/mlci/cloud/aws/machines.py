@@ -79,7 +79,7 @@ class Found:
 
 @dataclass(frozen=True)
 class StateMachines:
-    """`sleep` and `now` are the clock's; `tell` hears of what went wrong and does not matter."""
+    """`tell` hears of what went wrong and does not matter."""
 
     api: Api
     now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
