@@ -288,10 +288,10 @@ def kept(local: Local, service: str) -> Any:
 
 def test_a_message_to_a_queue_is_recorded(local: Local) -> None:
     body: Any = {"Message": "ü", "n": [1]}
-    output: Any = local.run("sqs:sendMessage", {"QueueUrl": "http://q", "MessageBody": body})
+    output: Any = local.run("sqs:sendMessage", {"QueueUrl": "http://sqs/1/q", "MessageBody": body})
     assert list(output) == ["MD5OfMessageBody", "MessageId", "SdkHttpMetadata", "SdkResponseMetadata"]
     (record,) = kept(local, "sqs")
-    assert record["request"] == {"QueueUrl": "http://q", "MessageBody": '{"Message":"ü","n":[1]}'}
+    assert record["request"] == {"QueueUrl": "http://sqs/1/q", "MessageBody": '{"Message":"ü","n":[1]}'}
     assert record["operation"] == "SendMessage"
     digest = hashlib.md5(record["request"]["MessageBody"].encode(), usedforsecurity=False)
     assert output["MD5OfMessageBody"] == digest.hexdigest()
@@ -302,13 +302,13 @@ def test_a_message_to_a_queue_is_recorded(local: Local) -> None:
     [
         (
             "sqs:sendMessage",
-            {"QueueUrl": "http://q", "MessageBody": None},
+            {"QueueUrl": "http://sqs/1/q", "MessageBody": None},
             "SQS.AmazonSQSException",
             "The request must contain the parameter MessageBody. (Service: AmazonSQS; Status Code: 400; Error Code",
         ),
         (
             "sqs:sendMessage",
-            {"QueueUrl": "no-such-queue", "MessageBody": "m"},
+            {"QueueUrl": "http://no-such-queue", "MessageBody": "m"},
             "SQS.SdkClientException",
             "Unable to execute HTTP request: no-such-queue: Name or service not known",
         ),

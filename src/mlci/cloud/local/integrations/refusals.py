@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from mlci.asl import TaskError
 from mlci.cloud.local.api import ApiError, Request
@@ -39,9 +40,10 @@ def _publish(request: Request) -> None:
 
 
 def _send(request: Request) -> None:
-    url = str(request.get("QueueUrl", ""))
-    if "://" not in url:
-        raise TaskError("SQS.SdkClientException", f"Unable to execute HTTP request: {url}: Name or service not known")
+    address = urlsplit(str(request.get("QueueUrl", "")))
+    if not address.netloc or not address.path.strip("/"):  # no host, or one that is not SQS's, which has /account/queue
+        host = address.netloc or address.path
+        raise TaskError("SQS.SdkClientException", f"Unable to execute HTTP request: {host}: Name or service not known")
     for name in ("MessageBody", "MessageGroupId") if is_ordered(request) else ("MessageBody",):
         if not request.get(name):
             raise ApiError("MissingParameter", f"The request must contain the parameter {name}.")
