@@ -145,6 +145,14 @@ def test_wrong_parameters_are_told_with_their_place(local: Local, resource: str,
     assert (PARAMETERS, what) in problems
 
 
+def test_an_operation_that_the_service_says_it_has_not_is_refused(local: Local) -> None:
+    resource = "arn:aws:states:::aws-sdk:lambda:listFunctions"
+    ((place, what),) = local.problems(resource, {})
+    assert place == RESOURCE
+    assert what.startswith(f"AWS has the resource {resource}, and the local cloud does not do it: ")
+    assert local.problems("arn:aws:states:::aws-sdk:lambda:invoke", {"FunctionName": "f"}) == []
+
+
 def test_an_integration_needs_parameters(local: Local) -> None:
     resource = "arn:aws:states:::aws-sdk:s3:listBuckets"
     what = "field is required for resource ARN: arn:aws:states:::aws-sdk:s3:listBuckets"

@@ -11,7 +11,9 @@ import pytest
 from local_jobs import Place, processing_request, sourcedir, training_request
 from mlci.asl import StopSignal, TaskCall, TaskError
 from mlci.cloud.local.cloud import LocalCloud, local_cloud, machine
+from mlci.cloud.local.integrations import catalog
 from mlci.cloud.local.jobs import Settings
+from mlci.cloud.local.sagemaker import SageMaker
 from mlci.errors import InputError
 
 if TYPE_CHECKING:
@@ -154,3 +156,11 @@ def test_what_one_run_alone_has_not_is_refused(cloud: LocalCloud, resource: str,
     state = {"Type": "Task", "Resource": resource, "Parameters": allowed, "End": True}
     with pytest.raises(InputError, match=words):
         machine(json.dumps({"StartAt": "a", "States": {"a": state}}), cloud.tasks)
+
+
+def test_what_is_done_of_sagemaker_is_there(cloud: LocalCloud) -> None:
+    service = SageMaker(cloud.store, cloud.jobs, None)
+    try:
+        assert {action[0].upper() + action[1:] for action in catalog.DONE["sagemaker"]} <= service.operations
+    finally:
+        service.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from mlci.asl import Problem, TaskError
@@ -34,7 +34,8 @@ class Integrations:
         services: Mapping[str, Service] | None = None,
     ) -> None:
         self._sagemaker, self._functions, self._messages = sagemaker, functions, messages
-        self.services: dict[str, Service] = {**(services or {}), "s3": s3, "sagemaker": sagemaker}
+        own: dict[str, Service] = {"s3": s3, "sagemaker": sagemaker, "sagemakerruntime": sagemaker}
+        self.services: dict[str, Service] = {**(services or {}), **own}
         if functions is not None:
             self.services.setdefault("lambda", functions)
 
@@ -127,7 +128,15 @@ class Integrations:
         is_known = models.operation_model(named.service, named.action) is not None
         if not is_known or named.pattern in (Pattern.SYNC, Pattern.SYNC_2):
             return catalog.not_recognized(resource)
-        return None if named.service in self.services else catalog.not_here(resource, named.service)
+        service = self.services.get(named.service)
+        is_done = service is not None and _does(service, named.operation)
+        return None if is_done else catalog.not_here(resource, named.service)
+
+
+def _does(service: Service, operation: str) -> bool:
+    """Whether a service has the operation, as far as it says what it has."""
+    operations: Container[str] | None = getattr(service, "operations", None)
+    return operations is None or operation in operations
 
 
 def _wrong(named: Integration, parameters: Json, form: Form) -> tuple[str, ...]:

@@ -24,6 +24,8 @@ _KINDS = ("RequestResponse", "Event", "DryRun")
 class LambdaService:
     """Finds and invokes functions; those that are invoked as events run on until `close`."""
 
+    operations = frozenset({"Invoke"})
+
     def __init__(self, functions: Functions, lambdas: Lambdas, account: str = ACCOUNT) -> None:
         self._functions, self._lambdas, self._account = functions, lambdas, account
         self._closing = StopSignal()

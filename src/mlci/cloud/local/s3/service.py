@@ -56,6 +56,8 @@ class S3:
     Bodies of requests are `bytes`, a `Path` or a binary stream. GetObject's Body is a binary stream, to be closed.
     """
 
+    operations = frozenset(_OPERATIONS)
+
     def __init__(self, store: DirectoryStore, home: Path | None, now: Callable[[], datetime] = _now) -> None:
         records = Records(home / "s3.db" if home is not None else None)
         self._holdings = Holdings(store, records, now, home)
