@@ -14,7 +14,7 @@ from moto import mock_aws
 
 from aws_builds import FLOW
 from e2e_project import Project
-from pretend_aws import BUCKET, REGION, PretendAws, Script
+from pretend_aws import BUCKET, REGION, PretendAws, Script, response
 from pretend_endpoint import endpoint
 
 
@@ -236,6 +236,17 @@ def test_another_tool_s_state_machine_is_left_alone(small: Project, aws: Pretend
     assert done.returncode == 2
     assert '"mlci-small" exists already, and mlci did not make it' in done.stderr
     assert changes(aws) == []
+
+
+def test_a_role_that_may_not_be_passed_is_told(small: Project, aws: PretendAws, account: dict[str, str]) -> None:
+    message = f"User: ada is not authorized to perform: iam:PassRole on resource: {account['MLCI_WORKFLOW_ROLE']}"
+    refusal = response(400, {"__type": "AccessDeniedException", "message": message})
+    aws.fault = lambda name: refusal if name == "sfn.CreateStateMachine" else None
+    done = small.mlci("run", **account)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert small.runs == []
 
 
 def test_inside_of_codebuild_aws_is_the_default(small: Project, aws: PretendAws, account: dict[str, str]) -> None:

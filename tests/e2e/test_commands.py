@@ -58,7 +58,23 @@ def test_looking_prints_what_it_promises(example: Project) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["", "run", "validate", "graph", "definition", "schema", "execute", "logs", "list", "show", "init", "serve"],
+    [
+        "",
+        "run",
+        "validate",
+        "graph",
+        "definition",
+        "schema",
+        "execute",
+        "logs",
+        "list",
+        "show",
+        "init",
+        "serve",
+        "plan",
+        "config",
+        "stop",
+    ],
 )
 def test_help_is_there_for_every_command(project: Project, command: str) -> None:
     done = project.mlci(*command.split(), "--help")

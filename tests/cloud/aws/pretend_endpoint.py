@@ -27,7 +27,12 @@ def endpoint(aws: PretendAws) -> Iterator[dict[str, str]]:
             aws.calls.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
             return moto(environ, start_response)
         service = _TARGETS[target]
-        aws.calls.append(f"{service}.{operation}")
+        name = f"{service}.{operation}"
+        aws.calls.append(name)
+        instead = aws.fault(name)
+        if instead is not None:
+            start_response(f"{instead.status_code} told", [("Content-Type", "application/x-amz-json-1.0")])
+            return [instead.content]
         status, answer = aws.serve(service, operation, environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
         start_response(f"{status} told", [("Content-Type", "application/x-amz-json-1.0")])
         return [dumped(answer).encode()]

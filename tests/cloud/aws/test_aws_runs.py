@@ -13,7 +13,7 @@ from aws_builds import FLOW, Builder
 from mlci.asl import StopSignal
 from mlci.report.result import Result, Status, to_json
 from mlci.run import prepare
-from pretend_aws import PretendAws, Script, response
+from pretend_aws import BUCKET, PretendAws, Script, response
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> None:
@@ -56,6 +56,20 @@ def test_the_same_again_changes_no_state_machine_and_uploads_nothing(builder: Bu
     assert not {"sfn.CreateStateMachine", "sfn.UpdateStateMachine", "sfn.TagResource"} & set(again)
     assert again.count("s3.PutObject") == 1  # the baseline, which names another run
     assert len(next(iter(pretended.states.machines.values())).versions) == 1
+
+
+def test_a_build_that_is_not_trusted_reads_the_baseline_and_never_writes_it(
+    builder: Builder, pretended: PretendAws
+) -> None:
+    builder.write(FLOW + "  - {metric: measure.auc, max_drop: 0.02}\n")
+    assert builder.run().status is Status.PASSED  # outside of a build, on the base branch
+    kept = pretended.get(f"s3://{BUCKET}/mlci/small/baselines/main.json")
+    pretended.sagemaker.scripts["measure"] = Script(metrics={"auc": 0.99})
+    result = builder.run("models:1")
+    assert {judged.bound.baseline for judged in result.rules} == {0.95}
+    assert pretended.get(f"s3://{BUCKET}/mlci/small/baselines/main.json") == kept
+    pretended.sagemaker.scripts["measure"] = Script(metrics={"auc": 0.92})
+    assert builder.run("models:2").status is Status.GATE_MISSED
 
 
 def test_a_failing_job_explains_itself(builder: Builder, pretended: PretendAws) -> None:
@@ -158,6 +172,10 @@ def test_ten_builds_of_three_definitions_each_run_their_own(builder: Builder, pr
         made = Builder(root, pretended)
         made.write(flows[number % 3])
         builders.append(made)
+    builders[0].run()
+    pretended.sagemaker.started.clear()
+    for machine in pretended.states.machines.values():
+        machine.conflicts = 20  # what AWS answers where several change a state machine at once
     results = {}
 
     def build(number: int) -> None:
