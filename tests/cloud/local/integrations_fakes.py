@@ -64,7 +64,9 @@ class Local:
         task = TaskCall(f"arn:aws:states:::{resource}", "State", parameters, StopSignal(), into.append, EXECUTION)
         return self.handlers(task)
 
-    def execute(self, state: dict[str, Json], given: Json = None) -> tuple[asl.Outcome, list[asl.Event]]:
+    def execute(
+        self, state: dict[str, Json], given: Json = None, handlers: asl.Handlers | None = None
+    ) -> tuple[asl.Outcome, list[asl.Event]]:
         """An execution of a machine with one state."""
         context = asl.Context(EXECUTION, "run-1", "role", datetime.now(timezone.utc), "machine-arn", "machine")
         events: list[asl.Event] = []
@@ -73,7 +75,7 @@ class Local:
             loaded,
             json.dumps(given),
             context=context,
-            handlers=self.handlers,
+            handlers=handlers or self.handlers,
             stop=StopSignal(),
             on_event=events.append,
         )

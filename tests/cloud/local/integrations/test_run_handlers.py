@@ -142,18 +142,21 @@ def test_what_objects_refuse(place: Place, cloud: LocalCloud, resource: str, par
 
 
 @pytest.mark.parametrize(
-    ("resource", "words"),
+    ("resource", "parameters", "words"),
     [
-        ("arn:aws:states:::lambda:invoke", "--function NAME=FILE.py:HANDLER"),
-        ("arn:aws:lambda:us-east-1:000000000000:function:f", "--function NAME=FILE.py:HANDLER"),
-        ("arn:aws:states:::states:startExecution", "needs Step Functions itself"),
-        ("arn:aws:states:us-east-1:000000000000:activity:a", "needs Step Functions itself"),
+        ("arn:aws:states:::lambda:invoke", {"FunctionName": "f"}, "--function NAME=FILE.py:HANDLER"),
+        ("arn:aws:lambda:us-east-1:000000000000:function:f", {}, "--function NAME=FILE.py:HANDLER"),
+        ("arn:aws:states:::states:startExecution", {"StateMachineArn": "a"}, "needs Step Functions itself"),
+        ("arn:aws:states:us-east-1:000000000000:activity:a", {}, "needs Step Functions itself"),
+        (
+            "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+            {"QueueUrl": "q", "MessageBody.$": "$$.Task.Token"},
+            "needs Step Functions itself",
+        ),
     ],
 )
-def test_what_one_run_alone_has_not_is_refused(cloud: LocalCloud, resource: str, words: str) -> None:
-    given = {"FunctionName": "f", "StateMachineArn": "a"}
-    allowed = {name: value for name, value in given.items() if (name == "FunctionName") == ("lambda" in resource)}
-    state = {"Type": "Task", "Resource": resource, "Parameters": allowed, "End": True}
+def test_what_one_run_alone_has_not_is_refused(cloud: LocalCloud, resource: str, parameters: Json, words: str) -> None:
+    state = {"Type": "Task", "Resource": resource, "Parameters": parameters, "End": True}
     with pytest.raises(InputError, match=words):
         machine(json.dumps({"StartAt": "a", "States": {"a": state}}), cloud.tasks)
 

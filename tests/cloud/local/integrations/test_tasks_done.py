@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import threading
 from datetime import datetime, timezone
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +17,7 @@ from integrations_fakes import EXECUTION, FakeService, Local, function
 from local_jobs import training_request
 from mlci.asl import StopSignal, TaskCall, TaskError
 from mlci.cloud.local.api import ApiError
+from mlci.cloud.local.integrations import Integrations
 from mlci.cloud.local.integrations.errors import old_sdk_error
 
 UUID = r"[0-9a-f]{8}-[0-9a-f-]{27}"
@@ -359,3 +361,51 @@ def test_a_queue_that_is_not_there_has_the_models_name() -> None:
     error = old_sdk_error("sqs", ApiError(code, "The specified queue does not exist."))
     assert error.error == "SQS.QueueDoesNotExistException"
     assert f"Error Code: {code}; " in error.cause
+
+
+class Worker:
+    """Does tasks, and answers for whoever gets their tokens, a moment later."""
+
+    def __init__(self, handlers: Integrations) -> None:
+        self.handlers = handlers
+
+    def supports(self, resource: str) -> bool:
+        return self.handlers.supports(resource)
+
+    def __call__(self, task: TaskCall) -> Any:
+        answer = self.handlers(task)
+        assert task.callback is not None
+        threading.Timer(0.05, task.callback.succeed, ['{"done": true}']).start()
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("resource", "parameters"),
+    [
+        ("sqs:sendMessage", {"QueueUrl": "http://sqs/1/q", "MessageBody": {"token.$": "$$.Task.Token"}}),
+        ("sns:publish", {"TopicArn": "arn:t", "Message.$": "$$.Task.Token"}),
+        (
+            "events:putEvents",
+            {"Entries": [{"Detail": {"token.$": "$$.Task.Token"}, "DetailType": "t", "Source": "s"}]},
+        ),
+        ("lambda:invoke", {"FunctionName": "train", "Payload": {"token.$": "$$.Task.Token"}}),
+    ],
+)
+def test_a_token_goes_out_and_an_answer_comes_back(tmp_path: Path, resource: str, parameters: Any) -> None:
+    local = Local(tmp_path, (function(tmp_path / "code", ECHO),))
+    state: Any = {
+        "Type": "Task",
+        "Resource": f"arn:aws:states:::{resource}.waitForTaskToken",
+        "Parameters": parameters,
+        "End": True,
+    }
+    outcome, events = local.execute(state, handlers=Worker(local.handlers))
+    assert (outcome.status, outcome.output) == ("SUCCEEDED", '{"done":true}')
+    assert [event.type for event in events if event.type.startswith("Task")] == [
+        "TaskStateEntered",
+        "TaskScheduled",
+        "TaskStarted",
+        "TaskSubmitted",
+        "TaskSucceeded",
+        "TaskStateExited",
+    ]
