@@ -474,8 +474,8 @@ def test_settings_are_given_back_as_they_were_put(s3: Any) -> None:
     assert s3.get_bucket_cors(Bucket="data")["CORSRules"] == cors
     s3.put_bucket_policy(Bucket="data", Policy='{"Statement": []}')
     assert s3.get_bucket_policy(Bucket="data")["Policy"] == '{"Statement": []}'
-    s3.put_bucket_tagging(Bucket="data", Tagging={"TagSet": [{"Key": "k", "Value": "<v>"}]})
-    assert s3.get_bucket_tagging(Bucket="data")["TagSet"] == [{"Key": "k", "Value": "<v>"}]
+    s3.put_bucket_tagging(Bucket="data", Tagging={"TagSet": [{"Key": "k", "Value": "a@b"}]})
+    assert s3.get_bucket_tagging(Bucket="data")["TagSet"] == [{"Key": "k", "Value": "a@b"}]
     s3.delete_bucket_tagging(Bucket="data")
     with pytest.raises(ClientError) as error:
         s3.get_bucket_tagging(Bucket="data")

@@ -236,7 +236,8 @@ def _check_expiry(query: Mapping[str, str], now: datetime) -> None:
     else:
         return
     if now > end:
-        moments = {"Expires": f"{end:%Y-%m-%dT%H:%M:%SZ}", "ServerTime": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
+        moments = {"X-Amz-Expires": query["X-Amz-Expires"]} if "X-Amz-Expires" in query else {}
+        moments |= {"Expires": f"{end:%Y-%m-%dT%H:%M:%SZ}", "ServerTime": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
         raise S3Error("AccessDenied", "Request has expired", 403, **moments)
 
 
@@ -245,7 +246,7 @@ def _failed(error: ApiError, environ: Environ, request_id: str, host_id: str) ->
     if known.status == HTTPStatus.NOT_MODIFIED:
         said = [("ETag", known.details["ETag"]), ("Last-Modified", known.details["LastModified"])]
         return 304, [*said, ("Content-Length", "0")], b""
-    body = _xml().error_document(known, str(environ.get("PATH_INFO", "")), request_id, host_id)
+    body = _xml().error_document(known, request_id, host_id)
     return known.status, [("Content-Type", "application/xml")], body
 
 

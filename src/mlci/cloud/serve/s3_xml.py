@@ -65,7 +65,7 @@ def parse_text(shape: Shape, text: str) -> Any:
     try:
         match shape.type_name:
             case "integer" | "long":
-                return int(text)
+                return int(text) if text else None  # an empty marker is none
             case "boolean":
                 return text.strip().lower() == "true"
             case "list":
@@ -187,8 +187,8 @@ def document(operation: OperationModel, answer: Mapping[str, Any]) -> bytes | No
     return f'{_DECLARATION}<{tag} xmlns="{NAMESPACE}">{content}</{tag}>'.encode(errors="surrogatepass")
 
 
-def error_document(error: S3Error, resource: str, request_id: str, host_id: str) -> bytes:
-    fields = {"Code": error.code, "Message": error.message, "Resource": resource, **error.details}
+def error_document(error: S3Error, request_id: str, host_id: str) -> bytes:
+    fields = {"Code": error.code, "Message": error.message, **error.details}
     content = "".join(f"<{name}>{_escaped(text)}</{name}>" for name, text in fields.items())
     ids = f"<RequestId>{request_id}</RequestId><HostId>{host_id}</HostId>"
     return f"{_DECLARATION}<Error>{content}{ids}</Error>".encode(errors="replace")

@@ -113,7 +113,7 @@ def test_a_restart_keeps_everything(tmp_path: Path) -> None:
 
 
 def test_the_bucket_that_comes_after_one_of_the_same_name_knows_nothing_of_it(place: Place) -> None:
-    place.call("PutBucketPolicy", Policy="{}")
+    place.call("PutBucketPolicy", Policy='{"Statement": []}')
     place.call("DeleteBucket")
     place.call("CreateBucket")
     assert refused(place, "GetBucketPolicy") == "NoSuchBucketPolicy"

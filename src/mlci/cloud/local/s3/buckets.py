@@ -9,9 +9,10 @@ from datetime import datetime, timezone
 
 from mlci.cloud.local import keys, names
 from mlci.cloud.local.api import Answer, Request
-from mlci.cloud.local.s3.described import PRIVATE_ACLS, checked_tags, refuse_what_is_not_here
+from mlci.cloud.local.s3.described import BUCKET_TAGS, PRIVATE_ACLS, checked_tags, refuse_what_is_not_here
 from mlci.cloud.local.s3.errors import S3Error, invalid_argument, invalid_request, not_here
 from mlci.cloud.local.s3.holdings import OWNER, Holdings, is_bucket_like
+from mlci.cloud.local.s3.settings import OWNERSHIPS
 
 #: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _NAME = re.compile(
@@ -23,6 +24,11 @@ def create(holdings: Holdings, request: Request, region: str) -> Answer:
     name = str(request["Bucket"])
     _check_name(name)
     where = _location(request, region)
+    tags = (request.get("CreateBucketConfiguration") or {}).get("Tags")
+    ownership = request.get("ObjectOwnership")
+    if ownership is not None and ownership not in OWNERSHIPS:
+        message = f"Invalid x-amz-object-ownership header: {ownership}"
+        raise invalid_argument(message, "x-amz-object-ownership", None)
     if request.get("ObjectLockEnabledForBucket"):
         raise not_here("Object Lock")
     refuse_what_is_not_here(request)
@@ -31,20 +37,24 @@ def create(holdings: Holdings, request: Request, region: str) -> Answer:
         raise S3Error("InvalidBucketAclWithObjectOwnership", message, 400)
     with holdings.object_lock(name, ""):
         if holdings.has_bucket(name):
-            if where == names.REGION == _region(holdings, name):
-                return {"Location": f"/{name}"}  # there, for old clients' sake, making it twice is no error
+            if where == names.REGION == _region(holdings, name) and not tags:
+                return _made(name, where)  # there, for old clients' sake, making it twice is no error
             message = "Your previous request to create the named bucket succeeded and you already own it."
             raise S3Error("BucketAlreadyOwnedByYou", message, 409, BucketName=name)
         holdings.records.forget_bucket(name)
         holdings.records.keep_bucket(name, where, holdings.now())
         (holdings.store.root / name).mkdir(parents=True, exist_ok=True)
-        if request.get("ObjectOwnership"):
-            rules = [{"ObjectOwnership": request["ObjectOwnership"]}]
+        if ownership:
+            rules = [{"ObjectOwnership": ownership}]
             holdings.records.keep_setting(name, "OwnershipControls", {"Rules": rules})
-        tags = (request.get("CreateBucketConfiguration") or {}).get("Tags")
         if tags:
-            holdings.records.keep_setting(name, "Tagging", {"TagSet": checked_tags(tags, most=50)})
-    return {"Location": f"/{name}" if where == names.REGION else f"http://{name}.s3.amazonaws.com/"}
+            holdings.records.keep_setting(name, "Tagging", {"TagSet": checked_tags(tags, most=BUCKET_TAGS)})
+    return _made(name, where)
+
+
+def _made(name: str, where: str) -> Answer:
+    location = f"/{name}" if where == names.REGION else f"http://{name}.s3.amazonaws.com/"
+    return {"Location": location, "BucketArn": f"arn:aws:s3:::{name}"}
 
 
 def delete(holdings: Holdings, request: Request, region: str) -> Answer:
@@ -84,7 +94,8 @@ def list_all(holdings: Holdings, request: Request, region: str) -> Answer:
         where = _region(holdings, name)
         if name.startswith(prefix) and name > str(token or "") and request.get("BucketRegion") in (None, "", where):
             entry = {"Name": name, "CreationDate": _created(holdings, name)}
-            found.append({**entry, "BucketRegion": where} if is_asked else entry)
+            more = {"BucketRegion": where, "BucketArn": f"arn:aws:s3:::{name}"} if is_asked else {}
+            found.append({**entry, **more})
     answer: Answer = {"Buckets": found[:most], "Owner": {"ID": OWNER}}
     if prefix:
         answer["Prefix"] = prefix

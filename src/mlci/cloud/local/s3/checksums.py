@@ -61,7 +61,9 @@ def new(algorithm: str) -> Digest:
         return _Crc(algorithm)
     if algorithm.startswith("XXHASH"):
         raise not_here(f"The checksum {algorithm}")
-    raise invalid_request("Checksum algorithm provided is unsupported. Please try again with any of the valid types")
+    valid = "[CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"
+    message = f"Checksum algorithm provided is unsupported. Please try again with any of the valid types: {valid}"
+    raise invalid_request(message)
 
 
 def text(digest: bytes) -> str:
@@ -86,7 +88,7 @@ def check(algorithm: str, expected: str, computed: str) -> None:
     """Raises: S3Error: BadDigest."""
     if expected != computed:
         message = f"The {algorithm} you specified did not match the calculated checksum."
-        raise S3Error("BadDigest", message, 400, ExpectedDigest=expected, CalculatedDigest=computed)
+        raise S3Error("BadDigest", message, 400)
 
 
 def default_type(algorithm: str) -> ChecksumType:

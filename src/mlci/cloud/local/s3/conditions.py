@@ -12,7 +12,13 @@ from datetime import datetime, timezone
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
-from mlci.cloud.local.s3.errors import S3Error, no_such_key, not_here, precondition_failed
+from mlci.cloud.local.s3.errors import (
+    S3Error,
+    invalid_request,
+    no_such_key,
+    not_implemented_header,
+    precondition_failed,
+)
 from mlci.cloud.local.s3.records import Facts
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -32,34 +38,22 @@ class Span:
         return f"bytes {self.start}-{self.start + self.size_bytes - 1}/{self.whole_bytes}"
 
 
-def check_read(request: Mapping[str, Any], etag: str, modified: datetime) -> None:
-    """Raises: S3Error: 304 or 412."""
-    match, none_match = request.get("IfMatch"), request.get("IfNoneMatch")
+def check_read(request: Mapping[str, Any], etag: str, modified: datetime, now: datetime, source: str = "") -> None:
+    """Raises: S3Error: 304 or 412. `source` is what the conditions' names begin with where they are a copy's."""
+    match, none_match = request.get(f"{source}IfMatch"), request.get(f"{source}IfNoneMatch")
+    prefix = "x-amz-copy-source-" if source else ""
     if match is not None:
         if not _lists(match, etag):
-            raise precondition_failed("If-Match")
-    elif (since := moment(request.get("IfUnmodifiedSince"))) is not None and modified > since:
-        raise precondition_failed("If-Unmodified-Since")
+            raise precondition_failed(f"{prefix}If-Match")
+    elif (since := moment(request.get(f"{source}IfUnmodifiedSince"))) is not None and modified > since:
+        raise precondition_failed(f"{prefix}If-Unmodified-Since")
+    failed = ""
     if none_match is not None:
-        if _lists(none_match, etag):
-            raise _not_modified(etag, modified)
-    elif (since := moment(request.get("IfModifiedSince"))) is not None and modified <= since:
-        raise _not_modified(etag, modified)
-
-
-def check_source(request: Mapping[str, Any], etag: str, modified: datetime) -> None:
-    """The same for the object that is copied; all that does not hold is 412.
-
-    Raises: S3Error
-    """
-    given = {name[len("CopySource") :]: value for name, value in request.items() if name.startswith("CopySourceIf")}
-    try:
-        check_read(given, etag, modified)
-    except S3Error as error:
-        name = "none-match" if "IfNoneMatch" in given else "modified-since"
-        if error.status == 304:
-            raise precondition_failed(f"x-amz-copy-source-If-{name}") from error
-        raise
+        failed = "If-None-Match" if _lists(none_match, etag) else ""
+    elif (since := moment(request.get(f"{source}IfModifiedSince"))) is not None and modified <= since <= now:
+        failed = "If-Modified-Since"  # a date to come is ignored
+    if failed:
+        raise precondition_failed(f"{prefix}{failed}") if source else _not_modified(etag, modified)
 
 
 def check_write(request: Mapping[str, Any], key: str, etag: str | None) -> None:
@@ -68,12 +62,20 @@ def check_write(request: Mapping[str, Any], key: str, etag: str | None) -> None:
     Raises: S3Error
     """
     match, none_match = request.get("IfMatch"), request.get("IfNoneMatch")
+    if match is not None and none_match is not None:
+        said = "Multiple conditional request headers present in the request"
+        raise not_implemented_header("If-Match,If-None-Match", said)
     if none_match is not None:
         if none_match != "*":
-            raise not_here("If-None-Match with anything but * when an object is written")
+            said = "We don't accept the provided value of If-None-Match header for this API"
+            raise not_implemented_header("If-None-Match", said)
         if etag is not None:
             raise precondition_failed("If-None-Match")
     if match is not None:
+        if match == "*":
+            raise not_implemented_header(
+                "If-Match", "We don't accept the provided value of If-Match header for this API"
+            )
         if etag is None:
             raise no_such_key(key)
         if not _lists(match, etag):
@@ -86,6 +88,8 @@ def span(request: Mapping[str, Any], size_bytes: int, facts: Facts) -> Span:
     Raises: S3Error: 416, there is no such part.
     """
     if request.get("PartNumber") is not None:
+        if request.get("Range") is not None:
+            raise invalid_request("Cannot specify both Range header and partNumber query parameter")
         return _part(int(request["PartNumber"]), size_bytes, facts)
     whole = Span(0, size_bytes, size_bytes, is_partial=False)
     # What is no range, or several of them, is answered as if it had not been asked for.
@@ -124,7 +128,8 @@ def _parsed(text: str) -> datetime | None:
 def _part(number: int, size_bytes: int, facts: Facts) -> Span:
     sizes = [part.size_bytes for part in facts.parts] or [size_bytes]
     if not 1 <= number <= len(sizes):
-        raise S3Error("InvalidPartNumber", "The requested partnumber is not satisfiable", 416)
+        details = {"PartNumberRequested": str(number), "ActualPartCount": str(len(sizes))}
+        raise S3Error("InvalidPartNumber", "The requested partnumber is not satisfiable", 416, **details)
     return Span(sum(sizes[: number - 1]), sizes[number - 1], size_bytes, is_partial=True)
 
 

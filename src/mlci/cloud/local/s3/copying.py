@@ -53,7 +53,7 @@ def open_source(holdings: Holdings, request: Request) -> Object:
     bucket, key = source_of(request)
     source = holdings.open(bucket, key)
     try:
-        conditions.check_source(request, source.facts.etag, source.modified)
+        conditions.check_read(request, source.facts.etag, source.modified, holdings.now(), "CopySource")
     except BaseException:
         source.stream.close()
         raise

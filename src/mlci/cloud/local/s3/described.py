@@ -41,6 +41,10 @@ _DEFAULT_ENCRYPTION = "AES256"
 #: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
 _METADATA_BYTES = 2048
 
+#: How many tags an object may have, and a bucket.
+OBJECT_TAGS, BUCKET_TAGS = 10, 50
+_SYSTEM_TAGS = "System tags cannot be added/updated by requester"
+
 _AT_ONCE = {
     "STANDARD",
     "REDUCED_REDUNDANCY",
@@ -83,10 +87,13 @@ def given(request: Mapping[str, Any]) -> Facts:
     if storage in ("GLACIER", "DEEP_ARCHIVE"):
         raise not_here(f"The storage class {storage}, whose objects must be restored before they can be read,")
     if storage not in _AT_ONCE:
-        raise S3Error("InvalidStorageClass", "The storage class you specified is not valid", 400)
+        raise S3Error(
+            "InvalidStorageClass", "The storage class you specified is not valid", 400, StorageClassRequested=storage
+        )
     if headers.get("ServerSideEncryption", "AES256") not in ("AES256", "aws:kms", "aws:kms:dsse"):
-        message = "The encryption method specified is not supported"
-        raise invalid_argument(message, "x-amz-server-side-encryption", headers["ServerSideEncryption"])
+        message = "The Encryption request you specified is not valid. Supported value: AES256."
+        details = {"ArgumentName": "x-amz-server-side-encryption", "ArgumentValue": headers["ServerSideEncryption"]}
+        raise S3Error("InvalidEncryptionAlgorithmError", message, 400, **details)
     return Facts(headers=headers, metadata=_metadata(request), tags=tag_header(request.get("Tagging")))
 
 
@@ -106,12 +113,13 @@ def tag_header(text: Any) -> list[dict[str, str]]:
     if not text:
         return []
     tags = [{"Key": key, "Value": value} for key, value in parse_qsl(str(text), keep_blank_values=True)]
-    if not tags:
+    is_plain = all(pair.count("=") <= 1 for pair in str(text).split("&"))
+    if not tags or not is_plain or len({tag["Key"] for tag in tags}) < len(tags):
         message = (
             "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag"
         )
         raise invalid_argument(f"{message} name duplicates.", "x-amz-tagging", text)
-    return checked_tags(tags, most=10)
+    return checked_tags(tags, most=OBJECT_TAGS)
 
 
 def checked_tags(tags: list[dict[str, str]], most: int) -> list[dict[str, str]]:
@@ -120,18 +128,27 @@ def checked_tags(tags: list[dict[str, str]], most: int) -> list[dict[str, str]]:
     Raises: S3Error
     """
     if len(tags) > most:
-        what = "Object tags" if most == 10 else "Bucket tags"
+        what = "Object tags" if most == OBJECT_TAGS else "Bucket tags"
         raise S3Error("BadRequest", f"{what} cannot be greater than {most}", 400)
     for tag in tags:
-        if not 1 <= len(tag.get("Key", "")) <= 128:
-            raise S3Error("InvalidTag", "The TagKey you have provided is invalid", 400)
-        if len(tag.get("Value", "")) > 256:
-            raise S3Error("InvalidTag", "The TagValue you have provided is invalid", 400)
-        if tag["Key"].startswith("aws:"):
-            raise S3Error("InvalidTag", "System tags cannot be added/updated by requester", 400)
-    if len({tag["Key"] for tag in tags}) < len(tags):
-        raise S3Error("InvalidTag", "Cannot provide multiple Tags with the same key", 400)
+        key, value = tag.get("Key", ""), tag.get("Value", "")
+        if key.startswith("aws:"):
+            is_object = most == OBJECT_TAGS
+            message = "Your TagKey cannot be prefixed with aws:" if is_object else _SYSTEM_TAGS
+            raise S3Error("InvalidTag", message, 400, TagKey=key)
+        if not 1 <= len(key) <= 128 or not _is_tag_text(key):
+            raise S3Error("InvalidTag", "The TagKey you have provided is invalid", 400, TagKey=key)
+        if len(value) > 256 or not _is_tag_text(value):
+            raise S3Error("InvalidTag", "The TagValue you have provided is invalid", 400, TagKey=key, TagValue=value)
+    names = [tag["Key"] for tag in tags]
+    for name in names:
+        if names.count(name) > 1:
+            raise S3Error("InvalidTag", "Cannot provide multiple Tags with the same key", 400, TagKey=name)
     return [{"Key": tag["Key"], "Value": tag.get("Value", "")} for tag in tags]
+
+
+def _is_tag_text(text: str) -> bool:
+    return all(letter.isalnum() or letter.isspace() or letter in "_.:/=+-@" for letter in text)
 
 
 def encryption(facts: Facts) -> dict[str, Any]:

@@ -33,7 +33,8 @@ def no_such_upload(upload: str) -> S3Error:
 
 
 def invalid_argument(message: str, name: str, value: object) -> S3Error:
-    return S3Error("InvalidArgument", message, 400, ArgumentName=name, ArgumentValue=str(value))
+    said = {"ArgumentName": name} if value is None else {"ArgumentName": name, "ArgumentValue": str(value)}
+    return S3Error("InvalidArgument", message, 400, **said)
 
 
 def invalid_request(message: str) -> S3Error:
@@ -48,6 +49,11 @@ def malformed_xml() -> S3Error:
 def precondition_failed(condition: str) -> S3Error:
     message = "At least one of the pre-conditions you specified did not hold"
     return S3Error("PreconditionFailed", message, 412, Condition=condition)
+
+
+def not_implemented_header(header: str, why: str) -> S3Error:
+    message = "A header you provided implies functionality that is not implemented"
+    return S3Error("NotImplemented", message, 501, Header=header, additionalMessage=why)
 
 
 def not_here(what: str) -> S3Error:

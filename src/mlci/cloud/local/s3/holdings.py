@@ -126,9 +126,7 @@ def target(request: Mapping[str, Any]) -> tuple[str, str]:
     uri_of(bucket, key)
     version = request.get("VersionId")
     if version not in (None, "", "null"):
-        if len(str(version)) != 32:
-            raise invalid_argument("Invalid version id specified", "versionId", version)
-        raise S3Error("NoSuchVersion", "The specified version does not exist.", 404, Key=key, VersionId=str(version))
+        raise invalid_argument("Invalid version id specified", "versionId", version)
     return bucket, key
 
 

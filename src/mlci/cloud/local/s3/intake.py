@@ -117,10 +117,12 @@ def _check_md5(given: Any, computed: bytes) -> None:
     except ValueError:
         expected = b""
     if len(expected) != len(computed):
-        raise S3Error("InvalidDigest", "The Content-MD5 you specified was invalid.", 400)
+        details = {"Content-MD5": str(given)}
+        raise S3Error("InvalidDigest", "The Content-MD5 you specified was invalid.", 400, **details)
     if expected != computed:
         message = "The Content-MD5 you specified did not match what we received."
-        raise S3Error("BadDigest", message, 400, ExpectedDigest=expected.hex(), CalculatedDigest=computed.hex())
+        details = {"ExpectedDigest": expected.hex(), "CalculatedDigest": checksums.text(computed)}
+        raise S3Error("BadDigest", message, 400, **details)
 
 
 def _trailing(trailers: Mapping[str, str]) -> dict[str, str]:

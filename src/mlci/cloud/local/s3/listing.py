@@ -31,15 +31,19 @@ class Page:
     last: str = ""
 
 
-def page(holdings: Holdings, request: Request, after: str, most: int) -> Page:
-    """The next objects and common prefixes after a key, or after a common prefix and all that is below it."""
+def page(holdings: Holdings, request: Request, after: str, most: int, has_shown_common: bool = True) -> Page:
+    """The next objects and common prefixes after a key, or after a common prefix and all that is below it.
+
+    `has_shown_common`: a common prefix in which that key lies has been listed, as markers say.
+    """
     prefix, delimiter = str(request.get("Prefix") or ""), str(request.get("Delimiter") or "")
     found = Page()
     if most == 0:
         return found
     walk = holdings.store.walk(str(request["Bucket"]), prefix, after)
-    if after.startswith(prefix) and common_prefix(after, prefix, delimiter) == after:
-        walk.pass_by(after)
+    common = common_prefix(after, prefix, delimiter) if after.startswith(prefix) else None
+    if common is not None and (common == after or has_shown_common):
+        walk.pass_by(common)
     for key, status in walk:
         common = common_prefix(key, prefix, delimiter)
         if len(found.objects) + len(found.prefixes) == most:
@@ -70,9 +74,11 @@ def list_v2(holdings: Holdings, request: Request, region: str) -> Answer:
     holdings.require_bucket(str(request["Bucket"]))
     token, most = request.get("ContinuationToken"), most_of(request, "MaxKeys", "max-keys")
     after = _untoken(token) if token is not None else str(request.get("StartAfter") or "")
-    found = page(holdings, request, after, most)
+    if token == "":
+        raise invalid_argument("The continuation token provided is incorrect", "continuation-token", None)
+    found = page(holdings, request, after, most, has_shown_common=token is not None)
     answer: Answer = {
-        **_said(request, "Prefix", "Delimiter", "StartAfter"),
+        **_said(request, "Prefix", "Delimiter", *(["StartAfter"] if token is None else [])),
         "Prefix": encoder(request)(str(request.get("Prefix") or "")),
         "Name": request["Bucket"],
         "MaxKeys": most,
@@ -228,4 +234,4 @@ def _untoken(token: Any) -> str:
         return base64.b64decode(str(token), altchars=b"-_", validate=True).decode()
     except ValueError as error:
         message = "The continuation token provided is incorrect"
-        raise invalid_argument(message, "continuation-token", token) from error
+        raise invalid_argument(message, "continuation-token", None) from error

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,7 @@ from mlci.cloud.local.s3.records import Facts, Part, StoredPart, Upload
 
 _MOST_PARTS = 10_000
 _SMALLEST_PART_BYTES = 5 << 20
+_SOURCE_RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 
 
 def create(holdings: Holdings, request: Request, region: str) -> Answer:
@@ -59,12 +61,9 @@ def copy_part(holdings: Holdings, request: Request, region: str) -> Answer:
     source = open_source(holdings, request)
     with source.stream, _part_file(holdings, upload) as file:
         asked = request.get("CopySourceRange")
+        if asked is not None:
+            _check_source_range(str(asked), source.status.st_size)
         span = conditions.span({"Range": asked}, source.status.st_size, source.facts)
-        if asked is not None and (not span.is_partial or not _is_inside(str(asked), source.status.st_size)):
-            message = "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are "
-            raise invalid_argument(
-                f"{message}the zero-based offsets of the first and last bytes to copy", "x-amz-copy-source-range", asked
-            )
         source.stream.seek(span.start)
         with open(file, "wb") as stream:
             wanted = {upload.algorithm} if upload.algorithm else set()
@@ -82,6 +81,7 @@ def complete(holdings: Holdings, request: Request, region: str) -> Answer:
         facts = _whole(upload, parts)
         _check_promises(request, facts, parts)
         holdings.require_bucket(upload.bucket)
+        _check_unchanged(holdings, request, upload)
         with holdings.store.draft(upload.bucket) as draft:
             for part in parts:
                 with open(holdings.uploads() / upload.id / part.file, "rb") as stream:
@@ -130,9 +130,11 @@ def list_uploads(holdings: Holdings, request: Request, region: str) -> Answer:
     uploads: list[Upload] = []
     prefixes: list[str] = []
     last, is_truncated = None, False
+    marker = str(request.get("KeyMarker") or "")
+    shown = common_prefix(marker, prefix, delimiter)
     for upload in _after(request, holdings.records.uploads(bucket)):
         common = common_prefix(upload.key, prefix, delimiter)
-        if not upload.key.startswith(prefix) or (common is not None and common in prefixes):
+        if not upload.key.startswith(prefix) or (common is not None and common in (shown, *prefixes)):
             continue
         if len(uploads) + len(prefixes) >= most:
             is_truncated = most > 0
@@ -141,10 +143,10 @@ def list_uploads(holdings: Holdings, request: Request, region: str) -> Answer:
             uploads.append(upload)
         else:
             prefixes.append(common)
-        last = upload
+        last = upload if common is None else None  # S3 has no marker for a common prefix
     answer: Answer = {
         "Bucket": bucket,
-        "KeyMarker": encode(str(request.get("KeyMarker") or "")),
+        "KeyMarker": encode(marker),
         "UploadIdMarker": str(request.get("UploadIdMarker") or ""),
         "NextKeyMarker": encode(last.key) if last else "",
         "NextUploadIdMarker": last.id if last else "",
@@ -287,6 +289,19 @@ def _check_promises(request: Request, facts: Facts, parts: Sequence[StoredPart])
         raise invalid_request(message)
 
 
+def _check_unchanged(holdings: Holdings, request: Request, upload: Upload) -> None:
+    """Raises: S3Error: the object that is there is the one that was asked for, but came after the upload began."""
+    etag = holdings.current_etag(upload.bucket, upload.key) if request.get("IfMatch") else None
+    if etag is None:
+        return
+    conditions.check_write(request, upload.key, etag)
+    with holdings.open(upload.bucket, upload.key).stream as stream:
+        changed = os.fstat(stream.fileno()).st_mtime
+    if changed > upload.started.timestamp():
+        message = "The conditional request cannot succeed due to a conflicting operation against this resource."
+        raise S3Error("ConditionalRequestConflict", message, 409, Condition="If-Match", Key=upload.key)
+
+
 def _end(holdings: Holdings, upload: Upload) -> None:
     holdings.records.end_upload(upload.id)
     shutil.rmtree(holdings.uploads() / upload.id, ignore_errors=True)
@@ -320,9 +335,16 @@ def _part_checksums(taken: intake.Taken) -> dict[str, str]:
     return {f"Checksum{algorithm}": value for algorithm, value in taken.checksums.items()}
 
 
-def _is_inside(asked: str, size_bytes: int) -> bool:
-    first, _, last = asked.removeprefix("bytes=").partition("-")
-    return bool(first) and bool(last) and int(last) < size_bytes
+def _check_source_range(asked: str, size_bytes: int) -> None:
+    """Raises: S3Error"""
+    name, found = "x-amz-copy-source-range", _SOURCE_RANGE.fullmatch(asked)
+    if found is None or int(found[2]) < int(found[1]):
+        message = f"The {name} value must be of the form bytes=first-last where first and last are the zero-based"
+        raise invalid_argument(f"{message} offsets of the first and last bytes to copy", name, asked)
+    if int(found[1]) >= size_bytes:
+        raise S3Error("InvalidRequest", "The specified copy range is invalid for the source object size", 400)
+    if int(found[2]) >= size_bytes:
+        raise invalid_argument(f"Range specified is not valid for source object of size: {size_bytes}", name, asked)
 
 
 def _algorithm(upload: Upload) -> dict[str, str]:
@@ -357,7 +379,9 @@ def _after(request: Request, uploads: Sequence[Upload]) -> Iterator[Upload]:
     if not key:
         yield from uploads
         return
-    is_past = not identifier or not any(upload.key == key and upload.id == identifier for upload in uploads)
+    if identifier and not any(upload.key == key and upload.id == identifier for upload in uploads):
+        raise invalid_argument("Invalid uploadId marker", "upload-id-marker", identifier)
+    is_past = False
     for upload in uploads:
         if upload.key > key or (upload.key == key and is_past and identifier):
             yield upload

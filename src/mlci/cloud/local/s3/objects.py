@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 from mlci.cloud.local.api import Answer, Request
 from mlci.cloud.local.s3 import conditions, intake
 from mlci.cloud.local.s3.described import (
+    OBJECT_TAGS,
     checked_tags,
     checksum_members,
     described,
@@ -123,6 +124,7 @@ def attributes(holdings: Holdings, request: Request, region: str) -> Answer:
 def delete(holdings: Holdings, request: Request, region: str) -> Answer:
     bucket, key = target(request)
     holdings.require_bucket(bucket)
+    _refuse_bypass(request)
     _delete(holdings, bucket, key, request)
     return {}
 
@@ -130,6 +132,7 @@ def delete(holdings: Holdings, request: Request, region: str) -> Answer:
 def delete_many(holdings: Holdings, request: Request, region: str) -> Answer:
     bucket, wanted = str(request["Bucket"]), request["Delete"]
     holdings.require_bucket(bucket)
+    _refuse_bypass(request)
     entries = wanted.get("Objects") or []
     if not 1 <= len(entries) <= _MOST_DELETED:
         raise malformed_xml()
@@ -139,7 +142,10 @@ def delete_many(holdings: Holdings, request: Request, region: str) -> Answer:
         try:
             _delete(holdings, *target({"Bucket": bucket, **entry}), {"IfMatch": entry.get("ETag")})
         except S3Error as error:
-            errors.append({**_named(entry), "Code": error.code, "Message": error.message})
+            code, message = error.code, error.message
+            if error.details.get("ArgumentName") == "versionId":
+                code, message = "NoSuchVersion", "The specified version does not exist."
+            errors.append({**_named(entry), "Code": code, "Message": message})
         else:
             deleted.append(_named(entry))
     answer: Answer = {} if wanted.get("Quiet") or not deleted else {"Deleted": deleted}
@@ -153,7 +159,7 @@ def get_tags(holdings: Holdings, request: Request, region: str) -> Answer:
 
 
 def put_tags(holdings: Holdings, request: Request, region: str) -> Answer:
-    tags = checked_tags((request.get("Tagging") or {}).get("TagSet") or [], most=10)
+    tags = checked_tags((request.get("Tagging") or {}).get("TagSet") or [], most=OBJECT_TAGS)
     _keep_tags(holdings, request, tags)
     return {}
 
@@ -167,7 +173,7 @@ def _opened(holdings: Holdings, request: Request) -> Object:
     refuse_what_is_not_here(request)
     found = holdings.open(*target(request))
     try:
-        conditions.check_read(request, found.facts.etag, found.modified)
+        conditions.check_read(request, found.facts.etag, found.modified, holdings.now())
     except BaseException:
         found.stream.close()
         raise
@@ -214,10 +220,19 @@ def _parts(request: Request, facts: Facts) -> Mapping[str, Any]:
 def _delete(holdings: Holdings, bucket: str, key: str, request: Request) -> None:
     uri = uri_of(bucket, key)
     with holdings.object_lock(bucket, key):
-        if request.get("IfMatch") is not None:
-            conditions.check_write({"IfMatch": request["IfMatch"]}, key, holdings.current_etag(bucket, key))
+        wanted, etag = request.get("IfMatch"), None
+        if wanted is not None:
+            etag = holdings.current_etag(bucket, key)
+        if wanted is not None and (wanted != "*" or etag is None):
+            conditions.check_write({"IfMatch": str(wanted).replace("*", "?")}, key, etag)
         holdings.store.remove(uri)
         holdings.records.forget(bucket, key)
+
+
+def _refuse_bypass(request: Request) -> None:
+    if request.get("BypassGovernanceRetention") is not None:
+        name = "x-amz-bypass-governance-retention"
+        raise invalid_argument(f"{name} is only applicable to Object Lock enabled buckets.", name, None)
 
 
 def _named(entry: Mapping[str, Any]) -> dict[str, str]:

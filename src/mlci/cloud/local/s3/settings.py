@@ -7,12 +7,13 @@ Source: the pages of each operation below https://docs.aws.amazon.com/AmazonS3/l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from mlci.cloud.local.api import Answer, Request
-from mlci.cloud.local.s3.described import PRIVATE_ACLS, checked_tags
+from mlci.cloud.local.s3.described import BUCKET_TAGS, PRIVATE_ACLS, checked_tags
 from mlci.cloud.local.s3.errors import S3Error, invalid_request, malformed_xml, not_here
 from mlci.cloud.local.s3.holdings import OWNER, Holdings, target
 
@@ -35,6 +36,9 @@ class Setting:
     delete: str = ""
     removed: tuple[str, str] | None = None
 
+
+OWNERSHIPS = ("BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter")
+_BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
 _SETTINGS = (
     Setting(
@@ -92,12 +96,7 @@ _SETTINGS = (
         "PublicAccessBlock",
         "PutPublicAccessBlock",
         "PublicAccessBlockConfiguration",
-        {
-            "BlockPublicAcls": True,
-            "IgnorePublicAcls": True,
-            "BlockPublicPolicy": True,
-            "RestrictPublicBuckets": True,
-        },
+        dict.fromkeys(_BLOCKS, True),
         is_wrapped=True,
         delete="DeletePublicAccessBlock",
         removed=("NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found"),
@@ -291,18 +290,45 @@ def _constant(answer: Answer) -> Operation:
 
 
 def _checked(setting: Setting, value: Any) -> Any:
+    status = value.get("Status") if isinstance(value, Mapping) else None
     match setting.name:
         case "Tagging":
-            return {"TagSet": checked_tags(value.get("TagSet") or [], most=50)}
-        case "Versioning" if value.get("Status") == "Enabled" or value.get("MFADelete") == "Enabled":
+            tags = checked_tags(value.get("TagSet") or [], most=BUCKET_TAGS)
+            return {"TagSet": tags} if tags else _REMOVED
+        case "Versioning" if status == "Enabled" or value.get("MFADelete") == "Enabled":
             raise not_here("Versioning, which keeps what is overwritten or removed,")
         case "Notification" if any(value.values()) or "EventBridgeConfiguration" in value:
             raise not_here("Sending a bucket's events")
+        case "Versioning" if not status:
+            message = "The Versioning element must be specified"
+            raise S3Error("IllegalVersioningConfigurationException", message, 400)
+        case "Versioning" | "Accelerate" if status not in ("Enabled", "Suspended"):
+            raise malformed_xml()
+        case "OwnershipControls":
+            rules = [rule.get("ObjectOwnership") for rule in value.get("Rules") or []]
+            if len(rules) != 1 or rules[0] not in OWNERSHIPS:
+                raise malformed_xml()
+            return value
+        case "PublicAccessBlock":
+            return {name: bool(value.get(name)) for name in _BLOCKS}
         case "Policy":
-            return value if isinstance(value, str) else bytes(value).decode()
+            return _policy(value if isinstance(value, str) else bytes(value).decode())
         case _:
             return value
 
 
+def _policy(text: str) -> str:
+    try:
+        policy = json.loads(text)
+    except ValueError:
+        policy = None
+    if not isinstance(policy, dict):
+        raise S3Error("MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'", 400)
+    if "Statement" not in policy:
+        raise S3Error("MalformedPolicy", "Missing required field Statement", 400)
+    return text
+
+
 def _not_found(code: str, message: str, bucket: str) -> S3Error:
-    return S3Error(code, message, 404, BucketName=bucket)
+    details = {} if code == "NoSuchConfiguration" else {"BucketName": bucket}
+    return S3Error(code, message, 404, **details)
