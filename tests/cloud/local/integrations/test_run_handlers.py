@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
-from local_jobs import Place, processing_request, sourcedir, training_request
+from local_jobs import Place, living, processing_request, sourcedir, training_request
 from mlci.asl import StopSignal, TaskCall, TaskError
 from mlci.cloud.local.cloud import LocalCloud, local_cloud, machine
 from mlci.cloud.local.integrations import catalog
@@ -167,3 +170,19 @@ def test_what_is_done_of_sagemaker_is_there(cloud: LocalCloud) -> None:
         assert {action[0].upper() + action[1:] for action in catalog.DONE["sagemaker"]} <= service.operations
     finally:
         service.close()
+
+
+def test_stops_at_any_moment_leave_no_process_of_a_task(place: Place, cloud: LocalCloud) -> None:
+    marker = f"mlci-test-{os.getpid()}-{time.monotonic_ns()}"
+    place.store.put_bytes(b"import time; time.sleep(60)", "s3://b/code/script.py")
+    for number in range(8):
+        stop = StopSignal()
+        timer = threading.Timer(number * 0.03, stop.set)
+        timer.start()
+        request: Json = processing_request(f"job-{number}", Environment={"MARKER": marker})
+        began = time.monotonic()
+        with pytest.raises(TaskError):
+            cloud.tasks(TaskCall(PROCESSING, "State", request, stop, lambda answer: None))
+        assert time.monotonic() - began < 3
+        timer.join()
+    assert living(marker) == []
