@@ -255,8 +255,11 @@ class States:
     ) -> Mapping[str, Any]:
         machine = self._machine(stateMachineArn)
         self._conflict(machine)
+        newest, logging = machine.revisions[-1], more.get("loggingConfiguration", machine.logging)
+        if (newest.definition, newest.role, machine.logging) == (definition, roleArn, logging):
+            return {"updateDate": now(), "stateMachineVersionArn": self._published(stateMachineArn, machine)}
         machine.revisions.append(Revision(f"revision-{len(machine.revisions)}", definition, roleArn))
-        machine.logging = more.get("loggingConfiguration", machine.logging)
+        machine.logging = logging
         version = self._published(stateMachineArn, machine)
         return {"updateDate": now(), "revisionId": machine.revisions[-1].id, "stateMachineVersionArn": version}
 
