@@ -381,7 +381,7 @@ def test_multipart_refusals(s3: Any, served: Served) -> None:
         (both[::-1], "InvalidPartOrder"),
         ([{"PartNumber": 3, "ETag": first}], "InvalidPart"),
         ([{"PartNumber": 1, "ETag": second}], "InvalidPart"),
-        ([], "MalformedXML"),
+        ([], "InvalidRequest"),
     ):
         with pytest.raises(ClientError) as error:
             s3.complete_multipart_upload(**at, MultipartUpload={"Parts": parts})

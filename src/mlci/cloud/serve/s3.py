@@ -39,7 +39,7 @@ _METADATA = "x-amz-meta-"
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 #: What S3 answers where the model says nothing. Source: the response syntax on each operation's page.
-_STATUS = {"PutBucketPolicy": 204}
+_STATUS = {"PutBucketPolicy": 204, "PutBucketTagging": 204}
 
 
 @dataclass(frozen=True)

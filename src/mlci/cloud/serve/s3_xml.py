@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import timezone
 from email.utils import format_datetime
 from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
@@ -245,8 +245,11 @@ def _text(shape: Shape, value: Any) -> str:
 
 
 def _header(shape: Shape, value: Any) -> str:
-    if isinstance(value, datetime):
-        return format_datetime(value.astimezone(timezone.utc), usegmt=True)
+    found = moment(value) if shape.type_name == "timestamp" else None
+    if found is not None:
+        return format_datetime(found.astimezone(timezone.utc), usegmt=True)
+    if shape.type_name == "timestamp":
+        return str(value)  # Expires may be any text
     return _text(shape, value)
 
 

@@ -281,3 +281,91 @@ def test_dates_are_read_in_all_their_forms() -> None:
         assert found is not None
         assert found.isoformat() == "2026-11-25T03:00:00+00:00"
     assert moment("yesterday") is None
+
+
+# What follows is as AWS answered, recorded in LocalStack's tests/aws/services/s3 (test_s3*.snapshot.json).
+
+
+def test_a_composite_checksum_is_made_of_parts_that_must_be_named_with_theirs(place: Place) -> None:
+    made = place.call("CreateMultipartUpload", Key="k", ChecksumAlgorithm="CRC32")
+    assert made["ChecksumType"] == "COMPOSITE"
+    at = {"Key": "k", "UploadId": made["UploadId"]}
+    part = place.call("UploadPart", **at, PartNumber=1, Body=b"abc")
+    assert part["ChecksumCRC32"] == "NSRBwg=="
+    assert refused(place, "UploadPart", **at, PartNumber=2, Body=b"", ChecksumAlgorithm="SHA1") == "InvalidRequest"
+    plain = {"PartNumber": 1, "ETag": part["ETag"]}
+    for parts, more, code in (
+        ([plain], {}, "InvalidRequest"),
+        ([{**plain, "ChecksumCRC32": "AAAAAA=="}], {}, "InvalidPart"),
+        ([{**plain, "ChecksumCRC32": "NSRBwg=="}], {"ChecksumType": "FULL_OBJECT"}, "InvalidRequest"),
+        ([{**plain, "ChecksumCRC32": "NSRBwg=="}], {"ChecksumCRC32": "AAAAAA==-1"}, "BadDigest"),
+    ):
+        assert refused(place, "CompleteMultipartUpload", **at, MultipartUpload={"Parts": parts}, **more) == code
+    whole = {"MultipartUpload": {"Parts": [{**plain, "ChecksumCRC32": "NSRBwg=="}]}}
+    done = place.call("CompleteMultipartUpload", **at, **whole)
+    assert done["ChecksumCRC32"].endswith("-1")
+    attributes = place.call("GetObjectAttributes", Key="k", ObjectAttributes=["Checksum", "ObjectParts"])
+    assert attributes["Checksum"]["ChecksumCRC32"] == done["ChecksumCRC32"].removesuffix("-1")
+    assert attributes["ObjectParts"]["Parts"] == [{"PartNumber": 1, "Size": 3, "ChecksumCRC32": "NSRBwg=="}]
+    assert place.call("HeadObject", Key="k", PartNumber=1, ChecksumMode="ENABLED")["ChecksumCRC32"] == "NSRBwg=="
+
+
+def test_a_marker_inside_of_a_common_prefix_is_past_it(place: Place) -> None:
+    for key in ("folder/sub/1", "folder/sub/2", "folder/x"):
+        place.call("PutObject", Key=key, Body=b"")
+        place.call("CreateMultipartUpload", Key=key)
+    request: dict[str, Any] = {"Prefix": "folder/", "Delimiter": "/"}
+    listed = place.call("ListObjects", **request, Marker="folder/sub/1")
+    assert ([entry["Key"] for entry in listed["Contents"]], listed.get("CommonPrefixes")) == (["folder/x"], None)
+    uploads = place.call("ListMultipartUploads", **request, KeyMarker="folder/sub/1")
+    assert ([entry["Key"] for entry in uploads["Uploads"]], uploads.get("CommonPrefixes")) == (["folder/x"], None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ("bytes=-0", "InvalidArgument"),
+        ("0-8", "InvalidArgument"),
+        ("bytes=0-100", "InvalidArgument"),
+        ("bytes=100-200", "InvalidRequest"),
+    ],
+)
+def test_ranges_of_sources_are_strict(place: Place, asked: str, code: str) -> None:
+    place.call("PutObject", Key="k", Body=b"0123456789")
+    at = {"Key": "m", "UploadId": place.call("CreateMultipartUpload", Key="m")["UploadId"], "PartNumber": 1}
+    assert refused(place, "UploadPartCopy", **at, CopySource="data/k", CopySourceRange=asked) == code
+    place.call("UploadPartCopy", **at, CopySource="data/k", CopySourceRange="bytes=0-9")
+
+
+def test_writes_take_one_condition(place: Place) -> None:
+    etag = place.call("PutObject", Key="k", Body=b"")["ETag"]
+    for condition in ({"IfNoneMatch": etag}, {"IfMatch": "*"}, {"IfMatch": etag, "IfNoneMatch": "*"}):
+        assert refused(place, "PutObject", Key="k", Body=b"", **condition) == "NotImplemented"
+    upload = place.call("CreateMultipartUpload", Key="k")["UploadId"]
+    part = place.call("UploadPart", Key="k", UploadId=upload, PartNumber=1, Body=b"x")["ETag"]
+    place.call("PutObject", Key="k", Body=b"")
+    parts = {"MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": part}]}}
+    code = refused(place, "CompleteMultipartUpload", Key="k", UploadId=upload, **parts, IfMatch=etag)
+    assert code == "ConditionalRequestConflict"
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "code"),
+    [
+        ("PutBucketPolicy", {"Policy": "no json"}, "MalformedPolicy"),
+        ("PutBucketPolicy", {"Policy": "{}"}, "MalformedPolicy"),
+        ("PutBucketVersioning", {"VersioningConfiguration": {}}, "IllegalVersioningConfigurationException"),
+        ("PutBucketVersioning", {"VersioningConfiguration": {"Status": "enabled"}}, "MalformedXML"),
+        ("PutBucketOwnershipControls", {"OwnershipControls": {"Rules": []}}, "MalformedXML"),
+        ("PutBucketTagging", {"Tagging": {"TagSet": [{"Key": "a,b", "Value": ""}]}}, "InvalidTag"),
+        ("PutObject", {"Key": "k", "Tagging": "a=1&a=2"}, "InvalidArgument"),
+        ("PutObject", {"Key": "k", "StorageClass": "OUTPOSTS"}, "InvalidStorageClass"),
+        ("DeleteObject", {"Key": "k", "BypassGovernanceRetention": True}, "InvalidArgument"),
+        ("HeadBucket", {"ExpectedBucketOwner": "abc"}, "InvalidBucketOwnerAWSAccountID"),
+        ("ListObjectsV2", {"ContinuationToken": ""}, "InvalidArgument"),
+        ("CreateBucket", {"ObjectOwnership": "Mine"}, "InvalidArgument"),
+        ("PutBucketReplication", {"ReplicationConfiguration": {}}, "InvalidRequest"),
+    ],
+)
+def test_what_aws_refuses(place: Place, operation: str, request_: dict[str, Any], code: str) -> None:
+    assert refused(place, operation, **request_) == code

@@ -8,6 +8,8 @@ settings.py     what is put beside a bucket and given back
 objects.py      put, get, head, delete, tags
 copying.py      copies
 multipart.py    uploads in parts
+completing.py   parts become an object
+uploading.py    lists of uploads and of their parts
 listing.py      lists
 described.py    what requests and answers say of an object
 conditions.py   If-Match and its kin, ranges

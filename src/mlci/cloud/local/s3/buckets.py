@@ -24,7 +24,7 @@ def create(holdings: Holdings, request: Request, region: str) -> Answer:
     name = str(request["Bucket"])
     _check_name(name)
     where = _location(request, region)
-    tags = (request.get("CreateBucketConfiguration") or {}).get("Tags")
+    tags = _tags((request.get("CreateBucketConfiguration") or {}).get("Tags") or [])
     ownership = request.get("ObjectOwnership")
     if ownership is not None and ownership not in OWNERSHIPS:
         message = f"Invalid x-amz-object-ownership header: {ownership}"
@@ -48,13 +48,17 @@ def create(holdings: Holdings, request: Request, region: str) -> Answer:
             rules = [{"ObjectOwnership": ownership}]
             holdings.records.keep_setting(name, "OwnershipControls", {"Rules": rules})
         if tags:
-            holdings.records.keep_setting(name, "Tagging", {"TagSet": checked_tags(tags, most=BUCKET_TAGS)})
+            holdings.records.keep_setting(name, "Tagging", {"TagSet": tags})
     return _made(name, where)
+
+
+def _arn(name: str) -> str:
+    return f"arn:aws:s3:::{name}"
 
 
 def _made(name: str, where: str) -> Answer:
     location = f"/{name}" if where == names.REGION else f"http://{name}.s3.amazonaws.com/"
-    return {"Location": location, "BucketArn": f"arn:aws:s3:::{name}"}
+    return {"Location": location, "BucketArn": _arn(name)}
 
 
 def delete(holdings: Holdings, request: Request, region: str) -> Answer:
@@ -73,13 +77,14 @@ def delete(holdings: Holdings, request: Request, region: str) -> Answer:
 def head(holdings: Holdings, request: Request, region: str) -> Answer:
     name = str(request["Bucket"])
     holdings.require_bucket(name)
-    return {"BucketRegion": _region(holdings, name), "AccessPointAlias": False}
+    return {"BucketRegion": _region(holdings, name), "AccessPointAlias": False, "BucketArn": _arn(name)}
 
 
 def location(holdings: Holdings, request: Request, region: str) -> Answer:
     name = str(request["Bucket"])
     holdings.require_bucket(name)
-    where = _region(holdings, name)
+    known = holdings.records.bucket(name)
+    where = known[0] if known else names.REGION
     return {"LocationConstraint": None if where == names.REGION else where}
 
 
@@ -94,7 +99,7 @@ def list_all(holdings: Holdings, request: Request, region: str) -> Answer:
         where = _region(holdings, name)
         if name.startswith(prefix) and name > str(token or "") and request.get("BucketRegion") in (None, "", where):
             entry = {"Name": name, "CreationDate": _created(holdings, name)}
-            more = {"BucketRegion": where, "BucketArn": f"arn:aws:s3:::{name}"} if is_asked else {}
+            more = {"BucketRegion": where, "BucketArn": _arn(name)} if is_asked else {}
             found.append({**entry, **more})
     answer: Answer = {"Buckets": found[:most], "Owner": {"ID": OWNER}}
     if prefix:
@@ -114,7 +119,8 @@ def _names(holdings: Holdings) -> list[str]:
 
 def _region(holdings: Holdings, name: str) -> str:
     known = holdings.records.bucket(name)
-    return known[0] if known else names.REGION
+    where = known[0] if known else names.REGION
+    return "eu-west-1" if where == "EU" else where  # S3's first name for it
 
 
 def _created(holdings: Holdings, name: str) -> datetime:
@@ -147,14 +153,20 @@ def _location(request: Request, region: str) -> str:
     if configuration.get("Location") or configuration.get("Bucket"):
         raise not_here("A directory bucket")
     asked = configuration.get("LocationConstraint")
-    if asked == names.REGION or (asked and re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d|EU", asked) is None):
-        message = "The specified location-constraint is not valid"
-        raise S3Error("InvalidLocationConstraint", message, 400, LocationConstraint=asked)
-    asked = "eu-west-1" if asked == "EU" else asked
     if region != names.REGION and asked != region:
         message = f"The {asked or 'unspecified'} location constraint is incompatible for the region specific endpoint"
         raise S3Error("IllegalLocationConstraintException", f"{message} this request was sent to.", 400)
+    if asked == names.REGION or (asked and re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d|EU", asked) is None):
+        message = "The specified location-constraint is not valid"
+        raise S3Error("InvalidLocationConstraint", message, 400, LocationConstraint=asked)
     return asked or names.REGION
+
+
+def _tags(tags: list[dict[str, str]]) -> list[dict[str, str]]:
+    if any(tag.get("Key", "").startswith("aws:") for tag in tags):
+        message = 'User-defined tag keys can\'t start with "aws:". This prefix is reserved for system tags.'
+        raise S3Error("InvalidTag", f'{message} Remove "aws:" from your tag keys and try again.', 400)
+    return checked_tags(tags, most=BUCKET_TAGS)
 
 
 def _remove_folders(holdings: Holdings, name: str) -> None:

@@ -116,6 +116,12 @@ def moment(value: Any) -> datetime | None:
     return found.replace(tzinfo=timezone.utc) if found is not None and found.tzinfo is None else found
 
 
+def http_date(value: Any) -> str:
+    """A date as headers have it, or what was given if it is none."""
+    found = moment(value)
+    return format_datetime(found.astimezone(timezone.utc), usegmt=True) if found is not None else str(value)
+
+
 def _parsed(text: str) -> datetime | None:
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:

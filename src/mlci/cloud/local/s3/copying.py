@@ -71,8 +71,7 @@ def source_of(request: Request) -> tuple[str, str]:
     path, _, version = given.partition("?versionId=")
     bucket, _, key = unquote(path).removeprefix("/").partition("/")
     if not bucket or not key:
-        message = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
-        raise invalid_argument(message, "x-amz-copy-source", given)
+        raise invalid_argument("Invalid copy source object key", "x-amz-copy-source", "x-amz-copy-source")
     return target({"Bucket": bucket, "Key": key, "VersionId": version or None})
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+from mlci.cloud.local.s3.conditions import http_date
 from mlci.cloud.local.s3.errors import S3Error, invalid_argument, invalid_request, not_here
 from mlci.cloud.local.s3.records import Facts
 
@@ -82,7 +83,7 @@ def given(request: Mapping[str, Any]) -> Facts:
         raise S3Error("AccessControlListNotSupported", "The bucket does not allow ACLs", 400)
     headers = {name: request[name] for name in _KEPT if request.get(name) not in (None, "")}
     if "Expires" in headers:
-        headers["Expires"] = str(headers["Expires"])
+        headers["Expires"] = http_date(headers["Expires"])
     storage = headers.get("StorageClass", "STANDARD")
     if storage in ("GLACIER", "DEEP_ARCHIVE"):
         raise not_here(f"The storage class {storage}, whose objects must be restored before they can be read,")
@@ -171,7 +172,7 @@ def described(facts: Facts) -> dict[str, Any]:
 def overridden(request: Mapping[str, Any]) -> dict[str, Any]:
     """What a GetObject asks to be said in the place of what is known."""
     asked = {name: request.get(f"Response{name}") for name in _OVERRIDES}
-    return {name: str(value) for name, value in asked.items() if value is not None}
+    return {name: http_date(value) if name == "Expires" else str(value) for name, value in asked.items() if value}
 
 
 def checksum_members(facts: Facts) -> dict[str, str]:
@@ -179,6 +180,14 @@ def checksum_members(facts: Facts) -> dict[str, str]:
         return {}
     members = {f"Checksum{algorithm}": value for algorithm, value in facts.checksums.items()}
     return {**members, "ChecksumType": facts.checksum_type}
+
+
+def part_checksum(facts: Facts, number: int) -> dict[str, str]:
+    """What is said of one part: its own checksum, where the whole one is made of those."""
+    if facts.checksum_type != "COMPOSITE":
+        return {}
+    algorithm = next(iter(facts.checksums))
+    return {f"Checksum{algorithm}": facts.parts[number - 1].checksum, "ChecksumType": "COMPOSITE"}
 
 
 def storage_class(facts: Facts) -> str:

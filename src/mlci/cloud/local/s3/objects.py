@@ -17,6 +17,7 @@ from mlci.cloud.local.s3.described import (
     encryption,
     given,
     overridden,
+    part_checksum,
     refuse_what_is_not_here,
     storage_class,
 )
@@ -109,7 +110,7 @@ def attributes(holdings: Holdings, request: Request, region: str) -> Answer:
     facts = found.facts
     answer: Answer = {
         "ETag": facts.etag,  # here, and only here, without quotes
-        "Checksum": checksum_members(facts) or None,
+        "Checksum": {name: value.partition("-")[0] for name, value in checksum_members(facts).items()} or None,
         "ObjectParts": _parts(request, facts) if facts.parts else None,
         "StorageClass": storage_class(facts),
         "ObjectSize": found.status.st_size,
@@ -191,7 +192,9 @@ def _head(request: Request, found: Object, span: conditions.Span) -> Answer:
         answer["ContentRange"] = span.content_range
     if request.get("PartNumber") is not None and found.facts.parts:
         answer["PartsCount"] = len(found.facts.parts)
-    if request.get("ChecksumMode") == "ENABLED" and not (span.is_partial and span.size_bytes < span.whole_bytes):
+    if request.get("ChecksumMode") == "ENABLED" and request.get("PartNumber") is not None and found.facts.parts:
+        answer.update(part_checksum(found.facts, int(request["PartNumber"])))
+    elif request.get("ChecksumMode") == "ENABLED" and span.size_bytes == span.whole_bytes:
         answer.update(checksum_members(found.facts))
     return answer
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
 from mlci.cloud.local import names
 from mlci.cloud.local.api import Answer, Request
-from mlci.cloud.local.s3 import buckets, copying, listing, multipart, objects, settings
+from mlci.cloud.local.s3 import buckets, completing, copying, listing, multipart, objects, settings, uploading
 from mlci.cloud.local.s3.errors import S3Error, invalid_request, not_here
 from mlci.cloud.local.s3.holdings import Holdings
 from mlci.cloud.local.s3.records import Records
@@ -38,10 +39,10 @@ _OPERATIONS: Mapping[str, Operation] = {
     "CreateMultipartUpload": multipart.create,
     "UploadPart": multipart.upload_part,
     "UploadPartCopy": multipart.copy_part,
-    "CompleteMultipartUpload": multipart.complete,
+    "CompleteMultipartUpload": completing.complete,
     "AbortMultipartUpload": multipart.abort,
-    "ListParts": multipart.list_parts,
-    "ListMultipartUploads": multipart.list_uploads,
+    "ListParts": uploading.list_parts,
+    "ListMultipartUploads": uploading.list_uploads,
     **settings.operations(),
 }
 
@@ -73,7 +74,10 @@ class S3:
         if known is None:
             raise not_here(operation)
         owners = {request.get(name) for name in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner")}
-        if owners - {None, "", names.ACCOUNT}:
+        for owner in owners - {None, "", names.ACCOUNT}:
+            if re.fullmatch(r"\d{12}", str(owner)) is None:
+                message = f"The value of the expected bucket owner parameter must be an AWS Account ID... [{owner}]"
+                raise S3Error("InvalidBucketOwnerAWSAccountID", message, 400)
             raise S3Error("AccessDenied", "Access Denied", 403)
         try:
             return known(self._holdings, request, region)

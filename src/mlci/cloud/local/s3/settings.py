@@ -238,6 +238,9 @@ def _putter(setting: Setting) -> Operation:
         value = request.get(setting.member)
         if value is None:
             raise malformed_xml()
+        if setting.name == "Accelerate" and "." in bucket:
+            message = "S3 Transfer Acceleration is not supported for buckets with periods (.) in their names"
+            raise invalid_request(message)
         value = _checked(setting, value)
         if setting.name == "Lifecycle":
             value |= {_TRANSITION: request.get(_TRANSITION) or "all_storage_classes_128K"}
