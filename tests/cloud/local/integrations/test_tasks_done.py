@@ -103,6 +103,25 @@ def test_a_service_with_names_of_its_own_is_spoken_to_in_them(tmp_path: Path) ->
     assert cause.startswith("Invalid Token: 'Invalid token' (Service: Sfn, Status Code: 400, Request ID: ")
 
 
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("2026-01-31T12:00:00.5Z", MOMENT),
+        ("2026-01-31T13:00:00.500+01:00", MOMENT),
+        (1_769_860_800.5, MOMENT),
+        ("yesterday", None),
+        (1e99, None),
+    ],
+)
+def test_times_are_sent_as_times(local: Local, given: Any, sent: datetime | None) -> None:
+    parameters: Any = {"CreationTimeAfter": given}
+    if sent is None:
+        assert failure(local, "aws-sdk:sagemaker:listTrainingJobs", parameters)[0] == "States.Runtime"
+    else:
+        local.run("aws-sdk:sagemaker:listTrainingJobs", parameters)
+        assert local.sagemaker.asked == [("ListTrainingJobs", {"CreationTimeAfter": sent})]
+
+
 def test_an_optimised_integration_can_stand_on_a_given_service(tmp_path: Path) -> None:
     dynamodb = FakeService({"Item": {"id": {"S": "1"}}})
     local = Local(tmp_path, services={"dynamodb": dynamodb})

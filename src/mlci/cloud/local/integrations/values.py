@@ -6,6 +6,7 @@ java.time.Instant prints itself. Recorded: a body that is put to S3 is the JSON 
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlci.asl import TaskError
+from mlci.asl.timestamps import parse_timestamp
 from mlci.cloud.local.integrations.models import member_name
 
 if TYPE_CHECKING:
@@ -70,14 +72,13 @@ def moment(value: Json) -> datetime:
 
     Raises: TaskError.
     """
-    try:
-        if isinstance(value, str):
-            read = datetime.fromisoformat(value.replace("Z", "+00:00").replace("z", "+00:00"))
-            return read if read.tzinfo else read.replace(tzinfo=timezone.utc)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, str):
+        read = parse_timestamp(value)
+        if read is not None:
+            return read
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError, OverflowError, OSError):
             return datetime.fromtimestamp(value, timezone.utc)
-    except (ValueError, OverflowError, OSError):
-        pass
     raise TaskError("States.Runtime", f"{as_json_text(value)} is no timestamp; one looks like 2026-01-31T12:00:00Z")
 
 
