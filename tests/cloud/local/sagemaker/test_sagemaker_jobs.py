@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -232,6 +233,30 @@ def test_run_to_end_whose_caller_gives_up_leaves_no_job(sagemaker: Served) -> No
     with pytest.raises(KeyboardInterrupt):
         sagemaker.service.run_to_end("CreateProcessingJob", processing_request(), REGION, FakeStop(), submitted)
     assert sagemaker.describe("ProcessingJob")["ProcessingJobStatus"] == "Stopped"
+
+
+def test_fifty_jobs_at_once(sagemaker: Served) -> None:
+    names = [f"job-{number}" for number in range(50)]
+    for name in names:
+        sagemaker.create_processing("", name)
+    assert {sagemaker.ended("ProcessingJob", name)["ProcessingJobStatus"] for name in names} == {"Completed"}
+    assert len(sagemaker.call("ListProcessingJobs", MaxResults=100)["ProcessingJobSummaries"]) == 50
+    assert list(sagemaker.place.work.iterdir()) == []
+
+
+def test_one_name_for_many_at_once_is_one_jobs(sagemaker: Served) -> None:
+    sagemaker.place.store.put_bytes(b"", "s3://b/code/script.py")
+
+    def create(_: int) -> str:
+        try:
+            sagemaker.call("CreateProcessingJob", **processing_request())
+        except ApiError as error:
+            return error.code
+        return "created"
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(create, range(8))) == ["ResourceInUse"] * 7 + ["created"]
+    sagemaker.ended("ProcessingJob")
 
 
 def test_close_stops_all_jobs(sagemaker: Served) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from local_jobs import sourcedir
+from local_jobs import Place, sourcedir
 from mlci.cloud.local import inference
 from mlci.cloud.local.api import ApiError
-from sagemaker_service import Served
+from mlci.cloud.local.isolation import Isolation
+from sagemaker_service import Served, served
 
 #: Adds the numbers of each row of a CSV file up; the model is a number that is added, too.
 SUMS = """
@@ -99,6 +100,16 @@ def test_a_transform_job_from_model_to_outputs(sagemaker: Served) -> None:
     (summary,) = sagemaker.call("ListTransformJobs")["TransformJobSummaries"]
     assert summary["TransformJobStatus"] == "Completed"
     assert summary["LastModifiedTime"] >= described["TransformEndTime"]
+
+
+@pytest.mark.parametrize("isolation", ["auto", "paths"])
+def test_a_transform_job_in_another_isolation(place: Place, isolation: Isolation) -> None:
+    with place.jobs(isolation) as jobs:
+        sagemaker = served(place, jobs, None)
+        make_model(sagemaker, {"offset": "1", "code/inference.py": SUMS})
+        put(sagemaker, one="1,2\n")
+        assert run(sagemaker)["TransformJobStatus"] == "Completed"
+        assert output(sagemaker, "one") == "4.0\n"
 
 
 @pytest.mark.parametrize(
