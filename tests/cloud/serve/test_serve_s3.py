@@ -406,8 +406,12 @@ def test_parts_can_be_copies_and_one_checksum_is_made_of_theirs(s3: Any) -> None
     first = s3.upload_part_copy(**at, PartNumber=1, CopySource=source, CopySourceRange=f"bytes=0-{5 * MIB - 1}")
     second = s3.upload_part(**at, PartNumber=2, Body=data[5 * MIB :], ChecksumAlgorithm="CRC32")
     parts = [{"PartNumber": 1, "ETag": first["CopyPartResult"]["ETag"]}, {"PartNumber": 2, "ETag": second["ETag"]}]
-    done = s3.complete_multipart_upload(**at, MultipartUpload={"Parts": parts}, ChecksumType="FULL_OBJECT")
-    assert done["ChecksumCRC32"] == base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
+    whole = base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
+    with pytest.raises(ClientError) as error:
+        s3.complete_multipart_upload(**at, MultipartUpload={"Parts": parts}, ChecksumCRC32="AAAAAA==")
+    assert code(error) == ("BadDigest", 400)
+    done = s3.complete_multipart_upload(**at, MultipartUpload={"Parts": parts}, ChecksumCRC32=whole)
+    assert done["ChecksumCRC32"] == whole
     got = s3.get_object(Bucket="data", Key="k", ChecksumMode="ENABLED")  # boto3 checks it while it reads
     assert got["Body"].read() == data
 
@@ -432,6 +436,17 @@ def test_errors_of_what_is_not_there(s3: Any) -> None:
             call()
         assert code(error) == expected
     s3.delete_object(Bucket="data", Key="never-there")
+
+
+def test_a_document_that_changed_on_its_way_is_refused(s3: Any, served: Served) -> None:
+    s3.put_object(Bucket="data", Key="k", Body=b"")
+    body = b"<Delete><Object><Key>k</Key></Object></Delete>"
+    for headers in ({"Content-MD5": "AAAAAAAAAAAAAAAAAAAAAA=="}, {"x-amz-checksum-crc32": "AAAAAA=="}):
+        assert ask(served, "POST", "/data?delete", body, **headers)[0] == 400
+    s3.head_object(Bucket="data", Key="k")
+    assert ask(served, "POST", "/data?delete", body)[0] == 200
+    with pytest.raises(ClientError):
+        s3.head_object(Bucket="data", Key="k")
 
 
 def test_buckets(served: Served) -> None:

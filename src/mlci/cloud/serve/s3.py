@@ -135,7 +135,7 @@ def read_request(model: Any, asked: Asked) -> dict[str, Any]:
             request[name] = value
     payload = shape.serialization.get("payload") if shape is not None else None
     if payload is not None:
-        value = _payload(shape.members[payload], asked)
+        value = _payload(shape.members[payload], asked, is_described="ChecksumCRC32" not in shape.members)
         if value is not None:
             request[payload] = value
         if payload == "Body":
@@ -170,7 +170,8 @@ def _located(asked: Asked, name: str, member: Any) -> Any:
     return None if text is None else _xml().parse_text(member, text)
 
 
-def _payload(member: Any, asked: Asked) -> Any:
+def _payload(member: Any, asked: Asked, is_described: bool) -> Any:
+    """The body. `is_described`: checksums in the headers are the document's own, and not those of an object."""
     body = _opened(asked)
     if member.type_name == "blob":
         return body
@@ -181,19 +182,19 @@ def _payload(member: Any, asked: Asked) -> Any:
             raise S3Error("MaxMessageLengthExceeded", "Your request was too big.", 400)
         pieces.append(piece)
     data = b"".join(pieces)
-    _check_document(asked, data)
+    _check_document(asked, data, is_described)
     if member.type_name == "string":
         return data.decode(errors="replace")
     return _xml().parse_xml(member, data) if data.strip() else None
 
 
-def _check_document(asked: Asked, data: bytes) -> None:
+def _check_document(asked: Asked, data: bytes, is_described: bool) -> None:
     """What the request says of its XML, checked as it is for objects."""
     prefix = "x-amz-checksum-"
     said = {
         f"Checksum{name[len(prefix) :].upper()}": text
         for name, text in asked.headers.items()
-        if name.startswith(prefix)
+        if is_described and name.startswith(prefix)
     }
     intake.check({**said, "ContentMD5": asked.headers.get("content-md5")}, data)
 

@@ -153,7 +153,7 @@ def _location(request: Request, region: str) -> str:
     if configuration.get("Location") or configuration.get("Bucket"):
         raise not_here("A directory bucket")
     asked = configuration.get("LocationConstraint")
-    if region != names.REGION and asked != region:
+    if region != names.REGION and asked != region and (asked, region) != ("EU", "eu-west-1"):
         message = f"The {asked or 'unspecified'} location constraint is incompatible for the region specific endpoint"
         raise S3Error("IllegalLocationConstraintException", f"{message} this request was sent to.", 400)
     if asked == names.REGION or (asked and re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d|EU", asked) is None):
