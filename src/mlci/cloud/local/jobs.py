@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,7 +74,6 @@ class Ending:
     reason: str | None = None
     is_timed_out: bool = False
     exit_message: str | None = None
-    model: str | None = None
 
 
 class LocalJobs:
@@ -150,7 +148,8 @@ class LocalJobs:
                 reason = reasons.training(ended.exit_code, failure, tail, command, advice)
                 return self._with_model(Ending("Failed", reason), request, run, space)
             run.watch("Uploading")
-            return Ending("Completed", model=training.keep(request, space, self._store))
+            training.keep(request, space, self._store)
+            return Ending("Completed")
 
         return self._ending(work)
 
@@ -200,7 +199,7 @@ class LocalJobs:
         """
         run.watch("Uploading")
         with contextlib.suppress(TransferFailed):  # it broke off amid its work, and has another reason to tell
-            return dataclasses.replace(ending, model=training.keep(request, space, self._store))
+            training.keep(request, space, self._store)
         return ending
 
     def _ending(self, work: Callable[[Workspace], Ending]) -> Ending:

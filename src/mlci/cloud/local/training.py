@@ -81,17 +81,21 @@ def container(
     return Container((*script, *arguments), environment, "/opt/ml/code")
 
 
-def keep(request: TrainingRequest, space: Workspace, store: DirectoryStore) -> str:
-    """Store the model and the other output of a job, as far as it has any; where the model is, or would be.
+def output_place(output_uri: str, name: str) -> str:
+    """The prefix under which a job's archives are stored."""
+    return f"{output_uri.rstrip('/')}/{name}/output"
+
+
+def keep(request: TrainingRequest, space: Workspace, store: DirectoryStore) -> None:
+    """Store the model and the other output of a job, as far as it has any.
 
     Source: https://github.com/aws/sagemaker-python-sdk/issues/3455: without a file in it nothing is saved, and
     Describe… names the archive all the same.
     """
-    place = f"{request.output_uri.rstrip('/')}/{request.name}/output"
+    place = output_place(request.output_uri, request.name)
     for folder, archive in (("model", "model.tar.gz"), ("output/data", "output.tar.gz")):
         if next(files(space.ml / folder, space.ml), None) is not None:
             pack(store, space.ml / folder, f"{place}/{archive}", space.ml, space.temporary)
-    return f"{place}/model.tar.gz"
 
 
 def failure(space: Workspace) -> str | None:

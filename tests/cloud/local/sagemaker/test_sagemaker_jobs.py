@@ -49,6 +49,7 @@ def test_a_training_job_goes_through_its_statuses(sagemaker: Served) -> None:
     script = "import os, time; open(os.environ['SM_MODEL_DIR'] + '/m', 'w').write('x'); time.sleep(0.3)"
     sagemaker.create_training(script, InputDataConfig=[{"ChannelName": "train", "DataSource": source}])
     first = sagemaker.describe("TrainingJob")
+    assert first["ModelArtifacts"] == {"S3ModelArtifacts": "s3://b/models/job/output/model.tar.gz"}
     assert first["TrainingJobStatus"] == "InProgress"
     sagemaker.waited("TrainingJob", "job", lambda described: described["SecondaryStatus"] == "Training")
     described = sagemaker.ended("TrainingJob")

@@ -22,7 +22,9 @@ def at(seconds: float) -> datetime:
 
 def begun(kind: JobKind = TRAINING) -> Record:
     record = Record(kind.kind, "r", "job", "arn", START, START)
-    progress.begin(kind, record, {kind.name: "job", "Tags": [], "RoleArn": None})
+    progress.begin(
+        kind, record, {kind.name: "job", "Tags": [], "RoleArn": None, "OutputDataConfig": {"S3OutputPath": "s3://b/m"}}
+    )
     return record
 
 
@@ -45,7 +47,7 @@ def test_transitions_follow_each_other() -> None:
     phases: list[Phase] = ["Downloading", "Training", "Uploading"]
     for second, phase in enumerate(phases):
         progress.advance(TRAINING, record, phase, at(second + 1))
-    progress.finish(TRAINING, record, Ending("Completed", model="s3://b/m"), at(9))
+    progress.finish(TRAINING, record, Ending("Completed"), at(9))
     transitions = record.body["SecondaryStatusTransitions"]
     assert [(each["Status"], each["StartTime"], each["EndTime"]) for each in transitions] == [
         ("Starting", at(0), at(1)),

@@ -172,6 +172,7 @@ def test_a_package_by_itself(sagemaker: Served) -> None:
     [
         ({}, "Missing ARN."),
         ({"ModelPackageName": "a", "ModelPackageGroupName": "g"}, "Both ModelPackageName and ModelPackageGroupName"),
+        ({"ModelPackageGroupName": "g", "Tags": [{"Key": "k", "Value": "v"}]}, "has the group's tags"),
         ({"ModelPackageGroupName": "none"}, f"ModelPackageGroup {ARN}:model-package-group/none does not exist."),
     ],
 )

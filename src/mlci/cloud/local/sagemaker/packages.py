@@ -97,6 +97,8 @@ class Packages:
             )
         if not name and not group:
             raise errors.invalid("Missing ARN.")
+        if group and request.get("Tags"):
+            raise errors.invalid("A version of a Model Package Group has the group's tags: it can't have Tags.")
         for field in _REFUSED:
             if request.get(field):
                 raise errors.invalid(f"the local cloud does not do the {field} of a model package")

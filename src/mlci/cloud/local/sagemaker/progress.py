@@ -10,6 +10,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
+from mlci.cloud.local import training
 from mlci.cloud.local.jobs import Ending, Phase
 from mlci.cloud.local.sagemaker.records import Kind, Record
 
@@ -70,6 +71,9 @@ def begin(kind: JobKind, record: Record, given: dict[str, Any]) -> None:
     if kind is TRAINING:
         for field in ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining"):
             record.body.setdefault(field, False)
+        # Where the model is to be stored, whether there is one yet or not: API_DescribeTrainingJob.html, ModelArtifacts
+        place = training.output_place(given["OutputDataConfig"]["S3OutputPath"], record.name)
+        record.body["ModelArtifacts"] = {"S3ModelArtifacts": f"{place}/model.tar.gz"}
         record.body["SecondaryStatusTransitions"] = []
         _turn(record, "Starting", record.created)
     _touch(kind, record, record.created)
@@ -110,8 +114,6 @@ def finish(kind: JobKind, record: Record, ending: Ending, now: dt.datetime) -> N
     if kind is TRAINING:
         _turn(record, "MaxRuntimeExceeded" if is_timed_out else status, now)
         body["SecondaryStatusTransitions"][-1]["EndTime"] = now
-        if ending.model is not None:
-            body["ModelArtifacts"] = {"S3ModelArtifacts": ending.model}
         if "TrainingStartTime" in body:
             seconds = max(1, round((now - body["TrainingStartTime"]).total_seconds()))
             body["TrainingTimeInSeconds"] = body["BillableTimeInSeconds"] = seconds
