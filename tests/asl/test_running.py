@@ -241,7 +241,7 @@ class TestHistory:
                 2,
                 0,
                 "TaskStateEntered",
-                {"stateEnteredEventDetails": {"name": "S", "input": '{"n":1}', "inputDetails": whole}},
+                {"stateEnteredEventDetails": {"name": "S", "input": '{"n": 1}', "inputDetails": whole}},
             ),
             (
                 3,
@@ -308,7 +308,7 @@ class TestInput:
 
     @pytest.mark.parametrize("given", ["null", " 1 ", json.dumps("x" * 262_142)])
     def test_that_can(self, given: str) -> None:
-        assert _execute(given) == given.strip()
+        assert _execute(given) == given
 
     @pytest.mark.parametrize(("depth", "is_fine"), [(149, True), (151, False), (900, False), (100_000, False)])
     def test_that_is_nested_deeply_is_no_crash(self, depth: int, is_fine: bool) -> None:
@@ -327,15 +327,18 @@ class TestInput:
         assert "nested too deeply" in str(found.outcome.cause)
 
     def test_numbers_come_out_as_java_prints_them(self) -> None:
-        assert (
-            _execute('{"a":1.50,"b":1e7,"c":1E-5,"d":-0.0,"e":100}')
-            == '{"a":1.5,"b":1.0E7,"c":1.0E-5,"d":-0.0,"e":100}'
-        )
+        given = '{"a":1.50,"b":1e7,"c":1E-5,"d":-0.0,"e":100}'
+        assert _execute(given, Parameters={"x.$": "$"}) == '{"x":{"a":1.5,"b":1.0E7,"c":1.0E-5,"d":-0.0,"e":100}}'
+
+    def test_what_no_state_changes_keeps_its_text(self) -> None:
+        assert _execute('{"a": [1.50 , 2]}') == '{"a": [1.50 , 2]}'
+        inner = {"StartAt": "B", "States": {"B": PASS}}
+        assert _execute("[1,  2]", Type="Parallel", Branches=[inner]) == "[[1,  2]]"
 
 
-def _execute(given: str) -> str | None:
+def _execute(given: str, **fields: Any) -> str | None:
     outcome = execute(
-        load(machine(S=PASS)),
+        load(machine(S={**PASS, **fields})),
         given,
         context=CONTEXT,
         handlers=ScriptedHandlers(),

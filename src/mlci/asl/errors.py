@@ -94,11 +94,14 @@ class EvaluationError(StateError):
 
 
 class QueryError(EvaluationError):
-    """A JSONata expression failed, or gave what its field can't use; `location` is the field."""
+    """A JSONata expression failed, or gave what its field can't use; `location` is the field.
 
-    def __init__(self, cause: str, location: str | None = None) -> None:
+    Its event follows what was before the state or, where `is_after_entry`, the state's Entered event: as AWS has it.
+    """
+
+    def __init__(self, cause: str, location: str | None = None, *, is_after_entry: bool = False) -> None:
         super().__init__(QUERY_EVALUATION_ERROR, cause)
-        self.location = location
+        self.location, self.is_after_entry = location, is_after_entry
 
 
 def too_large(name: str, *, is_from_task: bool = False) -> StateError:

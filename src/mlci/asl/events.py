@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from mlci.asl.errors import RUNTIME, StateError
+from mlci.asl.errors import RUNTIME, QueryError, StateError
 from mlci.asl.jsontext import Json, dump
 
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
@@ -77,12 +77,12 @@ class Trail:
             details["assignedVariablesDetails"] = {"truncated": False}
         self.add(f"{kind}StateExited", "stateExitedEventDetails", details)
 
-    def evaluation_failed(self, entered: Event, state: str, error: StateError, location: str | None) -> None:
-        """As AWS: it follows what was before the state, and not the state's own events."""
-        details: dict[str, Json] = {"state": state, **error_details(error.error, error.cause)}
-        if location:
-            details["location"] = location
-        self.last_id = entered.previous_id
+    def evaluation_failed(self, entered: Event, state: str, error: QueryError, told: StateError) -> None:
+        """`told` is the error in the words that name the state."""
+        details: dict[str, Json] = {"state": state, **error_details(told.error, told.cause)}
+        if error.location:
+            details["location"] = error.location
+        self.last_id = entered.id if error.is_after_entry else entered.previous_id
         self.add("EvaluationFailed", "evaluationFailedEventDetails", details)
 
 

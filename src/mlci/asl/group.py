@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from mlci.asl.errors import StateError
 from mlci.asl.events import Trail
-from mlci.asl.jsontext import Json
+from mlci.asl.jsontext import Text
 from mlci.asl.scope import Scope, Stopped
 
 
@@ -27,7 +27,7 @@ class Job(NamedTuple):
     """
 
     number: int
-    run: Callable[[Scope], Json]
+    run: Callable[[Scope], Text]
     tell: Callable[[str, Trail], None] = _silent
     after: int | None = None
 
@@ -37,7 +37,7 @@ class Group:
 
     def __init__(self, scope: Scope, jobs: Sequence[Job], width: int) -> None:
         self.scope, self.stop = scope, scope.stop.child()
-        self.outputs: dict[int, Json] = {}
+        self.outputs: dict[int, Text] = {}
         self.failure: StateError | None = None
         self._last_id = scope.trail.last_id  # of the last event of a job that ended well
         self._failed: Job | None = None

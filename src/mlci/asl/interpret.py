@@ -27,7 +27,7 @@ from mlci.asl.errors import (
 )
 from mlci.asl.events import Event, History, Trail, error_details
 from mlci.asl.handlers import Handlers
-from mlci.asl.jsontext import MAX_DATA_BYTES, Json, TooDeep, dump, parse, size_bytes
+from mlci.asl.jsontext import MAX_DATA_BYTES, Json, Text, TooDeep, parse, size_bytes, text_of
 from mlci.asl.model import Branch, Choice, Fail, Machine, Map, Parallel, Pass, Retried, State, Succeed, Task, Wait
 from mlci.asl.resume import Past, Resume
 from mlci.asl.retries import Retries
@@ -88,7 +88,7 @@ def execute(
     with deadline(stop, machine.timeout_s) as until:
         scope = Scope(context, value, handlers, now, pause, trail, until.signal)
         try:
-            outcome = Outcome("SUCCEEDED", dump(_run(machine.root, value, scope, past)))
+            outcome = Outcome("SUCCEEDED", _run(machine.root, Text(given, value), scope, past).text)
         except Stopped:
             scope.tell_open(trail)
             is_timeout = until.has_passed and not stop.is_set()
@@ -127,7 +127,7 @@ def _tell(trail: Trail, outcome: Outcome) -> None:
     trail.add(f"Execution{name}", f"execution{name}EventDetails", error_details(outcome.error, outcome.cause))
 
 
-def _run(branch: Branch, given: Json, scope: Scope, past: Past | None = None) -> Json:
+def _run(branch: Branch, given: Text, scope: Scope, past: Past | None = None) -> Text:
     """The output of a machine or branch, which goes on where its `past` ended.
 
     Raises: StateError; Stopped.
@@ -140,7 +140,7 @@ def _run(branch: Branch, given: Json, scope: Scope, past: Past | None = None) ->
         given, name = _visit(branch.states[point.name], _Visit(scope, point.given, point.entered, point.inside))
     while name is not None:
         state = branch.states[name]
-        visit = _Visit(scope, given, scope.trail.entered(state.type, state.name, dump(given)))
+        visit = _Visit(scope, given, scope.trail.entered(state.type, state.name, given.text))
         given, name = _visit(state, visit)
     return given
 
@@ -152,13 +152,13 @@ class _Visit(NamedTuple):
     """
 
     scope: Scope
-    given: Json
+    given: Text
     entered: Event
     inside: Sequence[Event] = ()
 
     def data(self, state: str, retry_count: int | None = None, token: str | None = None) -> Data:
         context = self.scope.context_object(state, self.entered, retry_count, token)
-        return Data(self.given, context, self.scope.variables)
+        return Data(self.given.value, context, self.scope.variables)
 
 
 class _Step(NamedTuple):
@@ -166,15 +166,16 @@ class _Step(NamedTuple):
 
     left: Left
     next: str | None
+    output: Text | None = None  # what was left, where its text is known already
 
 
-def _visit(state: State, visit: _Visit) -> tuple[Json, str | None]:
+def _visit(state: State, visit: _Visit) -> tuple[Text, str | None]:
     """A state's output, and the name of the state that follows."""
     scope, is_done = visit.scope, False
     try:
         scope.check()  # in the state, so that a stopped execution has one to go on from
         step = _work(state, visit)
-        output = _checked(state.name, step.left.output)
+        output = step.output or _checked(state.name, step.left.output, visit.given)
         scope.assign(step.left.assigned)
         is_done = True
     except EvaluationError as error:
@@ -185,15 +186,15 @@ def _visit(state: State, visit: _Visit) -> tuple[Json, str | None]:
     finally:
         if not is_done and isinstance(state, (Task, Parallel, Map, Wait)):
             scope.open.append(state.type)
-    scope.trail.exited(state.type, state.name, output, step.left.assigned)
-    return step.left.output, step.next
+    scope.trail.exited(state.type, state.name, output.text, step.left.assigned)
+    return output, step.next
 
 
 def _told(visit: _Visit, state: State, error: EvaluationError) -> StateError:
     """The error in AWS's words; that an expression failed is an event of its own."""
     found = error.located(state.name, visit.entered.id)
     if isinstance(error, QueryError):
-        visit.scope.trail.evaluation_failed(visit.entered, state.name, found, error.location)
+        visit.scope.trail.evaluation_failed(visit.entered, state.name, error, found)
     return found
 
 
@@ -216,10 +217,10 @@ def _work(state: State, visit: _Visit) -> _Step:
     return _Step(left, None if isinstance(state, Succeed) else state.next)
 
 
-def _checked(name: str, output: Json) -> str:
-    """The output's text, within the limit."""
-    found = dump(output)
-    if size_bytes(found) > MAX_DATA_BYTES:
+def _checked(name: str, output: Json, *known: Text) -> Text:
+    """The output with its text, within the limit; as AWS, what goes through a state unchanged keeps its text."""
+    found = next((text for text in known if output is text.value), None) or text_of(output)
+    if size_bytes(found.text) > MAX_DATA_BYTES:
         raise too_large(name)
     return found
 
@@ -250,9 +251,9 @@ def _with_retries(state: Retried, visit: _Visit) -> _Step:
         token = new_token() if isinstance(state, Task) and has_token(state.resource) else None
         data = visit.data(state.name, retries.count, token)
         try:
-            left = state.flow.leave(data, _attempt(state, visit, data, token))
-            _checked(state.name, left.output)
-            return _Step(left, state.next)
+            result = _attempt(state, visit, data, token)
+            left = state.flow.leave(data, result.value)
+            return _Step(left, state.next, _checked(state.name, left.output, visit.given, result))
         except StateError as raised:
             error = _told(visit, state, raised) if isinstance(raised, EvaluationError) else raised
         pause_s = retries.delay_after(error)
@@ -262,13 +263,14 @@ def _with_retries(state: Retried, visit: _Visit) -> _Step:
         visit = visit._replace(inside=())  # a further attempt begins anew
 
 
-def _attempt(state: Retried, visit: _Visit, data: Data, token: str | None) -> Json:
+def _attempt(state: Retried, visit: _Visit, data: Data, token: str | None) -> Text:
     seen = state.flow.seen(data)
     if isinstance(state, Map):
         return maps.attempt(visit.scope, state, seen, _run, visit.inside)
     value = state.flow.work_input(seen)
     if isinstance(state, Parallel):
-        return parallel.attempt(visit.scope, state, value, _run, visit.inside)
+        given = visit.given if value is visit.given.value else text_of(value)
+        return parallel.attempt(visit.scope, state, given, _run, visit.inside)
     limits = Limits(limit(state.timeout, seen), limit(state.heartbeat, seen))
     credentials = None if state.credentials is None else fill(state.credentials, seen)
     return tasks.attempt(visit.scope, state, tasks.Work(value, limits, token, credentials))

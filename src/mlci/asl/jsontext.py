@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -14,6 +14,13 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 MAX_DATA_BYTES = 262_144
 #: How deep values may be nested: our own limit, so that no value is too deep for Python. AWS names none.
 MAX_DEPTH = 150
+
+
+class Text(NamedTuple):
+    """A value together with a JSON text of it, so that neither is made twice."""
+
+    text: str
+    value: Json
 
 
 class TooDeep(ValueError):
@@ -80,6 +87,11 @@ def dump(value: Json) -> str:
     if isinstance(value, dict):
         return "{" + ",".join([f"{quote(name)}:{dump(item)}" for name, item in value.items()]) + "}"
     return json.dumps(value)
+
+
+def text_of(value: Json) -> Text:
+    """A value with its compact text."""
+    return Text(dump(value), value)
 
 
 def quote(text: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from mlci.asl.data import Data
 from mlci.asl.events import Event, Trail
 from mlci.asl.group import Group, Job
-from mlci.asl.jsontext import Json
+from mlci.asl.jsontext import Json, Text, text_of
 from mlci.asl.model import Map
 from mlci.asl.parallel import RunBranch, follows, outputs, settled
 from mlci.asl.resume import Past, iterations
@@ -22,7 +22,7 @@ from mlci.asl.templates import fill
 MAX_CONCURRENT = 40
 
 
-def attempt(scope: Scope, state: Map, seen: Data, run: RunBranch, inside: Sequence[Event] = ()) -> Json:
+def attempt(scope: Scope, state: Map, seen: Data, run: RunBranch, inside: Sequence[Event] = ()) -> Text:
     """What came of the items, in their order. When this returns or raises, every iteration has ended.
 
     `inside` is what happened in the state before the execution was redriven.
@@ -60,8 +60,8 @@ def _selected(state: Map, seen: Data, index: int, item: Json) -> Json:
 
 
 def _iteration(state: Map, index: int, item: Json, given: Json, run: RunBranch, past: Past | None) -> Job:
-    def work(scope: Scope) -> Json:
-        return run(state.processor, given, scope.with_item(item_context(index, item)), past)
+    def work(scope: Scope) -> Text:
+        return run(state.processor, text_of(given), scope.with_item(item_context(index, item)), past)
 
     def tell(what: str, trail: Trail) -> None:
         trail.add(f"MapIteration{what}", f"mapIteration{what}EventDetails", {"name": state.name, "index": index})

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from mlci.asl.errors import StateError
 from mlci.asl.events import Event
 from mlci.asl.group import Group, Job
-from mlci.asl.jsontext import Json, parse
+from mlci.asl.jsontext import Text, parse
 from mlci.asl.model import Branch, Parallel
 from mlci.asl.resume import Past, branches
 from mlci.asl.scope import Scope
 
-RunBranch = Callable[[Branch, Json, Scope, "Past | None"], Json]
+RunBranch = Callable[[Branch, Text, Scope, "Past | None"], Text]
 
 
-def attempt(scope: Scope, state: Parallel, given: Json, run: RunBranch, inside: Sequence[Event] = ()) -> Json:
+def attempt(scope: Scope, state: Parallel, given: Text, run: RunBranch, inside: Sequence[Event] = ()) -> Text:
     """The branches' outputs, in their order. When this returns or raises, every branch has ended.
 
     `inside` is what happened in the state before the execution was redriven.
@@ -35,14 +35,14 @@ def attempt(scope: Scope, state: Parallel, given: Json, run: RunBranch, inside: 
     return settled(Group(scope, jobs, len(jobs)), len(pasts), "ParallelStateSucceeded", done)
 
 
-def _job(branch: Branch, given: Json, run: RunBranch, past: Past | None) -> Callable[[Scope], Json]:
+def _job(branch: Branch, given: Text, run: RunBranch, past: Past | None) -> Callable[[Scope], Text]:
     return lambda scope: run(branch, given, scope, past)
 
 
-def outputs(pasts: Mapping[int, Past | None]) -> dict[int, Json]:
+def outputs(pasts: Mapping[int, Past | None]) -> dict[int, Text]:
     """What the branches or iterations gave that ended well before the execution was redriven."""
     found = {index: past.output() for index, past in pasts.items() if past}
-    return {index: parse(output) for index, output in found.items() if output is not None}
+    return {index: Text(output, parse(output)) for index, output in found.items() if output is not None}
 
 
 def follows(past: Past | None) -> int | None:
@@ -51,7 +51,7 @@ def follows(past: Past | None) -> int | None:
     return None if point is None else point.entered.id
 
 
-def settled(group: Group, count: int, succeeded: str, done: Mapping[int, Json]) -> Json:
+def settled(group: Group, count: int, succeeded: str, done: Mapping[int, Text]) -> Text:
     """Runs a group: the list of what its jobs gave, those `done` before included, or the error of the one that failed.
 
     Raises: StateError; Stopped.
@@ -64,4 +64,5 @@ def settled(group: Group, count: int, succeeded: str, done: Mapping[int, Json]) 
     trail.add(succeeded)
     trail.last_id = last_id  # as AWS: the exit, too, follows the last event inside
     found = {**done, **group.outputs}
-    return [found[index] for index in range(count)]
+    texts = [found[index] for index in range(count)]
+    return Text("[" + ",".join(text.text for text in texts) + "]", [text.value for text in texts])

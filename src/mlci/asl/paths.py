@@ -277,8 +277,8 @@ def parse_tokens(text: str, at: int) -> Iterator[Token]:
     while at < len(text):
         is_scan = text.startswith("..", at)
         after = at + 2 if is_scan else at
-        if text[after : after + 1] == "[":
-            token, at = _bracket(text, after)
+        if text[after : after + 1] == "[" or text[at : at + 2] == ".[":
+            token, at = _bracket(text, after if text[after : after + 1] == "[" else at + 1)
         elif is_scan or text[at] == ".":
             token, at = _name(text, at + 2 if is_scan else at + 1)
         else:

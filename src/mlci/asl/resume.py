@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mlci.asl.events import Event
-from mlci.asl.jsontext import Json, parse
+from mlci.asl.jsontext import Json, Text, parse
 from mlci.asl.model import Branch, Map, Parallel, is_terminal, states_of
 
 
@@ -36,7 +36,7 @@ class Point(NamedTuple):
     """The unsuccessful state of a branch: its name, input and Entered event, and what happened since."""
 
     name: str
-    given: Json
+    given: Text
     entered: Event
     inside: Sequence[Event]
 
@@ -58,7 +58,8 @@ class Past:
         if not self._own or not self._own[-1][1].type.endswith("Entered"):
             return None
         at, entered = self._own[-1]
-        return Point(_name(entered), parse(str(_details(entered)["input"])), entered, self._events[at + 1 :])
+        text = str(_details(entered)["input"])
+        return Point(_name(entered), Text(text, parse(text)), entered, self._events[at + 1 :])
 
     def output(self) -> str | None:
         """What the branch gave, as JSON text; None where it has not ended well."""

@@ -112,7 +112,7 @@ def moment(template: Template, data: Data) -> datetime:
         what = "The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format string"
         raise EvaluationError(RUNTIME, f"{what}: {template.expression.text} == {_bare(value)}")
     what = "The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format string"
-    raise QueryError(f"{what}: {_bare(value)}", "Timestamp")
+    raise QueryError(f"{what}: {_bare(value)}", "Timestamp", is_after_entry=True)
 
 
 def text(template: Template | None, data: Data) -> str | None:

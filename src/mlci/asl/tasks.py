@@ -8,7 +8,7 @@ from typing import NamedTuple
 from mlci.asl.callbacks import Callback, Failure, HeartbeatMissed, Success
 from mlci.asl.errors import RUNTIME, TIMEOUT, EvaluationError, HeartbeatTimeout, StateError, TaskError, too_large
 from mlci.asl.handlers import ParameterCheck, TaskCall
-from mlci.asl.jsontext import MAX_DATA_BYTES, Json, dump, parse, size_bytes
+from mlci.asl.jsontext import MAX_DATA_BYTES, Json, Text, dump, parse, size_bytes, text_of
 from mlci.asl.model import Task
 from mlci.asl.scope import Deadline, Scope, deadline
 from mlci.asl.taskevents import Limits, TaskEvents, is_activity
@@ -23,7 +23,7 @@ class Work(NamedTuple):
     credentials: Json
 
 
-def attempt(scope: Scope, task: Task, work: Work) -> Json:
+def attempt(scope: Scope, task: Task, work: Work) -> Text:
     """The task's result.
 
     Raises: StateError, EvaluationError; Stopped.
@@ -110,12 +110,12 @@ def _clean(result: Json) -> Json:
     return parse(json.dumps(result, allow_nan=False))
 
 
-def _settled(events: TaskEvents, result: Json | StateError) -> Json:
+def _settled(events: TaskEvents, result: Json | StateError) -> Text:
     if not isinstance(result, StateError):
-        text = dump(result)
-        if size_bytes(text) <= MAX_DATA_BYTES:
-            events.succeeded(text)
-            return result
+        found = text_of(result)
+        if size_bytes(found.text) <= MAX_DATA_BYTES:
+            events.succeeded(found.text)
+            return found
         result = too_large(events.name, is_from_task=True)
     if result.error == TIMEOUT and result.cause is None:
         events.timed_out(result)
