@@ -44,22 +44,21 @@ class Fields:
         if what is not None:
             self.problem(what, name)
 
-    def check_known(self, known: Iterable[str], uncovered: Mapping[str, str], what: str) -> None:
-        """Notes each field that is not `known`; one that AWS has, but we don't cover, says so."""
-        names = sorted(known)
+    def check_known(self, known: Iterable[str], uncovered: Mapping[str, str] | None = None) -> None:
+        """Notes each field that is not `known`; one that AWS has, but not here, says so in the words of `uncovered`."""
+        names, uncovered = sorted(known), uncovered or {}
         for name in self.members:
-            if name in uncovered:
-                self.problem(uncovered[name], name)
-            elif name not in names:
-                near = nearest(name, names)
-                hint = f' Did you mean "{near}"?' if near else f" Supported are {', '.join(names)}."
-                self.problem(f'{what} does not support the field "{name}".{hint}', name)
+            if name in names:
+                continue
+            near = nearest(name, names)
+            hint = f'; did you mean "{near}"?' if near else ""
+            self.problem(uncovered.get(name, f"Field '{name}' is not supported{hint}"))
 
     def require(self, *names: str) -> bool:
         """Whether all are there; notes those that are not."""
         missing = [name for name in names if name not in self.members]
         if missing:
-            self.problem(f"these fields are required: {', '.join(missing)}")
+            self.problem(f"These fields are required: [{', '.join(missing)}]")
         return not missing
 
     def at_most_one(self, *names: str) -> None:
@@ -71,14 +70,14 @@ class Fields:
         value = self.members.get(name, default)
         if isinstance(value, str):
             return value
-        self.problem(f'"{name}" must be a string, not {dump(value)[:80]}', name)
+        self.problem(f"Expected value of type [STRING], not {dump(value)[:80]}", name)
         return default
 
     def flag(self, name: str) -> bool:
         value = self.members.get(name, False)
         if isinstance(value, bool):
             return value
-        self.problem(f'"{name}" must be true or false, not {dump(value)[:80]}', name)
+        self.problem(f"Expected value of type [BOOLEAN], not {dump(value)[:80]}", name)
         return False
 
     def integer(self, name: str, default: int, least: int, most: int = MAX_COUNT) -> int:
@@ -103,10 +102,10 @@ class Fields:
         """The objects of the list in a field."""
         value = self.members.get(name, [])
         if not isinstance(value, list):
-            self.problem(f'"{name}" must be a list', name)
+            self.problem("Expected value of type [ARRAY]", name)
             return []
         if name in self.members and not value and not is_empty_fine:
-            self.problem(f'"{name}" must not be empty', name)
+            self.problem("Value cannot be empty", name)
         found = (self._object(item, f"{self.place}/{name}[{index}]") for index, item in enumerate(value))
         return [item for item in found if item is not None]
 
@@ -124,7 +123,7 @@ class Fields:
         if value is _MISSING:
             return default
         if not isinstance(value, str):
-            self.problem(f'"{name}" must be a string, not {dump(value)[:80]}', name)  # type: ignore[arg-type]
+            self.problem(f"Expected value of type [STRING], not {dump(value)[:80]}", name)  # type: ignore[arg-type]
             return default
         try:
             return parse(value)
@@ -141,5 +140,5 @@ class Fields:
     def _object(self, value: Json, place: str) -> Fields | None:
         if isinstance(value, dict):
             return Fields(value, place, self.problems)
-        self.problem_at(place, f"must be an object, not {dump(value)[:80]}")
+        self.problem_at(place, f"Expected value of type [OBJECT], not {dump(value)[:80]}")
         return None

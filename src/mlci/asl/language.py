@@ -47,6 +47,10 @@ def _no_timestamp(text: str) -> str | None:
     return None if parse_timestamp(text) else "String does not match RFC3339 timestamp"
 
 
+def _misplaced(name: str, here: str, there: str) -> str:
+    return f"The QueryLanguage is set to '{here}', but field '{name}' is only supported for the '{there}' QueryLanguage"
+
+
 #: What a literal, a path (in a field whose name ends in `Path`) or an expression fills.
 _SETTINGS = (
     "TimeoutSeconds",
@@ -80,8 +84,7 @@ class JsonPath:
         | {"Assign", "ItemsPath", "MaxConcurrencyPath", "ToleratedFailureCountPath", "ToleratedFailurePercentagePath"},
     }
     foreign: Mapping[str, str] = {
-        name: f'"{name}" is a field of JSONata; the query language here is JSONPath'
-        for name in ("Arguments", "Output", "Condition", "Items")
+        name: _misplaced(name, "JSONPath", "JSONata") for name in ("Arguments", "Output", "Condition", "Items")
     }
 
     def flow(self, fields: Fields, *, parameters: str = "Parameters") -> PathFlow:
@@ -164,7 +167,7 @@ class Jsonata:
         "Map": {"Output", "Assign", "Items"} | _DISTRIBUTED,
     }
     foreign: Mapping[str, str] = {
-        name: f'"{name}" is a field of JSONPath; the query language here is JSONata'
+        name: _misplaced(name, "JSONata", "JSONPath")
         for name in (
             *_PATHS,
             *_RESULT,
@@ -192,7 +195,7 @@ class Jsonata:
 
     def rule(self, fields: Fields, state: Flow, where: str) -> tuple[Rule | None, Flow]:
         """A choice rule, and what is handed on where it holds: not what the Choice itself says."""
-        fields.check_known(("Comment", "Next", "Condition", "Output", "Assign"), self.foreign, "a choice rule")
+        fields.check_known(("Comment", "Next", "Condition", "Output", "Assign"), self.foreign)
         flow = QueryFlow(None, self.payload(fields, "Output", _NEITHER, where), self._assign(fields, _NEITHER, where))
         if not fields.require("Condition"):
             return None, flow
@@ -250,11 +253,9 @@ def read_language(fields: Fields, default: Language) -> Language:
         return default
     name = fields.text("QueryLanguage", default.name)
     if name not in LANGUAGES:
-        fields.problem('"QueryLanguage" must be JSONPath or JSONata', "QueryLanguage")
+        fields.problem("Value should be one of the following: [JSONPath, JSONata]", "QueryLanguage")
     elif default.name == "JSONata" and name != "JSONata":
-        fields.problem(
-            "a state can't go back to JSONPath where the state machine's language is JSONata", "QueryLanguage"
-        )
+        fields.problem("'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine")
     return LANGUAGES.get(name, default)
 
 

@@ -18,6 +18,10 @@ from mlci.asl.taskevents import is_activity
 MAX_DEFINITION_BYTES = 1_048_576
 MAX_NAME_CHARS = 80
 
+#: AWS's codes for what is wrong with the graph, and with the text as such.
+MISSING_TARGET = "MISSING_TRANSITION_TARGET"
+NO_JSON = "INVALID_JSON_DESCRIPTION"
+
 _MACHINE_FIELDS = ("Comment", "StartAt", "States", "Version", "TimeoutSeconds", "QueryLanguage")
 _BRANCH_FIELDS = ("Comment", "StartAt", "States")
 
@@ -50,11 +54,11 @@ def _parsed(definition: str, problems: list[Problem]) -> dict[str, Json]:
         value = parse(definition, lambda name: problems.append(Problem("", f'the name "{name}" is given twice')))
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise DefinitionError([Problem(place, f"the definition is not JSON: {error.msg}")]) from error
+        raise DefinitionError([Problem(place, f"the definition is not JSON: {error.msg}", NO_JSON)]) from error
     except ValueError as error:
-        raise DefinitionError([Problem("", f"the definition is not JSON: {error}")]) from error
+        raise DefinitionError([Problem("", f"the definition is not JSON: {error}", NO_JSON)]) from error
     if not isinstance(value, dict):
-        raise DefinitionError([Problem("", "the definition must be a JSON object")])
+        raise DefinitionError([Problem("", "Definition must be a valid JSON object")])
     return value
 
 
@@ -67,21 +71,21 @@ class _Reader:
 
     def machine(self, fields: Fields) -> Branch | None:
         """The states of the whole machine; None where it has none."""
-        fields.check_known(_MACHINE_FIELDS, {}, "a state machine")
+        fields.check_known(_MACHINE_FIELDS)
         return self._states(fields)
 
     def branch(self, fields: Fields, more: tuple[str, ...] = ()) -> Branch | None:
         """The states of a branch or of a Map's processor, which may have `more` fields; None where it has none."""
-        fields.check_known((*_BRANCH_FIELDS, *more), {}, "a branch")
+        fields.check_known((*_BRANCH_FIELDS, *more))
         return self._states(fields)
 
     def _states(self, fields: Fields) -> Branch | None:
-        if not fields.require("StartAt", "States"):
+        if not fields.require("States", "StartAt"):
             return None
         start, members = fields.text("StartAt"), fields.each("States")
         if not members:
             if fields.members["States"] == {}:
-                fields.problem("there must be at least one state", "States")
+                fields.problem("Value cannot be empty", "States")
             return None
         states: dict[str, State] = {}
         for name, child in members.items():
@@ -104,7 +108,7 @@ class _Reader:
 def _check_graph(branch: Branch, names: set[str], fields: Fields) -> None:
     """Every target exists, every state is reached, and there is an end. `names` has states that could not be read."""
     if branch.start_at not in names:
-        fields.problem(_no_such_state(branch.start_at), "StartAt")
+        fields.problem_at(f"{fields.place}/StartAt", _missing(branch.start_at), MISSING_TARGET)
     dangling = [
         (f"{fields.place}/States/{name}{place}", target)
         for name, state in branch.states.items()
@@ -112,19 +116,21 @@ def _check_graph(branch: Branch, names: set[str], fields: Fields) -> None:
         if target not in names
     ]
     for place, target in dangling:
-        fields.problem_at(place, _no_such_state(target))
+        fields.problem_at(place, _missing(target), MISSING_TARGET)
     if set(branch.states) != names or branch.start_at not in names or dangling:
         return  # what could not be read, or is misspelt, may lead anywhere
+    if not any(is_terminal(state) for state in branch.states.values()):
+        fields.problem_at("", "Workflow has no terminal state", "MISSING_END_STATE")
+        return
     reached = _reached(branch)
     for name in branch.states:
         if name not in reached:
-            fields.problem(f'the state "{name}" is not reachable', f"States/{name}")
-    if not any(is_terminal(state) for state in branch.states.values()):
-        fields.problem("there is no terminal state (End, Succeed or Fail)", "States")
+            fields.problem_at(f"{fields.place}/States/{name}", f'State "{name}" is not reachable.', MISSING_TARGET)
 
 
-def _no_such_state(name: str) -> str:
-    return f'there is no state "{name}" here'
+def _missing(name: str) -> str:
+    """AWS says Next whichever field it is."""
+    return f"Missing 'Next' target: {name}"
 
 
 def _reached(branch: Branch) -> set[str]:
@@ -146,6 +152,7 @@ def _unfit_for_express(root: Branch) -> Iterator[Problem]:
             yield Problem(f"{place}/Resource", "Express state machine does not support Activity ARN")
         elif pattern in ("sync", "waitForTaskToken"):
             what = f"Express state machine does not support '.{pattern}' service integration"
+            what += " " if pattern == "waitForTaskToken" else ""  # a blank of AWS's
             yield Problem(f"{place}/Resource", what)
 
 

@@ -23,7 +23,7 @@ def read_retriers(fields: Fields) -> tuple[Retrier, ...]:
     found: list[Retrier] = []
     children = fields.children("Retry", is_empty_fine=True)
     for child in children:
-        child.check_known(_RETRY_FIELDS, {}, "a retrier")
+        child.check_known(_RETRY_FIELDS)
         interval = child.integer("IntervalSeconds", 1, 1)
         is_capped = "MaxDelaySeconds" in child
         # 31,622,400 s are 366 days. Source: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
@@ -45,7 +45,7 @@ def read_catchers(fields: Fields, language: Language) -> tuple[Catcher, ...]:
     children = fields.children("Catch", is_empty_fine=True)
     for index, child in enumerate(children):
         known = {"Comment", "ErrorEquals", "Next", "Assign", *language.catch_fields}
-        child.check_known(known, language.foreign, "a catcher")
+        child.check_known(known, language.foreign)
         names = _error_equals(child, is_last=child is children[-1])
         flow = language.catch_flow(child, f"Catch[{index}]/")
         if child.require("Next"):

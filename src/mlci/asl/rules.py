@@ -21,13 +21,13 @@ def read_rule(fields: Fields, uncovered: Mapping[str, str], *, is_top: bool = Fa
             fields.problem(f'only a rule at the top can have "{name}"', name)
     extra = PATH_RULE_FIELDS
     if any(name in uncovered for name in fields.members):
-        fields.check_known((*extra, "Variable", *_BOOLEAN, *_ALL_OPERATORS), uncovered, "a choice rule")
+        fields.check_known((*extra, "Variable", *_BOOLEAN, *_ALL_OPERATORS), uncovered)
         return None
     combined = [name for name in _BOOLEAN if name in fields]
     if combined:
-        fields.check_known((*extra, combined[0]), uncovered, f'a choice rule with "{combined[0]}"')
+        fields.check_known((*extra, combined[0]), uncovered)
         return _combined(combined[0], fields, uncovered)
-    fields.check_known((*extra, "Variable", *_ALL_OPERATORS), uncovered, "a choice rule")
+    fields.check_known((*extra, "Variable", *_ALL_OPERATORS), uncovered)
     return _test(fields)
 
 

@@ -33,6 +33,9 @@ _FIELDS: Mapping[str, set[str]] = {
     "Map": _STEP | _HANDLED | {"ItemProcessor", "Iterator", "ItemSelector", "MaxConcurrency"},
 }
 
+#: In the order in which AWS lists them.
+_TYPES = ("Task", "Wait", "Pass", "Succeed", "Fail", "Choice", "Parallel", "Map")
+
 _NO_DISTRIBUTED = "distributed Map is not covered here; use an inline Map"
 
 #: What AWS has and this interpreter refuses, so that nothing is guessed.
@@ -53,11 +56,11 @@ def read_state(name: str, fields: Fields, machine: Language, read_branch: ReadBr
         return None
     kind = fields.text("Type")
     if kind not in _FIELDS:
-        fields.problem(f'"{kind}" is no state type; there are {", ".join(_FIELDS)}', "Type")
+        fields.problem(f"The field 'Type' should have one of these values: [{', '.join(_TYPES)}]", "Type")
         return None
     language = read_language(fields, machine)
     uncovered = {**language.foreign, **(UNCOVERED if kind == "Map" else {})}
-    fields.check_known(_COMMON | _FIELDS[kind] | language.fields[kind], uncovered, f"a {kind} state")
+    fields.check_known(_COMMON | _FIELDS[kind] | language.fields[kind], uncovered)
     return _READERS[kind](name, fields, language, read_branch)
 
 
@@ -69,10 +72,19 @@ def _task(name: str, fields: Fields, language: Language, read_branch: ReadBranch
     timeout = language.number(fields, "TimeoutSeconds", 1)
     heartbeat = language.number(fields, "HeartbeatSeconds", 1)
     _check_heartbeat(fields, heartbeat, timeout)
-    credentials = language.payload(fields, "Credentials")
+    credentials = _credentials(fields, language)
     flow, after = language.flow(fields), _next(fields)
     retry, catch = read_retriers(fields), read_catchers(fields, language)
     return Task(name, resource, flow, after, timeout, heartbeat, credentials, retry, catch)
+
+
+def _credentials(fields: Fields, language: Language) -> Template | None:
+    child = fields.child("Credentials")
+    if child is None:
+        return None
+    if "RoleArn" not in child and "RoleArn.$" not in child:
+        child.problem("The field 'RoleArn' is required but was missing")
+    return language.payload(fields, "Credentials")
 
 
 def _check_heartbeat(fields: Fields, heartbeat: Template | None, timeout: Template | None) -> None:
@@ -152,9 +164,9 @@ def _check_mode(processor: Fields) -> None:
     if mode == "DISTRIBUTED":
         config.problem(_NO_DISTRIBUTED, "Mode")
         return
-    config.check_known(("Mode",), {}, "an inline Map's ProcessorConfig")
+    config.check_known(("Mode",))
     if mode != "INLINE":
-        config.problem('"Mode" must be INLINE or DISTRIBUTED', "Mode")
+        config.problem("Value should be one of the following: [INLINE, DISTRIBUTED]", "Mode")
 
 
 _READERS: Mapping[str, Callable[[str, Fields, Language, ReadBranch], State | None]] = {

@@ -12,9 +12,9 @@ from typing import NamedTuple, TypeAlias
 from mlci.asl import jsonata
 from mlci.asl.data import Data
 from mlci.asl.errors import INVALID, RUNTIME, EvaluationError, QueryError
-from mlci.asl.intrinsics import Call, IntrinsicSyntaxError, is_intrinsic, parse_intrinsic, shown
+from mlci.asl.intrinsics import Call, is_intrinsic, parse_intrinsic, shown
 from mlci.asl.jsontext import Json, dump, is_number
-from mlci.asl.paths import Path, PathNotFound, PathSyntaxError, parse_path
+from mlci.asl.paths import Path, PathNotFound, parse_path
 
 Expression: TypeAlias = "Path | Call"
 
@@ -117,12 +117,7 @@ def parse_expression(text: str) -> Expression:
 
     Raises: ValueError, which says what is wrong with it.
     """
-    try:
-        if is_intrinsic(text):
-            return parse_intrinsic(text)
-        return parse_path(text)
-    except (PathSyntaxError, IntrinsicSyntaxError) as error:
-        raise ValueError(f'"{text}" is not a valid JSONPath or intrinsic function: {error}') from error
+    return parse_intrinsic(text) if is_intrinsic(text) else parse_path(text)
 
 
 def parse_template(value: Json, place: str, complain: Complain) -> Template:
@@ -143,14 +138,15 @@ def parse_template(value: Json, place: str, complain: Complain) -> Template:
 def _parse_member(name: str, value: Json, place: str, complain: Complain) -> tuple[str, Template]:
     if not name.endswith(".$"):
         return name, parse_template(value, place, complain)
-    if not isinstance(value, str):
-        complain(place, f'the value of "{name}" must be a string with a JSONPath or an intrinsic function', INVALID)
-        return name[:-2], Selected(name, parse_path("$"))
     try:
-        return name[:-2], Selected(name, parse_expression(value))
+        if isinstance(value, str):
+            return name[:-2], Selected(name, parse_expression(value))
+        why = "it is no string"
     except ValueError as error:
-        complain(place, str(error), INVALID)
-        return name[:-2], Selected(name, parse_path("$"))
+        why = str(error)
+    what = f"The value for the field '{name}' must be a valid JSONPath or a valid intrinsic function call: {why}"
+    complain(place.rpartition("/")[0], what, INVALID)
+    return name[:-2], Selected(name, parse_path("$"))
 
 
 class QueryReader(NamedTuple):
