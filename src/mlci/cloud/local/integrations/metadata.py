@@ -21,6 +21,7 @@ CONTENT_TYPE = {
     "sagemaker": "application/x-amz-json-1.1",
     "sns": "text/xml",
     "sqs": "application/x-amz-json-1.0",
+    "states": "application/x-amz-json-1.0",
 }
 
 

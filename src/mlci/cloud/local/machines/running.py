@@ -1,0 +1,85 @@
+"""Executions that run: a thread for each, from its first event to its record's end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mlci import asl
+from mlci.cloud.local.machines import history
+from mlci.cloud.local.machines.moments import Clock, kept
+from mlci.cloud.local.machines.records import Doc, Records
+
+
+@dataclass
+class Running:
+    """One execution that has not ended."""
+
+    doc: Doc
+    machine: asl.Machine
+    context: asl.Context
+    resume: asl.Resume | None = None
+    stop: asl.StopSignal = field(default_factory=asl.StopSignal)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
+class Runner:
+    """Runs executions, and knows those that run."""
+
+    def __init__(self, records: Records, handlers: asl.Handlers, now: Clock) -> None:
+        self._records, self._handlers, self._now = records, handlers, now
+        self._lock = threading.Lock()
+        self._running: dict[str, Running] = {}
+        self._is_closed = False
+
+    def find(self, arn: str) -> Running | None:
+        with self._lock:
+            return self._running.get(arn)
+
+    def start(self, running: Running) -> None:
+        """Starts the execution's thread."""
+        with self._lock:
+            if self._is_closed:
+                running.stop.set("", "the server stopped")
+            self._running[running.doc["arn"]] = running
+        threading.Thread(target=self.run, args=(running,), name=f"execution {running.doc['name']}", daemon=True).start()
+
+    def run(self, running: Running, on_event: Callable[[asl.Event], None] | None = None) -> Doc:
+        """Runs an execution to its end in this thread."""
+        arn = running.doc["arn"]
+        keep = on_event or (lambda event: history.keep(self._records, arn, event))
+        try:
+            outcome = asl.execute(
+                running.machine,
+                running.doc["input"],
+                context=running.context,
+                handlers=self._handlers,
+                stop=running.stop,
+                on_event=keep,
+                now=self._now,
+                resume=running.resume,
+            )
+            self._end(running.doc, outcome)
+        finally:
+            with self._lock:
+                self._running.pop(arn, None)
+            running.ended.set()
+        return running.doc
+
+    def _end(self, doc: Doc, outcome: asl.Outcome) -> None:
+        doc["status"], doc["stopped"] = outcome.status, kept(self._now())
+        told = {"output": outcome.output, "error": outcome.error, "cause": outcome.cause}
+        doc.update({name: value for name, value in told.items() if value})
+        if doc["type"] != "EXPRESS":
+            self._records.put("execution", doc["arn"], doc["machine"], doc)
+
+    def close(self, cause: str) -> None:
+        """Stops all executions and waits until none of them runs."""
+        with self._lock:
+            self._is_closed = True
+            running = list(self._running.values())
+        for one in running:
+            one.stop.set("", cause)
+        for one in running:
+            one.ended.wait()
