@@ -14,6 +14,7 @@ from mlci.cloud.local.integrations import Integrations, Records
 from mlci.cloud.local.isolation import Isolation
 from mlci.cloud.local.jobs import LocalJobs, Settings
 from mlci.cloud.local.lambdas import Lambdas, LambdaService
+from mlci.cloud.local.machines import StepFunctions
 from mlci.cloud.local.names import ACCOUNT
 from mlci.cloud.local.s3 import S3
 from mlci.cloud.local.sagemaker import SageMaker
@@ -81,11 +82,16 @@ class Parts:
         messages = MotoMessages(others, Records(folder.path))
         #: What state machines' tasks are done by.
         self.handlers = Integrations(self._s3, self._sagemaker, self._functions, messages, others)
+        self._states = StepFunctions(folder.path / "states", self.handlers)
+        self.handlers.services["sfn"] = self._states
         self._logs = JobLogs(self._moto, self._log_files)
         self.application = Application(
             Services(
-                json={"SageMaker": JsonService("sagemaker", self._sagemaker, self._failed, True, _SAGEMAKER_S_RECORDS)},
-                refused=("sagemaker",),
+                json={
+                    "AWSStepFunctions": JsonService("stepfunctions", self._states, self._failed),
+                    "SageMaker": JsonService("sagemaker", self._sagemaker, self._failed, True, _SAGEMAKER_S_RECORDS),
+                },
+                refused=("sagemaker", "states"),
                 s3=S3Face(self._s3),
                 calls=(
                     RestCall("lambda", "Invoke", _FUNCTION, self._functions),
@@ -126,6 +132,7 @@ class Parts:
 
     def close(self) -> None:
         """Stops executions, jobs and functions."""
+        self._states.close("mlci serve was stopped")
         self._sagemaker.close()
         self._functions.close()
         self._jobs.close()

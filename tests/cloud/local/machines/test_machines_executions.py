@@ -34,7 +34,7 @@ def _refused(code: str, ask: Callable[[], Any]) -> None:
 
 def test_an_execution_from_start_to_history(sfn: Client) -> None:
     ended = sfn.run(machine(S=PASS), {"a": 1})
-    assert (ended["status"], ended["output"], ended["redriveStatus"]) == ("SUCCEEDED", '{"a":1}', "NOT_REDRIVABLE")
+    assert (ended["status"], ended["output"], ended["redriveStatus"]) == ("SUCCEEDED", '{"a": 1}', "NOT_REDRIVABLE")
     events = sfn.history(ended["executionArn"])
     assert [(event["id"], event["previousEventId"]) for event in events] == [(1, 0), (2, 0), (3, 2), (4, 3)]
     backwards = sfn.history(ended["executionArn"], reverseOrder=True, maxResults=1)
