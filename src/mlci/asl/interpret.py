@@ -19,6 +19,7 @@ from mlci.asl.dataflow import Left
 from mlci.asl.errors import (
     NO_CHOICE_MATCHED,
     RUNTIME,
+    TIMEOUT,
     EvaluationError,
     QueryError,
     StateError,
@@ -90,7 +91,7 @@ def execute(
         try:
             outcome = Outcome("SUCCEEDED", _run(machine.root, Text(given, value), scope, past).text)
         except Stopped:
-            scope.tell_open(trail)
+            trail.last_id = 0  # as AWS: what ended it is no event of the execution
             is_timeout = until.has_passed and not stop.is_set()
             outcome = Outcome("TIMED_OUT") if is_timeout else Outcome("ABORTED", None, stop.error, stop.cause)
         except StateError as error:
@@ -124,7 +125,8 @@ def _tell(trail: Trail, outcome: Outcome) -> None:
         trail.add("ExecutionSucceeded", "executionSucceededEventDetails", details)
         return
     name = {"FAILED": "Failed", "TIMED_OUT": "TimedOut", "ABORTED": "Aborted"}[outcome.status]
-    trail.add(f"Execution{name}", f"execution{name}EventDetails", error_details(outcome.error, outcome.cause))
+    error = TIMEOUT if outcome.status == "TIMED_OUT" else outcome.error
+    trail.add(f"Execution{name}", f"execution{name}EventDetails", error_details(error, outcome.cause))
 
 
 def _run(branch: Branch, given: Text, scope: Scope, past: Past | None = None) -> Text:
