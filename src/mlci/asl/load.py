@@ -10,9 +10,10 @@ from mlci.asl.fields import Fields
 from mlci.asl.handlers import Handlers
 from mlci.asl.jsontext import Json, parse
 from mlci.asl.language import LANGUAGES, Language, read_language
-from mlci.asl.model import Branch, Machine, State, Task, is_terminal, states_of, targets
+from mlci.asl.model import Branch, Machine, State, Task, inner, is_terminal, states_of, targets
 from mlci.asl.states import read_state
 from mlci.asl.taskevents import is_activity
+from mlci.asl.variables import assigned
 
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 MAX_DEFINITION_BYTES = 1_048_576
@@ -39,6 +40,8 @@ def load(definition: str, *, is_express: bool = False) -> Machine:
         raise DefinitionError([Problem("", "the definition is nested too deeply")]) from None
     if fields.text("Version", "1.0") != "1.0":
         fields.problem('the only version is "1.0"', "Version")
+    if root is not None:
+        problems.extend(_shadowing(root, frozenset()))
     timeout = fields.integer("TimeoutSeconds", 1, 1) if "TimeoutSeconds" in fields else None
     if root is not None and is_express:
         problems.extend(_unfit_for_express(root))
@@ -142,6 +145,17 @@ def _reached(branch: Branch) -> set[str]:
             reached.add(name)
             pending.extend(target for _, target in targets(branch.states[name]))
     return reached
+
+
+def _shadowing(branch: Branch, outer: frozenset[str], place: str = "") -> Iterator[Problem]:
+    """A problem for each variable that is set inside a Parallel or Map and outside of it as well."""
+    here = outer.union(*(assigned(state) for state in branch.states.values()))
+    for name, state in branch.states.items():
+        for variable in sorted(outer.intersection(assigned(state))):
+            what = f"the variable ${variable} is one of an outer scope, which an inner scope can't set"
+            yield Problem(f"{place}/States/{name}/Assign", what)
+        for below, within in inner(state):
+            yield from _shadowing(within, here, f"{place}/States/{name}{below}")
 
 
 def _unfit_for_express(root: Branch) -> Iterator[Problem]:

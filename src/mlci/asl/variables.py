@@ -69,6 +69,15 @@ def check_total(variables: Mapping[str, Json]) -> None:
         raise EvaluationError(DATA_LIMIT_EXCEEDED, what)
 
 
+def assigned(value: object) -> Iterator[str]:
+    """The names of the variables that a part of the model sets, one by one; inner states are left out."""
+    if isinstance(value, Assignment):
+        yield from (name for name, _ in value.variables)
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from assigned(part)
+
+
 def references(value: object) -> Iterator[str]:
     """The names of the variables that a part of the model reads, one by one; inner states (a dict) are left out."""
     if isinstance(value, Path):
