@@ -41,13 +41,18 @@ def whole_number(template: Template, data: Data, least: int) -> int:
     Raises: EvaluationError where it is no integer of at least `least`.
     """
     value = _read(template, data)
-    if isinstance(template, Selected) and isinstance(value, str) and _INTEGER.fullmatch(value):
-        value = int(value)  # as AWS, whose recorded answer to a MaxConcurrencyPath of "1" is that of 1
+    if isinstance(template, Selected) and template.field == "MaxConcurrencyPath":
+        value = _from_text(value)
     if not isinstance(value, int) or not is_number(value):
         raise _no_integer(template, value)
     if value < least:
         raise _too_small(template, value)
     return value
+
+
+def _from_text(value: Json) -> Json:
+    """As AWS, whose recorded answer to a MaxConcurrencyPath of "1" is that of 1; for SecondsPath it is an error."""
+    return int(value) if isinstance(value, str) and _INTEGER.fullmatch(value) else value
 
 
 def _no_integer(template: Template, value: Json) -> EvaluationError:
