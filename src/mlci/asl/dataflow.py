@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 
 from mlci.asl.data import Data
 from mlci.asl.errors import RESULT_PATH_MATCH_FAILURE, RUNTIME, EvaluationError
-from mlci.asl.jsontext import Json
+from mlci.asl.jsontext import Json, Text
 from mlci.asl.paths import INPUT, Path, PathNotFound
 from mlci.asl.references import NoSuchPlace, write
 from mlci.asl.templates import Template, fill
@@ -29,7 +29,7 @@ class Left(NamedTuple):
     """What a state leaves behind: its output, and the variables that it assigned."""
 
     output: Json
-    assigned: Mapping[str, Json]
+    assigned: Mapping[str, Text]
 
 
 class PathFlow(NamedTuple):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mlci.asl.errors import RUNTIME, QueryError, StateError
-from mlci.asl.jsontext import Json, dump
+from mlci.asl.jsontext import Json, Text
 
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 MAX_EVENTS = 25_000
@@ -70,10 +70,10 @@ class Trail:
         details: dict[str, Json] = {"name": name, "input": given, "inputDetails": {"truncated": False}}
         return self.add(f"{kind}StateEntered", "stateEnteredEventDetails", details)
 
-    def exited(self, kind: str, name: str, output: str, assigned: Mapping[str, Json]) -> None:
+    def exited(self, kind: str, name: str, output: str, assigned: Mapping[str, Text]) -> None:
         details: dict[str, Json] = {"name": name, "output": output, "outputDetails": {"truncated": False}}
         if assigned:
-            details["assignedVariables"] = {variable: dump(value) for variable, value in assigned.items()}
+            details["assignedVariables"] = {variable: value.text for variable, value in assigned.items()}
             details["assignedVariablesDetails"] = {"truncated": False}
         self.add(f"{kind}StateExited", "stateExitedEventDetails", details)
 

@@ -138,7 +138,7 @@ def _run(branch: Branch, given: Text, scope: Scope, past: Past | None = None) ->
     name: str | None = branch.start_at
     point = past.point() if past else None
     if past and point is not None:
-        scope.variables.update(past.variables())
+        scope.variables.assign(past.variables())
         given, name = _visit(branch.states[point.name], _Visit(scope, point.given, point.entered, point.inside))
     while name is not None:
         state = branch.states[name]
@@ -160,7 +160,7 @@ class _Visit(NamedTuple):
 
     def data(self, state: str, retry_count: int | None = None, token: str | None = None) -> Data:
         context = self.scope.context_object(state, self.entered, retry_count, token)
-        return Data(self.given.value, context, self.scope.variables)
+        return Data(self.given.value, context, self.scope.variables.values)
 
 
 class _Step(NamedTuple):
@@ -178,7 +178,7 @@ def _visit(state: State, visit: _Visit) -> tuple[Text, str | None]:
         scope.check()  # in the state, so that a stopped execution has one to go on from
         step = _work(state, visit)
         output = step.output or _checked(state.name, step.left.output, visit.given)
-        scope.assign(step.left.assigned)
+        scope.variables.assign(step.left.assigned)
         is_done = True
     except EvaluationError as error:
         raise _told(visit, state, error) from error

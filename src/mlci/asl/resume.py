@@ -69,13 +69,13 @@ class Past:
         has_ended = last.type.endswith("Exited") and is_terminal(self._branch.states[_name(last)])
         return str(_details(last)["output"]) if has_ended else None
 
-    def variables(self) -> dict[str, Json]:
+    def variables(self) -> dict[str, Text]:
         """The variables that the branch assigned, as they are now."""
-        found: dict[str, Json] = {}
+        found: dict[str, Text] = {}
         for _, event in self._own:
             assigned = _details(event).get("assignedVariables")
             if isinstance(assigned, dict):
-                found |= {name: parse(str(text)) for name, text in assigned.items()}
+                found |= {name: Text(str(text), parse(str(text))) for name, text in assigned.items()}
         return found
 
 

@@ -14,7 +14,7 @@ from mlci.asl.events import Event, Trail
 from mlci.asl.handlers import Handlers
 from mlci.asl.jsontext import Json
 from mlci.asl.signals import StopSignal
-from mlci.asl.variables import check_total
+from mlci.asl.variables import Variables
 
 
 class Stopped(Exception):
@@ -37,12 +37,12 @@ class Scope:
     trail: Trail
     stop: StopSignal
     item: Mapping[str, Json] = field(default_factory=dict)
-    variables: dict[str, Json] = field(default_factory=dict)
+    variables: Variables = field(default_factory=Variables)
     open: list[str] = field(default_factory=list)
 
     def branch(self, stop: StopSignal, trail: Trail | None = None) -> Scope:
         """The scope of a branch that starts here: it sees the variables of now, and its own stay inside."""
-        return replace(self, trail=trail or self.trail.fork(), stop=stop, variables=dict(self.variables), open=[])
+        return replace(self, trail=trail or self.trail.fork(), stop=stop, variables=self.variables.copy(), open=[])
 
     def with_item(self, item: Mapping[str, Json]) -> Scope:
         """The same scope in an iteration of a Map."""
@@ -52,12 +52,6 @@ class Scope:
         """Tells that the state which the branch was in is aborted."""
         for kind in self.open:
             trail.add(f"{kind}StateAborted")
-
-    def assign(self, assigned: Mapping[str, Json]) -> None:
-        """Raises: EvaluationError where there is too much."""
-        if assigned:
-            check_total({**self.variables, **assigned})
-            self.variables.update(assigned)
 
     def check(self) -> None:
         """Raises: Stopped."""

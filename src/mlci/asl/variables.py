@@ -14,7 +14,7 @@ from typing import NamedTuple
 from mlci.asl import jsonata
 from mlci.asl.data import NO_VARIABLES, Data
 from mlci.asl.errors import DATA_LIMIT_EXCEEDED, EvaluationError
-from mlci.asl.jsontext import MAX_DATA_BYTES, Json, dump, size_bytes
+from mlci.asl.jsontext import MAX_DATA_BYTES, Json, Text, size_bytes, text_of
 from mlci.asl.paths import Path
 from mlci.asl.templates import Template, fill
 
@@ -23,6 +23,8 @@ MAX_NAME_CHARS = 80
 RESERVED = "states"
 #: Of all variables of a scope together; a single variable, and one Assign, may have MAX_DATA_BYTES.
 MAX_ALL_BYTES = 10 * 1024 * 1024
+
+NOTHING_ASSIGNED: Mapping[str, Text] = {}
 
 _NAME = re.compile(r"[^\W\d]\w*")
 
@@ -47,26 +49,38 @@ class Assignment(NamedTuple):
 
     variables: tuple[tuple[str, Template], ...] = ()
 
-    def evaluate(self, data: Data) -> Mapping[str, Json]:
-        """The values, all of them evaluated with the variables as they were before.
+    def evaluate(self, data: Data) -> Mapping[str, Text]:
+        """The values with their texts, all of them evaluated with the variables as they were before.
 
         Raises: EvaluationError.
         """
         if not self.variables:
-            return NO_VARIABLES
-        found = {name: fill(template, data) for name, template in self.variables}
-        sizes = {name: size_bytes(dump(value)) for name, value in found.items()}
-        if sum(sizes.values()) > MAX_DATA_BYTES:
+            return NOTHING_ASSIGNED
+        found = {name: text_of(fill(template, data)) for name, template in self.variables}
+        if sum(size_bytes(value.text) for value in found.values()) > MAX_DATA_BYTES:
             what = f"The variables that the state assigns exceed the maximum size of {MAX_DATA_BYTES} bytes."
             raise EvaluationError(DATA_LIMIT_EXCEEDED, what)
         return found
 
 
-def check_total(variables: Mapping[str, Json]) -> None:
-    """Raises: EvaluationError where all variables together are larger than AWS stores."""
-    if sum(size_bytes(dump(value)) for value in variables.values()) > MAX_ALL_BYTES:
-        what = f"The workflow variables exceed the maximum total size of {MAX_ALL_BYTES} bytes."
-        raise EvaluationError(DATA_LIMIT_EXCEEDED, what)
+class Variables:
+    """The variables of a branch, those of outer scopes included; inner branches have copies."""
+
+    def __init__(self, values: Mapping[str, Json] = NO_VARIABLES, sizes: Mapping[str, int] | None = None) -> None:
+        self.values, self._sizes = dict(values), dict(sizes or {})
+
+    def copy(self) -> Variables:
+        return Variables(self.values, self._sizes)
+
+    def assign(self, assigned: Mapping[str, Text]) -> None:
+        """Raises: EvaluationError where all variables together are larger than AWS stores."""
+        if not assigned:
+            return
+        self._sizes.update((name, size_bytes(value.text)) for name, value in assigned.items())
+        if sum(self._sizes.values()) > MAX_ALL_BYTES:
+            what = f"The workflow variables exceed the maximum total size of {MAX_ALL_BYTES} bytes."
+            raise EvaluationError(DATA_LIMIT_EXCEEDED, what)
+        self.values.update((name, value.value) for name, value in assigned.items())
 
 
 def assigned(value: object) -> Iterator[str]:
