@@ -11,6 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import mlci.asl.jsonata.library  # noqa: F401 - sets the recursion limit, which Hypothesis wants to stay as it is
 from asl_running import Run, run, task
 from mlci.asl import StopSignal, TaskCall, TaskError
 from test_redrive import redriven

@@ -33,6 +33,8 @@ from mlci.asl.variables import Assignment, check_name
 
 _PATHS = {"InputPath", "OutputPath"}
 _RESULT = {"Parameters", "ResultSelector", "ResultPath"}
+#: Distributed Map's; AWS's recorded answers show that an inline Map may have them, and the guide gives them no meaning
+#: there: an iteration that fails fails the Map.
 _DISTRIBUTED = {"ToleratedFailureCount", "ToleratedFailurePercentage"}
 
 #: ErrorPath and CausePath take the functions that give a string.

@@ -148,14 +148,17 @@ def _reached(branch: Branch) -> set[str]:
 
 
 def _shadowing(branch: Branch, outer: frozenset[str], place: str = "") -> Iterator[Problem]:
-    """A problem for each variable that is set inside a Parallel or Map and outside of it as well."""
-    here = outer.union(*(assigned(state) for state in branch.states.values()))
+    """A problem for each variable that is set inside a Parallel or Map and by a state beside it as well.
+
+    What the Parallel or Map itself sets comes later, and may be the same: AWS's recorded answers have it.
+    """
     for name, state in branch.states.items():
         for variable in sorted(outer.intersection(assigned(state))):
             what = f"the variable ${variable} is one of an outer scope, which an inner scope can't set"
             yield Problem(f"{place}/States/{name}/Assign", what)
         for below, within in inner(state):
-            yield from _shadowing(within, here, f"{place}/States/{name}{below}")
+            beside = (assigned(other) for other in branch.states.values() if other is not state)
+            yield from _shadowing(within, outer.union(*beside), f"{place}/States/{name}{below}")
 
 
 def _unfit_for_express(root: Branch) -> Iterator[Problem]:
