@@ -87,6 +87,14 @@ def test_what_a_failed_iteration_stops_is_told_after_it() -> None:
     ]
 
 
+def test_a_fault_inside_fails_the_parallel_and_one_of_its_own_only_the_execution() -> None:
+    inner = {"StartAt": "A", "States": {"A": {**PASS, "InputPath": "$.nope"}}}
+    inside = run(machine(S={"Type": "Parallel", "Branches": [inner], "End": True}))
+    assert inside.types[-2:] == ["ParallelStateFailed", "ExecutionFailed"]
+    own = run(machine(S=mapped(PASS, MaxConcurrencyPath="$.n", ItemsPath="$.l")), {"n": "x", "l": [1]})
+    assert own.types[-2:] == ["MapStateEntered", "ExecutionFailed"]
+
+
 def test_of_a_parallel_whose_task_fails() -> None:
     state = {"Type": "Parallel", "Branches": [{"StartAt": "A", "States": {"A": task()}}], "End": True}
     found = run(machine(S=state), {}, {"A": [{"error": "E"}]})

@@ -279,7 +279,7 @@ def _attempt(state: Retried, visit: _Visit, data: Data, token: str | None) -> Te
 
 
 def _caught(state: Retried, visit: _Visit, data: Data, error: StateError) -> _Step:
-    if isinstance(state, (Map, Parallel)) and error.error != RUNTIME:
+    if isinstance(state, (Map, Parallel)) and (error.is_from_branch or error.error != RUNTIME):
         visit.scope.trail.add(f"{state.type}StateFailed")
     for catcher in state.catch:
         if is_matched(error, catcher.error_equals):
