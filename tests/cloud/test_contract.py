@@ -1,4 +1,4 @@
-"""What both clouds keep to, whichever it is: the local one with real jobs, and the aws one on a pretended AWS."""
+"""What both clouds keep to, whichever it is: the local one, and the aws one on a pretended AWS and on `mlci serve`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from aws_account import Account, account
 from aws_builds import FLOW, Builder
 from mlci.asl import Event, StopSignal
+from mlci.cloud.aws.cloud import AwsCloud, Place, aws_cloud
+from mlci.cloud.aws.identity import identify
+from mlci.cloud.aws.session import open_session
 from mlci.cloud.local.cloud import local_cloud
 from mlci.cloud.local.jobs import Settings
 from mlci.cloud.progress import Progress, beginning
@@ -73,11 +77,28 @@ def _no_baseline() -> dict[str, Json]:
     return {}
 
 
-@pytest.fixture(params=["local", "aws"])
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    with account(tmp_path_factory.mktemp("served"), BUCKET) as made:
+        yield made
+
+
+@pytest.fixture
+def served_cloud(builder: Builder, served: Account, monkeypatch: pytest.MonkeyPatch) -> AwsCloud:
+    """The aws cloud on `mlci serve`, as the command opens it."""
+    for name, value in served.environment.items():
+        monkeypatch.setenv(name, value)
+    session = open_session(served.region)
+    place = Place(identify(session), session.region, served.environment["MLCI_WORKFLOW_ROLE"])
+    return aws_cloud(session, place, lambda job: builder.root / "logs" / f"{job}.log", builder.log.say)
+
+
+@pytest.fixture(params=["local", "aws", "served"])
 def side(request: pytest.FixtureRequest, builder: Builder) -> Iterator[Side]:
     (builder.root / "measure.py").write_text(MEASURE)
-    if request.param == "aws":
-        made = Side(builder, builder.cloud(builder.flow()))
+    if request.param != "local":
+        cloud = builder.cloud(builder.flow()) if request.param == "aws" else request.getfixturevalue("served_cloud")
+        made = Side(builder, cloud)
         made.train(TRAIN)
         yield made
         return

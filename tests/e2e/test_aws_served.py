@@ -5,21 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
-from e2e_project import ROOT, Project, clean_environment
+from aws_account import Account, account
+from e2e_project import Project, clean_environment
 from mlci.asl import StopSignal
 from mlci.cloud.aws.calls import Api
 from mlci.cloud.aws.objects import SINGLE_MAX_BYTES, Objects
@@ -27,10 +25,6 @@ from mlci.errors import InputError
 from mlci.plan.models import S3Uri, Upload
 from mlci.stage.repository import hash_data
 
-needs_states = pytest.mark.skipif(
-    "StepFunctions(" not in (ROOT / "src/mlci/cloud/serve/parts.py").read_text(),
-    reason="mlci serve has no Step Functions of its own",
-)
 BUCKET = "models"
 SLOW = (
     "import os, time\n"
@@ -60,45 +54,9 @@ gate:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The environment of commands on a `mlci serve`, with a bucket."""
-    folder = tmp_path_factory.mktemp("served")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "mlci.cli", "serve", "--port", "0", "--access-key", "dev", "--data", str(folder)],
-        env=clean_environment({}),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert server.stdout is not None
-    told: dict[str, str] = {}
-    while "AWS_DISABLE_HOST_PREFIX_INJECTION" not in told:
-        line = server.stdout.readline()
-        assert line, "mlci serve ended"
-        found = re.fullmatch(r"export (\w+)=(\S+)\n", line)
-        told.update([found.groups()] if found else ())  # type: ignore[list-item]
-    environment = {
-        **told,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "MLCI_CLOUD": "aws",
-        "MLCI_BUCKET": BUCKET,
-        "MLCI_WORKFLOW_ROLE": "arn:aws:iam::000000000000:role/mlci-workflow",
-        "MLCI_JOB_ROLE": "arn:aws:iam::000000000000:role/mlci-job",
-    }
-    client(environment, "s3").create_bucket(Bucket=BUCKET)
-    yield environment
-    server.terminate()
-    server.wait(30)
-
-
-def client(environment: dict[str, str], service: str) -> Any:
-    return boto3.client(
-        service,
-        endpoint_url=environment["AWS_ENDPOINT_URL"],
-        region_name=environment["AWS_DEFAULT_REGION"],
-        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-    )
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    with account(tmp_path_factory.mktemp("served"), BUCKET) as made:
+        yield made
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
@@ -115,14 +73,14 @@ def small(project: Project, name: str, seconds: float = 0.1, flow: str = FLOW) -
     return project
 
 
-def machine(environment: dict[str, str], flow: str) -> str:
-    return f"arn:aws:states:{environment['AWS_DEFAULT_REGION']}:000000000000:stateMachine:mlci-{flow}"
+def machine(account: Account, flow: str) -> str:
+    return f"arn:aws:states:{account.region}:000000000000:stateMachine:mlci-{flow}"
 
 
-def running(environment: dict[str, str], flow: str) -> list[str]:
+def running(account: Account, flow: str) -> list[str]:
     """The executions and jobs of a flow that run, by the API's own word."""
-    states, sagemaker = client(environment, "stepfunctions"), client(environment, "sagemaker")
-    found = states.list_executions(stateMachineArn=machine(environment, flow), statusFilter="RUNNING")["executions"]
+    states, sagemaker = account.client("stepfunctions"), account.client("sagemaker")
+    found = states.list_executions(stateMachineArn=machine(account, flow), statusFilter="RUNNING")["executions"]
     contains: Any = {"NameContains": f"mlci-{flow}-"}
     jobs = sagemaker.list_training_jobs(**contains)["TrainingJobSummaries"]
     more = sagemaker.list_processing_jobs(**contains)["ProcessingJobSummaries"]
@@ -131,9 +89,9 @@ def running(environment: dict[str, str], flow: str) -> list[str]:
     return names + [execution["name"] for execution in found]
 
 
-def test_objects_of_every_size_arrive_whole_and_are_sent_once(tmp_path: Path, served: dict[str, str]) -> None:
-    objects = Objects(Api(client(served, "s3")))
-    objects.check_bucket(BUCKET, served["AWS_DEFAULT_REGION"])
+def test_objects_of_every_size_arrive_whole_and_are_sent_once(tmp_path: Path, served: Account) -> None:
+    objects = Objects(Api(served.client("s3")))
+    objects.check_bucket(BUCKET, served.region)
     uploads = []
     for size in (0, 1, SINGLE_MAX_BYTES, SINGLE_MAX_BYTES + 1, 3 * SINGLE_MAX_BYTES):
         (tmp_path / f"ü {size}").write_bytes(os.urandom(1) * size)
@@ -145,15 +103,14 @@ def test_objects_of_every_size_arrive_whole_and_are_sent_once(tmp_path: Path, se
         assert hashlib.sha256(objects.read(upload.uri) or b"").hexdigest() == upload.files[0].sha256
     assert objects.read(f"s3://{BUCKET}/no/such") is None
     with pytest.raises(InputError, match="does not exist"):
-        objects.check_bucket("no-such-bucket", served["AWS_DEFAULT_REGION"])
+        objects.check_bucket("no-such-bucket", served.region)
 
 
-@needs_states
-def test_the_example_comes_to_the_same_as_on_the_local_cloud(example: Project, served: dict[str, str]) -> None:
+def test_the_example_comes_to_the_same_as_on_the_local_cloud(example: Project, served: Account) -> None:
     local = example.mlci("run")
     assert local.returncode == 0, local.stdout + local.stderr
     here = example.result()
-    remote = example.mlci("run", **served)
+    remote = example.mlci("run", **served.environment)
     assert remote.returncode == 0, remote.stdout + remote.stderr
     there = example.result()
     assert (here.pop("cloud"), there.pop("cloud")) == ("local", "aws")
@@ -165,25 +122,24 @@ def test_the_example_comes_to_the_same_as_on_the_local_cloud(example: Project, s
             assert step.pop("job").endswith("-0-0")
     assert here == there
     assert "rows" in example.mlci("logs", "preprocess").stdout
-    again = example.mlci("run", **served)
+    again = example.mlci("run", **served.environment)
     assert again.returncode == 0, again.stdout + again.stderr
-    versions = client(served, "stepfunctions").list_state_machine_versions(
+    versions = served.client("stepfunctions").list_state_machine_versions(
         stateMachineArn=machine(served, "breast-cancer")
     )
     assert len(versions["stateMachineVersions"]) == 1
 
 
-@needs_states
 @pytest.mark.skipif(shutil.which("aws") is None, reason="the AWS CLI is not installed")
-def test_the_aws_cli_lists_what_a_run_left(project: Project, served: dict[str, str]) -> None:
+def test_the_aws_cli_lists_what_a_run_left(project: Project, served: Account) -> None:
     small(project, "listed")
-    assert project.mlci("run", **served).returncode == 0
+    assert project.mlci("run", **served.environment).returncode == 0
     run_id = project.result()["run_id"]
 
     def aws(*arguments: str) -> Any:
         done = subprocess.run(
             ["aws", *arguments, "--output", "json"],
-            env=clean_environment(served),
+            env=clean_environment(served.environment),
             capture_output=True,
             text=True,
             timeout=60,
@@ -214,11 +170,10 @@ def test_the_aws_cli_lists_what_a_run_left(project: Project, served: dict[str, s
     assert f"mlci/listed/runs/{run_id}/measure/out/metrics.json" in [entry["Key"] for entry in objects]
 
 
-@needs_states
-def test_sigterm_in_the_middle_of_a_training_job(project: Project, served: dict[str, str]) -> None:
+def test_sigterm_in_the_middle_of_a_training_job(project: Project, served: Account) -> None:
     small(project, "stopped", 300)
-    build = project.start("run", **served)
-    sagemaker = client(served, "sagemaker")
+    build = project.start("run", **served.environment)
+    sagemaker = served.client("sagemaker")
     wait_for(lambda: sagemaker.list_training_jobs(NameContains="mlci-stopped-")["TrainingJobSummaries"])
     time.sleep(1)
     build.send_signal(signal.SIGTERM)
@@ -228,12 +183,11 @@ def test_sigterm_in_the_middle_of_a_training_job(project: Project, served: dict[
     assert project.result()["steps"]["train"]["status"] == "stopped"
 
 
-@needs_states
-def test_a_killed_build_goes_on_with_its_run(project: Project, served: dict[str, str]) -> None:
+def test_a_killed_build_goes_on_with_its_run(project: Project, served: Account) -> None:
     small(project, "killed", 8)
-    build = {**served, "CODEBUILD_BUILD_ID": "models:1"}
+    build = {**served.environment, "CODEBUILD_BUILD_ID": "models:1"}
     first = project.start("run", **build)
-    sagemaker = client(served, "sagemaker")
+    sagemaker = served.client("sagemaker")
     wait_for(lambda: sagemaker.list_training_jobs(NameContains="mlci-killed-")["TrainingJobSummaries"])
     first.kill()
     first.communicate()
@@ -245,9 +199,8 @@ def test_a_killed_build_goes_on_with_its_run(project: Project, served: dict[str,
     assert len(sagemaker.list_processing_jobs(NameContains="mlci-killed-")["ProcessingJobSummaries"]) == 1
 
 
-@needs_states
 @pytest.mark.slow
-def test_ten_runs_of_three_definitions_at_once(tmp_path: Path, served: dict[str, str]) -> None:
+def test_ten_runs_of_three_definitions_at_once(tmp_path: Path, served: Account) -> None:
     flows = [
         FLOW,
         FLOW.replace("gate:", "  extra: {uses: processing, run: measure.py}\ngate:"),
@@ -260,17 +213,19 @@ def test_ten_runs_of_three_definitions_at_once(tmp_path: Path, served: dict[str,
         # The last build of each definition measures too little: its own verdict, whatever the others do.
         flow = flows[number % 3].replace("min: 0.9", "min: 0.99") if number >= 7 else flows[number % 3]
         projects.append(small(Project(root), "crowded", flow=flow))
-    codes: dict[int, int] = {}
+    codes, told = dict[int, int](), dict[int, str]()
 
     def build(number: int) -> None:
-        codes[number] = projects[number].mlci("run", CODEBUILD_BUILD_ID=f"models:{number}", **served).returncode
+        done = projects[number].mlci("run", CODEBUILD_BUILD_ID=f"models:{number}", **served.environment)
+        codes[number] = done.returncode
+        told[number] = done.stdout + done.stderr
 
     threads = [threading.Thread(target=build, args=(number,)) for number in range(10)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(180)
-    assert codes == {number: 1 if number >= 7 else 0 for number in range(10)}
+    assert codes == {number: 1 if number >= 7 else 0 for number in range(10)}, told[max(codes, key=codes.__getitem__)]
     for number, project in enumerate(projects):
         more = [[], ["extra"], ["behind"]][number % 3]
         assert set(project.result()["steps"]) == {"train", "measure", *more}

@@ -236,8 +236,9 @@ class States:
         return {"stateMachineArn": arn, "creationDate": now(), **version}
 
     def _describeStateMachine(self, stateMachineArn: str) -> Mapping[str, Any]:
-        machine = self._machine(stateMachineArn)
-        newest = machine.revisions[-1]
+        arn, _, number = stateMachineArn.rpartition(":")
+        machine = self._machine(arn if number.isdigit() else stateMachineArn)
+        newest = machine.versions[int(number)] if number.isdigit() else machine.revisions[-1]
         told = {
             "stateMachineArn": stateMachineArn,
             "name": stateMachineArn.rpartition(":")[2],

@@ -112,6 +112,24 @@ def test_a_version_is_of_this_definition_also_when_another_build_comes_between(
     assert version == f"{ARN}:3"
 
 
+def test_a_version_that_is_another_build_s_is_not_taken(machines: StateMachines, pretended: PretendAws) -> None:
+    """Between the two halves of an update that publishes, another build updates."""
+    machines.publish(WANTED)
+    inner = pretended.states.call
+    seen: list[str] = []
+
+    def call(operation: str, request: dict[str, object]) -> object:
+        if operation == "UpdateStateMachine" and not seen:
+            seen.append(operation)
+            inner(operation, request)
+            return inner(operation, {**request, "definition": definition("c")})
+        return inner(operation, request)
+
+    pretended.states.call = call  # type: ignore[method-assign, assignment]
+    version = machines.publish(replace(WANTED, definition=definition("b")))
+    assert pretended.states.machines[ARN].versions[int(version.rpartition(":")[2])].definition == definition("b")
+
+
 @pytest.mark.parametrize(
     ("tags", "words"),
     [

@@ -124,7 +124,9 @@ class StateMachines:
             if found is not None:
                 self.check_owner(found, wanted)
             try:
-                return self._create(wanted) if found is None else self._brought_up_to_date(found, wanted)
+                version = self._create(wanted) if found is None else self._brought_up_to_date(found, wanted)
+                if self._runs(version, wanted):
+                    return version
             except AwsError as error:
                 if error.code == "ServiceQuotaExceededException":
                     self.prune(wanted.arn, min_age=timedelta(hours=1))
@@ -134,6 +136,12 @@ class StateMachines:
         raise CloudError(
             f'the state machine "{wanted.name}" is changed by others all the time', hint="Run again in a few minutes."
         )
+
+    def _runs(self, version: VersionArn, wanted: Wanted) -> bool:
+        """Whether a version runs this definition: nothing promises that updating and publishing are one step, between
+        which no other build updates."""
+        told = self.api.call("describe_state_machine", stateMachineArn=version)
+        return _is_same(told["definition"], wanted.definition) and told["roleArn"] == wanted.role
 
     def _create(self, wanted: Wanted) -> VersionArn:
         made = self.api.call(

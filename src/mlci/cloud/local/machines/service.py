@@ -102,6 +102,10 @@ class StepFunctions:
         self._records.close()
 
     def _create(self, request: Request, region: str) -> Answer:
+        with self._registry.lock:  # what is published is what was created, whoever updates at the same moment
+            return self._created(request, region)
+
+    def _created(self, request: Request, region: str) -> Answer:
         doc, _ = self._registry.create(request, region)
         answer: Answer = {"stateMachineArn": doc["arn"], "creationDate": shown(doc["created"])}
         if request.get("publish"):
@@ -110,6 +114,10 @@ class StepFunctions:
         return answer
 
     def _update(self, request: Request) -> Answer:
+        with self._registry.lock:  # the same
+            return self._updated(request)
+
+    def _updated(self, request: Request) -> Answer:
         doc = self._registry.update(request)
         answer: Answer = {"updateDate": utc_now()}
         if doc["revision"] != INITIAL:
