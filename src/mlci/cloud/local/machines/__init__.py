@@ -11,6 +11,7 @@ executions.py   executions: start, describe, list, stop, redrive
 running.py      one execution's thread
 history.py      an execution's events
 activities.py   activities, and the tokens that tasks are answered with
+trials.py       TestState
 tasks.py        what tasks do that only Step Functions itself can do: activities, tokens, nested executions
 
 Source of what is not in the API's reference: LocalStack's tests with AWS's recorded answers.

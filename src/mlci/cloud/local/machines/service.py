@@ -17,6 +17,7 @@ from mlci.cloud.local.machines.records import Records
 from mlci.cloud.local.machines.registry import INITIAL, Registry
 from mlci.cloud.local.machines.running import Runner
 from mlci.cloud.local.machines.tasks import Tasks
+from mlci.cloud.local.machines.trials import Trials
 from mlci.cloud.local.machines.versions import Versions
 from mlci.cloud.local.names import ACCOUNT
 
@@ -42,7 +43,8 @@ class StepFunctions:
         self._executions = Executions(self._records, self._registry, self._versions, self._runner, now)
         tasks.use(lambda: self._executions)
         self._executions.abort_abandoned(_ABANDONED)
-        self._operations = self._table(definitions, tokens)
+        trials = Trials(definitions, tasks, account, now)
+        self._operations = {**self._table(definitions, tokens), "TestState": trials.test}
 
     def _table(self, definitions: Definitions, tokens: Tokens) -> dict[str, _Operation]:
         registry, versions, executions, activities = self._registry, self._versions, self._executions, self._activities
