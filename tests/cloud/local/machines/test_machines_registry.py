@@ -158,7 +158,7 @@ def test_arns_of_other_things_are_refused(sfn: Client) -> None:
 
 
 def test_an_operation_that_is_not_here_is_refused(sfn: Client) -> None:
-    _refused("UnsupportedOperation", lambda: sfn("DescribeMapRun", mapRunArn="x"))
+    _refused("UnsupportedOperation", lambda: sfn("ImportStateMachine"))
 
 
 def test_variables_are_told(sfn: Client) -> None:

@@ -48,10 +48,9 @@ class Executions:
             running = self._new(target, name, given)
             if target.doc["type"] != "EXPRESS":
                 self._records.put("execution", running.doc["arn"], running.doc["machine"], running.doc)
+                self._runner.start(running)  # in here, so that who finds the record finds what runs, see `stop`
         if target.doc["type"] == "EXPRESS":
             threading.Thread(target=self._runner.run, args=(running, _forget), daemon=True).start()
-        else:
-            self._runner.start(running)
         return {"executionArn": running.doc["arn"], "startDate": shown(running.doc["started"])}
 
     def start_sync(self, request: Request) -> Answer:
@@ -167,7 +166,8 @@ class Executions:
     def stop(self, request: Request) -> Answer:
         """StopExecution; one that has ended stays as it is."""
         doc = self.find(str(request["executionArn"]))
-        running = self._runner.find(doc["arn"])
+        with self._lock:  # one that is just being started or redriven is to be stopped as well
+            running = self._runner.find(doc["arn"])
         if running is not None:
             running.stop.set(str(request.get("error") or ""), str(request.get("cause") or ""))
             running.ended.wait(_STOP_S)

@@ -12,6 +12,7 @@ from mlci.cloud.local.machines import arns
 from mlci.cloud.local.machines.activities import Activities, Tokens
 from mlci.cloud.local.machines.definitions import Definitions
 from mlci.cloud.local.machines.executions import Executions
+from mlci.cloud.local.machines.mapruns import MapRuns
 from mlci.cloud.local.machines.moments import Clock, shown, utc_now
 from mlci.cloud.local.machines.records import Records
 from mlci.cloud.local.machines.registry import INITIAL, Registry
@@ -48,6 +49,7 @@ class StepFunctions:
 
     def _table(self, definitions: Definitions, tokens: Tokens) -> dict[str, _Operation]:
         registry, versions, executions, activities = self._registry, self._versions, self._executions, self._activities
+        map_runs = MapRuns(executions)
         of_region: dict[str, _Operation] = {
             "CreateStateMachine": self._create,
             "ListStateMachines": registry.list,
@@ -78,6 +80,9 @@ class StepFunctions:
             "ListExecutions": executions.list,
             "StopExecution": executions.stop,
             "RedriveExecution": executions.redrive,
+            "ListMapRuns": map_runs.list,
+            "DescribeMapRun": map_runs.find,
+            "UpdateMapRun": map_runs.find,
             "DescribeActivity": activities.describe,
             "DeleteActivity": activities.delete,
             "GetActivityTask": activities.take,
