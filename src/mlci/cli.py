@@ -403,12 +403,13 @@ def serve(
         )
     from mlci.cloud.serve.server import ServeSettings
     from mlci.cloud.serve.server import serve as serve_until
+    from mlci.interrupts import next_interrupt
 
     settings = ServeSettings(
         port, data, access_key, region, isolation, sys.executable, dict(os.environ), verbose, debug
     )
     with listening() as interrupts:
-        code = serve_until(settings, interrupts.get)
+        code = serve_until(settings, lambda: next_interrupt(interrupts))
         sys.stdout.flush()
         os._exit(code)  # all is closed, and to take down what moto holds would take Python another second
 

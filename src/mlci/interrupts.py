@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TypeAlias, TypeVar
@@ -14,6 +15,26 @@ T = TypeVar("T")
 Interrupts: TypeAlias = "queue.SimpleQueue[str | None]"
 #: While in it, signals come into the queue.
 Listening: TypeAlias = "Callable[[], AbstractContextManager[Interrupts]]"
+
+
+#: Python runs a signal's handler in the main thread, between two of its steps. One that comes when that thread is just
+#: about to wait does not wake it, so it wakes by itself so often.
+_WAKES_AFTER_S = 0.25
+
+
+def next_interrupt(interrupts: Interrupts, timeout_s: float | None = None) -> str | None:
+    """The next interrupt, or None that somebody put in the queue.
+
+    Raises: queue.Empty, when so many seconds are over.
+    """
+    end = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        left = _WAKES_AFTER_S if end is None else min(_WAKES_AFTER_S, max(0.0, end - time.monotonic()))
+        try:
+            return interrupts.get(timeout=left)
+        except queue.Empty:
+            if end is not None and time.monotonic() >= end:
+                raise
 
 
 def attend(
@@ -39,7 +60,7 @@ def attend(
     thread.start()
     while True:
         try:
-            why = interrupts.get(timeout=timeout_s)
+            why = next_interrupt(interrupts, timeout_s)
         except queue.Empty:
             why, timeout_s = "timed out", None
         if why is None:
