@@ -287,3 +287,22 @@ def test_a_training_job_from_upload_to_log(served: Serving) -> None:
     assert [
         line for line in ("channel: ['train.csv']", "account: 000000000000", "auc=0.91;") if line not in lines
     ] == []
+
+
+def test_a_stack_s_state_machine_is_ours(served: Serving) -> None:
+    cloudformation, states = served.client("cloudformation"), served.client("stepfunctions")
+    definition = {"StartAt": "P", "States": {"P": {"Type": "Pass", "Result": "${word}", "End": True}}}
+    properties = {
+        "StateMachineName": "of-a-stack",
+        "StateMachineType": "EXPRESS",
+        "RoleArn": "arn:aws:iam::000000000000:role/r",
+        "DefinitionString": json.dumps(definition),
+        "DefinitionSubstitutions": {"word": "hello"},
+    }
+    template = {"Resources": {"M": {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}}}
+    cloudformation.create_stack(StackName="machines", TemplateBody=json.dumps(template))
+    arn = "arn:aws:states:us-east-1:000000000000:stateMachine:of-a-stack"
+    ended = states.start_sync_execution(stateMachineArn=arn)
+    assert (ended["status"], ended["output"]) == ("SUCCEEDED", '"hello"')
+    cloudformation.delete_stack(StackName="machines")
+    assert arn not in [found["stateMachineArn"] for found in states.list_state_machines()["stateMachines"]]

@@ -111,7 +111,7 @@ class Parts:
     def _join(self, is_replay: Callable[[], bool]) -> None:
         from mlci.cloud.serve.joined import Ours, join
 
-        join(Ours(self._s3, None, is_replay))
+        join(Ours(self._s3, self._states, is_replay))
 
     def issued_keys(self) -> frozenset[str]:
         """Access keys that STS and IAM gave to clients; they may ask, too."""

@@ -18,8 +18,7 @@ def join(ours: Ours) -> None:
     from moto.s3.models import s3_backends
 
     s3_backends.backend = type("JoinedBuckets", (Buckets,), {"ours": ours})
-    if ours.states is not None:
-        get_model_map()[Machine.cloudformation_type()] = type("JoinedMachine", (Machine,), {"ours": ours})
+    get_model_map()[Machine.cloudformation_type()] = type("JoinedMachine", (Machine,), {"ours": ours})
 
 
 __all__ = ["Ours", "join"]

@@ -45,7 +45,7 @@ class Machine(CloudFormationModel):
     def get_cfn_attribute(self, attribute_name: str) -> str:
         arn = self.physical_resource_id
         if attribute_name == "StateMachineRevisionId":
-            described = called(self.ours.machines, "DescribeStateMachine", {"stateMachineArn": arn}, arn.split(":")[3])
+            described = called(self.ours.states, "DescribeStateMachine", {"stateMachineArn": arn}, arn.split(":")[3])
             return str(described.get("revisionId", "INITIAL"))
         return arn if attribute_name == "Arn" else _name(arn)
 
@@ -56,7 +56,7 @@ class Machine(CloudFormationModel):
         if cls.ours.is_replay():
             return cls(f"arn:aws:states:{region_name}:{account_id}:stateMachine:{resource_name}")
         request = machine_request(resource_name, cloudformation_json["Properties"], cls.ours.s3)
-        return cls(str(called(cls.ours.machines, "CreateStateMachine", request, region_name)["stateMachineArn"]))
+        return cls(str(called(cls.ours.states, "CreateStateMachine", request, region_name)["stateMachineArn"]))
 
     @classmethod
     def update_from_cloudformation_json(
@@ -75,7 +75,7 @@ class Machine(CloudFormationModel):
         if not cls.ours.is_replay():
             request = machine_request("", properties, cls.ours.s3)
             changed = {name: request[name] for name in _UPDATED if name in request}
-            called(cls.ours.machines, "UpdateStateMachine", {"stateMachineArn": arn, **changed}, region_name)
+            called(cls.ours.states, "UpdateStateMachine", {"stateMachineArn": arn, **changed}, region_name)
         return original_resource
 
     @classmethod
@@ -83,7 +83,7 @@ class Machine(CloudFormationModel):
         cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str
     ) -> None:
         if not cls.ours.is_replay():
-            called(cls.ours.machines, "DeleteStateMachine", {"stateMachineArn": resource_name}, region_name)
+            called(cls.ours.states, "DeleteStateMachine", {"stateMachineArn": resource_name}, region_name)
 
     def is_created(self) -> bool:
         return True

@@ -12,13 +12,8 @@ class Ours(NamedTuple):
     """`is_replay` says whether moto is repeating what it was asked before a restart."""
 
     s3: Service
-    states: Service | None
+    states: Service
     is_replay: Callable[[], bool]
-
-    @property
-    def machines(self) -> Service:
-        assert self.states is not None, "no state machine is joined without them"
-        return self.states
 
 
 def called(service: Service, operation: str, request: Mapping[str, Any], region: str) -> Answer:
