@@ -118,6 +118,9 @@ def test_trouble_that_stays_ends_in_a_reason_and_nothing_is_left(
         assert operation.startswith("cloudwatch-logs") or operation not in pretended.calls
     else:
         assert code == 3, builder.log.text
+        end = time.monotonic() + 5  # where not even its end could be heard of, that takes a moment
+        while pretended.running and time.monotonic() < end:
+            time.sleep(0.002)
         assert pretended.running == []
     assert "Traceback" not in builder.log.text
 
