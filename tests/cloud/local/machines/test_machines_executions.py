@@ -79,6 +79,35 @@ def test_lists_are_newest_first_and_by_status(sfn: Client) -> None:
     assert [one["executionArn"] for one in failed] == [bad]
 
 
+def test_pages_of_executions_stay_together_while_others_are_started(sfn: Client) -> None:
+    arn = sfn.create(machine(P=PASS))
+    names = [f"e{number}" for number in range(5)]
+    for name in names:
+        sfn.start(arn, name=name)
+    first = sfn("ListExecutions", stateMachineArn=arn, maxResults=2)
+    sfn.start(arn, name="later")
+    second = sfn("ListExecutions", stateMachineArn=arn, maxResults=2, nextToken=first["nextToken"])
+    third = sfn("ListExecutions", stateMachineArn=arn, maxResults=2, nextToken=second["nextToken"])
+    assert [one["name"] for page in (first, second, third) for one in page["executions"]] == names[::-1]
+    assert "nextToken" not in third
+
+
+def test_lists_are_of_a_version_and_of_what_was_redriven(sfn: Client) -> None:
+    arn = sfn.create(machine(P=PASS))
+    version = sfn("PublishStateMachineVersion", stateMachineArn=arn)["stateMachineVersionArn"]
+    sfn.start(arn, name="plain")
+    sfn.start(version, name="versioned")
+
+    def names(**asked: Any) -> list[str]:
+        return [one["name"] for one in sfn("ListExecutions", **asked)["executions"]]
+
+    assert names(stateMachineArn=version) == ["versioned"]
+    assert names(stateMachineArn=arn, redriveFilter="REDRIVEN") == []
+    assert names(stateMachineArn=arn, redriveFilter="NOT_REDRIVEN") == ["versioned", "plain"]
+    token = sfn("ListExecutions", stateMachineArn=arn, maxResults=1)["nextToken"]
+    _refused("InvalidToken", lambda: names(stateMachineArn=arn, redriveFilter="REDRIVEN", nextToken=token))
+
+
 def test_redrive_goes_on_where_it_ended() -> None:
     answers = iter(["E", None])
 

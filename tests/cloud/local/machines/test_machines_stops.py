@@ -42,9 +42,10 @@ class StoppedAtOnce(Records):
 def test_a_stop_that_is_there_before_the_start_is_answered_counts() -> None:
     records = StoppedAtOnce(None)
     tasks = Tasks(Echo(), Activities(records, ACCOUNT, utc_now), Tokens())
-    registry = Registry(records, Definitions(tasks), ACCOUNT, utc_now)
+    definitions = Definitions(tasks)
+    registry = Registry(records, definitions, ACCOUNT, utc_now)
     runner = Runner(records, tasks, utc_now)
-    executions = Executions(records, registry, Versions(records, registry, utc_now), runner, utc_now)
+    executions = Executions(records, definitions, registry, Versions(records, registry, utc_now), runner, utc_now)
     records.stop = lambda arn: executions.stop({"executionArn": arn})
     role = "arn:aws:iam::000000000000:role/r"
     doc, _ = registry.create({"name": "m", "definition": WAIT, "roleArn": role}, REGION)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import functools
+from typing import Any, Protocol
 
 from mlci import asl
 from mlci.cloud.local.api import Answer, ApiError, Request
 from mlci.cloud.local.machines.tasks import Tasks
 
 _MOST_DIAGNOSTICS = 100
+#: As many definitions are kept as they were read, so that starting an execution does not read its machine anew.
+_KEPT = 64
 
 
 class Checked(Protocol):
@@ -22,6 +25,7 @@ class Definitions:
 
     def __init__(self, tasks: Tasks) -> None:
         self._tasks = tasks
+        self._read = functools.lru_cache(maxsize=_KEPT)(_read)
 
     def load(self, definition: str, kind: str) -> asl.Machine:
         """The machine.
@@ -34,6 +38,15 @@ class Definitions:
             told = ", ".join(_told(problem) for problem in error.problems)
             raise ApiError("InvalidDefinition", f"Invalid State Machine Definition: '{told}'") from error
         return machine
+
+    def machine(self, definition: str, kind: str) -> asl.Machine:
+        """A definition that was checked when its machine was created."""
+        return self._read(definition, kind)
+
+    def references(self, definition: str, kind: str) -> dict[str, Any]:
+        """`variableReferences`, where the definition has variables."""
+        found = asl.variable_references(self._read(definition, kind))
+        return {"variableReferences": found} if found else {}
 
     def validate(self, request: Request) -> Answer:
         """ValidateStateMachineDefinition."""
@@ -50,11 +63,15 @@ class Definitions:
         }
 
     def _checked(self, definition: str, kind: str) -> asl.Machine:
-        machine = asl.load(definition, is_express=kind == "EXPRESS")
+        machine = self._read(definition, kind)
         problems = self._tasks.problems(machine)
         if problems:
             raise asl.DefinitionError(problems)
         return machine
+
+
+def _read(definition: str, kind: str) -> asl.Machine:
+    return asl.load(definition, is_express=kind == "EXPRESS")
 
 
 def _told(problem: asl.Problem) -> str:

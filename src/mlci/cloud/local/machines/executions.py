@@ -15,10 +15,11 @@ from typing import Any
 from mlci import asl
 from mlci.cloud.local.api import Answer, ApiError, Request
 from mlci.cloud.local.machines import arns, history
+from mlci.cloud.local.machines.definitions import Definitions
 from mlci.cloud.local.machines.moments import Clock, kept, shown
-from mlci.cloud.local.machines.pages import page
+from mlci.cloud.local.machines.pages import bounds, token
 from mlci.cloud.local.machines.records import Doc, Records
-from mlci.cloud.local.machines.registry import INITIAL, Registry, references
+from mlci.cloud.local.machines.registry import INITIAL, Registry
 from mlci.cloud.local.machines.running import Runner, Running
 from mlci.cloud.local.machines.versions import Target, Versions
 
@@ -30,8 +31,16 @@ _REDRIVABLE = ("FAILED", "ABORTED", "TIMED_OUT")
 class Executions:
     """The executions of all machines. Express ones are not kept when they have ended, as on AWS."""
 
-    def __init__(self, records: Records, registry: Registry, versions: Versions, runner: Runner, now: Clock) -> None:
-        self._records, self._registry, self._versions = records, registry, versions
+    def __init__(
+        self,
+        records: Records,
+        definitions: Definitions,
+        registry: Registry,
+        versions: Versions,
+        runner: Runner,
+        now: Clock,
+    ) -> None:
+        self._records, self._definitions, self._registry, self._versions = records, definitions, registry, versions
         self._runner, self._now = runner, now
         self._lock = threading.Lock()
 
@@ -90,9 +99,10 @@ class Executions:
             "redrives": 0,
             "version": target.version_arn,
             "alias": target.alias_arn,
-            "definition": target.doc["definition"],
+            "definition": self._records.keep_text(target.doc["definition"]),
             "roleArn": target.doc["roleArn"],
             "revision": target.doc["revision"],
+            "revised": target.doc.get("updated", target.doc["created"]),
             "loggingConfiguration": target.doc["loggingConfiguration"],
             "tracingConfiguration": target.doc["tracingConfiguration"],
             "encryptionConfiguration": target.doc["encryptionConfiguration"],
@@ -110,7 +120,7 @@ class Executions:
             version_arn=doc["version"],
             alias_arn=doc["alias"],
         )
-        machine = asl.load(doc["definition"], is_express=doc["type"] == "EXPRESS")
+        machine = self._definitions.machine(self._records.text(doc["definition"]), doc["type"])
         return Running(doc, machine, context, resume)
 
     def find(self, text: str) -> Doc:
@@ -132,19 +142,20 @@ class Executions:
     def describe_machine(self, request: Request) -> Answer:
         """DescribeStateMachineForExecution: the machine as the execution was started with it."""
         doc = self.find(str(request["executionArn"]))
+        definition = self._records.text(doc["definition"])
         answer = {
             "stateMachineArn": doc["machine"],
             "name": doc["machine_name"],
-            "definition": doc["definition"],
+            "definition": definition,
             "roleArn": doc["roleArn"],
-            "updateDate": shown(doc["started"]),
+            "updateDate": shown(doc["revised"]),
             "loggingConfiguration": doc["loggingConfiguration"],
             "tracingConfiguration": doc["tracingConfiguration"],
             "encryptionConfiguration": doc["encryptionConfiguration"],
         }
         if doc["revision"] != INITIAL:
             answer["revisionId"] = doc["revision"]
-        return {**answer, **references(doc)}
+        return {**answer, **self._definitions.references(definition, doc["type"])}
 
     def history(self, request: Request) -> Answer:
         return history.answer(self._records, self.find(str(request["executionArn"]))["arn"], request)
@@ -155,13 +166,21 @@ class Executions:
         machine, qualifier = arns.machine(text)
         if self._registry.find(machine)["type"] == "EXPRESS":
             raise not_supported()
-        docs = self._records.newest("execution", machine, request.get("statusFilter"))
-        if qualifier is not None:
-            docs = [doc for doc in docs if text in (doc["version"], doc["alias"])]
-        if request.get("redriveFilter"):
-            is_wanted = request["redriveFilter"] == "REDRIVEN"
-            docs = [doc for doc in docs if (doc["redrives"] > 0) == is_wanted]
-        return page(docs, request, f"executions {text} {request.get('statusFilter')}", "executions", _listed)
+        status, redrives = request.get("statusFilter"), request.get("redriveFilter")
+        of = f"executions {text} {status} {redrives}"
+        before, size = bounds(request, of)
+        found = self._records.executions(
+            machine,
+            status=status,
+            qualified=text if qualifier is not None else None,
+            is_redriven=redrives == "REDRIVEN" if redrives else None,
+            before=before,
+            limit=size + 1,
+        )
+        answer: Answer = {"executions": [_listed(doc) for _, doc in found[:size]]}
+        if len(found) > size:
+            answer["nextToken"] = token(found[size - 1][0], of)
+        return answer
 
     def stop(self, request: Request) -> Answer:
         """StopExecution; one that has ended stays as it is."""

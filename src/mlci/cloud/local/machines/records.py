@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ CREATE TABLE IF NOT EXISTS records (
     UNIQUE (kind, arn)
 );
 CREATE INDEX IF NOT EXISTS of_parent ON records (kind, parent, status, number);
+CREATE TABLE IF NOT EXISTS texts (digest TEXT PRIMARY KEY, text TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (execution TEXT, id INTEGER, doc TEXT, PRIMARY KEY (execution, id)) WITHOUT ROWID;
 """
 
@@ -54,6 +56,43 @@ class Records:
         sql = "SELECT doc FROM records WHERE kind = ? AND parent = ?" + (" AND status = ?" if status else "")
         rows = self._database.query(sql + " ORDER BY number DESC", (kind, parent, *([status] if status else [])))
         return [json.loads(row[0]) for row in rows]
+
+    def executions(
+        self,
+        machine: str,
+        *,
+        status: str | None,
+        qualified: str | None,
+        is_redriven: bool | None,
+        before: int,
+        limit: int,
+    ) -> list[tuple[int, Doc]]:
+        """A machine's executions, the newest first, each with its number; `before` is the number to go on from, or 0.
+
+        `qualified` is the version or alias that they were started by.
+        """
+        conditions: list[tuple[str, Any]] = [("kind = ?", "execution"), ("parent = ?", machine)]
+        if status:
+            conditions.append(("status = ?", status))
+        if qualified:
+            conditions.append(("? IN (json_extract(doc, '$.version'), json_extract(doc, '$.alias'))", qualified))
+        if is_redriven is not None:
+            conditions.append(("(json_extract(doc, '$.redrives') > 0) = ?", is_redriven))
+        if before:
+            conditions.append(("number < ?", before))
+        where = " AND ".join(condition for condition, _ in conditions)
+        sql = f"SELECT number, doc FROM records WHERE {where} ORDER BY number DESC LIMIT ?"
+        rows = self._database.query(sql, (*(value for _, value in conditions), limit))
+        return [(number, json.loads(doc)) for number, doc in rows]
+
+    def keep_text(self, text: str) -> str:
+        """Keeps a text that many documents share, and gives the digest that it is found by."""
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        self._database.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (digest, text))
+        return digest
+
+    def text(self, digest: str) -> str:
+        return str(self._database.query("SELECT text FROM texts WHERE digest = ?", (digest,))[0][0])
 
     def all_with(self, kind: Kind, status: str) -> Iterator[Doc]:
         rows = self._database.query("SELECT doc FROM records WHERE kind = ? AND status = ?", (kind, status))

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from typing import Any
 
-from mlci import asl
 from mlci.cloud.local.api import Answer, ApiError, Request
 from mlci.cloud.local.machines import arns
 from mlci.cloud.local.machines.definitions import Definitions
@@ -111,7 +109,7 @@ class Registry:
                 for name in members
             }
             if any(doc.get(name) != value for name, value in new.items()):
-                doc.update(new, revision=str(uuid.uuid4()))
+                doc.update(new, revision=str(uuid.uuid4()), updated=kept(self._now()))
                 self.save(doc)
         return doc
 
@@ -128,7 +126,7 @@ class Registry:
             answer["revisionId"] = doc["revision"]
         if doc.get("description"):
             answer["description"] = doc["description"]
-        return {**answer, **references(doc)}
+        return {**answer, **self._definitions.references(doc["definition"], doc["type"])}
 
     def delete(self, arn: str) -> None:
         """Deletes a machine with its versions and aliases; its executions go on."""
@@ -171,12 +169,6 @@ class Registry:
 
     def _save_tagged(self, doc: Doc, kind: Kind) -> None:
         self._records.put(kind, doc["arn"], doc["arn"].split(":")[3], doc)
-
-
-def references(doc: Doc) -> dict[str, Any]:
-    """`variableReferences`, where a definition has variables."""
-    found = asl.variable_references(asl.load(doc["definition"], is_express=doc["type"] == "EXPRESS"))
-    return {"variableReferences": found} if found else {}
 
 
 def missing(arn: str) -> ApiError:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mlci import asl
+from mlci.cloud.local.api import ApiError
 from mlci.cloud.local.machines import history
 from mlci.cloud.local.machines.moments import Clock, kept
 from mlci.cloud.local.machines.records import Doc, Records
@@ -38,10 +39,13 @@ class Runner:
             return self._running.get(arn)
 
     def start(self, running: Running) -> None:
-        """Starts the execution's thread."""
+        """Starts the execution's thread.
+
+        Raises: ApiError, where no more executions are started.
+        """
         with self._lock:
             if self._is_closed:
-                running.stop.set("", "the server stopped")
+                raise ApiError("ServiceUnavailable", "the server is stopping", 503)
             self._running[running.doc["arn"]] = running
         threading.Thread(target=self.run, args=(running,), name=f"execution {running.doc['name']}", daemon=True).start()
 

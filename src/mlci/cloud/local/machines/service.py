@@ -41,8 +41,8 @@ class StepFunctions:
         self._registry = Registry(self._records, definitions, account, now)
         self._versions = Versions(self._records, self._registry, now)
         self._runner = Runner(self._records, tasks, now)
-        self._executions = Executions(self._records, self._registry, self._versions, self._runner, now)
-        tasks.use(lambda: self._executions)
+        self._executions = Executions(self._records, definitions, self._registry, self._versions, self._runner, now)
+        tasks.executions = self._executions
         self._executions.abort_abandoned(_ABANDONED)
         trials = Trials(definitions, tasks, account, now)
         self._operations = {**self._table(definitions, tokens), "TestState": trials.test}
@@ -126,7 +126,7 @@ class StepFunctions:
 
     def _updated(self, request: Request) -> Answer:
         doc = self._registry.update(request)
-        answer: Answer = {"updateDate": utc_now()}
+        answer: Answer = {"updateDate": shown(doc["updated"] if "updated" in doc else doc["created"])}
         if doc["revision"] != INITIAL:
             answer["revisionId"] = doc["revision"]
         if request.get("publish"):

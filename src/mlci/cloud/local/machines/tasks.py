@@ -9,31 +9,36 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from mlci import asl
-from mlci.cloud.local.api import Answer, ApiError
+from mlci.cloud.local.api import Answer, ApiError, Request
 from mlci.cloud.local.machines.activities import Activities, Tokens
 from mlci.cloud.local.machines.moments import kept
-
-if TYPE_CHECKING:
-    from mlci.cloud.local.machines.executions import Executions
 
 _START = "arn:aws:states:::states:startExecution"
 _NESTED = re.compile(re.escape(_START) + r"(\.sync:2|\.sync|\.waitForTaskToken)?")
 _ACTIVITY = re.compile(r"arn:[^:]*:states:[^:]*:[^:]*:activity:.+")
 
 
+class Nested(Protocol):
+    """What a task that starts an execution needs of executions."""
+
+    def start(self, request: Request, /) -> Answer: ...
+
+    def wait(self, arn: str, stop: asl.StopSignal, /) -> None: ...
+
+    def describe(self, request: Request, /) -> Answer: ...
+
+
 class Tasks:
-    """The caller's handlers, and what they can't do. Executions are given it after it is made: they need it, too."""
+    """The caller's handlers, and what they can't do. `executions` is set once those are made, which takes these tasks."""
+
+    executions: Nested | None = None
 
     def __init__(self, handlers: asl.Handlers, activities: Activities, tokens: Tokens) -> None:
         self._handlers, self._activities, self._tokens = handlers, activities, tokens
-        self._executions: Callable[[], Executions] | None = None
-
-    def use(self, executions: Callable[[], Executions]) -> None:
-        self._executions = executions
 
     def supports(self, resource: str) -> bool:
         return bool(_ACTIVITY.fullmatch(resource) or _NESTED.fullmatch(resource)) or self._handlers.supports(resource)
@@ -66,8 +71,7 @@ class Tasks:
         return self._nested(task, nested.group(1) or "") if nested else self._handlers(task)
 
     def _nested(self, task: asl.TaskCall, pattern: str) -> asl.Json:
-        executions = self._executions() if self._executions is not None else None
-        given = task.parameters
+        executions, given = self.executions, task.parameters
         if executions is None or not isinstance(given, dict):
             raise asl.TaskError("States.Runtime", "The Parameters of states:startExecution must be an object")
         request: dict[str, Any] = {"stateMachineArn": given.get("StateMachineArn"), "input": _input(given.get("Input"))}
@@ -85,7 +89,7 @@ class Tasks:
         task.submitted(answer)
         return self._ended(executions, arn, task, is_parsed=pattern.endswith(":2"))
 
-    def _ended(self, executions: Executions, arn: str, task: asl.TaskCall, *, is_parsed: bool) -> asl.Json:
+    def _ended(self, executions: Nested, arn: str, task: asl.TaskCall, *, is_parsed: bool) -> asl.Json:
         executions.wait(arn, task.stop)
         told = _pascal(executions.describe({"executionArn": arn}))
         if told["Status"] != "SUCCEEDED":
