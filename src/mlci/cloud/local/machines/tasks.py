@@ -33,7 +33,7 @@ class Nested(Protocol):
 
 
 class Tasks:
-    """The caller's handlers, and what they can't do. `executions` is set once those are made, which takes these tasks."""
+    """The caller's handlers, and what they can't do. `executions` is set once those, which take it, are made."""
 
     executions: Nested | None = None
 
