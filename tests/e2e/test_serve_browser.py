@@ -1,6 +1,6 @@
 """A page in a real browser, from another port of this machine, tries to make `mlci serve` run something.
 
-It even knows the access key id. Each of its requests works where it comes from a client instead, which the last test shows.
+It even knows the access key id. Each of its requests works where it comes from a client, which the last test shows.
 """
 
 from __future__ import annotations
