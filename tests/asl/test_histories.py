@@ -136,12 +136,13 @@ def test_assigned_variables_are_in_the_exited_event_as_texts() -> None:
 @pytest.mark.parametrize(("fields", "most"), [({}, MAX_CONCURRENT), ({"MaxConcurrency": 3}, 3)])
 def test_iterations_at_once_are_bounded(fields: dict[str, Any], most: int) -> None:
     lock, running, seen = threading.Lock(), [0], [0]
+    together = threading.Barrier(most)  # passed only where so many run at the same time
 
     def answer(call: TaskCall) -> Json:
         with lock:
             running[0] += 1
             seen[0] = max(seen[0], running[0])
-        time.sleep(0.02)
+        together.wait(10)
         with lock:
             running[0] -= 1
         return call.parameters

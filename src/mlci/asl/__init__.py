@@ -16,6 +16,7 @@ The map, in the order in which data goes through it:
     fields, rules, language, policies, states, load   reading a definition into the model, with all problems noted
     signals, callbacks, handlers, events, context, scope   what a running branch has at hand
     retries, taskevents, tasks, resume, group, parallel, maps, interpret   running it
+    trial                              one state by itself, and what its data is on the way
 
 The many small values that a definition is read into are named tuples: a frozen dataclass costs 1.5 ms to define, and
 with fifty of them importing this package would take longer than running a flow.

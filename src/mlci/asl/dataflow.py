@@ -55,9 +55,21 @@ class PathFlow(NamedTuple):
 
         Raises: EvaluationError.
         """
-        selected = result if self.result_selector is None else fill(self.result_selector, data.about(result))
+        selected = self.selected(data, result)
+        return self.left(data, selected, self.placed(data, selected))
+
+    def selected(self, data: Data, result: Json) -> Json:
+        """Raises: EvaluationError."""
+        return result if self.result_selector is None else fill(self.result_selector, data.about(result))
+
+    def placed(self, data: Data, selected: Json) -> Json:
+        """Raises: EvaluationError."""
+        return _place(self.result_path, data.given, selected)
+
+    def left(self, data: Data, selected: Json, placed: Json) -> Left:
+        """Raises: EvaluationError."""
         assigned = self.assign.evaluate(data.about(selected))
-        return Left(_pick(self.output_path, data.about(_place(self.result_path, data.given, selected))), assigned)
+        return Left(_pick(self.output_path, data.about(placed)), assigned)
 
     def caught(self, data: Data, error: Json) -> Left:
         """What a Catch hands on; it has a ResultPath and an Assign, and nothing else."""

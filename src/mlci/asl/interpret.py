@@ -163,7 +163,7 @@ class _Visit(NamedTuple):
         return Data(self.given.value, context, self.scope.variables.values)
 
 
-class _Step(NamedTuple):
+class Step(NamedTuple):
     """How a state was left, and for which."""
 
     left: Left
@@ -200,7 +200,7 @@ def _told(visit: _Visit, state: State, error: EvaluationError) -> StateError:
     return found
 
 
-def _work(state: State, visit: _Visit) -> _Step:
+def _work(state: State, visit: _Visit) -> Step:
     if isinstance(state, (Task, Parallel, Map)):
         return _with_retries(state, visit)
     data = visit.data(state.name)
@@ -208,15 +208,15 @@ def _work(state: State, visit: _Visit) -> _Step:
         raise StateError(text(state.error, data) or "", text(state.cause, data))
     seen = state.flow.seen(data)
     if isinstance(state, Choice):
-        return _choose(state, data, seen)
+        return choose(state, data, seen)
     if isinstance(state, Pass):
         result = state.flow.work_input(seen)
         left = state.flow.leave(data, state.result if state.has_result else result, is_result=False)
-        return _Step(left, state.next)
+        return Step(left, state.next)
     if isinstance(state, Wait):
-        visit.scope.wait(_wait_seconds(state, seen, visit.scope.now))
+        visit.scope.wait(wait_seconds(state, seen, visit.scope.now))
     left = state.flow.leave(data, seen.given, is_result=False)
-    return _Step(left, None if isinstance(state, Succeed) else state.next)
+    return Step(left, None if isinstance(state, Succeed) else state.next)
 
 
 def _checked(name: str, output: Json, *known: Text) -> Text:
@@ -227,17 +227,19 @@ def _checked(name: str, output: Json, *known: Text) -> Text:
     return found
 
 
-def _choose(state: Choice, data: Data, seen: Data) -> _Step:
+def choose(state: Choice, data: Data, seen: Data) -> Step:
+    """Raises: EvaluationError."""
     for choice in state.choices:
         if holds(choice.rule, seen):
-            return _Step(choice.flow.leave(data, seen.given, is_result=False), choice.next)
+            return Step(choice.flow.leave(data, seen.given, is_result=False), choice.next)
     if state.default is not None:
-        return _Step(state.flow.leave(data, seen.given, is_result=False), state.default)
+        return Step(state.flow.leave(data, seen.given, is_result=False), state.default)
     what = "Failed to transition out of the state. The state does not point to a next state."
     raise EvaluationError(NO_CHOICE_MATCHED, what)
 
 
-def _wait_seconds(state: Wait, seen: Data, now: Callable[[], datetime]) -> float:
+def wait_seconds(state: Wait, seen: Data, now: Callable[[], datetime]) -> float:
+    """Raises: EvaluationError."""
     if state.timestamp is not None:
         left = (moment(state.timestamp, seen) - now()).total_seconds()
         if left > MAX_WAIT_S:
@@ -246,7 +248,7 @@ def _wait_seconds(state: Wait, seen: Data, now: Callable[[], datetime]) -> float
     return 0 if state.seconds is None else seconds(state.seconds, seen)
 
 
-def _with_retries(state: Retried, visit: _Visit) -> _Step:
+def _with_retries(state: Retried, visit: _Visit) -> Step:
     """The work of a state that can be tried again, and whose errors can be caught."""
     retries = Retries(state.retry)
     while True:
@@ -255,7 +257,7 @@ def _with_retries(state: Retried, visit: _Visit) -> _Step:
         try:
             result = _attempt(state, visit, data, token)
             left = state.flow.leave(data, result.value)
-            return _Step(left, state.next, _checked(state.name, left.output, visit.given, result))
+            return Step(left, state.next, _checked(state.name, left.output, visit.given, result))
         except StateError as raised:
             error = _told(visit, state, raised) if isinstance(raised, EvaluationError) else raised
         pause_s = retries.delay_after(error)
@@ -278,10 +280,10 @@ def _attempt(state: Retried, visit: _Visit, data: Data, token: str | None) -> Te
     return tasks.attempt(visit.scope, state, tasks.Work(value, limits, token, credentials))
 
 
-def _caught(state: Retried, visit: _Visit, data: Data, error: StateError) -> _Step:
+def _caught(state: Retried, visit: _Visit, data: Data, error: StateError) -> Step:
     if isinstance(state, (Map, Parallel)) and (error.is_from_branch or error.error != RUNTIME):
         visit.scope.trail.add(f"{state.type}StateFailed")
     for catcher in state.catch:
         if is_matched(error, catcher.error_equals):
-            return _Step(catcher.flow.caught(data, dict(error.as_output())), catcher.next)
+            return Step(catcher.flow.caught(data, dict(error.as_output())), catcher.next)
     raise error

@@ -32,7 +32,7 @@ def attempt(scope: Scope, state: Map, seen: Data, run: RunBranch, inside: Sequen
     found = items(state.items, seen)
     wanted = whole_number(state.max_concurrency, seen, 0)
     details: dict[str, Json] = {"length": len(found)}
-    given = [_selected(state, seen, index, item) for index, item in enumerate(found)]
+    given = [selected_item(state, seen, index, item) for index, item in enumerate(found)]
     pasts = iterations(state, inside)
     if not pasts:
         scope.trail.add("MapStateStarted", "mapStateStartedEventDetails", details)
@@ -51,7 +51,7 @@ def item_context(index: int, item: Json) -> dict[str, Json]:
     return {"Map": {"Item": {"Index": index, "Value": item}}}
 
 
-def _selected(state: Map, seen: Data, index: int, item: Json) -> Json:
+def selected_item(state: Map, seen: Data, index: int, item: Json) -> Json:
     """The iteration's input."""
     if state.selector is None:
         return item

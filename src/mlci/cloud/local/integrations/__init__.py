@@ -6,6 +6,7 @@
     values, metadata, errors    between an API's answers and what a task's output, error and cause are on AWS
     sdk, sagemaker, functions, messages    doing them
     refusals, records           which messages are refused, and where the others go
+    mocks                       results that stand for a task's own
     handlers                    all of it, as the interpreter calls it
 
 `mlci run` needs none of botocore: the calls of a usual flow are known by hand (PLAIN in sdk.py and sagemaker.py).

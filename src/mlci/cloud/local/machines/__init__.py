@@ -11,6 +11,7 @@ executions.py   executions: start, describe, list, stop, redrive
 running.py      one execution's thread
 history.py      an execution's events
 activities.py   activities, and the tokens that tasks are answered with
+mapruns.py      Map Runs, of which there are none
 trials.py       TestState
 tasks.py        what tasks do that only Step Functions itself can do: activities, tokens, nested executions
 

@@ -28,16 +28,24 @@ class Definitions:
         self._read = functools.lru_cache(maxsize=_KEPT)(_read)
 
     def load(self, definition: str, kind: str) -> asl.Machine:
-        """The machine.
+        """The machine, whose tasks can be done here.
 
         Raises: ApiError InvalidDefinition.
         """
         try:
-            machine = self._checked(definition, kind)
+            return self._checked(definition, kind)
         except asl.DefinitionError as error:
-            told = ", ".join(_told(problem) for problem in error.problems)
-            raise ApiError("InvalidDefinition", f"Invalid State Machine Definition: '{told}'") from error
-        return machine
+            raise _invalid(error) from error
+
+    def parse(self, definition: str, kind: str) -> asl.Machine:
+        """The machine, whatever its tasks are.
+
+        Raises: ApiError InvalidDefinition.
+        """
+        try:
+            return self._read(definition, kind)
+        except asl.DefinitionError as error:
+            raise _invalid(error) from error
 
     def machine(self, definition: str, kind: str) -> asl.Machine:
         """A definition that was checked when its machine was created."""
@@ -72,6 +80,11 @@ class Definitions:
 
 def _read(definition: str, kind: str) -> asl.Machine:
     return asl.load(definition, is_express=kind == "EXPRESS")
+
+
+def _invalid(error: asl.DefinitionError) -> ApiError:
+    told = ", ".join(_told(problem) for problem in error.problems)
+    return ApiError("InvalidDefinition", f"Invalid State Machine Definition: '{told}'")
 
 
 def _told(problem: asl.Problem) -> str:

@@ -1,10 +1,8 @@
-"""TestState: one state, run by itself.
+"""TestState: one state, run by itself, or with a mock for its work.
 
-The state stands in a machine of its own, in which each state that it could go to is a Succeed, and is run with the
-interpreter and the handlers that executions have. Retry is not run but told (RETRIABLE), as on AWS.
-
-Not done, and refused: what the state's data was on its way (DEBUG, TRACE), mocks, and variables.
-Source: https://docs.aws.amazon.com/step-functions/latest/dg/test-state-isolation.html
+What AWS refuses is refused in its words, as far as answers are recorded in LocalStack's tests test_state; what belongs
+to a distributed Map is refused as such a Map is.
+Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_TestState.html
 """
 
 from __future__ import annotations
@@ -12,19 +10,36 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlci import asl
-from mlci.asl.errors import StateError, is_matched
+from mlci.asl.errors import StateError
+from mlci.asl.events import History, Trail
+from mlci.asl.jsontext import Text, parse
+from mlci.asl.model import Map, Parallel, State, Task
+from mlci.asl.scope import Scope
+from mlci.asl.trial import Mock, Trial, try_state
+from mlci.asl.variables import Variables
 from mlci.cloud.local.api import Answer, ApiError, Request
+from mlci.cloud.local.integrations import mocks
 from mlci.cloud.local.machines.definitions import Definitions
 from mlci.cloud.local.machines.moments import Clock
 
-_ALONE = ("Task", "Pass", "Wait", "Choice", "Succeed", "Fail")
-_NOT_DONE = ("mock", "context", "variables", "stateConfiguration", "revealSecrets")
-#: Source: https://states-language.net/#errors (MaxAttempts)
-_DEFAULT_ATTEMPTS = 3
 _ROLE = "arn:aws:iam::000000000000:role/mlci-test-state"
+#: What a state is called that is given without a machine.
+_NAME = "StateName"
+_ALONE = "Task, Wait, Pass, Succeed, Fail, Choice"
+_MOCKED = ("Task", "Map", "Parallel")
+#: Members of `stateConfiguration` that are about distributed Maps, which are refused.
+_DISTRIBUTED = ("mapIterationFailureCount", "mapItemReaderData")
+
+
+class _Found(NamedTuple):
+    """The state that a request is about, with its name and the query language around it."""
+
+    name: str
+    state: Mapping[str, Any]
+    language: str
 
 
 class Trials:
@@ -38,111 +53,177 @@ class Trials:
 
         Raises: ApiError.
         """
-        asked = [name for name in _NOT_DONE if request.get(name)]
-        if request.get("inspectionLevel", "INFO") != "INFO":
-            asked.append("inspectionLevel")
-        if asked:
-            raise ApiError("UnsupportedOperation", f"the local cloud's TestState does not do {', '.join(asked)}", 501)
-        name, state, language = _state(request)
-        machine = self._definitions.load(json.dumps(_around(name, state, language)), "STANDARD")
-        events: list[asl.Event] = []
-        outcome = asl.execute(
-            machine,
-            str(request.get("input") or "{}"),
+        found = _find(request)
+        _check(request, found)
+        given, mock = _json(request.get("input") or "{}", "input"), _mock(request)
+        state = self._load(found, mock)
+        if mock is not None and mock.result is not None:
+            _check_result(request, state, mock.result.value)
+        scope = self._scope(request, region, given)
+        retries = int((request.get("stateConfiguration") or {}).get("retrierRetryCount") or 0)
+        trial = try_state(state, given, scope, mock, retries)
+        return _answer(trial, is_shown=request.get("inspectionLevel", "INFO") != "INFO")
+
+    def _load(self, found: _Found, mock: Mock | None) -> State:
+        """A task that is mocked may be one that can't be done here."""
+        targets = {target: {"Type": "Succeed"} for target in _targets(found.state) if target != found.name}
+        states = {found.name: found.state, **targets}
+        around = json.dumps({"QueryLanguage": found.language, "StartAt": found.name, "States": states})
+        read = self._definitions.load if mock is None else self._definitions.parse
+        return read(around, "STANDARD").root.states[found.name]
+
+    def _scope(self, request: Request, region: str, given: Text) -> Scope:
+        context, variables = request.get("context"), request.get("variables")
+        return Scope(
             context=self._context(region, str(request.get("roleArn") or _ROLE)),
+            given=given.value,
             handlers=self._handlers,
-            stop=asl.StopSignal(),
-            on_event=events.append,
             now=self._now,
+            pause=asl.StopSignal.wait,
+            trail=Trail(History(_forget, self._now)),
+            stop=asl.StopSignal(),
+            item=_object(context, "context") if context else {},
+            variables=Variables(_object(variables, "variables") if variables else {}),
         )
-        return _answer(name, state, outcome, events)
 
     def _context(self, region: str, role: str) -> asl.Context:
-        name, arn = str(uuid.uuid4()), f"arn:aws:states:{region}:{self._account}"
+        name, machine, arn = str(uuid.uuid4()), str(uuid.uuid4()), f"arn:aws:states:{region}:{self._account}"
         return asl.Context(
-            execution_arn=f"{arn}:execution:TestState:{name}",
+            execution_arn=f"{arn}:express:{machine}:{name}",
             execution_name=name,
             role_arn=role,
             started=self._now(),
-            machine_arn=f"{arn}:stateMachine:TestState",
-            machine_name="TestState",
+            machine_arn=f"{arn}:stateMachine:{machine}",
+            machine_name=machine,
         )
 
 
-def _state(request: Request) -> tuple[str, dict[str, Any], str]:
-    """The state's name, the state, and the query language that it is written in."""
+def _forget(event: asl.Event) -> None:
+    """A trial leaves no history."""
+
+
+def _find(request: Request) -> _Found:
+    """The state itself, or the one of a machine that `stateName` names, at whatever depth it is."""
     try:
         given = json.loads(str(request["definition"]))
     except ValueError as error:
         raise ApiError("InvalidDefinition", f"Invalid State Machine Definition: '{error}'") from error
     if not isinstance(given, dict):
-        raise ApiError(
-            "InvalidDefinition", "Invalid State Machine Definition: 'Definition must be a valid JSON object'"
-        )
-    name, language = "S", str(given.get("QueryLanguage", "JSONPath"))
-    if isinstance(given.get("States"), dict):
-        name = str(request.get("stateName") or given.get("StartAt"))
-        if name not in given["States"]:
-            raise ApiError("ValidationException", f"State '{name}' not found in definition")
-        given = given["States"][name]
-    if given.get("Type") not in _ALONE:
-        what = f"the local cloud's TestState does not do a state of type '{given.get('Type')}'"
-        raise ApiError("UnsupportedOperation", what, 501)
-    return name, given, language
+        what = "Invalid State Machine Definition: 'Definition must be a valid JSON object'"
+        raise ApiError("InvalidDefinition", what)
+    language = str(given.get("QueryLanguage", "JSONPath"))
+    if not isinstance(given.get("States"), dict):
+        return _Found(_NAME, given, language)
+    name = str(request.get("stateName") or given.get("StartAt"))
+    for state in _states(given):
+        if name in state:
+            return _Found(name, state[name], language)
+    raise ApiError("ValidationException", f"State '{name}' not found in definition")
 
 
-def _around(name: str, state: Mapping[str, Any], language: str) -> dict[str, Any]:
-    alone = {member: value for member, value in state.items() if member != "Retry"}
-    targets = {target: {"Type": "Succeed"} for target in _targets(state) if target != name}
-    return {"QueryLanguage": language, "StartAt": name, "States": {name: alone, **targets}}
+def _states(machine: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The states of a machine, then those of the branches inside them."""
+    states = machine.get("States")
+    if not isinstance(states, dict):
+        return
+    yield {name: state for name, state in states.items() if isinstance(state, dict)}
+    for state in states.values():
+        if isinstance(state, dict):
+            for branch in (*(state.get("Branches") or ()), state.get("ItemProcessor"), state.get("Iterator")):
+                if isinstance(branch, dict):
+                    yield from _states(branch)
 
 
 def _targets(state: Mapping[str, Any]) -> Iterator[str]:
     ways = [state, *(state.get("Choices") or ()), *(state.get("Catch") or ())]
     for way in ways:
         for member in ("Next", "Default"):
-            if isinstance(way.get(member), str):
+            if isinstance(way, dict) and isinstance(way.get(member), str):
                 yield way[member]
 
 
-def _answer(name: str, state: Mapping[str, Any], outcome: asl.Outcome, events: list[asl.Event]) -> Answer:
-    failed = _failure(events)
-    error = StateError(*failed) if failed else None
-    if error is not None and _is_retried(state, error):
-        return {"status": "RETRIABLE", **_told(error)}
-    if outcome.status != "SUCCEEDED":
-        return {"status": "FAILED", **{k: v for k, v in (("error", outcome.error), ("cause", outcome.cause)) if v}}
-    exited = next(event for event in events if event.type.endswith("StateExited") and _name(event) == name)
-    answer: Answer = {"output": exited.details["stateExitedEventDetails"]["output"]}  # type: ignore[index, call-overload]
-    following = [_name(event) for event in events if event.type.endswith("StateEntered")][1:]
-    if following:
-        answer["nextState"] = following[0]
-    if error is not None:
-        return {"status": "CAUGHT_ERROR", **answer, **_told(error)}
-    return {"status": "SUCCEEDED", **answer}
+def _check(request: Request, found: _Found) -> None:
+    """What AWS refuses, and what can't be done here.
+
+    Raises: ApiError.
+    """
+    kind, is_mocked = found.state.get("Type"), bool(request.get("mock"))
+    configuration = request.get("stateConfiguration") or {}
+    if is_mocked and kind not in _MOCKED:
+        raise _invalid(f"State type '{kind}' is not supported when a mock is specified")
+    if is_mocked and request.get("revealSecrets"):
+        raise _invalid("TestState does not support RevealSecrets when a mock is specified.")
+    for member in () if is_mocked else ("context", *configuration):
+        if member in request or configuration.get(member) is not None:
+            name = member[:1].upper() + member[1:]
+            raise _invalid(f"TestState does not support {name} when a mock is not specified.")
+    if not is_mocked and kind in ("Map", "Parallel"):
+        what = "TestState API does not support Map or Parallel states. Supported state types include:"
+        raise ApiError("InvalidDefinition", f"{what} [{_ALONE}]")
+    if not is_mocked and kind == "Task" and not request.get("roleArn"):
+        raise _invalid("RoleArn must be specified when testing a Task state")
+    for member in _DISTRIBUTED:
+        if configuration.get(member):
+            what = f"the local cloud's TestState does not do {member}: it has no distributed Map"
+            raise ApiError("UnsupportedOperation", what, 501)
 
 
-def _told(error: StateError) -> Answer:
-    return {"error": error.error, **({"cause": error.cause} if error.cause else {})}
+def _mock(request: Request) -> Mock | None:
+    given = request.get("mock")
+    if not given:
+        return None
+    failure = given.get("errorOutput")
+    if (failure is None) == (given.get("result") is None):
+        raise _invalid("A test mock should have only one of the following fields: [result, errorOutput].")
+    if failure is not None:
+        return Mock(error=StateError(str(failure.get("error") or ""), failure.get("cause")))
+    try:
+        return Mock(Text(str(given["result"]), parse(str(given["result"]))))
+    except ValueError as error:
+        raise _invalid("Mocked result must be valid JSON") from error
 
 
-def _name(event: asl.Event) -> str:
-    details: Any = next(iter(event.details.values()), {})
-    return str(details.get("name", ""))
+def _check_result(request: Request, state: State, result: asl.Json) -> None:
+    if isinstance(state, (Map, Parallel)) and not isinstance(result, list):
+        raise _invalid("Mocked result must be an array.")
+    if isinstance(state, Parallel) and isinstance(result, list) and len(result) != len(state.branches):
+        raise _invalid("Mocked result must contain the same number of items as number of Parallel branches.")
+    if isinstance(state, Task):
+        wrong = mocks.problem(state.resource, result, request["mock"].get("fieldValidationMode") or "STRICT")
+        if wrong:
+            raise _invalid(f"Mock result schema validation error: {wrong}")
 
 
-def _failure(events: list[asl.Event]) -> tuple[str, str | None] | None:
-    """The error with which the state failed, if it did."""
-    for event in reversed(events):
-        is_states = not event.type.startswith(("Execution", "Fail"))
-        if is_states and event.type.endswith(("Failed", "TimedOut")):
-            details: Any = next(iter(event.details.values()), {})
-            return str(details.get("error", "")), details.get("cause")
-    return None
+def _json(text: str, member: str) -> Text:
+    try:
+        return Text(text, parse(text))
+    except ValueError as error:
+        raise _invalid(f"The value of '{member}' is not valid JSON: {error}") from error
 
 
-def _is_retried(state: Mapping[str, Any], error: StateError) -> bool:
-    for retrier in state.get("Retry") or ():
-        if is_matched(error, retrier["ErrorEquals"]):
-            return int(retrier.get("MaxAttempts", _DEFAULT_ATTEMPTS)) > 0
-    return False
+def _object(text: str, member: str) -> dict[str, asl.Json]:
+    value = _json(text, member).value
+    if not isinstance(value, dict):
+        raise _invalid(f"The value of '{member}' must be a JSON object")
+    return value
+
+
+def _invalid(what: str) -> ApiError:
+    return ApiError("ValidationException", what)
+
+
+def _answer(trial: Trial, *, is_shown: bool) -> Answer:
+    answer: Answer = {"status": trial.status}
+    if trial.output is not None:
+        answer["output"] = trial.output.text
+    if trial.next is not None:
+        answer["nextState"] = trial.next
+    if trial.error is not None:
+        told = {"error": trial.error.error, "cause": trial.error.cause}
+        answer.update({name: text for name, text in told.items() if text})
+    if is_shown:
+        shown: dict[str, Any] = {
+            name: value.text if isinstance(value, Text) else value for name, value in trial.shown.items()
+        }
+        answer["inspectionData"] = {**shown, **({"errorDetails": trial.details} if trial.details else {})}
+    return answer

@@ -1,0 +1,212 @@
+"""One state by itself, and what its data is on the way: what TestState runs and shows.
+
+The steps are those of `interpret`, one after the other and without events. What is shown of which state is from answers
+of AWS that are recorded in LocalStack's tests test_state.
+Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_InspectionData.html
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from mlci.asl import tasks
+from mlci.asl.callbacks import new_token
+from mlci.asl.data import Data
+from mlci.asl.dataflow import Left, PathFlow
+from mlci.asl.errors import EvaluationError, StateError, is_matched
+from mlci.asl.events import Event
+from mlci.asl.interpret import choose, wait_seconds
+from mlci.asl.jsontext import Json, Text, text_of
+from mlci.asl.maps import selected_item
+from mlci.asl.model import Choice, Fail, Map, Parallel, Pass, Retried, State, Succeed, Task, Wait
+from mlci.asl.retries import delay
+from mlci.asl.scope import Scope
+from mlci.asl.settings import items, limit, text, whole_number
+from mlci.asl.taskevents import Limits, has_token
+from mlci.asl.templates import fill
+
+#: The event by which the only state of an execution is entered; errors name it.
+_ENTERED_ID = 2
+
+
+class Mock(NamedTuple):
+    """What stands for the work of a Task, Map or Parallel: a result, or an error."""
+
+    result: Text | None = None
+    error: StateError | None = None
+
+    def give(self) -> Text:
+        """Raises: StateError."""
+        if self.error is not None:
+            raise self.error
+        assert self.result is not None
+        return self.result
+
+
+class Trial(NamedTuple):
+    """How the state ended. `shown` and `details` have the names of InspectionData and InspectionErrorDetails."""
+
+    status: Literal["SUCCEEDED", "FAILED", "RETRIABLE", "CAUGHT_ERROR"]
+    shown: dict[str, Text | int]
+    next: str | None = None
+    output: Text | None = None
+    error: StateError | None = None
+    details: dict[str, int] = {}  # noqa: RUF012 - never changed
+
+
+class _Way(NamedTuple):
+    """One trial on its way: the state, what it sees, what is to be shown, and texts that are known already."""
+
+    state: State
+    data: Data
+    scope: Scope
+    mock: Mock | None
+    shown: dict[str, Text | int]
+    known: list[Text]
+
+    def show(self, name: str, value: Json) -> Text:
+        """Notes a value; as AWS, what nothing changed keeps its text."""
+        found = next((text for text in self.known if text.value is value), None) or text_of(value)
+        self.shown[name] = found
+        return found
+
+
+def try_state(state: State, given: Text, scope: Scope, mock: Mock | None = None, retries: int = 0) -> Trial:
+    """Runs one state. `scope` has the variables that it starts with; `retries` is how often it was tried before."""
+    token = new_token() if isinstance(state, Task) and has_token(state.resource) else None
+    is_retried = isinstance(state, (Task, Map, Parallel))
+    entered = Event(_ENTERED_ID, 0, scope.now(), "", {})
+    context = scope.context_object(state.name, entered, retries if is_retried else None, token)
+    way = _Way(state, Data(given.value, context, scope.variables.values), scope, mock, {"input": given}, [given])
+    try:
+        left, following = _through(way, token)
+        scope.variables.assign(left.assigned)
+    except StateError as raised:
+        error = raised.located(state.name, _ENTERED_ID) if isinstance(raised, EvaluationError) else raised
+        return _failed(way, error, retries)
+    return _ended(way, "SUCCEEDED", left, following)
+
+
+def _ended(way: _Way, status: Literal["SUCCEEDED", "CAUGHT_ERROR"], left: Left, following: str | None) -> Trial:
+    if way.scope.variables.values:
+        way.shown["variables"] = text_of(dict(way.scope.variables.values))
+    output = next((text for text in way.known if text.value is left.output), None) or text_of(left.output)
+    return Trial(status, way.shown, following, output)
+
+
+def _failed(way: _Way, error: StateError, retries: int) -> Trial:
+    """As the interpreter: a retrier that applies decides, and where it has no attempt left, the catchers do."""
+    state = way.state
+    if not isinstance(state, (Task, Map, Parallel)):
+        return Trial("FAILED", way.shown, error=error)
+    for index, retrier in enumerate(state.retry):
+        if is_matched(error, retrier.error_equals):
+            if retries >= retrier.max_attempts:
+                break
+            details = {"retryIndex": index, "retryBackoffIntervalSeconds": int(delay(retrier, retries))}
+            return Trial("RETRIABLE", way.shown, error=error, details=details)
+    return _caught(way, state, error)
+
+
+def _caught(way: _Way, state: Retried, error: StateError) -> Trial:
+    for index, catcher in enumerate(state.catch):
+        if is_matched(error, catcher.error_equals):
+            left = catcher.flow.caught(way.data, dict(error.as_output()))
+            way.scope.variables.assign(left.assigned)
+            ended = _ended(way, "CAUGHT_ERROR", left, catcher.next)
+            return ended._replace(error=error, details={"catchIndex": index})
+    return Trial("FAILED", way.shown, error=error)
+
+
+def _through(way: _Way, token: str | None) -> tuple[Left, str | None]:
+    """What the state leaves behind, and the state that follows.
+
+    Raises: StateError.
+    """
+    state = way.state
+    if isinstance(state, Fail):
+        _show_input_path(way, way.data)
+        raise StateError(text(state.error, way.data) or "", text(state.cause, way.data))
+    seen = state.flow.seen(way.data)
+    if isinstance(state, Pass):
+        return _pass(way, state, seen), state.next
+    if not isinstance(state, Parallel):
+        _show_input_path(way, seen)
+    if isinstance(state, Choice):
+        chosen = choose(state, way.data, seen)
+        return chosen.left, chosen.next
+    if isinstance(state, (Task, Map, Parallel)):
+        return _leave(way, _work(way, state, seen, token)), state.next
+    if isinstance(state, Wait):
+        way.scope.wait(wait_seconds(state, seen, way.scope.now))
+    left = state.flow.leave(way.data, seen.given, is_result=False)
+    return left, None if isinstance(state, Succeed) else state.next
+
+
+def _show_input_path(way: _Way, seen: Data) -> None:
+    if isinstance(way.state, Fail) or isinstance(way.state.flow, PathFlow):
+        way.show("afterInputPath", seen.given)
+
+
+def _pass(way: _Way, state: Pass, seen: Data) -> Left:
+    """With a Result, AWS shows nothing of the way in."""
+    if state.has_result:
+        way.show("result", state.result)
+        return _leave(way, text_of(state.result), is_result=False)
+    _show_input_path(way, seen)
+    return _leave(way, _work_input(way, state, seen), is_result=False)
+
+
+def _work_input(way: _Way, state: Pass | Task | Parallel, seen: Data) -> Text:
+    value = state.flow.work_input(seen)
+    if isinstance(state.flow, PathFlow):
+        return way.show("afterParameters", value) if not isinstance(state, Parallel) else text_of(value)
+    return way.show("afterArguments", value) if state.flow.arguments is not None else text_of(value)
+
+
+def _work(way: _Way, state: Retried, seen: Data, token: str | None) -> Text:
+    """What the work gave, or what is to be taken for it.
+
+    Raises: StateError.
+    """
+    if isinstance(state, Map):
+        return _map(way, state, seen)
+    given = _work_input(way, state, seen)
+    if isinstance(state, Parallel):
+        return _mock(way).give()
+    if way.mock is not None:
+        found = way.mock.give()
+    else:
+        limits = Limits(limit(state.timeout, seen), limit(state.heartbeat, seen))
+        credentials = None if state.credentials is None else fill(state.credentials, seen)
+        found = tasks.attempt(way.scope, state, tasks.Work(given.value, limits, token, credentials))
+    way.known.append(found)
+    way.show("result", found.value)
+    return found
+
+
+def _map(way: _Way, state: Map, seen: Data) -> Text:
+    found = items(state.items, seen)
+    if isinstance(state.flow, PathFlow):
+        way.show("afterItemsPath", list(found))
+    if state.selector is not None:
+        way.show("afterItemSelector", [selected_item(state, seen, index, item) for index, item in enumerate(found)])
+    way.shown["maxConcurrency"] = whole_number(state.max_concurrency, seen, 0)
+    return _mock(way).give()
+
+
+def _mock(way: _Way) -> Mock:
+    assert way.mock is not None, "a Map or Parallel is tried with a mock only"
+    return way.mock
+
+
+def _leave(way: _Way, result: Text, *, is_result: bool = True) -> Left:
+    """The way out, shown step by step in JSONPath."""
+    assert not isinstance(way.state, Fail)
+    way.known.append(result)
+    flow = way.state.flow
+    if not isinstance(flow, PathFlow):
+        return flow.leave(way.data, result.value, is_result=is_result)
+    selected = way.show("afterResultSelector", flow.selected(way.data, result.value)).value
+    placed = way.show("afterResultPath", flow.placed(way.data, selected)).value
+    return flow.left(way.data, selected, placed)
