@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 from mlci.asl import tasks
 from mlci.asl.callbacks import new_token
 from mlci.asl.data import Data
-from mlci.asl.dataflow import Left, PathFlow
-from mlci.asl.errors import EvaluationError, StateError, is_matched
+from mlci.asl.dataflow import Left, PathFlow, QueryFlow
+from mlci.asl.errors import StateError, is_matched
 from mlci.asl.events import Event
 from mlci.asl.interpret import choose, wait_seconds
 from mlci.asl.jsontext import Json, Text, text_of
@@ -24,9 +24,6 @@ from mlci.asl.scope import Scope
 from mlci.asl.settings import items, limit, text, whole_number
 from mlci.asl.taskevents import Limits, has_token
 from mlci.asl.templates import fill
-
-#: The event by which the only state of an execution is entered; errors name it.
-_ENTERED_ID = 2
 
 
 class Mock(NamedTuple):
@@ -61,6 +58,7 @@ class _Way(NamedTuple):
     data: Data
     scope: Scope
     mock: Mock | None
+    is_jsonata: bool
     shown: dict[str, Text | int]
     known: list[Text]
 
@@ -71,20 +69,42 @@ class _Way(NamedTuple):
         return found
 
 
-def try_state(state: State, given: Text, scope: Scope, mock: Mock | None = None, retries: int = 0) -> Trial:
-    """Runs one state. `scope` has the variables that it starts with; `retries` is how often it was tried before."""
+def try_state(
+    state: State,
+    given: Text,
+    scope: Scope,
+    *,
+    mock: Mock | None = None,
+    retries: int = 0,
+    context: Json = None,
+    is_jsonata: bool = False,
+) -> Trial:
+    """Runs one state. `scope` has the variables that it starts with; `retries` is how often it was tried before.
+
+    `context` is to be taken for the context object.
+    """
     token = new_token() if isinstance(state, Task) and has_token(state.resource) else None
     is_retried = isinstance(state, (Task, Map, Parallel))
-    entered = Event(_ENTERED_ID, 0, scope.now(), "", {})
-    context = scope.context_object(state.name, entered, retries if is_retried else None, token)
-    way = _Way(state, Data(given.value, context, scope.variables.values), scope, mock, {"input": given}, [given])
+    entered = Event(0, 0, scope.now(), "", {})
+    if context is None:
+        context = _without_redrives(scope.context_object(state.name, entered, retries if is_retried else None, token))
+    way = _Way(
+        state, Data(given.value, context, scope.variables.values), scope, mock, is_jsonata, {"input": given}, [given]
+    )
     try:
         left, following = _through(way, token)
         scope.variables.assign(left.assigned)
-    except StateError as raised:
-        error = raised.located(state.name, _ENTERED_ID) if isinstance(raised, EvaluationError) else raised
+    except StateError as error:  # as AWS: without the words that say in which state of an execution it was
         return _failed(way, error, retries)
     return _ended(way, "SUCCEEDED", left, following)
+
+
+def _without_redrives(context: dict[str, Json]) -> dict[str, Json]:
+    """A trial counts as an express execution, which can't be redriven."""
+    execution = context["Execution"]
+    assert isinstance(execution, dict)
+    kept = {name: value for name, value in execution.items() if name != "RedriveCount"}
+    return {**context, "Execution": kept}
 
 
 def _ended(way: _Way, status: Literal["SUCCEEDED", "CAUGHT_ERROR"], left: Left, following: str | None) -> Trial:
@@ -102,20 +122,20 @@ def _failed(way: _Way, error: StateError, retries: int) -> Trial:
     for index, retrier in enumerate(state.retry):
         if is_matched(error, retrier.error_equals):
             if retries >= retrier.max_attempts:
-                break
+                return _caught(way, state, error, {"retryIndex": index})
             details = {"retryIndex": index, "retryBackoffIntervalSeconds": int(delay(retrier, retries))}
             return Trial("RETRIABLE", way.shown, error=error, details=details)
-    return _caught(way, state, error)
+    return _caught(way, state, error, {})
 
 
-def _caught(way: _Way, state: Retried, error: StateError) -> Trial:
+def _caught(way: _Way, state: Retried, error: StateError, details: dict[str, int]) -> Trial:
     for index, catcher in enumerate(state.catch):
         if is_matched(error, catcher.error_equals):
             left = catcher.flow.caught(way.data, dict(error.as_output()))
             way.scope.variables.assign(left.assigned)
             ended = _ended(way, "CAUGHT_ERROR", left, catcher.next)
-            return ended._replace(error=error, details={"catchIndex": index})
-    return Trial("FAILED", way.shown, error=error)
+            return ended._replace(error=error, details={**details, "catchIndex": index})
+    return Trial("FAILED", way.shown, error=error, details=details)
 
 
 def _through(way: _Way, token: str | None) -> tuple[Left, str | None]:
@@ -125,7 +145,8 @@ def _through(way: _Way, token: str | None) -> tuple[Left, str | None]:
     """
     state = way.state
     if isinstance(state, Fail):
-        _show_input_path(way, way.data)
+        if not way.is_jsonata:
+            way.show("afterInputPath", way.data.given)
         raise StateError(text(state.error, way.data) or "", text(state.cause, way.data))
     seen = state.flow.seen(way.data)
     if isinstance(state, Pass):
@@ -144,7 +165,7 @@ def _through(way: _Way, token: str | None) -> tuple[Left, str | None]:
 
 
 def _show_input_path(way: _Way, seen: Data) -> None:
-    if isinstance(way.state, Fail) or isinstance(way.state.flow, PathFlow):
+    if not way.is_jsonata:
         way.show("afterInputPath", seen.given)
 
 
@@ -159,9 +180,9 @@ def _pass(way: _Way, state: Pass, seen: Data) -> Left:
 
 def _work_input(way: _Way, state: Pass | Task | Parallel, seen: Data) -> Text:
     value = state.flow.work_input(seen)
-    if isinstance(state.flow, PathFlow):
-        return way.show("afterParameters", value) if not isinstance(state, Parallel) else text_of(value)
-    return way.show("afterArguments", value) if state.flow.arguments is not None else text_of(value)
+    if isinstance(state, Parallel) or (isinstance(state.flow, QueryFlow) and state.flow.arguments is None):
+        return text_of(value)
+    return way.show("afterArguments" if way.is_jsonata else "afterParameters", value)
 
 
 def _work(way: _Way, state: Retried, seen: Data, token: str | None) -> Text:
@@ -187,7 +208,7 @@ def _work(way: _Way, state: Retried, seen: Data, token: str | None) -> Text:
 
 def _map(way: _Way, state: Map, seen: Data) -> Text:
     found = items(state.items, seen)
-    if isinstance(state.flow, PathFlow):
+    if not way.is_jsonata:
         way.show("afterItemsPath", list(found))
     if state.selector is not None:
         way.show("afterItemSelector", [selected_item(state, seen, index, item) for index, item in enumerate(found)])

@@ -145,7 +145,7 @@ def test_a_failure_shows_how_far_it_came_and_who_handles_it() -> None:
         "input": "1",
         "afterInputPath": "1",
         "afterParameters": "1",
-        "errorDetails": {"catchIndex": 0},
+        "errorDetails": {"retryIndex": 1, "catchIndex": 0},
     }
 
 
@@ -167,6 +167,20 @@ def test_a_context_can_be_given_with_a_mock() -> None:
     mock = {"result": "1"}
     tried = _tried(state, mock=mock, context=json.dumps({"Execution": {"Name": "mine"}}))
     assert json.loads(tried["output"]) == {"name": "mine"}
+
+
+@pytest.mark.parametrize(
+    ("context", "wrong"),
+    [
+        ({"Other": {}}, "Field 'Other' is not allowed"),
+        ({"Execution": {"Id": 1}}, "Execution.Id must be a string"),
+        ({"Map": {}}, "'Map' field is not supported when mocking a Context object"),
+        ({"Task": {"Token": "t"}}, "Context object contains 'Task' when state is not a Task state with"),
+    ],
+)
+def test_a_context_that_could_not_be(context: dict[str, Any], wrong: str) -> None:
+    with pytest.raises(ApiError, match=f"Invalid Context object provided: {wrong}"):
+        _tried(TASK, mock={"result": "1"}, context=json.dumps(context))
 
 
 @pytest.mark.parametrize(

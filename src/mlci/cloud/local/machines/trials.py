@@ -29,6 +29,16 @@ _ROLE = "arn:aws:iam::000000000000:role/mlci-test-state"
 #: What a state is called that is given without a machine.
 _NAME = "StateName"
 _ALONE = "Task, Wait, Pass, Succeed, Fail, Choice"
+_CONTEXT = "Invalid Context object provided"
+#: What a context object may have. Source: https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html
+_CONTEXT_FIELDS: Mapping[str, frozenset[str]] = {
+    "Execution": frozenset({"Id", "Input", "Name", "RedriveCount", "RedriveTime", "RoleArn", "StartTime"}),
+    "State": frozenset({"EnteredTime", "Name", "RetryCount"}),
+    "StateMachine": frozenset({"Id", "Name"}),
+    "Task": frozenset({"Token"}),
+}
+_NO_TEXTS = ("Input", "RedriveCount", "RetryCount")
+_WITH_TASK = (".sync", ".sync:2", ".waitForTaskToken")
 _MOCKED = ("Task", "Map", "Parallel")
 #: Members of `stateConfiguration` that are about distributed Maps, which are refused.
 _DISTRIBUTED = ("mapIterationFailureCount", "mapItemReaderData")
@@ -40,6 +50,10 @@ class _Found(NamedTuple):
     name: str
     state: Mapping[str, Any]
     language: str
+
+    @property
+    def is_jsonata(self) -> bool:
+        return self.state.get("QueryLanguage", self.language) == "JSONata"
 
 
 class Trials:
@@ -61,7 +75,15 @@ class Trials:
             _check_result(request, state, mock.result.value)
         scope = self._scope(request, region, given)
         retries = int((request.get("stateConfiguration") or {}).get("retrierRetryCount") or 0)
-        trial = try_state(state, given, scope, mock, retries)
+        trial = try_state(
+            state,
+            given,
+            scope,
+            mock=mock,
+            retries=retries,
+            context=_given_context(request, state),
+            is_jsonata=found.is_jsonata,
+        )
         return _answer(trial, is_shown=request.get("inspectionLevel", "INFO") != "INFO")
 
     def _load(self, found: _Found, mock: Mock | None) -> State:
@@ -73,7 +95,7 @@ class Trials:
         return read(around, "STANDARD").root.states[found.name]
 
     def _scope(self, request: Request, region: str, given: Text) -> Scope:
-        context, variables = request.get("context"), request.get("variables")
+        variables = request.get("variables")
         return Scope(
             context=self._context(region, str(request.get("roleArn") or _ROLE)),
             given=given.value,
@@ -82,7 +104,6 @@ class Trials:
             pause=asl.StopSignal.wait,
             trail=Trail(History(_forget, self._now)),
             stop=asl.StopSignal(),
-            item=_object(context, "context") if context else {},
             variables=Variables(_object(variables, "variables") if variables else {}),
         )
 
@@ -118,7 +139,7 @@ def _find(request: Request) -> _Found:
     for state in _states(given):
         if name in state:
             return _Found(name, state[name], language)
-    raise ApiError("ValidationException", f"State '{name}' not found in definition")
+    raise ApiError("ValidationException", "State not found in definition")
 
 
 def _states(machine: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -192,6 +213,30 @@ def _check_result(request: Request, state: State, result: asl.Json) -> None:
         wrong = mocks.problem(state.resource, result, request["mock"].get("fieldValidationMode") or "STRICT")
         if wrong:
             raise _invalid(f"Mock result schema validation error: {wrong}")
+
+
+def _given_context(request: Request, state: State) -> asl.Json:
+    """The context object that the request gives.
+
+    Raises: ApiError.
+    """
+    if request.get("context") is None:
+        return None
+    found = _object(str(request["context"]), "context")
+    if "Map" in found:
+        raise _invalid(f"{_CONTEXT}: 'Map' field is not supported when mocking a Context object")
+    for name, value in found.items():
+        if name not in _CONTEXT_FIELDS:
+            raise _invalid(f"{_CONTEXT}: Field '{name}' is not allowed")
+        for inner, held in value.items() if isinstance(value, dict) else ():
+            if inner not in _CONTEXT_FIELDS[name]:
+                raise _invalid(f"{_CONTEXT}: Field '{inner}' is not allowed")
+            if inner not in _NO_TEXTS and not isinstance(held, str):
+                raise _invalid(f"{_CONTEXT}: {name}.{inner} must be a string")
+    if "Task" in found and not (isinstance(state, Task) and state.resource.endswith(_WITH_TASK)):
+        what = "Context object contains 'Task' when state is not a Task state with a '.sync' or '.waitForTaskToken'"
+        raise _invalid(f"{_CONTEXT}: {what} service integration pattern")
+    return found
 
 
 def _json(text: str, member: str) -> Text:
