@@ -53,7 +53,7 @@ class _Found(NamedTuple):
 
     @property
     def is_jsonata(self) -> bool:
-        return self.state.get("QueryLanguage", self.language) == "JSONata"
+        return bool(self.state.get("QueryLanguage", self.language) == "JSONata")
 
 
 class Trials:
