@@ -7,23 +7,27 @@ Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_Inspe
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from mlci.asl import tasks
 from mlci.asl.callbacks import new_token
 from mlci.asl.data import Data
 from mlci.asl.dataflow import Left, PathFlow, QueryFlow
-from mlci.asl.errors import StateError, is_matched
+from mlci.asl.errors import TIMEOUT, StateError, is_matched
 from mlci.asl.events import Event
 from mlci.asl.interpret import choose, wait_seconds
 from mlci.asl.jsontext import Json, Text, text_of
 from mlci.asl.maps import selected_item
 from mlci.asl.model import Choice, Fail, Map, Parallel, Pass, Retried, State, Succeed, Task, Wait
 from mlci.asl.retries import delay
-from mlci.asl.scope import Scope
+from mlci.asl.scope import Scope, Stopped, deadline
 from mlci.asl.settings import items, limit, text, whole_number
 from mlci.asl.taskevents import Limits, has_token
 from mlci.asl.templates import fill
+
+#: Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_TestState.html ("up to five minutes")
+MAX_TRIAL_S = 300
 
 
 class Mock(NamedTuple):
@@ -91,11 +95,15 @@ def try_state(
     way = _Way(
         state, Data(given.value, context, scope.variables.values), scope, mock, is_jsonata, {"input": given}, [given]
     )
-    try:
-        left, following = _through(way, token)
-        scope.variables.assign(left.assigned)
-    except StateError as error:  # as AWS: without the words that say in which state of an execution it was
-        return _failed(way, error, retries)
+    with deadline(scope.stop, MAX_TRIAL_S) as until:
+        way = way._replace(scope=replace(scope, stop=until.signal))
+        try:
+            left, following = _through(way, token)
+            scope.variables.assign(left.assigned)
+        except StateError as error:  # as AWS: without the words that say in which state of an execution it was
+            return _failed(way, error, retries)
+        except Stopped:
+            return _failed(way, StateError(TIMEOUT), retries)
     return _ended(way, "SUCCEEDED", left, following)
 
 
@@ -131,8 +139,11 @@ def _failed(way: _Way, error: StateError, retries: int) -> Trial:
 def _caught(way: _Way, state: Retried, error: StateError, details: dict[str, int]) -> Trial:
     for index, catcher in enumerate(state.catch):
         if is_matched(error, catcher.error_equals):
-            left = catcher.flow.caught(way.data, dict(error.as_output()))
-            way.scope.variables.assign(left.assigned)
+            try:
+                left = catcher.flow.caught(way.data, dict(error.as_output()))
+                way.scope.variables.assign(left.assigned)
+            except StateError as further:
+                return Trial("FAILED", way.shown, error=further)
             ended = _ended(way, "CAUGHT_ERROR", left, catcher.next)
             return ended._replace(error=error, details={**details, "catchIndex": index})
     return Trial("FAILED", way.shown, error=error, details=details)

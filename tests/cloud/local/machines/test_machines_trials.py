@@ -149,6 +149,12 @@ def test_a_failure_shows_how_far_it_came_and_who_handles_it() -> None:
     }
 
 
+def test_a_catch_that_fails_itself_fails_the_state() -> None:
+    state = {**TASK, "Catch": [{"ErrorEquals": ["E"], "Next": "C", "ResultPath": "$.a.b"}]}
+    tried = _tried(state, {"a": 1}, mock={"errorOutput": {"error": "E"}})
+    assert (tried["status"], tried["error"]) == ("FAILED", "States.ResultPathMatchFailure")
+
+
 def test_a_mock_stands_for_branches_and_items() -> None:
     branch = {"StartAt": "I", "States": {"I": {"Type": "Pass", "End": True}}}
     parallel = {
@@ -210,6 +216,8 @@ def test_a_mocked_result_is_one_that_the_api_could_give(resource: str, result: s
         (TASK, {"context": "{}"}, "TestState does not support Context when a mock is not specified"),
         (TASK, {"mock": {"result": "1", "errorOutput": {"error": "E"}}}, "should have only one of the following"),
         (TASK, {"mock": {"result": "{"}}, "Mocked result must be valid JSON"),
+        ({**TASK, "Catch": 1}, {}, "InvalidDefinition: .*Catch"),
+        (TASK, {"mock": {"result": "1"}, "stateConfiguration": {"errorCausedByState": "X"}}, "State not found"),
         (TASK, {"mock": {"result": "1"}, "stateConfiguration": {"mapItemReaderData": "[]"}}, "no distributed Map"),
     ],
 )

@@ -142,6 +142,16 @@ def _find(request: Request) -> _Found:
     raise ApiError("ValidationException", "State not found in definition")
 
 
+def _check_cause(request: Request, found: _Found) -> None:
+    """The state that a mocked error is said to come from is one inside; what comes of the error is the same.
+
+    Raises: ApiError.
+    """
+    cause = (request.get("stateConfiguration") or {}).get("errorCausedByState")
+    if cause is not None and not any(cause in states for states in _states({"States": {found.name: found.state}})):
+        raise _invalid("State not found in definition")
+
+
 def _states(machine: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The states of a machine, then those of the branches inside them."""
     states = machine.get("States")
@@ -150,14 +160,18 @@ def _states(machine: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield {name: state for name, state in states.items() if isinstance(state, dict)}
     for state in states.values():
         if isinstance(state, dict):
-            for branch in (*(state.get("Branches") or ()), state.get("ItemProcessor"), state.get("Iterator")):
+            for branch in (*_list(state, "Branches"), state.get("ItemProcessor"), state.get("Iterator")):
                 if isinstance(branch, dict):
                     yield from _states(branch)
 
 
+def _list(state: Mapping[str, Any], member: str) -> list[Any]:
+    found = state.get(member)
+    return found if isinstance(found, list) else []
+
+
 def _targets(state: Mapping[str, Any]) -> Iterator[str]:
-    ways = [state, *(state.get("Choices") or ()), *(state.get("Catch") or ())]
-    for way in ways:
+    for way in (state, *_list(state, "Choices"), *_list(state, "Catch")):
         for member in ("Next", "Default"):
             if isinstance(way, dict) and isinstance(way.get(member), str):
                 yield way[member]
@@ -183,6 +197,7 @@ def _check(request: Request, found: _Found) -> None:
         raise ApiError("InvalidDefinition", f"{what} [{_ALONE}]")
     if not is_mocked and kind == "Task" and not request.get("roleArn"):
         raise _invalid("RoleArn must be specified when testing a Task state")
+    _check_cause(request, found)
     for member in _DISTRIBUTED:
         if configuration.get(member):
             what = f"the local cloud's TestState does not do {member}: it has no distributed Map"
