@@ -14,7 +14,7 @@ from mlci.asl.errors import RUNTIME, EvaluationError, QueryError
 from mlci.asl.fields import MAX_COUNT
 from mlci.asl.intrinsics import Call
 from mlci.asl.jsontext import Json, dump, is_number
-from mlci.asl.paths import PathNotFound
+from mlci.asl.paths import CONTEXT, PathNotFound
 from mlci.asl.templates import Computed, Constant, Selected, Template, fill, mistyped
 from mlci.asl.timestamps import parse_timestamp
 
@@ -147,7 +147,9 @@ def items(template: Template | None, data: Data) -> list[Json]:
     if template is None:
         raise QueryError(f"Map state input must be an array but was: {dump(value)}")
     if isinstance(template, Selected):
-        raise EvaluationError(RUNTIME, f'Reference path "{template.expression.text}" must point to array.')
+        path = template.expression.text
+        shown = path.removeprefix("$") if path.startswith(CONTEXT) else path  # as AWS has it
+        raise EvaluationError(RUNTIME, f'Reference path "{shown}" must point to array.')
     raise mistyped(template, "array", value)
 
 
