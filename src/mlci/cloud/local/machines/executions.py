@@ -55,11 +55,7 @@ class Executions:
                 if old is not None:
                     return _again(old, given)
             running = self._new(target, name, given)
-            if target.doc["type"] != "EXPRESS":
-                self._records.put("execution", running.doc["arn"], running.doc["machine"], running.doc)
-                self._runner.start(running)  # in here, so that who finds the record finds what runs, see `stop`
-        if target.doc["type"] == "EXPRESS":
-            threading.Thread(target=self._runner.run, args=(running, _forget), daemon=True).start()
+            self._runner.start(running)
         return {"executionArn": running.doc["arn"], "startDate": shown(running.doc["started"])}
 
     def start_sync(self, request: Request) -> Answer:
@@ -68,7 +64,9 @@ class Executions:
         if target.doc["type"] != "EXPRESS":
             raise not_supported()
         running = self._new(target, self._name(request), _input(request))
-        doc = self._runner.run(running, _forget)
+        doc = self._runner.run(running)
+        if doc["status"] == "ABORTED":  # by `close`; AWS has no such status here
+            raise ApiError("ServiceUnavailable", "the server is stopping", 503)
         millis = max(1, round((doc["stopped"] - doc["started"]) * 1000))
         answer = {**_described(doc), "stopDate": shown(doc["stopped"]), "outputDetails": {"included": True}}
         for member in ("redriveCount", "redriveStatus", "redriveStatusReason"):
@@ -185,8 +183,7 @@ class Executions:
     def stop(self, request: Request) -> Answer:
         """StopExecution; one that has ended stays as it is."""
         doc = self.find(str(request["executionArn"]))
-        with self._lock:  # one that is just being started or redriven is to be stopped as well
-            running = self._runner.find(doc["arn"])
+        running = self._runner.find(doc["arn"])
         if running is not None:
             running.stop.set(str(request.get("error") or ""), str(request.get("cause") or ""))
             running.ended.wait(_STOP_S)
@@ -215,7 +212,6 @@ class Executions:
                 doc.pop(member, None)
             doc["redrives"] += 1
             doc["status"], doc["redriven"] = "RUNNING", kept(self._now())
-            self._records.put("execution", doc["arn"], doc["machine"], doc)
             resume = asl.Resume(history.events(self._records, doc["arn"]), doc["redrives"])
             self._runner.start(self._running(doc, resume))
         return {"redriveDate": shown(doc["redriven"])}
@@ -224,19 +220,17 @@ class Executions:
         """Ends executions that ran when the last process that kept these records was killed."""
         for doc in list(self._records.all_with("execution", "RUNNING")):
             past = history.events(self._records, doc["arn"])
-            last = max((event.id for event in past), default=0)
-            details: Any = {"executionAbortedEventDetails": {"cause": cause}}
-            history.keep(self._records, doc["arn"], asl.Event(last + 1, 0, self._now(), "ExecutionAborted", details))
-            doc.update(status="ABORTED", stopped=kept(self._now()), cause=cause)
+            end = past[-1] if past and past[-1].type in history.ENDS else None
+            if end is None:
+                details: Any = {"executionAbortedEventDetails": {"cause": cause}}
+                end = asl.Event(past[-1].id + 1 if past else 1, 0, self._now(), "ExecutionAborted", details)
+                history.keep(self._records, doc["arn"], end)
+            doc.update(status=history.ENDS[end.type], stopped=kept(end.timestamp), **history.told(end))
             self._records.put("execution", doc["arn"], doc["machine"], doc)
 
 
 def not_supported() -> ApiError:
     return ApiError("StateMachineTypeNotSupported", "This operation is not supported by this type of state machine")
-
-
-def _forget(event: asl.Event) -> None:
-    """What is kept of an express execution's events."""
 
 
 def _machine(target: Target) -> str:

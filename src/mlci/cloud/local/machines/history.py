@@ -17,6 +17,14 @@ from mlci.cloud.local.machines.records import Doc, Records
 #: Members of details that hold the execution's data, which a request can do without.
 _DATA = ("input", "output", "inputDetails", "outputDetails")
 
+#: The events that an execution ends with, and the status that each means.
+ENDS = {
+    "ExecutionSucceeded": "SUCCEEDED",
+    "ExecutionFailed": "FAILED",
+    "ExecutionAborted": "ABORTED",
+    "ExecutionTimedOut": "TIMED_OUT",
+}
+
 
 def keep(records: Records, execution: str, event: asl.Event) -> None:
     doc = {
@@ -36,6 +44,12 @@ def events(records: Records, execution: str) -> list[asl.Event]:
         )
         for doc in records.events(execution)
     ]
+
+
+def told(end: asl.Event) -> dict[str, Any]:
+    """What an execution's last event says of its result: output, or error and cause."""
+    members = [item for inner in end.details.values() if isinstance(inner, dict) for item in inner.items()]
+    return {name: value for name, value in members if name in ("output", "error", "cause") and value}
 
 
 def answer(records: Records, execution: str, request: Request) -> Answer:

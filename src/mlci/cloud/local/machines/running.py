@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mlci import asl
@@ -39,20 +38,34 @@ class Runner:
             return self._running.get(arn)
 
     def start(self, running: Running) -> None:
-        """Starts the execution's thread.
+        """Runs an execution in a thread of its own.
 
         Raises: ApiError, where no more executions are started.
         """
+        self._add(running)
+        name = f"execution {running.doc['name']}"
+        threading.Thread(target=self._to_end, args=(running,), name=name, daemon=True).start()
+
+    def run(self, running: Running) -> Doc:
+        """Runs an execution to its end in this thread.
+
+        Raises: ApiError, where no more executions are started.
+        """
+        self._add(running)
+        return self._to_end(running)
+
+    def _add(self, running: Running) -> None:
+        """From here on the execution is on record and can be stopped: both or neither, whoever looks."""
         with self._lock:
             if self._is_closed:
                 raise ApiError("ServiceUnavailable", "the server is stopping", 503)
+            self._keep(running.doc)
             self._running[running.doc["arn"]] = running
-        threading.Thread(target=self.run, args=(running,), name=f"execution {running.doc['name']}", daemon=True).start()
 
-    def run(self, running: Running, on_event: Callable[[asl.Event], None] | None = None) -> Doc:
-        """Runs an execution to its end in this thread."""
+    def _to_end(self, running: Running) -> Doc:
         arn = running.doc["arn"]
-        keep = on_event or (lambda event: history.keep(self._records, arn, event))
+        is_express = running.doc["type"] == "EXPRESS"
+        keep = _forget if is_express else (lambda event: history.keep(self._records, arn, event))
         try:
             outcome = asl.execute(
                 running.machine,
@@ -67,7 +80,8 @@ class Runner:
             self._end(running.doc, outcome)
         finally:
             with self._lock:
-                self._running.pop(arn, None)
+                if self._running.get(arn) is running:  # it may have been redriven since its record was kept
+                    del self._running[arn]
             running.ended.set()
         return running.doc
 
@@ -75,6 +89,9 @@ class Runner:
         doc["status"], doc["stopped"] = outcome.status, kept(self._now())
         told = {"output": outcome.output, "error": outcome.error, "cause": outcome.cause}
         doc.update({name: value for name, value in told.items() if value})
+        self._keep(doc)
+
+    def _keep(self, doc: Doc) -> None:
         if doc["type"] != "EXPRESS":
             self._records.put("execution", doc["arn"], doc["machine"], doc)
 
@@ -87,3 +104,7 @@ class Runner:
             one.stop.set("", cause)
         for one in running:
             one.ended.wait()
+
+
+def _forget(event: asl.Event) -> None:
+    """What is kept of an express execution's events."""
