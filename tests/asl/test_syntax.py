@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from contextlib import suppress
 from typing import cast
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlci.asl.choices import matches_pattern
 from mlci.asl.data import Data
 from mlci.asl.errors import EvaluationError
 from mlci.asl.filters import FilterSyntaxError, parse_condition
@@ -142,3 +144,15 @@ def test_what_is_no_json(text: str) -> None:
 def test_timestamps(text: str, expected: str | None) -> None:
     moment = parse_timestamp(text)
     assert (moment and moment.isoformat()) == expected
+
+
+@given(st.text("ab*\\", max_size=8), st.text("ab*\\", max_size=8))
+def test_a_pattern_matches_as_its_regular_expression_does(text: str, pattern: str) -> None:
+    parts = re.findall(r"\\[*\\]|.", pattern)
+    expression = "".join(".*" if part == "*" else re.escape(part[-1]) for part in parts)
+    assert matches_pattern(text, pattern) == (re.fullmatch(expression, text) is not None)
+
+
+def test_a_pattern_with_many_stars_is_answered() -> None:
+    assert not matches_pattern("a" * 200, "*a" * 60 + "b")
+    assert matches_pattern("a" * 200 + "b", "*a" * 60 + "*b")

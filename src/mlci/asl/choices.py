@@ -138,8 +138,34 @@ def matches_pattern(text: str, pattern: str) -> bool:
     (True, True, False)
     """
     parts = re.findall(r"\\[*\\]|.", pattern, re.DOTALL)
-    regex = "".join(".*" if part == "*" else re.escape(part[-1]) for part in parts)
-    return re.fullmatch(regex, text, re.DOTALL) is not None
+    pieces = [""]  # what stands between the stars
+    for part in parts:
+        if part == "*":
+            pieces.append("")
+        else:
+            pieces[-1] += part[-1]
+    return _has_pieces(text, pieces)
+
+
+def _has_pieces(text: str, pieces: list[str]) -> bool:
+    """Whether a text is these pieces, in their order, with anything between two of them.
+
+    The first place where a piece is found is as good as any, so no pattern takes long; a regular expression would try
+    all of them, and a pattern with many stars would never end.
+    """
+    first, *middle = pieces
+    if not middle:
+        return text == first
+    last = middle.pop()
+    if len(text) < len(first) + len(last) or not text.startswith(first) or not text.endswith(last):
+        return False
+    at, end = len(first), len(text) - len(last)
+    for piece in middle:
+        at = text.find(piece, at, end)
+        if at < 0:
+            return False
+        at += len(piece)
+    return True
 
 
 def _java_order(compare: Callable[[Any, Any], bool]) -> Callable[[str, str], bool]:

@@ -16,6 +16,7 @@ class Folder:
         """Raises: InputError, where it can't be had."""
         self.path = path.absolute()
         try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)  # what lies in it is the user's alone
             for name in ("store", "logs", "work", "records", "moto", "spool", "functions"):
                 (self.path / name).mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
