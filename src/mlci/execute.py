@@ -48,7 +48,7 @@ def execute_file(
     try:
         json.loads(given)
     except ValueError as error:
-        raise InputError(f"the execution's input is not JSON: {error}") from error
+        raise InputError(f"the execution's input is not JSON: {error}", "It is what --input names.") from error
     with local_cloud(store, settings, _tell, functions, store / HOME) as cloud:
         loaded = machine(definition, cloud.tasks, file)
         name = secrets.token_hex(8)

@@ -84,6 +84,11 @@ def test_a_taken_port_is_refused(project: Project, served: Serving) -> None:
     assert (refused.returncode, f"port {served.port}" in refused.stderr) == (2, True)
 
 
+def test_a_key_that_no_request_could_carry_is_refused(project: Project) -> None:
+    refused = project.mlci("serve", "--port", "0", "--data", str(project.root / "data"), "--access-key", "a b")
+    assert (refused.returncode, '"a b" can\'t be the access key id' in refused.stderr) == (2, True)
+
+
 def test_the_key_can_be_given(tmp_path: Path) -> None:
     with serving(tmp_path, "--access-key", "mine", "--region", "eu-west-1") as found:
         assert (found.exports["AWS_ACCESS_KEY_ID"], found.exports["AWS_DEFAULT_REGION"]) == ("mine", "eu-west-1")

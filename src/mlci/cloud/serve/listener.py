@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -50,12 +51,17 @@ def bind(port: int) -> tuple[socket.socket, ...]:
         first = socket.create_server(("127.0.0.1", port), backlog=1024)
     except (OSError, OverflowError) as error:
         raise InputError(
-            f"port {port} of 127.0.0.1 can't be listened on: {error}", "Name another with --port, or 0 for any."
+            f"port {port} of 127.0.0.1 can't be listened on: {_why(error)}", "Name another with --port, or 0 for any."
         ) from error
     try:
         return first, socket.create_server(("::1", first.getsockname()[1]), family=socket.AF_INET6, backlog=1024)
     except OSError:  # no IPv6 here, or the port is taken there
         return (first,)
+
+
+def _why(error: OSError | OverflowError) -> str:
+    """In words alone: what Python adds to them says the number and the address again."""
+    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
 
 
 class Listener:

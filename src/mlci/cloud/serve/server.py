@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
 import tempfile
@@ -16,7 +17,10 @@ from mlci.cloud.serve.folder import Folder
 from mlci.cloud.serve.guard import Guard
 from mlci.cloud.serve.listener import Listener, bind
 from mlci.cloud.serve.parts import Parts, Surroundings
-from mlci.errors import Stopped
+from mlci.errors import InputError, Stopped
+
+#: What can stand in a signed request, and in a shell, without quotes.
+_KEY = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,13 @@ class ServeSettings:
 def serve(settings: ServeSettings, wait: Callable[[], object]) -> int:
     """Serves until `wait` returns; when it returns once more, the process ends at once.
 
-    Raises: InputError, where the port or the data folder can't be had.
+    Raises: InputError, where the port or the data folder can't be had, or the access key can't be one.
     """
+    if settings.access_key is not None and not _KEY.fullmatch(settings.access_key):
+        raise InputError(
+            f'"{settings.access_key}" can\'t be the access key id',
+            "Take letters, digits, dots, hyphens and underscores.",
+        )
     folder = Folder(settings.data)
     sockets = bind(settings.port)
     port = sockets[0].getsockname()[1]
