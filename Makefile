@@ -1,5 +1,6 @@
 # make run    run the example flow to its verdict          make run ARGS="--param max_depth=7"
 # make test   run the tests                                make test ARGS="tests/flow -x"
+# make slow   run those that take more than five seconds
 # make lint   style, types and import contracts
 # make clean  remove what these leave, the environment too
 #
@@ -13,14 +14,17 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
-.PHONY: run test lint clean
+.PHONY: run test slow lint clean
 .DEFAULT_GOAL := run
 
 run: $(READY)
 	@$(PY) pipeline.py $(ARGS)
 
 test: $(READY)
-	@$(PY) -m pytest -q -n auto $(ARGS)
+	@$(PY) -m pytest -q -n auto -m "not slow" $(ARGS)
+
+slow: $(READY)
+	@$(PY) -m pytest -q -n auto -m slow $(ARGS)
 
 lint: $(READY)
 	@$(VENV)/bin/ruff check --quiet . && echo "ruff check: no findings"

@@ -65,6 +65,7 @@ def changes(aws: PretendAws) -> list[str]:
     return [call for call in aws.calls if call.startswith(verbs) or ".Stop" in call]
 
 
+@pytest.mark.slow
 def test_a_run_passes_and_a_second_one_changes_nothing(
     small: Project, aws: PretendAws, account: dict[str, str]
 ) -> None:
@@ -124,6 +125,7 @@ def test_a_timeout_stops_the_run(small: Project, aws: PretendAws, account: dict[
     assert aws.running == []
 
 
+@pytest.mark.slow
 def test_a_killed_build_that_is_started_again_goes_on_with_its_run(
     small: Project, aws: PretendAws, account: dict[str, str]
 ) -> None:

@@ -106,6 +106,7 @@ def test_objects_of_every_size_arrive_whole_and_are_sent_once(tmp_path: Path, se
         objects.check_bucket("no-such-bucket", served.region)
 
 
+@pytest.mark.slow
 def test_the_example_comes_to_the_same_as_on_the_local_cloud(example: Project, served: Account) -> None:
     local = example.mlci("run")
     assert local.returncode == 0, local.stdout + local.stderr
@@ -183,6 +184,7 @@ def test_sigterm_in_the_middle_of_a_training_job(project: Project, served: Accou
     assert project.result()["steps"]["train"]["status"] == "stopped"
 
 
+@pytest.mark.slow
 def test_a_killed_build_goes_on_with_its_run(project: Project, served: Account) -> None:
     small(project, "killed", 8)
     build = {**served.environment, "CODEBUILD_BUILD_ID": "models:1"}

@@ -56,6 +56,7 @@ def test_other_services_are_moto_s_with_our_account(served: Serving) -> None:
     assert [metric["MetricName"] for metric in cloudwatch.list_metrics(Namespace="n")["Metrics"]] == ["m"]
 
 
+@pytest.mark.slow
 def test_what_other_services_hold_survives_a_kill_with_its_ids(tmp_path: Path) -> None:
     with serving(tmp_path) as first:
         key = first.client("kms").create_key()["KeyMetadata"]["KeyId"]

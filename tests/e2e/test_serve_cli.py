@@ -19,6 +19,7 @@ from e2e_serving import Serving, serving
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.slow,
     pytest.mark.skipif(shutil.which("aws") is None, reason="there is no AWS CLI on the PATH"),
 ]
 
