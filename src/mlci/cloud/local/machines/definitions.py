@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, Protocol
+from typing import Any
 
 from mlci import asl
 from mlci.cloud.local.api import Answer, ApiError, Request
@@ -12,12 +12,6 @@ from mlci.cloud.local.machines.tasks import Tasks
 _MOST_DIAGNOSTICS = 100
 #: As many definitions are kept as they were read, so that starting an execution does not read its machine anew.
 _KEPT = 64
-
-
-class Checked(Protocol):
-    """What handlers may know of definitions besides: unknown resources, parameters that can't be right."""
-
-    def problems(self, machine: asl.Machine) -> tuple[asl.Problem, ...]: ...
 
 
 class Definitions:
@@ -46,10 +40,6 @@ class Definitions:
             return self._read(definition, kind)
         except asl.DefinitionError as error:
             raise _invalid(error) from error
-
-    def machine(self, definition: str, kind: str) -> asl.Machine:
-        """A definition that was checked when its machine was created."""
-        return self._read(definition, kind)
 
     def references(self, definition: str, kind: str) -> dict[str, Any]:
         """`variableReferences`, where the definition has variables."""

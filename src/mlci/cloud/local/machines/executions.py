@@ -118,7 +118,7 @@ class Executions:
             version_arn=doc["version"],
             alias_arn=doc["alias"],
         )
-        machine = self._definitions.machine(self._records.text(doc["definition"]), doc["type"])
+        machine = self._definitions.parse(self._records.text(doc["definition"]), doc["type"])
         return Running(doc, machine, context, resume)
 
     def find(self, text: str) -> Doc:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import Any
 
 Clock = Callable[[], datetime]
 
@@ -19,8 +18,3 @@ def kept(moment: datetime) -> float:
 
 def shown(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, timezone.utc)
-
-
-def with_times(doc: dict[str, Any], *members: str) -> dict[str, Any]:
-    """A document whose times are datetimes, for an answer."""
-    return {name: shown(value) if name in members else value for name, value in doc.items()}

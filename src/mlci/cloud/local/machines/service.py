@@ -114,11 +114,8 @@ class StepFunctions:
 
     def _created(self, request: Request, region: str) -> Answer:
         doc, _ = self._registry.create(request, region)
-        answer: Answer = {"stateMachineArn": doc["arn"], "creationDate": shown(doc["created"])}
-        if request.get("publish"):
-            description = request.get("versionDescription")
-            answer["stateMachineVersionArn"] = self._versions.publish(doc["arn"], description)["arn"]
-        return answer
+        answer = {"stateMachineArn": doc["arn"], "creationDate": shown(doc["created"])}
+        return {**answer, **self._published(doc["arn"], request)}
 
     def _update(self, request: Request) -> Answer:
         with self._registry.lock:  # the same
@@ -129,10 +126,13 @@ class StepFunctions:
         answer: Answer = {"updateDate": shown(doc["updated"] if "updated" in doc else doc["created"])}
         if doc["revision"] != INITIAL:
             answer["revisionId"] = doc["revision"]
-        if request.get("publish"):
-            description = request.get("versionDescription")
-            answer["stateMachineVersionArn"] = self._versions.publish(doc["arn"], description)["arn"]
-        return answer
+        return {**answer, **self._published(doc["arn"], request)}
+
+    def _published(self, arn: str, request: Request) -> Answer:
+        """The version that goes with a change, where one is asked for."""
+        if not request.get("publish"):
+            return {}
+        return {"stateMachineVersionArn": self._versions.publish(arn, request.get("versionDescription"))["arn"]}
 
     def _describe(self, request: Request) -> Answer:
         return self._registry.describe(self._versions.target(str(request["stateMachineArn"])).doc)
