@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import queue
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
+from e2e_project import CACHE
 from mlci.cloud.aws.cloud import AwsCloud, Place, aws_cloud
 from mlci.cloud.aws.identity import identify
 from mlci.cloud.progress import StepState
@@ -40,7 +40,6 @@ steps:
 gate:
   - {metric: measure.auc, min: 0.9}
 """
-CACHE = Path(tempfile.gettempdir()) / f"mlci-tests-{os.getuid()}-cache"
 
 
 @dataclass
