@@ -42,6 +42,7 @@ from mlci.options import (
     isolation_option,
     look_options,
     param_option,
+    protected_option,
     run_options,
 )
 
@@ -129,19 +130,21 @@ def config(debug: bool, **chosen: Any) -> int:
 @click.argument("run_id", metavar="RUN")
 @flow_option
 @aws_options
+@protected_option
 @debug_option
-def stop(run_id: str, flow_file: Path, debug: bool, **aws: Any) -> int:
+def stop(run_id: str, flow_file: Path, protected: bool, debug: bool, **aws: Any) -> int:
     """Stop a run on AWS, with all of its jobs.
 
     RUN is its id, or, where it was started here, the beginning or end of it. A local run stops with its process.
     """
-    choice = Choice.of(flow_file, "aws", (), "auto", **aws)
+    choice = Choice.of(flow_file, "aws", (), "auto", protected, **aws)
     flow, runs = load_flow(flow_file), runs_beside(flow_file)
     known = [
         folder.run_id for folder in runs.all() if folder.run_id.startswith(run_id) or folder.run_id.endswith(run_id)
     ]
     wanted = known[0] if len(known) == 1 else run_id
-    cloud = open_aws(checked_settings(flow, choice), None, lambda job: runs.folder(wanted).log(job), click.echo)
+    settings = checked_settings(flow, choice)
+    cloud = open_aws(settings, None, lambda job: runs.folder(wanted).log(job), click.echo, protected)
     click.echo(f"run {wanted}: {cloud.stop(flow.name, wanted, 'mlci stop')}")
     return 0
 

@@ -156,7 +156,11 @@ def checked_settings(flow: Flow, choice: Choice) -> Settings:
 
 
 def open_aws(
-    settings: Settings, repository: str | None, log_file: Callable[[str], Path], say: Callable[[str], None]
+    settings: Settings,
+    repository: str | None,
+    log_file: Callable[[str], Path],
+    say: Callable[[str], None],
+    is_protected: bool = False,
 ) -> AwsCloud:
     """The aws cloud, with a bucket that is there.
 
@@ -165,27 +169,34 @@ def open_aws(
     from mlci.cloud.aws.cloud import Place, aws_cloud
 
     region = settings["region"]
-    place = Place(caller(region), region, settings["workflow_role"], repository, settings.get("log_group"))
+    place = Place(
+        caller(region), region, settings["workflow_role"], repository, settings.get("log_group"), is_protected
+    )
     cloud = aws_cloud(_session(region), place, log_file, say)
     cloud.objects.check_bucket(settings["bucket"], region)
     return cloud
 
 
 def _on_aws(flow: Flow, choice: Choice, timeout_s: float | None, attaches: bool) -> tuple[Surroundings, AwsCloud]:
-    from mlci.plan.names import step_of
+    from mlci.plan.names import Names
 
     settings, build = checked_settings(flow, choice), build_around(choice.flow_file)
-    target = _target(build, settings["bucket"], settings["job_role"])
+    if choice.is_protected and build.pull_request:
+        raise InputError(
+            f"{build} can't run under the protected names, which are the base branch's",
+            "Leave out --protected (MLCI_PROTECTED).",
+        )
+    target = _target(build, settings["bucket"], settings["job_role"], choice.is_protected)
     around = _surroundings(choice.flow_file, target, settings["region"], timeout_s, attaches)
 
     def log_file(job: str) -> Path:
-        run, step = step_of(job, flow.name, flow.steps)
+        run, step = Names(flow.name, choice.is_protected).step_of(job, flow.steps)
         return around.folder.sibling(run).log(step)
 
-    return around, open_aws(settings, build.repository, log_file, around.watcher.say)
+    return around, open_aws(settings, build.repository, log_file, around.watcher.say, choice.is_protected)
 
 
-def _target(build: Build, bucket: str, job_role: str) -> Target:
+def _target(build: Build, bucket: str, job_role: str, is_protected: bool = False) -> Target:
     from mlci.plan import Target, run_id
 
     return Target(
@@ -196,6 +207,7 @@ def _target(build: Build, bucket: str, job_role: str) -> Target:
         base_branch=build.base_branch,
         is_trusted=build.is_trusted,
         build=build.id,
+        is_protected=is_protected,
     )
 
 
@@ -224,12 +236,12 @@ def _surroundings(
 @contextmanager
 def _local(flow: Flow, choice: Choice, around: Surroundings) -> Iterator[Cloud]:
     from mlci.cloud.local.cloud import local_cloud
-    from mlci.plan.names import step_of
+    from mlci.plan.names import Names
 
     home = runs_beside(choice.flow_file).home
     settings = job_settings(
         home / "work",
-        lambda job: around.folder.log(step_of(job, flow.name, flow.steps)[1]),
+        lambda job: around.folder.log(Names(flow.name).step_of(job, flow.steps)[1]),
         _python(flow, choice.flow_file),
         choice.isolation,
     )

@@ -63,6 +63,12 @@ attach_option = click.option(
     envvar="MLCI_ATTACH",
     help="`auto`: a build that was cut off and is started again goes on with its own run on AWS.",
 )
+protected_option = click.option(
+    "--protected",
+    is_flag=True,
+    envvar="MLCI_PROTECTED",
+    help="On AWS, use the names that only builds of the base branch have rights on (docs/aws.md).",
+)
 
 _AWS_HELP: Mapping[Name, str] = {
     "region": "The AWS region",
@@ -83,7 +89,16 @@ def aws_options(command: _Command) -> _Command:
 
 def look_options(command: _Command) -> _Command:
     """The options of commands that look at what a run would do."""
-    return _all(command, flow_option, cloud_option, param_option, aws_options, isolation_option, debug_option)
+    return _all(
+        command,
+        flow_option,
+        cloud_option,
+        param_option,
+        aws_options,
+        protected_option,
+        isolation_option,
+        debug_option,
+    )
 
 
 def run_options(command: _Command) -> _Command:
@@ -96,6 +111,7 @@ def run_options(command: _Command) -> _Command:
         timeout_option,
         attach_option,
         aws_options,
+        protected_option,
         isolation_option,
         debug_option,
     )
@@ -117,8 +133,11 @@ class Choice:
     cloud: str | None = None
     isolation: Isolation = "auto"
     aws: Mapping[Name, str | None] = field(default_factory=dict)
+    is_protected: bool = False
 
     @staticmethod
-    def of(flow_file: Path, cloud: str | None, params: Sequence[str], isolation: Isolation, **aws: Any) -> Choice:
+    def of(
+        flow_file: Path, cloud: str | None, params: Sequence[str], isolation: Isolation, protected: bool, **aws: Any
+    ) -> Choice:
         """From the options' names and values, as click gives them."""
-        return Choice(flow_file, params, cloud, isolation, {name: aws.get(name) for name in NAMES})
+        return Choice(flow_file, params, cloud, isolation, {name: aws.get(name) for name in NAMES}, protected)

@@ -121,8 +121,8 @@ def test_objects_are_whole_or_not_there(side: Side) -> None:
 def test_what_is_there_is_not_uploaded(side: Side, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b"x")
     uploads = [
-        Upload(S3Uri(f"s3://{BUCKET}/mlci/small/data/{digest}/x.csv"), (hash_data(tmp_path / "x.csv", "x.csv"),))
-        for digest in ("d1", "d2")
+        Upload(S3Uri(f"{unit}x.csv"), unit, (hash_data(tmp_path / "x.csv", "x.csv"),))
+        for unit in (S3Uri(f"s3://{BUCKET}/mlci/small/data/{digest}/") for digest in ("d1", "d2"))
     ]
     assert side.cloud.upload(uploads[:1], StopSignal()) == 1
     assert side.cloud.missing(uploads) == uploads[1:]

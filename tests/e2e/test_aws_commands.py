@@ -141,7 +141,7 @@ def test_a_killed_build_that_is_started_again_goes_on_with_its_run(
     assert "attached to run" in done.stdout
     assert small.runs == [small.result()["run_id"]]
     assert set(aws.sagemaker.started.values()) == {1}
-    assert {name.rsplit("-", 5)[0] for name in aws.sagemaker.started} == {"mlci-small-train", "mlci-small-measure"}
+    assert {name.rsplit("-", 5)[0] for name in aws.sagemaker.started} == {"mlci-small--train", "mlci-small--measure"}
 
 
 def test_a_failed_step_is_exit_code_3_with_its_reason_and_log(
@@ -180,7 +180,7 @@ def test_stop_ends_a_run_that_someone_else_started(small: Project, aws: PretendA
     [run_id] = small.runs
     done = small.mlci("stop", run_id[-6:], **account)
     assert done.returncode == 0, done.stderr
-    assert "stopped training job mlci-small-train-" in done.stdout
+    assert "stopped training job mlci-small--train-" in done.stdout
     running.communicate(timeout=30)
     assert running.returncode == 4
     unknown = small.mlci("stop", "20200101-000000-aaaaaa", **account)

@@ -96,7 +96,8 @@ def test_objects_of_every_size_arrive_whole_and_are_sent_once(tmp_path: Path, se
     for size in (0, 1, SINGLE_MAX_BYTES, SINGLE_MAX_BYTES + 1, 3 * SINGLE_MAX_BYTES):
         (tmp_path / f"ü {size}").write_bytes(os.urandom(1) * size)
         file = hash_data(tmp_path / f"ü {size}", f"ü {size}")
-        uploads.append(Upload(S3Uri(f"s3://{BUCKET}/mlci/objects/data/{file.sha256}/ü {size}"), (file,)))
+        unit = S3Uri(f"s3://{BUCKET}/mlci/objects/data/{file.sha256}/")
+        uploads.append(Upload(S3Uri(f"{unit}ü {size}"), unit, (file,)))
     assert objects.upload(uploads, StopSignal()) == len(uploads)
     assert objects.upload(uploads, StopSignal()) == 0
     for upload in uploads:

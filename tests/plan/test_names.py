@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from mlci.plan.names import JOB_NAME_MAX_CHARS, baseline_key, job_name
+from mlci.plan.names import JOB_NAME_MAX_CHARS, Names, baseline_key
 
 RUN = "20261123-101530-3f9c2a"
 #: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
@@ -17,16 +17,34 @@ flows = st.from_regex(r"[a-zA-Z][a-zA-Z0-9-]{0,59}", fullmatch=True)
 steps = st.from_regex(r"[a-zA-Z][a-zA-Z0-9_-]{0,62}", fullmatch=True)
 
 
-@given(flows, steps)
-def test_a_job_name_is_one_that_sagemaker_takes_even_after_retries(flow: str, step: str) -> None:
-    name = f"{job_name(flow, step, RUN)}-9-99"
+@given(flows, steps, st.booleans())
+def test_a_job_name_is_one_that_sagemaker_takes_even_after_retries(flow: str, step: str, is_protected: bool) -> None:
+    name = f"{Names(flow, is_protected).job(step, RUN)}-9-99"
     assert JOB_NAME.fullmatch(name)
     assert len(name) <= JOB_NAME_MAX_CHARS
 
 
 @given(flows, st.sets(steps, min_size=2, max_size=6))
 def test_steps_of_one_run_never_share_a_job_name(flow: str, names: set[str]) -> None:
-    assert len({job_name(flow, step, RUN) for step in names}) == len(names)
+    assert len({Names(flow).job(step, RUN) for step in names}) == len(names)
+
+
+@given(flows, flows, steps, st.booleans(), st.booleans())
+@example("fraud", "fraud-v2", "train", False, False)
+@example("fraud", "fraud--v2", "train", False, False)
+@example("x", "x-", "train", False, False)
+@example("x", "x-protected", "train", True, False)
+@example("x", "x", "train", True, False)
+def test_no_name_of_a_flow_begins_as_those_of_another_do(
+    flow: str, other: str, step: str, is_protected: bool, is_other_protected: bool
+) -> None:
+    ours, theirs = Names(flow, is_protected), Names(other, is_other_protected)
+    assume(ours != theirs)
+    assert ours.machine != theirs.machine
+    assert not theirs.job(step, RUN).startswith(ours.jobs)
+    for mine in (ours.code(""), ours.data(""), ours.run("")):
+        assert not any(key.startswith(mine) for key in (theirs.code("0"), theirs.data("0"), theirs.run(RUN)))
+        assert not baseline_key(other, "main").startswith(mine)
 
 
 @given(st.sets(st.text(min_size=1), min_size=2, max_size=5))

@@ -9,8 +9,3 @@ GATE_MISSED = "mlci.GateMissed"
 def keeping_model(step: str) -> str:
     """The state that copies a trained model to where the other steps look for it; its failure is the step's."""
     return f"{step}: keep the model"
-
-
-def machine_name(flow: str) -> str:
-    """A flow's state machine."""
-    return f"mlci-{flow}"

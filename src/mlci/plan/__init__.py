@@ -7,17 +7,29 @@ from collections.abc import Iterator, Mapping
 from mlci.flow.models import MODEL_OUTPUT, Flow, Json, Step, StepOutput
 from mlci.plan.bounds import bounds, number_at
 from mlci.plan.models import Bound, Plan, PlannedStep, S3Uri, Target, Upload
-from mlci.plan.names import baseline_key, code_key, data_key, job_name, run_id, run_key
+from mlci.plan.names import Names, baseline_key, run_id
 from mlci.plan.requests import Surroundings, job_request, model_prefix
 from mlci.stage.models import DataUnit, Staged
 
-__all__ = ["Bound", "Plan", "PlannedStep", "S3Uri", "Target", "Upload", "baseline_uri", "number_at", "plan", "run_id"]
+__all__ = [
+    "Bound",
+    "Plan",
+    "PlannedStep",
+    "S3Uri",
+    "Target",
+    "Upload",
+    "baseline_uri",
+    "number_at",
+    "plan",
+    "run_id",
+]
 
 
 def plan(flow: Flow, staged: Staged, target: Target, baseline: Mapping[str, Json]) -> Plan:
     """What a run of the flow will do. `baseline` maps steps to the metrics of the base branch's last passing run."""
+    names = _names(flow, target)
     outputs = {
-        StepOutput(step.name, name): _uri(target, f"{run_key(flow.name, target.run_id)}/{step.name}/{name}/")
+        StepOutput(step.name, name): _uri(target, f"{names.run(target.run_id)}/{step.name}/{name}/")
         for step in flow.steps.values()
         for name in step.outputs
     }
@@ -37,7 +49,7 @@ def plan(flow: Flow, staged: Staged, target: Target, baseline: Mapping[str, Json
         own = {name: outputs[StepOutput(step.name, name)] for name in step.outputs}
         steps[step.name] = PlannedStep(
             name=step.name,
-            job=job_name(flow.name, step.name, target.run_id),
+            job=names.job(step.name, target.run_id),
             request=job_request(step, around),
             outputs=own,
             timeout_s=step.timeout_s,
@@ -54,16 +66,24 @@ def baseline_uri(flow: str, target: Target) -> S3Uri | None:
     return _uri(target, baseline_key(flow, target.base_branch)) if target.base_branch else None
 
 
+def _names(flow: Flow, target: Target) -> Names:
+    return Names(flow.name, target.is_protected)
+
+
 def _uri(target: Target, key: str) -> S3Uri:
     return S3Uri(f"s3://{target.bucket}/{key}")
 
 
 def _code_uri(flow: Flow, step: Step, staged: Staged, target: Target) -> S3Uri:
-    return _uri(target, f"{code_key(flow.name, staged.code[step.name].digest)}/")
+    return _uri(target, f"{_names(flow, target).code(staged.code[step.name].digest)}/")
+
+
+def _data_folder(flow: Flow, unit: DataUnit, target: Target) -> S3Uri:
+    return _uri(target, f"{_names(flow, target).data(unit.digest)}/")
 
 
 def _data_uri(flow: Flow, unit: DataUnit, target: Target) -> S3Uri:
-    folder = _uri(target, f"{data_key(flow.name, unit.digest)}/")
+    folder = _data_folder(flow, unit, target)
     return folder if unit.is_folder else S3Uri(folder + unit.files[0].path)
 
 
@@ -77,11 +97,11 @@ def _metrics_uri(step: Step, outputs: Mapping[str, S3Uri]) -> S3Uri | None:
 def _uploads(flow: Flow, staged: Staged, target: Target) -> Iterator[Upload]:
     """Processing takes a prefix of files; script mode takes one archive. Both lie under the unit's digest."""
     for step in flow.steps.values():
-        uri, files = _code_uri(flow, step, staged, target), staged.code[step.name].files
+        unit, files = _code_uri(flow, step, staged, target), staged.code[step.name].files
         if step.uses == "training":
-            yield Upload(S3Uri(f"{uri}sourcedir.tar.gz"), files, is_archive=True)
+            yield Upload(S3Uri(f"{unit}sourcedir.tar.gz"), unit, files, is_archive=True)
         else:
-            yield from (Upload(S3Uri(uri + file.path), (file,)) for file in files)
-    for unit in staged.data.values():
-        folder = _uri(target, f"{data_key(flow.name, unit.digest)}/")
-        yield from (Upload(S3Uri(folder + file.path), (file,)) for file in unit.files)
+            yield from (Upload(S3Uri(unit + file.path), unit, (file,)) for file in files)
+    for data in staged.data.values():
+        unit = _data_folder(flow, data, target)
+        yield from (Upload(S3Uri(unit + file.path), unit, (file,)) for file in data.files)

@@ -15,7 +15,8 @@ S3Uri = NewType("S3Uri", str)
 @dataclass(frozen=True)
 class Target:
     """Where a run goes: the bucket and roles it uses, and who it is. `commit` is None outside of git, `build` (the
-    build's id) outside of a build. `is_trusted` says that what runs is merged: it may write the baseline."""
+    build's id) outside of a build. `is_trusted` says that what runs is merged: it may write the baseline.
+    `is_protected` chooses the names that pull requests' builds have no rights on."""
 
     bucket: str
     job_role: str
@@ -24,13 +25,16 @@ class Target:
     base_branch: str | None = None
     is_trusted: bool = False
     build: str | None = None
+    is_protected: bool = False
 
 
 @dataclass(frozen=True)
 class Upload:
-    """Bytes that must lie at `uri` before the run starts: a staged file, or an archive of a few."""
+    """Bytes that must lie at `uri` before the run starts: a staged file, or an archive of a few. `unit` is the folder
+    of all that it was hashed with."""
 
     uri: S3Uri
+    unit: S3Uri
     files: tuple[StagedFile, ...]
     is_archive: bool = False
 

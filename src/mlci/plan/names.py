@@ -5,13 +5,73 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 #: Job names are at most 63 of [a-zA-Z0-9-]; the state machine appends `-<attempt>-<retry>`, at most six characters.
 #: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
 JOB_NAME_MAX_CHARS = 63
 _ATTEMPT_MAX_CHARS = 6
-_FLOW_MAX_CHARS = 20
+_FLOW_MAX_CHARS = 18
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a flow's runs call what they make.
+
+    Protected runs share no name with the others, so that a role can have the ones and not the others: a pull request
+    could otherwise stage code under the hash that the base branch's build will look for, start a version of the base
+    branch's state machine with an input of its own, or overwrite metrics before they are read.
+
+    Each name that others follow is one that no other flow's names begin with: a policy may end it in `*`.
+    """
+
+    flow: str
+    is_protected: bool = False
+
+    @property
+    def machine(self) -> str:
+        """The state machine. No flow's name has an underscore."""
+        return f"mlci-{self.flow}_protected" if self.is_protected else f"mlci-{self.flow}"
+
+    @property
+    def prefix(self) -> str:
+        """Where in the bucket all that runs stage and write lies."""
+        return f"mlci/{self.flow}/protected" if self.is_protected else f"mlci/{self.flow}"
+
+    def code(self, digest: str) -> str:
+        return f"{self.prefix}/code/{digest}"
+
+    def data(self, digest: str) -> str:
+        return f"{self.prefix}/data/{digest}"
+
+    def run(self, run: str) -> str:
+        return f"{self.prefix}/runs/{run}"
+
+    @property
+    def jobs(self) -> str:
+        """What the names of all jobs begin with."""
+        return f"{'mlcip' if self.is_protected else 'mlci'}-{_fit(self.flow, _FLOW_MAX_CHARS)}--"
+
+    def job(self, step: str, run: str) -> str:
+        """What the names of a step's jobs begin with. Long names of flows and steps are cut and end in a hash.
+
+        >>> Names("breast-cancer").job("train_model", "20261123-101530-3f9c2a")
+        'mlci-breast-cancer--train-mod-ea41-20261123-101530-3f9c2a'
+        """
+        room = JOB_NAME_MAX_CHARS - _ATTEMPT_MAX_CHARS - len(self.jobs) - len(run) - 1
+        return f"{self.jobs}{_fit(step, room)}-{run}"
+
+    def step_of(self, job: str, steps: Iterable[str]) -> tuple[str, str]:
+        """The run and the step that a job belongs to, from its name. One that is no step's goes by its own name.
+
+        >>> Names("iris").step_of("mlci-iris--train-20261123-101530-3f9c2a-0-1", ["train"])
+        ('20261123-101530-3f9c2a', 'train')
+        """
+        *_, day, time, random, _, _ = job.split("-")
+        run = f"{day}-{time}-{random}"
+        base = job.rsplit("-", 2)[0]
+        return run, next((step for step in steps if self.job(step, run) == base), base)
 
 
 def run_id(now: datetime, random: str) -> str:
@@ -19,57 +79,18 @@ def run_id(now: datetime, random: str) -> str:
     return f"{now:%Y%m%d-%H%M%S}-{random}"
 
 
-def job_name(flow: str, step: str, run: str) -> str:
-    """What the names of a step's jobs begin with. Long names of flows and steps are cut and end in a hash.
-
-    >>> job_name("breast-cancer", "train_model", "20261123-101530-3f9c2a")
-    'mlci-breast-cancer-train-mode-ea41-20261123-101530-3f9c2a'
-    """
-    head = f"mlci-{_fit(flow, _FLOW_MAX_CHARS)}-"
-    room = JOB_NAME_MAX_CHARS - _ATTEMPT_MAX_CHARS - len(head) - len(run) - 1
-    return f"{head}{_fit(step, room)}-{run}"
-
-
-def step_of(job: str, flow: str, steps: Iterable[str]) -> tuple[str, str]:
-    """The run and the step that a job belongs to, from its name. One that is no step's goes by its own name.
-
-    >>> step_of("mlci-breast-cancer-train-mode-ea41-20261123-101530-3f9c2a-0-1", "breast-cancer", ["train_model"])
-    ('20261123-101530-3f9c2a', 'train_model')
-    """
-    *_, day, time, random, _, _ = job.split("-")
-    run = f"{day}-{time}-{random}"
-    base = job.rsplit("-", 2)[0]
-    return run, next((step for step in steps if job_name(flow, step, run) == base), base)
-
-
 def _fit(name: str, room: int) -> str:
-    """The name itself where it is short enough and of [a-zA-Z0-9-]; else its beginning and four digits of its hash."""
-    plain = re.sub(r"[^a-zA-Z0-9-]+", "-", name).strip("-")
+    """The name itself where it is short enough and of [a-zA-Z0-9-], with no two - in a row and none at its ends; else
+    its beginning and four digits of its hash."""
+    plain = re.sub(r"[^a-zA-Z0-9]+", "-", name).strip("-")
     if plain == name and len(name) <= room:
         return name
     digits = hashlib.sha256(name.encode()).hexdigest()[:4]
     return f"{plain[: room - 5].rstrip('-')}-{digits}"
 
 
-def prefix(flow: str) -> str:
-    """Where in the bucket all of a flow's objects lie."""
-    return f"mlci/{flow}"
-
-
-def code_key(flow: str, digest: str) -> str:
-    return f"{prefix(flow)}/code/{digest}"
-
-
-def data_key(flow: str, digest: str) -> str:
-    return f"{prefix(flow)}/data/{digest}"
-
-
-def run_key(flow: str, run: str) -> str:
-    return f"{prefix(flow)}/runs/{run}"
-
-
 def baseline_key(flow: str, branch: str) -> str:
-    """The baseline of a branch; its name is escaped, because a branch may be called anything."""
+    """The baseline of a branch, for every run to read; its name is escaped, because a branch may be called anything."""
     plain = re.sub(r"[^a-zA-Z0-9._-]+", "-", branch)
     digits = "" if plain == branch else "-" + hashlib.sha256(branch.encode()).hexdigest()[:8]
-    return f"{prefix(flow)}/baselines/{plain}{digits}.json"
+    return f"mlci/{flow}/baselines/{plain}{digits}.json"

@@ -19,7 +19,7 @@ from mlci.flow import load
 from mlci.flow.models import Flow
 from mlci.interrupts import Interrupts
 from mlci.plan import Target, run_id
-from mlci.plan.names import step_of
+from mlci.plan.names import Names
 from mlci.report.result import Result
 from mlci.run import Surroundings, run
 from mlci.runs import RunFolder
@@ -97,7 +97,7 @@ class Builder:
         place = Place(identify(session), REGION, ROLE, "github.com/octo/model")
 
         def log_file(job: str) -> Path:
-            run, step = step_of(job, flow.name, flow.steps)
+            run, step = Names(flow.name).step_of(job, flow.steps)
             return self._folder(run).log(step)
 
         return aws_cloud(session, place, log_file, self.log.say)

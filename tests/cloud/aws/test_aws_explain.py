@@ -18,7 +18,7 @@ from mlci.cloud.aws.logs import Logs
 from mlci.cloud.progress import reason_of
 from pretend_aws import PretendAws, PretendJob, Script, fast_clock, response
 
-TRAIN = Job("training", "mlci-small-train-20261123-101530-3f9c2a-0-0")
+TRAIN = Job("training", "mlci-small--train-20261123-101530-3f9c2a-0-0")
 Story = Callable[[str], Event]
 
 
@@ -132,8 +132,8 @@ def test_links_lead_to_the_console_of_the_partition() -> None:
 @pytest.mark.parametrize("kind", ["ProcessingJob", "TrainingJob", "TransformJob", "HyperParameterTuningJob"])
 def test_running_jobs_of_every_kind_are_found_by_the_run_and_stopped(pretended: PretendAws, kind: str) -> None:
     run = "20261123-101530-3f9c2a"
-    job = PretendJob(kind, f"mlci-small-x-{run}-0-0", Script())
-    other = PretendJob(kind, "mlci-small-x-20261123-101530-aaaaaa-0-0", Script())
+    job = PretendJob(kind, f"mlci-small--x-{run}-0-0", Script())
+    other = PretendJob(kind, "mlci-small--x-20261123-101530-aaaaaa-0-0", Script())
     for made in (job, other):
         pretended.sagemaker.jobs[made.name] = made
     job.stop.set = lambda: setattr(job, "status", "Stopped")  # type: ignore[method-assign]
@@ -145,7 +145,7 @@ def test_running_jobs_of_every_kind_are_found_by_the_run_and_stopped(pretended: 
 
 def test_kinds_that_may_not_be_listed_do_not_hide_the_others(pretended: PretendAws) -> None:
     run = "20261123-101530-3f9c2a"
-    job = PretendJob("TransformJob", f"mlci-small-x-{run}-0-0", Script())
+    job = PretendJob("TransformJob", f"mlci-small--x-{run}-0-0", Script())
     pretended.sagemaker.jobs[job.name] = job
     job.stop.set = lambda: setattr(job, "status", "Stopped")  # type: ignore[method-assign]
     refusal = {"__type": "AccessDeniedException", "message": "no"}

@@ -18,6 +18,7 @@ from mlci.stage.repository import hash_data, read_code
 from pretend_aws import BUCKET, REGION, PretendAws, response
 
 PREFIX = f"s3://{BUCKET}/mlci/small/data"
+CODE = f"s3://{BUCKET}/mlci/small/code/d2"
 
 
 @pytest.fixture
@@ -40,9 +41,9 @@ def test_what_was_written_is_read(objects: Objects) -> None:
 def test_each_object_is_sent_once(objects: Objects, pretended: PretendAws, tmp_path: Path) -> None:
     code = read_code(Path(__file__), "code.py")
     uploads = [
-        Upload(S3Uri(f"{PREFIX}/d1/x.csv"), (staged(tmp_path, "x.csv", b"x"),)),
-        Upload(S3Uri(f"{PREFIX}/d1/y/z.csv"), (staged(tmp_path, "z.csv", b"zz"),)),
-        Upload(S3Uri(f"s3://{BUCKET}/mlci/small/code/d2/sourcedir.tar.gz"), (code,), is_archive=True),
+        Upload(S3Uri(f"{PREFIX}/d1/x.csv"), S3Uri(f"{PREFIX}/d1/"), (staged(tmp_path, "x.csv", b"x"),)),
+        Upload(S3Uri(f"{PREFIX}/d1/y/z.csv"), S3Uri(f"{PREFIX}/d1/"), (staged(tmp_path, "z.csv", b"zz"),)),
+        Upload(S3Uri(f"{CODE}/sourcedir.tar.gz"), S3Uri(f"{CODE}/"), (code,), is_archive=True),
     ]
     assert objects.missing(uploads) == uploads
     assert objects.upload(uploads, StopSignal()) == 3
@@ -53,7 +54,7 @@ def test_each_object_is_sent_once(objects: Objects, pretended: PretendAws, tmp_p
 
 
 def test_one_that_is_there_in_part_is_sent_again(objects: Objects, tmp_path: Path) -> None:
-    upload = Upload(S3Uri(f"{PREFIX}/d1/x.csv"), (staged(tmp_path, "x.csv", b"whole"),))
+    upload = Upload(S3Uri(f"{PREFIX}/d1/x.csv"), S3Uri(f"{PREFIX}/d1/"), (staged(tmp_path, "x.csv", b"whole"),))
     objects.write(upload.uri, b"who")
     assert objects.upload([upload], StopSignal()) == 1
     assert objects.read(upload.uri) == b"whole"
@@ -64,7 +65,7 @@ def test_a_file_arrives_whole_in_one_piece_or_in_many(objects: Objects, tmp_path
     data = hashlib.sha256(b"seed").digest() * (size // 32 + 1)
     file = staged(tmp_path, "big.bin", data[:size])
     uri = S3Uri(f"{PREFIX}/d3/big.bin")
-    objects.upload([Upload(uri, (file,))], StopSignal())
+    objects.upload([Upload(uri, S3Uri(uri.rpartition("/")[0] + "/"), (file,))], StopSignal())
     assert hashlib.sha256(objects.read(uri) or b"").hexdigest() == file.sha256
     told = boto3.client("s3").head_object(Bucket=BUCKET, Key=uri.partition(f"{BUCKET}/")[2], ChecksumMode="ENABLED")
     assert told["ContentLength"] == size
@@ -80,7 +81,7 @@ def test_a_file_that_changed_since_it_was_hashed_is_not_stored(
     file = staged(tmp_path, "x.csv", b"1" * size)
     (tmp_path / "x.csv").write_bytes(after if size == 100 else b"2" * size + after)
     with pytest.raises(CloudError, match="changed while the run was being staged"):
-        objects.upload([Upload(S3Uri(f"{PREFIX}/d4/x.csv"), (file,))], StopSignal())
+        objects.upload([Upload(S3Uri(f"{PREFIX}/d4/x.csv"), S3Uri(f"{PREFIX}/d4/"), (file,))], StopSignal())
     assert pretended.objects() == []
     assert not boto3.client("s3").list_multipart_uploads(Bucket=BUCKET).get("Uploads")
 
@@ -94,7 +95,9 @@ def test_nothing_is_said_about_encryption(objects: Objects, tmp_path: Path) -> N
 def test_a_stopped_upload_ends_early(objects: Objects, pretended: PretendAws, tmp_path: Path) -> None:
     stop = StopSignal()
     stop.set()
-    objects.upload([Upload(S3Uri(f"{PREFIX}/d1/x.csv"), (staged(tmp_path, "x.csv", b"x"),))], stop)
+    objects.upload(
+        [Upload(S3Uri(f"{PREFIX}/d1/x.csv"), S3Uri(f"{PREFIX}/d1/"), (staged(tmp_path, "x.csv", b"x"),))], stop
+    )
     assert pretended.objects() == []
 
 

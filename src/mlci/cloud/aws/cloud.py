@@ -21,23 +21,28 @@ from mlci.cloud.aws.objects import Objects
 from mlci.cloud.aws.session import Session
 from mlci.cloud.aws.watch import Watch
 from mlci.cloud.protocol import Change, ExecutionArn, Live, Outcome, VersionArn
-from mlci.compile.names import machine_name
 from mlci.errors import CloudError
 from mlci.plan.models import Plan, Upload
+from mlci.plan.names import Names
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where runs happen: a region of an account, in the name of two roles. `repository` is what the flow is of."""
+    """Where runs happen: a region of an account, in the name of two roles. `repository` is what the flow is of;
+    `is_protected` chooses the names."""
 
     identity: Identity
     region: str
     workflow_role: str
     repository: str | None = None
     log_group: str | None = None
+    is_protected: bool = False
+
+    def names(self, flow: str) -> Names:
+        return Names(flow, self.is_protected)
 
     def machine(self, flow: str) -> str:
-        return self.identity.state_machine(self.region, machine_name(flow))
+        return self.identity.state_machine(self.region, self.names(flow).machine)
 
     def execution(self, machine: str, run_id: str) -> ExecutionArn:
         return ExecutionArn(self.identity.execution(self.region, machine, run_id))
@@ -115,7 +120,7 @@ class AwsCloud:
 
         Raises: CloudError, where there is no such run.
         """
-        arn = self.place.execution(machine_name(flow), run_id)
+        arn = self.place.execution(self.place.names(flow).machine, run_id)
         if not self.executions.stop(arn, "mlci.Stopped", why):
             raise CloudError(f'there is no run "{run_id}" of {flow} on AWS', hint="Take a whole run id: mlci list.")
         return str(Ending(self.jobs, self.clock, self.tell).of(run_id, ()))

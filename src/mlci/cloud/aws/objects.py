@@ -81,11 +81,10 @@ class Objects:
 
     def missing(self, uploads: Iterable[Upload]) -> list[Upload]:
         """Those that are not there yet. They lie under the hash of what they hold: one list a unit tells all."""
-        units: dict[tuple[str, str], list[Upload]] = defaultdict(list)
+        units: dict[str, list[Upload]] = defaultdict(list)
         for upload in uploads:
-            bucket, key = split(upload.uri)
-            units[bucket, "/".join(key.split("/")[:4])].append(upload)
-        found = {(bucket, prefix): self._sizes(bucket, f"{prefix}/") for bucket, prefix in units}
+            units[upload.unit].append(upload)
+        found = {unit: self._sizes(*split(unit)) for unit in units}
         return [
             upload
             for unit, members in units.items()

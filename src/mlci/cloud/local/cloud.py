@@ -22,10 +22,10 @@ from mlci.cloud.local.names import ACCOUNT, REGION, WORKFLOW_ROLE
 from mlci.cloud.local.sagemaker import SageMaker
 from mlci.cloud.local.store import DirectoryStore, NoSuchKey
 from mlci.cloud.protocol import Change, ExecutionArn, Live, Outcome, VersionArn
-from mlci.compile.names import machine_name
 from mlci.errors import InputError, Problem
 from mlci.flow.models import Json, StepType
 from mlci.plan.models import Plan, Upload
+from mlci.plan.names import Names
 from mlci.stage.models import StagedFile
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class LocalCloud:
             self.store.put_checked(file.source, uri, file.sha256)
 
     def change(self, flow: str, definition: str) -> Change:
-        return Change("none kept", machine_name(flow))
+        return Change("none kept", Names(flow).machine)
 
     def publish(self, flow: str, definition: str) -> VersionArn:
         """Keeps the definition for `run`.
@@ -90,7 +90,7 @@ class LocalCloud:
         loaded = machine(definition, self.tasks)
         self.jobs.mode()
         digest = hashlib.sha256(definition.encode()).hexdigest()[:12]
-        version = VersionArn(f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{machine_name(flow)}:{digest}")
+        version = VersionArn(f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{Names(flow).machine}:{digest}")
         self.published[version] = loaded
         return version
 
