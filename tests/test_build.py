@@ -87,6 +87,10 @@ def test_a_push_elsewhere_is_not(trigger: str, head: str, branch: str | None) ->
         ("feature/x", "feature/x", None, False),
         (COMMIT, None, None, False),
         ("pr/12", None, 12, False),
+        ("refs/pull/12/head^{" + COMMIT + "}", None, 12, False),
+        ("refs/pull/12/head", None, 12, False),
+        ("refs/pull/12/merge", None, 12, False),
+        ("refs/pull/12/other", None, None, False),
         ("refs/tags/main", None, None, False),
         ("arn:aws:s3:::pipeline/source.zip", None, None, False),
         ("", None, None, False),
@@ -100,6 +104,24 @@ def test_a_build_by_hand(version: str, branch: str | None, pull_request: int | N
         pull_request,
         is_trusted,
     )
+
+
+@pytest.mark.parametrize(
+    ("version", "initiator", "told"),
+    [
+        (
+            "refs/pull/12/head^{" + COMMIT + "}",
+            "actions/ml-ci-1",
+            "build of pull request 12, started by actions/ml-ci-1",
+        ),
+        ("refs/heads/main^{" + COMMIT + "}", "ada", "build of main, started by ada"),
+        (COMMIT, "", "build of a commit, started by hand"),
+    ],
+)
+def test_a_build_that_no_webhook_started_says_of_what_it_is(version: str, initiator: str, told: str) -> None:
+    build = built({**CODEBUILD, "CODEBUILD_INITIATOR": initiator, "CODEBUILD_SOURCE_VERSION": version})
+    assert str(build) == told
+    assert build.commit == COMMIT
 
 
 def test_the_base_branch_can_be_named() -> None:

@@ -18,15 +18,17 @@ Kind = Literal["pull_request", "push", "manual", "local"]
 #: What the default branch is called where nothing says so: CodeBuild checks a commit out, and no branch.
 _USUAL_BASES = ("main", "master")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-#: `refs/heads/main^{<commit>}` is how CodeBuild names a branch at a commit.
+#: `refs/heads/main^{<commit>}` is how CodeBuild names a branch at a commit, and `refs/pull/7/head^{<commit>}` a pull
+#: request: what .github/workflows/ml-ci.yml asks for, so that what is built is what GitHub Actions was started for.
+#: Source: https://docs.aws.amazon.com/codebuild/latest/userguide/sample-source-version.html
 _AT_COMMIT = re.compile(r"(?P<name>.*?)(?:\^\{(?P<commit>[0-9a-f]+)\})?")
 
 
 @dataclass(frozen=True)
 class Build:
     """One build. `branch` is the head's branch, None where a tag or a bare commit is built, and `base_branch` the one
-    that pull requests go to. `id` is None outside of CodeBuild. A build by hand may be of a pull request as well: its
-    `kind` is "manual", and it has a `pull_request`."""
+    that pull requests go to. `id` is None outside of CodeBuild. A build that no webhook started is "manual", whether a
+    person or GitHub Actions did; it may be of a pull request as well, and then it has a `pull_request`."""
 
     kind: Kind = "local"
     id: str | None = None
@@ -45,13 +47,14 @@ class Build:
         return self.pull_request is None and self.branch is not None and self.branch == self.base_branch
 
     def __str__(self) -> str:
+        of = f"pull request {self.pull_request}" if self.pull_request else self.branch or "a commit"
         what = {
-            "pull_request": f"pull request {self.pull_request}",
+            "pull_request": of,
             "push": f"push to {self.branch}" if self.branch else "push of a tag",
-            "manual": "build started by hand",
+            "manual": f"build of {of}, started",
             "local": "run outside of CodeBuild",
         }[self.kind]
-        return f"{what} by {self.initiator}" if self.initiator else what
+        return f"{what} by {self.initiator or 'hand'}" if self.kind == "manual" or self.initiator else what
 
 
 def build_of(environment: Mapping[str, str], git: GitState) -> Build:
@@ -82,9 +85,13 @@ def build_of(environment: Mapping[str, str], git: GitState) -> Build:
 
 
 def _number(source: str) -> int | None:
-    """The number of a pull request that is written `pr/7`."""
-    found = re.fullmatch(r"pr/(\d+)", source)
-    return int(found[1]) if found else None
+    """The number of a pull request.
+
+    >>> _number("pr/7"), _number("refs/pull/7/head"), _number("main")
+    (7, 7, None)
+    """
+    found = re.fullmatch(r"pr/(\d+)|refs/pull/(\d+)/(?:head|merge)", source)
+    return int(found[1] or found[2]) if found else None
 
 
 def _branch(ref: str) -> str | None:
