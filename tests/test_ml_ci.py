@@ -1,4 +1,4 @@
-"""The scripts in .github/workflows/ml-ci.yml, run as GitHub's runner runs them, with an `aws` that answers from a list."""
+"""The scripts of .github/workflows/ml-ci.yml, run as the runner runs them, with an `aws` that answers from a list."""
 
 from __future__ import annotations
 
