@@ -40,7 +40,6 @@ def described(phase: str, status: str, message: str = "", stream: str | None = "
         "projectName": BUILD.partition(":")[0],
         "currentPhase": phase,
         "buildStatus": status,
-        "buildComplete": phase == "COMPLETED",
         "phases": [{"phaseType": "QUEUED"}, ended],
         "logs": {"groupName": "/aws/codebuild/mlci-breast-cancer-pull-request"}
         | ({"streamName": stream} if stream else {}),
