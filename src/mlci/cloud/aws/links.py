@@ -1,4 +1,4 @@
-"""Where the AWS console shows an execution, a job and its log."""
+"""Where the AWS console shows an execution, a job and its log, and the connections to GitHub."""
 
 from __future__ import annotations
 
@@ -39,6 +39,16 @@ def log_link(job: Job, partition: str, region: str) -> str:
     group = quote(quote(KINDS[job.kind].log_group, safe=""), safe="").replace("%", "$")
     prefix = quote(f"?logStreamNameFilter={job.name}/", safe="").replace("%", "$")
     return f"{_home(partition, region, 'cloudwatch')}#logsV2:log-groups/log-group/{group}{prefix}"
+
+
+def connections_link(partition: str, region: str) -> str:
+    """The list of connections to hosts of repositories.
+
+    >>> connections_link("aws", "eu-west-1")
+    'https://eu-west-1.console.aws.amazon.com/codesuite/settings/connections?region=eu-west-1'
+    """
+    host = _CONSOLES.get(partition, _CONSOLES["aws"])
+    return f"https://{region}.{host}/codesuite/settings/connections?region={region}"
 
 
 def _home(partition: str, region: str, service: str) -> str:
