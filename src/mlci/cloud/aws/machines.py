@@ -177,6 +177,13 @@ class StateMachines:
         self.prune(wanted.arn)
         return VersionArn(told["stateMachineVersionArn"])
 
+    def remove(self, arn: str) -> None:
+        """Deletes the state machine, with its versions; one that isn't there is fine.
+
+        Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_DeleteStateMachine.html
+        """
+        self.api.call("delete_state_machine", stateMachineArn=arn)
+
     def prune(self, arn: str, min_age: timedelta = MIN_AGE) -> int:
         """Deletes old versions, but none that an execution runs or an alias names; says how many. Never fails."""
         try:

@@ -218,7 +218,7 @@ class Stacks:
 
         Raises: AwsError, where CloudFormation does not begin.
         """
-        seen = set(self._event_ids(change_set.stack_id))
+        seen = self._newest(change_set.stack_id)
         # A creation that fails is deleted: OnStackFailure in CreateChangeSet, beside which DisableRollback can't stand.
         undoing = {} if change_set.is_creation else {"DisableRollback": False, "RetainExceptOnCreate": True}
         self.api.call(
@@ -232,7 +232,7 @@ class Stacks:
 
     def delete(self, stack_id: str, tell: Callable[[StackEvent], None], stop: StopSignal) -> Stack:
         """The stack when it is gone, or could not be deleted. A deletion can't be stopped: `stop` ends the waiting."""
-        seen = set(self._event_ids(stack_id))
+        seen = self._newest(stack_id)
         self.api.call("delete_stack", StackName=stack_id, ClientRequestToken=self.token())
         return self._followed(stack_id, seen, tell, stop, undoes=False)
 
@@ -297,18 +297,19 @@ class Stacks:
         return True
 
     def _events_after(self, stack_id: str, seen: set[str]) -> list[StackEvent]:
-        """Events that are not known yet, in order. The newest come first, and reading ends at what is known."""
+        """The events behind those that are known, in order. The newest come first; reading ends at what is known."""
         new: list[StackEvent] = []
         for page in self.api.pages("describe_stack_events", ("NextToken", "NextToken"), StackName=stack_id):
-            found = [_event(entry) for entry in page["StackEvents"] if entry["EventId"] not in seen]
-            new += found
-            if len(found) < len(page["StackEvents"]):
-                break
+            for entry in page["StackEvents"]:
+                if entry["EventId"] in seen:
+                    return new[::-1]
+                new.append(_event(entry))
         return new[::-1]
 
-    def _event_ids(self, stack_id: str) -> Iterator[str]:
-        for event in self._events_after(stack_id, set()):
-            yield event.id
+    def _newest(self, stack_id: str) -> set[str]:
+        """The id of the newest event."""
+        page = self.api.call("describe_stack_events", StackName=stack_id)
+        return {entry["EventId"] for entry in page["StackEvents"][:1]}
 
 
 def _request(proposal: Proposal, name: str) -> dict[str, Any]:
