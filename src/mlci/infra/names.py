@@ -1,0 +1,54 @@
+"""What the stack of a flow, and what is in it, is called."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+#: The roles of a stack. `workflow` and `job` serve every run but the protected ones, which have their own.
+Role = Literal[
+    "pull_request_build",
+    "base_build",
+    "workflow",
+    "protected_workflow",
+    "job",
+    "protected_job",
+    "pull_request_actions",
+    "base_actions",
+]
+ROLES: tuple[Role, ...] = (
+    "pull_request_build",
+    "base_build",
+    "workflow",
+    "protected_workflow",
+    "job",
+    "protected_job",
+    "pull_request_actions",
+    "base_actions",
+)
+
+
+def stack_name(flow: str) -> str:
+    return f"mlci-{flow}"
+
+
+def project(flow: str, is_base: bool) -> str:
+    """A CodeBuild project.
+
+    >>> project("breast-cancer", is_base=False)
+    'mlci-breast-cancer-pull-request'
+    """
+    return f"mlci-{flow}-base" if is_base else f"mlci-{flow}-pull-request"
+
+
+def build_log(project: str) -> str:
+    """A project's log group."""
+    return f"/aws/codebuild/{project}"
+
+
+def logical_id(role: Role) -> str:
+    """A role in the template.
+
+    >>> logical_id("pull_request_build")
+    'PullRequestBuildRole'
+    """
+    return f"{''.join(word.capitalize() for word in role.split('_'))}Role"

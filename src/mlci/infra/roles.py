@@ -1,0 +1,179 @@
+"""The roles of the stack: who may take each, and its policy.
+
+Each trust names the service and what it acts for, so that no other account, and nothing else of this one, can have the
+service take the role ("confused deputy").
+Sources: https://docs.aws.amazon.com/codebuild/latest/userguide/setting-up-service-role.html,
+https://docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html,
+https://docs.aws.amazon.com/sagemaker/latest/dg/security-confused-deputy-prevention.html and
+https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-deployments/oidc-in-aws
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from typing_extensions import assert_never
+
+from mlci.infra import policies
+from mlci.infra.intrinsics import Resource, Value, either, excepted, filled, ref, resource, sub
+from mlci.infra.names import ROLES, Role, logical_id, project
+from mlci.infra.needs import Needs
+from mlci.infra.policies import Place, Statement
+from mlci.plan.names import Names
+
+BUILDS: tuple[Role, ...] = ("pull_request_build", "base_build")
+JOBS: tuple[Role, ...] = ("job", "protected_job")
+_ACTIONS: tuple[Role, ...] = ("pull_request_actions", "base_actions")
+#: GitHub's limit of a job: a build that outlives the first hour must still be stopped with the job.
+_ACTIONS_MAX_S = 21_600
+_GITHUB = "token.actions.githubusercontent.com"
+_ABOUT: Mapping[Role, str] = {
+    "pull_request_build": "mlci: builds of pull requests",
+    "base_build": "mlci: builds of the base branch, which write baselines",
+    "workflow": "mlci: the state machine of pull requests",
+    "protected_workflow": "mlci: the state machine of the base branch",
+    "job": "mlci: the SageMaker jobs of pull requests",
+    "protected_job": "mlci: the SageMaker jobs of the base branch",
+    "pull_request_actions": "mlci: GitHub Actions of pull requests, which start builds of pull requests",
+    "base_actions": "mlci: GitHub Actions of the base branch, which start its builds",
+}
+#: Account and names as the template knows them.
+PLACE = Place(
+    partition="${AWS::Partition}",
+    region="${AWS::Region}",
+    account="${AWS::AccountId}",
+    bucket="${BucketName}",
+    connection="${ConnectionArn}",
+    roles={role: f"${{{logical_id(role)}.Arn}}" for role in ROLES},
+)
+BUCKET: Value = either("MakesBucket", ref("Bucket"), ref("ExistingBucket"))
+CONNECTION: Value = either("MakesConnection", ref("GitHubConnection"), ref("Connection"))
+PROVIDER: Value = either("MakesOidcProvider", ref("GitHubOidcProvider"), ref("OidcProvider"))
+_ANY_RESOURCE = "What CodeBuild documents: an interface has no name before it is made"
+
+
+def roles(needs: Needs) -> dict[str, Resource]:
+    """Every role with its policy, and the policies for what may be chosen."""
+    made: dict[str, Resource] = {}
+    for role in ROLES:
+        condition = {"Condition": "UsesActions"} if role in _ACTIONS else {}
+        made[logical_id(role)] = resource(
+            "AWS::IAM::Role",
+            {
+                "Description": _ABOUT[role],
+                "AssumeRolePolicyDocument": _trust(role, needs.flow),
+                "PermissionsBoundary": either("HasBoundary", ref("PermissionsBoundary")),
+                **({"MaxSessionDuration": _ACTIONS_MAX_S} if role in _ACTIONS else {}),
+                "Tags": [{"Key": "mlci:flow", "Value": needs.flow}],
+            },
+            **condition,
+        )
+        made[policy_id(role)] = _policy(_ABOUT[role], policies.policy(role, needs, PLACE), (role,), **condition)
+    made["EncryptionPolicy"] = _policy(
+        "mlci: objects of the bucket under the key", policies.document(_encryption()), ROLES[:6], Condition="HasKey"
+    )
+    made["NetworkPolicy"] = _policy(
+        "mlci: builds in the VPC", policies.document(_network()), BUILDS, Condition="IsInVpc"
+    )
+    made["ImagesPolicy"] = _policy(
+        "mlci: jobs on images of the repository",
+        policies.document(policies.pulling(["${ImageRepository.Arn}"])),
+        JOBS,
+        Condition="HasImageRepository",
+    )
+    return made
+
+
+def policy_id(role: Role) -> str:
+    return logical_id(role).removesuffix("Role") + "Policy"
+
+
+def _policy(about: str, document: policies.Document, to: tuple[Role, ...], **attributes: Value) -> Resource:
+    return resource(
+        "AWS::IAM::ManagedPolicy",
+        {
+            "Description": about,
+            "PolicyDocument": filled(document, BucketName=BUCKET, ConnectionArn=CONNECTION),
+            "Roles": [ref(logical_id(role)) for role in to],
+        },
+        **attributes,
+    )
+
+
+def _encryption() -> Iterator[Statement]:
+    yield Statement(
+        "UseKeyForObjects",
+        ("kms:Decrypt", "kms:GenerateDataKey"),
+        ("${KmsKey}",),
+        {"StringEquals": {"kms:ViaService": "s3.${AWS::Region}.${AWS::URLSuffix}"}},
+    )
+
+
+def _network() -> Iterator[Statement]:
+    """What CodeBuild does to put a build into a VPC.
+
+    Source: https://docs.aws.amazon.com/codebuild/latest/userguide/auth-and-access-control-iam-identity-based-access-control.html
+    """
+    yield Statement("JoinNetwork", tuple(f"ec2:{action}" for action in _NETWORK), ("*",))
+    yield Statement(
+        "LendInterfaces",
+        ("ec2:CreateNetworkInterfacePermission",),
+        (PLACE.arn("ec2", "network-interface/*"),),
+        {"StringEquals": {"ec2:AuthorizedService": "codebuild.${AWS::URLSuffix}"}},
+    )
+
+
+_NETWORK = (
+    "CreateNetworkInterface",
+    "DeleteNetworkInterface",
+    "DescribeDhcpOptions",
+    "DescribeNetworkInterfaces",
+    "DescribeSecurityGroups",
+    "DescribeSubnets",
+    "DescribeVpcs",
+)
+
+
+def _trust(role: Role, flow: str) -> Value:
+    match role:
+        case "pull_request_build" | "base_build":
+            source = PLACE.arn("codebuild", f"project/{project(flow, role == 'base_build')}")
+            return _service("codebuild.amazonaws.com", source)
+        case "workflow" | "protected_workflow":
+            machine = Names(flow, role == "protected_workflow").machine
+            # With its end, or with the version that runs: which of them Step Functions names is not documented.
+            return _service(
+                "states.amazonaws.com", *(PLACE.arn("states", f"stateMachine:{machine}{end}") for end in ("", ":*"))
+            )
+        case "job" | "protected_job":
+            return _service("sagemaker.amazonaws.com")
+        case "pull_request_actions":
+            return _github("pull_request")
+        case "base_actions":
+            return _github("ref:refs/heads/${BaseBranch}")
+        case _:
+            assert_never(role)
+
+
+def _service(service: str, *sources: str) -> Value:
+    condition: Value = {"StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")}}
+    if sources:
+        condition["ArnLike"] = {"aws:SourceArn": [sub(source) for source in sources]}
+    return _trusting({"Service": service}, "sts:AssumeRole", condition)
+
+
+def _github(what: str) -> Value:
+    """Newer repositories have ids in what their tokens are about: `repo:octo@1234/model@5678:pull_request`. No name of
+    an owner or a repository has an `@`, and none has a `:`, so `*` reaches nothing else."""
+    owner, name = ({"Fn::Select": [number, {"Fn::Split": ["/", ref("Repository")]}]} for number in (0, 1))
+    newer = sub(f"repo:${{Owner}}@*/${{Name}}@*:{what}", Owner=owner, Name=name)
+    condition = {
+        "StringEquals": {f"{_GITHUB}:aud": "sts.amazonaws.com"},
+        "StringLike": {f"{_GITHUB}:sub": [sub(f"repo:${{Repository}}:{what}"), newer]},
+    }
+    return _trusting({"Federated": PROVIDER}, "sts:AssumeRoleWithWebIdentity", condition)
+
+
+def _trusting(principal: Value, action: str, condition: Value) -> Value:
+    statement = {"Effect": "Allow", "Principal": principal, "Action": action, "Condition": condition}
+    return {"Version": "2012-10-17", "Statement": [statement]}

@@ -1,0 +1,114 @@
+"""The CloudFormation template of a flow's stack, as YAML.
+
+What the flow fixes (names, policies) is written out; what a platform engineer chooses is a parameter. Where a checker
+is asked to make an exception, the reason stands beside what it is made for.
+Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-anatomy.html
+"""
+
+from __future__ import annotations
+
+import yaml
+
+from mlci.infra.builds import builds
+from mlci.infra.intrinsics import Resource, Value, equals, every, get, has, ref, resource
+from mlci.infra.names import logical_id, stack_name
+from mlci.infra.needs import Needs
+from mlci.infra.parameters import PARAMETERS, Parameter
+from mlci.infra.roles import BUCKET, CONNECTION, roles
+from mlci.infra.storage import storage
+
+#: Of CreateChangeSet's TemplateBody.
+#: Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html
+MAX_BYTES = 51_200
+#: Of a connection's name. Source: https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_CreateConnection.html
+_CONNECTION_MAX_CHARS = 32
+
+_CONDITIONS: dict[str, Value] = {
+    "HasBoundary": has("PermissionsBoundary"),
+    "HasChangedFiles": has("ChangedFiles"),
+    "HasImageRepository": has("EcrRepository"),
+    "HasKey": has("KmsKey"),
+    "IsConnected": equals("Connected", "true"),
+    "IsInVpc": has("VpcId"),
+    "MakesBucket": equals("ExistingBucket", ""),
+    "MakesConnection": equals("Connection", ""),
+    "MakesOidcProvider": every("UsesActions", equals("OidcProvider", "")),
+    "UsesActions": equals("Trigger", "actions"),
+    "UsesWebhook": equals("Trigger", "webhook"),
+}
+
+
+def template(needs: Needs) -> str:
+    """The template as YAML. The same flow gives the same text."""
+    whole = {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": f"mlci: continuous integration of the flow {needs.flow}",
+        # Of the empty default of lists that stand under a condition, cfn-lint says that it is no subnet.
+        "Metadata": {"cfn-lint": {"config": {"ignore_checks": ["W1033"]}}},
+        "Parameters": {parameter.name: _parameter(parameter) for parameter in PARAMETERS},
+        "Conditions": _CONDITIONS,
+        "Resources": {
+            **storage(needs.flow),
+            **roles(needs),
+            **builds(needs.flow),
+            **_settings(needs.flow),
+            "GitHubConnection": resource(
+                "AWS::CodeConnections::Connection",
+                {"ConnectionName": stack_name(needs.flow)[:_CONNECTION_MAX_CHARS], "ProviderType": "GitHub"},
+                Condition="MakesConnection",
+            ),
+            "GitHubOidcProvider": resource(
+                "AWS::IAM::OIDCProvider",
+                {"Url": "https://token.actions.githubusercontent.com", "ClientIdList": ["sts.amazonaws.com"]},
+                Condition="MakesOidcProvider",
+            ),
+        },
+        "Outputs": _outputs(),
+    }
+    return yaml.dump(whole, Dumper=_Plain, sort_keys=False, width=200, allow_unicode=True)
+
+
+def _parameter(parameter: Parameter) -> Value:
+    told: dict[str, Value] = {"Type": "Number" if parameter.is_number else "String", "Description": parameter.help}
+    if parameter.default or parameter.takes(""):
+        told["Default"] = int(parameter.default) if parameter.is_number else parameter.default
+    if parameter.allowed:
+        told["AllowedValues"] = list(parameter.allowed)
+    elif parameter.is_number:
+        told |= {"MinValue": parameter.least, "MaxValue": parameter.most}
+    else:
+        told["AllowedPattern"] = f"^({parameter.pattern})$"
+    return {**told, "ConstraintDescription": f"must be {parameter.must}"}
+
+
+def _settings(flow: str) -> dict[str, Resource]:
+    """The SSM parameters that runs read, where no option and no variable says otherwise."""
+    values = {"bucket": BUCKET, "workflow_role": get(logical_id("workflow")), "job_role": get(logical_id("job"))}
+    return {
+        f"{''.join(word.capitalize() for word in name.split('_'))}Setting": resource(
+            "AWS::SSM::Parameter", {"Name": f"/mlci/{flow}/{name}", "Type": "String", "Value": value}
+        )
+        for name, value in values.items()
+    }
+
+
+def _outputs() -> Value:
+    return {
+        "Bucket": {"Value": BUCKET},
+        "ConnectionArn": {"Value": CONNECTION},
+        **{name: {"Condition": "IsConnected", "Value": ref(name)} for name in ("PullRequestProject", "BaseProject")},
+        **{
+            logical_id(role): {"Condition": "UsesActions", "Value": get(logical_id(role))}
+            for role in ("pull_request_actions", "base_actions")
+        },
+    }
+
+
+class _Plain(yaml.SafeDumper):
+    """Without anchors, which CloudFormation does not take, and with lists indented."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        return super().increase_indent(flow, False)
