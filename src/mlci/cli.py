@@ -19,6 +19,7 @@ import click
 from mlci import __version__
 from mlci.errors import InputError, MlciError, Stopped
 from mlci.opening import (
+    around,
     build_around,
     caller,
     checked_settings,
@@ -27,12 +28,16 @@ from mlci.opening import (
     job_settings,
     listening,
     load_flow,
+    open_account,
     open_aws,
     opened,
     read_file,
+    region_of,
     runs_beside,
     shown_settings_of,
+    stack_template,
     surroundings,
+    terminal,
 )
 from mlci.options import (
     Choice,
@@ -42,6 +47,7 @@ from mlci.options import (
     isolation_option,
     look_options,
     param_option,
+    parameter_options,
     protected_option,
     run_options,
 )
@@ -342,6 +348,54 @@ def init(folder: Path, debug: bool) -> int:
 
 
 @cli.command()
+@flow_option
+@click.option("--yes", is_flag=True, envvar="MLCI_YES", help="Don't ask before something is changed.")
+@click.option("--print", "prints", is_flag=True, help="Only print the template. Needs no account.")
+@click.option("--delete", "deletes", is_flag=True, help="Take it all down, but keep the bucket.")
+@click.option("--delete-bucket", "with_bucket", is_flag=True, help="With --delete: the bucket goes too, and all in it.")
+@click.option("--region", envvar="MLCI_REGION", metavar="TEXT", help="The AWS region of the stack.")
+@parameter_options
+@debug_option
+def bootstrap(
+    flow_file: Path,
+    yes: bool,
+    prints: bool,
+    deletes: bool,
+    with_bucket: bool,
+    region: str | None,
+    debug: bool,
+    **parameters: str | None,
+) -> int:
+    """Make an AWS account ready for the flow.
+
+    Creates or changes one CloudFormation stack: bucket, roles, and the two CodeBuild projects. What would change is
+    shown, and asked about. Parameters that are not given keep the value that they have. Each can also be set as
+    MLCI_<NAME>, such as MLCI_RUN_RETENTION.
+
+    \b
+    Examples:
+      mlci bootstrap
+      mlci bootstrap --print > stack.yaml
+      mlci bootstrap --run-retention 30 --yes
+      mlci bootstrap --delete
+    """
+    from mlci.bootstrap import set_up, take_down
+
+    _check_modes(prints, deletes, with_bucket)
+    chosen = {name: value for name, value in parameters.items() if value is not None}
+    flow = load_flow(flow_file)
+    place = region_of(flow, region)
+    if prints:
+        click.echo(stack_template(flow, flow_file, place or "us-east-1"), nl=False)
+        return 0
+    account, person = open_account(flow, place), terminal(yes)
+    if deletes:
+        return take_down(flow.name, chosen.get("ExistingBucket"), with_bucket, account, person)
+    template = stack_template(flow, flow_file, account.region)
+    return set_up(flow.name, template, chosen, around(flow, flow_file, account.region), account, person)
+
+
+@cli.command()
 @click.option(
     "--port",
     default=4566,
@@ -457,6 +511,13 @@ def _fail(what: str, code: int) -> int:
         traceback.print_exc()
     print(f"mlci: {what}", file=sys.stderr)
     return code
+
+
+def _check_modes(prints: bool, deletes: bool, with_bucket: bool) -> None:
+    if prints and deletes:
+        raise InputError("--print and --delete exclude each other")
+    if with_bucket and not deletes:
+        raise InputError("--delete-bucket goes with --delete", "To keep the bucket, leave it out.")
 
 
 def _caller(region: str | None) -> tuple[str, str]:

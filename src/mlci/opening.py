@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 from mlci.errors import CloudError, InputError, Problem
 
 if TYPE_CHECKING:
+    from mlci.bootstrap import Account, Around, Person
     from mlci.build import Build
     from mlci.cloud.aws.cloud import AwsCloud
     from mlci.cloud.aws.identity import Identity
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from mlci.plan.models import Target
     from mlci.run import Surroundings
     from mlci.runs import Runs
+    from mlci.stage import Staged
+
+#: How long an endpoint that stands in AWS's place is asked again: what it has not, it will not have later.
+_ELSEWHERE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -175,6 +180,76 @@ def open_aws(
     cloud = aws_cloud(_session(region), place, log_file, say)
     cloud.objects.check_bucket(settings["bucket"], region)
     return cloud
+
+
+def stack_template(flow: Flow, flow_file: Path, region: str) -> str:
+    """The CloudFormation template of a flow's stack. Needs no account.
+
+    Raises: InputError, where the flow's files or images are wrong.
+    """
+    from mlci.infra.needs import needs
+    from mlci.infra.template import template
+
+    return template(needs(flow, _staged(flow, flow_file, region).images))
+
+
+def region_of(flow: Flow, option: str | None) -> str | None:
+    """The region to work in: of `--region` or MLCI_REGION, else the AWS SDK's own, else the flow's."""
+    from mlci.cloud.aws.session import usual_region
+
+    return option or (usual_region(os.environ) or (None, ""))[0] or flow.aws.region
+
+
+def open_account(flow: Flow, region: str | None) -> Account:
+    """The account that the credentials are of.
+
+    Raises: InputError, where there is no region, or nobody calls.
+    """
+    from mlci.bootstrap import Account
+
+    if region is None:
+        hint = f"Set it: --region, MLCI_REGION, AWS_DEFAULT_REGION, a profile, or {flow.file} (aws: {{region: …}})."
+        raise InputError("in which region? Nothing says so", hint)
+    identity = caller(region)
+    session = _session(region)
+    if not session.api("sts").is_aws:
+        session = session.impatient(_ELSEWHERE_S)
+    return Account(functools.cache(session.api), identity, region)
+
+
+def around(flow: Flow, flow_file: Path, region: str) -> Around:
+    """What the repository says of itself."""
+    from mlci.bootstrap import Around
+    from mlci.bootstrap.settling import pattern_of
+    from mlci.build import repository_name
+    from mlci.git import git_state
+    from mlci.stage import repository_around
+
+    repository = repository_around(flow_file)
+    git = git_state(repository.base)
+    place = repository.relative(flow_file.resolve())
+    name = repository_name(git.remote) or ""
+    return Around(
+        root=repository.root,
+        flow_file=place,
+        name=name.removeprefix("github.com/") if name.startswith("github.com/") else None,
+        base_branch=git.base_branch,
+        changed_files=lambda: pattern_of(repository, place, _staged(flow, flow_file, region)),
+    )
+
+
+def terminal(agrees: bool) -> Person:
+    """The person at the terminal, or the script in their place."""
+    from mlci.bootstrap.terminal import Terminal
+
+    return Terminal(sys.stdout, agrees, sys.stdin.isatty(), listening)
+
+
+def _staged(flow: Flow, flow_file: Path, region: str) -> Staged:
+    from mlci.stage import Memo, repository_around, stage
+
+    memo = Memo(Path(os.environ.get("MLCI_CACHE") or runs_beside(flow_file).home / "cache"))
+    return stage(flow, repository_around(flow_file), region, memo)
 
 
 def _on_aws(flow: Flow, choice: Choice, timeout_s: float | None, attaches: bool) -> tuple[Surroundings, AwsCloud]:

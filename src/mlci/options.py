@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mlci.configuration import NAMES, Name, option, variable
+from mlci.infra.parameters import PARAMETERS
 
 if TYPE_CHECKING:
     from mlci.cloud.local.isolation import Isolation
@@ -70,6 +71,8 @@ protected_option = click.option(
     help="On AWS, use the names that only builds of the base branch have rights on (docs/aws.md).",
 )
 
+#: So many choices are listed beside an option.
+_FEW = 3
 _AWS_HELP: Mapping[Name, str] = {
     "region": "The AWS region",
     "bucket": "The bucket for code, data and results on AWS",
@@ -115,6 +118,22 @@ def run_options(command: _Command) -> _Command:
         isolation_option,
         debug_option,
     )
+
+
+def parameter_options(command: _Command) -> _Command:
+    """The parameters of the stack that `mlci bootstrap` makes; `infra.parameters` checks them, all at once."""
+    for parameter in reversed(PARAMETERS):
+        if parameter.option:
+            name = f"MLCI_{parameter.option.removeprefix('--').replace('-', '_').upper()}"
+            default = f" Default: {parameter.default}." if parameter.default and "Default" not in parameter.help else ""
+            command = click.option(
+                parameter.option,
+                parameter.name,
+                envvar=name,
+                metavar="|".join(parameter.allowed) if 0 < len(parameter.allowed) <= _FEW else "TEXT",
+                help=f"{parameter.help}{default}",
+            )(command)
+    return command
 
 
 def _all(command: _Command, *options: Callable[[_Command], _Command]) -> _Command:

@@ -74,6 +74,7 @@ def test_looking_prints_what_it_promises(example: Project) -> None:
         "plan",
         "config",
         "stop",
+        "bootstrap",
     ],
 )
 def test_help_is_there_for_every_command(project: Project, command: str) -> None:

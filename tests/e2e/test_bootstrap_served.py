@@ -1,0 +1,193 @@
+"""`mlci bootstrap` by its command, against `mlci serve`: made, changed, refused, taken down."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from aws_account import Account, account
+from e2e_project import Project, clean_environment
+
+STACK = "mlci-small"
+FLOW = """
+flow: small
+defaults: {image: "mine.example/image:7"}
+steps:
+  train: {uses: training, run: train.py, inputs: {train: data.csv}}
+"""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    with account(tmp_path_factory.mktemp("served"), "any") as made:
+        yield made
+
+
+@pytest.fixture
+def repository(project: Project) -> Project:
+    """A repository whose origin is on GitHub."""
+    for path, text in {"flow.yaml": FLOW, "train.py": "", "data.csv": "1", "buildspec.yaml": "version: 0.2"}.items():
+        project.write(path, text)
+    git = ["git", "-C", str(project.root)]
+    subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
+    subprocess.run([*git, "remote", "add", "origin", "git@github.com:octo/model.git"], check=True)
+    return project
+
+
+def environment(served: Account) -> dict[str, str]:
+    """The account, and none of the settings that the stack is to make."""
+    return {name: value for name, value in served.environment.items() if not name.startswith("MLCI_")}
+
+
+def bootstrap(repository: Project, served: Account, *options: str) -> subprocess.CompletedProcess[str]:
+    return repository.mlci("bootstrap", *options, **environment(served))
+
+
+@contextmanager
+def at_a_terminal(repository: Project, served: Account, *options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """The command, and where it reads what is typed."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "mlci.cli", "bootstrap", *options],
+        cwd=repository.root,
+        env=clean_environment(environment(served)),
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        yield process, ours
+    os.close(ours)
+    os.close(theirs)
+
+
+def answered(repository: Project, served: Account, answer: str, *options: str) -> tuple[int, str]:
+    """The exit code and the output, where somebody answers."""
+    with at_a_terminal(repository, served, *options) as (process, keyboard):
+        os.write(keyboard, f"{answer}\n".encode())
+        out, _ = process.communicate(timeout=60)
+    return process.returncode, out
+
+
+def stacks(served: Account) -> list[dict[str, Any]]:
+    found = served.client("cloudformation").describe_stacks()["Stacks"]
+    return [stack for stack in found if stack["StackName"] == STACK]
+
+
+def parameters(served: Account) -> dict[str, str]:
+    return {entry["ParameterKey"]: entry["ParameterValue"] for entry in stacks(served)[0]["Parameters"]}
+
+
+def buckets(served: Account) -> list[str]:
+    found = served.client("s3").list_buckets()["Buckets"]
+    return [entry["Name"] for entry in found if entry["Name"].startswith(STACK)]
+
+
+@pytest.mark.e2e
+def test_the_template_is_printed_without_an_account(repository: Project) -> None:
+    done = repository.mlci("bootstrap", "--print")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("AWSTemplateFormatVersion")
+    assert done.stderr == ""
+    assert done.stdout == repository.mlci("bootstrap", "--print", MLCI_REGION="eu-west-1").stdout
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_a_whole_life(repository: Project, served: Account) -> None:
+    code, out = answered(repository, served, "no")
+    assert code == 4, out
+    assert "+ Bucket" in out
+    assert (stacks(served), buckets(served)) == ([], [])
+
+    done = bootstrap(repository, served)
+    assert done.returncode == 2, done.stdout
+    assert "--yes" in done.stderr
+    assert stacks(served) == []
+
+    code, out = answered(repository, served, "y", "--run-retention", "30")
+    assert code == 0, out
+    assert "✔ the stack CREATE_COMPLETE" in out
+    assert 'the status check "mlci/small"' in out
+    assert {"Connected": "true", "RunRetention": "30", "Repository": "octo/model"}.items() <= parameters(served).items()
+    projects = served.client("codebuild").list_projects()["projects"]
+    assert sorted(projects) == ["mlci-small-base", "mlci-small-pull-request"]
+    (bucket,) = buckets(served)
+    assert served.client("ssm").get_parameter(Name="/mlci/small/bucket")["Parameter"]["Value"] == bucket
+
+    done = bootstrap(repository, served)
+    assert done.returncode == 0, done.stderr
+    assert "no changes" in done.stdout
+
+    done = bootstrap(repository, served, "--code-retention", "60", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "CodeRetention  180 → 60" in done.stdout
+    assert {"RunRetention": "30", "CodeRetention": "60"}.items() <= parameters(served).items()
+
+    served.client("s3").put_object(Bucket=bucket, Key="mlci/small/baselines/main.json", Body=b"{}")
+    done = bootstrap(repository, served, "--delete", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert f"--existing-bucket {bucket}" in done.stdout
+    assert (stacks(served), buckets(served)) == ([], [bucket])
+    assert served.client("codebuild").list_projects()["projects"] == []
+
+    done = bootstrap(repository, served, "--existing-bucket", bucket, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert buckets(served) == [bucket]
+
+    done = bootstrap(repository, served, "--delete", "--delete-bucket", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert (stacks(served), buckets(served)) == ([], [])
+    again = bootstrap(repository, served, "--delete", "--delete-bucket", "--yes")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "there is no stack" in again.stdout
+
+
+@pytest.mark.e2e
+def test_ctrl_c_at_the_question_leaves_nothing(repository: Project, served: Account) -> None:
+    with at_a_terminal(repository, served) as (process, _):
+        assert process.stdout is not None
+        shown = ""
+        while not shown.endswith("[y/N] "):
+            shown += process.stdout.read(1)
+        assert len(stacks(served)) == 1
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 4, out
+    assert stacks(served) == []
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_what_is_wrong_is_told_in_sentences_and_makes_nothing(repository: Project, served: Account) -> None:
+    key = "arn:aws:kms:us-east-1:000000000000:key/00000000-0000-0000-0000-000000000000"
+    wrong = {
+        "--trigger": ("cron", '--trigger: "cron" is not one of'),
+        "--kms-key": (key, "--kms-key: there is no key"),
+        "--existing-bucket": ("there-is-none", 'the bucket "there-is-none" does not exist'),
+        "--permissions-boundary": ("arn:aws:iam::000000000000:policy/none", "there is no policy"),
+        "--vpc-id": ("vpc-00000000", "Give all three, or none."),
+        "--region": ("nowhere", '"nowhere" is no AWS region'),
+        "--delete-bucket": (None, "--delete-bucket goes with --delete"),
+    }
+    for option, (value, words) in wrong.items():
+        done = bootstrap(repository, served, "--yes", option, *([value] if value else []))
+        assert (done.returncode, done.stdout) == (2, ""), option
+        assert words in done.stderr
+    assert stacks(served) == []
+
+
+@pytest.mark.e2e
+def test_a_flow_that_is_wrong_asks_aws_nothing(repository: Project) -> None:
+    repository.write("flow.yaml", FLOW.replace("training", "trianing"))
+    done = repository.mlci("bootstrap", "--yes")
+    assert done.returncode == 2
+    assert "flow.yaml:5:" in done.stderr
