@@ -28,9 +28,11 @@ from mlci.opening import (
     job_settings,
     listening,
     load_flow,
+    needs_of,
     open_account,
     open_aws,
     opened,
+    policy_place,
     read_file,
     region_of,
     runs_beside,
@@ -189,6 +191,29 @@ def definition(flow_file: Path, params: Sequence[str], debug: bool) -> int:
 
     _, compiled = prepare(load_flow(flow_file, params), surroundings(flow_file), {})
     click.echo(compiled.definition)
+    return 0
+
+
+@cli.command()
+@click.argument("role", required=False)
+@flow_option
+@aws_options
+@debug_option
+def policy(role: str | None, flow_file: Path, debug: bool, **aws: Any) -> int:
+    """Print what each role may do, derived from the flow.
+
+    As IAM policy documents, by role; of ROLE, one document. `mlci bootstrap` makes these roles. Needs no account: where
+    the account, the bucket or a role is not known, `*` stands in its place.
+    """
+    from mlci.infra.names import ROLES
+    from mlci.infra.policies import policies
+
+    choice = Choice.of(flow_file, None, (), "auto", protected=False, **aws)
+    flow = load_flow(flow_file)
+    documents = policies(needs_of(flow, flow_file, choice.aws["region"]), policy_place(flow, choice.aws))
+    if role is not None and role not in documents:
+        raise InputError(f'there is no role "{role}"', f"Roles: {', '.join(ROLES)}")
+    click.echo(json.dumps(documents if role is None else documents[role], indent=2))
     return 0
 
 

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from mlci.cloud.local.isolation import Isolation
     from mlci.cloud.local.jobs import Settings as JobSettings
     from mlci.cloud.protocol import Cloud
-    from mlci.configuration import Ask, Settings
+    from mlci.configuration import Ask, Name, Settings
     from mlci.flow.models import Flow
+    from mlci.infra.needs import Needs
+    from mlci.infra.policies import Place
     from mlci.interrupts import Interrupts
     from mlci.options import Choice
     from mlci.plan.models import Target
@@ -187,10 +189,40 @@ def stack_template(flow: Flow, flow_file: Path, region: str) -> str:
 
     Raises: InputError, where the flow's files or images are wrong.
     """
-    from mlci.infra.needs import needs
     from mlci.infra.template import template
 
-    return template(needs(flow, _staged(flow, flow_file, region).images))
+    return template(needs_of(flow, flow_file, region))
+
+
+def needs_of(flow: Flow, flow_file: Path, region: str | None) -> Needs:
+    """What a flow's runs ask AWS for. Where no region is known, images are looked up in us-east-1.
+
+    Raises: InputError, where the flow's files or images are wrong.
+    """
+    from mlci.infra.needs import needs
+
+    return needs(flow, _staged(flow, flow_file, region_of(flow, region) or "us-east-1").images)
+
+
+def policy_place(flow: Flow, options: Mapping[Name, str | None]) -> Place:
+    """What policies are about, from options, the environment and the flow, without asking AWS."""
+    from mlci.configuration import settle
+    from mlci.infra.names import ROLES, Role, logical_id
+    from mlci.infra.policies import Place
+
+    def asks_nobody(region: str) -> Ask:
+        return lambda names: {}
+
+    found = settle(flow, options, os.environ, None, asks_nobody)
+    given: dict[Role, str | None] = {"workflow": found.get("workflow_role"), "job": found.get("job_role")}
+    arns = [arn.split(":") for arn in given.values() if arn and arn.count(":") >= 5]
+    partition, account = (arns[0][1], arns[0][4]) if arns else ("aws", "*")
+    # What CloudFormation makes of the stack's name and of the roles' in the template.
+    unknown = f"arn:{partition}:iam::{account}:role/mlci-{flow.name}-"
+    roles = {role: given.get(role) or f"{unknown}{logical_id(role)}-*" for role in ROLES}
+    region = region_of(flow, found.get("region")) or "*"
+    connection = f"arn:{partition}:codeconnections:{region}:{account}:connection/*"
+    return Place(partition, region, account, found.get("bucket") or f"mlci-{flow.name.lower()}-*", connection, roles)
 
 
 def region_of(flow: Flow, option: str | None) -> str | None:

@@ -73,7 +73,11 @@ def roles(needs: Needs) -> dict[str, Resource]:
         "mlci: objects of the bucket under the key", policies.document(_encryption()), ROLES[:6], Condition="HasKey"
     )
     made["NetworkPolicy"] = _policy(
-        "mlci: builds in the VPC", policies.document(_network()), BUILDS, Condition="IsInVpc"
+        "mlci: builds in the VPC",
+        policies.document(_network()),
+        BUILDS,
+        Condition="IsInVpc",
+        Metadata=excepted(CKV_AWS_111=_ANY_RESOURCE),
     )
     made["ImagesPolicy"] = _policy(
         "mlci: jobs on images of the repository",
