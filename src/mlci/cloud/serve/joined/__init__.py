@@ -8,16 +8,22 @@ again.
 from __future__ import annotations
 
 from mlci.cloud.serve.joined.buckets import Buckets
+from mlci.cloud.serve.joined.building import Connection, Project
+from mlci.cloud.serve.joined.formation import Formation
 from mlci.cloud.serve.joined.machines import Machine
 from mlci.cloud.serve.joined.ours import Ours
 
 
 def join(ours: Ours) -> None:
     """To be called once, after moto's import and before its first request."""
+    from moto.cloudformation.models import cloudformation_backends
     from moto.cloudformation.parsing import get_model_map
     from moto.s3.models import s3_backends
 
     s3_backends.backend = type("JoinedBuckets", (Buckets,), {"ours": ours})
+    cloudformation_backends.backend = Formation
+    for resource in (Connection, Project):
+        get_model_map()[resource.cloudformation_type()] = resource
     get_model_map()[Machine.cloudformation_type()] = type("JoinedMachine", (Machine,), {"ours": ours})
 
 

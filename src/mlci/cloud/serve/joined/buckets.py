@@ -37,6 +37,12 @@ class Buckets(S3Backend):
             super().create_bucket(bucket_name, _DEFAULT)
         return super().get_bucket(bucket_name)
 
+    def put_bucket_tagging(self, bucket_name: str, tags: dict[str, str]) -> None:
+        if not self.ours.is_replay():
+            told = [{"Key": key, "Value": value} for key, value in tags.items()]
+            called(self.ours.s3, "PutBucketTagging", {"Bucket": bucket_name, "Tagging": {"TagSet": told}}, _DEFAULT)
+        super().put_bucket_tagging(bucket_name, tags)
+
     def get_object(self, bucket_name: str, key_name: str, *args: Any, **given: Any) -> FakeKey | None:
         held = content(self.ours.s3, bucket_name, key_name)
         if held is not None:

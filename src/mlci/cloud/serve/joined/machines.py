@@ -104,7 +104,7 @@ def machine_request(name: str, properties: Mapping[str, Any], s3: Service) -> di
     }
     for member in ("LoggingConfiguration", "TracingConfiguration"):
         if member in properties:
-            request[member[0].lower() + member[1:]] = _in_camel_case(properties[member])
+            request[member[0].lower() + member[1:]] = in_camel_case(properties[member])
     return request
 
 
@@ -126,10 +126,10 @@ def substituted(definition: str, values: Mapping[str, Any]) -> str:
     return re.sub(r"\$\{([^}]+)\}", lambda found: str(values.get(found[1], found[0])), definition)
 
 
-def _in_camel_case(value: Any) -> Any:
+def in_camel_case(value: Any) -> Any:
     """Names as the API has them; CloudFormation hands booleans over as text."""
     if isinstance(value, Mapping):
-        return {name[0].lower() + name[1:]: _in_camel_case(member) for name, member in value.items()}
+        return {name[0].lower() + name[1:]: in_camel_case(member) for name, member in value.items()}
     if isinstance(value, list):
-        return [_in_camel_case(element) for element in value]
+        return [in_camel_case(element) for element in value]
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
