@@ -27,6 +27,9 @@ def is_excepted(finding: Finding) -> bool:
         case "PERMISSIONS_MANAGEMENT_ACTIONS":
             # Step Functions and SageMaker are handed a role: one that is named, with the service as a condition.
             return finding.location["actions"] == ["iam:passrole"]
+        case "CREDENTIALS_EXPOSURE":
+            # A job pulls its image with a registry's token, which opens no repository but those of the same policy.
+            return finding.location["actions"] == ["ecr:getauthorizationtoken"]
         case _:
             return False
 
