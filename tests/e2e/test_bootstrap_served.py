@@ -51,6 +51,11 @@ def bootstrap(repository: Project, served: Account, *options: str) -> subprocess
     return repository.mlci("bootstrap", *options, **environment(served))
 
 
+def hears_ctrl_c() -> None:
+    """A shell starts what it runs in the background with Ctrl-C ignored, and its children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def at_a_terminal(repository: Project, served: Account, *options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """The command, and where it reads what is typed."""
@@ -63,8 +68,12 @@ def at_a_terminal(repository: Project, served: Account, *options: str) -> Iterat
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=hears_ctrl_c,
     ) as process:
-        yield process, ours
+        try:
+            yield process, ours
+        finally:
+            process.kill()
     os.close(ours)
     os.close(theirs)
 
