@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from mlci.plan.models import Target
     from mlci.run import Surroundings
     from mlci.runs import Runs
-    from mlci.stage import Staged
+    from mlci.stage import Memo, Staged
 
 #: How long an endpoint that stands in AWS's place is asked again: what it has not, it will not have later.
 _ELSEWHERE_S = 5.0
@@ -278,10 +278,16 @@ def terminal(agrees: bool) -> Person:
 
 
 def _staged(flow: Flow, flow_file: Path, region: str) -> Staged:
-    from mlci.stage import Memo, repository_around, stage
+    from mlci.stage import repository_around, stage
 
-    memo = Memo(Path(os.environ.get("MLCI_CACHE") or runs_beside(flow_file).home / "cache"))
-    return stage(flow, repository_around(flow_file), region, memo)
+    return stage(flow, repository_around(flow_file), region, _memo(flow_file))
+
+
+def _memo(flow_file: Path) -> Memo:
+    """What was compiled and looked up before."""
+    from mlci.stage import Memo
+
+    return Memo(Path(os.environ.get("MLCI_CACHE") or runs_beside(flow_file).home / "cache"))
 
 
 def _on_aws(flow: Flow, choice: Choice, timeout_s: float | None, attaches: bool) -> tuple[Surroundings, AwsCloud]:
@@ -323,14 +329,13 @@ def _surroundings(
 ) -> Surroundings:
     from mlci.report.console import Screen
     from mlci.run import Surroundings
-    from mlci.stage import Memo, repository_around
+    from mlci.stage import repository_around
 
-    runs = runs_beside(flow_file)
-    folder = runs.folder(target.run_id)
+    folder = runs_beside(flow_file).folder(target.run_id)
     return Surroundings(
         repository=repository_around(flow_file),
         region=region,
-        memo=Memo(Path(os.environ.get("MLCI_CACHE") or runs.home / "cache")),
+        memo=_memo(flow_file),
         target=target,
         folder=folder,
         watcher=Screen(sys.stdout, sys.stdout.isatty(), folder.tail),

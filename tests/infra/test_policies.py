@@ -9,10 +9,11 @@ import pytest
 import yaml
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
+from mlci.cloud.aws.stacks import TEMPLATE_MAX_BYTES
 from mlci.infra.names import ROLES, Role
 from mlci.infra.needs import Image, Needs, image_of
 from mlci.infra.policies import Place, policies, policy
-from mlci.infra.template import MAX_BYTES, template
+from mlci.infra.template import template
 
 ACCOUNT = "123456789012"
 ARN = f"arn:aws:{{}}:eu-west-1:{ACCOUNT}:{{}}"
@@ -150,7 +151,7 @@ def test_the_template_fits_and_says_the_same_each_time() -> None:
     text = template(FRAUD)
     whole = yaml.safe_load(text)
     assert text == template(FRAUD)
-    assert len(json.dumps(whole, separators=(",", ":")).encode()) < MAX_BYTES
+    assert len(json.dumps(whole, separators=(",", ":")).encode()) < TEMPLATE_MAX_BYTES
     assert not set(whole["Parameters"]) & set(whole["Resources"])
     assert "FullAccess" not in text
     assert "AdministratorAccess" not in text

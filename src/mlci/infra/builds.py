@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/codebuild/latest/userguide/pull-request-build-policy
 from __future__ import annotations
 
 from mlci.infra.intrinsics import Resource, Value, either, excepted, get, ref, resource, sub
-from mlci.infra.names import build_log, logical_id, project
+from mlci.infra.names import Role, build_log, logical_id, project, tags
 from mlci.infra.roles import BUCKET, CONNECTION, policy_id
 
 _OPENED = "PULL_REQUEST_CREATED, PULL_REQUEST_UPDATED, PULL_REQUEST_REOPENED"
@@ -53,13 +53,14 @@ def _log(name: str) -> Resource:
 def _project(flow: str, is_base: bool, **differing: Value) -> Resource:
     """What both projects have. CodeBuild asks for the connection in the name of the role at once, so its policy comes
     first."""
-    name, role = project(flow, is_base), logical_id("base_build" if is_base else "pull_request_build")
+    role: Role = "base_build" if is_base else "pull_request_build"
+    name = project(flow, is_base)
     return resource(
         "AWS::CodeBuild::Project",
         {
             "Name": name,
             **differing,
-            "ServiceRole": get(role),
+            "ServiceRole": get(logical_id(role)),
             "Artifacts": {"Type": "NO_ARTIFACTS"},
             "Environment": {
                 "Type": "LINUX_CONTAINER",
@@ -87,16 +88,11 @@ def _project(flow: str, is_base: bool, **differing: Value) -> Resource:
                     "SecurityGroupIds": {"Fn::Split": [",", ref("SecurityGroupIds")]},
                 },
             ),
-            "Tags": [{"Key": "mlci:flow", "Value": flow}],
+            "Tags": tags(flow),
         },
         Condition="IsConnected",
-        DependsOn=[
-            policy_id("base_build" if is_base else "pull_request_build"),
-            "BaseLog" if is_base else "PullRequestLog",
-        ],
-        Metadata=excepted(
-            CKV_AWS_147="Nothing is kept by CodeBuild: there are no artifacts",
-        ),
+        DependsOn=[policy_id(role), "BaseLog" if is_base else "PullRequestLog"],
+        Metadata=excepted(CKV_AWS_147="Nothing is kept by CodeBuild: there are no artifacts"),
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
+
+from mlci.cloud.aws.machines import FLOW_TAG
 
 #: The roles of a stack. `workflow` and `job` serve every run but the protected ones, which have their own.
 Role = Literal[
@@ -15,16 +17,7 @@ Role = Literal[
     "pull_request_actions",
     "base_actions",
 ]
-ROLES: tuple[Role, ...] = (
-    "pull_request_build",
-    "base_build",
-    "workflow",
-    "protected_workflow",
-    "job",
-    "protected_job",
-    "pull_request_actions",
-    "base_actions",
-)
+ROLES: tuple[Role, ...] = get_args(Role)
 
 
 def stack_name(flow: str) -> str:
@@ -51,4 +44,18 @@ def logical_id(role: Role) -> str:
     >>> logical_id("pull_request_build")
     'PullRequestBuildRole'
     """
-    return f"{''.join(word.capitalize() for word in role.split('_'))}Role"
+    return f"{capitalized(role)}Role"
+
+
+def capitalized(name: str) -> str:
+    """A name as CloudFormation writes it.
+
+    >>> capitalized("job_role")
+    'JobRole'
+    """
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
+def tags(flow: str) -> list[dict[str, str]]:
+    """What marks a resource as the flow's."""
+    return [{"Key": FLOW_TAG, "Value": flow}]

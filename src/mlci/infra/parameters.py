@@ -212,10 +212,6 @@ PARAMETERS: tuple[Parameter, ...] = (
 )
 
 
-def defaults() -> dict[str, str]:
-    return {parameter.name: parameter.default for parameter in PARAMETERS}
-
-
 def check(values: Mapping[str, str]) -> None:
     """Raises InputError, with all that is wrong, a sentence each."""
     wrong = list(_wrong(values))

@@ -18,17 +18,36 @@ from typing import TypeAlias
 
 from typing_extensions import assert_never
 
+from mlci.cloud.aws.jobs import KINDS
 from mlci.flow.models import StepType
 from mlci.infra.names import ROLES, Role, build_log, project
 from mlci.infra.needs import Needs
-from mlci.plan.names import Names
+from mlci.plan.names import Names, baselines
 
 Document: TypeAlias = "dict[str, object]"
 
-#: What each step type is called in actions, ARNs, log groups and rules.
+#: What each step type is called in actions and rules, and in ARNs.
 _ACTION: Mapping[StepType, str] = {"processing": "ProcessingJob", "training": "TrainingJob"}
 _RESOURCE: Mapping[StepType, str] = {"processing": "processing-job", "training": "training-job"}
 _READ_IMAGE = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+
+
+#: What puts a build or a job into a VPC; most of it can't be limited to a resource.
+NETWORK = tuple(
+    f"ec2:{action}"
+    for action in (
+        "CreateNetworkInterface",
+        "DeleteNetworkInterface",
+        "DescribeDhcpOptions",
+        "DescribeNetworkInterfaces",
+        "DescribeSecurityGroups",
+        "DescribeSubnets",
+        "DescribeVpcs",
+    )
+)
+#: A job lends its interfaces to SageMaker, and takes them back.
+#: Source: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html ("… API: Execution Role Permissions")
+_NETWORK_OF_A_JOB = (*NETWORK, "ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterfacePermission")
 
 
 @dataclass(frozen=True)
@@ -104,14 +123,14 @@ def _build(needs: Needs, place: Place, is_base: bool) -> Iterator[Statement]:
     yield from _project(project(needs.flow, is_base), place)
     yield Statement("ReadSettings", ("ssm:GetParameters",), (place.arn("ssm", f"parameter/mlci/{needs.flow}/*"),))
     yield _listing(place)
-    baselines = f"mlci/{needs.flow}/baselines/"
-    yield Statement("ReadRuns", ("s3:GetObject",), tuple(place.objects(f"{names.prefix}/runs/", baselines)))
+    kept = f"{baselines(needs.flow)}/"
+    yield Statement("ReadRuns", ("s3:GetObject",), tuple(place.objects(f"{names.prefix}/runs/", kept)))
     staged = ["code/"] + ["data/"] * needs.reads_data
     yield Statement(
         "Stage", ("s3:PutObject",), tuple(place.objects(*(f"{names.prefix}/{folder}" for folder in staged)))
     )
     if is_base:
-        yield Statement("WriteBaselines", ("s3:PutObject",), tuple(place.objects(baselines)))
+        yield Statement("WriteBaselines", ("s3:PutObject",), tuple(place.objects(kept)))
     yield from _executions(names, place)
     yield _passing("protected_workflow" if is_base else "workflow", "states.amazonaws.com", place)
     yield from _followed_jobs(needs, names, place)
@@ -181,7 +200,7 @@ def _followed_jobs(needs: Needs, names: Names, place: Place) -> Iterator[Stateme
         tuple(arn for kind in kinds for arn in _jobs(kind, names, place)),
     )
     yield Statement("FindJobs", tuple(f"sagemaker:List{_ACTION[kind]}s" for kind in kinds), ("*",))
-    groups = [_log_group(kind) for kind in kinds]
+    groups = [KINDS[kind].log_group for kind in kinds]
     yield Statement(
         "FindJobLogs",
         ("logs:DescribeLogStreams",),
@@ -230,7 +249,7 @@ def _job(needs: Needs, place: Place, is_protected: bool) -> Iterator[Statement]:
     )
     yield Statement("WriteOutputs", ("s3:PutObject",), tuple(place.objects(f"{names.prefix}/runs/")))
     yield from _outside(needs, place)
-    groups = [_log_group(kind) for kind in sorted(needs.uses)]
+    groups = [KINDS[kind].log_group for kind in sorted(needs.uses)]
     yield Statement(
         "FindLogs",
         ("logs:CreateLogGroup", "logs:DescribeLogStreams"),
@@ -251,25 +270,7 @@ def _job(needs: Needs, place: Place, is_protected: bool) -> Iterator[Statement]:
     if needs.keys:
         yield Statement("UseKeys", ("kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKey"), _key_arns(needs, place))
     if needs.is_in_vpc:
-        yield Statement("JoinNetwork", _NETWORK_INTERFACES, ("*",))
-
-
-#: Of the actions that a job in a VPC takes, most can't be limited to a resource.
-#: Source: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html ("… API: Execution Role Permissions")
-_NETWORK_INTERFACES = tuple(
-    f"ec2:{action}"
-    for action in (
-        "CreateNetworkInterface",
-        "CreateNetworkInterfacePermission",
-        "DeleteNetworkInterface",
-        "DeleteNetworkInterfacePermission",
-        "DescribeDhcpOptions",
-        "DescribeNetworkInterfaces",
-        "DescribeSecurityGroups",
-        "DescribeSubnets",
-        "DescribeVpcs",
-    )
-)
+        yield Statement("JoinNetwork", _NETWORK_OF_A_JOB, ("*",))
 
 
 def _outside(needs: Needs, place: Place) -> Iterator[Statement]:
@@ -338,7 +339,3 @@ def _passing(role: Role, service: str, place: Place) -> Statement:
 def _jobs(kind: StepType, names: Names, place: Place) -> list[str]:
     """SageMaker writes the names of jobs in lower case where it makes ARNs of them."""
     return [place.arn("sagemaker", f"{_RESOURCE[kind]}/{name}*") for name in sorted({names.jobs, names.jobs.lower()})]
-
-
-def _log_group(kind: StepType) -> str:
-    return f"/aws/sagemaker/{_ACTION[kind]}s"

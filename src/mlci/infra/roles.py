@@ -14,19 +14,19 @@ from collections.abc import Iterator, Mapping
 
 from typing_extensions import assert_never
 
+from mlci.cloud.aws.preflight import GITHUB
 from mlci.infra import policies
 from mlci.infra.intrinsics import Resource, Value, either, excepted, filled, ref, resource, sub
-from mlci.infra.names import ROLES, Role, logical_id, project
+from mlci.infra.names import ROLES, Role, logical_id, project, tags
 from mlci.infra.needs import Needs
 from mlci.infra.policies import Place, Statement
 from mlci.plan.names import Names
 
-BUILDS: tuple[Role, ...] = ("pull_request_build", "base_build")
-JOBS: tuple[Role, ...] = ("job", "protected_job")
-_ACTIONS: tuple[Role, ...] = ("pull_request_actions", "base_actions")
+_BUILDS: tuple[Role, ...] = ("pull_request_build", "base_build")
+_JOBS: tuple[Role, ...] = ("job", "protected_job")
+ACTIONS: tuple[Role, ...] = ("pull_request_actions", "base_actions")
 #: GitHub's limit of a job: a build that outlives the first hour must still be stopped with the job.
 _ACTIONS_MAX_S = 21_600
-_GITHUB = "token.actions.githubusercontent.com"
 _ABOUT: Mapping[Role, str] = {
     "pull_request_build": "mlci: builds of pull requests",
     "base_build": "mlci: builds of the base branch, which write baselines",
@@ -56,15 +56,15 @@ def roles(needs: Needs) -> dict[str, Resource]:
     """Every role with its policy, and the policies for what may be chosen."""
     made: dict[str, Resource] = {}
     for role in ROLES:
-        condition = {"Condition": "UsesActions"} if role in _ACTIONS else {}
+        condition = {"Condition": "UsesActions"} if role in ACTIONS else {}
         made[logical_id(role)] = resource(
             "AWS::IAM::Role",
             {
                 "Description": _ABOUT[role],
                 "AssumeRolePolicyDocument": _trust(role, needs.flow),
                 "PermissionsBoundary": either("HasBoundary", ref("PermissionsBoundary")),
-                **({"MaxSessionDuration": _ACTIONS_MAX_S} if role in _ACTIONS else {}),
-                "Tags": [{"Key": "mlci:flow", "Value": needs.flow}],
+                **({"MaxSessionDuration": _ACTIONS_MAX_S} if role in ACTIONS else {}),
+                "Tags": tags(needs.flow),
             },
             **condition,
         )
@@ -75,14 +75,14 @@ def roles(needs: Needs) -> dict[str, Resource]:
     made["NetworkPolicy"] = _policy(
         "mlci: builds in the VPC",
         policies.document(_network()),
-        BUILDS,
+        _BUILDS,
         Condition="IsInVpc",
         Metadata=excepted(CKV_AWS_111=_ANY_RESOURCE),
     )
     made["ImagesPolicy"] = _policy(
         "mlci: jobs on images of the repository",
         policies.document(policies.pulling(["${ImageRepository.Arn}"])),
-        JOBS,
+        _JOBS,
         Condition="HasImageRepository",
     )
     return made
@@ -118,24 +118,13 @@ def _network() -> Iterator[Statement]:
 
     Source: https://docs.aws.amazon.com/codebuild/latest/userguide/auth-and-access-control-iam-identity-based-access-control.html
     """
-    yield Statement("JoinNetwork", tuple(f"ec2:{action}" for action in _NETWORK), ("*",))
+    yield Statement("JoinNetwork", policies.NETWORK, ("*",))
     yield Statement(
         "LendInterfaces",
         ("ec2:CreateNetworkInterfacePermission",),
         (PLACE.arn("ec2", "network-interface/*"),),
         {"StringEquals": {"ec2:AuthorizedService": "codebuild.${AWS::URLSuffix}"}},
     )
-
-
-_NETWORK = (
-    "CreateNetworkInterface",
-    "DeleteNetworkInterface",
-    "DescribeDhcpOptions",
-    "DescribeNetworkInterfaces",
-    "DescribeSecurityGroups",
-    "DescribeSubnets",
-    "DescribeVpcs",
-)
 
 
 def _trust(role: Role, flow: str) -> Value:
@@ -172,8 +161,8 @@ def _github(what: str) -> Value:
     owner, name = ({"Fn::Select": [number, {"Fn::Split": ["/", ref("Repository")]}]} for number in (0, 1))
     newer = sub(f"repo:${{Owner}}@*/${{Name}}@*:{what}", Owner=owner, Name=name)
     condition = {
-        "StringEquals": {f"{_GITHUB}:aud": "sts.amazonaws.com"},
-        "StringLike": {f"{_GITHUB}:sub": [sub(f"repo:${{Repository}}:{what}"), newer]},
+        "StringEquals": {f"{GITHUB}:aud": "sts.amazonaws.com"},
+        "StringLike": {f"{GITHUB}:sub": [sub(f"repo:${{Repository}}:{what}"), newer]},
     }
     return _trusting({"Federated": PROVIDER}, "sts:AssumeRoleWithWebIdentity", condition)
 

@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterator
 
 from mlci.infra.intrinsics import Resource, Value, either, excepted, get, ref, resource, sub
-from mlci.infra.names import Role, logical_id
-from mlci.plan.names import Names
+from mlci.infra.names import Role, logical_id, tags
+from mlci.plan.names import Names, baselines
 
 _NONCURRENT_DAYS, _UPLOAD_DAYS = 30, 7
 #: Roles that a pull request's code can act as.
@@ -71,7 +71,7 @@ def _bucket(flow: str) -> Value:
             "RestrictPublicBuckets": True,
         },
         "VersioningConfiguration": {"Status": "Enabled"},
-        "Tags": [{"Key": "mlci:flow", "Value": flow}],
+        "Tags": tags(flow),
     }
 
 
@@ -116,7 +116,7 @@ def _bucket_policy(flow: str) -> Value:
                 "Effect": "Deny",
                 "Principal": "*",
                 "Action": ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject"],
-                "Resource": [sub(f"${{Bucket.Arn}}/{prefix}/*") for prefix in (f"mlci/{flow}/baselines", names.prefix)],
+                "Resource": [sub(f"${{Bucket.Arn}}/{prefix}/*") for prefix in (baselines(flow), names.prefix)],
                 "Condition": {"ArnEquals": {"aws:PrincipalArn": [get(logical_id(role)) for role in _UNTRUSTED]}},
             },
         ],

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import yaml
 
+from mlci.cloud.aws.preflight import GITHUB
 from mlci.infra.builds import builds
 from mlci.infra.intrinsics import Resource, Value, equals, every, get, has, ref, resource
-from mlci.infra.names import logical_id, stack_name
+from mlci.infra.names import capitalized, logical_id, stack_name
 from mlci.infra.needs import Needs
 from mlci.infra.parameters import PARAMETERS, Parameter
-from mlci.infra.roles import BUCKET, CONNECTION, roles
+from mlci.infra.roles import ACTIONS, BUCKET, CONNECTION, roles
 from mlci.infra.storage import storage
 
-#: Of CreateChangeSet's TemplateBody.
-#: Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html
-MAX_BYTES = 51_200
 #: Of a connection's name. Source: https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_CreateConnection.html
 _CONNECTION_MAX_CHARS = 32
 
@@ -59,7 +57,7 @@ def template(needs: Needs) -> str:
             ),
             "GitHubOidcProvider": resource(
                 "AWS::IAM::OIDCProvider",
-                {"Url": "https://token.actions.githubusercontent.com", "ClientIdList": ["sts.amazonaws.com"]},
+                {"Url": f"https://{GITHUB}", "ClientIdList": ["sts.amazonaws.com"]},
                 Condition="MakesOidcProvider",
             ),
         },
@@ -85,7 +83,7 @@ def _settings(flow: str) -> dict[str, Resource]:
     """The SSM parameters that runs read, where no option and no variable says otherwise."""
     values = {"bucket": BUCKET, "workflow_role": get(logical_id("workflow")), "job_role": get(logical_id("job"))}
     return {
-        f"{''.join(word.capitalize() for word in name.split('_'))}Setting": resource(
+        f"{capitalized(name)}Setting": resource(
             "AWS::SSM::Parameter", {"Name": f"/mlci/{flow}/{name}", "Type": "String", "Value": value}
         )
         for name, value in values.items()
@@ -97,10 +95,7 @@ def _outputs() -> Value:
         "Bucket": {"Value": BUCKET},
         "ConnectionArn": {"Value": CONNECTION},
         **{name: {"Condition": "IsConnected", "Value": ref(name)} for name in ("PullRequestProject", "BaseProject")},
-        **{
-            logical_id(role): {"Condition": "UsesActions", "Value": get(logical_id(role))}
-            for role in ("pull_request_actions", "base_actions")
-        },
+        **{logical_id(role): {"Condition": "UsesActions", "Value": get(logical_id(role))} for role in ACTIONS},
     }
 
 

@@ -11,18 +11,7 @@ from mlci.plan.names import Names, baseline_key, run_id
 from mlci.plan.requests import Surroundings, job_request, model_prefix
 from mlci.stage.models import DataUnit, Staged
 
-__all__ = [
-    "Bound",
-    "Plan",
-    "PlannedStep",
-    "S3Uri",
-    "Target",
-    "Upload",
-    "baseline_uri",
-    "number_at",
-    "plan",
-    "run_id",
-]
+__all__ = ["Bound", "Plan", "PlannedStep", "S3Uri", "Target", "Upload", "baseline_uri", "number_at", "plan", "run_id"]
 
 
 def plan(flow: Flow, staged: Staged, target: Target, baseline: Mapping[str, Json]) -> Plan:

@@ -89,8 +89,13 @@ def _fit(name: str, room: int) -> str:
     return f"{plain[: room - 5].rstrip('-')}-{digits}"
 
 
+def baselines(flow: str) -> str:
+    """Where the baselines of a flow's branches lie."""
+    return f"mlci/{flow}/baselines"
+
+
 def baseline_key(flow: str, branch: str) -> str:
     """The baseline of a branch, for every run to read; its name is escaped, because a branch may be called anything."""
     plain = re.sub(r"[^a-zA-Z0-9._-]+", "-", branch)
     digits = "" if plain == branch else "-" + hashlib.sha256(branch.encode()).hexdigest()[:8]
-    return f"mlci/{flow}/baselines/{plain}{digits}.json"
+    return f"{baselines(flow)}/{plain}{digits}.json"
