@@ -28,11 +28,10 @@ from mlci.opening import (
     job_settings,
     listening,
     load_flow,
-    needs_of,
     open_account,
     open_aws,
     opened,
-    policy_place,
+    policies_of,
     read_file,
     region_of,
     runs_beside,
@@ -205,14 +204,9 @@ def policy(role: str | None, flow_file: Path, debug: bool, **aws: Any) -> int:
     As IAM policy documents, by role; of ROLE, one document. `mlci bootstrap` makes these roles. Needs no account: where
     the account, the bucket or a role is not known, `*` stands in its place.
     """
-    from mlci.infra.names import ROLES
-    from mlci.infra.policies import policies
-
-    choice = Choice.of(flow_file, None, (), "auto", protected=False, **aws)
-    flow = load_flow(flow_file)
-    documents = policies(needs_of(flow, flow_file, choice.aws["region"]), policy_place(flow, choice.aws))
+    documents = policies_of(Choice.of(flow_file, None, (), "auto", protected=False, **aws))
     if role is not None and role not in documents:
-        raise InputError(f'there is no role "{role}"', f"Roles: {', '.join(ROLES)}")
+        raise InputError(f'there is no role "{role}"', f"Roles: {', '.join(documents)}")
     click.echo(json.dumps(documents if role is None else documents[role], indent=2))
     return 0
 
@@ -411,7 +405,7 @@ def bootstrap(
     flow = load_flow(flow_file)
     place = region_of(flow, region)
     if prints:
-        click.echo(stack_template(flow, flow_file, place or "us-east-1"), nl=False)
+        click.echo(stack_template(flow, flow_file, place), nl=False)
         return 0
     account, person = open_account(flow, place), terminal(yes)
     if deletes:

@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from mlci.cloud.local.isolation import Isolation
     from mlci.cloud.local.jobs import Settings as JobSettings
     from mlci.cloud.protocol import Cloud
-    from mlci.configuration import Ask, Name, Settings
+    from mlci.configuration import Ask, Settings
     from mlci.flow.models import Flow
+    from mlci.infra.names import Role
     from mlci.infra.needs import Needs
-    from mlci.infra.policies import Place
+    from mlci.infra.policies import Document, Place
     from mlci.interrupts import Interrupts
     from mlci.options import Choice
     from mlci.plan.models import Target
@@ -184,45 +185,51 @@ def open_aws(
     return cloud
 
 
-def stack_template(flow: Flow, flow_file: Path, region: str) -> str:
+def stack_template(flow: Flow, flow_file: Path, region: str | None) -> str:
     """The CloudFormation template of a flow's stack. Needs no account.
 
     Raises: InputError, where the flow's files or images are wrong.
     """
     from mlci.infra.template import template
 
-    return template(needs_of(flow, flow_file, region))
+    return template(_needs(flow, flow_file, region))
 
 
-def needs_of(flow: Flow, flow_file: Path, region: str | None) -> Needs:
-    """What a flow's runs ask AWS for. Where no region is known, images are looked up in us-east-1.
+def policies_of(choice: Choice) -> dict[Role, Document]:
+    """The policy of each role, from the flow and what is set, without asking AWS.
 
-    Raises: InputError, where the flow's files or images are wrong.
+    Raises: InputError, where the flow, its files or its images are wrong.
     """
+    from mlci.infra.policies import policies
+
+    flow = load_flow(choice.flow_file)
+    settings = settings_of(flow, choice, lambda region: lambda names: {})
+    needed = _needs(flow, choice.flow_file, settings.get("region"))
+    return policies(needed, _policy_place(flow, settings))
+
+
+def _needs(flow: Flow, flow_file: Path, region: str | None) -> Needs:
+    """What a flow's runs ask AWS for. Where no region is known, images are looked up in us-east-1."""
     from mlci.infra.needs import needs
 
-    return needs(flow, _staged(flow, flow_file, region_of(flow, region) or "us-east-1").images)
+    return needs(flow, _staged(flow, flow_file, region or "us-east-1").images)
 
 
-def policy_place(flow: Flow, options: Mapping[Name, str | None]) -> Place:
-    """What policies are about, from options, the environment and the flow, without asking AWS."""
-    from mlci.configuration import settle
-    from mlci.infra.names import ROLES, Role, logical_id
+def _policy_place(flow: Flow, settings: Settings) -> Place:
+    """What policies are about; `*` where that is not known."""
+    from mlci.infra.names import ROLES, logical_id, stack_name
     from mlci.infra.policies import Place
 
-    def asks_nobody(region: str) -> Ask:
-        return lambda names: {}
-
-    found = settle(flow, options, os.environ, None, asks_nobody)
-    given: dict[Role, str | None] = {"workflow": found.get("workflow_role"), "job": found.get("job_role")}
+    given: dict[Role, str | None] = {"workflow": settings.get("workflow_role"), "job": settings.get("job_role")}
     arns = [arn.split(":") for arn in given.values() if arn and arn.count(":") >= 5]
     partition, account = (arns[0][1], arns[0][4]) if arns else ("aws", "*")
     # What CloudFormation makes of the stack's name and of the roles' in the template.
-    unknown = f"arn:{partition}:iam::{account}:role/mlci-{flow.name}-"
+    unknown = f"arn:{partition}:iam::{account}:role/{stack_name(flow.name)}-"
     roles = {role: given.get(role) or f"{unknown}{logical_id(role)}-*" for role in ROLES}
-    region = region_of(flow, found.get("region")) or "*"
+    region = settings.get("region") or "*"
     connection = f"arn:{partition}:codeconnections:{region}:{account}:connection/*"
-    return Place(partition, region, account, found.get("bucket") or f"mlci-{flow.name.lower()}-*", connection, roles)
+    bucket = settings.get("bucket") or f"{stack_name(flow.name).lower()}-*"
+    return Place(partition, region, account, bucket, connection, roles)
 
 
 def region_of(flow: Flow, option: str | None) -> str | None:

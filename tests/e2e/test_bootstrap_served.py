@@ -110,6 +110,20 @@ def test_the_template_is_printed_without_an_account(repository: Project) -> None
 
 
 @pytest.mark.e2e
+def test_policies_are_of_the_region_that_is_set_anywhere(repository: Project) -> None:
+    repository.write("flow.yaml", FLOW.replace("mine.example/image:7", "xgboost:1.7-1"))
+    by_variable = repository.mlci("policy", "job", MLCI_REGION="eu-west-1")
+    by_option = repository.mlci("policy", "job", "--region", "eu-west-1")
+    assert by_variable.stdout == by_option.stdout
+    assert "arn:aws:ecr:eu-west-1:" in by_variable.stdout
+    assert "us-east-1" not in by_variable.stdout
+
+    done = repository.mlci("policy", "boss")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert 'no role "boss". Roles: pull_request_build, base_build' in done.stderr
+
+
+@pytest.mark.e2e
 @pytest.mark.slow
 def test_a_whole_life(repository: Project, served: Account) -> None:
     code, out = answered(repository, served, "no")

@@ -75,6 +75,7 @@ def test_looking_prints_what_it_promises(example: Project) -> None:
         "config",
         "stop",
         "bootstrap",
+        "policy",
     ],
 )
 def test_help_is_there_for_every_command(project: Project, command: str) -> None:
