@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import boto3
@@ -10,6 +11,7 @@ import pytest
 from boot_account import BUCKET, FLOW, STACK, TEMPLATE, Answers, Boot
 from mlci.errors import CloudError, InputError, Stopped
 from pretend_aws import ACCOUNT, REGION
+from pretend_formation import FormationStack
 
 
 def put(bucket: str, key: str, times: int = 1) -> None:
@@ -137,6 +139,11 @@ def test_a_stack_of_others_is_not_deleted(made: Boot, yes: Answers) -> None:
 
 
 def test_an_interrupt_ends_the_waiting_only(made: Boot, yes: Answers) -> None:
+    def at(stack: FormationStack) -> None:
+        if stack.status == "DELETE_IN_PROGRESS":
+            stack.work = itertools.repeat(None)  # for ever
+
+    made.formation.at = at
     yes.heard.put("stopped by SIGINT")
     with pytest.raises(Stopped, match="goes on deleting"):
         made.take_down(yes)

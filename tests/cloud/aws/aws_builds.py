@@ -24,7 +24,7 @@ from mlci.report.result import Result
 from mlci.run import Surroundings, run
 from mlci.runs import RunFolder
 from mlci.stage import Memo, repository_around
-from pretend_aws import BUCKET, JOB_ROLE, REGION, ROLE, SPEED, PretendAws
+from pretend_aws import BUCKET, JOB_ROLE, PATIENCE_S, REGION, ROLE, SPEED, PretendAws
 
 FLOW = """
 flow: small
@@ -73,6 +73,7 @@ class Builder:
     root: Path
     aws: PretendAws
     speed: float = SPEED
+    patience_s: float = PATIENCE_S
     interrupts: Interrupts = field(default_factory=queue.SimpleQueue)
     log: Log = field(default_factory=Log)
     _opened: AwsCloud | None = None
@@ -93,7 +94,7 @@ class Builder:
         return self._opened
 
     def _open(self, flow: Flow) -> AwsCloud:
-        session = self.aws.session(speed=self.speed)
+        session = self.aws.session(speed=self.speed, patience_s=self.patience_s)
         place = Place(identify(session), REGION, ROLE, "github.com/octo/model")
 
         def log_file(job: str) -> Path:

@@ -18,7 +18,7 @@ from mlci.cloud.aws.identity import Identity
 from mlci.cloud.aws.stacks import StackEvent
 from mlci.interrupts import Interrupts
 from mlci.report.setup import Line
-from pretend_aws import ACCOUNT, REGION, fast_clock
+from pretend_aws import ACCOUNT, REGION, waiting_clock
 from pretend_formation import CodeConnections, Formation, FormationStack
 
 FLOW = "small"
@@ -92,7 +92,7 @@ class Boot:
     @functools.cached_property
     def account(self) -> Account:
         fakes = {"cloudformation": self.formation, "codeconnections": self.connections}
-        patience = Patience(fast_clock(1000.0), 10.0)
+        patience = Patience(waiting_clock(), 10.0)
 
         @functools.cache
         def api(service: str) -> Api:

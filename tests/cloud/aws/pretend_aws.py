@@ -29,6 +29,8 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/mlci-workflow"
 JOB_ROLE = f"arn:aws:iam::{ACCOUNT}:role/mlci-job"
 #: How much faster than the real one the clock of most tests is.
 SPEED = 200.0
+#: How long AWS is waited for, on that clock: a slow machine takes its own time out of it.
+PATIENCE_S = 3_600.0
 JSON_SERVICES = {"sfn": "states", "sagemaker": "sagemaker", "cloudwatch-logs": "logs"}
 _NOUNS = {
     "ProcessingJob": ("ProcessingJobName", "ProcessingJobStatus", "ProcessingJobSummaries"),
@@ -57,6 +59,21 @@ def fast_clock(speed: float) -> Clock:
         sleep=lambda seconds: time.sleep(seconds / speed),
         wait=lambda stop, seconds: stop.wait(seconds / speed),
     )
+
+
+def waiting_clock() -> Clock:
+    """A clock on which time passes in waits alone, and those take none: a slow machine is not a late one."""
+    passed = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal passed
+        passed += seconds
+
+    def wait(stop: asl.StopSignal, seconds: float) -> bool:
+        sleep(seconds)
+        return stop.is_set()
+
+    return Clock(monotonic=lambda: passed, sleep=sleep, wait=wait)
 
 
 def now() -> datetime:
@@ -427,9 +444,9 @@ class PretendAws:
         self.sagemaker = SageMaker(self.put)
         self.states = States(self)
 
-    def session(self, region: str = REGION, speed: float = SPEED) -> Session:
+    def session(self, region: str = REGION, speed: float = SPEED, patience_s: float = PATIENCE_S) -> Session:
         CLIENTS.asked = self._answer
-        return Session(CLIENTS, region, Patience(fast_clock(speed), 60.0), attempts=1)
+        return Session(CLIENTS, region, Patience(fast_clock(speed), patience_s), attempts=1)
 
     def put(self, uri: str, data: bytes) -> None:
         bucket, _, key = uri.removeprefix("s3://").partition("/")

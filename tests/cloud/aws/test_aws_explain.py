@@ -16,7 +16,7 @@ from mlci.cloud.aws.explain import Explanations
 from mlci.cloud.aws.jobs import Job, Jobs
 from mlci.cloud.aws.logs import Logs
 from mlci.cloud.progress import reason_of
-from pretend_aws import PretendAws, PretendJob, Script, fast_clock, response
+from pretend_aws import PretendAws, PretendJob, Script, response, waiting_clock
 
 TRAIN = Job("training", "mlci-small--train-20261123-101530-3f9c2a-0-0")
 Story = Callable[[str], Event]
@@ -47,7 +47,7 @@ def explained(
             told.append,
             lambda job: links.job_link(job, "aws", "eu-west-1"),
             heard.append,
-            fast_clock(1_000),
+            waiting_clock(),
         )
         script = Script(log=("one", "two"))
         reason = "AlgorithmError: no such column: age"
@@ -137,7 +137,7 @@ def test_running_jobs_of_every_kind_are_found_by_the_run_and_stopped(pretended: 
     for made in (job, other):
         pretended.sagemaker.jobs[made.name] = made
     job.stop.set = lambda: setattr(job, "status", "Stopped")  # type: ignore[method-assign]
-    ended = Ending(Jobs(pretended.session().api("sagemaker")), fast_clock(1_000)).of(run, ())
+    ended = Ending(Jobs(pretended.session().api("sagemaker")), waiting_clock()).of(run, ())
     assert [stopped.name for stopped in ended.stopped] == [job.name]
     assert ended.left == ()
     assert other.status == "InProgress"
@@ -150,13 +150,13 @@ def test_kinds_that_may_not_be_listed_do_not_hide_the_others(pretended: PretendA
     job.stop.set = lambda: setattr(job, "status", "Stopped")  # type: ignore[method-assign]
     refusal = {"__type": "AccessDeniedException", "message": "no"}
     pretended.fault = lambda name: response(400, refusal) if "ListTraining" in name or "ListHyper" in name else None
-    ended = Ending(Jobs(pretended.session().api("sagemaker")), fast_clock(1_000)).of(run, ())
+    ended = Ending(Jobs(pretended.session().api("sagemaker")), waiting_clock()).of(run, ())
     assert [stopped.name for stopped in ended.stopped] == [job.name]
 
 
 def test_a_job_that_does_not_stop_is_told(pretended: PretendAws) -> None:
     job = PretendJob("TrainingJob", TRAIN.name, Script())
     pretended.sagemaker.jobs[job.name] = job
-    ended = Ending(Jobs(pretended.session().api("sagemaker")), fast_clock(5_000)).of("20261123-101530-3f9c2a", [TRAIN])
+    ended = Ending(Jobs(pretended.session().api("sagemaker")), waiting_clock()).of("20261123-101530-3f9c2a", [TRAIN])
     assert ended.left == (TRAIN,)
     assert str(ended) == f"asked to stop, and not yet ended: {TRAIN}"

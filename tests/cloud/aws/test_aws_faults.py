@@ -110,7 +110,7 @@ def test_an_answer_that_gets_lost_changes_no_verdict(builder: Builder, pretended
 def test_trouble_that_stays_ends_in_a_reason_and_nothing_is_left(
     builder: Builder, pretended: PretendAws, operation: str
 ) -> None:
-    builder.speed = 10_000  # an hour without an answer is given up
+    builder.speed, builder.patience_s = 10_000, 60  # an hour without an answer is given up
     pretended.sagemaker.scripts["train"] = Script(seconds=0.5)
     pretended.fault = lambda name: FAULTS["dropped"](name) if name == operation else None
     code = builder.exit_code("models:1")

@@ -11,7 +11,7 @@ import pytest
 from mlci.cloud.aws.buckets import Buckets
 from mlci.cloud.aws.calls import Api, AwsError, Patience
 from mlci.cloud.aws.preflight import Preflight
-from pretend_aws import ACCOUNT, BUCKET, REGION, PretendAws, fast_clock
+from pretend_aws import ACCOUNT, BUCKET, REGION, PretendAws, waiting_clock
 from pretend_formation import CodeConnections, refusal
 
 CONNECTION = f"arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/c"
@@ -30,7 +30,7 @@ def told(pretended: PretendAws, connections: CodeConnections) -> Callable[..., l
     @functools.cache
     def api(service: str) -> Api:
         client = connections if service == "codeconnections" else boto3.client(service, region_name=REGION)
-        return Api(client, Patience(fast_clock(1000.0), 10.0))
+        return Api(client, Patience(waiting_clock(), 10.0))
 
     return lambda **values: [str(problem) for problem in Preflight(api, REGION).problems(values)]
 

@@ -12,7 +12,7 @@ from mlci.cloud.aws.calls import Api, Patience
 from mlci.cloud.aws.connections import Connections
 from mlci.cloud.aws.stacks import Change, ChangeSet, Proposal, StackEvent, Stacks
 from mlci.errors import CloudError
-from pretend_aws import REGION, PretendAws, fast_clock
+from pretend_aws import REGION, PretendAws, waiting_clock
 from pretend_formation import CodeConnections, Formation, FormationStack, refusal
 
 TEMPLATE = {
@@ -33,7 +33,7 @@ def proposal(is_creation: bool = True, days: str | None = "1") -> Proposal:
 
 
 def api(client: object) -> Api:
-    return Api(client, Patience(fast_clock(1000.0), 10.0))
+    return Api(client, Patience(waiting_clock(), 10.0))
 
 
 @pytest.fixture(params=["moto", "pretended"])
