@@ -151,7 +151,7 @@ def stop(run_id: str, flow_file: Path, protected: bool, debug: bool, **aws: Any)
     ]
     wanted = known[0] if len(known) == 1 else run_id
     settings = checked_settings(flow, choice)
-    cloud = open_aws(settings, None, lambda job: runs.folder(wanted).log(job), click.echo, protected)
+    cloud = open_aws(flow, settings, None, lambda job: runs.folder(wanted).log(job), click.echo, protected)
     click.echo(f"run {wanted}: {cloud.stop(flow.name, wanted, 'mlci stop')}")
     return 0
 

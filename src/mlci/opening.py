@@ -164,6 +164,7 @@ def checked_settings(flow: Flow, choice: Choice) -> Settings:
 
 
 def open_aws(
+    flow: Flow,
     settings: Settings,
     repository: str | None,
     log_file: Callable[[str], Path],
@@ -180,7 +181,7 @@ def open_aws(
     place = Place(
         caller(region), region, settings["workflow_role"], repository, settings.get("log_group"), is_protected
     )
-    cloud = aws_cloud(_session(region), place, log_file, say)
+    cloud = aws_cloud(_session(region), place, flow.step_types, log_file, say)
     cloud.objects.check_bucket(settings["bucket"], region)
     return cloud
 
@@ -313,7 +314,7 @@ def _on_aws(flow: Flow, choice: Choice, timeout_s: float | None, attaches: bool)
         run, step = Names(flow.name, choice.is_protected).step_of(job, flow.steps)
         return around.folder.sibling(run).log(step)
 
-    return around, open_aws(settings, build.repository, log_file, around.watcher.say, choice.is_protected)
+    return around, open_aws(flow, settings, build.repository, log_file, around.watcher.say, choice.is_protected)
 
 
 def _target(build: Build, bucket: str, job_role: str, is_protected: bool = False) -> Target:

@@ -90,7 +90,9 @@ def served_cloud(builder: Builder, served: Account, monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(name, value)
     session = open_session(served.region)
     place = Place(identify(session), session.region, served.environment["MLCI_WORKFLOW_ROLE"])
-    return aws_cloud(session, place, lambda job: builder.root / "logs" / f"{job}.log", builder.log.say)
+    return aws_cloud(
+        session, place, ("training", "processing"), lambda job: builder.root / "logs" / f"{job}.log", builder.log.say
+    )
 
 
 @pytest.fixture(params=["local", "aws", "served"])

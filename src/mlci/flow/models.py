@@ -156,6 +156,11 @@ class Flow:
     aws: AwsSettings = AwsSettings()
     positions: Mapping[tuple[str | int, ...], Position] = field(default_factory=dict, compare=False, repr=False)
 
+    @property
+    def step_types(self) -> frozenset[StepType]:
+        """What its steps use: the kinds of jobs that its runs have."""
+        return frozenset(step.uses for step in self.steps.values())
+
     def position(self, *path: str | int) -> Position:
         """Where this part stands, or the nearest part around it that the file has."""
         while path and path not in self.positions:

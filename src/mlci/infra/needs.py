@@ -48,7 +48,7 @@ def needs(flow: Flow, images: Mapping[str, str]) -> Needs:
     sources = [source for step in steps for source in step.inputs.values()]
     return Needs(
         flow=flow.name,
-        uses=frozenset(step.uses for step in steps),
+        uses=flow.step_types,
         reads_data=any(isinstance(source, RepositoryPath) for source in sources),
         reads_outputs=any(isinstance(source, StepOutput) for source in sources),
         has_rules=bool(flow.gate) or any(step.when for step in steps),

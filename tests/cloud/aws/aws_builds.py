@@ -101,7 +101,7 @@ class Builder:
             run, step = Names(flow.name).step_of(job, flow.steps)
             return self._folder(run).log(step)
 
-        return aws_cloud(session, place, log_file, self.log.say)
+        return aws_cloud(session, place, flow.step_types, log_file, self.log.say)
 
     def around(self, build: str | None = None, attaches: bool = True) -> Surroundings:
         wanted = run_id(datetime.now(timezone.utc), os.urandom(3).hex())

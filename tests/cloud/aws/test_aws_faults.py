@@ -39,8 +39,6 @@ ENDING = (
     "sagemaker.StopTrainingJob",
     "sagemaker.ListTrainingJobs",
     "sagemaker.ListProcessingJobs",
-    "sagemaker.ListTransformJobs",
-    "sagemaker.ListHyperParameterTuningJobs",
 )
 
 

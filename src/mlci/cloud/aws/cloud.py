@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,7 @@ from mlci.cloud.aws.ending import Ending
 from mlci.cloud.aws.executions import Executions
 from mlci.cloud.aws.explain import Explanations
 from mlci.cloud.aws.identity import Identity
-from mlci.cloud.aws.jobs import Job, Jobs
+from mlci.cloud.aws.jobs import Job, JobKind, Jobs
 from mlci.cloud.aws.logs import Logs
 from mlci.cloud.aws.machines import StateMachines, Wanted, tags_of
 from mlci.cloud.aws.objects import Objects
@@ -170,10 +170,11 @@ def _adding(what: str, outcome: Outcome) -> Outcome:
 def aws_cloud(
     session: Session,
     place: Place,
+    kinds: Collection[JobKind],
     log_file: Callable[[str], Path],
     tell: Callable[[str], None],
 ) -> AwsCloud:
-    """The aws cloud on a session's clients."""
+    """The aws cloud on a session's clients, for runs with jobs of these kinds."""
     session = replace(session, patience=replace(session.patience, tell=tell))
     states, sagemaker = session.api("stepfunctions"), session.api("sagemaker")
     return AwsCloud(
@@ -181,7 +182,7 @@ def aws_cloud(
         objects=Objects(session.api("s3")),
         machines=StateMachines(states, tell=tell),
         executions=Executions(states),
-        jobs=Jobs(sagemaker),
+        jobs=Jobs(sagemaker, kinds),
         logs=Logs(session.api("logs", replace(session.patience, longest_s=20.0))),
         log_file=log_file,
         tell=tell,

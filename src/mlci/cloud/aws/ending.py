@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from mlci.cloud.aws.calls import AwsError, Clock
-from mlci.cloud.aws.jobs import ENDED, KINDS, Job, Jobs
+from mlci.cloud.aws.jobs import ENDED, Job, Jobs
 
 #: A container has 120 seconds between SIGTERM and SIGKILL; then SageMaker uploads what there is.
 #: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StopTrainingJob.html
@@ -64,7 +64,7 @@ class Ending:
     def _found(self, run_id: str) -> set[Job]:
         """Running jobs with the run's id in their names. Of kinds that may not be listed, the history has them."""
         found: set[Job] = set()
-        for kind in KINDS:
+        for kind in self.jobs.kinds:
             try:
                 found.update(self.jobs.running_of(run_id, kind))
             except AwsError as error:

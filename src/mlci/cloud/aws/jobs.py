@@ -5,7 +5,7 @@ Source: the Describe…, List… and Stop… operations of https://docs.aws.amaz
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -78,7 +78,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Jobs:
+    """The jobs of runs, which are of these kinds: a role may have no right to ask for others."""
+
     api: Api
+    kinds: Collection[JobKind] = tuple(KINDS)
 
     def describe(self, job: Job) -> Mapping[str, Any] | None:
         """What SageMaker says of a job; None where there is none of that name."""
