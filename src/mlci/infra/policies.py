@@ -305,7 +305,8 @@ def _key_arns(needs: Needs, place: Place) -> tuple[str, ...]:
 
 
 #: What StartBuild could put in the place of the project's own, and must not: a build with other commands, of another
-#: repository or on another image would still have the project's role.
+#: repository or on another image would still have the project's role, and one with another status check could pass for
+#: another tool's.
 #: Source: https://docs.aws.amazon.com/codebuild/latest/userguide/action-context-keys.html
 _OVERRIDES = (
     "artifacts",
@@ -313,9 +314,12 @@ _OVERRIDES = (
     "environment.image",
     "environment.privilegedMode",
     "logsConfig",
+    "secondaryArtifacts",
     "secondarySources",
     "serviceRole",
+    "source.auth.type",
     "source.buildspec",
+    "source.buildStatusConfig.context",
     "source.location",
 )
 
