@@ -1,0 +1,47 @@
+"""Whether a policy allows a call. moto's engine decides about actions and resources; it knows next to nothing of
+conditions, so they are looked at here.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from moto.iam.access_control import IAMPolicy, PermissionResult
+
+from iam_calls import Call
+
+
+def decided(document: Mapping[str, Any], call: Call) -> bool:
+    """Whether a policy document allows a call."""
+    context = dict(call.context)
+    holding = [
+        {name: member for name, member in statement.items() if name != "Condition"}
+        for statement in document["Statement"]
+        if all(_holds(operator, wanted, context) for operator, wanted in statement.get("Condition", {}).items())
+    ]
+    engine = IAMPolicy(json.dumps({**document, "Statement": holding}))
+    return engine.is_action_permitted(call.action, call.resource) is PermissionResult.PERMITTED
+
+
+def _holds(operator: str, wanted: Mapping[str, Any], context: Mapping[str, str]) -> bool:
+    """Whether a condition holds. A key that the request does not have meets none, but that it be missing.
+
+    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+    """
+    for key, value in wanted.items():
+        values, given = value if isinstance(value, list) else [value], context.get(key)
+        if operator == "Null":
+            if str(given is None).lower() not in values:
+                return False
+        elif given is None or not any(_OPERATORS[operator](given, each) for each in values):
+            return False
+    return True
+
+
+_OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
+    "StringEquals": lambda given, wanted: given == wanted,
+    "StringLike": fnmatch.fnmatchcase,
+}
