@@ -24,7 +24,7 @@ test: $(READY)
 	@$(PY) -m pytest -q -n auto -m "not slow" $(ARGS)
 
 slow: $(READY)
-	@$(PY) -m pytest -q -n auto -m slow $(ARGS)
+	@$(PY) -m pytest -q -n auto -m "slow and not network" $(ARGS)
 
 lint: $(READY)
 	@$(VENV)/bin/ruff check --quiet . && echo "ruff check: no findings"

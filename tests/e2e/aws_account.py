@@ -33,6 +33,11 @@ class Account:
         }
 
     @property
+    def administrator(self) -> dict[str, str]:
+        """The same without any setting of mlci: the account as `mlci bootstrap` finds it."""
+        return {name: value for name, value in self.environment.items() if not name.startswith("MLCI_")}
+
+    @property
     def region(self) -> str:
         return self.server.exports["AWS_DEFAULT_REGION"]
 

@@ -79,7 +79,7 @@ class Life:
         name = project(FLOW, is_base)
         [told] = self.served.client("codebuild").batch_get_projects(names=[name])["projects"]
         return {
-            **_administrator(self.served),
+            **self.served.administrator,
             "AWS_ENDPOINT_URL": self.at[is_base].endpoint,
             "CODEBUILD_BUILD_ID": f"{name}:{next(self._numbers)}",
             **webhook,
@@ -141,10 +141,6 @@ class Life:
         )
 
 
-def _administrator(served: Account) -> dict[str, str]:
-    return {name: value for name, value in served.environment.items() if not name.startswith("MLCI_")}
-
-
 @pytest.fixture(scope="module")
 def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     """An account that `mlci bootstrap` has set up for a repository with the example."""
@@ -157,7 +153,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
     subprocess.run([*git, "remote", "add", "origin", "git@github.com:octo/model.git"], check=True)
     with account(tmp_path_factory.mktemp("served"), "any") as served, ExitStack() as stack:
-        done = repository.mlci("bootstrap", "--yes", **_administrator(served))
+        done = repository.mlci("bootstrap", "--yes", **served.administrator)
         assert done.returncode == 0, done.stderr
         pages = served.client("cloudformation").list_stack_resources(StackName=f"mlci-{FLOW}")
         names = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in pages["StackResourceSummaries"]}

@@ -42,13 +42,8 @@ def repository(project: Project) -> Project:
     return project
 
 
-def environment(served: Account) -> dict[str, str]:
-    """The account, and none of the settings that the stack is to make."""
-    return {name: value for name, value in served.environment.items() if not name.startswith("MLCI_")}
-
-
 def bootstrap(repository: Project, served: Account, *options: str) -> subprocess.CompletedProcess[str]:
-    return repository.mlci("bootstrap", *options, **environment(served))
+    return repository.mlci("bootstrap", *options, **served.administrator)
 
 
 def hears_ctrl_c() -> None:
@@ -63,7 +58,7 @@ def at_a_terminal(repository: Project, served: Account, *options: str) -> Iterat
     with subprocess.Popen(
         [sys.executable, "-m", "mlci.cli", "bootstrap", *options],
         cwd=repository.root,
-        env=clean_environment(environment(served)),
+        env=clean_environment(served.administrator),
         stdin=theirs,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
