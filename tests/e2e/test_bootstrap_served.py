@@ -15,8 +15,33 @@ import pytest
 
 from aws_account import Account, account
 from e2e_project import Project, clean_environment
+from mlci.infra.parameters import PARAMETERS
 
 STACK = "mlci-small"
+#: By option, what it does not take.
+WRONG = {
+    "--repository": "octo",
+    "--base-branch": "two words",
+    "--connection": "mine",
+    "--trigger": "cron",
+    "--comment-approval": "NOBODY",
+    "--changed-files": "(",
+    "--concurrent-builds": "0",
+    "--build-image": "!",
+    "--compute-type": "huge",
+    "--build-timeout": "1",
+    "--run-retention": "0",
+    "--code-retention": "long",
+    "--log-retention": "2",
+    "--existing-bucket": "A",
+    "--kms-key": "key",
+    "--permissions-boundary": "policy",
+    "--vpc-id": "vpc",
+    "--subnet-ids": "subnet",
+    "--security-group-ids": "sg-1;sg-2",
+    "--ecr-repository": "A",
+    "--oidc-provider": "GitHub",
+}
 FLOW = """
 flow: small
 defaults: {image: "mine.example/image:7"}
@@ -185,10 +210,20 @@ def test_ctrl_c_at_the_question_leaves_nothing(repository: Project, served: Acco
 
 @pytest.mark.e2e
 @pytest.mark.slow
+def test_every_parameter_wrong_in_turn_is_a_sentence_and_makes_nothing(repository: Project, served: Account) -> None:
+    assert set(WRONG) == {parameter.option for parameter in PARAMETERS if parameter.option}
+    for option, value in WRONG.items():
+        done = bootstrap(repository, served, "--yes", option, value)
+        assert (done.returncode, done.stdout) == (2, ""), option
+        assert done.stderr.startswith(f'mlci: {option}: "{value}" is '), option
+    assert (stacks(served), buckets(served)) == ([], [])
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
 def test_what_is_wrong_is_told_in_sentences_and_makes_nothing(repository: Project, served: Account) -> None:
     key = "arn:aws:kms:us-east-1:000000000000:key/00000000-0000-0000-0000-000000000000"
     wrong = {
-        "--trigger": ("cron", '--trigger: "cron" is not one of'),
         "--kms-key": (key, "--kms-key: there is no key"),
         "--existing-bucket": ("there-is-none", 'the bucket "there-is-none" does not exist'),
         "--permissions-boundary": ("arn:aws:iam::000000000000:policy/none", "there is no policy"),

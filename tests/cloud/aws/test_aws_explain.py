@@ -88,6 +88,14 @@ def test_a_cause_with_a_reason_stays(
     assert "sagemaker.DescribeTrainingJob" not in pretended.calls
 
 
+def test_a_right_that_the_workflow_role_lacks_is_told_with_what_helps(
+    explained: Callable[[str], Explanations], told: list[str]
+) -> None:
+    role = "arn:aws:sts::123456789012:assumed-role/mlci-small-WorkflowRole-1/x"
+    explained(f"User: {role} is not authorized to perform: sagemaker:CreateTrainingJob on resource: …")
+    assert "`mlci bootstrap`" in told[0]
+
+
 def test_the_log_is_there_before_anyone_is_shown_the_failure(
     explained: Callable[[str], Explanations], told: list[str], tmp_path: Path
 ) -> None:

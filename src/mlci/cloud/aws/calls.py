@@ -45,6 +45,9 @@ _PASSING_CODES = frozenset(
         "ServiceUnavailable",
     }
 )
+#: Refusals for want of a right.
+DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException"})
+RIGHTS_HINT = "`mlci policy` prints what each role may do for this flow; `mlci bootstrap` gives its roles just that."
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 20.0
 #: The wait at which it is told that there is one: what passes sooner is not worth a word.
 _TOLD_WAIT_S = 4.0
@@ -162,4 +165,5 @@ def _refused(operation: str, response: Mapping[str, Any]) -> AwsError:
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     code = str(told.get("Code") or status)
     message = str(told.get("Message") or "AWS gave no reason")
-    return AwsError(operation, code, message, is_passing=status >= 500 or status == 429 or code in _PASSING_CODES)
+    is_passing = status >= 500 or status == 429 or code in _PASSING_CODES
+    return AwsError(operation, code, message, is_passing, RIGHTS_HINT if code in DENIED_CODES else "")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlci.asl import Event
-from mlci.cloud.aws.calls import AwsError, Clock
+from mlci.cloud.aws.calls import RIGHTS_HINT, AwsError, Clock
 from mlci.cloud.aws.jobs import Job, Jobs, job_of
 from mlci.cloud.aws.logs import Logs
 from mlci.cloud.progress import reason_of
@@ -45,6 +45,8 @@ class Explanations:
             return
         self._keep_log(job, _LOG_WAITS_S)
         self.on_event(self._with_reason(event, job))
+        if "is not authorized to perform: sagemaker:" in _cause(event):  # the workflow role, and no job's script
+            self.tell(RIGHTS_HINT)
         self.tell(f"{job.kind} job: {self.link(job)}")
 
     def keep_logs(self) -> None:
@@ -69,7 +71,7 @@ class Explanations:
     def _with_reason(self, event: Event, job: Job) -> Event:
         """The event, with what SageMaker says of the job as its cause where the cause is cut off or empty."""
         member, details = next(iter(event.details.items()), ("", None))
-        cause = str(details.get("cause") or "") if isinstance(details, dict) else ""
+        cause = _cause(event)
         if event.type != "TaskFailed" or (cause and reason_of(cause) != cause):
             return event
         try:
@@ -101,3 +103,9 @@ class Explanations:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text("\n".join(lines) + "\n", encoding="utf-8")
                 return
+
+
+def _cause(event: Event) -> str:
+    """Why a task failed; empty where the event says nothing of it."""
+    details = next(iter(event.details.values()), None)
+    return str(details.get("cause") or "") if isinstance(details, dict) else ""
