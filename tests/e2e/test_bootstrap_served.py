@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import signal
@@ -9,12 +10,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aws_account import Account, account
 from e2e_project import Project, clean_environment
+from e2e_serving import serving
 from mlci.infra.parameters import PARAMETERS
 
 STACK = "mlci-small"
@@ -120,6 +123,12 @@ def buckets(served: Account) -> list[str]:
     return [entry["Name"] for entry in found if entry["Name"].startswith(STACK)]
 
 
+def expirations(served: Account, bucket: str) -> dict[str, int]:
+    """After how many days the bucket deletes what, by the names of its rules."""
+    rules = served.client("s3").get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    return {rule["ID"]: rule["Expiration"].get("Days") for rule in rules}
+
+
 @pytest.mark.e2e
 def test_the_template_is_printed_without_an_account(repository: Project) -> None:
     done = repository.mlci("bootstrap", "--print")
@@ -165,6 +174,9 @@ def test_a_whole_life(repository: Project, served: Account) -> None:
     assert sorted(projects) == ["mlci-small-base", "mlci-small-pull-request"]
     (bucket,) = buckets(served)
     assert served.client("ssm").get_parameter(Name="/mlci/small/bucket")["Parameter"]["Value"] == bucket
+    denied = json.loads(served.client("s3").get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
+    assert [statement["Sid"] for statement in denied] == ["OnlyWithTls", "OnlyTheBaseBranchWrites"]
+    assert {"Runs": 30, "ProtectedRuns": 30, "Code": 180}.items() <= expirations(served, bucket).items()
 
     done = bootstrap(repository, served)
     assert done.returncode == 0, done.stderr
@@ -174,6 +186,7 @@ def test_a_whole_life(repository: Project, served: Account) -> None:
     assert done.returncode == 0, done.stderr
     assert "CodeRetention  180 → 60" in done.stdout
     assert {"RunRetention": "30", "CodeRetention": "60"}.items() <= parameters(served).items()
+    assert expirations(served, bucket)["Code"] == 60
 
     served.client("s3").put_object(Bucket=bucket, Key="mlci/small/baselines/main.json", Body=b"{}")
     done = bootstrap(repository, served, "--delete", "--yes")
@@ -192,6 +205,29 @@ def test_a_whole_life(repository: Project, served: Account) -> None:
     again = bootstrap(repository, served, "--delete", "--delete-bucket", "--yes")
     assert (again.returncode, again.stderr) == (0, "")
     assert "there is no stack" in again.stdout
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_a_stack_outlives_the_server(repository: Project, tmp_path: Path) -> None:
+    data = tmp_path / "kept"
+    with serving(data) as server:
+        served = Account(server, "none")
+        done = bootstrap(repository, served, "--trigger", "actions", "--yes")
+        assert done.returncode == 0, done.stderr
+        server.kill()
+    with serving(data) as server:
+        served = Account(server, "none")
+        assert "no changes" in bootstrap(repository, served).stdout
+        [provider] = served.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
+        assert provider["Arn"].endswith("/token.actions.githubusercontent.com")
+        done = bootstrap(repository, served, "--delete", "--delete-bucket", "--yes")
+        assert done.returncode == 0, done.stderr
+        assert (stacks(served), buckets(served)) == ([], [])
+        assert served.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"] == []
+        server.stop()
+        assert server.process.stderr is not None
+        assert "could not be repeated" not in server.process.stderr.read()
 
 
 @pytest.mark.e2e

@@ -10,8 +10,10 @@ from __future__ import annotations
 from mlci.cloud.serve.joined.buckets import Buckets
 from mlci.cloud.serve.joined.building import Connection, Project
 from mlci.cloud.serve.joined.formation import Formation
+from mlci.cloud.serve.joined.identity import OidcProvider
 from mlci.cloud.serve.joined.machines import Machine
 from mlci.cloud.serve.joined.ours import Ours
+from mlci.cloud.serve.joined.storage import Bucket, BucketPolicy
 
 
 def join(ours: Ours) -> None:
@@ -22,9 +24,11 @@ def join(ours: Ours) -> None:
 
     s3_backends.backend = type("JoinedBuckets", (Buckets,), {"ours": ours})
     cloudformation_backends.backend = Formation
-    for resource in (Connection, Project):
-        get_model_map()[resource.cloudformation_type()] = resource
-    get_model_map()[Machine.cloudformation_type()] = type("JoinedMachine", (Machine,), {"ours": ours})
+    models = get_model_map()
+    for alone in (Connection, Project, OidcProvider):
+        models[alone.cloudformation_type()] = alone
+    for joined in (Bucket, BucketPolicy, Machine):
+        models[joined.cloudformation_type()] = type(f"Joined{joined.__name__}", (joined,), {"ours": ours})
 
 
 __all__ = ["Ours", "join"]

@@ -10,25 +10,16 @@ from __future__ import annotations
 from typing import Any
 
 from moto.codebuild.models import codebuild_backends
-from moto.core.common_models import CloudFormationModel
 from moto.moto_api._internal import mock_random
 
-from mlci.cloud.serve.joined.machines import in_camel_case
+from mlci.cloud.serve.joined.resource import Resource, in_camel_case
 
 
-class Connection(CloudFormationModel):
+class Connection(Resource):
     """One resource of a stack."""
 
-    def __init__(self, arn: str) -> None:
-        self.physical_resource_id = arn
-
-    @staticmethod
-    def cloudformation_name_type() -> str:
-        return "ConnectionName"
-
-    @staticmethod
-    def cloudformation_type() -> str:
-        return "AWS::CodeConnections::Connection"
+    kind = "AWS::CodeConnections::Connection"
+    name_property = "ConnectionName"
 
     @classmethod
     def has_cfn_attr(cls, attr: str) -> bool:
@@ -60,27 +51,16 @@ class Connection(CloudFormationModel):
     ) -> None:
         """Nothing but its ARN was there."""
 
-    def is_created(self) -> bool:
-        return True
 
-
-class Project(CloudFormationModel):
+class Project(Resource):
     """One resource of a stack."""
 
+    kind = "AWS::CodeBuild::Project"
+    name_property = "Name"
+
     def __init__(self, name: str, arn: str) -> None:
-        self.physical_resource_id, self.arn = name, arn
-
-    @staticmethod
-    def cloudformation_name_type() -> str:
-        return "Name"
-
-    @staticmethod
-    def cloudformation_type() -> str:
-        return "AWS::CodeBuild::Project"
-
-    @classmethod
-    def has_cfn_attr(cls, attr: str) -> bool:
-        return attr == "Arn"
+        super().__init__(name)
+        self.arn = arn
 
     def get_cfn_attribute(self, attribute_name: str) -> str:
         return self.arn
@@ -113,9 +93,6 @@ class Project(CloudFormationModel):
         cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str
     ) -> None:
         codebuild_backends[account_id][region_name].delete_project(resource_name)
-
-    def is_created(self) -> bool:
-        return True
 
 
 def _request(name: str, properties: Any) -> dict[str, Any]:

@@ -11,32 +11,21 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from moto.core.common_models import CloudFormationModel
-
 from mlci.cloud.local.api import Service
 from mlci.cloud.serve.inlined import content
 from mlci.cloud.serve.joined.ours import Ours, called
+from mlci.cloud.serve.joined.resource import Resource, in_camel_case
 
-_TYPE = "AWS::StepFunctions::StateMachine"
 #: What an update may change; another name makes another state machine.
 _UPDATED = ("definition", "roleArn", "loggingConfiguration", "tracingConfiguration")
 
 
-class Machine(CloudFormationModel):
+class Machine(Resource):
     """One resource of a stack."""
 
+    kind = "AWS::StepFunctions::StateMachine"
+    name_property = "StateMachineName"
     ours: ClassVar[Ours]
-
-    def __init__(self, arn: str) -> None:
-        self.physical_resource_id = arn
-
-    @staticmethod
-    def cloudformation_name_type() -> str:
-        return "StateMachineName"
-
-    @staticmethod
-    def cloudformation_type() -> str:
-        return _TYPE
 
     @classmethod
     def has_cfn_attr(cls, attr: str) -> bool:
@@ -85,9 +74,6 @@ class Machine(CloudFormationModel):
         if not cls.ours.is_replay():
             called(cls.ours.states, "DeleteStateMachine", {"stateMachineArn": resource_name}, region_name)
 
-    def is_created(self) -> bool:
-        return True
-
 
 def _name(arn: str) -> str:
     return arn.rpartition(":")[2]
@@ -124,12 +110,3 @@ def substituted(definition: str, values: Mapping[str, Any]) -> str:
     '{"Resource": "arn", "x": "${other}"}'
     """
     return re.sub(r"\$\{([^}]+)\}", lambda found: str(values.get(found[1], found[0])), definition)
-
-
-def in_camel_case(value: Any) -> Any:
-    """Names as the API has them; CloudFormation hands booleans over as text."""
-    if isinstance(value, Mapping):
-        return {name[0].lower() + name[1:]: in_camel_case(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [in_camel_case(element) for element in value]
-    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value

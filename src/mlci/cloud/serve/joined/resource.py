@@ -1,0 +1,54 @@
+"""What resources of CloudFormation that moto lacks have in common."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from moto.core.common_models import CloudFormationModel
+
+
+class Resource(CloudFormationModel):
+    """One resource of a stack. `kind` is CloudFormation's name of what it is, `name_property` the property that names
+    it, and `physical_resource_id` what `Ref` gives."""
+
+    kind: ClassVar[str] = ""  # moto asks this class, too
+    name_property: ClassVar[str] = ""
+
+    def __init__(self, physical_resource_id: str) -> None:
+        self.physical_resource_id = physical_resource_id
+
+    @classmethod
+    def cloudformation_name_type(cls) -> str:
+        return cls.name_property
+
+    @classmethod
+    def cloudformation_type(cls) -> str:
+        return cls.kind
+
+    @classmethod
+    def has_cfn_attr(cls, attr: str) -> bool:
+        return attr == "Arn"
+
+    def get_cfn_attribute(self, attribute_name: str) -> str:
+        return self.physical_resource_id
+
+    def is_created(self) -> bool:
+        return True
+
+
+def in_camel_case(value: Any) -> Any:
+    """Names as the API has them; CloudFormation hands booleans over as text."""
+    if isinstance(value, dict):
+        return {name[0].lower() + name[1:]: in_camel_case(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [in_camel_case(element) for element in value]
+    return typed(value)
+
+
+def typed(value: Any) -> Any:
+    """A boolean that came as text, as one; the same inside of what is put together."""
+    if isinstance(value, dict):
+        return {name: typed(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [typed(element) for element in value]
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
