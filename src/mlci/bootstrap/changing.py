@@ -6,20 +6,18 @@ from mlci.bootstrap.account import Account, Person, agree
 from mlci.bootstrap.executing import deleted, executed
 from mlci.bootstrap.settling import differing
 from mlci.bootstrap.wanted import Wanted
-from mlci.cloud.aws.calls import AwsError
+from mlci.cloud.aws.calls import DENIED_CODES, AwsError
 from mlci.cloud.aws.machines import FLOW_TAG
 from mlci.cloud.aws.stacks import ChangeSet, Stack
 from mlci.errors import InputError
 from mlci.infra.names import stack_name
 from mlci.report.setup import Line, change_set_lines
 
-_DENIED = ("AccessDenied", "AccessDeniedException")
 
-
-def present_stack(flow: str, account: Account) -> Stack | None:
+def found_stack(flow: str, account: Account) -> Stack | None:
     """The flow's stack; None where there is none.
 
-    Raises: InputError, for a stack that is not the flow's, or that can't be changed now.
+    Raises: InputError, for a stack that is not the flow's, or that is at work.
     """
     stack = account.stacks.find(stack_name(flow))
     if stack is None or stack.condition == "gone":
@@ -28,8 +26,17 @@ def present_stack(flow: str, account: Account) -> Stack | None:
         hint = "Wait until that has ended, and run again: aws cloudformation describe-stack-events --stack-name"
         raise InputError(f'the stack "{stack.name}" is at work ({stack.status})', f"{hint} {stack.name}")
     if stack.condition != "empty":
-        check_owner(stack, flow)
-    if stack.condition == "stuck":
+        _check_owner(stack, flow)
+    return stack
+
+
+def present_stack(flow: str, account: Account) -> Stack | None:
+    """The flow's stack, to be changed; None where there is none.
+
+    Raises: InputError, for a stack that is not the flow's, or that can't be changed now.
+    """
+    stack = found_stack(flow, account)
+    if stack is not None and stack.condition == "stuck":
         hint = f"aws cloudformation continue-update-rollback --stack-name {stack.name}"
         raise InputError(f'the stack "{stack.name}" could not be set back ({stack.status})', f"Have that done: {hint}")
     return stack
@@ -51,7 +58,7 @@ def cleared(stack: Stack | None, account: Account, person: Person) -> Stack | No
     return None
 
 
-def check_owner(stack: Stack, flow: str) -> None:
+def _check_owner(stack: Stack, flow: str) -> None:
     """Raises InputError, where mlci did not make the stack for this flow."""
     owner = stack.tags.get(FLOW_TAG)
     if owner is None:
@@ -85,7 +92,7 @@ def _proposed(wanted: Wanted, stack: Stack | None, account: Account) -> ChangeSe
     try:
         return account.stacks.propose(wanted.proposal(stack))
     except AwsError as error:
-        if error.code in _DENIED:
+        if error.code in DENIED_CODES:
             hint = "Whoever runs `mlci bootstrap` needs rights on CloudFormation, and on all that the stack makes."
             raise InputError(f"{error.operation}: {error.message}", hint) from error
         if error.code == "ValidationError":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mlci.asl import StopSignal
 from mlci.bootstrap.account import Account, Person, agree
-from mlci.bootstrap.changing import check_owner
+from mlci.bootstrap.changing import found_stack
 from mlci.bootstrap.executing import deleted
 from mlci.cloud.aws.machines import FLOW_TAG
 from mlci.cloud.aws.stacks import Stack
@@ -61,13 +61,7 @@ def take_down(flow: str, bucket: str | None, with_bucket: bool, account: Account
 
 
 def _doomed(flow: str, bucket: str | None, with_bucket: bool, account: Account) -> Doomed:
-    stack = account.stacks.find(stack_name(flow))
-    if stack is not None and stack.condition == "gone":
-        stack = None
-    if stack is not None and stack.condition == "busy":
-        raise InputError(f'the stack "{stack.name}" is at work ({stack.status})', "Wait until that has ended.")
-    if stack is not None and stack.condition != "empty":
-        check_owner(stack, flow)
+    stack = found_stack(flow, account)
     found = _bucket_of(stack, account)
     if found is None and with_bucket:
         found = bucket or next(_of_the_flow(flow, account), None)

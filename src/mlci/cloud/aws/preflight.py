@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mlci.cloud.aws.calls import Api, AwsError
+from mlci.cloud.aws.calls import DENIED_CODES, Api, AwsError
 from mlci.cloud.aws.connections import Connections
 from mlci.cloud.aws.objects import Objects
 from mlci.errors import InputError, Problem
 
 GITHUB = "token.actions.githubusercontent.com"
-_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403")
+_DENIED = DENIED_CODES | {"UnauthorizedOperation", "403"}
 
 
 @dataclass(frozen=True)
