@@ -189,6 +189,7 @@ def test_lists_have_filters_orders_and_pages(sagemaker: Served) -> None:
     for name in ("b-1", "a-2", "c-1", "d-1"):
         sagemaker.create_processing("raise SystemExit(1)" if name == "c-1" else "", name)
         sagemaker.ended("ProcessingJob", name)
+        time.sleep(0.002)  # the times have milliseconds: no two are to be the same
 
     def names(**request: Any) -> list[str]:
         found, token = [], None
