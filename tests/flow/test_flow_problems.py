@@ -244,6 +244,18 @@ _KEYS_AND_TYPES = [
         "image: {build: x}",
         ['6:11: unknown key "bulid" in "image". Did you mean "build"?'],
     ),
+    Case(
+        "image: xgboost:1.7-1",
+        "image: {build: {folder: x}}",
+        "image: {build: x}",
+        ['6:18: "build" must be text, but is a mapping'],
+    ),
+    Case(
+        "image: xgboost:1.7-1",
+        "image: {a: b, build: x}",
+        "image: {build: x}",
+        ['6:11: unknown key "a" in "image". Known keys: build'],
+    ),
     Case(AT_TOP, "", "flow: x\n", ['1:1: the flow lacks "flow". Add flow: <name>']),
     Case(
         "    uses: training\n",

@@ -58,21 +58,25 @@ class RuleSpelling(Spelling):
     )
 
 
+#: The ways of writing one value. pydantic puts them into the places of errors, so none may be taken for a key.
+_TEXT, _BUILD, _LIST = "<text>", "<build>", "<list>"
+
+
 def _kind_of_image(value: object) -> str:
-    return "build" if isinstance(value, (dict, BuildSpelling)) else "text"
+    return _BUILD if isinstance(value, (dict, BuildSpelling)) else _TEXT
 
 
 ImageSpelling = Annotated[
-    Annotated[str, Tag("text")] | Annotated[BuildSpelling, Tag("build")], Discriminator(_kind_of_image)
+    Annotated[str, Tag(_TEXT)] | Annotated[BuildSpelling, Tag(_BUILD)], Discriminator(_kind_of_image)
 ]
 
 
 def _kind_of_list(value: object) -> str:
-    return "list" if isinstance(value, list) else "text"
+    return _LIST if isinstance(value, list) else _TEXT
 
 
 OneOrMoreSpelling = Annotated[
-    Annotated[str, Tag("text")] | Annotated[list[str], Tag("list")], Discriminator(_kind_of_list)
+    Annotated[str, Tag(_TEXT)] | Annotated[list[str], Tag(_LIST)], Discriminator(_kind_of_list)
 ]
 
 

@@ -93,7 +93,11 @@ def validated(
     misspelt = _misspelt(by_place, path)
     for wrong, details in by_place.items():
         _report((*path, *wrong), _at(kept, wrong), details, misspelt, problems)
-    return model.model_validate({**stand_ins, **_without(kept, [wrong for wrong in by_place if wrong])})
+    places = [wrong for wrong in by_place if wrong]
+    try:
+        return model.model_validate({**stand_ins, **_without(kept, places)})
+    except ValidationError:  # what is left of a part lacks what was left out: then the part goes as a whole
+        return model.model_validate({**stand_ins, **_without(kept, [wrong[:1] for wrong in places])})
 
 
 def _empty(value: Json, path: Path) -> list[Path]:
