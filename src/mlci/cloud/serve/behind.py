@@ -16,6 +16,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 from urllib.parse import parse_qs
 
+from mlci.cloud.local.api import ApiError
 from mlci.cloud.serve import answers, journal
 from mlci.cloud.serve.journal import Journal
 
@@ -62,11 +63,12 @@ class Moto:
             os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
             os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
             from moto.moto_api._internal import mock_random
-            from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+            from mlci.cloud.serve.joined.dispatching import Dispatcher
 
             self._seed = mock_random.seed
             self._join(lambda: self._is_replay)
-            self._application = DomainDispatcherApplication(create_backend_app)
+            self._application = Dispatcher()
             self._is_replay = True
             self._replay()
             self._is_replay = False
@@ -98,7 +100,10 @@ class Moto:
         is_kept = _is_change(environ, operation)
         with nullcontext() if _WAITS.match(operation) else self._lock:
             made = journal.entry(environ, body, secrets.randbits(64))
-            answered = self._ask(environ, body, made.seed)
+            try:
+                answered = self._ask(environ, body, made.seed)
+            except ApiError as error:
+                return answers.error(answers.protocol(environ, None), error.code, error.message, error.status)
             if is_kept and answered.status < 400:
                 self._journal.append(made)
         return answered
