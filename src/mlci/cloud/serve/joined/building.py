@@ -75,20 +75,6 @@ class Project(Resource):
         return cls(name, f"arn:aws:codebuild:{region_name}:{account_id}:project/{name}")
 
     @classmethod
-    def update_from_cloudformation_json(
-        cls,
-        original_resource: Project,
-        new_resource_name: str,
-        cloudformation_json: Any,
-        account_id: str,
-        region_name: str,
-    ) -> Project:
-        cls.delete_from_cloudformation_json(
-            original_resource.physical_resource_id, cloudformation_json, account_id, region_name
-        )
-        return cls.create_from_cloudformation_json(new_resource_name, cloudformation_json, account_id, region_name)
-
-    @classmethod
     def delete_from_cloudformation_json(
         cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str
     ) -> None:

@@ -35,6 +35,21 @@ class Resource(CloudFormationModel):
     def is_created(self) -> bool:
         return True
 
+    @classmethod
+    def update_from_cloudformation_json(
+        cls,
+        original_resource: Any,
+        new_resource_name: str,
+        cloudformation_json: Any,
+        account_id: str,
+        region_name: str,
+    ) -> Any:
+        """Another in its place, unless the resource knows better."""
+        cls.delete_from_cloudformation_json(
+            original_resource.physical_resource_id, cloudformation_json, account_id, region_name
+        )
+        return cls.create_from_cloudformation_json(new_resource_name, cloudformation_json, account_id, region_name)
+
 
 def in_camel_case(value: Any) -> Any:
     """Names as the API has them; CloudFormation hands booleans over as text."""
