@@ -225,13 +225,15 @@ def test_step_functions_and_sagemaker_may_do_all_that_they_do(life: Life, builds
 
 @pytest.mark.parametrize("is_base", [False, True])
 def test_the_calls_are_those_of_the_file(life: Life, builds: Builds, tmp_path: Path, is_base: bool) -> None:
-    """The policies are held against the file, also where nothing runs. What is new in it was meant, or is a right too
-    many."""
+    """The policies are held against the file, also where nothing runs. What is new here was meant, or is a right too
+    many. Whether a job has to be stopped once more is a matter of moments, so what is not seen as a rule may be."""
     kept = json.loads(CALLS.read_text())
     for role in ROLES[is_base]:
-        (tmp_path / role).write_text(_lines(builds.calls[role]))
+        called = _lines(builds.calls[role])
+        (tmp_path / role).write_text("\n".join(sorted(called)))
         seen = _lines(map(read, kept[role]["seen"]))
-        assert _lines(builds.calls[role]) == seen, f"the calls of {role} are now in {tmp_path / role}"
+        unseen = _lines(map(read, itertools.chain(*kept[role]["unseen"].values())))
+        assert called - unseen == seen - unseen, f"the calls of {role} are now in {tmp_path / role}"
 
 
 def test_a_pull_request_that_passes_itself_off_as_a_push_does_not_get_at_the_baseline(
@@ -286,13 +288,12 @@ def test_a_script_in_a_pull_requests_build_reaches_nothing_of_others(life: Life,
     assert life.baseline() == baseline
 
 
-def _lines(calls: Iterable[Call]) -> str:
-    """A call on each line, as JSON, without what differs from run to run."""
-    lines = {
+def _lines(calls: Iterable[Call]) -> set[str]:
+    """Each call as a line of JSON, without what differs from run to run."""
+    return {
         json.dumps([_plain(call.action), _plain(call.resource), {k: _plain(v) for k, v in call.context}])
         for call in calls
     }
-    return "\n".join(sorted(lines))
 
 
 def _plain(text: str) -> str:
