@@ -355,7 +355,8 @@ def show(flow_file: Path, wanted: str | None, debug: bool) -> int:
 def init(folder: Path, debug: bool) -> int:
     """Put a small working flow into a folder.
 
-    It is ready for `mlci run`. FOLDER is this one by default; files that exist are never changed.
+    It is ready for `mlci run`, and, with its buildspec.yaml, for `mlci bootstrap`. FOLDER is this one by default; files
+    that exist are never changed.
     """
     from mlci.template import install
 
@@ -363,6 +364,19 @@ def init(folder: Path, debug: bool) -> int:
         click.echo(f"wrote {path}")
     where = "" if folder == Path() else f"cd {folder} && "
     click.echo(f"Ready. Next: {where}mlci run")
+    return 0
+
+
+@cli.command("buildspec")
+@debug_option
+def print_buildspec(debug: bool) -> int:
+    """Print what CodeBuild does for each pull request.
+
+    It goes to the top of the repository: mlci buildspec > buildspec.yaml
+    """
+    from mlci.template import buildspec
+
+    click.echo(buildspec(), nl=False)
     return 0
 
 

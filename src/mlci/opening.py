@@ -268,13 +268,14 @@ def around(flow: Flow, flow_file: Path, region: str) -> Around:
     repository = repository_around(flow_file)
     git = git_state(repository.base)
     place = repository.relative(flow_file.resolve())
-    name = repository_name(git.remote) or ""
+    origin = repository_name(git.remote) or ""
     return Around(
         root=repository.root,
         flow_file=place,
-        name=name.removeprefix("github.com/") if name.startswith("github.com/") else None,
+        name=origin.removeprefix("github.com/") if origin.startswith("github.com/") else None,
         base_branch=git.base_branch,
         changed_files=lambda: pattern_of(repository, place, _staged(flow, flow_file, region)),
+        origin=origin,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,12 @@ def test_git_says_what_nobody_else_does() -> None:
     values = settled({}, {}, around())
     assert (values["Repository"], values["BaseBranch"]) == ("octo/model", "trunk")
     assert settled({}, {}, around(base_branch=None))["BaseBranch"] == "main"
-    with pytest.raises(InputError, match="--repository"):
+    with pytest.raises(InputError, match="--repository: missing"):
         settled({}, {}, around(name=None))
+    elsewhere = replace(around(name=None), origin="gitlab.com/octo/model")
+    with pytest.raises(InputError, match=r"gitlab\.com/octo/model, is not on GitHub"):
+        settled({}, {}, elsewhere)
+    assert settled({"Repository": "octo/x"}, {}, elsewhere)["Repository"] == "octo/x"
 
 
 def test_an_empty_value_is_one() -> None:

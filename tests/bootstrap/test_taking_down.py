@@ -45,7 +45,7 @@ def test_the_bucket_stays_and_can_be_used_again(made: Boot) -> None:
     assert made.buckets == [BUCKET]
     assert f"stays: the bucket {BUCKET}" in person.text
     assert f"mlci bootstrap --existing-bucket {BUCKET}" in person.text
-    assert "  - WorkflowRole  AWS::IAM::Role" in person.said
+    assert "  - WorkflowRole        AWS::IAM::Role" in person.said
     assert not [line for line in person.said if "AWS::S3::Bucket" in line]
 
 

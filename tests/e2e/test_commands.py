@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
+import yaml
 
 from e2e_project import ROOT, Project, clean_environment
 
@@ -18,6 +21,20 @@ def test_init_gives_a_flow_that_runs(project: Project) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert project.result()["status"] == "passed"
     assert (project.root / ".gitignore").read_text() == ".mlci/\n"
+    assert (project.root / "buildspec.yaml").read_text() == project.mlci("buildspec").stdout
+
+
+def test_a_buildspec_asks_for_this_very_version_and_runs_the_flow(project: Project) -> None:
+    told = yaml.safe_load(project.mlci("buildspec").stdout)
+    [install] = told["phases"]["install"]["commands"]
+    assert shlex.split(install)[-1] == f"mlci=={version('mlci')}"
+    assert told["phases"]["build"]["commands"] == ["mlci run"]
+
+
+def test_init_leaves_a_buildspec_alone(project: Project) -> None:
+    project.write("buildspec.yaml", "mine")
+    assert project.mlci("init").returncode == 0
+    assert (project.root / "buildspec.yaml").read_text() == "mine"
 
 
 def test_init_changes_no_file(project: Project) -> None:
@@ -70,6 +87,7 @@ def test_looking_prints_what_it_promises(example: Project) -> None:
         "list",
         "show",
         "init",
+        "buildspec",
         "serve",
         "plan",
         "config",

@@ -124,6 +124,7 @@ def test_a_pending_connection_comes_first() -> None:
     assert "  1. Complete the connection to GitHub" in told
     assert "     https://console/x" in told
     assert "  2. Put a buildspec.yaml at the top of the repository" in told
+    assert "     mlci buildspec > buildspec.yaml" in told
 
 
 def test_actions_are_told_their_variables() -> None:

@@ -56,13 +56,14 @@ class Account:
 @dataclass(frozen=True)
 class Around:
     """The repository that the flow file stands in. `name` is owner/name on GitHub, None where git does not say so;
-    `changed_files` is the pattern of the files that the flow reads."""
+    `changed_files` is the pattern of the files that the flow reads, and `origin` what git calls so."""
 
     root: Path
     flow_file: str
     name: str | None
     base_branch: str | None
     changed_files: Callable[[], str]
+    origin: str | None = None
 
 
 class Person(Protocol):

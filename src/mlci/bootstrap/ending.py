@@ -17,6 +17,9 @@ from mlci.interrupts import attend
 from mlci.plan.names import Names
 from mlci.report.setup import Line
 
+#: What a stack leaves behind.
+_KEPT = ("AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::ECR::Repository")
+
 
 @dataclass(frozen=True)
 class Doomed:
@@ -120,9 +123,10 @@ def _going(doomed: Doomed, account: Account) -> Iterator[Line]:
     if doomed.stack is not None:
         yield Line(f'stack "{doomed.stack.name}" in {account.region}: to be deleted', "bold")
         if doomed.stack.condition != "empty":
-            for name, kind in account.stacks.resources(doomed.stack.id):
-                if kind not in ("AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::ECR::Repository"):
-                    yield Line(f"  - {name}  {kind}")
+            held = account.stacks.resources(doomed.stack.id)
+            gone = [(name, kind) for name, kind in held if kind not in _KEPT]
+            width = max((len(name) for name, _ in gone), default=0)
+            yield from (Line(f"  - {name:{width}}  {kind}") for name, kind in gone)
     for machine in doomed.machines:
         yield Line(f"  - {machine.rpartition(':')[2]}  AWS::StepFunctions::StateMachine, with its versions and history")
     if doomed.bucket and doomed.is_bucket_to_go:

@@ -27,6 +27,9 @@ def settled(chosen: Mapping[str, str], present: Mapping[str, str], around: Aroun
         name = parameter.name
         places = (chosen.get(name), present.get(name), usual.get(name), parameter.default)
         values[name] = next(value for value in places if value is not None)
+    if not values["Repository"] and around.origin:
+        hint = "CodeBuild is set up for GitHub alone; name a repository there, owner/name."
+        raise InputError([Problem("--repository", 0, 0, f"git's origin, {around.origin}, is not on GitHub", hint)])
     values["FlowFile"] = around.flow_file
     if values["ChangedFiles"] == OF_THE_INPUTS:
         values["ChangedFiles"] = around.changed_files()

@@ -133,7 +133,7 @@ def _steps(setup: Setup) -> Iterator[Sequence[str]]:
     if not setup.has_buildspec:
         yield [
             "Put a buildspec.yaml at the top of the repository: what CodeBuild does for each pull request.",
-            "It installs mlci, runs `python pipeline.py` (or `mlci run`) and hands over junit.xml.",
+            "mlci buildspec > buildspec.yaml",
         ]
     files = "flow.yaml, its scripts and buildspec.yaml" if setup.has_buildspec else "it, with the flow and its scripts"
     yield [f"Commit {files}, and push."]

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from mlci.errors import InputError
 from mlci.flow import schema
 
 _FILES = Path(__file__).parent / "files"
 _IGNORED = ".mlci/"
+_BUILDSPEC = "buildspec.yaml"
 #: What the first line of the template's flow.yaml points editors to.
 SCHEMA = Path(".github/flow.schema.json")
 
 
 def install(folder: Path) -> Iterator[Path]:
     """Writes the template below a folder, and yields each file that it wrote. Nothing that exists is changed, but for
-    a line that is appended to .gitignore.
+    a line that is appended to .gitignore. A buildspec.yaml that is there already is the repository's own.
 
-    Raises: InputError, before anything is written, where a file of the template exists already.
+    Raises: InputError, before anything is written, where another file of the template exists already.
     """
     sources = sorted(path for path in _FILES.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    if (folder / _BUILDSPEC).exists():
+        sources.remove(_FILES / _BUILDSPEC)
     targets = [folder / source.relative_to(_FILES) for source in sources]
     taken = [str(target) for target in [*targets, folder / SCHEMA] if target.exists()]
     if taken:
@@ -33,8 +38,7 @@ def install(folder: Path) -> Iterator[Path]:
     try:
         for source, target in zip(sources, targets, strict=True):
             target.parent.mkdir(parents=True, exist_ok=True)
-            text = source.read_text(encoding="utf-8").replace("FLOW_NAME", _flow_name(folder))
-            target.write_text(text, encoding="utf-8")
+            target.write_text(_filled(source, folder), encoding="utf-8")
             yield target
         schema_file = folder / SCHEMA
         schema_file.parent.mkdir(exist_ok=True)
@@ -45,6 +49,33 @@ def install(folder: Path) -> Iterator[Path]:
         raise InputError(
             f'"{error.filename}" can\'t be written: {error.strerror}', "Name a folder that you may write to."
         ) from error
+
+
+def buildspec() -> str:
+    """What CodeBuild does for each pull request, in any repository with a flow."""
+    return _filled(_FILES / _BUILDSPEC, Path())
+
+
+def _filled(source: Path, folder: Path) -> str:
+    text = source.read_text(encoding="utf-8")
+    installed = importlib.metadata.distribution("mlci")
+    origin = json.loads(installed.read_text("direct_url.json") or "{}")
+    return text.replace("FLOW_NAME", _flow_name(folder)).replace(
+        "MLCI_REQUIREMENT", requirement(installed.version, origin)
+    )
+
+
+def requirement(version: str, origin: Mapping[str, Any]) -> str:
+    """What pip is asked for to have this very mlci: the repository that it was installed from, or its version.
+
+    Source: https://packaging.python.org/en/latest/specifications/direct-url-data-structure/
+
+    >>> requirement("1.0", {"url": "https://github.com/octo/mlci", "vcs_info": {"vcs": "git", "commit_id": "f00"}})
+    'mlci @ git+https://github.com/octo/mlci@f00'
+    """
+    if "vcs_info" in origin:
+        return f"mlci @ {origin['vcs_info']['vcs']}+{origin['url']}@{origin['vcs_info']['commit_id']}"
+    return f"mlci=={version}"
 
 
 def _ignore(file: Path) -> Iterator[Path]:
