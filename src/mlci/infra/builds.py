@@ -7,12 +7,13 @@ https://docs.aws.amazon.com/codebuild/latest/userguide/pull-request-build-policy
 
 from __future__ import annotations
 
-from mlci.infra.intrinsics import Resource, Value, either, excepted, get, ref, resource, sub
+from mlci.infra.intrinsics import Resource, Value, either, excepted, get, joined, ref, replaced, resource, sub
 from mlci.infra.names import Role, build_log, logical_id, project, tags
 from mlci.infra.roles import BUCKET, CONNECTION, policy_id
 
 _OPENED = "PULL_REQUEST_CREATED, PULL_REQUEST_UPDATED, PULL_REQUEST_REOPENED"
-_BASE = "^refs/heads/${BaseBranch}$"
+#: The base branch, and none besides, as a regular expression: of what its name may hold, only the dot means more there.
+_BASE = joined("", "^refs/heads/", replaced(ref("BaseBranch"), ".", r"\."), "$")
 #: Whose comment lets a build of somebody else's pull request start: who may push to the repository anyhow.
 _APPROVERS = ["GITHUB_WRITE", "GITHUB_MAINTAIN", "GITHUB_ADMIN"]
 
@@ -111,7 +112,7 @@ def _environment(is_base: bool) -> list[Value]:
 
 def _pull_requests() -> Value:
     """Pull requests to the base branch. Those from forks wait for a comment of somebody who may push."""
-    filters = [{"Type": "EVENT", "Pattern": _OPENED}, {"Type": "BASE_REF", "Pattern": sub(_BASE)}]
+    filters = [{"Type": "EVENT", "Pattern": _OPENED}, {"Type": "BASE_REF", "Pattern": _BASE}]
     files = {"Type": "FILE_PATH", "Pattern": ref("ChangedFiles")}
     return _webhook(
         either("HasChangedFiles", [[*filters, files]], [filters]),
@@ -120,7 +121,7 @@ def _pull_requests() -> Value:
 
 
 def _pushes() -> Value:
-    return _webhook([[{"Type": "EVENT", "Pattern": "PUSH"}, {"Type": "HEAD_REF", "Pattern": sub(_BASE)}]])
+    return _webhook([[{"Type": "EVENT", "Pattern": "PUSH"}, {"Type": "HEAD_REF", "Pattern": _BASE}]])
 
 
 def _webhook(groups: Value, **more: Value) -> Value:

@@ -32,6 +32,15 @@ def either(condition: str, then: Value, otherwise: Value = NO_VALUE) -> Value:
     return {"Fn::If": [condition, then, otherwise]}
 
 
+def joined(separator: str, *parts: Value) -> Value:
+    return {"Fn::Join": [separator, list(parts)]}
+
+
+def replaced(text: Value, old: str, new: str) -> Value:
+    """The text with one piece of it in another's place."""
+    return {"Fn::Join": [new, {"Fn::Split": [old, text]}]}
+
+
 def equals(parameter: str, value: str) -> Value:
     return {"Fn::Equals": [ref(parameter), value]}
 
