@@ -18,7 +18,8 @@ _STATES, _SAGEMAKER = "states.amazonaws.com", "sagemaker.amazonaws.com"
 
 @dataclass(frozen=True, order=True)
 class Call:
-    """One action on one resource; `context` are the condition keys of the request, with their values."""
+    """One action on one resource; `context` are the condition keys of the request, with their values. Several values of
+    one key are divided by commas."""
 
     action: str
     resource: str

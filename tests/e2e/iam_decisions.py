@@ -31,17 +31,26 @@ def _holds(operator: str, wanted: Mapping[str, Any], context: Mapping[str, str])
 
     Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
     """
-    for key, value in wanted.items():
-        values, given = value if isinstance(value, list) else [value], context.get(key)
-        if operator == "Null":
-            if str(given is None).lower() not in values:
-                return False
-        elif given is None or not any(_OPERATORS[operator](given, each) for each in values):
-            return False
-    return True
+    return all(
+        _fits(operator, value if isinstance(value, list) else [value], context.get(key))
+        for key, value in wanted.items()
+    )
+
+
+def _fits(operator: str, values: list[str], given: str | None) -> bool:
+    several, _, single = operator.rpartition(":")
+    if operator == "Null":
+        return str(given is None).lower() in values
+    if several == "ForAllValues":
+        return all(_fits(single, values, each) for each in (given or "").split(",") if each)
+    if several == "ForAnyValue":
+        return any(_fits(single, values, each) for each in (given or "").split(","))
+    return given is not None and any(_OPERATORS[operator](given, each) for each in values)
 
 
 _OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
+    "ArnLike": fnmatch.fnmatchcase,
+    "Bool": lambda given, wanted: given == wanted,
     "StringEquals": lambda given, wanted: given == wanted,
     "StringLike": fnmatch.fnmatchcase,
 }

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
+from moto.cloudformation.parsing import ResourceMap, clean_json
 
 from iam_calls import ACCOUNT, REGION, Call, arn, read
 from iam_decisions import decided
 from mlci.cloud.aws.stacks import TEMPLATE_MAX_BYTES
+from mlci.flow import load
 from mlci.infra.names import ROLES, Role, logical_id
 from mlci.infra.needs import Image, Needs, image_of
+from mlci.infra.needs import needs as needs_of
 from mlci.infra.policies import Place, policies, policy
 from mlci.infra.template import template
 
@@ -93,13 +97,89 @@ def test_what_no_step_needs_is_absent() -> None:
     plain = json.dumps(policies(Needs("plain", frozenset(["processing"])), PLACE))
     for absent in ("Training", "training-job", "/data/*", "ecr:", "ec2:", "kms:", "KeepModels", "ReadOutside"):
         assert absent not in plain
-    full = replace(NEEDS, outside=("s3://lake/raw/x",), keys=("alias/k",), is_in_vpc=True)
+    full = replace(
+        NEEDS, outside=("s3://lake/raw/x",), keys=("alias/k",), subnets=("subnet-1",), security_groups=("sg-1",)
+    )
     told = json.dumps(policies(full, PLACE))
     for present in ("Training", "/data/*", "ecr:", "ec2:", "kms:", "arn:aws:s3:::lake/raw/x*"):
         assert present in told
     assert allows("job", "s3:GetObject", "arn:aws:s3:::lake/raw/x/1.csv", full)
     assert not allows("job", "s3:PutObject", "arn:aws:s3:::lake/raw/x/1.csv", full)
     assert not allows("pull_request_build", "s3:GetObject", "arn:aws:s3:::lake/raw/x/1.csv", full)
+
+
+def test_jobs_join_no_network_but_the_flows() -> None:
+    needs = replace(NEEDS, subnets=("subnet-1", "subnet-2"), security_groups=("sg-1",))
+    job = arn("sagemaker", "training-job/mlci-breast-cancer--train-1")
+
+    def creates(subnets: str, groups: str) -> bool:
+        network = (("sagemaker:VpcSubnets", subnets), ("sagemaker:VpcSecurityGroupIds", groups))
+        return decided(policy("workflow", needs, PLACE), Call("sagemaker:CreateTrainingJob", job, network))
+
+    assert creates("subnet-1,subnet-2", "sg-1")
+    assert not creates("subnet-1,subnet-9", "sg-1")
+    assert not creates("subnet-1", "sg-9")
+    assert allows("workflow", "sagemaker:CreateTrainingJob", job, needs)  # another step, in no network
+
+    assert allows("job", "ec2:CreateNetworkInterface", arn("ec2", "subnet/subnet-1"), needs)
+    assert not allows("job", "ec2:CreateNetworkInterface", arn("ec2", "subnet/subnet-9"), needs)
+    for subnet, is_allowed in (("subnet-2", True), ("subnet-9", False)):
+        where = (("ec2:Subnet", arn("ec2", f"subnet/{subnet}")),)
+        lend = Call("ec2:CreateNetworkInterfacePermission", arn("ec2", "network-interface/eni-1"), where)
+        assert decided(policy("job", needs, PLACE), lend) is is_allowed
+
+
+@pytest.mark.parametrize("key", ["1234abcd", arn("kms", "key/1234abcd"), "alias/models", arn("kms", "alias/models")])
+def test_jobs_use_the_flows_key_and_lend_it_to_aws_alone(key: str) -> None:
+    needs = replace(NEEDS, keys=(key,))
+    told, there = policy("job", needs, PLACE), arn("kms", "key/1234abcd")
+    alias = ("kms:ResourceAliases", "alias/other,alias/models")
+    assert decided(told, Call("kms:Encrypt", there, (alias,)))
+    assert decided(told, Call("kms:CreateGrant", there, (alias, ("kms:GrantIsForAWSResource", "true"))))
+    assert not decided(told, Call("kms:CreateGrant", there, (alias,)))
+    another = Call("kms:Decrypt", arn("kms", "key/5678"), (("kms:ResourceAliases", "alias/other"),))
+    assert not decided(told, another)
+
+
+def test_what_a_steps_request_says_of_keys_and_networks() -> None:
+    flow = load(
+        b"""
+flow: small
+defaults: {image: "mine.example/image:7"}
+steps:
+  train:
+    uses: training
+    run: t.py
+    request:
+      VpcConfig: {Subnets: [subnet-1], SecurityGroupIds: [sg-1, sg-2]}
+      OutputDataConfig: {KmsKeyId: alias/models}
+  test:
+    uses: processing
+    run: t.py
+    request: {NetworkConfig: {VpcConfig: {Subnets: [subnet-2], SecurityGroupIds: [sg-1]}}}
+""",
+        "flow.yaml",
+    )
+    found = needs_of(flow, {})
+    assert (found.subnets, found.security_groups) == (("subnet-1", "subnet-2"), ("sg-1", "sg-2"))
+    assert found.keys == ("alias/models",)
+
+
+def test_the_base_branch_and_none_besides_starts_its_builds() -> None:
+    """The filters of webhooks are regular expressions, and a branch's name is none."""
+    written = yaml.safe_load(template(NEEDS))
+    for branch, others in (("main", ("main2", "xmain")), ("release/1.0", ("release/1x0", "release/1.0/x"))):
+        resources = ResourceMap(
+            "1", "mlci-x", {"Repository": "o/r", "BaseBranch": branch}, {}, REGION, ACCOUNT, written, {}
+        )
+        resources.load_parameters()
+        resources.load_conditions()
+        for project in ("PullRequestProject", "BaseProject"):
+            triggers = clean_json(written["Resources"][project]["Properties"]["Triggers"], resources)
+            [filters] = triggers["FilterGroups"]
+            [pattern] = [each["Pattern"] for each in filters if each["Type"] in ("BASE_REF", "HEAD_REF")]
+            assert re.search(pattern, f"refs/heads/{branch}")
+            assert not any(re.search(pattern, f"refs/heads/{other}") for other in others)
 
 
 def test_no_policy_allows_every_action_of_a_service() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mlci.flow.models import Flow, Json, RepositoryPath, S3Location, Step, StepOutput, StepType
@@ -26,9 +26,9 @@ class Image:
 class Needs:
     """What the steps of a flow are, read and write, so far as it decides about rights.
 
-    `outside` are inputs at S3 URIs of others, `images` the repositories of ECR that images are pulled from, `keys` the
-    KMS keys that a step's `request:` names; `has_rules` says whether the state machine reads metrics, `is_in_vpc`
-    whether a job is put into a VPC.
+    `outside` are inputs at S3 URIs of others, `images` the repositories of ECR that images are pulled from. A step's
+    `request:` names `keys` of KMS, and puts jobs into `subnets`, with `security_groups`. `has_rules` says whether the
+    state machine reads metrics.
     """
 
     flow: str
@@ -36,10 +36,11 @@ class Needs:
     reads_data: bool = False
     reads_outputs: bool = False
     has_rules: bool = False
-    is_in_vpc: bool = False
     outside: tuple[str, ...] = ()
     images: tuple[Image, ...] = ()
     keys: tuple[str, ...] = ()
+    subnets: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()
 
 
 def needs(flow: Flow, images: Mapping[str, str]) -> Needs:
@@ -52,10 +53,11 @@ def needs(flow: Flow, images: Mapping[str, str]) -> Needs:
         reads_data=any(isinstance(source, RepositoryPath) for source in sources),
         reads_outputs=any(isinstance(source, StepOutput) for source in sources),
         has_rules=bool(flow.gate) or any(step.when for step in steps),
-        is_in_vpc=any(True for step in steps for _ in _named(step.request, "VpcConfig")),
         outside=tuple(sorted({source.uri for source in sources if isinstance(source, S3Location)})),
         images=tuple(sorted({image for uri in images.values() if (image := image_of(uri))})),
         keys=tuple(sorted({key for step in steps for key in _keys(step)})),
+        subnets=_in_networks(steps, "Subnets"),
+        security_groups=_in_networks(steps, "SecurityGroupIds"),
     )
 
 
@@ -72,6 +74,13 @@ def image_of(uri: str) -> Image | None:
 def _keys(step: Step) -> Iterator[str]:
     for name in ("KmsKeyId", "VolumeKmsKeyId"):
         yield from (key for key in _named(step.request, name) if isinstance(key, str))
+
+
+def _in_networks(steps: Iterable[Step], name: str) -> tuple[str, ...]:
+    """What the VpcConfig of any step has under that name."""
+    networks = [network for step in steps for network in _named(step.request, "VpcConfig")]
+    lists = [found for network in networks for found in _named(network, name) if isinstance(found, list)]
+    return tuple(sorted({element for found in lists for element in found if isinstance(element, str)}))
 
 
 def _named(value: Json | Mapping[str, Json], name: str) -> Iterator[Json]:

@@ -32,22 +32,10 @@ _RESOURCE: Mapping[StepType, str] = {"processing": "processing-job", "training":
 _READ_IMAGE = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 
 
-#: What puts a build or a job into a VPC; most of it can't be limited to a resource.
-NETWORK = tuple(
-    f"ec2:{action}"
-    for action in (
-        "CreateNetworkInterface",
-        "DeleteNetworkInterface",
-        "DescribeDhcpOptions",
-        "DescribeNetworkInterfaces",
-        "DescribeSecurityGroups",
-        "DescribeSubnets",
-        "DescribeVpcs",
-    )
+#: What tells a build or a job about the VPC that it joins; it can't be limited to a resource.
+LOOK_AROUND = tuple(
+    f"ec2:Describe{things}" for things in ("DhcpOptions", "NetworkInterfaces", "SecurityGroups", "Subnets", "Vpcs")
 )
-#: A job lends its interfaces to SageMaker, and takes them back.
-#: Source: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html ("… API: Execution Role Permissions")
-_NETWORK_OF_A_JOB = (*NETWORK, "ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterfacePermission")
 
 
 @dataclass(frozen=True)
@@ -216,14 +204,16 @@ def _followed_jobs(needs: Needs, names: Names, place: Place) -> Iterator[Stateme
 def _workflow(needs: Needs, place: Place, is_protected: bool) -> Iterator[Statement]:
     """What the state machine does: jobs to their ends, metrics read for the gate, models copied to their places."""
     names, kinds = Names(needs.flow, is_protected), sorted(needs.uses)
+    jobs = tuple(arn for kind in kinds for arn in _jobs(kind, names, place))
+    yield Statement("CreateJobs", tuple(f"sagemaker:Create{_ACTION[kind]}" for kind in kinds), jobs, _networks(needs))
     yield Statement(
-        "RunJobs",
+        "FollowJobs",
         (
             "sagemaker:AddTags",
             "sagemaker:ListTags",
-            *(f"sagemaker:{verb}{_ACTION[kind]}" for kind in kinds for verb in ("Create", "Describe", "Stop")),
+            *(f"sagemaker:{verb}{_ACTION[kind]}" for kind in kinds for verb in ("Describe", "Stop")),
         ),
-        tuple(arn for kind in kinds for arn in _jobs(kind, names, place)),
+        jobs,
     )
     yield _passing("protected_job" if is_protected else "job", "sagemaker.amazonaws.com", place)
     yield Statement(
@@ -237,6 +227,14 @@ def _workflow(needs: Needs, place: Place, is_protected: bool) -> Iterator[Statem
         yield Statement("ReadRuns", ("s3:GetObject",), runs)
     if "training" in kinds:
         yield Statement("KeepModels", ("s3:PutObject",), runs)
+
+
+def _networks(needs: Needs) -> Mapping[str, Mapping[str, object]]:
+    """The condition that a job joins no network but the flow's. Without one, the role of jobs can't join any."""
+    if not needs.subnets:
+        return {}
+    allowed = {"sagemaker:VpcSecurityGroupIds": needs.security_groups, "sagemaker:VpcSubnets": needs.subnets}
+    return {"ForAllValues:StringEquals": {key: list(ids) for key, ids in allowed.items()}}
 
 
 def _job(needs: Needs, place: Place, is_protected: bool) -> Iterator[Statement]:
@@ -264,13 +262,12 @@ def _job(needs: Needs, place: Place, is_protected: bool) -> Iterator[Statement]:
         "MeasureMachines",
         ("cloudwatch:PutMetricData",),
         ("*",),
-        {"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}},
+        {"StringEquals": {"cloudwatch:namespace": groups}},
     )
     yield from _images(needs, place)
-    if needs.keys:
-        yield Statement("UseKeys", ("kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKey"), _key_arns(needs, place))
-    if needs.is_in_vpc:
-        yield Statement("JoinNetwork", _NETWORK_OF_A_JOB, ("*",))
+    yield from _keys(needs, place)
+    if needs.subnets:
+        yield from _network(needs, place)
 
 
 def _outside(needs: Needs, place: Place) -> Iterator[Statement]:
@@ -296,12 +293,42 @@ def pulling(repositories: Sequence[str]) -> Iterator[Statement]:
     yield Statement("PullImages", _READ_IMAGE, tuple(repositories))
 
 
-def _key_arns(needs: Needs, place: Place) -> tuple[str, ...]:
-    """A key is named by its ARN, its id or an alias; by an alias, only a condition could tell it: all keys then."""
-    return tuple(
-        key if key.startswith("arn:") else place.arn("kms", "key/*" if key.startswith("alias/") else f"key/{key}")
-        for key in needs.keys
-    )
+def _keys(needs: Needs, place: Place) -> Iterator[Statement]:
+    """The flow's keys, for what jobs write and for their disks. By an alias, a condition tells a key from others."""
+    keys = [key for key in needs.keys if "alias/" not in key]
+    aliases = sorted({key.rpartition(":")[2] for key in needs.keys if "alias/" in key})
+    if keys:
+        arns = tuple(key if key.startswith("arn:") else place.arn("kms", f"key/{key}") for key in keys)
+        yield from _use_of_keys("", arns, {})
+    if aliases:
+        named = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": aliases}}
+        yield from _use_of_keys("ByAlias", (place.arn("kms", "key/*"),), named)
+
+
+def _use_of_keys(ending: str, keys: tuple[str, ...], when: Mapping[str, Mapping[str, object]]) -> Iterator[Statement]:
+    """SageMaker hands a key on to EBS by a grant, and nobody else is to get one: it would outlast the job.
+
+    Source: https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html (kms:GrantIsForAWSResource)
+    """
+    yield Statement(f"UseKeys{ending}", ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"), keys, when)
+    for_aws = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+    yield Statement(f"LendKeys{ending}", ("kms:CreateGrant",), keys, {**when, **for_aws})
+
+
+def _network(needs: Needs, place: Place) -> Iterator[Statement]:
+    """A job has an interface in its subnets, which it lends to SageMaker, and takes back. A subnet may be another
+    account's, which shares it.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html ("… API: Execution Role Permissions")
+    """
+    interfaces = place.arn("ec2", "network-interface/*")
+    subnets = tuple(f"arn:{place.partition}:ec2:{place.region}:*:subnet/{subnet}" for subnet in needs.subnets)
+    groups = (f"arn:{place.partition}:ec2:{place.region}:*:security-group/{group}" for group in needs.security_groups)
+    yield Statement("LookAround", LOOK_AROUND, ("*",))
+    yield Statement("JoinNetwork", ("ec2:CreateNetworkInterface",), (interfaces, *subnets, *groups))
+    lent = ("CreateNetworkInterfacePermission", "DeleteNetworkInterface", "DeleteNetworkInterfacePermission")
+    only_there = {"ArnLike": {"ec2:Subnet": list(subnets)}}
+    yield Statement("LendInterfaces", tuple(f"ec2:{action}" for action in lent), (interfaces,), only_there)
 
 
 #: What StartBuild could put in the place of the project's own, and must not: a build with other commands, of another

@@ -118,7 +118,8 @@ def _network() -> Iterator[Statement]:
 
     Source: https://docs.aws.amazon.com/codebuild/latest/userguide/auth-and-access-control-iam-identity-based-access-control.html
     """
-    yield Statement("JoinNetwork", policies.NETWORK, ("*",))
+    make = ("ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface")
+    yield Statement("JoinNetwork", (*make, *policies.LOOK_AROUND), ("*",))
     yield Statement(
         "LendInterfaces",
         ("ec2:CreateNetworkInterfacePermission",),
