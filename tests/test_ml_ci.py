@@ -242,7 +242,8 @@ def test_a_variable_that_is_missing_is_named(missing: str | None, tmp_path: Path
 
 
 def test_a_fork_is_told_why_it_is_not_built(tmp_path: Path) -> None:
-    done = ran("Say why", tmp_path, job="fork", NUMBER="7")
+    done = ran("Say why", tmp_path, job="fork", NUMBER="7", COMMIT=COMMIT)
     assert done.exit_code == 0
     assert done.printed.startswith("::notice title=Not built::GitHub gives the run of a fork's pull request no token")
-    assert "--source-version pr/7 --project-name, with the project" in done.summary
+    # The commit that was read, and not what may have been pushed since.
+    assert f"--source-version 'refs/pull/7/head^{{{COMMIT}}}' --project-name, with the project" in done.summary
