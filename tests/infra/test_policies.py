@@ -14,6 +14,7 @@ from moto.cloudformation.parsing import ResourceMap, clean_json
 
 from iam_calls import ACCOUNT, REGION, Call, arn, read
 from iam_decisions import decided
+from mlci.bootstrap.wanted import Wanted
 from mlci.cloud.aws.stacks import TEMPLATE_MAX_BYTES
 from mlci.flow import load
 from mlci.infra.names import ROLES, Role, logical_id
@@ -200,6 +201,19 @@ def test_the_template_fits_and_says_the_same_each_time() -> None:
     assert not set(whole["Parameters"]) & set(whole["Resources"])
     assert "FullAccess" not in text
     assert "AdministratorAccess" not in text
+
+
+def test_the_template_of_a_large_flow_fits() -> None:
+    large = replace(
+        NEEDS,
+        flow="a-flow-with-the-longest-name-of-40-chars",
+        outside=tuple(f"s3://lake-{number % 3}/raw/of-the-year-{number}/" for number in range(10)),
+        images=tuple(Image(ACCOUNT, REGION, f"team/image-{number}") for number in range(4)),
+        keys=("alias/models", "1234abcd-12ab-34cd-56ef-1234567890ab"),
+        subnets=tuple(f"subnet-{number:017x}" for number in range(3)),
+        security_groups=tuple(f"sg-{number:017x}" for number in range(2)),
+    )
+    assert len(Wanted(large.flow, template(large), {}).body.encode()) < TEMPLATE_MAX_BYTES
 
 
 def test_each_project_waits_for_the_policy_of_its_role() -> None:

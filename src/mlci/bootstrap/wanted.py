@@ -34,10 +34,15 @@ class Wanted:
         """
         if _size(self.template) <= TEMPLATE_MAX_BYTES:
             return self.template
-        dense = json.dumps(yaml.safe_load(self.template), separators=(",", ":"), ensure_ascii=False)
+        whole = yaml.safe_load(self.template)
+        for part in (whole, *whole["Resources"].values()):
+            part.pop("Metadata", None)
+        for parameter in whole.get("Parameters", {}).values():
+            parameter.pop("ConstraintDescription", None)  # mlci has checked the values
+        dense = json.dumps(whole, separators=(",", ":"), ensure_ascii=False)
         if _size(dense) > TEMPLATE_MAX_BYTES:
             what = f"the template has {_size(dense):,} bytes, and CloudFormation takes {TEMPLATE_MAX_BYTES:,}"
-            raise InputError(what, "Split the flow in two.")
+            raise InputError(what, "Have inputs at S3 URIs lie under fewer prefixes, or split the flow in two.")
         return dense
 
     def proposal(self, stack: Stack | None) -> Proposal:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from mlci.infra.intrinsics import Resource, Value, either, excepted, get, joined, ref, replaced, resource, sub
 from mlci.infra.names import Role, build_log, logical_id, project, tags
-from mlci.infra.roles import BUCKET, CONNECTION, policy_id
+from mlci.infra.roles import BUCKET, CONNECTION, policies_of_builds
 
 _OPENED = "PULL_REQUEST_CREATED, PULL_REQUEST_UPDATED, PULL_REQUEST_REOPENED"
 #: The base branch, and none besides, as a regular expression: of what its name may hold, only the dot means more there.
@@ -92,7 +92,7 @@ def _project(flow: str, is_base: bool, **differing: Value) -> Resource:
             "Tags": tags(flow),
         },
         Condition="IsConnected",
-        DependsOn=[policy_id(role), "BaseLog" if is_base else "PullRequestLog"],
+        DependsOn=[*policies_of_builds(role), "BaseLog" if is_base else "PullRequestLog"],
         Metadata=excepted(CKV_AWS_147="Nothing is kept by CodeBuild: there are no artifacts"),
     )
 

@@ -12,7 +12,7 @@ https://docs.aws.amazon.com/codebuild/latest/userguide/setting-up-service-role.h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -83,25 +83,29 @@ class Statement:
 
 def policy(role: Role, needs: Needs, place: Place) -> Document:
     """A role's policy document."""
+    return document(statements(role, needs, place))
+
+
+def statements(role: Role, needs: Needs, place: Place) -> list[Statement]:
+    """What a role may do."""
     match role:
         case "pull_request_build" | "base_build":
-            statements = _build(needs, place, is_base=role == "base_build")
+            return list(_build(needs, place, is_base=role == "base_build"))
         case "workflow" | "protected_workflow":
-            statements = _workflow(needs, place, is_protected=role == "protected_workflow")
+            return list(_workflow(needs, place, is_protected=role == "protected_workflow"))
         case "job" | "protected_job":
-            statements = _job(needs, place, is_protected=role == "protected_job")
+            return list(_job(needs, place, is_protected=role == "protected_job"))
         case "pull_request_actions" | "base_actions":
-            statements = _actions(needs, place, is_base=role == "base_actions")
+            return list(_actions(needs, place, is_base=role == "base_actions"))
         case _:
             assert_never(role)
-    return document(statements)
 
 
 def policies(needs: Needs, place: Place) -> dict[Role, Document]:
     return {role: policy(role, needs, place) for role in ROLES}
 
 
-def document(statements: Iterator[Statement]) -> Document:
+def document(statements: Iterable[Statement]) -> Document:
     return {"Version": "2012-10-17", "Statement": [statement.document() for statement in statements]}
 
 
@@ -272,11 +276,15 @@ def _job(needs: Needs, place: Place, is_protected: bool) -> Iterator[Statement]:
 
 def _outside(needs: Needs, place: Place) -> Iterator[Statement]:
     """Inputs that lie elsewhere in S3: read, and nothing else."""
-    for number, uri in enumerate(needs.outside, 1):
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
-        arn = f"arn:{place.partition}:s3:::{bucket}"
-        yield Statement(f"ReadOutside{number}", ("s3:GetObject",), (f"{arn}/{key}*",))
-        yield Statement(f"ListOutside{number}", ("s3:ListBucket",), (arn,), {"StringLike": {"s3:prefix": f"{key}*"}})
+    s3 = f"arn:{place.partition}:s3:::"
+    places = [uri.removeprefix("s3://") for uri in needs.outside]
+    if places:
+        yield Statement("ReadOutside", ("s3:GetObject",), tuple(f"{s3}{where}*" for where in places))
+    for number, bucket in enumerate(sorted({where.partition("/")[0] for where in places}), 1):
+        prefixes = [f"{where.partition('/')[2]}*" for where in places if where.startswith(f"{bucket}/")]
+        yield Statement(
+            f"ListOutside{number}", ("s3:ListBucket",), (f"{s3}{bucket}",), {"StringLike": {"s3:prefix": prefixes}}
+        )
 
 
 def _images(needs: Needs, place: Place) -> Iterator[Statement]:

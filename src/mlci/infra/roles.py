@@ -22,9 +22,17 @@ from mlci.infra.needs import Needs
 from mlci.infra.policies import Place, Statement
 from mlci.plan.names import Names
 
-_BUILDS: tuple[Role, ...] = ("pull_request_build", "base_build")
-_JOBS: tuple[Role, ...] = ("job", "protected_job")
-ACTIONS: tuple[Role, ...] = ("pull_request_actions", "base_actions")
+_BUILDS: tuple[Role, Role] = ("pull_request_build", "base_build")
+_WORKFLOWS: tuple[Role, Role] = ("workflow", "protected_workflow")
+_JOBS: tuple[Role, Role] = ("job", "protected_job")
+ACTIONS: tuple[Role, Role] = ("pull_request_actions", "base_actions")
+#: What both roles of a kind may do stands in one policy, by its name: a template has no room for everything twice.
+_KINDS: Mapping[str, tuple[Role, Role]] = {
+    "Builds": _BUILDS,
+    "Workflows": _WORKFLOWS,
+    "Jobs": _JOBS,
+    "Actions": ACTIONS,
+}
 #: GitHub's limit of a job: a build that outlives the first hour must still be stopped with the job.
 _ACTIONS_MAX_S = 21_600
 _ABOUT: Mapping[Role, str] = {
@@ -68,7 +76,8 @@ def roles(needs: Needs) -> dict[str, Resource]:
             },
             **condition,
         )
-        made[policy_id(role)] = _policy(_ABOUT[role], policies.policy(role, needs, PLACE), (role,), **condition)
+    for kind, pair in _KINDS.items():
+        made |= _policies(kind, pair, needs)
     made["EncryptionPolicy"] = _policy(
         "mlci: objects of the bucket under the key", policies.document(_encryption()), ROLES[:6], Condition="HasKey"
     )
@@ -88,7 +97,27 @@ def roles(needs: Needs) -> dict[str, Resource]:
     return made
 
 
-def policy_id(role: Role) -> str:
+def _policies(kind: str, pair: tuple[Role, Role], needs: Needs) -> dict[str, Resource]:
+    """The policies of two roles: what both may do, and what each."""
+    condition = {"Condition": "UsesActions"} if pair == ACTIONS else {}
+    one, other = (policies.statements(role, needs, PLACE) for role in pair)
+    common = [statement for statement in one if statement in other]
+    made = {}
+    for role, statements in zip(pair, (one, other), strict=True):
+        own = policies.document(statement for statement in statements if statement not in common)
+        made[_own_policy(role)] = _policy(_ABOUT[role], own, (role,), **condition)
+    if common:
+        about = f"{_ABOUT[pair[0]]}, and {_ABOUT[pair[1]].removeprefix('mlci: ')}"
+        made[f"{kind}Policy"] = _policy(about, policies.document(common), pair, **condition)
+    return made
+
+
+def policies_of_builds(role: Role) -> list[str]:
+    """The policies that a build's role has, as the template calls them."""
+    return [_own_policy(role), "BuildsPolicy"]
+
+
+def _own_policy(role: Role) -> str:
     return logical_id(role).removesuffix("Role") + "Policy"
 
 
