@@ -251,6 +251,9 @@ def test_the_provider_that_the_account_has_is_taken(boot: Boot, yes: Answers) ->
     boot.set_up(yes, Trigger="actions")
     assert boot.stack.parameters["OidcProvider"] == made
     assert f"gh variable set MLCI_REGION --repo octo/model --body {REGION}" in yes.text
+    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=made)
+    boot.set_up(yes)  # the stack makes another
+    assert boot.stack.parameters["OidcProvider"] == ""
 
 
 def test_the_bucket_of_a_failed_creation_that_holds_something_is_told_of(boot: Boot, yes: Answers) -> None:

@@ -114,6 +114,12 @@ def test_nothing_is_deleted_while_a_run_goes_on(made: Boot, yes: Answers) -> Non
     assert made.stack is not None
 
 
+def test_the_provider_that_others_may_use_stays(boot: Boot, yes: Answers) -> None:
+    boot.set_up(yes, Trigger="actions")
+    assert boot.take_down(yes) == 0
+    assert "stays: the account's provider for GitHub Actions" in yes.text
+
+
 def test_a_no_deletes_nothing(made: Boot) -> None:
     with pytest.raises(Stopped, match="nothing was deleted"):
         made.take_down(Answers([False]))

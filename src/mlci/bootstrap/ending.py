@@ -18,7 +18,7 @@ from mlci.plan.names import Names
 from mlci.report.setup import Line
 
 #: What a stack leaves behind.
-_KEPT = ("AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::ECR::Repository")
+_KEPT = ("AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::ECR::Repository", "AWS::IAM::OIDCProvider")
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,8 @@ def _staying(doomed: Doomed) -> Iterator[Line]:
         yield Line(f"stays: the bucket {doomed.bucket}, with code, data, results and baselines", "bold")
     if images := _images(doomed):
         yield Line(f"stays: the repository of images {images} (ECR)", "bold")
+    if _made_provider(doomed):
+        yield Line("stays: the account's provider for GitHub Actions, which others may use as well", "bold")
 
 
 def _left(flow: str, doomed: Doomed) -> Iterator[Line]:
@@ -159,6 +161,12 @@ def _left(flow: str, doomed: Doomed) -> Iterator[Line]:
 
 def _images(doomed: Doomed) -> str | None:
     return doomed.stack.parameters.get("EcrRepository") if doomed.stack else None
+
+
+def _made_provider(doomed: Doomed) -> bool:
+    """Whether the stack made the provider that its roles for GitHub Actions trust."""
+    values = doomed.stack.parameters if doomed.stack else {}
+    return values.get("Trigger") == "actions" and not values.get("OidcProvider")
 
 
 def _without_images(repository: str) -> str:

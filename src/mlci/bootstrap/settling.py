@@ -109,9 +109,9 @@ def differing(values: Mapping[str, str], stack: Stack | None) -> list[tuple[str,
 
 def _provider(values: Mapping[str, str], stack: Stack | None, account: Account) -> str:
     """The provider of GitHub's tokens. An account has at most one, so where there is one that this stack did not make,
-    the stack can only use it."""
-    if values["OidcProvider"] or values["Trigger"] != "actions":
-        return values["OidcProvider"]
-    present = present_values(stack)
+    the stack can only use it; where the one that it used is gone, it makes another."""
+    present, given = present_values(stack), values["OidcProvider"]
+    if values["Trigger"] != "actions" or (given and given != present.get("OidcProvider")):
+        return given
     made_here = present.get("Trigger") == "actions" and not present.get("OidcProvider")
     return "" if made_here else (account.preflight.provider() or "")

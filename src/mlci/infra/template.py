@@ -59,6 +59,9 @@ def template(needs: Needs) -> str:
                 "AWS::IAM::OIDCProvider",
                 {"Url": f"https://{GITHUB}", "ClientIdList": ["sts.amazonaws.com"]},
                 Condition="MakesOidcProvider",
+                # An account has one at most: the stacks of other flows, and whatever else, may use it by now.
+                DeletionPolicy="RetainExceptOnCreate",
+                UpdateReplacePolicy="Retain",
             ),
         },
         "Outputs": _outputs(),

@@ -37,6 +37,9 @@ class Formation(CloudFormationBackend):
             if name_or_stack_id in (stack.name, stack.stack_id):
                 for resource in stack.resource_map._parsed_resources.values():
                     _detach(resource, self.account_id)
+                for written in stack.resource_map._resource_json_map.values():
+                    if _is_kept(written):
+                        written["DeletionPolicy"] = "Retain"  # the one word for it that moto knows
         super().delete_stack(name_or_stack_id)
 
 
@@ -91,9 +94,14 @@ def _make_room(made: ChangeSet, stack: Stack) -> None:
         _detach(resources._parsed_resources[name], stack.account_id)
     for name in gone:
         resource = resources._parsed_resources.pop(name)
-        if held[name].get("DeletionPolicy") != "Retain":
+        if not _is_kept(held[name]):
             resources._delete_resource(resource, held[name])
     resources._resource_json_map = {name: written for name, written in held.items() if name not in gone}
+
+
+def _is_kept(written: Mapping[str, Any]) -> bool:
+    """Whether a resource outlives its stack, once that was made."""
+    return written.get("DeletionPolicy") in ("Retain", "RetainExceptOnCreate")
 
 
 def _detach(resource: object, account: str) -> None:
