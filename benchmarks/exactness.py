@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Who answers as AWS does: the table of cases under tests/asl/cases, asked of mlci, moto and ministack over boto3.
+"""Who answers as AWS does: the table of cases under tests/mlci_asl/cases, asked of mlci, moto and ministack over boto3.
 
     .venv/bin/python benchmarks/exactness.py [--peers FOLDER] [--list]
 
@@ -30,7 +30,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-TABLE = Path(__file__).resolve().parents[1] / "tests" / "asl" / "cases"
+TABLE = Path(__file__).resolve().parents[1] / "tests" / "mlci_asl" / "cases"
 KEY = "exactness"
 REGION = "us-east-1"
 ROLE = "arn:aws:iam::000000000000:role/exactness"
@@ -112,7 +112,7 @@ def definition_of(case: Mapping[str, Any]) -> Any:
 def endpoints(work: Path, peers: Path | None) -> Iterator[tuple[str, Sequence[str], Mapping[str, str]]]:
     """Each endpoint's name, command (with `{port}`) and variables."""
     own = Path(sys.executable).parent
-    serve = [sys.executable, "-m", "mlci.cli", "serve", "--port", "{port}", "--access-key", KEY]
+    serve = [sys.executable, "-m", "mlci", "serve", "--port", "{port}", "--access-key", KEY]
     yield "mlci", [*serve, "--data", str(work / "data")], {}
     yield "moto", [str((peers or own) / "moto_server"), "-p", "{port}"], {}
     if peers is not None:

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Protocol
 
-from mlci.asl import Event, StopSignal
-from mlci.cloud.progress import Progress, StepState, beginning, reason_of
-from mlci.cloud.protocol import Cloud, ExecutionArn, Outcome
+from mlci.backends.progress import Progress, StepState, beginning, reason_of
+from mlci.backends.protocol import Cloud, ExecutionArn, Outcome
 from mlci.compile import Compiled, compile_plan
 from mlci.compile.names import GATE_MISSED
 from mlci.errors import CloudError
@@ -20,10 +19,11 @@ from mlci.flow.models import Flow, Json
 from mlci.gate import Metrics, Verdict, judge, parse_metrics
 from mlci.interrupts import Listening, attend
 from mlci.plan import Plan, Target, baseline_uri, plan
-from mlci.report.graph import mermaid
+from mlci.report.mermaid import mermaid
 from mlci.report.result import Result, Status, strict
 from mlci.runs import RunFolder
 from mlci.stage import Memo, Repository, stage
+from mlci_asl import Event, StopSignal
 
 
 class Watcher(Protocol):

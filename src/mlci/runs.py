@@ -9,9 +9,9 @@ from pathlib import Path
 
 from mlci.errors import InputError
 from mlci.flow.models import Json
+from mlci.report.html import page
 from mlci.report.junit import junit
 from mlci.report.markdown import markdown
-from mlci.report.page import page
 from mlci.report.result import Result, to_json
 
 _TAIL_BYTES = 16_384

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e_project import ROOT, Project
+from support.project import ROOT, Project
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from aws_builds import FLOW
-from e2e_project import Project
-from pretend_aws import BUCKET, REGION, PretendAws, Script, response
-from pretend_endpoint import endpoint
+from support.aws_builds import FLOW
+from support.fake_aws import BUCKET, REGION, PretendAws, Script, response
+from support.fake_endpoint import endpoint
+from support.project import Project
 
 
 @pytest.fixture
@@ -262,7 +262,7 @@ def test_pipeline_py_takes_the_same_options(small: Project, aws: PretendAws, acc
     import subprocess
     import sys
 
-    from e2e_project import ROOT, clean_environment
+    from support.project import ROOT, clean_environment
 
     done = subprocess.run(
         [sys.executable, str(ROOT / "pipeline.py"), "--cloud", "aws", "--bucket", BUCKET, "--attach", "never"],

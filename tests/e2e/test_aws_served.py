@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-from aws_account import Account, account
-from e2e_project import Project, clean_environment
-from mlci.asl import StopSignal
-from mlci.cloud.aws.calls import Api
-from mlci.cloud.aws.objects import SINGLE_MAX_BYTES, Objects
+from mlci.backends.aws.api_calls import Api
+from mlci.backends.aws.s3_objects import SINGLE_MAX_BYTES, Objects
 from mlci.errors import InputError
 from mlci.plan.models import S3Uri, Upload
 from mlci.stage.repository import hash_data
+from mlci_asl import StopSignal
+from support.aws_account import Account, account
+from support.project import Project, clean_environment
 
 BUCKET = "models"
 SLOW = (

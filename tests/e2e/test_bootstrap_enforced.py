@@ -20,20 +20,20 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from aws_account import Account, account
-from e2e_project import ROOT, Project
-from iam_calls import ACCOUNT, Call, arn, read
-from iam_decisions import decided
-from iam_derived import calls_of_the_jobs, calls_of_the_workflow
-from iam_enforced import Enforced, documents_of, enforced
-from mlci.infra.names import Role, logical_id, project
+from mlci.provision.stack_names import Role, logical_id, project
+from support.aws_account import Account, account
+from support.iam_calls import ACCOUNT, Call, arn, read
+from support.iam_decisions import decided
+from support.iam_derived import calls_of_the_jobs, calls_of_the_workflow
+from support.iam_enforced import Enforced, documents_of, enforced
+from support.project import ROOT, Project
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 FLOW = "breast-cancer"
-#: What each role was seen to call, is documented to call, and must not: tests/infra/test_policies.py, and a simulator
-#: in CI, decide about the same.
-CALLS = ROOT / "tests" / "infra" / "calls.json"
+#: What each role was seen to call, is documented to call, and must not: tests/mlci/provision/test_iam_policies.py, and
+#: a simulator in CI, decide about the same.
+CALLS = ROOT / "tests" / "mlci" / "provision" / "calls.json"
 PULL_REQUEST = {
     "CODEBUILD_WEBHOOK_EVENT": "PULL_REQUEST_CREATED",
     "CODEBUILD_WEBHOOK_TRIGGER": "pr/7",

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from aws_account import Account, account
-from e2e_project import Project, clean_environment
-from e2e_serving import serving
-from mlci.infra.parameters import PARAMETERS
+from mlci.provision.stack_parameters import PARAMETERS
+from support.aws_account import Account, account
+from support.project import Project, clean_environment
+from support.serving import serving
 
 STACK = "mlci-small"
 #: By option, what it does not take.
@@ -84,7 +84,7 @@ def at_a_terminal(repository: Project, served: Account, *options: str) -> Iterat
     """The command, and where it reads what is typed."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-m", "mlci.cli", "bootstrap", *options],
+        [sys.executable, "-m", "mlci", "bootstrap", *options],
         cwd=repository.root,
         env=clean_environment(served.administrator),
         stdin=theirs,

@@ -16,10 +16,10 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from aws_account import Account, account
-from e2e_project import ROOT, Project, clean_environment
-from iam_enforced import enforced
-from mlci.infra.names import project
+from mlci.provision.stack_names import project
+from support.aws_account import Account, account
+from support.iam_enforced import enforced
+from support.project import ROOT, Project, clean_environment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.network]
 

@@ -12,7 +12,7 @@ from importlib.metadata import version
 import pytest
 import yaml
 
-from e2e_project import ROOT, Project, clean_environment
+from support.project import ROOT, Project, clean_environment
 
 
 def test_init_gives_a_flow_that_runs(project: Project) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from e2e_project import Project
+from support.project import Project
 
 pytestmark = pytest.mark.e2e
 

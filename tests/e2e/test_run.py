@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from e2e_project import Project
+from support.project import Project
 
 MakeFlow = Callable[..., Project]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from e2e_project import clean_environment
-from e2e_serving import serving
+from support.project import clean_environment
+from support.serving import serving
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

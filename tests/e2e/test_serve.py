@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from e2e_project import Project
-from e2e_serving import Serving, serving
+from support.project import Project
+from support.serving import Serving, serving
 
 pytestmark = pytest.mark.e2e
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from e2e_serving import Serving, serving
+from support.serving import Serving, serving
 
 pytestmark = pytest.mark.e2e
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from e2e_project import clean_environment
-from e2e_serving import Serving, serving
+from support.project import clean_environment
+from support.serving import Serving, serving
 
 pytestmark = [
     pytest.mark.e2e,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NewType
 
-from mlci.compile.outline import outline
+from mlci.compile.structure import outline
 from mlci.errors import InputError
 from mlci.flow.models import MODEL_OUTPUT, Json
 from mlci.plan.models import Bound, Plan, PlannedStep, S3Uri
@@ -48,7 +48,7 @@ def compile_plan(plan: Plan, recall: Callable[[Json, Callable[[], str]], str]) -
     form = outline(plan)
 
     def make() -> str:
-        from mlci.compile.machine import definition
+        from mlci.compile.state_machine import definition
 
         return definition(form)
 

@@ -10,9 +10,9 @@ Everything here is pure. pydantic is imported only when a flow is loaded or the 
 
 from __future__ import annotations
 
-from mlci.flow.document import MAX_BYTES
+from mlci.flow.dependencies import dependencies
 from mlci.flow.durations import parse_duration, spell_duration
-from mlci.flow.graph import dependencies
+from mlci.flow.json_schema import schema
 from mlci.flow.load import load
 from mlci.flow.models import (
     MODEL_OUTPUT,
@@ -37,7 +37,7 @@ from mlci.flow.models import (
 )
 from mlci.flow.params import param_overrides
 from mlci.flow.problems import nearest
-from mlci.flow.schema import schema
+from mlci.flow.yaml_document import MAX_BYTES
 
 __all__ = [
     "MAX_BYTES",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mlci.flow.refused import Refused
+from mlci.flow.invalid_value import Refused
 
 _DURATION = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
 _UNIT_S = (86_400, 3_600, 60, 1)

@@ -12,18 +12,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mlci.flow import names
-from mlci.flow.document import Document, Path, read
-from mlci.flow.graph import GATE, cycles
+from mlci.flow.dependencies import GATE, cycles
+from mlci.flow.invalid_value import Refused
 from mlci.flow.models import AwsSettings, Flow, Json, Rule
 from mlci.flow.params import Params, read_params
 from mlci.flow.paths import bucket_name
 from mlci.flow.problems import Problems
 from mlci.flow.references import Filled, fill_in
-from mlci.flow.refused import Refused
-from mlci.flow.scalars import describe
+from mlci.flow.yaml_document import Document, Path, read
+from mlci.flow.yaml_scalars import describe
 
 if TYPE_CHECKING:
-    from mlci.flow.spelling import FlowSpelling
+    from mlci.flow.schema_models import FlowSpelling
     from mlci.flow.steps import WrittenStep
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -57,7 +57,7 @@ def load(
 
 def _built(document: Document, params: Params, filled: Filled, problems: Problems) -> Flow:
     # pydantic takes 0.15 s to import, which only those who load a flow need to spend.
-    from mlci.flow.reach import Reach, check_references
+    from mlci.flow.reference_check import Reach, check_references
     from mlci.flow.rules import build_rules
     from mlci.flow.steps import Surroundings, build_step, reach_of
 
@@ -84,8 +84,8 @@ def _built(document: Document, params: Params, filled: Filled, problems: Problem
 
 def _head(filled: Filled, problems: Problems) -> FlowSpelling:
     """All but params, steps and gate, whose parts are validated one by one, so that none hides another."""
-    from mlci.flow.spelling import FlowSpelling
-    from mlci.flow.translate import validated
+    from mlci.flow.schema_models import FlowSpelling
+    from mlci.flow.validation_messages import validated
 
     apart: dict[str, Json] = {"params": {}, "gate": [], "steps": {}}
     whole = {key: apart.get(key, part) for key, part in filled.value.items()}
@@ -124,9 +124,9 @@ def _check_step_name(name: str, twin: str, problems: Problems) -> None:
 
 
 def _written_step(name: str, written: Json, problems: Problems) -> WrittenStep | None:
-    from mlci.flow.spelling import StepSpelling
+    from mlci.flow.schema_models import StepSpelling
     from mlci.flow.steps import WrittenStep
-    from mlci.flow.translate import validated
+    from mlci.flow.validation_messages import validated
 
     path: Path = ("steps", name)
     if not isinstance(written, dict):

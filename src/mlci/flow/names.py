@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from mlci.flow import limits
-from mlci.flow.refused import Refused
+from mlci.flow.invalid_value import Refused
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlci.errors import InputError, Problem
-from mlci.flow.document import Path
+from mlci.flow.invalid_value import Refused
 from mlci.flow.models import Json, Scalar
 from mlci.flow.problems import Near, Problems
-from mlci.flow.refused import Refused
-from mlci.flow.scalars import describe, read_integer, read_number
+from mlci.flow.yaml_document import Path
+from mlci.flow.yaml_scalars import describe, read_integer, read_number
 
 OPTION = "--param"
 VARIABLE_PREFIX = "MLCI_PARAM_"

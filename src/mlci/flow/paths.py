@@ -6,8 +6,8 @@ import posixpath
 import re
 
 from mlci.flow import limits
+from mlci.flow.invalid_value import Refused
 from mlci.flow.models import RepositoryPath, S3Location
-from mlci.flow.refused import Refused
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _DRIVE = re.compile(r"[A-Za-z]:($|[\\/])")

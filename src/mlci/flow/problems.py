@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from mlci.errors import InputError, Problem
-from mlci.flow.document import Document, Path
 from mlci.flow.models import Position
-from mlci.flow.scalars import printable
+from mlci.flow.yaml_document import Document, Path
+from mlci.flow.yaml_scalars import printable
 
 #: A file with more than this is wrong as a whole, and finding a near word for each would take seconds.
 MAX_SHOWN = 100

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from mlci.flow.document import MAX_CHARACTERS, Document, Path
+from mlci.flow.invalid_value import Refused
 from mlci.flow.models import InputPath, Json, OutputPath, Reference, Scalar, StepOutput, Text
 from mlci.flow.params import Params
 from mlci.flow.problems import Near, Problems, nearest
-from mlci.flow.refused import Refused
+from mlci.flow.yaml_document import MAX_CHARACTERS, Document, Path
 
 OPEN, CLOSE = "${{", "}}"
 _FORMS = (

@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import get_args
 
-from mlci.flow.document import Path
 from mlci.flow.models import Json, Op, Rule
 from mlci.flow.problems import Problems
-from mlci.flow.reach import Reach, check_step
-from mlci.flow.scalars import describe
-from mlci.flow.spelling import RuleSpelling
-from mlci.flow.translate import validated
+from mlci.flow.reference_check import Reach, check_step
+from mlci.flow.schema_models import RuleSpelling
+from mlci.flow.validation_messages import validated
+from mlci.flow.yaml_document import Path
+from mlci.flow.yaml_scalars import describe
 
 OPS: tuple[Op, ...] = get_args(Op)
 _PERCENT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?%")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from mlci.flow import limits, names
-from mlci.flow.document import Document, Path
+from mlci.flow.dependencies import GATE
 from mlci.flow.durations import parse_duration, spell_duration
-from mlci.flow.graph import GATE
+from mlci.flow.invalid_value import Refused
 from mlci.flow.models import (
     MODEL_OUTPUT,
     BuildImage,
@@ -27,10 +27,9 @@ from mlci.flow.models import (
 )
 from mlci.flow.paths import repository_path, source
 from mlci.flow.problems import Near, Problems
-from mlci.flow.reach import Reach, check_step
-from mlci.flow.refused import Refused
+from mlci.flow.reference_check import Reach, check_step
 from mlci.flow.rules import build_rules
-from mlci.flow.spelling import (
+from mlci.flow.schema_models import (
     DEFAULT_INSTANCE,
     DEFAULT_INSTANCE_COUNT,
     DEFAULT_TIMEOUT,
@@ -39,6 +38,7 @@ from mlci.flow.spelling import (
     DefaultsSpelling,
     StepSpelling,
 )
+from mlci.flow.yaml_document import Document, Path
 
 _Value = TypeVar("_Value")
 _CODE_FOLDER = "/opt/ml/processing/input/code/"

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlci.flow.models import Json
-from mlci.plan.bounds import number_at
 from mlci.plan.models import Bound
+from mlci.plan.thresholds import number_at
 
 __all__ = ["Judged", "Metrics", "Verdict", "judge", "parse_metrics"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from mlci.flow.models import MODEL_OUTPUT, Flow, Json, Step, StepOutput
-from mlci.plan.bounds import bounds, number_at
 from mlci.plan.models import Bound, Plan, PlannedStep, S3Uri, Target, Upload
 from mlci.plan.names import Names, baseline_key, run_id
 from mlci.plan.requests import Surroundings, job_request, model_prefix
+from mlci.plan.thresholds import bounds, number_at
 from mlci.stage.models import DataUnit, Staged
 
 __all__ = ["Bound", "Plan", "PlannedStep", "S3Uri", "Target", "Upload", "baseline_uri", "number_at", "plan", "run_id"]

@@ -11,17 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mlci.flow.models import (
-    InputPath,
-    Json,
-    OutputPath,
-    RepositoryPath,
-    S3Location,
-    Source,
-    Step,
-    StepOutput,
-    Text,
-)
+from mlci.flow.models import InputPath, Json, OutputPath, RepositoryPath, S3Location, Source, Step, StepOutput, Text
 from mlci.plan.models import S3Uri
 from mlci.stage.models import CodeUnit, DataUnit
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, TextIO
 
-from mlci.cloud.progress import StepState
+from mlci.backends.progress import StepState
 from mlci.gate import Judged
+from mlci.report.formatting import HEADLINE, duration
 from mlci.report.result import Result, Status
-from mlci.report.words import HEADLINE, duration
 
 if TYPE_CHECKING:
     from rich.console import Console

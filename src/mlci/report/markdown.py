@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mlci.report.formatting import HEADLINE, duration, figure, limit
 from mlci.report.result import Result, Status
-from mlci.report.words import HEADLINE, duration, figure, limit
 
 _SIGN = {Status.PASSED: "✅", Status.GATE_MISSED: "❌", Status.FAILED: "💥", Status.STOPPED: "⏹"}
 

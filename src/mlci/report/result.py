@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from mlci.cloud.progress import StepState
+from mlci.backends.progress import StepState
 from mlci.flow.models import Json, Scalar
 from mlci.gate import Judged, Metrics
 

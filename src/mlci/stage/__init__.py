@@ -9,10 +9,10 @@ from typing import TypeVar
 
 from mlci.errors import InputError, Problem
 from mlci.flow.models import BuildImage, Flow, RepositoryPath, Step
-from mlci.stage.images import UnknownImage, image_uri, is_framework
-from mlci.stage.imports import imports_of
-from mlci.stage.memo import Memo
+from mlci.stage.cache import Memo
+from mlci.stage.image_uris import UnknownImage, image_uri, is_framework
 from mlci.stage.models import CodeUnit, DataUnit, Staged, StagedFile, digest_of
+from mlci.stage.python_imports import imports_of
 from mlci.stage.repository import OutsideRepository, Repository, hash_data, is_ignored, read_code, repository_around
 
 __all__ = ["CodeUnit", "DataUnit", "Memo", "Repository", "Staged", "StagedFile", "repository_around", "stage"]

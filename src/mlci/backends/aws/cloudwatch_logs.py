@@ -1,0 +1,49 @@
+"""CloudWatch Logs: what a job printed.
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mlci.backends.aws.api_calls import Api, AwsError
+from mlci.backends.aws.sagemaker_jobs import KINDS, Job
+
+#: The most that GetLogEvents gives at a time, and as many of a job's last lines are kept.
+#: Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html
+MAX_LINES = 10_000
+
+
+@dataclass(frozen=True)
+class Logs:
+    api: Api
+
+    def lines(self, job: Job) -> list[str]:
+        """The last lines of a job's log, at most MAX_LINES of each of its machines; none where it wrote none."""
+        group = KINDS[job.kind].log_group
+        try:
+            streams = sorted(self._streams(group, job))
+            return [line for stream in streams for line in self._lines(group, stream)]
+        except AwsError as error:
+            if error.code == "ResourceNotFoundException":
+                return []
+            raise
+
+    def _streams(self, group: str, job: Job) -> Iterator[str]:
+        pages = self.api.pages(
+            "describe_log_streams",
+            ("nextToken", "nextToken"),
+            logGroupName=group,
+            logStreamNamePrefix=f"{job.name}/",
+        )
+        for page in pages:
+            yield from (stream["logStreamName"] for stream in page.get("logStreams", ()))
+
+    def _lines(self, group: str, stream: str) -> list[str]:
+        """One call gives at most 1 MB or MAX_LINES lines, the latest; what is before that is left to the console."""
+        page = self.api.call(
+            "get_log_events", logGroupName=group, logStreamName=stream, startFromHead=False, limit=MAX_LINES
+        )
+        return [str(event["message"]).rstrip("\n") for event in page["events"]]

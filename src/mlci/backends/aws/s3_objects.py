@@ -1,0 +1,173 @@
+"""S3: objects of one bucket or another by their URIs, checked on the way, and never sent twice.
+
+Nothing is said about encryption, so objects get the bucket's own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import IO
+
+from mlci.backends.aws.api_calls import Api, AwsError, translated
+from mlci.errors import CloudError, InputError
+from mlci.plan.models import Upload
+from mlci.stage.archive import source_archive
+from mlci.stage.models import StagedFile
+from mlci_asl import StopSignal
+
+#: Up to here, an object is one request, which S3 itself checks against our hash of it.
+SINGLE_MAX_BYTES = 16 << 20
+#: Larger ones go in parts of this size, or larger ones where that would be more than S3 takes.
+#: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+PART_BYTES, MAX_PARTS = 16 << 20, 10_000
+WORKERS = 8
+
+
+@dataclass(frozen=True)
+class Objects:
+    """What S3 keeps."""
+
+    api: Api
+
+    def check_bucket(self, bucket: str, region: str) -> None:
+        """Raises InputError, where the bucket is not there, not ours to use, or in another region than the jobs.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
+        """
+        try:
+            told = self.api.call("head_bucket", Bucket=bucket)
+        except AwsError as error:
+            if error.is_passing:
+                raise
+            what, hint = {
+                "404": ("does not exist", "Create it, or name another: --bucket."),
+                "403": ("may not be used with these credentials", "They need s3:ListBucket on it. Is the name right?"),
+            }.get(error.code, (f"can't be used: {error.message or error.code}", "Is the name right?"))
+            raise InputError(f'the bucket "{bucket}" {what}', hint) from error
+        place = told.get("BucketRegion") or region
+        if place != region:
+            hint = f"SageMaker reads from its own region only: run with --region {place}, or name another bucket."
+            raise InputError(f'the bucket "{bucket}" is in {place}, and the run in {region}', hint)
+
+    def read(self, uri: str) -> bytes | None:
+        """An object's bytes; None where there is none."""
+        bucket, key = split(uri)
+
+        def get() -> bytes:
+            answer = self.api.call_once("get_object", Bucket=bucket, Key=key)
+            with translated("get_object"):
+                body: bytes = answer["Body"].read()
+                return body
+
+        try:
+            return self.api.patience.outlive(get)
+        except AwsError as error:
+            if error.code in ("NoSuchKey", "404"):
+                return None
+            raise
+
+    def write(self, uri: str, data: bytes) -> None:
+        """Puts an object in place, whole; S3 refuses it where it differs from what was sent."""
+        bucket, key = split(uri)
+        digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
+        self.api.call(
+            "put_object", Bucket=bucket, Key=key, Body=data, ChecksumAlgorithm="SHA256", ChecksumSHA256=digest
+        )
+
+    def missing(self, uploads: Iterable[Upload]) -> list[Upload]:
+        """Those that are not there yet. They lie under the hash of what they hold: one list a unit tells all."""
+        units: dict[str, list[Upload]] = defaultdict(list)
+        for upload in uploads:
+            units[upload.unit].append(upload)
+        found = {unit: self._sizes(*split(unit)) for unit in units}
+        return [
+            upload
+            for unit, members in units.items()
+            for upload in members
+            if not _is_there(upload, found[unit].get(split(upload.uri)[1]))
+        ]
+
+    def upload(self, uploads: Iterable[Upload], stop: StopSignal) -> int:
+        """Puts in place what is missing; says how many objects that were. Ends early where `stop` is set."""
+        missing = self.missing(uploads)
+
+        def put(upload: Upload) -> None:
+            if not stop.is_set():
+                self._put(upload)
+
+        with ThreadPoolExecutor(WORKERS, "upload") as pool:
+            list(pool.map(put, missing))
+        return len(missing)
+
+    def _sizes(self, bucket: str, prefix: str) -> dict[str, int]:
+        pages = self.api.pages(
+            "list_objects_v2", ("ContinuationToken", "NextContinuationToken"), Bucket=bucket, Prefix=prefix
+        )
+        return {entry["Key"]: int(entry["Size"]) for page in pages for entry in page.get("Contents", ())}
+
+    def _put(self, upload: Upload) -> None:
+        if upload.is_archive:
+            self.write(upload.uri, source_archive(upload.files))
+            return
+        file = upload.files[0]
+        if file.content is not None:
+            self.write(upload.uri, file.content)
+        elif file.size_bytes <= SINGLE_MAX_BYTES:
+            with file.source.open("rb") as stream:
+                self.write(upload.uri, CheckedReader(stream, file).read())
+        else:
+            self.api.patience.outlive(lambda: self._put_in_parts(upload.uri, file))
+
+    def _put_in_parts(self, uri: str, file: StagedFile) -> None:
+        from boto3.s3.transfer import TransferConfig
+
+        bucket, key = split(uri)
+        part = max(PART_BYTES, -(-file.size_bytes // MAX_PARTS))
+        settings = TransferConfig(multipart_threshold=SINGLE_MAX_BYTES, multipart_chunksize=part, max_concurrency=4)
+        with file.source.open("rb") as stream, translated("upload_part"):
+            self.api.client.upload_fileobj(
+                CheckedReader(stream, file),
+                bucket,
+                key,
+                ExtraArgs={"ChecksumAlgorithm": "SHA256"},
+                Config=settings,
+            )
+
+
+class CheckedReader:
+    """A staged file, read once from its start to its end. Its last read raises where it is not what was hashed, so a
+    transfer of it is given up before it is complete."""
+
+    def __init__(self, stream: IO[bytes], file: StagedFile) -> None:
+        self._stream, self._file = stream, file
+        self._digest, self._size = hashlib.sha256(), 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._digest.update(data)
+        self._size += len(data)
+        is_end = size < 0 or len(data) < size or self._size >= self._file.size_bytes
+        is_same = (self._size, self._digest.hexdigest()) == (self._file.size_bytes, self._file.sha256)
+        if is_end and not is_same:
+            raise CloudError(f'"{self._file.source}" changed while the run was being staged', hint="Run again.")
+        return data
+
+
+def _is_there(upload: Upload, size: int | None) -> bool:
+    """Whether an object of that size is the upload. An archive's size is known only when it is packed."""
+    return size is not None and (upload.is_archive or size == upload.files[0].size_bytes)
+
+
+def split(uri: str) -> tuple[str, str]:
+    """Bucket and key.
+
+    >>> split("s3://data/raw/x.csv")
+    ('data', 'raw/x.csv')
+    """
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key

@@ -1,0 +1,126 @@
+"""An execution's history → what state each step is in: folded event by event, the same for both clouds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+from mlci.compile.names import keeping_model
+from mlci_asl import Event
+
+StepStatus = Literal["waiting", "running", "succeeded", "reused", "failed", "skipped", "stopped"]
+
+
+_JOB_NAMES = ("TrainingJobName", "ProcessingJobName", "TransformJobName", "HyperParameterTuningJobName")
+_JOB_STATUSES = ("TrainingJobStatus", "ProcessingJobStatus", "TransformJobStatus", "HyperParameterTuningJobStatus")
+
+
+@dataclass(frozen=True)
+class StepState:
+    """A step as the history tells it. `job` is the name of its latest job; `reason` says why it failed."""
+
+    status: StepStatus = "waiting"
+    started: datetime | None = None
+    ended: datetime | None = None
+    job: str | None = None
+    reason: str | None = None
+
+    def seconds(self, now: datetime) -> float:
+        """How long it has run, in seconds."""
+        return ((self.ended or now) - self.started).total_seconds() if self.started else 0.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The steps of a run. `owners` tells which step an event belongs to, by the id of the event before it."""
+
+    steps: Mapping[str, StepState]
+    owners: Mapping[int, str] = field(default_factory=dict, repr=False)
+
+    def after(self, event: Event) -> Progress:
+        """This progress, one event further."""
+        entered = event.details.get("stateEnteredEventDetails")
+        if isinstance(entered, dict):
+            return self._entered(str(entered.get("name")), event) if event.type == "TaskStateEntered" else self
+        owner = self.owners.get(event.previous_id, "")
+        if not owner:
+            return self
+        owners = {**self.owners, event.id: owner}
+        return Progress({**self.steps, owner: _advanced(self.steps[owner], event)}, owners)
+
+    def _entered(self, state: str, event: Event) -> Progress:
+        owner = next((step for step in self.steps if state in (step, keeping_model(step))), None)
+        if owner is None:
+            return self
+        step, owners = self.steps[owner], {**self.owners, event.id: owner}
+        if state == owner:
+            step = replace(step, status="running", started=step.started or event.timestamp, ended=None)
+        return Progress({**self.steps, owner: step}, owners)
+
+    def finished(self, now: datetime) -> Progress:
+        """After the last event: what never began was skipped, and what had not ended was stopped."""
+
+        def final(step: StepState) -> StepState:
+            if step.status == "running":
+                return replace(step, status="stopped", ended=now)
+            return replace(step, status="skipped") if step.status == "waiting" else step
+
+        return Progress({name: final(step) for name, step in self.steps.items()}, self.owners)
+
+
+def beginning(steps: Iterable[str]) -> Progress:
+    """Before the first event: every step waits."""
+    return Progress({name: StepState() for name in steps})
+
+
+def _advanced(step: StepState, event: Event) -> StepState:
+    match event.type:
+        case "TaskScheduled":
+            job = _job(event)  # None for a task that is no job
+            return replace(step, status="running", job=job, ended=None) if job else step
+        case "TaskSucceeded":
+            return replace(step, status="succeeded", ended=event.timestamp, reason=None)
+        case "TaskFailed" | "TaskSubmitFailed" | "TaskStartFailed" | "TaskTimedOut":
+            return replace(step, status="failed", ended=event.timestamp, reason=_reason(event))
+        case _:
+            return step
+
+
+def _job(event: Event) -> str | None:
+    details = event.details.get("taskScheduledEventDetails")
+    try:
+        given = json.loads(str(details["parameters"])) if isinstance(details, dict) else {}
+    except (KeyError, ValueError):
+        return None
+    return next((str(given[name]) for name in _JOB_NAMES if given.get(name)), None)
+
+
+def _reason(event: Event) -> str:
+    """Why a task failed, in the words of the job where there was one."""
+    details = next((value for value in event.details.values() if isinstance(value, dict)), {})
+    if event.type == "TaskTimedOut":
+        return "it did not end in time"
+    cause = str(details.get("cause") or "")
+    return reason_of(cause) or str(details.get("error") or "no reason was given")
+
+
+def reason_of(cause: str) -> str:
+    """The reason in a cause: what Describe…Job says of a job that failed, or the cause itself.
+
+    >>> reason_of('{"TrainingJobStatus": "Failed", "FailureReason": "AlgorithmError: no such column"}')
+    'AlgorithmError: no such column'
+    """
+    try:
+        described = json.loads(cause)
+    except ValueError:
+        return cause
+    if not isinstance(described, dict):
+        return cause
+    status = next((described[name] for name in _JOB_STATUSES if described.get(name)), None)
+    reason = described.get("FailureReason") or described.get("ExitMessage")
+    if reason:
+        return str(reason)
+    return f"the job ended as {status}" if status else cause

@@ -1,0 +1,87 @@
+"""What mlci asks of a cloud, whichever it is: keep bytes, take a definition, run it, tell what happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal, NewType, Protocol
+
+from mlci.plan.models import Plan, Upload
+from mlci_asl import Event, StopSignal
+
+VersionArn = NewType("VersionArn", str)
+ExecutionArn = NewType("ExecutionArn", str)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an execution ended; `error` and `cause` are empty where it succeeded.
+
+    Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
+    """
+
+    execution: ExecutionArn
+    status: Literal["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
+    error: str = ""
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class Live:
+    """An execution that runs at this moment: its name, which is the run's id, and its input."""
+
+    name: str
+    given: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """What publishing a definition would change. `before` is the definition that is there, `differs` names what is
+    not as wanted; "none kept" is a cloud that keeps no state machine between runs."""
+
+    what: Literal["none", "create", "update", "none kept"]
+    machine: str
+    before: str = ""
+    differs: tuple[str, ...] = ()
+
+
+class Cloud(Protocol):
+    """Where a run happens. Errors are CloudError, but for a missing object, which is None."""
+
+    @property
+    def name(self) -> Literal["local", "aws"]: ...
+
+    def check(self, planned: Plan) -> None:
+        """Raises InputError, with every job's problems, where this cloud would refuse a job of the plan."""
+
+    def read(self, uri: str) -> bytes | None:
+        """An object's bytes; None where there is no such object."""
+
+    def write(self, uri: str, data: bytes) -> None:
+        """Puts an object in place, whole."""
+
+    def missing(self, uploads: Iterable[Upload]) -> list[Upload]:
+        """Those that are not in place yet."""
+
+    def upload(self, uploads: Iterable[Upload], stop: StopSignal) -> int:
+        """Puts in place what is missing; says how many objects that were. Ends early when `stop` is set."""
+
+    def change(self, flow: str, definition: str) -> Change:
+        """What `publish` would do."""
+
+    def publish(self, flow: str, definition: str) -> VersionArn:
+        """A version of the flow's state machine that runs exactly this definition.
+
+        Raises: InputError, where it is refused, and nothing was started.
+        """
+
+    def live(self, flow: str) -> Iterable[Live]:
+        """The flow's executions that run now, whoever started them."""
+
+    def run(
+        self, version: VersionArn, execution: str, given: str, on_event: Callable[[Event], None], stop: StopSignal
+    ) -> Outcome:
+        """Starts an execution of a version and waits for its end; when `stop` is set, stops it and all its jobs.
+
+        An execution of that name and input that runs already is followed instead: its events come from the first on.
+        """

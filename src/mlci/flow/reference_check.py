@@ -1,0 +1,106 @@
+"""What references can reach: the steps, their inputs and outputs, and whether each reference finds its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mlci.flow.models import InputPath, OutputPath, StepOutput
+from mlci.flow.problems import Near, Problems, listed
+from mlci.flow.references import Use, spell_reference
+from mlci.flow.yaml_document import Path
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What others may name of one step. None stands for what is wrong in the file, and was reported."""
+
+    inputs: tuple[str, ...] | None
+    outputs: tuple[str, ...] | None
+    writes_metrics: bool | None
+
+
+#: Under these keys of a step a run's values may stand, and nowhere else.
+_TAKE_OUTPUTS = ("inputs", "args", "env", "hyperparameters")
+_OTHERS_OUTPUT = "${{ steps.<step>.outputs.<output> }}"
+
+
+def check_references(uses: Iterable[Use], steps: Mapping[str, Reach], problems: Problems) -> None:
+    """Reports every reference that stands where none may, or that finds nothing."""
+    for use in uses:
+        if problems.is_suspect(use.path[:3]):
+            continue  # what is around it is unknown or wrong, so that nothing can be said about the place
+        match use.target:
+            case StepOutput() as target:
+                _check_step_output(use, target, steps, problems)
+            case InputPath(name) | OutputPath(name) as target:
+                _check_own(use, name, isinstance(target, InputPath), steps, problems)
+
+
+def check_step(
+    path: Path, ordinal: int | None, name: str, reader: str, steps: Mapping[str, Reach], problems: Problems
+) -> bool:
+    """Whether this step exists; `reader` begins the sentence if it does not: `step "a" reads an output of`."""
+    if name in steps:
+        return True
+    if not steps:
+        return False  # a flow without steps is reported as such
+    what = f'{reader} step "{name}", which does not exist'
+    choices = tuple(steps)
+    hint = f"The steps are {listed(choices)}"
+    if ordinal is None:
+        problems.at(path, what, hint, Near(name, choices))
+    else:
+        problems.at_reference(path, ordinal, what, hint, Near(name, choices))
+    return False
+
+
+def _check_step_output(use: Use, target: StepOutput, steps: Mapping[str, Reach], problems: Problems) -> None:
+    key, step = _place(use.path)
+    if step is None or key not in _TAKE_OUTPUTS:
+        what = f'"{spell_reference(target)}" cannot stand here: it is known only while the flow runs'
+        hint = f"Outputs of steps can be read in {listed(_TAKE_OUTPUTS)}"
+        problems.at_reference(use.path, use.ordinal, what, hint)
+        return
+    if not check_step(use.path, use.ordinal, target.step, f'step "{step}" reads an output of', steps, problems):
+        return
+    if target.step == step:
+        hint = "In args, ${{ outputs.<name> }} is where a step writes" if key == "args" else ""
+        problems.at_reference(use.path, use.ordinal, f'step "{step}" reads its own output', hint)
+        return
+    outputs = steps[target.step].outputs
+    if outputs is not None and target.output not in outputs:
+        what = f'step "{target.step}" has no output "{target.output}"'
+        _report_unknown(use, what, "outputs", target.output, outputs, problems)
+
+
+def _check_own(use: Use, name: str, is_input: bool, steps: Mapping[str, Reach], problems: Problems) -> None:
+    """A path inside the container, which a step's own arguments may hold."""
+    key, step = _place(use.path)
+    kind = "inputs" if is_input else "outputs"
+    if step is None or key != "args":
+        what = f'"${{{{ {kind}.{name} }}}}" cannot stand here: it is a path inside the container, for args'
+        problems.at_reference(use.path, use.ordinal, what, f"For another step's output, write {_OTHERS_OUTPUT}")
+        return
+    reach = steps.get(step)
+    if reach is None:
+        return
+    known = reach.inputs if is_input else reach.outputs
+    if known is not None and name not in known:
+        what = f'step "{step}" has no {kind.removesuffix("s")} "{name}"'
+        _report_unknown(use, what, kind, name, known, problems)
+
+
+def _report_unknown(use: Use, what: str, kind: str, name: str, known: tuple[str, ...], problems: Problems) -> None:
+    """Names what there is, and the nearest where there is too much to see it."""
+    hint = f"Its {kind} are {listed(known)}" if known else f"It has no {kind}"
+    if len(known) == 1:
+        hint = f'Its only {kind.removesuffix("s")} is "{known[0]}"'
+    problems.at_reference(use.path, use.ordinal, what, hint, Near(name, known) if len(known) > 12 else None)
+
+
+def _place(path: Path) -> tuple[str, str | None]:
+    """The key and the step that a path is in."""
+    if len(path) > 3 and path[0] == "steps":
+        return str(path[2]), str(path[1])
+    return str(path[0]), None

@@ -1,0 +1,304 @@
+"""Validates a part of the file with its pydantic model, and says in our words what pydantic found.
+
+Whatever is wrong is reported and left out, so that a part with one wrong key is still looked at for the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from mlci.flow.models import Json
+from mlci.flow.problems import Near, Problems, listed, nearest
+from mlci.flow.schema_models import (
+    AwsSpelling,
+    BuildSpelling,
+    DefaultsSpelling,
+    FlowSpelling,
+    LocalSpelling,
+    RuleSpelling,
+    StepSpelling,
+)
+from mlci.flow.yaml_document import Path
+from mlci.flow.yaml_scalars import describe
+
+Model = TypeVar("Model", bound=BaseModel)
+
+#: Among more unknown keys than this, none is looked at as a required key's misspelling: it would take seconds.
+_MAX_MISSPELT = 20
+
+#: pydantic's types of error (https://docs.pydantic.dev/latest/errors/validation_errors/), as what was expected.
+_EXPECTED = {
+    "string_type": "text",
+    "int_type": "an integer",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+#: What is expected under some keys, where the type says too little.
+_EXPECTED_UNDER = {
+    "timeout": "a duration such as 30m",
+    "image": "framework:version, an image URI, or {build: folder}",
+    "after": "a step's name, a list of them, or gate",
+    "max_drop": 'a number, or a percentage such as "2%"',
+    "max_rise": 'a number, or a percentage such as "2%"',
+}
+#: Words that other tools have for our keys, too far apart for a spelling check.
+_SYNONYMS = {
+    "script": "run",
+    "command": "run",
+    "entry_point": "run",
+    "type": "uses",
+    "needs": "after",
+    "depends_on": "after",
+    "deps": "inputs",
+    "outs": "outputs",
+    "channels": "inputs",
+    "arguments": "args",
+    "environment": "env",
+    "name": "flow",
+    "jobs": "steps",
+    "stages": "steps",
+    "instance_type": "instance",
+    "volume_size": "volume_gb",
+    "max_run": "timeout",
+    "hp": "hyperparameters",
+    "rules": "gate",
+    "threshold": "min",
+}
+
+
+def validated(
+    model: type[Model], written: Mapping[str, Json], path: Path, stand_ins: Mapping[str, Json], problems: Problems
+) -> Model:
+    """The part of the file at this path as its model; what is wrong in it is reported and left out.
+
+    `stand_ins` are values for the keys that the model requires: they take the place of a wrong or missing one.
+    """
+    empty = _empty(dict(written), path)
+    for at in empty:
+        problems.at_key(at, f'"{at[-1]}" has no value', "Write one, or remove the key")
+        problems.suspect(at)
+    kept = _without(written, [at[len(path) :] for at in empty])
+    try:
+        return model.model_validate(kept)
+    except ValidationError as error:
+        by_place = _by_place(error, kept)
+    misspelt = _misspelt(by_place, path)
+    for wrong, details in by_place.items():
+        _report((*path, *wrong), _at(kept, wrong), details, misspelt, problems)
+    places = [wrong for wrong in by_place if wrong]
+    try:
+        return model.model_validate({**stand_ins, **_without(kept, places)})
+    except ValidationError:  # what is left of a part lacks what was left out: then the part goes as a whole
+        return model.model_validate({**stand_ins, **_without(kept, [wrong[:1] for wrong in places])})
+
+
+def _empty(value: Json, path: Path) -> list[Path]:
+    """The paths that hold null, which only `request` may: there it is JSON for AWS."""
+    match value:
+        case None:
+            return [path]
+        case dict():
+            return [at for key, part in value.items() if key != "request" for at in _empty(part, (*path, key))]
+        case list():
+            return [at for index, part in enumerate(value) for at in _empty(part, (*path, index))]
+        case _:
+            return []
+
+
+def _by_place(error: ValidationError, written: Json) -> dict[Path, list[ErrorDetails]]:
+    """pydantic's errors by where they are in the file; its locations also name branches of unions and missing keys."""
+    by_place: dict[Path, list[ErrorDetails]] = {}
+    for details in error.errors(include_url=False, include_context=True):
+        place: Path = ()
+        for part in details["loc"]:
+            if _has(_at(written, place), part):
+                place = (*place, part)
+        by_place.setdefault(place, []).append(details)
+    return by_place
+
+
+def _has(value: Json, part: str | int) -> bool:
+    if isinstance(value, dict):
+        return part in value
+    return isinstance(value, list) and isinstance(part, int) and part < len(value)
+
+
+def _at(value: Json, path: Path) -> Json:
+    for part in path:
+        match value, part:
+            case dict(), str():
+                value = value[part]
+            case list(), int():
+                value = value[part]
+    return value
+
+
+def _without(value: Mapping[str, Json], paths: Iterable[Path]) -> dict[str, Json]:
+    """The value without the parts at these paths; a list that has a wrong item goes as a whole."""
+    inside: dict[str, list[Path]] = {}
+    for key, *rest in paths:
+        inside.setdefault(str(key), []).append(tuple(rest))
+    kept: dict[str, Json] = {}
+    for key, part in value.items():
+        if key not in inside:
+            kept[key] = part
+        elif isinstance(part, dict) and all(inside[key]):
+            kept[key] = _without(part, inside[key])
+    return kept
+
+
+def _misspelt(by_place: Mapping[Path, list[ErrorDetails]], path: Path) -> frozenset[Path]:
+    """The required keys that are there, but for their spelling."""
+    if not any(detail["type"] == "missing" for details in by_place.values() for detail in details):
+        return frozenset()
+    unknown = [wrong for wrong, details in by_place.items() if details[0]["type"] == "extra_forbidden"]
+    meant = [((*path, *wrong), _meant((*path, *wrong))) for wrong in unknown[:_MAX_MISSPELT]]
+    return frozenset((*at[:-1], key) for at, key in meant if key)
+
+
+def _report(
+    path: Path, value: Json, details: list[ErrorDetails], misspelt: frozenset[Path], problems: Problems
+) -> None:
+    missing = [str(detail["loc"][-1]) for detail in details if detail["type"] == "missing"]
+    for key in missing:
+        if (*path, key) not in misspelt:
+            _report_missing(path, key, problems)
+    if missing or problems.is_suspect(path):
+        return
+    if details[0]["type"] == "extra_forbidden":
+        _report_unknown(path, problems)
+        return
+    key = _key_of(path)
+    expected = _EXPECTED_UNDER.get(key) if key == path[-1] else None
+    phrases = dict.fromkeys(_expected(detail) for detail in details)
+    wanted = expected or " or ".join(filter(None, [", ".join(list(phrases)[:-1]), list(phrases)[-1]]))
+    near = None
+    if details[0]["type"] == "literal_error" and isinstance(value, str):
+        near = Near(value, _choices(details[0]))
+    problems.at(path, f"{label(path)} must be {wanted}, but is {describe(value)}", _hint(key, wanted, value), near)
+
+
+def _expected(detail: ErrorDetails) -> str:
+    context = detail.get("ctx", {})
+    match detail["type"]:
+        case "literal_error":
+            return listed(_choices(detail), "or")
+        case "greater_than_equal":
+            return f"at least {context['ge']}"
+        case "less_than_equal":
+            return f"at most {context['le']}"
+        case kind:
+            # A type of error that we do not know keeps pydantic's words, which are right if not ours.
+            return _EXPECTED.get(kind) or f"right ({detail['msg']})"
+
+
+def _choices(detail: ErrorDetails) -> tuple[str, ...]:
+    """pydantic gives the choices as one text: `'processing' or 'training'`."""
+    return tuple(str(detail.get("ctx", {}).get("expected", "")).replace(" or ", ", ").replace("'", "").split(", "))
+
+
+def _hint(key: str, wanted: str, value: Json) -> str:
+    if key == "timeout" and isinstance(value, int):
+        return f'Say the unit: "{value}s", "{value}m" or "{value}h"'
+    if wanted == "text" and isinstance(value, (bool, int, float)):
+        return "Put it in quotes"
+    if wanted == "a list" and isinstance(value, str):
+        return f"Write [{value}]" if len(value) <= 40 else "Write it in [ ]"
+    if key in ("steps", "inputs", "env", "hyperparameters") and isinstance(value, list):
+        return 'Write "name: value", not a list'
+    return ""
+
+
+def label(path: Path) -> str:
+    """How a message names the value at this path.
+
+    >>> label(("steps", "train", "args", 1))
+    'item 2 of "args"'
+    """
+    last = path[-1]
+    if isinstance(last, int):
+        return f'item {last + 1} of "{_key_of(path)}"'
+    if len(path) >= 2 and path[-2] in ("inputs", "hyperparameters", "env", "params"):
+        return f'"{last}" in "{path[-2]}"'
+    return f'"{last}"'
+
+
+def _key_of(path: Path) -> str:
+    return next((part for part in reversed(path) if isinstance(part, str)), "")
+
+
+def _report_missing(path: Path, key: str, problems: Problems) -> None:
+    hint = {
+        "uses": "Add uses: processing or uses: training",
+        "run": "Add run: <path of the script>",
+        "metric": "Add metric: <step>.<name>",
+        "flow": "Add flow: <name>",
+        "steps": "A flow has at least one step",
+        "build": "Add build: <folder>",
+    }.get(key, "")
+    problems.at_key(path, f'{_owner(path)} lacks "{key}"', hint)
+
+
+def _report_unknown(path: Path, problems: Problems) -> None:
+    keys = _keys_at(path[:-1])
+    synonym = _synonym(path)
+    hint = f'Did you mean "{synonym}"?' if synonym else f"Known keys: {', '.join(sorted(keys))}"
+    near = None if synonym else Near(str(path[-1]), tuple(keys))
+    problems.at_key(path, f'unknown key "{str(path[-1])[:60]}" in {_owner(path[:-1])}', hint, near)
+    problems.suspect(path)
+
+
+def _keys_at(path: Path) -> list[str]:
+    """The keys that the mapping at this path may have."""
+    return [field.alias or name for name, field in _model_at(path).model_fields.items()]
+
+
+def _meant(path: Path) -> str | None:
+    """The key that the unknown one at the end of this path was probably meant to be."""
+    return _synonym(path) or nearest(str(path[-1]), _keys_at(path[:-1]))
+
+
+def _synonym(path: Path) -> str | None:
+    """The key that has another tool's word at the end of this path."""
+    synonym = _SYNONYMS.get(str(path[-1]))
+    return synonym if synonym in _keys_at(path[:-1]) else None
+
+
+def _model_at(path: Path) -> type[BaseModel]:
+    """The model of the mapping at this path."""
+    match path:
+        case ():
+            return FlowSpelling
+        case (*_, "image"):
+            return BuildSpelling
+        case ("steps", _):
+            return StepSpelling
+        case ("defaults",):
+            return DefaultsSpelling
+        case ("local",):
+            return LocalSpelling
+        case ("aws",):
+            return AwsSpelling
+        case _:
+            return RuleSpelling
+
+
+def _owner(path: Path) -> str:
+    """How a message names the mapping at this path."""
+    match path:
+        case ():
+            return "the flow"
+        case ("steps", str(name)):
+            return f'step "{name}"'
+        case (*_, int(index)):
+            return f'rule {index + 1} of "{_key_of(path)}"'
+        case _:
+            return f'"{path[-1]}"'

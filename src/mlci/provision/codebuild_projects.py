@@ -1,0 +1,139 @@
+"""The two CodeBuild projects: pull requests, and the base branch.
+
+Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html;
+events and filters: https://docs.aws.amazon.com/codebuild/latest/userguide/github-webhook.html; comment approval:
+https://docs.aws.amazon.com/codebuild/latest/userguide/pull-request-build-policy.html
+"""
+
+from __future__ import annotations
+
+from mlci.provision.cloudformation_functions import (
+    Resource,
+    Value,
+    either,
+    excepted,
+    get,
+    joined,
+    ref,
+    replaced,
+    resource,
+    sub,
+)
+from mlci.provision.iam_roles import BUCKET, CONNECTION, policies_of_builds
+from mlci.provision.stack_names import Role, build_log, logical_id, project, tags
+
+_OPENED = "PULL_REQUEST_CREATED, PULL_REQUEST_UPDATED, PULL_REQUEST_REOPENED"
+#: The base branch, and none besides, as a regular expression: of what its name may hold, only the dot means more there.
+_BASE = joined("", "^refs/heads/", replaced(ref("BaseBranch"), ".", r"\."), "$")
+#: Whose comment lets a build of somebody else's pull request start: who may push to the repository anyhow.
+_APPROVERS = ["GITHUB_WRITE", "GITHUB_MAINTAIN", "GITHUB_ADMIN"]
+
+
+def builds(flow: str) -> dict[str, Resource]:
+    return {
+        "PullRequestLog": _log(project(flow, is_base=False)),
+        "BaseLog": _log(project(flow, is_base=True)),
+        "PullRequestProject": _project(
+            flow,
+            is_base=False,
+            Description="mlci: each pull request, and the gate's verdict on it",
+            # What a pull request leaves in a cache is read by later ones, and so by none of the base branch.
+            Cache={"Type": "LOCAL", "Modes": ["LOCAL_CUSTOM_CACHE"]},
+            ConcurrentBuildLimit=ref("ConcurrentBuilds"),
+            Triggers=_pull_requests(),
+        ),
+        "BaseProject": _project(
+            flow,
+            is_base=True,
+            Description="mlci: each push to the base branch; its runs write the baseline",
+            Cache={"Type": "NO_CACHE"},
+            Triggers=_pushes(),
+        ),
+    }
+
+
+def _log(name: str) -> Resource:
+    return resource(
+        "AWS::Logs::LogGroup",
+        {"LogGroupName": build_log(name), "RetentionInDays": ref("LogRetention")},
+        DeletionPolicy="Delete",
+        UpdateReplacePolicy="Delete",
+        Metadata=excepted(CKV_AWS_158="CloudWatch Logs encrypts by itself; a key of one's own would need a key policy"),
+    )
+
+
+def _project(flow: str, is_base: bool, **differing: Value) -> Resource:
+    """What both projects have. CodeBuild asks for the connection in the name of the role at once, so its policy comes
+    first."""
+    role: Role = "base_build" if is_base else "pull_request_build"
+    name = project(flow, is_base)
+    return resource(
+        "AWS::CodeBuild::Project",
+        {
+            "Name": name,
+            **differing,
+            "ServiceRole": get(logical_id(role)),
+            "Artifacts": {"Type": "NO_ARTIFACTS"},
+            "Environment": {
+                "Type": "LINUX_CONTAINER",
+                "ComputeType": ref("ComputeType"),
+                "Image": ref("BuildImage"),
+                "PrivilegedMode": False,
+                "EnvironmentVariables": _environment(is_base),
+            },
+            "LogsConfig": {"CloudWatchLogs": {"Status": "ENABLED", "GroupName": build_log(name)}},
+            "Source": {
+                "Type": "GITHUB",
+                "Location": sub("https://github.com/${Repository}.git"),
+                "Auth": {"Type": "CODECONNECTIONS", "Resource": CONNECTION},
+                "BuildSpec": "buildspec.yaml",
+                "GitCloneDepth": 1,
+                "ReportBuildStatus": True,
+                "BuildStatusConfig": {"Context": f"mlci/{flow}/base" if is_base else f"mlci/{flow}"},
+            },
+            "TimeoutInMinutes": ref("BuildTimeout"),
+            "VpcConfig": either(
+                "IsInVpc",
+                {
+                    "VpcId": ref("VpcId"),
+                    "Subnets": {"Fn::Split": [",", ref("SubnetIds")]},
+                    "SecurityGroupIds": {"Fn::Split": [",", ref("SecurityGroupIds")]},
+                },
+            ),
+            "Tags": tags(flow),
+        },
+        Condition="IsConnected",
+        DependsOn=[*policies_of_builds(role), "BaseLog" if is_base else "PullRequestLog"],
+        Metadata=excepted(CKV_AWS_147="Nothing is kept by CodeBuild: there are no artifacts"),
+    )
+
+
+def _environment(is_base: bool) -> list[Value]:
+    """What a build is told. That of the base branch has names and roles of its own; others find theirs in SSM."""
+    told: dict[str, Value] = {"MLCI_FLOW": ref("FlowFile"), "MLCI_BASE_BRANCH": ref("BaseBranch")}
+    if is_base:
+        told |= {
+            "MLCI_PROTECTED": "true",
+            "MLCI_BUCKET": BUCKET,
+            "MLCI_WORKFLOW_ROLE": get(logical_id("protected_workflow")),
+            "MLCI_JOB_ROLE": get(logical_id("protected_job")),
+        }
+    return [{"Name": name, "Type": "PLAINTEXT", "Value": value} for name, value in told.items()]
+
+
+def _pull_requests() -> Value:
+    """Pull requests to the base branch. Those from forks wait for a comment of somebody who may push."""
+    filters = [{"Type": "EVENT", "Pattern": _OPENED}, {"Type": "BASE_REF", "Pattern": _BASE}]
+    files = {"Type": "FILE_PATH", "Pattern": ref("ChangedFiles")}
+    return _webhook(
+        either("HasChangedFiles", [[*filters, files]], [filters]),
+        PullRequestBuildPolicy={"RequiresCommentApproval": ref("CommentApproval"), "ApproverRoles": _APPROVERS},
+    )
+
+
+def _pushes() -> Value:
+    return _webhook([[{"Type": "EVENT", "Pattern": "PUSH"}, {"Type": "HEAD_REF", "Pattern": _BASE}]])
+
+
+def _webhook(groups: Value, **more: Value) -> Value:
+    return either("UsesWebhook", {"Webhook": True, "BuildType": "BUILD", "FilterGroups": groups, **more})

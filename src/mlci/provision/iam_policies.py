@@ -1,0 +1,380 @@
+"""What a flow needs → each role's policy: the actions that its step types use, on the names and prefixes of this flow.
+
+Two facts shape them. Whoever may write an object, a version or a job decides what a later reader sees: so what the base
+branch's builds use (`protected`) can be written by their roles alone. And S3 says "forbidden" in place of "missing" to
+whom may not list: so who reads an object that may be missing can list the bucket, which shows names and no content.
+
+Sources: https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html;
+jobs: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html; `.sync`:
+https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html; builds:
+https://docs.aws.amazon.com/codebuild/latest/userguide/setting-up-service-role.html and test-permissions.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from typing_extensions import assert_never
+
+from mlci.backends.aws.sagemaker_jobs import KINDS
+from mlci.flow.models import StepType
+from mlci.plan.names import Names, baselines
+from mlci.provision.access_requirements import Needs
+from mlci.provision.stack_names import ROLES, Role, build_log, project
+
+Document: TypeAlias = "dict[str, object]"
+
+#: What each step type is called in actions and rules, and in ARNs.
+_ACTION: Mapping[StepType, str] = {"processing": "ProcessingJob", "training": "TrainingJob"}
+_RESOURCE: Mapping[StepType, str] = {"processing": "processing-job", "training": "training-job"}
+_READ_IMAGE = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+
+
+#: What tells a build or a job about the VPC that it joins; it can't be limited to a resource.
+LOOK_AROUND = tuple(
+    f"ec2:Describe{things}" for things in ("DhcpOptions", "NetworkInterfaces", "SecurityGroups", "Subnets", "Vpcs")
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """The account that policies are for, and what lies in it: names, ARNs, or CloudFormation's words for them.
+
+    `roles` are the ARNs of those that policies pass on.
+    """
+
+    partition: str
+    region: str
+    account: str
+    bucket: str
+    connection: str
+    roles: Mapping[Role, str]
+
+    def arn(self, service: str, resource: str) -> str:
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+    def objects(self, *prefixes: str) -> list[str]:
+        return [f"arn:{self.partition}:s3:::{self.bucket}/{prefix}*" for prefix in prefixes]
+
+    def log_streams(self, group: str, stream: str) -> str:
+        return self.arn("logs", f"log-group:{group}:log-stream:{stream}")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement that allows something; `when` is its Condition."""
+
+    sid: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    when: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+    def document(self) -> Document:
+        told: Document = {
+            "Sid": self.sid,
+            "Effect": "Allow",
+            "Action": sorted(self.actions),
+            "Resource": sorted(self.resources),
+        }
+        return {**told, "Condition": self.when} if self.when else told
+
+
+def policy(role: Role, needs: Needs, place: Place) -> Document:
+    """A role's policy document."""
+    return document(statements(role, needs, place))
+
+
+def statements(role: Role, needs: Needs, place: Place) -> list[Statement]:
+    """What a role may do."""
+    match role:
+        case "pull_request_build" | "base_build":
+            return list(_build(needs, place, is_base=role == "base_build"))
+        case "workflow" | "protected_workflow":
+            return list(_workflow(needs, place, is_protected=role == "protected_workflow"))
+        case "job" | "protected_job":
+            return list(_job(needs, place, is_protected=role == "protected_job"))
+        case "pull_request_actions" | "base_actions":
+            return list(_actions(needs, place, is_base=role == "base_actions"))
+        case _:
+            assert_never(role)
+
+
+def policies(needs: Needs, place: Place) -> dict[Role, Document]:
+    return {role: policy(role, needs, place) for role in ROLES}
+
+
+def document(statements: Iterable[Statement]) -> Document:
+    return {"Version": "2012-10-17", "Statement": [statement.document() for statement in statements]}
+
+
+def _build(needs: Needs, place: Place, is_base: bool) -> Iterator[Statement]:
+    """What `pipeline.py` calls, and what CodeBuild itself does in the name of the role."""
+    names = Names(needs.flow, is_protected=is_base)
+    yield from _project(project(needs.flow, is_base), place)
+    yield Statement("ReadSettings", ("ssm:GetParameters",), (place.arn("ssm", f"parameter/mlci/{needs.flow}/*"),))
+    yield _listing(place)
+    kept = f"{baselines(needs.flow)}/"
+    yield Statement("ReadRuns", ("s3:GetObject",), tuple(place.objects(f"{names.prefix}/runs/", kept)))
+    staged = ["code/"] + ["data/"] * needs.reads_data
+    yield Statement(
+        "Stage", ("s3:PutObject",), tuple(place.objects(*(f"{names.prefix}/{folder}" for folder in staged)))
+    )
+    if is_base:
+        yield Statement("WriteBaselines", ("s3:PutObject",), tuple(place.objects(kept)))
+    yield from _executions(names, place)
+    yield _passing("protected_workflow" if is_base else "workflow", "states.amazonaws.com", place)
+    yield from _followed_jobs(needs, names, place)
+
+
+def _project(name: str, place: Place) -> Iterator[Statement]:
+    group = place.arn("logs", f"log-group:{build_log(name)}")
+    yield Statement(
+        "WriteBuildLog", ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"), (group, f"{group}:*")
+    )
+    yield Statement(
+        "ReportTests",
+        (
+            "codebuild:BatchPutTestCases",
+            "codebuild:CreateReport",
+            "codebuild:CreateReportGroup",
+            "codebuild:UpdateReport",
+        ),
+        (place.arn("codebuild", f"report-group/{name}-*"),),
+    )
+    yield Statement(
+        "ReadSource",
+        ("codeconnections:GetConnection", "codeconnections:GetConnectionToken", "codeconnections:UseConnection"),
+        (place.connection,),
+    )
+
+
+def _listing(place: Place) -> Statement:
+    return Statement("ListBucket", ("s3:ListBucket",), (f"arn:{place.partition}:s3:::{place.bucket}",))
+
+
+def _executions(names: Names, place: Place) -> Iterator[Statement]:
+    """The state machine with its versions, and its executions."""
+    machine = place.arn("states", f"stateMachine:{names.machine}")
+    yield Statement(
+        "DeployFlow",
+        tuple(
+            f"states:{action}"
+            for action in (
+                "CreateStateMachine",
+                "DeleteStateMachineVersion",
+                "DescribeStateMachine",
+                "ListExecutions",
+                "ListStateMachineVersions",
+                "ListTagsForResource",
+                "PublishStateMachineVersion",
+                "StartExecution",
+                "TagResource",
+                "UpdateStateMachine",
+            )
+        ),
+        (machine, f"{machine}:*"),
+    )
+    yield Statement(
+        "FollowRuns",
+        ("states:DescribeExecution", "states:GetExecutionHistory", "states:StopExecution"),
+        (place.arn("states", f"execution:{names.machine}:*"),),
+    )
+
+
+def _followed_jobs(needs: Needs, names: Names, place: Place) -> Iterator[Statement]:
+    """Jobs are looked at, stopped, and their logs are shown; which ones run can only be asked for all."""
+    kinds = sorted(needs.uses)
+    yield Statement(
+        "FollowJobs",
+        tuple(f"sagemaker:{verb}{_ACTION[kind]}" for kind in kinds for verb in ("Describe", "Stop")),
+        tuple(arn for kind in kinds for arn in _jobs(kind, names, place)),
+    )
+    yield Statement("FindJobs", tuple(f"sagemaker:List{_ACTION[kind]}s" for kind in kinds), ("*",))
+    groups = [KINDS[kind].log_group for kind in kinds]
+    yield Statement(
+        "FindJobLogs",
+        ("logs:DescribeLogStreams",),
+        tuple(place.arn("logs", f"log-group:{group}:*") for group in groups),
+    )
+    yield Statement(
+        "ReadJobLogs",
+        ("logs:GetLogEvents",),
+        tuple(place.log_streams(group, f"{names.jobs}*") for group in groups),
+    )
+
+
+def _workflow(needs: Needs, place: Place, is_protected: bool) -> Iterator[Statement]:
+    """What the state machine does: jobs to their ends, metrics read for the gate, models copied to their places."""
+    names, kinds = Names(needs.flow, is_protected), sorted(needs.uses)
+    jobs = tuple(arn for kind in kinds for arn in _jobs(kind, names, place))
+    yield Statement("CreateJobs", tuple(f"sagemaker:Create{_ACTION[kind]}" for kind in kinds), jobs, _networks(needs))
+    yield Statement(
+        "FollowJobs",
+        (
+            "sagemaker:AddTags",
+            "sagemaker:ListTags",
+            *(f"sagemaker:{verb}{_ACTION[kind]}" for kind in kinds for verb in ("Describe", "Stop")),
+        ),
+        jobs,
+    )
+    yield _passing("protected_job" if is_protected else "job", "sagemaker.amazonaws.com", place)
+    yield Statement(
+        "AwaitJobs",
+        ("events:DescribeRule", "events:PutRule", "events:PutTargets"),
+        tuple(place.arn("events", f"rule/StepFunctionsGetEventsForSageMaker{_ACTION[kind]}sRule") for kind in kinds),
+    )
+    runs = tuple(place.objects(f"{names.prefix}/runs/"))
+    if needs.has_rules or "training" in kinds:
+        yield _listing(place)
+        yield Statement("ReadRuns", ("s3:GetObject",), runs)
+    if "training" in kinds:
+        yield Statement("KeepModels", ("s3:PutObject",), runs)
+
+
+def _networks(needs: Needs) -> Mapping[str, Mapping[str, object]]:
+    """The condition that a job joins no network but the flow's. Without one, the role of jobs can't join any."""
+    if not needs.subnets:
+        return {}
+    allowed = {"sagemaker:VpcSecurityGroupIds": needs.security_groups, "sagemaker:VpcSubnets": needs.subnets}
+    return {"ForAllValues:StringEquals": {key: list(ids) for key, ids in allowed.items()}}
+
+
+def _job(needs: Needs, place: Place, is_protected: bool) -> Iterator[Statement]:
+    """What SageMaker, and the script itself, do in the name of a job."""
+    names = Names(needs.flow, is_protected)
+    folders = ["code/"] + ["data/"] * needs.reads_data + ["runs/"] * needs.reads_outputs
+    yield _listing(place)
+    yield Statement(
+        "ReadInputs", ("s3:GetObject",), tuple(place.objects(*(f"{names.prefix}/{folder}" for folder in folders)))
+    )
+    yield Statement("WriteOutputs", ("s3:PutObject",), tuple(place.objects(f"{names.prefix}/runs/")))
+    yield from _outside(needs, place)
+    groups = [KINDS[kind].log_group for kind in sorted(needs.uses)]
+    yield Statement(
+        "FindLogs",
+        ("logs:CreateLogGroup", "logs:DescribeLogStreams"),
+        tuple(place.arn("logs", f"log-group:{group}{end}") for group in groups for end in ("", ":*")),
+    )
+    yield Statement(
+        "WriteLogs",
+        ("logs:CreateLogStream", "logs:PutLogEvents"),
+        tuple(place.log_streams(group, f"{names.jobs}*") for group in groups),
+    )
+    yield Statement(
+        "MeasureMachines",
+        ("cloudwatch:PutMetricData",),
+        ("*",),
+        {"StringEquals": {"cloudwatch:namespace": groups}},
+    )
+    yield from _images(needs, place)
+    yield from _keys(needs, place)
+    if needs.subnets:
+        yield from _network(needs, place)
+
+
+def _outside(needs: Needs, place: Place) -> Iterator[Statement]:
+    """Inputs that lie elsewhere in S3: read, and nothing else."""
+    s3 = f"arn:{place.partition}:s3:::"
+    places = [uri.removeprefix("s3://") for uri in needs.outside]
+    if places:
+        yield Statement("ReadOutside", ("s3:GetObject",), tuple(f"{s3}{where}*" for where in places))
+    for number, bucket in enumerate(sorted({where.partition("/")[0] for where in places}), 1):
+        prefixes = [f"{where.partition('/')[2]}*" for where in places if where.startswith(f"{bucket}/")]
+        yield Statement(
+            f"ListOutside{number}", ("s3:ListBucket",), (f"{s3}{bucket}",), {"StringLike": {"s3:prefix": prefixes}}
+        )
+
+
+def _images(needs: Needs, place: Place) -> Iterator[Statement]:
+    arns = [
+        f"arn:{place.partition}:ecr:{image.region}:{image.account}:repository/{image.name}" for image in needs.images
+    ]
+    if arns:
+        yield from pulling(arns)
+
+
+def pulling(repositories: Sequence[str]) -> Iterator[Statement]:
+    """Images are pulled from these; the token that opens a registry can't be limited to one."""
+    yield Statement("OpenRegistry", ("ecr:GetAuthorizationToken",), ("*",))
+    yield Statement("PullImages", _READ_IMAGE, tuple(repositories))
+
+
+def _keys(needs: Needs, place: Place) -> Iterator[Statement]:
+    """The flow's keys, for what jobs write and for their disks. By an alias, a condition tells a key from others."""
+    keys = [key for key in needs.keys if "alias/" not in key]
+    aliases = sorted({key.rpartition(":")[2] for key in needs.keys if "alias/" in key})
+    if keys:
+        arns = tuple(key if key.startswith("arn:") else place.arn("kms", f"key/{key}") for key in keys)
+        yield from _use_of_keys("", arns, {})
+    if aliases:
+        named = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": aliases}}
+        yield from _use_of_keys("ByAlias", (place.arn("kms", "key/*"),), named)
+
+
+def _use_of_keys(ending: str, keys: tuple[str, ...], when: Mapping[str, Mapping[str, object]]) -> Iterator[Statement]:
+    """SageMaker hands a key on to EBS by a grant, and nobody else is to get one: it would outlast the job.
+
+    Source: https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html (kms:GrantIsForAWSResource)
+    """
+    yield Statement(f"UseKeys{ending}", ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"), keys, when)
+    for_aws = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+    yield Statement(f"LendKeys{ending}", ("kms:CreateGrant",), keys, {**when, **for_aws})
+
+
+def _network(needs: Needs, place: Place) -> Iterator[Statement]:
+    """A job has an interface in its subnets, which it lends to SageMaker, and takes back. A subnet may be another
+    account's, which shares it.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html ("… API: Execution Role Permissions")
+    """
+    interfaces = place.arn("ec2", "network-interface/*")
+    subnets = tuple(f"arn:{place.partition}:ec2:{place.region}:*:subnet/{subnet}" for subnet in needs.subnets)
+    groups = (f"arn:{place.partition}:ec2:{place.region}:*:security-group/{group}" for group in needs.security_groups)
+    yield Statement("LookAround", LOOK_AROUND, ("*",))
+    yield Statement("JoinNetwork", ("ec2:CreateNetworkInterface",), (interfaces, *subnets, *groups))
+    lent = ("CreateNetworkInterfacePermission", "DeleteNetworkInterface", "DeleteNetworkInterfacePermission")
+    only_there = {"ArnLike": {"ec2:Subnet": list(subnets)}}
+    yield Statement("LendInterfaces", tuple(f"ec2:{action}" for action in lent), (interfaces,), only_there)
+
+
+#: What StartBuild could put in the place of the project's own, and must not: a build with other commands, of another
+#: repository or on another image would still have the project's role, and one with another status check could pass for
+#: another tool's.
+#: Source: https://docs.aws.amazon.com/codebuild/latest/userguide/action-context-keys.html
+_OVERRIDES = (
+    "artifacts",
+    "environment.environmentVariables.name",
+    "environment.image",
+    "environment.privilegedMode",
+    "logsConfig",
+    "secondaryArtifacts",
+    "secondarySources",
+    "serviceRole",
+    "source.auth.type",
+    "source.buildspec",
+    "source.buildStatusConfig.context",
+    "source.location",
+)
+
+
+def _actions(needs: Needs, place: Place, is_base: bool) -> Iterator[Statement]:
+    """What .github/workflows/ml-ci.yml does with a build project: it starts a build, follows its log, and stops it."""
+    name = project(needs.flow, is_base)
+    arns = (place.arn("codebuild", f"project/{name}"),)
+    as_it_is = {f"codebuild:{override}": "true" for override in _OVERRIDES}
+    yield Statement("Build", ("codebuild:StartBuild",), arns, {"Null": as_it_is})
+    yield Statement("FollowBuild", ("codebuild:BatchGetBuilds", "codebuild:StopBuild"), arns)
+    yield Statement("ReadBuildLog", ("logs:GetLogEvents",), (place.log_streams(build_log(name), "*"),))
+
+
+def _passing(role: Role, service: str, place: Place) -> Statement:
+    return Statement(
+        "PassRole", ("iam:PassRole",), (place.roles[role],), {"StringEquals": {"iam:PassedToService": service}}
+    )
+
+
+def _jobs(kind: StepType, names: Names, place: Place) -> list[str]:
+    """SageMaker writes the names of jobs in lower case where it makes ARNs of them."""
+    return [place.arn("sagemaker", f"{_RESOURCE[kind]}/{name}*") for name in sorted({names.jobs, names.jobs.lower()})]

@@ -1,0 +1,140 @@
+"""Where a flow keeps things: the bucket with its policy, and the repository of its own images.
+
+Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html and
+aws-resource-ecr-repository.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from mlci.plan.names import Names, baselines
+from mlci.provision.cloudformation_functions import Resource, Value, either, excepted, get, ref, resource, sub
+from mlci.provision.stack_names import Role, logical_id, tags
+
+_NONCURRENT_DAYS, _UPLOAD_DAYS = 30, 7
+#: Roles that a pull request's code can act as.
+_UNTRUSTED: tuple[Role, ...] = ("pull_request_build", "workflow", "job")
+
+
+def storage(flow: str) -> dict[str, Resource]:
+    return {
+        "Bucket": resource(
+            "AWS::S3::Bucket",
+            _bucket(flow),
+            Condition="MakesBucket",
+            DeletionPolicy="Retain",
+            UpdateReplacePolicy="Retain",
+            Metadata=excepted(
+                CKV_AWS_18="Access logs need a second bucket and cost at rest; CloudTrail's data events tell the same",
+                CKV_AWS_19="It is encrypted: by AES256, or by the parameter KmsKey, a choice that the check can't read",
+            ),
+        ),
+        "BucketPolicy": resource(
+            "AWS::S3::BucketPolicy",
+            {"Bucket": ref("Bucket"), "PolicyDocument": _bucket_policy(flow)},
+            Condition="MakesBucket",
+            DeletionPolicy="Retain",
+            UpdateReplacePolicy="Retain",
+        ),
+        "ImageRepository": resource(
+            "AWS::ECR::Repository",
+            _image_repository(),
+            Condition="HasImageRepository",
+            DeletionPolicy="Retain",
+            UpdateReplacePolicy="Retain",
+            Metadata=excepted(CKV_AWS_136="ECR encrypts by itself; a key of one's own is the parameter KmsKey"),
+        ),
+    }
+
+
+def _bucket(flow: str) -> Value:
+    return {
+        "BucketEncryption": {
+            "ServerSideEncryptionConfiguration": [
+                {
+                    "BucketKeyEnabled": True,
+                    "ServerSideEncryptionByDefault": {
+                        "SSEAlgorithm": either("HasKey", "aws:kms", "AES256"),
+                        "KMSMasterKeyID": either("HasKey", ref("KmsKey")),
+                    },
+                }
+            ]
+        },
+        "LifecycleConfiguration": {"Rules": list(_rules(flow))},
+        "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+        "PublicAccessBlockConfiguration": {
+            "BlockPublicAcls": True,
+            "BlockPublicPolicy": True,
+            "IgnorePublicAcls": True,
+            "RestrictPublicBuckets": True,
+        },
+        "VersioningConfiguration": {"Status": "Enabled"},
+        "Tags": tags(flow),
+    }
+
+
+def _rules(flow: str) -> Iterator[Value]:
+    """What runs wrote, and what was staged for them, goes after a while; baselines stay."""
+    for is_protected in (False, True):
+        prefix, of = Names(flow, is_protected).prefix, "Protected" if is_protected else ""
+        for folder, days in (("runs", "RunRetention"), ("code", "CodeRetention"), ("data", "CodeRetention")):
+            yield {
+                "Id": f"{of}{folder.capitalize()}",
+                "Status": "Enabled",
+                "Prefix": f"{prefix}/{folder}/",
+                "ExpirationInDays": ref(days),
+            }
+    yield {
+        "Id": "Overwritten",
+        "Status": "Enabled",
+        "Prefix": f"mlci/{flow}/",
+        "NoncurrentVersionExpiration": {"NoncurrentDays": _NONCURRENT_DAYS},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": _UPLOAD_DAYS},
+        "ExpiredObjectDeleteMarker": True,
+    }
+
+
+def _bucket_policy(flow: str) -> Value:
+    """No request without TLS; and, whatever rights they are given some day, none of the roles that a pull request's
+    code acts as writes what the base branch's builds read."""
+    names = Names(flow, is_protected=True)
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "OnlyWithTls",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [get("Bucket"), sub("${Bucket.Arn}/*")],
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            },
+            {
+                "Sid": "OnlyTheBaseBranchWrites",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject"],
+                "Resource": [sub(f"${{Bucket.Arn}}/{prefix}/*") for prefix in (baselines(flow), names.prefix)],
+                "Condition": {"ArnEquals": {"aws:PrincipalArn": [get(logical_id(role)) for role in _UNTRUSTED]}},
+            },
+        ],
+    }
+
+
+def _image_repository() -> Value:
+    keep = {
+        "rulePriority": 1,
+        "selection": {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 7},
+        "action": {"type": "expire"},
+    }
+    return {
+        "RepositoryName": ref("EcrRepository"),
+        "ImageTagMutability": "IMMUTABLE",
+        "ImageScanningConfiguration": {"ScanOnPush": True},
+        "EncryptionConfiguration": either(
+            "HasKey", {"EncryptionType": "KMS", "KmsKey": ref("KmsKey")}, {"EncryptionType": "AES256"}
+        ),
+        "LifecyclePolicy": {"LifecyclePolicyText": json.dumps({"rules": [keep]})},
+    }

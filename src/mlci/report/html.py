@@ -1,0 +1,82 @@
+"""report.html: the report as one page that needs nothing else: no script, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from mlci.report.formatting import HEADLINE, duration, figure, limit
+from mlci.report.result import Result, Status
+
+_COLOUR = {Status.PASSED: "#1a7f37", Status.GATE_MISSED: "#cf222e", Status.FAILED: "#cf222e", Status.STOPPED: "#9a6700"}
+_STEP_COLOUR = {"succeeded": "#2da44e", "reused": "#0969da", "failed": "#cf222e", "stopped": "#bf8700"}
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1f2328; }
+h1 { font-size: 1.5rem; border-left: .4rem solid var(--verdict); padding-left: .7rem; }
+table { border-collapse: collapse; width: 100%; margin: .5rem 0 1.5rem; }
+th, td { text-align: left; padding: .35rem .7rem; border-bottom: 1px solid #d0d7de; vertical-align: top; }
+td.number { text-align: right; font-variant-numeric: tabular-nums; }
+.held { color: #1a7f37; } .missed { color: #cf222e; font-weight: 600; }
+.lane { position: relative; height: 1.1rem; min-width: 14rem; background: #f6f8fa; border-radius: 3px; }
+.bar { position: absolute; top: 0; bottom: 0; min-width: 2px; border-radius: 3px; }
+pre { background: #f6f8fa; padding: .8rem; overflow-x: auto; font-size: .85rem; }
+"""
+
+
+def page(result: Result) -> str:
+    """The report as an HTML document."""
+    body = [
+        f"<h1>{escape(result.flow)}: {HEADLINE[result.status]}</h1>",
+        f"<p>Run <code>{result.run_id}</code> on the {result.cloud} cloud, started "
+        f"{result.started:%Y-%m-%d %H:%M:%S} UTC, {duration(result.seconds)}"
+        + (f", commit <code>{escape(result.commit[:12])}</code>" if result.commit else "")
+        + ".</p>",
+    ]
+    if result.reason:
+        body.append(f"<pre>{escape(result.reason)}</pre>")
+    if result.rules:
+        body.append("<h2>Gate</h2>")
+        body.append(_table(("", "metric", "value", "limit", "baseline", "margin"), _rules(result)))
+    body.append("<h2>Steps</h2>")
+    body.append(_table(("step", "status", "time", "when", "reason"), _steps(result)))
+    for step, tail in result.log_tails.items():
+        body.append(f"<h2>Last lines of {escape(step)}'s log</h2><pre>{escape(tail)}</pre>")
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(result.flow)}: {HEADLINE[result.status]}</title><style>{_STYLE}</style></head>"
+        f'<body style="--verdict: {_COLOUR[result.status]}">\n' + "\n".join(body) + "\n</body></html>\n"
+    )
+
+
+def _rules(result: Result) -> Iterable[str]:
+    for judged in result.rules:
+        bound = judged.bound
+        mark = '<td class="held">✔ held</td>' if judged.held else '<td class="missed">✘ missed</td>'
+        yield (
+            f"<tr>{mark}<td><code>{escape(bound.rule.metric)}</code>"
+            + ("" if judged.held else f"<br>{escape(judged.text)}")
+            + f'</td><td class="number">{figure(judged.value)}</td><td>{limit(bound)}</td>'
+            f'<td class="number">{figure(bound.baseline)}</td>'
+            f'<td class="number">{figure(judged.margin, signed=True)}</td></tr>'
+        )
+
+
+def _steps(result: Result) -> Iterable[str]:
+    total = max(result.seconds, 0.001)
+    for name, step in result.steps.items():
+        bar = ""
+        if step.started and step.ended:
+            left = 100 * (step.started - result.started).total_seconds() / total
+            width = 100 * (step.ended - step.started).total_seconds() / total
+            colour = _STEP_COLOUR.get(step.status, "#6e7781")
+            bar = f'<div class="bar" style="left:{left:.2f}%;width:{width:.2f}%;background:{colour}"></div>'
+        time = duration(result.seconds_of(name)) if step.ended else ""
+        yield (
+            f"<tr><td>{escape(name)}</td><td>{step.status}</td><td>{time}</td>"
+            f'<td><div class="lane">{bar}</div></td><td>{escape(step.reason or "")}</td></tr>'
+        )
+
+
+def _table(head: tuple[str, ...], rows: Iterable[str]) -> str:
+    return f"<table><tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr>{''.join(rows)}</table>"

@@ -1,0 +1,122 @@
+"""What a run would do, told before it does: `mlci plan`."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any  # a definition is plain JSON
+
+from mlci.backends.protocol import Change
+from mlci.plan.models import Bound, Plan, Upload
+from mlci.report.formatting import limit
+
+#: Objects that are named one by one; of more, only the number and the size are told.
+_NAMED = 20
+
+
+def preview(planned: Plan, definition: str, missing: Sequence[Upload], change: Change, live: Sequence[str]) -> str:
+    """The plan in paragraphs: what is staged, what becomes of the state machine, what runs, and the gate."""
+    parts = [
+        _staged(planned, missing),
+        machine_change(change, definition),
+        "run\n" + "\n".join(_steps(planned)),
+        "reuse\n  nothing: every step runs",
+    ]
+    if planned.gate:
+        parts.append("gate\n" + "\n".join(f"  {_rule(bound)}" for bound in planned.gate))
+    if live:
+        parts.append("running now\n" + "\n".join(f"  {name}" for name in live))
+    return "\n\n".join(parts)
+
+
+def _staged(planned: Plan, missing: Sequence[Upload]) -> str:
+    size = sum(file.size_bytes for upload in missing for file in upload.files)
+    lines = [f"stage\n  {len(missing)} of {_count(len(planned.uploads), 'object')} to upload, {_bytes(size)}"]
+    lines += [f"  + {upload.uri}" for upload in missing[:_NAMED]]
+    if len(missing) > _NAMED:
+        lines.append(f"  … and {len(missing) - _NAMED} more")
+    return "\n".join(lines)
+
+
+def machine_change(change: Change, definition: str) -> str:
+    head = f"state machine {change.machine}\n"
+    match change.what:
+        case "none kept":
+            return f"{head}  made for the run, and gone with it"
+        case "none":
+            return f"{head}  no change"
+        case "create":
+            states = len(list(_inner(json.loads(definition))))
+            return f"{head}  to be created, with {_count(states, 'state')}"
+        case "update":
+            told = f"{head}  to be updated: {', '.join(change.differs)}"
+            return told + _difference(change.before, definition) if "definition" in change.differs else told
+
+
+def _difference(before: str, after: str) -> str:
+    """Which states come and go, and the lines that differ in those that stay, wherever in the machine they are."""
+    old, new = dict(_states(json.loads(before))), dict(_states(json.loads(after)))
+    lines = [f"  + {name}{_does(state)}" for name, state in new.items() if name not in old]
+    lines += [f"  - {name}{_does(state)}" for name, state in old.items() if name not in new]
+    for name, state in new.items():
+        if name in old and old[name] != state:
+            lines += [f"  ~ {name}", *(f"      {line}" for line in _changed(old[name], state))]
+    return "\n" + "\n".join(lines)
+
+
+def _states(machine: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The start, and every state, those in branches too. Of its branches, a state tells only where they start."""
+    yield "the start", {"StartAt": machine.get("StartAt")}
+    yield from _inner(machine)
+
+
+def _inner(machine: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, state in machine.get("States", {}).items():
+        branches = state.get("Branches", ())
+        starts = {"Branches": [branch.get("StartAt") for branch in branches]} if branches else {}
+        yield name, {**state, **starts}
+        for branch in branches:
+            yield from _inner(branch)
+
+
+def _does(state: Mapping[str, Any]) -> str:
+    """What a state is, behind its name."""
+    kind, resource = state.get("Type"), str(state.get("Resource", "")).rpartition(":::")[2]
+    return f" ({kind}{' ' if resource else ''}{resource})"
+
+
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    was, will_be = (json.dumps(state, indent=2).splitlines() for state in (old, new))
+    for line in difflib.ndiff(was, will_be):
+        if line[:2] in ("- ", "+ "):
+            yield line
+
+
+def _steps(planned: Plan) -> Iterator[str]:
+    width = max(len(name) for name in planned.steps)
+    for name, step in planned.steps.items():
+        spec = planned.flow.steps[name]
+        when = f", if {' and '.join(_rule(bound) for bound in step.when)}" if step.when else ""
+        gated = ", behind the gate" if spec.is_after_gate else ""
+        count = f"{spec.instance_count} × " if spec.instance_count > 1 else ""
+        yield f"  {name:{width}}  {spec.uses} on {count}{spec.instance}, at most {spec.timeout_s:g} s{gated}{when}"
+
+
+def _rule(bound: Bound) -> str:
+    return f"{bound.rule.metric} {limit(bound)}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _bytes(size: int) -> str:
+    """A size to read.
+
+    >>> _bytes(800), _bytes(1_500_000)
+    ('800 bytes', '1.5 MB')
+    """
+    if size < 1_000:
+        return f"{size} bytes"
+    return f"{size / 1e6:.1f} MB" if size >= 1_000_000 else f"{size / 1e3:.1f} kB"

@@ -1,0 +1,70 @@
+"""Which container image a step runs in: `framework:version` turned into SageMaker's own image URI."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mlci.flow import nearest
+from mlci.stage.sdk_imports import quiet_sdk
+
+_FRAMEWORK = re.compile(r"(?P<framework>[a-z][a-z0-9-]*):(?P<version>[A-Za-z0-9][\w.-]*)(@(?P<python>py\d+))?")
+
+
+class UnknownImage(Exception):
+    """No image of that name: `args[0]` says what is wrong, `args[1]` what to write instead."""
+
+
+def is_framework(image: str) -> bool:
+    """Whether an image is written as `framework:version` and not as a full URI.
+
+    >>> is_framework("xgboost:1.7-1"), is_framework("123456789012.dkr.ecr.eu-west-1.amazonaws.com/mine:7")
+    (True, False)
+    """
+    return _FRAMEWORK.fullmatch(image) is not None
+
+
+def image_uri(image: str, region: str, instance: str) -> str:
+    """The URI of SageMaker's image for a framework, a region and an instance type. Takes seconds to import.
+
+    Raises: UnknownImage. Source: https://docs.aws.amazon.com/sagemaker/latest/dg-ecr-paths/
+    """
+    match = _FRAMEWORK.fullmatch(image)
+    if match is None:
+        raise UnknownImage(f'"{image}" is not written as framework:version', "Write it like xgboost:1.7-1.")
+    try:
+        with quiet_sdk():
+            import sagemaker.image_uris as image_uris
+
+            uri = image_uris.retrieve(
+                match["framework"],
+                region,
+                version=match["version"],
+                py_version=match["python"],
+                instance_type=instance,
+                image_scope="training",  # the scope that processing uses as well: the SDK's own FrameworkProcessor does
+            )
+    except FileNotFoundError as error:
+        framework = match["framework"]
+        raise UnknownImage(f'SageMaker has no framework "{framework}"', _frameworks(framework)) from error
+    except ValueError as error:
+        raise UnknownImage(
+            f'SageMaker has no image "{image}" for {instance} in {region}', _versions(str(error))
+        ) from error
+    return str(uri)
+
+
+def _frameworks(wanted: str) -> str:
+    """The framework that was meant, or all that there are: the SDK has a file for each."""
+    from sagemaker import image_uris
+
+    folder = Path(image_uris.__file__).parent / "image_uri_config"
+    known = sorted(path.stem for path in folder.glob("*.json"))
+    near = nearest(wanted, known)
+    return f'Did you mean "{near}"?' if near else f"There are: {', '.join(known)}"
+
+
+def _versions(message: str) -> str:
+    """What there is, from the SDK's message; its advice to upgrade goes, for the SDK is pinned here."""
+    _, found, supported = message.partition("Supported ")
+    return f"Supported {supported}" if found else message

@@ -1,0 +1,144 @@
+"""Reading the fields of one JSON object of a definition, and noting what is wrong with each, with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from mlci_asl.errors import INVALID, Problem
+from mlci_asl.jsontext import Json, dump, is_number
+
+T = TypeVar("T")
+
+#: The largest number of seconds or attempts that AWS takes.
+MAX_COUNT = 99_999_999
+
+_MISSING = object()
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """The one of `words` that was probably meant; empty where none is near."""
+    import difflib  # only where there is something wrong
+
+    return next(iter(difflib.get_close_matches(word, list(words), 1)), "")
+
+
+class Fields:
+    """One object of a definition, and where it stands. Problems of all objects end up in one list."""
+
+    def __init__(self, members: Mapping[str, Json], place: str, problems: list[Problem]) -> None:
+        self.members, self.place, self.problems = members, place, problems
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.members
+
+    def problem(self, what: str, name: str = "") -> None:
+        """Notes a problem of this object, or of its field `name`."""
+        self.problem_at(f"{self.place}/{name}" if name else self.place, what)
+
+    def problem_at(self, place: str, what: str, code: str = INVALID) -> None:
+        self.problems.append(Problem(place, what, code))
+
+    def complain_of(self, what: str | None, name: str) -> None:
+        """Notes a problem of the field `name`, where there is one."""
+        if what is not None:
+            self.problem(what, name)
+
+    def check_known(self, known: Iterable[str], uncovered: Mapping[str, str] | None = None) -> None:
+        """Notes each field that is not `known`; one that AWS has, but not here, says so in the words of `uncovered`."""
+        names, uncovered = sorted(known), uncovered or {}
+        for name in self.members:
+            if name in names:
+                continue
+            near = nearest(name, names)
+            hint = f'; did you mean "{near}"?' if near else ""
+            self.problem(uncovered.get(name, f"Field '{name}' is not supported{hint}"))
+
+    def require(self, *names: str) -> bool:
+        """Whether all are there; notes those that are not."""
+        missing = [name for name in names if name not in self.members]
+        if missing:
+            self.problem(f"These fields are required: [{', '.join(missing)}]")
+        return not missing
+
+    def at_most_one(self, *names: str) -> None:
+        found = [name for name in names if name in self.members]
+        if len(found) > 1:
+            self.problem(f"only one of {', '.join(found)} can be given")
+
+    def text(self, name: str, default: str = "") -> str:
+        value = self.members.get(name, default)
+        if isinstance(value, str):
+            return value
+        self.problem(f"Expected value of type [STRING], not {dump(value)[:80]}", name)
+        return default
+
+    def flag(self, name: str) -> bool:
+        value = self.members.get(name, False)
+        if isinstance(value, bool):
+            return value
+        self.problem(f"Expected value of type [BOOLEAN], not {dump(value)[:80]}", name)
+        return False
+
+    def integer(self, name: str, default: int, least: int, most: int = MAX_COUNT) -> int:
+        value = self.members.get(name, default)
+        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+            return value
+        self.problem(f'"{name}" must be an integer from {least} to {most}, not {dump(value)[:80]}', name)
+        return default
+
+    def number(self, name: str, default: float, least: float) -> float:
+        value = self.members.get(name, default)
+        if isinstance(value, (int, float)) and is_number(value) and value >= least:
+            return float(value)
+        self.problem(f'"{name}" must be a number of at least {least}, not {dump(value)[:80]}', name)
+        return default
+
+    def child(self, name: str) -> Fields | None:
+        """The object in a field; None where it is missing or no object."""
+        return self._object(self.members[name], f"{self.place}/{name}") if name in self.members else None
+
+    def children(self, name: str, *, is_empty_fine: bool = False) -> list[Fields]:
+        """The objects of the list in a field."""
+        value = self.members.get(name, [])
+        if not isinstance(value, list):
+            self.problem("Expected value of type [ARRAY]", name)
+            return []
+        if name in self.members and not value and not is_empty_fine:
+            self.problem("Value cannot be empty", name)
+        found = (self._object(item, f"{self.place}/{name}[{index}]") for index, item in enumerate(value))
+        return [item for item in found if item is not None]
+
+    def each(self, name: str) -> dict[str, Fields]:
+        """The objects in the object of a field, by name."""
+        outer = self.child(name)
+        if outer is None:
+            return {}
+        found = {key: outer._object(value, f"{outer.place}/{key}") for key, value in outer.members.items()}
+        return {key: value for key, value in found.items() if value is not None}
+
+    def parsed(self, name: str, parse: Callable[[str], T], default: T) -> T:
+        """A string field that `parse` understands; a ValueError of its is the problem."""
+        value = self.members.get(name, _MISSING)
+        if value is _MISSING:
+            return default
+        if not isinstance(value, str):
+            self.problem(f"Expected value of type [STRING], not {dump(value)[:80]}", name)  # type: ignore[arg-type]
+            return default
+        try:
+            return parse(value)
+        except ValueError as error:
+            self.problem(f'"{value}" is not valid here: {error}', name)
+            return default
+
+    def parsed_or_null(self, name: str, parse: Callable[[str], T], default: T) -> T | None:
+        """As `parsed`, but null is fine."""
+        if name in self.members and self.members[name] is None:
+            return None
+        return self.parsed(name, parse, default)
+
+    def _object(self, value: Json, place: str) -> Fields | None:
+        if isinstance(value, dict):
+            return Fields(value, place, self.problems)
+        self.problem_at(place, f"Expected value of type [OBJECT], not {dump(value)[:80]}")
+        return None

@@ -1,0 +1,53 @@
+"""Reference paths: paths that name exactly one place, so that a value can be put there (ResultPath)."""
+
+from __future__ import annotations
+
+from mlci_asl.jsontext import Json, dump
+from mlci_asl.paths import INPUT, Indexes, Names, Path, PathSyntaxError, parse_path
+
+
+class NoSuchPlace(ValueError):
+    """A value cannot be put where a reference path points to."""
+
+
+def parse_reference(text: str, *, is_for_writing: bool = False) -> Path:
+    """A reference path: names and single indexes only, none of `@ .. , : ? *`.
+
+    Raises: PathSyntaxError.
+    """
+    path = parse_path(text)
+    for token in path.tokens:
+        is_single = (isinstance(token, Names) and len(token.names) == 1) or (
+            isinstance(token, Indexes) and len(token.indexes) == 1
+        )
+        if not is_single:
+            raise PathSyntaxError("a reference path names one place, without wildcard, slice, filter or ..")
+    if is_for_writing and path.root != INPUT:
+        raise PathSyntaxError("only the state's input can be written to")
+    return path
+
+
+def write(path: Path, given: Json, value: Json) -> Json:
+    """`given` with `value` at `path`; objects on the way are made, other values on the way are not replaced.
+
+    Raises: NoSuchPlace.
+    """
+    return _write([_step(token) for token in path.tokens], given, value)
+
+
+def _step(token: object) -> str | int:
+    if isinstance(token, Names):
+        return token.names[0]
+    assert isinstance(token, Indexes), token
+    return token.indexes[0]
+
+
+def _write(steps: list[str | int], given: Json, value: Json) -> Json:
+    if not steps:
+        return value
+    step, rest = steps[0], steps[1:]
+    if isinstance(step, str) and isinstance(given, dict):
+        return {**given, step: _write(rest, given.get(step, {}), value)}
+    if isinstance(step, int) and isinstance(given, list) and -len(given) <= step < len(given):
+        return [_write(rest, item, value) if index == step % len(given) else item for index, item in enumerate(given)]
+    raise NoSuchPlace(f'Unable to apply step "{step}" to input {dump(given)}')

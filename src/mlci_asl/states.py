@@ -1,0 +1,190 @@
+"""Reading one state of a definition: its fields as AWS allows them for its type and query language, typed.
+
+Source: https://states-language.net/spec.html and the guide's page of each state.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from mlci_asl.fields import Fields
+from mlci_asl.model import Branch, Choice, ChoiceBranch, Fail, Map, Parallel, Pass, State, Succeed, Task, Wait
+from mlci_asl.query_languages import Language, read_language
+from mlci_asl.retry_catch import read_catchers, read_retriers
+from mlci_asl.templates import Constant, Template
+
+#: Reads the branch in an object of the definition; the names are fields that it may have besides.
+ReadBranch = Callable[[Fields, tuple[str, ...]], "Branch | None"]
+
+_COMMON = {"Type", "Comment", "QueryLanguage"}
+_STEP = {"Next", "End"}
+_HANDLED = {"Retry", "Catch"}
+
+#: The fields of each type that both languages have.
+_FIELDS: Mapping[str, set[str]] = {
+    "Task": _STEP | _HANDLED | {"TimeoutSeconds", "HeartbeatSeconds", "Resource", "Credentials"},
+    "Pass": _STEP,
+    "Choice": {"Choices", "Default"},
+    "Wait": _STEP | {"Seconds", "Timestamp"},
+    "Succeed": set(),
+    "Fail": {"Error", "Cause"},
+    "Parallel": _STEP | _HANDLED | {"Branches"},
+    "Map": _STEP | _HANDLED | {"ItemProcessor", "Iterator", "ItemSelector", "MaxConcurrency"},
+}
+
+#: In the order in which AWS lists them.
+_TYPES = ("Task", "Wait", "Pass", "Succeed", "Fail", "Choice", "Parallel", "Map")
+
+_NO_DISTRIBUTED = "distributed Map is not covered here; use an inline Map"
+
+#: What AWS has and this interpreter refuses, so that nothing is guessed.
+UNCOVERED: Mapping[str, str] = {
+    name: f'"{name}" belongs to distributed Map, which is not covered here; use an inline Map'
+    for name in ("ItemReader", "ItemBatcher", "ResultWriter", "Label")
+}
+
+_ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:\d*:\S+")
+
+
+def read_state(name: str, fields: Fields, machine: Language, read_branch: ReadBranch) -> State | None:
+    """The state, or None where its type is unknown or it lacks what it can't be without.
+
+    `machine` is the language of the whole definition, which a state may override.
+    """
+    if not fields.require("Type"):
+        return None
+    kind = fields.text("Type")
+    if kind not in _FIELDS:
+        fields.problem(f"The field 'Type' should have one of these values: [{', '.join(_TYPES)}]", "Type")
+        return None
+    language = read_language(fields, machine)
+    uncovered = {**language.foreign, **(UNCOVERED if kind == "Map" else {})}
+    fields.check_known(_COMMON | _FIELDS[kind] | language.fields[kind], uncovered)
+    return _READERS[kind](name, fields, language, read_branch)
+
+
+def _task(name: str, fields: Fields, language: Language, read_branch: ReadBranch) -> State:
+    fields.require("Resource")
+    resource = fields.text("Resource")
+    if "Resource" in fields and not _ARN.fullmatch(resource):
+        fields.problem(f'"{resource}" is not a valid ARN', "Resource")
+    timeout = language.number(fields, "TimeoutSeconds", 1)
+    heartbeat = language.number(fields, "HeartbeatSeconds", 1)
+    _check_heartbeat(fields, heartbeat, timeout)
+    credentials = _credentials(fields, language)
+    flow, after = language.flow(fields), _next(fields)
+    retry, catch = read_retriers(fields), read_catchers(fields, language)
+    return Task(name, resource, flow, after, timeout, heartbeat, credentials, retry, catch)
+
+
+def _credentials(fields: Fields, language: Language) -> Template | None:
+    child = fields.child("Credentials")
+    if child is None:
+        return None
+    if "RoleArn" not in child and "RoleArn.$" not in child:
+        child.problem("The field 'RoleArn' is required but was missing")
+    return language.payload(fields, "Credentials")
+
+
+def _check_heartbeat(fields: Fields, heartbeat: Template | None, timeout: Template | None) -> None:
+    if isinstance(heartbeat, Constant) and isinstance(timeout, Constant):
+        least, most = heartbeat.value, timeout.value
+        if isinstance(least, int) and isinstance(most, int) and least >= most:
+            fields.problem('"HeartbeatSeconds" must be smaller than "TimeoutSeconds"', "HeartbeatSeconds")
+
+
+def _pass(name: str, fields: Fields, language: Language, read_branch: ReadBranch) -> State:
+    return Pass(name, language.flow(fields), _next(fields), fields.members.get("Result"), "Result" in fields)
+
+
+def _choice(name: str, fields: Fields, language: Language, read_branch: ReadBranch) -> State:
+    fields.require("Choices")
+    flow = language.flow(fields)
+    choices: list[ChoiceBranch] = []
+    for index, child in enumerate(fields.children("Choices")):
+        has_next = child.require("Next")
+        rule, rule_flow = language.rule(child, flow, f"Choices[{index}]/")
+        if rule is not None and has_next:
+            choices.append(ChoiceBranch(rule, child.text("Next"), rule_flow))
+    default = fields.text("Default") if "Default" in fields else None
+    return Choice(name, flow, tuple(choices), default)
+
+
+def _wait(name: str, fields: Fields, language: Language, read_branch: ReadBranch) -> State:
+    kinds = [kind for kind in ("Seconds", "SecondsPath", "Timestamp", "TimestampPath") if kind in fields]
+    if len(kinds) != 1:
+        fields.problem("exactly one of Seconds, SecondsPath, Timestamp, TimestampPath is required")
+    seconds, timestamp = language.number(fields, "Seconds", 0), language.moment(fields, "Timestamp")
+    return Wait(name, language.flow(fields), _next(fields), seconds, timestamp)
+
+
+def _succeed(name: str, fields: Fields, language: Language, read_branch: ReadBranch) -> State:
+    return Succeed(name, language.flow(fields))
+
+
+def _fail(name: str, fields: Fields, language: Language, read_branch: ReadBranch) -> State:
+    return Fail(name, language.text(fields, "Error"), language.text(fields, "Cause"))
+
+
+def _parallel(name: str, fields: Fields, language: Language, read_branch: ReadBranch) -> State:
+    fields.require("Branches")
+    found = (read_branch(child, ()) for child in fields.children("Branches"))
+    branches = tuple(branch for branch in found if branch is not None)
+    retry, catch = read_retriers(fields), read_catchers(fields, language)
+    return Parallel(name, language.flow(fields), _next(fields), branches, retry, catch)
+
+
+def _map(name: str, fields: Fields, language: Language, read_branch: ReadBranch) -> State | None:
+    fields.at_most_one("ItemProcessor", "Iterator")
+    fields.at_most_one("ItemSelector", "Parameters")
+    child = fields.child("ItemProcessor") or fields.child("Iterator")
+    if child is None:
+        if "ItemProcessor" not in fields and "Iterator" not in fields:
+            fields.require("ItemProcessor")
+        return None
+    _check_mode(child)
+    processor = read_branch(child, ("ProcessorConfig",))
+    selector = language.payload(fields, "ItemSelector") or (
+        language.payload(fields, "Parameters") if language.name == "JSONPath" else None
+    )
+    concurrency = language.number(fields, "MaxConcurrency", 0) or Constant(0)
+    flow, items, after = language.flow(fields, parameters=""), language.items(fields), _next(fields)
+    retry, catch = read_retriers(fields), read_catchers(fields, language)
+    if processor is None:
+        return None
+    return Map(name, flow, after, processor, items, selector, concurrency, retry, catch)
+
+
+def _check_mode(processor: Fields) -> None:
+    config = processor.child("ProcessorConfig")
+    if config is None:
+        return
+    mode = config.text("Mode", "INLINE")
+    if mode == "DISTRIBUTED":
+        config.problem(_NO_DISTRIBUTED, "Mode")
+        return
+    config.check_known(("Mode",))
+    if mode != "INLINE":
+        config.problem("Value should be one of the following: [INLINE, DISTRIBUTED]", "Mode")
+
+
+_READERS: Mapping[str, Callable[[str, Fields, Language, ReadBranch], State | None]] = {
+    "Task": _task,
+    "Pass": _pass,
+    "Choice": _choice,
+    "Wait": _wait,
+    "Succeed": _succeed,
+    "Fail": _fail,
+    "Parallel": _parallel,
+    "Map": _map,
+}
+
+
+def _next(fields: Fields) -> str | None:
+    is_end = fields.flag("End")
+    if is_end and "Next" in fields:
+        fields.problem("only one of Next and End can be given")
+    elif "Next" not in fields and fields.members.get("End", False) is False:
+        fields.problem("one of Next and End is required")
+    return fields.text("Next") if "Next" in fields and not is_end else None

@@ -1,0 +1,22 @@
+"""The errors of the emulator: what is wrong, and what to do. Whoever embeds it turns them into errors of its own."""
+
+from __future__ import annotations
+
+
+class EmulatorError(Exception):
+    """Base of every error that the emulator raises for its embedder or user to read."""
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what, hint)  # args stay whole, so repr, pickle and logs do too
+        self.what, self.hint = what, hint
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.hint}" if self.hint else self.what
+
+
+class ConfigurationError(EmulatorError):
+    """An option or a setting is wrong: nothing was started."""
+
+
+class OperationError(EmulatorError):
+    """The emulator could not do what it was asked to: an object, a URI or a job."""

@@ -1,0 +1,1 @@
+"""SageMaker jobs as subprocesses: processing, training and transform."""

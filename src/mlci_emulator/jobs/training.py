@@ -1,0 +1,107 @@
+"""The container of a training job in script mode: its files, environment and command, and what becomes of its model.
+
+Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html and
+-output.html; sagemaker-training-toolkit (see toolkit.py), entry_point.py and process.py.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mlci_emulator.jobs import failure_reason, training_toolkit
+from mlci_emulator.jobs.containers import Container, base_environment, write_json
+from mlci_emulator.jobs.requests import TrainingRequest
+from mlci_emulator.jobs.transfer import TransferFailed, download, files, pack, unpack
+from mlci_emulator.jobs.workspace import Workspace
+from mlci_emulator.store.directory import DirectoryStore
+
+
+def fill(request: TrainingRequest, space: Workspace, store: DirectoryStore, is_stopped: Callable[[], bool]) -> None:
+    """Make the job's folder what the container finds as `/opt/ml`.
+
+    Raises:
+        TransferFailed: an input or the script is not there.
+    """
+    for folder in ("model", "output/data", "input/data"):
+        (space.ml / folder).mkdir(parents=True)
+    for channel in request.channels:
+        download(store, channel.uri, space.ml / "input" / "data" / channel.name, is_stopped)
+    configuration = space.ml / "input" / "config"
+    write_json(configuration / "hyperparameters.json", dict(request.hyperparameters))
+    write_json(
+        configuration / "inputdataconfig.json", {channel.name: dict(channel.config) for channel in request.channels}
+    )
+    write_json(configuration / "resourceconfig.json", training_toolkit.resource_config(request.instance))
+    unpack(store, request.code_uri, space.ml / "code", space.temporary)
+    script = space.ml / "code" / request.program
+    if not script.is_file():
+        raise TransferFailed(f'ClientError: there is no "{request.program}" in {request.code_uri}')
+    if not request.program.endswith(".py"):
+        script.chmod(0o755)
+
+
+def remarks(space: Workspace) -> str:
+    """What the container would do and this machine does not, for the job's log, or ""."""
+    if (space.ml / "code" / "requirements.txt").is_file():
+        return (
+            "mlci: requirements.txt is installed by the container on SageMaker. Here it is not: "
+            "the script runs in the Python environment that you chose.\n"
+        )
+    return ""
+
+
+def container(
+    request: TrainingRequest, arn: str, base: str, host: Mapping[str, str], python: str, temporary: Path
+) -> Container:
+    """What to run. `base` is `/opt/ml`, or the folder that stands for it in all variables."""
+    job = training_toolkit.Job(
+        request.name,
+        base,
+        request.program,
+        request.code_uri,
+        request.hyperparameters,
+        {channel.name: channel.config for channel in request.channels},
+        request.instance,
+        training_toolkit.Machine(os.cpu_count() or 1, len(glob.glob("/dev/nvidia[0-9]*"))),
+    )
+    environment = {
+        **base_environment(host, python, temporary),
+        "SAGEMAKER_REGION": arn.split(":")[3],
+        "TRAINING_JOB_ARN": arn,
+        **request.environment,
+        **training_toolkit.environment(job),
+    }
+    if "PYTHONPATH" in request.environment:  # the toolkit hands on its own sys.path, which that is a part of
+        environment["PYTHONPATH"] += ":" + request.environment["PYTHONPATH"]
+    script = (python, request.program) if request.program.endswith(".py") else (f"./{request.program}",)
+    arguments = training_toolkit.arguments(training_toolkit.user_hyperparameters(request.hyperparameters))
+    return Container((*script, *arguments), environment, "/opt/ml/code")
+
+
+def output_place(output_uri: str, name: str) -> str:
+    """The prefix under which a job's archives are stored."""
+    return f"{output_uri.rstrip('/')}/{name}/output"
+
+
+def keep(request: TrainingRequest, space: Workspace, store: DirectoryStore) -> None:
+    """Store the model and the other output of a job, as far as it has any.
+
+    Source: https://github.com/aws/sagemaker-python-sdk/issues/3455: without a file in it nothing is saved, and
+    Describe… names the archive all the same.
+    """
+    place = output_place(request.output_uri, request.name)
+    for folder, archive in (("model", "model.tar.gz"), ("output/data", "output.tar.gz")):
+        if next(files(space.ml / folder, space.ml), None) is not None:
+            pack(store, space.ml / folder, f"{place}/{archive}", space.ml, space.temporary)
+
+
+def failure(space: Workspace) -> str | None:
+    """What the script wrote to `/opt/ml/output/failure`; SageMaker reports its first 1,024 characters."""
+    file = space.ml / "output" / "failure"
+    if file.is_symlink() or not file.is_file():
+        return None
+    with open(file, encoding="utf-8", errors="replace") as stream:
+        return stream.read(failure_reason.LIMIT)

@@ -1,0 +1,217 @@
+"""What the SageMaker training toolkit makes of a training job: `SM_*` variables and a script's arguments. Pure.
+
+Source: https://github.com/aws/sagemaker-training-toolkit at 3383937: src/sagemaker_training/mapping.py, environment.py,
+params.py and ENVIRONMENT_VARIABLES.md. What depends on the image alone (SM_FRAMEWORK_MODULE) is left empty.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlci_asl import Json
+
+
+HOST = "algo-1"
+GROUP = "homogeneousCluster"
+NETWORK = "eth0"
+LOG_LEVEL = 20
+#: Hyperparameters that are for the toolkit, and don't reach the script. Source: params.py, SAGEMAKER_HYPERPARAMETERS.
+PREFIX = "sagemaker_"
+OWN = frozenset(
+    f"sagemaker_{name}"
+    for name in [
+        "program",
+        "submit_directory",
+        "enable_cloudwatch_metrics",
+        "region",
+        "container_log_level",
+        "job_name",
+        "s3_output",
+    ]
+) | {"default_user_module_name", "_tuning_objective_metric"}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the script may use."""
+
+    cpus: int
+    gpus: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the toolkit reads before it starts a script. `base` is `/opt/ml`, or the folder that stands for it."""
+
+    name: str
+    base: str
+    program: str
+    code_uri: str
+    hyperparameters: Mapping[str, str]
+    channels: Mapping[str, Mapping[str, Json]]
+    instance: str
+    machine: Machine
+
+
+def decoded(value: str) -> Json:
+    """A hyperparameter's value: it is JSON where it can be read as such.
+
+    >>> decoded("4"), decoded('"train.py"'), decoded("train.py")
+    (4, 'train.py', 'train.py')
+    """
+    try:
+        result: Json = json.loads(value)
+    except ValueError:
+        return value
+    return result
+
+
+def user_hyperparameters(hyperparameters: Mapping[str, str]) -> dict[str, Json]:
+    """The ones that are meant for the script."""
+    return {
+        name: decoded(value)
+        for name, value in hyperparameters.items()
+        if name not in OWN and not name.startswith(PREFIX)
+    }
+
+
+def arguments(hyperparameters: Mapping[str, Json]) -> list[str]:
+    """A script's arguments: sorted by name, one letter after one dash, booleans and lists as Python writes them.
+
+    >>> arguments({"max_depth": 4, "v": True, "layers": [1, 2], "a": None, "grid": {"y": 2, "x": 1}})
+    ['-a', '', '--grid', 'x=1,y=2', '--layers', '[1, 2]', '--max_depth', '4', '-v', 'True']
+    """
+    result = []
+    for name, value in sorted(hyperparameters.items()):
+        result += [f"--{name}" if len(name) > 1 else f"-{name}" if name else "", _argument(value)]
+    return result
+
+
+def _argument(value: Json) -> str:
+    if isinstance(value, dict):
+        return ",".join(f"{name}={item}" for name, item in sorted(value.items()))
+    return "" if value is None else str(value)
+
+
+def variables(values: Mapping[str, Json]) -> dict[str, str]:
+    """Environment variables: `SM_` and the name in capitals; texts as they are, and all else as JSON.
+
+    >>> variables({"model_dir": "/opt/ml/model", "hp_max-depth": 4, "hosts": ["algo-1"], "none": None})
+    {'SM_MODEL_DIR': '/opt/ml/model', 'SM_HP_MAX-DEPTH': '4', 'SM_HOSTS': '["algo-1"]', 'SM_NONE': ''}
+    """
+    return {f"SM_{name.upper()}": _variable(value) for name, value in values.items()}
+
+
+def _variable(value: Json) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def resource_config(instance: str) -> dict[str, Json]:
+    """`/opt/ml/input/config/resourceconfig.json` of one instance."""
+    return {
+        "current_host": HOST,
+        "current_instance_type": instance,
+        "current_group_name": GROUP,
+        "hosts": [HOST],
+        "instance_groups": [{"instance_group_name": GROUP, "instance_type": instance, "hosts": [HOST]}],
+        "network_interface_name": NETWORK,
+    }
+
+
+def environment(job: Job) -> dict[str, str]:
+    """All variables that the toolkit sets for the script."""
+    hyperparameters = user_hyperparameters(job.hyperparameters)
+    facts = _facts(job, hyperparameters)
+    more: dict[str, Json] = {
+        "hps": hyperparameters,
+        "framework_params": facts["additional_framework_parameters"],
+        "channels": [*sorted(job.channels)],
+        "training_env": facts,
+        "user_args": list(arguments(hyperparameters)),
+        **{f"channel_{name}": f"{job.base}/input/data/{name}" for name in job.channels},
+        **{f"hp_{name}": value for name, value in hyperparameters.items()},
+    }
+    return {
+        "CURRENT_HOST": HOST,
+        "PYTHONPATH": f"{job.base}/code",
+        "TRAINING_JOB_NAME": job.name,
+        **variables({**{name: facts[name] for name in _FACTS_WITH_VARIABLE}, **more}),
+    }
+
+
+_FACTS_WITH_VARIABLE = [
+    "hosts",
+    "network_interface_name",
+    "user_entry_point",
+    "resource_config",
+    "input_data_config",
+    "output_data_dir",
+    "current_host",
+    "current_instance_type",
+    "current_instance_group",
+    "current_instance_group_hosts",
+    "instance_groups",
+    "instance_groups_dict",
+    "distribution_instance_groups",
+    "is_hetero",
+    "module_name",
+    "log_level",
+    "framework_module",
+    "input_dir",
+    "input_config_dir",
+    "output_dir",
+    "num_cpus",
+    "num_gpus",
+    "num_neurons",
+    "model_dir",
+    "module_dir",
+    "output_intermediate_dir",
+]
+
+
+def _facts(job: Job, hyperparameters: dict[str, Json]) -> dict[str, Json]:
+    """The public properties of the toolkit's Environment."""
+    resources = resource_config(job.instance)
+    group: Json = {"instance_group_name": GROUP, "instance_type": job.instance, "hosts": [HOST]}
+    own = {name: decoded(value) for name, value in job.hyperparameters.items() if name not in hyperparameters}
+    return {
+        "additional_framework_parameters": {name: value for name, value in own.items() if name not in OWN},
+        "channel_input_dirs": {name: f"{job.base}/input/data/{name}" for name in job.channels},
+        "current_host": HOST,
+        "current_instance_group": GROUP,
+        "current_instance_group_hosts": [HOST],
+        "current_instance_type": job.instance,
+        "distribution_hosts": [HOST],
+        "distribution_instance_groups": own.get("sagemaker_distribution_instance_groups", []),
+        "framework_module": None,
+        "hosts": [HOST],
+        "hyperparameters": hyperparameters,
+        "input_config_dir": f"{job.base}/input/config",
+        "input_data_config": {name: dict(config) for name, config in job.channels.items()},
+        "input_dir": f"{job.base}/input",
+        "instance_groups": [GROUP],
+        "instance_groups_dict": {GROUP: group},
+        "is_hetero": False,
+        "is_master": True,
+        "job_name": job.name,
+        "log_level": own.get("sagemaker_container_log_level", LOG_LEVEL),
+        "master_hostname": HOST,
+        "model_dir": f"{job.base}/model",
+        "module_dir": job.code_uri,
+        "module_name": job.program.removesuffix(".py"),
+        "network_interface_name": NETWORK,
+        "num_cpus": job.machine.cpus,
+        "num_gpus": job.machine.gpus,
+        "num_neurons": 0,
+        "output_data_dir": f"{job.base}/output/data",
+        "output_dir": f"{job.base}/output",
+        "output_intermediate_dir": f"{job.base}/output/intermediate",
+        "resource_config": resources,
+        "user_entry_point": job.program,
+    }

@@ -1,0 +1,1 @@
+"""AWS's protocols and botocore's models of its APIs: parse, validate, serialize."""

@@ -1,0 +1,262 @@
+"""S3's requests and answers between HTTP and the API's shapes, as botocore's model describes them (rest-xml).
+
+Source: https://smithy.io/2.0/aws/protocols/aws-restxml-protocol.html
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from datetime import timezone
+from email.utils import format_datetime
+from typing import Any
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers import expat
+from xml.sax.saxutils import escape, quoteattr
+
+from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
+
+from mlci_emulator.services.s3.conditional_requests import moment
+from mlci_emulator.services.s3.errors import S3Error, invalid_argument, malformed_xml
+
+NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+_XSI = "http://www.w3.org/2001/XMLSchema-instance"
+_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+
+#: What S3 calls the root of an answer, where the model has no name for it.
+#: Source: the response syntax on each operation's page of the API reference.
+_ROOTS = {
+    "ListBuckets": "ListAllMyBucketsResult",
+    "ListObjects": "ListBucketResult",
+    "ListObjectsV2": "ListBucketResult",
+    "ListObjectVersions": "ListVersionsResult",
+    "ListParts": "ListPartsResult",
+    "ListMultipartUploads": "ListMultipartUploadsResult",
+    "CreateMultipartUpload": "InitiateMultipartUploadResult",
+    "CompleteMultipartUpload": "CompleteMultipartUploadResult",
+    "DeleteObjects": "DeleteResult",
+    "GetObjectAttributes": "GetObjectAttributesResponse",
+    "GetObjectTagging": "Tagging",
+    "GetObjectAcl": "AccessControlPolicy",
+    "GetBucketTagging": "Tagging",
+    "GetBucketAcl": "AccessControlPolicy",
+    "GetBucketCors": "CORSConfiguration",
+    "GetBucketWebsite": "WebsiteConfiguration",
+    "GetBucketLifecycleConfiguration": "LifecycleConfiguration",
+    "GetBucketLogging": "BucketLoggingStatus",
+    "GetBucketAccelerateConfiguration": "AccelerateConfiguration",
+    "GetBucketRequestPayment": "RequestPaymentConfiguration",
+    "GetBucketVersioning": "VersioningConfiguration",
+    "GetBucketNotificationConfiguration": "NotificationConfiguration",
+    "ListBucketAnalyticsConfigurations": "ListBucketAnalyticsConfigurationResult",
+    "ListBucketInventoryConfigurations": "ListInventoryConfigurationsResult",
+    "ListBucketMetricsConfigurations": "ListMetricsConfigurationsResult",
+}
+
+
+# ─── requests ───
+
+
+def parse_text(shape: Shape, text: str) -> Any:
+    """A value from a header, a query or an element.
+
+    Raises: S3Error
+    """
+    try:
+        match shape.type_name:
+            case "integer" | "long":
+                return int(text) if text else None  # an empty marker is none
+            case "boolean":
+                return text.strip().lower() == "true"
+            case "list":
+                return [part.strip() for part in text.split(",") if part.strip()]
+            case "timestamp":
+                return moment(text)
+            case "blob":
+                return base64.b64decode(text)
+            case _:
+                return text
+    except ValueError as error:
+        raise invalid_argument(f"Provided {shape.name} is not valid", shape.name, text) from error
+
+
+def parse_xml(shape: Shape, body: bytes) -> Any:
+    """A document as the shape says.
+
+    Raises: S3Error: MalformedXML.
+    """
+    builder = TreeBuilder()
+    parser = expat.ParserCreate(namespace_separator="}")
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.data
+    parser.StartDoctypeDeclHandler = _refuse_doctype
+    try:
+        parser.Parse(body, True)
+        return _value(shape, builder.close())
+    except (expat.ExpatError, AssertionError, ValueError) as error:
+        raise malformed_xml() from error
+
+
+def _refuse_doctype(*_: object) -> None:
+    """Entities can stand for gigabytes, or for files of the user's, and S3 knows none."""
+    raise malformed_xml()
+
+
+def _value(shape: Shape, element: Element) -> Any:
+    if isinstance(shape, StructureShape):
+        return _structure(shape, element)
+    if isinstance(shape, ListShape):
+        return [_value(shape.member, child) for child in element]
+    text = element.text or ""
+    if shape.type_name in ("integer", "long", "float", "double"):
+        return float(text) if shape.type_name in ("float", "double") else int(text)
+    return parse_text(shape, text)
+
+
+def _structure(shape: StructureShape, element: Element) -> dict[str, Any]:
+    children: dict[str, list[Element]] = {}
+    for child in element:
+        children.setdefault(child.tag.rpartition("}")[2], []).append(child)
+    found: dict[str, Any] = {}
+    for name, member in shape.members.items():
+        tag = _tag(name, member)
+        if member.serialization.get("xmlAttribute"):
+            value = element.get(f"{_XSI}}}{tag.rpartition(':')[2]}")
+            if value is not None:
+                found[name] = value
+        elif isinstance(member, ListShape) and member.serialization.get("flattened"):
+            if tag in children:
+                found[name] = [_value(member.member, child) for child in children[tag]]
+        elif tag in children:
+            found[name] = _value(member, children[tag][-1])
+    for name in shape.required_members:
+        if name not in found:
+            raise malformed_xml()
+    return found
+
+
+def _tag(name: str, member: Shape) -> str:
+    if isinstance(member, ListShape) and member.serialization.get("flattened"):
+        return str(member.serialization.get("name") or member.member.serialization.get("name") or name)
+    return str(member.serialization.get("name") or name)
+
+
+# ─── answers ───
+
+
+def headers_of(operation: OperationModel, answer: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The members of an answer that are headers."""
+    headers = []
+    shape = operation.output_shape
+    for name, member in shape.members.items() if shape is not None else ():
+        value, place = answer.get(name), member.serialization.get("location")
+        if value is None or place not in ("header", "headers"):
+            continue
+        if place == "headers":
+            headers += [(f"{member.serialization['name']}{key}", _wsgi(text)) for key, text in value.items()]
+        else:
+            headers.append((str(member.serialization["name"]), _wsgi(_header(member, value))))
+    return headers
+
+
+def document(operation: OperationModel, answer: Mapping[str, Any]) -> bytes | None:
+    """The XML of an answer, if it has any."""
+    shape = operation.output_shape
+    if shape is None:
+        return None
+    if operation.name == "GetBucketLocation":  # the only one whose text is in the root
+        where = answer.get("LocationConstraint")
+        text = f'<LocationConstraint xmlns="{NAMESPACE}"' + (
+            f">{escape(where)}</LocationConstraint>" if where else "/>"
+        )
+        return (_DECLARATION + text).encode()
+    payload = shape.serialization.get("payload")
+    if payload is not None:
+        member = shape.members[payload]
+        value = answer.get(payload)
+        if value is None:
+            return None
+        if not isinstance(member, StructureShape):
+            return value if isinstance(value, bytes) else str(value).encode()
+        tag, content = str(member.serialization.get("name") or member.name), _content(member, value)
+    else:
+        if not any("location" not in member.serialization for member in shape.members.values()):
+            return None
+        tag, content = _ROOTS.get(operation.name, shape.name), _content(shape, answer)
+    return f'{_DECLARATION}<{tag} xmlns="{NAMESPACE}">{content}</{tag}>'.encode(errors="surrogatepass")
+
+
+def error_document(error: S3Error, request_id: str, host_id: str) -> bytes:
+    fields = {"Code": error.code, "Message": error.message, **error.details}
+    content = "".join(f"<{name}>{_escaped(text)}</{name}>" for name, text in fields.items())
+    ids = f"<RequestId>{request_id}</RequestId><HostId>{host_id}</HostId>"
+    return f"{_DECLARATION}<Error>{content}{ids}</Error>".encode(errors="replace")
+
+
+def _content(shape: StructureShape, value: Mapping[str, Any]) -> str:
+    """The elements of a structure."""
+    parts = []
+    for name, member in shape.members.items():
+        if value.get(name) is None or "location" in member.serialization or member.serialization.get("xmlAttribute"):
+            continue
+        parts.append(_element(_tag(name, member), member, value[name]))
+    return "".join(parts)
+
+
+def _element(tag: str, shape: Shape, value: Any) -> str:
+    if isinstance(shape, ListShape):
+        if shape.serialization.get("flattened"):
+            return "".join(_element(tag, shape.member, item) for item in value)
+        inner = str(shape.member.serialization.get("name") or "member")
+        return f"<{tag}>{''.join(_element(inner, shape.member, item) for item in value)}</{tag}>"
+    if isinstance(shape, MapShape):
+        raise TypeError(f"S3 has no map in XML, but {shape.name} is one")
+    if isinstance(shape, StructureShape):
+        return f"<{tag}{_attributes(shape, value)}>{_content(shape, value)}</{tag}>"
+    return f"<{tag}>{_escaped(_text(shape, value))}</{tag}>"
+
+
+def _attributes(shape: StructureShape, value: Mapping[str, Any]) -> str:
+    named = [
+        (str(member.serialization.get("name") or name), str(value[name]))
+        for name, member in shape.members.items()
+        if member.serialization.get("xmlAttribute") and value.get(name) is not None
+    ]
+    if not named:
+        return ""
+    return f' xmlns:xsi="{_XSI}"' + "".join(f" {name}={quoteattr(text)}" for name, text in named)
+
+
+def _text(shape: Shape, value: Any) -> str:
+    match shape.type_name:
+        case "boolean":
+            return "true" if value else "false"
+        case "timestamp":
+            found = moment(value)
+            if found is None:
+                return str(value)
+            utc = found.astimezone(timezone.utc)
+            return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+        case "blob":
+            return base64.b64encode(value).decode("ascii")
+        case _:
+            return str(value)
+
+
+def _header(shape: Shape, value: Any) -> str:
+    found = moment(value) if shape.type_name == "timestamp" else None
+    if found is not None:
+        return format_datetime(found.astimezone(timezone.utc), usegmt=True)
+    if shape.type_name == "timestamp":
+        return str(value)  # Expires may be any text
+    return _text(shape, value)
+
+
+def _escaped(text: str) -> str:
+    return escape(text, {"\r": "&#13;"})
+
+
+def _wsgi(text: str) -> str:
+    """UTF-8 as a WSGI server takes it; a line's end would begin another header."""
+    return text.replace("\r", " ").replace("\n", " ").encode(errors="replace").decode("latin-1")

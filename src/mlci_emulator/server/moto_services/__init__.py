@@ -1,0 +1,1 @@
+"""moto, for every service that is not the emulator's own."""

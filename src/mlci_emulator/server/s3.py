@@ -1,0 +1,297 @@
+"""S3's face: its REST API over HTTP, as a WSGI application over the service.
+
+Buckets are in the path, or in the host's name (`bucket.localhost`). Who may call is the guard's business.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from http import HTTPStatus
+from typing import Any, BinaryIO, TypeAlias
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+from mlci_emulator import identity
+from mlci_emulator.server.aws_chunked import ChunkedBody, HashedBody
+from mlci_emulator.services.operations import ApiError, Service
+from mlci_emulator.services.s3 import request_body
+from mlci_emulator.services.s3.errors import S3Error, invalid_argument, not_here
+from mlci_emulator.services.s3.objects import Content
+
+Environ: TypeAlias = dict[str, Any]
+Headers: TypeAlias = list[tuple[str, str]]
+StartResponse: TypeAlias = Callable[[str, Headers], object]
+
+#: Where the listener puts headers whose names WSGI can't hold, as it can't tell `_` from `-`.
+UNDERSCORED = "mlci.underscored"
+
+#: More than the longest list of parts that completes an upload; S3 takes 1 MB.
+_LARGEST_DOCUMENT_BYTES = 8 << 20
+_PIECE_BYTES = 1 << 18
+
+_HOSTED = re.compile(r"(?P<bucket>.+?)(?:\.s3(?:[.-][a-z0-9-]+)?)?\.localhost(?::\d+)?", re.IGNORECASE)
+_SERVICE_HOST = re.compile(r"s3(?:[.-][a-z0-9-]+)?\.localhost(?::\d+)?", re.IGNORECASE)
+_METADATA = "x-amz-meta-"
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+#: What S3 answers where the model says nothing. Source: the response syntax on each operation's page.
+_STATUS = {"PutBucketPolicy": 204, "PutBucketTagging": 204}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request, taken apart."""
+
+    method: str
+    bucket: str
+    key: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    metadata: Mapping[str, str]
+    stream: BinaryIO
+
+    @property
+    def depth(self) -> int:
+        return 2 if self.key else 1 if self.bucket else 0
+
+
+class S3Face:
+    def __init__(self, s3: Service, now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)) -> None:
+        self._s3, self._now = s3, now
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        ids = {"x-amz-request-id": secrets.token_hex(8).upper(), "x-amz-id-2": secrets.token_urlsafe(57)}
+        try:
+            asked = take_apart(environ)
+            _check_expiry(asked.query, self._now())
+            status, headers, body = self._answer(asked)
+        except ApiError as error:
+            status, headers, body = _failed(error, environ, *ids.values())
+        except OSError as error:
+            status, headers, body = _failed(S3Error("InternalError", str(error), 500), environ, *ids.values())
+        known = {name.lower() for name, _ in headers}
+        if "content-length" not in known and status != HTTPStatus.NO_CONTENT and not isinstance(body, Content):
+            headers.append(("Content-Length", str(len(body))))
+        start_response(f"{status} {HTTPStatus(status).phrase}", [*ids.items(), *headers])
+        if isinstance(body, Content):
+            return _sent(body, environ)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+    def _answer(self, asked: Asked) -> tuple[int, Headers, bytes | Content]:
+        operation = _routes().operation(asked.method, asked.depth, dict(asked.query), asked.headers)
+        if operation is None:
+            raise S3Error("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
+        model = _service().operation_model(operation)
+        answer = self._s3.call(operation, read_request(model, asked), region_of(asked))
+        headers, body = _xml().headers_of(model, answer), answer.get("Body")
+        status = _STATUS.get(operation, int(model.http.get("responseCode", 200)))
+        if operation in ("GetObject", "HeadObject") and "ContentRange" in answer:
+            status = 206
+        if isinstance(body, Content):
+            return status, headers, body
+        document = _xml().document(model, answer)
+        if document is not None:
+            kind = "application/json" if operation == "GetBucketPolicy" else "application/xml"
+            headers.append(("Content-Type", kind))
+        return status, headers, document or b""
+
+
+def take_apart(environ: Environ) -> Asked:
+    """The request's bucket and key, and everything else by the names that S3 has for it."""
+    raw = str(environ.get("REQUEST_URI") or "").partition("?")[0]
+    if raw.startswith("/"):
+        path = unquote_to_bytes(raw.partition("#")[0]).decode(errors="surrogateescape")
+    else:
+        path = str(environ.get("PATH_INFO", "/")).encode("latin-1").decode(errors="surrogateescape")
+    path = path.removeprefix("/")
+    host = str(environ.get("HTTP_HOST", ""))
+    hosted = None if _SERVICE_HOST.fullmatch(host) else _HOSTED.fullmatch(host)
+    bucket, key = (hosted["bucket"], path) if hosted else path.partition("/")[::2]
+    query = dict(parse_qsl(str(environ.get("QUERY_STRING", "")), keep_blank_values=True))
+    headers = {
+        name.removeprefix("HTTP_").replace("_", "-").lower(): _utf8(str(value))
+        for name, value in environ.items()
+        if name.startswith("HTTP_") or name in ("CONTENT_TYPE", "CONTENT_LENGTH")
+    }
+    headers |= {name.lower(): _utf8(value) for name, value in environ.get(UNDERSCORED, {}).items()}
+    metadata = {name[len(_METADATA) :]: value for name, value in headers.items() if name.startswith(_METADATA)}
+    return Asked(environ["REQUEST_METHOD"], bucket, key, query, headers, metadata, environ["wsgi.input"])
+
+
+def read_request(model: Any, asked: Asked) -> dict[str, Any]:
+    """The operation's input.
+
+    Raises: S3Error
+    """
+    shape = model.input_shape
+    request: dict[str, Any] = {}
+    for name, member in shape.members.items() if shape is not None else ():
+        value = _located(asked, name, member)
+        if value is not None:
+            request[name] = value
+    payload = shape.serialization.get("payload") if shape is not None else None
+    if payload is not None:
+        value = _payload(shape.members[payload], asked, is_described="ChecksumCRC32" not in shape.members)
+        if value is not None:
+            request[payload] = value
+        if payload == "Body":
+            _tidy_body_headers(request, asked)
+    for name in shape.required_members if shape is not None else ():
+        if name not in request:
+            raise invalid_argument(f"The request lacks {name}", name, "")
+    return request
+
+
+def region_of(asked: Asked) -> str:
+    """That of the signature's scope."""
+    credential = (
+        asked.query.get("X-Amz-Credential") or asked.headers.get("authorization", "").partition("Credential=")[2]
+    )
+    scope = credential.partition(",")[0].split("/")
+    return scope[2] if len(scope) > 3 else identity.REGION
+
+
+def _located(asked: Asked, name: str, member: Any) -> Any:
+    match member.serialization.get("location"):
+        case "uri":
+            return asked.bucket if name == "Bucket" else asked.key
+        case "headers":
+            return dict(asked.metadata) or None
+        case "querystring":
+            text = asked.query.get(member.serialization["name"])
+        case "header":
+            text = asked.headers.get(member.serialization["name"].lower())
+        case _:
+            return None
+    return None if text is None else _xml().parse_text(member, text)
+
+
+def _payload(member: Any, asked: Asked, is_described: bool) -> Any:
+    """The body. `is_described`: checksums in the headers are the document's own, and not those of an object."""
+    body = _opened(asked)
+    if member.type_name == "blob":
+        return body
+    pieces, size_bytes = [], 0
+    while piece := body.read(_PIECE_BYTES):
+        size_bytes += len(piece)
+        if size_bytes > _LARGEST_DOCUMENT_BYTES:
+            raise S3Error("MaxMessageLengthExceeded", "Your request was too big.", 400)
+        pieces.append(piece)
+    data = b"".join(pieces)
+    _check_document(asked, data, is_described)
+    if member.type_name == "string":
+        return data.decode(errors="replace")
+    return _xml().parse_xml(member, data) if data.strip() else None
+
+
+def _check_document(asked: Asked, data: bytes, is_described: bool) -> None:
+    """What the request says of its XML, checked as it is for objects."""
+    prefix = "x-amz-checksum-"
+    said = {
+        f"Checksum{name[len(prefix) :].upper()}": text
+        for name, text in asked.headers.items()
+        if is_described and name.startswith(prefix)
+    }
+    request_body.check({**said, "ContentMD5": asked.headers.get("content-md5")}, data)
+
+
+def _opened(asked: Asked) -> Any:
+    sha256 = asked.headers.get("x-amz-content-sha256", "")
+    if sha256.startswith("STREAMING-") or "aws-chunked" in asked.headers.get("content-encoding", ""):
+        size = asked.headers.get("x-amz-decoded-content-length", "")
+        return ChunkedBody(asked.stream, int(size) if size.isdigit() else None, _announced(asked))
+    return HashedBody(asked.stream, sha256) if _SHA256.fullmatch(sha256) else asked.stream
+
+
+def _tidy_body_headers(request: dict[str, Any], asked: Asked) -> None:
+    """How the body was sent is no property of the object; which checksum follows it must be known before it comes."""
+    codings = [part.strip() for part in str(request.pop("ContentEncoding", "")).split(",")]
+    if kept := ", ".join(coding for coding in codings if coding and coding != "aws-chunked"):
+        request["ContentEncoding"] = kept
+    announced = _announced(asked)
+    if announced.startswith("x-amz-checksum-"):
+        request["ChecksumAlgorithm"] = announced.removeprefix("x-amz-checksum-").upper()
+    elif announced:
+        raise not_here(f"The trailer {announced}")
+
+
+def _announced(asked: Asked) -> str:
+    return asked.headers.get("x-amz-trailer", "").strip().lower()
+
+
+def _check_expiry(query: Mapping[str, str], now: datetime) -> None:
+    """Raises: S3Error: the link is too old. Source: userguide/using-presigned-url.html"""
+    if "X-Amz-Expires" in query and "X-Amz-Date" in query:
+        try:
+            signed = datetime.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+            end = signed + timedelta(seconds=int(query["X-Amz-Expires"]))
+        except (ValueError, OverflowError) as error:
+            message = "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""
+            raise S3Error("AuthorizationQueryParametersError", message, 400) from error
+    elif "Expires" in query and "AWSAccessKeyId" in query and query["Expires"].isdigit():
+        end = datetime.fromtimestamp(int(query["Expires"]), timezone.utc)
+    else:
+        return
+    if now > end:
+        moments = {"X-Amz-Expires": query["X-Amz-Expires"]} if "X-Amz-Expires" in query else {}
+        moments |= {"Expires": f"{end:%Y-%m-%dT%H:%M:%SZ}", "ServerTime": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
+        raise S3Error("AccessDenied", "Request has expired", 403, **moments)
+
+
+def _failed(error: ApiError, environ: Environ, request_id: str, host_id: str) -> tuple[int, Headers, bytes]:
+    known = error if isinstance(error, S3Error) else S3Error(error.code, error.message, error.status)
+    if known.status == HTTPStatus.NOT_MODIFIED:
+        said = [("ETag", known.details["ETag"]), ("Last-Modified", known.details["LastModified"])]
+        return 304, [*said, ("Content-Length", "0")], b""
+    body = _xml().error_document(known, request_id, host_id)
+    return known.status, [("Content-Type", "application/xml")], body
+
+
+def _sent(body: Content, environ: Environ) -> Iterable[bytes]:
+    wrapper = environ.get("wsgi.file_wrapper")
+    # waitress's sends no more than Content-Length says; another one's might go on to the file's end.
+    if wrapper is not None and (hasattr(wrapper, "prepare") or body.ends_the_file):
+        sent: Iterable[bytes] = wrapper(body.file, _PIECE_BYTES)
+        return sent
+    return _pieces(body)
+
+
+def _pieces(body: Content) -> Iterator[bytes]:
+    with body:
+        while piece := body.read(_PIECE_BYTES):
+            yield piece
+
+
+def _utf8(text: str) -> str:
+    """A header's text, which WSGI gives as Latin-1."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
+
+
+@functools.cache
+def _service() -> Any:
+    """botocore's model of S3: read at the first request, as that takes a fifth of a second."""
+    from botocore.loaders import Loader
+    from botocore.model import ServiceModel
+
+    return ServiceModel(Loader().load_service_model("s3", "service-2"))
+
+
+@functools.cache
+def _routes() -> Any:
+    from mlci_emulator.protocol.rest_routes import Routes
+
+    return Routes(_service())
+
+
+@functools.cache
+def _xml() -> Any:
+    from mlci_emulator.protocol import rest_xml
+
+    return rest_xml

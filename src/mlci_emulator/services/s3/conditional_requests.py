@@ -1,0 +1,150 @@
+"""Which requests for an object are answered: If-Match and its kin, ranges and part numbers.
+
+Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, RFC 9110 section 13 and 14
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import Any
+
+from mlci_emulator.services.s3.errors import (
+    S3Error,
+    invalid_request,
+    no_such_key,
+    not_implemented_header,
+    precondition_failed,
+)
+from mlci_emulator.services.s3.metadata_records import Facts
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+@dataclass(frozen=True)
+class Span:
+    """The bytes of an object that an answer has."""
+
+    start: int
+    size_bytes: int
+    whole_bytes: int
+    is_partial: bool
+
+    @property
+    def content_range(self) -> str:
+        return f"bytes {self.start}-{self.start + self.size_bytes - 1}/{self.whole_bytes}"
+
+
+def check_read(request: Mapping[str, Any], etag: str, modified: datetime, now: datetime, source: str = "") -> None:
+    """Raises: S3Error: 304 or 412. `source` is what the conditions' names begin with where they are a copy's."""
+    match, none_match = request.get(f"{source}IfMatch"), request.get(f"{source}IfNoneMatch")
+    prefix = "x-amz-copy-source-" if source else ""
+    if match is not None:
+        if not _lists(match, etag):
+            raise precondition_failed(f"{prefix}If-Match")
+    elif (since := moment(request.get(f"{source}IfUnmodifiedSince"))) is not None and modified > since:
+        raise precondition_failed(f"{prefix}If-Unmodified-Since")
+    failed = ""
+    if none_match is not None:
+        failed = "If-None-Match" if _lists(none_match, etag) else ""
+    elif (since := moment(request.get(f"{source}IfModifiedSince"))) is not None and modified <= since <= now:
+        failed = "If-Modified-Since"  # a date to come is ignored
+    if failed:
+        raise precondition_failed(f"{prefix}{failed}") if source else _not_modified(etag, modified)
+
+
+def check_write(request: Mapping[str, Any], key: str, etag: str | None) -> None:
+    """What may be asked of the object that is about to be replaced; its ETag is None if there is none.
+
+    Raises: S3Error
+    """
+    match, none_match = request.get("IfMatch"), request.get("IfNoneMatch")
+    if match is not None and none_match is not None:
+        said = "Multiple conditional request headers present in the request"
+        raise not_implemented_header("If-Match,If-None-Match", said)
+    if none_match is not None:
+        if none_match != "*":
+            said = "We don't accept the provided value of If-None-Match header for this API"
+            raise not_implemented_header("If-None-Match", said)
+        if etag is not None:
+            raise precondition_failed("If-None-Match")
+    if match is not None:
+        if match == "*":
+            raise not_implemented_header(
+                "If-Match", "We don't accept the provided value of If-Match header for this API"
+            )
+        if etag is None:
+            raise no_such_key(key)
+        if not _lists(match, etag):
+            raise precondition_failed("If-Match")
+
+
+def span(request: Mapping[str, Any], size_bytes: int, facts: Facts) -> Span:
+    """The part of the object that is asked for.
+
+    Raises: S3Error: 416, there is no such part.
+    """
+    if request.get("PartNumber") is not None:
+        if request.get("Range") is not None:
+            raise invalid_request("Cannot specify both Range header and partNumber query parameter")
+        return _part(int(request["PartNumber"]), size_bytes, facts)
+    whole = Span(0, size_bytes, size_bytes, is_partial=False)
+    # What is no range, or several of them, is answered as if it had not been asked for.
+    asked = _RANGE.fullmatch(str(request.get("Range") or "").replace(" ", ""))
+    if asked is None or asked.groups() == ("", ""):
+        return whole
+    first, last = asked.groups()
+    if first and last and int(last) < int(first):
+        return whole
+    start = int(first) if first else max(size_bytes - int(last), 0)
+    end = min(int(last), size_bytes - 1) if first and last else size_bytes - 1
+    if start > end:
+        message = "The requested range is not satisfiable"
+        details = {"RangeRequested": str(request["Range"]), "ActualObjectSize": str(size_bytes)}
+        raise S3Error("InvalidRange", message, 416, **details)
+    return Span(start, end - start + 1, size_bytes, is_partial=True)
+
+
+def moment(value: Any) -> datetime | None:
+    """A date as HTTP or ISO 8601 writes it, or a `datetime`; what is none is ignored, as HTTP asks for."""
+    if value is None:
+        return None
+    found = value if isinstance(value, datetime) else _parsed(str(value))
+    return found.replace(tzinfo=timezone.utc) if found is not None and found.tzinfo is None else found
+
+
+def http_date(value: Any) -> str:
+    """A date as headers have it, or what was given if it is none."""
+    found = moment(value)
+    return format_datetime(found.astimezone(timezone.utc), usegmt=True) if found is not None else str(value)
+
+
+def _parsed(text: str) -> datetime | None:
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            return parse(text.removesuffix("Z"))
+        except ValueError:
+            continue
+    return None
+
+
+def _part(number: int, size_bytes: int, facts: Facts) -> Span:
+    sizes = [part.size_bytes for part in facts.parts] or [size_bytes]
+    if not 1 <= number <= len(sizes):
+        details = {"PartNumberRequested": str(number), "ActualPartCount": str(len(sizes))}
+        raise S3Error("InvalidPartNumber", "The requested partnumber is not satisfiable", 416, **details)
+    return Span(sum(sizes[: number - 1]), sizes[number - 1], size_bytes, is_partial=True)
+
+
+def _lists(condition: str, etag: str) -> bool:
+    tags = [tag.strip().removeprefix("W/").strip('"') for tag in condition.split(",")]
+    return "*" in tags or etag in tags
+
+
+def _not_modified(etag: str, modified: datetime) -> S3Error:
+    return S3Error(
+        "NotModified", "Not Modified", 304, ETag=f'"{etag}"', LastModified=format_datetime(modified, usegmt=True)
+    )

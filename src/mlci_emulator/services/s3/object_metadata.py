@@ -1,0 +1,206 @@
+"""What a request says of the object that it makes, and what answers say of it: one set of members for both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from mlci_emulator.services.s3.conditional_requests import http_date
+from mlci_emulator.services.s3.errors import S3Error, invalid_argument, invalid_request, not_here
+from mlci_emulator.services.s3.metadata_records import Facts
+
+#: Kept as they came, and given back by GetObject and HeadObject.
+_KEPT = (
+    "CacheControl",
+    "ContentDisposition",
+    "ContentEncoding",
+    "ContentLanguage",
+    "ContentType",
+    "Expires",
+    "WebsiteRedirectLocation",
+    "StorageClass",
+    "ServerSideEncryption",
+    "SSEKMSKeyId",
+    "BucketKeyEnabled",
+)
+_ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
+_OVERRIDES = (
+    "CacheControl",
+    "ContentDisposition",
+    "ContentEncoding",
+    "ContentLanguage",
+    "ContentType",
+    "Expires",
+)
+
+#: What S3 says where nothing was said. Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, and
+#: https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-bucket-encryption.html
+_DEFAULT_TYPE = "binary/octet-stream"
+_DEFAULT_ENCRYPTION = "AES256"
+
+#: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
+_METADATA_BYTES = 2048
+
+#: How many tags an object may have, and a bucket.
+OBJECT_TAGS, BUCKET_TAGS = 10, 50
+_SYSTEM_TAGS = "System tags cannot be added/updated by requester"
+
+_AT_ONCE = {
+    "STANDARD",
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER_IR",
+}
+
+#: Without them, an object would be less protected than its writer believes.
+_REFUSED = {
+    "SSECustomerAlgorithm": "Encryption with a customer's key (SSE-C)",
+    "SSECustomerKey": "Encryption with a customer's key (SSE-C)",
+    "CopySourceSSECustomerAlgorithm": "Encryption with a customer's key (SSE-C)",
+    "ObjectLockMode": "Object Lock",
+    "ObjectLockRetainUntilDate": "Object Lock",
+    "ObjectLockLegalHoldStatus": "Object Lock",
+    "ObjectLockEventHold": "Object Lock",
+    "WriteOffsetBytes": "Appending to an object",
+    "GrantFullControl": "Granting access to objects",
+    "GrantRead": "Granting access to objects",
+    "GrantReadACP": "Granting access to objects",
+    "GrantWriteACP": "Granting access to objects",
+}
+PRIVATE_ACLS = ("private", "bucket-owner-full-control", "bucket-owner-read")
+
+
+def given(request: Mapping[str, Any]) -> Facts:
+    """What is said in a PutObject, a CopyObject or a CreateMultipartUpload.
+
+    Raises: S3Error: S3 would not take it, or we don't have it.
+    """
+    refuse_what_is_not_here(request)
+    if request.get("ACL") is not None and request["ACL"] not in PRIVATE_ACLS:
+        raise S3Error("AccessControlListNotSupported", "The bucket does not allow ACLs", 400)
+    headers = {name: request[name] for name in _KEPT if request.get(name) not in (None, "")}
+    if "Expires" in headers:
+        headers["Expires"] = http_date(headers["Expires"])
+    storage = headers.get("StorageClass", "STANDARD")
+    if storage in ("GLACIER", "DEEP_ARCHIVE"):
+        raise not_here(f"The storage class {storage}, whose objects must be restored before they can be read,")
+    if storage not in _AT_ONCE:
+        raise S3Error(
+            "InvalidStorageClass", "The storage class you specified is not valid", 400, StorageClassRequested=storage
+        )
+    if headers.get("ServerSideEncryption", "AES256") not in ("AES256", "aws:kms", "aws:kms:dsse"):
+        message = "The Encryption request you specified is not valid. Supported value: AES256."
+        details = {"ArgumentName": "x-amz-server-side-encryption", "ArgumentValue": headers["ServerSideEncryption"]}
+        raise S3Error("InvalidEncryptionAlgorithmError", message, 400, **details)
+    return Facts(headers=headers, metadata=_metadata(request), tags=tag_header(request.get("Tagging")))
+
+
+def refuse_what_is_not_here(request: Mapping[str, Any]) -> None:
+    """Raises: S3Error: NotImplemented."""
+    for name, what in _REFUSED.items():
+        if request.get(name) not in (None, ""):
+            raise not_here(what)
+
+
+def tag_header(text: Any) -> list[dict[str, str]]:
+    """The tags of an `x-amz-tagging` header.
+
+    >>> tag_header("team=ml&note=a%20b")
+    [{'Key': 'team', 'Value': 'ml'}, {'Key': 'note', 'Value': 'a b'}]
+    """
+    if not text:
+        return []
+    tags = [{"Key": key, "Value": value} for key, value in parse_qsl(str(text), keep_blank_values=True)]
+    is_plain = all(pair.count("=") <= 1 for pair in str(text).split("&"))
+    if not tags or not is_plain or len({tag["Key"] for tag in tags}) < len(tags):
+        message = (
+            "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag"
+        )
+        raise invalid_argument(f"{message} name duplicates.", "x-amz-tagging", text)
+    return checked_tags(tags, most=OBJECT_TAGS)
+
+
+def checked_tags(tags: list[dict[str, str]], most: int) -> list[dict[str, str]]:
+    """The tags, if S3 would take them. Source: userguide/object-tagging.html
+
+    Raises: S3Error
+    """
+    if len(tags) > most:
+        what = "Object tags" if most == OBJECT_TAGS else "Bucket tags"
+        raise S3Error("BadRequest", f"{what} cannot be greater than {most}", 400)
+    for tag in tags:
+        key, value = tag.get("Key", ""), tag.get("Value", "")
+        if key.startswith("aws:"):
+            is_object = most == OBJECT_TAGS
+            message = "Your TagKey cannot be prefixed with aws:" if is_object else _SYSTEM_TAGS
+            raise S3Error("InvalidTag", message, 400, TagKey=key)
+        if not 1 <= len(key) <= 128 or not _is_tag_text(key):
+            raise S3Error("InvalidTag", "The TagKey you have provided is invalid", 400, TagKey=key)
+        if len(value) > 256 or not _is_tag_text(value):
+            raise S3Error("InvalidTag", "The TagValue you have provided is invalid", 400, TagKey=key, TagValue=value)
+    names = [tag["Key"] for tag in tags]
+    for name in names:
+        if names.count(name) > 1:
+            raise S3Error("InvalidTag", "Cannot provide multiple Tags with the same key", 400, TagKey=name)
+    return [{"Key": tag["Key"], "Value": tag.get("Value", "")} for tag in tags]
+
+
+def _is_tag_text(text: str) -> bool:
+    return all(letter.isalnum() or letter.isspace() or letter in "_.:/=+-@" for letter in text)
+
+
+def encryption(facts: Facts) -> dict[str, Any]:
+    return {
+        "ServerSideEncryption": _DEFAULT_ENCRYPTION,
+        **{name: facts.headers[name] for name in _ENCRYPTION if name in facts.headers},
+    }
+
+
+def described(facts: Facts) -> dict[str, Any]:
+    """What GetObject and HeadObject say beside size and time."""
+    answer = {"ContentType": _DEFAULT_TYPE, **facts.headers, **encryption(facts), "ETag": f'"{facts.etag}"'}
+    if answer.get("StorageClass") == "STANDARD":
+        del answer["StorageClass"]
+    if facts.tags:
+        answer["TagCount"] = len(facts.tags)
+    return {**answer, "Metadata": dict(facts.metadata), "AcceptRanges": "bytes"}
+
+
+def overridden(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What a GetObject asks to be said in the place of what is known."""
+    asked = {name: request.get(f"Response{name}") for name in _OVERRIDES}
+    return {name: http_date(value) if name == "Expires" else str(value) for name, value in asked.items() if value}
+
+
+def checksum_members(facts: Facts) -> dict[str, str]:
+    if not facts.checksums:
+        return {}
+    members = {f"Checksum{algorithm}": value for algorithm, value in facts.checksums.items()}
+    return {**members, "ChecksumType": facts.checksum_type}
+
+
+def part_checksum(facts: Facts, number: int) -> dict[str, str]:
+    """What is said of one part: its own checksum, where the whole one is made of those."""
+    if facts.checksum_type != "COMPOSITE":
+        return {}
+    algorithm = next(iter(facts.checksums))
+    return {f"Checksum{algorithm}": facts.parts[number - 1].checksum, "ChecksumType": "COMPOSITE"}
+
+
+def storage_class(facts: Facts) -> str:
+    return str(facts.headers.get("StorageClass", "STANDARD"))
+
+
+def _metadata(request: Mapping[str, Any]) -> dict[str, str]:
+    metadata = {str(name).lower(): str(value) for name, value in (request.get("Metadata") or {}).items()}
+    size_bytes = sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items())
+    if size_bytes > _METADATA_BYTES:
+        message = "Your metadata headers exceed the maximum allowed metadata size"
+        details = {"Size": str(size_bytes), "MaxSizeAllowed": str(_METADATA_BYTES)}
+        raise S3Error("MetadataTooLarge", message, 400, **details)
+    if any(not name for name in metadata):
+        raise invalid_request("A metadata header needs a name")
+    return metadata

@@ -1,0 +1,97 @@
+"""S3 as a service: its operations by name, on a directory of plain files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+
+from mlci_emulator import identity
+from mlci_emulator.errors import OperationError
+from mlci_emulator.services.operations import Answer, Request
+from mlci_emulator.services.s3 import (
+    bucket_configuration,
+    buckets,
+    complete_multipart,
+    copy_object,
+    list_multipart,
+    list_objects,
+    multipart,
+    objects,
+)
+from mlci_emulator.services.s3.bucket_configuration import Operation
+from mlci_emulator.services.s3.context import Holdings
+from mlci_emulator.services.s3.errors import S3Error, invalid_request, not_here
+from mlci_emulator.services.s3.metadata_records import Records
+from mlci_emulator.store.directory import DirectoryStore
+
+_OPERATIONS: Mapping[str, Operation] = {
+    "ListBuckets": buckets.list_all,
+    "CreateBucket": buckets.create,
+    "DeleteBucket": buckets.delete,
+    "HeadBucket": buckets.head,
+    "GetBucketLocation": buckets.location,
+    "ListObjects": list_objects.list_v1,
+    "ListObjectsV2": list_objects.list_v2,
+    "ListObjectVersions": list_objects.list_versions,
+    "PutObject": objects.put,
+    "GetObject": objects.get,
+    "HeadObject": objects.head,
+    "GetObjectAttributes": objects.attributes,
+    "DeleteObject": objects.delete,
+    "DeleteObjects": objects.delete_many,
+    "GetObjectTagging": objects.get_tags,
+    "PutObjectTagging": objects.put_tags,
+    "DeleteObjectTagging": objects.delete_tags,
+    "CopyObject": copy_object.copy,
+    "CreateMultipartUpload": multipart.create,
+    "UploadPart": multipart.upload_part,
+    "UploadPartCopy": multipart.copy_part,
+    "CompleteMultipartUpload": complete_multipart.complete,
+    "AbortMultipartUpload": multipart.abort,
+    "ListParts": list_multipart.list_parts,
+    "ListMultipartUploads": list_multipart.list_uploads,
+    **bucket_configuration.operations(),
+}
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+class S3:
+    """The objects are the store's files; `home` keeps what these can't say, or None does not keep it.
+
+    Bodies of requests are `bytes`, a `Path` or a binary stream. GetObject's Body is a binary stream, to be closed.
+    """
+
+    operations = frozenset(_OPERATIONS)
+
+    def __init__(self, store: DirectoryStore, home: Path | None, now: Callable[[], datetime] = _now) -> None:
+        records = Records(home / "s3.db" if home is not None else None)
+        self._holdings = Holdings(store, records, now, home)
+        if home is not None:
+            multipart.sweep(self._holdings, self._holdings.uploads())
+
+    def call(self, operation: str, request: Request, region: str) -> Answer:
+        """An operation's output.
+
+        Raises: ApiError: with S3's code; NotImplemented for what S3 has and this one doesn't.
+        """
+        known = _OPERATIONS.get(operation)
+        if known is None:
+            raise not_here(operation)
+        owners = {request.get(name) for name in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner")}
+        for owner in owners - {None, "", identity.ACCOUNT}:
+            if re.fullmatch(r"\d{12}", str(owner)) is None:
+                message = f"The value of the expected bucket owner parameter must be an AWS Account ID... [{owner}]"
+                raise S3Error("InvalidBucketOwnerAWSAccountID", message, 400)
+            raise S3Error("AccessDenied", "Access Denied", 403)
+        try:
+            return known(self._holdings, request, region)
+        except OperationError as error:  # the store's own refusals
+            raise invalid_request(error.what) from error
+
+    def close(self) -> None:
+        self._holdings.close()

@@ -1,0 +1,59 @@
+"""SageMaker's refusals, in its words; those that are ours say "the local cloud".
+
+Sources: https://github.com/aws/aws-sdk/issues/165 (nearly all are a ValidationException, whatever the model says);
+https://github.com/aws/sagemaker-python-sdk/issues/326 and https://github.com/awslabs/benchmark-ai/issues/928 (jobs);
+https://github.com/aws/amazon-sagemaker-examples/issues/2491 (endpoints) and /issues/2489 (input data);
+terraform-provider-aws, internal/service/sagemaker (endpoint configurations, models, package groups).
+"""
+
+from __future__ import annotations
+
+from mlci_emulator.services.operations import ApiError
+from mlci_emulator.services.sagemaker.job_status import TRAINING, JobKind
+
+_NOUNS = {"model": "model", "endpoint-config": "endpoint configuration", "endpoint": "endpoint"}
+
+
+def invalid(message: str) -> ApiError:
+    return ApiError("ValidationException", message)
+
+
+def unknown_job(kind: JobKind, name: str) -> ApiError:
+    if kind is TRAINING:
+        return invalid("Requested resource not found.")
+    return invalid(f"Could not find requested job with name: {name}")
+
+
+def unknown_job_to_stop(kind: JobKind, name: str) -> ApiError:
+    if kind is TRAINING:
+        return invalid("Requested resource not found.")
+    return invalid(f"Could not find job to update with name: {name}")
+
+
+def not_running(kind: JobKind, status: str) -> ApiError:
+    return invalid(f"The request was rejected because the {kind.words} is in status {status}.")
+
+
+def taken_job_name(arn: str) -> ApiError:
+    return ApiError(
+        "ResourceInUse",
+        f"Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})",
+    )
+
+
+def unknown(arn: str) -> ApiError:
+    """For a model, an endpoint or its configuration."""
+    return invalid(f'Could not find {_NOUNS[arn.split(":")[5].partition("/")[0]]} "{arn}".')
+
+
+def taken(arn: str) -> ApiError:
+    return invalid(f'Cannot create already existing {_NOUNS[arn.split(":")[5].partition("/")[0]]} "{arn}".')
+
+
+def no_input(uri: str, region: str, role: str) -> ApiError:
+    bucket = uri.removeprefix("s3://").partition("/")[0]
+    return invalid(
+        f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket exists in '
+        f'the selected region ({region}), that objects exist under that S3 prefix, and that the role "{role}" has '
+        f'"s3:ListBucket" permissions on bucket "{bucket}".'
+    )

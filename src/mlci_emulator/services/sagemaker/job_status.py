@@ -1,0 +1,134 @@
+"""What Describe… says of a job, from its creation to its end. Pure: each step takes the moment that it is at.
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_SecondaryStatusTransition.html (the messages);
+API_DescribeTrainingJob.html, API_DescribeProcessingJob.html, API_DescribeTransformJob.html
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from mlci_emulator.jobs import training
+from mlci_emulator.jobs.runner import Ending, Phase
+from mlci_emulator.services.sagemaker.records import Kind, Record
+
+IN_PROGRESS, STOPPING = "InProgress", "Stopping"
+#: A job's status while it may still change.
+ALIVE = (IN_PROGRESS, STOPPING)
+
+_MESSAGES = {
+    "Starting": "Starting the training job",
+    "Downloading": "Downloading input data",
+    "Training": "Training image download completed. Training in progress.",
+    "Uploading": "Uploading generated training model",
+    "Stopping": "Stopping the training job",
+    "Completed": "Training job completed",
+    "Stopped": "Training job stopped",
+    "Failed": "Training job failed",
+    "MaxRuntimeExceeded": "Job runtime exceeded MaxRuntimeInSeconds provided",
+}
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """How the API spells the fields of one kind of job. `noun` begins them all."""
+
+    kind: Kind
+    noun: str
+    verb: str
+    words: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.noun}Name"
+
+    @property
+    def arn(self) -> str:
+        return f"{self.noun}Arn"
+
+    @property
+    def status(self) -> str:
+        return f"{self.noun}Status"
+
+
+PROCESSING = JobKind("processing-job", "ProcessingJob", "Processing", "processing job")
+TRAINING = JobKind("training-job", "TrainingJob", "Training", "training job")
+TRANSFORM = JobKind("transform-job", "TransformJob", "Transform", "transform job")
+KINDS = (PROCESSING, TRAINING, TRANSFORM)
+
+
+def begin(kind: JobKind, record: Record, given: dict[str, Any]) -> None:
+    """The description of a job that was just created."""
+    record.status = IN_PROGRESS
+    record.body = {
+        **{name: value for name, value in given.items() if name != "Tags" and value is not None},
+        kind.arn: record.arn,
+        kind.status: IN_PROGRESS,
+        "CreationTime": record.created,
+    }
+    if kind is TRAINING:
+        for field in ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining"):
+            record.body.setdefault(field, False)
+        # Where the model is to be stored, whether there is one yet or not: API_DescribeTrainingJob.html, ModelArtifacts
+        place = training.output_place(given["OutputDataConfig"]["S3OutputPath"], record.name)
+        record.body["ModelArtifacts"] = {"S3ModelArtifacts": f"{place}/model.tar.gz"}
+        record.body["SecondaryStatusTransitions"] = []
+        _turn(record, "Starting", record.created)
+    _touch(kind, record, record.created)
+
+
+def advance(kind: JobKind, record: Record, phase: Phase, now: dt.datetime) -> None:
+    """The job is in a phase now. One that is being stopped shows no other."""
+    if record.status != IN_PROGRESS:
+        return
+    if phase == "Downloading":
+        record.body[f"{kind.verb}StartTime"] = now
+    if kind is TRAINING:
+        _turn(record, phase, now)
+    _touch(kind, record, now)
+
+
+def stop(kind: JobKind, record: Record, now: dt.datetime) -> None:
+    """The job is being stopped."""
+    record.status = record.body[kind.status] = STOPPING
+    if kind is TRAINING:
+        _turn(record, "Stopping", now)
+    _touch(kind, record, now)
+
+
+def finish(kind: JobKind, record: Record, ending: Ending, now: dt.datetime) -> None:
+    """The job has ended. One that was being stopped is Stopped, also where it would have ended by itself just then."""
+    is_stopped = record.status == STOPPING or ending.status == "Stopped"
+    status = "Stopped" if is_stopped else ending.status
+    is_timed_out = ending.is_timed_out and record.status != STOPPING
+    body = record.body
+    record.status = body[kind.status] = status
+    if ending.reason is not None and (status == "Failed" or is_timed_out):
+        body["FailureReason"] = ending.reason
+    if ending.exit_message is not None:
+        body["ExitMessage"] = ending.exit_message
+    if f"{kind.verb}StartTime" in body:
+        body[f"{kind.verb}EndTime"] = now
+    if kind is TRAINING:
+        _turn(record, "MaxRuntimeExceeded" if is_timed_out else status, now)
+        body["SecondaryStatusTransitions"][-1]["EndTime"] = now
+        if "TrainingStartTime" in body:
+            seconds = max(1, round((now - body["TrainingStartTime"]).total_seconds()))
+            body["TrainingTimeInSeconds"] = body["BillableTimeInSeconds"] = seconds
+    _touch(kind, record, now)
+
+
+def _turn(record: Record, status: str, now: dt.datetime) -> None:
+    transitions = record.body["SecondaryStatusTransitions"]
+    if transitions:
+        transitions[-1]["EndTime"] = now
+    transitions.append({"Status": status, "StartTime": now, "StatusMessage": _MESSAGES[status]})
+    record.body["SecondaryStatus"] = status
+
+
+def _touch(kind: JobKind, record: Record, now: dt.datetime) -> None:
+    record.modified = now
+    if kind is not TRANSFORM:  # DescribeTransformJob has no such field
+        record.body["LastModifiedTime"] = now

@@ -1,0 +1,135 @@
+"""List…: which records a request asks for, in which order, and one page of them.
+
+A page's token names the last record of the page before, so that what is created in between moves nothing.
+Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListTrainingJobs.html and the other List… pages
+(whether the default order is ascending differs).
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mlci_emulator.protocol import sagemaker_shapes
+from mlci_emulator.services.operations import Answer, Request
+from mlci_emulator.services.sagemaker.errors import invalid
+from mlci_emulator.services.sagemaker.records import Kind, Record, Records
+
+DEFAULT_PAGE = 10
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One List… operation. `fields` are filters by their column, beside those that all have."""
+
+    kind: Kind
+    is_ascending: bool
+    fields: Mapping[str, str]
+
+
+_STATUS = {"StatusEquals": "status"}
+LISTINGS = {
+    "ListProcessingJobs": Listing("processing-job", True, _STATUS),
+    "ListTrainingJobs": Listing("training-job", True, _STATUS),
+    "ListTransformJobs": Listing("transform-job", False, _STATUS),
+    "ListModels": Listing("model", False, {}),
+    "ListEndpointConfigs": Listing("endpoint-config", False, {}),
+    "ListEndpoints": Listing("endpoint", False, _STATUS),
+    "ListModelPackages": Listing("model-package", True, {"ModelApprovalStatus": "approval"}),
+    "ListModelPackageGroups": Listing("model-package-group", True, {}),
+}
+_ORDERS = {"CreationTime": "created", "Name": "name", "Status": "status"}
+_BOUNDS = {
+    "CreationTimeAfter": "created > ?",
+    "CreationTimeBefore": "created < ?",
+    "LastModifiedTimeAfter": "modified > ?",
+    "LastModifiedTimeBefore": "modified < ?",
+}
+#: Understood, and without effect where there is one account and no warm pools.
+_IDLE = {"NextToken", "MaxResults", "SortBy", "SortOrder", "NameContains", "ModelPackageGroupName", "ModelPackageType"}
+
+
+def page(records: Records, operation: str, request: Request, region: str) -> Answer:
+    """The operation's answer.
+
+    Raises: ApiError
+    """
+    listing = LISTINGS[operation]
+    conditions, values = _conditions(listing, request, region)
+    column = _ORDERS[request.get("SortBy") or "CreationTime"]
+    order = request.get("SortOrder")
+    is_ascending = order == "Ascending" if order else listing.is_ascending
+    token = request.get("NextToken")
+    if token:
+        conditions.append(f"({column}, name) {'>' if is_ascending else '<'} (?, ?)")
+        values += _read(token)
+    size = request.get("MaxResults") or DEFAULT_PAGE
+    way = "ASC" if is_ascending else "DESC"
+    found = records.select(" AND ".join(conditions), values, f"{column} {way}, name {way}", size + 1)
+    member, summary = _summary(operation)
+    answer: Answer = {member: [_summarised(record, summary) for record in found[:size]]}
+    if len(found) > size:
+        last = found[size - 1]
+        value = last.created.timestamp() if column == "created" else getattr(last, column)
+        answer["NextToken"] = base64.urlsafe_b64encode(json.dumps([value, last.name]).encode()).decode()
+    return answer
+
+
+def _conditions(listing: Listing, request: Request, region: str) -> tuple[list[str], list[Any]]:
+    conditions: list[str] = ["kind = ?", "region = ?"]
+    values: list[Any] = [listing.kind, region]
+    for field, value in request.items():
+        if value is None or field in _IDLE:
+            continue
+        if field in _BOUNDS:
+            conditions.append(_BOUNDS[field])
+            values.append(value.timestamp() if isinstance(value, datetime) else value)
+        elif field in listing.fields:
+            conditions.append(f"{listing.fields[field]} = ?")
+            values.append(value)
+        else:
+            raise invalid(f'the local cloud does not know the filter "{field}"')
+    if request.get("NameContains"):
+        conditions.append("instr(name, ?) > 0")
+        values.append(request["NameContains"])
+    if listing.kind == "model-package":
+        _of_group(request, conditions, values)
+    return conditions, values
+
+
+def _of_group(request: Request, conditions: list[str], values: list[Any]) -> None:
+    """A group's versions; without a group, and unless it is asked for, packages that have no versions."""
+    group, kind = request.get("ModelPackageGroupName"), request.get("ModelPackageType")
+    if group:
+        conditions.append("parent = ?")
+        values.append(group.rpartition("/")[2])
+    elif kind != "Both":
+        conditions.append("parent <> ''" if kind == "Versioned" else "parent = ''")
+
+
+def _read(token: str) -> list[Any]:
+    try:
+        value, name = json.loads(base64.urlsafe_b64decode(token))
+    except ValueError as error:
+        raise invalid("Invalid NextToken") from error
+    return [value, name]
+
+
+@functools.cache
+def _summary(operation: str) -> tuple[str, frozenset[str]]:
+    """The member of the answer that has the summaries, and what a summary has."""
+    model = sagemaker_shapes.model()
+    members = model["shapes"][model["operations"][operation]["output"]["shape"]]["members"]
+    (name,) = [name for name in members if name != "NextToken"]
+    item = model["shapes"][members[name]["shape"]]["member"]["shape"]
+    return name, frozenset(model["shapes"][item]["members"])
+
+
+def _summarised(record: Record, names: frozenset[str]) -> dict[str, Any]:
+    described = {"LastModifiedTime": record.modified, **record.body}
+    return {name: value for name, value in described.items() if name in names}

@@ -1,0 +1,201 @@
+"""Model packages, by themselves or as the versions of a group.
+
+Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-models.html; API_CreateModelPackage.html;
+https://github.com/getmoto/moto/pull/7165 (what CreateModelPackage says of names).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.services.sagemaker import errors, tags
+from mlci_emulator.services.sagemaker.models import arn_of
+from mlci_emulator.services.sagemaker.records import Record, Records, Taken
+
+#: How many versions a group has had, in its record: a version's number is never used again.
+_COUNT = "$versions"
+_UPDATED = (
+    "ModelApprovalStatus",
+    "ModelPackageRegistrationType",
+    "ApprovalDescription",
+    "InferenceSpecification",
+    "SourceUri",
+    "ModelCard",
+    "ModelLifeCycle",
+)
+#: Source: API_BatchDescribeModelPackageSummary.html
+_BATCH = (
+    "ModelPackageGroupName",
+    "ModelPackageVersion",
+    "ModelPackageArn",
+    "ModelPackageDescription",
+    "CreationTime",
+    "InferenceSpecification",
+    "ModelPackageStatus",
+    "ModelApprovalStatus",
+    "ModelPackageRegistrationType",
+)
+#: Packages are not checked by a job here, so one that asks for it is refused.
+_REFUSED = ("ValidationSpecification", "SourceAlgorithmSpecification")
+
+
+class Packages:
+    """The model registry."""
+
+    def __init__(self, records: Records, now: Callable[[], datetime]) -> None:
+        self._records, self._now = records, now
+        self._lock = threading.Lock()
+
+    # --- Groups ---
+
+    def create_group(self, request: Request, region: str) -> Answer:
+        name, now = request["ModelPackageGroupName"], self._now()
+        if request.get("ManagedConfiguration"):
+            raise errors.invalid("the local cloud knows no ManagedConfiguration")
+        arn = arn_of("model-package-group", name, region)
+        body = {
+            "ModelPackageGroupName": name,
+            "ModelPackageGroupArn": arn,
+            "CreationTime": now,
+            "CreatedBy": {},
+            "ModelPackageGroupStatus": "Completed",
+            _COUNT: 0,
+        }
+        if request.get("ModelPackageGroupDescription") is not None:
+            body["ModelPackageGroupDescription"] = request["ModelPackageGroupDescription"]
+        try:
+            self._records.add(Record("model-package-group", region, name, arn, now, now, "Completed", body=body))
+        except Taken as error:
+            raise errors.invalid(f"Model Package Group already exists: {arn}") from error
+        tags.put(self._records, arn, request.get("Tags") or [])
+        return {"ModelPackageGroupArn": arn}
+
+    def describe_group(self, request: Request, region: str) -> Answer:
+        body = self._group(request["ModelPackageGroupName"], region).body
+        return {name: value for name, value in body.items() if name != _COUNT}
+
+    def delete_group(self, request: Request, region: str) -> Answer:
+        with self._lock:
+            group = self._group(request["ModelPackageGroupName"], region)
+            if self._records.select("kind = ? AND region = ? AND parent = ?", ["model-package", region, group.name]):
+                raise ApiError("ConflictException", f"Model Package Group {group.arn} has model packages: delete them.")
+            self._records.remove(group)
+        return {}
+
+    # --- Packages ---
+
+    def create(self, request: Request, region: str) -> Answer:
+        name, group = request.get("ModelPackageName"), request.get("ModelPackageGroupName")
+        if name and group:
+            raise errors.invalid(
+                "Both ModelPackageName and ModelPackageGroupName are provided in the input. "
+                "Cannot determine which one to use."
+            )
+        if not name and not group:
+            raise errors.invalid("Missing ARN.")
+        if group and request.get("Tags"):
+            raise errors.invalid("A version of a Model Package Group has the group's tags: it can't have Tags.")
+        for field in _REFUSED:
+            if request.get(field):
+                raise errors.invalid(f"the local cloud does not do the {field} of a model package")
+        with self._lock:
+            record = self._version(group, region) if group else self._unversioned(str(name), region)
+            left_out = {"Tags", "ClientToken", "ModelPackageName", "ModelPackageGroupName"}
+            record.body |= {
+                field: value for field, value in request.items() if field not in left_out and value is not None
+            }
+            if group:
+                record.body.setdefault("ModelApprovalStatus", "PendingManualApproval")
+            record.approval = record.body.get("ModelApprovalStatus", "")
+            try:
+                self._records.add(record)
+            except Taken as error:
+                raise errors.invalid(f"Model Package already exists: {record.arn}") from error
+        tags.put(self._records, record.arn, request.get("Tags") or [])
+        return {"ModelPackageArn": record.arn}
+
+    def describe(self, request: Request, region: str) -> Answer:
+        return self._package(request["ModelPackageName"], region).body
+
+    def describe_many(self, request: Request, region: str) -> Answer:
+        """Source: API_BatchDescribeModelPackage.html"""
+        summaries, problems = {}, {}
+        for arn in request["ModelPackageArnList"]:
+            try:
+                body = self._package(arn, region).body
+            except ApiError as error:
+                problems[arn] = {"ErrorCode": error.code, "ErrorResponse": error.message}
+                continue
+            summaries[arn] = {field: body[field] for field in _BATCH if field in body}
+        return {"ModelPackageSummaries": summaries, "BatchDescribeModelPackageErrorMap": problems}
+
+    def update(self, request: Request, region: str) -> Answer:
+        with self._lock:
+            record = self._package(request["ModelPackageArn"], region)
+            body, now = record.body, self._now()
+            body |= {field: request[field] for field in _UPDATED if request.get(field) is not None}
+            metadata = {
+                **body.get("CustomerMetadataProperties", {}),
+                **(request.get("CustomerMetadataProperties") or {}),
+            }
+            for key in request.get("CustomerMetadataPropertiesToRemove") or []:
+                metadata.pop(key, None)
+            if metadata or "CustomerMetadataProperties" in body:
+                body["CustomerMetadataProperties"] = metadata
+            added = request.get("AdditionalInferenceSpecificationsToAdd") or []
+            if added:
+                body["AdditionalInferenceSpecifications"] = [*body.get("AdditionalInferenceSpecifications", []), *added]
+            body |= {"LastModifiedTime": now, "LastModifiedBy": {}}
+            record.modified, record.approval = now, body.get("ModelApprovalStatus", "")
+            self._records.save(record)
+        return {"ModelPackageArn": record.arn}
+
+    def delete(self, request: Request, region: str) -> Answer:
+        with self._lock:
+            self._records.remove(self._package(request["ModelPackageName"], region))
+        return {}
+
+    def _version(self, group_name: str, region: str) -> Record:
+        group = self._group(group_name, region)
+        group.body[_COUNT] += 1
+        self._records.save(group)
+        record = self._bare(f"{group.name}/{group.body[_COUNT]}", group.name, region)
+        record.parent = group.name
+        record.body |= {"ModelPackageGroupName": group.name, "ModelPackageVersion": group.body[_COUNT]}
+        return record
+
+    def _unversioned(self, name: str, region: str) -> Record:
+        return self._bare(name, name, region)
+
+    def _bare(self, key: str, name: str, region: str) -> Record:
+        now = self._now()
+        arn = arn_of("model-package", key, region)
+        body: dict[str, Any] = {
+            "ModelPackageName": name,
+            "ModelPackageArn": arn,
+            "CreationTime": now,
+            "CreatedBy": {},
+            "ModelPackageStatus": "Completed",
+            "ModelPackageStatusDetails": {"ValidationStatuses": [], "ImageScanStatuses": []},
+        }
+        return Record("model-package", region, key, arn, now, now, "Completed", body=body)
+
+    def _group(self, name: str, region: str) -> Record:
+        name = name.rpartition("/")[2]
+        record = self._records.get("model-package-group", region, name)
+        if record is None:
+            raise errors.invalid(f"ModelPackageGroup {arn_of('model-package-group', name, region)} does not exist.")
+        return record
+
+    def _package(self, name: str, region: str) -> Record:
+        """By its name or its ARN."""
+        found = self._records.by_arn(name) if name.startswith("arn:") else None
+        record = found or self._records.get("model-package", region, name)
+        if record is None or record.kind != "model-package":
+            arn = name if name.startswith("arn:") else arn_of("model-package", name, region)
+            raise errors.invalid(f"ModelPackage {arn} does not exist.")
+        return record

@@ -1,0 +1,226 @@
+"""Models, endpoint configurations and endpoints.
+
+An endpoint goes from Creating to InService once the artefacts of its models have been checked; no process waits behind
+it. invoking.py answers calls.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mlci_emulator.errors import OperationError
+from mlci_emulator.identity import ACCOUNT
+from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.services.sagemaker import errors, tags
+from mlci_emulator.services.sagemaker.records import Kind, Record, Records, Taken
+from mlci_emulator.store.directory import DirectoryStore
+
+#: While an endpoint is in one of these it can't be changed. Source: API_DescribeEndpoint.html, EndpointStatus
+_BUSY = ("Creating", "Updating")
+
+
+class Models:
+    """What serves predictions, as far as records go."""
+
+    def __init__(self, store: DirectoryStore, records: Records, logs: Path | None, now: Callable[[], datetime]) -> None:
+        self._store, self._records, self._logs, self._now = store, records, logs, now
+        self._lock = threading.Lock()
+
+    # --- Models ---
+
+    def create_model(self, request: Request, region: str) -> Answer:
+        if not request.get("PrimaryContainer") and not request.get("Containers"):
+            raise errors.invalid("A model needs a PrimaryContainer or Containers.")
+        if request.get("PrimaryContainer") and request.get("Containers"):
+            raise errors.invalid("A model has either a PrimaryContainer or Containers, not both.")
+        for container in _containers(request):
+            if not container.get("Image") and not container.get("ModelPackageName"):
+                raise errors.invalid("A container needs an Image or a ModelPackageName.")
+            self._expect_artefact(self._resolved(container, region))
+        defaults = {"EnableNetworkIsolation": request.get("EnableNetworkIsolation", False)}
+        return {"ModelArn": self._create("model", request, region, "Model", defaults).arn}
+
+    def describe_model(self, request: Request, region: str) -> Answer:
+        return self.find(request["ModelName"], region).body
+
+    def delete_model(self, request: Request, region: str) -> Answer:
+        self._records.remove(self.find(request["ModelName"], region))
+        return {}
+
+    def find(self, name: str, region: str) -> Record:
+        """A model.
+
+        Raises: ApiError
+        """
+        return self._found("model", name, region)
+
+    def container(self, model: Record) -> dict[str, Any]:
+        """The model's request, with what its package says in the place of the package."""
+        body = dict(model.body)
+        if body.get("PrimaryContainer"):
+            body["PrimaryContainer"] = self._resolved(body["PrimaryContainer"], model.region)
+        else:
+            body["Containers"] = [self._resolved(container, model.region) for container in body["Containers"]]
+        return body
+
+    def _resolved(self, container: Mapping[str, Any], region: str) -> dict[str, Any]:
+        """Source: API_ContainerDefinition.html, ModelPackageName"""
+        name = container.get("ModelPackageName")
+        if not name:
+            return dict(container)
+        package = self._records.by_arn(name) or self._records.get("model-package", region, name)
+        inner = ((package.body.get("InferenceSpecification") if package else None) or {}).get("Containers") or []
+        if package is None or len(inner) != 1:
+            raise errors.invalid(f'the local cloud has no model package "{name}" with one container')
+        rest = {field: value for field, value in container.items() if field != "ModelPackageName"}
+        environment = {**(inner[0].get("Environment") or {}), **(container.get("Environment") or {})}
+        return {**inner[0], **rest, "Environment": environment}
+
+    def _expect_artefact(self, container: Mapping[str, Any]) -> None:
+        source = (container.get("ModelDataSource") or {}).get("S3DataSource") or {}
+        uri = container.get("ModelDataUrl") or source.get("S3Uri")
+        if uri and not self._is_there(uri, is_prefix=source.get("S3DataType") == "S3Prefix"):
+            # Source: https://github.com/aws/sagemaker-python-sdk, quoted in many issues
+            raise errors.invalid(f"Could not find model data at {uri}.")
+
+    def _is_there(self, uri: str, is_prefix: bool) -> bool:
+        try:
+            if is_prefix:
+                return next(iter(self._store.list(uri if uri.endswith("/") else f"{uri}/")), None) is not None
+            return self._store.exists(uri)
+        except OperationError:
+            return False  # an https: URL leads to the store's S3 on AWS, and nowhere here
+
+    # --- Endpoint configurations ---
+
+    def create_endpoint_config(self, request: Request, region: str) -> Answer:
+        for variant in (*request["ProductionVariants"], *(request.get("ShadowProductionVariants") or [])):
+            if variant.get("ModelName"):
+                self.find(variant["ModelName"], region)
+        return {"EndpointConfigArn": self._create("endpoint-config", request, region, "EndpointConfig", {}).arn}
+
+    def describe_endpoint_config(self, request: Request, region: str) -> Answer:
+        return self._found("endpoint-config", request["EndpointConfigName"], region).body
+
+    def delete_endpoint_config(self, request: Request, region: str) -> Answer:
+        self._records.remove(self._found("endpoint-config", request["EndpointConfigName"], region))
+        return {}
+
+    # --- Endpoints ---
+
+    def create_endpoint(self, request: Request, region: str) -> Answer:
+        config = self._found("endpoint-config", request["EndpointConfigName"], region)
+        given = {name: value for name, value in request.items() if name != "DeploymentConfig"}
+        defaults = {"EndpointStatus": "Creating", "LastModifiedTime": self._now()}
+        record = self._create("endpoint", given, region, "Endpoint", defaults, status="Creating")
+        if self._logs is not None:
+            record.log = str(self._logs / "Endpoints" / region / f"{record.name}.log")
+        self._deploy(record, config)
+        return {"EndpointArn": record.arn}
+
+    def update_endpoint(self, request: Request, region: str) -> Answer:
+        config = self._found("endpoint-config", request["EndpointConfigName"], region)
+        with self._lock:
+            record = self._idle_endpoint(request["EndpointName"], region)
+            record.body["EndpointConfigName"] = config.name
+            self._set_status(record, "Updating")
+        self._deploy(record, config)
+        return {"EndpointArn": record.arn}
+
+    def describe_endpoint(self, request: Request, region: str) -> Answer:
+        return self._found("endpoint", request["EndpointName"], region).body
+
+    def delete_endpoint(self, request: Request, region: str) -> Answer:
+        with self._lock:
+            self._records.remove(self._idle_endpoint(request["EndpointName"], region))
+        return {}
+
+    def _idle_endpoint(self, name: str, region: str) -> Record:
+        """Source: terraform-provider-aws and others, which wait where SageMaker says this, also of DeleteEndpoint."""
+        record = self._found("endpoint", name, region)
+        if record.status in _BUSY:
+            raise errors.invalid(f'Cannot update in-progress endpoint "{record.arn}".')
+        return record
+
+    def finish_deployments(self) -> None:
+        """Take up the endpoints that a killed server left on their way."""
+        for record in self._records.select("kind = 'endpoint' AND status IN (?, ?)", _BUSY):
+            config = self._records.get("endpoint-config", record.region, record.body["EndpointConfigName"])
+            if config is not None:
+                self._deploy(record, config)
+
+    def _deploy(self, record: Record, config: Record) -> None:
+        threading.Thread(target=self._check, args=(record, config), name=record.arn, daemon=True).start()
+
+    def _check(self, record: Record, config: Record) -> None:
+        """InService where each variant's model has its artefact, and Failed elsewhere."""
+        try:
+            variants = [self._variant(variant, record.region) for variant in config.body["ProductionVariants"]]
+            status, changes = "InService", dict[str, Any](ProductionVariants=variants)
+        except ApiError as error:
+            status, changes = "Failed", {"FailureReason": error.message}
+        with self._lock:
+            if self._records.get("endpoint", record.region, record.name) is not None:
+                record.body.update(changes)
+                self._set_status(record, status)
+
+    def _variant(self, variant: Mapping[str, Any], region: str) -> dict[str, Any]:
+        images = []
+        for container in _containers(self.find(variant["ModelName"], region).body) if variant.get("ModelName") else []:
+            resolved = self._resolved(container, region)
+            self._expect_artefact(resolved)
+            image = resolved.get("Image", "")
+            images.append({"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": self._now()})
+        weight, count = variant.get("InitialVariantWeight", 1.0), variant.get("InitialInstanceCount")
+        result = {
+            "VariantName": variant["VariantName"],
+            "DeployedImages": images,
+            "CurrentWeight": weight,
+            "DesiredWeight": weight,
+        }
+        if count is not None:
+            result |= {"CurrentInstanceCount": count, "DesiredInstanceCount": count}
+        if variant.get("ServerlessConfig"):
+            result["CurrentServerlessConfig"] = variant["ServerlessConfig"]
+        return result
+
+    def _set_status(self, record: Record, status: str) -> None:
+        record.modified = self._now()
+        record.status = status
+        record.body |= {"EndpointStatus": status, "LastModifiedTime": record.modified}
+        self._records.save(record)
+
+    # --- All of them ---
+
+    def _create(
+        self, kind: Kind, request: Request, region: str, noun: str, defaults: Mapping[str, Any], status: str = ""
+    ) -> Record:
+        name, now = request[f"{noun}Name"], self._now()
+        arn = arn_of(kind, name, region)
+        given = {field: value for field, value in request.items() if field != "Tags" and value is not None}
+        body = {**given, f"{noun}Arn": arn, "CreationTime": now, **defaults}
+        record = Record(kind, region, name, arn, now, now, status, body=body)
+        try:
+            self._records.add(record)
+        except Taken as error:
+            raise errors.taken(arn) from error
+        tags.put(self._records, arn, request.get("Tags") or [])
+        return record
+
+    def _found(self, kind: Kind, name: str, region: str) -> Record:
+        record = self._records.get(kind, region, name)
+        if record is None:
+            raise errors.unknown(arn_of(kind, name, region))
+        return record
+
+
+def arn_of(kind: Kind, name: str, region: str) -> str:
+    return f"arn:aws:sagemaker:{region}:{ACCOUNT}:{kind}/{name}"
+
+
+def _containers(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [request["PrimaryContainer"]] if request.get("PrimaryContainer") else list(request.get("Containers") or [])

@@ -1,0 +1,90 @@
+"""Definitions, checked as at creation: by the language, and by what tasks can do here."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import mlci_asl as asl
+from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.services.stepfunctions.task_handlers import Tasks
+
+_MOST_DIAGNOSTICS = 100
+#: As many definitions are kept as they were read, so that starting an execution does not read its machine anew.
+_KEPT = 64
+
+
+class Definitions:
+    """Reads definitions; the last ones are kept as they were read."""
+
+    def __init__(self, tasks: Tasks) -> None:
+        self._tasks = tasks
+        self._read = functools.lru_cache(maxsize=_KEPT)(_read)
+
+    def load(self, definition: str, kind: str) -> asl.Machine:
+        """The machine, whose tasks can be done here.
+
+        Raises: ApiError InvalidDefinition.
+        """
+        try:
+            return self._checked(definition, kind)
+        except asl.DefinitionError as error:
+            raise _invalid(error) from error
+
+    def parse(self, definition: str, kind: str) -> asl.Machine:
+        """The machine, whatever its tasks are.
+
+        Raises: ApiError InvalidDefinition.
+        """
+        try:
+            return self._read(definition, kind)
+        except asl.DefinitionError as error:
+            raise _invalid(error) from error
+
+    def references(self, definition: str, kind: str) -> dict[str, Any]:
+        """`variableReferences`, where the definition has variables."""
+        found = asl.variable_references(self._read(definition, kind))
+        return {"variableReferences": found} if found else {}
+
+    def validate(self, request: Request) -> Answer:
+        """ValidateStateMachineDefinition."""
+        try:
+            self._checked(str(request["definition"]), str(request.get("type", "STANDARD")))
+            problems: tuple[asl.Problem, ...] = ()
+        except asl.DefinitionError as error:
+            problems = error.problems
+        most = int(request.get("maxResults") or _MOST_DIAGNOSTICS)
+        return {
+            "result": "FAIL" if problems else "OK",
+            "diagnostics": [_diagnostic(problem) for problem in problems[:most]],
+            "truncated": len(problems) > most,
+        }
+
+    def _checked(self, definition: str, kind: str) -> asl.Machine:
+        machine = self._read(definition, kind)
+        problems = self._tasks.problems(machine)
+        if problems:
+            raise asl.DefinitionError(problems)
+        return machine
+
+
+def _read(definition: str, kind: str) -> asl.Machine:
+    return asl.load(definition, is_express=kind == "EXPRESS")
+
+
+def _invalid(error: asl.DefinitionError) -> ApiError:
+    told = ", ".join(_told(problem) for problem in error.problems)
+    return ApiError("InvalidDefinition", f"Invalid State Machine Definition: '{told}'")
+
+
+def _told(problem: asl.Problem) -> str:
+    return f"{problem.code}: {problem.what}" + (f" at {problem.place or '/'}" if _has_place(problem) else "")
+
+
+def _has_place(problem: asl.Problem) -> bool:
+    return problem.code != "MISSING_END_STATE"  # the only one that AWS gives no place
+
+
+def _diagnostic(problem: asl.Problem) -> Answer:
+    place = {"location": problem.place or "/"} if _has_place(problem) else {}
+    return {"severity": "ERROR", "code": problem.code, "message": problem.what, **place}

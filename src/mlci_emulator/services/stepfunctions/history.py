@@ -1,0 +1,75 @@
+"""An execution's events: kept as they happen, and shown in pages.
+
+Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_GetExecutionHistory.html
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import mlci_asl as asl
+from mlci_emulator.services.operations import Answer, Request
+from mlci_emulator.services.stepfunctions.pagination import bounds, token
+from mlci_emulator.services.stepfunctions.records import Doc, Records
+from mlci_emulator.services.stepfunctions.timestamps import kept, shown
+
+#: Members of details that hold the execution's data, which a request can do without.
+_DATA = ("input", "output", "inputDetails", "outputDetails")
+
+#: The events that an execution ends with, and the status that each means.
+ENDS = {
+    "ExecutionSucceeded": "SUCCEEDED",
+    "ExecutionFailed": "FAILED",
+    "ExecutionAborted": "ABORTED",
+    "ExecutionTimedOut": "TIMED_OUT",
+}
+
+
+def keep(records: Records, execution: str, event: asl.Event) -> None:
+    doc = {
+        "at": kept(event.timestamp),
+        "type": event.type,
+        "previous": event.previous_id,
+        "details": dict(event.details),
+    }
+    records.add_event(execution, event.id, {"id": event.id, **doc})
+
+
+def events(records: Records, execution: str) -> list[asl.Event]:
+    """All events, as the interpreter had them."""
+    return [
+        asl.Event(
+            doc["id"], doc["previous"], datetime.fromtimestamp(doc["at"], timezone.utc), doc["type"], doc["details"]
+        )
+        for doc in records.events(execution)
+    ]
+
+
+def told(end: asl.Event) -> dict[str, Any]:
+    """What an execution's last event says of its result: output, or error and cause."""
+    members = [item for inner in end.details.values() if isinstance(inner, dict) for item in inner.items()]
+    return {name: value for name, value in members if name in ("output", "error", "cause") and value}
+
+
+def answer(records: Records, execution: str, request: Request) -> Answer:
+    """GetExecutionHistory."""
+    is_reverse, has_data = bool(request.get("reverseOrder")), request.get("includeExecutionData") is not False
+    of = f"history {execution} {is_reverse}"
+    offset, size = bounds(request, of)
+    docs = records.events(execution, is_reverse, offset, size + 1)
+    found: Answer = {"events": [_shown(doc, has_data) for doc in docs[:size]]}
+    if len(docs) > size:
+        found["nextToken"] = token(offset + size, of)
+    return found
+
+
+def _shown(doc: Doc, has_data: bool) -> dict[str, Any]:
+    details = doc["details"]
+    if not has_data:
+        details = {
+            member: {name: value for name, value in inner.items() if name not in _DATA}
+            for member, inner in details.items()
+        }
+    head = {"timestamp": shown(doc["at"]), "type": doc["type"], "id": doc["id"], "previousEventId": doc["previous"]}
+    return {**head, **details}

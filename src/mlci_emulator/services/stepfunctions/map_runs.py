@@ -1,0 +1,33 @@
+"""Map Runs: what a Distributed Map makes. There are none here, as such a Map is refused when its machine is created.
+
+Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_ListMapRuns.html, API_DescribeMapRun.html and
+API_UpdateMapRun.html (errors ExecutionDoesNotExist, ResourceNotFound, InvalidArn).
+"""
+
+from __future__ import annotations
+
+from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.services.stepfunctions import arns
+from mlci_emulator.services.stepfunctions.executions import Executions
+from mlci_emulator.services.stepfunctions.pagination import page
+
+
+class MapRuns:
+    """Executions are looked up, so that an unknown one is told from one without Map Runs."""
+
+    def __init__(self, executions: Executions) -> None:
+        self._executions = executions
+
+    def list(self, request: Request) -> Answer:
+        arn = self._executions.find(str(request["executionArn"]))["arn"]
+        none: tuple[Answer, ...] = ()
+        return page(none, request, f"map runs {arn}", "mapRuns", dict)
+
+    def find(self, request: Request) -> Answer:
+        """DescribeMapRun and UpdateMapRun.
+
+        Raises: ApiError, always.
+        """
+        text = str(request["mapRunArn"])
+        arns.parse(text, "mapRun")
+        raise ApiError("ResourceNotFound", f"Resource not found: '{text}'")

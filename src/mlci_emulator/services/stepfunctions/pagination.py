@@ -1,0 +1,45 @@
+"""Lists in pages: a token says where the next one begins, and which list it is of."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from mlci_emulator.services.operations import Answer, ApiError, Request
+
+_DEFAULT, _MOST = 100, 1000
+T = TypeVar("T")
+
+
+def bounds(request: Request, of: str) -> tuple[int, int]:
+    """Where the page begins, and how many it may hold. `of` names the list, so that tokens don't get mixed up.
+
+    Raises: ApiError InvalidToken.
+    """
+    size = int(request.get("maxResults") or _DEFAULT)
+    token = request.get("nextToken")
+    if not token:
+        return 0, min(size, _MOST)
+    try:
+        offset, name = json.loads(base64.b64decode(str(token).encode(), validate=True))
+    except (ValueError, TypeError, binascii.Error):
+        offset, name = None, None
+    if name != of or not isinstance(offset, int):
+        raise ApiError("InvalidToken", "Invalid Token: 'Invalid token'")
+    return offset, min(size, _MOST)
+
+
+def token(offset: int, of: str) -> str:
+    return base64.b64encode(json.dumps([offset, of]).encode()).decode()
+
+
+def page(items: Sequence[T], request: Request, of: str, member: str, show: Any) -> Answer:
+    """The answer of a List… operation."""
+    offset, size = bounds(request, of)
+    answer: Answer = {member: [show(item) for item in items[offset : offset + size]]}
+    if offset + size < len(items):
+        answer["nextToken"] = token(offset + size, of)
+    return answer

@@ -1,0 +1,152 @@
+"""Step Functions' API: which operation is done by what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import mlci_asl as asl
+from mlci_emulator.identity import ACCOUNT
+from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.services.stepfunctions import arns
+from mlci_emulator.services.stepfunctions.activities import Activities, Tokens
+from mlci_emulator.services.stepfunctions.definitions import Definitions
+from mlci_emulator.services.stepfunctions.execution_threads import Runner
+from mlci_emulator.services.stepfunctions.executions import Executions
+from mlci_emulator.services.stepfunctions.map_runs import MapRuns
+from mlci_emulator.services.stepfunctions.records import Records
+from mlci_emulator.services.stepfunctions.state_machines import INITIAL, Registry
+from mlci_emulator.services.stepfunctions.task_handlers import Tasks
+from mlci_emulator.services.stepfunctions.teststate import Trials
+from mlci_emulator.services.stepfunctions.timestamps import Clock, shown, utc_now
+from mlci_emulator.services.stepfunctions.versions import Versions
+
+_Operation: TypeAlias = Callable[[Request, str], Answer]
+_ABANDONED = "the process that ran this execution was killed"
+
+
+class StepFunctions:
+    """Step Functions. `home` is the folder that it keeps its records in; None keeps them in memory.
+
+    `handlers` do the tasks but for activities and nested executions, which are done here.
+    """
+
+    def __init__(self, home: Path | None, handlers: asl.Handlers, account: str = ACCOUNT, now: Clock = utc_now) -> None:
+        self._records = Records(home)
+        tokens = Tokens()
+        self._activities = Activities(self._records, account, now)
+        tasks = Tasks(handlers, self._activities, tokens)
+        definitions = Definitions(tasks)
+        self._registry = Registry(self._records, definitions, account, now)
+        self._versions = Versions(self._records, self._registry, now)
+        self._runner = Runner(self._records, tasks, now)
+        self._executions = Executions(self._records, definitions, self._registry, self._versions, self._runner, now)
+        tasks.executions = self._executions
+        self._executions.abort_abandoned(_ABANDONED)
+        trials = Trials(definitions, tasks, account, now)
+        self._operations = {**self._table(definitions, tokens), "TestState": trials.test}
+
+    def _table(self, definitions: Definitions, tokens: Tokens) -> dict[str, _Operation]:
+        registry, versions, executions, activities = self._registry, self._versions, self._executions, self._activities
+        map_runs = MapRuns(executions)
+        of_region: dict[str, _Operation] = {
+            "CreateStateMachine": self._create,
+            "ListStateMachines": registry.list,
+            "CreateActivity": activities.create,
+            "ListActivities": activities.list,
+        }
+        others: dict[str, Callable[[Request], Answer]] = {
+            "UpdateStateMachine": self._update,
+            "DescribeStateMachine": self._describe,
+            "DeleteStateMachine": self._delete,
+            "ValidateStateMachineDefinition": definitions.validate,
+            "TagResource": registry.tag,
+            "UntagResource": registry.untag,
+            "ListTagsForResource": registry.tags,
+            "PublishStateMachineVersion": self._publish,
+            "ListStateMachineVersions": versions.list_versions,
+            "DeleteStateMachineVersion": versions.delete_version,
+            "CreateStateMachineAlias": versions.create_alias,
+            "UpdateStateMachineAlias": versions.update_alias,
+            "DescribeStateMachineAlias": versions.describe_alias,
+            "DeleteStateMachineAlias": versions.delete_alias,
+            "ListStateMachineAliases": versions.list_aliases,
+            "StartExecution": executions.start,
+            "StartSyncExecution": executions.start_sync,
+            "DescribeExecution": executions.describe,
+            "DescribeStateMachineForExecution": executions.describe_machine,
+            "GetExecutionHistory": executions.history,
+            "ListExecutions": executions.list,
+            "StopExecution": executions.stop,
+            "RedriveExecution": executions.redrive,
+            "ListMapRuns": map_runs.list,
+            "DescribeMapRun": map_runs.find,
+            "UpdateMapRun": map_runs.find,
+            "DescribeActivity": activities.describe,
+            "DeleteActivity": activities.delete,
+            "GetActivityTask": activities.take,
+            "SendTaskSuccess": tokens.succeed,
+            "SendTaskFailure": tokens.fail,
+            "SendTaskHeartbeat": tokens.heartbeat,
+        }
+        return {**of_region, **{name: _without_region(operation) for name, operation in others.items()}}
+
+    def call(self, operation: str, request: Request, region: str) -> Answer:
+        """An operation's output.
+
+        Raises: ApiError.
+        """
+        done = self._operations.get(operation)
+        if done is None:
+            raise ApiError("UnsupportedOperation", f"the local cloud does not do Step Functions' {operation}", 501)
+        return done(request, region)
+
+    def close(self, cause: str = "the server stopped") -> None:
+        """Stops all executions and waits for their ends."""
+        self._activities.close()
+        self._runner.close(cause)
+        self._records.close()
+
+    def _create(self, request: Request, region: str) -> Answer:
+        with self._registry.lock:  # what is published is what was created, whoever updates at the same moment
+            return self._created(request, region)
+
+    def _created(self, request: Request, region: str) -> Answer:
+        doc, _ = self._registry.create(request, region)
+        answer = {"stateMachineArn": doc["arn"], "creationDate": shown(doc["created"])}
+        return {**answer, **self._published(doc["arn"], request)}
+
+    def _update(self, request: Request) -> Answer:
+        with self._registry.lock:  # the same
+            return self._updated(request)
+
+    def _updated(self, request: Request) -> Answer:
+        doc = self._registry.update(request)
+        answer: Answer = {"updateDate": shown(doc["updated"] if "updated" in doc else doc["created"])}
+        if doc["revision"] != INITIAL:
+            answer["revisionId"] = doc["revision"]
+        return {**answer, **self._published(doc["arn"], request)}
+
+    def _published(self, arn: str, request: Request) -> Answer:
+        """The version that goes with a change, where one is asked for."""
+        if not request.get("publish"):
+            return {}
+        return {"stateMachineVersionArn": self._versions.publish(arn, request.get("versionDescription"))["arn"]}
+
+    def _describe(self, request: Request) -> Answer:
+        return self._registry.describe(self._versions.target(str(request["stateMachineArn"])).doc)
+
+    def _delete(self, request: Request) -> Answer:
+        arn, _ = arns.machine(str(request["stateMachineArn"]))
+        self._registry.delete(arn)
+        return {}
+
+    def _publish(self, request: Request) -> Answer:
+        arn, _ = arns.machine(str(request["stateMachineArn"]))
+        doc = self._versions.publish(arn, request.get("description"), request.get("revisionId"))
+        return {"stateMachineVersionArn": doc["arn"], "creationDate": shown(doc["created"])}
+
+
+def _without_region(operation: Callable[[Request], Answer]) -> _Operation:
+    return lambda request, region: operation(request)

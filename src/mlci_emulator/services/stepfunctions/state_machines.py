@@ -1,0 +1,184 @@
+"""State machines: create, update, describe, delete, list, and tags.
+
+Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html and its neighbours,
+and the recorded answers of LocalStack's tests test_sfn_api.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+
+from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.services.stepfunctions import arns
+from mlci_emulator.services.stepfunctions.definitions import Definitions
+from mlci_emulator.services.stepfunctions.pagination import page
+from mlci_emulator.services.stepfunctions.records import ENCRYPTION, Doc, Kind, Records
+from mlci_emulator.services.stepfunctions.timestamps import Clock, kept, shown
+
+#: The revision of a machine that has never been updated; descriptions don't tell it.
+INITIAL = "INITIAL"
+_LOGGING = {"level": "OFF", "includeExecutionData": False}
+_TRACING = {"enabled": False}
+#: What makes two requests with one name the same request.
+_SAME = ("definition", "type", "loggingConfiguration", "tracingConfiguration", "encryptionConfiguration")
+#: What a version keeps of its machine.
+KEPT = ("definition", "roleArn", "type", "loggingConfiguration", "tracingConfiguration", "encryptionConfiguration")
+
+
+class Registry:
+    """The state machines of all regions."""
+
+    def __init__(self, records: Records, definitions: Definitions, account: str, now: Clock) -> None:
+        self._records, self._definitions, self._account, self._now = records, definitions, account, now
+        self.lock = threading.RLock()
+
+    def create(self, request: Request, region: str) -> tuple[Doc, bool]:
+        """The machine, and whether it is new.
+
+        Raises: ApiError.
+        """
+        name = str(request["name"])
+        arns.check_name(name)
+        if request.get("versionDescription") and not request.get("publish"):
+            raise ApiError("ValidationException", "Version description can only be set when publish is true")
+        self._definitions.load(str(request["definition"]), str(request.get("type", "STANDARD")))
+        arn = arns.machine_arn(region, self._account, name)
+        doc = self._new(request, arn, name)
+        with self.lock:
+            old = self._records.get("machine", arn)
+            if old is not None and all(old.get(member) == doc.get(member) for member in _SAME):
+                return old, False
+            if old is not None:
+                raise ApiError("StateMachineAlreadyExists", f"State Machine Already Exists: '{arn}'")
+            self._records.put("machine", arn, region, doc)
+        return doc, True
+
+    def _new(self, request: Request, arn: str, name: str) -> Doc:
+        doc: Doc = {
+            "arn": arn,
+            "name": name,
+            "status": "ACTIVE",
+            "definition": str(request["definition"]),
+            "roleArn": str(request["roleArn"]),
+            "type": str(request.get("type", "STANDARD")),
+            "created": kept(self._now()),
+            "revision": INITIAL,
+            "loggingConfiguration": {**_LOGGING, **(request.get("loggingConfiguration") or {})},
+            "tracingConfiguration": {**_TRACING, **(request.get("tracingConfiguration") or {})},
+            "encryptionConfiguration": request.get("encryptionConfiguration") or dict(ENCRYPTION),
+            "tags": {str(tag["key"]): str(tag["value"]) for tag in request.get("tags") or ()},
+            "last_version": 0,
+        }
+        return doc
+
+    def find(self, arn: str) -> Doc:
+        """Raises: ApiError StateMachineDoesNotExist."""
+        doc = self._records.get("machine", arn)
+        if doc is None:
+            raise missing(arn)
+        return doc
+
+    def save(self, doc: Doc) -> None:
+        self._records.put("machine", doc["arn"], doc["arn"].split(":")[3], doc)
+
+    def update(self, request: Request) -> Doc:
+        """The machine in its new revision.
+
+        Raises: ApiError.
+        """
+        arn, qualifier = arns.machine(str(request["stateMachineArn"]))
+        if qualifier is not None:
+            raise missing(str(request["stateMachineArn"]))
+        members = [name for name in KEPT if name != "type" and request.get(name) is not None]
+        if not members:
+            what = (
+                "Either the definition, the role ARN, the LoggingConfiguration, "
+                "or the TracingConfiguration must be specified"
+            )
+            raise ApiError("MissingRequiredParameter", what)
+        if request.get("versionDescription") and not request.get("publish"):
+            raise ApiError("ValidationException", "Version description can only be set when publish is true")
+        with self.lock:
+            doc = self.find(arn)
+            if request.get("definition") is not None:
+                self._definitions.load(str(request["definition"]), doc["type"])
+            defaults: dict[str, Doc] = {"loggingConfiguration": _LOGGING, "tracingConfiguration": _TRACING}
+            new = {
+                name: {**defaults.get(name, {}), **request[name]} if name in defaults else request[name]
+                for name in members
+            }
+            if any(doc.get(name) != value for name, value in new.items()):
+                doc.update(new, revision=str(uuid.uuid4()), updated=kept(self._now()))
+                self.save(doc)
+        return doc
+
+    def describe(self, doc: Doc) -> Answer:
+        """DescribeStateMachine of a machine, or of a version that has the same members."""
+        answer: Answer = {
+            "stateMachineArn": doc["arn"],
+            "name": doc["name"],
+            "status": doc["status"],
+            **{name: doc[name] for name in KEPT if name in doc},
+            "creationDate": shown(doc["created"]),
+        }
+        if doc["revision"] != INITIAL:
+            answer["revisionId"] = doc["revision"]
+        if doc.get("description"):
+            answer["description"] = doc["description"]
+        return {**answer, **self._definitions.references(doc["definition"], doc["type"])}
+
+    def delete(self, arn: str) -> None:
+        """Deletes a machine with its versions and aliases; its executions go on."""
+        with self.lock:
+            self._records.delete("machine", arn)
+            kinds: tuple[Kind, ...] = ("version", "alias")
+            for kind in kinds:
+                for doc in self._records.newest(kind, arn):
+                    self._records.delete(kind, doc["arn"])
+
+    def list(self, request: Request, region: str) -> Answer:
+        """ListStateMachines, by name."""
+        docs = sorted(self._records.newest("machine", region), key=lambda doc: str(doc["name"]))
+        return page(docs, request, "machines", "stateMachines", _listed)
+
+    def tag(self, request: Request) -> Answer:
+        doc, kind = self._tagged(str(request["resourceArn"]))
+        doc["tags"].update({str(tag["key"]): str(tag.get("value", "")) for tag in request["tags"]})
+        self._save_tagged(doc, kind)
+        return {}
+
+    def untag(self, request: Request) -> Answer:
+        doc, kind = self._tagged(str(request["resourceArn"]))
+        for key in request["tagKeys"]:
+            doc["tags"].pop(key, None)
+        self._save_tagged(doc, kind)
+        return {}
+
+    def tags(self, request: Request) -> Answer:
+        doc, _ = self._tagged(str(request["resourceArn"]))
+        return {"tags": [{"key": key, "value": value} for key, value in doc["tags"].items()]}
+
+    def _tagged(self, arn: str) -> tuple[Doc, Kind]:
+        kind = arns.parse(arn, "stateMachine", "activity").kind
+        found: Kind = "machine" if kind == "stateMachine" else "activity"
+        doc = self._records.get(found, arn)
+        if doc is None:
+            raise ApiError("ResourceNotFound", f"Resource not found: '{arn}'")
+        return doc, found
+
+    def _save_tagged(self, doc: Doc, kind: Kind) -> None:
+        self._records.put(kind, doc["arn"], doc["arn"].split(":")[3], doc)
+
+
+def missing(arn: str) -> ApiError:
+    return ApiError("StateMachineDoesNotExist", f"State Machine Does Not Exist: '{arn}'")
+
+
+def _listed(doc: Doc) -> Answer:
+    return {
+        "stateMachineArn": doc["arn"],
+        "name": doc["name"],
+        "type": doc["type"],
+        "creationDate": shown(doc["created"]),
+    }

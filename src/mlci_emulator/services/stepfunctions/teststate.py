@@ -1,0 +1,289 @@
+"""TestState: one state, run by itself, or with a mock for its work.
+
+What AWS refuses is refused in its words, as far as answers are recorded in LocalStack's tests test_state; what belongs
+to a distributed Map is refused as such a Map is.
+Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_TestState.html
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import mlci_asl as asl
+from mlci_asl.branch import Scope
+from mlci_asl.errors import StateError
+from mlci_asl.events import History, Trail
+from mlci_asl.inspection import Mock, Trial, try_state
+from mlci_asl.jsontext import Text, parse
+from mlci_asl.model import Map, Parallel, State, Task
+from mlci_asl.variables import Variables
+from mlci_emulator.integrations import mocks
+from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.services.stepfunctions.definitions import Definitions
+from mlci_emulator.services.stepfunctions.timestamps import Clock
+
+_ROLE = "arn:aws:iam::000000000000:role/mlci-test-state"
+#: What a state is called that is given without a machine.
+_NAME = "StateName"
+_ALONE = "Task, Wait, Pass, Succeed, Fail, Choice"
+_CONTEXT = "Invalid Context object provided"
+#: What a context object may have. Source: https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html
+_CONTEXT_FIELDS: Mapping[str, frozenset[str]] = {
+    "Execution": frozenset({"Id", "Input", "Name", "RedriveCount", "RedriveTime", "RoleArn", "StartTime"}),
+    "State": frozenset({"EnteredTime", "Name", "RetryCount"}),
+    "StateMachine": frozenset({"Id", "Name"}),
+    "Task": frozenset({"Token"}),
+}
+_NO_TEXTS = ("Input", "RedriveCount", "RetryCount")
+_WITH_TASK = (".sync", ".sync:2", ".waitForTaskToken")
+_MOCKED = ("Task", "Map", "Parallel")
+#: Members of `stateConfiguration` that are about distributed Maps, which are refused.
+_DISTRIBUTED = ("mapIterationFailureCount", "mapItemReaderData")
+
+
+class _Found(NamedTuple):
+    """The state that a request is about, with its name and the query language around it."""
+
+    name: str
+    state: Mapping[str, Any]
+    language: str
+
+    @property
+    def is_jsonata(self) -> bool:
+        return bool(self.state.get("QueryLanguage", self.language) == "JSONata")
+
+
+class Trials:
+    """Runs states by themselves."""
+
+    def __init__(self, definitions: Definitions, handlers: asl.Handlers, account: str, now: Clock) -> None:
+        self._definitions, self._handlers, self._account, self._now = definitions, handlers, account, now
+
+    def test(self, request: Request, region: str) -> Answer:
+        """TestState.
+
+        Raises: ApiError.
+        """
+        found = _find(request)
+        _check(request, found)
+        given, mock = _json(request.get("input") or "{}", "input"), _mock(request)
+        state = self._load(found, mock)
+        if mock is not None and mock.result is not None:
+            _check_result(request, state, mock.result.value)
+        scope = self._scope(request, region, given)
+        retries = int((request.get("stateConfiguration") or {}).get("retrierRetryCount") or 0)
+        trial = try_state(
+            state,
+            given,
+            scope,
+            mock=mock,
+            retries=retries,
+            context=_given_context(request, state),
+            is_jsonata=found.is_jsonata,
+        )
+        return _answer(trial, is_shown=request.get("inspectionLevel", "INFO") != "INFO")
+
+    def _load(self, found: _Found, mock: Mock | None) -> State:
+        """A task that is mocked may be one that can't be done here."""
+        targets = {target: {"Type": "Succeed"} for target in _targets(found.state) if target != found.name}
+        states = {found.name: found.state, **targets}
+        around = json.dumps({"QueryLanguage": found.language, "StartAt": found.name, "States": states})
+        read = self._definitions.load if mock is None else self._definitions.parse
+        return read(around, "STANDARD").root.states[found.name]
+
+    def _scope(self, request: Request, region: str, given: Text) -> Scope:
+        variables = request.get("variables")
+        return Scope(
+            context=self._context(region, str(request.get("roleArn") or _ROLE)),
+            given=given.value,
+            handlers=self._handlers,
+            now=self._now,
+            pause=asl.StopSignal.wait,
+            trail=Trail(History(_forget, self._now)),
+            stop=asl.StopSignal(),
+            variables=Variables(_object(variables, "variables") if variables else {}),
+        )
+
+    def _context(self, region: str, role: str) -> asl.Context:
+        name, machine, arn = str(uuid.uuid4()), str(uuid.uuid4()), f"arn:aws:states:{region}:{self._account}"
+        return asl.Context(
+            execution_arn=f"{arn}:express:{machine}:{name}",
+            execution_name=name,
+            role_arn=role,
+            started=self._now(),
+            machine_arn=f"{arn}:stateMachine:{machine}",
+            machine_name=machine,
+        )
+
+
+def _forget(event: asl.Event) -> None:
+    """A trial leaves no history."""
+
+
+def _find(request: Request) -> _Found:
+    """The state itself, or the one of a machine that `stateName` names, at whatever depth it is."""
+    try:
+        given = json.loads(str(request["definition"]))
+    except ValueError as error:
+        raise ApiError("InvalidDefinition", f"Invalid State Machine Definition: '{error}'") from error
+    if not isinstance(given, dict):
+        what = "Invalid State Machine Definition: 'Definition must be a valid JSON object'"
+        raise ApiError("InvalidDefinition", what)
+    language = str(given.get("QueryLanguage", "JSONPath"))
+    if not isinstance(given.get("States"), dict):
+        return _Found(_NAME, given, language)
+    name = str(request.get("stateName") or given.get("StartAt"))
+    for state in _states(given):
+        if name in state:
+            return _Found(name, state[name], language)
+    raise ApiError("ValidationException", "State not found in definition")
+
+
+def _check_cause(request: Request, found: _Found) -> None:
+    """The state that a mocked error is said to come from is one inside; what comes of the error is the same.
+
+    Raises: ApiError.
+    """
+    cause = (request.get("stateConfiguration") or {}).get("errorCausedByState")
+    if cause is not None and not any(cause in states for states in _states({"States": {found.name: found.state}})):
+        raise _invalid("State not found in definition")
+
+
+def _states(machine: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The states of a machine, then those of the branches inside them."""
+    states = machine.get("States")
+    if not isinstance(states, dict):
+        return
+    yield {name: state for name, state in states.items() if isinstance(state, dict)}
+    for state in states.values():
+        if isinstance(state, dict):
+            for branch in (*_list(state, "Branches"), state.get("ItemProcessor"), state.get("Iterator")):
+                if isinstance(branch, dict):
+                    yield from _states(branch)
+
+
+def _list(state: Mapping[str, Any], member: str) -> list[Any]:
+    found = state.get(member)
+    return found if isinstance(found, list) else []
+
+
+def _targets(state: Mapping[str, Any]) -> Iterator[str]:
+    for way in (state, *_list(state, "Choices"), *_list(state, "Catch")):
+        for member in ("Next", "Default"):
+            if isinstance(way, dict) and isinstance(way.get(member), str):
+                yield way[member]
+
+
+def _check(request: Request, found: _Found) -> None:
+    """What AWS refuses, and what can't be done here.
+
+    Raises: ApiError.
+    """
+    kind, is_mocked = found.state.get("Type"), bool(request.get("mock"))
+    configuration = request.get("stateConfiguration") or {}
+    if is_mocked and kind not in _MOCKED:
+        raise _invalid(f"State type '{kind}' is not supported when a mock is specified")
+    if is_mocked and request.get("revealSecrets"):
+        raise _invalid("TestState does not support RevealSecrets when a mock is specified.")
+    for member in () if is_mocked else ("context", *configuration):
+        if member in request or configuration.get(member) is not None:
+            name = member[:1].upper() + member[1:]
+            raise _invalid(f"TestState does not support {name} when a mock is not specified.")
+    if not is_mocked and kind in ("Map", "Parallel"):
+        what = "TestState API does not support Map or Parallel states. Supported state types include:"
+        raise ApiError("InvalidDefinition", f"{what} [{_ALONE}]")
+    if not is_mocked and kind == "Task" and not request.get("roleArn"):
+        raise _invalid("RoleArn must be specified when testing a Task state")
+    _check_cause(request, found)
+    for member in _DISTRIBUTED:
+        if configuration.get(member):
+            what = f"the local cloud's TestState does not do {member}: it has no distributed Map"
+            raise ApiError("UnsupportedOperation", what, 501)
+
+
+def _mock(request: Request) -> Mock | None:
+    given = request.get("mock")
+    if not given:
+        return None
+    failure = given.get("errorOutput")
+    if (failure is None) == (given.get("result") is None):
+        raise _invalid("A test mock should have only one of the following fields: [result, errorOutput].")
+    if failure is not None:
+        return Mock(error=StateError(str(failure.get("error") or ""), failure.get("cause")))
+    try:
+        return Mock(Text(str(given["result"]), parse(str(given["result"]))))
+    except ValueError as error:
+        raise _invalid("Mocked result must be valid JSON") from error
+
+
+def _check_result(request: Request, state: State, result: asl.Json) -> None:
+    if isinstance(state, (Map, Parallel)) and not isinstance(result, list):
+        raise _invalid("Mocked result must be an array.")
+    if isinstance(state, Parallel) and isinstance(result, list) and len(result) != len(state.branches):
+        raise _invalid("Mocked result must contain the same number of items as number of Parallel branches.")
+    if isinstance(state, Task):
+        wrong = mocks.problem(state.resource, result, request["mock"].get("fieldValidationMode") or "STRICT")
+        if wrong:
+            raise _invalid(f"Mock result schema validation error: {wrong}")
+
+
+def _given_context(request: Request, state: State) -> asl.Json:
+    """The context object that the request gives.
+
+    Raises: ApiError.
+    """
+    if request.get("context") is None:
+        return None
+    found = _object(str(request["context"]), "context")
+    if "Map" in found:
+        raise _invalid(f"{_CONTEXT}: 'Map' field is not supported when mocking a Context object")
+    for name, value in found.items():
+        if name not in _CONTEXT_FIELDS:
+            raise _invalid(f"{_CONTEXT}: Field '{name}' is not allowed")
+        for inner, held in value.items() if isinstance(value, dict) else ():
+            if inner not in _CONTEXT_FIELDS[name]:
+                raise _invalid(f"{_CONTEXT}: Field '{inner}' is not allowed")
+            if inner not in _NO_TEXTS and not isinstance(held, str):
+                raise _invalid(f"{_CONTEXT}: {name}.{inner} must be a string")
+    if "Task" in found and not (isinstance(state, Task) and state.resource.endswith(_WITH_TASK)):
+        what = "Context object contains 'Task' when state is not a Task state with a '.sync' or '.waitForTaskToken'"
+        raise _invalid(f"{_CONTEXT}: {what} service integration pattern")
+    return found
+
+
+def _json(text: str, member: str) -> Text:
+    try:
+        return Text(text, parse(text))
+    except ValueError as error:
+        raise _invalid(f"The value of '{member}' is not valid JSON: {error}") from error
+
+
+def _object(text: str, member: str) -> dict[str, asl.Json]:
+    value = _json(text, member).value
+    if not isinstance(value, dict):
+        raise _invalid(f"The value of '{member}' must be a JSON object")
+    return value
+
+
+def _invalid(what: str) -> ApiError:
+    return ApiError("ValidationException", what)
+
+
+def _answer(trial: Trial, *, is_shown: bool) -> Answer:
+    answer: Answer = {"status": trial.status}
+    if trial.output is not None:
+        answer["output"] = trial.output.text
+    if trial.next is not None:
+        answer["nextState"] = trial.next
+    if trial.error is not None:
+        told = {"error": trial.error.error, "cause": trial.error.cause}
+        answer.update({name: text for name, text in told.items() if text})
+    if is_shown:
+        shown: dict[str, Any] = {
+            name: value.text if isinstance(value, Text) else value for name, value in trial.shown.items()
+        }
+        answer["inspectionData"] = {**shown, **({"errorDetails": trial.details} if trial.details else {})}
+    return answer

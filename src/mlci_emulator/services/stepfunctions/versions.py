@@ -1,0 +1,237 @@
+"""Versions and aliases: a version is a machine as it was, for ever; an alias routes to one or two of them.
+
+Source: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-cd-aliasing-versioning.html, and the recorded
+answers of LocalStack's tests test_sfn_api_versioning and test_sfn_api_aliasing.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from typing import NamedTuple
+
+from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.services.stepfunctions import arns
+from mlci_emulator.services.stepfunctions.pagination import page
+from mlci_emulator.services.stepfunctions.records import Doc, Records
+from mlci_emulator.services.stepfunctions.state_machines import KEPT, Registry, missing
+from mlci_emulator.services.stepfunctions.timestamps import Clock, kept, shown
+
+_ALIAS = re.compile(r"(?!\d+$)[0-9A-Za-z_.-]{1,80}")
+
+
+class Target(NamedTuple):
+    """What a started machine ARN means: the document that is run, and how it was named."""
+
+    doc: Doc
+    version_arn: str | None = None
+    alias_arn: str | None = None
+
+
+class Versions:
+    """Versions and aliases of the registry's machines."""
+
+    def __init__(self, records: Records, registry: Registry, now: Clock) -> None:
+        self._records, self._registry, self._now = records, registry, now
+
+    def publish(self, arn: str, description: str | None, revision: str | None = None) -> Doc:
+        """The version of the machine's current revision, which is made where there is none yet.
+
+        Raises: ApiError.
+        """
+        with self._registry.lock:
+            machine = self._registry.find(arn)
+            if revision is not None and revision != machine["revision"]:
+                what = (
+                    f"Failed to publish the State Machine version for revision {revision}. "
+                    f"The current State Machine revision is {machine['revision']}."
+                )
+                raise ApiError("ConflictException", what)
+            newest = self._records.newest("version", arn)[:1]
+            if newest and newest[0]["revision"] == machine["revision"]:
+                return newest[0]
+            machine["last_version"] += 1
+            self._registry.save(machine)
+            version: Doc = {
+                "arn": f"{arn}:{machine['last_version']}",
+                "machine": arn,
+                "name": machine["name"],
+                "status": "ACTIVE",
+                "created": kept(self._now()),
+                "revision": machine["revision"],
+                "description": description or "",
+                **{name: machine[name] for name in KEPT if name in machine},
+            }
+            self._records.put("version", version["arn"], arn, version)
+            return version
+
+    def target(self, text: str) -> Target:
+        """What is run, or described, for an ARN of a machine, a version or an alias.
+
+        Raises: ApiError.
+        """
+        arn, qualifier = arns.machine(text)
+        if qualifier is None:
+            return Target(self._registry.find(arn))
+        if qualifier.isdigit():
+            return Target(self.version(text), text)
+        alias = self._records.get("alias", text)
+        if alias is None:
+            raise missing(text)
+        routes = alias["routes"]
+        chosen = random.choices(routes, [route["weight"] for route in routes])[0]["stateMachineVersionArn"]
+        return Target(self.version(chosen), chosen, text)
+
+    def version(self, arn: str) -> Doc:
+        doc = self._records.get("version", arn)
+        if doc is None:
+            raise missing(arn)
+        return doc
+
+    def delete_version(self, request: Request) -> Answer:
+        arn = str(request["stateMachineVersionArn"])
+        machine, number = arns.machine(arn)
+        if number is None or not number.isdigit():
+            raise ApiError("ValidationException", f"Invalid version ARN: {arn}")
+        with self._registry.lock:
+            aliases = self._records.newest("alias", machine)
+            using = [
+                alias["name"] for alias in aliases if any(r["stateMachineVersionArn"] == arn for r in alias["routes"])
+            ]
+            if using:
+                what = (
+                    "Version to be deleted must not be referenced by an alias. "
+                    f"Current list of aliases referencing this version: [{', '.join(using)}]"
+                )
+                raise ApiError("ConflictException", what)
+            self._records.delete("version", arn)
+        return {}
+
+    def list_versions(self, request: Request) -> Answer:
+        arn, _ = arns.machine(str(request["stateMachineArn"]))
+        self._registry.find(arn)
+        docs = self._records.newest("version", arn)
+        return page(docs, request, f"versions {arn}", "stateMachineVersions", _listed_version)
+
+    def create_alias(self, request: Request) -> Answer:
+        name = str(request["name"])
+        if not _ALIAS.fullmatch(name):
+            rule = r"Member must satisfy regular expression pattern: ^(?=.*[a-zA-Z_\-\.])[a-zA-Z0-9_\-\.]+$"
+            raise _refused(
+                f"1 validation error detected: Value '{name}' at 'name' failed to satisfy constraint: {rule}"
+            )
+        with self._registry.lock:
+            routes, machine = self._routes(request["routingConfiguration"])
+            arn = f"{machine}:{name}"
+            moment = kept(self._now())
+            doc: Doc = {
+                "arn": arn,
+                "machine": machine,
+                "name": name,
+                "routes": routes,
+                "created": moment,
+                "updated": moment,
+            }
+            doc["description"] = str(request.get("description") or "")
+            old = self._records.get("alias", arn)
+            if old is not None:
+                if all(old[member] == doc[member] for member in ("routes", "description")):
+                    return {"stateMachineAliasArn": arn, "creationDate": shown(old["created"])}
+                what = (
+                    "Failed to create alias because an alias with the same name "
+                    "and a different routing configuration already exists."
+                )
+                raise ApiError("ConflictException", what)
+            self._records.put("alias", arn, machine, doc)
+        return {"stateMachineAliasArn": arn, "creationDate": shown(moment)}
+
+    def update_alias(self, request: Request) -> Answer:
+        arn = str(request["stateMachineAliasArn"])
+        if request.get("description") is None and request.get("routingConfiguration") is None:
+            raise ApiError(
+                "ValidationException", "Either the description or the routing configuration must be specified"
+            )
+        with self._registry.lock:
+            doc = self._alias(arn)
+            if request.get("routingConfiguration") is not None:
+                doc["routes"], _ = self._routes(request["routingConfiguration"])
+            if request.get("description") is not None:
+                doc["description"] = str(request["description"])
+            doc["updated"] = kept(self._now())
+            self._records.put("alias", arn, doc["machine"], doc)
+        return {"updateDate": shown(doc["updated"])}
+
+    def describe_alias(self, request: Request) -> Answer:
+        doc = self._alias(str(request["stateMachineAliasArn"]))
+        described = {"description": doc["description"]} if doc["description"] else {}
+        return {
+            "stateMachineAliasArn": doc["arn"],
+            "name": doc["name"],
+            **described,
+            "routingConfiguration": doc["routes"],
+            "creationDate": shown(doc["created"]),
+            "updateDate": shown(doc["updated"]),
+        }
+
+    def delete_alias(self, request: Request) -> Answer:
+        arn = str(request["stateMachineAliasArn"])
+        arns.machine(arn)
+        self._records.delete("alias", arn)
+        return {}
+
+    def list_aliases(self, request: Request) -> Answer:
+        text = str(request["stateMachineArn"])
+        arn, qualifier = arns.machine(text)
+        self._registry.find(arn)
+        docs = sorted(self._records.newest("alias", arn), key=lambda doc: str(doc["name"]))
+        if qualifier is not None:
+            docs = [doc for doc in docs if _routes_to(doc, text)]
+        return page(docs, request, f"aliases {text}", "stateMachineAliases", _listed_alias)
+
+    def _alias(self, arn: str) -> Doc:
+        arns.machine(arn)
+        doc = self._records.get("alias", arn)
+        if doc is None:
+            raise ApiError("ResourceNotFound", "Request references a resource that does not exist.")
+        return doc
+
+    def _routes(self, given: list[Doc]) -> tuple[list[Doc], str]:
+        named = [str(route["stateMachineVersionArn"]) for route in given]
+        if not all((arns.machine(arn)[1] or "").isdigit() for arn in named):
+            received = ", ".join(named)
+            raise _refused(f"Routing configuration must contain state machine version ARNs. Received: [{received}]")
+        machines = {arns.machine(arn)[0] for arn in named}
+        if len(machines) != 1:
+            raise _refused("Routing configuration must contain versions of one state machine")
+        weights = [int(route["weight"]) for route in given]
+        if sum(weights) != 100:
+            raise _refused(f"Sum of routing configuration weights must equal 100. Received: {weights}")
+        if len(set(named)) < len(named):
+            received = ", ".join(named)
+            raise _refused(
+                f"Routing configuration must contain distinct state machine version ARNs. Received: [{received}]"
+            )
+        machine = machines.pop()
+        self._registry.find(machine)
+        for route in given:
+            if self._records.get("version", str(route["stateMachineVersionArn"])) is None:
+                raise ApiError("ResourceNotFound", "Request references a resource that does not exist.")
+        return [
+            {"stateMachineVersionArn": r["stateMachineVersionArn"], "weight": int(r["weight"])} for r in given
+        ], machine
+
+
+def _routes_to(alias: Doc, version_arn: str) -> bool:
+    return any(route["stateMachineVersionArn"] == version_arn for route in alias["routes"])
+
+
+def _refused(what: str) -> ApiError:
+    return ApiError("ValidationException", what)
+
+
+def _listed_version(doc: Doc) -> Answer:
+    return {"stateMachineVersionArn": doc["arn"], "creationDate": shown(doc["created"])}
+
+
+def _listed_alias(doc: Doc) -> Answer:
+    return {"stateMachineAliasArn": doc["arn"], "creationDate": shown(doc["created"])}

@@ -1,0 +1,1 @@
+"""The store: a directory in the place of S3."""

@@ -1,0 +1,117 @@
+"""The store on S3: whole objects, checked on the way, sent once."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import boto3
+import pytest
+
+from mlci.backends.aws import s3_objects as module
+from mlci.backends.aws.s3_objects import SINGLE_MAX_BYTES, Objects
+from mlci.errors import CloudError, InputError
+from mlci.plan.models import S3Uri, Upload
+from mlci.stage.models import StagedFile
+from mlci.stage.repository import hash_data, read_code
+from mlci_asl import StopSignal
+from support.fake_aws import BUCKET, REGION, PretendAws, response
+
+PREFIX = f"s3://{BUCKET}/mlci/small/data"
+CODE = f"s3://{BUCKET}/mlci/small/code/d2"
+
+
+@pytest.fixture
+def objects(pretended: PretendAws) -> Objects:
+    return Objects(pretended.session().api("s3"))
+
+
+def staged(folder: Path, name: str, data: bytes) -> StagedFile:
+    (folder / name).write_bytes(data)
+    return hash_data(folder / name, name)
+
+
+def test_what_was_written_is_read(objects: Objects) -> None:
+    uri = f"s3://{BUCKET}/a/ü b.json"
+    assert objects.read(uri) is None
+    objects.write(uri, b"{}")
+    assert objects.read(uri) == b"{}"
+
+
+def test_each_object_is_sent_once(objects: Objects, pretended: PretendAws, tmp_path: Path) -> None:
+    code = read_code(Path(__file__), "code.py")
+    uploads = [
+        Upload(S3Uri(f"{PREFIX}/d1/x.csv"), S3Uri(f"{PREFIX}/d1/"), (staged(tmp_path, "x.csv", b"x"),)),
+        Upload(S3Uri(f"{PREFIX}/d1/y/z.csv"), S3Uri(f"{PREFIX}/d1/"), (staged(tmp_path, "z.csv", b"zz"),)),
+        Upload(S3Uri(f"{CODE}/sourcedir.tar.gz"), S3Uri(f"{CODE}/"), (code,), is_archive=True),
+    ]
+    assert objects.missing(uploads) == uploads
+    assert objects.upload(uploads, StopSignal()) == 3
+    assert objects.read(f"{PREFIX}/d1/y/z.csv") == b"zz"
+    pretended.calls.clear()
+    assert objects.upload(uploads, StopSignal()) == 0
+    assert pretended.calls == ["s3.ListObjectsV2"] * 2  # one for each unit, whatever it holds
+
+
+def test_one_that_is_there_in_part_is_sent_again(objects: Objects, tmp_path: Path) -> None:
+    upload = Upload(S3Uri(f"{PREFIX}/d1/x.csv"), S3Uri(f"{PREFIX}/d1/"), (staged(tmp_path, "x.csv", b"whole"),))
+    objects.write(upload.uri, b"who")
+    assert objects.upload([upload], StopSignal()) == 1
+    assert objects.read(upload.uri) == b"whole"
+
+
+@pytest.mark.parametrize("size", [0, 1, SINGLE_MAX_BYTES, SINGLE_MAX_BYTES + 1, 3 * SINGLE_MAX_BYTES])
+def test_a_file_arrives_whole_in_one_piece_or_in_many(objects: Objects, tmp_path: Path, size: int) -> None:
+    data = hashlib.sha256(b"seed").digest() * (size // 32 + 1)
+    file = staged(tmp_path, "big.bin", data[:size])
+    uri = S3Uri(f"{PREFIX}/d3/big.bin")
+    objects.upload([Upload(uri, S3Uri(uri.rpartition("/")[0] + "/"), (file,))], StopSignal())
+    assert hashlib.sha256(objects.read(uri) or b"").hexdigest() == file.sha256
+    told = boto3.client("s3").head_object(Bucket=BUCKET, Key=uri.partition(f"{BUCKET}/")[2], ChecksumMode="ENABLED")
+    assert told["ContentLength"] == size
+    assert "ChecksumSHA256" in told
+    assert ("-" in told["ETag"]) == (size > SINGLE_MAX_BYTES)
+
+
+@pytest.mark.parametrize("size", [100, SINGLE_MAX_BYTES + 100])
+@pytest.mark.parametrize("after", [b"other", b"", b"x" * 200])
+def test_a_file_that_changed_since_it_was_hashed_is_not_stored(
+    objects: Objects, pretended: PretendAws, tmp_path: Path, size: int, after: bytes
+) -> None:
+    file = staged(tmp_path, "x.csv", b"1" * size)
+    (tmp_path / "x.csv").write_bytes(after if size == 100 else b"2" * size + after)
+    with pytest.raises(CloudError, match="changed while the run was being staged"):
+        objects.upload([Upload(S3Uri(f"{PREFIX}/d4/x.csv"), S3Uri(f"{PREFIX}/d4/"), (file,))], StopSignal())
+    assert pretended.objects() == []
+    assert not boto3.client("s3").list_multipart_uploads(Bucket=BUCKET).get("Uploads")
+
+
+def test_nothing_is_said_about_encryption(objects: Objects, tmp_path: Path) -> None:
+    source = Path(module.__file__).read_text()
+    assert "ServerSideEncryption" not in source
+    assert "SSEKMS" not in source
+
+
+def test_a_stopped_upload_ends_early(objects: Objects, pretended: PretendAws, tmp_path: Path) -> None:
+    stop = StopSignal()
+    stop.set()
+    objects.upload(
+        [Upload(S3Uri(f"{PREFIX}/d1/x.csv"), S3Uri(f"{PREFIX}/d1/"), (staged(tmp_path, "x.csv", b"x"),))], stop
+    )
+    assert pretended.objects() == []
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(404, "does not exist"), (403, "may not be used"), (400, "can't be used")]
+)
+def test_a_bucket_that_is_not_ours(objects: Objects, pretended: PretendAws, status: int, words: str) -> None:
+    pretended.fault = lambda name: response(status, "") if name == "s3.HeadBucket" else None
+    with pytest.raises(InputError, match=words):
+        objects.check_bucket(BUCKET, REGION)
+
+
+def test_a_bucket_in_another_region_is_refused_by_name(pretended: PretendAws) -> None:
+    objects = Objects(pretended.session().api("s3"))
+    objects.check_bucket(BUCKET, REGION)
+    with pytest.raises(InputError, match=f'"{BUCKET}" is in {REGION}, and the run in us-east-1'):
+        objects.check_bucket(BUCKET, "us-east-1")

@@ -1,0 +1,201 @@
+"""What both clouds keep to, whichever it is: the local one, and the aws one on a pretended AWS and on `mlci serve`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from mlci.backends.aws.backend import AwsCloud, Place, aws_cloud
+from mlci.backends.aws.caller_identity import identify
+from mlci.backends.aws.session import open_session
+from mlci.backends.local import local_cloud
+from mlci.backends.progress import Progress, beginning
+from mlci.backends.protocol import Cloud, Outcome
+from mlci.compile import Compiled
+from mlci.flow.models import Json
+from mlci.plan import Plan
+from mlci.plan.models import S3Uri, Upload
+from mlci.run import prepare, run
+from mlci.stage.repository import hash_data
+from mlci_asl import Event, StopSignal
+from mlci_emulator.jobs.runner import Settings
+from support.aws_account import Account, account
+from support.aws_builds import FLOW, Builder
+from support.fake_aws import BUCKET, Script
+
+TRAIN = "import os\nopen(os.path.join(os.environ['SM_MODEL_DIR'], 'model.json'), 'w').write('{}')\nprint('a line')\n"
+SLOW = "import time\ntime.sleep(60)\n"
+FAILING = "print('a line')\nraise ValueError('no such column: age')\n"
+MEASURE = (
+    "import json, os\n"
+    "os.makedirs('/opt/ml/processing/output/out', exist_ok=True)\n"
+    "json.dump({'auc': 0.95}, open('/opt/ml/processing/output/out/metrics.json', 'w'))\n"
+)
+OTHER = FLOW.replace("gate:", "  extra: {uses: processing, run: measure.py}\ngate:")
+
+
+@dataclass
+class Side:
+    """One cloud, and what its tests need: the same flow, with a step `train` that trains, sleeps or fails."""
+
+    builder: Builder
+    cloud: Cloud
+    events: list[Event] = field(default_factory=list)
+
+    def train(self, source: str) -> None:
+        (self.builder.root / "train.py").write_text(source)
+        script = {
+            SLOW: Script(seconds=60),
+            FAILING: Script(fails="AlgorithmError: ValueError: no such column: age"),
+        }.get(source, Script())
+        self.builder.aws.sagemaker.scripts["train"] = script
+
+    def planned(self, flow: str = FLOW) -> tuple[Plan, Compiled]:
+        (self.builder.root / "flow.yaml").write_text(flow)
+        return prepare(self.builder.flow(), self.builder.around(), _no_baseline())
+
+    def execute(self, planned: Plan, compiled: Compiled, stop: StopSignal) -> Outcome:
+        version = self.cloud.publish("small", compiled.definition)
+        self.cloud.upload(planned.uploads, stop)
+        return self.cloud.run(version, planned.target.run_id, compiled.execution_input, self.events.append, stop)
+
+    def progress(self, planned: Plan) -> Progress:
+        progress = beginning(planned.steps)
+        for event in self.events:
+            progress = progress.after(event)
+        return progress
+
+
+def _no_baseline() -> dict[str, Json]:
+    return {}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    with account(tmp_path_factory.mktemp("served"), BUCKET) as made:
+        yield made
+
+
+@pytest.fixture
+def served_cloud(builder: Builder, served: Account, monkeypatch: pytest.MonkeyPatch) -> AwsCloud:
+    """The aws cloud on `mlci serve`, as the command opens it."""
+    for name, value in served.environment.items():
+        monkeypatch.setenv(name, value)
+    session = open_session(served.region)
+    place = Place(identify(session), session.region, served.environment["MLCI_WORKFLOW_ROLE"])
+    return aws_cloud(
+        session, place, ("training", "processing"), lambda job: builder.root / "logs" / f"{job}.log", builder.log.say
+    )
+
+
+@pytest.fixture(params=["local", "aws", "served"])
+def side(request: pytest.FixtureRequest, builder: Builder) -> Iterator[Side]:
+    (builder.root / "measure.py").write_text(MEASURE)
+    if request.param != "local":
+        cloud = builder.cloud(builder.flow()) if request.param == "aws" else request.getfixturevalue("served_cloud")
+        made = Side(builder, cloud)
+        made.train(TRAIN)
+        yield made
+        return
+    logs: Callable[[str], Path] = lambda job: builder.root / "logs" / f"{job}.log"  # noqa: E731
+    settings = Settings(builder.root / "work", logs, sys.executable, environment=dict(os.environ))
+    with local_cloud(builder.root / "store", settings) as cloud:
+        made = Side(builder, cloud)
+        made.train(TRAIN)
+        yield made
+
+
+def test_objects_are_whole_or_not_there(side: Side) -> None:
+    uri = f"s3://{BUCKET}/mlci/small/a.json"
+    assert side.cloud.read(uri) is None
+    side.cloud.write(uri, b"one")
+    side.cloud.write(uri, b"two")
+    assert side.cloud.read(uri) == b"two"
+
+
+def test_what_is_there_is_not_uploaded(side: Side, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(b"x")
+    uploads = [
+        Upload(S3Uri(f"{unit}x.csv"), unit, (hash_data(tmp_path / "x.csv", "x.csv"),))
+        for unit in (S3Uri(f"s3://{BUCKET}/mlci/small/data/{digest}/") for digest in ("d1", "d2"))
+    ]
+    assert side.cloud.upload(uploads[:1], StopSignal()) == 1
+    assert side.cloud.missing(uploads) == uploads[1:]
+    assert side.cloud.upload(uploads, StopSignal()) == 1
+    assert side.cloud.missing(uploads) == []
+    assert side.cloud.read(uploads[1].uri) == b"x"
+
+
+def test_an_execution_tells_its_whole_story_in_order(side: Side) -> None:
+    planned, compiled = side.planned()
+    outcome = side.execute(planned, compiled, StopSignal())
+    assert (outcome.status, outcome.error, outcome.cause) == ("SUCCEEDED", "", "")
+    assert outcome.execution.endswith(f":execution:mlci-small:{planned.target.run_id}")
+    assert [event.id for event in side.events] == list(range(1, len(side.events) + 1))
+    assert all(event.previous_id < event.id for event in side.events)
+    assert (side.events[0].type, side.events[-1].type) == ("ExecutionStarted", "ExecutionSucceeded")
+    steps = side.progress(planned).steps
+    assert {name: step.status for name, step in steps.items()} == {"train": "succeeded", "measure": "succeeded"}
+    assert steps["train"].job == f"{planned.steps['train'].job}-0-0"
+    assert side.cloud.read(planned.steps["measure"].metrics or "") == b'{"auc": 0.95}'
+
+
+def test_a_job_that_fails_fails_the_execution_in_its_own_words(side: Side) -> None:
+    side.train(FAILING)
+    planned, compiled = side.planned()
+    outcome = side.execute(planned, compiled, StopSignal())
+    assert outcome.status == "FAILED"
+    step = side.progress(planned).steps["train"]
+    assert step.status == "failed"
+    assert "ValueError: no such column: age" in (step.reason or "")
+    assert side.progress(planned).steps["measure"].status == "waiting"
+
+
+def test_each_version_runs_its_own_definition(side: Side) -> None:
+    first, of_first = side.planned()
+    second, of_second = side.planned(OTHER)
+    version = side.cloud.publish("small", of_first.definition)
+    other = side.cloud.publish("small", of_second.definition)
+    assert version != other
+    assert side.cloud.publish("small", of_second.definition) == other
+    side.cloud.upload((*first.uploads, *second.uploads), StopSignal())
+    side.cloud.run(version, first.target.run_id, of_first.execution_input, side.events.append, StopSignal())
+    assert "extra" not in {_entered(event) for event in side.events}
+    side.cloud.run(other, second.target.run_id, of_second.execution_input, side.events.append, StopSignal())
+    assert "extra" in {_entered(event) for event in side.events}
+
+
+def test_a_stop_ends_the_execution_and_its_jobs(side: Side) -> None:
+    side.train(SLOW)
+    planned, compiled = side.planned()
+    stop, outcomes = StopSignal(), list[Outcome]()
+    running = threading.Thread(target=lambda: outcomes.append(side.execute(planned, compiled, stop)))
+    running.start()
+    end = time.monotonic() + 20
+    while not any(event.type == "TaskSubmitted" for event in side.events):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    stop.set("mlci.Stopped", "stopped by SIGTERM")
+    running.join(10)
+    assert not running.is_alive()
+    assert outcomes[0].status == "ABORTED"
+    assert "stopped by SIGTERM" in outcomes[0].cause
+    assert list(side.cloud.live("small")) == []
+
+
+def test_the_whole_line_gives_the_same_result(side: Side) -> None:
+    result = run(side.builder.flow(), side.builder.around(), side.cloud)
+    assert (result.status.value, result.cloud) == ("passed", side.cloud.name)
+    assert {name: metrics.document for name, metrics in result.metrics.items()} == {"measure": {"auc": 0.95}}
+
+
+def _entered(event: Event) -> str:
+    details = event.details.get("stateEnteredEventDetails")
+    return str(details["name"]) if isinstance(details, dict) else ""

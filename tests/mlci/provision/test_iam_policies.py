@@ -1,0 +1,232 @@
+"""What roles may do, evaluated by moto's own engine; in CI, a simulator of IAM decides about the same."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from moto.cloudformation.parsing import ResourceMap, clean_json
+
+from mlci.backends.aws.cloudformation_stacks import TEMPLATE_MAX_BYTES
+from mlci.flow import load
+from mlci.provision.access_requirements import Image, Needs, image_of
+from mlci.provision.access_requirements import needs as needs_of
+from mlci.provision.desired_stack import Wanted
+from mlci.provision.iam_policies import Place, policies, policy
+from mlci.provision.stack_names import ROLES, Role, logical_id
+from mlci.provision.template import template
+from support.iam_calls import ACCOUNT, REGION, Call, arn, read
+from support.iam_decisions import decided
+
+BUCKET = "arn:aws:s3:::mlci-breast-cancer-bucket-1"
+PLACE = Place(
+    "aws",
+    REGION,
+    ACCOUNT,
+    BUCKET.rpartition(":")[2],
+    arn("codeconnections", "connection/1"),
+    {role: f"arn:aws:iam::{ACCOUNT}:role/mlci-breast-cancer-{logical_id(role)}-1" for role in ROLES},
+)
+#: What the example needs.
+NEEDS = Needs(
+    "breast-cancer",
+    frozenset(["processing", "training"]),
+    reads_data=True,
+    reads_outputs=True,
+    has_rules=True,
+    images=(Image("683313688378", REGION, "sagemaker-xgboost"),),
+)
+#: By role: the calls that whole builds were seen to make (tests/e2e/test_bootstrap_enforced.py holds it to that), those
+#: that no build there shows, with their reasons, and those that must be denied.
+CALLS = json.loads((Path(__file__).parent / "calls.json").read_text())
+
+
+def called(role: Role) -> list[Call]:
+    told = CALLS[role]
+    unseen = itertools.chain(*told["unseen"].values())
+    return [read(entry) for entry in [*told["seen"], *unseen]]
+
+
+def allows(role: Role, action: str, resource: str, needs: Needs = NEEDS) -> bool:
+    return decided(policy(role, needs, PLACE), Call(action, resource))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_a_role_is_there_for_is_allowed(role: Role) -> None:
+    document = policy(role, NEEDS, PLACE)
+    assert [call for call in called(role) if not decided(document, call)] == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_a_pull_request_could_do_harm_with_is_denied(role: Role) -> None:
+    document = policy(role, NEEDS, PLACE)
+    assert CALLS[role]["denied"]
+    assert [call for call in map(read, CALLS[role]["denied"]) if decided(document, call)] == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_action_and_every_resource_of_a_policy_is_called_for(role: Role) -> None:
+    """Nothing is allowed that no build needs, nor what acts for one."""
+    document, calls = policy(role, NEEDS, PLACE), called(role)
+    parts = [
+        {**statement, name: [part]}
+        for statement in document["Statement"]  # type: ignore[attr-defined]
+        for name in ("Action", "Resource")
+        for part in statement[name]
+    ]
+    assert [part for part in parts if not any(decided({**document, "Statement": [part]}, call) for call in calls)] == []
+
+
+def test_only_the_base_branchs_build_writes_the_baseline() -> None:
+    baseline = f"{BUCKET}/mlci/breast-cancer/baselines/main.json"
+    assert [role for role in ROLES if allows(role, "s3:PutObject", baseline)] == ["base_build"]
+
+
+def test_only_the_job_role_is_passed_to_sagemaker() -> None:
+    for role, passed in (("workflow", "job"), ("protected_workflow", "protected_job")):
+        statement = _statement(role, "PassRole")
+        assert statement["Resource"] == [PLACE.roles[passed]]  # type: ignore[index]
+        assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+
+
+def test_what_no_step_needs_is_absent() -> None:
+    plain = json.dumps(policies(Needs("plain", frozenset(["processing"])), PLACE))
+    for absent in ("Training", "training-job", "/data/*", "ecr:", "ec2:", "kms:", "KeepModels", "ReadOutside"):
+        assert absent not in plain
+    full = replace(
+        NEEDS, outside=("s3://lake/raw/x",), keys=("alias/k",), subnets=("subnet-1",), security_groups=("sg-1",)
+    )
+    told = json.dumps(policies(full, PLACE))
+    for present in ("Training", "/data/*", "ecr:", "ec2:", "kms:", "arn:aws:s3:::lake/raw/x*"):
+        assert present in told
+    assert allows("job", "s3:GetObject", "arn:aws:s3:::lake/raw/x/1.csv", full)
+    assert not allows("job", "s3:PutObject", "arn:aws:s3:::lake/raw/x/1.csv", full)
+    assert not allows("pull_request_build", "s3:GetObject", "arn:aws:s3:::lake/raw/x/1.csv", full)
+
+
+def test_jobs_join_no_network_but_the_flows() -> None:
+    needs = replace(NEEDS, subnets=("subnet-1", "subnet-2"), security_groups=("sg-1",))
+    job = arn("sagemaker", "training-job/mlci-breast-cancer--train-1")
+
+    def creates(subnets: str, groups: str) -> bool:
+        network = (("sagemaker:VpcSubnets", subnets), ("sagemaker:VpcSecurityGroupIds", groups))
+        return decided(policy("workflow", needs, PLACE), Call("sagemaker:CreateTrainingJob", job, network))
+
+    assert creates("subnet-1,subnet-2", "sg-1")
+    assert not creates("subnet-1,subnet-9", "sg-1")
+    assert not creates("subnet-1", "sg-9")
+    assert allows("workflow", "sagemaker:CreateTrainingJob", job, needs)  # another step, in no network
+
+    assert allows("job", "ec2:CreateNetworkInterface", arn("ec2", "subnet/subnet-1"), needs)
+    assert not allows("job", "ec2:CreateNetworkInterface", arn("ec2", "subnet/subnet-9"), needs)
+    for subnet, is_allowed in (("subnet-2", True), ("subnet-9", False)):
+        where = (("ec2:Subnet", arn("ec2", f"subnet/{subnet}")),)
+        lend = Call("ec2:CreateNetworkInterfacePermission", arn("ec2", "network-interface/eni-1"), where)
+        assert decided(policy("job", needs, PLACE), lend) is is_allowed
+
+
+@pytest.mark.parametrize("key", ["1234abcd", arn("kms", "key/1234abcd"), "alias/models", arn("kms", "alias/models")])
+def test_jobs_use_the_flows_key_and_lend_it_to_aws_alone(key: str) -> None:
+    needs = replace(NEEDS, keys=(key,))
+    told, there = policy("job", needs, PLACE), arn("kms", "key/1234abcd")
+    alias = ("kms:ResourceAliases", "alias/other,alias/models")
+    assert decided(told, Call("kms:Encrypt", there, (alias,)))
+    assert decided(told, Call("kms:CreateGrant", there, (alias, ("kms:GrantIsForAWSResource", "true"))))
+    assert not decided(told, Call("kms:CreateGrant", there, (alias,)))
+    another = Call("kms:Decrypt", arn("kms", "key/5678"), (("kms:ResourceAliases", "alias/other"),))
+    assert not decided(told, another)
+
+
+def test_what_a_steps_request_says_of_keys_and_networks() -> None:
+    flow = load(
+        b"""
+flow: small
+defaults: {image: "mine.example/image:7"}
+steps:
+  train:
+    uses: training
+    run: t.py
+    request:
+      VpcConfig: {Subnets: [subnet-1], SecurityGroupIds: [sg-1, sg-2]}
+      OutputDataConfig: {KmsKeyId: alias/models}
+  test:
+    uses: processing
+    run: t.py
+    request: {NetworkConfig: {VpcConfig: {Subnets: [subnet-2], SecurityGroupIds: [sg-1]}}}
+""",
+        "flow.yaml",
+    )
+    found = needs_of(flow, {})
+    assert (found.subnets, found.security_groups) == (("subnet-1", "subnet-2"), ("sg-1", "sg-2"))
+    assert found.keys == ("alias/models",)
+
+
+def test_the_base_branch_and_none_besides_starts_its_builds() -> None:
+    """The filters of webhooks are regular expressions, and a branch's name is none."""
+    written = yaml.safe_load(template(NEEDS))
+    for branch, others in (("main", ("main2", "xmain")), ("release/1.0", ("release/1x0", "release/1.0/x"))):
+        resources = ResourceMap(
+            "1", "mlci-x", {"Repository": "o/r", "BaseBranch": branch}, {}, REGION, ACCOUNT, written, {}
+        )
+        resources.load_parameters()
+        resources.load_conditions()
+        for project in ("PullRequestProject", "BaseProject"):
+            triggers = clean_json(written["Resources"][project]["Properties"]["Triggers"], resources)
+            [filters] = triggers["FilterGroups"]
+            [pattern] = [each["Pattern"] for each in filters if each["Type"] in ("BASE_REF", "HEAD_REF")]
+            assert re.search(pattern, f"refs/heads/{branch}")
+            assert not any(re.search(pattern, f"refs/heads/{other}") for other in others)
+
+
+def test_no_policy_allows_every_action_of_a_service() -> None:
+    for document in policies(NEEDS, PLACE).values():
+        for statement in document["Statement"]:  # type: ignore[attr-defined]
+            assert not any("*" in action for action in statement["Action"])
+
+
+def test_an_image_outside_of_ecr_needs_no_right() -> None:
+    assert image_of("docker.io/library/python:3.12") is None
+
+
+def test_the_template_fits_and_says_the_same_each_time() -> None:
+    text = template(NEEDS)
+    whole = yaml.safe_load(text)
+    assert text == template(NEEDS)
+    assert len(json.dumps(whole, separators=(",", ":")).encode()) < TEMPLATE_MAX_BYTES
+    assert not set(whole["Parameters"]) & set(whole["Resources"])
+    assert "FullAccess" not in text
+    assert "AdministratorAccess" not in text
+
+
+def test_the_template_of_a_large_flow_fits() -> None:
+    large = replace(
+        NEEDS,
+        flow="a-flow-with-the-longest-name-of-40-chars",
+        outside=tuple(f"s3://lake-{number % 3}/raw/of-the-year-{number}/" for number in range(10)),
+        images=tuple(Image(ACCOUNT, REGION, f"team/image-{number}") for number in range(4)),
+        keys=("alias/models", "1234abcd-12ab-34cd-56ef-1234567890ab"),
+        subnets=tuple(f"subnet-{number:017x}" for number in range(3)),
+        security_groups=tuple(f"sg-{number:017x}" for number in range(2)),
+    )
+    assert len(Wanted(large.flow, template(large), {}).body.encode()) < TEMPLATE_MAX_BYTES
+
+
+def test_each_project_waits_for_the_policy_of_its_role() -> None:
+    resources = yaml.safe_load(template(NEEDS))["Resources"]
+    assert "PullRequestBuildPolicy" in resources["PullRequestProject"]["DependsOn"]
+    assert "BaseBuildPolicy" in resources["BaseProject"]["DependsOn"]
+    told = {
+        each["Name"] for each in resources["PullRequestProject"]["Properties"]["Environment"]["EnvironmentVariables"]
+    }
+    assert "MLCI_PROTECTED" not in told
+
+
+def _statement(role: str, sid: str) -> dict[str, object]:
+    statements = policies(NEEDS, PLACE)[role]["Statement"]  # type: ignore[index]
+    assert isinstance(statements, list)
+    return next(statement for statement in statements if statement["Sid"] == sid)

@@ -1,0 +1,79 @@
+"""Where the values of parameters come from, and the pattern of the files that a flow reads."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mlci.backends.aws.cloudformation_stacks import Stack
+from mlci.errors import InputError
+from mlci.provision.context import Around
+from mlci.provision.parameter_values import differing, pattern_of, settled
+from mlci.provision.stack_parameters import PARAMETERS
+from mlci.stage import CodeUnit, DataUnit, Repository, Staged, StagedFile
+
+
+def around(name: str | None = "octo/model", base_branch: str | None = "trunk") -> Around:
+    return Around(Path(), "flows/flow.yaml", name, base_branch, lambda: "^(x)$")
+
+
+def test_each_value_is_from_the_first_place_that_has_it() -> None:
+    present = {"RunRetention": "30", "Repository": "octo/old", "BaseBranch": "old", "FlowFile": "old.yaml"}
+    values = settled({"RunRetention": "7", "BaseBranch": "new"}, present, around())
+    assert set(values) == {parameter.name for parameter in PARAMETERS}
+    assert (values["RunRetention"], values["BaseBranch"]) == ("7", "new")
+    assert values["Repository"] == "octo/old"
+    assert values["FlowFile"] == "flows/flow.yaml"
+    assert values["CodeRetention"] == "180"
+
+
+def test_git_says_what_nobody_else_does() -> None:
+    values = settled({}, {}, around())
+    assert (values["Repository"], values["BaseBranch"]) == ("octo/model", "trunk")
+    assert settled({}, {}, around(base_branch=None))["BaseBranch"] == "main"
+    with pytest.raises(InputError, match="--repository: missing"):
+        settled({}, {}, around(name=None))
+    elsewhere = replace(around(name=None), origin="gitlab.com/octo/model")
+    with pytest.raises(InputError, match=r"gitlab\.com/octo/model, is not on GitHub"):
+        settled({}, {}, elsewhere)
+    assert settled({"Repository": "octo/x"}, {}, elsewhere)["Repository"] == "octo/x"
+
+
+def test_an_empty_value_is_one() -> None:
+    assert settled({"ChangedFiles": ""}, {"ChangedFiles": "x"}, around())["ChangedFiles"] == ""
+    assert settled({"ChangedFiles": "inputs"}, {}, around())["ChangedFiles"] == "^(x)$"
+
+
+def test_only_what_differs_is_shown() -> None:
+    values = settled({"RunRetention": "7"}, {}, around())
+    assert ("RunRetention", None, "7") in differing(values, None)
+    assert ("CodeRetention", None, "180") not in differing(values, None)
+    stack = Stack("1", "mlci-x", "CREATE_COMPLETE", parameters={**values, "RunRetention": "90"})
+    assert differing(values, stack) == [("RunRetention", "90", "7")]
+
+
+def staged(names: list[str], folder: str | None = None) -> Staged:
+    files = tuple(StagedFile(name, "0", 0, Path(name)) for name in names)
+    data = {folder: DataUnit(folder, (), is_folder=True)} if folder else {}
+    return Staged({"train": CodeUnit(names[0], files)}, data, {})
+
+
+def test_the_pattern_of_what_a_flow_reads(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    repository = Repository(tmp_path, tmp_path)
+    pattern = pattern_of(repository, "flow.yaml", staged(["src/train.py", "src/a-b.py"], "data"))
+    for name in ("flow.yaml", "buildspec.yaml", "src/train.py", "src/a-b.py", "data/deep/x.csv"):
+        assert re.fullmatch(pattern, name), name
+    for name in ("README.md", "src/trainXpy", "src/other.py", "x/flow.yaml", "database.csv"):
+        assert not re.fullmatch(pattern, name), name
+
+
+def test_many_files_are_named_by_their_folders(tmp_path: Path) -> None:
+    repository = Repository(tmp_path, tmp_path)
+    pattern = pattern_of(repository, "flow.yaml", staged([f"src/module_{number:04}.py" for number in range(500)]))
+    assert pattern == "^(buildspec\\.yaml|flow\\.yaml|src/.*)$"
+    with pytest.raises(InputError, match="too many files"):
+        pattern_of(repository, "flow.yaml", staged([f"src/folder_{number:04}/x.py" for number in range(500)]))

@@ -1,0 +1,38 @@
+"""A flow as a Mermaid graph."""
+
+from __future__ import annotations
+
+from mlci.flow import load
+from mlci.report.mermaid import mermaid
+
+FLOW = b"""
+flow: drawn
+defaults: {image: "mine.example/image:7"}
+steps:
+  measure: {uses: processing, run: a.py, inputs: {raw: data/x.csv}, outputs: [out], metrics: out/m.json}
+  register: {uses: processing, run: a.py, after: gate}
+  tell: {uses: processing, run: a.py, if: [{metric: measure.auc, min: 1}]}
+gate: [{metric: measure.auc, min: 0.9}]
+"""
+
+
+def test_data_steps_gate_and_conditions_are_drawn() -> None:
+    assert mermaid(load(FLOW, "flow.yaml", {}, {})).splitlines() == [
+        "flowchart LR",
+        '  s1["measure<br/><small>processing</small>"]',
+        '  s2["register<br/><small>processing</small>"]',
+        '  s3["tell<br/><small>processing</small>"]',
+        '  d1[("data/x.csv")]',
+        '  gate_{"gate"}',
+        "  d1 --> s1",
+        "  gate_ --> s2",
+        "  s1 -. if .-> s3",
+        "  s1 --> gate_",
+    ]
+
+
+def test_an_outcome_colours_it() -> None:
+    drawn = mermaid(load(FLOW, "flow.yaml", {}, {}), {"measure": "succeeded", "register": "skipped"}, gate_held=False)
+    assert "✔ measure" in drawn
+    assert "✘ gate" in drawn
+    assert "style s1 stroke:#1a7f37" in drawn

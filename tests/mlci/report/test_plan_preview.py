@@ -1,0 +1,54 @@
+"""What `mlci plan` tells of a state machine that would change."""
+
+from __future__ import annotations
+
+import json
+
+from mlci.backends.protocol import Change
+from mlci.report.plan_preview import machine_change as machine
+
+TASK = {"Type": "Task", "Resource": "arn:aws:states:::sagemaker:createProcessingJob.sync"}
+
+
+def text(*, start: str, **states: object) -> str:
+    return json.dumps({"StartAt": start, "States": states})
+
+
+def told(before: str, after: str) -> list[str]:
+    return machine(Change("update", "mlci-x", before, ("definition",)), after).splitlines()
+
+
+def test_states_that_come_go_and_change_are_told_each_by_its_own_lines() -> None:
+    before = text(start="a", a={**TASK, "Next": "b"}, b={**TASK, "End": True}, old={"Type": "Succeed"})
+    after = text(start="a", a={**TASK, "Next": "c"}, b={**TASK, "End": True}, c={**TASK, "Next": "b"})
+    assert told(before, after) == [
+        "state machine mlci-x",
+        "  to be updated: definition",
+        "  + c (Task sagemaker:createProcessingJob.sync)",
+        "  - old (Succeed)",
+        "  ~ a",
+        '      -   "Next": "b"',
+        '      +   "Next": "c"',
+    ]
+
+
+def test_a_state_that_only_moves_into_a_branch_is_not_told() -> None:
+    single = {**TASK, "End": True}
+    before = text(start="a", a=single)
+    after = text(
+        start="both", both={"Type": "Parallel", "Branches": [{"StartAt": "a", "States": {"a": single}}], "End": True}
+    )
+    assert told(before, after)[2:] == [
+        "  + both (Parallel)",
+        "  ~ the start",
+        '      -   "StartAt": "a"',
+        '      +   "StartAt": "both"',
+    ]
+
+
+def test_what_stays_or_is_new_is_one_line() -> None:
+    made = text(start="a", a=TASK)
+    assert machine(Change("none", "mlci-x", made), made).endswith("no change")
+    assert machine(Change("create", "mlci-x"), made).endswith("to be created, with 1 state")
+    assert machine(Change("none kept", "mlci-x"), made).endswith("gone with it")
+    assert machine(Change("update", "mlci-x", made, ("role",)), made).endswith("to be updated: role")

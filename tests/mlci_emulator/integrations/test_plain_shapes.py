@@ -1,0 +1,52 @@
+"""What is known by hand is what AWS's own models say: nothing that they refuse passes for right.
+
+The two jobs' shapes have a test of their own beside mlci_emulator.jobs.requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mlci_emulator.integrations import aws_sdk
+from mlci_emulator.integrations.parameters import Shape
+from mlci_emulator.protocol import models
+
+CASES = [(service, action, shape) for (service, action), shape in aws_sdk.PLAIN.items()]
+_TYPES: dict[object, set[str]] = {str: {"string"}, int: {"integer", "long"}, bool: {"boolean"}, None: {"map"}}
+
+
+def differences(shape: Shape, model: Any, place: str) -> Iterator[str]:
+    if isinstance(shape, list):
+        if model.type_name != "list":
+            yield f"{place} is a {model.type_name}"
+        else:
+            yield from differences(shape[0], model.member, f"{place}[]")
+    elif not isinstance(shape, dict):
+        if model.type_name not in _TYPES[shape]:
+            yield f"{place} is a {model.type_name}"
+    elif shape:  # a shape without fields stands for one that is refused as a whole
+        known = {name.removesuffix("!"): inner for name, inner in shape.items()}
+        yield from (f"{place}.{name} is not there" for name in known if name not in model.members)
+        required = {name.removesuffix("!") for name in shape if name.endswith("!")}
+        yield from (f"{place}.{name} is required" for name in model.required_members if name not in required)
+        for name, inner in known.items():
+            if name in model.members:
+                yield from differences(inner, model.members[name], f"{place}.{name}")
+
+
+@pytest.mark.parametrize(("service", "action", "shape"), CASES)
+def test_a_plain_shape_is_the_models(service: str, action: str, shape: Shape) -> None:
+    operation = models.operation_model(service, action)
+    assert operation is not None
+    assert list(differences(shape, operation.input_shape, action)) == []
+
+
+def test_answers_of_plain_calls_need_no_names_of_their_own() -> None:
+    for service, action, _ in CASES:
+        operation = models.operation_model(service, action)
+        assert operation is not None
+        for name in operation.output_shape.members if operation.output_shape else ():
+            assert models.member_name(name) == name

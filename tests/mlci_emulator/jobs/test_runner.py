@@ -1,0 +1,550 @@
+"""Jobs in real subprocesses."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mlci_emulator.errors import ConfigurationError
+from mlci_emulator.jobs import isolation
+from mlci_emulator.jobs.isolation import Isolation
+from mlci_emulator.jobs.process import Supervisors
+from mlci_emulator.jobs.runner import LocalJobs
+from support.local_jobs import FakeStop, Place, living, sourcedir, training_request
+
+if TYPE_CHECKING:
+    from mlci_asl import Json
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can follow a process that left its group")
+
+#: Leaves its group, its session and its parent, and goes on for a minute.
+ESCAPE = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        open(sys.argv[1], "w").close()
+        time.sleep(60)
+    os._exit(0)
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.01)
+"""
+
+
+def modes(place: Place) -> list[Isolation]:
+    """The modes that work on this machine, by trying."""
+    supervisors = Supervisors({})
+    try:
+        refusals: dict[Isolation, str] = {
+            "namespace": isolation.refusal_of_namespaces(place.work, supervisors),
+            "link": isolation.refusal_of_link(),
+            "paths": "",
+        }
+    finally:
+        supervisors.close()
+    return [mode for mode, refusal in refusals.items() if not refusal]
+
+
+@pytest.fixture(params=["namespace", "link", "paths"])
+def mode(request: pytest.FixtureRequest, place: Place) -> Isolation:
+    if request.param not in modes(place):
+        pytest.skip(f"--isolation {request.param} does not work here")
+    chosen: Isolation = request.param
+    return chosen
+
+
+def hard_coded(jobs_mode: str) -> str:
+    """How a script of this mode finds its folder."""
+    return "os.environ['BASE']" if jobs_mode == "paths" else "'/opt/ml'"
+
+
+def test_a_processing_job_from_inputs_to_outputs(place: Place, jobs: LocalJobs) -> None:
+    place.store.put_bytes(b"1", "s3://b/data/x.csv")
+    place.store.put_bytes(b"2", "s3://b/tree/a/y.csv")
+    place.store.put_bytes(b"3", "s3://b/tree2/z.csv")
+    script = """
+import json, os, sys
+base = os.environ["BASE"]
+found = sorted(os.path.relpath(os.path.join(place, name), base + "/processing/input")
+               for place, _, names in os.walk(base + "/processing/input") for name in names)
+os.makedirs(sys.argv[1] + "/deep/er")
+configuration = json.load(open(base + "/config/processingjobconfig.json"))
+json.dump([found, configuration["ProcessingJobName"], json.load(open(base + "/config/resourceconfig.json"))],
+          open(sys.argv[1] + "/deep/er/found.json", "w"))
+open(base + "/output/message", "w").write("well done")
+"""
+    inputs: Json = [
+        {
+            "InputName": name,
+            "S3Input": {"S3Uri": uri, "LocalPath": f"/opt/ml/processing/input/{name}", "S3DataType": "S3Prefix"},
+        }
+        for name, uri in (("code", "s3://b/code/"), ("file", "s3://b/data/x.csv"), ("tree", "s3://b/tree"))
+    ]
+    entry: list[Json] = ["python3", "/opt/ml/processing/input/code/script.py", "/opt/ml/processing/output/out"]
+    described = place.process(
+        script,
+        jobs,
+        ProcessingInputs=inputs,
+        AppSpecification={"ImageUri": "image", "ContainerEntrypoint": entry[:2], "ContainerArguments": entry[2:]},
+        Environment={"BASE": "/opt/ml"},
+    )
+    assert described["ProcessingJobStatus"] == "Completed", described
+    assert described["ExitMessage"] == "well done"
+    assert "FailureReason" not in described
+    assert str(described["ProcessingJobArn"]).endswith("processing-job/job")
+    assert described["CreationTime"] <= described["ProcessingStartTime"] <= described["ProcessingEndTime"]
+    expected = [
+        ["code/script.py", "file/x.csv", "tree/a/y.csv"],
+        "job",
+        {"current_host": "algo-1", "hosts": ["algo-1"]},
+    ]
+    assert place.output("deep/er/found.json") == expected
+    assert place.told[0].startswith("isolation: ")
+    assert len(place.told) == 1
+
+
+def test_a_training_job_from_code_to_model(place: Place, jobs: LocalJobs) -> None:
+    place.store.put_bytes(b"1,2", "s3://b/train/x.csv")
+    script = """
+import json, os, sys
+json.dump({"args": sys.argv[1:], "cwd": os.getcwd() == os.path.realpath(os.environ["PYTHONPATH"]),
+           "depth": os.environ["SM_HP_MAX-DEPTH"], "channel": os.listdir(os.environ["SM_CHANNEL_TRAIN"]),
+           "hps": json.load(open(os.environ["SM_INPUT_CONFIG_DIR"] + "/hyperparameters.json"))["max-depth"]},
+          open(os.environ["SM_MODEL_DIR"] + "/model.json", "w"))
+open(os.environ["SM_OUTPUT_DATA_DIR"] + "/plot.txt", "w").write("plot")
+"""
+    parameters: dict[str, Json] = {
+        "sagemaker_program": '"train.py"',
+        "sagemaker_submit_directory": '"s3://b/sourcedir.tar.gz"',
+        "max-depth": "4",
+        "v": '"x"',
+    }
+    channel: Json = {
+        "ChannelName": "train",
+        "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/train/"}},
+    }
+    archives = []
+    for name in ("one", "two"):
+        described = place.train(script, jobs, name=name, HyperParameters=dict(parameters), InputDataConfig=[channel])
+        assert described["TrainingJobStatus"] == described["SecondaryStatus"] == "Completed", described
+        uri = f"s3://b/models/{name}/output/model.tar.gz"
+        assert described["ModelArtifacts"] == {"S3ModelArtifacts": uri}
+        archives.append(place.store.read_bytes(uri))
+    assert archives[0] == archives[1]
+    with tarfile.open(fileobj=BytesIO(archives[0])) as tar:
+        assert [(member.name, member.mtime, member.uid) for member in tar.getmembers()] == [("model.json", 0, 0)]
+        model = json.load(tar.extractfile("model.json"))  # type: ignore[arg-type]
+    expected = {"args": ["--max-depth", "4", "-v", "x"], "cwd": True, "depth": "4", "channel": ["x.csv"], "hps": "4"}
+    assert model == expected
+    assert place.store.exists("s3://b/models/one/output/output.tar.gz")
+
+
+def test_nothing_secret_reaches_a_script_and_its_files_go_away(place: Place, jobs: LocalJobs) -> None:
+    script = """
+import json, os, sys, tempfile
+tempfile.mkstemp()
+json.dump([dict(os.environ), sys.executable], open("/opt/ml/processing/output/out/x.json", "w"))
+"""
+    if jobs.mode() == "paths":
+        pytest.skip("needs /opt/ml")
+    place.process(script, jobs)
+    environment, python = place.output("x.json")
+    assert python == sys.executable
+    assert "AWS_SECRET_ACCESS_KEY" not in environment
+    assert not [name for name in environment if name.startswith("MLCI_")]
+    assert environment["PATH"].split(":")[1:] == os.environ["PATH"].split(":")
+    assert environment["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
+    assert not os.path.exists(environment["TMPDIR"])
+    assert list(place.work.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("raise ValueError('boom')", r"AlgorithmError: See job logs .*, exit code: 1\n(.|\n)*ValueError: boom$"),
+        ("import sys; sys.exit(3)", "AlgorithmError: See job logs for more information, exit code: 3$"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "exit code: 137$"),
+        ("print('x' * 5000); raise SystemExit(1)", "x{500}$"),
+    ],
+)
+def test_a_processing_jobs_reason(place: Place, jobs: LocalJobs, script: str, reason: str) -> None:
+    described = place.process(script, jobs)
+    assert described["ProcessingJobStatus"] == "Failed"
+    assert re.search(reason, str(described["FailureReason"]))
+    assert len(str(described["FailureReason"])) <= 1024
+    assert list(place.store.list("s3://b/out")) == []
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("raise ValueError('boom')", 'AlgorithmError: ExecuteUserScriptError:\nExitCode 1\nErrorMessage "'),
+        ("raise ValueError('boom')", 'ValueError: boom"\nCommand "'),
+        (
+            "import os; open(os.environ['SM_OUTPUT_DIR'] + '/failure', 'w').write('no data'); raise SystemExit(2)",
+            "AlgorithmError: no data, exit code: 2",
+        ),
+        (
+            "import os; open(os.environ['SM_OUTPUT_DIR'] + '/failure', 'w').write('y' * 5000); raise SystemExit(2)",
+            "y, exit code: 2",
+        ),
+    ],
+)
+def test_a_training_jobs_reason(place: Place, jobs: LocalJobs, script: str, reason: str) -> None:
+    described = place.train(script, jobs)
+    assert described["TrainingJobStatus"] == described["SecondaryStatus"] == "Failed"
+    assert reason in str(described["FailureReason"])
+    assert len(str(described["FailureReason"])) <= 1024
+    assert not place.store.exists(described["ModelArtifacts"]["S3ModelArtifacts"]), "it made none"
+    assert list(place.store.list("s3://b/models")) == []
+
+
+def test_what_is_missing_fails_the_job_before_it_starts(place: Place, jobs: LocalJobs) -> None:
+    inputs: Json = [
+        {
+            "InputName": "data",
+            "S3Input": {"S3Uri": "s3://b/no/", "LocalPath": "/opt/ml/processing/input/x", "S3DataType": "S3Prefix"},
+        }
+    ]
+    reason = place.process("", jobs, ProcessingInputs=inputs)["FailureReason"]
+    assert str(reason).startswith('ClientError: Data download failed: No S3 objects found under S3 URL "s3://b/no/"')
+    assert not place.log("job").exists()
+    entry: Json = {"ImageUri": "image", "ContainerEntrypoint": ["no-such-program"]}
+    described = place.process("", jobs, AppSpecification=entry)
+    assert described["ProcessingJobStatus"] == "Failed"
+    assert "the entry point can't be started" in str(described["FailureReason"])
+    place.store.put_bytes(sourcedir({"other.py": ""}), "s3://b/sourcedir.tar.gz")
+    place.store.put_bytes(b"no archive", "s3://b/code/script.py")
+
+
+def test_a_script_that_is_missing_or_no_archive_fails_the_job(place: Place, jobs: LocalJobs) -> None:
+    for data, reason in (
+        (None, "no object"),
+        (b"no archive", "can't be unpacked"),
+        (sourcedir({"other.py": ""}), 'no "train.py"'),
+    ):
+        if data is not None:
+            place.store.put_bytes(data, "s3://b/sourcedir.tar.gz")
+        described = place.run("CreateTrainingJob", training_request(), jobs)
+        assert reason in str(described["FailureReason"])
+
+
+def test_the_log_grows_while_the_job_runs(place: Place, jobs: LocalJobs) -> None:
+    script = "import os, sys, time\nprint('one'); print('two', file=sys.stderr); time.sleep(30)"
+    stop = FakeStop()
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(place.process, script, jobs, stop)
+        until = time.monotonic() + 5
+        while time.monotonic() < until and (
+            not place.log("job").exists() or place.log("job").read_text() != "one\ntwo\n"
+        ):
+            time.sleep(0.01)
+        assert place.log("job").read_text() == "one\ntwo\n"
+        stop.set()
+        assert running.result()["ProcessingJobStatus"] == "Stopped"
+
+
+def test_a_timeout_stops_the_job_as_sagemaker_does(place: Place, jobs: LocalJobs) -> None:
+    started = time.monotonic()
+    described = place.train("import time; time.sleep(60)", jobs, StoppingCondition={"MaxRuntimeInSeconds": 1})
+    assert 1 <= time.monotonic() - started < 2.5
+    assert (described["TrainingJobStatus"], described["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    assert "MaxRuntimeInSeconds" in str(described["FailureReason"])
+
+
+def test_a_stop_before_the_start_runs_nothing(place: Place, jobs: LocalJobs) -> None:
+    stop = FakeStop()
+    stop.set()
+    assert place.process("print('ran')", jobs, stop)["ProcessingJobStatus"] == "Stopped"
+    assert not place.log("job").exists() or place.log("job").read_text() == ""
+
+
+@LINUX
+@pytest.mark.parametrize("is_deaf", [False, True])
+def test_a_stop_ends_every_process_within_a_second(place: Place, mode: Isolation, is_deaf: bool) -> None:
+    marker = f"marker-{uuid.uuid4()}"
+    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" if is_deaf else ""
+    script = f"{deaf}import os, sys; sys.argv[1] = os.environ['SIGN']\n{ESCAPE}\ntime.sleep(60)"
+    sign = place.root / "sign"
+    stop = FakeStop()
+    with place.jobs(mode) as jobs, ThreadPoolExecutor() as pool:
+        changes: dict[str, Json] = {
+            "Environment": {"MARKER": marker, "SIGN": str(sign)},
+            "AppSpecification": {
+                "ImageUri": "image",
+                "ContainerEntrypoint": ["python3", "/opt/ml/processing/input/code/script.py", "x"],
+            },
+        }
+        running = pool.submit(place.process, script, jobs, stop, "job", **changes)
+        until = time.monotonic() + 10
+        while not sign.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        assert len(living(marker)) >= 2
+        started = time.monotonic()
+        stop.set()
+        described = running.result()
+        assert time.monotonic() - started < 1
+        assert living(marker) == []
+        assert described["ProcessingJobStatus"] == "Stopped"
+
+
+@LINUX
+def test_what_a_script_leaves_running_ends_with_it(place: Place, mode: Isolation) -> None:
+    marker = f"marker-{uuid.uuid4()}"
+    script = f"import os, sys; sys.argv.append(os.environ['SIGN'])\n{ESCAPE}"
+    with place.jobs(mode) as jobs:
+        described = place.process(script, jobs, Environment={"MARKER": marker, "SIGN": str(place.root / "sign")})
+        assert described["ProcessingJobStatus"] == "Completed", described
+    assert (place.root / "sign").exists()
+    assert living(marker) == []
+
+
+DRIVER = """
+import os, sys
+sys.path[:0] = [{source!r}, {tests!r}]
+from pathlib import Path
+from support.local_jobs import Place
+place = Place(Path({root!r}))
+with place.jobs({mode!r}) as jobs:
+    {body}
+"""
+
+
+def driver(root: Path, mode: str, body: str) -> str:
+    here = Path(__file__)
+    source = str(here.parents[3] / "src")
+    return DRIVER.format(source=source, tests=str(here.parents[2]), root=str(root), mode=mode, body=body)
+
+
+@LINUX
+def test_killing_mlci_leaves_no_process_and_no_folder(place: Place, mode: Isolation) -> None:
+    marker = f"marker-{uuid.uuid4()}"
+    sign = place.root / "sign"
+    script = f"import os, sys; sys.argv.append(os.environ['SIGN'])\n{ESCAPE}\ntime.sleep(60)"
+    body = f"place.process({script!r}, jobs, Environment={{'MARKER': {marker!r}, 'SIGN': {str(sign)!r}}})"
+    # Started with another marker-free command line: only what the job starts carries the marker in its environment.
+    program = place.root / "driver.py"
+    program.write_text(driver(place.root, mode, body))
+    with subprocess.Popen([sys.executable, str(program)]) as process:
+        until = time.monotonic() + 10
+        while not sign.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        assert len(living(marker)) >= 2
+        process.send_signal(signal.SIGKILL)
+    until = time.monotonic() + 1
+    while living(marker) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert living(marker) == []
+    assert len(list(place.work.iterdir())) == 1
+    with place.jobs(mode) as jobs:
+        assert list(place.work.iterdir()) == []
+        assert place.process("", jobs)["ProcessingJobStatus"] == "Completed"
+
+
+#: Two of these run at once: each writes to the same hard-coded path, waits for the other, and reads its own again.
+MEETING = """
+import os, time
+os.makedirs("/opt/ml/processing/output/out", exist_ok=True)
+open("/opt/ml/mine", "w").write(os.environ["ME"])
+open(os.environ["SIGNS"] + "/" + os.environ["ME"], "w").close()
+while len(os.listdir(os.environ["SIGNS"])) < 2:
+    time.sleep(0.01)
+open("/opt/ml/processing/output/out/" + os.environ["ME"], "w").write(open("/opt/ml/mine").read())
+"""
+
+
+def meeting_body(signs: Path) -> str:
+    return (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "    place.store.put_bytes(b'', 's3://b/code/first')\n"
+        "    with ThreadPoolExecutor() as pool:\n"
+        f"        run = lambda me: place.process({MEETING!r}, jobs, name=me,\n"
+        f"            Environment={{'ME': me, 'SIGNS': {str(signs)!r}}},\n"
+        "            StoppingCondition={'MaxRuntimeInSeconds': 20})\n"
+        "        for done in pool.map(run, ['a', 'b']):\n"
+        "            assert done['ProcessingJobStatus'] == 'Completed', done\n"
+        "    print([place.store.read_bytes('s3://b/out/' + me).decode() for me in 'ab'], os.getuid())"
+    )
+
+
+@pytest.mark.parametrize("is_root", [True, False])
+def test_two_jobs_at_once_with_hard_coded_paths(place: Place, is_root: bool, tmp_path_factory: object) -> None:
+    if "namespace" not in modes(place):
+        pytest.skip("namespaces do not work here")
+    root = Path(subprocess.run(["mktemp", "-d"], check=True, capture_output=True, text=True).stdout.strip())
+    try:
+        (root / "signs").mkdir()
+        program = root / "driver.py"
+        # As another user nothing of this checkout or interpreter may be readable, so a copy is.
+        source, tests = root / "src", root / "tests"
+        for folder, of in ((source, Path(__file__).parents[3] / "src"), (tests, Path(__file__).parents[2])):
+            subprocess.run(["cp", "-r", str(of), str(folder)], check=True)
+        text = driver(root, "namespace", meeting_body(root / "signs"))
+        text = text.replace(str(Path(__file__).parents[3] / "src"), str(source))
+        program.write_text(text.replace(str(Path(__file__).parents[2]), str(tests)))
+        python, user = sys.executable, None
+        if is_root and os.geteuid() != 0:
+            pytest.skip("only root can run jobs as root")
+        if not is_root and os.geteuid() == 0:
+            user = 65534
+            python = reachable_python(user)
+            subprocess.run(["chown", "-R", f"{user}:{user}", str(root)], check=True)
+        done = subprocess.run(
+            [python, "-B", str(program)],
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
+            capture_output=True,
+            text=True,
+            timeout=40,
+            check=False,
+        )
+        assert done.stdout.startswith("['a', 'b'] "), done.stderr
+        assert is_root == done.stdout.endswith(" 0\n")
+        assert list((root / "work").iterdir()) == []
+    finally:
+        subprocess.run(["rm", "-rf", str(root)], check=True)
+
+
+def reachable_python(user: int) -> str:
+    """An interpreter that another user can start, too."""
+    for python in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
+        command = [python, "-c", "import sys; sys.exit(sys.version_info < (3, 10))"]
+        try:
+            if (
+                subprocess.run(
+                    command, user=user, group=user, extra_groups=[], capture_output=True, check=False
+                ).returncode
+                == 0
+            ):
+                return python
+        except OSError:
+            continue
+    pytest.skip("no Python here that another user can start")
+
+
+def test_the_same_script_runs_in_each_mode(place: Place, mode: Isolation) -> None:
+    script = "import sys; open(sys.argv[1] + '/x', 'w').write(open(__file__).read()[:6])"
+    entry: Json = {
+        "ImageUri": "image",
+        "ContainerEntrypoint": ["python3", "/opt/ml/processing/input/code/script.py"],
+        "ContainerArguments": ["/opt/ml/processing/output/out"],
+    }
+    with place.jobs(mode) as jobs:
+        assert jobs.mode() == mode
+        assert place.process(script, jobs, AppSpecification=entry)["ProcessingJobStatus"] == "Completed"
+        described = place.train("import os; open(os.environ['SM_MODEL_DIR'] + '/m', 'w')", jobs)
+        assert described["TrainingJobStatus"] == "Completed"
+    assert place.store.read_bytes("s3://b/out/x") == b"import"
+    assert not os.path.islink("/opt/ml")
+    assert list(place.work.iterdir()) == []
+
+
+def test_a_python_path_of_the_request_is_kept(place: Place, mode: Isolation) -> None:
+    place.store.put_bytes(sourcedir({"train.py": "import inner", "lib/inner.py": ""}), "s3://b/sourcedir.tar.gz")
+    request = training_request(Environment={"PYTHONPATH": "/nowhere:/opt/ml/code/lib"})
+    with place.jobs(mode) as jobs:
+        described = place.run("CreateTrainingJob", request, jobs)
+    assert described["TrainingJobStatus"] == "Completed", described
+
+
+def test_link_jobs_take_turns(place: Place) -> None:
+    if "link" not in modes(place):
+        pytest.skip("--isolation link does not work here")
+    os.symlink("/nowhere/mlci-job-gone/ml", "/opt/ml")  # as a crash leaves it
+    script = "import os, time; open('/opt/ml/x', 'x'); time.sleep(0.2); assert os.listdir('/opt/ml').count('x') == 1"
+    with place.jobs("link") as jobs, ThreadPoolExecutor() as pool:
+        started = time.monotonic()
+        running = [pool.submit(place.process, script, jobs, name=name) for name in "abc"]
+        assert [done.result()["ProcessingJobStatus"] for done in running] == ["Completed"] * 3
+        assert time.monotonic() - started > 0.6
+    assert not os.path.lexists("/opt/ml")
+
+
+def test_a_waiting_link_job_can_be_stopped(place: Place) -> None:
+    if "link" not in modes(place):
+        pytest.skip("--isolation link does not work here")
+    first, second = FakeStop(), FakeStop()
+    with place.jobs("link") as jobs, ThreadPoolExecutor() as pool:
+        running = pool.submit(place.process, "import time; time.sleep(60)", jobs, first, name="a")
+        while not os.path.lexists("/opt/ml"):
+            time.sleep(0.01)
+        waiting = pool.submit(place.process, "", jobs, second, name="b")
+        time.sleep(0.1)
+        second.set()
+        assert waiting.result(1)["ProcessingJobStatus"] == "Stopped"
+        first.set()
+        assert running.result(1)["ProcessingJobStatus"] == "Stopped"
+
+
+def test_a_hard_coded_path_without_opt_ml_is_explained(place: Place) -> None:
+    if os.path.lexists("/opt/ml"):
+        pytest.skip("there is an /opt/ml here")
+    with place.jobs("paths") as jobs:
+        described = place.process("open('/opt/ml/processing/input/x')", jobs)
+        assert "has a path under /opt/ml hard-coded" in str(described["FailureReason"])
+        described = place.train("open('/opt/ml/model/x', 'w')", jobs)
+        assert "has a path under /opt/ml hard-coded" in str(described["FailureReason"])
+        described = place.process("open('/no/such/file')", jobs)
+        assert "hard-coded" not in str(described["FailureReason"])
+
+
+def test_a_mode_that_does_not_work_here_is_an_error_of_the_input(place: Place) -> None:
+    if "link" in modes(place):
+        os.mkdir("/opt/ml")
+    try:
+        with place.jobs("link") as jobs, pytest.raises(ConfigurationError, match="--isolation link does not work here"):
+            jobs.mode()
+    finally:
+        if os.path.isdir("/opt/ml") and not os.path.islink("/opt/ml") and not os.listdir("/opt/ml"):
+            os.rmdir("/opt/ml")
+
+
+def test_fifty_jobs_leave_nothing_behind(place: Place, jobs: LocalJobs) -> None:
+    script = "import os, tempfile; tempfile.mkstemp(); os.mkdir('closed'); os.chmod('closed', 0)"
+    place.store.put_bytes(script.encode(), "s3://b/code/script.py")
+    threads, files = threading.active_count(), len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda number: place.process(script, jobs, name=f"job-{number}"), range(50)))
+    assert {described["ProcessingJobStatus"] for described in done} == {"Completed"}
+    assert list(place.work.iterdir()) == []
+    assert sorted(path.name for path in place.root.iterdir()) == ["logs", "store", "work"]
+    assert [path.name for path in (place.root / "store").rglob("*") if path.is_file()] == ["script.py"]
+    assert threading.active_count() == threads
+    if sys.platform == "linux":
+        assert len(os.listdir("/proc/self/fd")) <= files + 2
+
+
+@pytest.mark.parametrize(
+    ("link", "is_kept"),
+    [("/opt/ml/processing/output/out/a", True), ("a", True), ("/etc/passwd", False), ("gone", False)],
+)
+def test_links_in_outputs(place: Place, jobs: LocalJobs, link: str, is_kept: bool) -> None:
+    if jobs.mode() == "paths":
+        pytest.skip("needs /opt/ml")
+    script = (
+        "import os; os.chdir('/opt/ml/processing/output/out'); open('a', 'w').write('x'); "
+        f"os.symlink({link!r}, 'b'); os.mkdir('f'); os.symlink('..', 'f/up'); os.mkfifo('pipe')"
+    )
+    described = place.process(script, jobs)
+    if is_kept:
+        assert described["ProcessingJobStatus"] == "Completed", described
+        assert list(place.store.list("s3://b/out/")) == ["s3://b/out/a", "s3://b/out/b"]
+        assert place.store.read_bytes("s3://b/out/b") == b"x"
+    else:
+        assert described["ProcessingJobStatus"] == "Failed"
+        assert "Data upload failed: /opt/ml/processing/output/out/b is a link" in str(described["FailureReason"])

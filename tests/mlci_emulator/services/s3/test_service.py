@@ -1,0 +1,371 @@
+"""S3 as a service: what its callers in this process, and a kill, see of it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlci_emulator.services.operations import ApiError
+from mlci_emulator.services.s3 import S3
+from mlci_emulator.services.s3.conditional_requests import moment
+from mlci_emulator.store.directory import DirectoryStore
+
+REGION = "us-east-1"
+
+
+class Place:
+    """A store with S3 on it, which can be opened anew as a restart does."""
+
+    def __init__(self, folder: Path, home: Path | None) -> None:
+        self.store, self._home = DirectoryStore(folder / "store"), home
+        self.s3 = S3(self.store, home)
+
+    def restart(self) -> None:
+        self.s3.close()
+        self.s3 = S3(self.store, self._home)
+
+    def call(self, operation: str, **request: Any) -> dict[str, Any]:
+        return self.s3.call(operation, {"Bucket": "data", **request}, REGION)
+
+    def read(self, key: str) -> bytes:
+        with self.call("GetObject", Key=key)["Body"] as body:
+            data: bytes = body.read()
+        return data
+
+
+@pytest.fixture(params=["kept", "in memory"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    made = Place(tmp_path, tmp_path / "s3" if request.param == "kept" else None)
+    made.call("CreateBucket")
+    yield made
+    made.s3.close()
+
+
+def refused(place: Place, operation: str, **request: Any) -> str:
+    with pytest.raises(ApiError) as error:
+        place.call(operation, **request)
+    return error.value.code
+
+
+def test_bodies_are_bytes_files_or_streams(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"same")
+    for body in (b"same", tmp_path / "file", io.BytesIO(b"same")):
+        put = place.call("PutObject", Key="k", Body=body)
+        assert put["ETag"] == f'"{hashlib.md5(b"same").hexdigest()}"'
+        assert place.read("k") == b"same"
+
+
+def test_an_answer_is_what_the_object_was_when_it_was_asked_for(place: Place) -> None:
+    place.call("PutObject", Key="k", Body=b"old" * 1000)
+    answer = place.call("GetObject", Key="k")
+    place.call("PutObject", Key="k", Body=b"new")
+    with answer["Body"] as body:
+        assert body.read(5) + body.read() == b"old" * 1000
+    answer = place.call("GetObject", Key="k")
+    place.call("DeleteObject", Key="k")
+    with answer["Body"] as body:
+        assert body.read() == b"new"
+
+
+def test_no_unknown_operation_and_no_other_account_is_served(place: Place) -> None:
+    assert refused(place, "SelectObjectContent", Key="k") == "NotImplemented"
+    assert refused(place, "ListObjectsV2", ExpectedBucketOwner="123456789012") == "AccessDenied"
+    assert place.call("ListObjectsV2", ExpectedBucketOwner="000000000000")["KeyCount"] == 0
+
+
+@pytest.mark.parametrize("bucket", ["..", ".", "", "../x", "a/b", ".mlci-tmp-1", "a\0b"])
+def test_no_bucket_leads_out_of_the_store(place: Place, bucket: str) -> None:
+    for operation in ("GetObject", "PutObject", "DeleteObject", "ListObjectsV2", "HeadBucket", "DeleteBucket"):
+        with pytest.raises(ApiError):
+            place.call(operation, Bucket=bucket, Key="k", Body=b"")
+
+
+def test_a_restart_keeps_everything(tmp_path: Path) -> None:
+    place = Place(tmp_path, tmp_path / "s3")
+    place.call("CreateBucket")
+    place.call("PutObject", Key="k", Body=b"x", ContentType="text/csv", Metadata={"m": "1"}, Tagging="t=1")
+    place.call("PutBucketTagging", Tagging={"TagSet": [{"Key": "team", "Value": "ml"}]})
+    upload = place.call("CreateMultipartUpload", Key="big")["UploadId"]
+    etag = place.call("UploadPart", Key="big", UploadId=upload, PartNumber=1, Body=b"part")["ETag"]
+    place.restart()
+    head = place.call("HeadObject", Key="k")
+    assert (head["ContentType"], head["Metadata"], head["TagCount"]) == ("text/csv", {"m": "1"}, 1)
+    assert place.call("GetBucketTagging")["TagSet"] == [{"Key": "team", "Value": "ml"}]
+    parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+    place.call("CompleteMultipartUpload", Key="big", UploadId=upload, MultipartUpload=parts)
+    assert place.read("big") == b"part"
+    assert list((tmp_path / "s3" / "uploads").iterdir()) == []
+    place.s3.close()
+
+
+def test_the_bucket_that_comes_after_one_of_the_same_name_knows_nothing_of_it(place: Place) -> None:
+    place.call("PutBucketPolicy", Policy='{"Statement": []}')
+    place.call("DeleteBucket")
+    place.call("CreateBucket")
+    assert refused(place, "GetBucketPolicy") == "NoSuchBucketPolicy"
+
+
+def test_a_folder_that_a_job_made_is_a_bucket(place: Place) -> None:
+    place.store.put_bytes(b"x", "s3://made-by-job/out/model.tar.gz")
+    assert [bucket["Name"] for bucket in place.call("ListBuckets")["Buckets"]] == ["data", "made-by-job"]
+    listed = place.call("ListObjectsV2", Bucket="made-by-job")["Contents"]
+    assert [(entry["Key"], entry["Size"]) for entry in listed] == [("out/model.tar.gz", 1)]
+    assert listed[0]["ETag"] == f'"{hashlib.md5(b"x").hexdigest()}"'
+
+
+def test_an_empty_folder_is_nothing(place: Place) -> None:
+    (place.store.root / "data" / "empty" / "deeper").mkdir(parents=True)
+    assert place.call("ListObjectsV2", Delimiter="/")["KeyCount"] == 0
+    place.call("DeleteBucket")
+    assert not (place.store.root / "data").exists()
+
+
+def test_only_one_of_many_makes_the_object(place: Place) -> None:
+    made: list[int] = []
+    refusals: list[str] = []
+
+    def put(number: int) -> None:
+        try:
+            place.call("PutObject", Key="k", Body=b"%d" % number, IfNoneMatch="*")
+            made.append(number)
+        except ApiError as error:
+            refusals.append(error.code)
+
+    threads = [threading.Thread(target=put, args=[number]) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert place.read("k") == b"%d" % made[0]
+    assert (len(made), refusals) == (1, ["PreconditionFailed"] * 7)
+
+
+def test_a_part_that_comes_again_replaces_the_first(place: Place) -> None:
+    upload = place.call("CreateMultipartUpload", Key="k")["UploadId"]
+    place.call("UploadPart", Key="k", UploadId=upload, PartNumber=7, Body=b"first")
+    etag = place.call("UploadPart", Key="k", UploadId=upload, PartNumber=7, Body=b"second")["ETag"]
+    parts = {"Parts": [{"PartNumber": 7, "ETag": etag}]}
+    done = place.call("CompleteMultipartUpload", Key="k", UploadId=upload, MultipartUpload=parts)
+    assert done["ETag"] == f'"{hashlib.md5(hashlib.md5(b"second").digest()).hexdigest()}-1"'
+    assert place.read("k") == b"second"
+    assert refused(place, "ListParts", Key="k", UploadId=upload) == "NoSuchUpload"
+
+
+def test_uploads_are_listed_in_pages(place: Place) -> None:
+    uploads = [place.call("CreateMultipartUpload", Key=key)["UploadId"] for key in ("a/1", "a/1", "a/2", "b", "c/1")]
+    seen: list[str] = []
+    request: dict[str, Any] = {"MaxUploads": 2}
+    while True:
+        page = place.call("ListMultipartUploads", **request)
+        seen += [upload["UploadId"] for upload in page["Uploads"]]
+        if not page["IsTruncated"]:
+            break
+        request |= {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+    assert sorted(seen) == sorted(uploads)
+    page = place.call("ListMultipartUploads", Delimiter="/")
+    assert [common["Prefix"] for common in page["CommonPrefixes"]] == ["a/", "c/"]
+    assert [upload["Key"] for upload in page["Uploads"]] == ["b"]
+
+
+KEYS = st.text("ab/", min_size=1, max_size=5)
+
+
+@given(
+    keys=st.sets(KEYS, max_size=10),
+    prefix=st.text("ab/", max_size=2),
+    delimiter=st.sampled_from(["", "/", "b"]),
+    size=st.integers(1, 4),
+)
+def test_pages_make_up_the_list_that_s3_would_give(keys: set[str], prefix: str, delimiter: str, size: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        place = Place(Path(folder), None)
+        place.call("CreateBucket")
+        for key in keys:
+            place.call("PutObject", Key=key, Body=b"")
+        expected = set()
+        for key in (key for key in keys if key.startswith(prefix)):
+            end = key.find(delimiter, len(prefix)) if delimiter else -1
+            expected.add(key if end < 0 else key[: end + len(delimiter)] + "…")
+        assert pages(place, Prefix=prefix, Delimiter=delimiter, MaxKeys=size) == sorted(expected)
+        place.s3.close()
+
+
+def pages(place: Place, **request: Any) -> list[str]:
+    """Keys, and common prefixes with an ellipsis, of all pages."""
+    found: list[str] = []
+    while True:
+        page = place.call("ListObjectsV2", **request)
+        here = [entry["Key"] for entry in page.get("Contents", [])]
+        here += [common["Prefix"] + "…" for common in page.get("CommonPrefixes", [])]
+        assert len(here) == page["KeyCount"] <= request["MaxKeys"]
+        found += here
+        if not page["IsTruncated"]:
+            return sorted(found)
+        request["ContinuationToken"] = page["NextContinuationToken"]
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from mlci_emulator.services.s3 import S3
+from mlci_emulator.services.s3.conditional_requests import moment
+from mlci_emulator.store.directory import DirectoryStore
+folder = Path(sys.argv[1])
+s3 = S3(DirectoryStore(folder / "store"), folder / "s3")
+print(flush=True)
+number = 0
+while True:
+    number += 1
+    body = bytes([number % 256]) * 3_000_000
+    s3.call("PutObject", {"Bucket": "data", "Key": "k", "Body": body, "Metadata": {"first": str(body[0])}}, "")
+    upload = s3.call("CreateMultipartUpload", {"Bucket": "data", "Key": "m"}, "")["UploadId"]
+    at = {"Bucket": "data", "Key": "m", "UploadId": upload}
+    etag = s3.call("UploadPart", {**at, "PartNumber": 1, "Body": body}, "")["ETag"]
+    parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+    s3.call("CompleteMultipartUpload", {**at, "MultipartUpload": parts}, "")
+"""
+
+
+@pytest.mark.parametrize("pause_s", [0.05, 0.11, 0.17, 0.23])
+def test_a_kill_leaves_whole_objects_with_their_facts(tmp_path: Path, pause_s: float) -> None:
+    place = Place(tmp_path, tmp_path / "s3")
+    place.call("CreateBucket")
+    place.call("PutObject", Key="k", Body=b"\0" * 3_000_000, Metadata={"first": "0"})
+    place.s3.close()
+    source = Path(__file__).parents[4] / "src"
+    environment = {**os.environ, "PYTHONPATH": str(source)}
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(tmp_path)], stdout=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(pause_s)
+        process.send_signal(signal.SIGKILL)
+    place.restart()
+    listed = place.call("ListObjectsV2")["Contents"]
+    assert {entry["Key"] for entry in listed} <= {"k", "m"}
+    assert all(entry["Size"] == 3_000_000 for entry in listed)
+    answer = place.call("GetObject", Key="k")
+    with answer["Body"] as body:
+        data = body.read()
+    assert data == data[:1] * 3_000_000
+    assert answer["Metadata"] == {"first": str(data[0])}
+    assert answer["ETag"] == f'"{hashlib.md5(data).hexdigest()}"'
+    place.s3.close()
+
+
+def test_a_start_inside_of_a_folder_still_shows_the_folder(place: Place) -> None:
+    for key in ("a/b/1", "a/c"):
+        place.call("PutObject", Key=key, Body=b"")
+    assert place.call("ListObjectsV2", Delimiter="/", StartAfter="a/b/")["CommonPrefixes"] == [{"Prefix": "a/"}]
+    assert place.call("ListObjectsV2", Delimiter="/", StartAfter="a/c")["KeyCount"] == 0
+
+
+def test_dates_are_read_in_all_their_forms() -> None:
+    for text in ("Wed, 25 Nov 2026 03:00:00 GMT", "2026-11-25T03:00:00Z", "2026-11-25T03:00:00.000Z"):
+        found = moment(text)
+        assert found is not None
+        assert found.isoformat() == "2026-11-25T03:00:00+00:00"
+    assert moment("yesterday") is None
+
+
+# What follows is as AWS answered, recorded in LocalStack's tests/aws/services/s3 (test_s3*.snapshot.json).
+
+
+def test_a_composite_checksum_is_made_of_parts_that_must_be_named_with_theirs(place: Place) -> None:
+    made = place.call("CreateMultipartUpload", Key="k", ChecksumAlgorithm="CRC32")
+    assert made["ChecksumType"] == "COMPOSITE"
+    at = {"Key": "k", "UploadId": made["UploadId"]}
+    part = place.call("UploadPart", **at, PartNumber=1, Body=b"abc")
+    assert part["ChecksumCRC32"] == "NSRBwg=="
+    assert refused(place, "UploadPart", **at, PartNumber=2, Body=b"", ChecksumAlgorithm="SHA1") == "InvalidRequest"
+    plain = {"PartNumber": 1, "ETag": part["ETag"]}
+    for parts, more, code in (
+        ([plain], {}, "InvalidRequest"),
+        ([{**plain, "ChecksumCRC32": "AAAAAA=="}], {}, "InvalidPart"),
+        ([{**plain, "ChecksumCRC32": "NSRBwg=="}], {"ChecksumType": "FULL_OBJECT"}, "InvalidRequest"),
+        ([{**plain, "ChecksumCRC32": "NSRBwg=="}], {"ChecksumCRC32": "AAAAAA==-1"}, "BadDigest"),
+    ):
+        assert refused(place, "CompleteMultipartUpload", **at, MultipartUpload={"Parts": parts}, **more) == code
+    whole = {"MultipartUpload": {"Parts": [{**plain, "ChecksumCRC32": "NSRBwg=="}]}}
+    done = place.call("CompleteMultipartUpload", **at, **whole)
+    assert done["ChecksumCRC32"].endswith("-1")
+    attributes = place.call("GetObjectAttributes", Key="k", ObjectAttributes=["Checksum", "ObjectParts"])
+    assert attributes["Checksum"]["ChecksumCRC32"] == done["ChecksumCRC32"].removesuffix("-1")
+    assert attributes["ObjectParts"]["Parts"] == [{"PartNumber": 1, "Size": 3, "ChecksumCRC32": "NSRBwg=="}]
+    assert place.call("HeadObject", Key="k", PartNumber=1, ChecksumMode="ENABLED")["ChecksumCRC32"] == "NSRBwg=="
+
+
+def test_a_marker_inside_of_a_common_prefix_is_past_it(place: Place) -> None:
+    for key in ("folder/sub/1", "folder/sub/2", "folder/x"):
+        place.call("PutObject", Key=key, Body=b"")
+        place.call("CreateMultipartUpload", Key=key)
+    request: dict[str, Any] = {"Prefix": "folder/", "Delimiter": "/"}
+    listed = place.call("ListObjects", **request, Marker="folder/sub/1")
+    assert ([entry["Key"] for entry in listed["Contents"]], listed.get("CommonPrefixes")) == (["folder/x"], None)
+    uploads = place.call("ListMultipartUploads", **request, KeyMarker="folder/sub/1")
+    assert ([entry["Key"] for entry in uploads["Uploads"]], uploads.get("CommonPrefixes")) == (["folder/x"], None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ("bytes=-0", "InvalidArgument"),
+        ("0-8", "InvalidArgument"),
+        ("bytes=0-100", "InvalidArgument"),
+        ("bytes=100-200", "InvalidRequest"),
+    ],
+)
+def test_ranges_of_sources_are_strict(place: Place, asked: str, code: str) -> None:
+    place.call("PutObject", Key="k", Body=b"0123456789")
+    at = {"Key": "m", "UploadId": place.call("CreateMultipartUpload", Key="m")["UploadId"], "PartNumber": 1}
+    assert refused(place, "UploadPartCopy", **at, CopySource="data/k", CopySourceRange=asked) == code
+    place.call("UploadPartCopy", **at, CopySource="data/k", CopySourceRange="bytes=0-9")
+
+
+def test_writes_take_one_condition(place: Place) -> None:
+    etag = place.call("PutObject", Key="k", Body=b"")["ETag"]
+    for condition in ({"IfNoneMatch": etag}, {"IfMatch": "*"}, {"IfMatch": etag, "IfNoneMatch": "*"}):
+        assert refused(place, "PutObject", Key="k", Body=b"", **condition) == "NotImplemented"
+    upload = place.call("CreateMultipartUpload", Key="k")["UploadId"]
+    part = place.call("UploadPart", Key="k", UploadId=upload, PartNumber=1, Body=b"x")["ETag"]
+    place.call("PutObject", Key="k", Body=b"")
+    parts = {"MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": part}]}}
+    code = refused(place, "CompleteMultipartUpload", Key="k", UploadId=upload, **parts, IfMatch=etag)
+    assert code == "ConditionalRequestConflict"
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "code"),
+    [
+        ("PutBucketPolicy", {"Policy": "no json"}, "MalformedPolicy"),
+        ("PutBucketPolicy", {"Policy": "{}"}, "MalformedPolicy"),
+        ("PutBucketVersioning", {"VersioningConfiguration": {}}, "IllegalVersioningConfigurationException"),
+        ("PutBucketVersioning", {"VersioningConfiguration": {"Status": "enabled"}}, "MalformedXML"),
+        ("PutBucketOwnershipControls", {"OwnershipControls": {"Rules": []}}, "MalformedXML"),
+        ("PutBucketTagging", {"Tagging": {"TagSet": [{"Key": "a,b", "Value": ""}]}}, "InvalidTag"),
+        ("PutObject", {"Key": "k", "Tagging": "a=1&a=2"}, "InvalidArgument"),
+        ("PutObject", {"Key": "k", "StorageClass": "OUTPOSTS"}, "InvalidStorageClass"),
+        ("DeleteObject", {"Key": "k", "BypassGovernanceRetention": True}, "InvalidArgument"),
+        ("HeadBucket", {"ExpectedBucketOwner": "abc"}, "InvalidBucketOwnerAWSAccountID"),
+        ("ListObjectsV2", {"ContinuationToken": ""}, "InvalidArgument"),
+        ("CreateBucket", {"ObjectOwnership": "Mine"}, "InvalidArgument"),
+        ("PutBucketReplication", {"ReplicationConfiguration": {}}, "InvalidRequest"),
+    ],
+)
+def test_what_aws_refuses(place: Place, operation: str, request_: dict[str, Any], code: str) -> None:
+    assert refused(place, operation, **request_) == code

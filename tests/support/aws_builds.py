@@ -1,0 +1,140 @@
+"""Builds of a small repository on a pretended AWS, in this process."""
+
+from __future__ import annotations
+
+import os
+import queue
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+from mlci.backends.aws.backend import AwsCloud, Place, aws_cloud
+from mlci.backends.aws.caller_identity import identify
+from mlci.backends.progress import StepState
+from mlci.errors import MlciError
+from mlci.flow import load
+from mlci.flow.models import Flow
+from mlci.interrupts import Interrupts
+from mlci.plan import Target, run_id
+from mlci.plan.names import Names
+from mlci.report.result import Result
+from mlci.run import Surroundings, run
+from mlci.runs import RunFolder
+from mlci.stage import Memo, repository_around
+from support.fake_aws import BUCKET, JOB_ROLE, PATIENCE_S, REGION, ROLE, SPEED, PretendAws
+from support.project import CACHE
+
+FLOW = """
+flow: small
+defaults: {image: "mine.example/image:7", timeout: 10m}
+steps:
+  train: {uses: training, run: train.py}
+  measure:
+    uses: processing
+    run: measure.py
+    inputs: {model: "${{ steps.train.outputs.model }}", raw: data.csv}
+    outputs: [out]
+    metrics: out/metrics.json
+gate:
+  - {metric: measure.auc, min: 0.9}
+"""
+
+
+@dataclass
+class Log:
+    """What a build log shows."""
+
+    lines: list[str] = field(default_factory=list)
+    steps: Mapping[str, StepState] = field(default_factory=dict)
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    def show(self, steps: Mapping[str, StepState]) -> None:
+        self.steps = steps
+
+    def live(self) -> nullcontext[None]:
+        return nullcontext()
+
+    def turn_to(self, tail: Callable[[str], str]) -> None:
+        pass
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+@dataclass
+class Builder:
+    """A repository with a flow in it, and builds of it on a pretended AWS."""
+
+    root: Path
+    aws: PretendAws
+    speed: float = SPEED
+    patience_s: float = PATIENCE_S
+    interrupts: Interrupts = field(default_factory=queue.SimpleQueue)
+    log: Log = field(default_factory=Log)
+    _opened: AwsCloud | None = None
+
+    def write(self, flow: str = FLOW) -> None:
+        (self.root / "flow.yaml").write_text(flow)
+        for name in ("train.py", "measure.py", "data.csv"):
+            (self.root / name).write_text(f"# {name}")
+
+    def flow(self) -> Flow:
+        return load((self.root / "flow.yaml").read_bytes(), "flow.yaml", {}, {})
+
+    def cloud(self, flow: Flow) -> AwsCloud:
+        """The cloud of a build. It is opened as the command opens it, but for clients, which take long to make."""
+        if self._opened is None:
+            self._opened = self._open(flow)
+        self._opened.objects.check_bucket(BUCKET, REGION)
+        return self._opened
+
+    def _open(self, flow: Flow) -> AwsCloud:
+        session = self.aws.session(speed=self.speed, patience_s=self.patience_s)
+        place = Place(identify(session), REGION, ROLE, "github.com/octo/model")
+
+        def log_file(job: str) -> Path:
+            run, step = Names(flow.name).step_of(job, flow.steps)
+            return self._folder(run).log(step)
+
+        return aws_cloud(session, place, flow.step_types, log_file, self.log.say)
+
+    def around(self, build: str | None = None, attaches: bool = True) -> Surroundings:
+        wanted = run_id(datetime.now(timezone.utc), os.urandom(3).hex())
+        target = Target(BUCKET, JOB_ROLE, wanted, "0" * 40, "main", is_trusted=build is None, build=build)
+        return Surroundings(
+            repository=repository_around(self.root / "flow.yaml"),
+            region=REGION,
+            memo=Memo(CACHE),
+            target=target,
+            folder=self._folder(wanted),
+            watcher=self.log,
+            listening=self._listening,
+            attaches=attaches,
+        )
+
+    def run(self, build: str | None = None, attaches: bool = True) -> Result:
+        """A build.
+
+        Raises: MlciError, as the command would exit with.
+        """
+        flow = self.flow()
+        return run(flow, self.around(build, attaches), self.cloud(flow))
+
+    def exit_code(self, build: str | None = None) -> int:
+        try:
+            return self.run(build).exit_code
+        except MlciError as error:
+            self.log.say(str(error))
+            return error.exit_code
+
+    def _folder(self, run: str) -> RunFolder:
+        return RunFolder(self.root / ".mlci" / "runs" / run)
+
+    @contextmanager
+    def _listening(self) -> Iterator[Interrupts]:
+        yield self.interrupts

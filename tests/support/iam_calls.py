@@ -1,0 +1,155 @@
+"""What a request needs rights for: an operation of an API → the actions of IAM, each with its resource and what IAM
+knows of the request. An operation that is not here is asked for on `*`.
+
+Source: https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+(states, s3, sagemaker, logs, ssm), and for what a role is passed on to
+https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+ACCOUNT, REGION = "000000000000", "us-east-1"
+_STATES, _SAGEMAKER = "states.amazonaws.com", "sagemaker.amazonaws.com"
+
+
+@dataclass(frozen=True, order=True)
+class Call:
+    """One action on one resource; `context` are the condition keys of the request, with their values. Several values of
+    one key are divided by commas."""
+
+    action: str
+    resource: str
+    context: tuple[tuple[str, str], ...] = ()
+
+
+def read(entry: tuple[str, str, Mapping[str, str]]) -> Call:
+    """A call as tests/mlci/provision/calls.json has it."""
+    action, resource, context = entry
+    return Call(action, resource, tuple(context.items()))
+
+
+def arn(service: str, resource: str) -> str:
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+
+def calls(service: str, operation: str, request: Mapping[str, Any]) -> list[Call]:
+    """The calls of a request, by its service's signing name; empty where IAM asks for none."""
+    try:
+        return list(_calls(service, operation, request))
+    except KeyError:
+        return [Call(f"{service}:{operation}", "*")]
+
+
+def _calls(service: str, operation: str, request: Mapping[str, Any]) -> Iterable[Call]:
+    match service:
+        case "sts" if operation == "GetCallerIdentity":
+            return ()  # allowed to everybody
+        case "ssm":
+            return [Call(f"ssm:{operation}", arn("ssm", f"parameter{name}")) for name in request["Names"]]
+        case "states":
+            return _states(operation, request)
+        case "sagemaker":
+            return _sagemaker(operation, request)
+        case "logs":
+            return [Call(f"logs:{operation}", _log(operation, request))]
+        case "s3":
+            return _s3(operation, request)
+    raise KeyError(service)
+
+
+#: Where the request of an operation of Step Functions names the state machine, its version or the execution.
+_NAMED = {
+    "UpdateStateMachine": "stateMachineArn",
+    "DescribeStateMachine": "stateMachineArn",
+    "PublishStateMachineVersion": "stateMachineArn",
+    "ListStateMachineVersions": "stateMachineArn",
+    "DeleteStateMachineVersion": "stateMachineVersionArn",
+    "ListExecutions": "stateMachineArn",
+    "StartExecution": "stateMachineArn",
+    "DescribeExecution": "executionArn",
+    "GetExecutionHistory": "executionArn",
+    "StopExecution": "executionArn",
+    "ListTagsForResource": "resourceArn",
+    "TagResource": "resourceArn",
+}
+
+
+def _states(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:
+    if operation == "CreateStateMachine":
+        named = arn("states", f"stateMachine:{request['name']}")
+    else:
+        named = request[_NAMED[operation]]
+    yield Call(f"states:{operation}", named)
+    if operation in ("CreateStateMachine", "UpdateStateMachine"):
+        if "roleArn" in request:
+            yield _passed(request["roleArn"], _STATES)
+        if request.get("tags"):
+            yield Call("states:TagResource", named)
+        if request.get("publish"):
+            yield Call("states:PublishStateMachineVersion", named)
+
+
+def _passed(role: str, service: str) -> Call:
+    return Call("iam:PassRole", role, (("iam:PassedToService", service),))
+
+
+def _sagemaker(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:
+    for kind, resource in (("ProcessingJob", "processing-job"), ("TrainingJob", "training-job")):
+        if operation in (f"Create{kind}", f"Describe{kind}", f"Stop{kind}"):
+            job = arn("sagemaker", f"{resource}/{request[f'{kind}Name'].lower()}")
+            yield Call(f"sagemaker:{operation}", job)
+            if "RoleArn" in request:
+                yield _passed(request["RoleArn"], _SAGEMAKER)
+            if request.get("Tags"):
+                yield Call("sagemaker:AddTags", job)
+            return
+    raise KeyError(operation)
+
+
+def _log(operation: str, request: Mapping[str, Any]) -> str:
+    group = arn("logs", f"log-group:{request['logGroupName']}")
+    return {
+        "DescribeLogStreams": f"{group}:*",
+        "GetLogEvents": f"{group}:log-stream:{request.get('logStreamName')}",
+    }[operation]
+
+
+#: The operations of S3 that are called like no action.
+_S3 = {
+    "HeadBucket": "ListBucket",
+    "ListObjectsV2": "ListBucket",
+    "HeadObject": "GetObject",
+    "CopyObject": "PutObject",
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+}
+
+
+def _s3(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:
+    """`request` has Bucket, Key, Prefix and CopySource, where there are any."""
+    action = _S3.get(operation, operation)
+    bucket = f"arn:aws:s3:::{request['Bucket']}"
+    match action:
+        case "ListBucket":
+            prefix = request.get("Prefix")
+            yield Call("s3:ListBucket", bucket, (("s3:prefix", prefix),) if prefix else ())
+        case "GetObject" | "PutObject" | "DeleteObject":
+            yield Call(f"s3:{action}", f"{bucket}/{request['Key']}")
+        case _:
+            raise KeyError(operation)
+    if operation == "CopyObject":
+        yield Call("s3:GetObject", f"arn:aws:s3:::{request['CopySource'].lstrip('/')}")
+
+
+def awaited_job(kind: str) -> list[Call]:
+    """What Step Functions asks for besides the job where it waits for the job's end.
+
+    Source: https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html ("IAM policies")
+    """
+    rule = arn("events", f"rule/StepFunctionsGetEventsForSageMaker{kind}sRule")
+    return [Call(f"events:{action}", rule) for action in ("DescribeRule", "PutRule", "PutTargets")]

@@ -1,0 +1,127 @@
+"""An account in which a role's policies are enforced: an address that lets requests through to `mlci serve` as IAM
+would.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+from werkzeug.middleware.http_proxy import ProxyMiddleware
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from mlci_emulator.protocol.rest_routes import Routes
+from mlci_emulator.server import error_responses
+from mlci_emulator.server.credential_scope import scope
+from mlci_emulator.server.s3 import take_apart
+from support.aws_account import Account
+from support.iam_calls import Call, calls
+from support.iam_decisions import decided
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+_ROUTES = Routes(botocore.session.Session().get_service_model("s3"))
+
+
+@dataclass
+class Enforced:
+    """A role's policies, and what was asked of them. It is WSGI: what is allowed goes on to the server."""
+
+    role: str
+    documents: list[dict[str, Any]]
+    server: str
+    allowed: set[Call] = field(default_factory=set)
+    denied: set[Call] = field(default_factory=set)
+    endpoint: str = ""
+
+    def allows(self, call: Call) -> bool:
+        """Whether the policies allow it; it is noted."""
+        is_allowed = any(decided(document, call) for document in self.documents)
+        (self.allowed if is_allowed else self.denied).add(call)
+        return is_allowed
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        signed = scope(environ.get("HTTP_AUTHORIZATION", ""), environ.get("QUERY_STRING", ""))
+        assert signed is not None, environ
+        operation, request = _asked(signed.service, environ)
+        for call in calls(signed.service, operation, request):
+            if not self.allows(call):
+                return self._refused(call, signed.service, environ, start_response)
+        host = self.server.removeprefix("http://")
+        # A bucket's name may be the path's beginning, so there is one target: everything.
+        onward = ProxyMiddleware(start_nothing, {"/": {"target": self.server, "host": host}}, timeout=60)
+        return onward.proxy_to(onward.targets["//"], environ["PATH_INFO"], "/")(environ, start_response)
+
+    def _refused(
+        self, call: Call, service: str, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        spoken = error_responses.protocol(environ, service)
+        code, status = ("AccessDeniedException", 400) if spoken == "json" else ("AccessDenied", 403)
+        who = f"arn:aws:sts::000000000000:assumed-role/{self.role}/session"
+        what = f"is not authorized to perform: {call.action} on resource: {call.resource}"
+        why = f"because no identity-based policy allows the {call.action} action"
+        answer = error_responses.error(spoken, code, f"User: {who} {what} {why}", status)
+        body = b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body
+        start_response(answer.line, [*answer.headers, ("Content-Length", str(len(body)))])
+        return [body]
+
+
+class Quiet(WSGIRequestHandler):
+    """Logs nothing: a test that fails says what it needs."""
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        pass
+
+
+def start_nothing(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    raise AssertionError(environ["PATH_INFO"])
+
+
+def _asked(service: str, environ: WSGIEnvironment) -> tuple[str, Mapping[str, Any]]:
+    """The operation and its parameters. The body of an object stays unread."""
+    if service == "s3":
+        asked = take_apart(environ)
+        operation = _ROUTES.operation(asked.method, asked.depth, dict(asked.query), asked.headers)
+        source = asked.headers.get("x-amz-copy-source", "")
+        names = {"Bucket": asked.bucket, "Key": asked.key, "Prefix": asked.query.get("prefix"), "CopySource": source}
+        return str(operation), names
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = BytesIO(body)
+    if "HTTP_X_AMZ_TARGET" in environ:
+        return environ["HTTP_X_AMZ_TARGET"].rpartition(".")[2], json.loads(body)
+    return body.decode().partition("Action=")[2].partition("&")[0], {}
+
+
+def documents_of(served: Account, role: str) -> list[dict[str, Any]]:
+    """The policies that a role of the stack has, by IAM's own word."""
+    iam = served.client("iam")
+    assert iam.list_role_policies(RoleName=role)["PolicyNames"] == []
+    found = []
+    for attached in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+        policy = attached["PolicyArn"]
+        version = iam.get_policy(PolicyArn=policy)["Policy"]["DefaultVersionId"]
+        found.append(iam.get_policy_version(PolicyArn=policy, VersionId=version)["PolicyVersion"]["Document"])
+    return found
+
+
+@contextmanager
+def enforced(served: Account, role: str) -> Iterator[Enforced]:
+    """An address at which one acts as a role."""
+    made = Enforced(role, documents_of(served, role), served.server.exports["AWS_ENDPOINT_URL"])
+    listening = make_server("127.0.0.1", 0, made, threaded=True, request_handler=Quiet)
+    made.endpoint = f"http://127.0.0.1:{listening.port}"
+    thread = threading.Thread(target=listening.serve_forever)
+    thread.start()
+    try:
+        yield made
+    finally:
+        listening.shutdown()
+        thread.join()
+        listening.server_close()

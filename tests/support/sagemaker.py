@@ -1,0 +1,65 @@
+"""What the tests of SageMaker's service share: a service over real jobs, and how to wait for one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlci_emulator.jobs.runner import LocalJobs
+from mlci_emulator.services.sagemaker import SageMaker
+from support.local_jobs import Place, processing_request, sourcedir, training_request
+
+REGION = "eu-west-1"
+
+
+@dataclass
+class Served:
+    """A service with its store and its jobs."""
+
+    place: Place
+    jobs: LocalJobs
+    service: SageMaker
+
+    def call(self, operation: str, **request: Any) -> dict[str, Any]:
+        return self.service.call(operation, request, REGION)
+
+    def create_processing(self, script: str, name: str = "job", **changes: Any) -> dict[str, Any]:
+        """CreateProcessingJob for a script of its own."""
+        self.place.store.put_bytes(script.encode(), f"s3://b/code-{name}/script.py")
+        request = processing_request(name, **changes)
+        request["ProcessingInputs"][0]["S3Input"]["S3Uri"] = f"s3://b/code-{name}/"  # type: ignore[index, call-overload]
+        return self.call("CreateProcessingJob", **request)
+
+    def create_training(self, script: str, name: str = "job", **changes: Any) -> dict[str, Any]:
+        self.place.store.put_bytes(sourcedir({"train.py": script}), "s3://b/sourcedir.tar.gz")
+        return self.call("CreateTrainingJob", **training_request(name, **changes))
+
+    def describe(self, noun: str, name: str = "job") -> dict[str, Any]:
+        return self.call(f"Describe{noun}", **{f"{noun}Name": name})
+
+    def ended(self, noun: str, name: str = "job") -> dict[str, Any]:
+        """What Describe… says when the job has ended."""
+        return self.waited(noun, name, lambda described: described[f"{noun}Status"] not in ("InProgress", "Stopping"))
+
+    def waited(
+        self, noun: str, name: str, is_due: Callable[[dict[str, Any]], object], timeout_s: float = 20
+    ) -> dict[str, Any]:
+        until = time.monotonic() + timeout_s
+        while True:
+            described = self.describe(noun, name)
+            if is_due(described):
+                return described
+            assert time.monotonic() < until, f"it never came: {described}"
+            time.sleep(0.01)
+
+    def stream(self, name: str) -> str:
+        """The log of a job."""
+        (log,) = [log for log in self.service.log_files() if log.stream.startswith(f"{name}/")]
+        return log.path.read_text()
+
+
+def served(place: Place, jobs: LocalJobs, home: Path | None) -> Served:
+    return Served(place, jobs, SageMaker(place.store, jobs, home))
