@@ -54,7 +54,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What an endpoint made of a case: `status` REFUSED at creation, HANGS, or the execution's."""
 
     status: str
@@ -159,7 +159,7 @@ def prepare(peer: str, url: str) -> None:
         urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/config", body), timeout=30).close()
 
 
-def asked(url: str, case: Case, number: int) -> tuple[Mark, Answer]:
+def asked(url: str, case: Case, number: int) -> tuple[Mark, Response]:
     client = boto3.client(
         "stepfunctions",
         endpoint_url=url,
@@ -173,11 +173,11 @@ def asked(url: str, case: Case, number: int) -> tuple[Mark, Answer]:
     return judged(case.expect, answer), answer
 
 
-def answered(client: Any, case: Case, number: int) -> Answer:
+def answered(client: Any, case: Case, number: int) -> Response:
     try:
         made = client.create_state_machine(name=f"case-{number}", definition=case.definition, roleArn=ROLE)
     except (ClientError, BotoCoreError) as error:
-        return Answer("REFUSED", cause=str(error))
+        return Response("REFUSED", cause=str(error))
     try:
         started = client.start_execution(stateMachineArn=made["stateMachineArn"], input=case.given)
         until = time.monotonic() + PATIENCE_S
@@ -185,14 +185,14 @@ def answered(client: Any, case: Case, number: int) -> Answer:
             found = client.describe_execution(executionArn=started["executionArn"])
             if found["status"] != "RUNNING":
                 output = json.loads(found["output"]) if found.get("output") else None
-                return Answer(found["status"], output, found.get("error") or "", found.get("cause") or "")
+                return Response(found["status"], output, found.get("error") or "", found.get("cause") or "")
             time.sleep(0.01)
     except (ClientError, BotoCoreError, ValueError) as error:
-        return Answer("BROKEN", cause=str(error))
-    return Answer("HANGS")
+        return Response("BROKEN", cause=str(error))
+    return Response("HANGS")
 
 
-def judged(expect: Mapping[str, Any] | None, answer: Answer) -> Mark:
+def judged(expect: Mapping[str, Any] | None, answer: Response) -> Mark:
     if expect is None:
         return "right" if answer.status == "REFUSED" else "silent"
     if answer.status == "REFUSED":

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import mlci_asl as asl
 from mlci_asl import StopSignal, TaskCall
 from mlci_emulator.integrations import Integrations, Records
+from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.lambda_functions import FunctionCode, FunctionFiles, Lambdas, LambdaService
-from mlci_emulator.services.operations import Answer, ApiError, Request
 
 if TYPE_CHECKING:
     from mlci_asl import Json
@@ -26,18 +26,18 @@ EXECUTION = "arn:aws:states:us-east-1:000000000000:execution:machine:run-1"
 class FakeService:
     """Answers with what it was given, or refuses with it."""
 
-    answer: Answer | ApiError = field(default_factory=dict)
+    answer: Response | ApiError = field(default_factory=dict)
     asked: list[tuple[str, Any]] = field(default_factory=list)
 
-    def call(self, operation: str, request: Request, region: str) -> Answer:
+    def call(self, operation: str, request: Request, region: str) -> Response:
         self.asked.append((operation, request))
         if isinstance(self.answer, ApiError):
             raise self.answer
         return self.answer
 
     def run_to_end(
-        self, operation: str, request: Request, region: str, stop: StopSignal, submitted: Callable[[Answer], None]
-    ) -> Answer:
+        self, operation: str, request: Request, region: str, stop: StopSignal, submitted: Callable[[Response], None]
+    ) -> Response:
         kind = operation.removeprefix("Create")
         submitted({f"{kind}Arn": f"arn:aws:sagemaker:{region}:000000000000:{request[f'{kind}Name']}"})
         return self.call(operation, request, region)

@@ -25,7 +25,7 @@ from mlci_emulator.integrations.resource_arns import ActivityArn, Integration, P
 from mlci_emulator.integrations.task_states import tasks as written_tasks
 from mlci_emulator.jobs import requests
 from mlci_emulator.jobs.runner import LocalJobs, Settings
-from mlci_emulator.services.operations import LateService, Service
+from mlci_emulator.protocol.operations import LateService, Service
 from mlci_emulator.services.sagemaker import SageMaker
 from mlci_emulator.store.directory import DirectoryStore, NoSuchKey
 

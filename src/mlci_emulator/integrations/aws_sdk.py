@@ -15,7 +15,7 @@ from mlci_emulator.integrations.resource_arns import Integration
 from mlci_emulator.integrations.response_metadata import with_metadata
 from mlci_emulator.integrations.task_context import fields, where
 from mlci_emulator.protocol import models
-from mlci_emulator.services.operations import ApiError, Service
+from mlci_emulator.protocol.operations import ApiError, Service
 
 if TYPE_CHECKING:
     from mlci_asl import Json, TaskCall

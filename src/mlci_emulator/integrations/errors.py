@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from mlci_asl import TaskError
 from mlci_emulator.integrations.catalog import SDK_NAMES
 from mlci_emulator.protocol import models
-from mlci_emulator.services.operations import ApiError
+from mlci_emulator.protocol.operations import ApiError
 
 
 class OldSdk(NamedTuple):

@@ -15,7 +15,7 @@ from mlci_emulator.integrations.parameters import problems as problems_of_value
 from mlci_emulator.integrations.resource_arns import ActivityArn, FunctionArn, Integration, Pattern, read
 from mlci_emulator.integrations.task_states import WrittenTask, tasks
 from mlci_emulator.protocol import models
-from mlci_emulator.services.operations import Service
+from mlci_emulator.protocol.operations import Service
 
 if TYPE_CHECKING:
     from mlci_asl import Json, Machine, TaskCall

@@ -17,7 +17,7 @@ from mlci_emulator.integrations.errors import old_sdk_error
 from mlci_emulator.integrations.json_values import as_json_text, as_text
 from mlci_emulator.integrations.response_metadata import with_metadata
 from mlci_emulator.integrations.task_context import fields, where
-from mlci_emulator.services.operations import Answer, ApiError, Request, Service
+from mlci_emulator.protocol.operations import ApiError, Request, Response, Service
 
 if TYPE_CHECKING:
     from mlci_asl import Json, StopSignal, TaskCall
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class FunctionService(Service, Protocol):
     """Lambda, with what tasks need. `mlci_emulator.services.lambda_functions.LambdaService` is one."""
 
-    def invoke(self, request: Request, region: str, stop: StopSignal) -> Answer:
+    def invoke(self, request: Request, region: str, stop: StopSignal) -> Response:
         """Invoke's output; `stop` ends the function, and with it the call.
 
         Raises: ApiError.
@@ -72,14 +72,14 @@ def _parsed(payload: str) -> Json:
     return value
 
 
-def _answer(service: FunctionService, request: dict[str, Any], task: TaskCall) -> Answer:
+def _answer(service: FunctionService, request: dict[str, Any], task: TaskCall) -> Response:
     try:
         return service.invoke(request, where(task).region, task.stop)
     except ApiError as error:
         raise old_sdk_error("lambda", error) from error
 
 
-def _headers(answer: Answer) -> dict[str, str]:
+def _headers(answer: Response) -> dict[str, str]:
     log = {"X-Amz-Log-Result": str(answer["LogResult"])} if "LogResult" in answer else {}
     return {
         **log,

@@ -18,7 +18,7 @@ from typing import Any
 
 from mlci_emulator.integrations import json_values
 from mlci_emulator.integrations.message_validation import is_ordered
-from mlci_emulator.services.operations import Answer, Request
+from mlci_emulator.protocol.operations import Request, Response
 
 
 class Records:
@@ -30,7 +30,7 @@ class Records:
         self._sequence = 0
         self.kept: list[dict[str, Any]] = []
 
-    def deliver(self, service: str, operation: str, request: Request, region: str) -> Answer:
+    def deliver(self, service: str, operation: str, request: Request, region: str) -> Response:
         """Keeps the message, and answers as the service does."""
         answer = _ANSWERS[service](request)
         with self._lock:
@@ -40,12 +40,12 @@ class Records:
             self._keep(service, operation, request, region, answer)
         return answer
 
-    def note(self, service: str, operation: str, request: Request, region: str, answer: Answer) -> None:
+    def note(self, service: str, operation: str, request: Request, region: str, answer: Response) -> None:
         """Keeps a message that something else has delivered."""
         with self._lock:
             self._keep(service, operation, request, region, answer)
 
-    def _keep(self, service: str, operation: str, request: Request, region: str, answer: Answer) -> None:
+    def _keep(self, service: str, operation: str, request: Request, region: str, answer: Response) -> None:
         record = {
             "time": json_values.instant(datetime.now(timezone.utc)),
             "region": region,
@@ -61,11 +61,11 @@ class Records:
             file.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
 
 
-def _published(request: Request) -> Answer:
+def _published(request: Request) -> Response:
     return {"MessageId": str(uuid.uuid4())}
 
 
-def _sent(request: Request) -> Answer:
+def _sent(request: Request) -> Response:
     """Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html"""
     answer = {"MessageId": str(uuid.uuid4()), "MD5OfMessageBody": _md5(str(request["MessageBody"]).encode())}
     for name, digest in (
@@ -102,7 +102,7 @@ def _md5(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
-def _put(request: Request) -> Answer:
+def _put(request: Request) -> Response:
     """Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html"""
     entries = [_entry(entry) for entry in request["Entries"]]
     return {"Entries": entries, "FailedEntryCount": sum("ErrorCode" in entry for entry in entries)}
@@ -122,4 +122,4 @@ def _entry(entry: Mapping[str, Any]) -> dict[str, str]:
     return {"EventId": str(uuid.uuid4())}
 
 
-_ANSWERS: dict[str, Callable[[Request], Answer]] = {"sns": _published, "sqs": _sent, "events": _put}
+_ANSWERS: dict[str, Callable[[Request], Response]] = {"sns": _published, "sqs": _sent, "events": _put}

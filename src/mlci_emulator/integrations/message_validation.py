@@ -13,7 +13,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from mlci_asl import TaskError
-from mlci_emulator.services.operations import ApiError, Request
+from mlci_emulator.protocol.operations import ApiError, Request
 
 MAX_ENTRIES = 10
 

@@ -18,7 +18,7 @@ from mlci_emulator.integrations.resource_arns import Integration
 from mlci_emulator.integrations.response_metadata import with_metadata
 from mlci_emulator.integrations.task_context import fields, where
 from mlci_emulator.protocol import models
-from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.protocol.operations import ApiError, Request, Response
 
 if TYPE_CHECKING:
     from mlci_asl import Json, TaskCall
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Messages(Protocol):
     """Takes messages. Safe to call from any thread. `mlci_emulator.integrations.message_records.Records` is one."""
 
-    def deliver(self, service: str, operation: str, request: Request, region: str) -> Answer:
+    def deliver(self, service: str, operation: str, request: Request, region: str) -> Response:
         """What the API answers. `service` is sns, sqs or events, the request is in the API's own names.
 
         Raises: ApiError.

@@ -23,7 +23,7 @@ from mlci_emulator.integrations.response_metadata import with_metadata
 from mlci_emulator.integrations.task_context import fields, where
 from mlci_emulator.jobs import requests
 from mlci_emulator.protocol import models
-from mlci_emulator.services.operations import Answer, ApiError, Request, Service
+from mlci_emulator.protocol.operations import ApiError, Request, Response, Service
 
 if TYPE_CHECKING:
     from mlci_asl import Json, StopSignal, TaskCall
@@ -55,8 +55,8 @@ class JobService(Service, Protocol):
         request: Request,
         region: str,
         stop: StopSignal,
-        submitted: Callable[[Answer], None],
-    ) -> Answer:
+        submitted: Callable[[Response], None],
+    ) -> Response:
         """Creates a job, calls `submitted` with the answer, and waits for its end: what Describe… says then.
 
         Raises: ApiError.
@@ -110,11 +110,11 @@ def _request(integration: Integration, given: dict[str, Json]) -> dict[str, Any]
     return request
 
 
-def _answer(answer: Answer) -> Json:
+def _answer(answer: Response) -> Json:
     return with_metadata("sagemaker", fields(json_values.answer(None, answer)))
 
 
-def _completed(described: Answer, status: str) -> Json:
+def _completed(described: Response, status: str) -> Json:
     output: Json = json_values.epoch_millis(described)
     if described[status] != "Completed":
         raise TaskError("States.TaskFailed", json.dumps(output, separators=(",", ":"), ensure_ascii=False))

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
-from mlci_emulator.protocol import validation
-from mlci_emulator.server import error_responses
-from mlci_emulator.services.operations import ApiError, Service
+from mlci_emulator.protocol import http_responses, validation
+from mlci_emulator.protocol.http_responses import HttpResponse
+from mlci_emulator.protocol.operations import ApiError, Service
 
 
 class JsonService:
@@ -38,31 +38,31 @@ class JsonService:
     def has(self, operation: str) -> bool:
         return self._elsewhere is None or not self._elsewhere.fullmatch(operation)
 
-    def answer(self, operation: str, body: bytes, region: str) -> error_responses.Response:
+    def answer(self, operation: str, body: bytes, region: str) -> HttpResponse:
         """What the client gets for a request."""
         try:
             given = _request(self._name, operation, body, not self._checks)
             answered = self._service.call(operation, given, region)
             return self._success(operation, answered)
         except ApiError as error:
-            return error_responses.error("json", error.code, error.message, error.status)
+            return http_responses.error("json", error.code, error.message, error.status)
         except Exception as error:  # noqa: BLE001 - an error of one request never ends the server
             self._tell(error)
             return internal("json", error)
 
-    def _success(self, operation: str, answered: dict[str, Any]) -> error_responses.Response:
+    def _success(self, operation: str, answered: dict[str, Any]) -> HttpResponse:
         model = service_model(self._name)
         shape = model.operation_model(operation).output_shape
         written = written_value(shape, answered) if shape is not None else {}
         content = f"application/x-amz-json-{model.metadata.get('jsonVersion', '1.0')}"
         headers = (("Content-Type", content), ("x-amzn-RequestId", str(uuid.uuid4())))
-        return error_responses.Response(200, headers, json.dumps(written, ensure_ascii=False, allow_nan=False).encode())
+        return HttpResponse(200, headers, json.dumps(written, ensure_ascii=False, allow_nan=False).encode())
 
 
-def internal(spoken: error_responses.Protocol, error: BaseException) -> error_responses.Response:
+def internal(spoken: http_responses.Protocol, error: BaseException) -> HttpResponse:
     """The answer where something went wrong that should not have."""
     what = f"an error inside of mlci serve: {type(error).__name__}: {error}"
-    return error_responses.error(spoken, "InternalFailure", what, 500)
+    return http_responses.error(spoken, "InternalFailure", what, 500)
 
 
 def _request(service: str, operation: str, body: bytes, is_checked: bool) -> dict[str, Any]:

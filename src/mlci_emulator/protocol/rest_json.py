@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+from mlci_emulator.protocol import http_responses
 from mlci_emulator.protocol.aws_json import service_model
-from mlci_emulator.server import error_responses
-from mlci_emulator.services.operations import ApiError, Service
+from mlci_emulator.protocol.http_responses import HttpResponse
+from mlci_emulator.protocol.operations import ApiError, Service
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,13 @@ class RestCall:
     def is_asked(self, environ: Mapping[str, Any]) -> bool:
         return environ["REQUEST_METHOD"] == "POST" and self.path.fullmatch(str(environ["PATH_INFO"])) is not None
 
-    def answer(self, environ: Mapping[str, Any], body: bytes, region: str) -> error_responses.Response:
+    def answer(self, environ: Mapping[str, Any], body: bytes, region: str) -> HttpResponse:
         """What the client gets for a request."""
         model = service_model(self.model).operation_model(self.operation)
         try:
             answered = self.service.call(self.operation, self._request(model.input_shape, environ, body), region)
         except ApiError as error:
-            return error_responses.error("json", error.code, error.message, error.status)
+            return http_responses.error("json", error.code, error.message, error.status)
         return _response(model.output_shape, answered)
 
     def _request(self, shape: Any, environ: Mapping[str, Any], body: bytes) -> dict[str, Any]:
@@ -60,7 +61,7 @@ def _variable(header: str) -> str:
     return name if name == "CONTENT_TYPE" else f"HTTP_{name}"
 
 
-def _response(shape: Any, answered: Mapping[str, Any]) -> error_responses.Response:
+def _response(shape: Any, answered: Mapping[str, Any]) -> HttpResponse:
     status, headers = 200, [("x-amzn-RequestId", str(uuid.uuid4()))]
     for name, member in shape.members.items():
         place, value = member.serialization.get("location"), answered.get(name)
@@ -68,4 +69,4 @@ def _response(shape: Any, answered: Mapping[str, Any]) -> error_responses.Respon
             status = int(value)
         elif place == "header" and value not in (None, ""):
             headers.append((member.serialization["name"], str(value)))
-    return error_responses.Response(status, tuple(headers), bytes(answered.get(shape.serialization["payload"]) or b""))
+    return HttpResponse(status, tuple(headers), bytes(answered.get(shape.serialization["payload"]) or b""))

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from datetime import timezone
-from email.utils import format_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
-from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
+from mlci_emulator.protocol.operations import ApiError
+from mlci_emulator.protocol.timestamps import http_date, iso_date, parse_date
 
-from mlci_emulator.services.s3.conditional_requests import moment
-from mlci_emulator.services.s3.errors import S3Error, invalid_argument, malformed_xml
+if TYPE_CHECKING:
+    from botocore.model import OperationModel, Shape, StructureShape
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -54,13 +53,25 @@ _ROOTS = {
 }
 
 
+class InvalidValueError(Exception):
+    """A text of a request is no value of its member's type."""
+
+    def __init__(self, shape: str, text: str) -> None:
+        super().__init__(shape, text)
+        self.shape, self.text = shape, text
+
+
+class MalformedXmlError(Exception):
+    """A request's body is no XML document of its shape."""
+
+
 # ─── requests ───
 
 
 def parse_text(shape: Shape, text: str) -> Any:
-    """A value from a header, a query or an element.
+    """Return the value of a header, a query parameter or an element.
 
-    Raises: S3Error
+    Raises: InvalidValueError
     """
     try:
         match shape.type_name:
@@ -71,19 +82,19 @@ def parse_text(shape: Shape, text: str) -> Any:
             case "list":
                 return [part.strip() for part in text.split(",") if part.strip()]
             case "timestamp":
-                return moment(text)
+                return parse_date(text)
             case "blob":
                 return base64.b64decode(text)
             case _:
                 return text
     except ValueError as error:
-        raise invalid_argument(f"Provided {shape.name} is not valid", shape.name, text) from error
+        raise InvalidValueError(shape.name, text) from error
 
 
 def parse_xml(shape: Shape, body: bytes) -> Any:
-    """A document as the shape says.
+    """Return the value that a document holds, by its shape.
 
-    Raises: S3Error: MalformedXML.
+    Raises: MalformedXmlError, InvalidValueError
     """
     builder = TreeBuilder()
     parser = expat.ParserCreate(namespace_separator="}")
@@ -95,18 +106,18 @@ def parse_xml(shape: Shape, body: bytes) -> Any:
         parser.Parse(body, True)
         return _value(shape, builder.close())
     except (expat.ExpatError, AssertionError, ValueError) as error:
-        raise malformed_xml() from error
+        raise MalformedXmlError from error
 
 
 def _refuse_doctype(*_: object) -> None:
-    """Entities can stand for gigabytes, or for files of the user's, and S3 knows none."""
-    raise malformed_xml()
+    """Reject entities: they can stand for gigabytes or for the user's files, and S3 supports none."""
+    raise MalformedXmlError
 
 
 def _value(shape: Shape, element: Element) -> Any:
-    if isinstance(shape, StructureShape):
+    if shape.type_name == "structure":
         return _structure(shape, element)
-    if isinstance(shape, ListShape):
+    if shape.type_name == "list":
         return [_value(shape.member, child) for child in element]
     text = element.text or ""
     if shape.type_name in ("integer", "long", "float", "double"):
@@ -125,19 +136,19 @@ def _structure(shape: StructureShape, element: Element) -> dict[str, Any]:
             value = element.get(f"{_XSI}}}{tag.rpartition(':')[2]}")
             if value is not None:
                 found[name] = value
-        elif isinstance(member, ListShape) and member.serialization.get("flattened"):
+        elif member.type_name == "list" and member.serialization.get("flattened"):
             if tag in children:
                 found[name] = [_value(member.member, child) for child in children[tag]]
         elif tag in children:
             found[name] = _value(member, children[tag][-1])
     for name in shape.required_members:
         if name not in found:
-            raise malformed_xml()
+            raise MalformedXmlError
     return found
 
 
 def _tag(name: str, member: Shape) -> str:
-    if isinstance(member, ListShape) and member.serialization.get("flattened"):
+    if member.type_name == "list" and member.serialization.get("flattened"):
         return str(member.serialization.get("name") or member.member.serialization.get("name") or name)
     return str(member.serialization.get("name") or name)
 
@@ -177,7 +188,7 @@ def document(operation: OperationModel, answer: Mapping[str, Any]) -> bytes | No
         value = answer.get(payload)
         if value is None:
             return None
-        if not isinstance(member, StructureShape):
+        if member.type_name != "structure":
             return value if isinstance(value, bytes) else str(value).encode()
         tag, content = str(member.serialization.get("name") or member.name), _content(member, value)
     else:
@@ -187,8 +198,9 @@ def document(operation: OperationModel, answer: Mapping[str, Any]) -> bytes | No
     return f'{_DECLARATION}<{tag} xmlns="{NAMESPACE}">{content}</{tag}>'.encode(errors="surrogatepass")
 
 
-def error_document(error: S3Error, request_id: str, host_id: str) -> bytes:
-    fields = {"Code": error.code, "Message": error.message, **error.details}
+def error_document(error: ApiError, details: Mapping[str, str], request_id: str, host_id: str) -> bytes:
+    """Return the XML of an error. `details` are its elements besides Code and Message."""
+    fields = {"Code": error.code, "Message": error.message, **details}
     content = "".join(f"<{name}>{_escaped(text)}</{name}>" for name, text in fields.items())
     ids = f"<RequestId>{request_id}</RequestId><HostId>{host_id}</HostId>"
     return f"{_DECLARATION}<Error>{content}{ids}</Error>".encode(errors="replace")
@@ -205,14 +217,14 @@ def _content(shape: StructureShape, value: Mapping[str, Any]) -> str:
 
 
 def _element(tag: str, shape: Shape, value: Any) -> str:
-    if isinstance(shape, ListShape):
+    if shape.type_name == "list":
         if shape.serialization.get("flattened"):
             return "".join(_element(tag, shape.member, item) for item in value)
         inner = str(shape.member.serialization.get("name") or "member")
         return f"<{tag}>{''.join(_element(inner, shape.member, item) for item in value)}</{tag}>"
-    if isinstance(shape, MapShape):
+    if shape.type_name == "map":
         raise TypeError(f"S3 has no map in XML, but {shape.name} is one")
-    if isinstance(shape, StructureShape):
+    if shape.type_name == "structure":
         return f"<{tag}{_attributes(shape, value)}>{_content(shape, value)}</{tag}>"
     return f"<{tag}>{_escaped(_text(shape, value))}</{tag}>"
 
@@ -233,11 +245,8 @@ def _text(shape: Shape, value: Any) -> str:
         case "boolean":
             return "true" if value else "false"
         case "timestamp":
-            found = moment(value)
-            if found is None:
-                return str(value)
-            utc = found.astimezone(timezone.utc)
-            return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+            date = parse_date(value)
+            return str(value) if date is None else iso_date(date)
         case "blob":
             return base64.b64encode(value).decode("ascii")
         case _:
@@ -245,12 +254,8 @@ def _text(shape: Shape, value: Any) -> str:
 
 
 def _header(shape: Shape, value: Any) -> str:
-    found = moment(value) if shape.type_name == "timestamp" else None
-    if found is not None:
-        return format_datetime(found.astimezone(timezone.utc), usegmt=True)
-    if shape.type_name == "timestamp":
-        return str(value)  # Expires may be any text
-    return _text(shape, value)
+    # `Expires` may be any text, which http_date() leaves as it is.
+    return http_date(value) if shape.type_name == "timestamp" else _text(shape, value)
 
 
 def _escaped(text: str) -> str:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
+from mlci_emulator.protocol.operations import ApiError
 from mlci_emulator.protocol.sagemaker_shapes import Shape, Shapes, input_of
-from mlci_emulator.services.operations import ApiError
 
 #: The way to a value: names of members, keys of maps, and positions in lists, from 0.
 Place: TypeAlias = "tuple[str | int, ...]"

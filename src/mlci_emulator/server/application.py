@@ -10,10 +10,10 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mlci_emulator.protocol import aws_json
+from mlci_emulator.protocol import aws_json, http_responses
 from mlci_emulator.protocol.aws_json import JsonService
+from mlci_emulator.protocol.http_responses import HttpResponse
 from mlci_emulator.protocol.rest_json import RestCall
-from mlci_emulator.server import error_responses
 from mlci_emulator.server.credential_scope import Scope, scope
 
 if TYPE_CHECKING:
@@ -26,9 +26,7 @@ _LARGEST_JSON_BYTES = 16 * 1024**2
 class Rest(Protocol):
     """Answers what is for no service of ours."""
 
-    def __call__(
-        self, service: str, region: str, environ: WSGIEnvironment, body: bytes
-    ) -> error_responses.Response: ...
+    def __call__(self, service: str, region: str, environ: WSGIEnvironment, body: bytes) -> HttpResponse: ...
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ class Application:
             return self._answer(environ, signed, start)
         except Exception as error:  # noqa: BLE001 - an error of one request never ends the server
             self._tell(error)
-            return _send(aws_json.internal(error_responses.protocol(environ, service), error), start)
+            return _send(aws_json.internal(http_responses.protocol(environ, service), error), start)
         finally:
             if self._log is not None:
                 what = environ.get("HTTP_X_AMZ_TARGET") or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
@@ -84,17 +82,17 @@ class Application:
             return self._services.s3(environ, start)
         return _send(self._other(service, region, environ), start)
 
-    def _other(self, service: str, region: str, environ: WSGIEnvironment) -> error_responses.Response:
+    def _other(self, service: str, region: str, environ: WSGIEnvironment) -> HttpResponse:
         method, path = environ["REQUEST_METHOD"], str(environ["PATH_INFO"])
         for call in self._services.calls:
             if call.is_asked(environ):
                 return call.answer(environ, _body(environ), region)
         if service in self._services.refused and "HTTP_X_AMZ_TARGET" not in environ:
             what = f"mlci serve does not do {method} {path} of {service}"
-            return error_responses.error("json", "UnknownOperationException", what, 400)
+            return http_responses.error("json", "UnknownOperationException", what, 400)
         if path.startswith("/moto-api"):
             what = "moto's own interface is not served: what is in the data folder would not follow"
-            return error_responses.error("json", "AccessDeniedException", what, 403)
+            return http_responses.error("json", "AccessDeniedException", what, 403)
         return self._services.rest(service, region, environ, _body(environ))
 
 
@@ -104,6 +102,6 @@ def _body(environ: WSGIEnvironment, most_bytes: int | None = None) -> bytes:
     return body
 
 
-def _send(response: error_responses.Response, start: StartResponse) -> Iterable[bytes]:
+def _send(response: HttpResponse, start: StartResponse) -> Iterable[bytes]:
     start(response.line, [*response.headers, ("Content-Length", str(len(response.body)))])
     return [response.body]

@@ -26,7 +26,8 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import Error
 
 from mlci_emulator.errors import ConfigurationError
-from mlci_emulator.server import error_responses
+from mlci_emulator.protocol import http_responses
+from mlci_emulator.protocol.http_responses import HttpResponse
 from mlci_emulator.server.credential_scope import scope
 from mlci_emulator.server.request_guard import Asked, Guard
 
@@ -143,7 +144,7 @@ class _Threads(ThreadedTaskDispatcher):  # type: ignore[misc]
 class _Refused(Error):  # type: ignore[misc]
     """What the guard says, as an answer."""
 
-    def __init__(self, response: error_responses.Response) -> None:
+    def __init__(self, response: HttpResponse) -> None:
         super().__init__("")
         self._response = response
 
@@ -175,7 +176,7 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
             self.body_rcv = None
 
 
-def _refused(guard: Guard, method: str, query: str, headers: Mapping[str, str]) -> error_responses.Response | None:
+def _refused(guard: Guard, method: str, query: str, headers: Mapping[str, str]) -> HttpResponse | None:
     authorization = headers.get("AUTHORIZATION", "")
     host, origin, site = (headers.get(name) for name in ("HOST", "ORIGIN", "SEC_FETCH_SITE"))
     refusal = guard.refusal(Asked(method, host, origin, site, authorization, query))
@@ -187,11 +188,11 @@ def _refused(guard: Guard, method: str, query: str, headers: Mapping[str, str]) 
         **({"HTTP_X_AMZ_TARGET": ""} if "X_AMZ_TARGET" in headers else {}),
     }
     found = scope(authorization, query)
-    spoken = error_responses.protocol(named, found.service if found else None)
-    return error_responses.error(spoken, _code(spoken, refusal.is_about_key), refusal.message, 403)
+    spoken = http_responses.protocol(named, found.service if found else None)
+    return http_responses.error(spoken, _code(spoken, refusal.is_about_key), refusal.message, 403)
 
 
-def _code(spoken: error_responses.Protocol, is_about_key: bool) -> str:
+def _code(spoken: http_responses.Protocol, is_about_key: bool) -> str:
     """What AWS calls it. Source: https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html"""
     if spoken == "s3":
         return "InvalidAccessKeyId" if is_about_key else "AccessDenied"

@@ -12,16 +12,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from http import HTTPStatus
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from mlci_emulator import identity
+from mlci_emulator.protocol import rest_xml
+from mlci_emulator.protocol.operations import ApiError, Service
+from mlci_emulator.protocol.rest_routes import Routes
 from mlci_emulator.server.aws_chunked import ChunkedBody, HashedBody
-from mlci_emulator.services.operations import ApiError, Service
 from mlci_emulator.services.s3 import request_body
-from mlci_emulator.services.s3.errors import S3Error, invalid_argument, not_here
+from mlci_emulator.services.s3.errors import S3Error, invalid_argument, malformed_xml, not_here
 from mlci_emulator.services.s3.objects import Content
 
+T = TypeVar("T")
 Environ: TypeAlias = dict[str, Any]
 Headers: TypeAlias = list[tuple[str, str]]
 StartResponse: TypeAlias = Callable[[str, Headers], object]
@@ -87,13 +90,13 @@ class S3Face:
             raise S3Error("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
         model = _service().operation_model(operation)
         answer = self._s3.call(operation, read_request(model, asked), region_of(asked))
-        headers, body = _xml().headers_of(model, answer), answer.get("Body")
+        headers, body = rest_xml.headers_of(model, answer), answer.get("Body")
         status = _STATUS.get(operation, int(model.http.get("responseCode", 200)))
         if operation in ("GetObject", "HeadObject") and "ContentRange" in answer:
             status = 206
         if isinstance(body, Content):
             return status, headers, body
-        document = _xml().document(model, answer)
+        document = rest_xml.document(model, answer)
         if document is not None:
             kind = "application/json" if operation == "GetBucketPolicy" else "application/xml"
             headers.append(("Content-Type", kind))
@@ -167,7 +170,20 @@ def _located(asked: Asked, name: str, member: Any) -> Any:
             text = asked.headers.get(member.serialization["name"].lower())
         case _:
             return None
-    return None if text is None else _xml().parse_text(member, text)
+    return None if text is None else _parsed(rest_xml.parse_text, member, text)
+
+
+def _parsed(parse: Callable[[Any, T], Any], member: Any, data: T) -> Any:
+    """Return a member's value.
+
+    Raises: S3Error
+    """
+    try:
+        return parse(member, data)
+    except rest_xml.InvalidValueError as error:
+        raise invalid_argument(f"Provided {error.shape} is not valid", error.shape, error.text) from error
+    except rest_xml.MalformedXmlError as error:
+        raise malformed_xml() from error
 
 
 def _payload(member: Any, asked: Asked, is_described: bool) -> Any:
@@ -185,7 +201,7 @@ def _payload(member: Any, asked: Asked, is_described: bool) -> Any:
     _check_document(asked, data, is_described)
     if member.type_name == "string":
         return data.decode(errors="replace")
-    return _xml().parse_xml(member, data) if data.strip() else None
+    return _parsed(rest_xml.parse_xml, member, data) if data.strip() else None
 
 
 def _check_document(asked: Asked, data: bytes, is_described: bool) -> None:
@@ -247,7 +263,7 @@ def _failed(error: ApiError, environ: Environ, request_id: str, host_id: str) ->
     if known.status == HTTPStatus.NOT_MODIFIED:
         said = [("ETag", known.details["ETag"]), ("Last-Modified", known.details["LastModified"])]
         return 304, [*said, ("Content-Length", "0")], b""
-    body = _xml().error_document(known, request_id, host_id)
+    body = rest_xml.error_document(known, known.details, request_id, host_id)
     return known.status, [("Content-Type", "application/xml")], body
 
 
@@ -285,13 +301,4 @@ def _service() -> Any:
 
 @functools.cache
 def _routes() -> Any:
-    from mlci_emulator.protocol.rest_routes import Routes
-
     return Routes(_service())
-
-
-@functools.cache
-def _xml() -> Any:
-    from mlci_emulator.protocol import rest_xml
-
-    return rest_xml

@@ -15,8 +15,8 @@ from mlci_emulator.integrations import Integrations, Records
 from mlci_emulator.jobs.isolation import Isolation
 from mlci_emulator.jobs.runner import LocalJobs, Settings
 from mlci_emulator.protocol.aws_json import JsonService
+from mlci_emulator.protocol.http_responses import HttpResponse
 from mlci_emulator.protocol.rest_json import RestCall
-from mlci_emulator.server import error_responses
 from mlci_emulator.server.application import Application, Services
 from mlci_emulator.server.cloudwatch_logs import JobLogs, LogFile
 from mlci_emulator.server.data_folder import Folder
@@ -103,7 +103,7 @@ class Parts:
             around.tell if around.is_verbose else None,
         )
 
-    def _ask_moto(self, service: str, region: str, environ: WSGIEnvironment, body: bytes) -> error_responses.Response:
+    def _ask_moto(self, service: str, region: str, environ: WSGIEnvironment, body: bytes) -> HttpResponse:
         if service == "logs":
             self._logs.feed(region)
         return self._moto.answer(environ, inlined(service, body, self._s3))

@@ -16,7 +16,7 @@ import pytest
 from mlci_asl import StopSignal, TaskCall, TaskError
 from mlci_emulator.integrations import Integrations
 from mlci_emulator.integrations.errors import old_sdk_error
-from mlci_emulator.services.operations import ApiError
+from mlci_emulator.protocol.operations import ApiError
 from support.integrations import EXECUTION, FakeService, Local, function
 from support.local_jobs import training_request
 

@@ -10,7 +10,7 @@ import pytest
 
 from mlci_emulator.protocol import validation
 from mlci_emulator.protocol.aws_json import JsonService
-from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.protocol.operations import ApiError, Request, Response
 
 NOON = datetime(2026, 11, 25, 12, 0, 0, 123_456, timezone.utc)
 
@@ -18,11 +18,11 @@ NOON = datetime(2026, 11, 25, 12, 0, 0, 123_456, timezone.utc)
 class Recorded:
     """A service that keeps what it was asked and answers what it was given."""
 
-    def __init__(self, answer: Answer | Exception) -> None:
+    def __init__(self, answer: Response | Exception) -> None:
         self.answer = answer
         self.asked: list[tuple[str, Request, str]] = []
 
-    def call(self, operation: str, request: Request, region: str) -> Answer:
+    def call(self, operation: str, request: Request, region: str) -> Response:
         self.asked.append((operation, request, region))
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -30,7 +30,7 @@ class Recorded:
 
 
 def ask(
-    operation: str, body: object, answer: Answer | Exception | None = None, service: str = "stepfunctions"
+    operation: str, body: object, answer: Response | Exception | None = None, service: str = "stepfunctions"
 ) -> tuple[int, dict[str, Any], Recorded]:
     recorded = Recorded(answer if answer is not None else {})
     written = body if isinstance(body, bytes) else json.dumps(body).encode()

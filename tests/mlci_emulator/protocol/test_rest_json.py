@@ -6,18 +6,18 @@ import json
 import re
 from typing import Any
 
+from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.protocol.rest_json import RestCall
-from mlci_emulator.services.operations import Answer, ApiError, Request
 
 
 class Recorded:
     """A service that keeps what it was asked and answers what it was given."""
 
-    def __init__(self, answer: Answer | Exception) -> None:
+    def __init__(self, answer: Response | Exception) -> None:
         self.answer = answer
         self.asked: list[tuple[str, Request, str]] = []
 
-    def call(self, operation: str, request: Request, region: str) -> Answer:
+    def call(self, operation: str, request: Request, region: str) -> Response:
         self.asked.append((operation, request, region))
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -33,7 +33,7 @@ ENVIRON: dict[str, Any] = {
 }
 
 
-def call(answer: Answer | Exception) -> tuple[RestCall, Recorded]:
+def call(answer: Response | Exception) -> tuple[RestCall, Recorded]:
     recorded = Recorded(answer)
     return RestCall("lambda", "Invoke", re.compile(r"/2015-03-31/functions/([^/]+)/invocations"), recorded), recorded
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mlci_emulator.protocol import sagemaker_shapes, sagemaker_validation
-from mlci_emulator.services.operations import ApiError
+from mlci_emulator.protocol.operations import ApiError
 from support.local_jobs import processing_request, training_request
 
 

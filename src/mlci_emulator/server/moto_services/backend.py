@@ -16,10 +16,11 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 from urllib.parse import parse_qs
 
-from mlci_emulator.server import error_responses
+from mlci_emulator.protocol import http_responses
+from mlci_emulator.protocol.http_responses import HttpResponse
+from mlci_emulator.protocol.operations import ApiError
 from mlci_emulator.server.moto_services import journal
 from mlci_emulator.server.moto_services.journal import Journal
-from mlci_emulator.services.operations import ApiError
 
 #: Operations that change nothing, by the word that their names begin with.
 _READS = re.compile(
@@ -94,7 +95,7 @@ class Moto:
             self.load()
             yield get_backend(service)[self._account][region]  # type: ignore[call-overload]
 
-    def answer(self, environ: Mapping[str, Any], body: bytes) -> error_responses.Response:
+    def answer(self, environ: Mapping[str, Any], body: bytes) -> HttpResponse:
         """What moto says."""
         self.load()
         operation = operation_of(environ, body)
@@ -104,14 +105,14 @@ class Moto:
             try:
                 answered = self._ask(environ, body, made.seed)
             except ApiError as error:
-                return error_responses.error(
-                    error_responses.protocol(environ, None), error.code, error.message, error.status
+                return http_responses.error(
+                    http_responses.protocol(environ, None), error.code, error.message, error.status
                 )
             if is_kept and answered.status < 400:
                 self._journal.append(made)
         return answered
 
-    def _ask(self, environ: Mapping[str, Any], body: bytes, seed: int) -> error_responses.Response:
+    def _ask(self, environ: Mapping[str, Any], body: bytes, seed: int) -> HttpResponse:
         self._seed(seed)
         asked = {**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
         asked.pop("HTTP_TRANSFER_ENCODING", None)
@@ -131,7 +132,7 @@ class Moto:
         status, headers = started[-1]
         if _ISSUES.match(operation_of(environ, body)):
             self.issued_keys |= {found.decode() for found in _ISSUED.findall(answered)}
-        return error_responses.Response(int(status.split(" ", 1)[0]), tuple(filter(_is_passed_on, headers)), answered)
+        return HttpResponse(int(status.split(" ", 1)[0]), tuple(filter(_is_passed_on, headers)), answered)
 
 
 SERVER: Mapping[str, Any] = {

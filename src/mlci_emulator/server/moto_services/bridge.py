@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from mlci_emulator.services.operations import Answer, ApiError, Service
+from mlci_emulator.protocol.operations import ApiError, Response, Service
 
 
 class Ours(NamedTuple):
@@ -16,7 +16,7 @@ class Ours(NamedTuple):
     is_replay: Callable[[], bool]
 
 
-def called(service: Service, operation: str, request: Mapping[str, Any], region: str) -> Answer:
+def called(service: Service, operation: str, request: Mapping[str, Any], region: str) -> Response:
     """An answer. A refusal is raised as moto's own exception, which the client then gets."""
     from moto.core.exceptions import ServiceException
 

@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mlci_emulator.integrations import Records
-from mlci_emulator.server import error_responses
+from mlci_emulator.protocol.http_responses import HttpResponse
+from mlci_emulator.protocol.operations import ApiError, Request, Response, Service
 from mlci_emulator.server.moto_services.backend import SERVER, Moto
-from mlci_emulator.services.operations import Answer, ApiError, Request, Service
 
 #: Whose operations a state machine can call by `aws-sdk:`, by the spelling there, with botocore's names.
 SERVICES: Mapping[str, str] = MappingProxyType(
@@ -49,7 +49,7 @@ class MotoService:
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 
-    def call(self, operation: str, request: Request, region: str) -> Answer:
+    def call(self, operation: str, request: Request, region: str) -> Response:
         """An operation's output.
 
         Raises: ApiError.
@@ -57,7 +57,7 @@ class MotoService:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            answer: Answer = self._client(region)._make_api_call(operation, dict(request))
+            answer: Response = self._client(region)._make_api_call(operation, dict(request))
         except ClientError as error:
             said, about = error.response["Error"], error.response["ResponseMetadata"]
             raise ApiError(said["Code"], said["Message"], about["HTTPStatusCode"]) from error
@@ -86,7 +86,7 @@ class MotoService:
         client.meta.events.register("before-send", lambda request, **_: _response(request, self._ask(request)))
         return client
 
-    def _ask(self, request: Any) -> error_responses.Response:
+    def _ask(self, request: Any) -> HttpResponse:
         parts = urlsplit(request.url)
         environ = {
             **SERVER,
@@ -114,7 +114,7 @@ class _Raw(io.BytesIO):
         yield self.read()
 
 
-def _response(request: Any, answered: error_responses.Response) -> Any:
+def _response(request: Any, answered: HttpResponse) -> Any:
     from botocore.awsrequest import AWSResponse
 
     return AWSResponse(request.url, answered.status, dict(answered.headers), _Raw(answered.body))
@@ -126,7 +126,7 @@ class MotoMessages:
     def __init__(self, services: Mapping[str, Service], records: Records) -> None:
         self._services, self._records = services, records
 
-    def deliver(self, service: str, operation: str, request: Request, region: str) -> Answer:
+    def deliver(self, service: str, operation: str, request: Request, region: str) -> Response:
         """What the service answers.
 
         Raises: ApiError, as for a queue that isn't there.

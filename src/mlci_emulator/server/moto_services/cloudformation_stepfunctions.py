@@ -11,10 +11,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from mlci_emulator.protocol.operations import Service
 from mlci_emulator.server.moto_services.bridge import Ours, called
 from mlci_emulator.server.moto_services.cloudformation_resource import Resource, in_camel_case
 from mlci_emulator.server.moto_services.inline_objects import content
-from mlci_emulator.services.operations import Service
 
 #: What an update may change; another name makes another state machine.
 _UPDATED = ("definition", "roleArn", "loggingConfiguration", "tracingConfiguration")

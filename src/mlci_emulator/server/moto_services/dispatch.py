@@ -6,7 +6,7 @@ from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from mlci_emulator.services.operations import ApiError
+from mlci_emulator.protocol.operations import ApiError
 
 
 class Dispatcher(DomainDispatcherApplication):

@@ -8,7 +8,7 @@ import json
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from mlci_emulator.services.operations import ApiError, Service
+from mlci_emulator.protocol.operations import ApiError, Service
 
 _ADDRESSES = ("127.0.0.1", "localhost", "::1")
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mlci_emulator.protocol.operations import ApiError
 from mlci_emulator.services.lambda_functions import FunctionCode
 from mlci_emulator.services.lambda_functions.function_code import read_name
-from mlci_emulator.services.operations import ApiError
 
 if TYPE_CHECKING:
     from mlci_emulator.server.moto_services.backend import Moto

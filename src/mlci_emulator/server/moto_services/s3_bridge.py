@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 from moto.s3.models import FakeBucket, FakeKey, S3Backend
 
+from mlci_emulator.protocol.operations import ApiError
 from mlci_emulator.server.moto_services.bridge import Ours, called
 from mlci_emulator.server.moto_services.inline_objects import content
-from mlci_emulator.services.operations import ApiError
 
 _DEFAULT = "us-east-1"
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from mlci_asl import StopSignal
 from mlci_emulator.identity import ACCOUNT
+from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.lambda_functions.function_code import LATEST, FunctionCode, Functions, read_name
 from mlci_emulator.services.lambda_functions.invocation import Invocation, Lambdas
-from mlci_emulator.services.operations import Answer, ApiError, Request
 
 if TYPE_CHECKING:
     from mlci_emulator.jobs.runner import StopSignal as Stop
@@ -41,7 +41,7 @@ class LambdaService:
             thread.join()
         self._lambdas.close()
 
-    def call(self, operation: str, request: Request, region: str) -> Answer:
+    def call(self, operation: str, request: Request, region: str) -> Response:
         """An operation's output.
 
         Raises: ApiError.
@@ -50,7 +50,7 @@ class LambdaService:
             raise ApiError("InvalidRequestContentException", f"the local cloud does not do Lambda's {operation}", 501)
         return self.invoke(request, region, self._closing.child())
 
-    def invoke(self, request: Request, region: str, stop: Stop) -> Answer:
+    def invoke(self, request: Request, region: str, stop: Stop) -> Response:
         """Invoke's output. A function that fails is an answer too: it has FunctionError then.
 
         Raises: ApiError.
@@ -63,7 +63,7 @@ class LambdaService:
                 self._start(invocation)
                 return {"StatusCode": 202, "Payload": b""}
         invoked = self._lambdas.invoke(invocation, stop)
-        answer: Answer = {
+        answer: Response = {
             "StatusCode": 200,
             "ExecutedVersion": invocation.code.version,
             "Payload": invoked.payload.encode("utf-8", "surrogatepass"),

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from mlci_emulator.services.operations import Answer, Request
+from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.s3.context import OWNER, Holdings, target
 from mlci_emulator.services.s3.errors import S3Error, invalid_request, malformed_xml, not_here
 from mlci_emulator.services.s3.object_metadata import BUCKET_TAGS, PRIVATE_ACLS, checked_tags
 
-Operation: TypeAlias = Callable[[Holdings, Request, str], Answer]
+Operation: TypeAlias = Callable[[Holdings, Request, str], Response]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Setting:
     name: str
     put: str
     member: str
-    missing: tuple[str, str] | Answer
+    missing: tuple[str, str] | Response
     is_wrapped: bool = False
     delete: str = ""
     removed: tuple[str, str] | None = None
@@ -183,7 +183,7 @@ _NEVER_THERE = {
     "GetBucketInventoryConfiguration": _CONFIGURATION,
     "GetBucketMetricsConfiguration": _CONFIGURATION,
 }
-_EMPTY: dict[str, Answer] = {
+_EMPTY: dict[str, Response] = {
     "ListBucketAnalyticsConfigurations": {"IsTruncated": False},
     "ListBucketIntelligentTieringConfigurations": {"IsTruncated": False},
     "ListBucketInventoryConfigurations": {"IsTruncated": False},
@@ -193,7 +193,7 @@ _EMPTY: dict[str, Answer] = {
 }
 
 
-def get_acl(holdings: Holdings, request: Request, region: str) -> Answer:
+def get_acl(holdings: Holdings, request: Request, region: str) -> Response:
     """The only one that there is where ACLs are off, as they are in each new bucket."""
     holdings.require_bucket(str(request["Bucket"]))
     return {
@@ -202,7 +202,7 @@ def get_acl(holdings: Holdings, request: Request, region: str) -> Answer:
     }
 
 
-def put_acl(holdings: Holdings, request: Request, region: str) -> Answer:
+def put_acl(holdings: Holdings, request: Request, region: str) -> Response:
     holdings.require_bucket(str(request["Bucket"]))
     grants = (request.get("AccessControlPolicy") or {}).get("Grants") or []
     is_private = request.get("ACL") in (None, *PRIVATE_ACLS) and all(
@@ -216,23 +216,23 @@ def put_acl(holdings: Holdings, request: Request, region: str) -> Answer:
     return {}
 
 
-def get_object_acl(holdings: Holdings, request: Request, region: str) -> Answer:
+def get_object_acl(holdings: Holdings, request: Request, region: str) -> Response:
     holdings.open(*target(request)).stream.close()
     return get_acl(holdings, request, region)
 
 
-def put_object_acl(holdings: Holdings, request: Request, region: str) -> Answer:
+def put_object_acl(holdings: Holdings, request: Request, region: str) -> Response:
     holdings.open(*target(request)).stream.close()
     return put_acl(holdings, request, region)
 
 
-def refuse_replication(holdings: Holdings, request: Request, region: str) -> Answer:
+def refuse_replication(holdings: Holdings, request: Request, region: str) -> Response:
     holdings.require_bucket(str(request["Bucket"]))
     raise invalid_request("Versioning must be 'Enabled' on the bucket to apply a replication configuration")
 
 
 def _putter(setting: Setting) -> Operation:
-    def put(holdings: Holdings, request: Request, region: str) -> Answer:
+    def put(holdings: Holdings, request: Request, region: str) -> Response:
         bucket = str(request["Bucket"])
         holdings.require_bucket(bucket)
         value = request.get(setting.member)
@@ -251,7 +251,7 @@ def _putter(setting: Setting) -> Operation:
 
 
 def _getter(setting: Setting) -> Operation:
-    def get(holdings: Holdings, request: Request, region: str) -> Answer:
+    def get(holdings: Holdings, request: Request, region: str) -> Response:
         bucket = str(request["Bucket"])
         holdings.require_bucket(bucket)
         value = holdings.records.setting(bucket, setting.name)
@@ -267,7 +267,7 @@ def _getter(setting: Setting) -> Operation:
 
 
 def _deleter(setting: Setting) -> Operation:
-    def delete(holdings: Holdings, request: Request, region: str) -> Answer:
+    def delete(holdings: Holdings, request: Request, region: str) -> Response:
         bucket = str(request["Bucket"])
         holdings.require_bucket(bucket)
         holdings.records.keep_setting(bucket, setting.name, _REMOVED)
@@ -277,15 +277,15 @@ def _deleter(setting: Setting) -> Operation:
 
 
 def _missing(code: str, message: str) -> Operation:
-    def get(holdings: Holdings, request: Request, region: str) -> Answer:
+    def get(holdings: Holdings, request: Request, region: str) -> Response:
         holdings.require_bucket(str(request["Bucket"]))
         raise _not_found(code, message, str(request["Bucket"]))
 
     return get
 
 
-def _constant(answer: Answer) -> Operation:
-    def get(holdings: Holdings, request: Request, region: str) -> Answer:
+def _constant(answer: Response) -> Operation:
+    def get(holdings: Holdings, request: Request, region: str) -> Response:
         holdings.require_bucket(str(request["Bucket"]))
         return dict(answer)
 

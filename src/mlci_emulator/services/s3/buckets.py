@@ -8,7 +8,7 @@ import re
 from datetime import datetime, timezone
 
 from mlci_emulator import identity
-from mlci_emulator.services.operations import Answer, Request
+from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.s3.bucket_configuration import OWNERSHIPS
 from mlci_emulator.services.s3.context import OWNER, Holdings, is_bucket_like
 from mlci_emulator.services.s3.errors import S3Error, invalid_argument, invalid_request, not_here
@@ -21,7 +21,7 @@ _NAME = re.compile(
 )
 
 
-def create(holdings: Holdings, request: Request, region: str) -> Answer:
+def create(holdings: Holdings, request: Request, region: str) -> Response:
     name = str(request["Bucket"])
     _check_name(name)
     where = _location(request, region)
@@ -57,12 +57,12 @@ def _arn(name: str) -> str:
     return f"arn:aws:s3:::{name}"
 
 
-def _made(name: str, where: str) -> Answer:
+def _made(name: str, where: str) -> Response:
     location = f"/{name}" if where == identity.REGION else f"http://{name}.s3.amazonaws.com/"
     return {"Location": location, "BucketArn": _arn(name)}
 
 
-def delete(holdings: Holdings, request: Request, region: str) -> Answer:
+def delete(holdings: Holdings, request: Request, region: str) -> Response:
     name = str(request["Bucket"])
     holdings.require_bucket(name)
     with holdings.object_lock(name, ""):
@@ -75,13 +75,13 @@ def delete(holdings: Holdings, request: Request, region: str) -> Answer:
     return {}
 
 
-def head(holdings: Holdings, request: Request, region: str) -> Answer:
+def head(holdings: Holdings, request: Request, region: str) -> Response:
     name = str(request["Bucket"])
     holdings.require_bucket(name)
     return {"BucketRegion": _region(holdings, name), "AccessPointAlias": False, "BucketArn": _arn(name)}
 
 
-def location(holdings: Holdings, request: Request, region: str) -> Answer:
+def location(holdings: Holdings, request: Request, region: str) -> Response:
     name = str(request["Bucket"])
     holdings.require_bucket(name)
     known = holdings.records.bucket(name)
@@ -89,7 +89,7 @@ def location(holdings: Holdings, request: Request, region: str) -> Answer:
     return {"LocationConstraint": None if where == identity.REGION else where}
 
 
-def list_all(holdings: Holdings, request: Request, region: str) -> Answer:
+def list_all(holdings: Holdings, request: Request, region: str) -> Response:
     prefix, token = str(request.get("Prefix") or ""), request.get("ContinuationToken")
     most = int(request.get("MaxBuckets") or 10_000)
     if not 1 <= most <= 10_000:
@@ -102,7 +102,7 @@ def list_all(holdings: Holdings, request: Request, region: str) -> Answer:
             entry = {"Name": name, "CreationDate": _created(holdings, name)}
             more = {"BucketRegion": where, "BucketArn": _arn(name)} if is_asked else {}
             found.append({**entry, **more})
-    answer: Answer = {"Buckets": found[:most], "Owner": {"ID": OWNER}}
+    answer: Response = {"Buckets": found[:most], "Owner": {"ID": OWNER}}
     if prefix:
         answer["Prefix"] = prefix
     if len(found) > most:

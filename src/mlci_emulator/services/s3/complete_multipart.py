@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from mlci_emulator.services.operations import Answer, Request
+from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.s3 import checksums, conditional_requests
 from mlci_emulator.services.s3.context import Holdings
 from mlci_emulator.services.s3.errors import S3Error, invalid_request
@@ -24,7 +24,7 @@ from mlci_emulator.store.atomic_files import append_data
 _SMALLEST_PART_BYTES = 5 << 20
 
 
-def complete(holdings: Holdings, request: Request, region: str) -> Answer:
+def complete(holdings: Holdings, request: Request, region: str) -> Response:
     upload = upload_of(holdings, request)
     with holdings.upload_lock(upload.id):
         upload = upload_of(holdings, request)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from email.utils import format_datetime, parsedate_to_datetime
+from datetime import datetime
 from typing import Any
 
+from mlci_emulator.protocol.timestamps import http_date, parse_date
 from mlci_emulator.services.s3.errors import (
     S3Error,
     invalid_request,
@@ -45,12 +45,12 @@ def check_read(request: Mapping[str, Any], etag: str, modified: datetime, now: d
     if match is not None:
         if not _lists(match, etag):
             raise precondition_failed(f"{prefix}If-Match")
-    elif (since := moment(request.get(f"{source}IfUnmodifiedSince"))) is not None and modified > since:
+    elif (since := parse_date(request.get(f"{source}IfUnmodifiedSince"))) is not None and modified > since:
         raise precondition_failed(f"{prefix}If-Unmodified-Since")
     failed = ""
     if none_match is not None:
         failed = "If-None-Match" if _lists(none_match, etag) else ""
-    elif (since := moment(request.get(f"{source}IfModifiedSince"))) is not None and modified <= since <= now:
+    elif (since := parse_date(request.get(f"{source}IfModifiedSince"))) is not None and modified <= since <= now:
         failed = "If-Modified-Since"  # a date to come is ignored
     if failed:
         raise precondition_failed(f"{prefix}{failed}") if source else _not_modified(etag, modified)
@@ -108,29 +108,6 @@ def span(request: Mapping[str, Any], size_bytes: int, facts: Facts) -> Span:
     return Span(start, end - start + 1, size_bytes, is_partial=True)
 
 
-def moment(value: Any) -> datetime | None:
-    """A date as HTTP or ISO 8601 writes it, or a `datetime`; what is none is ignored, as HTTP asks for."""
-    if value is None:
-        return None
-    found = value if isinstance(value, datetime) else _parsed(str(value))
-    return found.replace(tzinfo=timezone.utc) if found is not None and found.tzinfo is None else found
-
-
-def http_date(value: Any) -> str:
-    """A date as headers have it, or what was given if it is none."""
-    found = moment(value)
-    return format_datetime(found.astimezone(timezone.utc), usegmt=True) if found is not None else str(value)
-
-
-def _parsed(text: str) -> datetime | None:
-    for parse in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            return parse(text.removesuffix("Z"))
-        except ValueError:
-            continue
-    return None
-
-
 def _part(number: int, size_bytes: int, facts: Facts) -> Span:
     sizes = [part.size_bytes for part in facts.parts] or [size_bytes]
     if not 1 <= number <= len(sizes):
@@ -145,6 +122,4 @@ def _lists(condition: str, etag: str) -> bool:
 
 
 def _not_modified(etag: str, modified: datetime) -> S3Error:
-    return S3Error(
-        "NotModified", "Not Modified", 304, ETag=f'"{etag}"', LastModified=format_datetime(modified, usegmt=True)
-    )
+    return S3Error("NotModified", "Not Modified", 304, ETag=f'"{etag}"', LastModified=http_date(modified))

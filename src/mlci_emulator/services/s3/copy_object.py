@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 from urllib.parse import unquote
 
-from mlci_emulator.services.operations import Answer, Request
+from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.s3 import conditional_requests, request_body
 from mlci_emulator.services.s3.context import Holdings, Object, last_modified, target
 from mlci_emulator.services.s3.errors import invalid_argument, invalid_request
@@ -22,7 +22,7 @@ _CHANGES = ("StorageClass", "WebsiteRedirectLocation", "ServerSideEncryption", "
 _COPIED = ("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires")
 
 
-def copy(holdings: Holdings, request: Request, region: str) -> Answer:
+def copy(holdings: Holdings, request: Request, region: str) -> Response:
     bucket, key = target(request)
     asked = given(request)
     holdings.require_bucket(bucket)

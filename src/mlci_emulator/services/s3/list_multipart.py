@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mlci_emulator.services.operations import Answer, Request
+from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.s3.context import OWNER, Holdings
 from mlci_emulator.services.s3.errors import invalid_argument
 from mlci_emulator.services.s3.list_objects import common_prefix, encoder, most_of
@@ -14,12 +14,12 @@ from mlci_emulator.services.s3.multipart import upload_of
 from mlci_emulator.services.s3.object_metadata import storage_class
 
 
-def list_parts(holdings: Holdings, request: Request, region: str) -> Answer:
+def list_parts(holdings: Holdings, request: Request, region: str) -> Response:
     upload, most = upload_of(holdings, request), most_of(request, "MaxParts", "max-parts")
     after = int(request.get("PartNumberMarker") or 0)
     left = [part for part in holdings.records.parts(upload.id) if part.number > after]
     shown = left[:most]
-    answer: Answer = {
+    answer: Response = {
         "Bucket": upload.bucket,
         "Key": upload.key,
         "UploadId": upload.id,
@@ -37,7 +37,7 @@ def list_parts(holdings: Holdings, request: Request, region: str) -> Answer:
     return answer
 
 
-def list_uploads(holdings: Holdings, request: Request, region: str) -> Answer:
+def list_uploads(holdings: Holdings, request: Request, region: str) -> Response:
     bucket, most, encode = str(request["Bucket"]), most_of(request, "MaxUploads", "max-uploads"), encoder(request)
     holdings.require_bucket(bucket)
     prefix, delimiter = str(request.get("Prefix") or ""), str(request.get("Delimiter") or "")
@@ -58,7 +58,7 @@ def list_uploads(holdings: Holdings, request: Request, region: str) -> Answer:
         else:
             prefixes.append(common)
         last = upload if common is None else None  # S3 has no marker for a common prefix
-    answer: Answer = {
+    answer: Response = {
         "Bucket": bucket,
         "KeyMarker": encode(marker),
         "UploadIdMarker": str(request.get("UploadIdMarker") or ""),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from mlci_emulator.services.operations import Answer, Request
+from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.s3.context import OWNER, Holdings, last_modified
 from mlci_emulator.services.s3.errors import S3Error, invalid_argument
 from mlci_emulator.services.s3.metadata_records import Facts, identity
@@ -70,14 +70,14 @@ def common_prefix(key: str, prefix: str, delimiter: str) -> str | None:
     return None if end < 0 else key[: end + len(delimiter)]
 
 
-def list_v2(holdings: Holdings, request: Request, region: str) -> Answer:
+def list_v2(holdings: Holdings, request: Request, region: str) -> Response:
     holdings.require_bucket(str(request["Bucket"]))
     token, most = request.get("ContinuationToken"), most_of(request, "MaxKeys", "max-keys")
     after = _untoken(token) if token is not None else str(request.get("StartAfter") or "")
     if token == "":
         raise invalid_argument("The continuation token provided is incorrect", "continuation-token", None)
     found = page(holdings, request, after, most, has_shown_common=token is not None)
-    answer: Answer = {
+    answer: Response = {
         **_said(request, "Prefix", "Delimiter", *(["StartAfter"] if token is None else [])),
         "Prefix": encoder(request)(str(request.get("Prefix") or "")),
         "Name": request["Bucket"],
@@ -93,11 +93,11 @@ def list_v2(holdings: Holdings, request: Request, region: str) -> Answer:
     return answer
 
 
-def list_v1(holdings: Holdings, request: Request, region: str) -> Answer:
+def list_v1(holdings: Holdings, request: Request, region: str) -> Response:
     holdings.require_bucket(str(request["Bucket"]))
     marker, most, encode = str(request.get("Marker") or ""), most_of(request, "MaxKeys", "max-keys"), encoder(request)
     found = page(holdings, request, marker, most)
-    answer: Answer = {
+    answer: Response = {
         **_said(request, "Delimiter"),
         "Prefix": encode(str(request.get("Prefix") or "")),
         "Marker": encode(marker),
@@ -111,7 +111,7 @@ def list_v1(holdings: Holdings, request: Request, region: str) -> Answer:
     return answer
 
 
-def list_versions(holdings: Holdings, request: Request, region: str) -> Answer:
+def list_versions(holdings: Holdings, request: Request, region: str) -> Response:
     """As a bucket that never had versions answers: each object is the only version of itself, named "null"."""
     holdings.require_bucket(str(request["Bucket"]))
     marker, most, encode = (
@@ -124,7 +124,7 @@ def list_versions(holdings: Holdings, request: Request, region: str) -> Answer:
     found = page(holdings, request, marker, most)
     contents = _contents(holdings, request, found, has_owner=True)
     versions = [{**version, "VersionId": "null", "IsLatest": True} for version in contents.pop("Contents", [])]
-    answer: Answer = {
+    answer: Response = {
         **_said(request, "Delimiter"),
         "Prefix": encode(str(request.get("Prefix") or "")),
         "KeyMarker": encode(marker),
@@ -168,9 +168,9 @@ def encoder(request: Request) -> Callable[[str], str]:
     return quote
 
 
-def _contents(holdings: Holdings, request: Request, found: Page, has_owner: bool) -> Answer:
+def _contents(holdings: Holdings, request: Request, found: Page, has_owner: bool) -> Response:
     encode = encoder(request)
-    answer: Answer = {}
+    answer: Response = {}
     if found.objects:
         facts = _facts(holdings, str(request["Bucket"]), found)
         answer["Contents"] = [
@@ -216,7 +216,7 @@ def _checksums(facts: Facts) -> Mapping[str, Any]:
     return {"ChecksumAlgorithm": list(facts.checksums), "ChecksumType": facts.checksum_type}
 
 
-def _said(request: Request, *members: str) -> Answer:
+def _said(request: Request, *members: str) -> Response:
     encode = encoder(request)
     return {member: encode(str(request[member])) for member in members if request.get(member) not in (None, "")}
 

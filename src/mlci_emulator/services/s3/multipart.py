@@ -15,7 +15,7 @@ from datetime import timezone
 from pathlib import Path
 from typing import Any
 
-from mlci_emulator.services.operations import Answer, Request
+from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.s3 import checksums, conditional_requests, request_body
 from mlci_emulator.services.s3.context import Holdings, target
 from mlci_emulator.services.s3.copy_object import open_source
@@ -27,7 +27,7 @@ _MOST_PARTS = 10_000
 _SOURCE_RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 
 
-def create(holdings: Holdings, request: Request, region: str) -> Answer:
+def create(holdings: Holdings, request: Request, region: str) -> Response:
     bucket, key = target(request)
     facts = given(request)
     holdings.require_bucket(bucket)
@@ -40,7 +40,7 @@ def create(holdings: Holdings, request: Request, region: str) -> Answer:
     return {"Bucket": bucket, "Key": key, "UploadId": upload.id, **encryption(facts), **said}
 
 
-def upload_part(holdings: Holdings, request: Request, region: str) -> Answer:
+def upload_part(holdings: Holdings, request: Request, region: str) -> Response:
     upload, number = upload_of(holdings, request), _number(request)
     with _part_file(holdings, upload) as file:
         with open(file, "wb") as stream:
@@ -49,7 +49,7 @@ def upload_part(holdings: Holdings, request: Request, region: str) -> Answer:
     return {"ETag": f'"{part.etag}"', **_part_checksums(taken), **encryption(upload.facts)}
 
 
-def copy_part(holdings: Holdings, request: Request, region: str) -> Answer:
+def copy_part(holdings: Holdings, request: Request, region: str) -> Response:
     upload, number = upload_of(holdings, request), _number(request)
     source = open_source(holdings, request)
     with source.stream, _part_file(holdings, upload) as file:
@@ -66,7 +66,7 @@ def copy_part(holdings: Holdings, request: Request, region: str) -> Answer:
     return {"CopyPartResult": result, **encryption(upload.facts)}
 
 
-def abort(holdings: Holdings, request: Request, region: str) -> Answer:
+def abort(holdings: Holdings, request: Request, region: str) -> Response:
     upload = upload_of(holdings, request)
     with holdings.upload_lock(upload.id):
         end(holdings, upload_of(holdings, request))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from mlci_emulator.services.s3.conditional_requests import http_date
+from mlci_emulator.protocol.timestamps import http_date
 from mlci_emulator.services.s3.errors import S3Error, invalid_argument, invalid_request, not_here
 from mlci_emulator.services.s3.metadata_records import Facts
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
-from mlci_emulator.services.operations import Answer, Request
+from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.s3 import conditional_requests, request_body
 from mlci_emulator.services.s3.context import Holdings, Object, target, uri_of
 from mlci_emulator.services.s3.errors import S3Error, invalid_argument, malformed_xml, no_such_bucket
@@ -57,7 +57,7 @@ class Content:
         self.file.close()
 
 
-def put(holdings: Holdings, request: Request, region: str) -> Answer:
+def put(holdings: Holdings, request: Request, region: str) -> Response:
     bucket, key = target(request)
     facts = given(request)
     holdings.require_bucket(bucket)
@@ -87,7 +87,7 @@ def publish(holdings: Holdings, draft: Draft, request: Request, facts: Facts) ->
         holdings.records.forget_others(bucket, key, status)
 
 
-def get(holdings: Holdings, request: Request, region: str) -> Answer:
+def get(holdings: Holdings, request: Request, region: str) -> Response:
     found = _opened(holdings, request)
     try:
         span = conditional_requests.span(request, found.status.st_size, found.facts)
@@ -98,17 +98,17 @@ def get(holdings: Holdings, request: Request, region: str) -> Answer:
         raise
 
 
-def head(holdings: Holdings, request: Request, region: str) -> Answer:
+def head(holdings: Holdings, request: Request, region: str) -> Response:
     found = _opened(holdings, request)
     with found.stream:
         return _head(request, found, conditional_requests.span(request, found.status.st_size, found.facts))
 
 
-def attributes(holdings: Holdings, request: Request, region: str) -> Answer:
+def attributes(holdings: Holdings, request: Request, region: str) -> Response:
     found = _opened(holdings, request)
     found.stream.close()
     facts = found.facts
-    answer: Answer = {
+    answer: Response = {
         "ETag": facts.etag,  # here, and only here, without quotes
         "Checksum": {name: value.partition("-")[0] for name, value in checksum_members(facts).items()} or None,
         "ObjectParts": _parts(request, facts) if facts.parts else None,
@@ -122,7 +122,7 @@ def attributes(holdings: Holdings, request: Request, region: str) -> Answer:
     return {"LastModified": found.modified, **kept}
 
 
-def delete(holdings: Holdings, request: Request, region: str) -> Answer:
+def delete(holdings: Holdings, request: Request, region: str) -> Response:
     bucket, key = target(request)
     holdings.require_bucket(bucket)
     _refuse_bypass(request)
@@ -130,7 +130,7 @@ def delete(holdings: Holdings, request: Request, region: str) -> Answer:
     return {}
 
 
-def delete_many(holdings: Holdings, request: Request, region: str) -> Answer:
+def delete_many(holdings: Holdings, request: Request, region: str) -> Response:
     bucket, wanted = str(request["Bucket"]), request["Delete"]
     holdings.require_bucket(bucket)
     _refuse_bypass(request)
@@ -149,23 +149,23 @@ def delete_many(holdings: Holdings, request: Request, region: str) -> Answer:
             errors.append({**_named(entry), "Code": code, "Message": message})
         else:
             deleted.append(_named(entry))
-    answer: Answer = {} if wanted.get("Quiet") or not deleted else {"Deleted": deleted}
+    answer: Response = {} if wanted.get("Quiet") or not deleted else {"Deleted": deleted}
     return {**answer, "Errors": errors} if errors else answer
 
 
-def get_tags(holdings: Holdings, request: Request, region: str) -> Answer:
+def get_tags(holdings: Holdings, request: Request, region: str) -> Response:
     found = _opened(holdings, request)
     found.stream.close()
     return {"TagSet": list(found.facts.tags)}
 
 
-def put_tags(holdings: Holdings, request: Request, region: str) -> Answer:
+def put_tags(holdings: Holdings, request: Request, region: str) -> Response:
     tags = checked_tags((request.get("Tagging") or {}).get("TagSet") or [], most=OBJECT_TAGS)
     _keep_tags(holdings, request, tags)
     return {}
 
 
-def delete_tags(holdings: Holdings, request: Request, region: str) -> Answer:
+def delete_tags(holdings: Holdings, request: Request, region: str) -> Response:
     _keep_tags(holdings, request, [])
     return {}
 
@@ -181,7 +181,7 @@ def _opened(holdings: Holdings, request: Request) -> Object:
     return found
 
 
-def _head(request: Request, found: Object, span: conditional_requests.Span) -> Answer:
+def _head(request: Request, found: Object, span: conditional_requests.Span) -> Response:
     answer = {
         **described(found.facts),
         **overridden(request),

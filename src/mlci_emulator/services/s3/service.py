@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlci_emulator import identity
 from mlci_emulator.errors import OperationError
-from mlci_emulator.services.operations import Answer, Request
+from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.s3 import (
     bucket_configuration,
     buckets,
@@ -74,7 +74,7 @@ class S3:
         if home is not None:
             multipart.sweep(self._holdings, self._holdings.uploads())
 
-    def call(self, operation: str, request: Request, region: str) -> Answer:
+    def call(self, operation: str, request: Request, region: str) -> Response:
         """An operation's output.
 
         Raises: ApiError: with S3's code; NotImplemented for what S3 has and this one doesn't.

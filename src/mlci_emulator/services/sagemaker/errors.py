@@ -8,7 +8,7 @@ terraform-provider-aws, internal/service/sagemaker (endpoint configurations, mod
 
 from __future__ import annotations
 
-from mlci_emulator.services.operations import ApiError
+from mlci_emulator.protocol.operations import ApiError
 from mlci_emulator.services.sagemaker.job_status import TRAINING, JobKind
 
 _NOUNS = {"model": "model", "endpoint-config": "endpoint configuration", "endpoint": "endpoint"}

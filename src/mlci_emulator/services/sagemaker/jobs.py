@@ -13,7 +13,7 @@ from mlci_emulator.errors import OperationError
 from mlci_emulator.identity import ACCOUNT
 from mlci_emulator.jobs import requests
 from mlci_emulator.jobs.runner import Ending, LocalJobs, Run
-from mlci_emulator.services.operations import Answer, Request
+from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.sagemaker import errors, job_status, metrics
 from mlci_emulator.services.sagemaker.job_status import KINDS, PROCESSING, TRAINING, JobKind
 from mlci_emulator.services.sagemaker.job_threads import Running, RunningJobs
@@ -84,7 +84,7 @@ class Jobs:
         put(self._records, arn, request.get("Tags") or [])
         return running
 
-    def describe(self, kind: JobKind, name: str, region: str) -> Answer:
+    def describe(self, kind: JobKind, name: str, region: str) -> Response:
         """What Describe… says.
 
         Raises: ApiError
@@ -96,7 +96,7 @@ class Jobs:
         values = running.metrics.values() if running is not None else []
         return {**record.body, **({"FinalMetricDataList": values} if values else {})}
 
-    def stop(self, kind: JobKind, name: str, region: str) -> Answer:
+    def stop(self, kind: JobKind, name: str, region: str) -> Response:
         """Stop…'s empty answer.
 
         Raises: ApiError

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from mlci_emulator.protocol import sagemaker_shapes
-from mlci_emulator.services.operations import Answer, Request
+from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.sagemaker.errors import invalid
 from mlci_emulator.services.sagemaker.records import Kind, Record, Records
 
@@ -54,7 +54,7 @@ _BOUNDS = {
 _IDLE = {"NextToken", "MaxResults", "SortBy", "SortOrder", "NameContains", "ModelPackageGroupName", "ModelPackageType"}
 
 
-def page(records: Records, operation: str, request: Request, region: str) -> Answer:
+def page(records: Records, operation: str, request: Request, region: str) -> Response:
     """The operation's answer.
 
     Raises: ApiError
@@ -72,7 +72,7 @@ def page(records: Records, operation: str, request: Request, region: str) -> Ans
     way = "ASC" if is_ascending else "DESC"
     found = records.select(" AND ".join(conditions), values, f"{column} {way}, name {way}", size + 1)
     member, summary = _summary(operation)
-    answer: Answer = {member: [_summarised(record, summary) for record in found[:size]]}
+    answer: Response = {member: [_summarised(record, summary) for record in found[:size]]}
     if len(found) > size:
         last = found[size - 1]
         value = last.created.timestamp() if column == "created" else getattr(last, column)

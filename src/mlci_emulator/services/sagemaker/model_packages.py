@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.sagemaker import errors, tags
 from mlci_emulator.services.sagemaker.models import arn_of
 from mlci_emulator.services.sagemaker.records import Record, Records, Taken
@@ -52,7 +52,7 @@ class Packages:
 
     # --- Groups ---
 
-    def create_group(self, request: Request, region: str) -> Answer:
+    def create_group(self, request: Request, region: str) -> Response:
         name, now = request["ModelPackageGroupName"], self._now()
         if request.get("ManagedConfiguration"):
             raise errors.invalid("the local cloud knows no ManagedConfiguration")
@@ -74,11 +74,11 @@ class Packages:
         tags.put(self._records, arn, request.get("Tags") or [])
         return {"ModelPackageGroupArn": arn}
 
-    def describe_group(self, request: Request, region: str) -> Answer:
+    def describe_group(self, request: Request, region: str) -> Response:
         body = self._group(request["ModelPackageGroupName"], region).body
         return {name: value for name, value in body.items() if name != _COUNT}
 
-    def delete_group(self, request: Request, region: str) -> Answer:
+    def delete_group(self, request: Request, region: str) -> Response:
         with self._lock:
             group = self._group(request["ModelPackageGroupName"], region)
             if self._records.select("kind = ? AND region = ? AND parent = ?", ["model-package", region, group.name]):
@@ -88,7 +88,7 @@ class Packages:
 
     # --- Packages ---
 
-    def create(self, request: Request, region: str) -> Answer:
+    def create(self, request: Request, region: str) -> Response:
         name, group = request.get("ModelPackageName"), request.get("ModelPackageGroupName")
         if name and group:
             raise errors.invalid(
@@ -118,10 +118,10 @@ class Packages:
         tags.put(self._records, record.arn, request.get("Tags") or [])
         return {"ModelPackageArn": record.arn}
 
-    def describe(self, request: Request, region: str) -> Answer:
+    def describe(self, request: Request, region: str) -> Response:
         return self._package(request["ModelPackageName"], region).body
 
-    def describe_many(self, request: Request, region: str) -> Answer:
+    def describe_many(self, request: Request, region: str) -> Response:
         """Source: API_BatchDescribeModelPackage.html"""
         summaries, problems = {}, {}
         for arn in request["ModelPackageArnList"]:
@@ -133,7 +133,7 @@ class Packages:
             summaries[arn] = {field: body[field] for field in _BATCH if field in body}
         return {"ModelPackageSummaries": summaries, "BatchDescribeModelPackageErrorMap": problems}
 
-    def update(self, request: Request, region: str) -> Answer:
+    def update(self, request: Request, region: str) -> Response:
         with self._lock:
             record = self._package(request["ModelPackageArn"], region)
             body, now = record.body, self._now()
@@ -154,7 +154,7 @@ class Packages:
             self._records.save(record)
         return {"ModelPackageArn": record.arn}
 
-    def delete(self, request: Request, region: str) -> Answer:
+    def delete(self, request: Request, region: str) -> Response:
         with self._lock:
             self._records.remove(self._package(request["ModelPackageName"], region))
         return {}

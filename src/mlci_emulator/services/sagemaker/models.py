@@ -14,7 +14,7 @@ from typing import Any
 
 from mlci_emulator.errors import OperationError
 from mlci_emulator.identity import ACCOUNT
-from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.sagemaker import errors, tags
 from mlci_emulator.services.sagemaker.records import Kind, Record, Records, Taken
 from mlci_emulator.store.directory import DirectoryStore
@@ -32,7 +32,7 @@ class Models:
 
     # --- Models ---
 
-    def create_model(self, request: Request, region: str) -> Answer:
+    def create_model(self, request: Request, region: str) -> Response:
         if not request.get("PrimaryContainer") and not request.get("Containers"):
             raise errors.invalid("A model needs a PrimaryContainer or Containers.")
         if request.get("PrimaryContainer") and request.get("Containers"):
@@ -44,10 +44,10 @@ class Models:
         defaults = {"EnableNetworkIsolation": request.get("EnableNetworkIsolation", False)}
         return {"ModelArn": self._create("model", request, region, "Model", defaults).arn}
 
-    def describe_model(self, request: Request, region: str) -> Answer:
+    def describe_model(self, request: Request, region: str) -> Response:
         return self.find(request["ModelName"], region).body
 
-    def delete_model(self, request: Request, region: str) -> Answer:
+    def delete_model(self, request: Request, region: str) -> Response:
         self._records.remove(self.find(request["ModelName"], region))
         return {}
 
@@ -97,22 +97,22 @@ class Models:
 
     # --- Endpoint configurations ---
 
-    def create_endpoint_config(self, request: Request, region: str) -> Answer:
+    def create_endpoint_config(self, request: Request, region: str) -> Response:
         for variant in (*request["ProductionVariants"], *(request.get("ShadowProductionVariants") or [])):
             if variant.get("ModelName"):
                 self.find(variant["ModelName"], region)
         return {"EndpointConfigArn": self._create("endpoint-config", request, region, "EndpointConfig", {}).arn}
 
-    def describe_endpoint_config(self, request: Request, region: str) -> Answer:
+    def describe_endpoint_config(self, request: Request, region: str) -> Response:
         return self._found("endpoint-config", request["EndpointConfigName"], region).body
 
-    def delete_endpoint_config(self, request: Request, region: str) -> Answer:
+    def delete_endpoint_config(self, request: Request, region: str) -> Response:
         self._records.remove(self._found("endpoint-config", request["EndpointConfigName"], region))
         return {}
 
     # --- Endpoints ---
 
-    def create_endpoint(self, request: Request, region: str) -> Answer:
+    def create_endpoint(self, request: Request, region: str) -> Response:
         config = self._found("endpoint-config", request["EndpointConfigName"], region)
         given = {name: value for name, value in request.items() if name != "DeploymentConfig"}
         defaults = {"EndpointStatus": "Creating", "LastModifiedTime": self._now()}
@@ -122,7 +122,7 @@ class Models:
         self._deploy(record, config)
         return {"EndpointArn": record.arn}
 
-    def update_endpoint(self, request: Request, region: str) -> Answer:
+    def update_endpoint(self, request: Request, region: str) -> Response:
         config = self._found("endpoint-config", request["EndpointConfigName"], region)
         with self._lock:
             record = self._idle_endpoint(request["EndpointName"], region)
@@ -131,10 +131,10 @@ class Models:
         self._deploy(record, config)
         return {"EndpointArn": record.arn}
 
-    def describe_endpoint(self, request: Request, region: str) -> Answer:
+    def describe_endpoint(self, request: Request, region: str) -> Response:
         return self._found("endpoint", request["EndpointName"], region).body
 
-    def delete_endpoint(self, request: Request, region: str) -> Answer:
+    def delete_endpoint(self, request: Request, region: str) -> Response:
         with self._lock:
             self._records.remove(self._idle_endpoint(request["EndpointName"], region))
         return {}

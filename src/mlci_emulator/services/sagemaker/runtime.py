@@ -19,7 +19,7 @@ from mlci_emulator.identity import ACCOUNT
 from mlci_emulator.jobs import inference, requests, transform
 from mlci_emulator.jobs.runner import Ending, LocalJobs, Run
 from mlci_emulator.jobs.transform import TransformRequest
-from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.sagemaker.models import Models
 from mlci_emulator.services.sagemaker.records import Record, Records
 
@@ -36,7 +36,7 @@ class Invocations:
     ) -> None:
         self._runner, self._records, self._models, self._logs, self._stop = runner, records, models, logs, stop
 
-    def invoke(self, request: Request, region: str) -> Answer:
+    def invoke(self, request: Request, region: str) -> Response:
         """The model's answer.
 
         Raises: ApiError

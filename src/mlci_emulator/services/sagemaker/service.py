@@ -12,7 +12,7 @@ from mlci_asl import StopSignal
 from mlci_emulator.jobs.process import Stop
 from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.protocol import sagemaker_validation
-from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.sagemaker import listing, tags
 from mlci_emulator.services.sagemaker.job_status import KINDS, JobKind
 from mlci_emulator.services.sagemaker.job_threads import Running
@@ -56,7 +56,7 @@ class SageMaker:
         """What it has; all else is refused."""
         return frozenset([*self._operations, "InvokeEndpoint"])
 
-    def call(self, operation: str, request: Request, region: str) -> Answer:
+    def call(self, operation: str, request: Request, region: str) -> Response:
         """An operation's answer.
 
         Raises: ApiError
@@ -70,8 +70,8 @@ class SageMaker:
         return handler({name: value for name, value in request.items() if value is not None}, region)
 
     def run_to_end(
-        self, operation: str, request: Request, region: str, stop: Stop, submitted: Callable[[Answer], None]
-    ) -> Answer:
+        self, operation: str, request: Request, region: str, stop: Stop, submitted: Callable[[Response], None]
+    ) -> Response:
         """Creates a job, calls `submitted` with the answer, and waits for its end; what Describe… says then.
 
         When `stop` is set, the job is stopped, and this returns within a second.
@@ -98,7 +98,7 @@ class SageMaker:
         self._is_closing.set()
         self._jobs.running.close()
 
-    def _invoke(self, request: Request, region: str) -> Answer:
+    def _invoke(self, request: Request, region: str) -> Response:
         from mlci_emulator.services.sagemaker.runtime import Invocations  # a flow's run has none, and is to start soon
 
         invocations = Invocations(self._runner, self._records, self._models, self._logs, self._is_closing)
@@ -120,14 +120,14 @@ class SageMaker:
             unsubscribe()
         running.done.wait(LAST_WAIT_S)
 
-    def _create_job(self, kind: JobKind, request: Request, region: str) -> Answer:
+    def _create_job(self, kind: JobKind, request: Request, region: str) -> Response:
         running = self._jobs.prepare(kind, request, region)
         self._jobs.running.start(running)
         return {kind.arn: running.record.arn}
 
-    def _table(self) -> dict[str, Callable[[Request, str], Answer]]:
+    def _table(self) -> dict[str, Callable[[Request, str], Response]]:
         models, packages = self._models, self._packages
-        table: dict[str, Callable[[Request, str], Answer]] = {
+        table: dict[str, Callable[[Request, str], Response]] = {
             "CreateModel": models.create_model,
             "DescribeModel": models.describe_model,
             "DeleteModel": models.delete_model,
@@ -155,7 +155,7 @@ class SageMaker:
         table |= {operation: partial(listing.page, self._records, operation) for operation in listing.LISTINGS}
         return table
 
-    def _job_operations(self, kind: JobKind) -> dict[str, Callable[[Request, str], Answer]]:
+    def _job_operations(self, kind: JobKind) -> dict[str, Callable[[Request, str], Response]]:
         return {
             f"Create{kind.noun}": partial(self._create_job, kind),
             f"Describe{kind.noun}": lambda request, region: self._jobs.describe(kind, request[kind.name], region),

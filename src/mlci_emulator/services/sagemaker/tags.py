@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping
 
-from mlci_emulator.services.operations import Answer, Request
+from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.sagemaker.errors import invalid
 from mlci_emulator.services.sagemaker.records import Records
 
@@ -19,23 +19,23 @@ def put(records: Records, arn: str, tags: Iterable[Mapping[str, str]]) -> None:
         records.put_tag(arn, tag["Key"], tag["Value"])
 
 
-def add_tags(records: Records, request: Request) -> Answer:
+def add_tags(records: Records, request: Request) -> Response:
     arn = _known(records, request["ResourceArn"])
     put(records, arn, request["Tags"])
     return {"Tags": records.tags(arn)}
 
 
-def delete_tags(records: Records, request: Request) -> Answer:
+def delete_tags(records: Records, request: Request) -> Response:
     arn = _known(records, request["ResourceArn"])
     for key in request["TagKeys"]:
         records.remove_tag(arn, key)
     return {}
 
 
-def list_tags(records: Records, request: Request) -> Answer:
+def list_tags(records: Records, request: Request) -> Response:
     tags = records.tags(_known(records, request["ResourceArn"]))
     start, size = _start(request.get("NextToken")), request.get("MaxResults") or DEFAULT_PAGE
-    answer: Answer = {"Tags": tags[start : start + size]}
+    answer: Response = {"Tags": tags[start : start + size]}
     if len(tags) > start + size:
         answer["NextToken"] = base64.urlsafe_b64encode(str(start + size).encode()).decode()
     return answer

@@ -14,7 +14,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 
 import mlci_asl as asl
-from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.stepfunctions import arns
 from mlci_emulator.services.stepfunctions.pagination import page
 from mlci_emulator.services.stepfunctions.records import ENCRYPTION, Doc, Records
@@ -55,7 +55,7 @@ class Tokens:
             return callback
         raise over() if is_known or callback is not None else ApiError("InvalidToken", "Invalid Token: 'Invalid token'")
 
-    def succeed(self, request: Request) -> Answer:
+    def succeed(self, request: Request) -> Response:
         output = str(request["output"])
         callback = self.find(str(request["taskToken"]))
         try:
@@ -64,11 +64,11 @@ class Tokens:
             raise ApiError("InvalidOutput", "Invalid Output: 'Invalid JSON'") from error
         return _done(callback.succeed(output))
 
-    def fail(self, request: Request) -> Answer:
+    def fail(self, request: Request) -> Response:
         callback = self.find(str(request["taskToken"]))
         return _done(callback.fail(request.get("error"), request.get("cause")))
 
-    def heartbeat(self, request: Request) -> Answer:
+    def heartbeat(self, request: Request) -> Response:
         return _done(self.find(str(request["taskToken"])).heartbeat())
 
 
@@ -76,7 +76,7 @@ def over() -> ApiError:
     return ApiError("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
 
 
-def _done(is_done: bool) -> Answer:
+def _done(is_done: bool) -> Response:
     if not is_done:
         raise over()
     return {}
@@ -96,7 +96,7 @@ class Activities:
             self._is_closed = True
             self._changed.notify_all()
 
-    def create(self, request: Request, region: str) -> Answer:
+    def create(self, request: Request, region: str) -> Response:
         name = str(request["name"])
         arns.check_name(name)
         arn = arns.activity_arn(region, self._account, name)
@@ -108,10 +108,10 @@ class Activities:
                 self._records.put("activity", arn, region, doc)
         return {"activityArn": arn, "creationDate": shown(doc["created"])}
 
-    def describe(self, request: Request) -> Answer:
+    def describe(self, request: Request) -> Response:
         return {**_listed(self._find(str(request["activityArn"]))), "encryptionConfiguration": dict(ENCRYPTION)}
 
-    def delete(self, request: Request) -> Answer:
+    def delete(self, request: Request) -> Response:
         arn = arns.parse(str(request["activityArn"]), "activity").text
         with self._changed:
             self._records.delete("activity", arn)
@@ -119,7 +119,7 @@ class Activities:
             self._changed.notify_all()
         return {}
 
-    def list(self, request: Request, region: str) -> Answer:
+    def list(self, request: Request, region: str) -> Response:
         docs = sorted(self._records.newest("activity", region), key=lambda doc: str(doc["name"]))
         return page(docs, request, "activities", "activities", _listed)
 
@@ -132,7 +132,7 @@ class Activities:
             self._queues.setdefault(arn, deque()).append(_Queued(given, weakref.ref(callback)))
             self._changed.notify_all()
 
-    def take(self, request: Request) -> Answer:
+    def take(self, request: Request) -> Response:
         """GetActivityTask: waits for a task; without one, there is no token in the answer."""
         arn = str(request["activityArn"])
         self._find(arn)
@@ -166,5 +166,5 @@ class Activities:
         return doc
 
 
-def _listed(doc: Doc) -> Answer:
+def _listed(doc: Doc) -> Response:
     return {"activityArn": doc["arn"], "name": doc["name"], "creationDate": shown(doc["created"])}

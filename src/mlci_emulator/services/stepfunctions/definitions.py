@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 import mlci_asl as asl
-from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.stepfunctions.task_handlers import Tasks
 
 _MOST_DIAGNOSTICS = 100
@@ -46,7 +46,7 @@ class Definitions:
         found = asl.variable_references(self._read(definition, kind))
         return {"variableReferences": found} if found else {}
 
-    def validate(self, request: Request) -> Answer:
+    def validate(self, request: Request) -> Response:
         """ValidateStateMachineDefinition."""
         try:
             self._checked(str(request["definition"]), str(request.get("type", "STANDARD")))
@@ -85,6 +85,6 @@ def _has_place(problem: asl.Problem) -> bool:
     return problem.code != "MISSING_END_STATE"  # the only one that AWS gives no place
 
 
-def _diagnostic(problem: asl.Problem) -> Answer:
+def _diagnostic(problem: asl.Problem) -> Response:
     place = {"location": problem.place or "/"} if _has_place(problem) else {}
     return {"severity": "ERROR", "code": problem.code, "message": problem.what, **place}

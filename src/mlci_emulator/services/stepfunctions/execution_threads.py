@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 
 import mlci_asl as asl
-from mlci_emulator.services.operations import ApiError
+from mlci_emulator.protocol.operations import ApiError
 from mlci_emulator.services.stepfunctions import history
 from mlci_emulator.services.stepfunctions.records import Doc, Records
 from mlci_emulator.services.stepfunctions.timestamps import Clock, kept

@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import mlci_asl as asl
-from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.stepfunctions import arns, history
 from mlci_emulator.services.stepfunctions.definitions import Definitions
 from mlci_emulator.services.stepfunctions.execution_threads import Runner, Running
@@ -44,7 +44,7 @@ class Executions:
         self._runner, self._now = runner, now
         self._lock = threading.Lock()
 
-    def start(self, request: Request) -> Answer:
+    def start(self, request: Request) -> Response:
         """StartExecution."""
         target = self._versions.target(str(request["stateMachineArn"]))
         given, name = _input(request), self._name(request)
@@ -58,7 +58,7 @@ class Executions:
             self._runner.start(running)
         return {"executionArn": running.doc["arn"], "startDate": shown(running.doc["started"])}
 
-    def start_sync(self, request: Request) -> Answer:
+    def start_sync(self, request: Request) -> Response:
         """StartSyncExecution: an express execution, run to its end."""
         target = self._versions.target(str(request["stateMachineArn"]))
         if target.doc["type"] != "EXPRESS":
@@ -129,7 +129,7 @@ class Executions:
             raise ApiError("ExecutionDoesNotExist", f"Execution Does Not Exist: '{text}'")
         return doc
 
-    def describe(self, request: Request) -> Answer:
+    def describe(self, request: Request) -> Response:
         doc = self.find(str(request["executionArn"]))
         answer = _described(doc)
         if request.get("includedData") == "METADATA_ONLY":
@@ -137,7 +137,7 @@ class Executions:
                 answer.pop(member, None)
         return answer
 
-    def describe_machine(self, request: Request) -> Answer:
+    def describe_machine(self, request: Request) -> Response:
         """DescribeStateMachineForExecution: the machine as the execution was started with it."""
         doc = self.find(str(request["executionArn"]))
         definition = self._records.text(doc["definition"])
@@ -155,10 +155,10 @@ class Executions:
             answer["revisionId"] = doc["revision"]
         return {**answer, **self._definitions.references(definition, doc["type"])}
 
-    def history(self, request: Request) -> Answer:
+    def history(self, request: Request) -> Response:
         return history.answer(self._records, self.find(str(request["executionArn"]))["arn"], request)
 
-    def list(self, request: Request) -> Answer:
+    def list(self, request: Request) -> Response:
         """ListExecutions of a machine, a version or an alias, the newest first."""
         text = str(request.get("stateMachineArn") or "")
         machine, qualifier = arns.machine(text)
@@ -175,12 +175,12 @@ class Executions:
             before=before,
             limit=size + 1,
         )
-        answer: Answer = {"executions": [_listed(doc) for _, doc in found[:size]]}
+        answer: Response = {"executions": [_listed(doc) for _, doc in found[:size]]}
         if len(found) > size:
             answer["nextToken"] = token(found[size - 1][0], of)
         return answer
 
-    def stop(self, request: Request) -> Answer:
+    def stop(self, request: Request) -> Response:
         """StopExecution; one that has ended stays as it is."""
         doc = self.find(str(request["executionArn"]))
         running = self._runner.find(doc["arn"])
@@ -201,7 +201,7 @@ class Executions:
         finally:
             undo()
 
-    def redrive(self, request: Request) -> Answer:
+    def redrive(self, request: Request) -> Response:
         """RedriveExecution: goes on from where the execution ended."""
         with self._lock:
             doc = self.find(str(request["executionArn"]))
@@ -265,7 +265,7 @@ def _words(text: str, error: Exception) -> str:
     return str(error)
 
 
-def _again(old: Doc, given: str) -> Answer:
+def _again(old: Doc, given: str) -> Response:
     if old["status"] == "RUNNING" and old["input"] == given:
         return {"executionArn": old["arn"], "startDate": shown(old["started"])}
     raise ApiError("ExecutionAlreadyExists", f"Execution Already Exists: '{old['arn']}'")
@@ -277,8 +277,8 @@ def _why_not_redrivable(doc: Doc) -> str | None:
     return f"Execution is {doc['status']} and cannot be redriven"
 
 
-def _named(doc: Doc) -> Answer:
-    found: Answer = {}
+def _named(doc: Doc) -> Response:
+    found: Response = {}
     if doc["version"]:
         found["stateMachineVersionArn"] = doc["version"]
     if doc["alias"]:
@@ -286,8 +286,8 @@ def _named(doc: Doc) -> Answer:
     return found
 
 
-def _described(doc: Doc) -> Answer:
-    answer: Answer = {
+def _described(doc: Doc) -> Response:
+    answer: Response = {
         "executionArn": doc["arn"],
         "stateMachineArn": doc["machine"],
         "name": doc["name"],
@@ -312,7 +312,7 @@ def _described(doc: Doc) -> Answer:
     return answer
 
 
-def _listed(doc: Doc) -> Answer:
+def _listed(doc: Doc) -> Response:
     stopped = {"stopDate": shown(doc["stopped"])} if "stopped" in doc else {}
     redriven = {"redriveDate": shown(doc["redriven"])} if "redriven" in doc else {}
     return {

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import mlci_asl as asl
-from mlci_emulator.services.operations import Answer, Request
+from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.stepfunctions.pagination import bounds, token
 from mlci_emulator.services.stepfunctions.records import Doc, Records
 from mlci_emulator.services.stepfunctions.timestamps import kept, shown
@@ -52,13 +52,13 @@ def told(end: asl.Event) -> dict[str, Any]:
     return {name: value for name, value in members if name in ("output", "error", "cause") and value}
 
 
-def answer(records: Records, execution: str, request: Request) -> Answer:
+def answer(records: Records, execution: str, request: Request) -> Response:
     """GetExecutionHistory."""
     is_reverse, has_data = bool(request.get("reverseOrder")), request.get("includeExecutionData") is not False
     of = f"history {execution} {is_reverse}"
     offset, size = bounds(request, of)
     docs = records.events(execution, is_reverse, offset, size + 1)
-    found: Answer = {"events": [_shown(doc, has_data) for doc in docs[:size]]}
+    found: Response = {"events": [_shown(doc, has_data) for doc in docs[:size]]}
     if len(docs) > size:
         found["nextToken"] = token(offset + size, of)
     return found

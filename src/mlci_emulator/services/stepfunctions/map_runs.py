@@ -6,7 +6,7 @@ API_UpdateMapRun.html (errors ExecutionDoesNotExist, ResourceNotFound, InvalidAr
 
 from __future__ import annotations
 
-from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.stepfunctions import arns
 from mlci_emulator.services.stepfunctions.executions import Executions
 from mlci_emulator.services.stepfunctions.pagination import page
@@ -18,12 +18,12 @@ class MapRuns:
     def __init__(self, executions: Executions) -> None:
         self._executions = executions
 
-    def list(self, request: Request) -> Answer:
+    def list(self, request: Request) -> Response:
         arn = self._executions.find(str(request["executionArn"]))["arn"]
-        none: tuple[Answer, ...] = ()
+        none: tuple[Response, ...] = ()
         return page(none, request, f"map runs {arn}", "mapRuns", dict)
 
-    def find(self, request: Request) -> Answer:
+    def find(self, request: Request) -> Response:
         """DescribeMapRun and UpdateMapRun.
 
         Raises: ApiError, always.

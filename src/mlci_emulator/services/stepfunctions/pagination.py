@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.protocol.operations import ApiError, Request, Response
 
 _DEFAULT, _MOST = 100, 1000
 T = TypeVar("T")
@@ -36,10 +36,10 @@ def token(offset: int, of: str) -> str:
     return base64.b64encode(json.dumps([offset, of]).encode()).decode()
 
 
-def page(items: Sequence[T], request: Request, of: str, member: str, show: Any) -> Answer:
+def page(items: Sequence[T], request: Request, of: str, member: str, show: Any) -> Response:
     """The answer of a List… operation."""
     offset, size = bounds(request, of)
-    answer: Answer = {member: [show(item) for item in items[offset : offset + size]]}
+    answer: Response = {member: [show(item) for item in items[offset : offset + size]]}
     if offset + size < len(items):
         answer["nextToken"] = token(offset + size, of)
     return answer

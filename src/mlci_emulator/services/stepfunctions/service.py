@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import mlci_asl as asl
 from mlci_emulator.identity import ACCOUNT
-from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.stepfunctions import arns
 from mlci_emulator.services.stepfunctions.activities import Activities, Tokens
 from mlci_emulator.services.stepfunctions.definitions import Definitions
@@ -22,7 +22,7 @@ from mlci_emulator.services.stepfunctions.teststate import Trials
 from mlci_emulator.services.stepfunctions.timestamps import Clock, shown, utc_now
 from mlci_emulator.services.stepfunctions.versions import Versions
 
-_Operation: TypeAlias = Callable[[Request, str], Answer]
+_Operation: TypeAlias = Callable[[Request, str], Response]
 _ABANDONED = "the process that ran this execution was killed"
 
 
@@ -56,7 +56,7 @@ class StepFunctions:
             "CreateActivity": activities.create,
             "ListActivities": activities.list,
         }
-        others: dict[str, Callable[[Request], Answer]] = {
+        others: dict[str, Callable[[Request], Response]] = {
             "UpdateStateMachine": self._update,
             "DescribeStateMachine": self._describe,
             "DeleteStateMachine": self._delete,
@@ -92,7 +92,7 @@ class StepFunctions:
         }
         return {**of_region, **{name: _without_region(operation) for name, operation in others.items()}}
 
-    def call(self, operation: str, request: Request, region: str) -> Answer:
+    def call(self, operation: str, request: Request, region: str) -> Response:
         """An operation's output.
 
         Raises: ApiError.
@@ -108,45 +108,45 @@ class StepFunctions:
         self._runner.close(cause)
         self._records.close()
 
-    def _create(self, request: Request, region: str) -> Answer:
+    def _create(self, request: Request, region: str) -> Response:
         with self._registry.lock:  # what is published is what was created, whoever updates at the same moment
             return self._created(request, region)
 
-    def _created(self, request: Request, region: str) -> Answer:
+    def _created(self, request: Request, region: str) -> Response:
         doc, _ = self._registry.create(request, region)
         answer = {"stateMachineArn": doc["arn"], "creationDate": shown(doc["created"])}
         return {**answer, **self._published(doc["arn"], request)}
 
-    def _update(self, request: Request) -> Answer:
+    def _update(self, request: Request) -> Response:
         with self._registry.lock:  # the same
             return self._updated(request)
 
-    def _updated(self, request: Request) -> Answer:
+    def _updated(self, request: Request) -> Response:
         doc = self._registry.update(request)
-        answer: Answer = {"updateDate": shown(doc["updated"] if "updated" in doc else doc["created"])}
+        answer: Response = {"updateDate": shown(doc["updated"] if "updated" in doc else doc["created"])}
         if doc["revision"] != INITIAL:
             answer["revisionId"] = doc["revision"]
         return {**answer, **self._published(doc["arn"], request)}
 
-    def _published(self, arn: str, request: Request) -> Answer:
+    def _published(self, arn: str, request: Request) -> Response:
         """The version that goes with a change, where one is asked for."""
         if not request.get("publish"):
             return {}
         return {"stateMachineVersionArn": self._versions.publish(arn, request.get("versionDescription"))["arn"]}
 
-    def _describe(self, request: Request) -> Answer:
+    def _describe(self, request: Request) -> Response:
         return self._registry.describe(self._versions.target(str(request["stateMachineArn"])).doc)
 
-    def _delete(self, request: Request) -> Answer:
+    def _delete(self, request: Request) -> Response:
         arn, _ = arns.machine(str(request["stateMachineArn"]))
         self._registry.delete(arn)
         return {}
 
-    def _publish(self, request: Request) -> Answer:
+    def _publish(self, request: Request) -> Response:
         arn, _ = arns.machine(str(request["stateMachineArn"]))
         doc = self._versions.publish(arn, request.get("description"), request.get("revisionId"))
         return {"stateMachineVersionArn": doc["arn"], "creationDate": shown(doc["created"])}
 
 
-def _without_region(operation: Callable[[Request], Answer]) -> _Operation:
+def _without_region(operation: Callable[[Request], Response]) -> _Operation:
     return lambda request, region: operation(request)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import uuid
 
-from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.stepfunctions import arns
 from mlci_emulator.services.stepfunctions.definitions import Definitions
 from mlci_emulator.services.stepfunctions.pagination import page
@@ -113,9 +113,9 @@ class Registry:
                 self.save(doc)
         return doc
 
-    def describe(self, doc: Doc) -> Answer:
+    def describe(self, doc: Doc) -> Response:
         """DescribeStateMachine of a machine, or of a version that has the same members."""
-        answer: Answer = {
+        answer: Response = {
             "stateMachineArn": doc["arn"],
             "name": doc["name"],
             "status": doc["status"],
@@ -137,25 +137,25 @@ class Registry:
                 for doc in self._records.newest(kind, arn):
                     self._records.delete(kind, doc["arn"])
 
-    def list(self, request: Request, region: str) -> Answer:
+    def list(self, request: Request, region: str) -> Response:
         """ListStateMachines, by name."""
         docs = sorted(self._records.newest("machine", region), key=lambda doc: str(doc["name"]))
         return page(docs, request, "machines", "stateMachines", _listed)
 
-    def tag(self, request: Request) -> Answer:
+    def tag(self, request: Request) -> Response:
         doc, kind = self._tagged(str(request["resourceArn"]))
         doc["tags"].update({str(tag["key"]): str(tag.get("value", "")) for tag in request["tags"]})
         self._save_tagged(doc, kind)
         return {}
 
-    def untag(self, request: Request) -> Answer:
+    def untag(self, request: Request) -> Response:
         doc, kind = self._tagged(str(request["resourceArn"]))
         for key in request["tagKeys"]:
             doc["tags"].pop(key, None)
         self._save_tagged(doc, kind)
         return {}
 
-    def tags(self, request: Request) -> Answer:
+    def tags(self, request: Request) -> Response:
         doc, _ = self._tagged(str(request["resourceArn"]))
         return {"tags": [{"key": key, "value": value} for key, value in doc["tags"].items()]}
 
@@ -175,7 +175,7 @@ def missing(arn: str) -> ApiError:
     return ApiError("StateMachineDoesNotExist", f"State Machine Does Not Exist: '{arn}'")
 
 
-def _listed(doc: Doc) -> Answer:
+def _listed(doc: Doc) -> Response:
     return {
         "stateMachineArn": doc["arn"],
         "name": doc["name"],

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import mlci_asl as asl
-from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.stepfunctions.activities import Activities, Tokens
 from mlci_emulator.services.stepfunctions.timestamps import kept
 
@@ -25,11 +25,11 @@ _ACTIVITY = re.compile(r"arn:[^:]*:states:[^:]*:[^:]*:activity:.+")
 class Nested(Protocol):
     """What a task that starts an execution needs of executions."""
 
-    def start(self, request: Request, /) -> Answer: ...
+    def start(self, request: Request, /) -> Response: ...
 
     def wait(self, arn: str, stop: asl.StopSignal, /) -> None: ...
 
-    def describe(self, request: Request, /) -> Answer: ...
+    def describe(self, request: Request, /) -> Response: ...
 
 
 class Tasks:
@@ -118,7 +118,7 @@ def _sdk_message(error: ApiError) -> str:
     return f"{error.message} ({told}; Request ID: {uuid.uuid4()}; Proxy: null)"
 
 
-def _pascal(answer: Answer) -> dict[str, Any]:
+def _pascal(answer: Response) -> dict[str, Any]:
     """A description as the integration shows it: members in capitals and in order, times in milliseconds."""
     found: dict[str, Any] = {}
     for name, value in sorted(answer.items()):

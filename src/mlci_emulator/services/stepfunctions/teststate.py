@@ -21,7 +21,7 @@ from mlci_asl.jsontext import Text, parse
 from mlci_asl.model import Map, Parallel, State, Task
 from mlci_asl.variables import Variables
 from mlci_emulator.integrations import mocks
-from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.stepfunctions.definitions import Definitions
 from mlci_emulator.services.stepfunctions.timestamps import Clock
 
@@ -62,7 +62,7 @@ class Trials:
     def __init__(self, definitions: Definitions, handlers: asl.Handlers, account: str, now: Clock) -> None:
         self._definitions, self._handlers, self._account, self._now = definitions, handlers, account, now
 
-    def test(self, request: Request, region: str) -> Answer:
+    def test(self, request: Request, region: str) -> Response:
         """TestState.
 
         Raises: ApiError.
@@ -272,8 +272,8 @@ def _invalid(what: str) -> ApiError:
     return ApiError("ValidationException", what)
 
 
-def _answer(trial: Trial, *, is_shown: bool) -> Answer:
-    answer: Answer = {"status": trial.status}
+def _answer(trial: Trial, *, is_shown: bool) -> Response:
+    answer: Response = {"status": trial.status}
     if trial.output is not None:
         answer["output"] = trial.output.text
     if trial.next is not None:

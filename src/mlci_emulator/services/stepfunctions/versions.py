@@ -10,7 +10,7 @@ import random
 import re
 from typing import NamedTuple
 
-from mlci_emulator.services.operations import Answer, ApiError, Request
+from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.stepfunctions import arns
 from mlci_emulator.services.stepfunctions.pagination import page
 from mlci_emulator.services.stepfunctions.records import Doc, Records
@@ -88,7 +88,7 @@ class Versions:
             raise missing(arn)
         return doc
 
-    def delete_version(self, request: Request) -> Answer:
+    def delete_version(self, request: Request) -> Response:
         arn = str(request["stateMachineVersionArn"])
         machine, number = arns.machine(arn)
         if number is None or not number.isdigit():
@@ -107,13 +107,13 @@ class Versions:
             self._records.delete("version", arn)
         return {}
 
-    def list_versions(self, request: Request) -> Answer:
+    def list_versions(self, request: Request) -> Response:
         arn, _ = arns.machine(str(request["stateMachineArn"]))
         self._registry.find(arn)
         docs = self._records.newest("version", arn)
         return page(docs, request, f"versions {arn}", "stateMachineVersions", _listed_version)
 
-    def create_alias(self, request: Request) -> Answer:
+    def create_alias(self, request: Request) -> Response:
         name = str(request["name"])
         if not _ALIAS.fullmatch(name):
             rule = r"Member must satisfy regular expression pattern: ^(?=.*[a-zA-Z_\-\.])[a-zA-Z0-9_\-\.]+$"
@@ -145,7 +145,7 @@ class Versions:
             self._records.put("alias", arn, machine, doc)
         return {"stateMachineAliasArn": arn, "creationDate": shown(moment)}
 
-    def update_alias(self, request: Request) -> Answer:
+    def update_alias(self, request: Request) -> Response:
         arn = str(request["stateMachineAliasArn"])
         if request.get("description") is None and request.get("routingConfiguration") is None:
             raise ApiError(
@@ -161,7 +161,7 @@ class Versions:
             self._records.put("alias", arn, doc["machine"], doc)
         return {"updateDate": shown(doc["updated"])}
 
-    def describe_alias(self, request: Request) -> Answer:
+    def describe_alias(self, request: Request) -> Response:
         doc = self._alias(str(request["stateMachineAliasArn"]))
         described = {"description": doc["description"]} if doc["description"] else {}
         return {
@@ -173,13 +173,13 @@ class Versions:
             "updateDate": shown(doc["updated"]),
         }
 
-    def delete_alias(self, request: Request) -> Answer:
+    def delete_alias(self, request: Request) -> Response:
         arn = str(request["stateMachineAliasArn"])
         arns.machine(arn)
         self._records.delete("alias", arn)
         return {}
 
-    def list_aliases(self, request: Request) -> Answer:
+    def list_aliases(self, request: Request) -> Response:
         text = str(request["stateMachineArn"])
         arn, qualifier = arns.machine(text)
         self._registry.find(arn)
@@ -229,9 +229,9 @@ def _refused(what: str) -> ApiError:
     return ApiError("ValidationException", what)
 
 
-def _listed_version(doc: Doc) -> Answer:
+def _listed_version(doc: Doc) -> Response:
     return {"stateMachineVersionArn": doc["arn"], "creationDate": shown(doc["created"])}
 
 
-def _listed_alias(doc: Doc) -> Answer:
+def _listed_alias(doc: Doc) -> Response:
     return {"stateMachineAliasArn": doc["arn"], "creationDate": shown(doc["created"])}

@@ -19,9 +19,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlci_emulator.services.operations import ApiError
+from mlci_emulator.protocol.operations import ApiError
+from mlci_emulator.protocol.timestamps import parse_date
 from mlci_emulator.services.s3 import S3
-from mlci_emulator.services.s3.conditional_requests import moment
 from mlci_emulator.store.directory import DirectoryStore
 
 REGION = "us-east-1"
@@ -222,7 +222,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from mlci_emulator.services.s3 import S3
-from mlci_emulator.services.s3.conditional_requests import moment
+from mlci_emulator.protocol.timestamps import parse_date
 from mlci_emulator.store.directory import DirectoryStore
 folder = Path(sys.argv[1])
 s3 = S3(DirectoryStore(folder / "store"), folder / "s3")
@@ -277,10 +277,10 @@ def test_a_start_inside_of_a_folder_still_shows_the_folder(place: Place) -> None
 
 def test_dates_are_read_in_all_their_forms() -> None:
     for text in ("Wed, 25 Nov 2026 03:00:00 GMT", "2026-11-25T03:00:00Z", "2026-11-25T03:00:00.000Z"):
-        found = moment(text)
+        found = parse_date(text)
         assert found is not None
         assert found.isoformat() == "2026-11-25T03:00:00+00:00"
-    assert moment("yesterday") is None
+    assert parse_date("yesterday") is None
 
 
 # What follows is as AWS answered, recorded in LocalStack's tests/aws/services/s3 (test_s3*.snapshot.json).

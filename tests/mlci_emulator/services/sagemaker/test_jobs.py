@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mlci_emulator.services.operations import ApiError
+from mlci_emulator.protocol.operations import ApiError
 from support.local_jobs import FakeStop, living, processing_request, training_request
 from support.sagemaker import REGION, Served
 

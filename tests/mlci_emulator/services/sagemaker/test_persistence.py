@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlci_emulator.jobs.runner import LocalJobs
-from mlci_emulator.services.operations import ApiError
+from mlci_emulator.protocol.operations import ApiError
 from mlci_emulator.services.sagemaker.jobs import LEFT_BEHIND
 from support.local_jobs import Place, living
 from support.sagemaker import served

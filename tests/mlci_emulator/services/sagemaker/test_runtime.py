@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlci_emulator.services.operations import ApiError
+from mlci_emulator.protocol.operations import ApiError
 from support.local_jobs import sourcedir
 from support.sagemaker import Served
 

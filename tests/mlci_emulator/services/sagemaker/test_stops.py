@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mlci_emulator.jobs.runner import LocalJobs
-from mlci_emulator.services.operations import ApiError
+from mlci_emulator.protocol.operations import ApiError
 from support.local_jobs import FakeStop, Place, living, processing_request, sourcedir, training_request
 from support.sagemaker import REGION, Served
 

@@ -11,7 +11,7 @@ import pytest
 
 from mlci_emulator.jobs import inference
 from mlci_emulator.jobs.isolation import Isolation
-from mlci_emulator.services.operations import ApiError
+from mlci_emulator.protocol.operations import ApiError
 from support.local_jobs import Place, sourcedir
 from support.sagemaker import Served, served
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mlci_emulator.services.operations import ApiError
+from mlci_emulator.protocol.operations import ApiError
 from support.stepfunctions import ECHO, PASS, Client, machine
 
 WAIT = machine(W={"Type": "Wait", "Seconds": 60, "End": True})

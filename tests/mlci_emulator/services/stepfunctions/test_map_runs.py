@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlci_emulator.services.operations import ApiError
+from mlci_emulator.protocol.operations import ApiError
 from support.stepfunctions import PASS, Client, machine
 
 MAP_RUN = "arn:aws:states:eu-west-1:000000000000:mapRun:m/label:5c5a4c1e-0000-0000-0000-000000000000"

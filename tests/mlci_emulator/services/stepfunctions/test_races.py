@@ -13,7 +13,7 @@ import pytest
 
 import mlci_asl as asl
 from mlci_emulator.identity import ACCOUNT
-from mlci_emulator.services.operations import ApiError
+from mlci_emulator.protocol.operations import ApiError
 from mlci_emulator.services.stepfunctions.activities import Activities, Tokens
 from mlci_emulator.services.stepfunctions.definitions import Definitions
 from mlci_emulator.services.stepfunctions.execution_threads import Runner

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlci_emulator.services.operations import ApiError
+from mlci_emulator.protocol.operations import ApiError
 from support.stepfunctions import PASS, Client, machine
 
 ONE, TWO = machine(S={**PASS, "Result": 1}), machine(S={**PASS, "Result": 2})

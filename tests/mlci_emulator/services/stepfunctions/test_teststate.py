@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlci_emulator.services.operations import ApiError
+from mlci_emulator.protocol.operations import ApiError
 from support.stepfunctions import ECHO, PASS, Client
 
 ROLE = "arn:aws:iam::000000000000:role/r"

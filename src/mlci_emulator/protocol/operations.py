@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias
 
 Request: TypeAlias = Mapping[str, Any]
-Answer: TypeAlias = dict[str, Any]
+Response: TypeAlias = dict[str, Any]
 
 
 class ApiError(Exception):
@@ -29,7 +29,7 @@ class ApiError(Exception):
 class Service(Protocol):
     """One AWS service. Safe to call from any thread."""
 
-    def call(self, operation: str, request: Request, region: str) -> Answer:
+    def call(self, operation: str, request: Request, region: str) -> Response:
         """An operation's output.
 
         Raises: ApiError.
@@ -45,7 +45,7 @@ class LateService:
         self._lock = threading.Lock()
         self._made: Service | None = None
 
-    def call(self, operation: str, request: Request, region: str) -> Answer:
+    def call(self, operation: str, request: Request, region: str) -> Response:
         """An operation's output.
 
         Raises: ApiError.

@@ -19,7 +19,7 @@ from typing_extensions import assert_never
 Protocol = Literal["json", "cbor", "query", "s3"]
 
 
-class Response(NamedTuple):
+class HttpResponse(NamedTuple):
     """A whole answer."""
 
     status: int
@@ -42,13 +42,13 @@ def protocol(headers: Mapping[str, str], service: str | None) -> Protocol:
     return "query" if headers.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded") else "json"
 
 
-def error(spoken: Protocol, code: str, message: str, status: int) -> Response:
+def error(spoken: Protocol, code: str, message: str, status: int) -> HttpResponse:
     """An error of AWS's in a protocol."""
     request_id = str(uuid.uuid4())
     headers = [("Content-Type", _CONTENT[spoken]), ("x-amzn-RequestId", request_id), ("x-amzn-ErrorType", code)]
     if spoken == "cbor":
         headers.append(("smithy-protocol", "rpc-v2-cbor"))
-    return Response(status, tuple(headers), _body(spoken, code, message, request_id))
+    return HttpResponse(status, tuple(headers), _body(spoken, code, message, request_id))
 
 
 def _body(spoken: Protocol, code: str, message: str, request_id: str) -> bytes:
