@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlci_asl import jsonata
+from support.examples import examples
 
 CASES = json.loads(Path(__file__).with_name("cases").joinpath("expressions", "jsonata.json").read_text("utf-8"))
 
@@ -151,7 +152,7 @@ _WORDS = st.sampled_from(
 # fmt: on
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(_WORDS, min_size=1, max_size=12))
 def test_whatever_is_written_it_is_json_or_one_of_our_errors(words: list[str]) -> None:
     try:

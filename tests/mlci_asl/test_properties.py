@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import mlci_asl.jsonata.jsonata_python  # noqa: F401 - sets the recursion limit, which Hypothesis wants to stay as it is
 from mlci_asl import StopSignal, TaskCall, TaskError
+from support.examples import examples
 from support.executions import Run, redriven, run, task
 
 VALUES = st.sampled_from([None, True, 0, 1.5, "x", [1, {"a": 2}], {"a": {"b": 1}}, {"l": [1, [2, 3], {}]}, {}])
@@ -118,7 +119,7 @@ def _answer(kind: Any) -> Any:
     return broken
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(machines(), VALUES, st.lists(ANSWERS, min_size=1, max_size=3))
 def test_random_machines_end_in_a_status_that_the_history_explains(
     definition: str, value: Any, kinds: list[Any]
@@ -127,7 +128,7 @@ def test_random_machines_end_in_a_status_that_the_history_explains(
     _check(run(definition, value, answers))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(machines(), st.integers(1, 12))
 def test_stopped_at_any_event_they_end_aborted_or_as_they_would_have(definition: str, at: int) -> None:
     stop = StopSignal()
@@ -154,7 +155,7 @@ def test_stopped_at_any_event_they_end_aborted_or_as_they_would_have(definition:
         assert found.outcome.status != "ABORTED"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(machines(), VALUES, st.lists(ANSWERS, min_size=1, max_size=3))
 def test_redriven_they_end_and_nothing_that_succeeded_is_done_again(
     definition: str, value: Any, kinds: list[Any]

@@ -21,6 +21,7 @@ from mlci.flow import load
 from mlci.flow.models import Json
 from mlci.plan import Plan, Target, plan
 from mlci.stage.models import CodeUnit, Staged, StagedFile
+from support.examples import examples
 
 GATED = """
 flow: gated
@@ -163,7 +164,7 @@ def flows(draw: st.DrawFn) -> str:
 
 
 @given(flows())
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=examples(60))
 def test_any_flow_compiles_to_a_machine_without_loose_ends(text: str) -> None:
     """`asl.load` refuses targets that do not exist, states that nothing reaches, and names that stand twice."""
     made = compile_plan(planned(text), fresh).definition

@@ -18,6 +18,7 @@ from mlci.errors import InputError
 from mlci.flow import Flow, Rule, dependencies, load, parse_duration, schema, spell_duration
 from mlci.flow.references import split
 from mlci.flow.yaml_document import read
+from support.examples import examples
 from support.flow_texts import EXAMPLE, loaded
 
 _LINES = EXAMPLE.splitlines(keepends=True)
@@ -75,7 +76,7 @@ def _flow_or_none(text: str) -> Flow | None:
         assert time.process_time() - started < 1
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(1, 6))
 def test_any_change_of_the_example_loads_or_is_refused(random: Random, count: int) -> None:
     text = _mutated(random, count)
@@ -85,7 +86,7 @@ def test_any_change_of_the_example_loads_or_is_refused(random: Random, count: in
         assert list(_VALIDATOR.iter_errors(read(text.encode(), "flow.yaml").value)) == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused(content: bytes) -> None:
     with pytest.raises(InputError):  # chance does not write "flow" and "steps"
@@ -117,7 +118,7 @@ _FLOWS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(_FLOWS)
 def test_any_tree_of_known_words_loads_or_is_refused(tree: dict[str, Any]) -> None:
     flow = _flow_or_none(yaml.safe_dump(tree))
@@ -132,7 +133,7 @@ def _shuffled(value: Any, random: Random) -> Any:
     return {key: _shuffled(value[key], random) for key in keys}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_keys_and_of_rules_means_nothing(random: Random) -> None:
     tree = _shuffled(yaml.safe_load(EXAMPLE), random)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mlci_emulator.integrations import json_values
 from mlci_emulator.integrations.parameters import Form, problems
 from mlci_emulator.protocol import models
+from support.examples import examples
 
 ACTIONS = [
     ("s3", "putObject"),
@@ -62,7 +63,7 @@ def right(shape: Any) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize(("service", "action"), ACTIONS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(data=st.data())
 def test_any_parameters_are_checked_and_what_passes_is_sent(service: str, action: str, data: st.DataObject) -> None:
     operation = models.operation_model(service, action)
