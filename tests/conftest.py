@@ -14,7 +14,7 @@ from support.examples import load_profile
 load_profile()
 
 #: Variables that change what mlci, boto3 or the example's scripts do. CODEBUILD_BUILD_ID alone turns the cloud to AWS.
-_PREFIXES = ("AWS_", "MLCI_", "CODEBUILD_", "SM_", "SAGEMAKER_")
+_PREFIXES = ("AWS_", "MLCI_", "CODEBUILD_", "GITHUB_", "SM_", "SAGEMAKER_")
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from mlci.git import GitState
 
 Kind = Literal["pull_request", "push", "manual", "local"]
 
-#: What the default branch is called where nothing says so: CodeBuild checks a commit out, and no branch.
+#: A branch of this name is taken for the base branch where nothing names another.
 _USUAL_BASES = ("main", "master")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 #: `refs/heads/main^{<commit>}` is how CodeBuild names a branch at a commit, and `refs/pull/7/head^{<commit>}` a pull
@@ -58,28 +58,55 @@ class Build:
 
 
 def build_of(environment: Mapping[str, str], git: GitState) -> Build:
-    """The build that runs now. `MLCI_BASE_BRANCH` names the base branch where it is neither main nor master, and git
-    does not know it."""
-    known = {name: value.strip() for name, value in environment.items() if value.strip()}
-    base = known.get("MLCI_BASE_BRANCH") or git.base_branch
-    if "CODEBUILD_BUILD_ID" not in known:
-        return Build(repository=repository_name(git.remote), commit=git.commit, branch=git.branch, base_branch=base)
-    version = _AT_COMMIT.fullmatch(known.get("CODEBUILD_SOURCE_VERSION", ""))
-    trigger = known.get("CODEBUILD_WEBHOOK_TRIGGER", "")
+    """Returns the build that runs now.
+
+    The variables of CodeBuild and GitHub Actions come before git, and `MLCI_BASE_BRANCH` before both, but for a pull
+    request, which names its base itself. `base_branch` is None where none of them names it.
+    """
+    variables = {name: value.strip() for name, value in environment.items() if value.strip()}
+    base = variables.get("MLCI_BASE_BRANCH") or git.base_branch
+    if "CODEBUILD_BUILD_ID" in variables:
+        return _in_codebuild(variables, git, base)
+    if variables.get("GITHUB_ACTIONS") == "true":
+        return _in_github_actions(variables, git, base)
+    return Build(repository=repository_name(git.remote), commit=git.commit, branch=git.branch, base_branch=base)
+
+
+def _in_codebuild(variables: Mapping[str, str], git: GitState, base: str | None) -> Build:
+    version = _AT_COMMIT.fullmatch(variables.get("CODEBUILD_SOURCE_VERSION", ""))
+    trigger = variables.get("CODEBUILD_WEBHOOK_TRIGGER", "")
     source = trigger or (version["name"] if version else "")
-    head = known.get("CODEBUILD_WEBHOOK_HEAD_REF") or source
+    head = variables.get("CODEBUILD_WEBHOOK_HEAD_REF") or source
     pull_request = _number(source)
     branch = git.branch if not head else _branch(head)
-    into = _branch(known.get("CODEBUILD_WEBHOOK_BASE_REF", "")) if pull_request else None
+    into = _branch(variables.get("CODEBUILD_WEBHOOK_BASE_REF", "")) if pull_request else None
     return Build(
         kind=("pull_request" if pull_request else "push") if trigger else "manual",
-        id=known["CODEBUILD_BUILD_ID"],
-        url=known.get("CODEBUILD_BUILD_URL") or known.get("CODEBUILD_PUBLIC_BUILD_URL"),
-        initiator=known.get("CODEBUILD_INITIATOR"),
-        repository=repository_name(known.get("CODEBUILD_SOURCE_REPO_URL") or git.remote),
-        commit=known.get("CODEBUILD_RESOLVED_SOURCE_VERSION") or git.commit,
+        id=variables["CODEBUILD_BUILD_ID"],
+        url=variables.get("CODEBUILD_BUILD_URL") or variables.get("CODEBUILD_PUBLIC_BUILD_URL"),
+        initiator=variables.get("CODEBUILD_INITIATOR"),
+        repository=repository_name(variables.get("CODEBUILD_SOURCE_REPO_URL") or git.remote),
+        commit=variables.get("CODEBUILD_RESOLVED_SOURCE_VERSION") or git.commit,
         branch=branch,
-        base_branch=into or base or (branch if branch in _USUAL_BASES else _USUAL_BASES[0]),
+        base_branch=into or base or (branch if branch in _USUAL_BASES else None),
+        pull_request=pull_request,
+    )
+
+
+def _in_github_actions(variables: Mapping[str, str], git: GitState, base: str | None) -> Build:
+    """Returns the build of a job of GitHub Actions, which checks out the merge of a pull request, and no branch.
+
+    Source: https://docs.github.com/en/actions/reference/workflows-and-actions/variables (GITHUB_BASE_REF and
+    GITHUB_HEAD_REF are set for pull requests only).
+    """
+    into = variables.get("GITHUB_BASE_REF")
+    pull_request = _number(variables.get("GITHUB_REF", ""))
+    branch = git.branch or (None if into else _branch(variables.get("GITHUB_REF", "")))
+    return Build(
+        repository=repository_name(git.remote),
+        commit=git.commit,
+        branch=None if into and not pull_request else branch,  # a fork's pull request is trusted by no branch's name
+        base_branch=into or base,
         pull_request=pull_request,
     )
 

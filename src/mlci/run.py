@@ -14,7 +14,7 @@ from mlci.backends.progress import Progress, StepState, beginning, reason_of
 from mlci.backends.protocol import Cloud, ExecutionArn, Outcome
 from mlci.compile import Compiled, compile_plan
 from mlci.compile.names import GATE_MISSED
-from mlci.errors import CloudError
+from mlci.errors import CloudError, InputError
 from mlci.flow.models import Flow, Json
 from mlci.gate import Metrics, Verdict, judge, parse_metrics
 from mlci.interrupts import Listening, attend
@@ -209,9 +209,15 @@ def read_metrics(planned: Plan, progress: Progress, cloud: Cloud) -> dict[str, M
 def read_baseline(flow: Flow, target: Target, cloud: Cloud) -> dict[str, Json]:
     """The metrics, by step, of the base branch's last passing run; empty where there was none.
 
-    Raises: CloudError, for a baseline that is damaged: judging without it would let a drop pass.
+    Raises: CloudError, for a baseline that is damaged: judging without it would let a drop pass. InputError, where a
+    rule needs the baseline, and the repository does not say which branch is the base.
     """
     uri = baseline_uri(flow.name, target)
+    if uri is None and target.commit and _compares_with_baseline(flow):
+        raise InputError(
+            "the base branch is not known, and a rule of the flow compares with its baseline",
+            "Name it: MLCI_BASE_BRANCH=main. Or fetch it: git fetch origin && git remote set-head origin --auto.",
+        )
     data = cloud.read(uri) if uri else None
     if data is None:
         return {}
@@ -224,6 +230,11 @@ def read_baseline(flow: Flow, target: Target, cloud: Cloud) -> dict[str, Json]:
     raise CloudError(
         f"the baseline {uri} is damaged.", hint="Delete it; the next passing run on the base branch makes it anew."
     )
+
+
+def _compares_with_baseline(flow: Flow) -> bool:
+    rules = (*flow.gate, *(rule for step in flow.steps.values() for rule in step.when))
+    return any(rule.op in ("max_drop", "max_rise") for rule in rules)
 
 
 def write_baseline(planned: Plan, metrics: Mapping[str, Metrics], cloud: Cloud) -> None:

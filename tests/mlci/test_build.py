@@ -76,7 +76,7 @@ def test_a_push_to_the_base_branch_is_trusted() -> None:
 )
 def test_a_push_elsewhere_is_not(trigger: str, head: str, branch: str | None) -> None:
     build = built({**PUSH, "CODEBUILD_WEBHOOK_TRIGGER": trigger, "CODEBUILD_WEBHOOK_HEAD_REF": head})
-    assert (build.kind, build.branch, build.base_branch, build.is_trusted) == ("push", branch, "main", False)
+    assert (build.kind, build.branch, build.base_branch, build.is_trusted) == ("push", branch, None, False)
 
 
 @pytest.mark.parametrize(
@@ -156,3 +156,30 @@ def test_outside_of_codebuild_git_says_it() -> None:
 )
 def test_a_repository_has_one_name_however_it_is_cloned(url: str | None, name: str | None) -> None:
     assert repository_name(url) == name
+
+
+ACTIONS = {"GITHUB_ACTIONS": "true", "GITHUB_REF": "refs/pull/7/merge", "GITHUB_BASE_REF": "trunk"}
+DETACHED = GitState(COMMIT, None, None, "https://github.com/octo/model")
+
+
+def test_a_pull_request_in_github_actions_names_its_base() -> None:
+    build = built({**ACTIONS, "GITHUB_HEAD_REF": "better"}, DETACHED)
+    assert (build.kind, build.pull_request, build.base_branch, build.branch) == ("local", 7, "trunk", None)
+    assert not build.is_trusted
+
+
+def test_a_push_in_github_actions_has_its_branch_though_the_checkout_is_detached() -> None:
+    build = built({"GITHUB_ACTIONS": "true", "GITHUB_REF": "refs/heads/main"}, GitState(COMMIT, None, "main"))
+    assert (build.branch, build.base_branch, build.is_trusted) == ("main", "main", True)
+
+
+def test_a_pull_request_whose_number_is_not_known_is_trusted_by_no_branchs_name() -> None:
+    """With `pull_request_target`, GITHUB_REF is the base branch, whatever is checked out."""
+    target = {"GITHUB_ACTIONS": "true", "GITHUB_REF": "refs/heads/main", "GITHUB_BASE_REF": "main"}
+    assert not built(target, GitState(COMMIT, "main", "main")).is_trusted
+    assert not built(target, DETACHED).is_trusted
+
+
+def test_a_base_branch_that_nothing_names_is_not_guessed() -> None:
+    assert built({**PUSH, "CODEBUILD_WEBHOOK_HEAD_REF": "refs/heads/trunk"}).base_branch is None
+    assert built({"GITHUB_ACTIONS": "true", "GITHUB_REF": "refs/heads/trunk"}, DETACHED).base_branch is None

@@ -70,5 +70,6 @@ CACHE = Path(tempfile.gettempdir()) / f"mlci-tests-{os.getuid()}-cache"
 
 
 def clean_environment(more: Mapping[str, str]) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MLCI_", "CODEBUILD_"))}
+    outside = ("AWS_", "MLCI_", "CODEBUILD_", "GITHUB_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(outside)}
     return {**kept, "MLCI_CACHE": str(CACHE), **more}

@@ -65,7 +65,7 @@ def opened(choice: Choice, timeout_s: float | None = None, attaches: bool = True
         around, aws = _on_aws(flow, choice, timeout_s, attaches)
         yield Opened(flow, around, aws)
         return
-    around = surroundings(choice.flow_file, timeout_s)
+    around = surroundings(choice.flow_file, build_around(choice.flow_file), timeout_s)
     with _local(flow, choice, around) as cloud:
         yield Opened(flow, around, cloud)
 
@@ -98,18 +98,22 @@ def read_file(file: Path, most_bytes: int = -1) -> bytes:
 
 
 def build_around(flow_file: Path) -> Build:
-    """What this build is: CodeBuild and git say so."""
-    from mlci.build import build_of
-    from mlci.git import git_state
+    """What this build is: CodeBuild and git say so.
 
+    Raises: InputError, where git can't be asked, or where it tracks files of earlier runs.
+    """
+    from mlci.build import build_of
+    from mlci.git import check_untracked, git_state
+
+    check_untracked(runs_beside(flow_file).home)
     return build_of(os.environ, git_state(flow_file.resolve().parent))
 
 
-def surroundings(flow_file: Path, timeout_s: float | None = None) -> Surroundings:
+def surroundings(flow_file: Path, build: Build, timeout_s: float | None = None) -> Surroundings:
     """What a run on the local cloud takes from outside of the flow; commands that only look take the same."""
     from mlci_emulator import identity as names
 
-    target = _target(build_around(flow_file), names.BUCKET, names.JOB_ROLE)
+    target = _target(build, names.BUCKET, names.JOB_ROLE)
     return _surroundings(flow_file, target, names.REGION, timeout_s, attaches=False)
 
 

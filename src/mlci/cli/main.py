@@ -167,10 +167,11 @@ def validate(flow_file: Path, params: Sequence[str], debug: bool) -> int:
     """
     import mlci_asl as asl
     from mlci.backends.local import check_jobs
+    from mlci.build import Build
     from mlci.run import prepare
 
     flow = load_flow(flow_file, params)
-    planned, compiled = prepare(flow, surroundings(flow_file), {})
+    planned, compiled = prepare(flow, surroundings(flow_file, Build()), {})
     check_jobs(planned)
     asl.load(compiled.definition)
     click.echo(f"{flow_file} is valid: {_count(len(flow.steps), 'step')}, {_count(len(flow.gate), 'rule')} in the gate")
@@ -186,9 +187,10 @@ def definition(flow_file: Path, params: Sequence[str], debug: bool) -> int:
 
     It is what the flow compiles to, in the Amazon States Language, the same for every cloud.
     """
+    from mlci.build import Build
     from mlci.run import prepare
 
-    _, compiled = prepare(load_flow(flow_file, params), surroundings(flow_file), {})
+    _, compiled = prepare(load_flow(flow_file, params), surroundings(flow_file, Build()), {})
     click.echo(compiled.definition)
     return 0
 

@@ -87,7 +87,7 @@ def _project(flow: str, is_base: bool, **differing: Value) -> Resource:
                 "Location": sub("https://github.com/${Repository}.git"),
                 "Auth": {"Type": "CODECONNECTIONS", "Resource": CONNECTION},
                 "BuildSpec": "buildspec.yaml",
-                "GitCloneDepth": 1,
+                "GitCloneDepth": 0,  # the whole history: a shallow clone may lack the base branch
                 "ReportBuildStatus": True,
                 "BuildStatusConfig": {"Context": f"mlci/{flow}/base" if is_base else f"mlci/{flow}"},
             },

@@ -75,11 +75,19 @@ def is_ignored(path: Path) -> bool:
     return bool(IGNORED_NAMES.intersection(path.parts)) or path.suffix == ".pyc"
 
 
+def git_root(folder: Path) -> Path | None:
+    """Returns the nearest folder, from this one upwards, that holds `.git`; None outside of a repository.
+
+    A `.git` that is a file, as in a worktree or a submodule, or a broken link counts: git says what is wrong with it.
+    """
+    folder = folder.resolve()
+    return next((parent for parent in (folder, *folder.parents) if os.path.lexists(parent / ".git")), None)
+
+
 def repository_around(flow_file: Path) -> Repository:
-    """The repository that a flow file stands in."""
+    """Returns the repository that holds a flow file."""
     base = flow_file.resolve().parent
-    root = next((folder for folder in (base, *base.parents) if (folder / ".git").exists()), base)
-    return Repository(root, base)
+    return Repository(git_root(base) or base, base)
 
 
 def read_code(place: Path, path: str) -> StagedFile:
