@@ -31,6 +31,10 @@ class RunFolder:
         """Another run's folder, beside this one."""
         return RunFolder(self.path.with_name(run_id))
 
+    def is_named(self, text: str) -> bool:
+        """Whether the run's id begins or ends with `text`."""
+        return self.run_id.startswith(text) or self.run_id.endswith(text)
+
     def log(self, step: str) -> Path:
         return self.path / "logs" / f"{step}.log"
 
@@ -92,6 +96,11 @@ class Runs:
             return []
         return [self.folder(name) for name in names]
 
+    def complete(self, run: str) -> str:
+        """The id of the one run here that begins or ends so; `run` itself if there is none, or more than one."""
+        near = [folder.run_id for folder in self.all() if folder.is_named(run)]
+        return near[0] if len(near) == 1 else run
+
     def find(self, wanted: str | None) -> RunFolder:
         """A run by its id, or by the beginning or end of it; the newest for None or "latest".
 
@@ -104,7 +113,7 @@ class Runs:
             return found[0]
         assert wanted is not None
         exact = [run for run in found if run.run_id == wanted]
-        near = exact or [run for run in found if run.run_id.startswith(wanted) or run.run_id.endswith(wanted)]
+        near = exact or [run for run in found if run.is_named(wanted)]
         if len(near) == 1:
             return near[0]
         known = ", ".join(run.run_id for run in (near or found)[:5])

@@ -1,4 +1,34 @@
-"""The command line."""
+"""The command line: options → typed values → one call → output. One module for each command.
+
+    main.py           the group of commands, exit codes, the one handler of every error
+    options.py        options that commands share, and the typed values that they give
+    flow_file.py      the flow of a command, and the folders beside its file
+    run_context.py    what a run takes from outside of the flow
+    aws_session.py    settings, the caller's identity and clients of the aws backend
+    provisioning.py   account, repository, terminal and policies for `bootstrap` and `policy`
+    signals.py        signals that end a run early
+    init.py           mlci init
+    run.py            mlci run
+    validate.py       mlci validate
+    plan.py           mlci plan
+    graph.py          mlci graph
+    definition.py     mlci definition
+    list.py           mlci list
+    show.py           mlci show
+    logs.py           mlci logs
+    config.py         mlci config
+    stop.py           mlci stop
+    bootstrap.py      mlci bootstrap
+    policy.py         mlci policy
+    buildspec.py      mlci buildspec
+    schema.py         mlci schema
+    execute.py        mlci execute
+    serve.py          mlci serve
+
+A module imports what only its command needs inside of the function, so that `mlci --help` starts at once.
+"""
+
+from __future__ import annotations
 
 from mlci.cli.main import main
 

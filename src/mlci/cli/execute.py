@@ -1,4 +1,4 @@
-"""`mlci execute`: any definition on the local cloud, with no flow around it."""
+"""`mlci execute`: any definition on the local backend, without a flow."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlci.backends.local import execute, local_cloud, machine, translated
+import click
+
+from mlci.cli.flow_file import read_file
+from mlci.cli.options import debug_option, isolation_option
+from mlci.cli.run_context import job_settings
+from mlci.cli.signals import interrupt_signals
 from mlci.errors import InputError, MlciError, Stopped
-from mlci.interrupts import Interrupts, attend
-from mlci_asl import Event, StopSignal
-from mlci_emulator.identity import ACCOUNT, REGION
-from mlci_emulator.jobs.runner import Settings
 
 if TYPE_CHECKING:
+    from mlci.interrupts import Interrupts
+    from mlci_asl import Event
+    from mlci_emulator.jobs.isolation import Isolation
+    from mlci_emulator.jobs.runner import Settings
     from mlci_emulator.services.lambda_functions import FunctionCode
 
 #: Below the store, and hidden, so that it is no bucket.
-HOME = ".mlci"
-
+_HOME = ".mlci"
 _EXIT_CODE = {
     "SUCCEEDED": 0,
     "FAILED": MlciError.exit_code,
@@ -30,61 +34,111 @@ _EXIT_CODE = {
 }
 
 
-def execute_file(
+@click.command("execute")
+@click.argument("definition_file", metavar="DEFINITION", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--input",
+    "input_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A JSON file with the execution's input. Default: {}",
+)
+@click.option(
+    "--store",
+    required=True,
+    envvar="MLCI_STORE",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder that stands for S3: s3://bucket/key is STORE/bucket/key.",
+)
+@click.option(
+    "--function",
+    "functions",
+    multiple=True,
+    metavar="NAME=FILE.py:HANDLER",
+    help="A Lambda function that tasks may invoke. Each invocation is a process of its own.",
+)
+@isolation_option
+@debug_option
+def command(
+    definition_file: Path, input_file: Path | None, store: Path, functions: Sequence[str], isolation: Isolation
+) -> int:
+    """Execute any definition on this machine, without a flow.
+
+    Its tasks may be SageMaker processing and training jobs, Lambda functions, calls of S3, and messages to SNS, SQS and
+    EventBridge, which are recorded in .mlci/records below the store.
+
+    Prints the execution's output. Exit code 0 if it succeeded, 3 if it failed, 4 if it was stopped.
+    """
+    definition = read_file(definition_file).decode("utf-8", "replace")
+    execution_input = read_file(input_file).decode("utf-8", "replace") if input_file else "{}"
+    settings = job_settings(
+        store / ".mlci-work", lambda job: store / ".mlci-logs" / f"{job}.log", sys.executable, isolation
+    )
+    with interrupt_signals() as interrupts:
+        return _execute(
+            definition, str(definition_file), execution_input, settings, store, interrupts, _read_functions(functions)
+        )
+
+
+def _execute(
     definition: str,
     file: str,
-    given: str,
+    execution_input: str,
     settings: Settings,
     store: Path,
     interrupts: Interrupts,
-    functions: Iterable[FunctionCode] = (),
+    functions: Iterable[FunctionCode],
 ) -> int:
-    """Executes a definition; its output goes to standard output, what happens on the way to standard error.
+    """Executes a definition, prints its output to standard output and its progress to standard error.
 
-    Messages that the tasks send are recorded under the store's `.mlci/records`.
+    Records the messages that tasks send under the store's `.mlci/records`.
 
-    Raises: InputError, for a definition or an input that Step Functions would refuse.
+    Raises: InputError, for a definition or an input that Step Functions would reject.
     """
+    from mlci.backends.local import execute, local_cloud, machine, translated
+    from mlci.interrupts import attend
+    from mlci_asl import StopSignal
+    from mlci_emulator.identity import ACCOUNT, REGION
+
     try:
-        json.loads(given)
+        json.loads(execution_input)
     except ValueError as error:
-        raise InputError(f"the execution's input is not JSON: {error}", "It is what --input names.") from error
-    with translated(), local_cloud(store, settings, _tell, functions, store / HOME) as cloud:
+        raise InputError(f"the execution's input is not JSON: {error}", "Check the file that --input names.") from error
+    with translated(), local_cloud(store, settings, _log, functions, store / _HOME) as cloud:
         loaded = machine(definition, cloud.tasks, file)
-        name = secrets.token_hex(8)
-        arn = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{Path(file).stem}:{name}"
+        arn = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{Path(file).stem}:{secrets.token_hex(8)}"
         state_machine = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{Path(file).stem}"
         stop = StopSignal()
         outcome = attend(
-            lambda: execute(loaded, given, arn, state_machine, cloud.tasks, _show, stop),
+            lambda: execute(loaded, execution_input, arn, state_machine, cloud.tasks, _log_event, stop),
             interrupts,
             lambda why: stop.set(error="mlci.Stopped", cause=why),
         )
     if outcome.output is not None:
         print(outcome.output)
     else:
-        _tell(f"{outcome.status}: {outcome.error or ''}: {outcome.cause or ''}")
+        _log(f"{outcome.status}: {outcome.error or ''}: {outcome.cause or ''}")
     return _EXIT_CODE[outcome.status]
 
 
-def read_functions(options: Sequence[str]) -> list[FunctionCode]:
+def _read_functions(options: Sequence[str]) -> list[FunctionCode]:
     """The functions of the options `--function NAME=FILE.py:HANDLER`.
 
     Raises: InputError.
     """
     if not options:
         return []
+    from mlci.backends.local import translated
     from mlci_emulator.services.lambda_functions import function_option
 
     with translated():
         return [function_option(text) for text in options]
 
 
-def _show(event: Event) -> None:
+def _log_event(event: Event) -> None:
     details = event.details.get("stateEnteredEventDetails")
     if isinstance(details, dict):
-        _tell(f"{event.timestamp:%H:%M:%S}  {event.type.removesuffix('Entered')} {details.get('name')}")
+        _log(f"{event.timestamp:%H:%M:%S}  {event.type.removesuffix('Entered')} {details.get('name')}")
 
 
-def _tell(text: str) -> None:
+def _log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)

@@ -1,7 +1,11 @@
-"""The options of the command line, each also set by an MLCI_ variable: as data, and what is chosen with them."""
+"""The options that commands share, each also set by an MLCI_ variable, and the typed values that they give.
+
+An option that a command does not take is a TypeError when the command is called: none is swallowed.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +14,44 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mlci.configuration import NAMES, Name, option, variable
-from mlci.provision.stack_parameters import PARAMETERS
+from mlci.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from mlci_emulator.jobs.isolation import Isolation
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Which flow to run, on which backend; `cloud` is None if the environment decides.
+
+    `aws` holds each setting of the aws backend, None if no option sets it.
+    """
+
+    flow_file: Path
+    cloud: str | None = None
+    params: Sequence[str] = ()
+    isolation: Isolation = "auto"
+    aws: Mapping[Name, str | None] = field(default_factory=dict)
+    is_protected: bool = False
+
+
+def _seconds(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    """The seconds of a duration such as 1h30m.
+
+    Raises: InputError.
+    """
+    from mlci.flow import parse_duration
+    from mlci.flow.invalid_value import Refused
+
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except Refused as error:
+        raise InputError([Problem(parameter.opts[0], 0, 0, error.what, error.hint)]) from error
+
 
 flow_option = click.option(
     "--flow",
@@ -31,7 +67,7 @@ param_option = click.option(
     "params",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Another value for a param of the flow. MLCI_PARAM_<NAME> does the same.",
+    help="Override a param of the flow. MLCI_PARAM_<NAME> does the same.",
 )
 isolation_option = click.option(
     "--isolation",
@@ -41,8 +77,9 @@ isolation_option = click.option(
     envvar="MLCI_ISOLATION",
     help="How a local job gets its own /opt/ml. `auto` takes the first that works here.",
 )
+#: `main` reads it from the command line, so that it counts for errors of the command line as well.
 debug_option = click.option(
-    "--debug", is_flag=True, envvar="MLCI_DEBUG", help="Show a traceback where something goes wrong."
+    "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error [MLCI_DEBUG]."
 )
 cloud_option = click.option(
     "--cloud",
@@ -52,27 +89,30 @@ cloud_option = click.option(
 )
 timeout_option = click.option(
     "--timeout",
+    "timeout_s",
+    callback=_seconds,
     envvar="MLCI_TIMEOUT",
     metavar="DURATION",
-    help="Stop the run after this long, such as 90s, 30m or 2h, and exit with 4.",
+    help="Stop the run after this time, such as 90s, 30m or 2h, and exit with 4.",
 )
 attach_option = click.option(
     "--attach",
+    "attaches",
     type=click.Choice(["auto", "never"]),
+    callback=lambda context, parameter, value: value == "auto",
     default="auto",
     show_default=True,
     envvar="MLCI_ATTACH",
-    help="`auto`: a build that was cut off and is started again goes on with its own run on AWS.",
+    help="`auto`: a build that was cut off and is started again continues its own run on AWS.",
 )
 protected_option = click.option(
     "--protected",
+    "is_protected",
     is_flag=True,
     envvar="MLCI_PROTECTED",
     help="On AWS, use the names that only builds of the base branch have rights on (docs/aws.md).",
 )
 
-#: So many choices are listed beside an option.
-_FEW = 3
 _AWS_HELP: Mapping[Name, str] = {
     "region": "The AWS region",
     "bucket": "The bucket for code, data and results on AWS",
@@ -82,81 +122,61 @@ _AWS_HELP: Mapping[Name, str] = {
 }
 
 
-def aws_options(command: _Command) -> _Command:
-    """The settings of the aws cloud. `configuration` reads their variables, so that it knows each value's origin."""
-    for name in reversed(NAMES):
-        text = f"{_AWS_HELP[name]} [{variable(name)}]."
-        command = click.option(option(name), name, metavar="TEXT", help=text)(command)
-    return command
+def aws_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Adds the settings of the aws backend, which the command gets as the mapping `aws`.
 
+    `configuration` reads their variables, so that it knows the origin of each value.
+    """
 
-def look_options(command: _Command) -> _Command:
-    """The options of commands that look at what a run would do."""
-    return _all(
-        command,
-        flow_option,
-        cloud_option,
-        param_option,
-        aws_options,
-        protected_option,
-        isolation_option,
-        debug_option,
+    @functools.wraps(command)
+    def collected(**values: Any) -> int:
+        aws = {name: values.pop(name) for name in NAMES}
+        return command(aws=aws, **values)
+
+    options = (
+        click.option(option(name), name, metavar="TEXT", help=f"{_AWS_HELP[name]} [{variable(name)}].")
+        for name in NAMES
     )
+    return add_options(collected, *options)
 
 
-def run_options(command: _Command) -> _Command:
-    """The options of `mlci run`, which `python pipeline.py` takes as well."""
-    return _all(
-        command,
-        flow_option,
-        cloud_option,
-        param_option,
-        timeout_option,
-        attach_option,
-        aws_options,
-        protected_option,
-        isolation_option,
-        debug_option,
-    )
+def run_options(*more: Callable[..., Any]) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Adds the options that choose a flow and a backend, which the command gets as `options`, a RunOptions.
+
+    `more` are options of the command's own, which the help lists among these.
+    """
+
+    def decorate(command: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(command)
+        def collected(
+            flow_file: Path,
+            cloud: str | None,
+            params: Sequence[str],
+            isolation: Isolation,
+            aws: Mapping[Name, str | None],
+            is_protected: bool,
+            **values: Any,
+        ) -> int:
+            options = RunOptions(flow_file, cloud, params, isolation, aws, is_protected)
+            return command(options=options, **values)
+
+        return add_options(
+            collected,
+            flow_option,
+            cloud_option,
+            param_option,
+            *more,
+            aws_options,
+            protected_option,
+            isolation_option,
+            debug_option,
+        )
+
+    return decorate
 
 
-def parameter_options(command: _Command) -> _Command:
-    """The parameters of the stack that `mlci bootstrap` makes; `infra.parameters` checks them, all at once."""
-    for parameter in reversed(PARAMETERS):
-        if parameter.option:
-            name = f"MLCI_{parameter.option.removeprefix('--').replace('-', '_').upper()}"
-            default = f" Default: {parameter.default}." if parameter.default and "Default" not in parameter.help else ""
-            command = click.option(
-                parameter.option,
-                parameter.name,
-                envvar=name,
-                metavar="|".join(parameter.allowed) if 0 < len(parameter.allowed) <= _FEW else "TEXT",
-                help=f"{parameter.help}{default}",
-            )(command)
-    return command
-
-
-def _all(command: _Command, *options: Callable[[_Command], _Command]) -> _Command:
-    """The command with these options, which its help lists in this order."""
+def add_options(command: _Command, *options: Callable[[Any], Any]) -> _Command:
+    """The command with these options, in the order in which its help lists them."""
     for add in reversed(options):
         command = add(command)
     return command
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a command was told of the flow and the cloud; None where the default is meant."""
-
-    flow_file: Path
-    params: Sequence[str] = ()
-    cloud: str | None = None
-    isolation: Isolation = "auto"
-    aws: Mapping[Name, str | None] = field(default_factory=dict)
-    is_protected: bool = False
-
-    @staticmethod
-    def of(
-        flow_file: Path, cloud: str | None, params: Sequence[str], isolation: Isolation, protected: bool, **aws: Any
-    ) -> Choice:
-        """From the options' names and values, as click gives them."""
-        return Choice(flow_file, params, cloud, isolation, {name: aws.get(name) for name in NAMES}, protected)

@@ -44,3 +44,12 @@ def figure(value: float | None, signed: bool = False) -> str:
     if value is None:
         return "–"
     return f"{value:+.5g}" if signed else f"{value:.6g}"
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things.
+
+    >>> count(1, "step"), count(3, "rule")
+    ('1 step', '3 rules')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"

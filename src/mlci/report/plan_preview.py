@@ -9,7 +9,7 @@ from typing import Any  # a definition is plain JSON
 
 from mlci.backends.protocol import Change
 from mlci.plan.models import Bound, Plan, Upload
-from mlci.report.formatting import limit
+from mlci.report.formatting import count, limit
 
 #: Objects that are named one by one; of more, only the number and the size are told.
 _NAMED = 20
@@ -32,7 +32,7 @@ def preview(planned: Plan, definition: str, missing: Sequence[Upload], change: C
 
 def _staged(planned: Plan, missing: Sequence[Upload]) -> str:
     size = sum(file.size_bytes for upload in missing for file in upload.files)
-    lines = [f"stage\n  {len(missing)} of {_count(len(planned.uploads), 'object')} to upload, {_bytes(size)}"]
+    lines = [f"stage\n  {len(missing)} of {count(len(planned.uploads), 'object')} to upload, {_bytes(size)}"]
     lines += [f"  + {upload.uri}" for upload in missing[:_NAMED]]
     if len(missing) > _NAMED:
         lines.append(f"  … and {len(missing) - _NAMED} more")
@@ -48,7 +48,7 @@ def machine_change(change: Change, definition: str) -> str:
             return f"{head}  no change"
         case "create":
             states = len(list(_inner(json.loads(definition))))
-            return f"{head}  to be created, with {_count(states, 'state')}"
+            return f"{head}  to be created, with {count(states, 'state')}"
         case "update":
             told = f"{head}  to be updated: {', '.join(change.differs)}"
             return told + _difference(change.before, definition) if "definition" in change.differs else told
@@ -105,10 +105,6 @@ def _steps(planned: Plan) -> Iterator[str]:
 
 def _rule(bound: Bound) -> str:
     return f"{bound.rule.metric} {limit(bound)}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _bytes(size: int) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 import pytest
 
 from mlci.backends.aws.cloudformation_stacks import StackEvent
-from mlci.cli.context import listening
+from mlci.cli.signals import interrupt_signals
 from mlci.provision.prompt import Terminal
 from mlci.report.stack_report import Line
 
@@ -19,12 +19,12 @@ from mlci.report.stack_report import Line
 )
 def test_only_yes_is_yes(monkeypatch: pytest.MonkeyPatch, typed: str, is_yes: bool) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-    assert Terminal(io.StringIO(), False, True, listening).confirm("Sure?") == is_yes
+    assert Terminal(io.StringIO(), False, True, interrupt_signals).confirm("Sure?") == is_yes
 
 
 def test_long_lines_are_not_broken_and_nothing_is_markup() -> None:
     out = io.StringIO()
-    terminal = Terminal(out, False, False, listening, lambda: datetime(2026, 11, 25, 7, tzinfo=timezone.utc))
+    terminal = Terminal(out, False, False, interrupt_signals, lambda: datetime(2026, 11, 25, 7, tzinfo=timezone.utc))
     terminal.show([Line("[bold]" + "x" * 300, "bold red")])
     terminal.tell(StackEvent("1", "Role", "AWS::IAM::Role", "CREATE_IN_PROGRESS", "Resource creation Initiated"))
     terminal.tell(StackEvent("1", "Role", "AWS::IAM::Role", "CREATE_COMPLETE"))

@@ -1,0 +1,43 @@
+"""`mlci config`: the settings of a run, and their origins."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from mlci.cli.aws_session import caller_identity, settings_to_show
+from mlci.cli.flow_file import build_of_flow, load_flow
+from mlci.cli.options import RunOptions, run_options
+from mlci.cli.run_context import cloud_name
+from mlci.configuration import NAMES
+from mlci.errors import InputError
+
+
+@click.command("config")
+@run_options()
+def command(options: RunOptions) -> int:
+    """Show the settings of a run, and where each comes from.
+
+    For a run on AWS: the region, the bucket, the roles, the caller's identity, and the build that it belongs to.
+    """
+    from mlci.report.console import table
+
+    cloud, why = cloud_name(options)
+    flow, build = load_flow(options.flow_file, options.params), build_of_flow(options.flow_file)
+    settings = settings_to_show(flow, options.aws)
+    rows = [("cloud", cloud, why), ("build", str(build), build.url or "")]
+    rows += [(name, settings.get(name) or "–", settings.found[name].origin or "not set") for name in NAMES]
+    rows.append(("caller", *_caller(settings.get("region"))))
+    table(("setting", "value", "from"), rows, sys.stdout)
+    return 0
+
+
+def _caller(region: str | None) -> tuple[str, str]:
+    """The caller's ARN and its origin, or why it is not known."""
+    if region is None:
+        return "–", "no region, no call"
+    try:
+        return caller_identity(region).arn, "sts:GetCallerIdentity"
+    except InputError as error:
+        return "–", str(error).splitlines()[0]

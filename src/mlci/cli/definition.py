@@ -1,0 +1,29 @@
+"""`mlci definition`: the state machine that a flow compiles to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from mlci.cli.flow_file import load_flow
+from mlci.cli.options import debug_option, flow_option, param_option
+from mlci.cli.run_context import local_context
+
+
+@click.command("definition")
+@flow_option
+@param_option
+@debug_option
+def command(flow_file: Path, params: Sequence[str]) -> int:
+    """Print the state machine's definition.
+
+    The flow compiles to it, in the Amazon States Language. It is the same for every cloud.
+    """
+    from mlci.build import Build
+    from mlci.run import prepare
+
+    _, compiled = prepare(load_flow(flow_file, params), local_context(flow_file, Build()), {})
+    click.echo(compiled.definition)
+    return 0

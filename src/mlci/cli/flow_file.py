@@ -1,0 +1,86 @@
+"""The flow that a command is about, and the folders beside its file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlci.errors import InputError
+
+if TYPE_CHECKING:
+    from mlci.build import Build
+    from mlci.flow.models import Flow
+    from mlci.runs import Runs
+    from mlci.stage import Memo, Staged
+
+
+def load_flow(flow_file: Path, params: Sequence[str] = ()) -> Flow:
+    """The flow of a file, with the values that options and the environment give to its params.
+
+    Raises: InputError.
+    """
+    from mlci.flow import MAX_BYTES, load, param_overrides
+
+    overrides, origins = param_overrides(params, os.environ)
+    return load(read_file(flow_file, MAX_BYTES + 1), str(flow_file), overrides, origins)
+
+
+def read_file(file: Path, max_bytes: int = -1) -> bytes:
+    """The first `max_bytes` of a file, or all of it.
+
+    Raises: InputError.
+    """
+    try:
+        with file.open("rb") as stream:
+            return stream.read(max_bytes)
+    except FileNotFoundError as error:
+        hint = "Make one with `mlci init`, or name another with --flow." if file.suffix in (".yaml", ".yml") else ""
+        raise InputError(f'there is no file "{file}"', hint) from error
+    except OSError as error:
+        raise InputError(f'"{file}" can\'t be read: {error.strerror}', "Is it a file, and may you read it?") from error
+
+
+def runs_of(flow_file: Path) -> Runs:
+    """The runs of a flow: the folder `.mlci` beside its file."""
+    from mlci.runs import Runs
+
+    return Runs(flow_file.resolve().parent / ".mlci")
+
+
+def cache_of(flow_file: Path) -> Memo:
+    """The cache of compiled definitions and image URIs."""
+    from mlci.stage import Memo
+
+    return Memo(Path(os.environ.get("MLCI_CACHE") or runs_of(flow_file).home / "cache"))
+
+
+def stage_flow(flow: Flow, flow_file: Path, region: str) -> Staged:
+    """All that the flow's steps need from the repository.
+
+    Raises: InputError.
+    """
+    from mlci.stage import repository_around, stage
+
+    return stage(flow, repository_around(flow_file), region, cache_of(flow_file))
+
+
+def build_of_flow(flow_file: Path) -> Build:
+    """The build that runs now, according to CodeBuild's variables and git.
+
+    Raises: InputError, if git can't be run, or if it tracks files of earlier runs.
+    """
+    from mlci.build import build_of
+    from mlci.git import check_untracked, git_state
+
+    check_untracked(runs_of(flow_file).home)
+    return build_of(os.environ, git_state(flow_file.resolve().parent))
+
+
+def displayed(path: Path) -> str:
+    """A path as the user would type it: relative if it lies below the working directory."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

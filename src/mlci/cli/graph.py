@@ -1,0 +1,26 @@
+"""`mlci graph`: the flow as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from mlci.cli.flow_file import load_flow
+from mlci.cli.options import debug_option, flow_option, param_option
+
+
+@click.command("graph")
+@flow_option
+@param_option
+@debug_option
+def command(flow_file: Path, params: Sequence[str]) -> int:
+    """Print the flow as a Mermaid graph.
+
+    GitHub draws it in a ```mermaid block of a Markdown file.
+    """
+    from mlci.report.mermaid import mermaid
+
+    click.echo(mermaid(load_flow(flow_file, params)), nl=False)
+    return 0

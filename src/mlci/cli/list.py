@@ -1,0 +1,27 @@
+"""`mlci list`: the runs of a flow."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from mlci.cli.flow_file import runs_of
+from mlci.cli.options import debug_option, flow_option
+
+
+@click.command("list")
+@flow_option
+@debug_option
+def command(flow_file: Path) -> int:
+    """List the runs, the newest first."""
+    from mlci.report.console import table
+    from mlci.report.run_list import row
+
+    rows = [row(run.run_id, run.result()) for run in runs_of(flow_file).all()]
+    if not rows:
+        click.echo("There are no runs yet. Start one: mlci run")
+        return 0
+    table(("run", "status", "started", "time", "commit", "gate"), rows, sys.stdout)
+    return 0

@@ -1,0 +1,124 @@
+"""The account, the repository, the terminal and the flow's needs, for `mlci bootstrap` and `mlci policy`."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlci.cli.aws_session import caller_identity, open_session
+from mlci.cli.flow_file import stage_flow
+from mlci.errors import InputError
+
+if TYPE_CHECKING:
+    from mlci.configuration import Settings
+    from mlci.flow.models import Flow
+    from mlci.provision.access_requirements import Needs
+    from mlci.provision.bootstrap import Account, Around, Person
+    from mlci.provision.iam_policies import Document, Place
+    from mlci.provision.stack_names import Role
+
+#: How long calls to an endpoint other than AWS's are retried: a service that it lacks will not appear later.
+_OTHER_ENDPOINT_S = 5.0
+
+
+def stack_template(flow: Flow, flow_file: Path, region: str | None) -> str:
+    """The CloudFormation template of a flow's stack. Needs no account.
+
+    Raises: InputError, if the flow's files or images are wrong.
+    """
+    from mlci.provision.template import template
+
+    return template(_needs(flow, flow_file, region))
+
+
+def role_policies(flow: Flow, flow_file: Path, settings: Settings) -> dict[Role, Document]:
+    """The policy of each role, from the flow and the settings. Needs no account.
+
+    Raises: InputError, if the flow's files or images are wrong.
+    """
+    from mlci.provision.iam_policies import policies
+
+    return policies(_needs(flow, flow_file, settings.get("region")), _policy_resources(flow, settings))
+
+
+def _needs(flow: Flow, flow_file: Path, region: str | None) -> Needs:
+    """The access that a flow's runs need. If no region is known, images are looked up in us-east-1."""
+    from mlci.provision.access_requirements import needs
+
+    return needs(flow, stage_flow(flow, flow_file, region or "us-east-1").images)
+
+
+def _policy_resources(flow: Flow, settings: Settings) -> Place:
+    """The account and resources that policies name; `*` for those that are not known."""
+    from mlci.provision.iam_policies import Place
+    from mlci.provision.stack_names import ROLES, logical_id, stack_name
+
+    known: dict[Role, str | None] = {"workflow": settings.get("workflow_role"), "job": settings.get("job_role")}
+    arns = [arn.split(":") for arn in known.values() if arn and arn.count(":") >= 5]
+    partition, account = (arns[0][1], arns[0][4]) if arns else ("aws", "*")
+    # CloudFormation names a role after the stack and the role's logical id.
+    unknown = f"arn:{partition}:iam::{account}:role/{stack_name(flow.name)}-"
+    roles = {role: known.get(role) or f"{unknown}{logical_id(role)}-*" for role in ROLES}
+    region = settings.get("region") or "*"
+    connection = f"arn:{partition}:codeconnections:{region}:{account}:connection/*"
+    bucket = settings.get("bucket") or f"{stack_name(flow.name).lower()}-*"
+    return Place(partition, region, account, bucket, connection, roles)
+
+
+def stack_region(flow: Flow, option: str | None) -> str | None:
+    """The region of the stack: of `--region` or MLCI_REGION, else the AWS SDK's own, else the flow's."""
+    from mlci.backends.aws.session import usual_region
+
+    return option or (usual_region(os.environ) or (None, ""))[0] or flow.aws.region
+
+
+def open_account(flow: Flow, region: str | None) -> Account:
+    """The account that the credentials belong to.
+
+    Raises: InputError, if there is no region or there are no valid credentials.
+    """
+    from mlci.provision.bootstrap import Account
+
+    if region is None:
+        raise InputError(
+            "no region is configured",
+            f"Pass --region, or set MLCI_REGION, AWS_DEFAULT_REGION, a profile, or {flow.file} (aws: {{region: …}}).",
+        )
+    identity = caller_identity(region)
+    session = open_session(region)
+    if not session.api("sts").is_aws:
+        session = session.impatient(_OTHER_ENDPOINT_S)
+    return Account(functools.cache(session.api), identity, region)
+
+
+def flow_repository(flow: Flow, flow_file: Path, region: str) -> Around:
+    """The repository that the flow file stands in."""
+    from mlci.build import repository_name
+    from mlci.git import git_state
+    from mlci.provision.bootstrap import Around
+    from mlci.provision.parameter_values import pattern_of
+    from mlci.stage import repository_around
+
+    repository = repository_around(flow_file)
+    git = git_state(repository.base)
+    path = repository.relative(flow_file.resolve())
+    origin = repository_name(git.remote) or ""
+    return Around(
+        root=repository.root,
+        flow_file=path,
+        name=origin.removeprefix("github.com/") if origin.startswith("github.com/") else None,
+        base_branch=git.base_branch,
+        changed_files=lambda: pattern_of(repository, path, stage_flow(flow, flow_file, region)),
+        origin=origin,
+    )
+
+
+def terminal_prompt(agrees: bool) -> Person:
+    """The prompt at the terminal; `agrees` answers every question with yes."""
+    from mlci.cli.signals import interrupt_signals
+    from mlci.provision.prompt import Terminal
+
+    return Terminal(sys.stdout, agrees, sys.stdin.isatty(), interrupt_signals)
