@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlci_emulator.jobs.isolation import Isolation
-from mlci_emulator.jobs.runner import LocalJobs, Settings
+from mlci_emulator.jobs.job import JobSettings
+from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.services.sagemaker import SageMaker
 from mlci_emulator.store.directory import DirectoryStore
 
@@ -120,7 +121,7 @@ class Place:
         return self.root / "logs" / f"{name}.log"
 
     def jobs(self, isolation: Isolation = "auto") -> LocalJobs:
-        settings = Settings(self.work, self.log, sys.executable, self.environment, isolation)
+        settings = JobSettings(self.work, self.log, sys.executable, self.environment, isolation)
         return LocalJobs(self.store, settings, self.told.append)
 
     def process(

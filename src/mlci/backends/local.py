@@ -24,7 +24,8 @@ from mlci_emulator.integrations import Integrations, Records
 from mlci_emulator.integrations.resource_arns import ActivityArn, Integration, Pattern, read
 from mlci_emulator.integrations.task_states import tasks as written_tasks
 from mlci_emulator.jobs import requests
-from mlci_emulator.jobs.runner import LocalJobs, Settings
+from mlci_emulator.jobs.job import JobSettings
+from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.protocol.operations import LateService, Service
 from mlci_emulator.services.sagemaker import SageMaker
 from mlci_emulator.store.directory import DirectoryStore, NoSuchKey
@@ -135,7 +136,7 @@ class LocalCloud:
 @contextmanager
 def local_cloud(
     store: Path,
-    settings: Settings,
+    settings: JobSettings,
     tell: Callable[[str], None] = lambda text: None,
     functions: Iterable[FunctionCode] = (),
     home: Path | None = None,
@@ -161,7 +162,7 @@ def _s3(objects: DirectoryStore) -> Service:
 
 
 @contextmanager
-def _invoking(functions: Iterable[FunctionCode], settings: Settings) -> Iterator[LambdaService | None]:
+def _invoking(functions: Iterable[FunctionCode], settings: JobSettings) -> Iterator[LambdaService | None]:
     """What invokes these functions; None where there are none, as in each run of a flow, which then starts sooner."""
     codes = list(functions)
     if not codes:
@@ -184,7 +185,7 @@ def check_jobs(planned: Plan) -> None:
         read, name_field = _REQUESTS[planned.flow.steps[name].uses]
         try:
             read({**step.request, name_field: f"{step.job}-0-0"})
-        except (requests.Malformed, requests.Invalid, requests.CannotRunHere) as error:
+        except (requests.MalformedRequest, requests.InvalidRequest, requests.UnsupportedRequest) as error:
             at = planned.flow.position("steps", name, "request")
             problems.append(Problem(at.file, at.line, at.column, f'step "{name}": {error}'))
     if problems:

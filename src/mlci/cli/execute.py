@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mlci.interrupts import Interrupts
     from mlci_asl import Event
     from mlci_emulator.jobs.isolation import Isolation
-    from mlci_emulator.jobs.runner import Settings
+    from mlci_emulator.jobs.job import JobSettings
     from mlci_emulator.services.lambda_functions import FunctionCode
 
 #: Below the store, and hidden, so that it is no bucket.
@@ -83,7 +83,7 @@ def _execute(
     definition: str,
     file: str,
     execution_input: str,
-    settings: Settings,
+    settings: JobSettings,
     store: Path,
     interrupts: Interrupts,
     functions: Iterable[FunctionCode],

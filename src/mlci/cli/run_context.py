@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mlci.plan.models import Target
     from mlci.run import Surroundings
     from mlci_emulator.jobs.isolation import Isolation
-    from mlci_emulator.jobs.runner import Settings as JobSettings
+    from mlci_emulator.jobs.job import JobSettings
 
 
 @dataclass(frozen=True)
@@ -146,9 +146,9 @@ def _open_local(flow: Flow, options: RunOptions, context: Surroundings) -> Itera
 
 def job_settings(work: Path, logs: Callable[[str], Path], python: str, isolation: Isolation) -> JobSettings:
     """The settings of local jobs, which get this process's environment."""
-    from mlci_emulator.jobs.runner import Settings
+    from mlci_emulator.jobs.job import JobSettings
 
-    return Settings(work.absolute(), logs, python, environment=dict(os.environ), isolation=isolation)
+    return JobSettings(work.absolute(), logs, python, environment=dict(os.environ), isolation=isolation)
 
 
 def _python(flow: Flow, flow_file: Path) -> str:

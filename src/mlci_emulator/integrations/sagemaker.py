@@ -95,9 +95,9 @@ def _expect_possible(integration: Integration, request: dict[str, Any]) -> None:
     if integration.action in _READ:
         try:
             _READ[integration.action](request)
-        except requests.CannotRunHere as error:
+        except requests.UnsupportedRequest as error:
             raise TaskError("States.Runtime", str(error)) from error
-        except (requests.Malformed, requests.Invalid):
+        except (requests.MalformedRequest, requests.InvalidRequest):
             pass  # SageMaker says it in its own words
 
 

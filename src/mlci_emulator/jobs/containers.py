@@ -1,4 +1,4 @@
-"""What processing and training containers have in common: the command and environment that a script gets."""
+"""Builds the command and the environment of a script, as its container would have them, for every kind of job."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from mlci_asl import Json
 
 
-#: What a script gets of the user's environment: what finds programs and libraries, says how text looks, leads to the
-#: network, and says how many processors to use. The rest stays outside, because the image would not have it either, so
-#: that a script can't come to depend on it; because AWS credentials and tokens are none of a pull request's business;
-#: and because MLCI_* or PYTHONPATH would change what the script does.
-PASSED_ON = frozenset(
+#: The variables that a script inherits from the user's environment: search paths, locale, proxies, and the number of
+#: processors. A script gets no others, for three reasons: the image would not have them, so a script must not come to
+#: depend on them; a pull request must not read AWS credentials and tokens; and MLCI_* or PYTHONPATH would change what
+#: the script does.
+INHERITED_VARIABLES = frozenset(
     [
         "PATH",
         "HOME",
@@ -45,8 +45,8 @@ PASSED_ON = frozenset(
     ]
 )
 
-#: HOME leads to the user's AWS credentials; boto3 looks here instead, and finds nothing.
-WITHOUT_CREDENTIALS = {
+#: HOME leads to the user's AWS credentials. These variables point boto3 to empty files instead.
+NO_CREDENTIALS = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -54,29 +54,29 @@ WITHOUT_CREDENTIALS = {
 
 
 @dataclass(frozen=True)
-class Container:
-    """What to run in a job's folder once that is filled. Paths are as the script sees them."""
+class ContainerCommand:
+    """A script's command, environment and working folder. Paths are as the script sees them."""
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
     working_folder: str
 
 
-def host_environment(given: Mapping[str, str]) -> dict[str, str]:
-    """The part of the user's environment that scripts may see.
+def host_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the part of the user's environment that scripts may see.
 
     >>> host_environment({"LANG": "C", "LC_ALL": "C", "AWS_SECRET_ACCESS_KEY": "…", "MLCI_CLOUD": "local"})
     {'LANG': 'C', 'LC_ALL': 'C'}
     """
-    return {name: value for name, value in given.items() if name in PASSED_ON or name.startswith("LC_")}
+    return {name: value for name, value in environment.items() if name in INHERITED_VARIABLES or name.startswith("LC_")}
 
 
 def base_environment(host: Mapping[str, str], python: str, temporary: Path) -> dict[str, str]:
-    """What every script gets, whatever its job is."""
+    """Return the variables that every script gets, for every kind of job."""
     folders = [os.path.dirname(python), host.get("PATH", os.defpath)]
     return {
         **host,
-        **WITHOUT_CREDENTIALS,
+        **NO_CREDENTIALS,
         "PATH": os.pathsep.join(folder for folder in folders if folder),
         "PYTHONUNBUFFERED": "1",  # so that the log can be followed
         "TMPDIR": str(temporary),
@@ -84,7 +84,7 @@ def base_environment(host: Mapping[str, str], python: str, temporary: Path) -> d
 
 
 def local_command(command: Sequence[str], python: str) -> tuple[str, ...]:
-    """The command with the interpreter of this machine for `python` and `python3`.
+    """Return the command with this machine's interpreter in place of `python` and `python3`.
 
     >>> local_command(["python3", "-v", "/opt/ml/x.py"], "/usr/bin/python3.12")
     ('/usr/bin/python3.12', '-v', '/opt/ml/x.py')
@@ -94,6 +94,6 @@ def local_command(command: Sequence[str], python: str) -> tuple[str, ...]:
 
 
 def write_json(file: Path, value: Json) -> None:
-    """One of the configuration files that a container finds."""
+    """Write one of the configuration files that a container reads."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(value), encoding="utf-8")

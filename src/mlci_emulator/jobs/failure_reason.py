@@ -1,4 +1,4 @@
-"""Why a job failed, in SageMaker's words: `FailureReason`, at most 1,024 characters."""
+"""Writes a job's `FailureReason` in SageMaker's words, in at most 1,024 characters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 #: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingJob.html (FailureReason, ExitMessage)
 LIMIT = 1024
-#: As many of a log's last lines as help, and of its bytes as are read for them.
+#: A failure reason quotes so many of the log's last lines, at the most, from so many of its last bytes.
 LAST_LINES = 12
 LAST_BYTES = 16 * 1024
 
@@ -19,7 +19,10 @@ HARD_CODED_HINT = (
 
 
 def last_lines(log: Path, start: int = 0) -> str:
-    """The last lines of a log that begins at `start`, in bytes, without ends of lines that were drawn over."""
+    """Return the last lines of a job's log, which begins at byte `start` of the file.
+
+    Of a line that was drawn over (a progress bar), only the last state remains.
+    """
     try:
         with open(log, "rb") as file:
             end = file.seek(0, 2)
@@ -27,27 +30,26 @@ def last_lines(log: Path, start: int = 0) -> str:
             text = file.read().decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
-    lines = [line.rpartition("\r")[2].rstrip() for line in text.rstrip().split("\n")]  # a progress bar's last state
+    lines = [line.rpartition("\r")[2].rstrip() for line in text.rstrip().split("\n")]
     return "\n".join(lines[-LAST_LINES:])
 
 
-def hint(mode: str, lines: str) -> str:
-    """What to do where the isolation is what made the script fail, or ""."""
+def isolation_hint(mode: str, lines: str) -> str:
+    """Return the cure where the isolation made the script fail, or ""."""
     return HARD_CODED_HINT if mode == "paths" and _HARD_CODED.search(lines) else ""
 
 
-def processing(exit_code: int, lines: str, advice: str = "") -> str:
-    """The reason of a processing job.
+def processing(exit_code: int, lines: str, hint: str = "") -> str:
+    """Return the failure reason of a processing job.
 
-    SageMaker says "AlgorithmError: See job logs for more information" and no more; the log is at hand here, so its end
-    comes with it.
+    SageMaker only says "AlgorithmError: See job logs for more information"; this one appends the log's last lines.
     """
     head = f"AlgorithmError: See job logs for more information, exit code: {exit_code}"
-    return _fitted(f"{head}\n", lines, f"\n{advice}" if advice else "").rstrip()
+    return _truncated(f"{head}\n", lines, f"\n{hint}" if hint else "").rstrip()
 
 
-def training(exit_code: int, failure: str | None, lines: str, command: str, advice: str = "") -> str:
-    """The reason of a training job: what it wrote to `/opt/ml/output/failure`, else what the training toolkit does.
+def training(exit_code: int, failure: str | None, lines: str, command: str, hint: str = "") -> str:
+    """Return the failure reason of a training job: the text of `/opt/ml/output/failure`, else the training toolkit's.
 
     Sources: "AlgorithmError: <failure>, exit code: <code>" is how SageMaker frames that file, see
     https://github.com/aws-samples/amazon-sagemaker-ml-pipeline-deploy-with-terraform/issues/12; for the rest
@@ -57,17 +59,17 @@ def training(exit_code: int, failure: str | None, lines: str, command: str, advi
     'AlgorithmError: no data, exit code: 3'
     """
     tail = f", exit code: {exit_code}"
-    if advice:
-        tail = f"{tail}\n{advice}"
+    if hint:
+        tail = f"{tail}\n{hint}"
     if failure is not None:
         head = "AlgorithmError: "
         return head + failure[: LIMIT - len(head) - len(tail)] + tail
     head = f'AlgorithmError: ExecuteUserScriptError:\nExitCode {exit_code}\nErrorMessage "'
     killed = '\nExtraInfo "OutOfMemory: Process killed by SIGKILL (signal 9)"' if exit_code == 137 else ""
-    return _fitted(head, lines, f'"{killed}\nCommand "{command[:200]}"{tail}')
+    return _truncated(head, lines, f'"{killed}\nCommand "{command[:200]}"{tail}')
 
 
-def _fitted(head: str, lines: str, tail: str) -> str:
-    """All three, with the end of `lines` only where there is no room for more."""
+def _truncated(head: str, lines: str, tail: str) -> str:
+    """Return the three texts joined, with `lines` cut at its beginning where all exceed the limit."""
     room = LIMIT - len(head) - len(tail)
     return head + (lines[-room:] if room > 0 else "") + tail

@@ -1,10 +1,9 @@
-"""What runs in the process of a transform job: the model's own inference script, over each file of the input.
+"""Runs as the process of a transform job: calls the model's own inference script with the records of each input file.
 
-It is started by its path, with whatever Python the scripts run with, so it imports the standard library only, and numpy
-where a default handler needs it. `transform.py` writes its order, and reads what it leaves: `<name>.out` for each file
-that went well, `types.json`, the types
-of those, and `failure.json`, the first problem, where one did not. As on SageMaker a file that can't be
-transformed leaves no output, fails the job, and does not keep the other files from being transformed.
+The project's interpreter starts this file by path, so it stays one file, and imports the standard library only, and
+numpy where a default handler needs it. `transform.py` writes its request, and reads its results: `<name>.out` for each
+transformed file, their content types in `types.json`, and the first failure in `failure.json`. As on SageMaker, a file
+that can't be transformed has no output and fails the job; the other files are still transformed.
 
 Sources: sagemaker-inference-toolkit, transformer.py, default_inference_handler.py, decoder.py and encoder.py;
 https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform.html and batch-transform-data-processing.html.
@@ -29,46 +28,46 @@ from types import ModuleType
 from typing import Any
 
 CSV, JSON, JSON_LINES, NPY = "text/csv", "application/json", "application/jsonlines", "application/x-npy"
-#: What is handed to `input_fn` as text; all else comes as bytes.
-_TEXTS = (CSV, JSON)
+#: The types that `input_fn` gets as text; it gets all others as bytes.
+_TEXT_TYPES = (CSV, JSON)
 
 
 class ClientError(Exception):
-    """The request or its data are at fault, and not the script."""
+    """The request or its data are wrong, and not the script."""
 
 
-def main(order_file: str) -> int:
-    """Carry out the order; the exit code is 1 where something went wrong."""
-    folder = Path(order_file).parent
+def main(request_file: str) -> int:
+    """Transform all files of the request, and return the exit code: 1 if one failed."""
+    folder = Path(request_file).parent
     root = folder.parent
-    order = json.loads(Path(order_file).read_text(encoding="utf-8"))
+    request = json.loads(Path(request_file).read_text(encoding="utf-8"))
     types: dict[str, str] = {}
     try:
-        handlers = Handlers(order, root)
+        handlers = Handlers(request, root)
     except Exception as error:  # noqa: BLE001 - the script is the user's, and may raise anything
         traceback.print_exc()
-        _tell(folder, error)
+        _write_failure(folder, error)
         return 1
-    is_well = True
-    for name in order["inputs"]:
+    is_successful = True
+    for name in request["inputs"]:
         try:
-            output = b"".join(responses(handlers.transform, (folder / "input" / name).read_bytes(), order))
-        except Exception as error:  # noqa: BLE001 - as above
+            output = b"".join(responses(handlers.transform, (folder / "input" / name).read_bytes(), request))
+        except Exception as error:  # noqa: BLE001 - as before
             print(f"{name} could not be transformed:", file=sys.stderr)
             traceback.print_exc()
-            if is_well:
-                _tell(folder, error, name)
-            is_well = False
+            if is_successful:
+                _write_failure(folder, error, name)
+            is_successful = False
             continue
         target = folder / "output" / f"{name}.out"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(output)
-        types[name] = handlers.answered
+        types[name] = handlers.content_type
     (folder / "types.json").write_text(json.dumps(types), encoding="utf-8")
-    return 0 if is_well else 1
+    return 0 if is_successful else 1
 
 
-def _tell(folder: Path, error: Exception, name: str = "") -> None:
+def _write_failure(folder: Path, error: Exception, name: str = "") -> None:
     kind = "ClientError" if isinstance(error, ClientError) else "AlgorithmError"
     text = f"{name}: {type(error).__name__}: {error}" if name else f"{type(error).__name__}: {error}"
     (folder / "failure.json").write_text(json.dumps([kind, text]), encoding="utf-8")
@@ -78,38 +77,44 @@ def _tell(folder: Path, error: Exception, name: str = "") -> None:
 
 
 class Handlers:
-    """The functions of the user's script, with the toolkit's own in the place of those that it lacks."""
+    """The functions of the user's script; the toolkit's default handlers replace those that it lacks."""
 
-    def __init__(self, order: dict[str, Any], root: Path) -> None:
-        self._content_type, self._accept = order["content_type"], order["accept"]
-        self._timeout_s = order["timeout_s"]
-        self.answered: str = self._accept  # the type of the last answer
-        script = _imported(root / order["code"] / order["program"])
-        self._own = {name: getattr(script, f"{name}_fn", None) for name in ("transform", "input", "predict", "output")}
-        if self._own["transform"] and any(self._own[name] for name in ("input", "predict", "output")):
+    def __init__(self, request: dict[str, Any], root: Path) -> None:
+        self._content_type, self._accept = request["content_type"], request["accept"]
+        self._timeout_s = request["timeout_s"]
+        self.content_type: str = self._accept  # of the last response
+        script = _import_script(root / request["code"] / request["program"])
+        self._script_functions = {
+            name: getattr(script, f"{name}_fn", None) for name in ("transform", "input", "predict", "output")
+        }
+        if self._script_functions["transform"] and any(
+            self._script_functions[name] for name in ("input", "predict", "output")
+        ):
             raise ValueError(
                 "Cannot use transform_fn implementation in conjunction with input_fn, predict_fn, and/or output_fn "
                 "implementation"
             )
-        # The toolkit's, or those of the one container whose own need nothing but the model.
-        if order["is_scikit_learn"]:
-            self._input, self._predict, self._output = _floats, _predict, _rows
+        # The default handlers of the toolkit, or of the scikit-learn container, which only need the model.
+        if request["is_scikit_learn"]:
+            self._input, self._predict, self._output = _sklearn_input, _sklearn_predict, _sklearn_output
         else:
-            self._input, self._predict, self._output = decoded, _no_predict_fn, encoded
+            self._input, self._predict, self._output = decode, _no_predict_fn, encode
         model_fn: Callable[..., Any] = getattr(script, "model_fn", _no_model_fn)
-        self._model = _called(model_fn, str(root / "model"))
+        self._model = _call_handler(model_fn, str(root / "model"))
 
     def transform(self, data: bytes) -> bytes:
-        """The script's answer to one payload."""
-        given = data.decode("utf-8") if self._content_type in _TEXTS else data
+        """Return the script's response to one payload."""
+        payload = data.decode("utf-8") if self._content_type in _TEXT_TYPES else data
         with _time_limit(self._timeout_s):
-            if self._own["transform"]:
-                result = _called(self._own["transform"], self._model, given, self._content_type, self._accept)
+            if self._script_functions["transform"]:
+                result = _call_handler(
+                    self._script_functions["transform"], self._model, payload, self._content_type, self._accept
+                )
             else:
-                value = _called(self._own["input"] or self._input, given, self._content_type)
-                prediction = _called(self._own["predict"] or self._predict, value, self._model)
-                result = _called(self._own["output"] or self._output, prediction, self._accept)
-        body, self.answered = result if isinstance(result, tuple) else (result, self._accept)
+                value = _call_handler(self._script_functions["input"] or self._input, payload, self._content_type)
+                prediction = _call_handler(self._script_functions["predict"] or self._predict, value, self._model)
+                result = _call_handler(self._script_functions["output"] or self._output, prediction, self._accept)
+        body, self.content_type = result if isinstance(result, tuple) else (result, self._accept)
         if isinstance(body, str):
             return body.encode("utf-8")
         if isinstance(body, (bytes, bytearray)):
@@ -117,19 +122,19 @@ class Handlers:
         raise TypeError(f"the script answered with {type(body).__name__}; a response is text or bytes")
 
 
-def _imported(file: Path) -> ModuleType:
+def _import_script(file: Path) -> ModuleType:
     sys.path[:0] = [str(file.parent), str(file.parent / "lib")]
-    found = importlib.util.spec_from_file_location(file.stem, file)
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
     sys.modules[file.stem] = module
-    found.loader.exec_module(module)
+    spec.loader.exec_module(module)
     return module
 
 
-def _called(function: Callable[..., Any], *values: Any) -> Any:
-    """A handler may take the server's context as one more argument; there is none here."""
+def _call_handler(function: Callable[..., Any], *values: Any) -> Any:
+    """Call a handler, which may take the server's context as one more argument; there is no server here."""
     count = len(inspect.signature(function).parameters)
     return function(*values, None) if count == len(values) + 1 else function(*values)
 
@@ -155,8 +160,8 @@ def _no_predict_fn(data: Any, model: Any) -> Any:
     raise NotImplementedError("Please provide a predict_fn implementation.")
 
 
-def decoded(data: Any, content_type: str) -> Any:
-    """The toolkit's input_fn: an array, of data in one of its three types."""
+def decode(data: Any, content_type: str) -> Any:
+    """Return an array from data in one of three types, as the toolkit's default input_fn does."""
     if content_type not in (CSV, JSON, NPY):
         raise ClientError(f"Content type {content_type} is not supported by this framework.")
     import numpy
@@ -166,8 +171,8 @@ def decoded(data: Any, content_type: str) -> Any:
     return numpy.array(json.loads(data)) if content_type == JSON else numpy.load(io.BytesIO(data), allow_pickle=True)
 
 
-def encoded(prediction: Any, accept: str) -> Any:
-    """The toolkit's output_fn: data of one of its three types, of an array or what is like one."""
+def encode(prediction: Any, accept: str) -> Any:
+    """Return an array (or a list) as data in one of three types, as the toolkit's default output_fn does."""
     if accept == JSON:
         return json.dumps(prediction, default=lambda value: value.tolist())
     if accept not in (CSV, NPY):
@@ -183,26 +188,26 @@ def encoded(prediction: Any, accept: str) -> Any:
     return data.getvalue()
 
 
-# What the scikit-learn container has in their place.
+# The default handlers of the scikit-learn container.
 # Source: sagemaker-scikit-learn-container, serving.py; sagemaker-containers, _encoders.py
 
 
-def _floats(data: Any, content_type: str) -> Any:
+def _sklearn_input(data: Any, content_type: str) -> Any:
     if content_type != CSV:
-        array = decoded(data, content_type)
+        array = decode(data, content_type)
         return array.astype("float32") if content_type == JSON else array
     import numpy
 
     return numpy.array(list(csv.reader(io.StringIO(data)))).squeeze().astype("float32")
 
 
-def _predict(data: Any, model: Any) -> Any:
+def _sklearn_predict(data: Any, model: Any) -> Any:
     return model.predict(data)
 
 
-def _rows(prediction: Any, accept: str) -> Any:
+def _sklearn_output(prediction: Any, accept: str) -> Any:
     if accept != CSV:
-        return encoded(prediction, accept)
+        return encode(prediction, accept)
     import numpy
 
     array = numpy.array(prediction)
@@ -214,30 +219,30 @@ def _rows(prediction: Any, accept: str) -> Any:
 # --- Records ---------------------------------------------------------------------------------------------------------
 
 
-def responses(transform: Callable[[bytes], bytes], data: bytes, order: dict[str, Any]) -> Iterator[bytes]:
-    """What one file becomes, piece by piece."""
-    filters = order["filters"]
-    end = b"\n" if order["assemble"] == "Line" else b""
-    for records in payloads(data, order["split"], order["strategy"], order["max_bytes"]):
+def responses(transform: Callable[[bytes], bytes], data: bytes, request: dict[str, Any]) -> Iterator[bytes]:
+    """Yield the output for one file, piece by piece."""
+    filters = request["filters"]
+    end = b"\n" if request["assemble"] == "Line" else b""
+    for records in payloads(data, request["split"], request["strategy"], request["max_bytes"]):
         if filters is None:
-            answer = transform(b"\n".join(records))
-            yield answer if answer.endswith(end) else answer + end
+            response = transform(b"\n".join(records))
+            yield response if response.endswith(end) else response + end
             continue
-        kept = [parsed(record, order["content_type"]) for record in records]
-        given = [written(taken(filters["input"], value), order["content_type"]) for value in kept]
-        answer = transform("\n".join(given).encode("utf-8"))
-        texts = [answer.decode("utf-8")] if len(records) == 1 else answer.decode("utf-8").splitlines()
+        inputs = [parse_record(record, request["content_type"]) for record in records]
+        texts = [format_record(select(filters["input"], value), request["content_type"]) for value in inputs]
+        response = transform("\n".join(texts).encode("utf-8"))
+        texts = [response.decode("utf-8")] if len(records) == 1 else response.decode("utf-8").splitlines()
         if len(texts) != len(records):
             raise ClientError(f"{len(records)} records became {len(texts)}, so they can't be associated")
-        for value, text in zip(kept, texts):  # noqa: B905 - Python 3.9 has no strict
-            result = parsed(text.encode("utf-8"), order["accept"])
+        for value, text in zip(inputs, texts):  # noqa: B905 - Python 3.9 has no strict
+            result = parse_record(text.encode("utf-8"), request["accept"])
             if filters["joins"]:
-                result = joined(value, result)
-            yield written(taken(filters["output"], result), order["accept"]).encode("utf-8") + end
+                result = join_record(value, result)
+            yield format_record(select(filters["output"], result), request["accept"]).encode("utf-8") + end
 
 
 def payloads(data: bytes, split: str, strategy: str, max_bytes: int) -> Iterator[list[bytes]]:
-    """The file's records in the groups that the script gets them in."""
+    """Yield the file's records in groups, each of which the script gets as one payload."""
     if split == "None":
         records = [data]
     else:
@@ -258,15 +263,15 @@ def payloads(data: bytes, split: str, strategy: str, max_bytes: int) -> Iterator
         yield group
 
 
-def parsed(record: bytes, content_type: str) -> Any:
-    """A record as JSON values; a row of a CSV file is a list of texts."""
+def parse_record(record: bytes, content_type: str) -> Any:
+    """Return a record as JSON values; a row of a CSV file is a list of texts."""
     text = record.decode("utf-8")
     if content_type != CSV:
         return json.loads(text)
     return next(csv.reader([text.rstrip("\r\n")]), [])
 
 
-def written(value: Any, content_type: str) -> str:
+def format_record(value: Any, content_type: str) -> str:
     if content_type != CSV:
         return json.dumps(value, separators=(",", ":"))
     text = io.StringIO()
@@ -274,16 +279,16 @@ def written(value: Any, content_type: str) -> str:
     return text.getvalue()
 
 
-def joined(given: Any, result: Any) -> Any:
-    """A record with its result."""
-    if isinstance(given, list) and isinstance(result, list) and all(isinstance(item, str) for item in given):
-        return given + result
-    if isinstance(given, dict):
-        return {**given, "SageMakerOutput": result}
-    return {"SageMakerInput": given, "SageMakerOutput": result}
+def join_record(record: Any, result: Any) -> Any:
+    """Return a record joined with its result."""
+    if isinstance(record, list) and isinstance(result, list) and all(isinstance(item, str) for item in record):
+        return record + result
+    if isinstance(record, dict):
+        return {**record, "SageMakerOutput": result}
+    return {"SageMakerInput": record, "SageMakerOutput": result}
 
 
-# --- JSONPath, as far as SageMaker has it -----------------------------------------------------------------------------
+# --- JSONPath, as far as SageMaker supports it -----------------------------------------------------------------------
 
 _NAMES = r"'[^']*'(?:\s*,\s*'[^']*')*"
 _NUMBERS = r"-?\d+(?:\s*,\s*-?\d+)*"
@@ -293,40 +298,41 @@ _STEP = re.compile(
 )
 
 
-def steps(path: str) -> list[re.Match[str]] | None:
-    """The parts of a path; None for one that is not known here.
+def path_steps(path: str) -> list[re.Match[str]] | None:
+    """Return the steps of a path; None if the path is not supported here.
 
-    A slice with an end is not: SageMaker's page counts its last element in, and the library that it names doesn't.
+    A slice with an end is not supported: SageMaker's page includes its last element, and the library that it names
+    does not.
     """
-    found, at = [], 1
+    steps, at = [], 1
     if not path.startswith("$"):
         return None
     while at < len(path):
         step = _STEP.match(path, at)
         if step is None:
             return None
-        found.append(step)
+        steps.append(step)
         at = step.end()
-    return found
+    return steps
 
 
-def taken(path: str, value: Any) -> Any:
-    """What the path leads to.
+def select(path: str, value: Any) -> Any:
+    """Return the part of a record that the path selects.
 
-    >>> taken("$[1:]", ["a", "b", "c"]), taken("$[0,-1]", ["a", "b", "c"])
+    >>> select("$[1:]", ["a", "b", "c"]), select("$[0,-1]", ["a", "b", "c"])
     (['b', 'c'], ['a', 'c'])
-    >>> taken("$['x','y']", {"x": 1, "y": 2, "z": 3})
+    >>> select("$['x','y']", {"x": 1, "y": 2, "z": 3})
     {'x': 1, 'y': 2}
     """
-    for step in steps(path) or []:
+    for step in path_steps(path) or []:
         try:
-            value = _below(step, value)
+            value = _step_value(step, value)
         except (KeyError, IndexError, TypeError) as error:
             raise ClientError(f"the JSONPath {path} leads nowhere in a record") from error
     return value
 
 
-def _below(step: re.Match[str], value: Any) -> Any:
+def _step_value(step: re.Match[str], value: Any) -> Any:
     if step["name"] is not None:
         return value[step["name"]]
     if step["all"] is not None:

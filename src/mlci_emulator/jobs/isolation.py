@@ -1,6 +1,6 @@
-"""How a job gets its `/opt/ml`: by a private mount (`namespace`), a symbolic link (`link`) or other paths (`paths`).
+"""Gives a job its `/opt/ml`: by a private mount (`namespace`), a symbolic link (`link`) or replaced paths (`paths`).
 
-`auto` takes the first that works here, which is found out by trying, once in a process.
+`auto` uses the first of them that works here. Each process probes that once.
 """
 
 from __future__ import annotations
@@ -16,94 +16,98 @@ from pathlib import Path
 from typing import Literal
 
 from mlci_emulator.errors import ConfigurationError, OperationError
-from mlci_emulator.jobs.process import Launch, Mode, Refused, Supervisors
+from mlci_emulator.jobs.process import IsolationError, LaunchRequest, Mode, Supervisors
 from mlci_emulator.jobs.workspace import PREFIX, Workspace, workspace
 
 Isolation = Literal["auto", "namespace", "link", "paths"]
 
 CONTAINER = "/opt/ml"
-#: How often a job that waits for /opt/ml looks whether it is its turn, in seconds.
+#: The interval at which a job that waits for /opt/ml checks whether it is its turn.
 LINK_POLL_S = 0.05
 
-_WHAT = {
+_DESCRIPTIONS = {
     "namespace": "each job has /opt/ml to itself, by a private mount",
     "link": "/opt/ml is a link to the job's folder, so jobs run one at a time",
     "paths": "/opt/ml/ in arguments and variables is replaced by the job's folder",
 }
 
-#: Whether namespaces work, once it was tried: "" or what was refused. It can't change while the process lives.
-_namespaces: list[str] = []
-_trying = threading.Lock()
+#: The result of the probe once it was made: why namespaces don't work, or "". It can't change while the process lives.
+_namespace_probe: list[str] = []
+_probe_lock = threading.Lock()
 
 
 class Isolator:
-    """Knows the mode of all jobs, and tells it once."""
+    """Determines the isolation mode of all jobs, and reports it once."""
 
     def __init__(
-        self, wanted: Isolation, work: Path, supervisors: Supervisors, tell: Callable[[str], None] = lambda text: None
+        self,
+        requested: Isolation,
+        work: Path,
+        supervisors: Supervisors,
+        report: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._wanted, self._work, self._supervisors, self._tell = wanted, work, supervisors, tell
+        self._requested, self._work, self._supervisors, self._report = requested, work, supervisors, report
         self._lock = threading.Lock()
         self._mode: Mode | None = None
 
     def mode(self) -> Mode:
-        """The mode; the first call finds it out.
+        """Return the mode; the first call determines it.
 
         Raises:
-            ConfigurationError: the one that was asked for does not work here.
+            ConfigurationError: the requested isolation does not work here.
         """
         with self._lock:
             if self._mode is None:
-                self._mode = self._find()
-                self._tell(f"isolation: {self._mode} ({_WHAT[self._mode]})")
+                self._mode = self._determine()
+                self._report(f"isolation: {self._mode} ({_DESCRIPTIONS[self._mode]})")
             return self._mode
 
-    def _find(self) -> Mode:
-        match self._wanted:
+    def _determine(self) -> Mode:
+        match self._requested:
             case "paths":
                 return "paths"
             case "namespace":
-                self._require("namespace", refusal_of_namespaces(self._work, self._supervisors))
+                self._require("namespace", namespace_problem(self._work, self._supervisors))
                 return "namespace"
             case "link":
-                self._require("link", refusal_of_link())
+                self._require("link", link_problem())
                 return "link"
             case "auto":
-                if not refusal_of_namespaces(self._work, self._supervisors):
+                if not namespace_problem(self._work, self._supervisors):
                     return "namespace"
-                return "paths" if refusal_of_link() else "link"
+                return "paths" if link_problem() else "link"
 
-    def _require(self, mode: Mode, refusal: str) -> None:
-        if refusal:
+    def _require(self, mode: Mode, problem: str) -> None:
+        if problem:
             raise ConfigurationError(
-                f"--isolation {mode} does not work here: {refusal}", hint="Leave it out, or use auto."
+                f"--isolation {mode} does not work here: {problem}", hint="Leave it out, or use auto."
             )
 
 
-def refusal_of_namespaces(work: Path, supervisors: Supervisors) -> str:
-    """Why a job can't have its own namespaces here, or "": found out by making some."""
-    with _trying:
-        if not _namespaces:
-            _namespaces.append(_try_namespaces(work, supervisors))
-        return _namespaces[0]
+def namespace_problem(work: Path, supervisors: Supervisors) -> str:
+    """Return why a job can't have its own namespaces here, or "". The first call tries to create them."""
+    with _probe_lock:
+        if not _namespace_probe:
+            _namespace_probe.append(_probe_namespaces(work, supervisors))
+        return _namespace_probe[0]
 
 
-def _try_namespaces(work: Path, supervisors: Supervisors) -> str:
+def _probe_namespaces(work: Path, supervisors: Supervisors) -> str:
     if sys.platform != "linux":
         return "namespaces are a feature of Linux"
     with workspace(work) as space:
         try:
-            supervisors.run(Launch("namespace", space.ml, space.stage, Path(os.devnull)))
-        except Refused as error:
+            supervisors.run(LaunchRequest("namespace", space.ml, space.stage, Path(os.devnull)))
+        except IsolationError as error:
             return str(error)
     return ""
 
 
-def refusal_of_link() -> str:
-    """Why `/opt/ml` can't be a link here, or ""."""
+def link_problem() -> str:
+    """Return why `/opt/ml` can't be a link here, or ""."""
     if os.geteuid() != 0:
         return "only root can make the link /opt/ml"
-    if os.path.lexists(CONTAINER) and not _is_ours(CONTAINER):
+    if os.path.lexists(CONTAINER) and not _is_mlci_link(CONTAINER):
         return "there is an /opt/ml already"
     parent = os.path.dirname(CONTAINER)
     if not os.access(parent if os.path.isdir(parent) else "/", os.W_OK):
@@ -111,30 +115,30 @@ def refusal_of_link() -> str:
     return ""
 
 
-def _is_ours(link: str) -> bool:
-    """Whether it is a link that an mlci made: in use under the lock, and stale otherwise."""
+def _is_mlci_link(link: str) -> bool:
+    """Return whether an mlci created the link: one that is not locked is stale."""
     return os.path.islink(link) and Path(os.readlink(link)).parent.name.startswith(PREFIX)
 
 
 @contextlib.contextmanager
-def linked(space: Workspace, is_stopped: Callable[[float], bool]) -> Iterator[bool]:
-    """`/opt/ml` as a link to the job's folder; waits until no other job has it.
+def container_link(space: Workspace, is_stopped: Callable[[float], bool]) -> Iterator[bool]:
+    """Link `/opt/ml` to the job's folder, once no other job holds the link.
 
-    `is_stopped(seconds)` waits that long for a stop. Yields False when stopped before it was this job's turn.
+    `is_stopped(seconds)` waits that long for a stop. Yields False if the job was stopped before its turn.
     """
     parent = os.path.dirname(CONTAINER)
     os.makedirs(parent, exist_ok=True)
-    folder = os.open(parent, os.O_RDONLY)  # locked itself: no lock file is left, and the kernel frees it after a crash
+    folder = os.open(parent, os.O_RDONLY)  # the lock: it leaves no file behind, and the kernel frees it after a crash
     try:
         while not _has_locked(folder):
             if is_stopped(LINK_POLL_S):
                 yield False
                 return
-        refusal = refusal_of_link()
-        if refusal:
-            raise OperationError(f"the job can't get its /opt/ml: {refusal}")
+        problem = link_problem()
+        if problem:
+            raise OperationError(f"the job can't get its /opt/ml: {problem}")
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(CONTAINER)  # stale, as nobody else holds the lock
+            os.unlink(CONTAINER)  # stale: this process holds the lock
         os.symlink(space.ml, CONTAINER)
         try:
             yield True
@@ -153,23 +157,25 @@ def _has_locked(folder: int) -> bool:
     return True
 
 
-def command_in(folder: str, command: Sequence[str]) -> tuple[str, ...]:
-    """The command with this folder for `/opt/ml`, at the start of an argument and after `--option=`.
+def command_in_folder(folder: str, command: Sequence[str]) -> tuple[str, ...]:
+    """Return the command with this folder for `/opt/ml`, at the start of an argument and after `--option=`.
 
-    >>> command_in("/w", ["x", "/opt/ml/model", "--to=/opt/ml/output", "/opt/mlx", "a=/opt/ml/b"])
+    >>> command_in_folder("/w", ["x", "/opt/ml/model", "--to=/opt/ml/output", "/opt/mlx", "a=/opt/ml/b"])
     ('x', '/w/model', '--to=/w/output', '/opt/mlx', 'a=/opt/ml/b')
     """
-    return tuple(_replaced(folder, *_OPTION.fullmatch(argument).groups()) for argument in command)  # type: ignore[union-attr]
+    return tuple(_with_folder(folder, *_OPTION.fullmatch(argument).groups()) for argument in command)  # type: ignore[union-attr]
 
 
-def environment_in(folder: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment with this folder for `/opt/ml`, at the start of a value, and of each part of a `…PATH`.
+def environment_in_folder(folder: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment with this folder for `/opt/ml`, at the start of a value and of each part of a `…PATH`.
 
-    >>> environment_in("/w", {"A": "/opt/ml/model", "B": "--x=/opt/ml/model", "PYTHONPATH": "/x:/opt/ml/code"})
+    >>> environment_in_folder("/w", {"A": "/opt/ml/model", "B": "--x=/opt/ml/model", "PYTHONPATH": "/x:/opt/ml/code"})
     {'A': '/w/model', 'B': '--x=/opt/ml/model', 'PYTHONPATH': '/x:/w/code'}
     """
     return {
-        name: ":".join(_replaced(folder, "", part) for part in (value.split(":") if name.endswith("PATH") else [value]))
+        name: ":".join(
+            _with_folder(folder, "", part) for part in (value.split(":") if name.endswith("PATH") else [value])
+        )
         for name, value in environment.items()
     }
 
@@ -177,7 +183,7 @@ def environment_in(folder: str, environment: Mapping[str, str]) -> dict[str, str
 _OPTION = re.compile(r"(-[^=\s]*=|)(.*)", re.DOTALL)
 
 
-def _replaced(folder: str, option: str, value: str) -> str:
+def _with_folder(folder: str, option: str, value: str) -> str:
     if value == CONTAINER or value.startswith(f"{CONTAINER}/"):
         return option + folder + value[len(CONTAINER) :]
     return option + value

@@ -1,7 +1,7 @@
-"""Starts the process that a job runs under (`mlci_emulator.jobs.supervisor`), stops it, and tells how the job ended.
+"""Starts and stops the supervisor process of each job (`mlci_emulator.jobs.supervisor`), and returns how the job ended.
 
-Starting Python takes longer than anything else here, so one supervisor is kept started ahead; it waits for an order and
-leaves when mlci does, however mlci ends: its standard input reaches the end of file then.
+Starting Python takes longer than anything else here, so one idle supervisor is always started ahead. It waits for a
+launch request, and exits when mlci does, however mlci ends: its standard input reaches the end of file then.
 """
 
 from __future__ import annotations
@@ -19,33 +19,37 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-JOB = Path(__file__).with_name("supervisor.py")
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
 #: Between SIGTERM and SIGKILL. SageMaker waits 120 seconds; here all must be gone within one.
 GRACE_S = 0.5
 #: A supervisor that has not ended a stopped job after this is killed itself.
-PATIENCE_S = 3.0
+KILL_AFTER_S = 3.0
 
 Mode = Literal["namespace", "link", "paths"]
 
 
-class Refused(Exception):
-    """The isolation does not work here, or the supervisor could not do its work; the text says what was refused."""
+class IsolationError(Exception):
+    """The isolation does not work here, or the supervisor could not set the job up; the text says why."""
 
 
-class Unstartable(Exception):
+class EntryPointError(Exception):
     """The job's entry point can't be executed."""
 
 
-class Stop(Protocol):
-    """What is needed of `mlci_asl.StopSignal`."""
+class StopSignal(Protocol):
+    """A request to stop. `mlci_asl.StopSignal` is one."""
+
+    def is_set(self) -> bool: ...
+
+    def wait(self, timeout_s: float, /) -> bool: ...
 
     def subscribe(self, callback: Callable[[], None], /) -> Callable[[], None]: ...
 
 
 @dataclass(frozen=True)
-class Launch:
-    """What to run, and where. Without a command it is a probe of the isolation."""
+class LaunchRequest:
+    """A command to run, and its folders. Without a command, it probes the isolation."""
 
     mode: Mode
     folder: Path
@@ -55,8 +59,8 @@ class Launch:
     environment: Mapping[str, str] = field(default_factory=dict)
     working_folder: str = "/"
 
-    def order(self) -> bytes:
-        """As `mlci_emulator.jobs.supervisor` reads it."""
+    def encoded(self) -> bytes:
+        """Return the request as `mlci_emulator.jobs.supervisor` reads it."""
         data = marshal.dumps(
             {
                 "mode": self.mode,
@@ -73,44 +77,46 @@ class Launch:
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a job's process ended. `exit_code` is 128 + the signal's number for a killed one, as in a container."""
+class ProcessResult:
+    """The end of a job's process. A killed one has 128 + the signal's number as `exit_code`, as in a container."""
 
-    how: Literal["exited", "stopped", "timed_out"]
+    outcome: Literal["exited", "stopped", "timed_out"]
     exit_code: int
 
 
 class Supervisors:
-    """Supervisors, one of them always started ahead."""
+    """Runs each command under a supervisor of its own; one idle supervisor is always started ahead."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
         self._lock = threading.Lock()
-        self._spare: _Supervisor | None = None
+        self._idle: _Supervisor | None = None
         self._is_closed = False
 
     def warm_up(self) -> None:
-        """Start one ahead, unless there is one."""
+        """Start an idle supervisor, unless there is one."""
         with self._lock:
-            if self._spare is None and not self._is_closed:
-                self._spare = _Supervisor(self._environment)
+            if self._idle is None and not self._is_closed:
+                self._idle = _Supervisor(self._environment)
 
     def close(self) -> None:
-        """Send the one that was started ahead away."""
+        """End the idle supervisor."""
         with self._lock:
             self._is_closed = True
-            spare, self._spare = self._spare, None
-        if spare is not None:
-            spare.dismiss()
+            idle, self._idle = self._idle, None
+        if idle is not None:
+            idle.dismiss()
 
-    def run(self, launch: Launch, *, timeout_s: float | None = None, stop: Stop | None = None) -> Ended:
-        """Run it to its end. When this returns or raises, no process of it is left.
+    def run(
+        self, launch: LaunchRequest, *, timeout_s: float | None = None, stop: StopSignal | None = None
+    ) -> ProcessResult:
+        """Run a command to its end. When this returns or raises, no process of it is left.
 
         Raises:
-            Refused: the isolation does not work here.
-            Unstartable: the entry point can't be executed.
+            IsolationError: the isolation does not work here.
+            EntryPointError: the entry point can't be executed.
         """
-        supervisor = self._take(launch.order())
+        supervisor = self._send(launch.encoded())
         try:
             self.warm_up()
             with _subscribed(stop, supervisor.stop):
@@ -118,29 +124,29 @@ class Supervisors:
         finally:
             supervisor.dismiss()
 
-    def _take(self, order: bytes) -> _Supervisor:
+    def _send(self, message: bytes) -> _Supervisor:
         with self._lock:
-            spare, self._spare = self._spare, None
-        if spare is not None:
+            idle, self._idle = self._idle, None
+        if idle is not None:
             try:
-                spare.send(order)
-                return spare
+                idle.send(message)
+                return idle
             except BrokenPipeError:  # it was killed while it waited
-                spare.dismiss()
+                idle.dismiss()
         fresh = _Supervisor(self._environment)
-        fresh.send(order)
+        fresh.send(message)
         return fresh
 
 
 class _Supervisor:
-    """One process of `mlci_emulator.jobs.supervisor`."""
+    """A process of `mlci_emulator.jobs.supervisor`."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._status, status = os.pipe()
         try:
             # -I and -S: neither the user's site-packages nor PYTHON* variables have a say, and it starts sooner.
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(JOB), str(status)],
+                [sys.executable, "-I", "-S", str(SUPERVISOR), str(status)],
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -166,18 +172,18 @@ class _Supervisor:
             view = view[self._process.stdin.write(view) :]
 
     def stop(self, why: Literal["stopped", "timed_out"] = "stopped") -> None:
-        """SIGTERM to the script, and SIGKILL to all that is left after the grace. Safe at any time, in any thread."""
+        """Send SIGTERM to the script, and after the grace SIGKILL to all its processes. Safe in any thread."""
         with self._lock:
             if self._stopped is None and self._process.stdin is not None and not self._process.stdin.closed:
                 self._stopped = why
-                self._kill_at = time.monotonic() + PATIENCE_S
+                self._kill_at = time.monotonic() + KILL_AFTER_S
                 with contextlib.suppress(BrokenPipeError):
                     self.send(b"S")
 
-    def wait(self, timeout_s: float | None) -> Ended:
-        """How it ended; it is stopped when the time is over."""
+    def wait(self, timeout_s: float | None) -> ProcessResult:
+        """Return the result of the process, which is stopped when the timeout is over."""
         deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
-        answer = b""
+        status_message = b""
         with selectors.DefaultSelector() as selector:
             selector.register(self._status, selectors.EVENT_READ)
             while True:
@@ -187,30 +193,30 @@ class _Supervisor:
                     deadline = float("inf")
                 if now >= self._kill_at:
                     self._process.kill()
-                # A stop from another thread must be noticed too, so no wait is longer than the patience.
-                if selector.select(min(deadline - now if deadline > now else 0.0, PATIENCE_S)):
+                # A stop from another thread must be noticed too, so no wait is longer than KILL_AFTER_S.
+                if selector.select(min(deadline - now if deadline > now else 0.0, KILL_AFTER_S)):
                     part = os.read(self._status, 65536)
                     if not part:
                         break
-                    answer += part
+                    status_message += part
         self._process.wait()
-        return self._ended(answer)
+        return self._result(status_message)
 
-    def _ended(self, answer: bytes) -> Ended:
-        what, value = marshal.loads(answer) if answer else ("ended", 9)
+    def _result(self, status_message: bytes) -> ProcessResult:
+        kind, value = marshal.loads(status_message) if status_message else ("exited", 9)
         if self._stopped is not None:
-            return Ended(self._stopped, _exit_code(value) if what == "ended" else 0)
-        if what == "ended":
-            return Ended("exited", _exit_code(value))
-        raise (Unstartable if what == "unstartable" else Refused)(value)
+            return ProcessResult(self._stopped, _exit_code(value) if kind == "exited" else 0)
+        if kind == "exited":
+            return ProcessResult("exited", _exit_code(value))
+        raise (EntryPointError if kind == "not_executable" else IsolationError)(value)
 
     def dismiss(self) -> None:
-        """Make sure that it is gone: the end of file on its standard input kills all that it runs."""
+        """End the supervisor: the end of file on its standard input makes it kill all that it runs."""
         with self._lock:
             if self._process.stdin is not None:
                 self._process.stdin.close()
         try:
-            self._process.wait(PATIENCE_S)
+            self._process.wait(KILL_AFTER_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -226,7 +232,7 @@ def _exit_code(wait_status: int) -> int:
 
 
 @contextlib.contextmanager
-def _subscribed(stop: Stop | None, callback: Callable[[], None]) -> Iterator[None]:
+def _subscribed(stop: StopSignal | None, callback: Callable[[], None]) -> Iterator[None]:
     unsubscribe = stop.subscribe(callback) if stop is not None else lambda: None
     try:
         yield

@@ -1,4 +1,4 @@
-"""The container of a processing job: its files, environment and command, and what becomes of its outputs.
+"""Prepares the container of a processing job (files, environment, command), and uploads its outputs.
 
 Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/build-your-own-processing-container.html (byoc-config,
 byoc-run-image, byoc-metadata).
@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mlci_emulator.jobs import failure_reason
-from mlci_emulator.jobs.containers import Container, base_environment, local_command, write_json
+from mlci_emulator.jobs.containers import ContainerCommand, base_environment, local_command, write_json
 from mlci_emulator.jobs.requests import ProcessingRequest
 from mlci_emulator.jobs.training_toolkit import HOST
 from mlci_emulator.jobs.transfer import TransferFailed, download, upload
 from mlci_emulator.jobs.workspace import Workspace
 from mlci_emulator.store.directory import DirectoryStore
 
-_CONFIGURATION = [
+_CONFIG_FIELDS = [
     "ProcessingJobName",
     "AppSpecification",
     "Environment",
@@ -29,33 +29,35 @@ _CONFIGURATION = [
 ]
 
 
-def fill(
+def prepare_folder(
     request: ProcessingRequest, arn: str, space: Workspace, store: DirectoryStore, is_stopped: Callable[[], bool]
 ) -> None:
-    """Make the job's folder what the container finds as `/opt/ml`."""
+    """Fill the job's folder, which the container sees as `/opt/ml`."""
     for source in request.inputs:
-        download(store, source.uri, space.inside(source.path), is_stopped)
+        download(store, source.uri, space.host_path(source.path), is_stopped)
     for output in request.outputs:
-        space.inside(output.path).mkdir(parents=True, exist_ok=True)
+        space.host_path(output.path).mkdir(parents=True, exist_ok=True)
     (space.ml / "output").mkdir(exist_ok=True)
-    given = {name: request.given[name] for name in _CONFIGURATION if name in request.given}
-    write_json(space.ml / "config" / "processingjobconfig.json", {"ProcessingJobArn": arn, **given})
+    config = {name: request.api_request[name] for name in _CONFIG_FIELDS if name in request.api_request}
+    write_json(space.ml / "config" / "processingjobconfig.json", {"ProcessingJobArn": arn, **config})
     write_json(space.ml / "config" / "resourceconfig.json", {"current_host": HOST, "hosts": [HOST]})
 
 
-def container(request: ProcessingRequest, host: Mapping[str, str], python: str, temporary: Path) -> Container:
-    """What to run. The working folder is the image's on AWS; here it is one that is removed after the job."""
+def container_command(
+    request: ProcessingRequest, host: Mapping[str, str], python: str, temporary: Path
+) -> ContainerCommand:
+    """Return the script's command. On AWS the image sets the working folder; here it is removed after the job."""
     environment = {**base_environment(host, python, temporary), **request.environment}
-    return Container(local_command(request.command, python), environment, "/opt/ml")
+    return ContainerCommand(local_command(request.command, python), environment, "/opt/ml")
 
 
-def keep(request: ProcessingRequest, space: Workspace, store: DirectoryStore) -> None:
+def upload_outputs(request: ProcessingRequest, space: Workspace, store: DirectoryStore) -> None:
     """Upload the outputs of a job that succeeded."""
-    upload(store, [(space.inside(output.path), output.uri) for output in request.outputs], space.ml)
+    upload(store, [(space.host_path(output.path), output.uri) for output in request.outputs], space.ml)
 
 
 def exit_message(space: Workspace) -> str | None:
-    """The first kilobyte of what the script wrote to `/opt/ml/output/message`.
+    """Return the first kilobyte of what the script wrote to `/opt/ml/output/message`.
 
     Raises:
         TransferFailed: it is not UTF-8, which fails the job.
@@ -69,6 +71,11 @@ def exit_message(space: Workspace) -> str | None:
         ]
     except UnicodeDecodeError as error:
         raise TransferFailed(f"ClientError: /opt/ml/output/message is not UTF-8: {error}") from error
+
+
+def job_failure_reason(exit_code: int, message: str | None, log_tail: str, hint: str) -> str:
+    """Return the failure reason: the script's own message, or else its log's end."""
+    return failure_reason.processing(exit_code, message if message is not None else log_tail, hint)
 
 
 def _is_short(file: Path) -> bool:

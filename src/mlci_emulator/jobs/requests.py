@@ -1,8 +1,8 @@
-"""Create…Job requests: which of those that AWS takes can run here, and what there is to do for them.
+"""Reads CreateProcessingJob and CreateTrainingJob requests into the jobs that can run on this machine.
 
-What the API's model has to say is validation.py's. What AWS takes and this machine can't do (several instances, Pipe
-mode, a built-in algorithm) is refused too, and never left out in silence; what only concerns the cluster (roles, disks,
-networks, tags) has no effect here.
+`protocol.sagemaker_validation` checks requests against the API's model. This module rejects the requests that AWS
+accepts and this machine can't run (several instances, Pipe mode, a built-in algorithm); it never ignores them silently.
+Fields that only concern the cluster (roles, disks, networks, tags) have no effect here.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateProcessingJob.html and
 API_CreateTrainingJob.html
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 #: Source: API_CreateProcessingJob.html, StoppingCondition; API_StoppingCondition.html. Both default to one day.
 DEFAULT_MAX_RUNTIME_S = 24 * 60 * 60
-#: What a training job can have on AWS only. The debugger's hook and the profiler are set by the SDK unasked, and only
-#: watch; where they have rules, somebody waits for what the rules say.
-_REFUSED = (
+#: Fields of a training job that only AWS supports. The SDK always sets the debugger's hook and the profiler, which only
+#: observe; they matter where they have rules, because somebody reads the rules' results.
+_UNSUPPORTED_FIELDS = (
     "CheckpointConfig",
     "DebugRuleConfigurations",
     "ProfilerRuleConfigurations",
@@ -33,45 +33,45 @@ _REFUSED = (
     "MlflowConfig",
     "ModelPackageConfig",
 )
-_SCALARS = {"string": str, "integer": int, "long": int, "boolean": bool, "float": float, "double": float}
+_SCALAR_TYPES = {"string": str, "integer": int, "long": int, "boolean": bool, "float": float, "double": float}
 
 
-def _plain(name: str) -> Any:
-    """A shape as nested fields; a name that ends in "!" is required, and None stands for texts by their names."""
+def _nested_shape(name: str) -> Any:
+    """Return a shape as nested fields: a name that ends in "!" is required, and None stands for a map of texts."""
     shape = sagemaker_shapes.quick()[name]
     match shape["type"]:
         case "structure":
             required = shape.get("required", [])
             return {
-                f"{member}!" if member in required else member: _plain(inner["shape"])
+                f"{member}!" if member in required else member: _nested_shape(inner["shape"])
                 for member, inner in shape["members"].items()
             }
         case "list":
-            return [_plain(shape["member"]["shape"])]
+            return [_nested_shape(shape["member"]["shape"])]
         case kind:
-            return _SCALARS.get(kind)
+            return _SCALAR_TYPES.get(kind)
 
 
-#: The shapes of the two requests, for whoever only asks whether a request has them.
-PROCESSING: dict[str, Any] = _plain("CreateProcessingJobRequest")
-TRAINING: dict[str, Any] = _plain("CreateTrainingJobRequest")
+#: The shapes of the two requests, for callers that only check the names and types of fields.
+PROCESSING: dict[str, Any] = _nested_shape("CreateProcessingJobRequest")
+TRAINING: dict[str, Any] = _nested_shape("CreateTrainingJobRequest")
 
 
-class Malformed(Exception):
-    """Step Functions does not take these parameters; the text says why."""
+class MalformedRequest(Exception):
+    """Step Functions rejects these parameters; the text says why."""
 
 
-class Invalid(Exception):
+class InvalidRequest(Exception):
     """SageMaker answers with a ValidationException; the text is its message."""
 
 
-class CannotRunHere(Exception):
-    """AWS would take it, and this machine can't do it; the text says what to do."""
+class UnsupportedRequest(Exception):
+    """AWS accepts the request, and this machine can't run it; the text says what to do."""
 
 
 @dataclass(frozen=True)
-class Transfer:
-    """Objects under a URI, and the folder in the container where they are to be, or come from."""
+class S3Transfer:
+    """The prefix of a processing job's input or output, and its folder in the container."""
 
     name: str
     uri: str
@@ -80,20 +80,20 @@ class Transfer:
 
 @dataclass(frozen=True)
 class ProcessingRequest:
-    """A processing job that can run here; `given` is the request as it came."""
+    """A processing job that can run here; `api_request` is the request as it was sent."""
 
     name: str
     command: tuple[str, ...]
-    inputs: tuple[Transfer, ...]
-    outputs: tuple[Transfer, ...]
+    inputs: tuple[S3Transfer, ...]
+    outputs: tuple[S3Transfer, ...]
     environment: Mapping[str, str]
     max_runtime_s: int
-    given: Mapping[str, Json]
+    api_request: Mapping[str, Json]
 
 
 @dataclass(frozen=True)
 class Channel:
-    """One input of a training job. `config` is what `inputdataconfig.json` says of it."""
+    """An input of a training job. `config` is its entry in `inputdataconfig.json`."""
 
     name: str
     uri: str
@@ -102,7 +102,7 @@ class Channel:
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """A training job in script mode that can run here. `hyperparameters` are as the API has them: JSON in text."""
+    """A training job in script mode that can run here. `hyperparameters` map names to JSON text, as in the API."""
 
     name: str
     program: str
@@ -113,185 +113,205 @@ class TrainingRequest:
     instance: str
     environment: Mapping[str, str]
     max_runtime_s: int
-    given: Mapping[str, Json]
+    api_request: Mapping[str, Json]
 
 
 def processing(parameters: Json) -> ProcessingRequest:
-    """A CreateProcessingJob request.
+    """Read a CreateProcessingJob request.
 
     Raises:
-        Malformed, Invalid, CannotRunHere
+        MalformedRequest, InvalidRequest, UnsupportedRequest
     """
-    given = _checked("CreateProcessingJob", parameters)
-    name = cast(str, given["ProcessingJobName"])
-    application = _fields(given, "AppSpecification")
+    request = _checked("CreateProcessingJob", parameters)
+    name = cast(str, request["ProcessingJobName"])
+    application = _member(request, "AppSpecification")
     entry = cast("list[str]", application.get("ContainerEntrypoint") or [])
     if not entry:
-        raise CannotRunHere(
+        raise UnsupportedRequest(
             f'the processing job "{name}" has no ContainerEntrypoint, so it runs its image\'s own entry point, and '
             "that is not on this machine. Give the step a script by `run:` (ContainerEntrypoint in a request)."
         )
-    cluster = _fields(_fields(given, "ProcessingResources"), "ClusterConfig")
-    _expect_one_instance(name, cluster)
-    outputs = cast("list[dict[str, Json]]", _fields(given, "ProcessingOutputConfig").get("Outputs", []))
-    inputs = tuple(_input(fields) for fields in cast("list[dict[str, Json]]", given.get("ProcessingInputs", [])))
+    cluster = _member(_member(request, "ProcessingResources"), "ClusterConfig")
+    _require_one_instance(name, cluster)
+    outputs = cast("list[dict[str, Json]]", _member(request, "ProcessingOutputConfig").get("Outputs", []))
+    inputs = tuple(
+        _processing_input(fields) for fields in cast("list[dict[str, Json]]", request.get("ProcessingInputs", []))
+    )
     # Source: https://github.com/aws/sagemaker-python-sdk/issues/4939 (where SageMaker gives no reason)
-    _expect_distinct("inputs", "LocalPath", [source.path.rstrip("/") for source in inputs])
+    _require_distinct("inputs", "LocalPath", [source.path.rstrip("/") for source in inputs])
     return ProcessingRequest(
         name,
         (*entry, *cast("list[str]", application.get("ContainerArguments") or [])),
         inputs,
-        tuple(_output(fields) for fields in outputs),
-        cast("dict[str, str]", given.get("Environment", {})),
-        cast(int, _fields(given, "StoppingCondition").get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S)),
-        given,
+        tuple(_processing_output(fields) for fields in outputs),
+        cast("dict[str, str]", request.get("Environment", {})),
+        cast(int, _member(request, "StoppingCondition").get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S)),
+        request,
     )
 
 
 def training(parameters: Json) -> TrainingRequest:
-    """A CreateTrainingJob request.
+    """Read a CreateTrainingJob request.
 
     Raises:
-        Malformed, Invalid, CannotRunHere
+        MalformedRequest, InvalidRequest, UnsupportedRequest
     """
-    from mlci_emulator.jobs.training_toolkit import decoded
-
-    given = _checked("CreateTrainingJob", parameters)
-    name = cast(str, given["TrainingJobName"])
-    algorithm = _fields(given, "AlgorithmSpecification")
-    hyperparameters = cast("dict[str, str]", given.get("HyperParameters", {}))
-    program = decoded(hyperparameters.get("sagemaker_program", "null"))
-    code_uri = decoded(hyperparameters.get("sagemaker_submit_directory", "null"))
-    if algorithm.get("ContainerEntrypoint") or not isinstance(program, str) or not isinstance(code_uri, str):
-        raise CannotRunHere(
-            f'the training job "{name}" is not in script mode (it lacks the hyperparameters sagemaker_program and '
-            "sagemaker_submit_directory, or has a ContainerEntrypoint), so it runs its image's own algorithm, and that "
-            "is not on this machine. Give the step a script by `run:`."
-        )
-    # Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AlgorithmSpecification.html
-    if bool(algorithm.get("TrainingImage")) == bool(algorithm.get("AlgorithmName")):
-        raise Invalid("AlgorithmSpecification has to have one of TrainingImage and AlgorithmName, and not both")
-    if algorithm.get("AlgorithmName"):
-        raise CannotRunHere(f'the training job "{name}" runs an algorithm resource, which is not on this machine.')
-    resources = _fields(given, "ResourceConfig")
-    _expect_one_instance(name, resources)
-    if "InstanceType" not in resources or "InstanceCount" not in resources:
-        raise Invalid("ResourceConfig has to have an InstanceType and an InstanceCount")
-    _expect_time_for_spot(given)
-    for field in _REFUSED:
-        if given.get(field):
-            raise CannotRunHere(f'the training job "{name}" has a {field}, which the local cloud does not do. Drop it.')
-    _expect_plain(name, _fields(given, "OutputDataConfig"), {"CompressionType": "GZIP"})
+    request = _checked("CreateTrainingJob", parameters)
+    name = cast(str, request["TrainingJobName"])
+    algorithm = _member(request, "AlgorithmSpecification")
+    hyperparameters = cast("dict[str, str]", request.get("HyperParameters", {}))
+    program, code_uri = _script(name, algorithm, hyperparameters)
+    resources = _resources(name, _member(request, "ResourceConfig"))
+    _require_spot_wait_time(request)
+    for field in _UNSUPPORTED_FIELDS:
+        if request.get(field):
+            raise UnsupportedRequest(
+                f'the training job "{name}" has a {field}, which the local cloud does not do. Drop it.'
+            )
+    _require_values(name, _member(request, "OutputDataConfig"), {"CompressionType": "GZIP"})
     channels = tuple(
         _channel(fields, cast(str, algorithm["TrainingInputMode"]))
-        for fields in cast("list[dict[str, Json]]", given.get("InputDataConfig", []))
+        for fields in cast("list[dict[str, Json]]", request.get("InputDataConfig", []))
     )
-    _expect_distinct("channels", "ChannelName", [channel.name for channel in channels])
+    _require_distinct("channels", "ChannelName", [channel.name for channel in channels])
     return TrainingRequest(
         name,
         program,
         code_uri,
         hyperparameters,
         channels,
-        cast(str, _fields(given, "OutputDataConfig")["S3OutputPath"]),
+        cast(str, _member(request, "OutputDataConfig")["S3OutputPath"]),
         cast(str, resources.get("InstanceType", "local")),
-        cast("dict[str, str]", given.get("Environment", {})),
-        cast(int, _fields(given, "StoppingCondition").get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S)),
-        given,
+        cast("dict[str, str]", request.get("Environment", {})),
+        cast(int, _member(request, "StoppingCondition").get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S)),
+        request,
     )
 
 
-def _input(given: Mapping[str, Json]) -> Transfer:
-    name = cast(str, given["InputName"])
-    if given.get("DatasetDefinition") is not None or given.get("S3Input") is None:
-        raise CannotRunHere(f'the input "{name}" does not come from S3; the local cloud reads S3Input only.')
-    source = _fields(given, "S3Input")
-    _expect_plain(name, source, {"S3InputMode": "File", "S3CompressionType": "None", "S3DataType": "S3Prefix"})
-    return Transfer(name, cast(str, source["S3Uri"]), _container_path(name, source.get("LocalPath")))
+def _script(name: str, algorithm: Mapping[str, Json], hyperparameters: Mapping[str, str]) -> tuple[str, str]:
+    """Return the program of a job in script mode, and the URI of its code."""
+    from mlci_emulator.jobs.training_toolkit import decode_hyperparameter
+
+    program = decode_hyperparameter(hyperparameters.get("sagemaker_program", "null"))
+    code_uri = decode_hyperparameter(hyperparameters.get("sagemaker_submit_directory", "null"))
+    if algorithm.get("ContainerEntrypoint") or not isinstance(program, str) or not isinstance(code_uri, str):
+        raise UnsupportedRequest(
+            f'the training job "{name}" is not in script mode (it lacks the hyperparameters sagemaker_program and '
+            "sagemaker_submit_directory, or has a ContainerEntrypoint), so it runs its image's own algorithm, and that "
+            "is not on this machine. Give the step a script by `run:`."
+        )
+    # Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AlgorithmSpecification.html
+    if bool(algorithm.get("TrainingImage")) == bool(algorithm.get("AlgorithmName")):
+        raise InvalidRequest("AlgorithmSpecification has to have one of TrainingImage and AlgorithmName, and not both")
+    if algorithm.get("AlgorithmName"):
+        raise UnsupportedRequest(f'the training job "{name}" runs an algorithm resource, which is not on this machine.')
+    return program, code_uri
 
 
-def _output(given: Mapping[str, Json]) -> Transfer:
-    name = cast(str, given["OutputName"])
-    if given.get("FeatureStoreOutput") is not None or given.get("S3Output") is None:
-        raise CannotRunHere(f'the output "{name}" does not go to S3; the local cloud writes S3Output only.')
-    target = _fields(given, "S3Output")
-    return Transfer(name, cast(str, target["S3Uri"]), _container_path(name, target.get("LocalPath")))
+def _resources(name: str, resources: Mapping[str, Json]) -> Mapping[str, Json]:
+    _require_one_instance(name, resources)
+    if "InstanceType" not in resources or "InstanceCount" not in resources:
+        raise InvalidRequest("ResourceConfig has to have an InstanceType and an InstanceCount")
+    return resources
 
 
-def _channel(given: Mapping[str, Json], mode: str) -> Channel:
-    name = cast(str, given["ChannelName"])
-    source = _fields(given, "DataSource").get("S3DataSource")
+def _processing_input(request: Mapping[str, Json]) -> S3Transfer:
+    name = cast(str, request["InputName"])
+    if request.get("DatasetDefinition") is not None or request.get("S3Input") is None:
+        raise UnsupportedRequest(f'the input "{name}" does not come from S3; the local cloud reads S3Input only.')
+    source = _member(request, "S3Input")
+    _require_values(name, source, {"S3InputMode": "File", "S3CompressionType": "None", "S3DataType": "S3Prefix"})
+    return S3Transfer(name, cast(str, source["S3Uri"]), _container_path(name, source.get("LocalPath")))
+
+
+def _processing_output(request: Mapping[str, Json]) -> S3Transfer:
+    name = cast(str, request["OutputName"])
+    if request.get("FeatureStoreOutput") is not None or request.get("S3Output") is None:
+        raise UnsupportedRequest(f'the output "{name}" does not go to S3; the local cloud writes S3Output only.')
+    target = _member(request, "S3Output")
+    return S3Transfer(name, cast(str, target["S3Uri"]), _container_path(name, target.get("LocalPath")))
+
+
+def _channel(request: Mapping[str, Json], mode: str) -> Channel:
+    name = cast(str, request["ChannelName"])
+    source = _member(request, "DataSource").get("S3DataSource")
     if not isinstance(source, dict):
-        raise CannotRunHere(f'the channel "{name}" does not come from S3; the local cloud reads S3DataSource only.')
-    _expect_plain(name, source, {"S3DataType": "S3Prefix"})
+        raise UnsupportedRequest(
+            f'the channel "{name}" does not come from S3; the local cloud reads S3DataSource only.'
+        )
+    _require_values(name, source, {"S3DataType": "S3Prefix"})
     for field in ("ModelAccessConfig", "HubAccessConfig"):
         if source.get(field):
-            raise CannotRunHere(f'the channel "{name}" has a {field}; the local cloud reads the store only.')
-    _expect_plain(name, given, {"CompressionType": "None", "RecordWrapperType": "None"})
-    if given.get("InputMode", mode) not in ("File", "FastFile"):  # a script sees files either way
-        raise CannotRunHere(f'the channel "{name}" is in {given.get("InputMode", mode)} mode; locally there are files.')
+            raise UnsupportedRequest(f'the channel "{name}" has a {field}; the local cloud reads the store only.')
+    _require_values(name, request, {"CompressionType": "None", "RecordWrapperType": "None"})
+    if request.get("InputMode", mode) not in ("File", "FastFile"):  # a script sees files either way
+        raise UnsupportedRequest(
+            f'the channel "{name}" is in {request.get("InputMode", mode)} mode; locally there are files.'
+        )
     # Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
     config: dict[str, Json] = {
-        "TrainingInputMode": given.get("InputMode", mode),
+        "TrainingInputMode": request.get("InputMode", mode),
         "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
         "RecordWrapperType": "None",
     }
-    if "ContentType" in given:
-        config["ContentType"] = given["ContentType"]
+    if "ContentType" in request:
+        config["ContentType"] = request["ContentType"]
     return Channel(name, cast(str, source["S3Uri"]), config)
 
 
-def _expect_distinct(what: str, field: str, values: list[str]) -> None:
+def _require_distinct(what: str, field: str, values: list[str]) -> None:
     for value in values:
         if values.count(value) > 1:
-            raise Invalid(f'two {what} have the {field} "{value}"')
+            raise InvalidRequest(f'two {what} have the {field} "{value}"')
 
 
-def _expect_time_for_spot(given: Mapping[str, Json]) -> None:
+def _require_spot_wait_time(request: Mapping[str, Json]) -> None:
     """Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html"""
-    condition = _fields(given, "StoppingCondition")
+    condition = _member(request, "StoppingCondition")
     wait = cast("int | None", condition.get("MaxWaitTimeInSeconds"))
     runtime = cast(int, condition.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S))
-    if given.get("EnableManagedSpotTraining") and (wait is None or wait < runtime):
-        raise Invalid("managed spot training needs a MaxWaitTimeInSeconds that is at least MaxRuntimeInSeconds")
+    if request.get("EnableManagedSpotTraining") and (wait is None or wait < runtime):
+        raise InvalidRequest("managed spot training needs a MaxWaitTimeInSeconds that is at least MaxRuntimeInSeconds")
 
 
-def _expect_one_instance(name: str, cluster: Mapping[str, Json]) -> None:
+def _require_one_instance(name: str, cluster: Mapping[str, Json]) -> None:
     if cluster.get("InstanceGroups") or cluster.get("InstanceCount", 1) != 1:
-        raise CannotRunHere(
+        raise UnsupportedRequest(
             f'the job "{name}" asks for {cluster.get("InstanceCount", "groups of")} instances; the local cloud is one. '
             "Use one instance for local runs (`instance_count: 1`)."
         )
 
 
-def _expect_plain(name: str, given: Mapping[str, Json], plain: Mapping[str, str]) -> None:
-    for field, value in plain.items():
-        if given.get(field, value) != value:
-            raise CannotRunHere(f'"{name}" has {field} {given[field]}; the local cloud does {field} {value} only.')
+def _require_values(name: str, request: Mapping[str, Json], supported: Mapping[str, str]) -> None:
+    for field, value in supported.items():
+        if request.get(field, value) != value:
+            raise UnsupportedRequest(
+                f'"{name}" has {field} {request[field]}; the local cloud does {field} {value} only.'
+            )
 
 
 def _container_path(name: str, path: Json) -> str:
     parts = str(path or "").split("/")
     if parts[:4] != ["", "opt", "ml", "processing"] or ".." in parts:
-        raise Invalid(f'LocalPath of "{name}" is "{path or ""}"; it has to be a path under /opt/ml/processing')
+        raise InvalidRequest(f'LocalPath of "{name}" is "{path or ""}"; it has to be a path under /opt/ml/processing')
     return str(path)
 
 
-def _fields(given: Mapping[str, Json], name: str) -> Mapping[str, Json]:
-    return cast("dict[str, Json]", given.get(name) or {})
+def _member(request: Mapping[str, Json], name: str) -> Mapping[str, Json]:
+    return cast("dict[str, Json]", request.get(name) or {})
 
 
 def _checked(operation: str, parameters: Json) -> Mapping[str, Json]:
-    """The parameters, once the API takes them.
+    """Return the parameters if the API accepts them.
 
     Source of the wording: https://github.com/aws/aws-step-functions-data-science-sdk-python/issues/15
     """
     found = sagemaker_validation.problems(operation, parameters)
     malformed = [sagemaker_validation.step_functions(problem) for problem in found if problem.kind != "constraint"]
     if malformed:
-        raise Malformed(
+        raise MalformedRequest(
             "The Parameters could not be used to start the Task: [" + ", ".join(dict.fromkeys(malformed)) + "]"
         )
     if found:
-        raise Invalid(sagemaker_validation.refusal(found).message)
+        raise InvalidRequest(sagemaker_validation.refusal(found).message)
     return cast("dict[str, Json]", parameters)

@@ -1,23 +1,24 @@
-"""The process that every local job starts in: it makes the job's `/opt/ml`, starts the script, and outlives all of it.
+"""Runs as a process of its own: sets up a job's `/opt/ml`, runs the script, and kills every process that it leaves.
 
-`mlci_emulator.jobs.process` starts it by path with `python -I -S`, so it imports the standard library only, and of
-that little: a job must cost next to nothing over its script. It may be started ahead of its job: it waits for one.
+`mlci_emulator.jobs.process` starts this file by path with `python -I -S`, so it imports the standard library only, and
+little of that: starting a job must cost almost nothing. It may be started ahead of its job; it waits for a request.
 
-What comes in on standard input: four bytes of length, then an order (a dict, marshalled: both ends are the same
-interpreter, and `json` would cost more than all the rest), then a byte for "stop". End of file means that mlci gave up
-or died, by SIGKILL too: everything is killed at once. What goes out on the status pipe is one marshalled tuple:
+Standard input carries four bytes of length, then the launch request (a marshalled dict: both ends are the same
+interpreter, and importing `json` would take longer than all the rest), then a byte that means "stop". The end of file
+means that mlci gave up or died, even by SIGKILL: all processes are killed at once. The status pipe carries one
+marshalled tuple:
 
-    ("ended", wait status)   the script ran to its end, and nothing of it is left
-    ("unstartable", text)    its entry point could not be executed
-    ("refused", text)        the isolation could not be set up
-    no tuple at all          all of it was killed
+    ("exited", wait status)     the script ended, and none of its processes is left
+    ("not_executable", text)    the entry point could not be executed
+    ("setup_failed", text)      the isolation could not be set up
+    no tuple at all             all processes were killed
 
-So what goes wrong in here is never mistaken for a script's own exit code.
+An error in this process is therefore never mistaken for a script's own exit code.
 
-In a namespace the script's parent is process 1 of a PID namespace: when that ends, the kernel kills all that is in it,
-also what called setsid and forked twice, and PDEATHSIG ties it to this process. Elsewhere on Linux this process is the
-"subreaper" that orphans fall back to, and it kills its descendants. On macOS it kills the script's process group; a
-process that leaves the group escapes it there.
+In a namespace the script's parent is process 1 of a PID namespace: when that ends, the kernel kills every process in
+the namespace, also one that called setsid and forked twice. PDEATHSIG ties process 1 to this process. Elsewhere on
+Linux this process is the "subreaper" that adopts orphans, and it kills its descendants. On macOS it kills the script's
+process group; a process that leaves the group escapes.
 """
 
 from __future__ import annotations
@@ -42,40 +43,40 @@ CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x00020000, 0x10000000, 0x20000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 8192, 16384, 1 << 18
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
-#: How long to go on killing descendants that don't go: one that runs as another user can't be killed.
+#: The time after which descendants that don't end are left: one that runs as another user can't be killed.
 SWEEP_S = 5.0
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class Refused(Exception):
-    """The isolation that was asked for does not work here; the text says what was refused."""
+class SetupError(Exception):
+    """The requested isolation does not work here; the text says what the system rejected."""
 
 
-class Unstartable(Exception):
-    """The script's entry point can't be executed; the text is the system's."""
+class ExecError(Exception):
+    """The script's entry point can't be executed; the text is the system's message."""
 
 
 def main() -> NoReturn:
-    """Wait for an order, carry it out, and exit; what came of it is told on the status pipe, not by the exit code."""
+    """Wait for a request, run it, and exit. The status pipe carries the result; the exit code is always 0."""
     os.umask(0o022)
     status = int(sys.argv[1])
     os.set_inheritable(status, False)
     control = os.dup(0)  # not inheritable, unlike 0 itself
-    order = _read_order(control)
-    if order is not None:
+    request = _read_request(control)
+    if request is not None:
         try:
-            _carry_out(order, control, status)
-        except Refused as error:
-            _tell(status, "refused", str(error))
-        except Unstartable as error:
-            _tell(status, "unstartable", str(error))
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it must not look like the script's end
-            _tell(status, "refused", f"{type(error).__name__}: {error}")
+            _run_request(request, control, status)
+        except SetupError as error:
+            _report_status(status, "setup_failed", str(error))
+        except ExecError as error:
+            _report_status(status, "not_executable", str(error))
+        except BaseException as error:  # noqa: BLE001 - no error in here may look like the script's end
+            _report_status(status, "setup_failed", f"{type(error).__name__}: {error}")
     os._exit(0)
 
 
-def _read_order(control: int) -> dict[str, Any] | None:
+def _read_request(control: int) -> dict[str, Any] | None:
     length = int.from_bytes(_read_exactly(control, 4), "big")
     data = _read_exactly(control, length)
     return marshal.loads(data) if data else None
@@ -91,50 +92,50 @@ def _read_exactly(file: int, size: int) -> bytes:
     return data
 
 
-def _tell(status: int, what: str, value: int | str) -> None:
-    with contextlib.suppress(BrokenPipeError):  # mlci is gone; nobody is left to tell
+def _report_status(status: int, what: str, value: int | str) -> None:
+    with contextlib.suppress(BrokenPipeError):  # mlci is gone
         os.write(status, marshal.dumps((what, value)))
 
 
-def _carry_out(order: dict[str, Any], control: int, status: int) -> None:
-    log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    if order["mode"] == "namespace":
-        folder = os.stat(order["folder"])
-        _enter_namespace(order["folder"], order["stage"])
+def _run_request(request: dict[str, Any], control: int, status: int) -> None:
+    log = os.open(request["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    if request["mode"] == "namespace":
+        folder = os.stat(request["folder"])
+        _enter_namespace(request["folder"], request["stage"])
         init = os.fork()
         if init == 0:
-            _be_process_one(order, folder, log, control, status)
-        os.close(status)  # process 1 tells; when it is gone, mlci reads the end of file
-        _watch(init, control, order["grace_s"], lambda: _signal(init, signal.SIGKILL))
+            _run_as_init(request, folder, log, control, status)
+        os.close(status)  # process 1 reports the status; when it ends, mlci reads the end of file
+        _wait_for(init, control, request["grace_s"], lambda: _signal(init, signal.SIGKILL))
         return
     if IS_LINUX:
         _check(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl")
-    child = _start(order, log)
-    ended = _watch(child, control, order["grace_s"], lambda: _kill_descendants(child))
+    child = _start_script(request, log)
+    wait_status = _wait_for(child, control, request["grace_s"], lambda: _kill_descendants(child))
     _kill_descendants(child)
-    _tell(status, "ended", ended)
+    _report_status(status, "exited", wait_status)
 
 
 # --- The namespace ---------------------------------------------------------------------------------------------------
 
 
 def _enter_namespace(folder: str, stage: str) -> None:
-    """A mount namespace in which `/opt/ml` is `folder`, and a PID namespace for the next child, as root or not."""
+    """Enter a mount namespace in which `/opt/ml` is `folder`, and a PID namespace for the next child, as any user."""
     if not IS_LINUX:
-        raise Refused("namespaces are a feature of Linux")
+        raise SetupError("namespaces are a feature of Linux")
     try:
         try:
             _check(_libc.unshare(CLONE_NEWNS | CLONE_NEWPID), "unshare")
         except PermissionError:
             _enter_user_namespace()
         _mount("none", "/", "", MS_REC | MS_PRIVATE)
-        _show_as_container(folder, stage)
+        _mount_container_path(folder, stage)
     except OSError as error:
-        raise Refused(error.strerror or str(error)) from error
+        raise SetupError(error.strerror or str(error)) from error
 
 
 def _enter_user_namespace() -> None:
-    # The user keeps its own id in there. Its rights over the namespace end with the script's exec, as for any user.
+    # The user keeps its id in the namespace. Its capabilities there end with the script's exec, as for any user.
     uid, gid = os.geteuid(), os.getegid()
     _check(_libc.unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID), "unshare")
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
@@ -142,8 +143,8 @@ def _enter_user_namespace() -> None:
             file.write(text)
 
 
-def _show_as_container(folder: str, stage: str) -> None:
-    """Mount `folder` on `/opt/ml`. Where that does not exist, and can't be made, `/opt` becomes a copy that has it."""
+def _mount_container_path(folder: str, stage: str) -> None:
+    """Mount `folder` on `/opt/ml`. If `/opt/ml` does not exist, replace `/opt` by a copy that has it."""
     if os.path.isdir(CONTAINER) and not os.path.islink(CONTAINER):
         _mount(folder, CONTAINER, "", MS_BIND | MS_REC)
         return
@@ -151,57 +152,59 @@ def _show_as_container(folder: str, stage: str) -> None:
     _mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")
     for entry in os.scandir(parent):
         if entry.name != name:
-            _show_again(entry, os.path.join(stage, entry.name))
+            _bind_entry(entry, os.path.join(stage, entry.name))
     os.mkdir(os.path.join(stage, name))
     _mount(folder, os.path.join(stage, name), "", MS_BIND | MS_REC)
     _mount(stage, parent, "", MS_MOVE)
 
 
-def _show_again(entry: os.DirEntry[str], place: str) -> None:
+def _bind_entry(entry: os.DirEntry[str], target: str) -> None:
     if entry.is_symlink():
-        os.symlink(os.readlink(entry.path), place)
+        os.symlink(os.readlink(entry.path), target)
         return
     if entry.is_dir():
-        os.mkdir(place)
+        os.mkdir(target)
     else:
-        os.close(os.open(place, os.O_CREAT | os.O_WRONLY))
-    # What this user can't reach outside, it can't reach in there.
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY))
+    # A folder that this user can't read outside of the namespace stays unreadable inside.
     with contextlib.suppress(PermissionError, FileNotFoundError):
-        _mount(entry.path, place, "", MS_BIND | MS_REC)
+        _mount(entry.path, target, "", MS_BIND | MS_REC)
 
 
-def _be_process_one(order: dict[str, Any], folder: os.stat_result, log: int, control: int, status: int) -> NoReturn:
+def _run_as_init(request: dict[str, Any], folder: os.stat_result, log: int, control: int, status: int) -> NoReturn:
     try:
         os.close(control)
         _check(_libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
         if not os.path.samestat(os.stat(CONTAINER), folder):
-            raise Refused(f"{CONTAINER} is not the job's folder, although the mount succeeded")
-        # A container that hides parts of /proc forbids it; the old one works too, and lists more.
+            raise SetupError(f"{CONTAINER} is not the job's folder, although the mount succeeded")
+        # A container that hides parts of /proc forbids this mount; the old /proc works too, and lists more processes.
         with contextlib.suppress(OSError):
             _mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-        if not order["argv"]:  # a probe: it was to be set up, and no more
-            _tell(status, "ended", 0)
+        if not request["argv"]:  # a probe of the isolation
+            _report_status(status, "exited", 0)
             os._exit(0)
         script: list[int] = []
         signal.signal(signal.SIGTERM, lambda *_: _signal(script[0], signal.SIGTERM) if script else os._exit(0))
-        script.append(_start(order, log))
+        script.append(_start_script(request, log))
         while True:
-            child, ended = os.wait()
+            child, wait_status = os.wait()
             if child == script[0]:
-                _tell(status, "ended", ended)
+                _report_status(status, "exited", wait_status)
                 os._exit(0)
-    except Unstartable as error:
-        _tell(status, "unstartable", str(error))
+    except ExecError as error:
+        _report_status(status, "not_executable", str(error))
+    except SetupError as error:
+        _report_status(status, "setup_failed", str(error))
     except BaseException as error:  # noqa: BLE001 - as in main
-        _tell(status, "refused", f"{type(error).__name__}: {error}" if not isinstance(error, Refused) else str(error))
+        _report_status(status, "setup_failed", f"{type(error).__name__}: {error}")
     os._exit(0)
 
 
 # --- The script ------------------------------------------------------------------------------------------------------
 
 
-def _start(order: dict[str, Any], log: int) -> int:
-    """Start the script and return its process id. No shell comes between: one would drop `SM_HP_MAX-DEPTH`."""
+def _start_script(request: dict[str, Any], log: int) -> int:
+    """Start the script without a shell, and return its process id. A shell would drop `SM_HP_MAX-DEPTH`."""
     reader, writer = os.pipe()
     parent = os.getpid()
     child = os.fork()
@@ -215,14 +218,14 @@ def _start(order: dict[str, Any], log: int) -> int:
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(log, 1)
             os.dup2(log, 2)
-            for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and exec would hand that on
+            for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and exec would pass that on
                 signal.signal(number, signal.SIG_DFL)
-            os.chdir(order["cwd"])
-            os.execvpe(order["argv"][0], order["argv"], order["env"])
-        except OSError as error:  # execvpe names the last folder of PATH that it looked in, which helps nobody
-            where = order["cwd"] if error.filename == order["cwd"] else order["argv"][0]
-            os.write(writer, f"{where}: {error.strerror}".encode("utf-8", "replace"))
-        except BaseException as error:  # noqa: BLE001 - this is the child: it must not go on
+            os.chdir(request["cwd"])
+            os.execvpe(request["argv"][0], request["argv"], request["env"])
+        except OSError as error:  # execvpe names the last folder of PATH that it searched, which does not help
+            path = request["cwd"] if error.filename == request["cwd"] else request["argv"][0]
+            os.write(writer, f"{path}: {error.strerror}".encode("utf-8", "replace"))
+        except BaseException as error:  # noqa: BLE001 - the child must not continue as a second supervisor
             os.write(writer, f"{type(error).__name__}: {error}".encode("utf-8", "replace"))
         os._exit(127)
     os.close(writer)
@@ -230,12 +233,12 @@ def _start(order: dict[str, Any], log: int) -> int:
         problem = file.read().decode()
     if problem:
         os.waitpid(child, 0)
-        raise Unstartable(problem)
+        raise ExecError(problem)
     return child
 
 
-def _watch(child: int, control: int, grace_s: float, kill: Callable[[], None]) -> int:
-    """Wait for the child and return its wait status; pass on a stop: SIGTERM first, and `kill` after the grace."""
+def _wait_for(child: int, control: int, grace_s: float, kill: Callable[[], None]) -> int:
+    """Wait for the child and return its wait status. On a stop, send it SIGTERM, and call `kill` after the grace."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer)
@@ -243,11 +246,11 @@ def _watch(child: int, control: int, grace_s: float, kill: Callable[[], None]) -
     waiting = [reader, control]
     kill_at: float | None = None
     while True:
-        ended = _reap(child)
-        if ended is not None:
+        wait_status = _reap_children(child)
+        if wait_status is not None:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            return ended
+            return wait_status
         if kill_at is not None and time.monotonic() >= kill_at:
             kill()
             kill_at = time.monotonic() + grace_s
@@ -263,41 +266,41 @@ def _watch(child: int, control: int, grace_s: float, kill: Callable[[], None]) -
                 kill_at = time.monotonic()
 
 
-def _reap(child: int) -> int | None:
-    """Collect every child that ended; the wait status of this one if it is among them."""
-    ended = None
+def _reap_children(child: int) -> int | None:
+    """Reap every child that ended, and return the wait status of `child` if it is among them."""
+    wait_status = None
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            return ended if ended is not None else signal.SIGKILL
+            return wait_status if wait_status is not None else signal.SIGKILL
         if pid == 0:
-            return ended
+            return wait_status
         if pid == child:
-            ended = status
+            wait_status = status
 
 
 def _kill_descendants(child: int) -> None:
-    """Kill all that descends from this process, and wait until it is gone."""
+    """Kill all descendants of this process, and wait until they are gone."""
     if not IS_LINUX:
         _signal(-child, signal.SIGKILL)
         return
-    give_up = time.monotonic() + SWEEP_S
-    while time.monotonic() < give_up:
-        found = _descendants()
-        if not found:
+    deadline = time.monotonic() + SWEEP_S
+    while time.monotonic() < deadline:
+        pids = _descendants()
+        if not pids:
             return
-        for pid in found:
+        for pid in pids:
             _signal(pid, signal.SIGKILL)
         time.sleep(0.002)
-        if child not in found:
-            _reap(child)
+        if child not in pids:
+            _reap_children(child)
         else:
-            return  # the watcher collects it, and comes back for those that are left
+            return  # `_wait_for` reaps it, and calls this function again for those that are left
 
 
 def _descendants() -> list[int]:
-    """The processes below this one, zombies too, from /proc; a subreaper's descendants hang together below it."""
+    """Return the descendants of this process from /proc, zombies too. Those of a subreaper all stay below it."""
     if not _has_children():
         return []
     children: dict[int, list[int]] = {}
@@ -309,13 +312,13 @@ def _descendants() -> list[int]:
             except (OSError, ValueError, IndexError):
                 continue  # it just ended
             children.setdefault(parent, []).append(int(name))
-    found: list[int] = []
-    ahead = [os.getpid()]
-    while ahead:
-        below = children.get(ahead.pop(), [])
-        found += below
-        ahead += below
-    return found
+    pids: list[int] = []
+    pending = [os.getpid()]
+    while pending:
+        child_pids = children.get(pending.pop(), [])
+        pids += child_pids
+        pending += child_pids
+    return pids
 
 
 def _has_children() -> bool:

@@ -1,7 +1,7 @@
-"""The container of a training job in script mode: its files, environment and command, and what becomes of its model.
+"""Prepares the container of a training job in script mode (files, environment, command), and uploads its model.
 
 Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html and
--output.html; sagemaker-training-toolkit (see toolkit.py), entry_point.py and process.py.
+-output.html; sagemaker-training-toolkit (see training_toolkit.py), entry_point.py and process.py.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mlci_emulator.jobs import failure_reason, training_toolkit
-from mlci_emulator.jobs.containers import Container, base_environment, write_json
+from mlci_emulator.jobs.containers import ContainerCommand, base_environment, write_json
 from mlci_emulator.jobs.requests import TrainingRequest
 from mlci_emulator.jobs.transfer import TransferFailed, download, files, pack, unpack
 from mlci_emulator.jobs.workspace import Workspace
 from mlci_emulator.store.directory import DirectoryStore
 
 
-def fill(request: TrainingRequest, space: Workspace, store: DirectoryStore, is_stopped: Callable[[], bool]) -> None:
-    """Make the job's folder what the container finds as `/opt/ml`.
+def prepare_folder(
+    request: TrainingRequest, space: Workspace, store: DirectoryStore, is_stopped: Callable[[], bool]
+) -> None:
+    """Fill the job's folder, which the container sees as `/opt/ml`.
 
     Raises:
-        TransferFailed: an input or the script is not there.
+        TransferFailed: an input or the script does not exist.
     """
     for folder in ("model", "output/data", "input/data"):
         (space.ml / folder).mkdir(parents=True)
@@ -43,8 +45,8 @@ def fill(request: TrainingRequest, space: Workspace, store: DirectoryStore, is_s
         script.chmod(0o755)
 
 
-def remarks(space: Workspace) -> str:
-    """What the container would do and this machine does not, for the job's log, or ""."""
+def log_notes(space: Workspace) -> str:
+    """Return the first lines of the job's log, which name what only SageMaker's container does, or ""."""
     if (space.ml / "code" / "requirements.txt").is_file():
         return (
             "mlci: requirements.txt is installed by the container on SageMaker. Here it is not: "
@@ -53,11 +55,11 @@ def remarks(space: Workspace) -> str:
     return ""
 
 
-def container(
+def container_command(
     request: TrainingRequest, arn: str, base: str, host: Mapping[str, str], python: str, temporary: Path
-) -> Container:
-    """What to run. `base` is `/opt/ml`, or the folder that stands for it in all variables."""
-    job = training_toolkit.Job(
+) -> ContainerCommand:
+    """Return the script's command. `base` is `/opt/ml`, or the folder that replaces it in all variables."""
+    job = training_toolkit.ToolkitJob(
         request.name,
         base,
         request.program,
@@ -65,7 +67,7 @@ def container(
         request.hyperparameters,
         {channel.name: channel.config for channel in request.channels},
         request.instance,
-        training_toolkit.Machine(os.cpu_count() or 1, len(glob.glob("/dev/nvidia[0-9]*"))),
+        training_toolkit.Processors(os.cpu_count() or 1, len(glob.glob("/dev/nvidia[0-9]*"))),
     )
     environment = {
         **base_environment(host, python, temporary),
@@ -74,32 +76,32 @@ def container(
         **request.environment,
         **training_toolkit.environment(job),
     }
-    if "PYTHONPATH" in request.environment:  # the toolkit hands on its own sys.path, which that is a part of
+    if "PYTHONPATH" in request.environment:  # the toolkit passes on its own sys.path, which includes it
         environment["PYTHONPATH"] += ":" + request.environment["PYTHONPATH"]
     script = (python, request.program) if request.program.endswith(".py") else (f"./{request.program}",)
-    arguments = training_toolkit.arguments(training_toolkit.user_hyperparameters(request.hyperparameters))
-    return Container((*script, *arguments), environment, "/opt/ml/code")
+    arguments = training_toolkit.script_arguments(training_toolkit.user_hyperparameters(request.hyperparameters))
+    return ContainerCommand((*script, *arguments), environment, "/opt/ml/code")
 
 
-def output_place(output_uri: str, name: str) -> str:
-    """The prefix under which a job's archives are stored."""
+def output_prefix(output_uri: str, name: str) -> str:
+    """Return the prefix of a job's archives."""
     return f"{output_uri.rstrip('/')}/{name}/output"
 
 
-def keep(request: TrainingRequest, space: Workspace, store: DirectoryStore) -> None:
-    """Store the model and the other output of a job, as far as it has any.
+def upload_archives(request: TrainingRequest, space: Workspace, store: DirectoryStore) -> None:
+    """Store the job's model and its other output as archives. An empty folder is not stored.
 
-    Source: https://github.com/aws/sagemaker-python-sdk/issues/3455: without a file in it nothing is saved, and
-    Describe… names the archive all the same.
+    Source: https://github.com/aws/sagemaker-python-sdk/issues/3455: SageMaker saves no empty archive, and Describe…
+    names it all the same.
     """
-    place = output_place(request.output_uri, request.name)
+    prefix = output_prefix(request.output_uri, request.name)
     for folder, archive in (("model", "model.tar.gz"), ("output/data", "output.tar.gz")):
         if next(files(space.ml / folder, space.ml), None) is not None:
-            pack(store, space.ml / folder, f"{place}/{archive}", space.ml, space.temporary)
+            pack(store, space.ml / folder, f"{prefix}/{archive}", space.ml, space.temporary)
 
 
-def failure(space: Workspace) -> str | None:
-    """What the script wrote to `/opt/ml/output/failure`; SageMaker reports its first 1,024 characters."""
+def failure_message(space: Workspace) -> str | None:
+    """Return what the script wrote to `/opt/ml/output/failure`; SageMaker reports its first 1,024 characters."""
     file = space.ml / "output" / "failure"
     if file.is_symlink() or not file.is_file():
         return None

@@ -1,7 +1,7 @@
-"""What the SageMaker training toolkit makes of a training job: `SM_*` variables and a script's arguments. Pure.
+"""Computes the `SM_*` variables and script arguments that the SageMaker training toolkit gives a training job. Pure.
 
 Source: https://github.com/aws/sagemaker-training-toolkit at 3383937: src/sagemaker_training/mapping.py, environment.py,
-params.py and ENVIRONMENT_VARIABLES.md. What depends on the image alone (SM_FRAMEWORK_MODULE) is left empty.
+params.py and ENVIRONMENT_VARIABLES.md. SM_FRAMEWORK_MODULE depends on the image alone, and is left empty.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ HOST = "algo-1"
 GROUP = "homogeneousCluster"
 NETWORK = "eth0"
 LOG_LEVEL = 20
-#: Hyperparameters that are for the toolkit, and don't reach the script. Source: params.py, SAGEMAKER_HYPERPARAMETERS.
-PREFIX = "sagemaker_"
-OWN = frozenset(
+#: Hyperparameters that the toolkit reads and the script does not get. Source: params.py, SAGEMAKER_HYPERPARAMETERS.
+TOOLKIT_PREFIX = "sagemaker_"
+TOOLKIT_HYPERPARAMETERS = frozenset(
     f"sagemaker_{name}"
     for name in [
         "program",
@@ -36,16 +36,16 @@ OWN = frozenset(
 
 
 @dataclass(frozen=True)
-class Machine:
-    """What the script may use."""
+class Processors:
+    """The processors of the machine that the script runs on."""
 
     cpus: int
     gpus: int
 
 
 @dataclass(frozen=True)
-class Job:
-    """What the toolkit reads before it starts a script. `base` is `/opt/ml`, or the folder that stands for it."""
+class ToolkitJob:
+    """The toolkit's input for one job. `base` is `/opt/ml`, or the folder that replaces it."""
 
     name: str
     base: str
@@ -54,13 +54,13 @@ class Job:
     hyperparameters: Mapping[str, str]
     channels: Mapping[str, Mapping[str, Json]]
     instance: str
-    machine: Machine
+    processors: Processors
 
 
-def decoded(value: str) -> Json:
-    """A hyperparameter's value: it is JSON where it can be read as such.
+def decode_hyperparameter(value: str) -> Json:
+    """Return a hyperparameter's value: the JSON value that the text holds, or the text itself.
 
-    >>> decoded("4"), decoded('"train.py"'), decoded("train.py")
+    >>> decode_hyperparameter("4"), decode_hyperparameter('"train.py"'), decode_hyperparameter("train.py")
     (4, 'train.py', 'train.py')
     """
     try:
@@ -71,49 +71,49 @@ def decoded(value: str) -> Json:
 
 
 def user_hyperparameters(hyperparameters: Mapping[str, str]) -> dict[str, Json]:
-    """The ones that are meant for the script."""
+    """Return the decoded hyperparameters that the script gets."""
     return {
-        name: decoded(value)
+        name: decode_hyperparameter(value)
         for name, value in hyperparameters.items()
-        if name not in OWN and not name.startswith(PREFIX)
+        if name not in TOOLKIT_HYPERPARAMETERS and not name.startswith(TOOLKIT_PREFIX)
     }
 
 
-def arguments(hyperparameters: Mapping[str, Json]) -> list[str]:
-    """A script's arguments: sorted by name, one letter after one dash, booleans and lists as Python writes them.
+def script_arguments(hyperparameters: Mapping[str, Json]) -> list[str]:
+    """Return a script's arguments: sorted by name, one letter after one dash, booleans and lists as Python writes them.
 
-    >>> arguments({"max_depth": 4, "v": True, "layers": [1, 2], "a": None, "grid": {"y": 2, "x": 1}})
+    >>> script_arguments({"max_depth": 4, "v": True, "layers": [1, 2], "a": None, "grid": {"y": 2, "x": 1}})
     ['-a', '', '--grid', 'x=1,y=2', '--layers', '[1, 2]', '--max_depth', '4', '-v', 'True']
     """
     result = []
     for name, value in sorted(hyperparameters.items()):
-        result += [f"--{name}" if len(name) > 1 else f"-{name}" if name else "", _argument(value)]
+        result += [f"--{name}" if len(name) > 1 else f"-{name}" if name else "", _argument_value(value)]
     return result
 
 
-def _argument(value: Json) -> str:
+def _argument_value(value: Json) -> str:
     if isinstance(value, dict):
         return ",".join(f"{name}={item}" for name, item in sorted(value.items()))
     return "" if value is None else str(value)
 
 
-def variables(values: Mapping[str, Json]) -> dict[str, str]:
-    """Environment variables: `SM_` and the name in capitals; texts as they are, and all else as JSON.
+def sm_variables(values: Mapping[str, Json]) -> dict[str, str]:
+    """Return environment variables: `SM_` and the name in capitals; texts unchanged, and other values as JSON.
 
-    >>> variables({"model_dir": "/opt/ml/model", "hp_max-depth": 4, "hosts": ["algo-1"], "none": None})
+    >>> sm_variables({"model_dir": "/opt/ml/model", "hp_max-depth": 4, "hosts": ["algo-1"], "none": None})
     {'SM_MODEL_DIR': '/opt/ml/model', 'SM_HP_MAX-DEPTH': '4', 'SM_HOSTS': '["algo-1"]', 'SM_NONE': ''}
     """
-    return {f"SM_{name.upper()}": _variable(value) for name, value in values.items()}
+    return {f"SM_{name.upper()}": _variable_value(value) for name, value in values.items()}
 
 
-def _variable(value: Json) -> str:
+def _variable_value(value: Json) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def resource_config(instance: str) -> dict[str, Json]:
-    """`/opt/ml/input/config/resourceconfig.json` of one instance."""
+    """Return the content of `/opt/ml/input/config/resourceconfig.json` for one instance."""
     return {
         "current_host": HOST,
         "current_instance_type": instance,
@@ -124,16 +124,16 @@ def resource_config(instance: str) -> dict[str, Json]:
     }
 
 
-def environment(job: Job) -> dict[str, str]:
-    """All variables that the toolkit sets for the script."""
+def environment(job: ToolkitJob) -> dict[str, str]:
+    """Return all variables that the toolkit sets for the script."""
     hyperparameters = user_hyperparameters(job.hyperparameters)
-    facts = _facts(job, hyperparameters)
-    more: dict[str, Json] = {
+    properties = _training_env(job, hyperparameters)
+    derived: dict[str, Json] = {
         "hps": hyperparameters,
-        "framework_params": facts["additional_framework_parameters"],
+        "framework_params": properties["additional_framework_parameters"],
         "channels": [*sorted(job.channels)],
-        "training_env": facts,
-        "user_args": list(arguments(hyperparameters)),
+        "training_env": properties,
+        "user_args": list(script_arguments(hyperparameters)),
         **{f"channel_{name}": f"{job.base}/input/data/{name}" for name in job.channels},
         **{f"hp_{name}": value for name, value in hyperparameters.items()},
     }
@@ -141,11 +141,11 @@ def environment(job: Job) -> dict[str, str]:
         "CURRENT_HOST": HOST,
         "PYTHONPATH": f"{job.base}/code",
         "TRAINING_JOB_NAME": job.name,
-        **variables({**{name: facts[name] for name in _FACTS_WITH_VARIABLE}, **more}),
+        **sm_variables({**{name: properties[name] for name in _PROPERTIES_WITH_VARIABLE}, **derived}),
     }
 
 
-_FACTS_WITH_VARIABLE = [
+_PROPERTIES_WITH_VARIABLE = [
     "hosts",
     "network_interface_name",
     "user_entry_point",
@@ -175,20 +175,24 @@ _FACTS_WITH_VARIABLE = [
 ]
 
 
-def _facts(job: Job, hyperparameters: dict[str, Json]) -> dict[str, Json]:
-    """The public properties of the toolkit's Environment."""
+def _training_env(job: ToolkitJob, hyperparameters: dict[str, Json]) -> dict[str, Json]:
+    """Return the public properties of the toolkit's Environment: the value of `SM_TRAINING_ENV`."""
     resources = resource_config(job.instance)
     group: Json = {"instance_group_name": GROUP, "instance_type": job.instance, "hosts": [HOST]}
-    own = {name: decoded(value) for name, value in job.hyperparameters.items() if name not in hyperparameters}
+    toolkit_values = {
+        name: decode_hyperparameter(value) for name, value in job.hyperparameters.items() if name not in hyperparameters
+    }
     return {
-        "additional_framework_parameters": {name: value for name, value in own.items() if name not in OWN},
+        "additional_framework_parameters": {
+            name: value for name, value in toolkit_values.items() if name not in TOOLKIT_HYPERPARAMETERS
+        },
         "channel_input_dirs": {name: f"{job.base}/input/data/{name}" for name in job.channels},
         "current_host": HOST,
         "current_instance_group": GROUP,
         "current_instance_group_hosts": [HOST],
         "current_instance_type": job.instance,
         "distribution_hosts": [HOST],
-        "distribution_instance_groups": own.get("sagemaker_distribution_instance_groups", []),
+        "distribution_instance_groups": toolkit_values.get("sagemaker_distribution_instance_groups", []),
         "framework_module": None,
         "hosts": [HOST],
         "hyperparameters": hyperparameters,
@@ -200,14 +204,14 @@ def _facts(job: Job, hyperparameters: dict[str, Json]) -> dict[str, Json]:
         "is_hetero": False,
         "is_master": True,
         "job_name": job.name,
-        "log_level": own.get("sagemaker_container_log_level", LOG_LEVEL),
+        "log_level": toolkit_values.get("sagemaker_container_log_level", LOG_LEVEL),
         "master_hostname": HOST,
         "model_dir": f"{job.base}/model",
         "module_dir": job.code_uri,
         "module_name": job.program.removesuffix(".py"),
         "network_interface_name": NETWORK,
-        "num_cpus": job.machine.cpus,
-        "num_gpus": job.machine.gpus,
+        "num_cpus": job.processors.cpus,
+        "num_gpus": job.processors.gpus,
         "num_neurons": 0,
         "output_data_dir": f"{job.base}/output/data",
         "output_dir": f"{job.base}/output",

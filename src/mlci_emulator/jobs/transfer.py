@@ -1,4 +1,4 @@
-"""What SageMaker does around a job: objects become files before it, and files become objects after it."""
+"""Downloads a job's inputs from the store before it runs, and uploads its outputs afterwards."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _CONTAINER = "/opt/ml/"
 
 
 class TransferFailed(Exception):
-    """The text is the job's failure reason."""
+    """An input can't be downloaded, or an output uploaded; the text is the job's failure reason."""
 
 
 class Interrupted(Exception):
-    """The job was stopped in the meantime."""
+    """The job was stopped during the transfer."""
 
 
 def download(store: DirectoryStore, uri: str, folder: Path, is_stopped: Callable[[], bool]) -> None:
-    """Put the object, or all objects below the prefix, into the folder; a single object keeps its own name.
+    """Copy the object, or all objects below the prefix, into the folder; a single object keeps its own name.
 
     Raises:
-        TransferFailed: there are none.
-        Interrupted
+        TransferFailed: the prefix has no objects.
+        Interrupted: the job was stopped.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not uri.endswith("/") and store.exists(uri):
@@ -35,20 +35,20 @@ def download(store: DirectoryStore, uri: str, folder: Path, is_stopped: Callable
         return
     prefix = uri if uri.endswith("/") else f"{uri}/"
     is_empty = True
-    for found in store.list(prefix):
+    for object_uri in store.list(prefix):
         is_empty = False
         if is_stopped():
             raise Interrupted
-        _fetch(store, found, folder, found.removeprefix(prefix))
+        _fetch(store, object_uri, folder, object_uri.removeprefix(prefix))
     if is_empty:
-        # Source: the ValidationException's text, quoted in many issues; a job that starts in between says this.
+        # Source: the text of CreateTrainingJob's ValidationException. Jobs that started before report it like this.
         raise TransferFailed(
             f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}" given in input data source.'
         )
 
 
 def _fetch(store: DirectoryStore, uri: str, folder: Path, name: str) -> None:
-    if name == "" or name.endswith("/"):  # how consoles mark a folder; it has no file
+    if name == "" or name.endswith("/"):  # S3's console creates such an object for a folder
         return
     if set(name.split("/")) & {"", ".", ".."}:
         raise TransferFailed(f"ClientError: Data download failed: \"{uri}\" can't be a file below the input's folder.")
@@ -62,7 +62,7 @@ def _fetch(store: DirectoryStore, uri: str, folder: Path, name: str) -> None:
 
 
 def upload(store: DirectoryStore, outputs: Iterable[tuple[Path, str]], root: Path) -> None:
-    """Move all files of these folders into the store, below their prefixes. `root` is what the job saw as `/opt/ml`.
+    """Move all files of these folders into the store, below their prefixes. `root` is the job's `/opt/ml`.
 
     Raises:
         TransferFailed: a symbolic link leads out of the job's folder.
@@ -73,14 +73,14 @@ def upload(store: DirectoryStore, outputs: Iterable[tuple[Path, str]], root: Pat
         for name, file in files(folder, root):
             is_link = file.is_symlink() or file != folder / name
             (linked if is_link else plain).append((file, f"{uri.rstrip('/')}/{name}"))
-    for file, uri in linked:  # first, as what they lead to is about to be moved
-        store.put_file(_followed(file, root), uri)
+    for file, uri in linked:  # first, because their targets may be moved next
+        store.put_file(_resolved(file, root), uri)
     for file, uri in plain:
-        store.take_file(file, uri)
+        store.move_file(file, uri)
 
 
 def pack(store: DirectoryStore, folder: Path, uri: str, root: Path, temporary: Path) -> None:
-    """Store the folder as a tar.gz whose bytes depend on nothing but names, contents and the right to execute."""
+    """Store the folder as a tar.gz whose bytes only depend on the files' names, contents and execute permission."""
     temporary.mkdir(parents=True, exist_ok=True)
     archive = temporary / "archive.tar.gz"
     with (
@@ -89,20 +89,20 @@ def pack(store: DirectoryStore, folder: Path, uri: str, root: Path, temporary: P
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
         for name, file in files(folder, root):
-            file = _followed(file, root)
+            file = _resolved(file, root)
             member = tarfile.TarInfo(name)
             member.size = file.stat().st_size
             member.mode = 0o755 if os.access(file, os.X_OK) and file.stat().st_mode & 0o111 else 0o644
             with open(file, "rb") as stream:
                 tar.addfile(member, stream)
-    store.take_file(archive, uri)
+    store.move_file(archive, uri)
 
 
 def unpack(store: DirectoryStore, uri: str, folder: Path, temporary: Path) -> None:
     """Unpack a `sourcedir.tar.gz`.
 
     Raises:
-        TransferFailed: there is none, or it is no such archive.
+        TransferFailed: the object does not exist, or is no such archive.
     """
     folder.mkdir(parents=True, exist_ok=True)
     archive = temporary / "sourcedir.tar.gz"
@@ -122,22 +122,25 @@ def unpack(store: DirectoryStore, uri: str, folder: Path, temporary: Path) -> No
 
 
 def files(folder: Path, root: Path, name: str = "", seen: frozenset[str] = frozenset()) -> Iterator[tuple[str, Path]]:
-    """All files below, sorted, with their names relative to the folder; links to folders are followed once."""
+    """Yield all files below the folder, sorted, with their relative names; links to folders are followed once."""
     real = os.path.realpath(folder)
     if real in seen or not folder.is_dir():
         return
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         path = Path(entry.path)
-        target = _followed(path, root)
+        target = _resolved(path, root)
         mode = target.stat().st_mode
         if stat.S_ISDIR(mode):
             yield from files(target, root, f"{name}{entry.name}/", seen | {real})
-        elif stat.S_ISREG(mode):  # a pipe or a socket has nothing to keep
+        elif stat.S_ISREG(mode):  # a pipe or a socket has no content to upload
             yield f"{name}{entry.name}", path
 
 
-def _followed(path: Path, root: Path) -> Path:
-    """What a link leads to, seen from inside the job. Elsewhere is refused: it could be any file of the user's."""
+def _resolved(path: Path, root: Path) -> Path:
+    """Return a link's target as the job sees it, or the path itself.
+
+    A target outside of the job's folder is rejected, because it could be any file of the user's.
+    """
     link = path
     for _ in range(40):
         if not link.is_symlink():

@@ -1,12 +1,12 @@
-"""The folders that jobs work in: one for each job, removed when it ends, whatever the end.
+"""Creates a temporary folder for each job, and removes it when the job ends or mlci was killed.
 
     <work>/mlci-job-<random>/
-        lock    locked (flock) as long as the process that owns the folder lives
-        ml/     what the job sees as /opt/ml
-        tmp/    its TMPDIR
-        opt/    where its mounts are prepared
+        lock    locked (flock) while the process that owns the folder lives
+        ml/     the job's /opt/ml
+        tmp/    the job's TMPDIR
+        opt/    the folder in which its mounts are prepared
 
-A folder whose lock is free belongs to an mlci that was killed; the next one removes it.
+A folder whose lock is free belongs to an mlci that was killed; the next mlci removes it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PREFIX = "mlci-job-"
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder of one job."""
+    """The paths of one job's folder."""
 
     folder: Path
 
@@ -41,10 +41,10 @@ class Workspace:
     def stage(self) -> Path:
         return self.folder / "opt"
 
-    def inside(self, container_path: str) -> Path:
-        """The file here that a job sees under this path, which is `/opt/ml` or below it.
+    def host_path(self, container_path: str) -> Path:
+        """Return the path on this machine of a path in the container, which is `/opt/ml` or below it.
 
-        >>> Workspace(Path("/w")).inside("/opt/ml/model").as_posix()
+        >>> Workspace(Path("/w")).host_path("/opt/ml/model").as_posix()
         '/w/ml/model'
         """
         return self.ml / container_path.removeprefix("/opt/ml").lstrip("/")
@@ -52,22 +52,22 @@ class Workspace:
 
 @contextlib.contextmanager
 def workspace(work: Path) -> Iterator[Workspace]:
-    """A fresh folder for a job."""
-    made = Workspace(work.absolute() / f"{PREFIX}{secrets.token_hex(6)}")
-    with _locked(work):  # so that no sweep sees the folder before its lock is held
-        made.folder.mkdir()
-        lock = os.open(made.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    """Create a folder for a job; it is removed afterwards."""
+    space = Workspace(work.absolute() / f"{PREFIX}{secrets.token_hex(6)}")
+    with _locked(work):  # so that `remove_abandoned` does not see the folder before its lock is held
+        space.folder.mkdir()
+        lock = os.open(space.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
     try:
-        for folder in (made.ml, made.temporary, made.stage):
+        for folder in (space.ml, space.temporary, space.stage):
             folder.mkdir()
-        yield made
+        yield space
     finally:
-        remove(made.folder)
+        remove(space.folder)
         os.close(lock)
 
 
-def sweep(work: Path) -> None:
+def remove_abandoned(work: Path) -> None:
     """Remove the folders that a killed mlci left."""
     if not work.is_dir():
         return
@@ -83,7 +83,7 @@ def _is_abandoned(folder: Path) -> bool:
     except FileNotFoundError:
         return True
     except OSError:
-        return False  # another user's
+        return False  # the folder of another user
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -96,7 +96,7 @@ def _is_abandoned(folder: Path) -> bool:
 @contextlib.contextmanager
 def _locked(work: Path) -> Iterator[None]:
     work.mkdir(parents=True, exist_ok=True)
-    folder = os.open(work, os.O_RDONLY)  # the folder itself is the lock: no file is left
+    folder = os.open(work, os.O_RDONLY)  # the folder itself is the lock, so no lock file is left behind
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         yield
@@ -105,20 +105,20 @@ def _locked(work: Path) -> Iterator[None]:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder with all that is in it, also where a script took away its own rights."""
+    """Remove a folder and its content, even if a script removed its own permissions."""
     try:
         shutil.rmtree(folder)
     except FileNotFoundError:
         return
     except OSError:
-        _open_up(folder)
+        _make_writable(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _open_up(folder: Path) -> None:
-    for place, names, _ in os.walk(folder):
+def _make_writable(folder: Path) -> None:
+    for parent, names, _ in os.walk(folder):
         for name in names:
-            inner = os.path.join(place, name)
-            if not os.path.islink(inner):
+            path = os.path.join(parent, name)
+            if not os.path.islink(path):
                 with contextlib.suppress(OSError):
-                    os.chmod(inner, 0o700)
+                    os.chmod(path, 0o700)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from mlci_emulator.identity import ACCOUNT
 from mlci_emulator.integrations import Integrations, Records
 from mlci_emulator.jobs.isolation import Isolation
-from mlci_emulator.jobs.runner import LocalJobs, Settings
+from mlci_emulator.jobs.job import JobSettings
+from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.protocol.aws_json import JsonService
 from mlci_emulator.protocol.http_responses import HttpResponse
 from mlci_emulator.protocol.rest_json import RestCall
@@ -144,5 +145,5 @@ class Parts:
             self._around.tell("".join(traceback.format_exception(type(error), error, error.__traceback__)))
 
 
-def _settings(folder: Folder, around: Surroundings) -> Settings:
-    return Settings(folder.work, folder.log, around.python, around.environment, around.isolation, around.exports)
+def _settings(folder: Folder, around: Surroundings) -> JobSettings:
+    return JobSettings(folder.work, folder.log, around.python, around.environment, around.isolation, around.exports)

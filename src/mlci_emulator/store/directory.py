@@ -156,7 +156,7 @@ class DirectoryStore:
             if digest.hexdigest() != sha256:
                 raise OperationError(f"{source} changed while it was being uploaded", hint="Run again.")
 
-    def take_file(self, source: Path, uri: str) -> None:
+    def move_file(self, source: Path, uri: str) -> None:
         """Store a file that nobody needs any more, by moving it where that is possible."""
         if source.lstat().st_nlink == 1:  # another name for it would be a way to change the object later
             try:

@@ -25,7 +25,7 @@ from mlci.plan.models import S3Uri, Upload
 from mlci.run import prepare, run
 from mlci.stage.repository import hash_data
 from mlci_asl import Event, StopSignal
-from mlci_emulator.jobs.runner import Settings
+from mlci_emulator.jobs.job import JobSettings
 from support.aws_account import Account, account
 from support.aws_builds import FLOW, Builder
 from support.fake_aws import BUCKET, Script
@@ -105,7 +105,7 @@ def side(request: pytest.FixtureRequest, builder: Builder) -> Iterator[Side]:
         yield made
         return
     logs: Callable[[str], Path] = lambda job: builder.root / "logs" / f"{job}.log"  # noqa: E731
-    settings = Settings(builder.root / "work", logs, sys.executable, environment=dict(os.environ))
+    settings = JobSettings(builder.root / "work", logs, sys.executable, environment=dict(os.environ))
     with local_cloud(builder.root / "store", settings) as cloud:
         made = Side(builder, cloud)
         made.train(TRAIN)

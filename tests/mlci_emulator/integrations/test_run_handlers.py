@@ -15,7 +15,7 @@ from mlci.backends.local import LocalCloud, local_cloud, machine
 from mlci.errors import InputError
 from mlci_asl import StopSignal, TaskCall, TaskError
 from mlci_emulator.integrations import catalog
-from mlci_emulator.jobs.runner import Settings
+from mlci_emulator.jobs.job import JobSettings
 from mlci_emulator.services.sagemaker import SageMaker
 from support.local_jobs import Place, living, processing_request, sourcedir, training_request
 
@@ -30,7 +30,7 @@ COPY_OBJECT = "arn:aws:states:::aws-sdk:s3:copyObject"
 
 @pytest.fixture
 def cloud(place: Place) -> Iterator[LocalCloud]:
-    settings = Settings(place.work, place.log, "python3", place.environment, "auto")
+    settings = JobSettings(place.work, place.log, "python3", place.environment, "auto")
     with local_cloud(place.store.root, settings) as made:
         yield made
 

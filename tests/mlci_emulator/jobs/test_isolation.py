@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlci_emulator.jobs.isolation import command_in, environment_in
+from mlci_emulator.jobs.isolation import command_in_folder, environment_in_folder
 from support.local_jobs import Place
 
 #: A user namespace that allows no further ones, and in which nobody may mount: much like a plain container.
@@ -50,8 +50,8 @@ def test_auto_falls_back_where_namespaces_are_refused(place: Place) -> None:
 @given(st.lists(st.text(st.characters(exclude_characters="\0"), max_size=20)))
 def test_what_has_no_container_path_stays_as_it_is(words: list[str]) -> None:
     plain = [word for word in words if "/opt/ml" not in word]
-    assert command_in("/w", plain) == tuple(plain)
-    assert environment_in("/w", dict.fromkeys(plain, "x/opt/ml/")) == dict.fromkeys(plain, "x/opt/ml/")
+    assert command_in_folder("/w", plain) == tuple(plain)
+    assert environment_in_folder("/w", dict.fromkeys(plain, "x/opt/ml/")) == dict.fromkeys(plain, "x/opt/ml/")
 
 
 @pytest.mark.parametrize(
@@ -68,4 +68,4 @@ def test_what_has_no_container_path_stays_as_it_is(words: list[str]) -> None:
     ],
 )
 def test_where_a_path_is_replaced(word: str, expected: str) -> None:
-    assert command_in("/w", [word]) == (expected,)
+    assert command_in_folder("/w", [word]) == (expected,)

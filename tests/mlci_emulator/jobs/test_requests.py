@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mlci_emulator.jobs import requests
-from mlci_emulator.jobs.requests import CannotRunHere, Invalid, Malformed
+from mlci_emulator.jobs.requests import InvalidRequest, MalformedRequest, UnsupportedRequest
 from support.local_jobs import processing_request, training_request
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def changed(request: dict[str, Any], change: Callable[[dict[str, Any]], object])
 def test_the_plans_requests_are_taken() -> None:
     processing = requests.processing(processing_request("p", Tags=[{"Key": "k", "Value": "v"}]))
     assert processing.command == ("python3", "/opt/ml/processing/input/code/script.py")
-    assert processing.outputs == (requests.Transfer("out", "s3://b/out", "/opt/ml/processing/output/out"),)
+    assert processing.outputs == (requests.S3Transfer("out", "s3://b/out", "/opt/ml/processing/output/out"),)
     training = requests.training(training_request("t", StoppingCondition={}))
     assert (training.program, training.code_uri) == ("train.py", "s3://b/sourcedir.tar.gz")
     assert training.max_runtime_s == 86_400
@@ -45,18 +45,18 @@ def test_the_plans_requests_are_taken() -> None:
     ],
 )
 def test_a_request_that_step_functions_refuses(change: Callable[[dict[str, Any]], object], problem: str) -> None:
-    with pytest.raises(Malformed, match=problem):
+    with pytest.raises(MalformedRequest, match=problem):
         requests.processing(changed(processing_request(), change))
 
 
 def test_parameters_that_are_no_object_are_refused() -> None:
-    with pytest.raises(Malformed, match="must be an object"):
+    with pytest.raises(MalformedRequest, match="must be an object"):
         requests.training(["x"])
 
 
 @pytest.mark.parametrize("name", ["a_b", "-a", "a" * 64, "", "a-"])
 def test_a_name_that_sagemaker_refuses(name: str) -> None:
-    with pytest.raises(Invalid, match="failed to satisfy constraint"):
+    with pytest.raises(InvalidRequest, match="failed to satisfy constraint"):
         requests.processing(processing_request(name))
 
 
@@ -67,7 +67,7 @@ def test_a_name_that_sagemaker_takes(name: str) -> None:
 
 @pytest.mark.parametrize("path", ["/opt/ml/model", "/etc", "/opt/ml/processing/../x", "x", None])
 def test_a_local_path_outside_of_processing_is_invalid(path: str | None) -> None:
-    with pytest.raises(Invalid, match="under /opt/ml/processing"):
+    with pytest.raises(InvalidRequest, match="under /opt/ml/processing"):
         requests.processing(
             changed(processing_request(), lambda r: r["ProcessingInputs"][0]["S3Input"].update(LocalPath=path or ""))
         )
@@ -85,7 +85,7 @@ def test_a_local_path_outside_of_processing_is_invalid(path: str | None) -> None
     ],
 )
 def test_a_processing_job_that_cannot_run_here(change: Callable[[dict[str, Any]], object], advice: str) -> None:
-    with pytest.raises(CannotRunHere, match=advice):
+    with pytest.raises(UnsupportedRequest, match=advice):
         requests.processing(changed(processing_request(), change))
 
 
@@ -100,7 +100,7 @@ def test_a_processing_job_that_cannot_run_here(change: Callable[[dict[str, Any]]
     ],
 )
 def test_a_training_job_that_cannot_run_here(change: Callable[[dict[str, Any]], object], advice: str) -> None:
-    with pytest.raises(CannotRunHere, match=advice):
+    with pytest.raises(UnsupportedRequest, match=advice):
         requests.training(changed(training_request(), change))
 
 
@@ -117,7 +117,7 @@ def test_a_training_job_that_cannot_run_here(change: Callable[[dict[str, Any]], 
     ],
 )
 def test_a_training_job_that_sagemaker_refuses(changes: dict[str, Any], text: str) -> None:
-    with pytest.raises(Invalid, match=text):
+    with pytest.raises(InvalidRequest, match=text):
         requests.training(training_request(**changes))
 
 
@@ -130,11 +130,11 @@ def test_two_inputs_at_one_place_are_refused() -> None:
     def twice(request: dict[str, Any]) -> None:
         request["ProcessingInputs"] *= 2
 
-    with pytest.raises(Invalid, match='two inputs have the LocalPath "/opt/ml/processing/input/code"'):
+    with pytest.raises(InvalidRequest, match='two inputs have the LocalPath "/opt/ml/processing/input/code"'):
         requests.processing(changed(processing_request(), twice))
     source: Json = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/d/"}}
     channels: Json = [{"ChannelName": "train", "DataSource": source}] * 2
-    with pytest.raises(Invalid, match='two channels have the ChannelName "train"'):
+    with pytest.raises(InvalidRequest, match='two channels have the ChannelName "train"'):
         requests.training(training_request(InputDataConfig=channels))
 
 
@@ -145,5 +145,5 @@ def test_a_channels_mode(mode: str, is_taken: bool) -> None:
     if is_taken:
         assert requests.training(request).channels[0].config["TrainingInputMode"] == mode
     else:
-        with pytest.raises(CannotRunHere, match="Pipe mode"):
+        with pytest.raises(UnsupportedRequest, match="Pipe mode"):
             requests.training(request)

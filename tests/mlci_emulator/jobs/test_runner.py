@@ -50,8 +50,8 @@ def modes(place: Place) -> list[Isolation]:
     supervisors = Supervisors({})
     try:
         refusals: dict[Isolation, str] = {
-            "namespace": isolation.refusal_of_namespaces(place.work, supervisors),
-            "link": isolation.refusal_of_link(),
+            "namespace": isolation.namespace_problem(place.work, supervisors),
+            "link": isolation.link_problem(),
             "paths": "",
         }
     finally:

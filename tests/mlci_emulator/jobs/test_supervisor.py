@@ -1,4 +1,4 @@
-"""The process that a job starts under, by itself."""
+"""The supervisor of a job, started by itself."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from typing import Any
 
 import pytest
 
-JOB = Path(__file__).parents[3] / "src" / "mlci_emulator" / "jobs" / "supervisor.py"
+SUPERVISOR = Path(__file__).parents[3] / "src" / "mlci_emulator" / "jobs" / "supervisor.py"
 
 
-def run(order: dict[str, Any] | None, after: bytes = b"") -> tuple[str, Any] | None:
-    """What it tells of an order, when its standard input stays open until it has told."""
+def run(launch_request: dict[str, Any] | None, after: bytes = b"") -> tuple[str, Any] | None:
+    """Return the status of a launch request; standard input stays open until the status is there."""
     reader, writer = os.pipe()
-    command = [sys.executable, "-I", "-S", str(JOB), str(writer)]
+    command = [sys.executable, "-I", "-S", str(SUPERVISOR), str(writer)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[writer]) as process:
         os.close(writer)
         assert process.stdin is not None
-        if order is not None:
-            data = marshal.dumps(order)
+        if launch_request is not None:
+            data = marshal.dumps(launch_request)
             process.stdin.write(len(data).to_bytes(4, "big") + data + after)
             process.stdin.flush()
         else:
             process.stdin.close()
         with open(reader, "rb") as file:
-            told = file.read()
+            status = file.read()
         assert process.stdout is not None
         assert process.stdout.read() == b""
     assert process.returncode == 0
-    return marshal.loads(told) if told else None
+    return marshal.loads(status) if status else None
 
 
-def order(tmp_path: Path, code: str, **changes: Any) -> dict[str, Any]:
+def launch_request(tmp_path: Path, code: str, **changes: Any) -> dict[str, Any]:
     return {
         "mode": "paths",
         "folder": str(tmp_path),
@@ -50,14 +50,14 @@ def order(tmp_path: Path, code: str, **changes: Any) -> dict[str, Any]:
 
 
 def test_it_starts_with_the_standard_library_alone_and_little_of_it() -> None:
-    program = f"import runpy, sys; runpy.run_path({str(JOB)!r}, run_name='x'); print(*sys.modules)"
+    program = f"import runpy, sys; runpy.run_path({str(SUPERVISOR)!r}, run_name='x'); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
     assert not {"mlci", "json", "subprocess", "threading", "tempfile"} & set(done.stdout.split())
 
 
-def test_the_scripts_own_end_is_told(tmp_path: Path) -> None:
-    assert run(order(tmp_path, "raise SystemExit(3)")) == ("ended", 3 << 8)
-    assert run(order(tmp_path, "import os; os.kill(os.getpid(), 9)")) == ("ended", 9)
+def test_the_scripts_own_end_is_reported(tmp_path: Path) -> None:
+    assert run(launch_request(tmp_path, "raise SystemExit(3)")) == ("exited", 3 << 8)
+    assert run(launch_request(tmp_path, "import os; os.kill(os.getpid(), 9)")) == ("exited", 9)
 
 
 def test_names_that_a_shell_would_drop_and_what_is_inherited(tmp_path: Path) -> None:
@@ -66,44 +66,48 @@ def test_names_that_a_shell_would_drop_and_what_is_inherited(tmp_path: Path) -> 
         "print(sorted(os.environ), sys.stdin.read(), sorted(map(int, os.listdir('/dev/fd')))[:4]);"
         "print(open('/proc/self/status').read().split('SigIgn:')[1].split()[0] if sys.platform == 'linux' else 0)"
     )
-    run(order(tmp_path, code, argv=[sys.executable, "-I", "-c", code]))
+    run(launch_request(tmp_path, code, argv=[sys.executable, "-I", "-c", code]))
     lines = (tmp_path / "log").read_text().splitlines()
     assert "'SM_HP_MAX-DEPTH'" in lines[0]
     assert "[0, 1, 2, 3]" in lines[0]  # 3 is the listing itself
 
 
 def test_what_cannot_start_is_no_exit_code(tmp_path: Path) -> None:
-    told = run(order(tmp_path, "", argv=["no-such-program"]))
-    assert told == ("unstartable", "no-such-program: No such file or directory")
-    told = run(order(tmp_path, "", cwd="/no/such/folder"))
-    assert told is not None
-    assert told == ("unstartable", "/no/such/folder: No such file or directory")
-    told = run(order(tmp_path, "", log="/no/such/folder/log"))
-    assert told is not None
-    assert told[0] == "refused"
-    told = run({"mode": "paths"})
-    assert told is not None
-    assert told[0] == "refused"
+    status = run(launch_request(tmp_path, "", argv=["no-such-program"]))
+    assert status == ("not_executable", "no-such-program: No such file or directory")
+    status = run(launch_request(tmp_path, "", cwd="/no/such/folder"))
+    assert status is not None
+    assert status == ("not_executable", "/no/such/folder: No such file or directory")
+    status = run(launch_request(tmp_path, "", log="/no/such/folder/log"))
+    assert status is not None
+    assert status[0] == "setup_failed"
+    status = run({"mode": "paths"})
+    assert status is not None
+    assert status[0] == "setup_failed"
 
 
 def test_a_stop_is_sigterm_first(tmp_path: Path) -> None:
-    told = run(order(tmp_path, "", argv=["/bin/sh", "-c", 'trap "exit 7" TERM; sleep 0.3 & wait; sleep 20']), b"S")
-    assert told in (("ended", 7 << 8), ("ended", 15))  # 15 where it came before the trap was set
+    status = run(
+        launch_request(tmp_path, "", argv=["/bin/sh", "-c", 'trap "exit 7" TERM; sleep 0.3 & wait; sleep 20']), b"S"
+    )
+    assert status in (("exited", 7 << 8), ("exited", 15))  # 15 if it came before the trap was set
 
 
 def test_a_script_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
-    assert run(order(tmp_path, "", argv=["/bin/sh", "-c", 'trap "" TERM; sleep 20 & wait; sleep 20']), b"S") in (
-        ("ended", 9),
-        ("ended", 15),
+    assert run(
+        launch_request(tmp_path, "", argv=["/bin/sh", "-c", 'trap "" TERM; sleep 20 & wait; sleep 20']), b"S"
+    ) in (
+        ("exited", 9),
+        ("exited", 15),
     )
 
 
-def test_without_an_order_it_leaves_quietly() -> None:
+def test_without_a_request_it_exits_quietly() -> None:
     assert run(None) is None
 
 
 @pytest.mark.skipif(sys.platform == "linux", reason="Linux has namespaces")
 def test_namespaces_are_refused_elsewhere(tmp_path: Path) -> None:
-    told = run(order(tmp_path, "", mode="namespace"))
-    assert told is not None
-    assert told[0] == "refused"
+    status = run(launch_request(tmp_path, "", mode="namespace"))
+    assert status is not None
+    assert status[0] == "setup_failed"

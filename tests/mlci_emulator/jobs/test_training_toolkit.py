@@ -6,7 +6,7 @@ import json
 
 from mlci_emulator.jobs import training_toolkit
 
-JOB = training_toolkit.Job(
+JOB = training_toolkit.ToolkitJob(
     name="job",
     base="/opt/ml",
     program="train.py",
@@ -28,7 +28,7 @@ JOB = training_toolkit.Job(
     },
     channels={"train": {"TrainingInputMode": "File"}, "test": {"TrainingInputMode": "File"}},
     instance="ml.m5.large",
-    machine=training_toolkit.Machine(cpus=2, gpus=0),
+    processors=training_toolkit.Processors(cpus=2, gpus=0),
 )
 
 
@@ -37,7 +37,7 @@ def test_arguments_are_those_of_the_toolkit() -> None:
         *("--eta", "0.1", "--flag", "True", "--grid", "a=1,b=2", "--layers", "[1, 2]", "--max-depth", "4"),
         *("--nothing", "", "--objective", "binary:logistic", "--plain", "as it is", "-v", "1"),
     ]
-    assert training_toolkit.arguments(training_toolkit.user_hyperparameters(JOB.hyperparameters)) == expected
+    assert training_toolkit.script_arguments(training_toolkit.user_hyperparameters(JOB.hyperparameters)) == expected
 
 
 def test_variables_are_those_of_the_toolkit() -> None:
@@ -78,5 +78,5 @@ def test_variables_are_those_of_the_toolkit() -> None:
 
 
 def test_the_base_folder_is_everywhere() -> None:
-    environment = training_toolkit.environment(training_toolkit.Job(**{**vars(JOB), "base": "/w"}))
+    environment = training_toolkit.environment(training_toolkit.ToolkitJob(**{**vars(JOB), "base": "/w"}))
     assert not [name for name, value in environment.items() if "/opt/ml" in value]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mlci_emulator.jobs.workspace import sweep, workspace
+from mlci_emulator.jobs.workspace import remove_abandoned, workspace
 
 
 def test_a_folder_is_there_while_its_job_is(tmp_path: Path) -> None:
     with workspace(tmp_path / "work") as space:
         assert space.ml.is_dir()
         assert space.temporary.is_dir()
-        sweep(tmp_path / "work")  # another mlci starts
+        remove_abandoned(tmp_path / "work")  # another mlci starts
         assert space.ml.is_dir()
     assert list((tmp_path / "work").iterdir()) == []
 
@@ -23,10 +23,10 @@ def test_a_folder_without_an_owner_is_swept_and_others_stay(tmp_path: Path) -> N
     abandoned.chmod(0)
     (tmp_path / "mlci-job-0123" / "lock").touch()
     (tmp_path / "somebody's").mkdir()
-    sweep(tmp_path)
+    remove_abandoned(tmp_path)
     assert os.listdir(tmp_path) == ["somebody's"]
 
 
-def test_sweeping_what_is_not_there_makes_nothing(tmp_path: Path) -> None:
-    sweep(tmp_path / "work")
+def test_removing_from_a_missing_folder_creates_nothing(tmp_path: Path) -> None:
+    remove_abandoned(tmp_path / "work")
     assert list(tmp_path.iterdir()) == []

@@ -190,7 +190,7 @@ def test_files_are_copied_taken_and_fetched(store: DirectoryStore, tmp_path: Pat
     data = source.read_bytes()
     store.put_file(source, "s3://b/put")
     store.copy("s3://b/put", "s3://b/copy")
-    store.take_file(source, "s3://b/taken")
+    store.move_file(source, "s3://b/taken")
     assert not source.exists()
     assert [store.read_bytes(f"s3://b/{name}") for name in ("put", "copy", "taken")] == [data] * 3
     store.fetch_file("s3://b/put", tmp_path / "fetched")
@@ -213,7 +213,7 @@ def test_a_file_that_changed_since_it_was_hashed_is_not_stored(store: DirectoryS
 def test_a_file_with_a_second_name_is_copied_and_not_taken(store: DirectoryStore, tmp_path: Path) -> None:
     (tmp_path / "one").write_bytes(b"x")
     os.link(tmp_path / "one", tmp_path / "two")
-    store.take_file(tmp_path / "one", "s3://b/k")
+    store.move_file(tmp_path / "one", "s3://b/k")
     (tmp_path / "two").write_bytes(b"changed")
     assert store.read_bytes("s3://b/k") == b"x"
 

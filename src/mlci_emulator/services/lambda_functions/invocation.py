@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlci_emulator.identity import ACCOUNT, REGION
 from mlci_emulator.jobs.containers import base_environment, host_environment
-from mlci_emulator.jobs.process import Ended, Launch, Supervisors, Unstartable
-from mlci_emulator.jobs.workspace import Workspace, sweep, workspace
+from mlci_emulator.jobs.process import EntryPointError, LaunchRequest, ProcessResult, Supervisors
+from mlci_emulator.jobs.workspace import Workspace, remove_abandoned, workspace
 from mlci_emulator.services.lambda_functions.function_code import FunctionCode
 
 if TYPE_CHECKING:
-    from mlci_emulator.jobs.runner import StopSignal
+    from mlci_emulator.jobs.process import StopSignal
 
 RUNTIME = Path(__file__).with_name("runtime.py")
 
@@ -117,15 +117,17 @@ class Lambdas:
             ended = self._run(invocation, stream, space, stop)
             payload, is_error = _outcome(invocation, ended, space)
         _write_log(stream.path, _report(invocation, time.monotonic() - began))
-        is_stopped = isinstance(ended, Ended) and ended.how == "stopped"
+        is_stopped = isinstance(ended, ProcessResult) and ended.outcome == "stopped"
         return Invoked(payload, is_error, invocation.request_id, _tail(stream.path, start), is_stopped)
 
-    def _run(self, invocation: Invocation, stream: LogFile, space: Workspace, stop: StopSignal) -> Ended | Unstartable:
+    def _run(
+        self, invocation: Invocation, stream: LogFile, space: Workspace, stop: StopSignal
+    ) -> ProcessResult | EntryPointError:
         code = invocation.code
         said = _said(invocation, stream)
         (space.folder / "invocation.json").write_text(json.dumps(said), encoding="utf-8")
         python = code.python or sys.executable
-        launch = Launch(
+        launch = LaunchRequest(
             "paths",
             space.ml,
             space.stage,
@@ -140,13 +142,13 @@ class Lambdas:
         )
         try:
             return self._started().run(launch, timeout_s=code.timeout_s, stop=stop)
-        except Unstartable as error:
+        except EntryPointError as error:
             return error
 
     def _started(self) -> Supervisors:
         with self._lock:
             if self._supervisors is None:
-                sweep(self._work)
+                remove_abandoned(self._work)
                 self._supervisors = Supervisors(self._host)
             return self._supervisors
 
@@ -198,10 +200,10 @@ def _environment(invocation: Invocation, stream: LogFile) -> dict[str, str]:
     }
 
 
-def _outcome(invocation: Invocation, ended: Ended | Unstartable, space: Workspace) -> tuple[str, bool]:
-    if isinstance(ended, Unstartable):
+def _outcome(invocation: Invocation, ended: ProcessResult | EntryPointError, space: Workspace) -> tuple[str, bool]:
+    if isinstance(ended, EntryPointError):
         return _error(invocation, "Runtime.InvalidEntrypoint", f"Couldn't find valid bootstrap(s): {ended}"), True
-    if ended.how == "timed_out":
+    if ended.outcome == "timed_out":
         return _error(
             invocation, "Sandbox.Timedout", f"Task timed out after {invocation.code.timeout_s:.2f} seconds"
         ), True
@@ -219,7 +221,7 @@ def _outcome(invocation: Invocation, ended: Ended | Unstartable, space: Workspac
     return payload, False
 
 
-def _exited(invocation: Invocation, ended: Ended) -> str:
+def _exited(invocation: Invocation, ended: ProcessResult) -> str:
     if ended.exit_code == 0:
         return _error(invocation, "Runtime.ExitError", "Runtime exited without providing a reason")
     how = f"signal: {ended.exit_code - 128}" if ended.exit_code > 128 else f"exit status {ended.exit_code}"

@@ -16,7 +16,7 @@ from mlci_emulator.services.lambda_functions.function_code import LATEST, Functi
 from mlci_emulator.services.lambda_functions.invocation import Invocation, Lambdas
 
 if TYPE_CHECKING:
-    from mlci_emulator.jobs.runner import StopSignal as Stop
+    from mlci_emulator.jobs.process import StopSignal as Stop
 
 _KINDS = ("RequestResponse", "Event", "DryRun")
 

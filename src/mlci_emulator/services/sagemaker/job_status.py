@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlci_emulator.jobs import training
-from mlci_emulator.jobs.runner import Ending, Phase
+from mlci_emulator.jobs.job import JobResult, Phase
 from mlci_emulator.services.sagemaker.records import Kind, Record
 
 IN_PROGRESS, STOPPING = "InProgress", "Stopping"
@@ -72,7 +72,7 @@ def begin(kind: JobKind, record: Record, given: dict[str, Any]) -> None:
         for field in ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining"):
             record.body.setdefault(field, False)
         # Where the model is to be stored, whether there is one yet or not: API_DescribeTrainingJob.html, ModelArtifacts
-        place = training.output_place(given["OutputDataConfig"]["S3OutputPath"], record.name)
+        place = training.output_prefix(given["OutputDataConfig"]["S3OutputPath"], record.name)
         record.body["ModelArtifacts"] = {"S3ModelArtifacts": f"{place}/model.tar.gz"}
         record.body["SecondaryStatusTransitions"] = []
         _turn(record, "Starting", record.created)
@@ -98,7 +98,7 @@ def stop(kind: JobKind, record: Record, now: dt.datetime) -> None:
     _touch(kind, record, now)
 
 
-def finish(kind: JobKind, record: Record, ending: Ending, now: dt.datetime) -> None:
+def finish(kind: JobKind, record: Record, ending: JobResult, now: dt.datetime) -> None:
     """The job has ended. One that was being stopped is Stopped, also where it would have ended by itself just then."""
     is_stopped = record.status == STOPPING or ending.status == "Stopped"
     status = "Stopped" if is_stopped else ending.status

@@ -13,7 +13,7 @@ from datetime import datetime
 from mlci_asl import StopSignal
 from mlci_emulator.errors import OperationError
 from mlci_emulator.jobs.failure_reason import LIMIT
-from mlci_emulator.jobs.runner import Ending, Phase, Run
+from mlci_emulator.jobs.job import JobContext, JobResult, Phase
 from mlci_emulator.services.sagemaker import job_status
 from mlci_emulator.services.sagemaker.job_status import JobKind
 from mlci_emulator.services.sagemaker.metrics import Metrics
@@ -30,13 +30,13 @@ class Running:
         self,
         kind: JobKind,
         record: Record,
-        work: Callable[[Run], Ending],
+        work: Callable[[JobContext], JobResult],
         metrics: Metrics,
-        make_run: Callable[[Running], Run],
+        make_run: Callable[[Running], JobContext],
     ) -> None:
         self.kind, self.record, self.metrics = kind, record, metrics
         self.signal, self.done, self.lock = StopSignal(), threading.Event(), threading.Lock()
-        self.keeps = False
+        self.saves_model_on_stop = False
         self._work, self._make_run = work, make_run
         self._watchers: list[Callable[[], None]] = []
 
@@ -55,14 +55,14 @@ class Running:
         for tell in watchers:
             tell()
 
-    def end(self) -> Ending:
+    def end(self) -> JobResult:
         """Run it to its end, whatever that is."""
         try:
             return self._work(self._make_run(self))
         except OperationError as error:
-            return Ending("Failed", f"InternalServerError: {error}"[:LIMIT])
+            return JobResult("Failed", f"InternalServerError: {error}"[:LIMIT])
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the record has to say so
-            return Ending("Failed", f"InternalServerError: {type(error).__name__}: {error}"[:LIMIT])
+            return JobResult("Failed", f"InternalServerError: {type(error).__name__}: {error}"[:LIMIT])
 
 
 class RunningJobs:
@@ -100,14 +100,14 @@ class RunningJobs:
     def drop(self, running: Running) -> None:
         """End one that is not to be started after all."""
         self.stop(running)
-        self._finish(running, Ending("Stopped"))
+        self._finish(running, JobResult("Stopped"))
 
     def stop(self, running: Running, keeps: bool = False) -> bool:
         """Stop a job, in whatever state it is; False where it has ended, or is being stopped already."""
         with running.lock:
             if running.record.status != job_status.IN_PROGRESS:
                 return False
-            running.keeps = keeps
+            running.saves_model_on_stop = keeps
             job_status.stop(running.kind, running.record, self._now())
             self._records.save(running.record)
         running.signal.set()
@@ -131,7 +131,7 @@ class RunningJobs:
     def _run(self, running: Running) -> None:
         self._finish(running, running.end())
 
-    def _finish(self, running: Running, ending: Ending) -> None:
+    def _finish(self, running: Running, ending: JobResult) -> None:
         try:
             with running.lock:
                 metrics = running.metrics.values(is_ended=True)

@@ -12,7 +12,8 @@ from typing import Any
 from mlci_emulator.errors import OperationError
 from mlci_emulator.identity import ACCOUNT
 from mlci_emulator.jobs import requests
-from mlci_emulator.jobs.runner import Ending, LocalJobs, Run
+from mlci_emulator.jobs.job import JobContext, JobResult
+from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.sagemaker import errors, job_status, metrics
 from mlci_emulator.services.sagemaker.job_status import KINDS, PROCESSING, TRAINING, JobKind
@@ -59,7 +60,7 @@ class Jobs:
         marks = ", ".join("?" for _ in job_status.ALIVE)
         for record in self._records.select(f"kind LIKE '%-job' AND status IN ({marks})", job_status.ALIVE):
             record.status = job_status.IN_PROGRESS  # also where a stop was asked for: nobody saw it through
-            job_status.finish(kinds[record.kind], record, Ending("Failed", LEFT_BEHIND), self._now())
+            job_status.finish(kinds[record.kind], record, JobResult("Failed", LEFT_BEHIND), self._now())
             self._records.save(record)
 
     def prepare(self, kind: JobKind, request: Request, region: str) -> Running:
@@ -69,7 +70,7 @@ class Jobs:
         """
         try:
             work = self._work(kind, request, region)
-        except (requests.Invalid, requests.CannotRunHere, requests.Malformed) as error:
+        except (requests.InvalidRequest, requests.UnsupportedRequest, requests.MalformedRequest) as error:
             raise errors.invalid(str(error)) from error
         name, now = request[kind.name], self._now()
         arn = f"arn:aws:sagemaker:{region}:{ACCOUNT}:{kind.kind}/{name}"
@@ -120,7 +121,7 @@ class Jobs:
                 stream = f"{record.name}/algo-1-{int(record.created.timestamp())}"
                 yield LogFile(group, stream, path, record.region)
 
-    def _work(self, kind: JobKind, request: Request, region: str) -> Callable[[Run], Ending]:
+    def _work(self, kind: JobKind, request: Request, region: str) -> Callable[[JobContext], JobResult]:
         given: Any = dict(request)
         if kind is PROCESSING:
             return partial(self._runner.process, requests.processing(given))
@@ -128,14 +129,16 @@ class Jobs:
             job = requests.training(given)
             problem = metrics.problem(request["AlgorithmSpecification"].get("MetricDefinitions") or [])
             if problem:
-                raise requests.Invalid(problem)
+                raise requests.InvalidRequest(problem)
             for channel in job.channels:
                 self._expect_input(channel.uri, region, request["RoleArn"])
             return partial(self._runner.train, job)
-        from mlci_emulator.jobs import transform  # a flow's run has none, and is to start soon
+        from mlci_emulator.jobs import (
+            transform_request,  # imported late: a flow has no transform job, and must start fast
+        )
 
         model = self._models.find(request["ModelName"], region)
-        batch = transform.read(request, transform.model_files(self._models.container(model)))
+        batch = transform_request.transform(request, transform_request.model_files(self._models.container(model)))
         self._expect_input(batch.source_uri, region, model.body.get("ExecutionRoleArn", ""))
         return partial(self._runner.transform, batch)
 
@@ -152,12 +155,12 @@ class Jobs:
         wanted = request["AlgorithmSpecification"].get("MetricDefinitions") or [] if kind is TRAINING else []
         return Metrics(wanted, log, self._now)
 
-    def _run(self, running: Running) -> Run:
+    def _run(self, running: Running) -> JobContext:
         record = running.record
-        return Run(
+        return JobContext(
             record.arn,
             Path(record.log),
             running.signal,
             partial(self.running.advance, running),
-            lambda: running.keeps,
+            lambda: running.saves_model_on_stop,
         )

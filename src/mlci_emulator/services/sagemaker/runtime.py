@@ -16,9 +16,10 @@ from typing import Any
 
 from mlci_asl import StopSignal
 from mlci_emulator.identity import ACCOUNT
-from mlci_emulator.jobs import inference, requests, transform
-from mlci_emulator.jobs.runner import Ending, LocalJobs, Run
-from mlci_emulator.jobs.transform import TransformRequest
+from mlci_emulator.jobs import inference, requests, transform, transform_request
+from mlci_emulator.jobs.job import JobContext, JobResult
+from mlci_emulator.jobs.runner import LocalJobs
+from mlci_emulator.jobs.transform_request import TransformRequest
 from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.sagemaker.models import Models
 from mlci_emulator.services.sagemaker.records import Record, Records
@@ -53,8 +54,8 @@ class Invocations:
         variant = self._variant(endpoint, request.get("TargetVariant"))
         job = self._job(endpoint, variant, request)
         log = self._runner.log(f"endpoint-{name}") if self._logs is None else Path(endpoint.log)
-        answer = self._runner.invoke(job, bytes(body), Run(endpoint.arn, log, self._stop))
-        if isinstance(answer, Ending):
+        answer = self._runner.invoke(job, bytes(body), JobContext(endpoint.arn, log, self._stop))
+        if isinstance(answer, JobResult):
             raise _model_error(answer, endpoint)
         data, kind = answer
         return {"Body": data, "ContentType": kind, "InvokedProductionVariant": variant["VariantName"]}
@@ -77,8 +78,8 @@ class Invocations:
     def _job(self, endpoint: Record, variant: Mapping[str, Any], request: Request) -> TransformRequest:
         try:
             model = self._models.find(variant["ModelName"], endpoint.region)
-            files = transform.model_files(self._models.container(model))
-        except (ApiError, requests.CannotRunHere, KeyError) as error:
+            files = transform_request.model_files(self._models.container(model))
+        except (ApiError, requests.UnsupportedRequest, KeyError) as error:
             raise _invalid(f"the endpoint {endpoint.name} has no model that can run here: {error}") from error
         accept = request.get("Accept") or "*/*"
         if accept == "*/*":
@@ -105,7 +106,7 @@ def _invalid(message: str) -> ApiError:
     return ApiError("ValidationError", message)
 
 
-def _model_error(ending: Ending, endpoint: Record) -> ApiError:
+def _model_error(ending: JobResult, endpoint: Record) -> ApiError:
     kind, _, text = (ending.reason or "AlgorithmError: it was stopped").partition(": ")
     text = text.removeprefix(f"{transform.PAYLOAD}: ")
     what = "client error (400)" if kind == "ClientError" else "server error (500)"

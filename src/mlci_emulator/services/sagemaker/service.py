@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from mlci_asl import StopSignal
-from mlci_emulator.jobs.process import Stop
+from mlci_emulator.jobs.process import StopSignal as JobStop
 from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.protocol import sagemaker_validation
 from mlci_emulator.protocol.operations import ApiError, Request, Response
@@ -70,7 +70,7 @@ class SageMaker:
         return handler({name: value for name, value in request.items() if value is not None}, region)
 
     def run_to_end(
-        self, operation: str, request: Request, region: str, stop: Stop, submitted: Callable[[Response], None]
+        self, operation: str, request: Request, region: str, stop: JobStop, submitted: Callable[[Response], None]
     ) -> Response:
         """Creates a job, calls `submitted` with the answer, and waits for its end; what Describe… says then.
 
@@ -104,7 +104,7 @@ class SageMaker:
         invocations = Invocations(self._runner, self._records, self._models, self._logs, self._is_closing)
         return invocations.invoke(request, region)
 
-    def _run(self, running: Running, stop: Stop) -> None:
+    def _run(self, running: Running, stop: JobStop) -> None:
         turn = threading.Event()
         running.when_done(turn.set)
 

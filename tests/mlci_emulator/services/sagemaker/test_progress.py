@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlci_emulator.jobs.runner import Ending, Phase
+from mlci_emulator.jobs.job import JobResult, Phase
 from mlci_emulator.services.sagemaker import job_status
 from mlci_emulator.services.sagemaker.job_status import KINDS, TRAINING, JobKind
 from mlci_emulator.services.sagemaker.metrics import Metrics
@@ -29,8 +29,8 @@ def begun(kind: JobKind = TRAINING) -> Record:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("ending", [Ending("Completed"), Ending("Failed", "why"), Ending("Stopped")])
-def test_a_job_that_was_being_stopped_is_stopped_however_it_ended(kind: JobKind, ending: Ending) -> None:
+@pytest.mark.parametrize("ending", [JobResult("Completed"), JobResult("Failed", "why"), JobResult("Stopped")])
+def test_a_job_that_was_being_stopped_is_stopped_however_it_ended(kind: JobKind, ending: JobResult) -> None:
     record = begun(kind)
     job_status.advance(kind, record, "Downloading", at(1))
     job_status.stop(kind, record, at(2))
@@ -47,7 +47,7 @@ def test_transitions_follow_each_other() -> None:
     phases: list[Phase] = ["Downloading", "Training", "Uploading"]
     for second, phase in enumerate(phases):
         job_status.advance(TRAINING, record, phase, at(second + 1))
-    job_status.finish(TRAINING, record, Ending("Completed"), at(9))
+    job_status.finish(TRAINING, record, JobResult("Completed"), at(9))
     transitions = record.body["SecondaryStatusTransitions"]
     assert [(each["Status"], each["StartTime"], each["EndTime"]) for each in transitions] == [
         ("Starting", at(0), at(1)),
@@ -64,7 +64,7 @@ def test_transitions_follow_each_other() -> None:
 def test_a_job_that_never_began_took_no_time() -> None:
     record = begun()
     job_status.stop(TRAINING, record, at(1))
-    job_status.finish(TRAINING, record, Ending("Stopped"), at(2))
+    job_status.finish(TRAINING, record, JobResult("Stopped"), at(2))
     assert "TrainingEndTime" not in record.body
     assert "TrainingTimeInSeconds" not in record.body
     assert record.body["SecondaryStatus"] == "Stopped"
@@ -73,7 +73,7 @@ def test_a_job_that_never_began_took_no_time() -> None:
 def test_a_job_whose_time_was_over() -> None:
     record = begun()
     job_status.advance(TRAINING, record, "Downloading", at(1))
-    job_status.finish(TRAINING, record, Ending("Stopped", "too long", is_timed_out=True), at(2))
+    job_status.finish(TRAINING, record, JobResult("Stopped", "too long", is_timed_out=True), at(2))
     assert (record.status, record.body["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
 
 

@@ -169,10 +169,10 @@ def test_default_handlers_use_numpy(sagemaker: Served, image: str) -> None:
 def test_default_handlers_of_other_types(kind: str) -> None:
     numpy = pytest.importorskip("numpy")
     array = numpy.array([[1, 2], [3, 4]])
-    data = inference.encoded(array, kind)
-    assert inference.decoded(data, kind).tolist() == array.tolist()
+    data = inference.encode(array, kind)
+    assert inference.decode(data, kind).tolist() == array.tolist()
     with pytest.raises(inference.ClientError, match="Content type image/png is not supported"):
-        inference.decoded(b"", "image/png")
+        inference.decode(b"", "image/png")
 
 
 def test_a_file_that_cannot_be_transformed_fails_the_job_and_no_other_file(sagemaker: Served) -> None:
@@ -247,8 +247,8 @@ def test_json_records_are_joined(sagemaker: Served) -> None:
 
 
 def test_a_record_that_is_no_object_is_joined_beside_its_result() -> None:
-    assert inference.joined([1, 2], {"y": 1}) == {"SageMakerInput": [1, 2], "SageMakerOutput": {"y": 1}}
-    assert inference.joined(["1", "2"], ["3"]) == ["1", "2", "3"]
+    assert inference.join_record([1, 2], {"y": 1}) == {"SageMakerInput": [1, 2], "SageMakerOutput": {"y": 1}}
+    assert inference.join_record(["1", "2"], ["3"]) == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize(
@@ -264,12 +264,12 @@ def test_a_record_that_is_no_object_is_joined_beside_its_result() -> None:
     ],
 )
 def test_a_json_path(path: str, value: Any, taken: Any) -> None:
-    assert inference.taken(path, value) == taken
+    assert inference.select(path, value) == taken
 
 
 @pytest.mark.parametrize("path", ["a", "$..a", "$[1:3]", "$[?(@.a)]", "$[", "$.a[*", "$ "])
 def test_a_json_path_that_is_not_known_here(path: str) -> None:
-    assert inference.steps(path) is None
+    assert inference.path_steps(path) is None
 
 
 @pytest.mark.parametrize(

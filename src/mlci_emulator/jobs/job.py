@@ -1,0 +1,57 @@
+"""The types of a job that runs here: where jobs run, what one job runs with, the phases it passes, and its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from mlci_emulator.jobs.isolation import Isolation
+from mlci_emulator.jobs.process import StopSignal
+
+JobStatus = Literal["Completed", "Failed", "Stopped"]
+
+#: A training job shows all phases in its SecondaryStatus; other jobs show none.
+Phase = Literal["Downloading", "Training", "Uploading"]
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """The folders, the interpreter, the environment and the isolation that all jobs use.
+
+    `work` is the folder of their workspaces, `logs` returns a job's log file by its name, `environment` is the user's
+    environment, of which jobs see little, and `extra` holds variables that every job gets.
+    """
+
+    work: Path
+    logs: Callable[[str], Path]
+    python: str
+    environment: Mapping[str, str]
+    isolation: Isolation = "auto"
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """The ARN, the log and the stop signal of one job. `on_phase` is called as each phase starts.
+
+    `saves_model_on_stop` returns whether a training job that is stopped uploads the model that it has so far, as it
+    does on SageMaker; where nobody reads that model, the upload only costs time.
+    """
+
+    arn: str
+    log: Path
+    stop: StopSignal
+    on_phase: Callable[[Phase], None] = lambda phase: None
+    saves_model_on_stop: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """The result of a job. `reason` is set where the job failed or timed out."""
+
+    status: JobStatus
+    reason: str | None = None
+    is_timed_out: bool = False
+    exit_message: str | None = None
