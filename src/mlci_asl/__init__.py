@@ -7,7 +7,7 @@ The map, in the order in which data goes through it:
 
     jsontext, timestamps, errors       the ground: JSON as AWS has it, times, error names
     data                               what a state's fields are evaluated against
-    paths, filters, references         JSONPath (Jayway's dialect), and paths that can be written to
+    path_tokens, path_evaluation, filters, path_parser, paths, references   JSONPath, and paths that can be written to
     functions, intrinsics              intrinsic functions
     jsonata/                           JSONata, a package of its own
     templates, settings                payloads and single fields, in either language

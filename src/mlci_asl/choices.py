@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from mlci_asl.dynamic_fields import truth
 from mlci_asl.errors import RUNTIME, EvaluationError
 from mlci_asl.jsontext import Json, is_number
-from mlci_asl.paths import Path, PathNotFound
+from mlci_asl.path_tokens import PathNotFound
+from mlci_asl.paths import Path
 from mlci_asl.state_data import Data
 from mlci_asl.templates import Template
 from mlci_asl.timestamps import parse_timestamp

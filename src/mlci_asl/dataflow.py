@@ -16,7 +16,8 @@ from typing import NamedTuple, TypeAlias
 
 from mlci_asl.errors import RESULT_PATH_MATCH_FAILURE, RUNTIME, EvaluationError
 from mlci_asl.jsontext import Json, Text
-from mlci_asl.paths import INPUT, Path, PathNotFound
+from mlci_asl.path_tokens import PathNotFound
+from mlci_asl.paths import INPUT, Path
 from mlci_asl.references import NoSuchPlace, write
 from mlci_asl.state_data import Data
 from mlci_asl.templates import Template, fill

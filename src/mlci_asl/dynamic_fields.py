@@ -13,7 +13,8 @@ from mlci_asl.errors import RUNTIME, EvaluationError, QueryError
 from mlci_asl.fields import MAX_COUNT
 from mlci_asl.intrinsics import Call
 from mlci_asl.jsontext import Json, dump, is_number
-from mlci_asl.paths import CONTEXT, PathNotFound
+from mlci_asl.path_tokens import PathNotFound
+from mlci_asl.paths import CONTEXT
 from mlci_asl.state_data import Data
 from mlci_asl.templates import Computed, Constant, Selected, Template, fill, mistyped
 from mlci_asl.timestamps import parse_timestamp

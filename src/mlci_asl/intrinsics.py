@@ -13,7 +13,9 @@ from mlci_asl.errors import INTRINSIC_FAILURE, RUNTIME, EvaluationError
 from mlci_asl.fields import nearest
 from mlci_asl.intrinsic_functions import FUNCTIONS, FunctionError, Template
 from mlci_asl.jsontext import Json, dump, parse
-from mlci_asl.paths import Path, PathNotFound, PathSyntaxError, closing, parse_path
+from mlci_asl.path_parser import closing
+from mlci_asl.path_tokens import PathNotFound, PathSyntaxError
+from mlci_asl.paths import Path, parse_path
 from mlci_asl.state_data import Data
 
 #: Source: the guide, "You can nest up to 10 intrinsic functions within a field".

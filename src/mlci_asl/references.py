@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mlci_asl.jsontext import Json, dump
-from mlci_asl.paths import INPUT, Indexes, Names, Path, PathSyntaxError, parse_path
+from mlci_asl.path_tokens import Indexes, Names, PathSyntaxError
+from mlci_asl.paths import INPUT, Path, parse_path
 
 
 class NoSuchPlace(ValueError):

@@ -13,7 +13,8 @@ from mlci_asl import jsonata
 from mlci_asl.errors import INVALID, RUNTIME, EvaluationError, QueryError
 from mlci_asl.intrinsics import Call, is_intrinsic, parse_intrinsic, shown
 from mlci_asl.jsontext import Json, dump, is_number
-from mlci_asl.paths import Path, PathNotFound, parse_path
+from mlci_asl.path_tokens import PathNotFound
+from mlci_asl.paths import Path, parse_path
 from mlci_asl.state_data import Data
 
 Expression: TypeAlias = "Path | Call"

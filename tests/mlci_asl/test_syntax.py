@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from mlci_asl.choices import matches_pattern
 from mlci_asl.errors import EvaluationError
-from mlci_asl.filters import FilterSyntaxError, parse_condition
 from mlci_asl.intrinsics import IntrinsicSyntaxError, parse_intrinsic
 from mlci_asl.jsontext import Json, dump, java_double, parse, same
-from mlci_asl.paths import Indexes, Names, PathNotFound, PathSyntaxError, Slice, Wildcard, parse_path
+from mlci_asl.path_parser import FilterSyntaxError, parse_condition
+from mlci_asl.path_tokens import Indexes, Names, PathNotFound, PathSyntaxError, Slice, Wildcard
+from mlci_asl.paths import parse_path
 from mlci_asl.references import NoSuchPlace, parse_reference, write
 from mlci_asl.state_data import Data
 from mlci_asl.timestamps import parse_timestamp
