@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlci_asl.choices import OPERATORS, TYPE_TESTS, AllOf, AnyOf, Comparison, Kind, NoneOf, Rule, is_kind
-from mlci_asl.fields import Fields
+from mlci_asl.fields import REFERENCE_PATH, Fields
 from mlci_asl.jsontext import Json, dump
 from mlci_asl.paths import Path, parse_path
 
@@ -48,14 +48,14 @@ def _test(fields: Fields) -> Rule | None:
         fields.problem(f"a choice rule needs exactly one comparison operator{found}")
     if len(operators) != 1 or not fields.require("Variable"):
         return None
-    variable: Path | None = fields.parsed("Variable", parse_path, None)
+    variable: Path | None = fields.parsed("Variable", parse_path, None, REFERENCE_PATH)
     expected = _expected(operators[0], fields)
     return Comparison(variable, operators[0], expected) if variable is not None else None
 
 
 def _expected(operator: str, fields: Fields) -> Json | Path:
     if operator.endswith("Path"):
-        path: Path | None = fields.parsed(operator, parse_path, None)
+        path: Path | None = fields.parsed(operator, parse_path, None, REFERENCE_PATH)
         return path
     value = fields.members[operator]
     kind: Kind = OPERATORS[operator].kind if operator in OPERATORS else "boolean"

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from mlci_asl.dynamic_fields import truth
 from mlci_asl.errors import RUNTIME, EvaluationError
 from mlci_asl.jsontext import Json, is_number
-from mlci_asl.path_tokens import PathNotFound
+from mlci_asl.path_tokens import InvalidPath, PathNotFound
 from mlci_asl.paths import Path
 from mlci_asl.state_data import Data
 from mlci_asl.templates import Template
@@ -97,15 +97,21 @@ def _is_present(path: Path, data: Data) -> bool:
         path.read(data)
     except PathNotFound:
         return False
+    except InvalidPath as error:
+        raise _invalid_path(path) from error
     return True
 
 
 def _read(path: Path, data: Data) -> Json:
     try:
         return path.read(data)
-    except PathNotFound:
-        what = f"Invalid path '{path.text}': The choice state's condition path references an invalid value."
-        raise EvaluationError(RUNTIME, what) from None
+    except InvalidPath as error:
+        raise _invalid_path(path) from error
+
+
+def _invalid_path(path: Path) -> EvaluationError:
+    what = f"Invalid path '{path.text}': The choice state's condition path references an invalid value."
+    return EvaluationError(RUNTIME, what)
 
 
 def _as_kind(value: Json, kind: Kind) -> object:

@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 
 from mlci_asl.errors import RESULT_PATH_MATCH_FAILURE, RUNTIME, EvaluationError
 from mlci_asl.jsontext import Json, Text
-from mlci_asl.path_tokens import PathNotFound
+from mlci_asl.path_tokens import InvalidPath
 from mlci_asl.paths import INPUT, Path
 from mlci_asl.references import NoSuchPlace, write
 from mlci_asl.state_data import Data
@@ -65,7 +65,7 @@ class PathFlow(NamedTuple):
 
     def placed(self, data: Data, selected: Json) -> Json:
         """Raises: EvaluationError."""
-        return _place(self.result_path, data.given, selected)
+        return _place(self.result_path, data, selected)
 
     def left(self, data: Data, selected: Json, placed: Json) -> Left:
         """Raises: EvaluationError."""
@@ -118,16 +118,17 @@ def _pick(path: Path | None, data: Data) -> Json:
         return data.given
     try:
         return path.read(data)
-    except PathNotFound as error:
+    except InvalidPath as error:
         raise EvaluationError(RUNTIME, f"Invalid path '{path.text}' : {error}") from error
 
 
-def _place(path: Path | None, given: Json, value: Json) -> Json:
+def _place(path: Path | None, data: Data, value: Json) -> Json:
     """ResultPath, applied to the state's raw input; null drops the value."""
     if path is None:
-        return given
+        return data.given
     try:
-        return write(path, given, value)
+        return write(path, data.given, value)
     except NoSuchPlace as error:
-        what = f"Unable to apply ReferencePath {path.text} to input. {error}"
+        what = f"Unable to apply ReferencePath {path.text} to input."
+        what += f' Unable to apply step "{error.step}" to input {data.quoted(error.value)}'
         raise EvaluationError(RESULT_PATH_MATCH_FAILURE, what) from error

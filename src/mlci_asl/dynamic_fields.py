@@ -12,8 +12,8 @@ from datetime import datetime
 from mlci_asl.errors import RUNTIME, EvaluationError, QueryError
 from mlci_asl.fields import MAX_COUNT
 from mlci_asl.intrinsics import Call
-from mlci_asl.jsontext import Json, dump, is_number
-from mlci_asl.path_tokens import PathNotFound
+from mlci_asl.jsontext import Json, is_number
+from mlci_asl.path_tokens import InvalidPath
 from mlci_asl.paths import CONTEXT
 from mlci_asl.state_data import Data
 from mlci_asl.templates import Computed, Constant, Selected, Template, fill, mistyped
@@ -28,12 +28,12 @@ def _read(template: Template, data: Data) -> Json:
         return fill(template, data)
     try:
         return template.expression.read(data)
-    except PathNotFound as error:
+    except InvalidPath as error:
         raise EvaluationError(RUNTIME, f"Invalid path '{template.expression.text}' : {error}") from error
 
 
-def _bare(value: Json) -> str:
-    return value if isinstance(value, str) else dump(value)
+def _bare(value: Json, data: Data) -> str:
+    return value if isinstance(value, str) else data.quoted(value)
 
 
 def whole_number(template: Template, data: Data, least: int) -> int:
@@ -45,7 +45,7 @@ def whole_number(template: Template, data: Data, least: int) -> int:
     if isinstance(template, Selected) and template.field == "MaxConcurrencyPath":
         value = _from_text(value)
     if not isinstance(value, int) or not is_number(value):
-        raise _no_integer(template, value)
+        raise _no_integer(template, value, data)
     if value < least:
         raise _too_small(template, value)
     return value
@@ -56,14 +56,14 @@ def _from_text(value: Json) -> Json:
     return int(value) if isinstance(value, str) and _INTEGER.fullmatch(value) else value
 
 
-def _no_integer(template: Template, value: Json) -> EvaluationError:
+def _no_integer(template: Template, value: Json, data: Data) -> EvaluationError:
     if not isinstance(template, Selected):
         return mistyped(template, "number", value)
     field, path = template.field, template.expression.text
     if field == "SecondsPath":
-        what = f"The SecondsPath parameter cannot be parsed as a long value: {path} == {_bare(value)}"
+        what = f"The SecondsPath parameter cannot be parsed as a long value: {path} == {_bare(value, data)}"
     else:
-        what = f'The {field} field refers to value "{_bare(value)}" which is not a valid integer: {path}'
+        what = f'The {field} field refers to value "{_bare(value, data)}" which is not a valid integer: {path}'
     return EvaluationError(RUNTIME, what)
 
 
@@ -116,9 +116,9 @@ def moment(template: Template, data: Data) -> datetime:
         return found
     if isinstance(template, Selected):
         what = "The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format string"
-        raise EvaluationError(RUNTIME, f"{what}: {template.expression.text} == {_bare(value)}")
+        raise EvaluationError(RUNTIME, f"{what}: {template.expression.text} == {_bare(value, data)}")
     what = "The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format string"
-    raise QueryError(f"{what}: {_bare(value)}", "Timestamp", is_after_entry=True)
+    raise QueryError(f"{what}: {_bare(value, data)}", "Timestamp", is_after_entry=True)
 
 
 def text(template: Template | None, data: Data) -> str | None:
@@ -132,7 +132,7 @@ def text(template: Template | None, data: Data) -> str | None:
     if isinstance(value, str):
         return value
     if isinstance(template, Selected):
-        what = f"The {template.field} field must refer to a string, but was: {dump(value)}"
+        what = f"The {template.field} field must refer to a string, but was: {data.quoted(value)}"
         raise EvaluationError(RUNTIME, what)
     raise mistyped(template, "string", value)
 
@@ -146,7 +146,7 @@ def items(template: Template | None, data: Data) -> list[Json]:
     if isinstance(value, list):
         return value
     if template is None:
-        raise QueryError(f"Map state input must be an array but was: {dump(value)}")
+        raise QueryError(f"Map state input must be an array but was: {data.quoted(value)}")
     if isinstance(template, Selected):
         path = template.expression.text
         shown = path.removeprefix("$") if path.startswith(CONTEXT) else path  # as AWS has it

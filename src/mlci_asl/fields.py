@@ -13,6 +13,12 @@ T = TypeVar("T")
 #: The largest number of seconds or attempts that AWS takes.
 MAX_COUNT = 99_999_999
 
+#: AWS's words for a path that it refuses, by the field's kind.
+#: Source: https://github.com/aws-cloudformation/cfn-lint/issues/4078 and
+#: https://github.com/floci-io/floci/issues/3733 (diagnostics that AWS returned)
+JSONPATH = "Value must be a valid JSONPath"
+REFERENCE_PATH = "Value is not a Reference Path"
+
 _MISSING = object()
 
 
@@ -117,8 +123,8 @@ class Fields:
         found = {key: outer._object(value, f"{outer.place}/{key}") for key, value in outer.members.items()}
         return {key: value for key, value in found.items() if value is not None}
 
-    def parsed(self, name: str, parse: Callable[[str], T], default: T) -> T:
-        """A string field that `parse` understands; a ValueError of its is the problem."""
+    def parsed(self, name: str, parse: Callable[[str], T], default: T, expected: str = JSONPATH) -> T:
+        """A string field that `parse` understands; its ValueError is a problem, in the words of `expected`."""
         value = self.members.get(name, _MISSING)
         if value is _MISSING:
             return default
@@ -128,14 +134,14 @@ class Fields:
         try:
             return parse(value)
         except ValueError as error:
-            self.problem(f'"{value}" is not valid here: {error}', name)
+            self.problem(f"{expected}: {error}", name)
             return default
 
-    def parsed_or_null(self, name: str, parse: Callable[[str], T], default: T) -> T | None:
+    def parsed_or_null(self, name: str, parse: Callable[[str], T], default: T, expected: str = JSONPATH) -> T | None:
         """As `parsed`, but null is fine."""
         if name in self.members and self.members[name] is None:
             return None
-        return self.parsed(name, parse, default)
+        return self.parsed(name, parse, default, expected)
 
     def _object(self, value: Json, place: str) -> Fields | None:
         if isinstance(value, dict):

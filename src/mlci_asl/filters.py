@@ -1,4 +1,8 @@
-"""The conditions in a path's filter, `[?(@.price < 10 && @.name == 'x')]`, in Jayway's dialect."""
+"""The conditions of a path's filter: `[?(@.price < 10 && @.name == 'x')]`.
+
+Of Jayway's dialect they have what AWS supports: `@` is an object of the array, and is compared with a literal.
+Source: https://docs.aws.amazon.com/step-functions/latest/dg/amazon-states-language-paths.html
+"""
 
 from __future__ import annotations
 
@@ -8,83 +12,92 @@ from typing import Any, NamedTuple
 
 from mlci_asl.jsontext import Json, is_number, same
 from mlci_asl.path_evaluation import read
-from mlci_asl.path_tokens import Condition, PathNotFound, Token
+from mlci_asl.path_tokens import FilterCondition, PathNotFound, Token
 
 
 class Missing:
-    """What a path in a condition gives where there is nothing: equal to nothing, not even to null."""
+    """The value of a path that leads to nothing. It equals nothing, not even null."""
 
 
 _MISSING = Missing()
 
 
 class Operand(NamedTuple):
-    """A literal, or a path from the item (`@`) or from the root (`$`)."""
+    """A literal or, with `tokens`, a path from the item (`@`)."""
 
     value: Json = None
     tokens: tuple[Token, ...] | None = None
-    is_root: bool = False
 
-    def of(self, item: Json, root: Json) -> Json | Missing:
+    def evaluate(self, item: Json) -> Json | Missing:
+        """The operand's value for an item.
+
+        Raises: InvalidPath.
+        """
         if self.tokens is None:
             return self.value
         try:
-            return read(self.tokens, root if self.is_root else item)
+            return read(self.tokens, item)
         except PathNotFound:
             return _MISSING
 
 
-class Comparison(NamedTuple):
-    """`left op right`."""
+class FilterComparison(NamedTuple):
+    """`left operator right`."""
 
     left: Operand
-    op: str
+    operator: str
     right: Operand
 
-    def holds(self, item: Json, root: Json) -> bool:
-        left, right = self.left.of(item, root), self.right.of(item, root)
-        if self.op == "!=":
-            return not _equal(left, right)
+    def holds(self, item: Json) -> bool:
+        left, right = self.left.evaluate(item), self.right.evaluate(item)
+        if self.operator == "!=":
+            return not _are_equal(left, right)
         if isinstance(left, Missing) or isinstance(right, Missing):
             return False
-        return OPERATORS[self.op](left, right)
+        return OPERATORS[self.operator](left, right)
 
 
-class Exists(NamedTuple):
-    """`@.a` alone."""
+class FilterExists(NamedTuple):
+    """`@.a` alone: there is such a value, and it is not null.
+
+    Source: https://github.com/floci-io/floci/issues/3480 (measured with AWS's Step Functions Local 2.0.0)
+    """
 
     operand: Operand
 
-    def holds(self, item: Json, root: Json) -> bool:
-        return not isinstance(self.operand.of(item, root), Missing)
+    def holds(self, item: Json) -> bool:
+        value = self.operand.evaluate(item)
+        return value is not None and not isinstance(value, Missing)
 
 
-class Not(NamedTuple):
-    part: Condition
+class FilterNot(NamedTuple):
+    """`!` before a condition."""
 
-    def holds(self, item: Json, root: Json) -> bool:
-        return not self.part.holds(item, root)
+    condition: FilterCondition
 
-
-class Every(NamedTuple):
-    """Parts joined by `&&`."""
-
-    parts: tuple[Condition, ...]
-
-    def holds(self, item: Json, root: Json) -> bool:
-        return all(part.holds(item, root) for part in self.parts)
+    def holds(self, item: Json) -> bool:
+        return not self.condition.holds(item)
 
 
-class Some(NamedTuple):
-    """Parts joined by `||`."""
+class FilterAnd(NamedTuple):
+    """Conditions joined by `&&`."""
 
-    parts: tuple[Condition, ...]
+    conditions: tuple[FilterCondition, ...]
 
-    def holds(self, item: Json, root: Json) -> bool:
-        return any(part.holds(item, root) for part in self.parts)
+    def holds(self, item: Json) -> bool:
+        return all(condition.holds(item) for condition in self.conditions)
 
 
-def _equal(left: Json | Missing, right: Json | Missing) -> bool:
+class FilterOr(NamedTuple):
+    """Conditions joined by `||`."""
+
+    conditions: tuple[FilterCondition, ...]
+
+    def holds(self, item: Json) -> bool:
+        return any(condition.holds(item) for condition in self.conditions)
+
+
+def _are_equal(left: Json | Missing, right: Json | Missing) -> bool:
     if isinstance(left, Missing) or isinstance(right, Missing):
         return False
     return left == right if is_number(left) and is_number(right) else same(left, right)
@@ -98,16 +111,11 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Json, Json], bool
     return holds
 
 
-def _is_in(left: Json, right: Json) -> bool:
-    return isinstance(right, list) and any(_equal(left, item) for item in right)
-
-
+#: The operators that compare values which are there; `!=` also holds for a value that is missing.
 OPERATORS: dict[str, Callable[[Json, Json], bool]] = {
-    "==": _equal,
+    "==": _are_equal,
     "<": _ordered(operator.lt),
     "<=": _ordered(operator.le),
     ">": _ordered(operator.gt),
     ">=": _ordered(operator.ge),
-    "in": _is_in,
-    "nin": lambda left, right: not _is_in(left, right),
 }

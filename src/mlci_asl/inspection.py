@@ -93,7 +93,13 @@ def try_state(
     if context is None:
         context = _without_redrives(scope.context_object(state.name, entered, retries if is_retried else None, token))
     way = _Way(
-        state, Data(given.value, context, scope.variables.values), scope, mock, is_jsonata, {"input": given}, [given]
+        state,
+        Data(given.value, context, scope.variables.values, texts=(given,)),
+        scope,
+        mock,
+        is_jsonata,
+        {"input": given},
+        [given],
     )
     with deadline(scope.stop, MAX_TRIAL_S) as until:
         way = way._replace(scope=replace(scope, stop=until.signal))
@@ -211,7 +217,7 @@ def _work(way: _Way, state: Retried, seen: Data, token: str | None) -> Text:
     else:
         limits = Limits(limit(state.timeout, seen), limit(state.heartbeat, seen))
         credentials = None if state.credentials is None else fill(state.credentials, seen)
-        found = tasks.attempt(way.scope, state, tasks.Work(given.value, limits, token, credentials))
+        found = tasks.attempt(way.scope, state, tasks.Work(given, limits, token, credentials))
     way.known.append(found)
     way.show("result", found.value)
     return found
@@ -236,9 +242,10 @@ def _leave(way: _Way, result: Text, *, is_result: bool = True) -> Left:
     """The way out, shown step by step in JSONPath."""
     assert not isinstance(way.state, Fail)
     way.known.append(result)
+    data = way.data._replace(texts=tuple(way.known))
     flow = way.state.flow
     if not isinstance(flow, PathFlow):
-        return flow.leave(way.data, result.value, is_result=is_result)
-    selected = way.show("afterResultSelector", flow.selected(way.data, result.value)).value
-    placed = way.show("afterResultPath", flow.placed(way.data, selected)).value
-    return flow.left(way.data, selected, placed)
+        return flow.leave(data, result.value, is_result=is_result)
+    selected = way.show("afterResultSelector", flow.selected(data, result.value)).value
+    placed = way.show("afterResultPath", flow.placed(data, selected)).value
+    return flow.left(data, selected, placed)

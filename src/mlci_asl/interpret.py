@@ -160,7 +160,7 @@ class _Visit(NamedTuple):
 
     def data(self, state: str, retry_count: int | None = None, token: str | None = None) -> Data:
         context = self.scope.context_object(state, self.entered, retry_count, token)
-        return Data(self.given.value, context, self.scope.variables.values)
+        return Data(self.given.value, context, self.scope.variables.values, texts=(self.given,))
 
 
 class Step(NamedTuple):
@@ -256,7 +256,7 @@ def _with_retries(state: Retried, visit: _Visit) -> Step:
         data = visit.data(state.name, retries.count, token)
         try:
             result = _attempt(state, visit, data, token)
-            left = state.flow.leave(data, result.value)
+            left = state.flow.leave(data._replace(texts=(visit.given, result)), result.value)
             return Step(left, state.next, _checked(state.name, left.output, visit.given, result))
         except StateError as raised:
             error = _told(visit, state, raised) if isinstance(raised, EvaluationError) else raised
@@ -272,12 +272,12 @@ def _attempt(state: Retried, visit: _Visit, data: Data, token: str | None) -> Te
     if isinstance(state, Map):
         return maps.attempt(visit.scope, state, seen, _run, visit.inside)
     value = state.flow.work_input(seen)
+    given = visit.given if value is visit.given.value else text_of(value)
     if isinstance(state, Parallel):
-        given = visit.given if value is visit.given.value else text_of(value)
         return parallel.attempt(visit.scope, state, given, _run, visit.inside)
     limits = Limits(limit(state.timeout, seen), limit(state.heartbeat, seen))
     credentials = None if state.credentials is None else fill(state.credentials, seen)
-    return tasks.attempt(visit.scope, state, tasks.Work(value, limits, token, credentials))
+    return tasks.attempt(visit.scope, state, tasks.Work(given, limits, token, credentials))
 
 
 def _caught(state: Retried, visit: _Visit, data: Data, error: StateError) -> Step:

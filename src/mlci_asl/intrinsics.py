@@ -12,9 +12,9 @@ from typing import NamedTuple, TypeAlias
 from mlci_asl.errors import INTRINSIC_FAILURE, RUNTIME, EvaluationError
 from mlci_asl.fields import nearest
 from mlci_asl.intrinsic_functions import FUNCTIONS, FunctionError, Template
-from mlci_asl.jsontext import Json, dump, parse
+from mlci_asl.jsontext import Json, parse
 from mlci_asl.path_parser import closing
-from mlci_asl.path_tokens import PathNotFound, PathSyntaxError
+from mlci_asl.path_tokens import InvalidPath, PathSyntaxError
 from mlci_asl.paths import Path, parse_path
 from mlci_asl.state_data import Data
 
@@ -85,7 +85,7 @@ def _value(argument: Argument, data: Data) -> Json:
         return _evaluate(argument, data)
     try:
         return argument.read(data)
-    except PathNotFound:
+    except InvalidPath:
         root = shown(argument, data)
         what = f"The JsonPath argument for the field '{argument.text}' could not be found in the input '{root}'"
         raise _ArgumentNotFound(what) from None
@@ -94,9 +94,9 @@ def _value(argument: Argument, data: Data) -> Json:
 def shown(path: Path, data: Data) -> str:
     """What a cause shows as the input in which a path found nothing: AWS shows what the path starts at."""
     try:
-        return dump(path.start(data))
-    except PathNotFound:
-        return dump(data.given)
+        return data.quoted(path.start(data))
+    except InvalidPath:
+        return data.quoted(data.given)
 
 
 def _unescape(raw: str) -> str:

@@ -15,6 +15,7 @@ from mlci_asl.jsontext import Json, java_text
 from mlci_asl.path_tokens import (
     Filter,
     Indexes,
+    InvalidPath,
     MissingName,
     Names,
     PathNotFound,
@@ -27,22 +28,18 @@ from mlci_asl.path_tokens import (
 Found: TypeAlias = "Iterator[tuple[str, Json]]"  # the step into a place, and the value there
 
 
-def _is_definite(token: Token, is_leaf: bool) -> bool:
-    """Several names make one object at the end of a path, and several places anywhere else."""
-    if isinstance(token, Names):
-        return is_leaf or len(token.names) == 1
-    return isinstance(token, Indexes) and len(token.indexes) == 1
+def _is_definite(token: Token) -> bool:
+    return isinstance(token, Names) or (isinstance(token, Indexes) and len(token.indexes) == 1)
 
 
 def read(tokens: Sequence[Token], root: Json) -> Json:
     """What `tokens` select, from `root` on.
 
-    Raises: PathNotFound.
+    Raises: PathNotFound, InvalidPath.
     """
-    last = len(tokens) - 1
-    is_definite = all(_is_definite(token, at == last) for at, token in enumerate(tokens))
+    is_definite = all(_is_definite(token) for token in tokens)
     try:
-        found = list(_select(tokens, 0, root, _Place("$", True), root))
+        found = list(_select(tokens, 0, root, _Place("$", True)))
     except MissingName:
         if is_definite:
             raise
@@ -61,17 +58,17 @@ class _Place(NamedTuple):
     is_definite: bool
 
 
-def _select(tokens: Sequence[Token], at: int, value: Json, place: _Place, root: Json) -> Iterator[Json]:
+def _select(tokens: Sequence[Token], at: int, value: Json, place: _Place) -> Iterator[Json]:
     if at == len(tokens):
         yield value
         return
     token, is_leaf = tokens[at], at == len(tokens) - 1
-    is_definite = place.is_definite and _is_definite(token, is_leaf)
-    for step, found in _apply(token, value, place, is_leaf, root):
-        yield from _select(tokens, at + 1, found, _Place(place.where + step, is_definite), root)
+    is_definite = place.is_definite and _is_definite(token)
+    for step, found in _apply(token, value, place, is_leaf):
+        yield from _select(tokens, at + 1, found, _Place(place.where + step, is_definite))
 
 
-def _apply(token: Token, value: Json, place: _Place, is_leaf: bool, root: Json) -> Found:
+def _apply(token: Token, value: Json, place: _Place, is_leaf: bool) -> Found:
     if isinstance(token, Names):
         return _members(token, value, place, is_leaf)
     if isinstance(token, (Indexes, Slice)):
@@ -79,8 +76,8 @@ def _apply(token: Token, value: Json, place: _Place, is_leaf: bool, root: Json) 
     if isinstance(token, Wildcard):
         return _children(value)
     if isinstance(token, Filter):
-        return _filtered(token, value, place, root)
-    return _scanned(token.token, value, is_leaf, root)
+        return _filtered(token, value, place)
+    return _scanned(token.token, value, is_leaf)
 
 
 def _members(token: Names, value: Json, place: _Place, is_leaf: bool) -> Found:
@@ -89,15 +86,25 @@ def _members(token: Names, value: Json, place: _Place, is_leaf: bool) -> Found:
             what = f"Expected to find an object with property {token} in path {place.where} but found {_kind(value)}."
             raise PathNotFound(what)
         return
-    if len(token.names) > 1 and is_leaf:
-        yield str(token), {name: value[name] for name in token.names if name in value}
+    if len(token.names) > 1:
+        yield from _merged_members(token, value, place, is_leaf)
         return
-    for name in token.names:
-        step = f"['{name}']"
-        if name in value:
-            yield step, value[name]
-        elif place.is_definite and not is_leaf and len(token.names) == 1:
-            raise MissingName(f"Missing property in path {place.where}{step}")
+    name = token.names[0]
+    if name in value:
+        yield f"['{name}']", value[name]
+    elif place.is_definite and not is_leaf:
+        raise MissingName(f"Missing property in path {place.where}['{name}']")
+
+
+def _merged_members(token: Names, value: dict[str, Json], place: _Place, is_leaf: bool) -> Found:
+    """One object of several members.
+
+    Source: https://gist.github.com/deric4/733eb129a10b13530cebaa3b70031c77 (AWS's cause for a path that goes on)
+    """
+    if not is_leaf:
+        names = ", ".join(f"'{name}'" for name in token.names)
+        raise InvalidPath(f"Multi properties can only be used as path leafs: {place.where}[{names}]")
+    yield str(token), {name: value[name] for name in token.names if name in value}
 
 
 def _items(token: Indexes | Slice, value: Json, place: _Place) -> Found:
@@ -125,25 +132,33 @@ def _children(value: Json) -> Found:
         yield from ((f"[{index}]", item) for index, item in enumerate(value))
 
 
-def _filtered(token: Filter, value: Json, place: _Place, root: Json) -> Found:
+def _filtered(token: Filter, value: Json, place: _Place) -> Found:
     if isinstance(value, dict):
-        if token.condition.holds(value, root):
+        if token.condition.holds(value):
             yield "", value
     elif isinstance(value, list):
-        yield from ((f"[{index}]", item) for index, item in enumerate(value) if token.condition.holds(item, root))
+        yield from ((f"[{index}]", item) for index, item in enumerate(value) if _is_selected(token, item))
     elif place.is_definite:
         raise PathNotFound(f"Filter: {token} can not be applied to primitives. Current context is: {java_text(value)}")
 
 
-def _scanned(token: Selector, value: Json, is_leaf: bool, root: Json) -> Found:
+def _is_selected(token: Filter, item: Json) -> bool:
+    """`@` matches objects only.
+
+    Source: https://docs.aws.amazon.com/step-functions/latest/dg/amazon-states-language-paths.html
+    """
+    return isinstance(item, dict) and token.condition.holds(item)
+
+
+def _scanned(token: Selector, value: Json, is_leaf: bool) -> Found:
     """`token` applied to `value` and to everything below it, outer values first."""
     if isinstance(token, Filter):
-        if isinstance(value, dict) and token.condition.holds(value, root):
+        if _is_selected(token, value):
             yield "", value
     elif isinstance(value, (dict, list)):
-        yield from _apply(token, value, _Place("$", False), is_leaf, root)
+        yield from _apply(token, value, _Place("$", False), is_leaf)
     for _, child in _children(value):
-        yield from _scanned(token, child, is_leaf, root)
+        yield from _scanned(token, child, is_leaf)
 
 
 def _kind(value: Json) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mlci_asl.filters import OPERATORS, Comparison, Every, Exists, Not, Operand, Some
+from mlci_asl.filters import OPERATORS, FilterAnd, FilterComparison, FilterExists, FilterNot, FilterOr, Operand
 from mlci_asl.jsontext import parse
 from mlci_asl.path_tokens import (
-    Condition,
     Filter,
+    FilterCondition,
     Indexes,
     Names,
     PathSyntaxError,
@@ -22,7 +22,7 @@ from mlci_asl.path_tokens import (
 
 
 class FilterSyntaxError(ValueError):
-    """A text that is not a condition, or one that uses an operator that is not covered."""
+    """A text that is not a condition, or one that AWS does not support."""
 
 
 def parse_tokens(text: str, at: int) -> Iterator[Token]:
@@ -100,7 +100,7 @@ def _after_quote(text: str, at: int) -> int:
     raise PathSyntaxError(f"the quote at position {at + 1} is not closed")
 
 
-def _condition(inner: str) -> Condition:
+def _condition(inner: str) -> FilterCondition:
     body = inner[1:].strip()
     if not (body.startswith("(") and body.endswith(")")):
         raise PathSyntaxError("a filter is written [?(…)]")
@@ -147,16 +147,20 @@ def _numbers(inner: str) -> Indexes | Slice:
         raise PathSyntaxError(f"[{inner}] is neither an index, a slice, a name in quotes nor a filter") from None
 
 
-_FILTER_TOKEN = re.compile(
+_OPERAND = re.compile(
     r"""\s*(?:
-        (?P<op>&&|\|\||==|!=|<=|>=|<|>|!|\(|\)|\b(?:in|nin)\b)
-      | (?P<path>[@$])
+        (?P<path>[@$])
       | (?P<string>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
       | (?P<list>\[[^\]]*\])
       | (?P<literal>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)
     )""",
     re.VERBOSE,
 )
+_OPERATOR = re.compile(r"\s*(&&|\|\||==|!=|<=|>=|=~|<|>|!|\(|\)|[A-Za-z_]+)")
+
+#: AWS's words. Source: https://docs.aws.amazon.com/step-functions/latest/dg/amazon-states-language-paths.html
+_NO_REGULAR_EXPRESSION = "filtering by regular expression isn't supported"
+_NO_OTHER_VALUE = "filtering by referencing another value in the JSON structure isn't supported"
 
 
 class _FilterReader:
@@ -165,48 +169,61 @@ class _FilterReader:
     def __init__(self, text: str) -> None:
         self.text, self.at = text, 0
 
-    def peek(self) -> str:
-        match = _FILTER_TOKEN.match(self.text, self.at)
-        return (match["op"] or "") if match else ""
-
-    def take(self, *ops: str) -> str:
-        op = self.peek()
-        if op not in ops or not op:
+    def take(self, *operators: str) -> str:
+        """The operator at this position if it is one of these, which is then behind; else nothing."""
+        match = _OPERATOR.match(self.text, self.at)
+        if match is None or match[1] not in operators:
             return ""
-        match = _FILTER_TOKEN.match(self.text, self.at)
-        self.at = match.end() if match else self.at
-        return op
+        self.at = match.end()
+        return match[1]
 
-    def some(self) -> Condition:
-        parts = [self.every()]
+    def any_of(self) -> FilterCondition:
+        conditions = [self.all_of()]
         while self.take("||"):
-            parts.append(self.every())
-        return parts[0] if len(parts) == 1 else Some(tuple(parts))
+            conditions.append(self.all_of())
+        return conditions[0] if len(conditions) == 1 else FilterOr(tuple(conditions))
 
-    def every(self) -> Condition:
-        parts = [self.part()]
+    def all_of(self) -> FilterCondition:
+        conditions = [self.condition()]
         while self.take("&&"):
-            parts.append(self.part())
-        return parts[0] if len(parts) == 1 else Every(tuple(parts))
+            conditions.append(self.condition())
+        return conditions[0] if len(conditions) == 1 else FilterAnd(tuple(conditions))
 
-    def part(self) -> Condition:
+    def condition(self) -> FilterCondition:
         if self.take("!"):
-            return Not(self.part())
+            return FilterNot(self.condition())
         if self.take("("):
-            inner = self.some()
+            inner = self.any_of()
             if not self.take(")"):
                 raise FilterSyntaxError("a parenthesis in the filter is not closed")
             return inner
         left = self.operand()
-        op = self.take("!=", *OPERATORS)
-        return Comparison(left, op, self.operand()) if op else Exists(left)
+        operator = self.take("!=", *OPERATORS)
+        if not operator:
+            self.check_what_follows()
+            return FilterExists(left)
+        right = self.operand()
+        if left.tokens is not None and right.tokens is not None:
+            raise FilterSyntaxError(_NO_OTHER_VALUE)
+        return FilterComparison(left, operator, right)
+
+    def check_what_follows(self) -> None:
+        """Refuses the operators of Jayway's dialect that AWS does not support."""
+        match = _OPERATOR.match(self.text, self.at)
+        operator = "" if match is None else match[1]
+        if operator == "=~":
+            raise FilterSyntaxError(_NO_REGULAR_EXPRESSION)
+        if operator.isidentifier():
+            raise FilterSyntaxError(f"lexical operators, which are non-symbolic, such as {operator} aren't supported")
 
     def operand(self) -> Operand:
-        match = _FILTER_TOKEN.match(self.text, self.at)
-        if match is None or match["op"]:
-            raise FilterSyntaxError(f"the filter {self.text.strip()!r} is not understood")
+        match = _OPERAND.match(self.text, self.at)
+        if match is None:
+            raise self.syntax_error()
         if match["path"]:
-            return self.path(match.end(), match["path"])
+            if match["path"] == "$":
+                raise FilterSyntaxError(_NO_OTHER_VALUE)
+            return self.path(match.end())
         self.at = match.end()
         if match["string"]:
             return Operand(re.sub(r"\\(.)", r"\1", match["string"][1:-1]))
@@ -214,9 +231,9 @@ class _FilterReader:
         try:
             return Operand(parse(text))
         except ValueError:
-            raise FilterSyntaxError(f"the filter {self.text.strip()!r} has no valid list") from None
+            raise FilterSyntaxError(f"the filter {self.text.strip()!r} has an invalid list") from None
 
-    def path(self, start: int, root: str) -> Operand:
+    def path(self, start: int) -> Operand:
         end = start
         try:
             while end < len(self.text) and self.text[end] not in " \t\n=!<>&|)(,":
@@ -225,16 +242,19 @@ class _FilterReader:
         except PathSyntaxError as error:
             raise FilterSyntaxError(f"in the filter: {error}") from error
         self.at = end
-        return Operand(tokens=tokens, is_root=root == "$")
+        return Operand(tokens=tokens)
+
+    def syntax_error(self) -> FilterSyntaxError:
+        return FilterSyntaxError(f"the filter {self.text.strip()!r} is not a valid condition")
 
 
-def parse_condition(text: str) -> Condition:
-    """The condition that a text stands for.
+def parse_condition(text: str) -> FilterCondition:
+    """The condition in a filter's parentheses.
 
     Raises: FilterSyntaxError.
     """
     reader = _FilterReader(text)
-    condition = reader.some()
-    if reader.text[reader.at :].strip():
-        raise FilterSyntaxError(f"the filter {text.strip()!r} is not understood")
+    condition = reader.any_of()
+    if text[reader.at :].strip():
+        raise reader.syntax_error()
     return condition

@@ -15,22 +15,28 @@ class PathSyntaxError(ValueError):
     """A text that is not a path."""
 
 
-class PathNotFound(ValueError):
-    """There is nothing where a path points to; the text is Jayway's."""
+class InvalidPath(ValueError):
+    """A path that cannot be evaluated, which shows at run time only; the text is Jayway's."""
+
+
+class PathNotFound(InvalidPath):
+    """A path that leads to nothing; the text is Jayway's."""
 
 
 class MissingName(PathNotFound):
     """A path that goes on behind a name which is not there."""
 
 
-class Condition(Protocol):
-    """Whether an item is kept; `root` is what `$` in a condition means."""
+class FilterCondition(Protocol):
+    """The condition of a filter."""
 
-    def holds(self, item: Json, root: Json) -> bool: ...
+    def holds(self, item: Json) -> bool:
+        """Return True if the filter selects this item."""
+        ...
 
 
 class Names(NamedTuple):
-    """`.a`, `['a']` or `['a', 'b']`: one member, or an object made of several."""
+    """`.a` or `['a']`: one member; `['a', 'b']`: an object of several, at the end of a path only."""
 
     names: tuple[str, ...]
 
@@ -65,9 +71,9 @@ class Wildcard(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """`[?(@.a == 1)]`: the items that meet a condition."""
+    """`[?(@.a == 1)]`: the objects that meet a condition."""
 
-    condition: Condition
+    condition: FilterCondition
 
     def __str__(self) -> str:
         return "[?]"

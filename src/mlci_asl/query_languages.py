@@ -14,7 +14,7 @@ from mlci_asl import jsonata
 from mlci_asl.choice_rules import read_rule
 from mlci_asl.choices import Condition, Rule
 from mlci_asl.dataflow import WHOLE, Flow, PathFlow, QueryFlow
-from mlci_asl.fields import Fields
+from mlci_asl.fields import JSONPATH, REFERENCE_PATH, Fields
 from mlci_asl.intrinsics import is_intrinsic
 from mlci_asl.jsontext import Json, dump
 from mlci_asl.paths import Path, parse_path
@@ -86,13 +86,16 @@ class JsonPath:
             input_path=fields.parsed_or_null("InputPath", parse_path, WHOLE),
             parameters=self.payload(fields, parameters) if parameters else None,
             result_selector=self.payload(fields, "ResultSelector"),
-            result_path=fields.parsed_or_null("ResultPath", _writable, WHOLE),
+            result_path=fields.parsed_or_null("ResultPath", _writable, WHOLE, REFERENCE_PATH),
             output_path=fields.parsed_or_null("OutputPath", parse_path, WHOLE),
             assign=self._assign(fields),
         )
 
     def catch_flow(self, fields: Fields, where: str) -> PathFlow:
-        return PathFlow(result_path=fields.parsed_or_null("ResultPath", _writable, WHOLE), assign=self._assign(fields))
+        return PathFlow(
+            result_path=fields.parsed_or_null("ResultPath", _writable, WHOLE, REFERENCE_PATH),
+            assign=self._assign(fields),
+        )
 
     def rule(self, fields: Fields, state: Flow, where: str) -> tuple[Rule | None, Flow]:
         """A choice rule, and what is handed on where it holds; `state` is the Choice's own."""
@@ -117,7 +120,9 @@ class JsonPath:
         fields.at_most_one(name, f"{name}Path")
         if name in fields:
             return Constant(fields.text(name))
-        expression: Expression | None = fields.parsed(f"{name}Path", _string_expression, None)
+        expression: Expression | None = fields.parsed(
+            f"{name}Path", _string_expression, None, f"{JSONPATH} or a valid intrinsic function call"
+        )
         return None if expression is None else Selected(f"{name}Path", expression)
 
     def items(self, fields: Fields) -> Template | None:
@@ -133,7 +138,7 @@ class JsonPath:
         return parse_template(value, f"{fields.place}/{name}", fields.problem_at)
 
     def _path(self, fields: Fields, name: str) -> Template | None:
-        path: Path | None = fields.parsed(name, parse_reference, None)
+        path: Path | None = fields.parsed(name, parse_reference, None, REFERENCE_PATH)
         return None if path is None else Selected(name, path)
 
     def _assign(self, fields: Fields) -> Assignment:

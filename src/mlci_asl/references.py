@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from mlci_asl.jsontext import Json, dump
+from mlci_asl.jsontext import Json
 from mlci_asl.path_tokens import Indexes, Names, PathSyntaxError
 from mlci_asl.paths import INPUT, Path, parse_path
 
 
 class NoSuchPlace(ValueError):
-    """A value cannot be put where a reference path points to."""
+    """A value cannot be put where a reference path points to: `step` has no meaning in `value`."""
+
+    def __init__(self, step: str | int, value: Json) -> None:
+        super().__init__(step, value)
+        self.step, self.value = step, value
 
 
 def parse_reference(text: str, *, is_for_writing: bool = False) -> Path:
@@ -51,4 +55,4 @@ def _write(steps: list[str | int], given: Json, value: Json) -> Json:
         return {**given, step: _write(rest, given.get(step, {}), value)}
     if isinstance(step, int) and isinstance(given, list) and -len(given) <= step < len(given):
         return [_write(rest, item, value) if index == step % len(given) else item for index, item in enumerate(given)]
-    raise NoSuchPlace(f'Unable to apply step "{step}" to input {dump(given)}')
+    raise NoSuchPlace(step, given)

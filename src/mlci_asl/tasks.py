@@ -17,7 +17,7 @@ from mlci_asl.task_events import Limits, TaskEvents, is_activity
 class Work(NamedTuple):
     """What one attempt is to do; `token` is what the context object showed, where there is one."""
 
-    parameters: Json
+    parameters: Text
     limits: Limits
     token: str | None
     credentials: Json
@@ -28,10 +28,10 @@ def attempt(scope: Scope, task: Task, work: Work) -> Text:
 
     Raises: StateError, EvaluationError; Stopped.
     """
-    text = dump(work.parameters)
+    text = dump(work.parameters.value)
     if size_bytes(text) > MAX_DATA_BYTES:
         raise too_large(task.name)
-    _check(scope, task, text)
+    _check(scope, task, work.parameters)
     events = TaskEvents(scope.trail, task.resource)
     scope.trail.history.check_room()
     events.scheduled(scope.context.region, text, work.limits, _role_arn(work.credentials))
@@ -44,14 +44,14 @@ def attempt(scope: Scope, task: Task, work: Work) -> Text:
     return _settled(events, result)
 
 
-def _check(scope: Scope, task: Task, parameters: str) -> None:
+def _check(scope: Scope, task: Task, parameters: Text) -> None:
     if isinstance(scope.handlers, ParameterCheck):
         try:
-            wrong = scope.handlers.check(task.resource, parse(parameters))
+            wrong = scope.handlers.check(task.resource, parse(parameters.text))
         except TaskError as error:
             raise EvaluationError(error.error, error.cause) from error
         if wrong:
-            what = f"The Parameters '{parameters}' could not be used to start the Task: [{', '.join(wrong)}]"
+            what = f"The Parameters '{parameters.text}' could not be used to start the Task: [{', '.join(wrong)}]"
             raise EvaluationError(RUNTIME, what)
 
 

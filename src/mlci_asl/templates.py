@@ -13,7 +13,7 @@ from mlci_asl import jsonata
 from mlci_asl.errors import INVALID, RUNTIME, EvaluationError, QueryError
 from mlci_asl.intrinsics import Call, is_intrinsic, parse_intrinsic, shown
 from mlci_asl.jsontext import Json, dump, is_number
-from mlci_asl.path_tokens import PathNotFound
+from mlci_asl.path_tokens import InvalidPath
 from mlci_asl.paths import Path, parse_path
 from mlci_asl.state_data import Data
 
@@ -78,7 +78,7 @@ def _select(selected: Selected, data: Data) -> Json:
         return expression.evaluate(data)
     try:
         return expression.read(data)
-    except PathNotFound:
+    except InvalidPath:
         raise EvaluationError(
             RUNTIME,
             f"The JSONPath '{expression.text}' specified for the field '{selected.field}' "

@@ -336,6 +336,76 @@ class TestInput:
         assert _execute("[1,  2]", Type="Parallel", Branches=[inner]) == "[[1,  2]]"
 
 
+class TestCauses:
+    """Causes quote the input as it was given, white space included; what is part of it, or new, is compact."""
+
+    GIVEN = '{\n  "a" : [ 1 ],\n  "b": {"c" :2}\n}'
+
+    @pytest.mark.parametrize(
+        ("fields", "words"),
+        [
+            ({"Parameters": {"v.$": "$.x"}}, "in the input '{given}'"),
+            ({"Parameters": {"v.$": "States.Format('{}', $.x)"}}, "in the input '{given}'"),
+            ({"Parameters": {"v.$": "$.x"}, "InputPath": "$.b"}, "in the input '{\"c\":2}'"),
+            ({"ResultPath": "$.a.x", "Result": 1}, 'Unable to apply step "x" to input [1]'),
+            ({"ResultPath": "$[0]", "Result": 1}, 'Unable to apply step "0" to input {given}'),
+            ({"Type": "Wait", "SecondsPath": "$"}, "parsed as a long value: $ == {given}"),
+            ({"Type": "Wait", "SecondsPath": "$.b"}, 'parsed as a long value: $.b == {"c":2}'),
+            ({"Type": "Wait", "TimestampPath": "$"}, "date-time format string: $ == {given}"),
+        ],
+    )
+    def test_of_a_state(self, fields: Any, words: str) -> None:
+        assert words.replace("{given}", self.GIVEN) in _failure(self.GIVEN, S={**PASS, **fields})
+
+    def test_of_a_state_behind_another(self) -> None:
+        second = {**PASS, "Parameters": {"v.$": "$.x"}}
+        cause = _failure(self.GIVEN, S={"Type": "Pass", "Next": "T"}, T=second)
+        assert cause.endswith(f"could not be found in the input '{self.GIVEN}'")
+
+    def test_of_a_state_in_a_branch(self) -> None:
+        state = parallel({**PASS, "Parameters": {"v.$": "$.x"}})
+        assert _failure(self.GIVEN, S=state).endswith(f"could not be found in the input '{self.GIVEN}'")
+
+    def test_of_a_result(self) -> None:
+        state = parallel(PASS, ResultSelector={"v.$": "$.x"})
+        assert _failure(self.GIVEN, S=state).endswith(f"could not be found in the input '[{self.GIVEN}]'")
+
+    def test_of_a_fail_state(self) -> None:
+        cause = _failure(self.GIVEN, S={"Type": "Fail", "ErrorPath": "$"})
+        assert cause.endswith(f"The ErrorPath field must refer to a string, but was: {self.GIVEN}")
+
+    def test_of_a_map_without_items(self) -> None:
+        inner = {"StartAt": "I", "States": {"I": PASS}}
+        state = {"Type": "Map", "QueryLanguage": "JSONata", "ItemProcessor": inner, "End": True}
+        assert _failure(self.GIVEN, S=state).endswith(f"Map state input must be an array but was: {self.GIVEN}")
+
+    def test_of_parameters_that_are_the_input(self) -> None:
+        handlers = CheckingHandlers()
+        cause = _failure(self.GIVEN, handlers, S=task())
+        assert f"The Parameters '{self.GIVEN}' could not be used to start the Task: [no]" in cause
+
+
+class CheckingHandlers(ScriptedHandlers):
+    """Handlers to which no parameters are right."""
+
+    def check(self, resource: str, parameters: Json) -> list[str]:
+        return ["no"]
+
+
+def _failure(given: str, handlers: ScriptedHandlers | None = None, **states: Any) -> str:
+    """The cause of an execution that fails."""
+    outcome = execute(
+        load(machine(**states)),
+        given,
+        context=CONTEXT,
+        handlers=handlers or ScriptedHandlers(),
+        stop=StopSignal(),
+        on_event=lambda event: None,
+    )
+    assert outcome.status == "FAILED", outcome
+    return outcome.cause or ""
+
+
 def _execute(given: str, **fields: Any) -> str | None:
     outcome = execute(
         load(machine(S={**PASS, **fields})),
