@@ -16,7 +16,7 @@ from mlci.compile import Compiled, compile_plan
 from mlci.compile.names import GATE_MISSED
 from mlci.errors import CloudError, InputError
 from mlci.flow.models import Flow, Json
-from mlci.gate import Metrics, Verdict, judge, parse_metrics
+from mlci.gate import METRICS_MAX_BYTES, Metrics, Verdict, judge, parse_metrics
 from mlci.interrupts import Listening, attend
 from mlci.plan import Plan, Target, baseline_uri, plan
 from mlci.report.mermaid import mermaid
@@ -200,7 +200,7 @@ def read_metrics(planned: Plan, progress: Progress, cloud: Cloud) -> dict[str, M
     found = {}
     for name, step in planned.steps.items():
         if step.metrics and progress.steps[name].status in ("succeeded", "reused"):
-            data = cloud.read(step.metrics)
+            data = cloud.read(step.metrics, METRICS_MAX_BYTES + 1)
             if data is not None:
                 found[name] = parse_metrics(data)
     return found
@@ -225,7 +225,7 @@ def read_baseline(flow: Flow, target: Target, cloud: Cloud) -> dict[str, Json]:
         metrics = json.loads(data)["metrics"]
         if isinstance(metrics, dict):
             return metrics
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         pass
     raise CloudError(
         f"the baseline {uri} is damaged.", hint="Delete it; the next passing run on the base branch makes it anew."

@@ -66,10 +66,11 @@ class LocalCloud:
     def check(self, planned: Plan) -> None:
         check_jobs(planned)
 
-    def read(self, uri: str) -> bytes | None:
+    def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
         with translated():
             try:
-                return self.store.read_bytes(uri)
+                with self.store.open(uri) as stream:
+                    return stream.read(-1 if max_bytes is None else max_bytes)
             except NoSuchKey:
                 return None
 

@@ -54,8 +54,8 @@ class Cloud(Protocol):
     def check(self, planned: Plan) -> None:
         """Raises InputError, with every job's problems, where this cloud would refuse a job of the plan."""
 
-    def read(self, uri: str) -> bytes | None:
-        """An object's bytes; None where there is no such object."""
+    def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
+        """An object's bytes, and no more than `max_bytes` of them; None where there is no such object."""
 
     def write(self, uri: str, data: bytes) -> None:
         """Puts an object in place, whole."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import get_args
 
 from mlci.flow.models import Json, Op, Rule
@@ -60,7 +61,7 @@ def _rules(item: Json, path: Path, reader: str, steps: Mapping[str, Reach], prob
         metric = []
     else:
         _check_metric(step, (*path, "metric"), reader, steps, problems)
-    limits = [(op, _limit(getattr(spelling, op), (*path, op), problems)) for op in OPS]
+    limits = [(op, _limit(_as_written(getattr(spelling, op), item.get(op)), (*path, op), problems)) for op in OPS]
     return [Rule(step, tuple(metric), op, *limit) for op, limit in limits if limit and metric]
 
 
@@ -69,6 +70,11 @@ def _check_metric(step: str, path: Path, reader: str, steps: Mapping[str, Reach]
     if exists and steps[step].writes_metrics is False:
         what = f'{reader} reads a metric of step "{step}", which writes none'
         problems.at(path, what, f'Give "{step}" a "metrics: <output>/<file>.json"')
+
+
+def _as_written(value: float | str | None, written: Json) -> float | str | None:
+    """The validated value; an integer stays one, for a float has fewer digits."""
+    return written if isinstance(value, float) and isinstance(written, int) else value
 
 
 def _limit(value: float | str | None, path: Path, problems: Problems) -> tuple[float, bool] | None:
@@ -83,11 +89,11 @@ def _limit(value: float | str | None, path: Path, problems: Problems) -> tuple[f
                 path, f'"{path[-1]}" must be a number or a percentage, but is {describe(value)}', 'Such as "2%"'
             )
             return None
-        limit, is_relative = float(match[1]) / 100, True
+        limit, is_relative = float(Decimal(match[1]) / 100), True
     if limit < 0 and path[-1] in ("max_drop", "max_rise"):
         problems.at(path, f'"{path[-1]}" must be at least 0, but is {describe(value)}', "Write how far, without a sign")
         return None
-    return float(limit), is_relative
+    return limit, is_relative
 
 
 def _check_together(built: list[tuple[Rule, Path]], problems: Problems) -> None:

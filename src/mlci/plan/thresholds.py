@@ -1,16 +1,42 @@
-"""Rules and a baseline → the numbers that metrics are held against, by the state machine and by mlci alike."""
+"""Rules and a baseline → the numbers that metrics are held against, by the state machine and by mlci alike.
+
+Comparisons are exact, on numbers as they are written: 0.3 is three tenths, and an integer keeps all of its digits.
+Step Functions may compare doubles. Rounding keeps the order of numbers, so a metric that holds exactly holds there,
+too; where only the doubles hold, the exact verdict counts, and the gate is missed.
+"""
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from fractions import Fraction
 
 from mlci.flow.models import Json, Rule
 from mlci.plan.models import Bound
 
+#: Beyond this power of ten, a number of a JSON text is taken as the double that it is nearest to.
+_MAX_EXPONENT = 400
+
+
+class ExactFloat(float):
+    """A number of a JSON text that keeps what is written, which may have more digits than a double.
+
+    >>> ExactFloat("0.1000000000000000000001"), exact(ExactFloat("0.1000000000000000000001")) > exact(0.1)
+    (0.1, True)
+    """
+
+    written: Decimal
+
+    def __new__(cls, text: str) -> ExactFloat:
+        number = super().__new__(cls, text)
+        number.written = Decimal(text)
+        return number
+
 
 def bounds(rules: Iterable[Rule], baseline: Mapping[str, Json]) -> tuple[Bound, ...]:
-    """Each rule with its threshold. `baseline` maps steps to their metrics.
+    """Returns each rule with its threshold. `baseline` maps steps to their metrics.
 
     >>> rule = Rule("evaluate", ("auc",), "max_drop", 0.02)
     >>> bounds([rule], {"evaluate": {"auc": 0.75}})[0].threshold
@@ -20,19 +46,58 @@ def bounds(rules: Iterable[Rule], baseline: Mapping[str, Json]) -> tuple[Bound, 
 
 
 def number_at(metrics: Json, path: Iterable[str]) -> float | None:
-    """The number that a dotted path leads to; None where there is none, or no finite one."""
+    """Returns the number that a dotted path leads to; None where there is none, or none within a double's range."""
     value = metrics
     for part in path:
         value = value.get(part) if isinstance(value, dict) else None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return value if math.isfinite(value) else None
+    try:
+        return value if math.isfinite(value) else None
+    except OverflowError:  # an integer that no double holds
+        return None
+
+
+def exact(number: float) -> Fraction:
+    """Returns the number as it is written.
+
+    >>> exact(0.1), exact(9007199254740993)
+    (Fraction(1, 10), Fraction(9007199254740993, 1))
+    """
+    if isinstance(number, int):
+        return Fraction(number)
+    written = number.written if isinstance(number, ExactFloat) else Decimal(repr(number))
+    if written and abs(written.adjusted()) > _MAX_EXPONENT:
+        return Fraction(float(number))
+    return Fraction(written)
+
+
+def exact_threshold(rule: Rule, baseline: float | None) -> Fraction | None:
+    """Returns the number that a rule's metric must not fall below, or not exceed.
+
+    None where the rule compares with a baseline, and there is none.
+    """
+    limit = exact(rule.limit)
+    if rule.op in ("min", "max"):
+        return limit
+    if baseline is None:
+        return None
+    base = exact(baseline)
+    leeway = abs(base) * limit if rule.is_relative else limit
+    return base - leeway if rule.op == "max_drop" else base + leeway
 
 
 def _bound(rule: Rule, baseline: float | None) -> Bound:
-    if rule.op in ("min", "max"):
-        return Bound(rule, rule.limit, baseline)
-    if baseline is None:
+    threshold = exact_threshold(rule, baseline)
+    if threshold is None:
         return Bound(rule, None)
-    leeway = abs(baseline) * rule.limit if rule.is_relative else rule.limit
-    return Bound(rule, baseline - leeway if rule.op == "max_drop" else baseline + leeway, baseline)
+    return Bound(rule, _number(threshold), baseline)
+
+
+def _number(value: Fraction) -> float:
+    """Returns the nearest double, or the integer itself where no double is equal to it."""
+    try:
+        nearest = float(value)
+    except OverflowError:
+        return sys.float_info.max if value > 0 else -sys.float_info.max
+    return value.numerator if value.denominator == 1 and nearest != value else nearest

@@ -69,6 +69,10 @@ def test_without_a_baseline_a_drop_is_not_limited_but_the_metric_must_be_there()
         ('{"auc": Infinity}', "it holds Infinity"),
         ('{"auc": 1e999}', "not a number"),
         ('{"auc": 0.99, "f1": NaN}', "it holds NaN"),
+        ('{"auc": 1' + "0" * 309 + "}", "beyond 1.8e308"),
+        ('{"auc": 1' + "0" * 5_000 + "}", "beyond 1.8e308"),
+        ('{"auc": 0.99, "trace": ' + "[" * 900 + "]" * 900 + "}", "nested more than 100 levels deep"),
+        ('{"auc": ' * 200 + "1" + "}" * 200, "nested more than 100 levels deep"),
         ("auc: 0.99", "not JSON"),
         ("", "not JSON"),
         ("[" * 50_000, "not JSON"),
@@ -92,6 +96,45 @@ def test_a_step_that_wrote_nothing_misses_and_an_empty_gate_holds() -> None:
 
 def test_a_dotted_path_leads_into_objects() -> None:
     assert judged(rule("min", 1, path="classes.malignant.recall"), '{"classes": {"malignant": {"recall": 1}}}').held
+
+
+@pytest.mark.parametrize(
+    ("op", "limit", "value", "held"),
+    [
+        ("min", 9007199254740993, "9007199254740992", False),
+        ("min", 9007199254740993, "9007199254740993", True),
+        ("max", 9007199254740992, "9007199254740993", False),
+        ("min", 0.1, "0.09999999999999999999999", False),
+        ("min", 0.1, "0.1", True),
+        ("max", 0.1, "0.10000000000000000000001", False),
+        ("min", 0.0, "-1e-999999999", True),
+        ("max", 0.0, "1e-999999999", True),
+        ("min", 0.0, "1" + "0" * 308, True),
+        ("max", 1.5e308, "1" + "0" * 308, True),
+    ],
+)
+def test_numbers_are_compared_as_they_are_written(op: Op, limit: float, value: str, held: bool) -> None:
+    found = judged(rule(op, limit), f'{{"auc": {value}}}')
+    assert found.held is held
+    assert found.margin is not None
+    assert (found.margin >= 0) is held
+    assert held or "is missed by" in found.text
+
+
+def test_a_drop_is_worked_out_exactly() -> None:
+    """0.3 - 0.1 is 0.19999999999999998 in doubles, and 0.7 - 0.6 is less than 0.1."""
+    assert judged(rule("max_drop", 0.1), '{"auc": 0.2}', {"auc": 0.3}).held
+    assert judged(rule("max_rise", 0.1), '{"auc": 0.7}', {"auc": 0.6}).held
+    assert not judged(rule("max_drop", 1), '{"auc": 9007199254740991}', {"auc": 9007199254740993}).held
+    assert judged(rule("max_rise", 0.5, is_relative=True), '{"auc": 1.7e308}', {"auc": 1.7e308}).held
+
+
+def test_the_state_machine_holds_whatever_holds_exactly() -> None:
+    """Its limit is the nearest double, or the integer itself, where no double is equal to it."""
+    limits = [
+        found.threshold for found in bounds([rule("min", 9007199254740993), rule("min", 3), rule("min", 0.1)], {})
+    ]
+    assert limits == [9007199254740993, 3.0, 0.1]
 
 
 json_values = st.recursive(

@@ -67,8 +67,8 @@ class AwsCloud:
     def check(self, planned: Plan) -> None:
         request_validation.check(planned, self.jobs.api.client.meta.service_model)
 
-    def read(self, uri: str) -> bytes | None:
-        return self.objects.read(uri)
+    def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
+        return self.objects.read(uri, max_bytes)
 
     def write(self, uri: str, data: bytes) -> None:
         self.objects.write(uri, data)

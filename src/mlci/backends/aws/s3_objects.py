@@ -54,14 +54,14 @@ class Objects:
             hint = f"SageMaker reads from its own region only: run with --region {place}, or name another bucket."
             raise InputError(f'the bucket "{bucket}" is in {place}, and the run in {region}', hint)
 
-    def read(self, uri: str) -> bytes | None:
-        """An object's bytes; None where there is none."""
+    def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
+        """An object's bytes, and no more than `max_bytes` of them; None where there is none."""
         bucket, key = split(uri)
 
         def get() -> bytes:
             answer = self.api.call_once("get_object", Bucket=bucket, Key=key)
             with translated("get_object"):
-                body: bytes = answer["Body"].read()
+                body: bytes = answer["Body"].read(max_bytes)
                 return body
 
         try:
