@@ -17,7 +17,7 @@ from werkzeug.middleware.http_proxy import ProxyMiddleware
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from mlci_emulator.protocol import http_responses
-from mlci_emulator.protocol.rest_routes import Routes
+from mlci_emulator.protocol.routes import Routes
 from mlci_emulator.server.credential_scope import scope
 from mlci_emulator.server.s3 import take_apart
 from support.aws_account import Account
@@ -62,14 +62,14 @@ class Enforced:
     def _refused(
         self, call: Call, service: str, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        spoken = http_responses.protocol(environ, service)
+        spoken = http_responses.protocol_of(environ, service)
         code, status = ("AccessDeniedException", 400) if spoken == "json" else ("AccessDenied", 403)
         who = f"arn:aws:sts::000000000000:assumed-role/{self.role}/session"
         what = f"is not authorized to perform: {call.action} on resource: {call.resource}"
         why = f"because no identity-based policy allows the {call.action} action"
         answer = http_responses.error(spoken, code, f"User: {who} {what} {why}", status)
         body = b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body
-        start_response(answer.line, [*answer.headers, ("Content-Length", str(len(body)))])
+        start_response(answer.status_line, [*answer.headers, ("Content-Length", str(len(body)))])
         return [body]
 
 

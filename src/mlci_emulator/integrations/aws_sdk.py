@@ -8,20 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mlci_emulator.integrations import json_values
+from mlci_emulator.integrations import json_values, sdk_names
 from mlci_emulator.integrations.errors import new_sdk_error, old_sdk_error
-from mlci_emulator.integrations.parameters import Shape
+from mlci_emulator.integrations.parameters import PlainShape
 from mlci_emulator.integrations.resource_arns import Integration
 from mlci_emulator.integrations.response_metadata import with_metadata
 from mlci_emulator.integrations.task_context import fields, where
-from mlci_emulator.protocol import models
 from mlci_emulator.protocol.operations import ApiError, Service
 
 if TYPE_CHECKING:
     from mlci_asl import Json, TaskCall
 
 #: What the calls of a usual flow take: enough to know that they are right, and that nothing has to be converted.
-PLAIN: Mapping[tuple[str, str], Shape] = {
+PLAIN: Mapping[tuple[str, str], PlainShape] = {
     ("s3", "getObject"): {"Bucket!": str, "Key!": str},
     ("s3", "headObject"): {"Bucket!": str, "Key!": str},
     ("s3", "copyObject"): {"Bucket!": str, "CopySource!": str, "Key!": str},
@@ -48,7 +47,7 @@ def call(service: Service, integration: Integration, task: TaskCall) -> Json:
     name, action = integration.service, integration.action
     given = fields(task.parameters)
     is_plain = (name, action) in PLAIN and set(given) <= _names(PLAIN[name, action])
-    operation = None if is_plain else models.operation_model(name, action)
+    operation = None if is_plain else sdk_names.operation_model(name, action)
     sent = given if operation is None else json_values.request(operation.input_shape, given)
     try:
         answer = service.call(integration.operation, {**_UNASKED.get((name, action), {}), **sent}, where(task).region)
@@ -62,7 +61,7 @@ def forward(service: Service, integration: Integration, task: TaskCall) -> Json:
 
     Raises: TaskError.
     """
-    operation = models.operation_model(integration.service, integration.action)
+    operation = sdk_names.operation_model(integration.service, integration.action)
     assert operation is not None, f"{integration.service} has no {integration.action}"
     sent = json_values.request(operation.input_shape, fields(task.parameters))
     try:
@@ -73,5 +72,5 @@ def forward(service: Service, integration: Integration, task: TaskCall) -> Json:
     return with_metadata(integration.service, fields(output))
 
 
-def _names(shape: Shape) -> set[str]:
+def _names(shape: PlainShape) -> set[str]:
     return {name.removesuffix("!") for name in shape} if isinstance(shape, dict) else set()

@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from mlci_asl import TaskError
+from mlci_emulator.integrations import sdk_names
 from mlci_emulator.integrations.catalog import SDK_NAMES
-from mlci_emulator.protocol import models
 from mlci_emulator.protocol.operations import ApiError
 
 
@@ -79,7 +79,7 @@ def old_sdk_error(service: str, error: ApiError) -> TaskError:
     """The task's error where an optimised integration was refused."""
     sdk = OLD_SDK[service]
     is_modelled, code = _in_model(SDK_NAMES.get(service, service), error.code)
-    name = models.exception_name(_SENT_AS.get(error.code, error.code)) if is_modelled else sdk.base
+    name = sdk_names.exception_name(_SENT_AS.get(error.code, error.code)) if is_modelled else sdk.base
     cause = (
         f"{error.message} (Service: {sdk.service}; Status Code: {error.status}; Error Code: {code}; "
         f"Request ID: {uuid.uuid4()}; Proxy: null)"
@@ -90,9 +90,9 @@ def old_sdk_error(service: str, error: ApiError) -> TaskError:
 def new_sdk_error(service: str, error: ApiError) -> TaskError:
     """The task's error where an aws-sdk integration was refused."""
     known = _IDS.get(service)
-    prefix = models.prefix(known if known is not None else _model(service).service_id)
+    prefix = sdk_names.error_prefix(known if known is not None else _model(service).service_id)
     is_modelled, _ = _in_model(service, error.code)
-    name = models.exception_name(_SENT_AS.get(error.code, error.code)) if is_modelled else f"{prefix}Exception"
+    name = sdk_names.exception_name(_SENT_AS.get(error.code, error.code)) if is_modelled else f"{prefix}Exception"
     more = f", Extended Request ID: {uuid.uuid4().hex}" if service == "s3" else ""
     cause = (
         f"{error.message} (Service: {prefix}, Status Code: {error.status}, Request ID: {uuid.uuid4()}{more}) "
@@ -114,6 +114,6 @@ def _in_model(service: str, code: str) -> tuple[bool, str]:
 
 
 def _model(service: str) -> Any:
-    model = models.service_model(service)
+    model = sdk_names.service_model(service)
     assert model is not None, f"botocore has no model of {service}"
     return model

@@ -7,14 +7,13 @@ from collections.abc import Container, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from mlci_asl import Problem, TaskError
-from mlci_emulator.integrations import aws_sdk, catalog, sagemaker
+from mlci_emulator.integrations import aws_sdk, catalog, sagemaker, sdk_names
 from mlci_emulator.integrations import lambda_invoke as functions
 from mlci_emulator.integrations import messaging as messages
-from mlci_emulator.integrations.parameters import Form, Shape, fits, is_computed
+from mlci_emulator.integrations.parameters import Form, PlainShape, fits, is_computed
 from mlci_emulator.integrations.parameters import problems as problems_of_value
 from mlci_emulator.integrations.resource_arns import ActivityArn, FunctionArn, Integration, Pattern, read
 from mlci_emulator.integrations.task_states import WrittenTask, tasks
-from mlci_emulator.protocol import models
 from mlci_emulator.protocol.operations import Service
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ class Integrations:
     def _sdk_problem(self, resource: str, named: Integration) -> str | None:
         if (named.service, named.action) in aws_sdk.PLAIN and named.pattern is Pattern.REQUEST_RESPONSE:
             return None
-        is_known = models.operation_model(named.service, named.action) is not None
+        is_known = sdk_names.operation_model(named.service, named.action) is not None
         if not is_known or named.pattern in (Pattern.SYNC, Pattern.SYNC_2):
             return catalog.not_recognized(resource)
         service = self.services.get(named.service)
@@ -147,13 +146,13 @@ def _wrong(named: Integration, parameters: Json, form: Form) -> tuple[str, ...]:
     if plain is not None and fits(plain, parameters, form):
         return ()
     service = named.service if named.is_sdk else catalog.SDK_NAMES.get(named.service, named.service)
-    operation = models.operation_model(service, named.action)
+    operation = sdk_names.operation_model(service, named.action)
     if operation is None or operation.input_shape is None:
         return ()
     return problems_of_value(operation.input_shape, parameters, form)
 
 
-def _plain_shape(named: Integration) -> Shape:
+def _plain_shape(named: Integration) -> PlainShape:
     if named.is_sdk:
         return aws_sdk.PLAIN.get((named.service, named.action))
     return sagemaker.PLAIN.get(named.action) if named.service == "sagemaker" else None

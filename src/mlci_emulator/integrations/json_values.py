@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlci_asl import TaskError
 from mlci_asl.timestamps import parse_timestamp
-from mlci_emulator.protocol.models import member_name
+from mlci_emulator.integrations.sdk_names import member_name
 
 if TYPE_CHECKING:
     from mlci_asl import Json

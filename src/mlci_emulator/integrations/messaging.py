@@ -10,14 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mlci_asl import TaskError
-from mlci_emulator.integrations import json_values
+from mlci_emulator.integrations import json_values, sdk_names
 from mlci_emulator.integrations.catalog import SDK_NAMES
 from mlci_emulator.integrations.errors import old_sdk_error
 from mlci_emulator.integrations.message_validation import expect_sendable
 from mlci_emulator.integrations.resource_arns import Integration
 from mlci_emulator.integrations.response_metadata import with_metadata
 from mlci_emulator.integrations.task_context import fields, where
-from mlci_emulator.protocol import models
 from mlci_emulator.protocol.operations import ApiError, Request, Response
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def send(messages: Messages, integration: Integration, task: TaskCall) -> Json:
     Raises: TaskError.
     """
     service = integration.service
-    model = models.operation_model(SDK_NAMES.get(service, service), integration.action)
+    model = sdk_names.operation_model(SDK_NAMES.get(service, service), integration.action)
     assert model is not None, f"{service} has no {integration.action}"
     request = json_values.request(model.input_shape, fields(task.parameters))
     if service == "events":

@@ -6,21 +6,44 @@ Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_MockI
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable
+from typing import Literal
 
 from mlci_asl import Json
-from mlci_emulator.integrations import catalog
+from mlci_emulator.integrations import catalog, sdk_names
 from mlci_emulator.integrations.resource_arns import Integration, Pattern, read
-from mlci_emulator.protocol import models
+from mlci_emulator.integrations.sdk_names import member_name
+from mlci_emulator.protocol import validation
+from mlci_emulator.protocol.validation import Problem
 
 Mode = Literal["STRICT", "PRESENT", "NONE"]
 
-#: botocore.model.Shape, which has no types.
-_Shape: TypeAlias = Any
-
-_WANTED = {"structure": "an object", "map": "an object", "list": "an array", "boolean": "a boolean"}
 _NUMBERS = ("integer", "long", "float", "double")
+_EXPECTED = {"structure": "an object", "map": "an object", "list": "an array", "boolean": "a boolean"}
+_EXPECTED |= dict.fromkeys(_NUMBERS, "a number")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _type_check(expected: type) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, expected)
+
+
+_RULES = validation.Rules(
+    types={
+        **dict.fromkeys(("structure", "map"), _type_check(dict)),
+        **dict.fromkeys(("string", "character", "timestamp", "blob"), _type_check(str)),
+        **dict.fromkeys(_NUMBERS, _is_number),
+        "list": _type_check(list),
+        "boolean": _type_check(bool),
+    },
+    order=validation.in_model_order,
+    constraints=("enum", "min", "max"),
+    member_name=member_name,
+    is_null_absent=False,
+)
 
 
 def problem(resource: str, result: Json, mode: Mode) -> str | None:
@@ -29,12 +52,13 @@ def problem(resource: str, result: Json, mode: Mode) -> str | None:
     if mode == "NONE" or not isinstance(named, Integration):
         return None
     service = named.service if named.is_sdk else catalog.SDK_NAMES.get(named.service, named.service)
-    model = models.operation_model(service, _action(named))
+    model = sdk_names.operation_model(service, _action(named))
     if model is None or model.output_shape is None:
         return None
     if named.service == "lambda" and isinstance(result, dict):  # the payload is what the function gives
         result = {name: value for name, value in result.items() if name != "Payload"}
-    return next(_problems(model.output_shape, result, "", mode), None)
+    found = validation.problems(_RULES, model.output_shape, result)
+    return next((text for text in (_text(problem, mode) for problem in found) if text is not None), None)
 
 
 def _action(named: Integration) -> str:
@@ -47,56 +71,24 @@ def _action(named: Integration) -> str:
     return named.action
 
 
-def _problems(shape: _Shape, value: Json, name: str, mode: Mode) -> Iterator[str]:
-    kind = shape.type_name
-    wanted = "a number" if kind in _NUMBERS else _WANTED.get(kind, "a string")
-    if not _is(kind, value):
-        yield f"Field '{name}' must be {wanted}" if name else f"The result must be {wanted}"
-    elif isinstance(value, dict):
-        yield from _problems_of_fields(shape, value, mode)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _problems(shape.member, item, name, mode)
-    else:
-        yield from _limits(shape, value, name)
-
-
-def _problems_of_fields(shape: _Shape, value: dict[str, Json], mode: Mode) -> Iterator[str]:
-    if shape.type_name == "map":
-        for key, item in value.items():
-            yield from _problems(shape.value, item, key, mode)
-        return
-    for member, inner in shape.members.items():
-        name = member[:1].upper() + member[1:]
-        if name in value:
-            yield from _problems(inner, value[name], name, mode)
-        elif mode == "STRICT" and member in shape.required_members:
-            yield f"Required field '{name}' is missing"
-
-
-def _is(kind: str, value: Json) -> bool:
-    if kind in ("structure", "map"):
-        return isinstance(value, dict)
-    if kind == "list":
-        return isinstance(value, list)
-    if kind == "boolean":
-        return isinstance(value, bool)
-    if kind in _NUMBERS:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    return isinstance(value, str)  # timestamps and blobs, too
-
-
-def _limits(shape: _Shape, value: Json, name: str) -> Iterator[str]:
-    known = shape.metadata
-    if known.get("enum") and value not in known["enum"]:
-        yield f"Field '{name}' is not an expected value"
-    if isinstance(value, str):
-        if len(value) < known.get("min", 0):
-            yield f"Field '{name}' is smaller than the minimum length"
-        if "max" in known and len(value) > known["max"]:
-            yield f"Field '{name}' exceeds the maximum length"
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        if "min" in known and value < known["min"]:
-            yield f"Field '{name}' is less than the minimum value"
-        if "max" in known and value > known["max"]:
-            yield f"Field '{name}' exceeds the maximum value"
+def _text(problem: Problem, mode: Mode) -> str | None:
+    """Return the message for a problem, or None where TestState does not mind it."""
+    name = next((step for step in reversed(problem.path) if isinstance(step, str)), "")
+    if problem.kind == "missing":
+        return f"Required field '{name}' is missing" if mode == "STRICT" else None
+    if problem.is_key:
+        return None
+    if problem.kind == "type":
+        expected = _EXPECTED.get(problem.shape.type_name, "a string")
+        return f"Field '{name}' must be {expected}" if name else f"The result must be {expected}"
+    if problem.kind == "enum":
+        return f"Field '{name}' is not an expected value"
+    if isinstance(problem.value, str):
+        return f"Field '{name}' " + (
+            "is smaller than the minimum length" if problem.kind == "min" else "exceeds the maximum length"
+        )
+    if _is_number(problem.value):
+        return f"Field '{name}' " + (
+            "is less than the minimum value" if problem.kind == "min" else "exceeds the maximum value"
+        )
+    return None

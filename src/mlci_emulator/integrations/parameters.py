@@ -10,11 +10,14 @@ can be, such as null, is left to the service.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mlci_emulator.protocol.models import member_name
+from mlci_emulator.integrations.sdk_names import member_name
+from mlci_emulator.protocol import validation
+from mlci_emulator.protocol.models import Shape
+from mlci_emulator.protocol.validation import Problem
 
 if TYPE_CHECKING:
     from mlci_asl import Json
@@ -33,72 +36,6 @@ class Form(Enum):
 #: for an SFN Input and an S3 Body as well.
 TEXTS_OF_JSON = frozenset({"Message", "MessageBody", "Detail", "Input", "Output", "Payload", "Body"})
 
-_KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
-    "structure": ("an OBJECT", lambda value: isinstance(value, dict)),
-    "map": ("an OBJECT", lambda value: isinstance(value, dict)),
-    "list": ("an ARRAY", lambda value: isinstance(value, list)),
-    "string": ("a STRING", lambda value: isinstance(value, str)),
-    "character": ("a STRING", lambda value: isinstance(value, str)),
-    "integer": ("an INTEGER", lambda value: _is_whole(value)),
-    "long": ("an INTEGER", lambda value: _is_whole(value)),
-    "float": ("a DOUBLE", lambda value: _is_number(value)),
-    "double": ("a DOUBLE", lambda value: _is_number(value)),
-    "boolean": ("a BOOLEAN", lambda value: isinstance(value, bool)),
-    "timestamp": ("a TIMESTAMP", lambda value: isinstance(value, str) or _is_number(value)),
-}
-
-
-def problems(shape: Any, value: Json, form: Form = Form.FINISHED) -> tuple[str, ...]:
-    """What is wrong with a value of this shape (of botocore), each thing once."""
-    return tuple(dict.fromkeys(_problems(shape, value, "Parameters", form)))
-
-
-def is_computed(value: object) -> bool:
-    """Whether this is a JSONata expression."""
-    return isinstance(value, str) and value.startswith("{%") and value.endswith("%}")
-
-
-def _problems(shape: Any, value: Json, name: str, form: Form) -> Iterator[str]:
-    if value is None or (form is Form.JSONATA and is_computed(value)) or getattr(shape, "is_document_type", False):
-        return
-    kind: str = shape.type_name
-    if kind == "blob" or (kind == "string" and name in TEXTS_OF_JSON):
-        return
-    expected, fits = _KINDS[kind]
-    if not fits(value):
-        yield f"The value for the field '{name}' must be {expected}"
-    elif kind == "structure":
-        assert isinstance(value, dict)
-        yield from _problems_of_fields(shape, value, form)
-    elif kind == "map":
-        assert isinstance(value, dict)
-        for key, item in value.items():
-            if not _is_path(key, form):
-                yield from _problems(shape.value, item, key, form)
-    elif kind == "list":
-        assert isinstance(value, list)
-        for item in value:
-            yield from _problems(shape.member, item, name, form)
-
-
-def _problems_of_fields(shape: Any, value: Mapping[str, Json], form: Form) -> Iterator[str]:
-    members = {member_name(name): member for name, member in shape.members.items()}
-    given = {key.removesuffix(".$") if _is_path(key, form) else key for key in value}
-    for key, item in value.items():
-        if _is_path(key, form):
-            continue  # recorded: an unknown field with a path passes creation, and fails the execution
-        if key not in members:
-            yield f'The field "{key}" is not supported by Step Functions'
-        else:
-            yield from _problems(members[key], item, key, form)
-    for name in map(member_name, shape.required_members):
-        if name not in given:
-            yield f"The field '{name}' is required but was missing"
-
-
-def _is_path(key: str, form: Form) -> bool:
-    return form is Form.JSONPATH and key.endswith(".$")
-
 
 def _is_whole(value: object) -> bool:
     return _is_number(value) and float(value).is_integer()  # type: ignore[arg-type]
@@ -108,13 +45,102 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+#: A type's name in messages, and the check for it. Blobs take anything.
+_TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "structure": ("an OBJECT", lambda value: isinstance(value, dict)),
+    "map": ("an OBJECT", lambda value: isinstance(value, dict)),
+    "list": ("an ARRAY", lambda value: isinstance(value, list)),
+    "string": ("a STRING", lambda value: isinstance(value, str)),
+    "character": ("a STRING", lambda value: isinstance(value, str)),
+    "integer": ("an INTEGER", _is_whole),
+    "long": ("an INTEGER", _is_whole),
+    "float": ("a DOUBLE", _is_number),
+    "double": ("a DOUBLE", _is_number),
+    "boolean": ("a BOOLEAN", lambda value: isinstance(value, bool)),
+    "timestamp": ("a TIMESTAMP", lambda value: isinstance(value, str) or _is_number(value)),
+}
+
+
+def problems(shape: Any, value: Json, form: Form = Form.FINISHED) -> tuple[str, ...]:
+    """Return what is wrong with a value of this shape (of botocore), each thing once."""
+    found = validation.problems(_RULES, shape, _without_computed(value, form))
+    return tuple(dict.fromkeys(text for text in map(_text, found) if text is not None))
+
+
+def is_computed(value: object) -> bool:
+    """Whether this is a JSONata expression."""
+    return isinstance(value, str) and value.startswith("{%") and value.endswith("%}")
+
+
+class _Computed:
+    """Stands for a value that is computed when the task starts."""
+
+
+_COMPUTED = _Computed()
+
+
+def _is_exempt(shape: Shape, path: validation.Path, value: object) -> bool:
+    if value is None or value is _COMPUTED or shape.type_name == "blob":
+        return True
+    if shape.type_name == "structure":
+        return shape.is_document_type
+    return shape.type_name == "string" and _field(path) in TEXTS_OF_JSON
+
+
+_RULES = validation.Rules(
+    types={name: fits for name, (_, fits) in _TYPES.items()},
+    order=validation.missing_last,
+    constraints=(),
+    member_name=member_name,
+    is_null_absent=False,
+    is_skipped=_is_exempt,
+)
+
+
+def _without_computed(value: Any, form: Form) -> Any:
+    """Return a template with `_COMPUTED` in place of the values that are computed."""
+    if form is Form.FINISHED:
+        return value
+    match value:
+        case dict():
+            return {
+                key.removesuffix(".$") if _is_path(key, form) else key: (
+                    _COMPUTED if _is_path(key, form) else _without_computed(item, form)
+                )
+                for key, item in value.items()
+            }
+        case list():
+            return [_without_computed(item, form) for item in value]
+    return _COMPUTED if form is Form.JSONATA and is_computed(value) else value
+
+
+def _text(problem: Problem) -> str | None:
+    name = _field(problem.path)
+    match problem.kind:
+        case "missing":
+            return f"The field '{name}' is required but was missing"
+        case "unknown":
+            # Recorded: an unknown field with a path passes creation, and fails the execution.
+            return None if problem.value is _COMPUTED else f'The field "{name}" is not supported by Step Functions'
+    return None if problem.is_key else f"The value for the field '{name}' must be {_TYPES[problem.shape.type_name][0]}"
+
+
+def _field(path: validation.Path) -> str:
+    """Return the name of the field that a value is in."""
+    return next((step for step in reversed(path) if isinstance(step, str)), "Parameters")
+
+
+def _is_path(key: str, form: Form) -> bool:
+    return form is Form.JSONPATH and key.endswith(".$")
+
+
 # --- What needs no model ----------------------------------------------------------------------------------------------
 
 #: A shape by hand: a type, a list of one shape, None for a map of texts, or fields, those with "!" required.
-Shape: TypeAlias = "type | list[Shape] | dict[str, Shape] | None"
+PlainShape: TypeAlias = "type | list[PlainShape] | dict[str, PlainShape] | None"
 
 
-def fits(shape: Shape, value: Json, form: Form = Form.FINISHED) -> bool:
+def fits(shape: PlainShape, value: Json, form: Form = Form.FINISHED) -> bool:
     """Whether a value surely has this shape. What doesn't may yet be right: then the model is asked."""
     if form is Form.JSONATA and is_computed(value):
         return True

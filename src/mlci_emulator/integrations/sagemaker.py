@@ -15,21 +15,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mlci_asl import TaskError
-from mlci_emulator.integrations import json_values
+from mlci_emulator.integrations import json_values, sdk_names
 from mlci_emulator.integrations.errors import old_sdk_error
-from mlci_emulator.integrations.parameters import Shape
+from mlci_emulator.integrations.parameters import PlainShape
 from mlci_emulator.integrations.resource_arns import Integration, Pattern
 from mlci_emulator.integrations.response_metadata import with_metadata
 from mlci_emulator.integrations.task_context import fields, where
 from mlci_emulator.jobs import requests
-from mlci_emulator.protocol import models
 from mlci_emulator.protocol.operations import ApiError, Request, Response, Service
 
 if TYPE_CHECKING:
     from mlci_asl import Json, StopSignal, TaskCall
 
 #: The two jobs of a usual flow, whose requests need no model to be known as right.
-PLAIN: dict[str, Shape] = {
+PLAIN: dict[str, PlainShape] = {
     "createProcessingJob": dict(requests.PROCESSING),
     "createTrainingJob": dict(requests.TRAINING),
 }
@@ -104,7 +103,7 @@ def _expect_possible(integration: Integration, request: dict[str, Any]) -> None:
 def _request(integration: Integration, given: dict[str, Json]) -> dict[str, Any]:
     request: dict[str, Any] = given
     if integration.action not in PLAIN:
-        request = json_values.request(models.operation_model("sagemaker", integration.action).input_shape, given)  # type: ignore[union-attr]
+        request = json_values.request(sdk_names.operation_model("sagemaker", integration.action).input_shape, given)  # type: ignore[union-attr]
     if integration.action in _STATUS:
         request = {**request, "Tags": [*request.get("Tags", []), STARTED_BY]}
     return request

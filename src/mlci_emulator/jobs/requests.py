@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from mlci_emulator.protocol import sagemaker_shapes, sagemaker_validation
+from mlci_emulator.protocol import sagemaker_validation
+from mlci_emulator.protocol.models import Shape, input_shape
 
 if TYPE_CHECKING:
     from mlci_asl import Json
@@ -36,25 +37,23 @@ _UNSUPPORTED_FIELDS = (
 _SCALAR_TYPES = {"string": str, "integer": int, "long": int, "boolean": bool, "float": float, "double": float}
 
 
-def _nested_shape(name: str) -> Any:
+def _nested_shape(shape: Shape) -> Any:
     """Return a shape as nested fields: a name that ends in "!" is required, and None stands for a map of texts."""
-    shape = sagemaker_shapes.quick()[name]
-    match shape["type"]:
+    match shape.type_name:
         case "structure":
-            required = shape.get("required", [])
             return {
-                f"{member}!" if member in required else member: _nested_shape(inner["shape"])
-                for member, inner in shape["members"].items()
+                f"{name}!" if name in shape.required_members else name: _nested_shape(member)
+                for name, member in shape.members.items()
             }
         case "list":
-            return [_nested_shape(shape["member"]["shape"])]
+            return [_nested_shape(shape.member)]
         case kind:
             return _SCALAR_TYPES.get(kind)
 
 
 #: The shapes of the two requests, for callers that only check the names and types of fields.
-PROCESSING: dict[str, Any] = _nested_shape("CreateProcessingJobRequest")
-TRAINING: dict[str, Any] = _nested_shape("CreateTrainingJobRequest")
+PROCESSING: dict[str, Any] = _nested_shape(input_shape("sagemaker", "CreateProcessingJob"))
+TRAINING: dict[str, Any] = _nested_shape(input_shape("sagemaker", "CreateTrainingJob"))
 
 
 class MalformedRequest(Exception):
@@ -307,11 +306,11 @@ def _checked(operation: str, parameters: Json) -> Mapping[str, Json]:
     Source of the wording: https://github.com/aws/aws-step-functions-data-science-sdk-python/issues/15
     """
     found = sagemaker_validation.problems(operation, parameters)
-    malformed = [sagemaker_validation.step_functions(problem) for problem in found if problem.kind != "constraint"]
+    malformed = [sagemaker_validation.step_functions_text(problem) for problem in found if not problem.is_constraint]
     if malformed:
         raise MalformedRequest(
             "The Parameters could not be used to start the Task: [" + ", ".join(dict.fromkeys(malformed)) + "]"
         )
     if found:
-        raise InvalidRequest(sagemaker_validation.refusal(found).message)
+        raise InvalidRequest(sagemaker_validation.rejection(found).message)
     return cast("dict[str, Json]", parameters)

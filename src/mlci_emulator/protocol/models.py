@@ -1,120 +1,171 @@
-"""AWS's own models of its APIs, from botocore, which is imported when the first of them is needed.
+"""botocore's models of AWS's APIs: the one place that loads them, each when it is first needed.
 
-Step Functions names services, parameters and errors as the AWS SDK for Java 2 does.
-Sources: https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html; NamingUtils and
-DefaultNamingStrategy of aws/aws-sdk-java-v2.
+Importing botocore takes a quarter of a second, and reading SageMaker's model alone 25 ms. A local run does neither: the
+two operations that every run calls are in sagemaker_shapes.json (see sagemaker_shapes.py), and other models are read as
+the JSON files that they are. botocore is imported for a `ServiceModel` only.
+
+Source: botocore/data/<service>/<version>/service-2.json, and botocore.loaders for its layout.
 """
 
 from __future__ import annotations
 
 import functools
-import re
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
+import gzip
+import importlib.util
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
-#: The folder in botocore's data, where it is not the service's name without hyphens.
-_FOLDERS: Mapping[str, str] = MappingProxyType(
-    {
-        "applicationdiscovery": "discovery",
-        "cloudwatchlogs": "logs",
-        "cognitoidentityprovider": "cognito-idp",
-        "costandusagereport": "cur",
-        "costexplorer": "ce",
-        "databasemigration": "dms",
-        "directory": "ds",
-        "directoryservicedata": "ds-data",
-        "elasticloadbalancing": "elb",
-        "elasticloadbalancingv2": "elbv2",
-        "elasticsearch": "es",
-        "eventbridge": "events",
-        "iotdataplane": "iot-data",
-        "iotjobsdataplane": "iot-jobs-data",
-        "lexmodelbuilding": "lex-models",
-        "lexmodelsv2": "lexv2-models",
-        "lexruntime": "lex-runtime",
-        "lexruntimev2": "lexv2-runtime",
-        "marketplaceentitlement": "marketplace-entitlement",
-        "marketplacemetering": "meteringmarketplace",
-        "migrationhub": "mgh",
-        "pinpointsmsvoice": "sms-voice",
-        "serverlessapplicationrepository": "serverlessrepo",
-        "sfn": "stepfunctions",
-        "simpledb": "sdb",
-    }
-)
+if TYPE_CHECKING:
+    from botocore.model import ServiceModel
+
+#: The operations whose input shapes are in the extract.
+EXTRACTED = ("CreateProcessingJob", "CreateTrainingJob")
+EXTRACT = Path(__file__).with_name("sagemaker_shapes.json")
+_lock = threading.RLock()
+
+
+class Shape(Protocol):
+    """The part of botocore.model.Shape that validation and JSON need."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def type_name(self) -> str: ...
+    @property
+    def is_document_type(self) -> bool:
+        """Tell whether a structure takes any JSON; botocore's other shapes lack this attribute."""
+        ...
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Constraints: `min`, `max`, `pattern`, `enum`."""
+        ...
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """The shapes of a structure's members."""
+        ...
+
+    @property
+    def required_members(self) -> Sequence[str]: ...
+    @property
+    def member(self) -> Any:
+        """The shape of a list's items."""
+        ...
+
+    @property
+    def key(self) -> Any: ...
+    @property
+    def value(self) -> Any: ...
+
+
+class JsonShape:
+    """A `Shape` over a model's JSON."""
+
+    def __init__(self, name: str, shapes: Mapping[str, Mapping[str, Any]]) -> None:
+        self.name, self.metadata, self._shapes = name, shapes[name], shapes
+        self.type_name: str = self.metadata["type"]
+        self.is_document_type = bool(self.metadata.get("document"))
+        self.required_members: Sequence[str] = self.metadata.get("required", ())
+
+    @functools.cached_property
+    def members(self) -> Mapping[str, JsonShape]:
+        return {name: self._shape(reference) for name, reference in self.metadata.get("members", {}).items()}
+
+    @functools.cached_property
+    def member(self) -> JsonShape:
+        return self._shape(self.metadata["member"])
+
+    @functools.cached_property
+    def key(self) -> JsonShape:
+        return self._shape(self.metadata["key"])
+
+    @functools.cached_property
+    def value(self) -> JsonShape:
+        return self._shape(self.metadata["value"])
+
+    def _shape(self, reference: Mapping[str, str]) -> JsonShape:
+        return JsonShape(reference["shape"], self._shapes)
+
+
+def input_shape(service: str, operation: str) -> JsonShape:
+    """Return the shape of an operation's input, without importing botocore.
+
+    Raises: KeyError: the service has no such operation.
+    """
+    if service == "sagemaker" and operation in EXTRACTED:
+        return JsonShape(f"{operation}Request", _extract())
+    return _shape(service, operation, "input")
+
+
+def output_shape(service: str, operation: str) -> JsonShape:
+    """Return the shape of an operation's output, without importing botocore.
+
+    Raises: KeyError: the service has no such operation.
+    """
+    return _shape(service, operation, "output")
+
+
+def service_model(service: str) -> ServiceModel:
+    """Return botocore's model of a service."""
+    with _lock:  # so that several first requests read the model once
+        return _service_model(service)
 
 
 @functools.cache
-def service_model(name: str) -> Any | None:
-    """botocore's model of the service that aws-sdk resources call so, or None where there is none."""
-    import botocore.model
-
-    folder = _FOLDERS.get(name) or _folders().get(name)
-    if folder is None:
-        return None
-    return botocore.model.ServiceModel(_loader().load_service_model(folder, "service-2"), folder)
-
-
-def operation_model(service: str, action: str) -> Any | None:
-    """The model of an action such as `getObject`, or None where AWS has none, or one that streams events."""
-    model = service_model(service)
-    name = action[:1].upper() + action[1:]
-    if model is None or not action[:1].islower() or name not in model.operation_names:
-        return None
-    operation = model.operation_model(name)
-    return None if operation.has_event_stream_input or operation.has_event_stream_output else operation
+def model_data(service: str) -> Mapping[str, Any]:
+    """Return a model as it is in botocore's newest file of the service, with botocore's own additions."""
+    folder = max(path.parent for path in (_data_folder() / service).glob("*/service-2.json*"))
+    model: dict[str, Any] = _read(folder / "service-2.json")
+    for path in sorted(folder.glob("service-2.*-extras.json*")):
+        _merge(model, _read(path.with_name(path.name.removesuffix(".gz"))).get("merge", {}))
+    return model
 
 
-def prefix(service_id: str) -> str:
-    """What error names begin with, from the service's id.
-
-    >>> [prefix(name) for name in ("S3", "SFN", "DynamoDB", "SageMaker", "CloudWatch Logs")]
-    ['S3', 'Sfn', 'DynamoDb', 'SageMaker', 'CloudWatchLogs']
-    """
-    return _pascal(service_id)
+@functools.cache
+def service_names() -> frozenset[str]:
+    """Return the names that botocore has for services."""
+    return frozenset(path.parent.parent.name for path in _data_folder().glob("*/*/service-2.json*"))
 
 
-def exception_name(shape: str) -> str:
-    """How the SDK calls the exception of an error's shape.
+@functools.cache
+def _service_model(service: str) -> ServiceModel:
+    from botocore.model import ServiceModel
 
-    >>> [exception_name(name) for name in ("NoSuchKey", "DBInstanceNotFoundFault", "NotFoundException")]
-    ['NoSuchKeyException', 'DbInstanceNotFoundException', 'NotFoundException']
-    """
-    name = _pascal(shape)
-    if name.endswith("Fault"):
-        return f"{name.removesuffix('Fault')}Exception"
-    return name if name.endswith("Exception") else f"{name}Exception"
+    return ServiceModel(model_data(service), service)
 
 
-def member_name(name: str) -> str:
-    """How Step Functions calls a member: in PascalCase, whatever the API's own case is.
-
-    >>> [member_name(name) for name in ("stateMachineArn", "Bucket", "SSEKMSKeyId", "x-amz-id")]
-    ['StateMachineArn', 'Bucket', 'SSEKMSKeyId', 'X-amz-id']
-    """
-    return name[:1].upper() + name[1:]
+def _shape(service: str, operation: str, direction: str) -> JsonShape:
+    model = model_data(service)
+    return JsonShape(model["operations"][operation][direction]["shape"], model["shapes"])
 
 
-def _pascal(text: str) -> str:
-    words = re.sub(r"[^A-Za-z0-9]+", " ", text)
-    words = re.sub(r"([^a-z]{2,})v([0-9]+)", r"\1 v\2 ", words)
-    words = re.sub(r"([^A-Z]{2,})V([0-9]+)", r"\1 V\2 ", words)
-    words = re.sub(r"(?<=[a-z])(?=[A-Z][a-zA-Z0-9])", " ", words)
-    words = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1 \2", words)
-    words = re.sub(r"([0-9])([a-zA-Z])", r"\1 \2", words)
-    return "".join(word[:1].upper() + word[1:].lower() for word in words.split())
+@functools.cache
+def _extract() -> Mapping[str, Mapping[str, Any]]:
+    shapes: Mapping[str, Mapping[str, Any]] = json.loads(EXTRACT.read_text(encoding="utf-8"))
+    return shapes
 
 
-@functools.lru_cache(maxsize=1)
-def _loader() -> Any:
-    import botocore.loaders
+@functools.cache
+def _data_folder() -> Path:
+    botocore = importlib.util.find_spec("botocore")
+    assert botocore is not None
+    assert botocore.submodule_search_locations is not None
+    return Path(botocore.submodule_search_locations[0]) / "data"
 
-    return botocore.loaders.Loader()
+
+def _read(path: Path) -> dict[str, Any]:
+    packed = path.with_name(f"{path.name}.gz")
+    content: dict[str, Any] = json.loads(gzip.decompress(packed.read_bytes()) if packed.exists() else path.read_bytes())
+    return content
 
 
-@functools.lru_cache(maxsize=1)
-def _folders() -> dict[str, str]:
-    taken = set(_FOLDERS.values())
-    folders = _loader().list_available_services("service-2")
-    return {folder.replace("-", ""): folder for folder in folders if folder not in taken}
+def _merge(base: dict[str, Any], additions: Mapping[str, Any]) -> None:
+    for name, value in additions.items():
+        if isinstance(value, dict) and isinstance(base.get(name), dict):
+            _merge(base[name], value)
+        else:
+            base[name] = value

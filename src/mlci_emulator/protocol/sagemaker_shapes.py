@@ -1,82 +1,46 @@
-"""SageMaker's API as botocore describes it: the shapes that requests have, by the names of operations.
+"""Writes sagemaker_shapes.json: the input shapes of the operations that every local run calls.
 
-The model is read as the JSON file that it is: importing botocore would take ten times as long. Even that file costs
-25 ms, so the two operations that every `mlci run` needs lie beside this module in a file of their own, which
-`python -m mlci_emulator.protocol.sagemaker_shapes` writes, and which a test holds equal to botocore's.
+    python -m mlci_emulator.protocol.sagemaker_shapes
 
-Source: botocore/data/sagemaker/2017-07-24/service-2.json
+A test compares the file with botocore's model.
 """
 
 from __future__ import annotations
 
-import functools
-import gzip
-import importlib.util
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-#: A shape of the model: `type`, `members`, `required`, `min`, `max`, `pattern`, `enum`, `member`, `key`, `value`.
-Shape: TypeAlias = Mapping[str, Any]
-Shapes: TypeAlias = Mapping[str, Shape]
+from mlci_emulator.protocol import models
 
-#: What the quick file has.
-QUICK = ("CreateProcessingJob", "CreateTrainingJob")
-_FILE = Path(__file__).with_name("sagemaker_shapes.json")
-_KEPT = frozenset(["type", "members", "required", "min", "max", "pattern", "enum", "member", "key", "value", "shape"])
+_USED = frozenset(["type", "members", "required", "min", "max", "pattern", "enum", "member", "key", "value", "shape"])
 
 
-def input_of(operation: str) -> tuple[str, Shapes]:
-    """The name of the operation's input, and the shapes that it is made of.
-
-    Raises: KeyError: there is no such operation.
-    """
-    if operation in QUICK:
-        return f"{operation}Request", quick()
-    given = model()
-    return given["operations"][operation]["input"]["shape"], given["shapes"]
+def extract() -> dict[str, Any]:
+    """Return the shapes of the extracted operations' inputs, and all shapes that these consist of."""
+    return _reachable(
+        (f"{operation}Request" for operation in models.EXTRACTED), models.model_data("sagemaker")["shapes"]
+    )
 
 
-@functools.cache
-def quick() -> Shapes:
-    """The shapes of the operations that have to be known at once."""
-    shapes: Shapes = json.loads(_FILE.read_text(encoding="utf-8"))
-    return shapes
-
-
-@functools.cache
-def model() -> Mapping[str, Any]:
-    """The whole model."""
-    found = importlib.util.find_spec("botocore")
-    assert found is not None
-    assert found.submodule_search_locations is not None
-    folder = Path(found.submodule_search_locations[0]) / "data" / "sagemaker" / "2017-07-24"
-    packed = folder / "service-2.json.gz"
-    data = gzip.decompress(packed.read_bytes()) if packed.exists() else (folder / "service-2.json").read_bytes()
-    result: Mapping[str, Any] = json.loads(data)
-    return result
-
-
-def reached_from(names: Iterable[str], shapes: Shapes) -> dict[str, Any]:
-    """These shapes and all that they are made of, without documentation."""
-    found: dict[str, Any] = {}
-    ahead = [*names]
-    while ahead:
-        name = ahead.pop()
-        if name not in found:
-            shape = found[name] = _bare(shapes[name])
-            inner = [
+def _reachable(names: Iterable[str], shapes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    reached: dict[str, Any] = {}
+    pending = [*names]
+    while pending:
+        name = pending.pop()
+        if name not in reached:
+            shape = reached[name] = _without_documentation(shapes[name])
+            references = [
                 *shape.get("members", {}).values(),
                 *(shape[part] for part in ("member", "key", "value") if part in shape),
             ]
-            ahead += [reference["shape"] for reference in inner]
-    return dict(sorted(found.items()))
+            pending += [reference["shape"] for reference in references]
+    return dict(sorted(reached.items()))
 
 
-def _bare(shape: Shape) -> dict[str, Any]:
-    result = {name: value for name, value in shape.items() if name in _KEPT}
+def _without_documentation(shape: Mapping[str, Any]) -> dict[str, Any]:
+    result = {name: value for name, value in shape.items() if name in _USED}
     for part in ("member", "key", "value"):
         if part in result:
             result[part] = {"shape": result[part]["shape"]}
@@ -86,8 +50,6 @@ def _bare(shape: Shape) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    text = json.dumps(
-        reached_from([f"{operation}Request" for operation in QUICK], model()["shapes"]), separators=(",", ":")
-    )
-    _FILE.write_text(text.replace('},"', '},\n"') + "\n", encoding="utf-8")
-    sys.stdout.write(f"{_FILE}: {len(text):,} bytes\n")
+    text = json.dumps(extract(), separators=(",", ":"))
+    models.EXTRACT.write_text(text.replace('},"', '},\n"') + "\n", encoding="utf-8")
+    sys.stdout.write(f"{models.EXTRACT}: {len(text):,} bytes\n")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mlci_emulator.protocol import aws_json, http_responses
 from mlci_emulator.protocol.aws_json import JsonService
 from mlci_emulator.protocol.http_responses import HttpResponse
-from mlci_emulator.protocol.rest_json import RestCall
+from mlci_emulator.protocol.rest_json import RestOperation
 from mlci_emulator.server.credential_scope import Scope, scope
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Services:
     json: Mapping[str, JsonService]
     refused: Container[str]
     s3: WSGIApplication
-    calls: Sequence[RestCall]
+    calls: Sequence[RestOperation]
     rest: Rest
 
 
@@ -66,7 +66,7 @@ class Application:
             return self._answer(environ, signed, start)
         except Exception as error:  # noqa: BLE001 - an error of one request never ends the server
             self._tell(error)
-            return _send(aws_json.internal(http_responses.protocol(environ, service), error), start)
+            return _send(aws_json.internal_error(http_responses.protocol_of(environ, service), error), start)
         finally:
             if self._log is not None:
                 what = environ.get("HTTP_X_AMZ_TARGET") or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
@@ -76,8 +76,8 @@ class Application:
         prefix, _, operation = str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")
         service, region = (signed.service, signed.region) if signed else ("", "us-east-1")
         ours = self._services.json.get(prefix)
-        if ours is not None and ours.has(operation):
-            return _send(ours.answer(operation, _body(environ, _LARGEST_JSON_BYTES), region), start)
+        if ours is not None and ours.handles(operation):
+            return _send(ours.respond(operation, _body(environ, _LARGEST_JSON_BYTES), region), start)
         if service == "s3":
             return self._services.s3(environ, start)
         return _send(self._other(service, region, environ), start)
@@ -85,8 +85,8 @@ class Application:
     def _other(self, service: str, region: str, environ: WSGIEnvironment) -> HttpResponse:
         method, path = environ["REQUEST_METHOD"], str(environ["PATH_INFO"])
         for call in self._services.calls:
-            if call.is_asked(environ):
-                return call.answer(environ, _body(environ), region)
+            if call.matches(environ):
+                return call.respond(environ, _body(environ), region)
         if service in self._services.refused and "HTTP_X_AMZ_TARGET" not in environ:
             what = f"mlci serve does not do {method} {path} of {service}"
             return http_responses.error("json", "UnknownOperationException", what, 400)
@@ -103,5 +103,5 @@ def _body(environ: WSGIEnvironment, most_bytes: int | None = None) -> bytes:
 
 
 def _send(response: HttpResponse, start: StartResponse) -> Iterable[bytes]:
-    start(response.line, [*response.headers, ("Content-Length", str(len(response.body)))])
+    start(response.status_line, [*response.headers, ("Content-Length", str(len(response.body)))])
     return [response.body]

@@ -149,7 +149,7 @@ class _Refused(Error):  # type: ignore[misc]
         self._response = response
 
     def to_response(self, ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
-        return self._response.line, list(self._response.headers), self._response.body
+        return self._response.status_line, list(self._response.headers), self._response.body
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
@@ -188,7 +188,7 @@ def _refused(guard: Guard, method: str, query: str, headers: Mapping[str, str]) 
         **({"HTTP_X_AMZ_TARGET": ""} if "X_AMZ_TARGET" in headers else {}),
     }
     found = scope(authorization, query)
-    spoken = http_responses.protocol(named, found.service if found else None)
+    spoken = http_responses.protocol_of(named, found.service if found else None)
     return http_responses.error(spoken, _code(spoken, refusal.is_about_key), refusal.message, 403)
 
 

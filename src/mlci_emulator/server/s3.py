@@ -17,8 +17,9 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from mlci_emulator import identity
 from mlci_emulator.protocol import rest_xml
+from mlci_emulator.protocol.models import service_model
 from mlci_emulator.protocol.operations import ApiError, Service
-from mlci_emulator.protocol.rest_routes import Routes
+from mlci_emulator.protocol.routes import Routes
 from mlci_emulator.server.aws_chunked import ChunkedBody, HashedBody
 from mlci_emulator.services.s3 import request_body
 from mlci_emulator.services.s3.errors import S3Error, invalid_argument, malformed_xml, not_here
@@ -88,7 +89,7 @@ class S3Face:
         operation = _routes().operation(asked.method, asked.depth, dict(asked.query), asked.headers)
         if operation is None:
             raise S3Error("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
-        model = _service().operation_model(operation)
+        model = service_model("s3").operation_model(operation)
         answer = self._s3.call(operation, read_request(model, asked), region_of(asked))
         headers, body = rest_xml.headers_of(model, answer), answer.get("Body")
         status = _STATUS.get(operation, int(model.http.get("responseCode", 200)))
@@ -291,14 +292,5 @@ def _utf8(text: str) -> str:
 
 
 @functools.cache
-def _service() -> Any:
-    """botocore's model of S3: read at the first request, as that takes a fifth of a second."""
-    from botocore.loaders import Loader
-    from botocore.model import ServiceModel
-
-    return ServiceModel(Loader().load_service_model("s3", "service-2"))
-
-
-@functools.cache
-def _routes() -> Any:
-    return Routes(_service())
+def _routes() -> Routes:
+    return Routes(service_model("s3"))

@@ -17,7 +17,7 @@ from mlci_emulator.jobs.job import JobSettings
 from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.protocol.aws_json import JsonService
 from mlci_emulator.protocol.http_responses import HttpResponse
-from mlci_emulator.protocol.rest_json import RestCall
+from mlci_emulator.protocol.rest_json import RestOperation
 from mlci_emulator.server.application import Application, Services
 from mlci_emulator.server.cloudwatch_logs import JobLogs, LogFile
 from mlci_emulator.server.data_folder import Folder
@@ -95,8 +95,8 @@ class Parts:
                 refused=("sagemaker", "states"),
                 s3=S3Face(self._s3),
                 calls=(
-                    RestCall("lambda", "Invoke", _FUNCTION, self._functions),
-                    RestCall("sagemaker-runtime", "InvokeEndpoint", _ENDPOINT, self._sagemaker),
+                    RestOperation("lambda", "Invoke", _FUNCTION, self._functions),
+                    RestOperation("sagemaker-runtime", "InvokeEndpoint", _ENDPOINT, self._sagemaker),
                 ),
                 rest=self._ask_moto,
             ),

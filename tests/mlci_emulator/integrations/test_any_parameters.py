@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlci_emulator.integrations import json_values
+from mlci_emulator.integrations import json_values, sdk_names
 from mlci_emulator.integrations.parameters import Form, problems
-from mlci_emulator.protocol import models
 from support.examples import examples
 
 ACTIONS = [
@@ -49,7 +48,7 @@ def right(shape: Any) -> st.SearchStrategy[Any]:
     match shape.type_name:
         case "structure":
             names = [*shape.required_members, *list(shape.members)[:3]]
-            chosen = {models.member_name(name): later(shape.members[name]) for name in names}
+            chosen = {sdk_names.member_name(name): later(shape.members[name]) for name in names}
             return st.fixed_dictionaries({}, optional=chosen)
         case "list":
             return st.lists(later(shape.member), max_size=2)
@@ -66,7 +65,7 @@ def right(shape: Any) -> st.SearchStrategy[Any]:
 @settings(max_examples=examples(40), deadline=None)
 @given(data=st.data())
 def test_any_parameters_are_checked_and_what_passes_is_sent(service: str, action: str, data: st.DataObject) -> None:
-    operation = models.operation_model(service, action)
+    operation = sdk_names.operation_model(service, action)
     assert operation is not None
     parameters = data.draw(member(operation.input_shape))
     for form in Form:

@@ -10,15 +10,14 @@ from typing import Any
 
 import pytest
 
-from mlci_emulator.integrations import aws_sdk
-from mlci_emulator.integrations.parameters import Shape
-from mlci_emulator.protocol import models
+from mlci_emulator.integrations import aws_sdk, sdk_names
+from mlci_emulator.integrations.parameters import PlainShape
 
 CASES = [(service, action, shape) for (service, action), shape in aws_sdk.PLAIN.items()]
 _TYPES: dict[object, set[str]] = {str: {"string"}, int: {"integer", "long"}, bool: {"boolean"}, None: {"map"}}
 
 
-def differences(shape: Shape, model: Any, place: str) -> Iterator[str]:
+def differences(shape: PlainShape, model: Any, place: str) -> Iterator[str]:
     if isinstance(shape, list):
         if model.type_name != "list":
             yield f"{place} is a {model.type_name}"
@@ -38,15 +37,15 @@ def differences(shape: Shape, model: Any, place: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("service", "action", "shape"), CASES)
-def test_a_plain_shape_is_the_models(service: str, action: str, shape: Shape) -> None:
-    operation = models.operation_model(service, action)
+def test_a_plain_shape_is_the_models(service: str, action: str, shape: PlainShape) -> None:
+    operation = sdk_names.operation_model(service, action)
     assert operation is not None
     assert list(differences(shape, operation.input_shape, action)) == []
 
 
 def test_answers_of_plain_calls_need_no_names_of_their_own() -> None:
     for service, action, _ in CASES:
-        operation = models.operation_model(service, action)
+        operation = sdk_names.operation_model(service, action)
         assert operation is not None
         for name in operation.output_shape.members if operation.output_shape else ():
-            assert models.member_name(name) == name
+            assert sdk_names.member_name(name) == name

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlci_emulator.protocol import validation
+from mlci_emulator.protocol import java_patterns, models
 from mlci_emulator.protocol.aws_json import JsonService
 from mlci_emulator.protocol.operations import ApiError, Request, Response
 
@@ -34,7 +34,7 @@ def ask(
 ) -> tuple[int, dict[str, Any], Recorded]:
     recorded = Recorded(answer if answer is not None else {})
     written = body if isinstance(body, bytes) else json.dumps(body).encode()
-    response = JsonService(service, recorded, lambda error: None).answer(operation, written, "eu-west-1")
+    response = JsonService(service, recorded, lambda error: None).respond(operation, written, "eu-west-1")
     return response.status, json.loads(response.body), recorded
 
 
@@ -68,7 +68,7 @@ def test_errors_of_the_service_are_the_client_s() -> None:
 def test_an_error_inside_is_told_and_answered() -> None:
     told: list[BaseException] = []
     service = JsonService("stepfunctions", Recorded(RuntimeError("oops")), told.append)
-    response = service.answer("StartExecution", json.dumps(START).encode(), "eu-west-1")
+    response = service.respond("StartExecution", json.dumps(START).encode(), "eu-west-1")
     assert (response.status, "RuntimeError: oops" in response.body.decode()) == (500, True)
     assert [str(error) for error in told] == ["oops"]
 
@@ -148,12 +148,9 @@ def test_patterns_that_python_cannot_read_limit_nothing() -> None:
 
 def test_every_pattern_of_our_models_is_read_or_left_out() -> None:
     """None of them raises, and at least nine in ten are checked."""
-    from botocore.loaders import Loader
-    from botocore.model import ServiceModel
-
     patterns = set()
     for name in ("stepfunctions", "sagemaker"):
-        model = ServiceModel(Loader().load_service_model(name, "service-2"), name)
+        model = models.service_model(name)
         patterns |= {model.shape_for(shape).metadata.get("pattern") for shape in model.shape_names}
-    read = [validation.compiled(pattern) for pattern in patterns - {None}]
+    read = [java_patterns.compile_pattern(pattern)[0] for pattern in patterns if pattern]
     assert sum(pattern is not None for pattern in read) > 0.9 * len(read)

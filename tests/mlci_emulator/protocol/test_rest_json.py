@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from mlci_emulator.protocol.operations import ApiError, Request, Response
-from mlci_emulator.protocol.rest_json import RestCall
+from mlci_emulator.protocol.rest_json import RestOperation
 
 
 class Recorded:
@@ -33,15 +33,17 @@ ENVIRON: dict[str, Any] = {
 }
 
 
-def call(answer: Response | Exception) -> tuple[RestCall, Recorded]:
+def call(answer: Response | Exception) -> tuple[RestOperation, Recorded]:
     recorded = Recorded(answer)
-    return RestCall("lambda", "Invoke", re.compile(r"/2015-03-31/functions/([^/]+)/invocations"), recorded), recorded
+    return RestOperation(
+        "lambda", "Invoke", re.compile(r"/2015-03-31/functions/([^/]+)/invocations"), recorded
+    ), recorded
 
 
 def test_path_query_headers_and_body_are_the_request() -> None:
     invoke, recorded = call({"StatusCode": 202, "Payload": b"", "FunctionError": "Unhandled", "LogResult": None})
-    assert invoke.is_asked(ENVIRON)
-    response = invoke.answer(ENVIRON, b"\xff", "eu-west-1")
+    assert invoke.matches(ENVIRON)
+    response = invoke.respond(ENVIRON, b"\xff", "eu-west-1")
     request = {
         "FunctionName": "arn:aws:lambda",
         "Qualifier": "$LATEST",
@@ -56,13 +58,13 @@ def test_path_query_headers_and_body_are_the_request() -> None:
 
 def test_a_refusal_is_an_error_of_the_protocol() -> None:
     invoke, _ = call(ApiError("ResourceNotFoundException", "no such function", 404))
-    response = invoke.answer(ENVIRON, b"", "eu-west-1")
+    response = invoke.respond(ENVIRON, b"", "eu-west-1")
     assert (response.status, json.loads(response.body)["message"]) == (404, "no such function")
     assert dict(response.headers)["x-amzn-ErrorType"] == "ResourceNotFoundException"
 
 
 def test_other_requests_are_not_asked() -> None:
     invoke, _ = call({})
-    assert not invoke.is_asked({**ENVIRON, "REQUEST_METHOD": "GET"})
-    assert not invoke.is_asked({**ENVIRON, "PATH_INFO": "/2015-03-31/functions/f"})
-    assert not invoke.is_asked({**ENVIRON, "PATH_INFO": "/2015-03-31/functions/a/b/invocations"})
+    assert not invoke.matches({**ENVIRON, "REQUEST_METHOD": "GET"})
+    assert not invoke.matches({**ENVIRON, "PATH_INFO": "/2015-03-31/functions/f"})
+    assert not invoke.matches({**ENVIRON, "PATH_INFO": "/2015-03-31/functions/a/b/invocations"})

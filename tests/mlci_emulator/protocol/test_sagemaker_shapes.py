@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from mlci_emulator.protocol import sagemaker_shapes
+import json
+
+from mlci_emulator.protocol import models, sagemaker_shapes
 
 
 def test_the_quick_shapes_are_those_of_botocores_model() -> None:
     """`python -m mlci_emulator.protocol.sagemaker_shapes` writes the file anew."""
-    names = [
-        sagemaker_shapes.model()["operations"][operation]["input"]["shape"] for operation in sagemaker_shapes.QUICK
-    ]
-    assert names == [f"{operation}Request" for operation in sagemaker_shapes.QUICK]
-    assert sagemaker_shapes.quick() == sagemaker_shapes.reached_from(names, sagemaker_shapes.model()["shapes"])
+    operations = models.model_data("sagemaker")["operations"]
+    names = [operations[operation]["input"]["shape"] for operation in models.EXTRACTED]
+    assert names == [f"{operation}Request" for operation in models.EXTRACTED]
+    assert json.loads(models.EXTRACT.read_text(encoding="utf-8")) == sagemaker_shapes.extract()
 
 
 def test_operations_beside_the_quick_ones_come_from_the_model() -> None:
-    name, found = sagemaker_shapes.input_of("CreateModel")
-    assert name == "CreateModelInput"
-    assert found[name]["required"] == ["ModelName"]
+    shape = models.input_shape("sagemaker", "CreateModel")
+    assert shape.name == "CreateModelInput"
+    assert shape.required_members == ["ModelName"]

@@ -106,7 +106,7 @@ class Moto:
                 answered = self._ask(environ, body, made.seed)
             except ApiError as error:
                 return http_responses.error(
-                    http_responses.protocol(environ, None), error.code, error.message, error.status
+                    http_responses.protocol_of(environ, None), error.code, error.message, error.status
                 )
             if is_kept and answered.status < 400:
                 self._journal.append(made)

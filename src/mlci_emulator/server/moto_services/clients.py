@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mlci_emulator.integrations import Records
-from mlci_emulator.protocol.http_responses import HttpResponse
+from mlci_emulator.protocol.http_responses import HttpResponse, environ_name
 from mlci_emulator.protocol.operations import ApiError, Request, Response, Service
 from mlci_emulator.server.moto_services.backend import SERVER, Moto
 
@@ -97,14 +97,9 @@ class MotoService:
         }
         for name, value in request.headers.items():
             text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
-            environ[_variable(name)] = text
+            environ[environ_name(name)] = text
         body = request.body or b""
         return self._moto.answer(environ, body.encode() if isinstance(body, str) else bytes(body))
-
-
-def _variable(header: str) -> str:
-    name = header.upper().replace("-", "_")
-    return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
 
 
 class _Raw(io.BytesIO):

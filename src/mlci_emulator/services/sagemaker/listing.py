@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from mlci_emulator.protocol import sagemaker_shapes
+from mlci_emulator.protocol.models import output_shape
 from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.sagemaker.errors import invalid
 from mlci_emulator.services.sagemaker.records import Kind, Record, Records
@@ -123,11 +123,9 @@ def _read(token: str) -> list[Any]:
 @functools.cache
 def _summary(operation: str) -> tuple[str, frozenset[str]]:
     """The member of the answer that has the summaries, and what a summary has."""
-    model = sagemaker_shapes.model()
-    members = model["shapes"][model["operations"][operation]["output"]["shape"]]["members"]
+    members = output_shape("sagemaker", operation).members
     (name,) = [name for name in members if name != "NextToken"]
-    item = model["shapes"][members[name]["shape"]]["member"]["shape"]
-    return name, frozenset(model["shapes"][item]["members"])
+    return name, frozenset(members[name].member.members)
 
 
 def _summarised(record: Record, names: frozenset[str]) -> dict[str, Any]:
