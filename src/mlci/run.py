@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Protocol
 
+from mlci.backends.events import Event
 from mlci.backends.progress import Progress, StepState, beginning, reason_of
 from mlci.backends.protocol import Cloud, ExecutionArn, Outcome
+from mlci.backends.stop_signal import StopSignal
 from mlci.compile import Compiled, compile_plan
 from mlci.compile.names import GATE_MISSED
 from mlci.errors import CloudError, InputError
@@ -23,7 +25,6 @@ from mlci.report.mermaid import mermaid
 from mlci.report.result import Result, Status, strict
 from mlci.runs import RunFolder
 from mlci.stage import Memo, Repository, stage
-from mlci_asl import Event, StopSignal
 
 
 class Watcher(Protocol):

@@ -18,10 +18,10 @@ import pytest
 
 from mlci.backends.aws.api_calls import Api
 from mlci.backends.aws.s3_objects import SINGLE_MAX_BYTES, Objects
+from mlci.backends.stop_signal import StopSignal
 from mlci.errors import InputError
 from mlci.plan.models import S3Uri, Upload
 from mlci.stage.repository import hash_data
-from mlci_asl import StopSignal
 from support.aws_account import Account, account
 from support.project import Project, clean_environment
 

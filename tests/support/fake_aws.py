@@ -23,6 +23,7 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 import mlci_asl as asl
 from mlci.backends.aws.api_calls import Clock, Patience
 from mlci.backends.aws.session import Session
+from mlci.backends.stop_signal import StopSignal
 
 REGION, ACCOUNT, BUCKET = "eu-west-1", "123456789012", "models-bucket"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/mlci-workflow"
@@ -69,7 +70,7 @@ def waiting_clock() -> Clock:
         nonlocal passed
         passed += seconds
 
-    def wait(stop: asl.StopSignal, seconds: float) -> bool:
+    def wait(stop: StopSignal, seconds: float) -> bool:
         sleep(seconds)
         return stop.is_set()
 

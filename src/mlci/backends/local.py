@@ -1,119 +1,118 @@
-"""The local cloud: the state machine in process, jobs as subprocesses, a directory as the store. Nothing to start."""
+"""The local backend: an adapter to the embedded emulator, with jobs as subprocesses and a directory as the store.
+
+Only this module translates between mlci's types and the emulator's. The emulator is imported when it is used.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-import mlci_asl as asl
+from mlci.backends.events import Event
 from mlci.backends.protocol import Change, ExecutionArn, Live, Outcome, VersionArn
+from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, InputError, Problem
-from mlci.flow.models import Json, StepType
 from mlci.plan.models import Plan, Upload
 from mlci.plan.names import Names
 from mlci.stage.archive import source_archive
 from mlci.stage.models import StagedFile
 from mlci_emulator.errors import ConfigurationError, EmulatorError
-from mlci_emulator.identity import ACCOUNT, REGION, WORKFLOW_ROLE
-from mlci_emulator.integrations import Integrations, Records
-from mlci_emulator.integrations.resource_arns import ActivityArn, Integration, Pattern, read
-from mlci_emulator.integrations.task_states import tasks as written_tasks
-from mlci_emulator.jobs import requests
-from mlci_emulator.jobs.job import JobSettings
-from mlci_emulator.jobs.runner import LocalJobs
-from mlci_emulator.protocol.operations import LateService, Service
-from mlci_emulator.services.sagemaker import SageMaker
-from mlci_emulator.store.directory import DirectoryStore, NoSuchKey
+from mlci_emulator.identity import BUCKET as BUCKET
+from mlci_emulator.identity import JOB_ROLE as JOB_ROLE
+from mlci_emulator.identity import REGION as REGION
 
 if TYPE_CHECKING:
-    from mlci_emulator.services.lambda_functions import FunctionCode, LambdaService
-
-_REQUESTS: dict[StepType, tuple[Callable[[dict[str, Json]], object], str]] = {
-    "processing": (requests.processing, "ProcessingJobName"),
-    "training": (requests.training, "TrainingJobName"),
-}
+    import mlci_asl as asl
+    from mlci_emulator.embedded import EmbeddedEmulator
+    from mlci_emulator.jobs.isolation import Isolation as Isolation
+    from mlci_emulator.jobs.job import JobSettings as JobSettings
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Turns the emulator's errors into mlci's own.
+def translated(file: str = "definition") -> Iterator[None]:
+    """Turns the emulator's errors into mlci's own. `file` is the name of a definition in errors.
 
-    Raises: InputError, for a wrong option or setting; CloudError, for anything else that the emulator refused.
+    Raises: InputError, for a wrong option, setting or definition; CloudError, for any other error of the emulator.
     """
     try:
         yield
     except ConfigurationError as error:
         raise InputError(error.what, error.hint) from error
     except EmulatorError as error:
+        from mlci_emulator.embedded import InvalidDefinition
+
+        if isinstance(error, InvalidDefinition):
+            raise InputError(Problem(file, 0, 0, f"{at.place or '/'}: {at.what}") for at in error.problems) from error
         raise CloudError(error.what, hint=error.hint) from error
 
 
 @dataclass
 class LocalCloud:
-    """One run's local cloud. `published` keeps what each version runs."""
+    """The cloud of one run. `published` maps each version to its machine."""
 
-    store: DirectoryStore
-    jobs: LocalJobs
-    tasks: Integrations
-    name: Literal["local"] = "local"
+    emulator: EmbeddedEmulator
+    name: str = "local"
     published: dict[VersionArn, asl.Machine] = field(default_factory=dict)
 
     def check(self, planned: Plan) -> None:
         check_jobs(planned)
 
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
+        from mlci_emulator.store.directory import NoSuchKey
+
         with translated():
             try:
-                with self.store.open(uri) as stream:
+                with self.emulator.store.open(uri) as stream:
                     return stream.read(-1 if max_bytes is None else max_bytes)
             except NoSuchKey:
                 return None
 
     def write(self, uri: str, data: bytes) -> None:
         with translated():
-            self.store.put_bytes(data, uri)
+            self.emulator.store.put_bytes(data, uri)
 
     def missing(self, uploads: Iterable[Upload]) -> list[Upload]:
         with translated():
-            return [upload for upload in uploads if not self.store.exists(upload.uri)]
+            return [upload for upload in uploads if not self.emulator.store.exists(upload.uri)]
 
-    def upload(self, uploads: Iterable[Upload], stop: asl.StopSignal) -> int:
+    def upload(self, uploads: Iterable[Upload], stop: StopSignal) -> int:
         missing = self.missing(uploads)
         for upload in missing:
             if stop.is_set():
                 break
             with translated():
                 if upload.is_archive:
-                    self.store.put_bytes(source_archive(upload.files), upload.uri)
+                    self.emulator.store.put_bytes(source_archive(upload.files), upload.uri)
                 else:
                     self._put(upload.files[0], upload.uri)
         return len(missing)
 
     def _put(self, file: StagedFile, uri: str) -> None:
         if file.content is not None:
-            self.store.put_bytes(file.content, uri)
+            self.emulator.store.put_bytes(file.content, uri)
         else:
-            self.store.put_checked(file.source, uri, file.sha256)
+            self.emulator.store.put_checked(file.source, uri, file.sha256)
 
     def change(self, flow: str, definition: str) -> Change:
         return Change("none kept", Names(flow).machine)
 
     def publish(self, flow: str, definition: str) -> VersionArn:
-        """Keeps the definition for `run`.
+        """Loads the definition for `run`.
 
-        Raises: InputError, for a definition that Step Functions would refuse, or an isolation that does not work here.
+        Raises: InputError, for a definition that Step Functions would reject, or an isolation that does not work here.
         """
-        loaded = machine(definition, self.tasks)
+        from mlci_emulator.embedded import state_machine_arn
+
         with translated():
-            self.jobs.mode()
+            machine = self.emulator.load(definition)
+            self.emulator.jobs.mode()
         digest = hashlib.sha256(definition.encode()).hexdigest()[:12]
-        version = VersionArn(f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{Names(flow).machine}:{digest}")
-        self.published[version] = loaded
+        version = VersionArn(f"{state_machine_arn(Names(flow).machine)}:{digest}")
+        self.published[version] = machine
         return version
 
     def live(self, flow: str) -> Iterable[Live]:
@@ -123,118 +122,85 @@ class LocalCloud:
         self,
         version: VersionArn,
         execution: str,
-        given: str,
-        on_event: Callable[[asl.Event], None],
-        stop: asl.StopSignal,
+        execution_input: str,
+        on_event: Callable[[Event], None],
+        stop: StopSignal,
     ) -> Outcome:
-        state_machine = version.rpartition(":")[0]
-        name = state_machine.rpartition(":")[2]
-        arn = ExecutionArn(f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{name}:{execution}")
-        ended = execute(self.published[version], given, arn, state_machine, self.tasks, on_event, stop)
-        return Outcome(arn, ended.status, ended.error or "", ended.cause or "")
+        from mlci_emulator.embedded import execution_arn
+
+        machine_name = version.split(":")[6]
+        machine = self.published[version]
+        outcome = execute(self.emulator, machine, execution_input, (machine_name, execution), on_event, stop)
+        arn = ExecutionArn(execution_arn(machine_name, execution))
+        return Outcome(arn, outcome.status, outcome.error or "", outcome.cause or "")
 
 
-@contextmanager
-def local_cloud(
-    store: Path,
-    settings: JobSettings,
-    tell: Callable[[str], None] = lambda text: None,
-    functions: Iterable[FunctionCode] = (),
-    home: Path | None = None,
-) -> Iterator[LocalCloud]:
-    """A local cloud on a store's folder, with its job runner, which is closed at the end.
+def execute(
+    emulator: EmbeddedEmulator,
+    machine: asl.Machine,
+    execution_input: str,
+    names: tuple[str, str],
+    on_event: Callable[[Event], None],
+    stop: StopSignal,
+) -> asl.Outcome:
+    """Runs a machine to its end, with mlci's events and stop signal. `names` are the machine's and the execution's."""
+    import mlci_asl as asl
 
-    `home` is where messages are recorded; None keeps them only as long as the cloud.
-    """
-    objects = DirectoryStore(store)
-    with LocalJobs(objects, settings, tell) as jobs, _invoking(functions, settings) as service:
-        sagemaker = SageMaker(objects, jobs, None)
-        try:
-            tasks = Integrations(LateService(lambda: _s3(objects)), sagemaker, service, Records(home))
-            yield LocalCloud(objects, jobs, tasks)
-        finally:
-            sagemaker.close()
-
-
-def _s3(objects: DirectoryStore) -> Service:
-    from mlci_emulator.services.s3.service import S3
-
-    return S3(objects, None)
-
-
-@contextmanager
-def _invoking(functions: Iterable[FunctionCode], settings: JobSettings) -> Iterator[LambdaService | None]:
-    """What invokes these functions; None where there are none, as in each run of a flow, which then starts sooner."""
-    codes = list(functions)
-    if not codes:
-        yield None
-        return
-    from mlci_emulator.services.lambda_functions import FunctionFiles, Lambdas, LambdaService
-
-    lambdas = Lambdas(settings.work, lambda name: settings.logs(f"lambda-{name}"), settings.environment)
-    service = LambdaService(FunctionFiles(codes), lambdas)
+    signal = asl.StopSignal()
+    unsubscribe = stop.subscribe(lambda: signal.set(stop.error, stop.cause))
     try:
-        yield service
+        return emulator.execute(machine, execution_input, *names, lambda event: on_event(_event(event)), signal)
     finally:
-        service.close()
+        unsubscribe()
+
+
+def _event(event: asl.Event) -> Event:
+    return Event(event.id, event.previous_id, event.timestamp, event.type, event.details)
+
+
+@contextmanager
+def open_local(
+    store: Path, settings: JobSettings, log: Callable[[str], None] = lambda text: None
+) -> Iterator[LocalCloud]:
+    """Yields a local cloud on a store's folder. Leaving the context stops its jobs."""
+    from mlci_emulator.embedded import open_emulator
+
+    with open_emulator(store, settings, log) as emulator:
+        yield LocalCloud(emulator)
+
+
+def job_settings(
+    work: Path, log_file: Callable[[str], Path], python: str, environment: Mapping[str, str], isolation: Isolation
+) -> JobSettings:
+    """The settings of jobs: their work folder, the log file of a job's name, their interpreter and environment."""
+    from mlci_emulator.jobs.job import JobSettings
+
+    return JobSettings(work.absolute(), log_file, python, environment=dict(environment), isolation=isolation)
+
+
+def check_definition(definition: str) -> None:
+    """Raises InputError with every problem of a definition and its place in it."""
+    from mlci_emulator.embedded import load_definition
+
+    with translated():
+        load_definition(definition)
 
 
 def check_jobs(planned: Plan) -> None:
-    """Raises InputError where a request of the plan is one that SageMaker would refuse, or that can't run here."""
+    """Raises InputError if SageMaker would reject a request of the plan, or the emulator can't run it."""
+    from mlci_emulator.jobs import requests
+
+    parsers = {
+        "processing": (requests.processing, "ProcessingJobName"),
+        "training": (requests.training, "TrainingJobName"),
+    }
     problems = []
     for name, step in planned.steps.items():
-        read, name_field = _REQUESTS[planned.flow.steps[name].uses]
+        parse, name_field = parsers[planned.flow.steps[name].uses]
         try:
-            read({**step.request, name_field: f"{step.job}-0-0"})
+            parse({**step.request, name_field: f"{step.job}-0-0"})
         except (requests.MalformedRequest, requests.InvalidRequest, requests.UnsupportedRequest) as error:
             at = planned.flow.position("steps", name, "request")
             problems.append(Problem(at.file, at.line, at.column, f'step "{name}": {error}'))
     if problems:
         raise InputError(problems)
-
-
-def machine(definition: str, tasks: Integrations, file: str = "definition") -> asl.Machine:
-    """A definition, checked as CreateStateMachine would and for what can run here.
-
-    Raises: InputError with every problem and its place in the definition.
-    """
-    try:
-        loaded = asl.load(definition)
-    except asl.DefinitionError as error:
-        raise InputError(Problem(file, 0, 0, f"{at.place or '/'}: {at.what}") for at in error.problems) from error
-    wrong = [*tasks.problems(loaded), *_needing_step_functions(loaded)]
-    if wrong:
-        raise InputError(Problem(file, 0, 0, f"{at.place}: {at.what}") for at in wrong)
-    return loaded
-
-
-def _needing_step_functions(loaded: asl.Machine) -> Iterator[asl.Problem]:
-    """A problem for each task that needs other executions, workers or callbacks: one execution alone has none."""
-    for task in written_tasks(loaded.definition):
-        named = read(task.resource)
-        is_own = isinstance(named, Integration) and named.service in ("states", "sfn")
-        waits = isinstance(named, Integration) and named.pattern is Pattern.TOKEN
-        if is_own or waits or isinstance(named, ActivityArn):
-            what = f"the resource {task.resource} needs Step Functions itself: run the machine in `mlci serve`."
-            yield asl.Problem(f"{task.place}/Resource", what)
-
-
-def execute(
-    loaded: asl.Machine,
-    given: str,
-    arn: str,
-    state_machine: str,
-    tasks: Integrations,
-    on_event: Callable[[asl.Event], None],
-    stop: asl.StopSignal,
-) -> asl.Outcome:
-    """Runs a machine to its end in this thread."""
-    context = asl.Context(
-        execution_arn=arn,
-        execution_name=arn.rpartition(":")[2],
-        role_arn=WORKFLOW_ROLE,
-        started=datetime.now(timezone.utc),
-        machine_arn=state_machine,
-        machine_name=state_machine.rpartition(":")[2],
-    )
-    return asl.execute(loaded, given, context=context, handlers=tasks, stop=stop, on_event=on_event)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, NewType, Protocol
 
+from mlci.backends.events import Event
+from mlci.backends.stop_signal import StopSignal
 from mlci.plan.models import Plan, Upload
-from mlci_asl import Event, StopSignal
 
 VersionArn = NewType("VersionArn", str)
 ExecutionArn = NewType("ExecutionArn", str)
@@ -49,7 +50,7 @@ class Cloud(Protocol):
     """Where a run happens. Errors are CloudError, but for a missing object, which is None."""
 
     @property
-    def name(self) -> Literal["local", "aws"]: ...
+    def name(self) -> str: ...
 
     def check(self, planned: Plan) -> None:
         """Raises InputError, with every job's problems, where this cloud would refuse a job of the plan."""

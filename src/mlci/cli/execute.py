@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sys
 from collections.abc import Iterable, Sequence
@@ -13,15 +14,13 @@ import click
 
 from mlci.cli.flow_file import read_file
 from mlci.cli.options import debug_option, isolation_option
-from mlci.cli.run_context import job_settings
 from mlci.cli.signals import interrupt_signals
 from mlci.errors import InputError, MlciError, Stopped
 
 if TYPE_CHECKING:
+    from mlci.backends.events import Event
+    from mlci.backends.local import Isolation, JobSettings
     from mlci.interrupts import Interrupts
-    from mlci_asl import Event
-    from mlci_emulator.jobs.isolation import Isolation
-    from mlci_emulator.jobs.job import JobSettings
     from mlci_emulator.services.lambda_functions import FunctionCode
 
 #: Below the store, and hidden, so that it is no bucket.
@@ -68,10 +67,13 @@ def command(
 
     Prints the execution's output. Exit code 0 if it succeeded, 3 if it failed, 4 if it was stopped.
     """
+    from mlci.backends.local import job_settings
+
     definition = read_file(definition_file).decode("utf-8", "replace")
     execution_input = read_file(input_file).decode("utf-8", "replace") if input_file else "{}"
+    logs = store / ".mlci-logs"
     settings = job_settings(
-        store / ".mlci-work", lambda job: store / ".mlci-logs" / f"{job}.log", sys.executable, isolation
+        store / ".mlci-work", lambda job: logs / f"{job}.log", sys.executable, os.environ, isolation
     )
     with interrupt_signals() as interrupts:
         return _execute(
@@ -94,22 +96,20 @@ def _execute(
 
     Raises: InputError, for a definition or an input that Step Functions would reject.
     """
-    from mlci.backends.local import execute, local_cloud, machine, translated
+    from mlci.backends.local import execute, translated
+    from mlci.backends.stop_signal import StopSignal
     from mlci.interrupts import attend
-    from mlci_asl import StopSignal
-    from mlci_emulator.identity import ACCOUNT, REGION
+    from mlci_emulator.embedded import open_emulator
 
     try:
         json.loads(execution_input)
     except ValueError as error:
         raise InputError(f"the execution's input is not JSON: {error}", "Check the file that --input names.") from error
-    with translated(), local_cloud(store, settings, _log, functions, store / _HOME) as cloud:
-        loaded = machine(definition, cloud.tasks, file)
-        arn = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{Path(file).stem}:{secrets.token_hex(8)}"
-        state_machine = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{Path(file).stem}"
-        stop = StopSignal()
+    stop, names = StopSignal(), (Path(file).stem, secrets.token_hex(8))
+    with translated(file), open_emulator(store, settings, _log, functions, store / _HOME) as emulator:
+        machine = emulator.load(definition)
         outcome = attend(
-            lambda: execute(loaded, execution_input, arn, state_machine, cloud.tasks, _log_event, stop),
+            lambda: execute(emulator, machine, execution_input, names, _log_event, stop),
             interrupts,
             lambda why: stop.set(error="mlci.Stopped", cause=why),
         )

@@ -17,7 +17,7 @@ from mlci.configuration import NAMES, Name, option, variable
 from mlci.errors import InputError, Problem
 
 if TYPE_CHECKING:
-    from mlci_emulator.jobs.isolation import Isolation
+    from mlci.backends.local import Isolation
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

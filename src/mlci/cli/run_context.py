@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from mlci.flow.models import Flow
     from mlci.plan.models import Target
     from mlci.run import Surroundings
-    from mlci_emulator.jobs.isolation import Isolation
-    from mlci_emulator.jobs.job import JobSettings
 
 
 @dataclass(frozen=True)
@@ -64,10 +62,10 @@ def cloud_name(options: RunOptions) -> tuple[Literal["local", "aws"], str]:
 
 def local_context(flow_file: Path, build: Build, timeout_s: float | None = None) -> Surroundings:
     """The context of a run on the local backend. Commands that only look at a flow take the same."""
-    from mlci_emulator import identity as names
+    from mlci.backends import local
 
-    target = _target(build, names.BUCKET, names.JOB_ROLE)
-    return _context(flow_file, target, names.REGION, timeout_s, attaches=False)
+    target = _target(build, local.BUCKET, local.JOB_ROLE)
+    return _context(flow_file, target, local.REGION, timeout_s, attaches=False)
 
 
 def _open_aws(
@@ -130,7 +128,7 @@ def _context(flow_file: Path, target: Target, region: str, timeout_s: float | No
 
 @contextmanager
 def _open_local(flow: Flow, options: RunOptions, context: Surroundings) -> Iterator[Cloud]:
-    from mlci.backends.local import local_cloud
+    from mlci.backends.local import job_settings, open_local
     from mlci.plan.names import Names
 
     home = runs_of(options.flow_file).home
@@ -138,17 +136,11 @@ def _open_local(flow: Flow, options: RunOptions, context: Surroundings) -> Itera
         home / "work",
         lambda job: context.folder.log(Names(flow.name).step_of(job, flow.steps)[1]),
         _python(flow, options.flow_file),
+        os.environ,
         options.isolation,
     )
-    with local_cloud(home / "store", settings, context.watcher.say) as cloud:
+    with open_local(home / "store", settings, context.watcher.say) as cloud:
         yield cloud
-
-
-def job_settings(work: Path, logs: Callable[[str], Path], python: str, isolation: Isolation) -> JobSettings:
-    """The settings of local jobs, which get this process's environment."""
-    from mlci_emulator.jobs.job import JobSettings
-
-    return JobSettings(work.absolute(), logs, python, environment=dict(os.environ), isolation=isolation)
 
 
 def _python(flow: Flow, flow_file: Path) -> str:

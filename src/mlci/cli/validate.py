@@ -21,8 +21,7 @@ def command(flow_file: Path, params: Sequence[str]) -> int:
 
     Changes nothing. Reports all problems at once, with file, line and column.
     """
-    import mlci_asl as asl
-    from mlci.backends.local import check_jobs
+    from mlci.backends.local import check_definition, check_jobs
     from mlci.build import Build
     from mlci.report.formatting import count
     from mlci.run import prepare
@@ -30,6 +29,6 @@ def command(flow_file: Path, params: Sequence[str]) -> int:
     flow = load_flow(flow_file, params)
     planned, compiled = prepare(flow, local_context(flow_file, Build()), {})
     check_jobs(planned)
-    asl.load(compiled.definition)
+    check_definition(compiled.definition)
     click.echo(f"{flow_file} is valid: {count(len(flow.steps), 'step')}, {count(len(flow.gate), 'rule')} in the gate")
     return 0

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from mlci.backends.aws.api_calls import AwsError
 from mlci.backends.aws.cloudformation_stacks import ChangeSet, Stack, StackEvent
+from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, MlciError, Stopped
 from mlci.interrupts import attend
 from mlci.provision.context import Account, Person
 from mlci.provision.desired_stack import Wanted
 from mlci.report.stack_report import failures
-from mlci_asl import StopSignal
 
 #: Resources that outlive the stack, and are no use where its creation failed.
 _RETAINED = ("Bucket", "ImageRepository")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mlci.backends.aws.cloudformation_stacks import Stack
 from mlci.backends.aws.state_machines import FLOW_TAG
+from mlci.backends.stop_signal import StopSignal
 from mlci.errors import InputError, Stopped
 from mlci.interrupts import attend
 from mlci.plan.names import Names
@@ -15,7 +16,6 @@ from mlci.provision.context import Account, Person, agree
 from mlci.provision.stack_execution import deleted
 from mlci.provision.stack_names import stack_name
 from mlci.report.stack_report import Line
-from mlci_asl import StopSignal
 
 #: What a stack leaves behind.
 _KEPT = ("AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::ECR::Repository", "AWS::IAM::OIDCProvider")

@@ -15,16 +15,17 @@ import pytest
 from mlci.backends.aws.backend import AwsCloud, Place, aws_cloud
 from mlci.backends.aws.caller_identity import identify
 from mlci.backends.aws.session import open_session
-from mlci.backends.local import local_cloud
+from mlci.backends.events import Event
+from mlci.backends.local import open_local
 from mlci.backends.progress import Progress, beginning
 from mlci.backends.protocol import Cloud, Outcome
+from mlci.backends.stop_signal import StopSignal
 from mlci.compile import Compiled
 from mlci.flow.models import Json
 from mlci.plan import Plan
 from mlci.plan.models import S3Uri, Upload
 from mlci.run import prepare, run
 from mlci.stage.repository import hash_data
-from mlci_asl import Event, StopSignal
 from mlci_emulator.jobs.job import JobSettings
 from support.aws_account import Account, account
 from support.aws_builds import FLOW, Builder
@@ -106,7 +107,7 @@ def side(request: pytest.FixtureRequest, builder: Builder) -> Iterator[Side]:
         return
     logs: Callable[[str], Path] = lambda job: builder.root / "logs" / f"{job}.log"  # noqa: E731
     settings = JobSettings(builder.root / "work", logs, sys.executable, environment=dict(os.environ))
-    with local_cloud(builder.root / "store", settings) as cloud:
+    with open_local(builder.root / "store", settings) as cloud:
         made = Side(builder, cloud)
         made.train(TRAIN)
         yield made

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mlci.backends.local import LocalCloud, local_cloud, machine
-from mlci.errors import InputError
 from mlci_asl import StopSignal, TaskCall, TaskError
+from mlci_emulator.embedded import EmbeddedEmulator, InvalidDefinition, open_emulator
 from mlci_emulator.integrations import catalog
 from mlci_emulator.jobs.job import JobSettings
 from mlci_emulator.services.sagemaker import SageMaker
@@ -29,52 +28,52 @@ COPY_OBJECT = "arn:aws:states:::aws-sdk:s3:copyObject"
 
 
 @pytest.fixture
-def cloud(place: Place) -> Iterator[LocalCloud]:
+def emulator(place: Place) -> Iterator[EmbeddedEmulator]:
     settings = JobSettings(place.work, place.log, "python3", place.environment, "auto")
-    with local_cloud(place.store.root, settings) as made:
+    with open_emulator(place.store.root, settings) as made:
         yield made
 
 
-def call(cloud: LocalCloud, resource: str, parameters: Json, submitted: list[Json] | None = None) -> Json:
+def call(emulator: EmbeddedEmulator, resource: str, parameters: Json, submitted: list[Json] | None = None) -> Json:
     into = [] if submitted is None else submitted
-    return cloud.tasks(TaskCall(resource, "State", parameters, StopSignal(), into.append))
+    return emulator.tasks(TaskCall(resource, "State", parameters, StopSignal(), into.append))
 
 
-def test_a_job_answers_with_its_description(place: Place, cloud: LocalCloud) -> None:
+def test_a_job_answers_with_its_description(place: Place, emulator: EmbeddedEmulator) -> None:
     submitted: list[Json] = []
     place.store.put_bytes(b"", "s3://b/code/script.py")
-    output = call(cloud, PROCESSING, processing_request("a"), submitted)
+    output = call(emulator, PROCESSING, processing_request("a"), submitted)
     assert isinstance(output, dict)
     assert output["ProcessingJobStatus"] == "Completed"
     assert isinstance(submitted[0], dict)
     assert submitted[0]["ProcessingJobArn"] == output["ProcessingJobArn"]
     place.store.put_bytes(sourcedir({"train.py": ""}), "s3://b/sourcedir.tar.gz")
-    output = call(cloud, TRAINING, training_request("a"), submitted)
+    output = call(emulator, TRAINING, training_request("a"), submitted)
     assert isinstance(output, dict)
     assert output["ModelArtifacts"] == {"S3ModelArtifacts": "s3://b/models/a/output/model.tar.gz"}
 
 
-def test_a_failed_job_fails_its_task_with_the_description_as_cause(place: Place, cloud: LocalCloud) -> None:
+def test_a_failed_job_fails_its_task_with_the_description_as_cause(place: Place, emulator: EmbeddedEmulator) -> None:
     place.store.put_bytes(b"raise SystemExit(4)", "s3://b/code/script.py")
     with pytest.raises(TaskError) as caught:
-        call(cloud, PROCESSING, processing_request("a"))
+        call(emulator, PROCESSING, processing_request("a"))
     assert caught.value.error == "States.TaskFailed"
     cause = json.loads(caught.value.cause)
     assert cause["ProcessingJobStatus"] == "Failed"
     assert cause["FailureReason"].endswith("exit code: 4")
 
 
-def test_a_taken_name_is_refused_also_after_a_failure(place: Place, cloud: LocalCloud) -> None:
+def test_a_taken_name_is_refused_also_after_a_failure(place: Place, emulator: EmbeddedEmulator) -> None:
     place.store.put_bytes(b"raise SystemExit(4)", "s3://b/code/script.py")
     causes = []
     for error in ("States.TaskFailed", "SageMaker.ResourceInUseException"):
         with pytest.raises(TaskError) as caught:
-            call(cloud, PROCESSING, processing_request("a"))
+            call(emulator, PROCESSING, processing_request("a"))
         assert caught.value.error == error
         causes.append(caught.value.cause)
     assert "Job name must be unique" in causes[-1]
     place.store.put_bytes(sourcedir({"train.py": ""}), "s3://b/sourcedir.tar.gz")
-    call(cloud, TRAINING, training_request("a"))  # names of training jobs are apart
+    call(emulator, TRAINING, training_request("a"))  # names of training jobs are apart
 
 
 @pytest.mark.parametrize(
@@ -85,20 +84,20 @@ def test_a_taken_name_is_refused_also_after_a_failure(place: Place, cloud: Local
         ({"AppSpecification": {"ImageUri": "x"}}, "States.Runtime"),
     ],
 )
-def test_wrong_parameters(cloud: LocalCloud, changes: dict[str, Json], error: str) -> None:
+def test_wrong_parameters(emulator: EmbeddedEmulator, changes: dict[str, Json], error: str) -> None:
     submitted: list[Json] = []
     with pytest.raises(TaskError) as caught:
-        call(cloud, PROCESSING, {**processing_request(), **changes}, submitted)
+        call(emulator, PROCESSING, {**processing_request(), **changes}, submitted)
     assert caught.value.error == error
     assert submitted == []
 
 
-def test_objects_are_read_and_copied(place: Place, cloud: LocalCloud) -> None:
+def test_objects_are_read_and_copied(place: Place, emulator: EmbeddedEmulator) -> None:
     place.store.put_bytes('{"auc": 1, "ü": 2}'.encode(), "s3://data/m/metrics file.json")
     copied = call(
-        cloud, COPY_OBJECT, {"Bucket": "data", "Key": "best.json", "CopySource": "data/m/metrics%20file.json"}
+        emulator, COPY_OBJECT, {"Bucket": "data", "Key": "best.json", "CopySource": "data/m/metrics%20file.json"}
     )
-    read = call(cloud, GET_OBJECT, {"Bucket": "data", "Key": "best.json"})
+    read = call(emulator, GET_OBJECT, {"Bucket": "data", "Key": "best.json"})
     assert isinstance(read, dict)
     assert isinstance(copied, dict)
     assert read["Body"] == '{"auc": 1, "ü": 2}'
@@ -106,11 +105,11 @@ def test_objects_are_read_and_copied(place: Place, cloud: LocalCloud) -> None:
     assert copied["CopyObjectResult"]["ETag"] == read["ETag"]  # type: ignore[index, call-overload]
 
 
-def test_s3_lists_describes_puts_and_deletes(cloud: LocalCloud) -> None:
+def test_s3_lists_describes_puts_and_deletes(emulator: EmbeddedEmulator) -> None:
     at: dict[str, Json] = {"Bucket": "data", "Key": "a/k.json"}
-    cloud.write("s3://data/a/other", b"1")
-    put = call(cloud, "arn:aws:states:::aws-sdk:s3:putObject", {**at, "Body": {"a": 1}})
-    head = call(cloud, "arn:aws:states:::aws-sdk:s3:headObject", at)
+    emulator.store.put_bytes(b"1", "s3://data/a/other")
+    put = call(emulator, "arn:aws:states:::aws-sdk:s3:putObject", {**at, "Body": {"a": 1}})
+    head = call(emulator, "arn:aws:states:::aws-sdk:s3:headObject", at)
     assert isinstance(put, dict)
     assert isinstance(head, dict)
     assert head["ETag"] == put["ETag"]
@@ -118,12 +117,12 @@ def test_s3_lists_describes_puts_and_deletes(cloud: LocalCloud) -> None:
     assert head["ContentType"] == "text/plain; charset=UTF-8"
     assert put["ChecksumType"] == "FULL_OBJECT"
     assert "ChecksumCRC32" in put
-    listed = call(cloud, "arn:aws:states:::aws-sdk:s3:listObjectsV2", {"Bucket": "data", "Prefix": "a/"})
+    listed = call(emulator, "arn:aws:states:::aws-sdk:s3:listObjectsV2", {"Bucket": "data", "Prefix": "a/"})
     assert isinstance(listed, dict)
     assert [item["Key"] for item in listed["Contents"]] == ["a/k.json", "a/other"]  # type: ignore[index, call-overload, union-attr]
     objects: Json = [{"Key": "a/k.json"}, {"Key": "a/other"}]
-    call(cloud, "arn:aws:states:::aws-sdk:s3:deleteObjects", {"Bucket": "data", "Delete": {"Objects": objects}})
-    assert cloud.read("s3://data/a/other") is None
+    call(emulator, "arn:aws:states:::aws-sdk:s3:deleteObjects", {"Bucket": "data", "Delete": {"Objects": objects}})
+    assert not emulator.store.exists("s3://data/a/other")
 
 
 @pytest.mark.parametrize(
@@ -137,10 +136,12 @@ def test_s3_lists_describes_puts_and_deletes(cloud: LocalCloud) -> None:
         (GET_OBJECT, {"Bucket": "data", "Key": "binary"}, "States.Runtime"),
     ],
 )
-def test_what_objects_refuse(place: Place, cloud: LocalCloud, resource: str, parameters: Json, error: str) -> None:
+def test_what_objects_refuse(
+    place: Place, emulator: EmbeddedEmulator, resource: str, parameters: Json, error: str
+) -> None:
     place.store.put_bytes(b"\xff", "s3://data/binary")
     with pytest.raises(TaskError) as caught:
-        call(cloud, resource, parameters)
+        call(emulator, resource, parameters)
     assert caught.value.error == error
 
 
@@ -158,21 +159,23 @@ def test_what_objects_refuse(place: Place, cloud: LocalCloud, resource: str, par
         ),
     ],
 )
-def test_what_one_run_alone_has_not_is_refused(cloud: LocalCloud, resource: str, parameters: Json, words: str) -> None:
+def test_what_one_run_alone_has_not_is_refused(
+    emulator: EmbeddedEmulator, resource: str, parameters: Json, words: str
+) -> None:
     state = {"Type": "Task", "Resource": resource, "Parameters": parameters, "End": True}
-    with pytest.raises(InputError, match=words):
-        machine(json.dumps({"StartAt": "a", "States": {"a": state}}), cloud.tasks)
+    with pytest.raises(InvalidDefinition, match=words):
+        emulator.load(json.dumps({"StartAt": "a", "States": {"a": state}}))
 
 
-def test_what_is_done_of_sagemaker_is_there(cloud: LocalCloud) -> None:
-    service = SageMaker(cloud.store, cloud.jobs, None)
+def test_what_is_done_of_sagemaker_is_there(emulator: EmbeddedEmulator) -> None:
+    service = SageMaker(emulator.store, emulator.jobs, None)
     try:
         assert {action[0].upper() + action[1:] for action in catalog.DONE["sagemaker"]} <= service.operations
     finally:
         service.close()
 
 
-def test_stops_at_any_moment_leave_no_process_of_a_task(place: Place, cloud: LocalCloud) -> None:
+def test_stops_at_any_moment_leave_no_process_of_a_task(place: Place, emulator: EmbeddedEmulator) -> None:
     marker = f"mlci-test-{os.getpid()}-{time.monotonic_ns()}"
     place.store.put_bytes(b"import time; time.sleep(60)", "s3://b/code/script.py")
     for number in range(8):
@@ -182,7 +185,7 @@ def test_stops_at_any_moment_leave_no_process_of_a_task(place: Place, cloud: Loc
         request: Json = processing_request(f"job-{number}", Environment={"MARKER": marker})
         began = time.monotonic()
         with pytest.raises(TaskError):
-            cloud.tasks(TaskCall(PROCESSING, "State", request, stop, lambda answer: None))
+            emulator.tasks(TaskCall(PROCESSING, "State", request, stop, lambda answer: None))
         assert time.monotonic() - began < 3
         timer.join()
     assert living(marker) == []

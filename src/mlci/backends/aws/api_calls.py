@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar  # requests and answers are in the API's own shapes
 
+from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError
-from mlci_asl import StopSignal
 
 T = TypeVar("T")
 

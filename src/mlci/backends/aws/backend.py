@@ -19,11 +19,12 @@ from mlci.backends.aws.sagemaker_jobs import Job, JobKind, Jobs
 from mlci.backends.aws.session import Session
 from mlci.backends.aws.state_machines import StateMachines, Wanted, tags_of
 from mlci.backends.aws.stop_run import Ending
+from mlci.backends.events import Event
 from mlci.backends.protocol import Change, ExecutionArn, Live, Outcome, VersionArn
+from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError
 from mlci.plan.models import Plan, Upload
 from mlci.plan.names import Names
-from mlci_asl import Event, StopSignal
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mlci.backends.aws.api_calls import Api, AwsError
+from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError
-from mlci_asl import StopSignal
 
 #: What a template may have that is sent in the request.
 TEMPLATE_MAX_BYTES = 51_200

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlci.backends.aws.api_calls import Api, AwsError
+from mlci.backends.events import Event
 from mlci.backends.protocol import ExecutionArn, Live, VersionArn
-from mlci_asl import Event
 
 #: The most that GetExecutionHistory gives at a time.
 PAGE_EVENTS = 1_000
@@ -108,6 +108,6 @@ def _without_gaps(events: list[Event], last_id: int) -> list[Event]:
 
 
 def _event(entry: Mapping[str, Any]) -> Event:
-    """An event of the API's as our interpreter's: the same names."""
+    """An event of the API's as mlci's: the same names."""
     details = {name: value for name, value in entry.items() if name.endswith("EventDetails")}
     return Event(entry["id"], entry.get("previousEventId", 0), entry["timestamp"], entry["type"], details)

@@ -11,8 +11,8 @@ from pathlib import Path
 from mlci.backends.aws.api_calls import RIGHTS_HINT, AwsError, Clock
 from mlci.backends.aws.cloudwatch_logs import Logs
 from mlci.backends.aws.sagemaker_jobs import Job, Jobs, job_of
+from mlci.backends.events import Event
 from mlci.backends.progress import reason_of
-from mlci_asl import Event
 
 FAILURES = ("TaskFailed", "TaskTimedOut")
 #: Lines reach CloudWatch some seconds after a job has printed them.

@@ -13,8 +13,9 @@ from typing import Literal
 
 from mlci.backends.aws.api_calls import AwsError, Clock
 from mlci.backends.aws.executions import Executions
+from mlci.backends.events import Event
 from mlci.backends.protocol import ExecutionArn, Outcome
-from mlci_asl import Event, StopSignal
+from mlci.backends.stop_signal import StopSignal
 
 FIRST_S, GROWTH, LONGEST_S = 1.0, 1.5, 15.0
 #: The same while AWS says "later", or can't be reached.

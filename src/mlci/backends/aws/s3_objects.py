@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import IO
 
 from mlci.backends.aws.api_calls import Api, AwsError, translated
+from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, InputError
 from mlci.plan.models import Upload
 from mlci.stage.archive import source_archive
 from mlci.stage.models import StagedFile
-from mlci_asl import StopSignal
 
 #: Up to here, an object is one request, which S3 itself checks against our hash of it.
 SINGLE_MAX_BYTES = 16 << 20

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
+from mlci.backends.stop_signal import StopSignal
 from mlci.report.result import Result, Status, to_json
 from mlci.run import prepare
-from mlci_asl import StopSignal
 from support.aws_builds import FLOW, Builder
 from support.fake_aws import BUCKET, PretendAws, Script, response
 

@@ -10,8 +10,8 @@ import pytest
 from mlci.backends.aws.api_calls import Api, Patience
 from mlci.backends.aws.cloudformation_stacks import Change, ChangeSet, Proposal, StackEvent, Stacks
 from mlci.backends.aws.codeconnections import Connections
+from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError
-from mlci_asl import StopSignal
 from support.fake_aws import REGION, PretendAws, waiting_clock
 from support.fake_cloudformation import CodeConnections, Formation, FormationStack, refusal
 

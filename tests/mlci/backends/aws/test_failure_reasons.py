@@ -14,8 +14,8 @@ from mlci.backends.aws.cloudwatch_logs import Logs
 from mlci.backends.aws.failure_reasons import Explanations
 from mlci.backends.aws.sagemaker_jobs import Job, Jobs
 from mlci.backends.aws.stop_run import Ending
+from mlci.backends.events import Event
 from mlci.backends.progress import reason_of
-from mlci_asl import Event
 from support.fake_aws import PretendAws, PretendJob, Script, response, waiting_clock
 
 TRAIN = Job("training", "mlci-small--train-20261123-101530-3f9c2a-0-0")

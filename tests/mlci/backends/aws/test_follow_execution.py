@@ -11,7 +11,8 @@ from mlci.backends.aws.api_calls import AwsError, Clock
 from mlci.backends.aws.executions import Executions
 from mlci.backends.aws.follow_execution import GIVEN_UP_S, Watch
 from mlci.backends.protocol import ExecutionArn, Outcome
-from mlci_asl import Event, StopSignal
+from mlci.backends.stop_signal import StopSignal
+from mlci_asl import Event
 from support.fake_aws import ACCOUNT, REGION, Execution, PretendAws
 
 ARN = ExecutionArn(f"arn:aws:states:{REGION}:{ACCOUNT}:execution:mlci-small:r1")

@@ -10,11 +10,11 @@ import pytest
 
 from mlci.backends.aws import s3_objects as module
 from mlci.backends.aws.s3_objects import SINGLE_MAX_BYTES, Objects
+from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, InputError
 from mlci.plan.models import S3Uri, Upload
 from mlci.stage.models import StagedFile
 from mlci.stage.repository import hash_data, read_code
-from mlci_asl import StopSignal
 from support.fake_aws import BUCKET, REGION, PretendAws, response
 
 PREFIX = f"s3://{BUCKET}/mlci/small/data"

@@ -1,0 +1,148 @@
+"""The emulator in the caller's process, without a server: one execution at a time, its jobs, and a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import mlci_asl as asl
+from mlci_emulator.errors import EmulatorError
+from mlci_emulator.identity import ACCOUNT, REGION, WORKFLOW_ROLE
+from mlci_emulator.integrations import Integrations, Records
+from mlci_emulator.integrations.resource_arns import ActivityArn, Integration, Pattern, read
+from mlci_emulator.integrations.task_states import tasks as task_states
+from mlci_emulator.jobs.job import JobSettings
+from mlci_emulator.jobs.runner import LocalJobs
+from mlci_emulator.protocol.operations import LateService, Service
+from mlci_emulator.services.sagemaker import SageMaker
+from mlci_emulator.store.directory import DirectoryStore
+
+if TYPE_CHECKING:
+    from mlci_emulator.services.lambda_functions import FunctionCode, LambdaService
+
+
+class InvalidDefinition(EmulatorError):
+    """A definition is one that CreateStateMachine would reject, or that can't run here. `problems` holds them all."""
+
+    def __init__(self, problems: Iterable[asl.Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(f"{problem.place or '/'}: {problem.what}" for problem in self.problems))
+
+
+@dataclass(frozen=True)
+class EmbeddedEmulator:
+    """A store, a job runner, and the handlers of Task states."""
+
+    store: DirectoryStore
+    jobs: LocalJobs
+    tasks: Integrations
+
+    def load(self, definition: str) -> asl.Machine:
+        """Returns the machine of a definition.
+
+        Raises: InvalidDefinition.
+        """
+        machine = load_definition(definition)
+        problems = [*self.tasks.problems(machine), *_need_step_functions(machine)]
+        if problems:
+            raise InvalidDefinition(problems)
+        return machine
+
+    def execute(
+        self,
+        machine: asl.Machine,
+        execution_input: str,
+        machine_name: str,
+        execution_name: str,
+        on_event: Callable[[asl.Event], None],
+        stop: asl.StopSignal,
+    ) -> asl.Outcome:
+        """Runs a machine to its end, in this thread."""
+        context = asl.Context(
+            execution_arn=execution_arn(machine_name, execution_name),
+            execution_name=execution_name,
+            role_arn=WORKFLOW_ROLE,
+            started=datetime.now(timezone.utc),
+            machine_arn=state_machine_arn(machine_name),
+            machine_name=machine_name,
+        )
+        return asl.execute(machine, execution_input, context=context, handlers=self.tasks, stop=stop, on_event=on_event)
+
+
+@contextmanager
+def open_emulator(
+    store: Path,
+    settings: JobSettings,
+    log: Callable[[str], None] = lambda text: None,
+    functions: Iterable[FunctionCode] = (),
+    home: Path | None = None,
+) -> Iterator[EmbeddedEmulator]:
+    """Yields an emulator on a store's folder. Leaving the context stops its jobs.
+
+    `home` is the folder where messages are recorded; with None they are dropped with the emulator.
+    """
+    objects = DirectoryStore(store)
+    with LocalJobs(objects, settings, log) as jobs, _lambda_service(functions, settings) as lambdas:
+        sagemaker = SageMaker(objects, jobs, None)
+        try:
+            tasks = Integrations(LateService(lambda: _s3(objects)), sagemaker, lambdas, Records(home))
+            yield EmbeddedEmulator(objects, jobs, tasks)
+        finally:
+            sagemaker.close()
+
+
+def load_definition(definition: str) -> asl.Machine:
+    """Returns the machine of a definition. Does not check that its tasks can run here.
+
+    Raises: InvalidDefinition.
+    """
+    try:
+        return asl.load(definition)
+    except asl.DefinitionError as error:
+        raise InvalidDefinition(error.problems) from error
+
+
+def state_machine_arn(name: str) -> str:
+    return f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{name}"
+
+
+def execution_arn(machine_name: str, name: str) -> str:
+    return f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{machine_name}:{name}"
+
+
+def _need_step_functions(machine: asl.Machine) -> Iterator[asl.Problem]:
+    """Yields a problem for each task that needs other executions, workers or callbacks: one execution has none."""
+    for task in task_states(machine.definition):
+        resource = read(task.resource)
+        is_own = isinstance(resource, Integration) and resource.service in ("states", "sfn")
+        waits = isinstance(resource, Integration) and resource.pattern is Pattern.TOKEN
+        if is_own or waits or isinstance(resource, ActivityArn):
+            what = f"the resource {task.resource} needs Step Functions itself: run the machine in `mlci serve`."
+            yield asl.Problem(f"{task.place}/Resource", what)
+
+
+def _s3(objects: DirectoryStore) -> Service:
+    from mlci_emulator.services.s3.service import S3
+
+    return S3(objects, None)
+
+
+@contextmanager
+def _lambda_service(functions: Iterable[FunctionCode], settings: JobSettings) -> Iterator[LambdaService | None]:
+    """Yields the service that invokes these functions; None if there are none, so that a run starts sooner."""
+    codes = list(functions)
+    if not codes:
+        yield None
+        return
+    from mlci_emulator.services.lambda_functions import FunctionFiles, Lambdas, LambdaService
+
+    lambdas = Lambdas(settings.work, lambda name: settings.logs(f"lambda-{name}"), settings.environment)
+    service = LambdaService(FunctionFiles(codes), lambdas)
+    try:
+        yield service
+    finally:
+        service.close()
