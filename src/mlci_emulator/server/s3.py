@@ -22,8 +22,8 @@ from mlci_emulator.protocol.operations import ApiError, Service
 from mlci_emulator.protocol.routes import Routes
 from mlci_emulator.server.aws_chunked import ChunkedBody, HashedBody
 from mlci_emulator.services.s3 import request_body
-from mlci_emulator.services.s3.errors import S3Error, invalid_argument, malformed_xml, not_here
-from mlci_emulator.services.s3.objects import Content
+from mlci_emulator.services.s3.errors import S3Error, invalid_argument, malformed_xml, not_implemented
+from mlci_emulator.services.s3.objects import ObjectBody
 
 T = TypeVar("T")
 Environ: TypeAlias = dict[str, Any]
@@ -78,14 +78,14 @@ class S3Face:
         except OSError as error:
             status, headers, body = _failed(S3Error("InternalError", str(error), 500), environ, *ids.values())
         known = {name.lower() for name, _ in headers}
-        if "content-length" not in known and status != HTTPStatus.NO_CONTENT and not isinstance(body, Content):
+        if "content-length" not in known and status != HTTPStatus.NO_CONTENT and not isinstance(body, ObjectBody):
             headers.append(("Content-Length", str(len(body))))
         start_response(f"{status} {HTTPStatus(status).phrase}", [*ids.items(), *headers])
-        if isinstance(body, Content):
+        if isinstance(body, ObjectBody):
             return _sent(body, environ)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
-    def _answer(self, asked: Asked) -> tuple[int, Headers, bytes | Content]:
+    def _answer(self, asked: Asked) -> tuple[int, Headers, bytes | ObjectBody]:
         operation = _routes().operation(asked.method, asked.depth, dict(asked.query), asked.headers)
         if operation is None:
             raise S3Error("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
@@ -95,7 +95,7 @@ class S3Face:
         status = _STATUS.get(operation, int(model.http.get("responseCode", 200)))
         if operation in ("GetObject", "HeadObject") and "ContentRange" in answer:
             status = 206
-        if isinstance(body, Content):
+        if isinstance(body, ObjectBody):
             return status, headers, body
         document = rest_xml.document(model, answer)
         if document is not None:
@@ -213,7 +213,7 @@ def _check_document(asked: Asked, data: bytes, is_described: bool) -> None:
         for name, text in asked.headers.items()
         if is_described and name.startswith(prefix)
     }
-    request_body.check({**said, "ContentMD5": asked.headers.get("content-md5")}, data)
+    request_body.check_body({**said, "ContentMD5": asked.headers.get("content-md5")}, data)
 
 
 def _opened(asked: Asked) -> Any:
@@ -233,7 +233,7 @@ def _tidy_body_headers(request: dict[str, Any], asked: Asked) -> None:
     if announced.startswith("x-amz-checksum-"):
         request["ChecksumAlgorithm"] = announced.removeprefix("x-amz-checksum-").upper()
     elif announced:
-        raise not_here(f"The trailer {announced}")
+        raise not_implemented(f"The trailer {announced}")
 
 
 def _announced(asked: Asked) -> str:
@@ -268,16 +268,16 @@ def _failed(error: ApiError, environ: Environ, request_id: str, host_id: str) ->
     return known.status, [("Content-Type", "application/xml")], body
 
 
-def _sent(body: Content, environ: Environ) -> Iterable[bytes]:
+def _sent(body: ObjectBody, environ: Environ) -> Iterable[bytes]:
     wrapper = environ.get("wsgi.file_wrapper")
     # waitress's sends no more than Content-Length says; another one's might go on to the file's end.
-    if wrapper is not None and (hasattr(wrapper, "prepare") or body.ends_the_file):
+    if wrapper is not None and (hasattr(wrapper, "prepare") or body.reaches_end_of_file):
         sent: Iterable[bytes] = wrapper(body.file, _PIECE_BYTES)
         return sent
     return _pieces(body)
 
 
-def _pieces(body: Content) -> Iterator[bytes]:
+def _pieces(body: ObjectBody) -> Iterator[bytes]:
     with body:
         while piece := body.read(_PIECE_BYTES):
             yield piece

@@ -1,21 +1,23 @@
 """S3 on the store's directory.
 
-service.py      the operations by name
-holdings.py     what they work on: the store, records, locks
-records.py      what a file can't say of an object
-buckets.py      buckets
-settings.py     what is put beside a bucket and given back
-objects.py      put, get, head, delete, tags
-copying.py      copies
-multipart.py    uploads in parts
-completing.py   parts become an object
-uploading.py    lists of uploads and of their parts
-listing.py      lists
-described.py    what requests and answers say of an object
-conditions.py   If-Match and its kin, ranges
-intake.py       a body becomes a file, and is checked
-checksums.py    CRCs and hashes
-errors.py       refusals in S3's words
+service.py                 dispatches operations by name
+context.py                 the store, the records and the locks that operations share
+buckets.py                 operations on buckets
+bucket_configuration.py    operations on a bucket's configurations, which are stored and have no effect
+bucket_subresources.py     the table of these configurations: operations, defaults, errors
+acl.py                     operations on ACLs
+objects.py                 operations on single objects: put, get, head, delete, attributes, tags
+copy_object.py             CopyObject
+list_objects.py            ListObjects, ListObjectsV2, ListObjectVersions
+multipart.py               creates and aborts multipart uploads, and stores parts
+complete_multipart.py      CompleteMultipartUpload
+list_multipart.py          ListMultipartUploads, ListParts
+request_body.py            writes a request's body to a file, and checks it
+checksums.py               CRCs and hashes, of streams and of parts
+conditional_requests.py    conditions, ranges and part numbers of requests
+object_metadata.py         an object's metadata as members of requests and responses
+metadata_records.py        stores an object's metadata, and uploads and configurations, in SQLite
+errors.py                  S3's errors
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The checksums that S3 keeps of objects: what is computed while bytes pass, and what parts' checksums make together.
+"""Computes the checksums that S3 stores with objects, from streams of bytes and from the checksums of parts.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
 """
@@ -15,7 +15,7 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias
 
-from mlci_emulator.services.s3.errors import S3Error, invalid_request, not_here
+from mlci_emulator.services.s3.errors import S3Error, invalid_request, not_implemented
 
 ChecksumType: TypeAlias = Literal["COMPOSITE", "FULL_OBJECT"]
 
@@ -51,16 +51,16 @@ class _Crc:
 
 
 def new(algorithm: str) -> Digest:
-    """A checksum of nothing yet.
+    """Return a new checksum of no bytes.
 
-    Raises: S3Error: there is no such algorithm, or none here.
+    Raises: S3Error: the algorithm does not exist, or is not implemented here.
     """
     if algorithm in _HASHES:
         return _HASHES[algorithm]()
     if algorithm in _POLYNOMIALS:
         return _Crc(algorithm)
     if algorithm.startswith("XXHASH"):
-        raise not_here(f"The checksum {algorithm}")
+        raise not_implemented(f"The checksum {algorithm}")
     valid = "[CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"
     message = f"Checksum algorithm provided is unsupported. Please try again with any of the valid types: {valid}"
     raise invalid_request(message)
@@ -70,10 +70,10 @@ def text(digest: bytes) -> str:
     return base64.b64encode(digest).decode("ascii")
 
 
-def promised(request: Mapping[str, object]) -> dict[str, str]:
-    """The checksums, by algorithm, that a request says its body has.
+def declared(request: Mapping[str, object]) -> dict[str, str]:
+    """Return the checksum that a request declares for its body, by algorithm; empty if it declares none.
 
-    Raises: S3Error: there are several.
+    Raises: S3Error: it declares several, or one of a wrong length.
     """
     found = {name[8:]: str(value) for name, value in request.items() if name[:8] == "Checksum" and name[8:] in _SIZES}
     if len(found) > 1:
@@ -84,20 +84,20 @@ def promised(request: Mapping[str, object]) -> dict[str, str]:
     return found
 
 
-def check(algorithm: str, expected: str, computed: str) -> None:
+def check(algorithm: str, expected: str, compute_record: str) -> None:
     """Raises: S3Error: BadDigest."""
-    if expected != computed:
+    if expected != compute_record:
         message = f"The {algorithm} you specified did not match the calculated checksum."
         raise S3Error("BadDigest", message, 400)
 
 
 def default_type(algorithm: str) -> ChecksumType:
-    """How a multipart upload's parts make up one checksum when its creator did not say."""
+    """Return the checksum type of a multipart upload that was created without one."""
     return "FULL_OBJECT" if algorithm == "CRC64NVME" else "COMPOSITE"
 
 
 def combined(algorithm: str, kind: ChecksumType, parts: Sequence[tuple[str, int]]) -> str:
-    """The checksum of an object from those of its parts, each with the part's size.
+    """Return the checksum of an object from the checksums of its parts, each with the part's size.
 
     >>> combined("CRC32", "FULL_OBJECT", [(text(zlib.crc32(b"ab").to_bytes(4, "big")), 2)] * 2)
     'NtcKpg=='
@@ -116,7 +116,7 @@ def combined(algorithm: str, kind: ChecksumType, parts: Sequence[tuple[str, int]
     return text(value.to_bytes(width // 8, "big"))
 
 
-#: Also of those that are refused, so that a request's promise is never overlooked.
+#: Length in bytes, also of the algorithms that are not implemented here, so that no declared checksum is ignored.
 _SIZES = {
     "CRC32": 4,
     "CRC32C": 4,
@@ -140,10 +140,10 @@ def _is_sized(value: str, size_bytes: int) -> bool:
 
 @functools.cache
 def _step(algorithm: str) -> Callable[[bytes, int], int]:
-    """A function that continues a CRC with more bytes: in C where there is one."""
+    """Return a function that continues a CRC with more bytes, in C where one is installed."""
     if algorithm == "CRC32":
         return zlib.crc32
-    try:  # a part of `pip install botocore[crt]`, and some hundred times faster than what follows
+    try:  # `pip install botocore[crt]` installs it; it is about a hundred times faster than Python code
         native = importlib.import_module("awscrt.checksums")
         function: Callable[[bytes, int], int] = getattr(native, algorithm.lower())
     except (ImportError, AttributeError):
@@ -152,7 +152,7 @@ def _step(algorithm: str) -> Callable[[bytes, int], int]:
 
 
 def _crc(algorithm: str, data: bytes, value: int) -> int:
-    """Two bytes at a time, which is as fast as it gets without C: some ten megabytes a second."""
+    """Continue a CRC two bytes at a time: about ten megabytes a second, the fastest way without C."""
     polynomial, width = _POLYNOMIALS[algorithm]
     full = (1 << width) - 1
     table, value = _table(polynomial), value ^ full
@@ -185,7 +185,7 @@ def _table(polynomial: int) -> list[int]:
 
 
 def _shifted(value: int, zeros: int, polynomial: int, width: int) -> int:
-    """The CRC register after so many zero bytes: the value times x^(8·zeros), modulo the polynomial."""
+    """Return the CRC register after so many zero bytes: the value times x^(8·zeros), modulo the polynomial."""
     power = 1 << (width - 9)  # x^8: reflected, the highest bit is x^0
     factor = 1 << (width - 1)
     while zeros:
@@ -206,5 +206,5 @@ def _product(one: int, other: int, polynomial: int, width: int) -> int:
 
 
 def digests(names: Iterable[str]) -> dict[str, Digest]:
-    """One running checksum for each algorithm."""
+    """Return a new checksum for each algorithm."""
     return {name: new(name) for name in names}

@@ -1,4 +1,4 @@
-"""How the parts of an upload become one object.
+"""CompleteMultipartUpload: joins the parts of an upload into one object.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 """
@@ -13,52 +13,56 @@ from urllib.parse import quote
 
 from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.s3 import checksums, conditional_requests
-from mlci_emulator.services.s3.context import Holdings
+from mlci_emulator.services.s3.context import S3Context
 from mlci_emulator.services.s3.errors import S3Error, invalid_request
-from mlci_emulator.services.s3.metadata_records import Facts, Part, StoredPart, Upload
-from mlci_emulator.services.s3.multipart import end, upload_of
+from mlci_emulator.services.s3.metadata_records import ObjectRecord, Part, StoredPart, Upload
+from mlci_emulator.services.s3.multipart import delete_upload, find_upload
 from mlci_emulator.services.s3.object_metadata import checksum_members, encryption
 from mlci_emulator.services.s3.objects import publish
 from mlci_emulator.store.atomic_files import append_data
 
-_SMALLEST_PART_BYTES = 5 << 20
+_MIN_PART_BYTES = 5 << 20
 
 
-def complete(holdings: Holdings, request: Request, region: str) -> Response:
-    upload = upload_of(holdings, request)
-    with holdings.upload_lock(upload.id):
-        upload = upload_of(holdings, request)
-        parts = _chosen(holdings, upload, (request.get("MultipartUpload") or {}).get("Parts") or [])
-        facts = _whole(upload, parts)
-        _check_promises(request, facts, parts)
-        holdings.require_bucket(upload.bucket)
-        _check_unchanged(holdings, request, upload)
-        with holdings.store.draft(upload.bucket) as draft:
+def complete(context: S3Context, request: Request, region: str) -> Response:
+    upload = find_upload(context, request)
+    with context.upload_lock(upload.id):
+        upload = find_upload(context, request)
+        parts = _requested_parts(context, upload, (request.get("MultipartUpload") or {}).get("Parts") or [])
+        record = _completed_record(upload, parts)
+        _check_declared(request, record, parts)
+        context.require_bucket(upload.bucket)
+        _check_unchanged(context, request, upload)
+        with context.store.draft(upload.bucket) as draft:
             for part in parts:
-                with open(holdings.uploads() / upload.id / part.file, "rb") as stream:
+                with open(context.uploads() / upload.id / part.file, "rb") as stream:
                     append_data(stream.fileno(), draft.file)
-            publish(holdings, draft, {**request, "Key": upload.key}, facts)
-        end(holdings, upload)
+            publish(context, draft, {**request, "Key": upload.key}, record)
+        delete_upload(context, upload)
     location = f"https://{upload.bucket}.s3.{region}.amazonaws.com/{quote(upload.key)}"
-    said = {"Location": location, "Bucket": upload.bucket, "Key": upload.key, "ETag": f'"{facts.etag}"'}
-    return {**said, **checksum_members(facts), **encryption(facts)}
+    members = {"Location": location, "Bucket": upload.bucket, "Key": upload.key, "ETag": f'"{record.etag}"'}
+    return {**members, **checksum_members(record), **encryption(record)}
 
 
-def _chosen(holdings: Holdings, upload: Upload, wanted: Sequence[Request]) -> list[StoredPart]:
-    """The parts that the object is made of.
+def _requested_parts(context: S3Context, upload: Upload, requested: Sequence[Request]) -> list[StoredPart]:
+    """Return the stored parts that the request lists.
 
-    Raises: S3Error: they are not there, not in order, or too small.
+    Raises: S3Error: a part does not exist or is too small, or the list is not in order.
     """
-    if not wanted:
+    if not requested:
         raise invalid_request("You must specify at least one part")
-    there = {part.number: part for part in holdings.records.parts(upload.id)}
-    numbers = [int(part["PartNumber"]) for part in wanted]
+    stored_parts = {part.number: part for part in context.records.parts(upload.id)}
+    numbers = [int(part["PartNumber"]) for part in requested]
     if numbers != sorted(set(numbers)):
         message = "The list of parts was not in ascending order. Parts must be ordered by part number."
         raise S3Error("InvalidPartOrder", message, 400, UploadId=upload.id)
-    for part in wanted:
-        stored = there.get(int(part["PartNumber"]))
-        if stored is None or str(part.get("ETag", "")).strip('"') != stored.etag or not _agrees(upload, part, stored):
+    for part in requested:
+        stored = stored_parts.get(int(part["PartNumber"]))
+        if (
+            stored is None
+            or str(part.get("ETag", "")).strip('"') != stored.etag
+            or not _has_same_checksum(upload, part, stored)
+        ):
             message = "One or more of the specified parts could not be found.  The part may not have been uploaded, or "
             details = {
                 "PartNumber": str(part["PartNumber"]),
@@ -68,13 +72,13 @@ def _chosen(holdings: Holdings, upload: Upload, wanted: Sequence[Request]) -> li
             raise S3Error(
                 "InvalidPart", f"{message}the specified entity tag may not match the part's entity tag.", 400, **details
             )
-    chosen = [there[number] for number in numbers]
+    chosen = [stored_parts[number] for number in numbers]
     for stored in chosen[:-1]:
-        if stored.size_bytes < _SMALLEST_PART_BYTES:
+        if stored.size_bytes < _MIN_PART_BYTES:
             message = "Your proposed upload is smaller than the minimum allowed size"
             details = {
                 "ProposedSize": str(stored.size_bytes),
-                "MinSizeAllowed": str(_SMALLEST_PART_BYTES),
+                "MinSizeAllowed": str(_MIN_PART_BYTES),
                 "PartNumber": str(stored.number),
                 "ETag": stored.etag,
             }
@@ -82,12 +86,12 @@ def _chosen(holdings: Holdings, upload: Upload, wanted: Sequence[Request]) -> li
     return chosen
 
 
-def _agrees(upload: Upload, part: Request, stored: StoredPart) -> bool:
-    given = part.get(f"Checksum{upload.algorithm}") if upload.algorithm else None
-    return given is None or given == stored.checksum
+def _has_same_checksum(upload: Upload, part: Request, stored: StoredPart) -> bool:
+    record_from_request = part.get(f"Checksum{upload.algorithm}") if upload.algorithm else None
+    return record_from_request is None or record_from_request == stored.checksum
 
 
-def _whole(upload: Upload, parts: Sequence[StoredPart]) -> Facts:
+def _completed_record(upload: Upload, parts: Sequence[StoredPart]) -> ObjectRecord:
     digest = hashlib.md5(b"".join(bytes.fromhex(part.etag) for part in parts), usedforsecurity=False).hexdigest()
     values: dict[str, str] = {}
     if upload.algorithm:
@@ -95,7 +99,7 @@ def _whole(upload: Upload, parts: Sequence[StoredPart]) -> Facts:
         kind: checksums.ChecksumType = "COMPOSITE" if upload.checksum_type == "COMPOSITE" else "FULL_OBJECT"
         values = {upload.algorithm: checksums.combined(upload.algorithm, kind, pairs)}
     return dataclasses.replace(
-        upload.facts,
+        upload.record,
         etag=f"{digest}-{len(parts)}",
         checksums=values,
         checksum_type=upload.checksum_type,
@@ -103,23 +107,23 @@ def _whole(upload: Upload, parts: Sequence[StoredPart]) -> Facts:
     )
 
 
-def _check_promises(request: Request, facts: Facts, parts: Sequence[StoredPart]) -> None:
+def _check_declared(request: Request, record: ObjectRecord, parts: Sequence[StoredPart]) -> None:
     kind = request.get("ChecksumType")
-    if kind is not None and kind != (facts.checksum_type or kind):
+    if kind is not None and kind != (record.checksum_type or kind):
         message = (
-            f"The upload was created using the {facts.checksum_type} checksum mode. The complete request must use the"
+            f"The upload was created using the {record.checksum_type} checksum mode. The complete request must use the"
         )
         raise invalid_request(f"{message} same checksum mode.")
-    if facts.checksum_type == "COMPOSITE":
-        _check_parts_have_checksums(request, next(iter(facts.checksums)))
-    for algorithm, value in checksums.promised(request).items():
-        known = facts.checksums.get(algorithm, "")
+    if record.checksum_type == "COMPOSITE":
+        _check_parts_have_checksums(request, next(iter(record.checksums)))
+    for algorithm, value in checksums.declared(request).items():
+        known = record.checksums.get(algorithm, "")
         count = f"-{len(parts)}"
         checksums.check(algorithm.lower(), value.removesuffix(count), known.removesuffix(count))
-    size_bytes, said = sum(part.size_bytes for part in parts), request.get("MpuObjectSize")
-    if said is not None and int(said) != size_bytes:
+    size_bytes, members = sum(part.size_bytes for part in parts), request.get("MpuObjectSize")
+    if members is not None and int(members) != size_bytes:
         message = (
-            f"The provided 'x-amz-mp-object-size' header value {said} does not match what was computed: {size_bytes}"
+            f"The provided 'x-amz-mp-object-size' header value {members} does not match what was computed: {size_bytes}"
         )
         raise invalid_request(message)
 
@@ -134,13 +138,16 @@ def _check_parts_have_checksums(request: Request, algorithm: str) -> None:
             raise invalid_request(f"{message} checksum for each part. It was missing for part {number} in the request.")
 
 
-def _check_unchanged(holdings: Holdings, request: Request, upload: Upload) -> None:
-    """Raises: S3Error: the object that is there is the one that was asked for, but came after the upload began."""
-    etag = holdings.current_etag(upload.bucket, upload.key) if request.get("IfMatch") else None
+def _check_unchanged(context: S3Context, request: Request, upload: Upload) -> None:
+    """Check If-Match against the current object, which must be older than the upload.
+
+    Raises: S3Error: the condition does not hold, or the object was written after the upload was created.
+    """
+    etag = context.current_etag(upload.bucket, upload.key) if request.get("IfMatch") else None
     if etag is None:
         return
     conditional_requests.check_write(request, upload.key, etag)
-    with holdings.open(upload.bucket, upload.key).stream as stream:
+    with context.open(upload.bucket, upload.key).stream as stream:
         changed = os.fstat(stream.fileno()).st_mtime
     if changed > upload.started.timestamp():
         message = "The conditional request cannot succeed due to a conflicting operation against this resource."

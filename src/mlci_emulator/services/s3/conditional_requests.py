@@ -1,4 +1,4 @@
-"""Which requests for an object are answered: If-Match and its kin, ranges and part numbers.
+"""Evaluates the conditions of a request (If-Match and the others), its range and its part number.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, RFC 9110 section 13 and 14
 """
@@ -19,14 +19,14 @@ from mlci_emulator.services.s3.errors import (
     not_implemented_header,
     precondition_failed,
 )
-from mlci_emulator.services.s3.metadata_records import Facts
+from mlci_emulator.services.s3.metadata_records import ObjectRecord
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 @dataclass(frozen=True)
-class Span:
-    """The bytes of an object that an answer has."""
+class ByteRange:
+    """The bytes of an object that a response contains."""
 
     start: int
     size_bytes: int
@@ -39,17 +39,20 @@ class Span:
 
 
 def check_read(request: Mapping[str, Any], etag: str, modified: datetime, now: datetime, source: str = "") -> None:
-    """Raises: S3Error: 304 or 412. `source` is what the conditions' names begin with where they are a copy's."""
+    """Check the conditions of a read. `source` is the prefix of their names in a copy's request.
+
+    Raises: S3Error: 304 or 412.
+    """
     match, none_match = request.get(f"{source}IfMatch"), request.get(f"{source}IfNoneMatch")
     prefix = "x-amz-copy-source-" if source else ""
     if match is not None:
-        if not _lists(match, etag):
+        if not _matches_any(match, etag):
             raise precondition_failed(f"{prefix}If-Match")
     elif (since := parse_date(request.get(f"{source}IfUnmodifiedSince"))) is not None and modified > since:
         raise precondition_failed(f"{prefix}If-Unmodified-Since")
     failed = ""
     if none_match is not None:
-        failed = "If-None-Match" if _lists(none_match, etag) else ""
+        failed = "If-None-Match" if _matches_any(none_match, etag) else ""
     elif (since := parse_date(request.get(f"{source}IfModifiedSince"))) is not None and modified <= since <= now:
         failed = "If-Modified-Since"  # a date to come is ignored
     if failed:
@@ -57,18 +60,18 @@ def check_read(request: Mapping[str, Any], etag: str, modified: datetime, now: d
 
 
 def check_write(request: Mapping[str, Any], key: str, etag: str | None) -> None:
-    """What may be asked of the object that is about to be replaced; its ETag is None if there is none.
+    """Check the conditions of a write against the ETag of the object that it replaces; None if there is no object.
 
     Raises: S3Error
     """
     match, none_match = request.get("IfMatch"), request.get("IfNoneMatch")
     if match is not None and none_match is not None:
-        said = "Multiple conditional request headers present in the request"
-        raise not_implemented_header("If-Match,If-None-Match", said)
+        message = "Multiple conditional request headers present in the request"
+        raise not_implemented_header("If-Match,If-None-Match", message)
     if none_match is not None:
         if none_match != "*":
-            said = "We don't accept the provided value of If-None-Match header for this API"
-            raise not_implemented_header("If-None-Match", said)
+            message = "We don't accept the provided value of If-None-Match header for this API"
+            raise not_implemented_header("If-None-Match", message)
         if etag is not None:
             raise precondition_failed("If-None-Match")
     if match is not None:
@@ -78,25 +81,25 @@ def check_write(request: Mapping[str, Any], key: str, etag: str | None) -> None:
             )
         if etag is None:
             raise no_such_key(key)
-        if not _lists(match, etag):
+        if not _matches_any(match, etag):
             raise precondition_failed("If-Match")
 
 
-def span(request: Mapping[str, Any], size_bytes: int, facts: Facts) -> Span:
-    """The part of the object that is asked for.
+def requested_range(request: Mapping[str, Any], size_bytes: int, record: ObjectRecord) -> ByteRange:
+    """Return the bytes that the request asks for: a range, a part, or the whole object.
 
-    Raises: S3Error: 416, there is no such part.
+    Raises: S3Error: 416, the range or part does not exist.
     """
     if request.get("PartNumber") is not None:
         if request.get("Range") is not None:
             raise invalid_request("Cannot specify both Range header and partNumber query parameter")
-        return _part(int(request["PartNumber"]), size_bytes, facts)
-    whole = Span(0, size_bytes, size_bytes, is_partial=False)
-    # What is no range, or several of them, is answered as if it had not been asked for.
-    asked = _RANGE.fullmatch(str(request.get("Range") or "").replace(" ", ""))
-    if asked is None or asked.groups() == ("", ""):
+        return _part(int(request["PartNumber"]), size_bytes, record)
+    whole = ByteRange(0, size_bytes, size_bytes, is_partial=False)
+    # S3 ignores a Range header that is not valid, or that has several ranges.
+    range_header = _RANGE.fullmatch(str(request.get("Range") or "").replace(" ", ""))
+    if range_header is None or range_header.groups() == ("", ""):
         return whole
-    first, last = asked.groups()
+    first, last = range_header.groups()
     if first and last and int(last) < int(first):
         return whole
     start = int(first) if first else max(size_bytes - int(last), 0)
@@ -105,18 +108,18 @@ def span(request: Mapping[str, Any], size_bytes: int, facts: Facts) -> Span:
         message = "The requested range is not satisfiable"
         details = {"RangeRequested": str(request["Range"]), "ActualObjectSize": str(size_bytes)}
         raise S3Error("InvalidRange", message, 416, **details)
-    return Span(start, end - start + 1, size_bytes, is_partial=True)
+    return ByteRange(start, end - start + 1, size_bytes, is_partial=True)
 
 
-def _part(number: int, size_bytes: int, facts: Facts) -> Span:
-    sizes = [part.size_bytes for part in facts.parts] or [size_bytes]
+def _part(number: int, size_bytes: int, record: ObjectRecord) -> ByteRange:
+    sizes = [part.size_bytes for part in record.parts] or [size_bytes]
     if not 1 <= number <= len(sizes):
         details = {"PartNumberRequested": str(number), "ActualPartCount": str(len(sizes))}
         raise S3Error("InvalidPartNumber", "The requested partnumber is not satisfiable", 416, **details)
-    return Span(sum(sizes[: number - 1]), sizes[number - 1], size_bytes, is_partial=True)
+    return ByteRange(sum(sizes[: number - 1]), sizes[number - 1], size_bytes, is_partial=True)
 
 
-def _lists(condition: str, etag: str) -> bool:
+def _matches_any(condition: str, etag: str) -> bool:
     tags = [tag.strip().removeprefix("W/").strip('"') for tag in condition.split(",")]
     return "*" in tags or etag in tags
 

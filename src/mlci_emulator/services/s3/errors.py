@@ -1,4 +1,4 @@
-"""S3's refusals, with the texts that S3 has for them.
+"""Builds S3's errors, with S3's own messages.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 """
@@ -33,8 +33,8 @@ def no_such_upload(upload: str) -> S3Error:
 
 
 def invalid_argument(message: str, name: str, value: object) -> S3Error:
-    said = {"ArgumentName": name} if value is None else {"ArgumentName": name, "ArgumentValue": str(value)}
-    return S3Error("InvalidArgument", message, 400, **said)
+    details = {"ArgumentName": name} if value is None else {"ArgumentName": name, "ArgumentValue": str(value)}
+    return S3Error("InvalidArgument", message, 400, **details)
 
 
 def invalid_request(message: str) -> S3Error:
@@ -56,6 +56,6 @@ def not_implemented_header(header: str, why: str) -> S3Error:
     return S3Error("NotImplemented", message, 501, Header=header, additionalMessage=why)
 
 
-def not_here(what: str) -> S3Error:
-    """For what S3 can do and the local one can't: saying so beats doing as if."""
+def not_implemented(what: str) -> S3Error:
+    """Return the error for a feature of S3 that is not implemented here."""
     return S3Error("NotImplemented", f"{what} is not part of the local S3.", 501)

@@ -1,4 +1,4 @@
-"""Lists of uploads that are under way, and of their parts."""
+"""ListMultipartUploads and ListParts."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mlci_emulator.protocol.operations import Request, Response
-from mlci_emulator.services.s3.context import OWNER, Holdings
+from mlci_emulator.services.s3.context import OWNER, S3Context
 from mlci_emulator.services.s3.errors import invalid_argument
 from mlci_emulator.services.s3.list_objects import common_prefix, encoder, most_of
 from mlci_emulator.services.s3.metadata_records import StoredPart, Upload
-from mlci_emulator.services.s3.multipart import upload_of
+from mlci_emulator.services.s3.multipart import find_upload
 from mlci_emulator.services.s3.object_metadata import storage_class
 
 
-def list_parts(holdings: Holdings, request: Request, region: str) -> Response:
-    upload, most = upload_of(holdings, request), most_of(request, "MaxParts", "max-parts")
+def list_parts(context: S3Context, request: Request, region: str) -> Response:
+    upload, most = find_upload(context, request), most_of(request, "MaxParts", "max-parts")
     after = int(request.get("PartNumberMarker") or 0)
-    left = [part for part in holdings.records.parts(upload.id) if part.number > after]
+    left = [part for part in context.records.parts(upload.id) if part.number > after]
     shown = left[:most]
-    answer: Response = {
+    response: Response = {
         "Bucket": upload.bucket,
         "Key": upload.key,
         "UploadId": upload.id,
         "Initiator": {"ID": OWNER},
         "Owner": {"ID": OWNER},
-        "StorageClass": storage_class(upload.facts),
+        "StorageClass": storage_class(upload.record),
         "PartNumberMarker": after,
         "NextPartNumberMarker": shown[-1].number if shown else 0,
         "MaxParts": most,
@@ -33,20 +33,20 @@ def list_parts(holdings: Holdings, request: Request, region: str) -> Response:
         **_algorithm(upload),
     }
     if shown:
-        answer["Parts"] = [_listed(upload, part) for part in shown]
-    return answer
+        response["Parts"] = [_listed(upload, part) for part in shown]
+    return response
 
 
-def list_uploads(holdings: Holdings, request: Request, region: str) -> Response:
+def list_uploads(context: S3Context, request: Request, region: str) -> Response:
     bucket, most, encode = str(request["Bucket"]), most_of(request, "MaxUploads", "max-uploads"), encoder(request)
-    holdings.require_bucket(bucket)
+    context.require_bucket(bucket)
     prefix, delimiter = str(request.get("Prefix") or ""), str(request.get("Delimiter") or "")
     uploads: list[Upload] = []
     prefixes: list[str] = []
     last, is_truncated = None, False
     marker = str(request.get("KeyMarker") or "")
     shown = common_prefix(marker, prefix, delimiter)
-    for upload in _after(request, holdings.records.uploads(bucket)):
+    for upload in _after(request, context.records.uploads(bucket)):
         common = common_prefix(upload.key, prefix, delimiter)
         if not upload.key.startswith(prefix) or (common is not None and common in (shown, *prefixes)):
             continue
@@ -58,7 +58,7 @@ def list_uploads(holdings: Holdings, request: Request, region: str) -> Response:
         else:
             prefixes.append(common)
         last = upload if common is None else None  # S3 has no marker for a common prefix
-    answer: Response = {
+    response: Response = {
         "Bucket": bucket,
         "KeyMarker": encode(marker),
         "UploadIdMarker": str(request.get("UploadIdMarker") or ""),
@@ -69,14 +69,14 @@ def list_uploads(holdings: Holdings, request: Request, region: str) -> Response:
     }
     for name, value in (("Prefix", prefix), ("Delimiter", delimiter)):
         if value:
-            answer[name] = encode(value)
+            response[name] = encode(value)
     if request.get("EncodingType"):
-        answer["EncodingType"] = request["EncodingType"]
+        response["EncodingType"] = request["EncodingType"]
     if uploads:
-        answer["Uploads"] = [_shown(upload, encode(upload.key)) for upload in uploads]
+        response["Uploads"] = [_shown(upload, encode(upload.key)) for upload in uploads]
     if prefixes:
-        answer["CommonPrefixes"] = [{"Prefix": encode(common)} for common in prefixes]
-    return answer
+        response["CommonPrefixes"] = [{"Prefix": encode(common)} for common in prefixes]
+    return response
 
 
 def _algorithm(upload: Upload) -> dict[str, str]:
@@ -98,7 +98,7 @@ def _shown(upload: Upload, key: str) -> dict[str, Any]:
         "UploadId": upload.id,
         "Key": key,
         "Initiated": upload.started,
-        "StorageClass": storage_class(upload.facts),
+        "StorageClass": storage_class(upload.record),
         "Owner": {"ID": OWNER},
         "Initiator": {"ID": OWNER},
         **_algorithm(upload),
@@ -106,7 +106,7 @@ def _shown(upload: Upload, key: str) -> dict[str, Any]:
 
 
 def _after(request: Request, uploads: Sequence[Upload]) -> Iterator[Upload]:
-    """Those that follow the markers."""
+    """Yield the uploads after the request's markers."""
     key, identifier = request.get("KeyMarker"), request.get("UploadIdMarker")
     if not key:
         yield from uploads

@@ -1,6 +1,7 @@
-"""The lists of a bucket's objects, page by page.
+"""ListObjects, ListObjectsV2 and ListObjectVersions, page by page.
 
-Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html and its kin
+Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html, API_ListObjects.html and
+API_ListObjectVersions.html
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ from typing import Any
 from urllib.parse import quote
 
 from mlci_emulator.protocol.operations import Request, Response
-from mlci_emulator.services.s3.context import OWNER, Holdings, last_modified
+from mlci_emulator.services.s3.context import OWNER, S3Context, last_modified
 from mlci_emulator.services.s3.errors import S3Error, invalid_argument
-from mlci_emulator.services.s3.metadata_records import Facts, identity
+from mlci_emulator.services.s3.metadata_records import ObjectRecord, file_identity
 from mlci_emulator.services.s3.object_metadata import storage_class
 
-_MOST = 1000
+_MAX_KEYS = 1000
 
 
 @dataclass
-class Page:
-    """`last` is the key or the common prefix after which the next page begins."""
+class ObjectPage:
+    """A page of objects and common prefixes. The next page starts after the key or the common prefix `last`."""
 
     objects: list[tuple[str, os.stat_result]] = field(default_factory=list)
     prefixes: list[str] = field(default_factory=list)
@@ -31,16 +32,16 @@ class Page:
     last: str = ""
 
 
-def page(holdings: Holdings, request: Request, after: str, most: int, has_shown_common: bool = True) -> Page:
-    """The next objects and common prefixes after a key, or after a common prefix and all that is below it.
+def page(context: S3Context, request: Request, after: str, most: int, has_shown_common: bool = True) -> ObjectPage:
+    """Return the next objects and common prefixes after a key, or after a common prefix and all keys below it.
 
-    `has_shown_common`: a common prefix in which that key lies has been listed, as markers say.
+    `has_shown_common`: an earlier page has listed the common prefix of that key, as a marker implies.
     """
     prefix, delimiter = str(request.get("Prefix") or ""), str(request.get("Delimiter") or "")
-    found = Page()
+    found = ObjectPage()
     if most == 0:
         return found
-    walk = holdings.store.walk(str(request["Bucket"]), prefix, after)
+    walk = context.store.walk(str(request["Bucket"]), prefix, after)
     common = common_prefix(after, prefix, delimiter) if after.startswith(prefix) else None
     if common is not None and (common == after or has_shown_common):
         walk.pass_by(common)
@@ -59,7 +60,7 @@ def page(holdings: Holdings, request: Request, after: str, most: int, has_shown_
 
 
 def common_prefix(key: str, prefix: str, delimiter: str) -> str | None:
-    """What a key is listed as, where it isn't listed itself.
+    """Return the common prefix that stands for a key in a list; None if the key itself is listed.
 
     >>> common_prefix("a/b/c", "a/", "/"), common_prefix("a/b", "a/", "/")
     ('a/b/', None)
@@ -70,50 +71,50 @@ def common_prefix(key: str, prefix: str, delimiter: str) -> str | None:
     return None if end < 0 else key[: end + len(delimiter)]
 
 
-def list_v2(holdings: Holdings, request: Request, region: str) -> Response:
-    holdings.require_bucket(str(request["Bucket"]))
+def list_v2(context: S3Context, request: Request, region: str) -> Response:
+    context.require_bucket(str(request["Bucket"]))
     token, most = request.get("ContinuationToken"), most_of(request, "MaxKeys", "max-keys")
     after = _untoken(token) if token is not None else str(request.get("StartAfter") or "")
     if token == "":
         raise invalid_argument("The continuation token provided is incorrect", "continuation-token", None)
-    found = page(holdings, request, after, most, has_shown_common=token is not None)
-    answer: Response = {
-        **_said(request, "Prefix", "Delimiter", *(["StartAfter"] if token is None else [])),
+    found = page(context, request, after, most, has_shown_common=token is not None)
+    response: Response = {
+        **_echoed_members(request, "Prefix", "Delimiter", *(["StartAfter"] if token is None else [])),
         "Prefix": encoder(request)(str(request.get("Prefix") or "")),
         "Name": request["Bucket"],
         "MaxKeys": most,
         "KeyCount": len(found.objects) + len(found.prefixes),
         "IsTruncated": found.is_truncated,
-        **_contents(holdings, request, found, has_owner=_is_true(request.get("FetchOwner"))),
+        **_contents(context, request, found, has_owner=_is_true(request.get("FetchOwner"))),
     }
     if token is not None:
-        answer["ContinuationToken"] = token
+        response["ContinuationToken"] = token
     if found.is_truncated:
-        answer["NextContinuationToken"] = _token(found.last)
-    return answer
+        response["NextContinuationToken"] = _token(found.last)
+    return response
 
 
-def list_v1(holdings: Holdings, request: Request, region: str) -> Response:
-    holdings.require_bucket(str(request["Bucket"]))
+def list_v1(context: S3Context, request: Request, region: str) -> Response:
+    context.require_bucket(str(request["Bucket"]))
     marker, most, encode = str(request.get("Marker") or ""), most_of(request, "MaxKeys", "max-keys"), encoder(request)
-    found = page(holdings, request, marker, most)
-    answer: Response = {
-        **_said(request, "Delimiter"),
+    found = page(context, request, marker, most)
+    response: Response = {
+        **_echoed_members(request, "Delimiter"),
         "Prefix": encode(str(request.get("Prefix") or "")),
         "Marker": encode(marker),
         "Name": request["Bucket"],
         "MaxKeys": most,
         "IsTruncated": found.is_truncated,
-        **_contents(holdings, request, found, has_owner=True),
+        **_contents(context, request, found, has_owner=True),
     }
     if found.is_truncated and request.get("Delimiter"):  # without one, the last key is the next marker
-        answer["NextMarker"] = encode(found.last)
-    return answer
+        response["NextMarker"] = encode(found.last)
+    return response
 
 
-def list_versions(holdings: Holdings, request: Request, region: str) -> Response:
-    """As a bucket that never had versions answers: each object is the only version of itself, named "null"."""
-    holdings.require_bucket(str(request["Bucket"]))
+def list_versions(context: S3Context, request: Request, region: str) -> Response:
+    """List versions as in a bucket that never had versioning: each object is its only version, named "null"."""
+    context.require_bucket(str(request["Bucket"]))
     marker, most, encode = (
         str(request.get("KeyMarker") or ""),
         most_of(request, "MaxKeys", "max-keys"),
@@ -121,11 +122,11 @@ def list_versions(holdings: Holdings, request: Request, region: str) -> Response
     )
     if request.get("VersionIdMarker") and not marker:
         raise invalid_argument("A version-id marker cannot be specified without a key marker.", "version-id-marker", "")
-    found = page(holdings, request, marker, most)
-    contents = _contents(holdings, request, found, has_owner=True)
+    found = page(context, request, marker, most)
+    contents = _contents(context, request, found, has_owner=True)
     versions = [{**version, "VersionId": "null", "IsLatest": True} for version in contents.pop("Contents", [])]
-    answer: Response = {
-        **_said(request, "Delimiter"),
+    response: Response = {
+        **_echoed_members(request, "Delimiter"),
         "Prefix": encode(str(request.get("Prefix") or "")),
         "KeyMarker": encode(marker),
         "VersionIdMarker": str(request.get("VersionIdMarker") or ""),
@@ -136,14 +137,14 @@ def list_versions(holdings: Holdings, request: Request, region: str) -> Response
         **({"Versions": versions} if versions else {}),
     }
     if found.is_truncated:
-        answer["NextKeyMarker"] = encode(found.last)
+        response["NextKeyMarker"] = encode(found.last)
         if not found.prefixes or found.prefixes[-1] != found.last:
-            answer["NextVersionIdMarker"] = "null"
-    return answer
+            response["NextVersionIdMarker"] = "null"
+    return response
 
 
-def most_of(request: Request, member: str, header: str, limit: int = _MOST) -> int:
-    """How many entries a page may have.
+def most_of(request: Request, member: str, header: str, limit: int = _MAX_KEYS) -> int:
+    """Return the largest number of entries on a page.
 
     Raises: S3Error
     """
@@ -156,7 +157,7 @@ def most_of(request: Request, member: str, header: str, limit: int = _MOST) -> i
 
 
 def encoder(request: Request) -> Callable[[str], str]:
-    """How keys are written in the answer: as they are, or so that XML can hold them.
+    """Return the function that encodes keys in the response: URL encoding, if the request asks for it.
 
     Raises: S3Error
     """
@@ -168,55 +169,55 @@ def encoder(request: Request) -> Callable[[str], str]:
     return quote
 
 
-def _contents(holdings: Holdings, request: Request, found: Page, has_owner: bool) -> Response:
+def _contents(context: S3Context, request: Request, found: ObjectPage, has_owner: bool) -> Response:
     encode = encoder(request)
-    answer: Response = {}
+    response: Response = {}
     if found.objects:
-        facts = _facts(holdings, str(request["Bucket"]), found)
-        answer["Contents"] = [
+        records = _records(context, str(request["Bucket"]), found)
+        response["Contents"] = [
             {
                 "Key": encode(key),
                 "LastModified": last_modified(status),
-                "ETag": f'"{facts[key].etag}"',
+                "ETag": f'"{records[key].etag}"',
                 "Size": status.st_size,
-                "StorageClass": storage_class(facts[key]),
-                **_checksums(facts[key]),
+                "StorageClass": storage_class(records[key]),
+                **_checksums(records[key]),
                 **({"Owner": {"ID": OWNER}} if has_owner else {}),
             }
             for key, status in found.objects
-            if key in facts
+            if key in records
         ]
     if found.prefixes:
-        answer["CommonPrefixes"] = [{"Prefix": encode(prefix)} for prefix in found.prefixes]
+        response["CommonPrefixes"] = [{"Prefix": encode(prefix)} for prefix in found.prefixes]
     if request.get("EncodingType"):
-        answer["EncodingType"] = request["EncodingType"]
-    return answer
+        response["EncodingType"] = request["EncodingType"]
+    return response
 
 
-def _facts(holdings: Holdings, bucket: str, found: Page) -> dict[str, Facts]:
-    """What is known of the page's objects; one that was removed meanwhile has nothing."""
-    known = holdings.records.facts_between(bucket, found.objects[0][0], found.objects[-1][0])
-    facts: dict[str, Facts] = {}
+def _records(context: S3Context, bucket: str, found: ObjectPage) -> dict[str, ObjectRecord]:
+    """Return the records of the page's objects; an object that was removed in the meantime has none."""
+    known = context.records.objects_between(bucket, found.objects[0][0], found.objects[-1][0])
+    records: dict[str, ObjectRecord] = {}
     for index, (key, status) in enumerate(found.objects):
-        record = known.get(identity(key, status))
+        record = known.get(file_identity(key, status))
         if record is None:
             try:
-                opened = holdings.open(bucket, key)
+                opened = context.open(bucket, key)
             except S3Error:
                 continue
             opened.stream.close()
-            record, found.objects[index] = opened.facts, (key, opened.status)
-        facts[key] = record
-    return facts
+            record, found.objects[index] = opened.record, (key, opened.status)
+        records[key] = record
+    return records
 
 
-def _checksums(facts: Facts) -> Mapping[str, Any]:
-    if not facts.checksums:
+def _checksums(record: ObjectRecord) -> Mapping[str, Any]:
+    if not record.checksums:
         return {}
-    return {"ChecksumAlgorithm": list(facts.checksums), "ChecksumType": facts.checksum_type}
+    return {"ChecksumAlgorithm": list(record.checksums), "ChecksumType": record.checksum_type}
 
 
-def _said(request: Request, *members: str) -> Response:
+def _echoed_members(request: Request, *members: str) -> Response:
     encode = encoder(request)
     return {member: encode(str(request[member])) for member in members if request.get(member) not in (None, "")}
 

@@ -1,10 +1,10 @@
-"""What a plain file can't say of an object: its content type, metadata, tags, checksums and parts.
+"""Stores what a plain file can't hold of an object (content type, metadata, tags, checksums, parts) in SQLite.
 
-And what buckets have beside objects: regions, settings, uploads that are under way.
+It also stores the region and the configurations of buckets, and the multipart uploads in progress.
 
-A record belongs to one file as it was: to its bucket and key, inode, size and time of change. A file that a job or a
-user put in its place has none, and gets the facts that S3 would compute of its bytes. So that an object and its record
-appear at once, the record is written before the file gets its name, and those of older files are removed after that.
+A record belongs to one state of a file: its bucket, key, inode, size and time of change. If a job or a user replaces
+the file, the new one has no record, and gets the ETag that S3 would compute. An object and its record appear at the
+same time: the record is written before the file gets its name, and the records of older files are deleted afterwards.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from mlci_emulator.services.database import open_database
+from mlci_emulator.services.timestamps import from_epoch
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -40,7 +41,7 @@ CREATE TABLE IF NOT EXISTS parts (
 
 @dataclass(frozen=True)
 class Part:
-    """A part of an object that was uploaded in several."""
+    """A part of an object that was uploaded in parts."""
 
     number: int
     size_bytes: int
@@ -48,11 +49,11 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What is known of an object beside its bytes."""
+class ObjectRecord:
+    """The metadata of an object."""
 
     etag: str = ""  # without its quotes
-    #: Members of GetObject's answer that were given when the object was put, such as ContentType.
+    #: Members of GetObject's response that PutObject's request had, such as ContentType.
     headers: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     tags: Sequence[Mapping[str, str]] = ()
@@ -64,27 +65,27 @@ class Facts:
         return json.dumps(dataclasses.asdict(self))
 
     @staticmethod
-    def load(text: str) -> Facts:
+    def load(text: str) -> ObjectRecord:
         value = json.loads(text)
-        return Facts(**{**value, "parts": [Part(**part) for part in value["parts"]]})
+        return ObjectRecord(**{**value, "parts": [Part(**part) for part in value["parts"]]})
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A multipart upload that is under way. `facts` are those that the object will have."""
+    """A multipart upload in progress. `record` holds the metadata of the future object."""
 
     id: str
     bucket: str
     key: str
     started: datetime
-    facts: Facts
+    record: ObjectRecord
     algorithm: str
     checksum_type: str
 
 
 @dataclass(frozen=True)
 class StoredPart:
-    """A part that was uploaded, and the name of its file."""
+    """An uploaded part, and the name of its file."""
 
     number: int
     file: str
@@ -94,67 +95,67 @@ class StoredPart:
     modified: datetime
 
 
-class Records:
-    """The tables. Each call is whole by itself; safe from any thread."""
+class S3Records:
+    """The tables. Each call is one transaction; safe to call from any thread."""
 
     def __init__(self, file: Path | None) -> None:
         self._database = open_database(file, _SCHEMA)
 
     # ─── objects ───
 
-    def facts(self, bucket: str, key: str, status: os.stat_result) -> Facts | None:
+    def find_object(self, bucket: str, key: str, status: os.stat_result) -> ObjectRecord | None:
         where = "bucket = ? AND key = ? AND inode = ? AND size = ? AND changed = ?"
-        rows = self._database.query(f"SELECT facts FROM objects WHERE {where}", (bucket, key, *_identity(status)))
-        return Facts.load(rows[0][0]) if rows else None
+        rows = self._database.query(f"SELECT facts FROM objects WHERE {where}", (bucket, key, *_file_identity(status)))
+        return ObjectRecord.load(rows[0][0]) if rows else None
 
-    def facts_between(self, bucket: str, first: str, last: str) -> dict[tuple[str, int, int, int], Facts]:
-        """Those of a page of a list, by key and the identity of the file."""
+    def objects_between(self, bucket: str, first: str, last: str) -> dict[tuple[str, int, int, int], ObjectRecord]:
+        """Return the records of the objects on a page of a list, by key and file identity."""
         rows = self._database.query(
             "SELECT key, inode, size, changed, facts FROM objects WHERE bucket = ? AND key BETWEEN ? AND ?",
             (bucket, first, last),
         )
-        return {(key, inode, size, changed): Facts.load(facts) for key, inode, size, changed, facts in rows}
+        return {(key, inode, size, changed): ObjectRecord.load(record) for key, inode, size, changed, record in rows}
 
-    def keep(self, bucket: str, key: str, status: os.stat_result, facts: Facts) -> None:
-        values = (bucket, key, *_identity(status), facts.dump())
+    def save_object(self, bucket: str, key: str, status: os.stat_result, record: ObjectRecord) -> None:
+        values = (bucket, key, *_file_identity(status), record.dump())
         self._database.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?)", values)
 
-    def forget_others(self, bucket: str, key: str, status: os.stat_result) -> None:
-        """Remove the records of the files that this one replaced."""
+    def delete_replaced_objects(self, bucket: str, key: str, status: os.stat_result) -> None:
+        """Delete the records of the files that this one replaced."""
         self._database.execute(
             "DELETE FROM objects WHERE bucket = ? AND key = ? AND NOT (inode = ? AND size = ? AND changed = ?)",
-            (bucket, key, *_identity(status)),
+            (bucket, key, *_file_identity(status)),
         )
 
-    def forget(self, bucket: str, key: str) -> None:
+    def delete_object(self, bucket: str, key: str) -> None:
         self._database.execute("DELETE FROM objects WHERE bucket = ? AND key = ?", (bucket, key))
 
     # ─── buckets ───
 
     def bucket(self, name: str) -> tuple[str, datetime] | None:
-        """Its region, and when it was made."""
+        """Return the bucket's region and creation time."""
         rows = self._database.query("SELECT region, created FROM buckets WHERE name = ?", (name,))
-        return (rows[0][0], _time(rows[0][1])) if rows else None
+        return (rows[0][0], from_epoch(rows[0][1])) if rows else None
 
-    def keep_bucket(self, name: str, region: str, created: datetime) -> None:
+    def save_bucket(self, name: str, region: str, created: datetime) -> None:
         self._database.execute("INSERT OR REPLACE INTO buckets VALUES (?, ?, ?)", (name, region, created.timestamp()))
 
-    def forget_bucket(self, name: str) -> None:
+    def delete_bucket(self, name: str) -> None:
         for table, column in (("objects", "bucket"), ("settings", "bucket"), ("buckets", "name")):
             self._database.execute(f"DELETE FROM {table} WHERE {column} = ?", (name,))
 
-    def setting(self, bucket: str, name: str) -> Any:
-        """What was put, or None."""
+    def configuration(self, bucket: str, name: str) -> Any:
+        """Return the stored configuration, or None."""
         rows = self._database.query("SELECT value FROM settings WHERE bucket = ? AND name = ?", (bucket, name))
         return json.loads(rows[0][0]) if rows else None
 
-    def keep_setting(self, bucket: str, name: str, value: object) -> None:
-        values = (bucket, name, json.dumps(value, default=_moment))
+    def save_configuration(self, bucket: str, name: str, value: object) -> None:
+        values = (bucket, name, json.dumps(value, default=_json_date))
         self._database.execute("INSERT OR REPLACE INTO settings VALUES (?, ?, ?)", values)
 
     # ─── uploads ───
 
-    def start_upload(self, upload: Upload) -> None:
+    def add_upload(self, upload: Upload) -> None:
         self._database.execute(
             "INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
@@ -162,7 +163,7 @@ class Records:
                 upload.bucket,
                 upload.key,
                 upload.started.timestamp(),
-                upload.facts.dump(),
+                upload.record.dump(),
                 upload.algorithm,
                 upload.checksum_type,
             ),
@@ -176,18 +177,18 @@ class Records:
         rows = self._database.query("SELECT * FROM uploads WHERE bucket = ? ORDER BY key, started, id", (bucket,))
         return [_upload(row) for row in rows]
 
-    def end_upload(self, identifier: str) -> None:
+    def delete_upload(self, identifier: str) -> None:
         self._database.execute("DELETE FROM parts WHERE upload = ?", (identifier,))
         self._database.execute("DELETE FROM uploads WHERE id = ?", (identifier,))
 
-    def keep_part(self, upload: str, part: StoredPart) -> None:
+    def save_part(self, upload: str, part: StoredPart) -> None:
         values = (upload, part.number, part.file, part.size_bytes, part.etag, part.checksum, part.modified.timestamp())
         self._database.execute("INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
     def parts(self, upload: str) -> list[StoredPart]:
         rows = self._database.query("SELECT * FROM parts WHERE upload = ? ORDER BY number", (upload,))
         return [
-            StoredPart(number, file, size, etag, checksum, _time(modified))
+            StoredPart(number, file, size, etag, checksum, from_epoch(modified))
             for _, number, file, size, etag, checksum, modified in rows
         ]
 
@@ -195,36 +196,32 @@ class Records:
         self._database.close()
 
 
-def computed(stream: BinaryIO) -> Facts:
-    """The facts of a file that came here without S3."""
+def compute_record(stream: BinaryIO) -> ObjectRecord:
+    """Compute the record of a file that was not written through S3."""
     digest = hashlib.md5(usedforsecurity=False)
     stream.seek(0)
     while part := stream.read(1 << 20):
         digest.update(part)
     stream.seek(0)
-    return Facts(etag=digest.hexdigest())
+    return ObjectRecord(etag=digest.hexdigest())
 
 
-def identity(key: str, status: os.stat_result) -> tuple[str, int, int, int]:
-    return (key, *_identity(status))
+def file_identity(key: str, status: os.stat_result) -> tuple[str, int, int, int]:
+    return (key, *_file_identity(status))
 
 
-def _identity(status: os.stat_result) -> tuple[int, int, int]:
+def _file_identity(status: os.stat_result) -> tuple[int, int, int]:
     # SQLite's integers have a sign, and some file systems use all 64 bits of an inode's number.
     return status.st_ino & (1 << 63) - 1, status.st_size, status.st_mtime_ns
 
 
 def _upload(row: tuple[Any, ...]) -> Upload:
-    identifier, bucket, key, started, facts, algorithm, kind = row
-    return Upload(identifier, bucket, key, _time(started), Facts.load(facts), algorithm, kind)
+    identifier, bucket, key, started, record, algorithm, kind = row
+    return Upload(identifier, bucket, key, from_epoch(started), ObjectRecord.load(record), algorithm, kind)
 
 
-def _moment(value: object) -> str:
-    """The dates in a setting; what has another type can't be in one."""
+def _json_date(value: object) -> str:
+    """Encode a date, the only type in a configuration that JSON does not have."""
     if isinstance(value, datetime):
         return value.isoformat()
-    raise TypeError(f"a setting with {type(value).__name__}")
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, timezone.utc)
+    raise TypeError(f"a configuration with {type(value).__name__}")

@@ -1,4 +1,4 @@
-"""Objects that are uploaded in parts. A part is a file beside the store until all of them become the object.
+"""Creates and aborts multipart uploads, and stores their parts as files beside the store until they are completed.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html, qfacts.html
 """
@@ -17,64 +17,66 @@ from typing import Any
 
 from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.s3 import checksums, conditional_requests, request_body
-from mlci_emulator.services.s3.context import Holdings, target
+from mlci_emulator.services.s3.context import S3Context, bucket_and_key
 from mlci_emulator.services.s3.copy_object import open_source
 from mlci_emulator.services.s3.errors import S3Error, invalid_argument, invalid_request, no_such_upload
 from mlci_emulator.services.s3.metadata_records import StoredPart, Upload
-from mlci_emulator.services.s3.object_metadata import encryption, given
+from mlci_emulator.services.s3.object_metadata import encryption, record_from_request
 
-_MOST_PARTS = 10_000
+_MAX_PARTS = 10_000
 _SOURCE_RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 
 
-def create(holdings: Holdings, request: Request, region: str) -> Response:
-    bucket, key = target(request)
-    facts = given(request)
-    holdings.require_bucket(bucket)
+def create(context: S3Context, request: Request, region: str) -> Response:
+    bucket, key = bucket_and_key(request)
+    record = record_from_request(request)
+    context.require_bucket(bucket)
     algorithm = str(request.get("ChecksumAlgorithm") or "").upper()
     kind = _checksum_type(algorithm, str(request.get("ChecksumType") or ""))
-    upload = Upload(secrets.token_urlsafe(48), bucket, key, holdings.now(), facts, algorithm, kind)
-    (holdings.uploads() / upload.id).mkdir(parents=True)
-    holdings.records.start_upload(upload)
-    said = {"ChecksumAlgorithm": algorithm, "ChecksumType": kind} if algorithm else {}
-    return {"Bucket": bucket, "Key": key, "UploadId": upload.id, **encryption(facts), **said}
+    upload = Upload(secrets.token_urlsafe(48), bucket, key, context.now(), record, algorithm, kind)
+    (context.uploads() / upload.id).mkdir(parents=True)
+    context.records.add_upload(upload)
+    checksum = {"ChecksumAlgorithm": algorithm, "ChecksumType": kind} if algorithm else {}
+    return {"Bucket": bucket, "Key": key, "UploadId": upload.id, **encryption(record), **checksum}
 
 
-def upload_part(holdings: Holdings, request: Request, region: str) -> Response:
-    upload, number = upload_of(holdings, request), _number(request)
-    with _part_file(holdings, upload) as file:
+def upload_part(context: S3Context, request: Request, region: str) -> Response:
+    upload, number = find_upload(context, request), _number(request)
+    with _part_file(context, upload) as file:
         with open(file, "wb") as stream:
-            taken = request_body.take(request, stream.fileno(), upload.algorithm)
-        part = _kept(holdings, upload, number, file, taken)
-    return {"ETag": f'"{part.etag}"', **_part_checksums(taken), **encryption(upload.facts)}
+            digest = request_body.write_body(request, stream.fileno(), upload.algorithm)
+        part = _save_part(context, upload, number, file, digest)
+    return {"ETag": f'"{part.etag}"', **_part_checksums(digest), **encryption(upload.record)}
 
 
-def copy_part(holdings: Holdings, request: Request, region: str) -> Response:
-    upload, number = upload_of(holdings, request), _number(request)
-    source = open_source(holdings, request)
-    with source.stream, _part_file(holdings, upload) as file:
-        asked = request.get("CopySourceRange")
-        if asked is not None:
-            _check_source_range(str(asked), source.status.st_size)
-        span = conditional_requests.span({"Range": asked}, source.status.st_size, source.facts)
-        source.stream.seek(span.start)
+def copy_part(context: S3Context, request: Request, region: str) -> Response:
+    upload, number = find_upload(context, request), _number(request)
+    source = open_source(context, request)
+    with source.stream, _part_file(context, upload) as file:
+        range_header = request.get("CopySourceRange")
+        if range_header is not None:
+            _check_source_range(str(range_header), source.status.st_size)
+        byte_range = conditional_requests.requested_range({"Range": range_header}, source.status.st_size, source.record)
+        source.stream.seek(byte_range.start)
         with open(file, "wb") as stream:
-            wanted = {upload.algorithm} if upload.algorithm else set()
-            taken = request_body.copy(_Limited(source.stream, span.size_bytes), stream.fileno(), wanted)
-        part = _kept(holdings, upload, number, file, taken)
-    result = {"ETag": f'"{part.etag}"', "LastModified": part.modified, **_part_checksums(taken)}
-    return {"CopyPartResult": result, **encryption(upload.facts)}
+            algorithms = {upload.algorithm} if upload.algorithm else set()
+            digest = request_body.write_stream(
+                _LimitedStream(source.stream, byte_range.size_bytes), stream.fileno(), algorithms
+            )
+        part = _save_part(context, upload, number, file, digest)
+    result = {"ETag": f'"{part.etag}"', "LastModified": part.modified, **_part_checksums(digest)}
+    return {"CopyPartResult": result, **encryption(upload.record)}
 
 
-def abort(holdings: Holdings, request: Request, region: str) -> Response:
-    upload = upload_of(holdings, request)
-    with holdings.upload_lock(upload.id):
-        end(holdings, upload_of(holdings, request))
+def abort(context: S3Context, request: Request, region: str) -> Response:
+    upload = find_upload(context, request)
+    with context.upload_lock(upload.id):
+        delete_upload(context, find_upload(context, request))
     return {}
 
 
-class _Limited:
-    """The next bytes of a stream, and no more."""
+class _LimitedStream:
+    """The next `size_bytes` bytes of a stream."""
 
     def __init__(self, stream: Any, size_bytes: int) -> None:
         self._stream, self._left = stream, size_bytes
@@ -85,10 +87,10 @@ class _Limited:
         return data
 
 
-def upload_of(holdings: Holdings, request: Request) -> Upload:
-    bucket, key = target(request)
-    holdings.require_bucket(bucket)
-    upload = holdings.records.upload(str(request["UploadId"]))
+def find_upload(context: S3Context, request: Request) -> Upload:
+    bucket, key = bucket_and_key(request)
+    context.require_bucket(bucket)
+    upload = context.records.upload(str(request["UploadId"]))
     if upload is None or (upload.bucket, upload.key) != (bucket, key):
         raise no_such_upload(str(request["UploadId"]))
     return upload
@@ -96,49 +98,51 @@ def upload_of(holdings: Holdings, request: Request) -> Upload:
 
 def _number(request: Request) -> int:
     number = int(request["PartNumber"])
-    if not 1 <= number <= _MOST_PARTS:
-        message = f"Part number must be an integer between 1 and {_MOST_PARTS}, inclusive"
+    if not 1 <= number <= _MAX_PARTS:
+        message = f"Part number must be an integer between 1 and {_MAX_PARTS}, inclusive"
         raise invalid_argument(message, "partNumber", number)
     return number
 
 
 @contextlib.contextmanager
-def _part_file(holdings: Holdings, upload: Upload) -> Iterator[Path]:
-    """A new file for a part; it goes again if it does not become one."""
-    file = holdings.uploads() / upload.id / secrets.token_hex(8)
+def _part_file(context: S3Context, upload: Upload) -> Iterator[Path]:
+    """Yield the path of a new file for a part; the file is removed if an error occurs."""
+    file = context.uploads() / upload.id / secrets.token_hex(8)
     try:
         yield file
-    except FileNotFoundError as error:  # ended meanwhile, with its folder
+    except FileNotFoundError as error:  # the upload was completed or aborted, and its folder removed
         raise no_such_upload(upload.id) from error
     except BaseException:
         file.unlink(missing_ok=True)
         raise
 
 
-def _kept(holdings: Holdings, upload: Upload, number: int, file: Path, taken: request_body.Taken) -> StoredPart:
-    checksum = next(iter(taken.checksums.values()), "")
-    now = holdings.now().astimezone(timezone.utc).replace(microsecond=0)
-    part = StoredPart(number, file.name, taken.size_bytes, taken.etag, checksum if upload.algorithm else "", now)
-    with holdings.upload_lock(upload.id):
-        if holdings.records.upload(upload.id) is None:
+def _save_part(
+    context: S3Context, upload: Upload, number: int, file: Path, digest: request_body.BodyDigest
+) -> StoredPart:
+    checksum = next(iter(digest.checksums.values()), "")
+    now = context.now().astimezone(timezone.utc).replace(microsecond=0)
+    part = StoredPart(number, file.name, digest.size_bytes, digest.etag, checksum if upload.algorithm else "", now)
+    with context.upload_lock(upload.id):
+        if context.records.upload(upload.id) is None:
             raise FileNotFoundError(file)
-        older = [old.file for old in holdings.records.parts(upload.id) if old.number == number]
-        holdings.records.keep_part(upload.id, part)
+        older = [old.file for old in context.records.parts(upload.id) if old.number == number]
+        context.records.save_part(upload.id, part)
         for name in older:
             (file.parent / name).unlink(missing_ok=True)
     return part
 
 
-def end(holdings: Holdings, upload: Upload) -> None:
-    holdings.records.end_upload(upload.id)
-    shutil.rmtree(holdings.uploads() / upload.id, ignore_errors=True)
+def delete_upload(context: S3Context, upload: Upload) -> None:
+    context.records.delete_upload(upload.id)
+    shutil.rmtree(context.uploads() / upload.id, ignore_errors=True)
 
 
-def sweep(holdings: Holdings, folder: Path) -> None:
-    """Remove the parts of uploads that a killed process had ended but for this."""
+def remove_orphaned_parts(context: S3Context, folder: Path) -> None:
+    """Remove the parts of uploads that have ended: a killed process may have left them."""
     with contextlib.suppress(FileNotFoundError):
         for entry in list(os.scandir(folder)):
-            if holdings.records.upload(entry.name) is None:
+            if context.records.upload(entry.name) is None:
                 shutil.rmtree(entry.path, ignore_errors=True)
 
 
@@ -158,17 +162,19 @@ def _checksum_type(algorithm: str, kind: str) -> str:
     return kind
 
 
-def _part_checksums(taken: request_body.Taken) -> dict[str, str]:
-    return {f"Checksum{algorithm}": value for algorithm, value in taken.checksums.items()}
+def _part_checksums(digest: request_body.BodyDigest) -> dict[str, str]:
+    return {f"Checksum{algorithm}": value for algorithm, value in digest.checksums.items()}
 
 
-def _check_source_range(asked: str, size_bytes: int) -> None:
+def _check_source_range(range_header: str, size_bytes: int) -> None:
     """Raises: S3Error"""
-    name, found = "x-amz-copy-source-range", _SOURCE_RANGE.fullmatch(asked)
+    name, found = "x-amz-copy-source-range", _SOURCE_RANGE.fullmatch(range_header)
     if found is None or int(found[2]) < int(found[1]):
         message = f"The {name} value must be of the form bytes=first-last where first and last are the zero-based"
-        raise invalid_argument(f"{message} offsets of the first and last bytes to copy", name, asked)
+        raise invalid_argument(f"{message} offsets of the first and last bytes to copy", name, range_header)
     if int(found[1]) >= size_bytes:
         raise S3Error("InvalidRequest", "The specified copy range is invalid for the source object size", 400)
     if int(found[2]) >= size_bytes:
-        raise invalid_argument(f"Range specified is not valid for source object of size: {size_bytes}", name, asked)
+        raise invalid_argument(
+            f"Range specified is not valid for source object of size: {size_bytes}", name, range_header
+        )

@@ -1,4 +1,4 @@
-"""What a request says of the object that it makes, and what answers say of it: one set of members for both ways."""
+"""Reads an object's metadata from the members of a request, and writes it to the members of a response."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from mlci_emulator.protocol.timestamps import http_date
-from mlci_emulator.services.s3.errors import S3Error, invalid_argument, invalid_request, not_here
-from mlci_emulator.services.s3.metadata_records import Facts
+from mlci_emulator.services.s3.errors import S3Error, invalid_argument, invalid_request, not_implemented
+from mlci_emulator.services.s3.metadata_records import ObjectRecord
 
-#: Kept as they came, and given back by GetObject and HeadObject.
-_KEPT = (
+#: Members that are stored unchanged, and returned by GetObject and HeadObject.
+_STORED_MEMBERS = (
     "CacheControl",
     "ContentDisposition",
     "ContentEncoding",
@@ -34,7 +34,7 @@ _OVERRIDES = (
     "Expires",
 )
 
-#: What S3 says where nothing was said. Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, and
+#: S3's defaults. Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, and
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-bucket-encryption.html
 _DEFAULT_TYPE = "binary/octet-stream"
 _DEFAULT_ENCRYPTION = "AES256"
@@ -42,11 +42,11 @@ _DEFAULT_ENCRYPTION = "AES256"
 #: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
 _METADATA_BYTES = 2048
 
-#: How many tags an object may have, and a bucket.
+#: The largest number of tags of an object, and of a bucket.
 OBJECT_TAGS, BUCKET_TAGS = 10, 50
 _SYSTEM_TAGS = "System tags cannot be added/updated by requester"
 
-_AT_ONCE = {
+_READABLE_STORAGE_CLASSES = {
     "STANDARD",
     "REDUCED_REDUNDANCY",
     "STANDARD_IA",
@@ -55,8 +55,9 @@ _AT_ONCE = {
     "GLACIER_IR",
 }
 
-#: Without them, an object would be less protected than its writer believes.
-_REFUSED = {
+#: Members that are not implemented, and are rejected: ignoring them would leave the object less protected than its
+#: writer believes.
+_UNSUPPORTED_MEMBERS = {
     "SSECustomerAlgorithm": "Encryption with a customer's key (SSE-C)",
     "SSECustomerKey": "Encryption with a customer's key (SSE-C)",
     "CopySourceSSECustomerAlgorithm": "Encryption with a customer's key (SSE-C)",
@@ -73,21 +74,21 @@ _REFUSED = {
 PRIVATE_ACLS = ("private", "bucket-owner-full-control", "bucket-owner-read")
 
 
-def given(request: Mapping[str, Any]) -> Facts:
-    """What is said in a PutObject, a CopyObject or a CreateMultipartUpload.
+def record_from_request(request: Mapping[str, Any]) -> ObjectRecord:
+    """Return the record that a PutObject, CopyObject or CreateMultipartUpload request describes.
 
-    Raises: S3Error: S3 would not take it, or we don't have it.
+    Raises: S3Error: S3 rejects the request, or a feature is not implemented here.
     """
-    refuse_what_is_not_here(request)
+    reject_unsupported(request)
     if request.get("ACL") is not None and request["ACL"] not in PRIVATE_ACLS:
         raise S3Error("AccessControlListNotSupported", "The bucket does not allow ACLs", 400)
-    headers = {name: request[name] for name in _KEPT if request.get(name) not in (None, "")}
+    headers = {name: request[name] for name in _STORED_MEMBERS if request.get(name) not in (None, "")}
     if "Expires" in headers:
         headers["Expires"] = http_date(headers["Expires"])
     storage = headers.get("StorageClass", "STANDARD")
     if storage in ("GLACIER", "DEEP_ARCHIVE"):
-        raise not_here(f"The storage class {storage}, whose objects must be restored before they can be read,")
-    if storage not in _AT_ONCE:
+        raise not_implemented(f"The storage class {storage}, whose objects must be restored before they can be read,")
+    if storage not in _READABLE_STORAGE_CLASSES:
         raise S3Error(
             "InvalidStorageClass", "The storage class you specified is not valid", 400, StorageClassRequested=storage
         )
@@ -95,18 +96,18 @@ def given(request: Mapping[str, Any]) -> Facts:
         message = "The Encryption request you specified is not valid. Supported value: AES256."
         details = {"ArgumentName": "x-amz-server-side-encryption", "ArgumentValue": headers["ServerSideEncryption"]}
         raise S3Error("InvalidEncryptionAlgorithmError", message, 400, **details)
-    return Facts(headers=headers, metadata=_metadata(request), tags=tag_header(request.get("Tagging")))
+    return ObjectRecord(headers=headers, metadata=_metadata(request), tags=tag_header(request.get("Tagging")))
 
 
-def refuse_what_is_not_here(request: Mapping[str, Any]) -> None:
+def reject_unsupported(request: Mapping[str, Any]) -> None:
     """Raises: S3Error: NotImplemented."""
-    for name, what in _REFUSED.items():
+    for name, what in _UNSUPPORTED_MEMBERS.items():
         if request.get(name) not in (None, ""):
-            raise not_here(what)
+            raise not_implemented(what)
 
 
 def tag_header(text: Any) -> list[dict[str, str]]:
-    """The tags of an `x-amz-tagging` header.
+    """Return the tags of an `x-amz-tagging` header.
 
     >>> tag_header("team=ml&note=a%20b")
     [{'Key': 'team', 'Value': 'ml'}, {'Key': 'note', 'Value': 'a b'}]
@@ -120,21 +121,21 @@ def tag_header(text: Any) -> list[dict[str, str]]:
             "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag"
         )
         raise invalid_argument(f"{message} name duplicates.", "x-amz-tagging", text)
-    return checked_tags(tags, most=OBJECT_TAGS)
+    return checked_tags(tags, limit=OBJECT_TAGS)
 
 
-def checked_tags(tags: list[dict[str, str]], most: int) -> list[dict[str, str]]:
-    """The tags, if S3 would take them. Source: userguide/object-tagging.html
+def checked_tags(tags: list[dict[str, str]], limit: int) -> list[dict[str, str]]:
+    """Return the tags if S3 accepts them. Source: userguide/object-tagging.html
 
     Raises: S3Error
     """
-    if len(tags) > most:
-        what = "Object tags" if most == OBJECT_TAGS else "Bucket tags"
-        raise S3Error("BadRequest", f"{what} cannot be greater than {most}", 400)
+    if len(tags) > limit:
+        what = "Object tags" if limit == OBJECT_TAGS else "Bucket tags"
+        raise S3Error("BadRequest", f"{what} cannot be greater than {limit}", 400)
     for tag in tags:
         key, value = tag.get("Key", ""), tag.get("Value", "")
         if key.startswith("aws:"):
-            is_object = most == OBJECT_TAGS
+            is_object = limit == OBJECT_TAGS
             message = "Your TagKey cannot be prefixed with aws:" if is_object else _SYSTEM_TAGS
             raise S3Error("InvalidTag", message, 400, TagKey=key)
         if not 1 <= len(key) <= 128 or not _is_tag_text(key):
@@ -152,46 +153,46 @@ def _is_tag_text(text: str) -> bool:
     return all(letter.isalnum() or letter.isspace() or letter in "_.:/=+-@" for letter in text)
 
 
-def encryption(facts: Facts) -> dict[str, Any]:
+def encryption(record: ObjectRecord) -> dict[str, Any]:
     return {
         "ServerSideEncryption": _DEFAULT_ENCRYPTION,
-        **{name: facts.headers[name] for name in _ENCRYPTION if name in facts.headers},
+        **{name: record.headers[name] for name in _ENCRYPTION if name in record.headers},
     }
 
 
-def described(facts: Facts) -> dict[str, Any]:
-    """What GetObject and HeadObject say beside size and time."""
-    answer = {"ContentType": _DEFAULT_TYPE, **facts.headers, **encryption(facts), "ETag": f'"{facts.etag}"'}
-    if answer.get("StorageClass") == "STANDARD":
-        del answer["StorageClass"]
-    if facts.tags:
-        answer["TagCount"] = len(facts.tags)
-    return {**answer, "Metadata": dict(facts.metadata), "AcceptRanges": "bytes"}
+def response_members(record: ObjectRecord) -> dict[str, Any]:
+    """Return the members of GetObject's and HeadObject's responses, except size and time."""
+    response = {"ContentType": _DEFAULT_TYPE, **record.headers, **encryption(record), "ETag": f'"{record.etag}"'}
+    if response.get("StorageClass") == "STANDARD":
+        del response["StorageClass"]
+    if record.tags:
+        response["TagCount"] = len(record.tags)
+    return {**response, "Metadata": dict(record.metadata), "AcceptRanges": "bytes"}
 
 
-def overridden(request: Mapping[str, Any]) -> dict[str, Any]:
-    """What a GetObject asks to be said in the place of what is known."""
-    asked = {name: request.get(f"Response{name}") for name in _OVERRIDES}
-    return {name: http_date(value) if name == "Expires" else str(value) for name, value in asked.items() if value}
+def response_overrides(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members that a GetObject request overrides (ResponseContentType and the others)."""
+    overrides = {name: request.get(f"Response{name}") for name in _OVERRIDES}
+    return {name: http_date(value) if name == "Expires" else str(value) for name, value in overrides.items() if value}
 
 
-def checksum_members(facts: Facts) -> dict[str, str]:
-    if not facts.checksums:
+def checksum_members(record: ObjectRecord) -> dict[str, str]:
+    if not record.checksums:
         return {}
-    members = {f"Checksum{algorithm}": value for algorithm, value in facts.checksums.items()}
-    return {**members, "ChecksumType": facts.checksum_type}
+    members = {f"Checksum{algorithm}": value for algorithm, value in record.checksums.items()}
+    return {**members, "ChecksumType": record.checksum_type}
 
 
-def part_checksum(facts: Facts, number: int) -> dict[str, str]:
-    """What is said of one part: its own checksum, where the whole one is made of those."""
-    if facts.checksum_type != "COMPOSITE":
+def part_checksum(record: ObjectRecord, number: int) -> dict[str, str]:
+    """Return the members for the checksum of one part; empty if the object's checksum is not composite."""
+    if record.checksum_type != "COMPOSITE":
         return {}
-    algorithm = next(iter(facts.checksums))
-    return {f"Checksum{algorithm}": facts.parts[number - 1].checksum, "ChecksumType": "COMPOSITE"}
+    algorithm = next(iter(record.checksums))
+    return {f"Checksum{algorithm}": record.parts[number - 1].checksum, "ChecksumType": "COMPOSITE"}
 
 
-def storage_class(facts: Facts) -> str:
-    return str(facts.headers.get("StorageClass", "STANDARD"))
+def storage_class(record: ObjectRecord) -> str:
+    return str(record.headers.get("StorageClass", "STANDARD"))
 
 
 def _metadata(request: Mapping[str, Any]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""How a request's body becomes a file: in pieces, hashed on the way, and checked against what is said of it."""
+"""Writes a request's body to a file in chunks, and checks its size, MD5 and checksums."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any, BinaryIO, Protocol, runtime_checkable
 from mlci_emulator.services.s3 import checksums
 from mlci_emulator.services.s3.errors import S3Error
 
-_PIECE_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
-#: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html (also one part's)
-LARGEST_PUT_BYTES = 5 << 30
+#: Also the limit of one part. Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+MAX_PUT_BYTES = 5 << 30
 
 
 class Body(Protocol):
@@ -25,15 +25,15 @@ class Body(Protocol):
 
 @runtime_checkable
 class TrailingBody(Protocol):
-    """A body after which more headers come: they are known once it was read."""
+    """A body followed by trailing headers, which are available once the body was read."""
 
     @property
     def trailers(self) -> Mapping[str, str]: ...
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What is known of the bytes that were written. `checksums` has the one that was asked for, if any was."""
+class BodyDigest:
+    """The size and the hashes of a body. `checksums` holds the requested checksum, if any was requested."""
 
     size_bytes: int
     md5: bytes
@@ -44,84 +44,86 @@ class Taken:
         return self.md5.hex()
 
 
-def take(request: Mapping[str, Any], file: int, algorithm: str = "") -> Taken:
+def write_body(request: Mapping[str, Any], file: int, algorithm: str = "") -> BodyDigest:
     """Write a request's Body to a file.
 
-    Raises: S3Error: it isn't what the request says it is.
+    Raises: S3Error: the body does not match what the request declares.
     """
-    promised = checksums.promised(request)
-    wanted = {*promised, *filter(None, [str(request.get("ChecksumAlgorithm") or algorithm).upper()])}
-    if algorithm and wanted != {algorithm}:
+    declared = checksums.declared(request)
+    algorithms = {*declared, *filter(None, [str(request.get("ChecksumAlgorithm") or algorithm).upper()])}
+    if algorithm and algorithms != {algorithm}:
         message = (
             f"Checksum Type mismatch occurred, expected checksum Type: {algorithm.lower()}, actual checksum Type: "
         )
-        raise S3Error("InvalidRequest", message + ", ".join(sorted(name.lower() for name in wanted - {algorithm})), 400)
-    with _opened(request.get("Body", b"")) as body:
-        taken = copy(body, file, wanted)
+        raise S3Error(
+            "InvalidRequest", message + ", ".join(sorted(name.lower() for name in algorithms - {algorithm})), 400
+        )
+    with _open_checked(request.get("Body", b"")) as body:
+        digest = write_stream(body, file, algorithms)
         trailers = body.trailers if isinstance(body, TrailingBody) else {}
-    _check({**_trailing(trailers), **promised}, request.get("ContentMD5"), taken)
-    return taken
+    _check({**_trailing(trailers), **declared}, request.get("ContentMD5"), digest)
+    return digest
 
 
-def check(request: Mapping[str, Any], data: bytes) -> None:
-    """The same for a body that becomes no object.
+def check_body(request: Mapping[str, Any], data: bytes) -> None:
+    """Check a body that does not become an object.
 
-    Raises: S3Error: it isn't what the request says it is.
+    Raises: S3Error: the body does not match what the request declares.
     """
-    promised = checksums.promised(request)
-    digests = checksums.digests({"MD5", *promised})
+    declared = checksums.declared(request)
+    digests = checksums.digests({"MD5", *declared})
     for digest in digests.values():
         digest.update(data)
-    computed = {name: checksums.text(digest.digest()) for name, digest in digests.items()}
-    _check(promised, request.get("ContentMD5"), Taken(len(data), digests["MD5"].digest(), computed))
+    compute_record = {name: checksums.text(digest.digest()) for name, digest in digests.items()}
+    _check(declared, request.get("ContentMD5"), BodyDigest(len(data), digests["MD5"].digest(), compute_record))
 
 
-def _check(promised: Mapping[str, str], md5: Any, taken: Taken) -> None:
-    for name, value in promised.items():
-        if name not in taken.checksums:  # S3 wants it announced by x-amz-trailer
+def _check(declared: Mapping[str, str], md5: Any, digest: BodyDigest) -> None:
+    for name, value in declared.items():
+        if name not in digest.checksums:  # S3 wants it announced by x-amz-trailer
             message = (
                 "The request contained trailing data that was not well-formed or did not conform to our published "
             )
             raise S3Error("MalformedTrailerError", f"{message}schema.", 400)
-        checksums.check(name, value, taken.checksums[name])
-    _check_md5(md5, taken.md5)
+        checksums.check(name, value, digest.checksums[name])
+    _check_md5(md5, digest.md5)
 
 
-def copy(body: Body, file: int, algorithms: set[str], limit: int = LARGEST_PUT_BYTES) -> Taken:
-    """Write all that is left of a stream to a file.
+def write_stream(body: Body, file: int, algorithms: set[str], limit: int = MAX_PUT_BYTES) -> BodyDigest:
+    """Write the rest of a stream to a file.
 
-    Raises: S3Error: it is too large.
+    Raises: S3Error: the body is too large.
     """
     digests = checksums.digests({"MD5", *algorithms})
     size_bytes = 0
-    with open(file, "wb", closefd=False, buffering=0) as target:
-        while piece := body.read(_PIECE_BYTES):
-            size_bytes += len(piece)
+    with open(file, "wb", closefd=False, buffering=0) as bucket_and_key:
+        while chunk := body.read(_CHUNK_BYTES):
+            size_bytes += len(chunk)
             if size_bytes > limit:
                 details = {"ProposedSize": str(size_bytes), "MaxSizeAllowed": str(limit)}
                 raise S3Error("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size", 400, **details)
             for digest in digests.values():
-                digest.update(piece)
-            written = memoryview(piece)
+                digest.update(chunk)
+            written = memoryview(chunk)
             while written:
-                written = written[target.write(written) :]
+                written = written[bucket_and_key.write(written) :]
     kept = {name: checksums.text(digests[name].digest()) for name in algorithms}
-    return Taken(size_bytes, digests["MD5"].digest(), kept)
+    return BodyDigest(size_bytes, digests["MD5"].digest(), kept)
 
 
-def _check_md5(given: Any, computed: bytes) -> None:
-    if given is None:
+def _check_md5(record_from_request: Any, compute_record: bytes) -> None:
+    if record_from_request is None:
         return
     try:
-        expected = base64.b64decode(str(given), validate=True)
+        expected = base64.b64decode(str(record_from_request), validate=True)
     except ValueError:
         expected = b""
-    if len(expected) != len(computed):
-        details = {"Content-MD5": str(given)}
+    if len(expected) != len(compute_record):
+        details = {"Content-MD5": str(record_from_request)}
         raise S3Error("InvalidDigest", "The Content-MD5 you specified was invalid.", 400, **details)
-    if expected != computed:
+    if expected != compute_record:
         message = "The Content-MD5 you specified did not match what we received."
-        details = {"ExpectedDigest": expected.hex(), "CalculatedDigest": checksums.text(computed)}
+        details = {"ExpectedDigest": expected.hex(), "CalculatedDigest": checksums.text(compute_record)}
         raise S3Error("BadDigest", message, 400, **details)
 
 
@@ -131,7 +133,7 @@ def _trailing(trailers: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _opened(body: bytes | str | Path | BinaryIO) -> Iterator[Body]:
+def _open_checked(body: bytes | str | Path | BinaryIO) -> Iterator[Body]:
     if isinstance(body, Path):
         with open(body, "rb") as stream:
             yield stream

@@ -1,16 +1,16 @@
-"""S3 as a service: its operations by name, on a directory of plain files."""
+"""Dispatches S3's operations by name. Objects are plain files in a directory."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from collections.abc import Mapping
 from pathlib import Path
 
 from mlci_emulator import identity
 from mlci_emulator.errors import OperationError
 from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.s3 import (
+    acl,
     bucket_configuration,
     buckets,
     complete_multipart,
@@ -21,9 +21,10 @@ from mlci_emulator.services.s3 import (
     objects,
 )
 from mlci_emulator.services.s3.bucket_configuration import Operation
-from mlci_emulator.services.s3.context import Holdings
-from mlci_emulator.services.s3.errors import S3Error, invalid_request, not_here
-from mlci_emulator.services.s3.metadata_records import Records
+from mlci_emulator.services.s3.context import S3Context
+from mlci_emulator.services.s3.errors import S3Error, invalid_request, not_implemented
+from mlci_emulator.services.s3.metadata_records import S3Records
+from mlci_emulator.services.timestamps import Clock, utc_now
 from mlci_emulator.store.directory import DirectoryStore
 
 _OPERATIONS: Mapping[str, Operation] = {
@@ -52,36 +53,36 @@ _OPERATIONS: Mapping[str, Operation] = {
     "AbortMultipartUpload": multipart.abort,
     "ListParts": list_multipart.list_parts,
     "ListMultipartUploads": list_multipart.list_uploads,
+    "GetBucketAcl": acl.get_acl,
+    "PutBucketAcl": acl.put_acl,
+    "GetObjectAcl": acl.get_object_acl,
+    "PutObjectAcl": acl.put_object_acl,
     **bucket_configuration.operations(),
 }
 
 
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
-
-
 class S3:
-    """The objects are the store's files; `home` keeps what these can't say, or None does not keep it.
+    """S3 on the store's files. `home` is the folder of the records and parts; None keeps them in memory.
 
-    Bodies of requests are `bytes`, a `Path` or a binary stream. GetObject's Body is a binary stream, to be closed.
+    Bodies of requests are `bytes`, a `Path` or a binary stream. GetObject's Body is a binary stream; close it.
     """
 
     operations = frozenset(_OPERATIONS)
 
-    def __init__(self, store: DirectoryStore, home: Path | None, now: Callable[[], datetime] = _now) -> None:
-        records = Records(home / "s3.db" if home is not None else None)
-        self._holdings = Holdings(store, records, now, home)
+    def __init__(self, store: DirectoryStore, home: Path | None, now: Clock = utc_now) -> None:
+        records = S3Records(home / "s3.db" if home is not None else None)
+        self._context = S3Context(store, records, now, home)
         if home is not None:
-            multipart.sweep(self._holdings, self._holdings.uploads())
+            multipart.remove_orphaned_parts(self._context, self._context.uploads())
 
     def call(self, operation: str, request: Request, region: str) -> Response:
-        """An operation's output.
+        """Return an operation's output.
 
-        Raises: ApiError: with S3's code; NotImplemented for what S3 has and this one doesn't.
+        Raises: ApiError: with S3's code; NotImplemented for a feature of S3 that is not implemented here.
         """
         known = _OPERATIONS.get(operation)
         if known is None:
-            raise not_here(operation)
+            raise not_implemented(operation)
         owners = {request.get(name) for name in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner")}
         for owner in owners - {None, "", identity.ACCOUNT}:
             if re.fullmatch(r"\d{12}", str(owner)) is None:
@@ -89,9 +90,9 @@ class S3:
                 raise S3Error("InvalidBucketOwnerAWSAccountID", message, 400)
             raise S3Error("AccessDenied", "Access Denied", 403)
         try:
-            return known(self._holdings, request, region)
+            return known(self._context, request, region)
         except OperationError as error:  # the store's own refusals
             raise invalid_request(error.what) from error
 
     def close(self) -> None:
-        self._holdings.close()
+        self._context.close()

@@ -18,13 +18,13 @@ def invalid(message: str) -> ApiError:
     return ApiError("ValidationException", message)
 
 
-def unknown_job(kind: JobKind, name: str) -> ApiError:
+def job_not_found(kind: JobKind, name: str) -> ApiError:
     if kind is TRAINING:
         return invalid("Requested resource not found.")
     return invalid(f"Could not find requested job with name: {name}")
 
 
-def unknown_job_to_stop(kind: JobKind, name: str) -> ApiError:
+def job_to_stop_not_found(kind: JobKind, name: str) -> ApiError:
     if kind is TRAINING:
         return invalid("Requested resource not found.")
     return invalid(f"Could not find job to update with name: {name}")
@@ -34,23 +34,23 @@ def not_running(kind: JobKind, status: str) -> ApiError:
     return invalid(f"The request was rejected because the {kind.words} is in status {status}.")
 
 
-def taken_job_name(arn: str) -> ApiError:
+def job_name_in_use(arn: str) -> ApiError:
     return ApiError(
         "ResourceInUse",
         f"Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})",
     )
 
 
-def unknown(arn: str) -> ApiError:
+def not_found(arn: str) -> ApiError:
     """For a model, an endpoint or its configuration."""
     return invalid(f'Could not find {_NOUNS[arn.split(":")[5].partition("/")[0]]} "{arn}".')
 
 
-def taken(arn: str) -> ApiError:
+def already_exists(arn: str) -> ApiError:
     return invalid(f'Cannot create already existing {_NOUNS[arn.split(":")[5].partition("/")[0]]} "{arn}".')
 
 
-def no_input(uri: str, region: str, role: str) -> ApiError:
+def input_not_found(uri: str, region: str, role: str) -> ApiError:
     bucket = uri.removeprefix("s3://").partition("/")[0]
     return invalid(
         f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket exists in '

@@ -16,7 +16,7 @@ from mlci_emulator.services.sagemaker.records import Kind, Record
 
 IN_PROGRESS, STOPPING = "InProgress", "Stopping"
 #: A job's status while it may still change.
-ALIVE = (IN_PROGRESS, STOPPING)
+UNFINISHED = (IN_PROGRESS, STOPPING)
 
 _MESSAGES = {
     "Starting": "Starting the training job",
@@ -59,7 +59,7 @@ TRANSFORM = JobKind("transform-job", "TransformJob", "Transform", "transform job
 KINDS = (PROCESSING, TRAINING, TRANSFORM)
 
 
-def begin(kind: JobKind, record: Record, given: dict[str, Any]) -> None:
+def create(kind: JobKind, record: Record, given: dict[str, Any]) -> None:
     """The description of a job that was just created."""
     record.status = IN_PROGRESS
     record.body = {
@@ -75,8 +75,8 @@ def begin(kind: JobKind, record: Record, given: dict[str, Any]) -> None:
         place = training.output_prefix(given["OutputDataConfig"]["S3OutputPath"], record.name)
         record.body["ModelArtifacts"] = {"S3ModelArtifacts": f"{place}/model.tar.gz"}
         record.body["SecondaryStatusTransitions"] = []
-        _turn(record, "Starting", record.created)
-    _touch(kind, record, record.created)
+        _add_transition(record, "Starting", record.created)
+    _set_modified(kind, record, record.created)
 
 
 def advance(kind: JobKind, record: Record, phase: Phase, now: dt.datetime) -> None:
@@ -86,16 +86,16 @@ def advance(kind: JobKind, record: Record, phase: Phase, now: dt.datetime) -> No
     if phase == "Downloading":
         record.body[f"{kind.verb}StartTime"] = now
     if kind is TRAINING:
-        _turn(record, phase, now)
-    _touch(kind, record, now)
+        _add_transition(record, phase, now)
+    _set_modified(kind, record, now)
 
 
 def stop(kind: JobKind, record: Record, now: dt.datetime) -> None:
     """The job is being stopped."""
     record.status = record.body[kind.status] = STOPPING
     if kind is TRAINING:
-        _turn(record, "Stopping", now)
-    _touch(kind, record, now)
+        _add_transition(record, "Stopping", now)
+    _set_modified(kind, record, now)
 
 
 def finish(kind: JobKind, record: Record, ending: JobResult, now: dt.datetime) -> None:
@@ -112,15 +112,15 @@ def finish(kind: JobKind, record: Record, ending: JobResult, now: dt.datetime) -
     if f"{kind.verb}StartTime" in body:
         body[f"{kind.verb}EndTime"] = now
     if kind is TRAINING:
-        _turn(record, "MaxRuntimeExceeded" if is_timed_out else status, now)
+        _add_transition(record, "MaxRuntimeExceeded" if is_timed_out else status, now)
         body["SecondaryStatusTransitions"][-1]["EndTime"] = now
         if "TrainingStartTime" in body:
             seconds = max(1, round((now - body["TrainingStartTime"]).total_seconds()))
             body["TrainingTimeInSeconds"] = body["BillableTimeInSeconds"] = seconds
-    _touch(kind, record, now)
+    _set_modified(kind, record, now)
 
 
-def _turn(record: Record, status: str, now: dt.datetime) -> None:
+def _add_transition(record: Record, status: str, now: dt.datetime) -> None:
     transitions = record.body["SecondaryStatusTransitions"]
     if transitions:
         transitions[-1]["EndTime"] = now
@@ -128,7 +128,7 @@ def _turn(record: Record, status: str, now: dt.datetime) -> None:
     record.body["SecondaryStatus"] = status
 
 
-def _touch(kind: JobKind, record: Record, now: dt.datetime) -> None:
+def _set_modified(kind: JobKind, record: Record, now: dt.datetime) -> None:
     record.modified = now
     if kind is not TRANSFORM:  # DescribeTransformJob has no such field
         record.body["LastModifiedTime"] = now

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,19 +16,20 @@ from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.sagemaker import errors, job_status, metrics
 from mlci_emulator.services.sagemaker.job_status import KINDS, PROCESSING, TRAINING, JobKind
-from mlci_emulator.services.sagemaker.job_threads import Running, RunningJobs
+from mlci_emulator.services.sagemaker.job_threads import JobThreads, RunningJob
 from mlci_emulator.services.sagemaker.metrics import Metrics
 from mlci_emulator.services.sagemaker.models import Models
-from mlci_emulator.services.sagemaker.records import Record, Records, Taken
+from mlci_emulator.services.sagemaker.records import NameInUseError, Record, SageMakerRecords
 from mlci_emulator.services.sagemaker.tags import put
+from mlci_emulator.services.timestamps import Clock
 from mlci_emulator.store.directory import DirectoryStore
 
 #: What a job says that a server left behind when it ended without stopping it.
-LEFT_BEHIND = "InternalServerError: the server that ran this job ended while it ran, and the job with it."
+ABANDONED = "InternalServerError: the server that ran this job ended while it ran, and the job with it."
 
 
 @dataclass(frozen=True)
-class LogFile:
+class JobLogFile:
     """The log of one job, with the names that CloudWatch Logs gives it."""
 
     group: str
@@ -45,43 +45,43 @@ class Jobs:
         self,
         store: DirectoryStore,
         runner: LocalJobs,
-        records: Records,
+        records: SageMakerRecords,
         models: Models,
         logs: Path | None,
-        now: Callable[[], datetime],
+        now: Clock,
     ) -> None:
         self._store, self._runner, self._records, self._models = store, runner, records, models
         self._logs, self._now = logs, now
-        self.running = RunningJobs(records, now)
+        self.running = JobThreads(records, now)
 
-    def fail_left_behind(self) -> None:
+    def fail_abandoned(self) -> None:
         """Tell of the jobs that another server left running: they ended with it."""
         kinds = {kind.kind: kind for kind in KINDS}
-        marks = ", ".join("?" for _ in job_status.ALIVE)
-        for record in self._records.select(f"kind LIKE '%-job' AND status IN ({marks})", job_status.ALIVE):
+        marks = ", ".join("?" for _ in job_status.UNFINISHED)
+        for record in self._records.select(f"kind LIKE '%-job' AND status IN ({marks})", job_status.UNFINISHED):
             record.status = job_status.IN_PROGRESS  # also where a stop was asked for: nobody saw it through
-            job_status.finish(kinds[record.kind], record, JobResult("Failed", LEFT_BEHIND), self._now())
+            job_status.finish(kinds[record.kind], record, JobResult("Failed", ABANDONED), self._now())
             self._records.save(record)
 
-    def prepare(self, kind: JobKind, request: Request, region: str) -> Running:
+    def prepare(self, kind: JobKind, request: Request, region: str) -> RunningJob:
         """A job with its record, which is to be started.
 
         Raises: ApiError
         """
         try:
-            work = self._work(kind, request, region)
+            work = self._prepare_run(kind, request, region)
         except (requests.InvalidRequest, requests.UnsupportedRequest, requests.MalformedRequest) as error:
             raise errors.invalid(str(error)) from error
         name, now = request[kind.name], self._now()
         arn = f"arn:aws:sagemaker:{region}:{ACCOUNT}:{kind.kind}/{name}"
         log = self._runner.log(name) if self._logs is None else self._logs / f"{kind.noun}s" / region / f"{name}.log"
         record = Record(kind.kind, region, name, arn, now, now, log=str(log))
-        job_status.begin(kind, record, dict(request))
-        running = Running(kind, record, work, self._metrics(kind, request, log), self._run)
+        job_status.create(kind, record, dict(request))
+        running = RunningJob(kind, record, work, self._metrics(kind, request, log), self._run)
         try:
             self.running.add(running)
-        except Taken as error:
-            raise errors.taken_job_name(arn) from error
+        except NameInUseError as error:
+            raise errors.job_name_in_use(arn) from error
         put(self._records, arn, request.get("Tags") or [])
         return running
 
@@ -92,7 +92,7 @@ class Jobs:
         """
         record = self._records.get(kind.kind, region, name)
         if record is None:
-            raise errors.unknown_job(kind, name)
+            raise errors.job_not_found(kind, name)
         running = self.running.find(record.arn)
         values = running.metrics.values() if running is not None else []
         return {**record.body, **({"FinalMetricDataList": values} if values else {})}
@@ -104,14 +104,14 @@ class Jobs:
         """
         record = self._records.get(kind.kind, region, name)
         if record is None:
-            raise errors.unknown_job_to_stop(kind, name)
+            raise errors.job_to_stop_not_found(kind, name)
         running = self.running.find(record.arn)
-        if running is None or not self.running.stop(running, keeps=True):
+        if running is None or not self.running.stop(running, saves_model=True):
             record = self._records.get(kind.kind, region, name) or record
             raise errors.not_running(kind, record.status)
         return {}
 
-    def log_files(self) -> Iterator[LogFile]:
+    def log_files(self) -> Iterator[JobLogFile]:
         """The logs of all jobs and endpoints that have one."""
         groups: dict[str, str] = {kind.kind: f"/aws/sagemaker/{kind.noun}s" for kind in KINDS}
         for record in self._records.select("log <> ''", []):
@@ -119,9 +119,9 @@ class Jobs:
             if path.is_file():
                 group = groups.get(record.kind, f"/aws/sagemaker/Endpoints/{record.name}")
                 stream = f"{record.name}/algo-1-{int(record.created.timestamp())}"
-                yield LogFile(group, stream, path, record.region)
+                yield JobLogFile(group, stream, path, record.region)
 
-    def _work(self, kind: JobKind, request: Request, region: str) -> Callable[[JobContext], JobResult]:
+    def _prepare_run(self, kind: JobKind, request: Request, region: str) -> Callable[[JobContext], JobResult]:
         given: Any = dict(request)
         if kind is PROCESSING:
             return partial(self._runner.process, requests.processing(given))
@@ -131,7 +131,7 @@ class Jobs:
             if problem:
                 raise requests.InvalidRequest(problem)
             for channel in job.channels:
-                self._expect_input(channel.uri, region, request["RoleArn"])
+                self._require_input(channel.uri, region, request["RoleArn"])
             return partial(self._runner.train, job)
         from mlci_emulator.jobs import (
             transform_request,  # imported late: a flow has no transform job, and must start fast
@@ -139,23 +139,23 @@ class Jobs:
 
         model = self._models.find(request["ModelName"], region)
         batch = transform_request.transform(request, transform_request.model_files(self._models.container(model)))
-        self._expect_input(batch.source_uri, region, model.body.get("ExecutionRoleArn", ""))
+        self._require_input(batch.source_uri, region, model.body.get("ExecutionRoleArn", ""))
         return partial(self._runner.transform, batch)
 
-    def _expect_input(self, uri: str, region: str, role: str) -> None:
+    def _require_input(self, uri: str, region: str, role: str) -> None:
         prefix = uri if uri.endswith("/") else f"{uri}/"
         try:
             is_there = self._store.exists(uri) or next(iter(self._store.list(prefix)), None) is not None
         except OperationError as error:  # an https: URL, or a bucket's name that is none
             raise errors.invalid(str(error)) from error
         if not is_there:
-            raise errors.no_input(uri, region, role)
+            raise errors.input_not_found(uri, region, role)
 
     def _metrics(self, kind: JobKind, request: Request, log: Path) -> Metrics:
         wanted = request["AlgorithmSpecification"].get("MetricDefinitions") or [] if kind is TRAINING else []
         return Metrics(wanted, log, self._now)
 
-    def _run(self, running: Running) -> JobContext:
+    def _run(self, running: RunningJob) -> JobContext:
         record = running.record
         return JobContext(
             record.arn,

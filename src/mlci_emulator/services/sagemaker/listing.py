@@ -18,7 +18,7 @@ from typing import Any
 from mlci_emulator.protocol.models import output_shape
 from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.sagemaker.errors import invalid
-from mlci_emulator.services.sagemaker.records import Kind, Record, Records
+from mlci_emulator.services.sagemaker.records import Kind, Record, SageMakerRecords
 
 DEFAULT_PAGE = 10
 
@@ -43,25 +43,33 @@ LISTINGS = {
     "ListModelPackages": Listing("model-package", True, {"ModelApprovalStatus": "approval"}),
     "ListModelPackageGroups": Listing("model-package-group", True, {}),
 }
-_ORDERS = {"CreationTime": "created", "Name": "name", "Status": "status"}
-_BOUNDS = {
+_SORT_COLUMNS = {"CreationTime": "created", "Name": "name", "Status": "status"}
+_TIME_CONDITIONS = {
     "CreationTimeAfter": "created > ?",
     "CreationTimeBefore": "created < ?",
     "LastModifiedTimeAfter": "modified > ?",
     "LastModifiedTimeBefore": "modified < ?",
 }
 #: Understood, and without effect where there is one account and no warm pools.
-_IDLE = {"NextToken", "MaxResults", "SortBy", "SortOrder", "NameContains", "ModelPackageGroupName", "ModelPackageType"}
+_NOT_FILTERS = {
+    "NextToken",
+    "MaxResults",
+    "SortBy",
+    "SortOrder",
+    "NameContains",
+    "ModelPackageGroupName",
+    "ModelPackageType",
+}
 
 
-def page(records: Records, operation: str, request: Request, region: str) -> Response:
+def page(records: SageMakerRecords, operation: str, request: Request, region: str) -> Response:
     """The operation's answer.
 
     Raises: ApiError
     """
     listing = LISTINGS[operation]
     conditions, values = _conditions(listing, request, region)
-    column = _ORDERS[request.get("SortBy") or "CreationTime"]
+    column = _SORT_COLUMNS[request.get("SortBy") or "CreationTime"]
     order = request.get("SortOrder")
     is_ascending = order == "Ascending" if order else listing.is_ascending
     token = request.get("NextToken")
@@ -72,22 +80,22 @@ def page(records: Records, operation: str, request: Request, region: str) -> Res
     way = "ASC" if is_ascending else "DESC"
     found = records.select(" AND ".join(conditions), values, f"{column} {way}, name {way}", size + 1)
     member, summary = _summary(operation)
-    answer: Response = {member: [_summarised(record, summary) for record in found[:size]]}
+    response: Response = {member: [_summary_of(record, summary) for record in found[:size]]}
     if len(found) > size:
         last = found[size - 1]
         value = last.created.timestamp() if column == "created" else getattr(last, column)
-        answer["NextToken"] = base64.urlsafe_b64encode(json.dumps([value, last.name]).encode()).decode()
-    return answer
+        response["NextToken"] = base64.urlsafe_b64encode(json.dumps([value, last.name]).encode()).decode()
+    return response
 
 
 def _conditions(listing: Listing, request: Request, region: str) -> tuple[list[str], list[Any]]:
     conditions: list[str] = ["kind = ?", "region = ?"]
     values: list[Any] = [listing.kind, region]
     for field, value in request.items():
-        if value is None or field in _IDLE:
+        if value is None or field in _NOT_FILTERS:
             continue
-        if field in _BOUNDS:
-            conditions.append(_BOUNDS[field])
+        if field in _TIME_CONDITIONS:
+            conditions.append(_TIME_CONDITIONS[field])
             values.append(value.timestamp() if isinstance(value, datetime) else value)
         elif field in listing.fields:
             conditions.append(f"{listing.fields[field]} = ?")
@@ -98,11 +106,11 @@ def _conditions(listing: Listing, request: Request, region: str) -> tuple[list[s
         conditions.append("instr(name, ?) > 0")
         values.append(request["NameContains"])
     if listing.kind == "model-package":
-        _of_group(request, conditions, values)
+        _add_group_condition(request, conditions, values)
     return conditions, values
 
 
-def _of_group(request: Request, conditions: list[str], values: list[Any]) -> None:
+def _add_group_condition(request: Request, conditions: list[str], values: list[Any]) -> None:
     """A group's versions; without a group, and unless it is asked for, packages that have no versions."""
     group, kind = request.get("ModelPackageGroupName"), request.get("ModelPackageType")
     if group:
@@ -128,6 +136,6 @@ def _summary(operation: str) -> tuple[str, frozenset[str]]:
     return name, frozenset(members[name].member.members)
 
 
-def _summarised(record: Record, names: frozenset[str]) -> dict[str, Any]:
+def _summary_of(record: Record, names: frozenset[str]) -> dict[str, Any]:
     described = {"LastModifiedTime": record.modified, **record.body}
     return {name: value for name, value in described.items() if name in names}

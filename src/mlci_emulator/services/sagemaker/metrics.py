@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from mlci_emulator.services.timestamps import Clock
 
 #: How much of a log is looked at in one go.
 _PART = 1 << 20
@@ -20,7 +22,7 @@ _PART = 1 << 20
 class Metrics:
     """The last value of each metric, as far as the log has been written. Each byte of the log is read once."""
 
-    def __init__(self, definitions: Iterable[Mapping[str, str]], log: Path, now: Callable[[], datetime]) -> None:
+    def __init__(self, definitions: Iterable[Mapping[str, str]], log: Path, now: Clock) -> None:
         self._patterns = [(fields["Name"], re.compile(fields["Regex"])) for fields in definitions]
         self._log, self._now, self._read = log, now, 0
         self._lock = threading.Lock()
@@ -30,27 +32,27 @@ class Metrics:
         """FinalMetricDataList. A line that has no end yet waits for it, unless the job has ended."""
         with self._lock:
             if self._patterns:
-                self._read_on(is_ended)
+                self._read_new_lines(is_ended)
             return [
                 {"MetricName": name, "Value": value, "Timestamp": seen} for name, (value, seen) in self._found.items()
             ]
 
-    def _read_on(self, is_ended: bool) -> None:
+    def _read_new_lines(self, is_ended: bool) -> None:
         try:
             with open(self._log, "rb") as log:
                 log.seek(self._read)
                 rest = b""
                 while part := log.read(_PART):
                     *lines, rest = (rest + part).split(b"\n")
-                    self._look_at(lines)
+                    self._scan(lines)
                 if is_ended and rest:
-                    self._look_at([rest])
+                    self._scan([rest])
                     rest = b""
                 self._read = log.tell() - len(rest)
         except FileNotFoundError:
             return
 
-    def _look_at(self, lines: Iterable[bytes]) -> None:
+    def _scan(self, lines: Iterable[bytes]) -> None:
         for line in lines:
             text = line.decode("utf-8", "replace")
             for name, pattern in self._patterns:

@@ -7,18 +7,17 @@ https://github.com/getmoto/moto/pull/7165 (what CreateModelPackage says of names
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.sagemaker import errors, tags
 from mlci_emulator.services.sagemaker.models import arn_of
-from mlci_emulator.services.sagemaker.records import Record, Records, Taken
+from mlci_emulator.services.sagemaker.records import NameInUseError, Record, SageMakerRecords
+from mlci_emulator.services.timestamps import Clock
 
 #: How many versions a group has had, in its record: a version's number is never used again.
-_COUNT = "$versions"
-_UPDATED = (
+_VERSION_COUNT = "$versions"
+_UPDATABLE_MEMBERS = (
     "ModelApprovalStatus",
     "ModelPackageRegistrationType",
     "ApprovalDescription",
@@ -28,7 +27,7 @@ _UPDATED = (
     "ModelLifeCycle",
 )
 #: Source: API_BatchDescribeModelPackageSummary.html
-_BATCH = (
+_BATCH_MEMBERS = (
     "ModelPackageGroupName",
     "ModelPackageVersion",
     "ModelPackageArn",
@@ -40,13 +39,13 @@ _BATCH = (
     "ModelPackageRegistrationType",
 )
 #: Packages are not checked by a job here, so one that asks for it is refused.
-_REFUSED = ("ValidationSpecification", "SourceAlgorithmSpecification")
+_UNSUPPORTED_MEMBERS = ("ValidationSpecification", "SourceAlgorithmSpecification")
 
 
-class Packages:
+class ModelPackages:
     """The model registry."""
 
-    def __init__(self, records: Records, now: Callable[[], datetime]) -> None:
+    def __init__(self, records: SageMakerRecords, now: Clock) -> None:
         self._records, self._now = records, now
         self._lock = threading.Lock()
 
@@ -63,20 +62,20 @@ class Packages:
             "CreationTime": now,
             "CreatedBy": {},
             "ModelPackageGroupStatus": "Completed",
-            _COUNT: 0,
+            _VERSION_COUNT: 0,
         }
         if request.get("ModelPackageGroupDescription") is not None:
             body["ModelPackageGroupDescription"] = request["ModelPackageGroupDescription"]
         try:
             self._records.add(Record("model-package-group", region, name, arn, now, now, "Completed", body=body))
-        except Taken as error:
+        except NameInUseError as error:
             raise errors.invalid(f"Model Package Group already exists: {arn}") from error
         tags.put(self._records, arn, request.get("Tags") or [])
         return {"ModelPackageGroupArn": arn}
 
     def describe_group(self, request: Request, region: str) -> Response:
         body = self._group(request["ModelPackageGroupName"], region).body
-        return {name: value for name, value in body.items() if name != _COUNT}
+        return {name: value for name, value in body.items() if name != _VERSION_COUNT}
 
     def delete_group(self, request: Request, region: str) -> Response:
         with self._lock:
@@ -99,7 +98,7 @@ class Packages:
             raise errors.invalid("Missing ARN.")
         if group and request.get("Tags"):
             raise errors.invalid("A version of a Model Package Group has the group's tags: it can't have Tags.")
-        for field in _REFUSED:
+        for field in _UNSUPPORTED_MEMBERS:
             if request.get(field):
                 raise errors.invalid(f"the local cloud does not do the {field} of a model package")
         with self._lock:
@@ -113,7 +112,7 @@ class Packages:
             record.approval = record.body.get("ModelApprovalStatus", "")
             try:
                 self._records.add(record)
-            except Taken as error:
+            except NameInUseError as error:
                 raise errors.invalid(f"Model Package already exists: {record.arn}") from error
         tags.put(self._records, record.arn, request.get("Tags") or [])
         return {"ModelPackageArn": record.arn}
@@ -130,14 +129,14 @@ class Packages:
             except ApiError as error:
                 problems[arn] = {"ErrorCode": error.code, "ErrorResponse": error.message}
                 continue
-            summaries[arn] = {field: body[field] for field in _BATCH if field in body}
+            summaries[arn] = {field: body[field] for field in _BATCH_MEMBERS if field in body}
         return {"ModelPackageSummaries": summaries, "BatchDescribeModelPackageErrorMap": problems}
 
     def update(self, request: Request, region: str) -> Response:
         with self._lock:
             record = self._package(request["ModelPackageArn"], region)
             body, now = record.body, self._now()
-            body |= {field: request[field] for field in _UPDATED if request.get(field) is not None}
+            body |= {field: request[field] for field in _UPDATABLE_MEMBERS if request.get(field) is not None}
             metadata = {
                 **body.get("CustomerMetadataProperties", {}),
                 **(request.get("CustomerMetadataProperties") or {}),
@@ -161,17 +160,17 @@ class Packages:
 
     def _version(self, group_name: str, region: str) -> Record:
         group = self._group(group_name, region)
-        group.body[_COUNT] += 1
+        group.body[_VERSION_COUNT] += 1
         self._records.save(group)
-        record = self._bare(f"{group.name}/{group.body[_COUNT]}", group.name, region)
+        record = self._new_record(f"{group.name}/{group.body[_VERSION_COUNT]}", group.name, region)
         record.parent = group.name
-        record.body |= {"ModelPackageGroupName": group.name, "ModelPackageVersion": group.body[_COUNT]}
+        record.body |= {"ModelPackageGroupName": group.name, "ModelPackageVersion": group.body[_VERSION_COUNT]}
         return record
 
     def _unversioned(self, name: str, region: str) -> Record:
-        return self._bare(name, name, region)
+        return self._new_record(name, name, region)
 
-    def _bare(self, key: str, name: str, region: str) -> Record:
+    def _new_record(self, key: str, name: str, region: str) -> Record:
         now = self._now()
         arn = arn_of("model-package", key, region)
         body: dict[str, Any] = {

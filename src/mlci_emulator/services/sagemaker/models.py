@@ -7,8 +7,7 @@ it. invoking.py answers calls.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,18 @@ from mlci_emulator.errors import OperationError
 from mlci_emulator.identity import ACCOUNT
 from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.sagemaker import errors, tags
-from mlci_emulator.services.sagemaker.records import Kind, Record, Records, Taken
+from mlci_emulator.services.sagemaker.records import Kind, NameInUseError, Record, SageMakerRecords
+from mlci_emulator.services.timestamps import Clock
 from mlci_emulator.store.directory import DirectoryStore
 
 #: While an endpoint is in one of these it can't be changed. Source: API_DescribeEndpoint.html, EndpointStatus
-_BUSY = ("Creating", "Updating")
+_IN_TRANSITION = ("Creating", "Updating")
 
 
 class Models:
     """What serves predictions, as far as records go."""
 
-    def __init__(self, store: DirectoryStore, records: Records, logs: Path | None, now: Callable[[], datetime]) -> None:
+    def __init__(self, store: DirectoryStore, records: SageMakerRecords, logs: Path | None, now: Clock) -> None:
         self._store, self._records, self._logs, self._now = store, records, logs, now
         self._lock = threading.Lock()
 
@@ -40,7 +40,7 @@ class Models:
         for container in _containers(request):
             if not container.get("Image") and not container.get("ModelPackageName"):
                 raise errors.invalid("A container needs an Image or a ModelPackageName.")
-            self._expect_artefact(self._resolved(container, region))
+            self._require_artifact(self._resolved(container, region))
         defaults = {"EnableNetworkIsolation": request.get("EnableNetworkIsolation", False)}
         return {"ModelArn": self._create("model", request, region, "Model", defaults).arn}
 
@@ -80,14 +80,14 @@ class Models:
         environment = {**(inner[0].get("Environment") or {}), **(container.get("Environment") or {})}
         return {**inner[0], **rest, "Environment": environment}
 
-    def _expect_artefact(self, container: Mapping[str, Any]) -> None:
+    def _require_artifact(self, container: Mapping[str, Any]) -> None:
         source = (container.get("ModelDataSource") or {}).get("S3DataSource") or {}
         uri = container.get("ModelDataUrl") or source.get("S3Uri")
-        if uri and not self._is_there(uri, is_prefix=source.get("S3DataType") == "S3Prefix"):
+        if uri and not self._object_exists(uri, is_prefix=source.get("S3DataType") == "S3Prefix"):
             # Source: https://github.com/aws/sagemaker-python-sdk, quoted in many issues
             raise errors.invalid(f"Could not find model data at {uri}.")
 
-    def _is_there(self, uri: str, is_prefix: bool) -> bool:
+    def _object_exists(self, uri: str, is_prefix: bool) -> bool:
         try:
             if is_prefix:
                 return next(iter(self._store.list(uri if uri.endswith("/") else f"{uri}/")), None) is not None
@@ -142,13 +142,13 @@ class Models:
     def _idle_endpoint(self, name: str, region: str) -> Record:
         """Source: terraform-provider-aws and others, which wait where SageMaker says this, also of DeleteEndpoint."""
         record = self._found("endpoint", name, region)
-        if record.status in _BUSY:
+        if record.status in _IN_TRANSITION:
             raise errors.invalid(f'Cannot update in-progress endpoint "{record.arn}".')
         return record
 
     def finish_deployments(self) -> None:
         """Take up the endpoints that a killed server left on their way."""
-        for record in self._records.select("kind = 'endpoint' AND status IN (?, ?)", _BUSY):
+        for record in self._records.select("kind = 'endpoint' AND status IN (?, ?)", _IN_TRANSITION):
             config = self._records.get("endpoint-config", record.region, record.body["EndpointConfigName"])
             if config is not None:
                 self._deploy(record, config)
@@ -172,7 +172,7 @@ class Models:
         images = []
         for container in _containers(self.find(variant["ModelName"], region).body) if variant.get("ModelName") else []:
             resolved = self._resolved(container, region)
-            self._expect_artefact(resolved)
+            self._require_artifact(resolved)
             image = resolved.get("Image", "")
             images.append({"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": self._now()})
         weight, count = variant.get("InitialVariantWeight", 1.0), variant.get("InitialInstanceCount")
@@ -206,15 +206,15 @@ class Models:
         record = Record(kind, region, name, arn, now, now, status, body=body)
         try:
             self._records.add(record)
-        except Taken as error:
-            raise errors.taken(arn) from error
+        except NameInUseError as error:
+            raise errors.already_exists(arn) from error
         tags.put(self._records, arn, request.get("Tags") or [])
         return record
 
     def _found(self, kind: Kind, name: str, region: str) -> Record:
         record = self._records.get(kind, region, name)
         if record is None:
-            raise errors.unknown(arn_of(kind, name, region))
+            raise errors.not_found(arn_of(kind, name, region))
         return record
 
 

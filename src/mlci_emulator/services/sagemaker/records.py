@@ -10,11 +10,12 @@ import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from mlci_emulator.services.database import Database, open_database
+from mlci_emulator.services.timestamps import from_epoch
 
 #: The type of a resource, as its ARN has it.
 Kind = Literal[
@@ -58,11 +59,11 @@ class Record:
     body: dict[str, Any] = field(default_factory=dict)
 
 
-class Taken(Exception):
+class NameInUseError(Exception):
     """The name is another one's already."""
 
 
-class Records:
+class SageMakerRecords:
     """All records of a server. Safe to use from any thread."""
 
     def __init__(self, file: Path | None) -> None:
@@ -79,14 +80,14 @@ class Records:
         """
         with self._lock:
             if self.get(record.kind, record.region, record.name) is not None:
-                raise Taken(record.arn)
+                raise NameInUseError(record.arn)
             self.save(record)
 
     def save(self, record: Record) -> None:
         """Keep what it is now."""
         values = [record.kind, record.region, record.name, record.arn, record.status]
         values += [record.created.timestamp(), record.modified.timestamp()]  # type: ignore[list-item]
-        values += [record.parent, record.approval, record.log, _packed(record.body)]
+        values += [record.parent, record.approval, record.log, _to_json(record.body)]
         marks = ", ".join("?" for _ in values)
         self._database.execute(f"INSERT OR REPLACE INTO resources ({_COLUMNS}) VALUES ({marks})", values)
 
@@ -133,20 +134,26 @@ class Records:
 def _record(row: Sequence[Any]) -> Record:
     kind, region, name, arn, status, created, modified, parent, approval, log, body = row
     return Record(
-        kind, region, name, arn, _moment(created), _moment(modified), status, parent, approval, log, _unpacked(body)
+        kind,
+        region,
+        name,
+        arn,
+        from_epoch(created),
+        from_epoch(modified),
+        status,
+        parent,
+        approval,
+        log,
+        _from_json(body),
     )
 
 
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, timezone.utc)
-
-
-def _packed(body: dict[str, Any]) -> str:
+def _to_json(body: dict[str, Any]) -> str:
     return json.dumps(body, default=lambda value: {"$time": value.timestamp()}, separators=(",", ":"))
 
 
-def _unpacked(text: str) -> dict[str, Any]:
+def _from_json(text: str) -> dict[str, Any]:
     result: dict[str, Any] = json.loads(
-        text, object_hook=lambda fields: _moment(fields["$time"]) if fields.keys() == {"$time"} else fields
+        text, object_hook=lambda fields: from_epoch(fields["$time"]) if fields.keys() == {"$time"} else fields
     )
     return result

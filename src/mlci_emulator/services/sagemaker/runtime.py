@@ -22,18 +22,18 @@ from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.jobs.transform_request import TransformRequest
 from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.sagemaker.models import Models
-from mlci_emulator.services.sagemaker.records import Record, Records
+from mlci_emulator.services.sagemaker.records import Record, SageMakerRecords
 
 #: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html: 60 seconds.
 TIMEOUT_S = 60
-_TAKEN = ("EndpointName", "Body", "ContentType", "Accept", "TargetVariant", "InferenceId")
+_SUPPORTED_MEMBERS = ("EndpointName", "Body", "ContentType", "Accept", "TargetVariant", "InferenceId")
 
 
-class Invocations:
+class EndpointRuntime:
     """Calls of endpoints; `stop` ends all of them."""
 
     def __init__(
-        self, runner: LocalJobs, records: Records, models: Models, logs: Path | None, stop: StopSignal
+        self, runner: LocalJobs, records: SageMakerRecords, models: Models, logs: Path | None, stop: StopSignal
     ) -> None:
         self._runner, self._records, self._models, self._logs, self._stop = runner, records, models, logs, stop
 
@@ -46,7 +46,7 @@ class Invocations:
         if not isinstance(name, str) or not isinstance(body, bytes | bytearray):
             raise _invalid("an invocation needs an EndpointName and a Body of bytes")
         for field in request:
-            if field not in _TAKEN:
+            if field not in _SUPPORTED_MEMBERS:
                 raise _invalid(f"the local cloud does not do the {field} of an invocation")
         endpoint = self._records.get("endpoint", region, name)
         if endpoint is None or endpoint.status not in ("InService", "Updating"):
@@ -54,10 +54,10 @@ class Invocations:
         variant = self._variant(endpoint, request.get("TargetVariant"))
         job = self._job(endpoint, variant, request)
         log = self._runner.log(f"endpoint-{name}") if self._logs is None else Path(endpoint.log)
-        answer = self._runner.invoke(job, bytes(body), JobContext(endpoint.arn, log, self._stop))
-        if isinstance(answer, JobResult):
-            raise _model_error(answer, endpoint)
-        data, kind = answer
+        response = self._runner.invoke(job, bytes(body), JobContext(endpoint.arn, log, self._stop))
+        if isinstance(response, JobResult):
+            raise _model_error(response, endpoint)
+        data, kind = response
         return {"Body": data, "ContentType": kind, "InvokedProductionVariant": variant["VariantName"]}
 
     def _variant(self, endpoint: Record, wanted: str | None) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -15,11 +15,12 @@ from mlci_emulator.protocol import sagemaker_validation
 from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.sagemaker import listing, tags
 from mlci_emulator.services.sagemaker.job_status import KINDS, JobKind
-from mlci_emulator.services.sagemaker.job_threads import Running
-from mlci_emulator.services.sagemaker.jobs import Jobs, LogFile
-from mlci_emulator.services.sagemaker.model_packages import Packages
+from mlci_emulator.services.sagemaker.job_threads import RunningJob
+from mlci_emulator.services.sagemaker.jobs import JobLogFile, Jobs
+from mlci_emulator.services.sagemaker.model_packages import ModelPackages
 from mlci_emulator.services.sagemaker.models import Models
-from mlci_emulator.services.sagemaker.records import Records
+from mlci_emulator.services.sagemaker.records import SageMakerRecords
+from mlci_emulator.services.timestamps import Clock, utc_now
 from mlci_emulator.store.directory import DirectoryStore
 
 #: How long `run_to_end` goes on waiting for a job that it was told to stop. The job ends within half a second unless
@@ -29,26 +30,24 @@ LAST_WAIT_S = 0.9
 
 def _now() -> datetime:
     """SageMaker's times have milliseconds."""
-    now = datetime.now(timezone.utc)
+    now = utc_now()
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 class SageMaker:
     """The service. With `home` it keeps what it knows there; without, in memory only."""
 
-    def __init__(
-        self, store: DirectoryStore, jobs: LocalJobs, home: Path | None, now: Callable[[], datetime] = _now
-    ) -> None:
-        self._records = Records(home / "sagemaker.sqlite" if home is not None else None)
+    def __init__(self, store: DirectoryStore, jobs: LocalJobs, home: Path | None, now: Clock = _now) -> None:
+        self._records = SageMakerRecords(home / "sagemaker.sqlite" if home is not None else None)
         logs = home / "logs" if home is not None else None
         self._models = Models(store, self._records, logs, now)
-        self._packages = Packages(self._records, now)
+        self._packages = ModelPackages(self._records, now)
         self._runner, self._logs, self._is_closing = jobs, logs, StopSignal()
         self._jobs = Jobs(store, jobs, self._records, self._models, logs, now)
         self._kinds = {f"Create{kind.noun}": kind for kind in KINDS}
         self._operations = self._table()
         if home is not None:
-            self._jobs.fail_left_behind()
+            self._jobs.fail_abandoned()
             self._models.finish_deployments()
 
     @property
@@ -89,7 +88,7 @@ class SageMaker:
         self._run(running, stop)
         return self._jobs.describe(kind, running.record.name, region)
 
-    def log_files(self) -> Iterator[LogFile]:
+    def log_files(self) -> Iterator[JobLogFile]:
         """The logs of all jobs, as they are at this moment."""
         return self._jobs.log_files()
 
@@ -99,12 +98,14 @@ class SageMaker:
         self._jobs.running.close()
 
     def _invoke(self, request: Request, region: str) -> Response:
-        from mlci_emulator.services.sagemaker.runtime import Invocations  # a flow's run has none, and is to start soon
+        from mlci_emulator.services.sagemaker.runtime import (
+            EndpointRuntime,  # a flow's run has none, and is to start soon
+        )
 
-        invocations = Invocations(self._runner, self._records, self._models, self._logs, self._is_closing)
+        invocations = EndpointRuntime(self._runner, self._records, self._models, self._logs, self._is_closing)
         return invocations.invoke(request, region)
 
-    def _run(self, running: Running, stop: JobStop) -> None:
+    def _run(self, running: RunningJob, stop: JobStop) -> None:
         turn = threading.Event()
         running.when_done(turn.set)
 

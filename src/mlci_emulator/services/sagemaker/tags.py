@@ -7,38 +7,38 @@ from collections.abc import Iterable, Mapping
 
 from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.sagemaker.errors import invalid
-from mlci_emulator.services.sagemaker.records import Records
+from mlci_emulator.services.sagemaker.records import SageMakerRecords
 
 #: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListTags.html, MaxResults
 DEFAULT_PAGE = 50
 
 
-def put(records: Records, arn: str, tags: Iterable[Mapping[str, str]]) -> None:
+def put(records: SageMakerRecords, arn: str, tags: Iterable[Mapping[str, str]]) -> None:
     """Give a resource tags, in the place of those with the same keys."""
     for tag in tags:
         records.put_tag(arn, tag["Key"], tag["Value"])
 
 
-def add_tags(records: Records, request: Request) -> Response:
+def add_tags(records: SageMakerRecords, request: Request) -> Response:
     arn = _known(records, request["ResourceArn"])
     put(records, arn, request["Tags"])
     return {"Tags": records.tags(arn)}
 
 
-def delete_tags(records: Records, request: Request) -> Response:
+def delete_tags(records: SageMakerRecords, request: Request) -> Response:
     arn = _known(records, request["ResourceArn"])
     for key in request["TagKeys"]:
         records.remove_tag(arn, key)
     return {}
 
 
-def list_tags(records: Records, request: Request) -> Response:
+def list_tags(records: SageMakerRecords, request: Request) -> Response:
     tags = records.tags(_known(records, request["ResourceArn"]))
     start, size = _start(request.get("NextToken")), request.get("MaxResults") or DEFAULT_PAGE
-    answer: Response = {"Tags": tags[start : start + size]}
+    response: Response = {"Tags": tags[start : start + size]}
     if len(tags) > start + size:
-        answer["NextToken"] = base64.urlsafe_b64encode(str(start + size).encode()).decode()
-    return answer
+        response["NextToken"] = base64.urlsafe_b64encode(str(start + size).encode()).decode()
+    return response
 
 
 def _start(token: str | None) -> int:
@@ -48,7 +48,7 @@ def _start(token: str | None) -> int:
         raise invalid("Invalid NextToken") from error
 
 
-def _known(records: Records, arn: str) -> str:
+def _known(records: SageMakerRecords, arn: str) -> str:
     if records.by_arn(arn) is None:
         raise invalid(f'the local cloud has no resource "{arn}"')
     return arn

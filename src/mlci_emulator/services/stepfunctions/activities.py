@@ -15,24 +15,25 @@ from dataclasses import dataclass
 
 import mlci_asl as asl
 from mlci_emulator.protocol.operations import ApiError, Request, Response
+from mlci_emulator.protocol.timestamps import epoch_seconds
 from mlci_emulator.services.stepfunctions import arns
 from mlci_emulator.services.stepfunctions.pagination import page
-from mlci_emulator.services.stepfunctions.records import ENCRYPTION, Doc, Records
-from mlci_emulator.services.stepfunctions.timestamps import Clock, kept, shown
+from mlci_emulator.services.stepfunctions.records import ENCRYPTION, Document, StepFunctionsRecords
+from mlci_emulator.services.timestamps import Clock, from_epoch
 
 #: How long GetActivityTask waits for a task. Source: API_GetActivityTask
 _POLL_S = 60.0
 #: How many tokens of ended tasks are remembered: those were timed out, all others are invalid.
-_REMEMBERED = 10_000
+_MAX_KNOWN_TOKENS = 10_000
 
 
 @dataclass(frozen=True)
-class _Queued:
-    given: str
+class _QueuedTask:
+    input_text: str
     callback: weakref.ref[asl.Callback]
 
 
-class Tokens:
+class TaskTokens:
     """The callbacks of waiting tasks, by their tokens; a task that is over is forgotten by itself."""
 
     def __init__(self) -> None:
@@ -44,7 +45,7 @@ class Tokens:
         with self._lock:
             self._open[callback.token] = callback
             self._known[callback.token] = None
-            if len(self._known) > _REMEMBERED:
+            if len(self._known) > _MAX_KNOWN_TOKENS:
                 self._known.popitem(last=False)
 
     def find(self, token: str) -> asl.Callback:
@@ -53,7 +54,11 @@ class Tokens:
             callback, is_known = self._open.get(token), token in self._known
         if callback is not None and callback.is_open():
             return callback
-        raise over() if is_known or callback is not None else ApiError("InvalidToken", "Invalid Token: 'Invalid token'")
+        raise (
+            timed_out()
+            if is_known or callback is not None
+            else ApiError("InvalidToken", "Invalid Token: 'Invalid token'")
+        )
 
     def succeed(self, request: Request) -> Response:
         output = str(request["output"])
@@ -62,33 +67,33 @@ class Tokens:
             json.loads(output)
         except ValueError as error:
             raise ApiError("InvalidOutput", "Invalid Output: 'Invalid JSON'") from error
-        return _done(callback.succeed(output))
+        return _require_open(callback.succeed(output))
 
     def fail(self, request: Request) -> Response:
         callback = self.find(str(request["taskToken"]))
-        return _done(callback.fail(request.get("error"), request.get("cause")))
+        return _require_open(callback.fail(request.get("error"), request.get("cause")))
 
     def heartbeat(self, request: Request) -> Response:
-        return _done(self.find(str(request["taskToken"])).heartbeat())
+        return _require_open(self.find(str(request["taskToken"])).heartbeat())
 
 
-def over() -> ApiError:
+def timed_out() -> ApiError:
     return ApiError("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
 
 
-def _done(is_done: bool) -> Response:
+def _require_open(is_done: bool) -> Response:
     if not is_done:
-        raise over()
+        raise timed_out()
     return {}
 
 
 class Activities:
     """Activities and the tasks that wait for their workers."""
 
-    def __init__(self, records: Records, account: str, now: Clock) -> None:
+    def __init__(self, records: StepFunctionsRecords, account: str, now: Clock) -> None:
         self._records, self._account, self._now = records, account, now
         self._changed = threading.Condition()
-        self._queues: dict[str, deque[_Queued]] = {}
+        self._queues: dict[str, deque[_QueuedTask]] = {}
         self._is_closed = False
 
     def close(self) -> None:
@@ -104,12 +109,12 @@ class Activities:
             doc = self._records.get("activity", arn)
             if doc is None:
                 tags = {str(tag["key"]): str(tag["value"]) for tag in request.get("tags") or ()}
-                doc = {"arn": arn, "name": name, "created": kept(self._now()), "tags": tags}
+                doc = {"arn": arn, "name": name, "created": epoch_seconds(self._now()), "tags": tags}
                 self._records.put("activity", arn, region, doc)
-        return {"activityArn": arn, "creationDate": shown(doc["created"])}
+        return {"activityArn": arn, "creationDate": from_epoch(doc["created"])}
 
     def describe(self, request: Request) -> Response:
-        return {**_listed(self._find(str(request["activityArn"]))), "encryptionConfiguration": dict(ENCRYPTION)}
+        return {**_list_entry(self._find(str(request["activityArn"]))), "encryptionConfiguration": dict(ENCRYPTION)}
 
     def delete(self, request: Request) -> Response:
         arn = arns.parse(str(request["activityArn"]), "activity").text
@@ -121,15 +126,15 @@ class Activities:
 
     def list(self, request: Request, region: str) -> Response:
         docs = sorted(self._records.newest("activity", region), key=lambda doc: str(doc["name"]))
-        return page(docs, request, "activities", "activities", _listed)
+        return page(docs, request, "activities", "activities", _list_entry)
 
     def exists(self, arn: str) -> bool:
         return self._records.get("activity", arn) is not None
 
-    def queue(self, arn: str, given: str, callback: asl.Callback) -> None:
+    def queue(self, arn: str, input_text: str, callback: asl.Callback) -> None:
         """Offers a task to the activity's workers."""
         with self._changed:
-            self._queues.setdefault(arn, deque()).append(_Queued(given, weakref.ref(callback)))
+            self._queues.setdefault(arn, deque()).append(_QueuedTask(input_text, weakref.ref(callback)))
             self._changed.notify_all()
 
     def take(self, request: Request) -> Response:
@@ -147,9 +152,9 @@ class Activities:
                     continue
             callback = queued.callback()
             if callback is not None and callback.started(request.get("workerName")):
-                return {"taskToken": callback.token, "input": queued.given}
+                return {"taskToken": callback.token, "input": queued.input_text}
 
-    def _next(self, arn: str) -> _Queued | None:
+    def _next(self, arn: str) -> _QueuedTask | None:
         queue = self._queues.get(arn)
         while queue:
             queued = queue.popleft()
@@ -158,7 +163,7 @@ class Activities:
                 return queued
         return None
 
-    def _find(self, text: str) -> Doc:
+    def _find(self, text: str) -> Document:
         arn = arns.parse(text, "activity").text
         doc = self._records.get("activity", arn)
         if doc is None:
@@ -166,5 +171,5 @@ class Activities:
         return doc
 
 
-def _listed(doc: Doc) -> Response:
-    return {"activityArn": doc["arn"], "name": doc["name"], "creationDate": shown(doc["created"])}
+def _list_entry(doc: Document) -> Response:
+    return {"activityArn": doc["arn"], "name": doc["name"], "creationDate": from_epoch(doc["created"])}

@@ -46,7 +46,7 @@ def invalid(what: str) -> ApiError:
     return ApiError("InvalidArn", f"Invalid Arn: '{what}'")
 
 
-def machine(text: str) -> tuple[str, str | None]:
+def split_machine_arn(text: str) -> tuple[str, str | None]:
     """The machine's own ARN, and the version's number or the alias's name that follows it."""
     arn = parse(text, "stateMachine")
     base = ":".join(text.split(":")[:7])

@@ -7,19 +7,19 @@ from typing import Any
 
 import mlci_asl as asl
 from mlci_emulator.protocol.operations import ApiError, Request, Response
-from mlci_emulator.services.stepfunctions.task_handlers import Tasks
+from mlci_emulator.services.stepfunctions.task_handlers import TaskHandlers
 
 _MOST_DIAGNOSTICS = 100
 #: As many definitions are kept as they were read, so that starting an execution does not read its machine anew.
-_KEPT = 64
+_CACHED_DEFINITIONS = 64
 
 
 class Definitions:
     """Reads definitions; the last ones are kept as they were read."""
 
-    def __init__(self, tasks: Tasks) -> None:
+    def __init__(self, tasks: TaskHandlers) -> None:
         self._tasks = tasks
-        self._read = functools.lru_cache(maxsize=_KEPT)(_read)
+        self._read = functools.lru_cache(maxsize=_CACHED_DEFINITIONS)(_read)
 
     def load(self, definition: str, kind: str) -> asl.Machine:
         """The machine, whose tasks can be done here.
@@ -73,11 +73,11 @@ def _read(definition: str, kind: str) -> asl.Machine:
 
 
 def _invalid(error: asl.DefinitionError) -> ApiError:
-    told = ", ".join(_told(problem) for problem in error.problems)
-    return ApiError("InvalidDefinition", f"Invalid State Machine Definition: '{told}'")
+    text = ", ".join(_problem_text(problem) for problem in error.problems)
+    return ApiError("InvalidDefinition", f"Invalid State Machine Definition: '{text}'")
 
 
-def _told(problem: asl.Problem) -> str:
+def _problem_text(problem: asl.Problem) -> str:
     return f"{problem.code}: {problem.what}" + (f" at {problem.place or '/'}" if _has_place(problem) else "")
 
 

@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 
 import mlci_asl as asl
 from mlci_emulator.protocol.operations import ApiError
+from mlci_emulator.protocol.timestamps import epoch_seconds
 from mlci_emulator.services.stepfunctions import history
-from mlci_emulator.services.stepfunctions.records import Doc, Records
-from mlci_emulator.services.stepfunctions.timestamps import Clock, kept
+from mlci_emulator.services.stepfunctions.records import Document, StepFunctionsRecords
+from mlci_emulator.services.timestamps import Clock
 
 
 @dataclass
-class Running:
+class RunningExecution:
     """One execution that has not ended."""
 
-    doc: Doc
+    doc: Document
     machine: asl.Machine
     context: asl.Context
     resume: asl.Resume | None = None
@@ -24,48 +25,48 @@ class Running:
     ended: threading.Event = field(default_factory=threading.Event)
 
 
-class Runner:
+class ExecutionThreads:
     """Runs executions, and knows those that run."""
 
-    def __init__(self, records: Records, handlers: asl.Handlers, now: Clock) -> None:
+    def __init__(self, records: StepFunctionsRecords, handlers: asl.Handlers, now: Clock) -> None:
         self._records, self._handlers, self._now = records, handlers, now
         self._lock = threading.Lock()
-        self._running: dict[str, Running] = {}
+        self._running: dict[str, RunningExecution] = {}
         self._is_closed = False
 
-    def find(self, arn: str) -> Running | None:
+    def find(self, arn: str) -> RunningExecution | None:
         with self._lock:
             return self._running.get(arn)
 
-    def start(self, running: Running) -> None:
+    def start(self, running: RunningExecution) -> None:
         """Runs an execution in a thread of its own.
 
         Raises: ApiError, where no more executions are started.
         """
         self._add(running)
         name = f"execution {running.doc['name']}"
-        threading.Thread(target=self._to_end, args=(running,), name=name, daemon=True).start()
+        threading.Thread(target=self._run_to_end, args=(running,), name=name, daemon=True).start()
 
-    def run(self, running: Running) -> Doc:
+    def run(self, running: RunningExecution) -> Document:
         """Runs an execution to its end in this thread.
 
         Raises: ApiError, where no more executions are started.
         """
         self._add(running)
-        return self._to_end(running)
+        return self._run_to_end(running)
 
-    def _add(self, running: Running) -> None:
+    def _add(self, running: RunningExecution) -> None:
         """From here on the execution is on record and can be stopped: both or neither, whoever looks."""
         with self._lock:
             if self._is_closed:
                 raise ApiError("ServiceUnavailable", "the server is stopping", 503)
-            self._keep(running.doc)
+            self._save(running.doc)
             self._running[running.doc["arn"]] = running
 
-    def _to_end(self, running: Running) -> Doc:
+    def _run_to_end(self, running: RunningExecution) -> Document:
         arn = running.doc["arn"]
         is_express = running.doc["type"] == "EXPRESS"
-        keep = _forget if is_express else (lambda event: history.keep(self._records, arn, event))
+        on_event = _discard if is_express else (lambda event: history.save(self._records, arn, event))
         try:
             outcome = asl.execute(
                 running.machine,
@@ -73,11 +74,11 @@ class Runner:
                 context=running.context,
                 handlers=self._handlers,
                 stop=running.stop,
-                on_event=keep,
+                on_event=on_event,
                 now=self._now,
                 resume=running.resume,
             )
-            self._end(running.doc, outcome)
+            self._save_result(running.doc, outcome)
         finally:
             with self._lock:
                 if self._running.get(arn) is running:  # it may have been redriven since its record was kept
@@ -85,13 +86,13 @@ class Runner:
             running.ended.set()
         return running.doc
 
-    def _end(self, doc: Doc, outcome: asl.Outcome) -> None:
-        doc["status"], doc["stopped"] = outcome.status, kept(self._now())
-        told = {"output": outcome.output, "error": outcome.error, "cause": outcome.cause}
-        doc.update({name: value for name, value in told.items() if value})
-        self._keep(doc)
+    def _save_result(self, doc: Document, outcome: asl.Outcome) -> None:
+        doc["status"], doc["stopped"] = outcome.status, epoch_seconds(self._now())
+        result = {"output": outcome.output, "error": outcome.error, "cause": outcome.cause}
+        doc.update({name: value for name, value in result.items() if value})
+        self._save(doc)
 
-    def _keep(self, doc: Doc) -> None:
+    def _save(self, doc: Document) -> None:
         if doc["type"] != "EXPRESS":
             self._records.put("execution", doc["arn"], doc["machine"], doc)
 
@@ -106,5 +107,5 @@ class Runner:
             one.ended.wait()
 
 
-def _forget(event: asl.Event) -> None:
+def _discard(event: asl.Event) -> None:
     """What is kept of an express execution's events."""

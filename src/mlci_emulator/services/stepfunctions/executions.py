@@ -14,18 +14,17 @@ from typing import Any
 
 import mlci_asl as asl
 from mlci_emulator.protocol.operations import ApiError, Request, Response
-from mlci_emulator.services.stepfunctions import arns, history
+from mlci_emulator.protocol.timestamps import epoch_seconds
+from mlci_emulator.services.stepfunctions import arns, execution_responses, history
 from mlci_emulator.services.stepfunctions.definitions import Definitions
-from mlci_emulator.services.stepfunctions.execution_threads import Runner, Running
+from mlci_emulator.services.stepfunctions.execution_threads import ExecutionThreads, RunningExecution
 from mlci_emulator.services.stepfunctions.pagination import bounds, token
-from mlci_emulator.services.stepfunctions.records import Doc, Records
-from mlci_emulator.services.stepfunctions.state_machines import INITIAL, Registry
-from mlci_emulator.services.stepfunctions.timestamps import Clock, kept, shown
-from mlci_emulator.services.stepfunctions.versions import Target, Versions
+from mlci_emulator.services.stepfunctions.records import Document, StepFunctionsRecords
+from mlci_emulator.services.stepfunctions.state_machines import INITIAL, StateMachines
+from mlci_emulator.services.stepfunctions.versions import ExecutionTarget, Versions
+from mlci_emulator.services.timestamps import Clock, from_epoch
 
 _STOP_S = 30.0
-#: Source: https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
-_REDRIVABLE = ("FAILED", "ABORTED", "TIMED_OUT")
 
 
 class Executions:
@@ -33,71 +32,80 @@ class Executions:
 
     def __init__(
         self,
-        records: Records,
+        records: StepFunctionsRecords,
         definitions: Definitions,
-        registry: Registry,
+        state_machines: StateMachines,
         versions: Versions,
-        runner: Runner,
+        runner: ExecutionThreads,
         now: Clock,
     ) -> None:
-        self._records, self._definitions, self._registry, self._versions = records, definitions, registry, versions
+        self._records, self._definitions, self._state_machines, self._versions = (
+            records,
+            definitions,
+            state_machines,
+            versions,
+        )
         self._runner, self._now = runner, now
         self._lock = threading.Lock()
 
     def start(self, request: Request) -> Response:
         """StartExecution."""
         target = self._versions.target(str(request["stateMachineArn"]))
-        given, name = _input(request), self._name(request)
+        input_text, name = _input(request), self._name(request)
         with self._lock:
             if target.doc["type"] != "EXPRESS":
                 arn = arns.execution_arn(_machine(target), name)
                 old = self._records.get("execution", arn)
                 if old is not None:
-                    return _again(old, given)
-            running = self._new(target, name, given)
+                    return _existing_execution(old, input_text)
+            running = self._new(target, name, input_text)
             self._runner.start(running)
-        return {"executionArn": running.doc["arn"], "startDate": shown(running.doc["started"])}
+        return {"executionArn": running.doc["arn"], "startDate": from_epoch(running.doc["started"])}
 
     def start_sync(self, request: Request) -> Response:
         """StartSyncExecution: an express execution, run to its end."""
         target = self._versions.target(str(request["stateMachineArn"]))
         if target.doc["type"] != "EXPRESS":
-            raise not_supported()
+            raise type_not_supported()
         running = self._new(target, self._name(request), _input(request))
         doc = self._runner.run(running)
         if doc["status"] == "ABORTED":  # by `close`; AWS has no such status here
             raise ApiError("ServiceUnavailable", "the server is stopping", 503)
         millis = max(1, round((doc["stopped"] - doc["started"]) * 1000))
-        answer = {**_described(doc), "stopDate": shown(doc["stopped"]), "outputDetails": {"included": True}}
+        response = {
+            **execution_responses.describe(doc),
+            "stopDate": from_epoch(doc["stopped"]),
+            "outputDetails": {"included": True},
+        }
         for member in ("redriveCount", "redriveStatus", "redriveStatusReason"):
-            answer.pop(member, None)
+            response.pop(member, None)
         billed = {"billedMemoryUsedInMB": 64, "billedDurationInMilliseconds": -(-millis // 100) * 100}
-        return {**answer, "billingDetails": billed}
+        return {**response, "billingDetails": billed}
 
     def _name(self, request: Request) -> str:
         name = str(request.get("name") or uuid.uuid4())
         arns.check_name(name)
         return name
 
-    def _new(self, target: Target, name: str, given: str) -> Running:
+    def _new(self, target: ExecutionTarget, name: str, input_text: str) -> RunningExecution:
         machine_arn, started = _machine(target), self._now()
         is_express = target.doc["type"] == "EXPRESS"
         arn = arns.execution_arn(machine_arn, name)
         if is_express:
             arn = arns.express_arn(machine_arn, name, str(uuid.uuid4()))
-        doc: Doc = {
+        doc: Document = {
             "arn": arn,
             "machine": machine_arn,
             "machine_name": target.doc["name"],
             "name": name,
             "status": "RUNNING",
             "type": target.doc["type"],
-            "input": given,
-            "started": kept(started),
+            "input": input_text,
+            "started": epoch_seconds(started),
             "redrives": 0,
             "version": target.version_arn,
             "alias": target.alias_arn,
-            "definition": self._records.keep_text(target.doc["definition"]),
+            "definition": self._records.save_text(target.doc["definition"]),
             "roleArn": target.doc["roleArn"],
             "revision": target.doc["revision"],
             "revised": target.doc.get("updated", target.doc["created"]),
@@ -107,7 +115,7 @@ class Executions:
         }
         return self._running(doc, None)
 
-    def _running(self, doc: Doc, resume: asl.Resume | None) -> Running:
+    def _running(self, doc: Document, resume: asl.Resume | None) -> RunningExecution:
         context = asl.Context(
             execution_arn=doc["arn"],
             execution_name=doc["name"],
@@ -119,9 +127,9 @@ class Executions:
             alias_arn=doc["alias"],
         )
         machine = self._definitions.parse(self._records.text(doc["definition"]), doc["type"])
-        return Running(doc, machine, context, resume)
+        return RunningExecution(doc, machine, context, resume)
 
-    def find(self, text: str) -> Doc:
+    def find(self, text: str) -> Document:
         """A standard execution. Raises: ApiError."""
         arn = arns.parse(text, "execution")
         doc = self._records.get("execution", arn.text)
@@ -131,39 +139,39 @@ class Executions:
 
     def describe(self, request: Request) -> Response:
         doc = self.find(str(request["executionArn"]))
-        answer = _described(doc)
+        response = execution_responses.describe(doc)
         if request.get("includedData") == "METADATA_ONLY":
             for member in ("input", "output", "inputDetails", "outputDetails"):
-                answer.pop(member, None)
-        return answer
+                response.pop(member, None)
+        return response
 
     def describe_machine(self, request: Request) -> Response:
         """DescribeStateMachineForExecution: the machine as the execution was started with it."""
         doc = self.find(str(request["executionArn"]))
         definition = self._records.text(doc["definition"])
-        answer = {
+        response = {
             "stateMachineArn": doc["machine"],
             "name": doc["machine_name"],
             "definition": definition,
             "roleArn": doc["roleArn"],
-            "updateDate": shown(doc["revised"]),
+            "updateDate": from_epoch(doc["revised"]),
             "loggingConfiguration": doc["loggingConfiguration"],
             "tracingConfiguration": doc["tracingConfiguration"],
             "encryptionConfiguration": doc["encryptionConfiguration"],
         }
         if doc["revision"] != INITIAL:
-            answer["revisionId"] = doc["revision"]
-        return {**answer, **self._definitions.references(definition, doc["type"])}
+            response["revisionId"] = doc["revision"]
+        return {**response, **self._definitions.references(definition, doc["type"])}
 
     def history(self, request: Request) -> Response:
-        return history.answer(self._records, self.find(str(request["executionArn"]))["arn"], request)
+        return history.page_of_events(self._records, self.find(str(request["executionArn"]))["arn"], request)
 
     def list(self, request: Request) -> Response:
         """ListExecutions of a machine, a version or an alias, the newest first."""
         text = str(request.get("stateMachineArn") or "")
-        machine, qualifier = arns.machine(text)
-        if self._registry.find(machine)["type"] == "EXPRESS":
-            raise not_supported()
+        machine, qualifier = arns.split_machine_arn(text)
+        if self._state_machines.find(machine)["type"] == "EXPRESS":
+            raise type_not_supported()
         status, redrives = request.get("statusFilter"), request.get("redriveFilter")
         of = f"executions {text} {status} {redrives}"
         before, size = bounds(request, of)
@@ -175,10 +183,10 @@ class Executions:
             before=before,
             limit=size + 1,
         )
-        answer: Response = {"executions": [_listed(doc) for _, doc in found[:size]]}
+        response: Response = {"executions": [execution_responses.list_entry(doc) for _, doc in found[:size]]}
         if len(found) > size:
-            answer["nextToken"] = token(found[size - 1][0], of)
-        return answer
+            response["nextToken"] = token(found[size - 1][0], of)
+        return response
 
     def stop(self, request: Request) -> Response:
         """StopExecution; one that has ended stays as it is."""
@@ -188,7 +196,7 @@ class Executions:
             running.stop.set(str(request.get("error") or ""), str(request.get("cause") or ""))
             running.ended.wait(_STOP_S)
             doc = self.find(doc["arn"])
-        return {"stopDate": shown(doc.get("stopped") or kept(self._now()))}
+        return {"stopDate": from_epoch(doc.get("stopped") or epoch_seconds(self._now()))}
 
     def wait(self, arn: str, stop: asl.StopSignal) -> None:
         """Waits for an execution's end; `stop` ends it."""
@@ -205,56 +213,58 @@ class Executions:
         """RedriveExecution: goes on from where the execution ended."""
         with self._lock:
             doc = self.find(str(request["executionArn"]))
-            why_not = _why_not_redrivable(doc)
+            why_not = execution_responses.not_redrivable_reason(doc)
             if why_not:
                 raise ApiError("ExecutionNotRedrivable", why_not)
             for member in ("stopped", "error", "cause", "output"):
                 doc.pop(member, None)
             doc["redrives"] += 1
-            doc["status"], doc["redriven"] = "RUNNING", kept(self._now())
+            doc["status"], doc["redriven"] = "RUNNING", epoch_seconds(self._now())
             resume = asl.Resume(history.events(self._records, doc["arn"]), doc["redrives"])
             self._runner.start(self._running(doc, resume))
-        return {"redriveDate": shown(doc["redriven"])}
+        return {"redriveDate": from_epoch(doc["redriven"])}
 
     def abort_abandoned(self, cause: str) -> None:
         """Ends executions that ran when the last process that kept these records was killed."""
-        for doc in list(self._records.all_with("execution", "RUNNING")):
+        for doc in list(self._records.with_status("execution", "RUNNING")):
             past = history.events(self._records, doc["arn"])
             end = past[-1] if past and past[-1].type in history.ENDS else None
             if end is None:
                 details: Any = {"executionAbortedEventDetails": {"cause": cause}}
                 end = asl.Event(past[-1].id + 1 if past else 1, 0, self._now(), "ExecutionAborted", details)
-                history.keep(self._records, doc["arn"], end)
-            doc.update(status=history.ENDS[end.type], stopped=kept(end.timestamp), **history.told(end))
+                history.save(self._records, doc["arn"], end)
+            doc.update(
+                status=history.ENDS[end.type], stopped=epoch_seconds(end.timestamp), **history.result_members(end)
+            )
             self._records.put("execution", doc["arn"], doc["machine"], doc)
 
 
-def not_supported() -> ApiError:
+def type_not_supported() -> ApiError:
     return ApiError("StateMachineTypeNotSupported", "This operation is not supported by this type of state machine")
 
 
-def _machine(target: Target) -> str:
+def _machine(target: ExecutionTarget) -> str:
     return str(target.doc.get("machine") or target.doc["arn"])
 
 
 def _input(request: Request) -> str:
-    given = str(request.get("input", "{}"))
-    if not given:
+    input_text = str(request.get("input", "{}"))
+    if not input_text:
         raise ApiError("InvalidExecutionInput", "Invalid State Machine Execution Input: 'Invalid execution input.'")
     try:
-        json.loads(given, parse_constant=_no_constant)
+        json.loads(input_text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise ApiError(
-            "InvalidExecutionInput", f"Invalid State Machine Execution Input: '{_words(given, error)}'"
+            "InvalidExecutionInput", f"Invalid State Machine Execution Input: '{_parser_message(input_text, error)}'"
         ) from error
-    return given
+    return input_text
 
 
 def _no_constant(name: str) -> None:
     raise ValueError(name)
 
 
-def _words(text: str, error: Exception) -> str:
+def _parser_message(text: str, error: Exception) -> str:
     """What AWS's parser says of the commonest mistakes."""
     word = text.strip().split(" ")[0].strip("{}[],:\"'")
     if word.isalpha() and text.strip().startswith(word):
@@ -265,64 +275,7 @@ def _words(text: str, error: Exception) -> str:
     return str(error)
 
 
-def _again(old: Doc, given: str) -> Response:
-    if old["status"] == "RUNNING" and old["input"] == given:
-        return {"executionArn": old["arn"], "startDate": shown(old["started"])}
+def _existing_execution(old: Document, input_text: str) -> Response:
+    if old["status"] == "RUNNING" and old["input"] == input_text:
+        return {"executionArn": old["arn"], "startDate": from_epoch(old["started"])}
     raise ApiError("ExecutionAlreadyExists", f"Execution Already Exists: '{old['arn']}'")
-
-
-def _why_not_redrivable(doc: Doc) -> str | None:
-    if doc["status"] in _REDRIVABLE:
-        return None
-    return f"Execution is {doc['status']} and cannot be redriven"
-
-
-def _named(doc: Doc) -> Response:
-    found: Response = {}
-    if doc["version"]:
-        found["stateMachineVersionArn"] = doc["version"]
-    if doc["alias"]:
-        found["stateMachineAliasArn"] = doc["alias"]
-    return found
-
-
-def _described(doc: Doc) -> Response:
-    answer: Response = {
-        "executionArn": doc["arn"],
-        "stateMachineArn": doc["machine"],
-        "name": doc["name"],
-        "status": doc["status"],
-        "startDate": shown(doc["started"]),
-        "input": doc["input"],
-        "inputDetails": {"included": True},
-        "redriveCount": doc["redrives"],
-        **_named(doc),
-    }
-    if "stopped" in doc:
-        answer["stopDate"] = shown(doc["stopped"])
-    if "redriven" in doc:
-        answer["redriveDate"] = shown(doc["redriven"])
-    if "output" in doc:
-        answer.update(output=doc["output"], outputDetails={"included": True})
-    answer.update({name: doc[name] for name in ("error", "cause") if name in doc})
-    why_not = _why_not_redrivable(doc)
-    answer["redriveStatus"] = "NOT_REDRIVABLE" if why_not else "REDRIVABLE"
-    if why_not:
-        answer["redriveStatusReason"] = why_not
-    return answer
-
-
-def _listed(doc: Doc) -> Response:
-    stopped = {"stopDate": shown(doc["stopped"])} if "stopped" in doc else {}
-    redriven = {"redriveDate": shown(doc["redriven"])} if "redriven" in doc else {}
-    return {
-        "executionArn": doc["arn"],
-        "stateMachineArn": doc["machine"],
-        "name": doc["name"],
-        "status": doc["status"],
-        "startDate": shown(doc["started"]),
-        "redriveCount": doc["redrives"],
-        **stopped,
-        **redriven,
-        **_named(doc),
-    }

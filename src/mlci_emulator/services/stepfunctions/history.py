@@ -10,9 +10,10 @@ from typing import Any
 
 import mlci_asl as asl
 from mlci_emulator.protocol.operations import Request, Response
+from mlci_emulator.protocol.timestamps import epoch_seconds
 from mlci_emulator.services.stepfunctions.pagination import bounds, token
-from mlci_emulator.services.stepfunctions.records import Doc, Records
-from mlci_emulator.services.stepfunctions.timestamps import kept, shown
+from mlci_emulator.services.stepfunctions.records import Document, StepFunctionsRecords
+from mlci_emulator.services.timestamps import from_epoch
 
 #: Members of details that hold the execution's data, which a request can do without.
 _DATA = ("input", "output", "inputDetails", "outputDetails")
@@ -26,9 +27,9 @@ ENDS = {
 }
 
 
-def keep(records: Records, execution: str, event: asl.Event) -> None:
+def save(records: StepFunctionsRecords, execution: str, event: asl.Event) -> None:
     doc = {
-        "at": kept(event.timestamp),
+        "at": epoch_seconds(event.timestamp),
         "type": event.type,
         "previous": event.previous_id,
         "details": dict(event.details),
@@ -36,7 +37,7 @@ def keep(records: Records, execution: str, event: asl.Event) -> None:
     records.add_event(execution, event.id, {"id": event.id, **doc})
 
 
-def events(records: Records, execution: str) -> list[asl.Event]:
+def events(records: StepFunctionsRecords, execution: str) -> list[asl.Event]:
     """All events, as the interpreter had them."""
     return [
         asl.Event(
@@ -46,13 +47,13 @@ def events(records: Records, execution: str) -> list[asl.Event]:
     ]
 
 
-def told(end: asl.Event) -> dict[str, Any]:
+def result_members(end: asl.Event) -> dict[str, Any]:
     """What an execution's last event says of its result: output, or error and cause."""
     members = [item for inner in end.details.values() if isinstance(inner, dict) for item in inner.items()]
     return {name: value for name, value in members if name in ("output", "error", "cause") and value}
 
 
-def answer(records: Records, execution: str, request: Request) -> Response:
+def page_of_events(records: StepFunctionsRecords, execution: str, request: Request) -> Response:
     """GetExecutionHistory."""
     is_reverse, has_data = bool(request.get("reverseOrder")), request.get("includeExecutionData") is not False
     of = f"history {execution} {is_reverse}"
@@ -64,12 +65,17 @@ def answer(records: Records, execution: str, request: Request) -> Response:
     return found
 
 
-def _shown(doc: Doc, has_data: bool) -> dict[str, Any]:
+def _shown(doc: Document, has_data: bool) -> dict[str, Any]:
     details = doc["details"]
     if not has_data:
         details = {
             member: {name: value for name, value in inner.items() if name not in _DATA}
             for member, inner in details.items()
         }
-    head = {"timestamp": shown(doc["at"]), "type": doc["type"], "id": doc["id"], "previousEventId": doc["previous"]}
+    head = {
+        "timestamp": from_epoch(doc["at"]),
+        "type": doc["type"],
+        "id": doc["id"],
+        "previousEventId": doc["previous"],
+    }
     return {**head, **details}

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from mlci_emulator.services.database import open_database
 
 Kind = Literal["machine", "version", "alias", "execution", "activity"]
-Doc = dict[str, Any]
+Document = dict[str, Any]
 
 #: What AWS says of how it keeps things, where a request says nothing.
 ENCRYPTION = {"type": "AWS_OWNED_KEY"}
@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS events (execution TEXT, id INTEGER, doc TEXT, PRIMARY
 """
 
 
-class Records:
+class StepFunctionsRecords:
     """Each call is one transaction; safe from any thread."""
 
     def __init__(self, home: Path | None) -> None:
@@ -44,14 +44,14 @@ class Records:
             (kind, arn, parent, str(doc.get("status", "")), json.dumps(doc)),
         )
 
-    def get(self, kind: Kind, arn: str) -> Doc | None:
+    def get(self, kind: Kind, arn: str) -> Document | None:
         rows = self._database.query("SELECT doc FROM records WHERE kind = ? AND arn = ?", (kind, arn))
         return json.loads(rows[0][0]) if rows else None
 
     def delete(self, kind: Kind, arn: str) -> None:
         self._database.execute("DELETE FROM records WHERE kind = ? AND arn = ?", (kind, arn))
 
-    def newest(self, kind: Kind, parent: str, status: str | None = None) -> list[Doc]:
+    def newest(self, kind: Kind, parent: str, status: str | None = None) -> list[Document]:
         """All of a parent's, the newest first; the parent of machines and activities is their region."""
         sql = "SELECT doc FROM records WHERE kind = ? AND parent = ?" + (" AND status = ?" if status else "")
         rows = self._database.query(sql + " ORDER BY number DESC", (kind, parent, *([status] if status else [])))
@@ -66,7 +66,7 @@ class Records:
         is_redriven: bool | None,
         before: int,
         limit: int,
-    ) -> list[tuple[int, Doc]]:
+    ) -> list[tuple[int, Document]]:
         """A machine's executions, the newest first, each with its number; `before` is the number to go on from, or 0.
 
         `qualified` is the version or alias that they were started by.
@@ -85,7 +85,7 @@ class Records:
         rows = self._database.query(sql, (*(value for _, value in conditions), limit))
         return [(number, json.loads(doc)) for number, doc in rows]
 
-    def keep_text(self, text: str) -> str:
+    def save_text(self, text: str) -> str:
         """Keeps a text that many documents share, and gives the digest that it is found by."""
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         self._database.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (digest, text))
@@ -94,14 +94,14 @@ class Records:
     def text(self, digest: str) -> str:
         return str(self._database.query("SELECT text FROM texts WHERE digest = ?", (digest,))[0][0])
 
-    def all_with(self, kind: Kind, status: str) -> Iterator[Doc]:
+    def with_status(self, kind: Kind, status: str) -> Iterator[Document]:
         rows = self._database.query("SELECT doc FROM records WHERE kind = ? AND status = ?", (kind, status))
         return (json.loads(row[0]) for row in rows)
 
     def add_event(self, execution: str, number: int, event: Mapping[str, Any]) -> None:
         self._database.execute("INSERT INTO events VALUES (?, ?, ?)", (execution, number, json.dumps(event)))
 
-    def events(self, execution: str, is_reverse: bool = False, offset: int = 0, limit: int = -1) -> list[Doc]:
+    def events(self, execution: str, is_reverse: bool = False, offset: int = 0, limit: int = -1) -> list[Document]:
         order = "DESC" if is_reverse else "ASC"
         sql = f"SELECT doc FROM events WHERE execution = ? ORDER BY id {order} LIMIT ? OFFSET ?"
         return [json.loads(row[0]) for row in self._database.query(sql, (execution, limit, offset))]

@@ -10,20 +10,20 @@ import mlci_asl as asl
 from mlci_emulator.identity import ACCOUNT
 from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.stepfunctions import arns
-from mlci_emulator.services.stepfunctions.activities import Activities, Tokens
+from mlci_emulator.services.stepfunctions.activities import Activities, TaskTokens
 from mlci_emulator.services.stepfunctions.definitions import Definitions
-from mlci_emulator.services.stepfunctions.execution_threads import Runner
+from mlci_emulator.services.stepfunctions.execution_threads import ExecutionThreads
 from mlci_emulator.services.stepfunctions.executions import Executions
 from mlci_emulator.services.stepfunctions.map_runs import MapRuns
-from mlci_emulator.services.stepfunctions.records import Records
-from mlci_emulator.services.stepfunctions.state_machines import INITIAL, Registry
-from mlci_emulator.services.stepfunctions.task_handlers import Tasks
-from mlci_emulator.services.stepfunctions.teststate import Trials
-from mlci_emulator.services.stepfunctions.timestamps import Clock, shown, utc_now
+from mlci_emulator.services.stepfunctions.records import StepFunctionsRecords
+from mlci_emulator.services.stepfunctions.state_machines import INITIAL, StateMachines
+from mlci_emulator.services.stepfunctions.task_handlers import TaskHandlers
+from mlci_emulator.services.stepfunctions.teststate import TestState
 from mlci_emulator.services.stepfunctions.versions import Versions
+from mlci_emulator.services.timestamps import Clock, from_epoch, utc_now
 
 _Operation: TypeAlias = Callable[[Request, str], Response]
-_ABANDONED = "the process that ran this execution was killed"
+_KILLED_CAUSE = "the process that ran this execution was killed"
 
 
 class StepFunctions:
@@ -33,26 +33,33 @@ class StepFunctions:
     """
 
     def __init__(self, home: Path | None, handlers: asl.Handlers, account: str = ACCOUNT, now: Clock = utc_now) -> None:
-        self._records = Records(home)
-        tokens = Tokens()
+        self._records = StepFunctionsRecords(home)
+        tokens = TaskTokens()
         self._activities = Activities(self._records, account, now)
-        tasks = Tasks(handlers, self._activities, tokens)
+        tasks = TaskHandlers(handlers, self._activities, tokens)
         definitions = Definitions(tasks)
-        self._registry = Registry(self._records, definitions, account, now)
-        self._versions = Versions(self._records, self._registry, now)
-        self._runner = Runner(self._records, tasks, now)
-        self._executions = Executions(self._records, definitions, self._registry, self._versions, self._runner, now)
+        self._state_machines = StateMachines(self._records, definitions, account, now)
+        self._versions = Versions(self._records, self._state_machines, now)
+        self._threads = ExecutionThreads(self._records, tasks, now)
+        self._executions = Executions(
+            self._records, definitions, self._state_machines, self._versions, self._threads, now
+        )
         tasks.executions = self._executions
-        self._executions.abort_abandoned(_ABANDONED)
-        trials = Trials(definitions, tasks, account, now)
+        self._executions.abort_abandoned(_KILLED_CAUSE)
+        trials = TestState(definitions, tasks, account, now)
         self._operations = {**self._table(definitions, tokens), "TestState": trials.test}
 
-    def _table(self, definitions: Definitions, tokens: Tokens) -> dict[str, _Operation]:
-        registry, versions, executions, activities = self._registry, self._versions, self._executions, self._activities
+    def _table(self, definitions: Definitions, tokens: TaskTokens) -> dict[str, _Operation]:
+        state_machines, versions, executions, activities = (
+            self._state_machines,
+            self._versions,
+            self._executions,
+            self._activities,
+        )
         map_runs = MapRuns(executions)
         of_region: dict[str, _Operation] = {
             "CreateStateMachine": self._create,
-            "ListStateMachines": registry.list,
+            "ListStateMachines": state_machines.list,
             "CreateActivity": activities.create,
             "ListActivities": activities.list,
         }
@@ -61,9 +68,9 @@ class StepFunctions:
             "DescribeStateMachine": self._describe,
             "DeleteStateMachine": self._delete,
             "ValidateStateMachineDefinition": definitions.validate,
-            "TagResource": registry.tag,
-            "UntagResource": registry.untag,
-            "ListTagsForResource": registry.tags,
+            "TagResource": state_machines.tag,
+            "UntagResource": state_machines.untag,
+            "ListTagsForResource": state_machines.tags,
             "PublishStateMachineVersion": self._publish,
             "ListStateMachineVersions": versions.list_versions,
             "DeleteStateMachineVersion": versions.delete_version,
@@ -105,47 +112,47 @@ class StepFunctions:
     def close(self, cause: str = "the server stopped") -> None:
         """Stops all executions and waits for their ends."""
         self._activities.close()
-        self._runner.close(cause)
+        self._threads.close(cause)
         self._records.close()
 
     def _create(self, request: Request, region: str) -> Response:
-        with self._registry.lock:  # what is published is what was created, whoever updates at the same moment
-            return self._created(request, region)
+        with self._state_machines.lock:  # what is published is what was created, whoever updates at the same moment
+            return self._create_locked(request, region)
 
-    def _created(self, request: Request, region: str) -> Response:
-        doc, _ = self._registry.create(request, region)
-        answer = {"stateMachineArn": doc["arn"], "creationDate": shown(doc["created"])}
-        return {**answer, **self._published(doc["arn"], request)}
+    def _create_locked(self, request: Request, region: str) -> Response:
+        doc, _ = self._state_machines.create(request, region)
+        response = {"stateMachineArn": doc["arn"], "creationDate": from_epoch(doc["created"])}
+        return {**response, **self._publish_response(doc["arn"], request)}
 
     def _update(self, request: Request) -> Response:
-        with self._registry.lock:  # the same
-            return self._updated(request)
+        with self._state_machines.lock:  # the same
+            return self._update_locked(request)
 
-    def _updated(self, request: Request) -> Response:
-        doc = self._registry.update(request)
-        answer: Response = {"updateDate": shown(doc["updated"] if "updated" in doc else doc["created"])}
+    def _update_locked(self, request: Request) -> Response:
+        doc = self._state_machines.update(request)
+        response: Response = {"updateDate": from_epoch(doc["updated"] if "updated" in doc else doc["created"])}
         if doc["revision"] != INITIAL:
-            answer["revisionId"] = doc["revision"]
-        return {**answer, **self._published(doc["arn"], request)}
+            response["revisionId"] = doc["revision"]
+        return {**response, **self._publish_response(doc["arn"], request)}
 
-    def _published(self, arn: str, request: Request) -> Response:
+    def _publish_response(self, arn: str, request: Request) -> Response:
         """The version that goes with a change, where one is asked for."""
         if not request.get("publish"):
             return {}
         return {"stateMachineVersionArn": self._versions.publish(arn, request.get("versionDescription"))["arn"]}
 
     def _describe(self, request: Request) -> Response:
-        return self._registry.describe(self._versions.target(str(request["stateMachineArn"])).doc)
+        return self._state_machines.describe(self._versions.target(str(request["stateMachineArn"])).doc)
 
     def _delete(self, request: Request) -> Response:
-        arn, _ = arns.machine(str(request["stateMachineArn"]))
-        self._registry.delete(arn)
+        arn, _ = arns.split_machine_arn(str(request["stateMachineArn"]))
+        self._state_machines.delete(arn)
         return {}
 
     def _publish(self, request: Request) -> Response:
-        arn, _ = arns.machine(str(request["stateMachineArn"]))
+        arn, _ = arns.split_machine_arn(str(request["stateMachineArn"]))
         doc = self._versions.publish(arn, request.get("description"), request.get("revisionId"))
-        return {"stateMachineVersionArn": doc["arn"], "creationDate": shown(doc["created"])}
+        return {"stateMachineVersionArn": doc["arn"], "creationDate": from_epoch(doc["created"])}
 
 
 def _without_region(operation: Callable[[Request], Response]) -> _Operation:

@@ -10,30 +10,38 @@ import threading
 import uuid
 
 from mlci_emulator.protocol.operations import ApiError, Request, Response
+from mlci_emulator.protocol.timestamps import epoch_seconds
 from mlci_emulator.services.stepfunctions import arns
 from mlci_emulator.services.stepfunctions.definitions import Definitions
 from mlci_emulator.services.stepfunctions.pagination import page
-from mlci_emulator.services.stepfunctions.records import ENCRYPTION, Doc, Kind, Records
-from mlci_emulator.services.stepfunctions.timestamps import Clock, kept, shown
+from mlci_emulator.services.stepfunctions.records import ENCRYPTION, Document, Kind, StepFunctionsRecords
+from mlci_emulator.services.timestamps import Clock, from_epoch
 
 #: The revision of a machine that has never been updated; descriptions don't tell it.
 INITIAL = "INITIAL"
 _LOGGING = {"level": "OFF", "includeExecutionData": False}
 _TRACING = {"enabled": False}
 #: What makes two requests with one name the same request.
-_SAME = ("definition", "type", "loggingConfiguration", "tracingConfiguration", "encryptionConfiguration")
+_IDENTITY_MEMBERS = ("definition", "type", "loggingConfiguration", "tracingConfiguration", "encryptionConfiguration")
 #: What a version keeps of its machine.
-KEPT = ("definition", "roleArn", "type", "loggingConfiguration", "tracingConfiguration", "encryptionConfiguration")
+VERSIONED_MEMBERS = (
+    "definition",
+    "roleArn",
+    "type",
+    "loggingConfiguration",
+    "tracingConfiguration",
+    "encryptionConfiguration",
+)
 
 
-class Registry:
+class StateMachines:
     """The state machines of all regions."""
 
-    def __init__(self, records: Records, definitions: Definitions, account: str, now: Clock) -> None:
+    def __init__(self, records: StepFunctionsRecords, definitions: Definitions, account: str, now: Clock) -> None:
         self._records, self._definitions, self._account, self._now = records, definitions, account, now
         self.lock = threading.RLock()
 
-    def create(self, request: Request, region: str) -> tuple[Doc, bool]:
+    def create(self, request: Request, region: str) -> tuple[Document, bool]:
         """The machine, and whether it is new.
 
         Raises: ApiError.
@@ -47,22 +55,22 @@ class Registry:
         doc = self._new(request, arn, name)
         with self.lock:
             old = self._records.get("machine", arn)
-            if old is not None and all(old.get(member) == doc.get(member) for member in _SAME):
+            if old is not None and all(old.get(member) == doc.get(member) for member in _IDENTITY_MEMBERS):
                 return old, False
             if old is not None:
                 raise ApiError("StateMachineAlreadyExists", f"State Machine Already Exists: '{arn}'")
             self._records.put("machine", arn, region, doc)
         return doc, True
 
-    def _new(self, request: Request, arn: str, name: str) -> Doc:
-        doc: Doc = {
+    def _new(self, request: Request, arn: str, name: str) -> Document:
+        doc: Document = {
             "arn": arn,
             "name": name,
             "status": "ACTIVE",
             "definition": str(request["definition"]),
             "roleArn": str(request["roleArn"]),
             "type": str(request.get("type", "STANDARD")),
-            "created": kept(self._now()),
+            "created": epoch_seconds(self._now()),
             "revision": INITIAL,
             "loggingConfiguration": {**_LOGGING, **(request.get("loggingConfiguration") or {})},
             "tracingConfiguration": {**_TRACING, **(request.get("tracingConfiguration") or {})},
@@ -72,25 +80,25 @@ class Registry:
         }
         return doc
 
-    def find(self, arn: str) -> Doc:
+    def find(self, arn: str) -> Document:
         """Raises: ApiError StateMachineDoesNotExist."""
         doc = self._records.get("machine", arn)
         if doc is None:
-            raise missing(arn)
+            raise does_not_exist(arn)
         return doc
 
-    def save(self, doc: Doc) -> None:
+    def save(self, doc: Document) -> None:
         self._records.put("machine", doc["arn"], doc["arn"].split(":")[3], doc)
 
-    def update(self, request: Request) -> Doc:
+    def update(self, request: Request) -> Document:
         """The machine in its new revision.
 
         Raises: ApiError.
         """
-        arn, qualifier = arns.machine(str(request["stateMachineArn"]))
+        arn, qualifier = arns.split_machine_arn(str(request["stateMachineArn"]))
         if qualifier is not None:
-            raise missing(str(request["stateMachineArn"]))
-        members = [name for name in KEPT if name != "type" and request.get(name) is not None]
+            raise does_not_exist(str(request["stateMachineArn"]))
+        members = [name for name in VERSIONED_MEMBERS if name != "type" and request.get(name) is not None]
         if not members:
             what = (
                 "Either the definition, the role ARN, the LoggingConfiguration, "
@@ -103,30 +111,30 @@ class Registry:
             doc = self.find(arn)
             if request.get("definition") is not None:
                 self._definitions.load(str(request["definition"]), doc["type"])
-            defaults: dict[str, Doc] = {"loggingConfiguration": _LOGGING, "tracingConfiguration": _TRACING}
+            defaults: dict[str, Document] = {"loggingConfiguration": _LOGGING, "tracingConfiguration": _TRACING}
             new = {
                 name: {**defaults.get(name, {}), **request[name]} if name in defaults else request[name]
                 for name in members
             }
             if any(doc.get(name) != value for name, value in new.items()):
-                doc.update(new, revision=str(uuid.uuid4()), updated=kept(self._now()))
+                doc.update(new, revision=str(uuid.uuid4()), updated=epoch_seconds(self._now()))
                 self.save(doc)
         return doc
 
-    def describe(self, doc: Doc) -> Response:
+    def describe(self, doc: Document) -> Response:
         """DescribeStateMachine of a machine, or of a version that has the same members."""
-        answer: Response = {
+        response: Response = {
             "stateMachineArn": doc["arn"],
             "name": doc["name"],
             "status": doc["status"],
-            **{name: doc[name] for name in KEPT if name in doc},
-            "creationDate": shown(doc["created"]),
+            **{name: doc[name] for name in VERSIONED_MEMBERS if name in doc},
+            "creationDate": from_epoch(doc["created"]),
         }
         if doc["revision"] != INITIAL:
-            answer["revisionId"] = doc["revision"]
+            response["revisionId"] = doc["revision"]
         if doc.get("description"):
-            answer["description"] = doc["description"]
-        return {**answer, **self._definitions.references(doc["definition"], doc["type"])}
+            response["description"] = doc["description"]
+        return {**response, **self._definitions.references(doc["definition"], doc["type"])}
 
     def delete(self, arn: str) -> None:
         """Deletes a machine with its versions and aliases; its executions go on."""
@@ -140,7 +148,7 @@ class Registry:
     def list(self, request: Request, region: str) -> Response:
         """ListStateMachines, by name."""
         docs = sorted(self._records.newest("machine", region), key=lambda doc: str(doc["name"]))
-        return page(docs, request, "machines", "stateMachines", _listed)
+        return page(docs, request, "machines", "stateMachines", _list_entry)
 
     def tag(self, request: Request) -> Response:
         doc, kind = self._tagged(str(request["resourceArn"]))
@@ -159,7 +167,7 @@ class Registry:
         doc, _ = self._tagged(str(request["resourceArn"]))
         return {"tags": [{"key": key, "value": value} for key, value in doc["tags"].items()]}
 
-    def _tagged(self, arn: str) -> tuple[Doc, Kind]:
+    def _tagged(self, arn: str) -> tuple[Document, Kind]:
         kind = arns.parse(arn, "stateMachine", "activity").kind
         found: Kind = "machine" if kind == "stateMachine" else "activity"
         doc = self._records.get(found, arn)
@@ -167,18 +175,18 @@ class Registry:
             raise ApiError("ResourceNotFound", f"Resource not found: '{arn}'")
         return doc, found
 
-    def _save_tagged(self, doc: Doc, kind: Kind) -> None:
+    def _save_tagged(self, doc: Document, kind: Kind) -> None:
         self._records.put(kind, doc["arn"], doc["arn"].split(":")[3], doc)
 
 
-def missing(arn: str) -> ApiError:
+def does_not_exist(arn: str) -> ApiError:
     return ApiError("StateMachineDoesNotExist", f"State Machine Does Not Exist: '{arn}'")
 
 
-def _listed(doc: Doc) -> Response:
+def _list_entry(doc: Document) -> Response:
     return {
         "stateMachineArn": doc["arn"],
         "name": doc["name"],
         "type": doc["type"],
-        "creationDate": shown(doc["created"]),
+        "creationDate": from_epoch(doc["created"]),
     }

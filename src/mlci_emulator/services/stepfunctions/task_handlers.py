@@ -14,15 +14,15 @@ from typing import Any, Protocol
 
 import mlci_asl as asl
 from mlci_emulator.protocol.operations import ApiError, Request, Response
-from mlci_emulator.services.stepfunctions.activities import Activities, Tokens
-from mlci_emulator.services.stepfunctions.timestamps import kept
+from mlci_emulator.protocol.timestamps import epoch_seconds
+from mlci_emulator.services.stepfunctions.activities import Activities, TaskTokens
 
 _START = "arn:aws:states:::states:startExecution"
 _NESTED = re.compile(re.escape(_START) + r"(\.sync:2|\.sync|\.waitForTaskToken)?")
 _ACTIVITY = re.compile(r"arn:[^:]*:states:[^:]*:[^:]*:activity:.+")
 
 
-class Nested(Protocol):
+class NestedExecutions(Protocol):
     """What a task that starts an execution needs of executions."""
 
     def start(self, request: Request, /) -> Response: ...
@@ -32,12 +32,12 @@ class Nested(Protocol):
     def describe(self, request: Request, /) -> Response: ...
 
 
-class Tasks:
+class TaskHandlers:
     """The caller's handlers, and what they can't do. `executions` is set once those, which take it, are made."""
 
-    executions: Nested | None = None
+    executions: NestedExecutions | None = None
 
-    def __init__(self, handlers: asl.Handlers, activities: Activities, tokens: Tokens) -> None:
+    def __init__(self, handlers: asl.Handlers, activities: Activities, tokens: TaskTokens) -> None:
         self._handlers, self._activities, self._tokens = handlers, activities, tokens
 
     def supports(self, resource: str) -> bool:
@@ -71,33 +71,38 @@ class Tasks:
         return self._nested(task, nested.group(1) or "") if nested else self._handlers(task)
 
     def _nested(self, task: asl.TaskCall, pattern: str) -> asl.Json:
-        executions, given = self.executions, task.parameters
-        if executions is None or not isinstance(given, dict):
+        executions, parameters = self.executions, task.parameters
+        if executions is None or not isinstance(parameters, dict):
             raise asl.TaskError("States.Runtime", "The Parameters of states:startExecution must be an object")
-        request: dict[str, Any] = {"stateMachineArn": given.get("StateMachineArn"), "input": _input(given.get("Input"))}
-        if given.get("Name"):
-            request["name"] = given["Name"]
+        request: dict[str, Any] = {
+            "stateMachineArn": parameters.get("StateMachineArn"),
+            "input": _input(parameters.get("Input")),
+        }
+        if parameters.get("Name"):
+            request["name"] = parameters["Name"]
         try:
             started = executions.start(request)
         except ApiError as error:
             code = f"StepFunctions.{error.code}" + ("" if error.code.endswith("Exception") else "Exception")
             raise asl.TaskError(code, _sdk_message(error)) from error
         arn = started["executionArn"]
-        answer = _with_metadata({"ExecutionArn": arn, "StartDate": _millis(started["startDate"])})
+        response = _with_metadata({"ExecutionArn": arn, "StartDate": _millis(started["startDate"])})
         if not pattern.startswith(".sync"):
-            return answer
-        task.submitted(answer)
-        return self._ended(executions, arn, task, is_parsed=pattern.endswith(":2"))
+            return response
+        task.submitted(response)
+        return self._wait_for_result(executions, arn, task, is_parsed=pattern.endswith(":2"))
 
-    def _ended(self, executions: Nested, arn: str, task: asl.TaskCall, *, is_parsed: bool) -> asl.Json:
+    def _wait_for_result(
+        self, executions: NestedExecutions, arn: str, task: asl.TaskCall, *, is_parsed: bool
+    ) -> asl.Json:
         executions.wait(arn, task.stop)
-        told = _pascal(executions.describe({"executionArn": arn}))
-        if told["Status"] != "SUCCEEDED":
-            raise asl.TaskError("States.TaskFailed", json.dumps(told, separators=(",", ":"), ensure_ascii=False))
+        response = _integration_response(executions.describe({"executionArn": arn}))
+        if response["Status"] != "SUCCEEDED":
+            raise asl.TaskError("States.TaskFailed", json.dumps(response, separators=(",", ":"), ensure_ascii=False))
         if is_parsed:
             for member in ("Input", "Output"):
-                told[member] = json.loads(told[member])
-        return told
+                response[member] = json.loads(response[member])
+        return response
 
 
 def _text(value: asl.Json) -> str:
@@ -109,19 +114,19 @@ def _input(value: asl.Json) -> str:
 
 
 def _millis(moment: Any) -> float | int:
-    seconds = kept(moment)
+    seconds = epoch_seconds(moment)
     return int(seconds * 1000)
 
 
 def _sdk_message(error: ApiError) -> str:
-    told = f"Service: AWSStepFunctions; Status Code: {error.status}; Error Code: {error.code}"
-    return f"{error.message} ({told}; Request ID: {uuid.uuid4()}; Proxy: null)"
+    details = f"Service: AWSStepFunctions; Status Code: {error.status}; Error Code: {error.code}"
+    return f"{error.message} ({details}; Request ID: {uuid.uuid4()}; Proxy: null)"
 
 
-def _pascal(answer: Response) -> dict[str, Any]:
+def _integration_response(response: Response) -> dict[str, Any]:
     """A description as the integration shows it: members in capitals and in order, times in milliseconds."""
     found: dict[str, Any] = {}
-    for name, value in sorted(answer.items()):
+    for name, value in sorted(response.items()):
         if name in ("startDate", "stopDate", "redriveDate"):
             value = _millis(value)
         elif isinstance(value, dict):
@@ -130,7 +135,7 @@ def _pascal(answer: Response) -> dict[str, Any]:
     return found
 
 
-def _with_metadata(answer: dict[str, Any]) -> dict[str, Any]:
+def _with_metadata(response: dict[str, Any]) -> dict[str, Any]:
     from mlci_emulator.integrations.response_metadata import with_metadata
 
-    return with_metadata("states", answer)
+    return with_metadata("states", response)

@@ -23,7 +23,7 @@ from mlci_asl.variables import Variables
 from mlci_emulator.integrations import mocks
 from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.stepfunctions.definitions import Definitions
-from mlci_emulator.services.stepfunctions.timestamps import Clock
+from mlci_emulator.services.timestamps import Clock
 
 _ROLE = "arn:aws:iam::000000000000:role/mlci-test-state"
 #: What a state is called that is given without a machine.
@@ -44,7 +44,7 @@ _MOCKED = ("Task", "Map", "Parallel")
 _DISTRIBUTED = ("mapIterationFailureCount", "mapItemReaderData")
 
 
-class _Found(NamedTuple):
+class _TestedState(NamedTuple):
     """The state that a request is about, with its name and the query language around it."""
 
     name: str
@@ -56,7 +56,7 @@ class _Found(NamedTuple):
         return bool(self.state.get("QueryLanguage", self.language) == "JSONata")
 
 
-class Trials:
+class TestState:
     """Runs states by themselves."""
 
     def __init__(self, definitions: Definitions, handlers: asl.Handlers, account: str, now: Clock) -> None:
@@ -69,24 +69,24 @@ class Trials:
         """
         found = _find(request)
         _check(request, found)
-        given, mock = _json(request.get("input") or "{}", "input"), _mock(request)
+        test_input, mock = _json(request.get("input") or "{}", "input"), _read_mock(request)
         state = self._load(found, mock)
         if mock is not None and mock.result is not None:
             _check_result(request, state, mock.result.value)
-        scope = self._scope(request, region, given)
+        scope = self._scope(request, region, test_input)
         retries = int((request.get("stateConfiguration") or {}).get("retrierRetryCount") or 0)
-        trial = try_state(
+        result = try_state(
             state,
-            given,
+            test_input,
             scope,
             mock=mock,
             retries=retries,
-            context=_given_context(request, state),
+            context=_context_object(request, state),
             is_jsonata=found.is_jsonata,
         )
-        return _answer(trial, is_shown=request.get("inspectionLevel", "INFO") != "INFO")
+        return _response(result, is_shown=request.get("inspectionLevel", "INFO") != "INFO")
 
-    def _load(self, found: _Found, mock: Mock | None) -> State:
+    def _load(self, found: _TestedState, mock: Mock | None) -> State:
         """A task that is mocked may be one that can't be done here."""
         targets = {target: {"Type": "Succeed"} for target in _targets(found.state) if target != found.name}
         states = {found.name: found.state, **targets}
@@ -94,15 +94,15 @@ class Trials:
         read = self._definitions.load if mock is None else self._definitions.parse
         return read(around, "STANDARD").root.states[found.name]
 
-    def _scope(self, request: Request, region: str, given: Text) -> Scope:
+    def _scope(self, request: Request, region: str, test_input: Text) -> Scope:
         variables = request.get("variables")
         return Scope(
             context=self._context(region, str(request.get("roleArn") or _ROLE)),
-            given=given.value,
+            given=test_input.value,
             handlers=self._handlers,
             now=self._now,
             pause=asl.StopSignal.wait,
-            trail=Trail(History(_forget, self._now)),
+            trail=Trail(History(_discard, self._now)),
             stop=asl.StopSignal(),
             variables=Variables(_object(variables, "variables") if variables else {}),
         )
@@ -119,30 +119,30 @@ class Trials:
         )
 
 
-def _forget(event: asl.Event) -> None:
+def _discard(event: asl.Event) -> None:
     """A trial leaves no history."""
 
 
-def _find(request: Request) -> _Found:
+def _find(request: Request) -> _TestedState:
     """The state itself, or the one of a machine that `stateName` names, at whatever depth it is."""
     try:
-        given = json.loads(str(request["definition"]))
+        definition = json.loads(str(request["definition"]))
     except ValueError as error:
         raise ApiError("InvalidDefinition", f"Invalid State Machine Definition: '{error}'") from error
-    if not isinstance(given, dict):
+    if not isinstance(definition, dict):
         what = "Invalid State Machine Definition: 'Definition must be a valid JSON object'"
         raise ApiError("InvalidDefinition", what)
-    language = str(given.get("QueryLanguage", "JSONPath"))
-    if not isinstance(given.get("States"), dict):
-        return _Found(_NAME, given, language)
-    name = str(request.get("stateName") or given.get("StartAt"))
-    for state in _states(given):
+    language = str(definition.get("QueryLanguage", "JSONPath"))
+    if not isinstance(definition.get("States"), dict):
+        return _TestedState(_NAME, definition, language)
+    name = str(request.get("stateName") or definition.get("StartAt"))
+    for state in _states(definition):
         if name in state:
-            return _Found(name, state[name], language)
+            return _TestedState(name, state[name], language)
     raise ApiError("ValidationException", "State not found in definition")
 
 
-def _check_cause(request: Request, found: _Found) -> None:
+def _check_cause(request: Request, found: _TestedState) -> None:
     """The state that a mocked error is said to come from is one inside; what comes of the error is the same.
 
     Raises: ApiError.
@@ -177,7 +177,7 @@ def _targets(state: Mapping[str, Any]) -> Iterator[str]:
                 yield way[member]
 
 
-def _check(request: Request, found: _Found) -> None:
+def _check(request: Request, found: _TestedState) -> None:
     """What AWS refuses, and what can't be done here.
 
     Raises: ApiError.
@@ -204,17 +204,17 @@ def _check(request: Request, found: _Found) -> None:
             raise ApiError("UnsupportedOperation", what, 501)
 
 
-def _mock(request: Request) -> Mock | None:
-    given = request.get("mock")
-    if not given:
+def _read_mock(request: Request) -> Mock | None:
+    mock = request.get("mock")
+    if not mock:
         return None
-    failure = given.get("errorOutput")
-    if (failure is None) == (given.get("result") is None):
+    failure = mock.get("errorOutput")
+    if (failure is None) == (mock.get("result") is None):
         raise _invalid("A test mock should have only one of the following fields: [result, errorOutput].")
     if failure is not None:
         return Mock(error=StateError(str(failure.get("error") or ""), failure.get("cause")))
     try:
-        return Mock(Text(str(given["result"]), parse(str(given["result"]))))
+        return Mock(Text(str(mock["result"]), parse(str(mock["result"]))))
     except ValueError as error:
         raise _invalid("Mocked result must be valid JSON") from error
 
@@ -230,7 +230,7 @@ def _check_result(request: Request, state: State, result: asl.Json) -> None:
             raise _invalid(f"Mock result schema validation error: {wrong}")
 
 
-def _given_context(request: Request, state: State) -> asl.Json:
+def _context_object(request: Request, state: State) -> asl.Json:
     """The context object that the request gives.
 
     Raises: ApiError.
@@ -272,18 +272,18 @@ def _invalid(what: str) -> ApiError:
     return ApiError("ValidationException", what)
 
 
-def _answer(trial: Trial, *, is_shown: bool) -> Response:
-    answer: Response = {"status": trial.status}
-    if trial.output is not None:
-        answer["output"] = trial.output.text
-    if trial.next is not None:
-        answer["nextState"] = trial.next
-    if trial.error is not None:
-        told = {"error": trial.error.error, "cause": trial.error.cause}
-        answer.update({name: text for name, text in told.items() if text})
+def _response(result: Trial, *, is_shown: bool) -> Response:
+    response: Response = {"status": result.status}
+    if result.output is not None:
+        response["output"] = result.output.text
+    if result.next is not None:
+        response["nextState"] = result.next
+    if result.error is not None:
+        failure = {"error": result.error.error, "cause": result.error.cause}
+        response.update({name: text for name, text in failure.items() if text})
     if is_shown:
         shown: dict[str, Any] = {
-            name: value.text if isinstance(value, Text) else value for name, value in trial.shown.items()
+            name: value.text if isinstance(value, Text) else value for name, value in result.shown.items()
         }
-        answer["inspectionData"] = {**shown, **({"errorDetails": trial.details} if trial.details else {})}
-    return answer
+        response["inspectionData"] = {**shown, **({"errorDetails": result.details} if result.details else {})}
+    return response

@@ -11,19 +11,20 @@ import re
 from typing import NamedTuple
 
 from mlci_emulator.protocol.operations import ApiError, Request, Response
+from mlci_emulator.protocol.timestamps import epoch_seconds
 from mlci_emulator.services.stepfunctions import arns
 from mlci_emulator.services.stepfunctions.pagination import page
-from mlci_emulator.services.stepfunctions.records import Doc, Records
-from mlci_emulator.services.stepfunctions.state_machines import KEPT, Registry, missing
-from mlci_emulator.services.stepfunctions.timestamps import Clock, kept, shown
+from mlci_emulator.services.stepfunctions.records import Document, StepFunctionsRecords
+from mlci_emulator.services.stepfunctions.state_machines import VERSIONED_MEMBERS, StateMachines, does_not_exist
+from mlci_emulator.services.timestamps import Clock, from_epoch
 
 _ALIAS = re.compile(r"(?!\d+$)[0-9A-Za-z_.-]{1,80}")
 
 
-class Target(NamedTuple):
+class ExecutionTarget(NamedTuple):
     """What a started machine ARN means: the document that is run, and how it was named."""
 
-    doc: Doc
+    doc: Document
     version_arn: str | None = None
     alias_arn: str | None = None
 
@@ -31,16 +32,16 @@ class Target(NamedTuple):
 class Versions:
     """Versions and aliases of the registry's machines."""
 
-    def __init__(self, records: Records, registry: Registry, now: Clock) -> None:
-        self._records, self._registry, self._now = records, registry, now
+    def __init__(self, records: StepFunctionsRecords, state_machines: StateMachines, now: Clock) -> None:
+        self._records, self._state_machines, self._now = records, state_machines, now
 
-    def publish(self, arn: str, description: str | None, revision: str | None = None) -> Doc:
+    def publish(self, arn: str, description: str | None, revision: str | None = None) -> Document:
         """The version of the machine's current revision, which is made where there is none yet.
 
         Raises: ApiError.
         """
-        with self._registry.lock:
-            machine = self._registry.find(arn)
+        with self._state_machines.lock:
+            machine = self._state_machines.find(arn)
             if revision is not None and revision != machine["revision"]:
                 what = (
                     f"Failed to publish the State Machine version for revision {revision}. "
@@ -51,49 +52,49 @@ class Versions:
             if newest and newest[0]["revision"] == machine["revision"]:
                 return newest[0]
             machine["last_version"] += 1
-            self._registry.save(machine)
-            version: Doc = {
+            self._state_machines.save(machine)
+            version: Document = {
                 "arn": f"{arn}:{machine['last_version']}",
                 "machine": arn,
                 "name": machine["name"],
                 "status": "ACTIVE",
-                "created": kept(self._now()),
+                "created": epoch_seconds(self._now()),
                 "revision": machine["revision"],
                 "description": description or "",
-                **{name: machine[name] for name in KEPT if name in machine},
+                **{name: machine[name] for name in VERSIONED_MEMBERS if name in machine},
             }
             self._records.put("version", version["arn"], arn, version)
             return version
 
-    def target(self, text: str) -> Target:
+    def target(self, text: str) -> ExecutionTarget:
         """What is run, or described, for an ARN of a machine, a version or an alias.
 
         Raises: ApiError.
         """
-        arn, qualifier = arns.machine(text)
+        arn, qualifier = arns.split_machine_arn(text)
         if qualifier is None:
-            return Target(self._registry.find(arn))
+            return ExecutionTarget(self._state_machines.find(arn))
         if qualifier.isdigit():
-            return Target(self.version(text), text)
+            return ExecutionTarget(self.version(text), text)
         alias = self._records.get("alias", text)
         if alias is None:
-            raise missing(text)
+            raise does_not_exist(text)
         routes = alias["routes"]
         chosen = random.choices(routes, [route["weight"] for route in routes])[0]["stateMachineVersionArn"]
-        return Target(self.version(chosen), chosen, text)
+        return ExecutionTarget(self.version(chosen), chosen, text)
 
-    def version(self, arn: str) -> Doc:
+    def version(self, arn: str) -> Document:
         doc = self._records.get("version", arn)
         if doc is None:
-            raise missing(arn)
+            raise does_not_exist(arn)
         return doc
 
     def delete_version(self, request: Request) -> Response:
         arn = str(request["stateMachineVersionArn"])
-        machine, number = arns.machine(arn)
+        machine, number = arns.split_machine_arn(arn)
         if number is None or not number.isdigit():
             raise ApiError("ValidationException", f"Invalid version ARN: {arn}")
-        with self._registry.lock:
+        with self._state_machines.lock:
             aliases = self._records.newest("alias", machine)
             using = [
                 alias["name"] for alias in aliases if any(r["stateMachineVersionArn"] == arn for r in alias["routes"])
@@ -108,8 +109,8 @@ class Versions:
         return {}
 
     def list_versions(self, request: Request) -> Response:
-        arn, _ = arns.machine(str(request["stateMachineArn"]))
-        self._registry.find(arn)
+        arn, _ = arns.split_machine_arn(str(request["stateMachineArn"]))
+        self._state_machines.find(arn)
         docs = self._records.newest("version", arn)
         return page(docs, request, f"versions {arn}", "stateMachineVersions", _listed_version)
 
@@ -120,11 +121,11 @@ class Versions:
             raise _refused(
                 f"1 validation error detected: Value '{name}' at 'name' failed to satisfy constraint: {rule}"
             )
-        with self._registry.lock:
+        with self._state_machines.lock:
             routes, machine = self._routes(request["routingConfiguration"])
             arn = f"{machine}:{name}"
-            moment = kept(self._now())
-            doc: Doc = {
+            moment = epoch_seconds(self._now())
+            doc: Document = {
                 "arn": arn,
                 "machine": machine,
                 "name": name,
@@ -136,14 +137,14 @@ class Versions:
             old = self._records.get("alias", arn)
             if old is not None:
                 if all(old[member] == doc[member] for member in ("routes", "description")):
-                    return {"stateMachineAliasArn": arn, "creationDate": shown(old["created"])}
+                    return {"stateMachineAliasArn": arn, "creationDate": from_epoch(old["created"])}
                 what = (
                     "Failed to create alias because an alias with the same name "
                     "and a different routing configuration already exists."
                 )
                 raise ApiError("ConflictException", what)
             self._records.put("alias", arn, machine, doc)
-        return {"stateMachineAliasArn": arn, "creationDate": shown(moment)}
+        return {"stateMachineAliasArn": arn, "creationDate": from_epoch(moment)}
 
     def update_alias(self, request: Request) -> Response:
         arn = str(request["stateMachineAliasArn"])
@@ -151,15 +152,15 @@ class Versions:
             raise ApiError(
                 "ValidationException", "Either the description or the routing configuration must be specified"
             )
-        with self._registry.lock:
+        with self._state_machines.lock:
             doc = self._alias(arn)
             if request.get("routingConfiguration") is not None:
                 doc["routes"], _ = self._routes(request["routingConfiguration"])
             if request.get("description") is not None:
                 doc["description"] = str(request["description"])
-            doc["updated"] = kept(self._now())
+            doc["updated"] = epoch_seconds(self._now())
             self._records.put("alias", arn, doc["machine"], doc)
-        return {"updateDate": shown(doc["updated"])}
+        return {"updateDate": from_epoch(doc["updated"])}
 
     def describe_alias(self, request: Request) -> Response:
         doc = self._alias(str(request["stateMachineAliasArn"]))
@@ -169,41 +170,41 @@ class Versions:
             "name": doc["name"],
             **described,
             "routingConfiguration": doc["routes"],
-            "creationDate": shown(doc["created"]),
-            "updateDate": shown(doc["updated"]),
+            "creationDate": from_epoch(doc["created"]),
+            "updateDate": from_epoch(doc["updated"]),
         }
 
     def delete_alias(self, request: Request) -> Response:
         arn = str(request["stateMachineAliasArn"])
-        arns.machine(arn)
+        arns.split_machine_arn(arn)
         self._records.delete("alias", arn)
         return {}
 
     def list_aliases(self, request: Request) -> Response:
         text = str(request["stateMachineArn"])
-        arn, qualifier = arns.machine(text)
-        self._registry.find(arn)
+        arn, qualifier = arns.split_machine_arn(text)
+        self._state_machines.find(arn)
         docs = sorted(self._records.newest("alias", arn), key=lambda doc: str(doc["name"]))
         if qualifier is not None:
             docs = [doc for doc in docs if _routes_to(doc, text)]
         return page(docs, request, f"aliases {text}", "stateMachineAliases", _listed_alias)
 
-    def _alias(self, arn: str) -> Doc:
-        arns.machine(arn)
+    def _alias(self, arn: str) -> Document:
+        arns.split_machine_arn(arn)
         doc = self._records.get("alias", arn)
         if doc is None:
             raise ApiError("ResourceNotFound", "Request references a resource that does not exist.")
         return doc
 
-    def _routes(self, given: list[Doc]) -> tuple[list[Doc], str]:
-        named = [str(route["stateMachineVersionArn"]) for route in given]
-        if not all((arns.machine(arn)[1] or "").isdigit() for arn in named):
+    def _routes(self, configuration: list[Document]) -> tuple[list[Document], str]:
+        named = [str(route["stateMachineVersionArn"]) for route in configuration]
+        if not all((arns.split_machine_arn(arn)[1] or "").isdigit() for arn in named):
             received = ", ".join(named)
             raise _refused(f"Routing configuration must contain state machine version ARNs. Received: [{received}]")
-        machines = {arns.machine(arn)[0] for arn in named}
+        machines = {arns.split_machine_arn(arn)[0] for arn in named}
         if len(machines) != 1:
             raise _refused("Routing configuration must contain versions of one state machine")
-        weights = [int(route["weight"]) for route in given]
+        weights = [int(route["weight"]) for route in configuration]
         if sum(weights) != 100:
             raise _refused(f"Sum of routing configuration weights must equal 100. Received: {weights}")
         if len(set(named)) < len(named):
@@ -212,16 +213,16 @@ class Versions:
                 f"Routing configuration must contain distinct state machine version ARNs. Received: [{received}]"
             )
         machine = machines.pop()
-        self._registry.find(machine)
-        for route in given:
+        self._state_machines.find(machine)
+        for route in configuration:
             if self._records.get("version", str(route["stateMachineVersionArn"])) is None:
                 raise ApiError("ResourceNotFound", "Request references a resource that does not exist.")
         return [
-            {"stateMachineVersionArn": r["stateMachineVersionArn"], "weight": int(r["weight"])} for r in given
+            {"stateMachineVersionArn": r["stateMachineVersionArn"], "weight": int(r["weight"])} for r in configuration
         ], machine
 
 
-def _routes_to(alias: Doc, version_arn: str) -> bool:
+def _routes_to(alias: Document, version_arn: str) -> bool:
     return any(route["stateMachineVersionArn"] == version_arn for route in alias["routes"])
 
 
@@ -229,9 +230,9 @@ def _refused(what: str) -> ApiError:
     return ApiError("ValidationException", what)
 
 
-def _listed_version(doc: Doc) -> Response:
-    return {"stateMachineVersionArn": doc["arn"], "creationDate": shown(doc["created"])}
+def _listed_version(doc: Document) -> Response:
+    return {"stateMachineVersionArn": doc["arn"], "creationDate": from_epoch(doc["created"])}
 
 
-def _listed_alias(doc: Doc) -> Response:
-    return {"stateMachineAliasArn": doc["arn"], "creationDate": shown(doc["created"])}
+def _listed_alias(doc: Document) -> Response:
+    return {"stateMachineAliasArn": doc["arn"], "creationDate": from_epoch(doc["created"])}

@@ -12,7 +12,7 @@ import pytest
 
 from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.protocol.operations import ApiError
-from mlci_emulator.services.sagemaker.jobs import LEFT_BEHIND
+from mlci_emulator.services.sagemaker.jobs import ABANDONED
 from support.local_jobs import Place, living
 from support.sagemaker import served
 
@@ -58,9 +58,9 @@ def test_a_killed_server_leaves_records_and_no_jobs(place: Place, jobs: LocalJob
     sagemaker = served(place, jobs, place.root / "home")
     assert sagemaker.describe("ProcessingJob", "first")["ProcessingJobStatus"] == "Completed"
     second, third = sagemaker.describe("ProcessingJob", "second"), sagemaker.describe("TrainingJob", "third")
-    assert (second["ProcessingJobStatus"], second["FailureReason"]) == ("Failed", LEFT_BEHIND)
+    assert (second["ProcessingJobStatus"], second["FailureReason"]) == ("Failed", ABANDONED)
     assert (third["TrainingJobStatus"], third["SecondaryStatus"]) == ("Failed", "Failed")
-    assert third["FailureReason"] == LEFT_BEHIND
+    assert third["FailureReason"] == ABANDONED
     assert third["TrainingEndTime"] >= third["TrainingStartTime"]
     assert sagemaker.stream("second") == "x\n"
     assert sagemaker.call("ListTags", ResourceArn=sagemaker.describe("ProcessingJob", "first")["ProcessingJobArn"])[

@@ -22,7 +22,7 @@ def at(seconds: float) -> datetime:
 
 def begun(kind: JobKind = TRAINING) -> Record:
     record = Record(kind.kind, "r", "job", "arn", START, START)
-    job_status.begin(
+    job_status.create(
         kind, record, {kind.name: "job", "Tags": [], "RoleArn": None, "OutputDataConfig": {"S3OutputPath": "s3://b/m"}}
     )
     return record

@@ -14,15 +14,15 @@ import pytest
 import mlci_asl as asl
 from mlci_emulator.identity import ACCOUNT
 from mlci_emulator.protocol.operations import ApiError
-from mlci_emulator.services.stepfunctions.activities import Activities, Tokens
+from mlci_emulator.services.stepfunctions.activities import Activities, TaskTokens
 from mlci_emulator.services.stepfunctions.definitions import Definitions
-from mlci_emulator.services.stepfunctions.execution_threads import Runner
+from mlci_emulator.services.stepfunctions.execution_threads import ExecutionThreads
 from mlci_emulator.services.stepfunctions.executions import Executions
-from mlci_emulator.services.stepfunctions.records import Kind, Records
-from mlci_emulator.services.stepfunctions.state_machines import Registry
-from mlci_emulator.services.stepfunctions.task_handlers import Tasks
-from mlci_emulator.services.stepfunctions.timestamps import utc_now
+from mlci_emulator.services.stepfunctions.records import Kind, StepFunctionsRecords
+from mlci_emulator.services.stepfunctions.state_machines import StateMachines
+from mlci_emulator.services.stepfunctions.task_handlers import TaskHandlers
 from mlci_emulator.services.stepfunctions.versions import Versions
+from mlci_emulator.services.timestamps import utc_now
 from support.stepfunctions import ECHO, PASS, REGION, Client, Echo, machine
 
 ROLE = "arn:aws:iam::000000000000:role/r"
@@ -30,7 +30,7 @@ WAIT = machine(W={"Type": "Wait", "Seconds": 60, "End": True})
 TASK = machine(T={"Type": "Task", "Resource": ECHO, "End": True})
 
 
-class Watched(Records):
+class Watched(StepFunctionsRecords):
     """Calls back when an execution's record has been kept as FAILED."""
 
     on_failed: Callable[[str], object] | None = None
@@ -56,14 +56,14 @@ class FailsThenWaits(Echo):
 class Parts:
     """Executions by themselves, over records that a test can watch; and a machine."""
 
-    def __init__(self, records: Records, handlers: asl.Handlers, definition: str) -> None:
-        tasks = Tasks(handlers, Activities(records, ACCOUNT, utc_now), Tokens())
+    def __init__(self, records: StepFunctionsRecords, handlers: asl.Handlers, definition: str) -> None:
+        tasks = TaskHandlers(handlers, Activities(records, ACCOUNT, utc_now), TaskTokens())
         definitions = Definitions(tasks)
-        registry = Registry(records, definitions, ACCOUNT, utc_now)
-        versions = Versions(records, registry, utc_now)
-        self.runner = Runner(records, tasks, utc_now)
-        self.executions = Executions(records, definitions, registry, versions, self.runner, utc_now)
-        doc, _ = registry.create({"name": "m", "definition": definition, "roleArn": ROLE}, REGION)
+        state_machines = StateMachines(records, definitions, ACCOUNT, utc_now)
+        versions = Versions(records, state_machines, utc_now)
+        self.runner = ExecutionThreads(records, tasks, utc_now)
+        self.executions = Executions(records, definitions, state_machines, versions, self.runner, utc_now)
+        doc, _ = state_machines.create({"name": "m", "definition": definition, "roleArn": ROLE}, REGION)
         self.machine = str(doc["arn"])
 
 
@@ -90,7 +90,7 @@ def test_what_is_redriven_as_soon_as_it_failed_can_be_stopped() -> None:
 
 
 def test_what_can_no_longer_start_is_not_on_record() -> None:
-    parts = Parts(Records(None), Echo(), WAIT)
+    parts = Parts(StepFunctionsRecords(None), Echo(), WAIT)
     parts.runner.close("the server stopped")
     with pytest.raises(ApiError) as refusal:
         parts.executions.start({"stateMachineArn": parts.machine, "name": "late"})
@@ -104,7 +104,7 @@ def test_a_kill_after_the_last_event_leaves_the_outcome_that_the_history_tells(t
     arn = first.start(first.create(TASK), {"fail": "E"} if fails else "given")
     ended = first.ended(arn)
     first.service.close()
-    records = Records(tmp_path)
+    records = StepFunctionsRecords(tmp_path)
     doc = records.get("execution", arn)
     assert doc is not None
     lost = ("stopped", "output", "error", "cause")
@@ -143,7 +143,7 @@ def test_twenty_that_start_the_same_execution_start_one() -> None:
     arn = sfn.create(WAIT)
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: sfn("StartExecution", stateMachineArn=arn, name="e", input="1"), range(20)))
-    assert all(answer == answers[0] for answer in answers)
+    assert all(response == answers[0] for response in answers)
     assert len(sfn("ListExecutions", stateMachineArn=arn)["executions"]) == 1
     assert [event["type"] for event in sfn.history(answers[0]["executionArn"])].count("ExecutionStarted") == 1
     sfn.service.close()

@@ -11,21 +11,21 @@ from typing import Any
 import pytest
 
 from mlci_emulator.identity import ACCOUNT
-from mlci_emulator.services.stepfunctions.activities import Activities, Tokens
+from mlci_emulator.services.stepfunctions.activities import Activities, TaskTokens
 from mlci_emulator.services.stepfunctions.definitions import Definitions
-from mlci_emulator.services.stepfunctions.execution_threads import Runner
+from mlci_emulator.services.stepfunctions.execution_threads import ExecutionThreads
 from mlci_emulator.services.stepfunctions.executions import Executions
-from mlci_emulator.services.stepfunctions.records import Kind, Records
-from mlci_emulator.services.stepfunctions.state_machines import Registry
-from mlci_emulator.services.stepfunctions.task_handlers import Tasks
-from mlci_emulator.services.stepfunctions.timestamps import utc_now
+from mlci_emulator.services.stepfunctions.records import Kind, StepFunctionsRecords
+from mlci_emulator.services.stepfunctions.state_machines import StateMachines
+from mlci_emulator.services.stepfunctions.task_handlers import TaskHandlers
 from mlci_emulator.services.stepfunctions.versions import Versions
+from mlci_emulator.services.timestamps import utc_now
 from support.stepfunctions import PASS, REGION, Client, Echo, machine
 
 WAIT = machine(W={"Type": "Wait", "Seconds": 60, "End": True})
 
 
-class StoppedAtOnce(Records):
+class StoppedAtOnce(StepFunctionsRecords):
     """An execution is stopped by another thread as soon as it can be found."""
 
     stop: Callable[[str], object]
@@ -41,14 +41,16 @@ class StoppedAtOnce(Records):
 
 def test_a_stop_that_is_there_before_the_start_is_answered_counts() -> None:
     records = StoppedAtOnce(None)
-    tasks = Tasks(Echo(), Activities(records, ACCOUNT, utc_now), Tokens())
+    tasks = TaskHandlers(Echo(), Activities(records, ACCOUNT, utc_now), TaskTokens())
     definitions = Definitions(tasks)
-    registry = Registry(records, definitions, ACCOUNT, utc_now)
-    runner = Runner(records, tasks, utc_now)
-    executions = Executions(records, definitions, registry, Versions(records, registry, utc_now), runner, utc_now)
+    state_machines = StateMachines(records, definitions, ACCOUNT, utc_now)
+    runner = ExecutionThreads(records, tasks, utc_now)
+    executions = Executions(
+        records, definitions, state_machines, Versions(records, state_machines, utc_now), runner, utc_now
+    )
     records.stop = lambda arn: executions.stop({"executionArn": arn})
     role = "arn:aws:iam::000000000000:role/r"
-    doc, _ = registry.create({"name": "m", "definition": WAIT, "roleArn": role}, REGION)
+    doc, _ = state_machines.create({"name": "m", "definition": WAIT, "roleArn": role}, REGION)
     arn = executions.start({"stateMachineArn": doc["arn"]})["executionArn"]
     assert records.stopping is not None
     records.stopping.join(10)
