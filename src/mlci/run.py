@@ -24,7 +24,7 @@ from mlci.plan import Plan, Target, baseline_uri, plan
 from mlci.report.mermaid import mermaid
 from mlci.report.result import Result, Status, strict
 from mlci.runs import RunFolder
-from mlci.stage import Memo, Repository, stage
+from mlci.stage import Cache, Repository, stage
 
 
 class Watcher(Protocol):
@@ -45,7 +45,7 @@ class Surroundings:
 
     repository: Repository
     region: str
-    memo: Memo
+    cache: Cache
     target: Target
     folder: RunFolder
     watcher: Watcher
@@ -63,9 +63,9 @@ def prepare(flow: Flow, around: Surroundings, baseline: Mapping[str, Json]) -> t
 
     Raises: InputError.
     """
-    staged = stage(flow, around.repository, around.region, around.memo)
+    staged = stage(flow, around.repository, around.region, around.cache)
     planned = plan(flow, staged, around.target, baseline)
-    return planned, compile_plan(planned, around.memo.recall)
+    return planned, compile_plan(planned, around.cache.get)
 
 
 def run(flow: Flow, around: Surroundings, cloud: Cloud) -> Result:

@@ -88,3 +88,36 @@ def test_a_store_that_came_with_the_repository_is_refused(measured: Project) -> 
     assert done.returncode == 2, done.stdout + done.stderr
     assert "git rm -r --cached .mlci" in done.stderr
     assert measured.mlci("plan").returncode == 2
+
+
+def test_a_cache_that_came_with_the_repository_decides_nothing(measured: Project, tmp_path: Path) -> None:
+    for name in (".mlci/cache/x", "cache/x"):
+        measured.write(name, '"a definition"')
+    git(measured.root, "add", "--force", "cache")
+    done = measured.mlci("definition", MLCI_CACHE=str(measured.root / "cache"))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert 'git tracks "cache/x"' in done.stderr
+    done = measured.mlci("definition", MLCI_CACHE="", XDG_CACHE_HOME=str(tmp_path / "home"))
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "home/mlci").iterdir())
+    assert [file.name for file in (measured.root / ".mlci/cache").iterdir()] == ["x"]
+
+
+def test_rights_are_not_derived_from_the_cache(script_flow: MakeFlow, tmp_path: Path) -> None:
+    import hashlib
+    import json
+
+    project = script_flow({"one": "pass"})
+    project.write(
+        "flow.yaml", (project.root / "flow.yaml").read_text().replace("mine.example/image:1", "xgboost:1.7-1")
+    )
+    cache = tmp_path / "elsewhere"
+    cache.mkdir()
+    for region in ("us-east-1", "eu-west-1"):
+        key = json.dumps(["image", "xgboost:1.7-1", region, "ml.m5.xlarge"], sort_keys=True)
+        entry = cache / hashlib.sha256(key.encode()).hexdigest()[:32]
+        entry.write_text(json.dumps(f"666666666666.dkr.ecr.{region}.amazonaws.com/evil:1"))
+    for command in (("policy",), ("bootstrap", "--print", "--region", "us-east-1")):
+        done = project.mlci(*command, MLCI_CACHE=str(cache))
+        assert done.returncode == 0, done.stderr
+        assert "666666666666" not in done.stdout

@@ -22,7 +22,7 @@ from mlci.plan.names import Names
 from mlci.report.result import Result
 from mlci.run import Surroundings, run
 from mlci.runs import RunFolder
-from mlci.stage import Memo, repository_around
+from mlci.stage import Cache, repository_around
 from support.fake_aws import BUCKET, JOB_ROLE, PATIENCE_S, REGION, ROLE, SPEED, PretendAws
 from support.project import CACHE
 
@@ -109,7 +109,7 @@ class Builder:
         return Surroundings(
             repository=repository_around(self.root / "flow.yaml"),
             region=REGION,
-            memo=Memo(CACHE),
+            cache=Cache(CACHE),
             target=target,
             folder=self._folder(wanted),
             watcher=self.log,

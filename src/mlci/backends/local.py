@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from mlci_emulator.jobs.isolation import Isolation as Isolation
     from mlci_emulator.jobs.job import JobSettings as JobSettings
 
+_CHUNK_BYTES = 1 << 20
+
 
 @contextmanager
 def translated(file: str = "definition") -> Iterator[None]:
@@ -77,10 +79,12 @@ class LocalCloud:
 
     def missing(self, uploads: Iterable[Upload]) -> list[Upload]:
         with translated():
-            return [upload for upload in uploads if not self.emulator.store.exists(upload.uri)]
+            return [upload for upload in uploads if not self._is_stored(upload)]
 
     def upload(self, uploads: Iterable[Upload], stop: StopSignal) -> int:
+        uploads = list(uploads)
         missing = self.missing(uploads)
+        self._remove_others(uploads)
         for upload in missing:
             if stop.is_set():
                 break
@@ -90,6 +94,31 @@ class LocalCloud:
                 else:
                     self._put(upload.files[0], upload.uri)
         return len(missing)
+
+    def _is_stored(self, upload: Upload) -> bool:
+        """Whether the object has the hash of what would be uploaded: what lies in the store may be from anyone."""
+        from mlci_emulator.store.directory import NoSuchKey
+
+        digest = hashlib.sha256()
+        try:
+            with self.emulator.store.open(upload.uri) as stream:
+                while chunk := stream.read(_CHUNK_BYTES):
+                    digest.update(chunk)
+        except NoSuchKey:
+            return False
+        if upload.is_archive:
+            return digest.digest() == hashlib.sha256(source_archive(upload.files)).digest()
+        return digest.hexdigest() == upload.files[0].sha256
+
+    def _remove_others(self, uploads: Iterable[Upload]) -> None:
+        """Removes what lies among the objects of a unit and is none of them: jobs get a unit's folder as a whole."""
+        units: dict[str, set[str]] = {}
+        for upload in uploads:
+            units.setdefault(upload.unit, set()).add(upload.uri)
+        with translated():
+            for unit, uris in units.items():
+                for uri in set(self.emulator.store.list(unit)) - uris:
+                    self.emulator.store.remove(uri)
 
     def _put(self, file: StagedFile, uri: str) -> None:
         if file.content is not None:

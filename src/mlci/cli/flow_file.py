@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from mlci.build import Build
     from mlci.flow.models import Flow
     from mlci.runs import Runs
-    from mlci.stage import Memo, Staged
+    from mlci.stage import Cache, Staged
 
 
 def load_flow(flow_file: Path, params: Sequence[str] = ()) -> Flow:
@@ -49,21 +50,30 @@ def runs_of(flow_file: Path) -> Runs:
     return Runs(flow_file.resolve().parent / ".mlci")
 
 
-def cache_of(flow_file: Path) -> Memo:
-    """The cache of compiled definitions and image URIs."""
-    from mlci.stage import Memo
+def cache_of() -> Cache:
+    """The user's cache of compiled definitions and image URIs.
 
-    return Memo(Path(os.environ.get("MLCI_CACHE") or runs_of(flow_file).home / "cache"))
+    Raises: InputError, if MLCI_CACHE names a folder that came with a repository.
+    """
+    from mlci.git import check_untracked
+    from mlci.stage import Cache, cache_folder
+
+    folder = cache_folder(os.environ, sys.platform)
+    if folder and os.environ.get("MLCI_CACHE"):
+        check_untracked(folder)
+    return Cache(folder)
 
 
 def stage_flow(flow: Flow, flow_file: Path, region: str) -> Staged:
     """All that the flow's steps need from the repository.
 
+    Nothing is taken from the cache: rights are derived from it.
+
     Raises: InputError.
     """
-    from mlci.stage import repository_around, stage
+    from mlci.stage import Cache, repository_around, stage
 
-    return stage(flow, repository_around(flow_file), region, cache_of(flow_file))
+    return stage(flow, repository_around(flow_file), region, Cache(None))
 
 
 def build_of_flow(flow_file: Path) -> Build:

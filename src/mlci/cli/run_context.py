@@ -116,7 +116,7 @@ def _context(flow_file: Path, target: Target, region: str, timeout_s: float | No
     return Surroundings(
         repository=repository_around(flow_file),
         region=region,
-        memo=cache_of(flow_file),
+        cache=cache_of(),
         target=target,
         folder=folder,
         watcher=Screen(sys.stdout, sys.stdout.isatty(), folder.tail),

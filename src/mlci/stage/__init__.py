@@ -9,13 +9,23 @@ from typing import TypeVar
 
 from mlci.errors import InputError, Problem
 from mlci.flow.models import BuildImage, Flow, RepositoryPath, Step
-from mlci.stage.cache import Memo
+from mlci.stage.cache import Cache, cache_folder
 from mlci.stage.image_uris import UnknownImage, image_uri, is_framework
 from mlci.stage.models import CodeUnit, DataUnit, Staged, StagedFile, digest_of
 from mlci.stage.python_imports import imports_of
 from mlci.stage.repository import OutsideRepository, Repository, hash_data, is_ignored, read_code, repository_around
 
-__all__ = ["CodeUnit", "DataUnit", "Memo", "Repository", "Staged", "StagedFile", "repository_around", "stage"]
+__all__ = [
+    "Cache",
+    "CodeUnit",
+    "DataUnit",
+    "Repository",
+    "Staged",
+    "StagedFile",
+    "cache_folder",
+    "repository_around",
+    "stage",
+]
 
 T = TypeVar("T")
 
@@ -23,7 +33,7 @@ T = TypeVar("T")
 SCRIPT_ENDINGS = (".py", ".sh")
 
 
-def stage(flow: Flow, repository: Repository, region: str, memo: Memo) -> Staged:
+def stage(flow: Flow, repository: Repository, region: str, cache: Cache) -> Staged:
     """Reads and hashes all that the flow's steps need from the repository, and resolves their images.
 
     Raises: InputError with every problem: files that are missing, unreadable, empty or outside of the repository,
@@ -50,7 +60,7 @@ def stage(flow: Flow, repository: Repository, region: str, memo: Memo) -> Staged
     data: dict[str, DataUnit] = {}
     for step in flow.steps.values():
         code |= attempt(step, ("run",), partial(_code_unit, step, repository))
-        images |= attempt(step, ("image",), partial(_image, flow, step, repository, region, memo))
+        images |= attempt(step, ("image",), partial(_image, flow, step, repository, region, cache))
         for name, source in step.inputs.items():
             if isinstance(source, RepositoryPath) and source.path not in data:
                 units = attempt(step, ("inputs", name), partial(_data_unit, source.path, repository))
@@ -133,7 +143,7 @@ def _data_unit(path: str, repository: Repository) -> DataUnit:
     return DataUnit(path, (hash_data(place, place.name),), is_folder=False)
 
 
-def _image(flow: Flow, step: Step, repository: Repository, region: str, memo: Memo) -> str:
+def _image(flow: Flow, step: Step, repository: Repository, region: str, cache: Cache) -> str:
     if isinstance(step.image, BuildImage):
         folder = repository.find(step.image.folder)
         if not (folder / "Dockerfile").is_file():
@@ -146,4 +156,4 @@ def _image(flow: Flow, step: Step, repository: Repository, region: str, memo: Me
         return step.image
     image = step.image
     key = ["image", image, region, step.instance]
-    return memo.recall(key, lambda: image_uri(image, region, step.instance))
+    return cache.get(key, lambda: image_uri(image, region, step.instance))

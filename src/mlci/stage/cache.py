@@ -1,4 +1,4 @@
-"""Results that are slow to make and depend on their key alone, kept as files for the next run."""
+"""Results that are slow to compute and depend on their key alone, kept as files for the next run."""
 
 from __future__ import annotations
 
@@ -6,38 +6,64 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Memo:
-    """A folder of remembered texts. Losing it costs time only; a damaged entry is made again."""
+class Cache:
+    """A folder of texts by key; without a folder, nothing is kept.
 
-    folder: Path
+    The folder is the user's own and never part of a repository: whoever writes to it decides what runs. Losing it costs
+    time only, and a damaged entry is computed again.
+    """
 
-    def recall(self, key: object, make: Callable[[], str]) -> str:
-        """What `make` gives, from the folder where the same JSON-able key was asked for before."""
+    folder: Path | None
+
+    def get(self, key: object, compute: Callable[[], str]) -> str:
+        """Returns the text that is kept for this JSON-able key, or computes and keeps it."""
+        if self.folder is None:
+            return compute()
         name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
-        place = self.folder / name
+        file = self.folder / name
         try:
-            stored = json.loads(place.read_text())
+            stored = json.loads(file.read_text())
             if isinstance(stored, str):
                 return stored
         except (OSError, ValueError):
             pass
-        value = make()
-        with contextlib.suppress(OSError):  # a folder that may not be written to: the next run makes it again
-            self._keep(place, json.dumps(value))
-        return value
+        text = compute()
+        with contextlib.suppress(OSError):  # a folder that may not be written to: the next run computes it again
+            _store(file, json.dumps(text))
+        return text
 
-    def _keep(self, place: Path, text: str) -> None:
-        """Puts a file in place whole: two runs at once write the same, so either may win."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = place.with_name(f".{place.name}-{os.getpid()}")
-        try:
-            temporary.write_text(text)
-            os.replace(temporary, place)
-        finally:
-            temporary.unlink(missing_ok=True)
+
+def cache_folder(environment: Mapping[str, str], platform: str) -> Path | None:
+    """Returns the user's folder for mlci's cache: MLCI_CACHE, else the platform's; None where there is none.
+
+    `platform` is Python's `sys.platform`.
+    Source: https://specifications.freedesktop.org/basedir-spec/latest/ (a relative path in XDG_CACHE_HOME is invalid)
+
+    >>> cache_folder({"HOME": "/home/ada"}, "linux"), cache_folder({"HOME": "/Users/ada"}, "darwin")
+    (PosixPath('/home/ada/.cache/mlci'), PosixPath('/Users/ada/Library/Caches/mlci'))
+    """
+    if environment.get("MLCI_CACHE"):
+        return Path(environment["MLCI_CACHE"])
+    if os.path.isabs(environment.get("XDG_CACHE_HOME", "")):
+        return Path(environment["XDG_CACHE_HOME"]) / "mlci"
+    home = environment.get("HOME", "")
+    if not os.path.isabs(home):
+        return None
+    return Path(home, "Library/Caches/mlci" if platform == "darwin" else ".cache/mlci")
+
+
+def _store(file: Path, text: str) -> None:
+    """Puts a file in place whole: two runs at once write the same, so either may win."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}-{os.getpid()}")
+    try:
+        temporary.write_text(text)
+        os.replace(temporary, file)
+    finally:
+        temporary.unlink(missing_ok=True)

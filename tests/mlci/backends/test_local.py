@@ -1,0 +1,60 @@
+"""The local cloud's store: nothing in it is used before its hash was verified."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlci.backends.local import LocalCloud, open_local
+from mlci.backends.stop_signal import StopSignal
+from mlci.plan.models import S3Uri, Upload
+from mlci.stage.repository import hash_data, read_code
+from mlci_emulator.jobs.job import JobSettings
+
+UNIT = S3Uri("s3://bucket/mlci/small/code/d1/")
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[LocalCloud]:
+    settings = JobSettings(tmp_path / "work", lambda job: tmp_path / job, sys.executable, environment=dict(os.environ))
+    with open_local(tmp_path / "store", settings) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> list[Upload]:
+    """A file of data, a file of code, and an archive of code, all of one unit."""
+    (tmp_path / "a.py").write_bytes(b"code")
+    (tmp_path / "b.csv").write_bytes(b"data")
+    code, data = read_code(tmp_path / "a.py", "a.py"), hash_data(tmp_path / "b.csv", "b.csv")
+    return [
+        Upload(S3Uri(UNIT + "b.csv"), UNIT, (data,)),
+        Upload(S3Uri(UNIT + "a.py"), UNIT, (code,)),
+        Upload(S3Uri(UNIT + "sourcedir.tar.gz"), UNIT, (code,), is_archive=True),
+    ]
+
+
+def test_an_object_that_is_not_what_its_hash_says_is_replaced(cloud: LocalCloud, uploads: list[Upload]) -> None:
+    cloud.upload(uploads, StopSignal())
+    whole = [cloud.read(upload.uri) for upload in uploads]
+    for upload in uploads:
+        cloud.write(upload.uri, b"evil")
+    assert cloud.missing(uploads) == uploads
+    assert cloud.upload(uploads, StopSignal()) == 3
+    assert [cloud.read(upload.uri) for upload in uploads] == whole
+    assert cloud.missing(uploads) == []
+
+
+def test_an_object_that_is_none_of_the_unit_is_removed(cloud: LocalCloud, uploads: list[Upload]) -> None:
+    neighbour = "s3://bucket/mlci/small/code/d2/sitecustomize.py"
+    cloud.write(neighbour, b"another unit")
+    cloud.write(UNIT + "sitecustomize.py", b"evil")
+    cloud.write(UNIT + "package/__init__.py", b"evil")
+    cloud.upload(uploads, StopSignal())
+    assert cloud.read(UNIT + "sitecustomize.py") is None
+    assert cloud.read(UNIT + "package/__init__.py") is None
+    assert cloud.read(neighbour) == b"another unit"
