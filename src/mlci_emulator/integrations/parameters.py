@@ -72,15 +72,15 @@ def is_computed(value: object) -> bool:
     return isinstance(value, str) and value.startswith("{%") and value.endswith("%}")
 
 
-class _Computed:
+class _Computed(Enum):
     """Stands for a value that is computed when the task starts."""
 
-
-_COMPUTED = _Computed()
+    PATH = "a JSONPath, or an intrinsic function"
+    EXPRESSION = "a JSONata expression"
 
 
 def _is_exempt(shape: Shape, path: validation.Path, value: object) -> bool:
-    if value is None or value is _COMPUTED or shape.type_name == "blob":
+    if value is None or isinstance(value, _Computed) or shape.type_name == "blob":
         return True
     if shape.type_name == "structure":
         return shape.is_document_type
@@ -98,20 +98,20 @@ _RULES = validation.Rules(
 
 
 def _without_computed(value: Any, form: Form) -> Any:
-    """Return a template with `_COMPUTED` in place of the values that are computed."""
+    """Return a template with `_Computed` in place of the values that are computed."""
     if form is Form.FINISHED:
         return value
     match value:
         case dict():
             return {
                 key.removesuffix(".$") if _is_path(key, form) else key: (
-                    _COMPUTED if _is_path(key, form) else _without_computed(item, form)
+                    _Computed.PATH if _is_path(key, form) else _without_computed(item, form)
                 )
                 for key, item in value.items()
             }
         case list():
             return [_without_computed(item, form) for item in value]
-    return _COMPUTED if form is Form.JSONATA and is_computed(value) else value
+    return _Computed.EXPRESSION if form is Form.JSONATA and is_computed(value) else value
 
 
 def _text(problem: Problem) -> str | None:
@@ -121,7 +121,7 @@ def _text(problem: Problem) -> str | None:
             return f"The field '{name}' is required but was missing"
         case "unknown":
             # Recorded: an unknown field with a path passes creation, and fails the execution.
-            return None if problem.value is _COMPUTED else f'The field "{name}" is not supported by Step Functions'
+            return None if problem.value is _Computed.PATH else f'The field "{name}" is not supported by Step Functions'
     return None if problem.is_key else f"The value for the field '{name}' must be {_TYPES[problem.shape.type_name][0]}"
 
 

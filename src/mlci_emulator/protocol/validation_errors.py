@@ -81,8 +81,8 @@ def java_path(path: Path, is_key: bool = False) -> str:
     >>> java_path(("ProductionVariants", 0, "ModelName"))
     'productionVariants.1.member.modelName'
     """
-    *above, last = (_java_step(step) for step in path)
-    return ".".join([*above, f"{last.removesuffix('.member')}.key" if is_key else last])
+    text = ".".join(map(_java_step, path))
+    return f"{text.removesuffix('.member')}.key" if is_key else text
 
 
 def _java_step(step: str | int) -> str:
