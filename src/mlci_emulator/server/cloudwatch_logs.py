@@ -9,23 +9,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from mlci_emulator.jobs.log_files import LogFile
 from mlci_emulator.server.moto_services.backend import Moto
 
 #: Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
 _LONGEST_EVENT = 256 * 1024
-
-
-class LogFile(Protocol):
-    """A log stream, and the file that holds it."""
-
-    @property
-    def group(self) -> str: ...
-    @property
-    def stream(self) -> str: ...
-    @property
-    def path(self) -> Path: ...
 
 
 class JobLogs:

@@ -14,12 +14,13 @@ from mlci_emulator.identity import ACCOUNT
 from mlci_emulator.integrations import Integrations, Records
 from mlci_emulator.jobs.isolation import Isolation
 from mlci_emulator.jobs.job import JobSettings
+from mlci_emulator.jobs.log_files import LogFile
 from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.protocol.aws_json import JsonService
 from mlci_emulator.protocol.http_responses import HttpResponse
 from mlci_emulator.protocol.rest_json import RestOperation
 from mlci_emulator.server.application import Application, Services
-from mlci_emulator.server.cloudwatch_logs import JobLogs, LogFile
+from mlci_emulator.server.cloudwatch_logs import JobLogs
 from mlci_emulator.server.data_folder import Folder
 from mlci_emulator.server.moto_services.backend import Moto
 from mlci_emulator.server.moto_services.clients import MotoMessages, services

@@ -23,6 +23,7 @@ from mlci_emulator.errors import OperationError
 from mlci_emulator.store import object_keys
 from mlci_emulator.store.atomic_files import ATTEMPTS, FOLDER, copy_data, create, make, move_to, step
 from mlci_emulator.store.key_order import Walk
+from mlci_emulator.store.s3_uris import split_s3_uri
 
 #: Folders in a key: each is held open while one is looked for.
 _DEEPEST = 200
@@ -283,27 +284,14 @@ class DirectoryStore:
 
         As on S3 a prefix is a text and no folder: `s3://b/data` also finds `s3://b/data2/x`.
         """
-        bucket, prefix = split(prefix_uri)
+        bucket, prefix = split_s3_uri(prefix_uri)
         for key, _ in self.walk(bucket, prefix):
             yield f"s3://{bucket}/{key}"
 
 
-def split(uri: str) -> tuple[str, str]:
-    """Bucket and key of an S3 URI.
-
-    >>> split("s3://data/raw/x.csv")
-    ('data', 'raw/x.csv')
-    """
-    scheme, _, rest = uri.partition("://")
-    if scheme != "s3" or not rest:
-        raise OperationError(f'"{uri}" is no S3 URI', hint='One looks like "s3://bucket/key".')
-    bucket, _, key = rest.partition("/")
-    return bucket, key
-
-
 def _place_of(uri: str) -> tuple[str, list[str]]:
     """The bucket, and the names of folders and file below it."""
-    bucket, key = split(uri)
+    bucket, key = split_s3_uri(uri)
     if bucket in ("", ".", "..") or bucket.startswith(object_keys.RESERVED) or not _is_path_text(bucket):
         raise OperationError(f'the local store can\'t hold "{uri}": "{bucket}" can\'t be part of a path')
     if not _is_path_text(key) or key.count("/") >= _DEEPEST:

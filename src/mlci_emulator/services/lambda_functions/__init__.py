@@ -16,7 +16,7 @@ from mlci_emulator.services.lambda_functions.function_code import (
     Functions,
     function_option,
 )
-from mlci_emulator.services.lambda_functions.invocation import Invocation, Invoked, Lambdas, LogFile
+from mlci_emulator.services.lambda_functions.invocation import Invocation, Invoked, Lambdas
 from mlci_emulator.services.lambda_functions.service import LambdaService
 
 __all__ = [
@@ -27,6 +27,5 @@ __all__ = [
     "Invoked",
     "LambdaService",
     "Lambdas",
-    "LogFile",
     "function_option",
 ]

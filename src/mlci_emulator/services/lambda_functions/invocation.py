@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from mlci_emulator.identity import ACCOUNT, REGION
 from mlci_emulator.jobs.containers import base_environment, host_environment
+from mlci_emulator.jobs.log_files import LogFile
 from mlci_emulator.jobs.process import EntryPointError, LaunchRequest, ProcessResult, Supervisors
 from mlci_emulator.jobs.workspace import Workspace, remove_abandoned, workspace
 from mlci_emulator.services.lambda_functions.function_code import FunctionCode
@@ -34,14 +35,6 @@ RUNTIME = Path(__file__).with_name("runtime.py")
 MAX_PAYLOAD_BYTES = 6_291_556
 #: Source: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html (LogResult: the last 4 KB)
 LOG_TAIL_BYTES = 4096
-
-
-class LogFile(NamedTuple):
-    """A log stream as CloudWatch Logs names it, and the file that holds it."""
-
-    group: str
-    stream: str
-    path: Path
 
 
 @dataclass(frozen=True)

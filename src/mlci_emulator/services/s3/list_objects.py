@@ -6,7 +6,6 @@ API_ListObjectVersions.html
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mlci_emulator.protocol.operations import Request, Response
+from mlci_emulator.protocol.pagination import InvalidTokenError, decode_token, encode_token
 from mlci_emulator.services.s3.context import OWNER, S3Context, last_modified
 from mlci_emulator.services.s3.errors import S3Error, invalid_argument
 from mlci_emulator.services.s3.metadata_records import ObjectRecord, file_identity
@@ -90,7 +90,7 @@ def list_v2(context: S3Context, request: Request, region: str) -> Response:
     if token is not None:
         response["ContinuationToken"] = token
     if found.is_truncated:
-        response["NextContinuationToken"] = _token(found.last)
+        response["NextContinuationToken"] = encode_token(found.last)
     return response
 
 
@@ -226,13 +226,9 @@ def _is_true(value: Any) -> bool:
     return value is True or str(value).lower() == "true"
 
 
-def _token(last: str) -> str:
-    return base64.urlsafe_b64encode(last.encode()).decode("ascii")
-
-
 def _untoken(token: Any) -> str:
     try:
-        return base64.b64decode(str(token), altchars=b"-_", validate=True).decode()
-    except ValueError as error:
+        return str(decode_token(token))
+    except InvalidTokenError as error:
         message = "The continuation token provided is incorrect"
         raise invalid_argument(message, "continuation-token", None) from error

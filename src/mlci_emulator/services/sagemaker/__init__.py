@@ -15,7 +15,6 @@ records.py      where all of it is kept
 
 from __future__ import annotations
 
-from mlci_emulator.services.sagemaker.jobs import JobLogFile
 from mlci_emulator.services.sagemaker.service import SageMaker
 
-__all__ = ["JobLogFile", "SageMaker"]
+__all__ = ["SageMaker"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from mlci_emulator.protocol.operations import ApiError
 from mlci_emulator.services.sagemaker.job_status import TRAINING, JobKind
+from mlci_emulator.store.s3_uris import split_s3_uri
 
 _NOUNS = {"model": "model", "endpoint-config": "endpoint configuration", "endpoint": "endpoint"}
 
@@ -51,7 +52,7 @@ def already_exists(arn: str) -> ApiError:
 
 
 def input_not_found(uri: str, region: str, role: str) -> ApiError:
-    bucket = uri.removeprefix("s3://").partition("/")[0]
+    bucket = split_s3_uri(uri)[0]
     return invalid(
         f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket exists in '
         f'the selected region ({region}), that objects exist under that S3 prefix, and that the role "{role}" has '

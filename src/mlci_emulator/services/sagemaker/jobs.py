@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from mlci_emulator.errors import OperationError
 from mlci_emulator.identity import ACCOUNT
 from mlci_emulator.jobs import requests
 from mlci_emulator.jobs.job import JobContext, JobResult
+from mlci_emulator.jobs.log_files import LogFile
 from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.sagemaker import errors, job_status, metrics
@@ -26,16 +26,6 @@ from mlci_emulator.store.directory import DirectoryStore
 
 #: What a job says that a server left behind when it ended without stopping it.
 ABANDONED = "InternalServerError: the server that ran this job ended while it ran, and the job with it."
-
-
-@dataclass(frozen=True)
-class JobLogFile:
-    """The log of one job, with the names that CloudWatch Logs gives it."""
-
-    group: str
-    stream: str
-    path: Path
-    region: str
 
 
 class Jobs:
@@ -111,7 +101,7 @@ class Jobs:
             raise errors.not_running(kind, record.status)
         return {}
 
-    def log_files(self) -> Iterator[JobLogFile]:
+    def log_files(self) -> Iterator[LogFile]:
         """The logs of all jobs and endpoints that have one."""
         groups: dict[str, str] = {kind.kind: f"/aws/sagemaker/{kind.noun}s" for kind in KINDS}
         for record in self._records.select("log <> ''", []):
@@ -119,7 +109,7 @@ class Jobs:
             if path.is_file():
                 group = groups.get(record.kind, f"/aws/sagemaker/Endpoints/{record.name}")
                 stream = f"{record.name}/algo-1-{int(record.created.timestamp())}"
-                yield JobLogFile(group, stream, path, record.region)
+                yield LogFile(group, stream, path, record.region)
 
     def _prepare_run(self, kind: JobKind, request: Request, region: str) -> Callable[[JobContext], JobResult]:
         given: Any = dict(request)

@@ -7,9 +7,7 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListTraini
 
 from __future__ import annotations
 
-import base64
 import functools
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +15,7 @@ from typing import Any
 
 from mlci_emulator.protocol.models import output_shape
 from mlci_emulator.protocol.operations import Request, Response
+from mlci_emulator.protocol.pagination import InvalidTokenError, decode_token, encode_token
 from mlci_emulator.services.sagemaker.errors import invalid
 from mlci_emulator.services.sagemaker.records import Kind, Record, SageMakerRecords
 
@@ -84,7 +83,7 @@ def page(records: SageMakerRecords, operation: str, request: Request, region: st
     if len(found) > size:
         last = found[size - 1]
         value = last.created.timestamp() if column == "created" else getattr(last, column)
-        response["NextToken"] = base64.urlsafe_b64encode(json.dumps([value, last.name]).encode()).decode()
+        response["NextToken"] = encode_token([value, last.name])
     return response
 
 
@@ -122,8 +121,8 @@ def _add_group_condition(request: Request, conditions: list[str], values: list[A
 
 def _read(token: str) -> list[Any]:
     try:
-        value, name = json.loads(base64.urlsafe_b64decode(token))
-    except ValueError as error:
+        value, name = decode_token(token)
+    except (InvalidTokenError, TypeError, ValueError) as error:
         raise invalid("Invalid NextToken") from error
     return [value, name]
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from mlci_asl import StopSignal
+from mlci_emulator.jobs.log_files import LogFile
 from mlci_emulator.jobs.process import StopSignal as JobStop
 from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.protocol import sagemaker_validation
@@ -16,7 +17,7 @@ from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.sagemaker import listing, tags
 from mlci_emulator.services.sagemaker.job_status import KINDS, JobKind
 from mlci_emulator.services.sagemaker.job_threads import RunningJob
-from mlci_emulator.services.sagemaker.jobs import JobLogFile, Jobs
+from mlci_emulator.services.sagemaker.jobs import Jobs
 from mlci_emulator.services.sagemaker.model_packages import ModelPackages
 from mlci_emulator.services.sagemaker.models import Models
 from mlci_emulator.services.sagemaker.records import SageMakerRecords
@@ -88,7 +89,7 @@ class SageMaker:
         self._run(running, stop)
         return self._jobs.describe(kind, running.record.name, region)
 
-    def log_files(self) -> Iterator[JobLogFile]:
+    def log_files(self) -> Iterator[LogFile]:
         """The logs of all jobs, as they are at this moment."""
         return self._jobs.log_files()
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from mlci_emulator.protocol.operations import ApiError, Request, Response
+from mlci_emulator.protocol.pagination import InvalidTokenError, decode_token, encode_token
 
 _DEFAULT, _MOST = 100, 1000
 T = TypeVar("T")
@@ -24,8 +22,8 @@ def bounds(request: Request, of: str) -> tuple[int, int]:
     if not token:
         return 0, min(size, _MOST)
     try:
-        offset, name = json.loads(base64.b64decode(str(token).encode(), validate=True))
-    except (ValueError, TypeError, binascii.Error):
+        offset, name = decode_token(token)
+    except (InvalidTokenError, TypeError, ValueError):
         offset, name = None, None
     if name != of or not isinstance(offset, int):
         raise ApiError("InvalidToken", "Invalid Token: 'Invalid token'")
@@ -33,7 +31,7 @@ def bounds(request: Request, of: str) -> tuple[int, int]:
 
 
 def token(offset: int, of: str) -> str:
-    return base64.b64encode(json.dumps([offset, of]).encode()).decode()
+    return encode_token([offset, of])
 
 
 def page(items: Sequence[T], request: Request, of: str, member: str, show: Any) -> Response:
