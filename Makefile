@@ -2,6 +2,7 @@
 # make test   run the tests                                make test ARGS="tests/flow -x"
 # make slow   run those that take more than five seconds
 # make lint   style, types and import contracts
+# make lock   lock the newest versions that pyproject.toml allows (needs uv)
 # make clean  remove what these leave, the environment too
 #
 # Each sets up .venv first, where that is missing or out of date; otherwise nothing is installed, so no network is needed.
@@ -13,8 +14,11 @@ ARGS   ?=
 VENV   := .venv
 PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
+LOCKS  := src/mlci/locks
+PIP    := PIP_USE_PEP517=1 $(PY) -m pip install --quiet --no-input --disable-pip-version-check
+COMPILE := uv pip compile --quiet --universal --python-version 3.10 --no-annotate --no-header --no-emit-index-url --generate-hashes
 
-.PHONY: run test slow lint clean
+.PHONY: run test slow lint lock clean
 .DEFAULT_GOAL := run
 
 run: $(READY)
@@ -36,8 +40,10 @@ clean:
 	rm -rf $(VENV) .mlci build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The constraints hold for the environments that packages are built in, too; PIP_BUILD_CONSTRAINT is pip 25.3's name of it.
-$(READY): pyproject.toml constraints.txt
+# The locks hold every version that the project is tested with, on Python 3.10 to 3.13 and each platform, with its hashes:
+# `build` for building packages from source, `runtime` for mlci, `example` for the example's scripts too, `all` for
+# everything. A package that has no wheel is built with what `build` installs, and not with what an index offers that day.
+$(READY): pyproject.toml $(LOCKS)/build.txt $(LOCKS)/all.txt
 	@$(PYTHON) -c '' 2>/dev/null || { \
 	    echo "make: there is no \"$(PYTHON)\". Install Python 3.10 or later, or name yours: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
@@ -47,6 +53,14 @@ $(READY): pyproject.toml constraints.txt
 	    echo "make: \"$(PYTHON)\" has no venv module. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Setting up $(VENV) with `$(PYTHON) -V 2>&1`; a minute or two, once ..."
 	@$(PYTHON) -m venv --clear $(VENV)
-	@PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_USE_PEP517=1 \
-	    $(PY) -m pip install --quiet --no-input -c constraints.txt -e '.[serve,example,dev]'
+	@$(PIP) --require-hashes -r $(LOCKS)/build.txt
+	@$(PIP) --require-hashes --no-build-isolation -r $(LOCKS)/all.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
+
+# The lock of an environment holds the versions of `all`, so that what is deployed is what was tested.
+lock:
+	@$(COMPILE) --all-extras pyproject.toml -o $(LOCKS)/all.txt --upgrade
+	@$(COMPILE) pyproject.toml -c $(LOCKS)/all.txt -o $(LOCKS)/runtime.txt
+	@$(COMPILE) --extra example pyproject.toml -c $(LOCKS)/all.txt -o $(LOCKS)/example.txt
+	@printf 'setuptools\nwheel\n' | $(COMPILE) - -c $(LOCKS)/all.txt -o $(LOCKS)/build.txt
