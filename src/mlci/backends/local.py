@@ -20,6 +20,7 @@ from mlci.plan.models import Plan, Upload
 from mlci.plan.names import Names
 from mlci.stage.archive import source_archive
 from mlci.stage.models import StagedFile
+from mlci.step_types import STEP_TYPES
 from mlci_emulator.errors import ConfigurationError, EmulatorError
 from mlci_emulator.identity import BUCKET as BUCKET
 from mlci_emulator.identity import JOB_ROLE as JOB_ROLE
@@ -219,15 +220,14 @@ def check_jobs(planned: Plan) -> None:
     """Raises InputError if SageMaker would reject a request of the plan, or the emulator can't run it."""
     from mlci_emulator.jobs import requests
 
-    parsers = {
-        "processing": (requests.processing, "ProcessingJobName"),
-        "training": (requests.training, "TrainingJobName"),
-    }
+    parsers = {"CreateProcessingJob": requests.processing, "CreateTrainingJob": requests.training}
     problems = []
     for name, step in planned.steps.items():
-        parse, name_field = parsers[planned.flow.steps[name].uses]
+        api = STEP_TYPES[planned.flow.steps[name].uses].request
+        if api is None:
+            continue
         try:
-            parse({**step.request, name_field: f"{step.job}-0-0"})
+            parsers[api.action]({**step.request, api.name_field: f"{step.job}-0-0"})
         except (requests.MalformedRequest, requests.InvalidRequest, requests.UnsupportedRequest) as error:
             at = planned.flow.position("steps", name, "request")
             problems.append(Problem(at.file, at.line, at.column, f'step "{name}": {error}'))

@@ -9,13 +9,12 @@ from datetime import datetime
 from typing import Literal
 
 from mlci.backends.events import Event
-from mlci.compile.names import keeping_model
+from mlci.compile.names import step_of_state
+from mlci.step_types import STEP_TYPES
 
 StepStatus = Literal["waiting", "running", "succeeded", "reused", "failed", "skipped", "stopped"]
 
-
-_JOB_NAMES = ("TrainingJobName", "ProcessingJobName", "TransformJobName", "HyperParameterTuningJobName")
-_JOB_STATUSES = ("TrainingJobStatus", "ProcessingJobStatus", "TransformJobStatus", "HyperParameterTuningJobStatus")
+_JOBS = tuple(kind.job for kind in STEP_TYPES.values() if kind.job)
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Progress:
         """This progress, one event further."""
         entered = event.details.get("stateEnteredEventDetails")
         if isinstance(entered, dict):
-            return self._entered(str(entered.get("name")), event) if event.type == "TaskStateEntered" else self
+            return self._entered(str(entered.get("name")), event)
         owner = self.owners.get(event.previous_id, "")
         if not owner:
             return self
@@ -52,7 +51,7 @@ class Progress:
         return Progress({**self.steps, owner: _advanced(self.steps[owner], event)}, owners)
 
     def _entered(self, state: str, event: Event) -> Progress:
-        owner = next((step for step in self.steps if state in (step, keeping_model(step))), None)
+        owner = step_of_state(state, self.steps)
         if owner is None:
             return self
         step, owners = self.steps[owner], {**self.owners, event.id: owner}
@@ -81,7 +80,7 @@ def _advanced(step: StepState, event: Event) -> StepState:
         case "TaskScheduled":
             job = _job(event)  # None for a task that is no job
             return replace(step, status="running", job=job, ended=None) if job else step
-        case "TaskSucceeded":
+        case "TaskSucceeded" | "WaitStateExited":
             return replace(step, status="succeeded", ended=event.timestamp, reason=None)
         case "TaskFailed" | "TaskSubmitFailed" | "TaskStartFailed" | "TaskTimedOut":
             return replace(step, status="failed", ended=event.timestamp, reason=_reason(event))
@@ -92,10 +91,10 @@ def _advanced(step: StepState, event: Event) -> StepState:
 def _job(event: Event) -> str | None:
     details = event.details.get("taskScheduledEventDetails")
     try:
-        given = json.loads(str(details["parameters"])) if isinstance(details, dict) else {}
+        parameters = json.loads(str(details["parameters"])) if isinstance(details, dict) else {}
     except (KeyError, ValueError):
         return None
-    return next((str(given[name]) for name in _JOB_NAMES if given.get(name)), None)
+    return next((str(parameters[job.name_field]) for job in _JOBS if parameters.get(job.name_field)), None)
 
 
 def _reason(event: Event) -> str:
@@ -119,7 +118,7 @@ def reason_of(cause: str) -> str:
         return cause
     if not isinstance(described, dict):
         return cause
-    status = next((described[name] for name in _JOB_STATUSES if described.get(name)), None)
+    status = next((described[job.status_field] for job in _JOBS if described.get(job.status_field)), None)
     reason = described.get("FailureReason") or described.get("ExitMessage")
     if reason:
         return str(reason)

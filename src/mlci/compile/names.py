@@ -1,11 +1,29 @@
-"""Names that stand in the definition and are looked for in what comes of it."""
+"""Names that stand in the definition, and by which its results are recognized."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
+
+from mlci.step_types import state_titles
 
 #: The error name of the Fail state that a missed gate ends in.
 GATE_MISSED = "mlci.GateMissed"
 
 
-def keeping_model(step: str) -> str:
-    """The state that copies a trained model to where the other steps look for it; its failure is the step's."""
-    return f"{step}: keep the model"
+def state_name(step: str, title: str) -> str:
+    """Return the name of one of a step's states: its main state has no title, and bears the step's name.
+
+    >>> state_name("train", ""), state_name("train", "keep the model")
+    ('train', 'train: keep the model')
+    """
+    return f"{step}: {title}" if title else step
+
+
+def step_of_state(state: str, steps: Collection[str]) -> str | None:
+    """Return the step that a state belongs to; None for a state that is no part of a step's own work.
+
+    >>> step_of_state("train: keep the model", ["train"]), step_of_state("gate: holds?", ["train"])
+    ('train', None)
+    """
+    step, _, title = state.partition(": ")
+    return step if step in steps and title in state_titles() else None

@@ -1,9 +1,9 @@
-"""Outline → Amazon States Language, by the `stepfunctions` SDK's states. Importing the SDK takes seconds: import late.
+"""Structure → Amazon States Language, by the states of the `stepfunctions` SDK. Its import takes seconds: import late.
 
-Each step becomes a task that runs its job and waits for it. What may go wrong has its own states beside it: capacity
-that AWS lacks is waited for and asked for again under a fresh job name; all else ends in a Fail state that names the
-step. Data does not flow through the states but through S3: the state's data stays the execution input, and what a
-check needs is read from S3 just before it.
+Each step becomes the states that its type describes. A failure has its own states beside them: a job for which AWS has
+no capacity is requested again later, under a fresh name; every other failure ends in a Fail state that names the step.
+Data does not flow through the states but through S3: the state's data stays the execution input, and what a check needs
+is read from S3 just before it.
 """
 
 from __future__ import annotations
@@ -14,46 +14,36 @@ import sys
 from collections.abc import Sequence
 from typing import Any  # the SDK is untyped: Any stands for its states, and ends in this module
 
-from mlci.compile.names import GATE_MISSED, keeping_model
-from mlci.compile.series_parallel import Series, Shape, Together, leaves
-from mlci.compile.structure import GATE, Check, Guard, Outline
-from mlci.stage.sdk_imports import quiet_sdk
+from typing_extensions import assert_never
 
-#: How often a job is asked for again when AWS has no capacity for it, and how long is waited in between.
+from mlci.compile.names import GATE_MISSED, state_name
+from mlci.compile.series_parallel import Composition, Parallel, Series, leaves
+from mlci.compile.structure import GATE, Check, Guard, Structure
+from mlci.stage.sdk_imports import quiet_sdk
+from mlci.step_types import STEP_TYPES
+from mlci.step_types.base import S3_TRANSIENT_ERRORS, State, StepPaths, TaskState, WaitState
+
+#: The number of times that a job is requested again when AWS has no capacity for it, and the wait in between.
 CAPACITY_ATTEMPTS = 3
 CAPACITY_WAIT_S = 120
 #: State names are at most 80 characters.
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/statemachine-structure.html
 STATE_NAME_MAX_CHARS = 80
 
-_RESOURCE = {
-    "processing": ("arn:aws:states:::sagemaker:createProcessingJob.sync", "ProcessingJobName"),
-    "training": ("arn:aws:states:::sagemaker:createTrainingJob.sync", "TrainingJobName"),
-}
+#: Where the states of steps put their results.
+RESULTS = "$.trained"
 _GET_OBJECT = "arn:aws:states:::aws-sdk:s3:getObject"
-_COPY_OBJECT = "arn:aws:states:::aws-sdk:s3:copyObject"
-
-#: Errors that pass by themselves: the API was asked too often, or the account's quota is in use. The names are those
-#: that Step Functions reports for SageMaker's and S3's exceptions.
-_PASSING = {
-    "sagemaker": (
-        "SageMaker.AmazonSageMakerException",
-        "SageMaker.ResourceLimitExceededException",
-        "ThrottlingException",
-    ),
-    "s3": ("S3.SdkClientException", "S3.S3Exception"),
-}
 
 
-def definition(outline: Outline) -> str:
-    """The definition, as JSON text: the same outline gives the same bytes."""
+def definition(structure: Structure) -> str:
+    """Return the definition as JSON text. The same structure gives the same bytes."""
     depth = sys.getrecursionlimit()
     try:
         with quiet_sdk():
             import stepfunctions.steps as sdk
 
-            sys.setrecursionlimit(depth + 100 * len(outline.steps))  # the SDK walks the states by recursion
-            body = _Builder(sdk, outline).machine()
+            sys.setrecursionlimit(depth + 100 * len(structure.steps))  # the SDK walks the states by recursion
+            body = _Builder(sdk, structure).machine()
     finally:
         sys.setrecursionlimit(depth)
     return json.dumps(body, indent=2)
@@ -62,59 +52,61 @@ def definition(outline: Outline) -> str:
 class _Builder:
     """Builds states from the end to the start: each is made with the state that follows it (None: the branch ends)."""
 
-    def __init__(self, sdk: Any, outline: Outline) -> None:
-        self.sdk, self.outline = sdk, outline
-        self.names: set[str] = set(outline.steps)
+    def __init__(self, sdk: Any, structure: Structure) -> None:
+        self.sdk, self.structure = sdk, structure
+        self.names: set[str] = set(structure.steps)
         self.extra: dict[str, dict[str, object]] = {}  # fields that the SDK refuses, by state
 
     def machine(self) -> dict[str, object]:
-        first = self._behind(self.outline.shape, frozenset(), self._verdict())
-        graph = self.sdk.states.Graph(first, comment=f"mlci: the flow {self.outline.flow}").to_dict()
+        first = self._behind(self.structure.composition, frozenset(), self._verdict())
+        graph = self.sdk.states.Graph(first, comment=f"mlci: the flow {self.structure.flow}").to_dict()
         self._add_extra(graph)
         return dict(graph)
 
     def _verdict(self) -> Any:
         """The end: every rule of the gate, once more where steps behind it already checked, and the run's outcome."""
         passed = self.sdk.Succeed(self._name("passed"))
-        if self.outline.gate is None:
+        if self.structure.gate is None:
             return passed
         missed = self.sdk.Fail(
             self._name("gate missed"),
             error=GATE_MISSED,
             cause="A metric missed its limit, so nothing behind the gate was run. The report lists every rule.",
         )
-        return self._check(self.outline.gate, passed, missed)
+        return self._check(self.structure.gate, passed, missed)
 
-    def _behind(self, shape: Shape, established: frozenset[str], after: Any) -> Any:
-        """A shape behind the guards that all of its steps share, other than those already established."""
-        guards = [guard for guard in self._shared(shape) if guard.owner not in established]
-        entry = self._shape(shape, established | {guard.owner for guard in guards}, after)
+    def _behind(self, composition: Composition, established: frozenset[str], after: Any) -> Any:
+        """Return a composition behind the guards that all of its steps share, other than those already established."""
+        guards = [guard for guard in self._shared(composition) if guard.owner not in established]
+        entry = self._compose(composition, established | {guard.owner for guard in guards}, after)
         for guard in reversed(guards):
             skipped = after or self.sdk.Succeed(self._name(f"{guard.owner}: skipped"))
             entry = self._check(guard, entry, skipped)
         return entry
 
-    def _shared(self, shape: Shape) -> Sequence[Guard]:
-        each = [self.outline.steps[leaf].guards for leaf in leaves(shape)]
+    def _shared(self, composition: Composition) -> Sequence[Guard]:
+        each = [self.structure.steps[leaf].guards for leaf in leaves(composition)]
         return [guard for guard in each[0] if all(guard in guards for guards in each)]
 
-    def _shape(self, shape: Shape, established: frozenset[str], after: Any) -> Any:
-        match shape:
+    def _compose(self, composition: Composition, established: frozenset[str], after: Any) -> Any:
+        match composition:
             case str():
-                return self._task(shape, after)
+                return self._step(composition, after)
             case Series(items):
                 for item in reversed(self._grouped(items, established)):
                     after = self._behind(item, established, after)
                 return after
-            case Together(items):
-                together = self.sdk.Parallel(self._name("together: " + ", ".join(leaves(shape))), result_path=None)
+            case Parallel(items):
+                parallel = self.sdk.Parallel(
+                    self._name("together: " + ", ".join(leaves(composition))), result_path=None
+                )
                 for item in items:
-                    together.add_branch(self._behind(item, established, None))
-                return self._then(together, after)
+                    parallel.add_branch(self._behind(item, established, None))
+                return self._then(parallel, after)
 
-    def _grouped(self, items: Sequence[Shape], established: frozenset[str]) -> list[Shape]:
+    def _grouped(self, items: Sequence[Composition], established: frozenset[str]) -> list[Composition]:
         """Neighbours behind the same guards are put behind them together, so that these are checked once."""
-        groups: list[tuple[list[Guard], list[Shape]]] = []
+        groups: list[tuple[list[Guard], list[Composition]]] = []
         for item in items:
             guards = [guard for guard in self._shared(item) if guard.owner not in established]
             if groups and guards and groups[-1][0] and groups[-1][0][0] == guards[0]:
@@ -155,54 +147,47 @@ class _Builder:
             timeout_seconds=300,
         )
         self.extra[task.state_id] = {"ResultSelector": {"found.$": "States.StringToJson($.Body)"}}
-        task.add_retry(self._retry("s3"))
+        task.add_retry(self._retry(S3_TRANSIENT_ERRORS))
         for errors in (["States.DataLimitExceeded"], ["States.ALL"]):
             task.add_catch(self.sdk.Catch(error_equals=errors, result_path=_path("$.metrics", step), next_step=after))
         return self._then(task, after)
 
-    def _task(self, name: str, after: Any) -> Any:
-        step = self.outline.steps[name]
-        here = _path("$.steps", name)
-        resource, name_field = _RESOURCE[step.uses]
-        job = f"States.Format('{{}}-{{}}-{{}}', {here}.job, {here}.attempt.number, $$.State.RetryCount)"
-        keeps_model = step.uses == "training"
+    def _step(self, name: str, after: Any) -> Any:
+        """Return the first of the states that the step's type describes, joined to each other and to what follows."""
+        step = self.structure.steps[name]
+        paths = StepPaths(_path("$.steps", name), _path(RESULTS, name), step.request_fields)
+        for state in reversed(STEP_TYPES[step.uses].states(paths)):
+            after = self._state(name, state, paths, after)
+        return after
+
+    def _state(self, step: str, state: State, paths: StepPaths, after: Any) -> Any:
+        name = self._name(state_name(step, state.title)) if state.title else step
+        match state:
+            case TaskState():
+                return self._task(name, step, state, paths, after)
+            case WaitState():
+                return self._then(self.sdk.Wait(name, seconds_path=state.seconds_path), after)
+            case _:
+                assert_never(state)
+
+    def _task(self, name: str, step: str, state: TaskState, paths: StepPaths, after: Any) -> Any:
+        timeout = {"timeout_seconds": state.timeout_s, "timeout_seconds_path": state.timeout_path}
         task = self.sdk.Task(
             name,
-            resource=resource,
-            parameters={
-                f"{name_field}.$": job,
-                **{f"{field}.$": f"{here}.request.{field}" for field in step.fields},
-            },
-            result_path=_path("$.trained", name) if keeps_model else None,
-            timeout_seconds_path=f"{here}.timeout_s",
+            resource=state.resource,
+            parameters=dict(state.parameters),
+            result_path=paths.result if state.keeps else None,
+            **{field: value for field, value in timeout.items() if value is not None},
         )
-        if keeps_model:
-            self.extra[name] = {"ResultSelector": {"job.$": "$.TrainingJobName"}}
-            after = self._keep_model(name, after)
-        task.add_retry(self._retry("sagemaker"))
-        task.add_catch(self._catch(name, self._failure(name, task)))
+        if state.keeps:
+            self.extra[name] = {"ResultSelector": {f"{key}.$": path for key, path in state.keeps.items()}}
+        task.add_retry(self._retry(state.transient_errors))
+        fail = self._fail(f"{step}: {state.failure_title}", step)
+        task.add_catch(self._catch(self._capacity_retry(step, task, fail) if state.retries_capacity else fail))
         return self._then(task, after)
 
-    def _keep_model(self, name: str, after: Any) -> Any:
-        """SageMaker puts a model under the job's name, which a retry changes; others look for it under the run's."""
-        here, trained = _path("$.steps", name) + ".model", _path("$.trained", name)
-        copy = self.sdk.Task(
-            self._name(keeping_model(name)),
-            resource=_COPY_OBJECT,
-            parameters={
-                "Bucket.$": f"{here}.bucket",
-                "Key.$": f"{here}.key",
-                "CopySource.$": f"States.Format('{{}}/{{}}/output/model.tar.gz', {here}.from, {trained}.job)",
-            },
-            result_path=None,
-            timeout_seconds=900,
-        )
-        copy.add_retry(self._retry("s3"))
-        copy.add_catch(self._catch(name, self._fail(f"{name}: model not kept", name)))
-        return self._then(copy, after)
-
-    def _failure(self, name: str, task: Any) -> Any:
-        """Where a failed task goes: back, a little later and under a fresh name, where AWS had no capacity."""
+    def _capacity_retry(self, name: str, task: Any, fail: Any) -> Any:
+        """Return the state that leads a failed task back, later and under a fresh name, if AWS had no capacity."""
         rule = self.sdk.ChoiceRule
         attempt = _path("$.steps", name) + ".attempt"
         wait = self.sdk.Wait(self._name(f"{name}: wait for capacity"), seconds=CAPACITY_WAIT_S)
@@ -224,7 +209,7 @@ class _Builder:
             ),
             again,
         )
-        choice.default_choice(self._fail(f"{name}: failed", name))
+        choice.default_choice(fail)
         return choice
 
     def _fail(self, state: str, step: str) -> Any:
@@ -235,26 +220,24 @@ class _Builder:
         }
         return fail
 
-    def _catch(self, step: str, handler: Any) -> Any:
+    def _catch(self, handler: Any) -> Any:
         return self.sdk.Catch(error_equals=["States.ALL"], result_path="$.failure", next_step=handler)
 
-    def _retry(self, service: str) -> Any:
-        return self.sdk.Retry(
-            error_equals=list(_PASSING[service]), interval_seconds=5, max_attempts=6, backoff_rate=2.0
-        )
+    def _retry(self, errors: Sequence[str]) -> Any:
+        return self.sdk.Retry(error_equals=list(errors), interval_seconds=5, max_attempts=6, backoff_rate=2.0)
 
     def _then(self, state: Any, after: Any) -> Any:
         if after is not None:
             state.next(after)
         return state
 
-    def _name(self, wanted: str) -> str:
-        """The wanted state name, cut to what AWS takes, and numbered where it is taken."""
-        number, name = 1, wanted[:STATE_NAME_MAX_CHARS]
+    def _name(self, desired: str) -> str:
+        """Return the desired state name, cut to what AWS takes, and numbered if another state has it."""
+        number, name = 1, desired[:STATE_NAME_MAX_CHARS]
         while name in self.names:
             number += 1
             mark = f" ({number})"
-            name = wanted[: STATE_NAME_MAX_CHARS - len(mark)] + mark
+            name = desired[: STATE_NAME_MAX_CHARS - len(mark)] + mark
         self.names.add(name)
         return name
 

@@ -1,13 +1,13 @@
-"""Plan → what of it decides the definition's structure, and nothing else: two plans of one outline compile alike."""
+"""Plan → the structure of its state machine, and nothing else: two plans of one structure compile alike."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
-from mlci.compile.series_parallel import Shape, ancestors, shape_of
+from mlci.compile.series_parallel import Composition, ancestors, decompose
 from mlci.flow import dependencies
-from mlci.flow.models import Json, StepType
+from mlci.flow.models import Json
 from mlci.plan.models import Bound, Plan
 
 GATE = "gate"
@@ -31,49 +31,51 @@ class Guard:
 
 
 @dataclass(frozen=True)
-class StepOutline:
-    """A step's task: the fields that its request has, and the guards, in order, that it stands behind."""
+class StepStructure:
+    """A step's type, the fields of its request, and the guards that it stands behind, in order."""
 
-    uses: StepType
-    fields: tuple[str, ...]
+    uses: str
+    request_fields: tuple[str, ...]
     guards: tuple[Guard, ...]
 
 
 @dataclass(frozen=True)
-class Outline:
+class Structure:
+    """The structure of a flow's state machine."""
+
     flow: str
-    steps: Mapping[str, StepOutline]
-    shape: Shape
+    steps: Mapping[str, StepStructure]
+    composition: Composition
     gate: Guard | None
 
     def key(self) -> Json:
-        """The outline as plain JSON, by which a compiled definition is remembered."""
+        """Return the structure as plain JSON, by which a compiled definition is stored."""
         plain = asdict(self)
-        plain["shape"] = repr(self.shape)
+        plain["composition"] = repr(self.composition)
         return plain
 
 
-def outline(plan: Plan) -> Outline:
-    """What the definition of this plan looks like."""
+def structure_of(plan: Plan) -> Structure:
+    """Return the structure of the state machine that the plan compiles to."""
     direct = dependencies(plan.flow)
     before = ancestors(direct)
     gate = Guard(GATE, _checks(plan.gate)) if plan.gate else None
     order = sorted(plan.steps, key=lambda name: (len(before[name]), name))
 
     def guards(name: str) -> tuple[Guard, ...]:
-        """A step runs only where its own `if` holds, and those of all that it depends on: in the order of the graph."""
-        found: list[Guard] = []
+        """A step runs only if its own `if` holds, and those of all that it depends on: in the order of the graph."""
+        guards: list[Guard] = []
         line = [step for step in order if step in before[name]] + [name]
         if gate and any(plan.flow.steps[step].is_after_gate for step in line):
-            found.append(gate)
-        found.extend(Guard(step, _checks(plan.steps[step].when)) for step in line if plan.steps[step].when)
-        return tuple(found)
+            guards.append(gate)
+        guards.extend(Guard(step, _checks(plan.steps[step].when)) for step in line if plan.steps[step].when)
+        return tuple(guards)
 
     steps = {
-        name: StepOutline(plan.flow.steps[name].uses, tuple(sorted(step.request)), guards(name))
+        name: StepStructure(plan.flow.steps[name].uses, tuple(sorted(step.request)), guards(name))
         for name, step in plan.steps.items()
     }
-    return Outline(plan.flow.name, steps, shape_of({name: direct[name] for name in plan.steps}), gate)
+    return Structure(plan.flow.name, steps, decompose({name: direct[name] for name in plan.steps}), gate)
 
 
 def _checks(bounds: Iterable[Bound]) -> tuple[Check, ...]:

@@ -15,7 +15,6 @@ from mlci.flow.durations import parse_duration, spell_duration
 from mlci.flow.json_schema import schema
 from mlci.flow.load import load
 from mlci.flow.models import (
-    MODEL_OUTPUT,
     AwsSettings,
     BuildImage,
     Flow,
@@ -32,7 +31,6 @@ from mlci.flow.models import (
     Source,
     Step,
     StepOutput,
-    StepType,
     Text,
 )
 from mlci.flow.params import param_overrides
@@ -41,7 +39,6 @@ from mlci.flow.yaml_document import MAX_BYTES
 
 __all__ = [
     "MAX_BYTES",
-    "MODEL_OUTPUT",
     "AwsSettings",
     "BuildImage",
     "Flow",
@@ -58,7 +55,6 @@ __all__ = [
     "Source",
     "Step",
     "StepOutput",
-    "StepType",
     "Text",
     "dependencies",
     "load",

@@ -11,8 +11,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mlci.flow.models import StepType
-
 _DAY_S = 86_400
 
 
@@ -31,7 +29,7 @@ class JobLimits:
 #: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateProcessingJob.html
 #: Training has 20 channels, and of StoppingCondition it is said that "the maximum value is 28 days":
 #: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
-JOB_LIMITS: Mapping[StepType, JobLimits] = {
+JOB_LIMITS: Mapping[str, JobLimits] = {
     "processing": JobLimits(
         max_inputs=9,
         max_timeout_s=9 * _DAY_S,

@@ -10,14 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-Scalar: TypeAlias = "str | int | float | bool"
-Json: TypeAlias = "Scalar | None | list[Json] | dict[str, Json]"
+from mlci.step_types.base import Json as Json
+from mlci.step_types.base import Scalar as Scalar
 
-StepType = Literal["processing", "training"]
 Op = Literal["min", "max", "max_drop", "max_rise"]
-
-#: The one output that a training step has: `/opt/ml/model`, packed as model.tar.gz.
-MODEL_OUTPUT = "model"
 
 
 @dataclass(frozen=True)
@@ -100,7 +96,7 @@ class BuildImage:
 
 @dataclass(frozen=True)
 class Step:
-    """One unit of work.
+    """One unit of work. `uses` is the name of its step type.
 
     `run` is the script, relative to the flow file's folder. `image` is `framework:version` or a full image URI.
     `after` names steps only; `is_after_gate` says whether `after: gate` was given. `metrics` is
@@ -108,7 +104,7 @@ class Step:
     """
 
     name: str
-    uses: StepType
+    uses: str
     run: str
     image: str | BuildImage
     instance: str
@@ -157,8 +153,8 @@ class Flow:
     positions: Mapping[tuple[str | int, ...], Position] = field(default_factory=dict, compare=False, repr=False)
 
     @property
-    def step_types(self) -> frozenset[StepType]:
-        """What its steps use: the kinds of jobs that its runs have."""
+    def step_types(self) -> frozenset[str]:
+        """The names of the step types that its steps use."""
         return frozenset(step.uses for step in self.steps.values())
 
     def position(self, *path: str | int) -> Position:

@@ -12,7 +12,6 @@ from mlci.flow.dependencies import GATE
 from mlci.flow.durations import parse_duration, spell_duration
 from mlci.flow.invalid_value import Refused
 from mlci.flow.models import (
-    MODEL_OUTPUT,
     BuildImage,
     InputPath,
     Json,
@@ -22,7 +21,6 @@ from mlci.flow.models import (
     Source,
     Step,
     StepOutput,
-    StepType,
     Text,
 )
 from mlci.flow.paths import repository_path, source
@@ -39,14 +37,15 @@ from mlci.flow.schema_models import (
     StepSpelling,
 )
 from mlci.flow.yaml_document import Document, Path
+from mlci.step_types import STEP_TYPES
 
 _Value = TypeVar("_Value")
 _CODE_FOLDER = "/opt/ml/processing/input/code/"
 
 #: Keys that one type of step takes: which, and what to do in the other.
-_KEYS_OF_ONE_TYPE: Mapping[str, tuple[StepType, str]] = {
+_KEYS_OF_ONE_TYPE: Mapping[str, tuple[str, str]] = {
     "args": ("processing", 'Give a training step\'s script its values as "hyperparameters"'),
-    "outputs": ("processing", f'A training step has one output, "{MODEL_OUTPUT}"'),
+    "outputs": ("processing", 'A training step has one output, "model"'),
     "metrics": ("processing", "Write metrics in a processing step that reads the model"),
     "hyperparameters": ("training", 'Give a processing step\'s script its values as "args"'),
 }
@@ -59,7 +58,7 @@ class WrittenStep:
     name: str
     raw: Mapping[str, Json]
     spelling: StepSpelling
-    uses: StepType | None
+    uses: str | None
 
     def path(self, *rest: str | int) -> Path:
         return ("steps", self.name, *rest)
@@ -83,8 +82,8 @@ def reach_of(step: WrittenStep, problems: Problems) -> Reach:
     outputs: tuple[str, ...] | None = tuple(spelling.outputs)
     if step.uses is None or problems.is_partly_suspect(step.path("outputs")):
         outputs = None
-    elif step.uses == "training":
-        outputs = (MODEL_OUTPUT,)
+    else:
+        outputs = STEP_TYPES[step.uses].outputs or outputs
     inputs = step.raw.get("inputs", {})
     return Reach(
         inputs=tuple(inputs) if isinstance(inputs, dict) else None,
@@ -276,8 +275,9 @@ class _Building:
             self._problems.at_key(path, refused.what, refused.hint)
 
     def _outputs(self) -> tuple[str, ...]:
-        if self._step.uses == "training":
-            return (MODEL_OUTPUT,)
+        fixed = STEP_TYPES[self._step.uses].outputs if self._step.uses else None
+        if fixed is not None:
+            return fixed
         outputs = self._spelling.outputs
         self._check_count("outputs", len(outputs), limits.MAX_PROCESSING_OUTPUTS, "outputs")
         for index, name in enumerate(outputs):

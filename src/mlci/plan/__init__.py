@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from mlci.flow.models import MODEL_OUTPUT, Flow, Json, Step, StepOutput
+from mlci.flow.models import Flow, Json, Step, StepOutput
 from mlci.plan.models import Bound, Plan, PlannedStep, S3Uri, Target, Upload
 from mlci.plan.names import Names, baseline_key, run_id
-from mlci.plan.requests import Surroundings, job_request, model_prefix
+from mlci.plan.requests import RequestContext, api_request, resolve
 from mlci.plan.thresholds import bounds, number_at
 from mlci.stage.models import DataUnit, Staged
+from mlci.step_types import STEP_TYPES
 
 __all__ = ["Bound", "Plan", "PlannedStep", "S3Uri", "Target", "Upload", "baseline_uri", "number_at", "plan", "run_id"]
 
@@ -25,29 +26,35 @@ def plan(flow: Flow, staged: Staged, target: Target, baseline: Mapping[str, Json
     data_uris = {path: _data_uri(flow, unit, target) for path, unit in staged.data.items()}
     steps = {}
     for step in flow.steps.values():
-        around = Surroundings(
-            code=staged.code[step.name],
+        context = RequestContext(
+            job=names.job(step.name, target.run_id),
+            code=staged.code.get(step.name),
             code_uri=_code_uri(flow, step, staged, target),
-            image=staged.images[step.name],
+            image=staged.images.get(step.name),
             data=staged.data,
             data_uris=data_uris,
             outputs=outputs,
             job_role=target.job_role,
             tags={"mlci:flow": flow.name, "mlci:run": target.run_id, "mlci:step": step.name},
         )
-        own = {name: outputs[StepOutput(step.name, name)] for name in step.outputs}
-        steps[step.name] = PlannedStep(
-            name=step.name,
-            job=names.job(step.name, target.run_id),
-            request=job_request(step, around),
-            outputs=own,
-            timeout_s=step.timeout_s,
-            metrics=_metrics_uri(step, own),
-            model_prefix=model_prefix(own[MODEL_OUTPUT]) if step.uses == "training" else None,
-            when=bounds(step.when, baseline),
-        )
+        steps[step.name] = _planned(step, context, baseline)
     uploads = {upload.uri: upload for upload in _uploads(flow, staged, target)}
     return Plan(flow, target, steps, bounds(flow.gate, baseline), tuple(uploads.values()))
+
+
+def _planned(step: Step, context: RequestContext, baseline: Mapping[str, Json]) -> PlannedStep:
+    step_type, resolved = STEP_TYPES[step.uses], resolve(step, context)
+    outputs = {name: context.outputs[StepOutput(step.name, name)] for name in step.outputs}
+    return PlannedStep(
+        name=step.name,
+        job=context.job if step_type.job else None,
+        request=api_request(step, resolved),
+        execution_input=step_type.execution_input(resolved),
+        outputs=outputs,
+        summary=step_type.summary(resolved),
+        metrics=_metrics_uri(step, outputs),
+        when=bounds(step.when, baseline),
+    )
 
 
 def baseline_uri(flow: str, target: Target) -> S3Uri | None:
@@ -63,8 +70,10 @@ def _uri(target: Target, key: str) -> S3Uri:
     return S3Uri(f"s3://{target.bucket}/{key}")
 
 
-def _code_uri(flow: Flow, step: Step, staged: Staged, target: Target) -> S3Uri:
-    return _uri(target, f"{_names(flow, target).code(staged.code[step.name].digest)}/")
+def _code_uri(flow: Flow, step: Step, staged: Staged, target: Target) -> S3Uri | None:
+    """The folder of the step's code; None if it has no script."""
+    unit = staged.code.get(step.name)
+    return _uri(target, f"{_names(flow, target).code(unit.digest)}/") if unit else None
 
 
 def _data_folder(flow: Flow, unit: DataUnit, target: Target) -> S3Uri:
@@ -84,13 +93,16 @@ def _metrics_uri(step: Step, outputs: Mapping[str, S3Uri]) -> S3Uri | None:
 
 
 def _uploads(flow: Flow, staged: Staged, target: Target) -> Iterator[Upload]:
-    """Processing takes a prefix of files; script mode takes one archive. Both lie under the unit's digest."""
+    """A container takes its code as a prefix of files, or as one archive. Both lie under the unit's digest."""
     for step in flow.steps.values():
-        unit, files = _code_uri(flow, step, staged, target), staged.code[step.name].files
-        if step.uses == "training":
+        unit, container = _code_uri(flow, step, staged, target), STEP_TYPES[step.uses].container
+        if unit is None or container is None:
+            continue
+        files = staged.code[step.name].files
+        if container.package == "archive":
             yield Upload(S3Uri(f"{unit}sourcedir.tar.gz"), unit, files, is_archive=True)
         else:
             yield from (Upload(S3Uri(unit + file.path), unit, (file,)) for file in files)
     for data in staged.data.values():
-        unit = _data_folder(flow, data, target)
-        yield from (Upload(S3Uri(unit + file.path), unit, (file,)) for file in data.files)
+        folder = _data_folder(flow, data, target)
+        yield from (Upload(S3Uri(folder + file.path), folder, (file,)) for file in data.files)

@@ -59,15 +59,20 @@ class Bound:
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """A step's job: `request` is the SageMaker API request but for the job's name, which starts with `job`."""
+    """A step with all of its values.
+
+    `request` is its API request without the name of what it creates, and {} for a step that makes none. `job` is what
+    the names of its jobs begin with, None for a step without a job. `execution_input` is the rest of the step's part of
+    the execution input. `summary` says in a line what the step is.
+    """
 
     name: str
-    job: str
+    job: str | None
     request: Mapping[str, Json]
+    execution_input: Mapping[str, Json]
     outputs: Mapping[str, S3Uri]
-    timeout_s: int
+    summary: str
     metrics: S3Uri | None = None
-    model_prefix: S3Uri | None = None
     when: tuple[Bound, ...] = ()
 
 

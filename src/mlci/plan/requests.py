@@ -1,31 +1,39 @@
-"""A step → the SageMaker API request of its job, the same for both clouds.
-
-Sources: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateProcessingJob.html and
-API_CreateTrainingJob.html; for script mode, the hyperparameters that the SageMaker SDK sets
-(https://github.com/aws/sagemaker-training-toolkit).
-"""
+"""Resolves a step: every reference in it becomes a URI, or a path in the container. The API request is made of that."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mlci.flow.models import InputPath, Json, OutputPath, RepositoryPath, S3Location, Source, Step, StepOutput, Text
+from mlci.flow.models import (
+    InputPath,
+    Json,
+    OutputPath,
+    RepositoryPath,
+    S3Location,
+    Scalar,
+    Source,
+    Step,
+    StepOutput,
+    Text,
+)
 from mlci.plan.models import S3Uri
 from mlci.stage.models import CodeUnit, DataUnit
-
-PROCESSING_CODE = "/opt/ml/processing/input/code"
-TRAINING_CODE = "/opt/ml/code"
+from mlci.step_types import STEP_TYPES
+from mlci.step_types.base import ResolvedStep, StepType
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What a step's request takes from outside the step: where things lie, and in whose name it runs."""
+class RequestContext:
+    """What a step's request takes from outside the step: where things lie, and in whose name the step runs.
 
-    code: CodeUnit
-    code_uri: S3Uri
-    image: str
+    `code`, `code_uri` and `image` are None for a step without a script, or without an image.
+    """
+
+    job: str
+    code: CodeUnit | None
+    code_uri: S3Uri | None
+    image: str | None
     data: Mapping[str, DataUnit]
     data_uris: Mapping[str, S3Uri]
     outputs: Mapping[StepOutput, S3Uri]
@@ -33,144 +41,71 @@ class Surroundings:
     tags: Mapping[str, str]
 
 
-def job_request(step: Step, around: Surroundings) -> dict[str, Json]:
-    """The API request of a step's job, without the job's name; `request:` of the step is merged over it."""
-    made = _processing(step, around) if step.uses == "processing" else _training(step, around)
-    return _merged(made, dict(step.request))
+def resolve(step: Step, context: RequestContext) -> ResolvedStep:
+    """Return the step with all of its values known."""
+    return _Resolver(step, context, STEP_TYPES[step.uses]).resolved()
 
 
-def _processing(step: Step, around: Surroundings) -> dict[str, Json]:
-    starter = "bash" if around.code.script.endswith(".sh") else "python3"
-    application: dict[str, Json] = {
-        "ImageUri": around.image,
-        "ContainerEntrypoint": [starter, f"{PROCESSING_CODE}/{around.code.script}"],
-    }
-    if step.args:
-        application["ContainerArguments"] = [_resolved(text, step, around) for text in step.args]
-    sources: dict[str, str] = {name: _source_uri(source, around) for name, source in step.inputs.items()}
-    return {
-        "AppSpecification": application,
-        "Environment": _environment(step, around, PROCESSING_CODE),
-        "ProcessingInputs": [
-            _processing_input(name, uri) for name, uri in {"code": around.code_uri, **sources}.items()
-        ],
-        "ProcessingOutputConfig": {
-            "Outputs": [
-                {
-                    "OutputName": name,
-                    "S3Output": {
-                        "S3Uri": around.outputs[StepOutput(step.name, name)],
-                        "LocalPath": f"/opt/ml/processing/output/{name}",
-                        "S3UploadMode": "EndOfJob",
-                    },
-                }
-                for name in step.outputs
-            ]
-        },
-        "ProcessingResources": {"ClusterConfig": _cluster(step)},
-        "RoleArn": around.job_role,
-        "StoppingCondition": {"MaxRuntimeInSeconds": step.timeout_s},
-        "Tags": _tags(around),
-    }
+def api_request(step: Step, resolved: ResolvedStep) -> dict[str, Json]:
+    """Return the step's API request, without a name, with the step's `request:` merged over it; {} if it makes none."""
+    request = STEP_TYPES[step.uses].request
+    return _merged(request.build(resolved), step.request) if request else {}
 
 
-def _processing_input(name: str, uri: str) -> dict[str, Json]:
-    return {
-        "InputName": name,
-        "S3Input": {
-            "S3Uri": uri,
-            "LocalPath": f"/opt/ml/processing/input/{name}",
-            "S3DataType": "S3Prefix",
-            "S3InputMode": "File",
-            "S3DataDistributionType": "FullyReplicated",
-        },
-    }
+@dataclass(frozen=True)
+class _Resolver:
+    step: Step
+    context: RequestContext
+    step_type: StepType
 
+    def resolved(self) -> ResolvedStep:
+        step, context = self.step, self.context
+        return ResolvedStep(
+            name=step.name,
+            job=context.job,
+            role=context.job_role,
+            tags=context.tags,
+            inputs={name: self._source_uri(source) for name, source in step.inputs.items()},
+            outputs={name: context.outputs[StepOutput(step.name, name)] for name in step.outputs},
+            args=tuple(self._text(text) for text in step.args),
+            hyperparameters={name: self._value(value) for name, value in step.hyperparameters.items()},
+            env={name: self._text(text) for name, text in step.env.items()},
+            script=context.code.script if context.code else "",
+            code_uri=context.code_uri or "",
+            import_roots=context.code.import_roots if context.code else (),
+            image=context.image or "",
+            instance=step.instance,
+            instance_count=step.instance_count,
+            volume_gb=step.volume_gb,
+            timeout_s=step.timeout_s,
+        )
 
-def _training(step: Step, around: Surroundings) -> dict[str, Json]:
-    given = {name: _plain(value, step, around) for name, value in step.hyperparameters.items()}
-    script_mode: dict[str, Json] = {
-        "sagemaker_program": around.code.script,
-        "sagemaker_submit_directory": f"{around.code_uri}sourcedir.tar.gz",
-        "sagemaker_container_log_level": 20,
-    }
-    request: dict[str, Json] = {
-        "AlgorithmSpecification": {"TrainingImage": around.image, "TrainingInputMode": "File"},
-        "Environment": _environment(step, around, TRAINING_CODE),
-        "HyperParameters": {name: json.dumps(value) for name, value in {**given, **script_mode}.items()},
-        "OutputDataConfig": {"S3OutputPath": model_prefix(around.outputs[StepOutput(step.name, "model")])},
-        "ResourceConfig": _cluster(step),
-        "RoleArn": around.job_role,
-        "StoppingCondition": {"MaxRuntimeInSeconds": step.timeout_s},
-        "Tags": _tags(around),
-    }
-    if step.inputs:
-        request["InputDataConfig"] = [
-            {
-                "ChannelName": name,
-                "DataSource": {
-                    "S3DataSource": {
-                        "S3Uri": _source_uri(source, around),
-                        "S3DataType": "S3Prefix",
-                        "S3DataDistributionType": "FullyReplicated",
-                    }
-                },
-            }
-            for name, source in step.inputs.items()
-        ]
-    return request
+    def _source_uri(self, source: Source) -> str:
+        match source:
+            case S3Location(uri):
+                return uri
+            case StepOutput():
+                return self.context.outputs[source]
+            case RepositoryPath(path):
+                return self.context.data_uris[path]
 
+    def _value(self, value: Scalar | Text) -> Scalar:
+        return self._text(value) if isinstance(value, tuple) else value
 
-def model_prefix(model_uri: S3Uri) -> S3Uri:
-    """Where SageMaker puts `<job>/output/model.tar.gz`, beside the fixed place that it is copied to afterwards."""
-    return S3Uri(model_uri.removesuffix("model/") + "jobs")
+    def _text(self, text: Text) -> str:
+        return "".join(part if isinstance(part, str) else self._reference(part) for part in text)
 
-
-def _cluster(step: Step) -> dict[str, Json]:
-    return {"InstanceCount": step.instance_count, "InstanceType": step.instance, "VolumeSizeInGB": step.volume_gb}
-
-
-def _tags(around: Surroundings) -> list[Json]:
-    return [{"Key": key, "Value": value} for key, value in around.tags.items()]
-
-
-def _environment(step: Step, around: Surroundings, code: str) -> dict[str, Json]:
-    """The step's `env`, and a PYTHONPATH where imports start at folders other than the script's own."""
-    given: dict[str, Json] = {name: _resolved(text, step, around) for name, text in step.env.items()}
-    roots = [f"{code}/{root}" if root else code for root in around.code.import_roots]
-    return {"PYTHONPATH": ":".join(roots), **given} if roots else given
-
-
-def _source_uri(source: Source, around: Surroundings) -> str:
-    match source:
-        case S3Location(uri):
-            return uri
-        case StepOutput():
-            return around.outputs[source]
-        case RepositoryPath(path):
-            return around.data_uris[path]
-
-
-def _plain(value: str | int | float | bool | Text, step: Step, around: Surroundings) -> Json:
-    return _resolved(value, step, around) if isinstance(value, tuple) else value
-
-
-def _resolved(text: Text, step: Step, around: Surroundings) -> str:
-    return "".join(part if isinstance(part, str) else _referred(part, step, around) for part in text)
-
-
-def _referred(reference: StepOutput | InputPath | OutputPath, step: Step, around: Surroundings) -> str:
-    match reference:
-        case StepOutput():
-            return around.outputs[reference]
-        case OutputPath(name):
-            return f"/opt/ml/processing/output/{name}"
-        case InputPath(name):
-            folder = f"/opt/ml/processing/input/{name}"
-            source = step.inputs[name]
-            if isinstance(source, RepositoryPath) and not around.data[source.path].is_folder:
-                return f"{folder}/{around.data[source.path].files[0].path}"  # a file keeps its own name
-            return folder
+    def _reference(self, reference: StepOutput | InputPath | OutputPath) -> str:
+        if isinstance(reference, StepOutput):
+            return self.context.outputs[reference]
+        container = self.step_type.container
+        assert container is not None  # the flow takes paths in the container for a script's arguments alone
+        if isinstance(reference, OutputPath):
+            return container.output(reference.name)
+        folder, source = container.input(reference.name), self.step.inputs[reference.name]
+        if isinstance(source, RepositoryPath) and not self.context.data[source.path].is_folder:
+            return f"{folder}/{self.context.data[source.path].files[0].path}"  # a file keeps its own name
+        return folder
 
 
 def _merged(under: Mapping[str, Json], over: Mapping[str, Json]) -> dict[str, Json]:

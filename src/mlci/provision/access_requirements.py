@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from mlci.flow.models import Flow, Json, RepositoryPath, S3Location, Step, StepOutput, StepType
+from mlci.flow.models import Flow, Json, RepositoryPath, S3Location, Step, StepOutput
 
 _ECR = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<name>[^:@]+)"
@@ -32,7 +32,7 @@ class Needs:
     """
 
     flow: str
-    uses: frozenset[StepType]
+    uses: frozenset[str]
     reads_data: bool = False
     reads_outputs: bool = False
     has_rules: bool = False

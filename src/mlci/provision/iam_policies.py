@@ -18,17 +18,14 @@ from typing import TypeAlias
 
 from typing_extensions import assert_never
 
-from mlci.backends.aws.sagemaker_jobs import KINDS
-from mlci.flow.models import StepType
 from mlci.plan.names import Names, baselines
 from mlci.provision.access_requirements import Needs
 from mlci.provision.stack_names import ROLES, Role, build_log, project
+from mlci.step_types import STEP_TYPES
+from mlci.step_types.base import Grant, Grants
 
 Document: TypeAlias = "dict[str, object]"
 
-#: What each step type is called in actions and rules, and in ARNs.
-_ACTION: Mapping[StepType, str] = {"processing": "ProcessingJob", "training": "TrainingJob"}
-_RESOURCE: Mapping[StepType, str] = {"processing": "processing-job", "training": "training-job"}
 _READ_IMAGE = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 
 
@@ -125,7 +122,7 @@ def _build(needs: Needs, place: Place, is_base: bool) -> Iterator[Statement]:
         yield Statement("WriteBaselines", ("s3:PutObject",), tuple(place.objects(kept)))
     yield from _executions(names, place)
     yield _passing("protected_workflow" if is_base else "workflow", "states.amazonaws.com", place)
-    yield from _followed_jobs(needs, names, place)
+    yield from _granted((grant for of_type in _grants(needs) for grant in of_type.build), needs, names, place)
 
 
 def _project(name: str, place: Place) -> Iterator[Statement]:
@@ -183,54 +180,57 @@ def _executions(names: Names, place: Place) -> Iterator[Statement]:
     )
 
 
-def _followed_jobs(needs: Needs, names: Names, place: Place) -> Iterator[Statement]:
-    """Jobs are looked at, stopped, and their logs are shown; which ones run can only be asked for all."""
-    kinds = sorted(needs.uses)
-    yield Statement(
-        "FollowJobs",
-        tuple(f"sagemaker:{verb}{_ACTION[kind]}" for kind in kinds for verb in ("Describe", "Stop")),
-        tuple(arn for kind in kinds for arn in _jobs(kind, names, place)),
-    )
-    yield Statement("FindJobs", tuple(f"sagemaker:List{_ACTION[kind]}s" for kind in kinds), ("*",))
-    groups = [KINDS[kind].log_group for kind in kinds]
-    yield Statement(
-        "FindJobLogs",
-        ("logs:DescribeLogStreams",),
-        tuple(place.arn("logs", f"log-group:{group}:*") for group in groups),
-    )
-    yield Statement(
-        "ReadJobLogs",
-        ("logs:GetLogEvents",),
-        tuple(place.log_streams(group, f"{names.jobs}*") for group in groups),
-    )
+def _grants(needs: Needs) -> list[Grants]:
+    """The rights that the flow's step types need."""
+    return [STEP_TYPES[uses].grants for uses in sorted(needs.uses)]
+
+
+def _granted(grants: Iterable[Grant], needs: Needs, names: Names, place: Place) -> Iterator[Statement]:
+    """The grants as statements, one for each sid."""
+    by_sid: dict[str, list[Grant]] = {}
+    for grant in grants:
+        by_sid.setdefault(grant.sid, []).append(grant)
+    for sid, alike in by_sid.items():
+        network = _networks(needs) if any(grant.joins_network for grant in alike) else {}
+        yield Statement(
+            sid,
+            tuple(dict.fromkeys(action for grant in alike for action in grant.actions)),
+            tuple(dict.fromkeys(_arn(resource, names, place) for grant in alike for resource in grant.resources)),
+            {**_conditions(alike), **network},
+        )
+
+
+def _arn(resource: str, names: Names, place: Place) -> str:
+    """The ARN of a grant's resource."""
+    resource = resource.format(jobs=names.jobs, jobs_lower=names.jobs.lower(), runs=f"{names.prefix}/runs/")
+    service, _, rest = resource.partition(":")
+    if service == "s3":
+        return place.objects(rest)[0] if rest else f"arn:{place.partition}:s3:::{place.bucket}"
+    return place.arn(service, rest) if rest else resource
+
+
+def _conditions(grants: Iterable[Grant]) -> dict[str, dict[str, list[str]]]:
+    """The conditions of all grants: a key's values are those of each."""
+    merged: dict[str, dict[str, list[str]]] = {}
+    for grant in grants:
+        for operator, keys in grant.condition.items():
+            for key, values in keys.items():
+                merged.setdefault(operator, {}).setdefault(key, []).extend(values)
+    return merged
 
 
 def _workflow(needs: Needs, place: Place, is_protected: bool) -> Iterator[Statement]:
-    """What the state machine does: jobs to their ends, metrics read for the gate, models copied to their places."""
-    names, kinds = Names(needs.flow, is_protected), sorted(needs.uses)
-    jobs = tuple(arn for kind in kinds for arn in _jobs(kind, names, place))
-    yield Statement("CreateJobs", tuple(f"sagemaker:Create{_ACTION[kind]}" for kind in kinds), jobs, _networks(needs))
-    yield Statement(
-        "FollowJobs",
-        (
-            "sagemaker:AddTags",
-            "sagemaker:ListTags",
-            *(f"sagemaker:{verb}{_ACTION[kind]}" for kind in kinds for verb in ("Describe", "Stop")),
-        ),
-        jobs,
-    )
-    yield _passing("protected_job" if is_protected else "job", "sagemaker.amazonaws.com", place)
-    yield Statement(
-        "AwaitJobs",
-        ("events:DescribeRule", "events:PutRule", "events:PutTargets"),
-        tuple(place.arn("events", f"rule/StepFunctionsGetEventsForSageMaker{_ACTION[kind]}sRule") for kind in kinds),
-    )
-    runs = tuple(place.objects(f"{names.prefix}/runs/"))
-    if needs.has_rules or "training" in kinds:
-        yield _listing(place)
-        yield Statement("ReadRuns", ("s3:GetObject",), runs)
-    if "training" in kinds:
-        yield Statement("KeepModels", ("s3:PutObject",), runs)
+    """The rights of the state machine: what its steps need, and to read the metrics of rules."""
+    names, types = Names(needs.flow, is_protected), _grants(needs)
+    grants = [grant for of_type in types for grant in of_type.workflow]
+    if needs.has_rules:
+        grants += [
+            Grant("ListBucket", ("s3:ListBucket",), ("s3:",)),
+            Grant("ReadRuns", ("s3:GetObject",), ("s3:{runs}",)),
+        ]
+    yield from _granted(grants, needs, names, place)
+    for service in sorted({of_type.passes_role_to for of_type in types if of_type.passes_role_to}):
+        yield _passing("protected_job" if is_protected else "job", service, place)
 
 
 def _networks(needs: Needs) -> Mapping[str, Mapping[str, object]]:
@@ -251,23 +251,7 @@ def _job(needs: Needs, place: Place, is_protected: bool) -> Iterator[Statement]:
     )
     yield Statement("WriteOutputs", ("s3:PutObject",), tuple(place.objects(f"{names.prefix}/runs/")))
     yield from _outside(needs, place)
-    groups = [KINDS[kind].log_group for kind in sorted(needs.uses)]
-    yield Statement(
-        "FindLogs",
-        ("logs:CreateLogGroup", "logs:DescribeLogStreams"),
-        tuple(place.arn("logs", f"log-group:{group}{end}") for group in groups for end in ("", ":*")),
-    )
-    yield Statement(
-        "WriteLogs",
-        ("logs:CreateLogStream", "logs:PutLogEvents"),
-        tuple(place.log_streams(group, f"{names.jobs}*") for group in groups),
-    )
-    yield Statement(
-        "MeasureMachines",
-        ("cloudwatch:PutMetricData",),
-        ("*",),
-        {"StringEquals": {"cloudwatch:namespace": groups}},
-    )
+    yield from _granted((grant for of_type in _grants(needs) for grant in of_type.job), needs, names, place)
     yield from _images(needs, place)
     yield from _keys(needs, place)
     if needs.subnets:
@@ -373,8 +357,3 @@ def _passing(role: Role, service: str, place: Place) -> Statement:
     return Statement(
         "PassRole", ("iam:PassRole",), (place.roles[role],), {"StringEquals": {"iam:PassedToService": service}}
     )
-
-
-def _jobs(kind: StepType, names: Names, place: Place) -> list[str]:
-    """SageMaker writes the names of jobs in lower case where it makes ARNs of them."""
-    return [place.arn("sagemaker", f"{_RESOURCE[kind]}/{name}*") for name in sorted({names.jobs, names.jobs.lower()})]

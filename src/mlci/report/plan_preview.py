@@ -99,8 +99,7 @@ def _steps(planned: Plan) -> Iterator[str]:
         spec = planned.flow.steps[name]
         when = f", if {' and '.join(_rule(bound) for bound in step.when)}" if step.when else ""
         gated = ", behind the gate" if spec.is_after_gate else ""
-        count = f"{spec.instance_count} × " if spec.instance_count > 1 else ""
-        yield f"  {name:{width}}  {spec.uses} on {count}{spec.instance}, at most {spec.timeout_s:g} s{gated}{when}"
+        yield f"  {name:{width}}  {step.summary}{gated}{when}"
 
 
 def _rule(bound: Bound) -> str:

@@ -23,6 +23,8 @@ from mlci.plan import Plan, Target, plan
 from mlci.stage.models import CodeUnit, Staged, StagedFile
 from support.examples import examples
 
+#: A fresh process imports this module, and what test modules share.
+_TEST_FOLDERS = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 GATED = """
 flow: gated
 params: {least: 0.9}
@@ -105,12 +107,12 @@ def test_every_task_has_a_timeout_a_fresh_name_for_each_attempt_retries_and_a_ca
 
 def test_the_sdk_leaves_the_root_logger_alone() -> None:
     code = (
-        "import logging, sys; sys.path.insert(0, sys.argv[1]); logging.getLogger().setLevel(17)\n"
+        "import logging, sys; sys.path[:0] = sys.argv[1:]; logging.getLogger().setLevel(17)\n"
         "from test_definition import definition, GATED; definition(GATED)\n"
         "assert logging.getLogger().level == 17; print('as before')"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, *_TEST_FOLDERS], capture_output=True, text=True, check=False
     )
     assert done.stdout == "as before\n", done.stderr
     assert done.stderr == ""
@@ -118,14 +120,14 @@ def test_the_sdk_leaves_the_root_logger_alone() -> None:
 
 def test_another_process_region_locale_and_hash_seed_give_the_same_bytes() -> None:
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import sys; sys.path[:0] = sys.argv[1:]\n"
         "from test_definition import GATED, fresh, planned; from mlci.compile import compile_plan\n"
         "made = compile_plan(planned(GATED), fresh); print(made.definition, made.execution_input)"
     )
     outputs = set()
     for seed, region, locale in (("1", "eu-west-1", "C"), ("2", "us-west-2", "C.UTF-8")):
         environment = {**os.environ, "PYTHONHASHSEED": seed, "AWS_DEFAULT_REGION": region, "LC_ALL": locale}
-        command = [sys.executable, "-c", code, str(Path(__file__).parent)]
+        command = [sys.executable, "-c", code, *_TEST_FOLDERS]
         outputs.add(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
     assert len(outputs) == 1
 

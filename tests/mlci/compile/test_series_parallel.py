@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlci.compile.series_parallel import Series, Shape, Together, ancestors, leaves, shape_of
+from mlci.compile.series_parallel import Composition, Parallel, Series, ancestors, decompose, leaves
 
 Graph = dict[str, frozenset[str]]
 
@@ -14,12 +14,12 @@ def graph(**before: str) -> Graph:
     return {step: frozenset(names.split()) for step, names in before.items()}
 
 
-def waits(shape: Shape) -> dict[str, frozenset[str]]:
-    """What each step of a shape waits for, the shape taken at its word."""
-    match shape:
+def waits(composition: Composition) -> dict[str, frozenset[str]]:
+    """What each step of a composition waits for, the composition taken at its word."""
+    match composition:
         case str():
-            return {shape: frozenset()}
-        case Together(items):
+            return {composition: frozenset()}
+        case Parallel(items):
             return {step: before for item in items for step, before in waits(item).items()}
         case Series(items):
             found: dict[str, frozenset[str]] = {}
@@ -30,25 +30,25 @@ def waits(shape: Shape) -> dict[str, frozenset[str]]:
 
 
 def test_a_chain_is_a_series() -> None:
-    assert shape_of(graph(a="", b="a", c="b")) == Series(("a", "b", "c"))
+    assert decompose(graph(a="", b="a", c="b")) == Series(("a", "b", "c"))
 
 
 def test_independent_steps_run_together() -> None:
-    assert shape_of(graph(a="", b="", c="a b")) == Series((Together(("a", "b")), "c"))
+    assert decompose(graph(a="", b="", c="a b")) == Series((Parallel(("a", "b")), "c"))
 
 
 def test_chains_side_by_side_do_not_wait_for_each_other() -> None:
-    assert shape_of(graph(a="", b="a", c="", d="c")) == Together((Series(("a", "b")), Series(("c", "d"))))
+    assert decompose(graph(a="", b="a", c="", d="c")) == Parallel((Series(("a", "b")), Series(("c", "d"))))
 
 
 def test_an_edge_that_another_path_implies_changes_nothing() -> None:
-    assert shape_of(graph(a="", b="a", c="a b")) == Series(("a", "b", "c"))
+    assert decompose(graph(a="", b="a", c="a b")) == Series(("a", "b", "c"))
 
 
 def test_the_n_which_no_nesting_can_express_still_keeps_every_dependency() -> None:
     before = graph(a="", b="", c="a b", d="b")
-    assert waits(shape_of(before))["c"] >= {"a", "b"}
-    assert waits(shape_of(before))["d"] >= {"b"}
+    assert waits(decompose(before))["c"] >= {"a", "b"}
+    assert waits(decompose(before))["d"] >= {"b"}
 
 
 @st.composite
@@ -61,28 +61,28 @@ def graphs(draw: st.DrawFn) -> Graph:
 
 
 @st.composite
-def nested(draw: st.DrawFn, depth: int = 3) -> Shape:
-    """A shape made of series and parallels, so that its graph is series-parallel."""
+def nested(draw: st.DrawFn, depth: int = 3) -> Composition:
+    """A composition made of series and parallels, so that its graph is series-parallel."""
     counter = iter(range(1000))
 
-    def make(depth: int) -> Shape:
-        kind = draw(st.sampled_from(["leaf", Series, Together])) if depth else "leaf"
+    def make(depth: int) -> Composition:
+        kind = draw(st.sampled_from(["leaf", Series, Parallel])) if depth else "leaf"
         if kind == "leaf":
             return f"s{next(counter)}"
-        return (Series if kind is Series else Together)(tuple(make(depth - 1) for _ in range(draw(st.integers(2, 3)))))
+        return (Series if kind is Series else Parallel)(tuple(make(depth - 1) for _ in range(draw(st.integers(2, 3)))))
 
     return make(depth)
 
 
 @given(graphs())
 def test_every_step_stands_once_and_waits_for_all_that_it_depends_on(before: Graph) -> None:
-    shape = shape_of(before)
-    assert sorted(leaves(shape)) == sorted(before)
-    real, needed = waits(shape), ancestors(before)
+    composition = decompose(before)
+    assert sorted(leaves(composition)) == sorted(before)
+    real, needed = waits(composition), ancestors(before)
     assert all(real[step] >= needed[step] for step in before)
 
 
 @given(nested())
-def test_a_series_parallel_graph_keeps_all_of_its_parallelism(shape: Shape) -> None:
-    before = waits(shape)
-    assert waits(shape_of(before)) == before
+def test_a_series_parallel_graph_keeps_all_of_its_parallelism(composition: Composition) -> None:
+    before = waits(composition)
+    assert waits(decompose(before)) == before

@@ -15,7 +15,7 @@ from mlci.backends.aws.executions import Executions
 from mlci.backends.aws.failure_reasons import Explanations
 from mlci.backends.aws.follow_execution import Watch
 from mlci.backends.aws.s3_objects import Objects
-from mlci.backends.aws.sagemaker_jobs import Job, JobKind, Jobs
+from mlci.backends.aws.sagemaker_jobs import Job, Jobs
 from mlci.backends.aws.session import Session
 from mlci.backends.aws.state_machines import StateMachines, Wanted, tags_of
 from mlci.backends.aws.stop_run import Ending
@@ -25,6 +25,7 @@ from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError
 from mlci.plan.models import Plan, Upload
 from mlci.plan.names import Names
+from mlci.step_types import jobs_of
 
 
 @dataclass(frozen=True)
@@ -173,11 +174,11 @@ def _adding(what: str, outcome: Outcome) -> Outcome:
 def aws_cloud(
     session: Session,
     place: Place,
-    kinds: Collection[JobKind],
+    step_types: Collection[str],
     log_file: Callable[[str], Path],
     tell: Callable[[str], None],
 ) -> AwsCloud:
-    """The aws cloud on a session's clients, for runs with jobs of these kinds."""
+    """The aws cloud on a session's clients, for runs with steps of these types."""
     session = replace(session, patience=replace(session.patience, tell=tell))
     states, sagemaker = session.api("stepfunctions"), session.api("sagemaker")
     return AwsCloud(
@@ -185,7 +186,7 @@ def aws_cloud(
         objects=Objects(session.api("s3")),
         machines=StateMachines(states, tell=tell),
         executions=Executions(states),
-        jobs=Jobs(sagemaker, kinds),
+        jobs=Jobs(sagemaker, tuple(jobs_of(step_types))),
         logs=Logs(session.api("logs", replace(session.patience, longest_s=20.0))),
         log_file=log_file,
         tell=tell,

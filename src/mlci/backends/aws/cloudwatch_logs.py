@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mlci.backends.aws.api_calls import Api, AwsError
-from mlci.backends.aws.sagemaker_jobs import KINDS, Job
+from mlci.backends.aws.sagemaker_jobs import JOBS, Job
 
 #: The most that GetLogEvents gives at a time, and as many of a job's last lines are kept.
 #: Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html
@@ -22,7 +22,7 @@ class Logs:
 
     def lines(self, job: Job) -> list[str]:
         """The last lines of a job's log, at most MAX_LINES of each of its machines; none where it wrote none."""
-        group = KINDS[job.kind].log_group
+        group = JOBS[job.kind].log_group
         try:
             streams = sorted(self._streams(group, job))
             return [line for stream in streams for line in self._lines(group, stream)]

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from mlci.backends.aws.sagemaker_jobs import KINDS, Job
+from mlci.backends.aws.sagemaker_jobs import JOBS, Job
 
 _CONSOLES = {
     "aws": "console.aws.amazon.com",
     "aws-cn": "console.amazonaws.cn",
     "aws-us-gov": "console.amazonaws-us-gov.com",
-}
-_PAGES = {
-    "processing": "processing-jobs",
-    "training": "jobs",
-    "transform": "transform-jobs",
-    "tuning": "hyper-tuning-jobs",
 }
 
 
@@ -31,12 +25,12 @@ def execution_link(arn: str) -> str:
 
 def job_link(job: Job, partition: str, region: str) -> str:
     """The page of a job."""
-    return f"{_home(partition, region, 'sagemaker')}#/{_PAGES[job.kind]}/{job.name}"
+    return f"{_home(partition, region, 'sagemaker')}#/{JOBS[job.kind].console_page}/{job.name}"
 
 
 def log_link(job: Job, partition: str, region: str) -> str:
     """The log streams of a job. The console wants what stands in its fragment encoded twice, `%` as `$`."""
-    group = quote(quote(KINDS[job.kind].log_group, safe=""), safe="").replace("%", "$")
+    group = quote(quote(JOBS[job.kind].log_group, safe=""), safe="").replace("%", "$")
     prefix = quote(f"?logStreamNameFilter={job.name}/", safe="").replace("%", "$")
     return f"{_home(partition, region, 'cloudwatch')}#logsV2:log-groups/log-group/{group}{prefix}"
 

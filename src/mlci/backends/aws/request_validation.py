@@ -2,66 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any  # botocore has no types
 
 from mlci.errors import InputError, Problem
-from mlci.flow.models import StepType
 from mlci.plan.models import Plan
-
-#: The fields that Step Functions' integrations name, at the top of a request; any other fails the task at run time.
-#: Sources: "Supported parameters" of https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html in
-#: the developer guide's edition of 2022 (the current one refers to SageMaker's API as a whole); Environment of training
-#: jobs, EnableNetworkIsolation and the like came later, and are passed by AWS's own constructs:
-#: https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_stepfunctions_tasks.SageMakerCreateTrainingJob.html and
-#: by the Step Functions Data Science SDK (stepfunctions/steps/sagemaker.py: TrainingStep, ProcessingStep).
-TASK_FIELDS: Mapping[StepType, frozenset[str]] = {
-    "processing": frozenset(
-        {
-            "AppSpecification",
-            "Environment",
-            "ExperimentConfig",
-            "NetworkConfig",
-            "ProcessingInputs",
-            "ProcessingJobName",
-            "ProcessingOutputConfig",
-            "ProcessingResources",
-            "RoleArn",
-            "StoppingCondition",
-            "Tags",
-        }
-    ),
-    "training": frozenset(
-        {
-            "AlgorithmSpecification",
-            "CheckpointConfig",
-            "DebugHookConfig",
-            "DebugRuleConfigurations",
-            "EnableInterContainerTrafficEncryption",
-            "EnableManagedSpotTraining",
-            "EnableNetworkIsolation",
-            "Environment",
-            "ExperimentConfig",
-            "HyperParameters",
-            "InputDataConfig",
-            "OutputDataConfig",
-            "ProfilerConfig",
-            "ProfilerRuleConfigurations",
-            "ResourceConfig",
-            "RetryStrategy",
-            "RoleArn",
-            "StoppingCondition",
-            "Tags",
-            "TensorBoardOutputConfig",
-            "TrainingJobName",
-            "VpcConfig",
-        }
-    ),
-}
-_OPERATIONS: Mapping[StepType, tuple[str, str]] = {
-    "processing": ("CreateProcessingJob", "ProcessingJobName"),
-    "training": ("CreateTrainingJob", "TrainingJobName"),
-}
+from mlci.step_types import STEP_TYPES
 
 
 def check(planned: Plan, sagemaker: Any) -> None:
@@ -73,11 +18,13 @@ def check(planned: Plan, sagemaker: Any) -> None:
 
     problems = []
     for name, step in planned.steps.items():
-        operation, name_field = _OPERATIONS[planned.flow.steps[name].uses]
-        request = {**step.request, name_field: f"{step.job}-0-0"}
-        report = ParamValidator().validate(request, sagemaker.operation_model(operation).input_shape)
+        api = STEP_TYPES[planned.flow.steps[name].uses].request
+        if api is None:
+            continue
+        request = {**step.request, api.name_field: f"{step.job}-0-0"}
+        report = ParamValidator().validate(request, sagemaker.operation_model(api.action).input_shape)
         found = report.generate_report().splitlines() if report.has_errors() else []
-        unknown = sorted(set(request) - TASK_FIELDS[planned.flow.steps[name].uses])
+        unknown = sorted(set(request) - api.task_fields)
         found += [f'"{field}" can\'t be given to a task of Step Functions' for field in unknown if not found]
         at = planned.flow.position("steps", name, "request")
         problems += [Problem(at.file, at.line, at.column, f'step "{name}": {what}') for what in found]

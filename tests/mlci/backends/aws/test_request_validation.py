@@ -8,13 +8,14 @@ from pathlib import Path
 import botocore.session
 import pytest
 
-from mlci.backends.aws.request_validation import TASK_FIELDS, check
+from mlci.backends.aws.request_validation import check
 from mlci.compile import compile_plan
 from mlci.errors import InputError
 from mlci.flow import load
 from mlci.flow.models import Json
 from mlci.plan import Plan, Target, plan
 from mlci.stage.models import CodeUnit, DataUnit, Staged, StagedFile
+from mlci.step_types import STEP_TYPES
 
 SAGEMAKER = botocore.session.get_session().get_service_model("sagemaker")
 FLOW = """
@@ -48,17 +49,23 @@ def planned(request: str = "") -> Plan:
     return plan(flow, staged, Target("models", "arn:aws:iam::123456789012:role/job", "20261123-101530-3f9c2a"), {})
 
 
+def task_fields(uses: str) -> frozenset[str]:
+    request = STEP_TYPES[uses].request
+    assert request is not None
+    return request.task_fields
+
+
 def test_every_field_of_a_task_is_one_that_step_functions_documents() -> None:
     definition = json.loads(compile_plan(planned(), lambda key, make: make()).definition)
     for name, uses in (("prepare", "processing"), ("train", "training")):
         passed = {field.removesuffix(".$") for field in definition["States"][name]["Parameters"]}
-        assert passed <= TASK_FIELDS[uses]  # type: ignore[index]
+        assert passed <= task_fields(uses)
         assert len(passed) >= 9
 
 
 def test_each_documented_field_is_one_of_sagemaker_s() -> None:
-    assert TASK_FIELDS["processing"] == set(SAGEMAKER.operation_model("CreateProcessingJob").input_shape.members)
-    assert TASK_FIELDS["training"] <= set(SAGEMAKER.operation_model("CreateTrainingJob").input_shape.members)
+    assert task_fields("processing") == set(SAGEMAKER.operation_model("CreateProcessingJob").input_shape.members)
+    assert task_fields("training") <= set(SAGEMAKER.operation_model("CreateTrainingJob").input_shape.members)
 
 
 def test_our_requests_are_taken() -> None:

@@ -1,0 +1,56 @@
+"""The step types of a flow: one object for each value of `uses`, which holds all that is particular to it.
+
+    base.py            the parts of a step type
+    sagemaker_jobs.py  what all types of SageMaker jobs share
+    processing.py      a processing job
+    training.py        a training job
+
+Step types stand below the flow. Every other package asks `STEP_TYPES` and names no type itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
+
+from mlci.step_types.base import Job, Key, StepPaths, StepType
+from mlci.step_types.processing import PROCESSING
+from mlci.step_types.training import TRAINING
+
+__all__ = ["STEP_TYPES", "all_keys", "jobs_of", "owners_of", "state_titles"]
+
+#: Every step type by its name, in the order in which messages and the schema list them.
+STEP_TYPES: Mapping[str, StepType] = MappingProxyType({kind.name: kind for kind in (PROCESSING, TRAINING)})
+
+
+def all_keys() -> dict[str, Key]:
+    """Return every key that steps of some type have, as the first of these types describes it."""
+    keys: dict[str, Key] = {}
+    for kind in STEP_TYPES.values():
+        for key in kind.keys:
+            keys.setdefault(key.name, key)
+    return keys
+
+
+def owners_of(key: str) -> tuple[str, ...]:
+    """Return the names of the types that have this key.
+
+    >>> owners_of("hyperparameters")
+    ('training',)
+    """
+    return tuple(name for name, kind in STEP_TYPES.items() if kind.key(key))
+
+
+def jobs_of(names: Collection[str]) -> dict[str, Job]:
+    """Return the jobs of these step types, by the type's name. Types without a job are left out."""
+    return {name: kind.job for name, kind in STEP_TYPES.items() if name in names and kind.job}
+
+
+def state_titles() -> frozenset[str]:
+    """Return the titles of the states that any step type has."""
+    return frozenset(_titles())
+
+
+def _titles() -> Iterator[str]:
+    for kind in STEP_TYPES.values():
+        yield from (state.title for state in kind.states(StepPaths("$.input", "$.result")))

@@ -1,0 +1,279 @@
+"""The parts of a step type: its keys in flow.yaml, its container, its request, its job, its states and its rights.
+
+All of it is data, and pure functions on plain values: step types stand below the flow, and describe what the modules
+above build. `compile` turns a described state into the SDK's, `provision` turns a grant into a policy's statement.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Scalar: TypeAlias = "str | int | float | bool"
+Json: TypeAlias = "Scalar | None | list[Json] | dict[str, Json]"
+
+KeyKind = Literal[
+    "text",
+    "integer",
+    "duration",
+    "image",
+    "texts",
+    "scalars",
+    "text or texts",
+    "map of texts",
+    "map of scalars",
+    "rules",
+    "json",
+]
+
+
+@dataclass(frozen=True)
+class NameRule:
+    """The names that a flow may give to one kind of thing. `allowed` describes the pattern in words."""
+
+    kind: str
+    pattern: re.Pattern[str]
+    max_chars: int
+    allowed: str
+    reserved: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of a step in flow.yaml.
+
+    `minimum` and `maximum` hold for the number as it is written, and `pattern` is for the JSON schema alone;
+    `job_maximum` also holds for a value that comes from `defaults` (a duration in seconds). `max_chars` is the length
+    of a text, or of each text in it. `names` rules the names in a map or a list.
+    """
+
+    name: str
+    kind: KeyKind
+    description: str
+    examples: tuple[Json, ...] = ()
+    is_required: bool = False
+    missing_hint: str = ""
+    in_defaults: bool = False
+    default: Scalar | None = None
+    takes_outputs: bool = False
+    minimum: int | None = None
+    maximum: int | None = None
+    job_maximum: int | None = None
+    pattern: str = ""
+    max_items: int | None = None
+    max_chars: int | None = None
+    names: NameRule | None = None
+
+
+CodePackage = Literal["files", "archive"]
+
+
+@dataclass(frozen=True)
+class Container:
+    """How a script finds its files: folders in the container, and the form in which its code is staged.
+
+    `inputs` and `outputs` are the folders that hold one folder for each input and output; None where the script's
+    arguments cannot name them.
+    """
+
+    code: str
+    package: CodePackage
+    inputs: str | None = None
+    outputs: str | None = None
+
+    def input(self, name: str) -> str:
+        """Return the folder of an input."""
+        return f"{self.inputs}/{name}"
+
+    def output(self, name: str) -> str:
+        """Return the folder of an output."""
+        return f"{self.outputs}/{name}"
+
+
+@dataclass(frozen=True)
+class ResolvedStep:
+    """A step whose values are all known, in plain types: what a type makes its request and its input of.
+
+    `inputs` and `outputs` are URIs; `values` holds the keys that only this type has. `job` is what the names of the
+    step's jobs begin with. What the type has no key for is empty.
+    """
+
+    name: str
+    job: str
+    role: str
+    tags: Mapping[str, str]
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    args: tuple[str, ...] = ()
+    hyperparameters: Mapping[str, Scalar] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Json] = field(default_factory=dict)
+    script: str = ""
+    code_uri: str = ""
+    import_roots: tuple[str, ...] = ()
+    image: str = ""
+    instance: str = ""
+    instance_count: int = 1
+    volume_gb: int = 1
+    timeout_s: int = 0
+
+
+@dataclass(frozen=True)
+class Request:
+    """The API request that a step makes, without the name of what it creates.
+
+    `name_field` takes that name. `task_fields` are the fields that Step Functions passes on, at the top of a request.
+    """
+
+    action: str
+    name_field: str
+    task_fields: frozenset[str]
+    build: Callable[[ResolvedStep], dict[str, Json]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A SageMaker job: how the API, the console and CloudWatch Logs call it. `noun` is "TrainingJob"."""
+
+    noun: str
+    console_page: str
+    log_group: str
+
+    @property
+    def operation_noun(self) -> str:
+        """The noun in boto3's operations: describe_training_job, list_training_jobs, stop_training_job."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", self.noun).lower()
+
+    @property
+    def arn_resource(self) -> str:
+        """The resource type in ARNs: training-job."""
+        return self.operation_noun.replace("_", "-")
+
+    @property
+    def task_resource(self) -> str:
+        """The resource in a TaskScheduled event, without its pattern: createTrainingJob."""
+        return f"create{self.noun}"
+
+    @property
+    def name_field(self) -> str:
+        return f"{self.noun}Name"
+
+    @property
+    def status_field(self) -> str:
+        return f"{self.noun}Status"
+
+    @property
+    def summaries_field(self) -> str:
+        return f"{self.noun}Summaries"
+
+
+@dataclass(frozen=True)
+class StepPaths:
+    """Where a step's data lies in the data of a state, as JSONPaths: its part of the execution input, and its result.
+
+    `request_fields` are the fields of its API request, sorted.
+    """
+
+    input: str
+    result: str
+    request_fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """A Task state, which follows the state that is described before it.
+
+    `title` is "" for the step's main state, which bears the step's name; another is named "<step>: <title>".
+    `keeps` maps a name to a path in the task's result; it is stored at the step's result path. A failure ends in the
+    Fail state "<step>: <failure_title>"; where `retries_capacity`, a lack of capacity is waited for first.
+    """
+
+    title: str
+    resource: str
+    parameters: Mapping[str, str]
+    transient_errors: tuple[str, ...]
+    failure_title: str
+    keeps: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: int | None = None
+    timeout_path: str | None = None
+    retries_capacity: bool = False
+
+
+@dataclass(frozen=True)
+class WaitState:
+    """A Wait state. `seconds_path` leads to an integer."""
+
+    title: str
+    seconds_path: str
+
+
+State: TypeAlias = "TaskState | WaitState"
+
+#: Errors that pass by themselves: the API was called too often, or the account's quota is in use. The names are those
+#: that Step Functions reports for SageMaker's and S3's exceptions.
+SAGEMAKER_TRANSIENT_ERRORS = (
+    "SageMaker.AmazonSageMakerException",
+    "SageMaker.ResourceLimitExceededException",
+    "ThrottlingException",
+)
+S3_TRANSIENT_ERRORS = ("S3.SdkClientException", "S3.S3Exception")
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One statement of a policy, `sid`, as far as one type needs it: the grants of all types are merged by it.
+
+    A resource is "*" or `<service>:<resource>`, in which `{jobs}` is the beginning of the flow's job names,
+    `{jobs_lower}` the same in lower case, and `{runs}` the prefix of its runs; for `s3`, it is a prefix of keys, or
+    empty for the bucket itself. `condition` is the statement's Condition. A grant that `joins_network` gets the
+    condition that it joins no network but the flow's.
+    """
+
+    sid: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    condition: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    joins_network: bool = False
+
+
+@dataclass(frozen=True)
+class Grants:
+    """The rights that a step type needs in each role: the build's, the state machine's and the job's.
+
+    `passes_role_to` is the service that the state machine passes the job's role to; None for none.
+    """
+
+    build: tuple[Grant, ...] = ()
+    workflow: tuple[Grant, ...] = ()
+    job: tuple[Grant, ...] = ()
+    passes_role_to: str | None = None
+
+
+@dataclass(frozen=True)
+class StepType:
+    """Everything that is particular to one value of `uses`. No part has a default: a type says what it lacks.
+
+    `hints` give a remedy for keys of other types. `outputs` are the outputs that every step of the type has; None where
+    the flow names them. `container`, `request` and `job` are None for a type that runs no script, makes no API request,
+    or starts no job. `execution_input` is the step's part of the execution input, without its request. `states` are the
+    states in order, the main one first. `summary` says what the step is in one line of `mlci plan`.
+    """
+
+    name: str
+    description: str
+    keys: tuple[Key, ...]
+    hints: Mapping[str, str]
+    outputs: tuple[str, ...] | None
+    container: Container | None
+    request: Request | None
+    job: Job | None
+    execution_input: Callable[[ResolvedStep], dict[str, Json]]
+    states: Callable[[StepPaths], tuple[State, ...]]
+    grants: Grants
+    summary: Callable[[ResolvedStep], str]
+
+    def key(self, name: str) -> Key | None:
+        """Return the key of that name; None if the type has none."""
+        return next((key for key in self.keys if key.name == name), None)

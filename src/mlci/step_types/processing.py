@@ -1,0 +1,141 @@
+"""`uses: processing`: a SageMaker processing job, which runs any script with inputs and outputs.
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateProcessingJob.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from mlci.step_types import sagemaker_jobs as jobs
+from mlci.step_types.base import Container, Job, Json, Key, Request, ResolvedStep, State, StepPaths, StepType
+
+_CONTAINER = Container(
+    code="/opt/ml/processing/input/code",
+    package="files",
+    inputs="/opt/ml/processing/input",
+    outputs="/opt/ml/processing/output",
+)
+_JOB = Job("ProcessingJob", console_page="processing-jobs", log_group="/aws/sagemaker/ProcessingJobs")
+#: AppSpecification, https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AppSpecification.html
+_MAX_ARGUMENT_CHARS = 256
+
+_KEYS = (
+    # The script's path is an argument of the container's entry point.
+    replace(jobs.RUN, max_chars=_MAX_ARGUMENT_CHARS - len(f"{_CONTAINER.code}/")),
+    # A job has 10 inputs, one of which is the code, at /opt/ml/processing/input/code.
+    replace(jobs.INPUTS, max_items=9, names=replace(jobs.INPUT_NAME, reserved=frozenset(["code"]))),
+    Key(
+        "args",
+        "scalars",
+        "The script's arguments (processing). ${{ inputs.<name> }} and ${{ outputs.<name> }} give paths "
+        "inside the container.",
+        takes_outputs=True,
+        max_items=100,
+        max_chars=_MAX_ARGUMENT_CHARS,
+    ),
+    Key(
+        "outputs",
+        "texts",
+        "The names of what the step writes, each a folder (processing). A training step has one, model.",
+        # ProcessingOutputConfig,
+        # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingOutputConfig.html
+        max_items=10,
+        names=jobs.OUTPUT_NAME,
+    ),
+    Key(
+        "metrics",
+        "text",
+        "The JSON file with the step's metrics, in one of its outputs: evaluation/metrics.json.",
+        examples=("evaluation/metrics.json",),
+    ),
+    jobs.env(max_chars=256),
+    jobs.INCLUDE,
+    jobs.IMAGE,
+    jobs.INSTANCE,
+    replace(jobs.INSTANCE_COUNT, job_maximum=100),
+    jobs.VOLUME_GB,
+    replace(jobs.TIMEOUT, job_maximum=9 * jobs.DAY_S),  # ProcessingStoppingCondition allows 777,600 seconds
+    jobs.REQUEST,
+)
+
+
+def _request(step: ResolvedStep) -> dict[str, Json]:
+    starter = "bash" if step.script.endswith(".sh") else "python3"
+    application: dict[str, Json] = {
+        "ImageUri": step.image,
+        "ContainerEntrypoint": [starter, f"{_CONTAINER.code}/{step.script}"],
+    }
+    if step.args:
+        application["ContainerArguments"] = list(step.args)
+    return {
+        "AppSpecification": application,
+        "Environment": jobs.environment(step, _CONTAINER.code),
+        "ProcessingInputs": [_input(name, uri) for name, uri in {"code": step.code_uri, **step.inputs}.items()],
+        "ProcessingOutputConfig": {"Outputs": [_output(name, uri) for name, uri in step.outputs.items()]},
+        "ProcessingResources": {"ClusterConfig": jobs.cluster(step)},
+        **jobs.common_fields(step),
+    }
+
+
+def _input(name: str, uri: str) -> dict[str, Json]:
+    return {
+        "InputName": name,
+        "S3Input": {
+            "S3Uri": uri,
+            "LocalPath": _CONTAINER.input(name),
+            "S3DataType": "S3Prefix",
+            "S3InputMode": "File",
+            "S3DataDistributionType": "FullyReplicated",
+        },
+    }
+
+
+def _output(name: str, uri: str) -> dict[str, Json]:
+    return {
+        "OutputName": name,
+        "S3Output": {"S3Uri": uri, "LocalPath": _CONTAINER.output(name), "S3UploadMode": "EndOfJob"},
+    }
+
+
+def _states(paths: StepPaths) -> tuple[State, ...]:
+    return (jobs.task(_JOB, paths, keeps={}),)
+
+
+PROCESSING = StepType(
+    name="processing",
+    description="a processing job (any script with inputs and outputs)",
+    keys=_KEYS,
+    hints={"hyperparameters": 'Give a processing step\'s script its values as "args"'},
+    outputs=None,
+    container=_CONTAINER,
+    request=Request(
+        action="CreateProcessingJob",
+        name_field=_JOB.name_field,
+        # "Supported parameters" of https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html in the
+        # developer guide's edition of 2022 (the current one refers to SageMaker's API as a whole), and the Step
+        # Functions Data Science SDK (stepfunctions/steps/sagemaker.py: ProcessingStep).
+        task_fields=frozenset(
+            {
+                "AppSpecification",
+                "Environment",
+                "ExperimentConfig",
+                "NetworkConfig",
+                "ProcessingInputs",
+                "ProcessingJobName",
+                "ProcessingOutputConfig",
+                "ProcessingResources",
+                "RoleArn",
+                "StoppingCondition",
+                "Tags",
+            }
+        ),
+        build=_request,
+    ),
+    job=_JOB,
+    execution_input=jobs.execution_input,
+    states=_states,
+    grants=jobs.grants(_JOB),
+    summary=partial(jobs.summary, "processing"),
+)

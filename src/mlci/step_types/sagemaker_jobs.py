@@ -1,0 +1,215 @@
+"""The parts that all types of SageMaker jobs share: keys, a request's common fields, states and rights.
+
+The numbers are those of the SageMaker API model that botocore carries (sagemaker/2017-07-24/service-2.json), which the
+API reference repeats: https://docs.aws.amazon.com/sagemaker/latest/APIReference/Welcome.html. Account quotas that are
+lower, and that AWS raises on request, are left to AWS.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from mlci.step_types.base import (
+    SAGEMAKER_TRANSIENT_ERRORS,
+    Grant,
+    Grants,
+    Job,
+    Json,
+    Key,
+    NameRule,
+    ResolvedStep,
+    StepPaths,
+    TaskState,
+)
+
+DAY_S = 86_400
+DEFAULT_INSTANCE = "ml.m5.xlarge"
+#: Instance types are many and grow monthly, so only their form is checked.
+INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9-]+")
+#: What a task may take beyond its job's own limit: AWS looks for a machine, pulls the image, moves the data.
+PROVISIONING_S = 1_800
+
+_CHANNEL_WORDS = "letters, digits, ., - and _, beginning with a letter or digit"
+#: Channel, https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Channel.html; used for every input and output,
+#: because each is also a folder's name.
+INPUT_NAME = NameRule("an input", re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*"), 64, _CHANNEL_WORDS)
+OUTPUT_NAME = replace(INPUT_NAME, kind="an output")
+
+IMAGE = Key(
+    "image",
+    "image",
+    "The container image: framework:version (xgboost:1.7-1), a full image URI, or {build: folder}.",
+    examples=("xgboost:1.7-1",),
+    in_defaults=True,
+    # AppSpecification, https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AppSpecification.html
+    max_chars=255,
+)
+INSTANCE = Key(
+    "instance",
+    "text",
+    f"The instance type, {DEFAULT_INSTANCE} by default.",
+    examples=(DEFAULT_INSTANCE,),
+    in_defaults=True,
+    default=DEFAULT_INSTANCE,
+    pattern=rf"^{INSTANCE_TYPE.pattern}$|\$\{{\{{",
+)
+INSTANCE_COUNT = Key(
+    "instance_count",
+    "integer",
+    "The number of instances that the job runs on, 1 by default.",
+    in_defaults=True,
+    default=1,
+    minimum=1,
+)
+VOLUME_GB = Key(
+    "volume_gb",
+    "integer",
+    "The disk of each instance in GB, 30 by default.",
+    in_defaults=True,
+    default=30,
+    # ProcessingClusterConfig, https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingClusterConfig.html
+    minimum=1,
+    maximum=16_384,
+)
+TIMEOUT = Key(
+    "timeout",
+    "duration",
+    "The longest time that the job may run: 90s, 30m, 2h, 1h30m or 1d; 1h by default.",
+    examples=("30m", "1h30m"),
+    in_defaults=True,
+    default="1h",
+    pattern=r"^(?=.)(\d+d)?(\d+h)?(\d+m)?(\d+s)?$|\$\{\{",
+)
+ENV = Key(
+    "env",
+    "map of scalars",
+    "Environment variables. A step's own are added to those of defaults, and win.",
+    in_defaults=True,
+    takes_outputs=True,
+    max_items=100,
+)
+INCLUDE = Key(
+    "include",
+    "texts",
+    "Globs of files to send along with the script and what it imports, relative to this file.",
+    in_defaults=True,
+)
+RUN = Key(
+    "run",
+    "text",
+    "The script, relative to this file.",
+    examples=("src/train.py",),
+    is_required=True,
+    missing_hint="Add run: <path of the script>",
+)
+INPUTS = Key(
+    "inputs",
+    "map of texts",
+    "What the step reads, by name: a path in the repository, an s3:// URI, or "
+    "${{ steps.<step>.outputs.<output> }}. For training, each is a channel.",
+    takes_outputs=True,
+    names=INPUT_NAME,
+)
+REQUEST = Key("request", "json", "Merged over the request of the AWS API, for whatever mlci has no key for.")
+
+
+def env(max_chars: int) -> Key:
+    """Return the key `env` with the limit of names and values that one type of job has."""
+    # ProcessingEnvironmentKey and TrainingEnvironmentKey.
+    pattern, allowed = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*"), "letters, digits and _, beginning with a letter or _"
+    names = NameRule("an environment variable", pattern, max_chars, allowed)
+    return replace(ENV, max_chars=max_chars, names=names)
+
+
+def cluster(step: ResolvedStep) -> dict[str, Json]:
+    """Return a request's machines."""
+    return {"InstanceCount": step.instance_count, "InstanceType": step.instance, "VolumeSizeInGB": step.volume_gb}
+
+
+def environment(step: ResolvedStep, code: str) -> dict[str, Json]:
+    """Return the step's `env`, and a PYTHONPATH if imports start at folders other than the script's own."""
+    own: dict[str, Json] = dict(step.env)
+    roots = [f"{code}/{root}" if root else code for root in step.import_roots]
+    return {"PYTHONPATH": ":".join(roots), **own} if roots else own
+
+
+def common_fields(step: ResolvedStep) -> dict[str, Json]:
+    """Return the fields that the requests of all jobs have: the role, the time limit and the tags."""
+    return {
+        "RoleArn": step.role,
+        "StoppingCondition": {"MaxRuntimeInSeconds": step.timeout_s},
+        "Tags": [{"Key": key, "Value": value} for key, value in step.tags.items()],
+    }
+
+
+def execution_input(step: ResolvedStep) -> dict[str, Json]:
+    """Return the values that the state of a job reads, beside its request."""
+    return {"job": step.job, "attempt": {"number": 0}, "timeout_s": step.timeout_s + PROVISIONING_S}
+
+
+def task(job: Job, paths: StepPaths, keeps: Mapping[str, str]) -> TaskState:
+    """Return the state that runs a job and waits for its end, each attempt under a fresh name."""
+    name = f"States.Format('{{}}-{{}}-{{}}', {paths.input}.job, {paths.input}.attempt.number, $$.State.RetryCount)"
+    return TaskState(
+        title="",
+        resource=f"arn:aws:states:::sagemaker:{job.task_resource}.sync",
+        parameters={
+            f"{job.name_field}.$": name,
+            **{f"{field}.$": f"{paths.input}.request.{field}" for field in paths.request_fields},
+        },
+        transient_errors=SAGEMAKER_TRANSIENT_ERRORS,
+        failure_title="failed",
+        keeps=keeps,
+        timeout_path=f"{paths.input}.timeout_s",
+        retries_capacity=True,
+    )
+
+
+def summary(kind: str, step: ResolvedStep) -> str:
+    """Return a job in a line: its type, its machines and its time limit."""
+    count = f"{step.instance_count} × " if step.instance_count > 1 else ""
+    return f"{kind} on {count}{step.instance}, at most {step.timeout_s:g} s"
+
+
+def grants(job: Job, *workflow: Grant) -> Grants:
+    """Return the rights to run a job, to follow it and to be it; `workflow` adds to those of the state machine.
+
+    Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html; `.sync`:
+    https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html
+    """
+    # SageMaker writes the names of jobs in lower case where it makes ARNs of them.
+    jobs = tuple(f"sagemaker:{job.arn_resource}/{{{name}}}*" for name in ("jobs", "jobs_lower"))
+    follow = (f"sagemaker:Describe{job.noun}", f"sagemaker:Stop{job.noun}")
+    group, streams = f"logs:log-group:{job.log_group}", f"logs:log-group:{job.log_group}:log-stream:{{jobs}}*"
+    return Grants(
+        build=(
+            Grant("FollowJobs", follow, jobs),
+            # The list of the jobs that run can be restricted to no job.
+            Grant("FindJobs", (f"sagemaker:List{job.noun}s",), ("*",)),
+            Grant("FindJobLogs", ("logs:DescribeLogStreams",), (f"{group}:*",)),
+            Grant("ReadJobLogs", ("logs:GetLogEvents",), (streams,)),
+        ),
+        workflow=(
+            Grant("CreateJobs", (f"sagemaker:Create{job.noun}",), jobs, joins_network=True),
+            Grant("FollowJobs", ("sagemaker:AddTags", "sagemaker:ListTags", *follow), jobs),
+            Grant(
+                "AwaitJobs",
+                ("events:DescribeRule", "events:PutRule", "events:PutTargets"),
+                (f"events:rule/StepFunctionsGetEventsForSageMaker{job.noun}sRule",),
+            ),
+            *workflow,
+        ),
+        job=(
+            Grant("FindLogs", ("logs:CreateLogGroup", "logs:DescribeLogStreams"), (group, f"{group}:*")),
+            Grant("WriteLogs", ("logs:CreateLogStream", "logs:PutLogEvents"), (streams,)),
+            Grant(
+                "MeasureMachines",
+                ("cloudwatch:PutMetricData",),
+                ("*",),
+                {"StringEquals": {"cloudwatch:namespace": (job.log_group,)}},
+            ),
+        ),
+        passes_role_to="sagemaker.amazonaws.com",
+    )

@@ -1,0 +1,183 @@
+"""`uses: training`: a SageMaker training job in script mode, whose one output is a model.
+
+Sources: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html; for script mode, the
+hyperparameters that the SageMaker SDK sets (https://github.com/aws/sagemaker-training-toolkit).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from functools import partial
+
+from mlci.step_types import sagemaker_jobs as jobs
+from mlci.step_types.base import (
+    S3_TRANSIENT_ERRORS,
+    Container,
+    Grant,
+    Job,
+    Json,
+    Key,
+    NameRule,
+    Request,
+    ResolvedStep,
+    State,
+    StepPaths,
+    StepType,
+    TaskState,
+)
+
+#: The one output: `/opt/ml/model`, packed as model.tar.gz.
+MODEL_OUTPUT = "model"
+_CONTAINER = Container(code="/opt/ml/code", package="archive")
+_JOB = Job("TrainingJob", console_page="jobs", log_group="/aws/sagemaker/TrainingJobs")
+#: Script mode sends sagemaker_program, _submit_directory, _container_log_level, _job_name and _region on top.
+_SCRIPT_MODE_HYPERPARAMETERS = 5
+_SCRIPT_MODE_PREFIX = "sagemaker_"
+
+_KEYS = (
+    jobs.RUN,
+    replace(jobs.INPUTS, max_items=20),
+    jobs.env(max_chars=512),
+    # AlgorithmSpecification and HyperParameters in CreateTrainingJob. Values are counted as they are sent, in JSON.
+    Key(
+        "hyperparameters",
+        "map of scalars",
+        "What the script gets as --name value (training).",
+        takes_outputs=True,
+        max_items=100 - _SCRIPT_MODE_HYPERPARAMETERS,
+        max_chars=2_500,
+        names=NameRule(
+            "a hyperparameter",
+            re.compile(rf"(?!{_SCRIPT_MODE_PREFIX})[^\x00-\x1f\x7f]+"),
+            256,
+            f"printable characters, not beginning with {_SCRIPT_MODE_PREFIX}",
+        ),
+    ),
+    jobs.INCLUDE,
+    jobs.IMAGE,
+    jobs.INSTANCE,
+    jobs.INSTANCE_COUNT,
+    jobs.VOLUME_GB,
+    replace(jobs.TIMEOUT, job_maximum=28 * jobs.DAY_S),  # StoppingCondition: "the maximum value is 28 days"
+    jobs.REQUEST,
+)
+
+
+def _request(step: ResolvedStep) -> dict[str, Json]:
+    script_mode: dict[str, Json] = {
+        "sagemaker_program": step.script,
+        "sagemaker_submit_directory": f"{step.code_uri}sourcedir.tar.gz",
+        "sagemaker_container_log_level": 20,
+    }
+    values: dict[str, Json] = {**step.hyperparameters, **script_mode}
+    request: dict[str, Json] = {
+        "AlgorithmSpecification": {"TrainingImage": step.image, "TrainingInputMode": "File"},
+        "Environment": jobs.environment(step, _CONTAINER.code),
+        "HyperParameters": {name: json.dumps(value) for name, value in values.items()},
+        "OutputDataConfig": {"S3OutputPath": _model_prefix(step)},
+        "ResourceConfig": jobs.cluster(step),
+        **jobs.common_fields(step),
+    }
+    if step.inputs:
+        request["InputDataConfig"] = [_channel(name, uri) for name, uri in step.inputs.items()]
+    return request
+
+
+def _channel(name: str, uri: str) -> dict[str, Json]:
+    source: dict[str, Json] = {"S3Uri": uri, "S3DataType": "S3Prefix", "S3DataDistributionType": "FullyReplicated"}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
+
+
+def _model_prefix(step: ResolvedStep) -> str:
+    """Return the prefix below which SageMaker puts `<job>/output/model.tar.gz`, beside the model's fixed location."""
+    return step.outputs[MODEL_OUTPUT].removesuffix(f"{MODEL_OUTPUT}/") + "jobs"
+
+
+def _execution_input(step: ResolvedStep) -> dict[str, Json]:
+    bucket, _, folder = step.outputs[MODEL_OUTPUT].removeprefix("s3://").partition("/")
+    model: dict[str, Json] = {
+        "bucket": bucket,
+        "key": f"{folder}model.tar.gz",
+        "from": _model_prefix(step).removeprefix("s3://"),
+    }
+    return {**jobs.execution_input(step), "model": model}
+
+
+def _states(paths: StepPaths) -> tuple[State, ...]:
+    """SageMaker puts a model under the job's name, which a retry changes; others look for it under the run's."""
+    model = f"{paths.input}.model"
+    copy = TaskState(
+        title="keep the model",
+        resource="arn:aws:states:::aws-sdk:s3:copyObject",
+        parameters={
+            "Bucket.$": f"{model}.bucket",
+            "Key.$": f"{model}.key",
+            "CopySource.$": f"States.Format('{{}}/{{}}/output/model.tar.gz', {model}.from, {paths.result}.job)",
+        },
+        transient_errors=S3_TRANSIENT_ERRORS,
+        failure_title="model not kept",
+        timeout_s=900,
+    )
+    return jobs.task(_JOB, paths, keeps={"job": f"$.{_JOB.name_field}"}), copy
+
+
+TRAINING = StepType(
+    name="training",
+    description="a training job (a script that writes a model)",
+    keys=_KEYS,
+    hints={
+        "args": 'Give a training step\'s script its values as "hyperparameters"',
+        "outputs": f'A training step has one output, "{MODEL_OUTPUT}"',
+        "metrics": "Write metrics in a processing step that reads the model",
+    },
+    outputs=(MODEL_OUTPUT,),
+    container=_CONTAINER,
+    request=Request(
+        action="CreateTrainingJob",
+        name_field=_JOB.name_field,
+        # "Supported parameters" of https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html in the
+        # developer guide's edition of 2022 (the current one refers to SageMaker's API as a whole). Environment,
+        # EnableNetworkIsolation and the like came later, and are passed by AWS's own constructs:
+        # https://docs.aws.amazon.com/cdk/api/v2/docs/aws-cdk-lib.aws_stepfunctions_tasks.SageMakerCreateTrainingJob.html
+        # and by the Step Functions Data Science SDK (stepfunctions/steps/sagemaker.py: TrainingStep).
+        task_fields=frozenset(
+            {
+                "AlgorithmSpecification",
+                "CheckpointConfig",
+                "DebugHookConfig",
+                "DebugRuleConfigurations",
+                "EnableInterContainerTrafficEncryption",
+                "EnableManagedSpotTraining",
+                "EnableNetworkIsolation",
+                "Environment",
+                "ExperimentConfig",
+                "HyperParameters",
+                "InputDataConfig",
+                "OutputDataConfig",
+                "ProfilerConfig",
+                "ProfilerRuleConfigurations",
+                "ResourceConfig",
+                "RetryStrategy",
+                "RoleArn",
+                "StoppingCondition",
+                "Tags",
+                "TensorBoardOutputConfig",
+                "TrainingJobName",
+                "VpcConfig",
+            }
+        ),
+        build=_request,
+    ),
+    job=_JOB,
+    execution_input=_execution_input,
+    states=_states,
+    grants=jobs.grants(
+        _JOB,
+        Grant("ListBucket", ("s3:ListBucket",), ("s3:",)),
+        Grant("ReadRuns", ("s3:GetObject",), ("s3:{runs}",)),
+        Grant("KeepModels", ("s3:PutObject",), ("s3:{runs}",)),
+    ),
+    summary=partial(jobs.summary, "training"),
+)
