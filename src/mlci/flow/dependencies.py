@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
-from mlci.flow.models import Flow, Rule, Step, StepOutput
+from mlci.flow.models import Flow, Rule, Step, StepOutput, texts_in
 
 #: The gate as a node of the graph; no step can have this name.
 GATE = "gate"
@@ -57,6 +57,6 @@ def _read_by(rules: tuple[Rule, ...]) -> set[str]:
 
 
 def _outputs_read(step: Step) -> Iterator[str]:
-    texts = [*step.args, *step.env.values(), *(value for value in step.hyperparameters.values())]
-    parts = [part for text in texts if isinstance(text, tuple) for part in text]
+    values = [*step.args, *step.env.values(), *step.hyperparameters.values(), *step.values.values()]
+    parts = [part for value in values for text in texts_in(value) for part in text]
     return (part.step for part in [*parts, *step.inputs.values()] if isinstance(part, StepOutput))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from mlci.flow import limits
 from mlci.flow.models import Json
+from mlci.step_types import STEP_TYPES, all_keys
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE: Json = {"type": "string", "pattern": r"\$\{\{.*\}\}", "description": "A reference: ${{ params.name }}."}
@@ -14,13 +15,39 @@ _NOT_TEXT = ("integer", "number", "boolean")
 
 def schema() -> dict[str, Json]:
     """The schema, draft 2020-12. It accepts every flow that `load` accepts; `load` then checks much more."""
-    from mlci.flow.schema_models import FlowSpelling  # pydantic takes 0.15 s to import, which only this and load need
-
-    found = cast("dict[str, Json]", FlowSpelling.model_json_schema(by_alias=True))
-    opened = _plain(found)
+    opened = _plain(_document_schema())
     assert isinstance(opened, dict)
     _name_keys(opened)
+    _add_step_types(opened)
     return {"$schema": DIALECT, **opened, "title": "mlci flow"}
+
+
+def _document_schema() -> dict[str, Json]:
+    """The schema of the whole document as pydantic has it, with steps that may have the keys of any type."""
+    from pydantic import Field, create_model  # it takes 0.15 s to import, which only this and load need
+
+    from mlci.flow.schema_models import FlowSpelling, step_model
+
+    description = FlowSpelling.model_fields["steps"].description
+    fields: dict[str, Any] = {"steps": (dict[str, step_model(None)], Field(description=description))}  # type: ignore[misc]
+    document = create_model("FlowSpelling", __base__=FlowSpelling, __doc__=FlowSpelling.__doc__, **fields)
+    return cast("dict[str, Json]", document.model_json_schema(by_alias=True))
+
+
+def _add_step_types(document: dict[str, Json]) -> None:
+    """Adds the keys that each type of step requires and allows."""
+    step = cast("dict[str, dict[str, Json]]", document["$defs"])["StepSpelling"]
+    common = [name for name in cast("dict[str, Json]", step["properties"]) if name not in all_keys()]
+    step["allOf"] = [
+        {
+            "if": {"properties": {"uses": {"const": name}}, "required": ["uses"]},
+            "then": {
+                "required": [key.name for key in kind.keys if key.is_required],
+                "propertyNames": {"enum": [*common, *(key.name for key in kind.keys)]},
+            },
+        }
+        for name, kind in STEP_TYPES.items()
+    ]
 
 
 def _plain(node: Json) -> Json:

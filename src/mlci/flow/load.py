@@ -17,17 +17,18 @@ from mlci.flow.invalid_value import Refused
 from mlci.flow.models import AwsSettings, Flow, Json, Rule
 from mlci.flow.params import Params, read_params
 from mlci.flow.paths import bucket_name
-from mlci.flow.problems import Problems
+from mlci.flow.problems import Problems, nearest
 from mlci.flow.references import Filled, fill_in
 from mlci.flow.yaml_document import Document, Path, read
 from mlci.flow.yaml_scalars import describe
+from mlci.step_types import STEP_TYPES, all_keys
+from mlci.step_types.base import StepType
 
 if TYPE_CHECKING:
     from mlci.flow.schema_models import FlowSpelling
     from mlci.flow.steps import WrittenStep
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_STEP_STAND_INS: Mapping[str, Json] = {"uses": "processing", "run": "unknown.py"}
 _FLOW_STAND_INS: Mapping[str, Json] = {"flow": "unknown", "steps": {}}
 
 
@@ -94,7 +95,7 @@ def _head(filled: Filled, problems: Problems) -> FlowSpelling:
     head = validated(FlowSpelling, whole, (), _FLOW_STAND_INS, problems)
     if "flow" in filled.value and not problems.is_suspect(("flow",)):
         try:
-            names.FLOW.check(head.flow)
+            names.check_name(names.FLOW, head.flow)
         except Refused as refused:
             problems.at(("flow",), refused.what, refused.hint)
     return head
@@ -115,7 +116,7 @@ def _written_steps(written: Json, problems: Problems) -> dict[str, WrittenStep |
 
 def _check_step_name(name: str, twin: str, problems: Problems) -> None:
     try:
-        names.STEP.check(name)
+        names.check_name(names.STEP, name)
     except Refused as refused:
         problems.at_key(("steps", name), refused.what, refused.hint)
     if twin != name:
@@ -124,7 +125,7 @@ def _check_step_name(name: str, twin: str, problems: Problems) -> None:
 
 
 def _written_step(name: str, written: Json, problems: Problems) -> WrittenStep | None:
-    from mlci.flow.schema_models import StepSpelling
+    from mlci.flow.schema_models import step_model
     from mlci.flow.steps import WrittenStep
     from mlci.flow.validation_messages import validated
 
@@ -138,9 +139,26 @@ def _written_step(name: str, written: Json, problems: Problems) -> WrittenStep |
         problems.at_key(path, what, 'It needs at least "uses" and "run"')
         return None
     apart: dict[str, Json] = {"if": []}
-    whole = {key: apart.get(key, part) for key, part in written.items()}
-    spelling = validated(StepSpelling, whole, path, _STEP_STAND_INS, problems)
-    return WrittenStep(name, written, spelling, spelling.uses if written.get("uses") == spelling.uses else None)
+    uses = written.get("uses")
+    known = uses if isinstance(uses, str) and uses in STEP_TYPES else None
+    step_type = STEP_TYPES[known or _nearest_type(uses)]
+    foreign = all_keys().keys() - {key.name for key in step_type.keys} if known else ()
+    whole = {key: apart.get(key, part) for key, part in written.items() if key not in foreign}
+    model = step_model(step_type.name, is_closed=known is not None)
+    spelling = validated(model, whole, path, _step_stand_ins(step_type), problems)
+    return WrittenStep(name, written, spelling, step_type, known is not None)
+
+
+def _nearest_type(uses: Json) -> str:
+    """The type whose keys a step is held to where its `uses` is wrong or missing."""
+    return (nearest(uses, STEP_TYPES) if isinstance(uses, str) else None) or next(iter(STEP_TYPES))
+
+
+def _step_stand_ins(step_type: StepType) -> dict[str, Json]:
+    """Values that stand for the required keys of a step where they are wrong or missing."""
+    values: Mapping[str, Json] = {"integer": 1, "duration": "1h", "text": "unknown", "image": "unknown:0"}
+    required = {key.name: key.minimum or values.get(key.kind, {}) for key in step_type.keys if key.is_required}
+    return {"uses": step_type.name, **required}
 
 
 def _aws(head: FlowSpelling, problems: Problems) -> AwsSettings:

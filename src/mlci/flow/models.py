@@ -6,7 +6,7 @@ references to things that exist only once a run is planned: another step's outpu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -64,6 +64,8 @@ class S3Location:
 Reference: TypeAlias = "StepOutput | InputPath | OutputPath"
 #: A text with references in it, in order; a text without any is a tuple of one string.
 Text: TypeAlias = "tuple[str | Reference, ...]"
+#: A value under a key of flow.yaml; a text with references in it is a Text.
+Value: TypeAlias = "Scalar | None | Text | list[Value] | dict[str, Value]"
 Source: TypeAlias = "RepositoryPath | S3Location | StepOutput"
 
 
@@ -100,17 +102,18 @@ class Step:
 
     `run` is the script, relative to the flow file's folder. `image` is `framework:version` or a full image URI.
     `after` names steps only; `is_after_gate` says whether `after: gate` was given. `metrics` is
-    `<output>/<path of a JSON file in it>`. `request` is merged over the AWS API request.
+    `<output>/<path of a JSON file in it>`. `request` is merged over the AWS API request. `values` holds the keys that
+    only the step's type has. What a type has no key for is None or empty.
     """
 
     name: str
     uses: str
-    run: str
-    image: str | BuildImage
-    instance: str
-    instance_count: int
-    volume_gb: int
-    timeout_s: int
+    run: str | None = None
+    image: str | BuildImage | None = None
+    instance: str = ""
+    instance_count: int = 1
+    volume_gb: int = 1
+    timeout_s: int = 0
     inputs: Mapping[str, Source] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
     args: tuple[Text, ...] = ()
@@ -122,6 +125,18 @@ class Step:
     is_after_gate: bool = False
     metrics: str | None = None
     request: Mapping[str, Json] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+
+def texts_in(value: Value) -> Iterator[Text]:
+    """Return the texts in a value that hold references."""
+    match value:
+        case tuple():
+            yield value
+        case list():
+            yield from (text for part in value for text in texts_in(part))
+        case dict():
+            yield from (text for part in value.values() for text in texts_in(part))
 
 
 @dataclass(frozen=True)

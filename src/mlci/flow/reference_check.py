@@ -9,6 +9,7 @@ from mlci.flow.models import InputPath, OutputPath, StepOutput
 from mlci.flow.problems import Near, Problems, listed
 from mlci.flow.references import Use, spell_reference
 from mlci.flow.yaml_document import Path
+from mlci.step_types import all_keys
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Reach:
 
 
 #: Under these keys of a step a run's values may stand, and nowhere else.
-_TAKE_OUTPUTS = ("inputs", "args", "env", "hyperparameters")
+_TAKE_OUTPUTS = tuple(name for name, key in all_keys().items() if key.takes_outputs)
 _OTHERS_OUTPUT = "${{ steps.<step>.outputs.<output> }}"
 
 

@@ -1,27 +1,27 @@
 """`flow.yaml` as it is written, key by key: the pydantic models behind validation and behind the JSON schema.
 
 They know shapes only. What a value means (a duration, a path, a reference) and whether it fits the other values is for
-the modules that build the flow. Descriptions here are what an editor shows beside a key.
+the modules that build the flow. The keys of steps come from their types. Descriptions are what an editor shows beside a
+key.
 """
 
 from __future__ import annotations
 
+import functools
+import keyword
 import os
-from typing import Annotated, Literal
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 # Looking for plugins reads the metadata of every installed package: a third of the time that the import takes.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, create_model
 
-from mlci.flow import limits
+from mlci.step_types import STEP_TYPES, all_keys
+from mlci.step_types.base import Key, KeyKind
 
 ScalarSpelling = bool | int | float | str
-
-DEFAULT_INSTANCE = "ml.m5.xlarge"
-DEFAULT_INSTANCE_COUNT = 1
-DEFAULT_VOLUME_GB = 30
-DEFAULT_TIMEOUT = "1h"
 
 
 class Spelling(BaseModel):
@@ -80,89 +80,84 @@ OneOrMoreSpelling = Annotated[
 ]
 
 
-class DefaultsSpelling(Spelling):
-    """What every step takes where it says nothing itself."""
+#: The pydantic type of each kind of value, and what it is where the key is not there.
+_TYPES: Mapping[KeyKind, tuple[Any, Callable[[], object] | None]] = {
+    "text": (str, None),
+    "integer": (int, None),
+    "duration": (str, None),
+    "image": (ImageSpelling, None),
+    "texts": (list[str], list),
+    "scalars": (list[ScalarSpelling], list),
+    "text or texts": (OneOrMoreSpelling, list),
+    "map of texts": (dict[str, str], dict),
+    "map of scalars": (dict[str, ScalarSpelling], dict),
+    "rules": (list[RuleSpelling], list),
+    "json": (dict[str, JsonValue], dict),
+}
 
-    image: ImageSpelling | None = Field(
-        default=None,
-        description="The container image: framework:version (xgboost:1.7-1), a full image URI, or {build: folder}.",
-        examples=["xgboost:1.7-1"],
-    )
-    instance: str | None = Field(
-        default=None,
-        description=f"The instance type, {DEFAULT_INSTANCE} unless told.",
-        examples=[DEFAULT_INSTANCE],
-        json_schema_extra={"pattern": rf"^{limits.INSTANCE_TYPE.pattern}$|\$\{{\{{"},
-    )
-    instance_count: int | None = Field(
-        default=None, ge=1, description="How many instances the job runs on, 1 unless told."
-    )
-    volume_gb: int | None = Field(
-        default=None,
-        ge=limits.MIN_VOLUME_GB,
-        le=limits.MAX_VOLUME_GB,
-        description=f"The disk of each instance in GB, {DEFAULT_VOLUME_GB} unless told.",
-    )
-    timeout: str | None = Field(
-        default=None,
-        description=f"How long the job may run: 90s, 30m, 2h, 1h30m or 1d; {DEFAULT_TIMEOUT} unless told.",
-        examples=["30m", "1h30m"],
-        json_schema_extra={"pattern": r"^(?=.)(\d+d)?(\d+h)?(\d+m)?(\d+s)?$|\$\{\{"},
-    )
-    env: dict[str, ScalarSpelling] = Field(
-        default_factory=dict, description="Environment variables. A step's own are added to those of defaults, and win."
-    )
-    include: list[str] = Field(
-        default_factory=list,
-        description="Globs of files to send along with the script and what it imports, relative to this file.",
-    )
+#: The keys that steps of every type have, beside `uses`.
+COMMON_KEYS = (
+    Key(
+        "after",
+        "text or texts",
+        'Steps that must have ended before, where no data passes. "gate" runs the step only when the gate holds.',
+        examples=("gate", ["train"]),
+    ),
+    Key("if", "rules", "Rules on metrics. Where one does not hold, the step and what depends on it are skipped."),
+)
 
 
-class StepSpelling(DefaultsSpelling):
-    """One unit of work: a script, what it reads, and what it writes. Order comes from references, not from the file."""
+def _field(key: Key, is_required: bool) -> tuple[Any, Any]:
+    """A key as pydantic takes it: its type and its field."""
+    kind, empty = _TYPES[key.kind]
+    options: dict[str, Any] = {"description": key.description, "ge": key.minimum, "le": key.maximum}
+    if key.examples:
+        options["examples"] = list(key.examples)
+    if key.pattern:
+        options["json_schema_extra"] = {"pattern": key.pattern}
+    if keyword.iskeyword(key.name):
+        options["alias"] = key.name
+    if is_required:
+        return kind, Field(**options)
+    return (kind, Field(default_factory=empty, **options)) if empty else (kind | None, Field(default=None, **options))
 
-    uses: Literal["processing", "training"] = Field(
-        description="What the step is on SageMaker: a processing job (any script with inputs and outputs) or a "
-        "training job (a script that writes a model)."
+
+def _fields(keys: Iterable[Key], required: Collection[str] = ()) -> dict[str, Any]:
+    return {
+        f"{key.name}_" if keyword.iskeyword(key.name) else key.name: _field(key, key.name in required) for key in keys
+    }
+
+
+if TYPE_CHECKING:
+    DefaultsSpelling: TypeAlias = Spelling
+else:
+    DefaultsSpelling = create_model(
+        "DefaultsSpelling",
+        __base__=Spelling,
+        __doc__="What every step takes where it says nothing itself.",
+        **_fields(key for key in all_keys().values() if key.in_defaults),
     )
-    run: str = Field(description="The script, relative to this file.", examples=["src/train.py"])
-    args: list[ScalarSpelling] = Field(
-        default_factory=list,
-        description="The script's arguments (processing). ${{ inputs.<name> }} and ${{ outputs.<name> }} give paths "
-        "inside the container.",
+
+
+@functools.cache
+def step_model(uses: str | None, is_closed: bool = False) -> type[Spelling]:
+    """Return the model of a step, which requires the keys that this type requires; None requires none.
+
+    A model that `is_closed` has the keys of the type alone, and any other the keys of all types.
+    """
+    own = STEP_TYPES[uses].keys if uses is not None else ()
+    required = [key.name for key in own if key.is_required]
+    keys = own if is_closed else {**all_keys(), **{key.name: key for key in own}}.values()
+    types = " or ".join(kind.description for kind in STEP_TYPES.values())
+    fields = _fields((*keys, *COMMON_KEYS), required)
+    uses_field = (Literal[tuple(STEP_TYPES)], Field(description=f"The type of the step: {types}."))
+    step: type[Spelling] = create_model(
+        "StepSpelling",
+        __base__=Spelling,
+        __doc__="One unit of work. Order comes from references, not from the file.",
+        **{"uses": uses_field, **fields},
     )
-    inputs: dict[str, str] = Field(
-        default_factory=dict,
-        description="What the step reads, by name: a path in the repository, an s3:// URI, or "
-        "${{ steps.<step>.outputs.<output> }}. For training, each is a channel.",
-    )
-    outputs: list[str] = Field(
-        default_factory=list,
-        description="The names of what the step writes, each a folder (processing). A training step has one, model.",
-    )
-    hyperparameters: dict[str, ScalarSpelling] = Field(
-        default_factory=dict, description="What the script gets as --name value (training)."
-    )
-    after: OneOrMoreSpelling = Field(
-        default_factory=list,
-        description='Steps that must have ended before, where no data passes. "gate" runs the step only when the gate '
-        "holds.",
-        examples=["gate", ["train"]],
-    )
-    when: list[RuleSpelling] = Field(
-        default_factory=list,
-        alias="if",
-        description="Rules on metrics. Where one does not hold, the step and what depends on it are skipped.",
-    )
-    metrics: str | None = Field(
-        default=None,
-        description="The JSON file with the step's metrics, in one of its outputs: evaluation/metrics.json.",
-        examples=["evaluation/metrics.json"],
-    )
-    request: dict[str, JsonValue] = Field(
-        default_factory=dict,
-        description="Merged over the request of the AWS API, for whatever mlci has no key for.",
-    )
+    return step
 
 
 class LocalSpelling(Spelling):
@@ -194,7 +189,7 @@ class FlowSpelling(Spelling):
         "MLCI_PARAM_NAME override it.",
     )
     defaults: DefaultsSpelling = Field(default_factory=DefaultsSpelling)
-    steps: dict[str, StepSpelling] = Field(description="The steps by name, in any order.")
+    steps: dict[str, JsonValue] = Field(description="The steps by name, in any order.")
     gate: list[RuleSpelling] = Field(
         default_factory=list,
         description="The rules that the metrics must meet for the run to pass. A missing metric misses its rule.",

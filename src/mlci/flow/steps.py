@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Any
 
-from mlci.flow import limits, names
 from mlci.flow.dependencies import GATE
 from mlci.flow.durations import parse_duration, spell_duration
 from mlci.flow.invalid_value import Refused
@@ -22,46 +21,46 @@ from mlci.flow.models import (
     Step,
     StepOutput,
     Text,
+    Value,
 )
+from mlci.flow.names import check_name
 from mlci.flow.paths import repository_path, source
-from mlci.flow.problems import Near, Problems
+from mlci.flow.problems import Near, Problems, listed
 from mlci.flow.reference_check import Reach, check_step
 from mlci.flow.rules import build_rules
-from mlci.flow.schema_models import (
-    DEFAULT_INSTANCE,
-    DEFAULT_INSTANCE_COUNT,
-    DEFAULT_TIMEOUT,
-    DEFAULT_VOLUME_GB,
-    BuildSpelling,
-    DefaultsSpelling,
-    StepSpelling,
-)
+from mlci.flow.schema_models import BuildSpelling, DefaultsSpelling, Spelling
 from mlci.flow.yaml_document import Document, Path
-from mlci.step_types import STEP_TYPES
-
-_Value = TypeVar("_Value")
-_CODE_FOLDER = "/opt/ml/processing/input/code/"
-
-#: Keys that one type of step takes: which, and what to do in the other.
-_KEYS_OF_ONE_TYPE: Mapping[str, tuple[str, str]] = {
-    "args": ("processing", 'Give a training step\'s script its values as "hyperparameters"'),
-    "outputs": ("processing", 'A training step has one output, "model"'),
-    "metrics": ("processing", "Write metrics in a processing step that reads the model"),
-    "hyperparameters": ("training", 'Give a processing step\'s script its values as "args"'),
-}
+from mlci.step_types import all_keys, owners_of
+from mlci.step_types.base import Key, StepType
+from mlci.step_types.sagemaker_jobs import INSTANCE_TYPE
 
 
 @dataclass(frozen=True)
 class WrittenStep:
-    """A step as the file has it: `spelling` is what is right of `raw`. `uses` is None where the type is wrong."""
+    """A step as the file has it: `spelling` is what is right of `raw`.
+
+    Where `uses` is wrong, `is_type_known` is False and `step_type` a guess: the step is then held to no type's limits.
+    """
 
     name: str
     raw: Mapping[str, Json]
-    spelling: StepSpelling
-    uses: str | None
+    spelling: Spelling
+    step_type: StepType
+    is_type_known: bool
 
     def path(self, *rest: str | int) -> Path:
         return ("steps", self.name, *rest)
+
+    def key(self, name: str) -> Key | None:
+        """Return a key with the limits of the step's type; None if the type has no such key."""
+        if self.is_type_known:
+            return self.step_type.key(name)
+        key = self.step_type.key(name) or all_keys().get(name)
+        return key and replace(key, job_maximum=None, max_items=None, max_chars=None, names=None)
+
+    def written(self, name: str) -> Any:
+        """Return the value of a key as its model has it; None if the type has no such key."""
+        return getattr(self.spelling, name, None)
 
 
 @dataclass(frozen=True)
@@ -78,12 +77,11 @@ class Surroundings:
 
 def reach_of(step: WrittenStep, problems: Problems) -> Reach:
     """What other parts of the flow may name of this step."""
-    spelling = step.spelling
-    outputs: tuple[str, ...] | None = tuple(spelling.outputs)
-    if step.uses is None or problems.is_partly_suspect(step.path("outputs")):
+    outputs: tuple[str, ...] | None = step.step_type.outputs
+    if not step.is_type_known or problems.is_partly_suspect(step.path("outputs")):
         outputs = None
-    else:
-        outputs = STEP_TYPES[step.uses].outputs or outputs
+    elif outputs is None:
+        outputs = tuple(step.written("outputs"))
     inputs = step.raw.get("inputs", {})
     return Reach(
         inputs=tuple(inputs) if isinstance(inputs, dict) else None,
@@ -97,24 +95,42 @@ def build_step(step: WrittenStep, around: Surroundings) -> Step:
     return _Building(step, around).step()
 
 
+#: The keys that a Step has a field for, or that decide when it runs. The values of all others are in `Step.values`.
+_BUILT_KEYS = frozenset(
+    {
+        "args",
+        "env",
+        "hyperparameters",
+        "image",
+        "include",
+        "inputs",
+        "instance",
+        "instance_count",
+        "metrics",
+        "outputs",
+        "request",
+        "run",
+        "timeout",
+        "volume_gb",
+    }
+)
+
+
 class _Building:
     def __init__(self, step: WrittenStep, around: Surroundings) -> None:
-        self._step, self._spelling, self._around = step, step.spelling, around
-        self._problems = around.problems
-        # Checks that depend on the type are left out where the type is unknown.
-        self._limits = limits.JOB_LIMITS[step.uses] if step.uses else None
+        self._step, self._around, self._problems = step, around, around.problems
+        self._uses = step.step_type.name
 
     def step(self) -> Step:
         self._check_keys()
-        spelling = self._spelling
         return Step(
             name=self._step.name,
-            uses=spelling.uses,
+            uses=self._uses,
             run=self._run(),
             image=self._image(),
             instance=self._instance(),
             instance_count=self._instance_count(),
-            volume_gb=self._effective("volume_gb", spelling.volume_gb, self._defaults.volume_gb, DEFAULT_VOLUME_GB)[0],
+            volume_gb=self._volume_gb(),
             timeout_s=self._timeout_s(),
             inputs=self._inputs(),
             outputs=self._outputs(),
@@ -126,45 +142,84 @@ class _Building:
             after=self._after(),
             is_after_gate=GATE in self._after_written(),
             metrics=self._metrics(),
-            request=spelling.request,
+            request=self._step.written("request") or {},
+            values=self._values(),
         )
-
-    @property
-    def _defaults(self) -> DefaultsSpelling:
-        return self._around.defaults
 
     def _path(self, *rest: str | int) -> Path:
         return self._step.path(*rest)
 
-    def _effective(
-        self, key: str, own: _Value | None, default: _Value | None, otherwise: _Value
-    ) -> tuple[_Value, Path]:
+    def _default(self, key: str) -> Any:
+        """The value of a key in `defaults`."""
+        return getattr(self._around.defaults, key)
+
+    def _effective(self, key: Key) -> tuple[Any, Path]:
         """The value that holds for this step, and where it stands."""
+        own = self._step.written(key.name)
         if own is not None:
-            return own, self._path(key)
+            return own, self._path(key.name)
+        default = self._default(key.name)
         if default is not None:
-            return default, ("defaults", key)
-        return otherwise, self._path(key)
+            return default, ("defaults", key.name)
+        return key.default, self._path(key.name)
 
     def _refused(self, path: Path, refused: Refused) -> None:
         self._problems.at(path, refused.what, refused.hint)
 
     def _check_keys(self) -> None:
-        for key, (uses, hint) in _KEYS_OF_ONE_TYPE.items():
-            if key in self._step.raw and self._step.uses not in (None, uses):
-                what = f'"{key}" is for {uses} steps, and "{self._step.name}" is a {self._step.uses} step'
-                self._problems.at_key(self._path(key), what, hint)
-                self._problems.suspect(self._path(key))
+        """Reports the keys that belong to other types."""
+        step_type = self._step.step_type
+        for key in self._step.raw if self._step.is_type_known else ():
+            owners = owners_of(key)
+            if not owners or self._uses in owners:
+                continue
+            own = listed([each.name for each in step_type.keys])
+            hint = step_type.hints.get(key, f"{_article(self._uses).capitalize()} {self._uses} step takes {own}")
+            what = f'"{key}" is for {" and ".join(owners)} steps, and "{self._step.name}" is '
+            self._problems.at_key(self._path(key), f"{what}{_article(self._uses)} {self._uses} step", hint)
+            self._problems.suspect(self._path(key))
 
-    def _check_count(self, key: str, count: int, most: int, what: str) -> None:
-        if count > most and not self._problems.is_suspect(self._path(key)):
-            self._problems.at_key(self._path(key), f'step "{self._step.name}" has {count} {what}', f"AWS allows {most}")
+    def _check_count(self, key: Key, count: int, what: str) -> None:
+        path = self._path(key.name)
+        if key.max_items is not None and count > key.max_items and not self._problems.is_suspect(path):
+            self._problems.at_key(path, f'step "{self._step.name}" has {count} {what}', f"AWS allows {key.max_items}")
+
+    def _check_length(self, key: Key, path: Path, what: str, count: int) -> None:
+        if key.max_chars is not None and count > key.max_chars and not self._problems.is_suspect(path):
+            self._problems.at(path, f"{what} has {count} characters", f"AWS allows {key.max_chars}")
+
+    def _check_name(self, key: Key, name: str, path: Path) -> None:
+        try:
+            if key.names is not None:
+                check_name(key.names, name)
+        except Refused as refused:
+            self._problems.at_key(path, refused.what, refused.hint)
+
+    def _values(self) -> dict[str, Value]:
+        keys = [key.name for key in self._step.step_type.keys if key.name not in _BUILT_KEYS]
+        written = {name: self._step.written(name) for name in keys}
+        return {name: self._value(value, self._path(name)) for name, value in written.items() if value is not None}
+
+    def _value(self, value: Json, path: Path) -> Value:
+        """A value as it is written, and each text with references in it as a Text."""
+        match value:
+            case str():
+                return self._around.texts.get(path, value)
+            case list():
+                return [self._value(part, (*path, index)) for index, part in enumerate(value)]
+            case dict():
+                return {key: self._value(part, (*path, key)) for key, part in value.items()}
+            case _:
+                return value
 
     # What runs, and on what.
 
-    def _run(self) -> str:
-        path, written = self._path("run"), self._spelling.run
-        if path[-1] not in self._step.raw or self._problems.is_suspect(path):
+    def _run(self) -> str | None:
+        key, path = self._step.key("run"), self._path("run")
+        if key is None:
+            return None
+        written = str(self._step.written("run"))
+        if "run" not in self._step.raw or self._problems.is_suspect(path):
             return written
         try:
             script = repository_path(written)
@@ -173,31 +228,28 @@ class _Building:
             return written
         if script == ".":
             self._problems.at(path, f'"{written}" is a folder, and "run" names a script')
-        if self._step.uses == "processing" and len(_CODE_FOLDER + script) > limits.MAX_ARGUMENT_CHARS:
-            most = limits.MAX_ARGUMENT_CHARS - len(_CODE_FOLDER)
-            self._problems.at(path, f"the script's path has {len(script)} characters", f"AWS allows {most}")
+        self._check_length(key, path, "the script's path", len(script))
         return script
 
-    def _image(self) -> str | BuildImage:
-        is_given = "image" in self._step.raw or self._defaults.image is not None
-        if not is_given and not self._problems.is_partly_suspect(("defaults", "image")):
+    def _image(self) -> str | BuildImage | None:
+        key = self._step.key("image")
+        if key is None:
+            return None
+        image, path = self._effective(key)
+        is_written = "image" in self._step.raw or self._default("image") is not None
+        if not is_written and not self._problems.is_partly_suspect(("defaults", "image")):
             hint = 'Add "image: xgboost:1.7-1", or another, to the step or to "defaults"'
             self._problems.at_key(self._path(), f'step "{self._step.name}" has no image', hint)
-        image: str | BuildSpelling
-        image, path = self._effective("image", self._spelling.image, self._defaults.image, "none:0")
-        if self._problems.is_partly_suspect(path):
-            return "none:0"
+        if image is None or self._problems.is_partly_suspect(path):
+            return None
         if isinstance(image, BuildSpelling):
             return self._build_image(image.build, (*path, "build"))
         is_named = ":" in image or "/" in image
         if not is_named or not image.isascii() or not image.isprintable() or " " in image:
             hint = "Write framework:version, such as xgboost:1.7-1, or the image's full URI"
             self._problems.at(path, f'"{image[:80]}" is not an image', hint)
-        elif len(image) > limits.MAX_IMAGE_CHARS:
-            self._problems.at(
-                path, f"the image's URI has {len(image)} characters", f"AWS allows {limits.MAX_IMAGE_CHARS}"
-            )
-        return image
+        self._check_length(key, path, "the image's URI", len(image))
+        return str(image)
 
     def _build_image(self, folder: str, path: Path) -> BuildImage:
         try:
@@ -207,25 +259,36 @@ class _Building:
             return BuildImage(folder)
 
     def _instance(self) -> str:
-        instance, path = self._effective("instance", self._spelling.instance, self._defaults.instance, DEFAULT_INSTANCE)
-        if not self._problems.is_suspect(path) and not limits.INSTANCE_TYPE.fullmatch(instance):
+        key = self._step.key("instance")
+        if key is None:
+            return ""
+        instance, path = self._effective(key)
+        if not self._problems.is_suspect(path) and not INSTANCE_TYPE.fullmatch(instance):
             with_prefix = f"ml.{instance}"
-            hint = f'Did you mean "{with_prefix}"?' if limits.INSTANCE_TYPE.fullmatch(with_prefix) else ""
+            hint = f'Did you mean "{with_prefix}"?' if INSTANCE_TYPE.fullmatch(with_prefix) else ""
             what = f'"{instance[:80]}" is not an instance type'
-            self._problems.at(path, what, hint or f"Such as {DEFAULT_INSTANCE}")
-        return instance
+            self._problems.at(path, what, hint or f"Such as {key.default}")
+        return str(instance)
 
     def _instance_count(self) -> int:
-        count, path = self._effective(
-            "instance_count", self._spelling.instance_count, self._defaults.instance_count, DEFAULT_INSTANCE_COUNT
-        )
-        most = self._limits.max_instances if self._limits else None
-        if most and count > most and not self._problems.is_suspect(path):
-            self._problems.at(path, f"a {self._step.uses} job has at most {most} instances, not {count}")
-        return count
+        key = self._step.key("instance_count")
+        if key is None:
+            return 1
+        count, path = self._effective(key)
+        most = key.job_maximum
+        if most is not None and count > most and not self._problems.is_suspect(path):
+            self._problems.at(path, f"{self._job()} has at most {most} instances, not {count}")
+        return int(count)
+
+    def _volume_gb(self) -> int:
+        key = self._step.key("volume_gb")
+        return int(self._effective(key)[0]) if key else 1
 
     def _timeout_s(self) -> int:
-        written, path = self._effective("timeout", self._spelling.timeout, self._defaults.timeout, DEFAULT_TIMEOUT)
+        key = self._step.key("timeout")
+        if key is None:
+            return 0
+        written, path = self._effective(key)
         if self._problems.is_suspect(path):
             return 1
         try:
@@ -235,20 +298,27 @@ class _Building:
             return 1
         if seconds < 1:
             self._problems.at(path, '"timeout" must be at least 1s')
-        elif self._limits and seconds > self._limits.max_timeout_s:
-            most = spell_duration(self._limits.max_timeout_s)
-            self._problems.at(path, f'a {self._step.uses} job runs for at most {most}, and "timeout" is {written}')
+        elif key.job_maximum is not None and seconds > key.job_maximum:
+            most = spell_duration(key.job_maximum)
+            self._problems.at(path, f'{self._job()} runs for at most {most}, and "timeout" is {written}')
         return seconds
+
+    def _job(self) -> str:
+        return f"{_article(self._uses)} {self._uses} job"
 
     # What it reads and writes.
 
     def _inputs(self) -> dict[str, Source]:
-        raw = self._step.raw.get("inputs")
-        if self._limits and self._step.uses and isinstance(raw, dict):
-            self._check_count("inputs", len(raw), self._limits.max_inputs, "inputs")
+        key, raw = self._step.key("inputs"), self._step.raw.get("inputs")
+        if key is None:
+            return {}
+        if isinstance(raw, dict):
+            self._check_count(key, len(raw), "inputs")
             for name in raw:
-                self._check_name(names.INPUT[self._step.uses], name, self._path("inputs", name))
-        sources = {name: self._source(text, self._path("inputs", name)) for name, text in self._spelling.inputs.items()}
+                self._check_name(key, name, self._path("inputs", name))
+        sources = {
+            name: self._source(text, self._path("inputs", name)) for name, text in self._step.written("inputs").items()
+        }
         return {name: found for name, found in sources.items() if found is not None}
 
     def _source(self, text: str, path: Path) -> Source | None:
@@ -268,30 +338,24 @@ class _Building:
             self._refused(path, refused)
             return None
 
-    def _check_name(self, naming: names.Naming, name: str, path: Path) -> None:
-        try:
-            naming.check(name)
-        except Refused as refused:
-            self._problems.at_key(path, refused.what, refused.hint)
-
     def _outputs(self) -> tuple[str, ...]:
-        fixed = STEP_TYPES[self._step.uses].outputs if self._step.uses else None
-        if fixed is not None:
-            return fixed
-        outputs = self._spelling.outputs
-        self._check_count("outputs", len(outputs), limits.MAX_PROCESSING_OUTPUTS, "outputs")
+        key, fixed = self._step.key("outputs"), self._step.step_type.outputs
+        if key is None or fixed is not None:
+            return fixed or ()
+        outputs = self._step.written("outputs") or []
+        self._check_count(key, len(outputs), "outputs")
         for index, name in enumerate(outputs):
             path = self._path("outputs", index)
             if self._problems.is_suspect(path):
                 continue
             if name in outputs[:index]:
                 self._problems.at(path, f'the output "{name}" is given twice', "Remove one")
-            self._check_name(names.OUTPUT, name, path)
+            self._check_name(key, name, path)
         return tuple(outputs)
 
     def _metrics(self) -> str | None:
-        path, written = self._path("metrics"), self._spelling.metrics
-        if written is None or self._problems.is_suspect(path):
+        path, written = self._path("metrics"), self._step.written("metrics")
+        if not isinstance(written, str) or self._problems.is_suspect(path):
             return None
         output, *rest = written.split("/")
         outputs = self._around.steps[self._step.name].outputs
@@ -315,60 +379,62 @@ class _Building:
         return (self._around.document.written(path) or str(value),)
 
     def _args(self) -> tuple[Text, ...]:
-        args = self._spelling.args
-        self._check_count("args", len(args), limits.MAX_ARGUMENTS, "args")
+        key = self._step.key("args")
+        if key is None:
+            return ()
+        args = self._step.written("args") or []
+        self._check_count(key, len(args), "args")
         texts = [self._text(value, self._path("args", index)) for index, value in enumerate(args)]
         for index, text in enumerate(texts):
             path = self._path("args", index)
-            known = _known_part(text)
+            known = self._known_part(text)
             if self._problems.is_suspect(path):
                 continue
             if "\n" in known or "\r" in known:
                 self._problems.at(path, f"argument {index + 1} holds a line break, which AWS does not allow")
-            self._check_length(path, f"argument {index + 1}", len(known), limits.MAX_ARGUMENT_CHARS)
+            self._check_length(key, path, f"argument {index + 1}", len(known))
         return tuple(texts)
 
-    def _check_length(self, path: Path, what: str, count: int, most: int) -> None:
-        if count > most and not self._problems.is_suspect(path):
-            self._problems.at(path, f"{what} has {count} characters", f"AWS allows {most}")
-
     def _hyperparameters(self) -> dict[str, Scalar | Text]:
-        most = limits.MAX_HYPERPARAMETERS - limits.SCRIPT_MODE_HYPERPARAMETERS
-        written = self._spelling.hyperparameters
-        if self._problems.is_suspect(self._path("hyperparameters")):
+        key = self._step.key("hyperparameters")
+        if key is None or self._problems.is_suspect(self._path("hyperparameters")):
             return {}
-        self._check_count("hyperparameters", len(written), most, "hyperparameters")
+        written = self._step.written("hyperparameters") or {}
+        self._check_count(key, len(written), "hyperparameters")
         values: dict[str, Scalar | Text] = {}
         for name, value in written.items():
             path = self._path("hyperparameters", name)
-            self._check_name(names.HYPERPARAMETER, name, path)
+            self._check_name(key, name, path)
             text = self._around.texts.get(path, ())
             has_reference = any(not isinstance(part, str) for part in text)
             values[name] = text if has_reference else value
-            sent = json.dumps(_known_part(text) if has_reference else value)
-            self._check_length(path, f'the value of "{name}"', len(sent), limits.MAX_HYPERPARAMETER_VALUE_CHARS)
+            sent = json.dumps(self._known_part(text) if has_reference else value)
+            self._check_length(key, path, f'the value of "{name}"', len(sent))
         return values
 
     def _env(self) -> dict[str, Text]:
+        key = self._step.key("env")
+        if key is None:
+            return {}
         written: dict[str, tuple[Scalar, Path]] = {}
-        written |= {name: (value, ("defaults", "env", name)) for name, value in self._defaults.env.items()}
-        written |= {name: (value, self._path("env", name)) for name, value in self._spelling.env.items()}
-        self._check_count("env", len(written), limits.MAX_ENV_ENTRIES, "environment variables")
+        written |= {name: (value, ("defaults", "env", name)) for name, value in self._default("env").items()}
+        written |= {name: (value, self._path("env", name)) for name, value in self._step.written("env").items()}
+        self._check_count(key, len(written), "environment variables")
         env: dict[str, Text] = {}
         for name, (value, path) in written.items():
             if self._problems.is_suspect(path):
                 continue
             env[name] = self._text(value, path)
-            if self._limits and self._step.uses:
-                self._check_name(names.ENV[self._step.uses], name, path)
-                most = self._limits.max_env_value_chars
-                self._check_length(path, f'the value of "{name}"', len(_known_part(env[name])), most)
+            self._check_name(key, name, path)
+            self._check_length(key, path, f'the value of "{name}"', len(self._known_part(env[name])))
         return env
 
     def _include(self) -> tuple[str, ...]:
+        if self._step.key("include") is None:
+            return ()
         written: list[tuple[str, Path]] = []
-        written += [(glob, ("defaults", "include", index)) for index, glob in enumerate(self._defaults.include)]
-        written += [(glob, self._path("include", index)) for index, glob in enumerate(self._spelling.include)]
+        written += [(glob, ("defaults", "include", index)) for index, glob in enumerate(self._default("include"))]
+        written += [(glob, self._path("include", index)) for index, glob in enumerate(self._step.written("include"))]
         for glob, path in written:
             try:
                 if not self._problems.is_suspect(path):
@@ -391,11 +457,11 @@ class _Building:
         return rules
 
     def _after_written(self) -> list[str]:
-        after = self._spelling.after
+        after: str | list[str] = self._step.written("after")
         return [after] if isinstance(after, str) else after
 
     def _after(self) -> tuple[str, ...]:
-        is_list = isinstance(self._spelling.after, list)
+        is_list = isinstance(self._step.written("after"), list)
         found = []
         for index, name in enumerate(self._after_written()):
             path = self._path("after", index) if is_list else self._path("after")
@@ -413,18 +479,21 @@ class _Building:
                 found.append(name)
         return tuple(dict.fromkeys(found))
 
+    def _known_part(self, text: Text) -> str:
+        """The text as far as it is known before the run: an output's URI is not, a path in the container is."""
+        container, words = self._step.step_type.container, []
+        for part in text:
+            match part:
+                case str():
+                    words.append(part)
+                case InputPath(name) if container:
+                    words.append(container.input(name))
+                case OutputPath(name) if container:
+                    words.append(container.output(name))
+                case _:
+                    pass
+        return "".join(words)
 
-def _known_part(text: Text) -> str:
-    """The text as far as it is known before the run: an output's URI is not, a path in the container is."""
-    words = []
-    for part in text:
-        match part:
-            case str():
-                words.append(part)
-            case InputPath(name):
-                words.append(f"/opt/ml/processing/input/{name}")
-            case OutputPath(name):
-                words.append(f"/opt/ml/processing/output/{name}")
-            case StepOutput():
-                pass
-    return "".join(words)
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "aeiou" else "a"

@@ -5,7 +5,7 @@ Whatever is wrong is reported and left out, so that a part with one wrong key is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -20,10 +20,11 @@ from mlci.flow.schema_models import (
     FlowSpelling,
     LocalSpelling,
     RuleSpelling,
-    StepSpelling,
+    step_model,
 )
 from mlci.flow.yaml_document import Path
 from mlci.flow.yaml_scalars import describe
+from mlci.step_types import STEP_TYPES, all_keys
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -91,8 +92,10 @@ def validated(
     except ValidationError as error:
         by_place = _by_place(error, kept)
     misspelt = _misspelt(by_place, path)
+    own = _keys_of(model)
     for wrong, details in by_place.items():
-        _report((*path, *wrong), _at(kept, wrong), details, misspelt, problems)
+        known = own if len(wrong) == 1 else ()
+        _report((*path, *wrong), _at(kept, wrong), details, misspelt, problems, known)
     places = [wrong for wrong in by_place if wrong]
     try:
         return model.model_validate({**stand_ins, **_without(kept, places)})
@@ -165,7 +168,12 @@ def _misspelt(by_place: Mapping[Path, list[ErrorDetails]], path: Path) -> frozen
 
 
 def _report(
-    path: Path, value: Json, details: list[ErrorDetails], misspelt: frozenset[Path], problems: Problems
+    path: Path,
+    value: Json,
+    details: list[ErrorDetails],
+    misspelt: frozenset[Path],
+    problems: Problems,
+    known: Collection[str],
 ) -> None:
     missing = [str(detail["loc"][-1]) for detail in details if detail["type"] == "missing"]
     for key in missing:
@@ -174,7 +182,7 @@ def _report(
     if missing or problems.is_suspect(path):
         return
     if details[0]["type"] == "extra_forbidden":
-        _report_unknown(path, problems)
+        _report_unknown(path, known, problems)
         return
     key = _key_of(path)
     expected = _EXPECTED_UNDER.get(key) if key == path[-1] else None
@@ -237,8 +245,8 @@ def _key_of(path: Path) -> str:
 
 def _report_missing(path: Path, key: str, problems: Problems) -> None:
     hint = {
-        "uses": "Add uses: processing or uses: training",
-        "run": "Add run: <path of the script>",
+        "uses": f"Add {_either(f'uses: {name}' for name in STEP_TYPES)}",
+        **{name: step_key.missing_hint for name, step_key in all_keys().items()},
         "metric": "Add metric: <step>.<name>",
         "flow": "Add flow: <name>",
         "steps": "A flow has at least one step",
@@ -247,18 +255,33 @@ def _report_missing(path: Path, key: str, problems: Problems) -> None:
     problems.at_key(path, f'{_owner(path)} lacks "{key}"', hint)
 
 
-def _report_unknown(path: Path, problems: Problems) -> None:
+def _report_unknown(path: Path, known: Collection[str], problems: Problems) -> None:
+    """Names the keys that the mapping may have, or the nearest. `known` are those of a step's own type."""
     keys = _keys_at(path[:-1])
     synonym = _synonym(path)
-    hint = f'Did you mean "{synonym}"?' if synonym else f"Known keys: {', '.join(sorted(keys))}"
+    hint = f'Did you mean "{synonym}"?' if synonym else f"Known keys: {', '.join(sorted(known or keys))}"
     near = None if synonym else Near(str(path[-1]), tuple(keys))
     problems.at_key(path, f'unknown key "{str(path[-1])[:60]}" in {_owner(path[:-1])}', hint, near)
     problems.suspect(path)
 
 
 def _keys_at(path: Path) -> list[str]:
-    """The keys that the mapping at this path may have."""
-    return [field.alias or name for name, field in _model_at(path).model_fields.items()]
+    """The keys that the mapping at this path may have; those of all types for a step."""
+    return _keys_of(_model_at(path))
+
+
+def _keys_of(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _either(words: Iterable[str]) -> str:
+    """The words as a choice.
+
+    >>> _either(["a", "b", "c"])
+    'a, b or c'
+    """
+    *first, last = words
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _meant(path: Path) -> str | None:
@@ -280,7 +303,7 @@ def _model_at(path: Path) -> type[BaseModel]:
         case (*_, "image"):
             return BuildSpelling
         case ("steps", _):
-            return StepSpelling
+            return step_model(None)
         case ("defaults",):
             return DefaultsSpelling
         case ("local",):

@@ -16,6 +16,7 @@ from mlci.flow.models import (
     Step,
     StepOutput,
     Text,
+    Value,
 )
 from mlci.plan.models import S3Uri
 from mlci.stage.models import CodeUnit, DataUnit
@@ -70,6 +71,7 @@ class _Resolver:
             args=tuple(self._text(text) for text in step.args),
             hyperparameters={name: self._value(value) for name, value in step.hyperparameters.items()},
             env={name: self._text(text) for name, text in step.env.items()},
+            values={name: self._json(value) for name, value in step.values.items()},
             script=context.code.script if context.code else "",
             code_uri=context.code_uri or "",
             import_roots=context.code.import_roots if context.code else (),
@@ -88,6 +90,17 @@ class _Resolver:
                 return self.context.outputs[source]
             case RepositoryPath(path):
                 return self.context.data_uris[path]
+
+    def _json(self, value: Value) -> Json:
+        match value:
+            case tuple():
+                return self._text(value)
+            case list():
+                return [self._json(part) for part in value]
+            case dict():
+                return {key: self._json(part) for key, part in value.items()}
+            case _:
+                return value
 
     def _value(self, value: Scalar | Text) -> Scalar:
         return self._text(value) if isinstance(value, tuple) else value

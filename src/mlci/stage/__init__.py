@@ -59,8 +59,10 @@ def stage(flow: Flow, repository: Repository, region: str, cache: Cache) -> Stag
     images: dict[str, str] = {}
     data: dict[str, DataUnit] = {}
     for step in flow.steps.values():
-        code |= attempt(step, ("run",), partial(_code_unit, step, repository))
-        images |= attempt(step, ("image",), partial(_image, flow, step, repository, region, cache))
+        if step.run is not None:
+            code |= attempt(step, ("run",), partial(_code_unit, step, step.run, repository))
+        if step.image is not None:
+            images |= attempt(step, ("image",), partial(_image, flow, step, step.image, repository, region, cache))
         for name, source in step.inputs.items():
             if isinstance(source, RepositoryPath) and source.path not in data:
                 units = attempt(step, ("inputs", name), partial(_data_unit, source.path, repository))
@@ -93,12 +95,12 @@ def _described(error: Exception, repository: Repository) -> tuple[str, str]:
     raise error
 
 
-def _code_unit(step: Step, repository: Repository) -> CodeUnit:
-    script = repository.find(step.run)
+def _code_unit(step: Step, path: str, repository: Repository) -> CodeUnit:
+    script = repository.find(path)
     if not script.is_file():
-        raise UnusableFile(f'"{step.run}" is a folder', "`run` names one script.")
+        raise UnusableFile(f'"{path}" is a folder', "`run` names one script.")
     if script.suffix not in SCRIPT_ENDINGS:
-        raise UnusableFile(f'"{step.run}" is neither a .py nor a .sh file', "`run` names a Python or a shell script.")
+        raise UnusableFile(f'"{path}" is neither a .py nor a .sh file', "`run` names a Python or a shell script.")
     roots: tuple[Path, ...] = ()
     places = {script}
     if script.suffix == ".py":
@@ -143,17 +145,14 @@ def _data_unit(path: str, repository: Repository) -> DataUnit:
     return DataUnit(path, (hash_data(place, place.name),), is_folder=False)
 
 
-def _image(flow: Flow, step: Step, repository: Repository, region: str, cache: Cache) -> str:
-    if isinstance(step.image, BuildImage):
-        folder = repository.find(step.image.folder)
+def _image(flow: Flow, step: Step, image: str | BuildImage, repository: Repository, region: str, cache: Cache) -> str:
+    if isinstance(image, BuildImage):
+        folder = repository.find(image.folder)
         if not (folder / "Dockerfile").is_file():
-            raise UnusableFile(
-                f'"{step.image.folder}" holds no Dockerfile', "`build` names the folder of a Dockerfile."
-            )
+            raise UnusableFile(f'"{image.folder}" holds no Dockerfile', "`build` names the folder of a Dockerfile.")
         files = tuple(read_code(file, file.relative_to(folder).as_posix()) for file in repository.walk(folder))
         return f"mlci-{flow.name.lower()}:{digest_of(files)}"
-    if not is_framework(step.image):
-        return step.image
-    image = step.image
+    if not is_framework(image):
+        return image
     key = ["image", image, region, step.instance]
     return cache.get(key, lambda: image_uri(image, region, step.instance))

@@ -38,7 +38,7 @@ _KEYS = (
     Key(
         "outputs",
         "texts",
-        "The names of what the step writes, each a folder (processing). A training step has one, model.",
+        "The names of what the step writes, each a folder (processing).",
         # ProcessingOutputConfig,
         # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingOutputConfig.html
         max_items=10,

@@ -10,7 +10,8 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from mlci.flow import schema
 from mlci.flow.yaml_document import read
-from support.flow_texts import AT_TOP, EXAMPLE, IN_DEFAULTS, IN_TRAIN, changed, loaded, with_lines
+from mlci.step_types import STEP_TYPES
+from support.flow_texts import AT_TOP, EXAMPLE, IN_DEFAULTS, IN_PREPROCESS, IN_TRAIN, changed, loaded, with_lines
 
 _VALIDATOR = Draft202012Validator(schema())
 
@@ -80,10 +81,24 @@ def test_every_key_is_described() -> None:
     defined = schema()["$defs"]
     assert isinstance(defined, dict)
     for name, described in _properties(schema()):
+        if set(described) == {"const"}:
+            continue  # a condition on a key that is described elsewhere
         target = described.get("$ref", "").rpartition("/")[2]
         assert described.get("description") or (target and defined[target]), name
 
 
 def test_the_types_of_steps_are_offered() -> None:
-    steps = [described for name, described in _properties(schema()) if name == "uses"]
-    assert [step["enum"] for step in steps] == [["processing", "training"]]
+    steps = [described for name, described in _properties(schema()) if name == "uses" and "description" in described]
+    assert [step["enum"] for step in steps] == [list(STEP_TYPES)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (IN_TRAIN, IN_TRAIN + "    args: [a]\n"),
+        ("    run: src/breast_cancer/train.py\n", ""),
+        (IN_PREPROCESS, IN_PREPROCESS + "    hyperparameters: {a: 1}\n"),
+    ],
+)
+def test_a_step_has_the_keys_that_its_type_requires_and_allows(old: str, new: str) -> None:
+    assert _complaints(changed(old, new))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from mlci.step_types import STEP_TYPES
 from support.flow_texts import (
     AT_TOP,
     EXAMPLE,
@@ -203,6 +204,13 @@ _REFERENCES = [
     ),
 ]
 
+
+def _either(words: list[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+_TYPES = _either([f'"{name}"' for name in STEP_TYPES])
+
 _KEYS_AND_TYPES = [
     Case(
         "    inputs:\n      train:",
@@ -222,9 +230,8 @@ _KEYS_AND_TYPES = [
         IN_TRAIN + "    volume_gb: 1\n",
         [
             (
-                '20:5: unknown key "frobnicate" in step "train". Known keys: after, args, env, '
-                "hyperparameters, if, image, include, inputs, instance, instance_count, metrics, outputs, "
-                "request, run, timeout, uses, volume_gb"
+                '20:5: unknown key "frobnicate" in step "train". Known keys: after, env, hyperparameters, '
+                "if, image, include, inputs, instance, instance_count, request, run, timeout, uses, volume_gb"
             )
         ],
     ),
@@ -271,26 +278,26 @@ _KEYS_AND_TYPES = [
         "    uses: training\n",
         "",
         "    uses: training\n",
-        ['17:3: step "train" lacks "uses". Add uses: processing or uses: training'],
+        [f'17:3: step "train" lacks "uses". Add {_either([f"uses: {name}" for name in STEP_TYPES])}'],
     ),
     Case(IN_TRAIN, "", IN_TRAIN + "", ['17:3: step "train" lacks "run". Add run: <path of the script>']),
     Case(
         "uses: training",
         "uses: trainning",
         "uses: training",
-        [('18:11: "uses" must be "processing" or "training", but is the text "trainning". Did you mean "training"?')],
+        [f'18:11: "uses" must be {_TYPES}, but is the text "trainning". Did you mean "training"?'],
     ),
     Case(
         "uses: training",
         "uses: tuning",
         "uses: training",
-        [('18:11: "uses" must be "processing" or "training", but is the text "tuning". Did you mean "training"?')],
+        [f'18:11: "uses" must be {_TYPES}, but is the text "tuning". Did you mean "training"?'],
     ),
     Case(
         "uses: training",
         "uses: 3",
         "uses: training",
-        ['18:11: "uses" must be "processing" or "training", but is the integer 3'],
+        [f'18:11: "uses" must be {_TYPES}, but is the integer 3'],
     ),
     Case(
         "outputs: [train, test]",

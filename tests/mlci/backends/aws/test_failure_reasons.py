@@ -12,7 +12,7 @@ import pytest
 from mlci.backends.aws import console_urls
 from mlci.backends.aws.cloudwatch_logs import Logs
 from mlci.backends.aws.failure_reasons import Explanations
-from mlci.backends.aws.sagemaker_jobs import Job, Jobs
+from mlci.backends.aws.sagemaker_jobs import JOBS, Job, Jobs
 from mlci.backends.aws.stop_run import Ending
 from mlci.backends.events import Event
 from mlci.backends.progress import reason_of
@@ -137,7 +137,7 @@ def test_links_lead_to_the_console_of_the_partition() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["ProcessingJob", "TrainingJob", "TransformJob", "HyperParameterTuningJob"])
+@pytest.mark.parametrize("kind", [job.noun for job in JOBS.values()])
 def test_running_jobs_of_every_kind_are_found_by_the_run_and_stopped(pretended: PretendAws, kind: str) -> None:
     run = "20261123-101530-3f9c2a"
     job = PretendJob(kind, f"mlci-small--x-{run}-0-0", Script())
@@ -153,11 +153,11 @@ def test_running_jobs_of_every_kind_are_found_by_the_run_and_stopped(pretended: 
 
 def test_kinds_that_may_not_be_listed_do_not_hide_the_others(pretended: PretendAws) -> None:
     run = "20261123-101530-3f9c2a"
-    job = PretendJob("TransformJob", f"mlci-small--x-{run}-0-0", Script())
+    job = PretendJob("ProcessingJob", f"mlci-small--x-{run}-0-0", Script())
     pretended.sagemaker.jobs[job.name] = job
     job.stop.set = lambda: setattr(job, "status", "Stopped")  # type: ignore[method-assign]
     refusal = {"__type": "AccessDeniedException", "message": "no"}
-    pretended.fault = lambda name: response(400, refusal) if "ListTraining" in name or "ListHyper" in name else None
+    pretended.fault = lambda name: response(400, refusal) if "ListTraining" in name else None
     ended = Ending(Jobs(pretended.session().api("sagemaker")), waiting_clock()).of(run, ())
     assert [stopped.name for stopped in ended.stopped] == [job.name]
 
