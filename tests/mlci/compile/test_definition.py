@@ -111,9 +111,7 @@ def test_the_sdk_leaves_the_root_logger_alone() -> None:
         "from test_definition import definition, GATED; definition(GATED)\n"
         "assert logging.getLogger().level == 17; print('as before')"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *_TEST_FOLDERS], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code, *_TEST_FOLDERS], capture_output=True, text=True, check=False)
     assert done.stdout == "as before\n", done.stderr
     assert done.stderr == ""
 
