@@ -138,9 +138,9 @@ def _lambda_service(functions: Iterable[FunctionCode], settings: JobSettings) ->
     if not codes:
         yield None
         return
-    from mlci_emulator.services.lambda_functions import FunctionFiles, Lambdas, LambdaService
+    from mlci_emulator.services.lambda_functions import FunctionFiles, FunctionInvoker, LambdaService
 
-    lambdas = Lambdas(settings.work, lambda name: settings.logs(f"lambda-{name}"), settings.environment)
+    lambdas = FunctionInvoker(settings.work, lambda name: settings.logs(f"lambda-{name}"), settings.environment)
     service = LambdaService(FunctionFiles(codes), lambdas)
     try:
         yield service

@@ -14,7 +14,7 @@ import mlci_asl as asl
 from mlci_asl import StopSignal, TaskCall
 from mlci_emulator.integrations import Integrations, Records
 from mlci_emulator.protocol.operations import ApiError, Request, Response
-from mlci_emulator.services.lambda_functions import FunctionCode, FunctionFiles, Lambdas, LambdaService
+from mlci_emulator.services.lambda_functions import FunctionCode, FunctionFiles, FunctionInvoker, LambdaService
 
 if TYPE_CHECKING:
     from mlci_asl import Json
@@ -55,7 +55,7 @@ class Local:
 
     def __post_init__(self) -> None:
         self.records = Records(self.root)
-        lambdas = Lambdas(self.root / "work", lambda name: self.root / "logs" / f"{name}.log", dict(os.environ))
+        lambdas = FunctionInvoker(self.root / "work", lambda name: self.root / "logs" / f"{name}.log", dict(os.environ))
         self.lambdas = LambdaService(FunctionFiles(self.functions), lambdas)
         self.handlers = Integrations(self.s3, self.sagemaker, self.lambdas, self.records, self.services)
 

@@ -1,19 +1,22 @@
 """SageMaker's processing, training and transform jobs, each run as a subprocess of this machine.
 
-requests.py            reads CreateProcessingJob and CreateTrainingJob requests, and rejects what can't run here
-transform_request.py   reads CreateModel and CreateTransformJob requests, likewise
-job.py                 the settings, context, phases and result of a job
-runner.py              runs one job to its end: folder, script, outputs, result
-workspace.py           the temporary folder of a job
-transfer.py            downloads inputs from the store, and uploads outputs to it
-containers.py          the environment and command that every container gives its script
-processing.py          the container of a processing job
-training.py            the container of a training job
-training_toolkit.py    the SM_* variables and arguments of the SageMaker training toolkit
-transform.py           the container of a transform job
-inference.py           runs as the process of a transform job: calls the model's inference script
-isolation.py           gives a job its /opt/ml
-process.py             starts and stops the supervisor of a job
-supervisor.py          runs as a process: sets up /opt/ml, runs the script, kills what it leaves
-failure_reason.py      a job's FailureReason, in SageMaker's words
+In the order in which a job passes through them:
+
+    requests.py            reads CreateProcessingJob and CreateTrainingJob requests, and rejects what can't run here
+    transform_request.py   reads CreateModel and CreateTransformJob requests, likewise
+    job.py                 the settings, context, phases and result of a job
+    runner.py              runs one job to its end: folder, script, outputs, result
+    workspace.py           the temporary folder of a job
+    transfer.py            downloads inputs from the store, and uploads outputs to it
+    containers.py          the environment and command that every container gives its script
+    processing.py          the container of a processing job
+    training.py            the container of a training job
+    training_toolkit.py    the SM_* variables and arguments of the SageMaker training toolkit
+    transform.py           the container of a transform job
+    inference.py           runs as the process of a transform job: calls the model's inference script
+    isolation.py           gives a job its /opt/ml
+    process.py             starts and stops the supervisor of a job
+    supervisor.py          runs as a process: sets up /opt/ml, runs the script, kills what it leaves
+    log_files.py           the log of a job: its CloudWatch names, appending to it, reading its end
+    failure_reason.py      a job's FailureReason, in SageMaker's words
 """

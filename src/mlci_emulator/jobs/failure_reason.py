@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from mlci_emulator.jobs.log_files import read_tail
+
 #: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingJob.html (FailureReason, ExitMessage)
 LIMIT = 1024
 #: A failure reason quotes so many of the log's last lines, at the most, from so many of its last bytes.
@@ -24,10 +26,7 @@ def last_lines(log: Path, start: int = 0) -> str:
     Of a line that was drawn over (a progress bar), only the last state remains.
     """
     try:
-        with open(log, "rb") as file:
-            end = file.seek(0, 2)
-            file.seek(max(start, end - LAST_BYTES))
-            text = file.read().decode("utf-8", "replace")
+        text = read_tail(log, start, LAST_BYTES).decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
     lines = [line.rpartition("\r")[2].rstrip() for line in text.rstrip().split("\n")]

@@ -1,4 +1,4 @@
-"""Log files under the names that CloudWatch Logs has for them."""
+"""The log files of jobs and functions: their names in CloudWatch Logs, appending to them, and reading their end."""
 
 from __future__ import annotations
 
@@ -13,3 +13,22 @@ class LogFile(NamedTuple):
     stream: str
     path: Path
     region: str = ""
+
+
+def append(log: Path, text: str) -> int:
+    """Append a text to a log, which is created with its folder if necessary, and return the log's new size in bytes."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "ab") as stream:
+        stream.write(text.encode())
+        return stream.tell()
+
+
+def read_tail(log: Path, start: int, max_bytes: int) -> bytes:
+    """Return the last bytes of a log, from byte `start` on.
+
+    Raises: FileNotFoundError
+    """
+    with open(log, "rb") as stream:
+        end = stream.seek(0, 2)
+        stream.seek(max(start, end - max_bytes))
+        return stream.read()

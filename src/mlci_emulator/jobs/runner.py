@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlci_emulator.errors import OperationError
-from mlci_emulator.jobs import failure_reason, processing, training
+from mlci_emulator.jobs import failure_reason, log_files, processing, training
 from mlci_emulator.jobs.containers import ContainerCommand, host_environment
 from mlci_emulator.jobs.isolation import CONTAINER, Isolator, command_in_folder, container_link, environment_in_folder
 from mlci_emulator.jobs.job import JobContext, JobResult, JobSettings
@@ -200,10 +200,7 @@ class LocalJobs:
     ) -> _ScriptResult:
         mode = self.mode()
         log, stop = job.log.absolute(), job.stop
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, "ab") as stream:
-            stream.write(log_notes.encode())
-            start = stream.tell()
+        start = log_files.append(log, log_notes)
         with self._container_path(mode, space, stop) as is_available:
             if not is_available or stop.is_set():
                 raise Interrupted

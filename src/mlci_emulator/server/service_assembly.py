@@ -28,7 +28,7 @@ from mlci_emulator.server.moto_services.inline_objects import inlined
 from mlci_emulator.server.moto_services.journal import Journal
 from mlci_emulator.server.moto_services.lambda_functions import MotoFunctions
 from mlci_emulator.server.s3 import S3Face
-from mlci_emulator.services.lambda_functions import Lambdas, LambdaService
+from mlci_emulator.services.lambda_functions import FunctionInvoker, LambdaService
 from mlci_emulator.services.s3 import S3
 from mlci_emulator.services.sagemaker import SageMaker
 from mlci_emulator.services.stepfunctions import StepFunctions
@@ -72,7 +72,7 @@ class Parts:
         journal = Journal(folder.journal)
         self._has_kept = not journal.is_empty()
         self._moto = Moto(journal, ACCOUNT, around.tell, self._join)
-        self._lambdas = Lambdas(folder.work, folder.log, around.environment, around.exports)
+        self._lambdas = FunctionInvoker(folder.work, folder.log, around.environment, around.exports)
         self._functions = LambdaService(MotoFunctions(self._moto, folder.functions), self._lambdas)
         store = DirectoryStore(folder.store)
         self._s3 = S3(store, folder.path / "s3")

@@ -1,1 +1,11 @@
-"""The services that the emulator implements itself, by their operations."""
+"""The services that the emulator implements itself.
+
+Four services, and what they share:
+
+    s3/                 S3, on the store's directory
+    sagemaker/          SageMaker, on the job runner
+    lambda_functions/   Lambda's Invoke
+    stepfunctions/      Step Functions, on the interpreter of the Amazon States Language
+    database.py         the SQLite database of a service
+    timestamps.py       the clock, and stored times
+"""

@@ -1,4 +1,4 @@
-"""SQLite tables that the local services keep their state in; written ahead (WAL), so a kill leaves them readable."""
+"""The SQLite database of a service. Its write-ahead log (WAL) keeps the database readable after a kill."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Database:
-    """One connection for all threads. Each call is committed when it returns."""
+    """A connection for all threads. Each call is committed when it returns."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection, self._lock = connection, threading.Lock()
@@ -29,7 +29,7 @@ class Database:
 
 
 def open_database(file: Path | None, schema: str) -> Database:
-    """The database in that file, which is made with the schema where it isn't there yet; None is one in memory."""
+    """Open the database in a file, and create missing tables; None opens a database in memory."""
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(file if file is not None else ":memory:", check_same_thread=False, timeout=30)

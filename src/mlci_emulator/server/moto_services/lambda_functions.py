@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mlci_emulator.protocol.operations import ApiError
 from mlci_emulator.services.lambda_functions import FunctionCode
-from mlci_emulator.services.lambda_functions.function_code import read_name
+from mlci_emulator.services.lambda_functions.function_code import parse_function_name
 
 if TYPE_CHECKING:
     from mlci_emulator.server.moto_services.backend import Moto
@@ -30,7 +30,7 @@ class MotoFunctions:
 
         Raises: ApiError, for one that can't run here.
         """
-        read = read_name(name)
+        read = parse_function_name(name)
         if read is None:
             return None
         with self._moto.backend("lambda", read.region or region) as backend:

@@ -1,11 +1,13 @@
 """Lambda functions on this machine: a Python handler in a process of its own, as AWS's Python runtime calls it.
 
-functions.py    where a function's code is, and how its name is read
-service.py      Lambda's Invoke, as the API has it
-invoke.py       one invocation: the process, its limits, its log
-runtime.py      runs in that process: loads the handler, makes its event and context, tells what came of it
+From the API's operations down to what they share:
 
-Not done, and refused: other runtimes, container images, layers. Memory limits have no effect here.
+    service.py         Lambda's Invoke operation
+    function_code.py   the code and configuration of functions, and their names and ARNs
+    invocation.py      invokes a function in a process, with Lambda's limits and log
+    runtime.py         runs as that process: loads and calls the handler
+
+Other runtimes, container images and layers are not implemented, and are rejected. Memory limits have no effect here.
 """
 
 from __future__ import annotations
@@ -16,16 +18,20 @@ from mlci_emulator.services.lambda_functions.function_code import (
     Functions,
     function_option,
 )
-from mlci_emulator.services.lambda_functions.invocation import Invocation, Invoked, Lambdas
+from mlci_emulator.services.lambda_functions.invocation import (
+    FunctionInvoker,
+    Invocation,
+    InvocationResult,
+)
 from mlci_emulator.services.lambda_functions.service import LambdaService
 
 __all__ = [
     "FunctionCode",
     "FunctionFiles",
+    "FunctionInvoker",
     "Functions",
     "Invocation",
-    "Invoked",
+    "InvocationResult",
     "LambdaService",
-    "Lambdas",
     "function_option",
 ]

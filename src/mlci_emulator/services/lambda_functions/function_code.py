@@ -1,4 +1,4 @@
-"""Where a Lambda function's code is, and which function a name or an ARN means.
+"""The code and configuration of Lambda functions, and the names and ARNs that identify them.
 
 Source: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html (FunctionName: name, name with qualifier, ARN,
 partial ARN).
@@ -26,7 +26,7 @@ _NAME = re.compile(
 
 
 class FunctionName(NamedTuple):
-    """What FunctionName says. `region` and `account` are empty, and `qualifier` is None, where it doesn't say."""
+    """A parsed FunctionName. `region` and `account` are "", and `qualifier` is None, where the name lacks them."""
 
     name: str
     qualifier: str | None = None
@@ -36,7 +36,7 @@ class FunctionName(NamedTuple):
 
 @dataclass(frozen=True)
 class FunctionCode:
-    """A function that can run here: the folder that AWS has as /var/task, and the handler in it."""
+    """A function that can run here: the folder that is /var/task on AWS, and the handler in it."""
 
     name: str
     folder: Path
@@ -45,7 +45,7 @@ class FunctionCode:
     memory_mb: int = 128
     environment: Mapping[str, str] = field(default_factory=dict)
     version: str = LATEST
-    #: The interpreter; None is the one that runs mlci.
+    #: The interpreter; None means the one that runs mlci.
     python: str | None = None
 
 
@@ -53,32 +53,32 @@ class Functions(Protocol):
     """Finds functions. Safe to call from any thread."""
 
     def find(self, name: str, region: str) -> FunctionCode | None:
-        """The function that a name or an ARN means, or None where there is none.
+        """Return the function that a name or an ARN identifies, or None if it does not exist.
 
-        Raises: ApiError, for one that can't run here (another runtime, an image, layers): say what to do.
+        Raises: ApiError if the function can't run here (another runtime, an image, layers); it says what to do.
         """
         ...
 
 
 class FunctionFiles:
-    """Functions from files on this machine, by their names; the same in each region."""
+    """Functions from files on this machine, by name. They exist in every region."""
 
     def __init__(self, functions: Iterable[FunctionCode] = ()) -> None:
         self._functions = {code.name: code for code in functions}
 
     def find(self, name: str, region: str) -> FunctionCode | None:
-        read = read_name(name)
-        return self._functions.get(read.name) if read is not None else None
+        parsed = parse_function_name(name)
+        return self._functions.get(parsed.name) if parsed is not None else None
 
 
-def read_name(text: str) -> FunctionName | None:
-    """What a FunctionName or a function's ARN means; None where it is neither.
+def parse_function_name(text: str) -> FunctionName | None:
+    """Parse a FunctionName or a function's ARN; return None if the text is neither.
 
-    >>> read_name("arn:aws:lambda:us-east-1:000000000000:function:train:prod")
+    >>> parse_function_name("arn:aws:lambda:us-east-1:000000000000:function:train:prod")
     FunctionName(name='train', qualifier='prod', region='us-east-1', account='000000000000')
-    >>> read_name("train:$LATEST")
+    >>> parse_function_name("train:$LATEST")
     FunctionName(name='train', qualifier='$LATEST', region='', account='')
-    >>> read_name("a function")
+    >>> parse_function_name("a function")
     """
     match = _NAME.fullmatch(text)
     if match is None:
@@ -88,16 +88,16 @@ def read_name(text: str) -> FunctionName | None:
 
 
 def function_option(text: str) -> FunctionCode:
-    """The function of an option `NAME=FILE.py:HANDLER`; HANDLER is `handler` where it is left out.
+    """Return the function of an option `NAME=FILE.py:HANDLER`. HANDLER defaults to `handler`.
 
     Raises: ConfigurationError.
     """
-    name, equals, place = text.partition("=")
-    file, colon, handler = place.rpartition(":")
+    name, equals, handler_path = text.partition("=")
+    file, colon, handler = handler_path.rpartition(":")
     if not colon:
-        file, handler = place, "handler"
-    read = read_name(name)
-    if not equals or read is None or read != FunctionName(read.name) or not handler.isidentifier():
+        file, handler = handler_path, "handler"
+    parsed = parse_function_name(name)
+    if not equals or parsed is None or parsed != FunctionName(parsed.name) or not handler.isidentifier():
         raise ConfigurationError(
             f'"{text}" is no function', "It is NAME=FILE.py:HANDLER, such as train=lambdas/train.py:main."
         )

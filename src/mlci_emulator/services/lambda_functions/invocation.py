@@ -1,7 +1,7 @@
-"""One invocation of a Lambda function: its process, its limits, its log.
+"""Invokes Lambda functions, each in a process of its own, with Lambda's limits and log.
 
-Each invocation is a cold start: a process of its own, which is gone with all that it started when the invocation ends,
-is stopped, or mlci dies (`mlci_emulator.jobs.supervisor` sees to that, as for SageMaker's jobs).
+Each invocation is a cold start. When it ends or is stopped, or when mlci dies, `mlci_emulator.jobs.supervisor` kills
+all of its processes, as for SageMaker's jobs.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlci_emulator.identity import ACCOUNT, REGION
+from mlci_emulator.jobs import log_files
 from mlci_emulator.jobs.containers import base_environment, host_environment
 from mlci_emulator.jobs.log_files import LogFile
 from mlci_emulator.jobs.process import EntryPointError, LaunchRequest, ProcessResult, Supervisors
@@ -39,7 +40,7 @@ LOG_TAIL_BYTES = 4096
 
 @dataclass(frozen=True)
 class Invocation:
-    """What to invoke with: `payload` is JSON text, `region` and `account` go into the function's ARN."""
+    """A call of a function. `payload` is JSON text; `region` and `account` become part of the function's ARN."""
 
     code: FunctionCode
     payload: str
@@ -53,8 +54,8 @@ class Invocation:
 
 
 @dataclass(frozen=True)
-class Invoked:
-    """What came of an invocation. `payload` is JSON text: the handler's result, or where `is_error` what went wrong."""
+class InvocationResult:
+    """The result of an invocation. `payload` is JSON text: the handler's result, or the error if `is_error`."""
 
     payload: str
     is_error: bool
@@ -64,15 +65,15 @@ class Invoked:
 
     @property
     def log_result(self) -> str:
-        """LogResult of the API."""
+        """Return the API's LogResult: the end of the log in base64."""
         return base64.b64encode(self.log_tail).decode("ascii")
 
 
-class Lambdas:
+class FunctionInvoker:
     """Invokes functions, any number at once, each in the thread that calls.
 
-    `work` is where their temporary folders are, `logs` gives a function's log file by its name, `environment` is the
-    user's (functions see the part of it that says nothing of credentials), `extra` is what each function gets besides.
+    `work` is the folder of their workspaces, and `logs` returns a function's log file by its name. `environment` is the
+    user's environment, of which functions see little; `extra` holds variables that every function gets.
     """
 
     def __init__(
@@ -95,30 +96,31 @@ class Lambdas:
             supervisors.close()
 
     def log_files(self) -> Iterator[LogFile]:
-        """The log streams that there are."""
+        """Yield the logs of all functions that were invoked."""
         with self._lock:
             yield from list(self._streams.values())
 
-    def invoke(self, invocation: Invocation, stop: StopSignal) -> Invoked:
-        """Invokes a function and waits for its end; when this returns, no process of it is left."""
+    def invoke(self, invocation: Invocation, stop: StopSignal) -> InvocationResult:
+        """Invoke a function, and wait for its end. When this returns, none of its processes is left."""
         stream = self._stream(invocation.code.name)
-        stream.path.parent.mkdir(parents=True, exist_ok=True)
-        start = stream.path.stat().st_size if stream.path.exists() else 0
-        began = time.monotonic()
-        _write_log(stream.path, f"START RequestId: {invocation.request_id} Version: {invocation.code.version}\n")
+        log_start = log_files.append(stream.path, "")
+        started = time.monotonic()
+        version = invocation.code.version
+        log_files.append(stream.path, f"START RequestId: {invocation.request_id} Version: {version}\n")
         with workspace(self._work) as space:
-            ended = self._run(invocation, stream, space, stop)
-            payload, is_error = _outcome(invocation, ended, space)
-        _write_log(stream.path, _report(invocation, time.monotonic() - began))
-        is_stopped = isinstance(ended, ProcessResult) and ended.outcome == "stopped"
-        return Invoked(payload, is_error, invocation.request_id, _tail(stream.path, start), is_stopped)
+            process = self._run(invocation, stream, space, stop)
+            payload, is_error = _response(invocation, process, space)
+        log_files.append(stream.path, _report_lines(invocation, time.monotonic() - started))
+        is_stopped = isinstance(process, ProcessResult) and process.outcome == "stopped"
+        log_tail = log_files.read_tail(stream.path, log_start, LOG_TAIL_BYTES)
+        return InvocationResult(payload, is_error, invocation.request_id, log_tail, is_stopped)
 
     def _run(
         self, invocation: Invocation, stream: LogFile, space: Workspace, stop: StopSignal
     ) -> ProcessResult | EntryPointError:
         code = invocation.code
-        said = _said(invocation, stream)
-        (space.folder / "invocation.json").write_text(json.dumps(said), encoding="utf-8")
+        request = _runtime_request(invocation, stream)
+        (space.folder / "invocation.json").write_text(json.dumps(request), encoding="utf-8")
         python = code.python or sys.executable
         launch = LaunchRequest(
             "paths",
@@ -134,11 +136,11 @@ class Lambdas:
             str(code.folder.absolute()),
         )
         try:
-            return self._started().run(launch, timeout_s=code.timeout_s, stop=stop)
+            return self._get_supervisors().run(launch, timeout_s=code.timeout_s, stop=stop)
         except EntryPointError as error:
             return error
 
-    def _started(self) -> Supervisors:
+    def _get_supervisors(self) -> Supervisors:
         with self._lock:
             if self._supervisors is None:
                 remove_abandoned(self._work)
@@ -154,8 +156,8 @@ class Lambdas:
             return self._streams[name]
 
 
-def _said(invocation: Invocation, stream: LogFile) -> dict[str, Any]:
-    """What runtime.py reads."""
+def _runtime_request(invocation: Invocation, stream: LogFile) -> dict[str, Any]:
+    """Return the request that runtime.py reads."""
     code = invocation.code
     return {
         "handler": code.handler,
@@ -173,7 +175,10 @@ def _said(invocation: Invocation, stream: LogFile) -> dict[str, Any]:
 
 
 def _environment(invocation: Invocation, stream: LogFile) -> dict[str, str]:
-    """Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html (defined runtime variables)."""
+    """Return the runtime's environment variables.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html (defined runtime variables)
+    """
     code = invocation.code
     return {
         **code.environment,
@@ -193,54 +198,42 @@ def _environment(invocation: Invocation, stream: LogFile) -> dict[str, str]:
     }
 
 
-def _outcome(invocation: Invocation, ended: ProcessResult | EntryPointError, space: Workspace) -> tuple[str, bool]:
-    if isinstance(ended, EntryPointError):
-        return _error(invocation, "Runtime.InvalidEntrypoint", f"Couldn't find valid bootstrap(s): {ended}"), True
-    if ended.outcome == "timed_out":
+def _response(invocation: Invocation, process: ProcessResult | EntryPointError, space: Workspace) -> tuple[str, bool]:
+    if isinstance(process, EntryPointError):
+        return _error(invocation, "Runtime.InvalidEntrypoint", f"Couldn't find valid bootstrap(s): {process}"), True
+    if process.outcome == "timed_out":
         return _error(
             invocation, "Sandbox.Timedout", f"Task timed out after {invocation.code.timeout_s:.2f} seconds"
         ), True
     try:
         result = json.loads((space.folder / "result.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return _exited(invocation, ended), True
+        return _exit_error(invocation, process), True
     if "error" in result:
         return json.dumps(result["error"], ensure_ascii=False), True
     payload = str(result["payload"])
     size = len(payload.encode("utf-8", "surrogatepass"))
     if size > MAX_PAYLOAD_BYTES:
-        what = f"Response payload size exceeded maximum allowed payload size ({MAX_PAYLOAD_BYTES} bytes)."
-        return json.dumps({"errorType": "Function.ResponseSizeTooLarge", "errorMessage": what}), True
+        message = f"Response payload size exceeded maximum allowed payload size ({MAX_PAYLOAD_BYTES} bytes)."
+        return json.dumps({"errorType": "Function.ResponseSizeTooLarge", "errorMessage": message}), True
     return payload, False
 
 
-def _exited(invocation: Invocation, ended: ProcessResult) -> str:
-    if ended.exit_code == 0:
+def _exit_error(invocation: Invocation, process: ProcessResult) -> str:
+    if process.exit_code == 0:
         return _error(invocation, "Runtime.ExitError", "Runtime exited without providing a reason")
-    how = f"signal: {ended.exit_code - 128}" if ended.exit_code > 128 else f"exit status {ended.exit_code}"
-    return _error(invocation, "Runtime.ExitError", f"Runtime exited with error: {how}")
+    reason = f"signal: {process.exit_code - 128}" if process.exit_code > 128 else f"exit status {process.exit_code}"
+    return _error(invocation, "Runtime.ExitError", f"Runtime exited with error: {reason}")
 
 
-def _error(invocation: Invocation, kind: str, what: str) -> str:
-    """As Lambda itself, and not the runtime, reports what stopped a function."""
-    return json.dumps({"errorType": kind, "errorMessage": f"RequestId: {invocation.request_id} Error: {what}"})
+def _error(invocation: Invocation, kind: str, message: str) -> str:
+    """Return an error as Lambda itself reports it, and not the runtime."""
+    return json.dumps({"errorType": kind, "errorMessage": f"RequestId: {invocation.request_id} Error: {message}"})
 
 
-def _report(invocation: Invocation, seconds: float) -> str:
-    about, milliseconds = f"RequestId: {invocation.request_id}", seconds * 1000
+def _report_lines(invocation: Invocation, seconds: float) -> str:
+    request_id, milliseconds = f"RequestId: {invocation.request_id}", seconds * 1000
     return (
-        f"END {about}\nREPORT {about}\tDuration: {milliseconds:.2f} ms\tBilled Duration: 0 ms\t"
+        f"END {request_id}\nREPORT {request_id}\tDuration: {milliseconds:.2f} ms\tBilled Duration: 0 ms\t"
         f"Memory Size: {invocation.code.memory_mb} MB\n"
     )
-
-
-def _write_log(file: Path, text: str) -> None:
-    with open(file, "ab") as stream:
-        stream.write(text.encode())
-
-
-def _tail(file: Path, start: int) -> bytes:
-    with open(file, "rb") as stream:
-        end = stream.seek(0, 2)
-        stream.seek(max(start, end - LOG_TAIL_BYTES))
-        return stream.read()

@@ -1,4 +1,4 @@
-"""Lambda's Invoke as a service: for tasks, and for whoever calls the API. Its other operations are not here.
+"""Lambda's Invoke operation, for tasks of a state machine and for the API. Other operations are not implemented.
 
 Source: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 """
@@ -12,37 +12,37 @@ from typing import TYPE_CHECKING
 from mlci_asl import StopSignal
 from mlci_emulator.identity import ACCOUNT
 from mlci_emulator.protocol.operations import ApiError, Request, Response
-from mlci_emulator.services.lambda_functions.function_code import LATEST, FunctionCode, Functions, read_name
-from mlci_emulator.services.lambda_functions.invocation import Invocation, Lambdas
+from mlci_emulator.services.lambda_functions.function_code import LATEST, FunctionCode, Functions, parse_function_name
+from mlci_emulator.services.lambda_functions.invocation import FunctionInvoker, Invocation
 
 if TYPE_CHECKING:
     from mlci_emulator.jobs.process import StopSignal as Stop
 
-_KINDS = ("RequestResponse", "Event", "DryRun")
+_INVOCATION_TYPES = ("RequestResponse", "Event", "DryRun")
 
 
 class LambdaService:
-    """Finds and invokes functions; those that are invoked as events run on until `close`."""
+    """Finds and invokes functions. Asynchronous invocations run until they end, or until `close`."""
 
     operations = frozenset({"Invoke"})
 
-    def __init__(self, functions: Functions, lambdas: Lambdas, account: str = ACCOUNT) -> None:
-        self._functions, self._lambdas, self._account = functions, lambdas, account
+    def __init__(self, functions: Functions, invoker: FunctionInvoker, account: str = ACCOUNT) -> None:
+        self._functions, self._invoker, self._account = functions, invoker, account
         self._closing = StopSignal()
         self._lock = threading.Lock()
         self._events: set[threading.Thread] = set()
 
     def close(self) -> None:
-        """Ends all invocations that were made by `call`."""
+        """End all invocations that `call` started."""
         self._closing.set()
         with self._lock:
             threads = list(self._events)
         for thread in threads:
             thread.join()
-        self._lambdas.close()
+        self._invoker.close()
 
     def call(self, operation: str, request: Request, region: str) -> Response:
-        """An operation's output.
+        """Return an operation's output.
 
         Raises: ApiError.
         """
@@ -51,7 +51,7 @@ class LambdaService:
         return self.invoke(request, region, self._closing.child())
 
     def invoke(self, request: Request, region: str, stop: Stop) -> Response:
-        """Invoke's output. A function that fails is an answer too: it has FunctionError then.
+        """Return Invoke's output, which has a FunctionError if the function failed.
 
         Raises: ApiError.
         """
@@ -62,25 +62,25 @@ class LambdaService:
             case "Event":
                 self._start(invocation)
                 return {"StatusCode": 202, "Payload": b""}
-        invoked = self._lambdas.invoke(invocation, stop)
-        answer: Response = {
+        result = self._invoker.invoke(invocation, stop)
+        response: Response = {
             "StatusCode": 200,
             "ExecutedVersion": invocation.code.version,
-            "Payload": invoked.payload.encode("utf-8", "surrogatepass"),
+            "Payload": result.payload.encode("utf-8", "surrogatepass"),
         }
-        if invoked.is_error:
-            answer["FunctionError"] = "Unhandled"
+        if result.is_error:
+            response["FunctionError"] = "Unhandled"
         if request.get("LogType") == "Tail":
-            answer["LogResult"] = invoked.log_result
-        return answer
+            response["LogResult"] = result.log_result
+        return response
 
     def _invocation(self, request: Request, region: str) -> Invocation:
         name = str(request["FunctionName"])
         if request.get("Qualifier"):
             name = f"{name}:{request['Qualifier']}"
         kind = request.get("InvocationType", "RequestResponse")
-        if kind not in _KINDS:
-            allowed = ", ".join(sorted(_KINDS))
+        if kind not in _INVOCATION_TYPES:
+            allowed = ", ".join(sorted(_INVOCATION_TYPES))
             raise _invalid("invocationType", str(kind), f"Member must satisfy enum value set: [{allowed}]")
         payload = bytes(request.get("Payload") or b"{}").decode("utf-8", "surrogatepass")
         try:
@@ -91,20 +91,20 @@ class LambdaService:
         return Invocation(self._find(name, region), payload, region, self._account)
 
     def _find(self, name: str, region: str) -> FunctionCode:
-        read = read_name(name)
-        if read is None:
+        function = parse_function_name(name)
+        if function is None:
             raise _invalid("functionName", name, "Member must satisfy regular expression pattern")
         code = self._functions.find(name, region)
         if code is not None:
             return code
-        at = f"{read.region or region}:{read.account or self._account}"
-        arn = f"arn:aws:lambda:{at}:function:{read.name}:{read.qualifier or LATEST}"
+        location = f"{function.region or region}:{function.account or self._account}"
+        arn = f"arn:aws:lambda:{location}:function:{function.name}:{function.qualifier or LATEST}"
         raise ApiError("ResourceNotFoundException", f"Function not found: {arn}", 404)
 
     def _start(self, invocation: Invocation) -> None:
         def run() -> None:
             try:
-                self._lambdas.invoke(invocation, self._closing.child())
+                self._invoker.invoke(invocation, self._closing.child())
             finally:
                 with self._lock:
                     self._events.discard(thread)

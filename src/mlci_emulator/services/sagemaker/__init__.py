@@ -1,16 +1,19 @@
-"""SageMaker's API on the job runner: jobs that run, and the records that models, endpoints and packages are.
+"""SageMaker's API on the job runner: jobs that run, and the records of models, endpoints and model packages.
 
-service.py      which operation is whose, and `run_to_end` for a state machine's `.sync` tasks
-jobs.py         Create, Describe, Stop of processing, training and transform jobs
-running.py      the threads that jobs run in, and how they are stopped
-progress.py     what Describe… says of a job while it goes from Starting to its end
-metrics.py      metrics by regular expressions on a job's log
-models.py       models, endpoint configurations, endpoints
-invoking.py     calls of endpoints
-packages.py     model packages and their groups
-tags.py         tags of all of these
-listing.py      List…: filters, order, pages
-records.py      where all of it is kept
+From the API's operations down to what they share:
+
+    service.py           dispatches operations by name, and runs the jobs of `.sync` tasks to their end
+    jobs.py              Create…, Describe… and Stop… of processing, training and transform jobs
+    job_threads.py       runs each job in a thread, and stops running jobs
+    job_status.py        a job's description, from its creation to its end
+    metrics.py           extracts metrics from a training job's log
+    models.py            models, endpoint configurations and endpoints
+    runtime.py           InvokeEndpoint
+    model_packages.py    model packages and their groups
+    tags.py              AddTags, ListTags, DeleteTags
+    listing.py           the List… operations: filters, order, pages
+    records.py           stores all resources and tags in SQLite
+    errors.py            SageMaker's errors
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SageMaker's refusals, in its words; those that are ours say "the local cloud".
+"""Builds SageMaker's errors, with SageMaker's own messages; the emulator's own errors say "the local cloud".
 
 Sources: https://github.com/aws/aws-sdk/issues/165 (nearly all are a ValidationException, whatever the model says);
 https://github.com/aws/sagemaker-python-sdk/issues/326 and https://github.com/awslabs/benchmark-ai/issues/928 (jobs);
@@ -43,7 +43,7 @@ def job_name_in_use(arn: str) -> ApiError:
 
 
 def not_found(arn: str) -> ApiError:
-    """For a model, an endpoint or its configuration."""
+    """Return the error for a model, an endpoint or an endpoint configuration that does not exist."""
     return invalid(f'Could not find {_NOUNS[arn.split(":")[5].partition("/")[0]]} "{arn}".')
 
 

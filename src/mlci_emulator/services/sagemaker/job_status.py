@@ -1,4 +1,4 @@
-"""What Describe… says of a job, from its creation to its end. Pure: each step takes the moment that it is at.
+"""Updates a job's description from its creation to its end. Pure: each function takes the current time.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_SecondaryStatusTransition.html (the messages);
 API_DescribeTrainingJob.html, API_DescribeProcessingJob.html, API_DescribeTransformJob.html
@@ -15,7 +15,7 @@ from mlci_emulator.jobs.job import JobResult, Phase
 from mlci_emulator.services.sagemaker.records import Kind, Record
 
 IN_PROGRESS, STOPPING = "InProgress", "Stopping"
-#: A job's status while it may still change.
+#: The statuses of a job that has not ended.
 UNFINISHED = (IN_PROGRESS, STOPPING)
 
 _MESSAGES = {
@@ -33,7 +33,7 @@ _MESSAGES = {
 
 @dataclass(frozen=True)
 class JobKind:
-    """How the API spells the fields of one kind of job. `noun` begins them all."""
+    """The names of the API's fields for one kind of job, all of which start with `noun`."""
 
     kind: Kind
     noun: str
@@ -59,11 +59,11 @@ TRANSFORM = JobKind("transform-job", "TransformJob", "Transform", "transform job
 KINDS = (PROCESSING, TRAINING, TRANSFORM)
 
 
-def create(kind: JobKind, record: Record, given: dict[str, Any]) -> None:
-    """The description of a job that was just created."""
+def create(kind: JobKind, record: Record, request: dict[str, Any]) -> None:
+    """Write the description of a job that was just created."""
     record.status = IN_PROGRESS
     record.body = {
-        **{name: value for name, value in given.items() if name != "Tags" and value is not None},
+        **{name: value for name, value in request.items() if name != "Tags" and value is not None},
         kind.arn: record.arn,
         kind.status: IN_PROGRESS,
         "CreationTime": record.created,
@@ -71,16 +71,18 @@ def create(kind: JobKind, record: Record, given: dict[str, Any]) -> None:
     if kind is TRAINING:
         for field in ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining"):
             record.body.setdefault(field, False)
-        # Where the model is to be stored, whether there is one yet or not: API_DescribeTrainingJob.html, ModelArtifacts
-        place = training.output_prefix(given["OutputDataConfig"]["S3OutputPath"], record.name)
-        record.body["ModelArtifacts"] = {"S3ModelArtifacts": f"{place}/model.tar.gz"}
+
+        # The location of the model, which need not exist yet. Source: API_DescribeTrainingJob.html, ModelArtifacts
+
+        prefix = training.output_prefix(request["OutputDataConfig"]["S3OutputPath"], record.name)
+        record.body["ModelArtifacts"] = {"S3ModelArtifacts": f"{prefix}/model.tar.gz"}
         record.body["SecondaryStatusTransitions"] = []
         _add_transition(record, "Starting", record.created)
     _set_modified(kind, record, record.created)
 
 
 def advance(kind: JobKind, record: Record, phase: Phase, now: dt.datetime) -> None:
-    """The job is in a phase now. One that is being stopped shows no other."""
+    """Show the phase that a job has reached; a job that is being stopped shows no other phase."""
     if record.status != IN_PROGRESS:
         return
     if phase == "Downloading":
@@ -91,7 +93,7 @@ def advance(kind: JobKind, record: Record, phase: Phase, now: dt.datetime) -> No
 
 
 def stop(kind: JobKind, record: Record, now: dt.datetime) -> None:
-    """The job is being stopped."""
+    """Show that a job is being stopped."""
     record.status = record.body[kind.status] = STOPPING
     if kind is TRAINING:
         _add_transition(record, "Stopping", now)
@@ -99,7 +101,7 @@ def stop(kind: JobKind, record: Record, now: dt.datetime) -> None:
 
 
 def finish(kind: JobKind, record: Record, ending: JobResult, now: dt.datetime) -> None:
-    """The job has ended. One that was being stopped is Stopped, also where it would have ended by itself just then."""
+    """Show the result of a job. A job that was being stopped is Stopped, even if it ended by itself at that moment."""
     is_stopped = record.status == STOPPING or ending.status == "Stopped"
     status = "Stopped" if is_stopped else ending.status
     is_timed_out = ending.is_timed_out and record.status != STOPPING

@@ -1,7 +1,8 @@
-"""The jobs that run at this moment, each in a thread of its own, and how they are stopped.
+"""Runs each job in a thread of its own, and stops running jobs.
 
-A job is stopped by its signal, at any moment: before its process is there the signal keeps it from being started, and
-afterwards it ends it. Its record is changed under its own lock, so a stop and an end that meet leave one status.
+A job can be stopped at any moment, by its signal: before its process exists, the signal keeps the process from being
+started; afterwards, it ends the process. A job's record is changed under the job's own lock, so a stop and an end that
+happen at the same time leave one status.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from mlci_emulator.services.sagemaker.metrics import Metrics
 from mlci_emulator.services.sagemaker.records import Record, SageMakerRecords
 from mlci_emulator.services.timestamps import Clock
 
-#: How long `close` waits for a job that was stopped: the job runner takes half a second, and kills after three.
-PATIENCE_S = 5.0
+#: The time that `close` waits for a stopped job: the job runner takes half a second, and kills after three.
+CLOSE_TIMEOUT_S = 5.0
 
 
 class RunningJob:
-    """One job. `start` has to be called once; `done` is set when nothing of it is left."""
+    """A job that runs, or is about to. `done` is set when none of its processes is left."""
 
     def __init__(
         self,
@@ -37,11 +38,11 @@ class RunningJob:
         self.kind, self.record, self.metrics = kind, record, metrics
         self.signal, self.done, self.lock = StopSignal(), threading.Event(), threading.Lock()
         self.saves_model_on_stop = False
-        self._prepare_run, self._create_context = work, create_context
+        self._work, self._create_context = work, create_context
         self._watchers: list[Callable[[], None]] = []
 
     def when_done(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called when the job has ended, or at once if it has."""
+        """Call `callback` when the job has ended, or at once if it has ended already."""
         with self.lock:
             if not self.done.is_set():
                 self._watchers.append(callback)
@@ -56,17 +57,17 @@ class RunningJob:
             callback()
 
     def run_work(self) -> JobResult:
-        """Run it to its end, whatever that is."""
+        """Run the job to its end, and return its result; an error becomes the failure reason."""
         try:
-            return self._prepare_run(self._create_context(self))
+            return self._work(self._create_context(self))
         except OperationError as error:
             return JobResult("Failed", f"InternalServerError: {error}"[:LIMIT])
-        except Exception as error:  # noqa: BLE001 - whatever went wrong, the record has to say so
+        except Exception as error:  # noqa: BLE001 - the record must show any error
             return JobResult("Failed", f"InternalServerError: {type(error).__name__}: {error}"[:LIMIT])
 
 
 class JobThreads:
-    """All jobs that run."""
+    """The running jobs."""
 
     def __init__(self, records: SageMakerRecords, now: Clock) -> None:
         self._records, self._now = records, now
@@ -75,9 +76,9 @@ class JobThreads:
         self._is_closed = False
 
     def add(self, running: RunningJob) -> None:
-        """Keep the record of a job that is about to start.
+        """Save the record of a job that is about to start.
 
-        Raises: Taken, for a name that a job has or had.
+        Raises: NameInUseError: a job has or had this name.
         """
         with self._lock:
             self._records.add(running.record)
@@ -88,8 +89,8 @@ class JobThreads:
             return self._jobs.get(arn)
 
     def start(self, running: RunningJob) -> None:
-        """Run it in a thread."""
-        # A daemon, so that a program that ends without `close` is not kept: the end of the process ends the job.
+        """Run the job in a thread."""
+        # A daemon thread does not keep a program that ends without `close`; the end of the process ends the job.
         thread = threading.Thread(target=self._run, args=(running,), name=running.record.arn, daemon=True)
         with self._lock:
             is_closed = self._is_closed
@@ -98,12 +99,12 @@ class JobThreads:
         thread.start()
 
     def drop(self, running: RunningJob) -> None:
-        """End one that is not to be started after all."""
+        """End a job that was added and will not be started."""
         self.stop(running)
         self._finish(running, JobResult("Stopped"))
 
     def stop(self, running: RunningJob, saves_model: bool = False) -> bool:
-        """Stop a job, in whatever state it is; False where it has ended, or is being stopped already."""
+        """Stop a job in any state; return False if it has ended, or is being stopped already."""
         with running.lock:
             if running.record.status != job_status.IN_PROGRESS:
                 return False
@@ -119,14 +120,14 @@ class JobThreads:
             self._records.save(running.record)
 
     def close(self) -> None:
-        """Stop all jobs, and wait until they are gone; one that is started later is stopped at once."""
+        """Stop all jobs, and wait until they have ended. A job that is started later is stopped at once."""
         with self._lock:
             self._is_closed = True
             jobs = list(self._jobs.values())
         for running in jobs:
             self.stop(running)
         for running in jobs:
-            running.done.wait(PATIENCE_S)
+            running.done.wait(CLOSE_TIMEOUT_S)
 
     def _run(self, running: RunningJob) -> None:
         self._finish(running, running.run_work())

@@ -24,12 +24,12 @@ from mlci_emulator.services.sagemaker.tags import put
 from mlci_emulator.services.timestamps import Clock
 from mlci_emulator.store.directory import DirectoryStore
 
-#: What a job says that a server left behind when it ended without stopping it.
+#: The failure reason of a job whose server ended without stopping it.
 ABANDONED = "InternalServerError: the server that ran this job ended while it ran, and the job with it."
 
 
 class Jobs:
-    """The jobs of a server."""
+    """The jobs of the service, running and ended."""
 
     def __init__(
         self,
@@ -45,16 +45,16 @@ class Jobs:
         self.running = JobThreads(records, now)
 
     def fail_abandoned(self) -> None:
-        """Tell of the jobs that another server left running: they ended with it."""
+        """Mark the jobs that another server left running as Failed: they ended with it."""
         kinds = {kind.kind: kind for kind in KINDS}
         marks = ", ".join("?" for _ in job_status.UNFINISHED)
         for record in self._records.select(f"kind LIKE '%-job' AND status IN ({marks})", job_status.UNFINISHED):
-            record.status = job_status.IN_PROGRESS  # also where a stop was asked for: nobody saw it through
+            record.status = job_status.IN_PROGRESS  # even if a stop was requested: nobody completed it
             job_status.finish(kinds[record.kind], record, JobResult("Failed", ABANDONED), self._now())
             self._records.save(record)
 
     def prepare(self, kind: JobKind, request: Request, region: str) -> RunningJob:
-        """A job with its record, which is to be started.
+        """Create the record of a job, and return the job, which the caller starts.
 
         Raises: ApiError
         """
@@ -76,7 +76,7 @@ class Jobs:
         return running
 
     def describe(self, kind: JobKind, name: str, region: str) -> Response:
-        """What Describe… says.
+        """Return the response of Describe….
 
         Raises: ApiError
         """
@@ -88,7 +88,7 @@ class Jobs:
         return {**record.body, **({"FinalMetricDataList": values} if values else {})}
 
     def stop(self, kind: JobKind, name: str, region: str) -> Response:
-        """Stop…'s empty answer.
+        """Stop a job, and return the empty response of Stop….
 
         Raises: ApiError
         """
@@ -102,7 +102,7 @@ class Jobs:
         return {}
 
     def log_files(self) -> Iterator[LogFile]:
-        """The logs of all jobs and endpoints that have one."""
+        """Yield the logs of all jobs and endpoints that have one."""
         groups: dict[str, str] = {kind.kind: f"/aws/sagemaker/{kind.noun}s" for kind in KINDS}
         for record in self._records.select("log <> ''", []):
             path = Path(record.log)
@@ -112,20 +112,19 @@ class Jobs:
                 yield LogFile(group, stream, path, record.region)
 
     def _prepare_run(self, kind: JobKind, request: Request, region: str) -> Callable[[JobContext], JobResult]:
-        given: Any = dict(request)
+        parameters: Any = dict(request)
         if kind is PROCESSING:
-            return partial(self._runner.process, requests.processing(given))
+            return partial(self._runner.process, requests.processing(parameters))
         if kind is TRAINING:
-            job = requests.training(given)
-            problem = metrics.problem(request["AlgorithmSpecification"].get("MetricDefinitions") or [])
+            job = requests.training(parameters)
+            problem = metrics.definition_problem(request["AlgorithmSpecification"].get("MetricDefinitions") or [])
             if problem:
                 raise requests.InvalidRequest(problem)
             for channel in job.channels:
                 self._require_input(channel.uri, region, request["RoleArn"])
             return partial(self._runner.train, job)
-        from mlci_emulator.jobs import (
-            transform_request,  # imported late: a flow has no transform job, and must start fast
-        )
+        # Imported late: a flow has no transform job, and must start fast.
+        from mlci_emulator.jobs import transform_request
 
         model = self._models.find(request["ModelName"], region)
         batch = transform_request.transform(request, transform_request.model_files(self._models.container(model)))
@@ -136,14 +135,14 @@ class Jobs:
         prefix = uri if uri.endswith("/") else f"{uri}/"
         try:
             is_there = self._store.exists(uri) or next(iter(self._store.list(prefix)), None) is not None
-        except OperationError as error:  # an https: URL, or a bucket's name that is none
+        except OperationError as error:  # an https: URL, or an invalid bucket name
             raise errors.invalid(str(error)) from error
         if not is_there:
             raise errors.input_not_found(uri, region, role)
 
     def _metrics(self, kind: JobKind, request: Request, log: Path) -> Metrics:
-        wanted = request["AlgorithmSpecification"].get("MetricDefinitions") or [] if kind is TRAINING else []
-        return Metrics(wanted, log, self._now)
+        definitions = request["AlgorithmSpecification"].get("MetricDefinitions") or [] if kind is TRAINING else []
+        return Metrics(definitions, log, self._now)
 
     def _run(self, running: RunningJob) -> JobContext:
         record = running.record

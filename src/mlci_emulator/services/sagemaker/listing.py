@@ -1,4 +1,4 @@
-"""List…: which records a request asks for, in which order, and one page of them.
+"""The List… operations: filters, order and pages of records.
 
 A page's token names the last record of the page before, so that what is created in between moves nothing.
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListTrainingJobs.html and the other List… pages
@@ -24,7 +24,7 @@ DEFAULT_PAGE = 10
 
 @dataclass(frozen=True)
 class Listing:
-    """One List… operation. `fields` are filters by their column, beside those that all have."""
+    """A List… operation. `fields` maps its own filters to columns; all operations share the others."""
 
     kind: Kind
     is_ascending: bool

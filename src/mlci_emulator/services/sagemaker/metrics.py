@@ -1,4 +1,4 @@
-"""A training job's metrics: what the regular expressions of its request find in its log.
+"""Extracts a training job's metrics from its log, with the regular expressions of its request.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/define-train-metrics.html
 """
@@ -15,26 +15,26 @@ from typing import Any
 
 from mlci_emulator.services.timestamps import Clock
 
-#: How much of a log is looked at in one go.
-_PART = 1 << 20
+#: The size of the chunks in which a log is read.
+_CHUNK_BYTES = 1 << 20
 
 
 class Metrics:
-    """The last value of each metric, as far as the log has been written. Each byte of the log is read once."""
+    """The last value of each metric in the log so far. Each byte of the log is read once."""
 
     def __init__(self, definitions: Iterable[Mapping[str, str]], log: Path, now: Clock) -> None:
         self._patterns = [(fields["Name"], re.compile(fields["Regex"])) for fields in definitions]
         self._log, self._now, self._read = log, now, 0
         self._lock = threading.Lock()
-        self._found: dict[str, tuple[float, datetime]] = {}
+        self._values: dict[str, tuple[float, datetime]] = {}
 
     def values(self, is_ended: bool = False) -> list[dict[str, Any]]:
-        """FinalMetricDataList. A line that has no end yet waits for it, unless the job has ended."""
+        """Return FinalMetricDataList. An incomplete last line is read once it is complete, or the job has ended."""
         with self._lock:
             if self._patterns:
                 self._read_new_lines(is_ended)
             return [
-                {"MetricName": name, "Value": value, "Timestamp": seen} for name, (value, seen) in self._found.items()
+                {"MetricName": name, "Value": value, "Timestamp": seen} for name, (value, seen) in self._values.items()
             ]
 
     def _read_new_lines(self, is_ended: bool) -> None:
@@ -42,7 +42,7 @@ class Metrics:
             with open(self._log, "rb") as log:
                 log.seek(self._read)
                 rest = b""
-                while part := log.read(_PART):
+                while part := log.read(_CHUNK_BYTES):
                     *lines, rest = (rest + part).split(b"\n")
                     self._scan(lines)
                 if is_ended and rest:
@@ -56,14 +56,14 @@ class Metrics:
         for line in lines:
             text = line.decode("utf-8", "replace")
             for name, pattern in self._patterns:
-                for found in pattern.finditer(text):
-                    value = _number(found[1] if pattern.groups else found[0])
+                for match in pattern.finditer(text):
+                    value = _number(match[1] if pattern.groups else match[0])
                     if value is not None:
-                        self._found[name] = (value, self._now())
+                        self._values[name] = (value, self._now())
 
 
-def problem(definitions: Iterable[Mapping[str, str]]) -> str:
-    """What is wrong with the regular expressions, or ""."""
+def definition_problem(definitions: Iterable[Mapping[str, str]]) -> str:
+    """Return an error message if a regular expression is invalid, or ""."""
     for fields in definitions:
         try:
             re.compile(fields["Regex"])

@@ -1,7 +1,7 @@
-"""Model packages, by themselves or as the versions of a group.
+"""Operations on model packages, unversioned or versions of a model package group.
 
 Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry-models.html; API_CreateModelPackage.html;
-https://github.com/getmoto/moto/pull/7165 (what CreateModelPackage says of names).
+https://github.com/getmoto/moto/pull/7165 (CreateModelPackage's errors about names).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mlci_emulator.services.sagemaker.models import arn_of
 from mlci_emulator.services.sagemaker.records import NameInUseError, Record, SageMakerRecords
 from mlci_emulator.services.timestamps import Clock
 
-#: How many versions a group has had, in its record: a version's number is never used again.
+#: The member of a group's record that counts its versions; the number of a deleted version is never used again.
 _VERSION_COUNT = "$versions"
 _UPDATABLE_MEMBERS = (
     "ModelApprovalStatus",
@@ -38,7 +38,7 @@ _BATCH_MEMBERS = (
     "ModelApprovalStatus",
     "ModelPackageRegistrationType",
 )
-#: Packages are not checked by a job here, so one that asks for it is refused.
+#: Members that ask for a job that validates the package, which is not implemented here.
 _UNSUPPORTED_MEMBERS = ("ValidationSpecification", "SourceAlgorithmSpecification")
 
 
@@ -54,7 +54,7 @@ class ModelPackages:
     def create_group(self, request: Request, region: str) -> Response:
         name, now = request["ModelPackageGroupName"], self._now()
         if request.get("ManagedConfiguration"):
-            raise errors.invalid("the local cloud knows no ManagedConfiguration")
+            raise errors.invalid("the local cloud does not support ManagedConfiguration")
         arn = arn_of("model-package-group", name, region)
         body = {
             "ModelPackageGroupName": name,
@@ -191,7 +191,7 @@ class ModelPackages:
         return record
 
     def _package(self, name: str, region: str) -> Record:
-        """By its name or its ARN."""
+        """Return a package by its name or its ARN."""
         found = self._records.by_arn(name) if name.startswith("arn:") else None
         record = found or self._records.get("model-package", region, name)
         if record is None or record.kind != "model-package":

@@ -1,7 +1,7 @@
-"""Models, endpoint configurations and endpoints.
+"""Operations on models, endpoint configurations and endpoints.
 
-An endpoint goes from Creating to InService once the artefacts of its models have been checked; no process waits behind
-it. invoking.py answers calls.
+An endpoint becomes InService once the artifacts of its models have been checked. No process serves it; runtime.py
+handles its invocations.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from mlci_emulator.services.sagemaker.records import Kind, NameInUseError, Recor
 from mlci_emulator.services.timestamps import Clock
 from mlci_emulator.store.directory import DirectoryStore
 
-#: While an endpoint is in one of these it can't be changed. Source: API_DescribeEndpoint.html, EndpointStatus
+#: The statuses in which an endpoint can't be changed. Source: API_DescribeEndpoint.html, EndpointStatus
 _IN_TRANSITION = ("Creating", "Updating")
 
 
 class Models:
-    """What serves predictions, as far as records go."""
+    """The records of models, endpoint configurations and endpoints."""
 
     def __init__(self, store: DirectoryStore, records: SageMakerRecords, logs: Path | None, now: Clock) -> None:
         self._store, self._records, self._logs, self._now = store, records, logs, now
@@ -52,14 +52,14 @@ class Models:
         return {}
 
     def find(self, name: str, region: str) -> Record:
-        """A model.
+        """Return the record of a model.
 
         Raises: ApiError
         """
-        return self._found("model", name, region)
+        return self._get_record("model", name, region)
 
     def container(self, model: Record) -> dict[str, Any]:
-        """The model's request, with what its package says in the place of the package."""
+        """Return the model's request, in which the containers of its model package replace the package."""
         body = dict(model.body)
         if body.get("PrimaryContainer"):
             body["PrimaryContainer"] = self._resolved(body["PrimaryContainer"], model.region)
@@ -93,7 +93,7 @@ class Models:
                 return next(iter(self._store.list(uri if uri.endswith("/") else f"{uri}/")), None) is not None
             return self._store.exists(uri)
         except OperationError:
-            return False  # an https: URL leads to the store's S3 on AWS, and nowhere here
+            return False  # an https: URL, which the store does not resolve
 
     # --- Endpoint configurations ---
 
@@ -104,26 +104,26 @@ class Models:
         return {"EndpointConfigArn": self._create("endpoint-config", request, region, "EndpointConfig", {}).arn}
 
     def describe_endpoint_config(self, request: Request, region: str) -> Response:
-        return self._found("endpoint-config", request["EndpointConfigName"], region).body
+        return self._get_record("endpoint-config", request["EndpointConfigName"], region).body
 
     def delete_endpoint_config(self, request: Request, region: str) -> Response:
-        self._records.remove(self._found("endpoint-config", request["EndpointConfigName"], region))
+        self._records.remove(self._get_record("endpoint-config", request["EndpointConfigName"], region))
         return {}
 
     # --- Endpoints ---
 
     def create_endpoint(self, request: Request, region: str) -> Response:
-        config = self._found("endpoint-config", request["EndpointConfigName"], region)
-        given = {name: value for name, value in request.items() if name != "DeploymentConfig"}
+        config = self._get_record("endpoint-config", request["EndpointConfigName"], region)
+        members = {name: value for name, value in request.items() if name != "DeploymentConfig"}
         defaults = {"EndpointStatus": "Creating", "LastModifiedTime": self._now()}
-        record = self._create("endpoint", given, region, "Endpoint", defaults, status="Creating")
+        record = self._create("endpoint", members, region, "Endpoint", defaults, status="Creating")
         if self._logs is not None:
             record.log = str(self._logs / "Endpoints" / region / f"{record.name}.log")
         self._deploy(record, config)
         return {"EndpointArn": record.arn}
 
     def update_endpoint(self, request: Request, region: str) -> Response:
-        config = self._found("endpoint-config", request["EndpointConfigName"], region)
+        config = self._get_record("endpoint-config", request["EndpointConfigName"], region)
         with self._lock:
             record = self._idle_endpoint(request["EndpointName"], region)
             record.body["EndpointConfigName"] = config.name
@@ -132,7 +132,7 @@ class Models:
         return {"EndpointArn": record.arn}
 
     def describe_endpoint(self, request: Request, region: str) -> Response:
-        return self._found("endpoint", request["EndpointName"], region).body
+        return self._get_record("endpoint", request["EndpointName"], region).body
 
     def delete_endpoint(self, request: Request, region: str) -> Response:
         with self._lock:
@@ -140,14 +140,17 @@ class Models:
         return {}
 
     def _idle_endpoint(self, name: str, region: str) -> Record:
-        """Source: terraform-provider-aws and others, which wait where SageMaker says this, also of DeleteEndpoint."""
-        record = self._found("endpoint", name, region)
+        """Return an endpoint that can be changed.
+
+        Source: terraform-provider-aws and others, which wait on this error, also in DeleteEndpoint.
+        """
+        record = self._get_record("endpoint", name, region)
         if record.status in _IN_TRANSITION:
             raise errors.invalid(f'Cannot update in-progress endpoint "{record.arn}".')
         return record
 
     def finish_deployments(self) -> None:
-        """Take up the endpoints that a killed server left on their way."""
+        """Finish the deployments that a killed server left unfinished."""
         for record in self._records.select("kind = 'endpoint' AND status IN (?, ?)", _IN_TRANSITION):
             config = self._records.get("endpoint-config", record.region, record.body["EndpointConfigName"])
             if config is not None:
@@ -157,7 +160,7 @@ class Models:
         threading.Thread(target=self._check, args=(record, config), name=record.arn, daemon=True).start()
 
     def _check(self, record: Record, config: Record) -> None:
-        """InService where each variant's model has its artefact, and Failed elsewhere."""
+        """Set an endpoint InService if each variant's model has its artifact, and Failed otherwise."""
         try:
             variants = [self._variant(variant, record.region) for variant in config.body["ProductionVariants"]]
             status, changes = "InService", dict[str, Any](ProductionVariants=variants)
@@ -201,8 +204,8 @@ class Models:
     ) -> Record:
         name, now = request[f"{noun}Name"], self._now()
         arn = arn_of(kind, name, region)
-        given = {field: value for field, value in request.items() if field != "Tags" and value is not None}
-        body = {**given, f"{noun}Arn": arn, "CreationTime": now, **defaults}
+        members = {field: value for field, value in request.items() if field != "Tags" and value is not None}
+        body = {**members, f"{noun}Arn": arn, "CreationTime": now, **defaults}
         record = Record(kind, region, name, arn, now, now, status, body=body)
         try:
             self._records.add(record)
@@ -211,7 +214,7 @@ class Models:
         tags.put(self._records, arn, request.get("Tags") or [])
         return record
 
-    def _found(self, kind: Kind, name: str, region: str) -> Record:
+    def _get_record(self, kind: Kind, name: str, region: str) -> Record:
         record = self._records.get(kind, region, name)
         if record is None:
             raise errors.not_found(arn_of(kind, name, region))

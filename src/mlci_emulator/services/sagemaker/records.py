@@ -1,7 +1,7 @@
-"""Where jobs, models, endpoints, packages and tags are kept: in SQLite, in a file or in memory.
+"""Stores jobs, models, endpoints, packages and tags in SQLite, in a file or in memory.
 
-A record's `body` is what Describe… says, so that a description is never made up from parts. Each change is committed
-as it happens, so a killed server leaves all that it ever answered.
+A record's `body` is the response of Describe…. Each change is committed at once, so a killed server leaves everything
+that it ever responded.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Literal
 from mlci_emulator.services.database import Database, open_database
 from mlci_emulator.services.timestamps import from_epoch
 
-#: The type of a resource, as its ARN has it.
+#: The type of a resource, as in its ARN.
 Kind = Literal[
     "processing-job",
     "training-job",
@@ -44,7 +44,7 @@ _COLUMNS = "kind, region, name, arn, status, created, modified, parent, approval
 
 @dataclass
 class Record:
-    """One resource. `parent` is a package's group, `log` the file of a job's log."""
+    """A resource. `parent` is a package's group, and `log` the file of a job's log."""
 
     kind: Kind
     region: str
@@ -60,11 +60,11 @@ class Record:
 
 
 class NameInUseError(Exception):
-    """The name is another one's already."""
+    """Another resource has this name."""
 
 
 class SageMakerRecords:
-    """All records of a server. Safe to use from any thread."""
+    """The tables of all resources and tags. Safe to use from any thread."""
 
     def __init__(self, file: Path | None) -> None:
         self._database: Database = open_database(file, SCHEMA)
@@ -74,9 +74,9 @@ class SageMakerRecords:
         self._database.close()
 
     def add(self, record: Record) -> None:
-        """Keep a new one.
+        """Save a new record.
 
-        Raises: Taken
+        Raises: NameInUseError
         """
         with self._lock:
             if self.get(record.kind, record.region, record.name) is not None:
@@ -84,7 +84,7 @@ class SageMakerRecords:
             self.save(record)
 
     def save(self, record: Record) -> None:
-        """Keep what it is now."""
+        """Save a new or changed record."""
         values = [record.kind, record.region, record.name, record.arn, record.status]
         values += [record.created.timestamp(), record.modified.timestamp()]  # type: ignore[list-item]
         values += [record.parent, record.approval, record.log, _to_json(record.body)]
@@ -92,12 +92,12 @@ class SageMakerRecords:
         self._database.execute(f"INSERT OR REPLACE INTO resources ({_COLUMNS}) VALUES ({marks})", values)
 
     def get(self, kind: Kind, region: str, name: str) -> Record | None:
-        found = self.select("kind = ? AND region = ? AND name = ?", [kind, region, name])
-        return found[0] if found else None
+        records = self.select("kind = ? AND region = ? AND name = ?", [kind, region, name])
+        return records[0] if records else None
 
     def by_arn(self, arn: str) -> Record | None:
-        found = self.select("arn = ?", [arn])
-        return found[0] if found else None
+        records = self.select("arn = ?", [arn])
+        return records[0] if records else None
 
     def remove(self, record: Record) -> None:
         self._database.execute(
@@ -109,7 +109,7 @@ class SageMakerRecords:
     def select(
         self, where: str, values: Sequence[object], order: str = "created, name", limit: int = -1
     ) -> list[Record]:
-        """Those for which the condition holds, in this order."""
+        """Return the records that match the condition, in this order."""
         rows = self._database.query(
             f"SELECT {_COLUMNS} FROM resources WHERE {where} ORDER BY {order} LIMIT ?", [*values, limit]
         )
@@ -120,7 +120,7 @@ class SageMakerRecords:
         return [{"Key": key, "Value": value} for key, value in rows]
 
     def put_tag(self, arn: str, key: str, value: str) -> None:
-        """A tag's place is that of its first value."""
+        """Add a tag, or change its value; a changed tag keeps its position."""
         self._database.execute(
             "INSERT INTO tags SELECT ?, ?, ?, 1 + COALESCE(MAX(place), 0) FROM tags WHERE arn = ? "
             "ON CONFLICT (arn, key) DO UPDATE SET value = excluded.value",

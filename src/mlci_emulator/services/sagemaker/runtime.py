@@ -1,7 +1,7 @@
-"""InvokeEndpoint of SageMaker's runtime: each call runs the model's own script in a process of its own.
+"""SageMaker Runtime's InvokeEndpoint: each call runs the model's inference script in a process of its own.
 
-That is what a transform job does with one record, so the answer is the script's own; what a server would keep between
-two calls (a loaded model, a cache) is made anew each time.
+An invocation runs like a transform job with one record, so the response is the script's own. What a server would keep
+between two calls (a loaded model, a cache) is created for each call.
 
 Sources: botocore/data/sagemaker-runtime/2017-05-13; https://github.com/aws/amazon-sagemaker-examples/issues/293 (an
 endpoint that is not there) and /issues/1809 (a model's error).
@@ -30,7 +30,7 @@ _SUPPORTED_MEMBERS = ("EndpointName", "Body", "ContentType", "Accept", "TargetVa
 
 
 class EndpointRuntime:
-    """Calls of endpoints; `stop` ends all of them."""
+    """Invokes endpoints; `stop` ends all invocations."""
 
     def __init__(
         self, runner: LocalJobs, records: SageMakerRecords, models: Models, logs: Path | None, stop: StopSignal
@@ -38,7 +38,7 @@ class EndpointRuntime:
         self._runner, self._records, self._models, self._logs, self._stop = runner, records, models, logs, stop
 
     def invoke(self, request: Request, region: str) -> Response:
-        """The model's answer.
+        """Return the model's response.
 
         Raises: ApiError
         """
@@ -60,20 +60,20 @@ class EndpointRuntime:
         data, kind = response
         return {"Body": data, "ContentType": kind, "InvokedProductionVariant": variant["VariantName"]}
 
-    def _variant(self, endpoint: Record, wanted: str | None) -> Mapping[str, Any]:
-        """The variant that is asked for, or one by chance and by weight."""
+    def _variant(self, endpoint: Record, requested: str | None) -> Mapping[str, Any]:
+        """Return the requested variant, or a random one by weight."""
         config = self._records.get("endpoint-config", endpoint.region, endpoint.body["EndpointConfigName"])
         if config is None:
             raise _invalid(f"the configuration of the endpoint {endpoint.name} was deleted; the local cloud needs it")
         variants = config.body["ProductionVariants"]
-        if wanted is None:
+        if requested is None:
             weights = [variant.get("InitialVariantWeight", 1.0) for variant in variants]
-            found: Mapping[str, Any] = random.choices(variants, weights if any(weights) else None)[0]
-            return found
+            chosen: Mapping[str, Any] = random.choices(variants, weights if any(weights) else None)[0]
+            return chosen
         for variant in variants:
-            if variant["VariantName"] == wanted:
+            if variant["VariantName"] == requested:
                 return dict(variant)
-        raise _invalid(f"Variant {wanted} not found for Endpoint {endpoint.name}")
+        raise _invalid(f"Variant {requested} not found for Endpoint {endpoint.name}")
 
     def _job(self, endpoint: Record, variant: Mapping[str, Any], request: Request) -> TransformRequest:
         try:
@@ -110,11 +110,11 @@ def _model_error(ending: JobResult, endpoint: Record) -> ApiError:
     kind, _, text = (ending.reason or "AlgorithmError: it was stopped").partition(": ")
     text = text.removeprefix(f"{transform.PAYLOAD}: ")
     what = "client error (400)" if kind == "ClientError" else "server error (500)"
-    place = f"https://{endpoint.region}.console.aws.amazon.com/cloudwatch/home?region={endpoint.region}"
+    console = f"https://{endpoint.region}.console.aws.amazon.com/cloudwatch/home?region={endpoint.region}"
     return ApiError(
         "ModelError",
         f'Received {what} from primary with message "{text}". '
-        f"See {place}#logEventViewer:group=/aws/sagemaker/Endpoints/{endpoint.name} in account {ACCOUNT} "
+        f"See {console}#logEventViewer:group=/aws/sagemaker/Endpoints/{endpoint.name} in account {ACCOUNT} "
         "for more information.",
         424,
     )

@@ -1,4 +1,4 @@
-"""SageMaker as a service: its operations by their names, and `run_to_end` for a state machine's `.sync` tasks."""
+"""Dispatches SageMaker's operations by name, and runs the jobs of a state machine's `.sync` tasks to their end."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from mlci_emulator.services.sagemaker.records import SageMakerRecords
 from mlci_emulator.services.timestamps import Clock, utc_now
 from mlci_emulator.store.directory import DirectoryStore
 
-#: How long `run_to_end` goes on waiting for a job that it was told to stop. The job ends within half a second unless
-#: it is amid a copy that can't be interrupted; then it ends by itself, and starts nothing more.
+#: The time that `run_to_end` waits for a job that it has stopped. The job ends within half a second, unless it copies
+#: a file, which can't be interrupted; then it ends by itself afterwards, and starts nothing more.
 LAST_WAIT_S = 0.9
 
 
 def _now() -> datetime:
-    """SageMaker's times have milliseconds."""
+    """Return the current time in milliseconds, as SageMaker's times are."""
     now = utc_now()
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 class SageMaker:
-    """The service. With `home` it keeps what it knows there; without, in memory only."""
+    """SageMaker. `home` is the folder of its records and logs; None keeps the records in memory."""
 
     def __init__(self, store: DirectoryStore, jobs: LocalJobs, home: Path | None, now: Clock = _now) -> None:
         self._records = SageMakerRecords(home / "sagemaker.sqlite" if home is not None else None)
@@ -53,7 +53,7 @@ class SageMaker:
 
     @property
     def operations(self) -> frozenset[str]:
-        """What it has; all else is refused."""
+        """The names of the operations that are implemented; all others are rejected."""
         return frozenset([*self._operations, "InvokeEndpoint"])
 
     def call(self, operation: str, request: Request, region: str) -> Response:
@@ -61,7 +61,7 @@ class SageMaker:
 
         Raises: ApiError
         """
-        if operation == "InvokeEndpoint":  # of SageMaker's runtime, which has a model of its own
+        if operation == "InvokeEndpoint":  # SageMaker Runtime is a service with an API model of its own
             return self._invoke(request, region)
         handler = self._operations.get(operation)
         if handler is None:
@@ -72,11 +72,11 @@ class SageMaker:
     def run_to_end(
         self, operation: str, request: Request, region: str, stop: JobStop, submitted: Callable[[Response], None]
     ) -> Response:
-        """Creates a job, calls `submitted` with the answer, and waits for its end; what Describe… says then.
+        """Create a job, call `submitted` with the response, wait for the job's end, and return its description.
 
         When `stop` is set, the job is stopped, and this returns within a second.
 
-        Raises: ApiError, for a job that can't be created, and whatever `submitted` raises.
+        Raises: ApiError if the job can't be created, and any error that `submitted` raises.
         """
         kind = self._kinds[operation]
         sagemaker_validation.check(operation, request)
@@ -90,11 +90,11 @@ class SageMaker:
         return self._jobs.describe(kind, running.record.name, region)
 
     def log_files(self) -> Iterator[LogFile]:
-        """The logs of all jobs, as they are at this moment."""
+        """Yield the current logs of all jobs and endpoints."""
         return self._jobs.log_files()
 
     def close(self) -> None:
-        """Stops all jobs and invocations, and returns when nothing of the jobs is left."""
+        """Stop all jobs and invocations, and wait until no process of the jobs is left."""
         self._is_closing.set()
         self._jobs.running.close()
 
@@ -114,7 +114,7 @@ class SageMaker:
             self._jobs.running.stop(running)
             turn.set()
 
-        unsubscribe = stop.subscribe(stopped)  # before the start: one that is stopped by now starts no process
+        unsubscribe = stop.subscribe(stopped)  # before the start: a job that is stopped by now starts no process
         try:
             self._jobs.running.start(running)
             turn.wait()

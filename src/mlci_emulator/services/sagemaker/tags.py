@@ -1,4 +1,4 @@
-"""AddTags, ListTags and DeleteTags, for everything that has an ARN here."""
+"""AddTags, ListTags and DeleteTags, for every resource with an ARN."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEFAULT_PAGE = 50
 
 
 def put(records: SageMakerRecords, arn: str, tags: Iterable[Mapping[str, str]]) -> None:
-    """Give a resource tags, in the place of those with the same keys."""
+    """Set tags of a resource; they replace those with the same keys."""
     for tag in tags:
         records.put_tag(arn, tag["Key"], tag["Value"])
 

@@ -1,21 +1,24 @@
 """Step Functions on this machine: state machines, versions, aliases, executions, activities and task tokens.
 
-service.py      StepFunctions: which operation is done by what
-arns.py         the ARNs that requests name, and what names may hold
-records.py      what is kept, in one SQLite file
-pages.py        lists in pages
-definitions.py  definitions, checked as at creation
-registry.py     state machines: create, update, describe, delete, list, tags
-versions.py     versions and aliases
-executions.py   executions: start, describe, list, stop, redrive
-running.py      one execution's thread
-history.py      an execution's events
-activities.py   activities, and the tokens that tasks are answered with
-mapruns.py      Map Runs, of which there are none
-trials.py       TestState
-tasks.py        what tasks do that only Step Functions itself can do: activities, tokens, nested executions
+From the API's operations down to what they share:
 
-Source of what is not in the API's reference: LocalStack's tests with AWS's recorded answers.
+    service.py               dispatches operations by name
+    arns.py                  parses and builds ARNs, and checks names
+    definitions.py           loads and checks definitions
+    state_machines.py        operations on state machines, and tags
+    versions.py              operations on versions and aliases
+    executions.py            operations on executions
+    execution_threads.py     runs each execution in a thread
+    execution_responses.py   the members of an execution's description
+    history.py               stores and returns an execution's events
+    activities.py            activities and task tokens
+    task_handlers.py         runs activities, task tokens and nested executions
+    map_runs.py              operations on Map Runs, of which there are none
+    teststate.py             TestState
+    pagination.py            pages of lists
+    records.py               stores documents and events in SQLite
+
+Source of behaviour that the API's reference does not describe: AWS's responses recorded in LocalStack's tests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Activities, and the tokens that tasks are answered with.
+"""Activities, their queues of tasks, and the task tokens of callbacks.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-activities.html and the recorded answers of
 LocalStack's tests test_sfn_api_activities, activities and callback.
@@ -23,7 +23,7 @@ from mlci_emulator.services.timestamps import Clock, from_epoch
 
 #: How long GetActivityTask waits for a task. Source: API_GetActivityTask
 _POLL_S = 60.0
-#: How many tokens of ended tasks are remembered: those were timed out, all others are invalid.
+#: The number of tokens that are remembered. A remembered token of an ended task has timed out; all others are invalid.
 _MAX_KNOWN_TOKENS = 10_000
 
 
@@ -34,7 +34,7 @@ class _QueuedTask:
 
 
 class TaskTokens:
-    """The callbacks of waiting tasks, by their tokens; a task that is over is forgotten by itself."""
+    """The callbacks of waiting tasks, by their tokens. An ended task drops out by itself."""
 
     def __init__(self) -> None:
         self._open: weakref.WeakValueDictionary[str, asl.Callback] = weakref.WeakValueDictionary()
@@ -49,7 +49,10 @@ class TaskTokens:
                 self._known.popitem(last=False)
 
     def find(self, token: str) -> asl.Callback:
-        """Raises: ApiError InvalidToken, or TaskTimedOut for a task that is over."""
+        """Return the callback of a token.
+
+        Raises: ApiError InvalidToken, or TaskTimedOut if the task has ended.
+        """
         with self._lock:
             callback, is_known = self._open.get(token), token in self._known
         if callback is not None and callback.is_open():
@@ -88,7 +91,7 @@ def _require_open(is_done: bool) -> Response:
 
 
 class Activities:
-    """Activities and the tasks that wait for their workers."""
+    """Activities, and the tasks that wait for their workers."""
 
     def __init__(self, records: StepFunctionsRecords, account: str, now: Clock) -> None:
         self._records, self._account, self._now = records, account, now
@@ -132,13 +135,13 @@ class Activities:
         return self._records.get("activity", arn) is not None
 
     def queue(self, arn: str, input_text: str, callback: asl.Callback) -> None:
-        """Offers a task to the activity's workers."""
+        """Offer a task to the activity's workers."""
         with self._changed:
             self._queues.setdefault(arn, deque()).append(_QueuedTask(input_text, weakref.ref(callback)))
             self._changed.notify_all()
 
     def take(self, request: Request) -> Response:
-        """GetActivityTask: waits for a task; without one, there is no token in the answer."""
+        """GetActivityTask: wait for a task. If none comes, the response has no token."""
         arn = str(request["activityArn"])
         self._find(arn)
         until = time.monotonic() + _POLL_S

@@ -1,4 +1,4 @@
-"""The ARNs of Step Functions, and what names may hold.
+"""Parses and builds the ARNs of Step Functions, and checks names.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html (name), and the
 recorded answers of LocalStack's tests test_sfn_api*.
@@ -18,7 +18,7 @@ _ARN = re.compile(
 
 
 class Arn(NamedTuple):
-    """`kind` is stateMachine, execution, express or activity; `parts` is what follows it."""
+    """An ARN. `kind` is stateMachine, execution, express or activity; `parts` follow it."""
 
     text: str
     region: str
@@ -28,7 +28,7 @@ class Arn(NamedTuple):
 
 
 def parse(text: str, *kinds: str) -> Arn:
-    """An ARN of one of these kinds.
+    """Parse an ARN of one of these kinds.
 
     Raises: ApiError InvalidArn.
     """
@@ -47,7 +47,10 @@ def invalid(what: str) -> ApiError:
 
 
 def split_machine_arn(text: str) -> tuple[str, str | None]:
-    """The machine's own ARN, and the version's number or the alias's name that follows it."""
+    """Return the state machine's own ARN, and the version number or alias name after it.
+
+    Raises: ApiError InvalidArn.
+    """
     arn = parse(text, "stateMachine")
     base = ":".join(text.split(":")[:7])
     if len(arn.parts) > 2 or "/" in text:

@@ -1,4 +1,4 @@
-"""Definitions, checked as at creation: by the language, and by what tasks can do here."""
+"""Loads definitions, and checks them as CreateStateMachine does: the language, and the tasks that can run here."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.stepfunctions.task_handlers import TaskHandlers
 
 _MOST_DIAGNOSTICS = 100
-#: As many definitions are kept as they were read, so that starting an execution does not read its machine anew.
+#: The number of parsed definitions that are cached, so that starting an execution does not parse its definition again.
 _CACHED_DEFINITIONS = 64
 
 
 class Definitions:
-    """Reads definitions; the last ones are kept as they were read."""
+    """Loads definitions, and caches the most recent ones."""
 
     def __init__(self, tasks: TaskHandlers) -> None:
         self._tasks = tasks
         self._read = functools.lru_cache(maxsize=_CACHED_DEFINITIONS)(_read)
 
     def load(self, definition: str, kind: str) -> asl.Machine:
-        """The machine, whose tasks can be done here.
+        """Return the state machine, all of whose tasks can run here.
 
         Raises: ApiError InvalidDefinition.
         """
@@ -32,7 +32,7 @@ class Definitions:
             raise _invalid(error) from error
 
     def parse(self, definition: str, kind: str) -> asl.Machine:
-        """The machine, whatever its tasks are.
+        """Return the state machine, without a check of its tasks.
 
         Raises: ApiError InvalidDefinition.
         """
@@ -42,7 +42,7 @@ class Definitions:
             raise _invalid(error) from error
 
     def references(self, definition: str, kind: str) -> dict[str, Any]:
-        """`variableReferences`, where the definition has variables."""
+        """Return the member `variableReferences` if the definition has variables."""
         found = asl.variable_references(self._read(definition, kind))
         return {"variableReferences": found} if found else {}
 
@@ -82,7 +82,7 @@ def _problem_text(problem: asl.Problem) -> str:
 
 
 def _has_place(problem: asl.Problem) -> bool:
-    return problem.code != "MISSING_END_STATE"  # the only one that AWS gives no place
+    return problem.code != "MISSING_END_STATE"  # the only problem that AWS reports without a location
 
 
 def _diagnostic(problem: asl.Problem) -> Response:

@@ -1,4 +1,4 @@
-"""Executions that run: a thread for each, from its first event to its record's end."""
+"""Runs each execution in a thread of its own, and saves its events and result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlci_emulator.services.timestamps import Clock
 
 @dataclass
 class RunningExecution:
-    """One execution that has not ended."""
+    """An execution that has not ended."""
 
     doc: Document
     machine: asl.Machine
@@ -26,7 +26,7 @@ class RunningExecution:
 
 
 class ExecutionThreads:
-    """Runs executions, and knows those that run."""
+    """The running executions."""
 
     def __init__(self, records: StepFunctionsRecords, handlers: asl.Handlers, now: Clock) -> None:
         self._records, self._handlers, self._now = records, handlers, now
@@ -39,24 +39,24 @@ class ExecutionThreads:
             return self._running.get(arn)
 
     def start(self, running: RunningExecution) -> None:
-        """Runs an execution in a thread of its own.
+        """Run an execution in a thread of its own.
 
-        Raises: ApiError, where no more executions are started.
+        Raises: ApiError after `close`.
         """
         self._add(running)
         name = f"execution {running.doc['name']}"
         threading.Thread(target=self._run_to_end, args=(running,), name=name, daemon=True).start()
 
     def run(self, running: RunningExecution) -> Document:
-        """Runs an execution to its end in this thread.
+        """Run an execution to its end in this thread.
 
-        Raises: ApiError, where no more executions are started.
+        Raises: ApiError after `close`.
         """
         self._add(running)
         return self._run_to_end(running)
 
     def _add(self, running: RunningExecution) -> None:
-        """From here on the execution is on record and can be stopped: both or neither, whoever looks."""
+        """Save the execution and make it stoppable, both at the same time."""
         with self._lock:
             if self._is_closed:
                 raise ApiError("ServiceUnavailable", "the server is stopping", 503)
@@ -81,7 +81,7 @@ class ExecutionThreads:
             self._save_result(running.doc, outcome)
         finally:
             with self._lock:
-                if self._running.get(arn) is running:  # it may have been redriven since its record was kept
+                if self._running.get(arn) is running:  # it may have been redriven since its record was saved
                     del self._running[arn]
             running.ended.set()
         return running.doc
@@ -97,7 +97,7 @@ class ExecutionThreads:
             self._records.put("execution", doc["arn"], doc["machine"], doc)
 
     def close(self, cause: str) -> None:
-        """Stops all executions and waits until none of them runs."""
+        """Stop all executions, and wait until all have ended."""
         with self._lock:
             self._is_closed = True
             running = list(self._running.values())
@@ -108,4 +108,4 @@ class ExecutionThreads:
 
 
 def _discard(event: asl.Event) -> None:
-    """What is kept of an express execution's events."""
+    """Discard an event of an express execution, whose history is not saved."""

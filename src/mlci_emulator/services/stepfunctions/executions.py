@@ -1,4 +1,4 @@
-"""Executions: start, start and wait, describe, list, stop, redrive.
+"""Operations on executions: start, describe, list, stop and redrive.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html and its neighbours, and
 the recorded answers of LocalStack's tests test_sfn_api and test_sfn_api_express.
@@ -28,7 +28,7 @@ _STOP_S = 30.0
 
 
 class Executions:
-    """The executions of all machines. Express ones are not kept when they have ended, as on AWS."""
+    """The executions of all state machines. As on AWS, express executions are not stored after their end."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Executions:
             raise type_not_supported()
         running = self._new(target, self._name(request), _input(request))
         doc = self._runner.run(running)
-        if doc["status"] == "ABORTED":  # by `close`; AWS has no such status here
+        if doc["status"] == "ABORTED":  # by `close`; on AWS, StartSyncExecution has no such status
             raise ApiError("ServiceUnavailable", "the server is stopping", 503)
         millis = max(1, round((doc["stopped"] - doc["started"]) * 1000))
         response = {
@@ -130,7 +130,10 @@ class Executions:
         return RunningExecution(doc, machine, context, resume)
 
     def find(self, text: str) -> Document:
-        """A standard execution. Raises: ApiError."""
+        """Return a standard execution.
+
+        Raises: ApiError.
+        """
         arn = arns.parse(text, "execution")
         doc = self._records.get("execution", arn.text)
         if doc is None:
@@ -146,7 +149,7 @@ class Executions:
         return response
 
     def describe_machine(self, request: Request) -> Response:
-        """DescribeStateMachineForExecution: the machine as the execution was started with it."""
+        """DescribeStateMachineForExecution: the state machine as it was when the execution started."""
         doc = self.find(str(request["executionArn"]))
         definition = self._records.text(doc["definition"])
         response = {
@@ -167,7 +170,7 @@ class Executions:
         return history.page_of_events(self._records, self.find(str(request["executionArn"]))["arn"], request)
 
     def list(self, request: Request) -> Response:
-        """ListExecutions of a machine, a version or an alias, the newest first."""
+        """ListExecutions of a state machine, a version or an alias, the newest first."""
         text = str(request.get("stateMachineArn") or "")
         machine, qualifier = arns.split_machine_arn(text)
         if self._state_machines.find(machine)["type"] == "EXPRESS":
@@ -189,7 +192,7 @@ class Executions:
         return response
 
     def stop(self, request: Request) -> Response:
-        """StopExecution; one that has ended stays as it is."""
+        """StopExecution; an execution that has ended does not change."""
         doc = self.find(str(request["executionArn"]))
         running = self._runner.find(doc["arn"])
         if running is not None:
@@ -199,7 +202,7 @@ class Executions:
         return {"stopDate": from_epoch(doc.get("stopped") or epoch_seconds(self._now()))}
 
     def wait(self, arn: str, stop: asl.StopSignal) -> None:
-        """Waits for an execution's end; `stop` ends it."""
+        """Wait for an execution's end; `stop` stops the execution."""
         running = self._runner.find(arn)
         if running is None:
             return
@@ -210,7 +213,7 @@ class Executions:
             undo()
 
     def redrive(self, request: Request) -> Response:
-        """RedriveExecution: goes on from where the execution ended."""
+        """RedriveExecution: continue from the state at which the execution ended."""
         with self._lock:
             doc = self.find(str(request["executionArn"]))
             why_not = execution_responses.not_redrivable_reason(doc)
@@ -225,7 +228,7 @@ class Executions:
         return {"redriveDate": from_epoch(doc["redriven"])}
 
     def abort_abandoned(self, cause: str) -> None:
-        """Ends executions that ran when the last process that kept these records was killed."""
+        """Abort the executions that ran when the previous process with these records was killed."""
         for doc in list(self._records.with_status("execution", "RUNNING")):
             past = history.events(self._records, doc["arn"])
             end = past[-1] if past and past[-1].type in history.ENDS else None
@@ -265,7 +268,7 @@ def _no_constant(name: str) -> None:
 
 
 def _parser_message(text: str, error: Exception) -> str:
-    """What AWS's parser says of the commonest mistakes."""
+    """Return AWS's parser message for the most common mistakes, else the error's own text."""
     word = text.strip().split(" ")[0].strip("{}[],:\"'")
     if word.isalpha() and text.strip().startswith(word):
         expected = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"

@@ -1,4 +1,4 @@
-"""An execution's events: kept as they happen, and shown in pages.
+"""Stores an execution's events as they happen, and returns them in pages.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_GetExecutionHistory.html
 """
@@ -15,10 +15,10 @@ from mlci_emulator.services.stepfunctions.pagination import bounds, token
 from mlci_emulator.services.stepfunctions.records import Document, StepFunctionsRecords
 from mlci_emulator.services.timestamps import from_epoch
 
-#: Members of details that hold the execution's data, which a request can do without.
+#: Members of details that hold the execution's data, which a request can exclude.
 _DATA = ("input", "output", "inputDetails", "outputDetails")
 
-#: The events that an execution ends with, and the status that each means.
+#: The last event of an execution, and the status that it means.
 ENDS = {
     "ExecutionSucceeded": "SUCCEEDED",
     "ExecutionFailed": "FAILED",
@@ -38,7 +38,7 @@ def save(records: StepFunctionsRecords, execution: str, event: asl.Event) -> Non
 
 
 def events(records: StepFunctionsRecords, execution: str) -> list[asl.Event]:
-    """All events, as the interpreter had them."""
+    """Return all events as values of the interpreter."""
     return [
         asl.Event(
             doc["id"], doc["previous"], datetime.fromtimestamp(doc["at"], timezone.utc), doc["type"], doc["details"]
@@ -48,7 +48,7 @@ def events(records: StepFunctionsRecords, execution: str) -> list[asl.Event]:
 
 
 def result_members(end: asl.Event) -> dict[str, Any]:
-    """What an execution's last event says of its result: output, or error and cause."""
+    """Return the members of an execution's result from its last event: output, or error and cause."""
     members = [item for inner in end.details.values() if isinstance(inner, dict) for item in inner.items()]
     return {name: value for name, value in members if name in ("output", "error", "cause") and value}
 

@@ -1,4 +1,4 @@
-"""Map Runs: what a Distributed Map makes. There are none here, as such a Map is refused when its machine is created.
+"""Operations on Map Runs. There are none here, because CreateStateMachine rejects a Distributed Map.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_ListMapRuns.html, API_DescribeMapRun.html and
 API_UpdateMapRun.html (errors ExecutionDoesNotExist, ResourceNotFound, InvalidArn).
@@ -13,7 +13,7 @@ from mlci_emulator.services.stepfunctions.pagination import page
 
 
 class MapRuns:
-    """Executions are looked up, so that an unknown one is told from one without Map Runs."""
+    """Map Runs of executions, which must exist."""
 
     def __init__(self, executions: Executions) -> None:
         self._executions = executions

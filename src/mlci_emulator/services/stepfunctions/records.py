@@ -1,4 +1,4 @@
-"""What Step Functions keeps: documents by kind and ARN, and the events of executions, in one SQLite file."""
+"""Stores state machines, executions and activities as documents by kind and ARN, and events, in one SQLite file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlci_emulator.services.database import open_database
 Kind = Literal["machine", "version", "alias", "execution", "activity"]
 Document = dict[str, Any]
 
-#: What AWS says of how it keeps things, where a request says nothing.
+#: The default encryption configuration.
 ENCRYPTION = {"type": "AWS_OWNED_KEY"}
 
 _SCHEMA = """
@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS events (execution TEXT, id INTEGER, doc TEXT, PRIMARY
 
 
 class StepFunctionsRecords:
-    """Each call is one transaction; safe from any thread."""
+    """The tables. Each call is one transaction; safe to call from any thread."""
 
     def __init__(self, home: Path | None) -> None:
         self._database = open_database(home / "states.sqlite" if home is not None else None, _SCHEMA)
@@ -37,7 +37,7 @@ class StepFunctionsRecords:
         self._database.close()
 
     def put(self, kind: Kind, arn: str, parent: str, doc: Mapping[str, Any]) -> None:
-        """Keeps a document, new or changed; a changed one keeps its place in lists."""
+        """Save a new or changed document; a changed document keeps its position in lists."""
         self._database.execute(
             "INSERT INTO records (kind, arn, parent, status, doc) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (kind, arn) DO UPDATE SET status = excluded.status, doc = excluded.doc",
@@ -52,7 +52,7 @@ class StepFunctionsRecords:
         self._database.execute("DELETE FROM records WHERE kind = ? AND arn = ?", (kind, arn))
 
     def newest(self, kind: Kind, parent: str, status: str | None = None) -> list[Document]:
-        """All of a parent's, the newest first; the parent of machines and activities is their region."""
+        """Return the documents of a parent, the newest first. The parent of machines and activities is their region."""
         sql = "SELECT doc FROM records WHERE kind = ? AND parent = ?" + (" AND status = ?" if status else "")
         rows = self._database.query(sql + " ORDER BY number DESC", (kind, parent, *([status] if status else [])))
         return [json.loads(row[0]) for row in rows]
@@ -67,9 +67,10 @@ class StepFunctionsRecords:
         before: int,
         limit: int,
     ) -> list[tuple[int, Document]]:
-        """A machine's executions, the newest first, each with its number; `before` is the number to go on from, or 0.
+        """Return a state machine's executions, the newest first, each with its number.
 
-        `qualified` is the version or alias that they were started by.
+        `qualified` is the version or alias ARN that they were started with; `before` is the number at which the next
+        page starts, or 0.
         """
         conditions: list[tuple[str, Any]] = [("kind = ?", "execution"), ("parent = ?", machine)]
         if status:
@@ -86,7 +87,7 @@ class StepFunctionsRecords:
         return [(number, json.loads(doc)) for number, doc in rows]
 
     def save_text(self, text: str) -> str:
-        """Keeps a text that many documents share, and gives the digest that it is found by."""
+        """Save a text that many documents share, and return the digest that identifies it."""
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         self._database.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (digest, text))
         return digest

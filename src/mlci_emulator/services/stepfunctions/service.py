@@ -1,4 +1,4 @@
-"""Step Functions' API: which operation is done by what."""
+"""Dispatches Step Functions' operations by name."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _KILLED_CAUSE = "the process that ran this execution was killed"
 
 
 class StepFunctions:
-    """Step Functions. `home` is the folder that it keeps its records in; None keeps them in memory.
+    """Step Functions. `home` is the folder of its records; None keeps them in memory.
 
-    `handlers` do the tasks but for activities and nested executions, which are done here.
+    `handlers` run all tasks except activities and nested executions, which this service runs itself.
     """
 
     def __init__(self, home: Path | None, handlers: asl.Handlers, account: str = ACCOUNT, now: Clock = utc_now) -> None:
@@ -100,7 +100,7 @@ class StepFunctions:
         return {**of_region, **{name: _without_region(operation) for name, operation in others.items()}}
 
     def call(self, operation: str, request: Request, region: str) -> Response:
-        """An operation's output.
+        """Return an operation's output.
 
         Raises: ApiError.
         """
@@ -110,13 +110,13 @@ class StepFunctions:
         return done(request, region)
 
     def close(self, cause: str = "the server stopped") -> None:
-        """Stops all executions and waits for their ends."""
+        """Stop all executions, and wait for their ends."""
         self._activities.close()
         self._threads.close(cause)
         self._records.close()
 
     def _create(self, request: Request, region: str) -> Response:
-        with self._state_machines.lock:  # what is published is what was created, whoever updates at the same moment
+        with self._state_machines.lock:  # so that nobody updates it before it is published
             return self._create_locked(request, region)
 
     def _create_locked(self, request: Request, region: str) -> Response:
@@ -125,7 +125,7 @@ class StepFunctions:
         return {**response, **self._publish_response(doc["arn"], request)}
 
     def _update(self, request: Request) -> Response:
-        with self._state_machines.lock:  # the same
+        with self._state_machines.lock:  # as in `_create`
             return self._update_locked(request)
 
     def _update_locked(self, request: Request) -> Response:
@@ -136,7 +136,7 @@ class StepFunctions:
         return {**response, **self._publish_response(doc["arn"], request)}
 
     def _publish_response(self, arn: str, request: Request) -> Response:
-        """The version that goes with a change, where one is asked for."""
+        """Publish a version if the request asks for one, and return its member of the response."""
         if not request.get("publish"):
             return {}
         return {"stateMachineVersionArn": self._versions.publish(arn, request.get("versionDescription"))["arn"]}

@@ -1,4 +1,4 @@
-"""State machines: create, update, describe, delete, list, and tags.
+"""Operations on state machines: create, update, describe, delete, list, and tags.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html and its neighbours,
 and the recorded answers of LocalStack's tests test_sfn_api.
@@ -17,13 +17,13 @@ from mlci_emulator.services.stepfunctions.pagination import page
 from mlci_emulator.services.stepfunctions.records import ENCRYPTION, Document, Kind, StepFunctionsRecords
 from mlci_emulator.services.timestamps import Clock, from_epoch
 
-#: The revision of a machine that has never been updated; descriptions don't tell it.
+#: The revision of a state machine that has never been updated; descriptions omit it.
 INITIAL = "INITIAL"
 _LOGGING = {"level": "OFF", "includeExecutionData": False}
 _TRACING = {"enabled": False}
-#: What makes two requests with one name the same request.
+#: Two requests with one name are the same if they agree in these members.
 _IDENTITY_MEMBERS = ("definition", "type", "loggingConfiguration", "tracingConfiguration", "encryptionConfiguration")
-#: What a version keeps of its machine.
+#: The members that a version copies from its state machine.
 VERSIONED_MEMBERS = (
     "definition",
     "roleArn",
@@ -42,7 +42,7 @@ class StateMachines:
         self.lock = threading.RLock()
 
     def create(self, request: Request, region: str) -> tuple[Document, bool]:
-        """The machine, and whether it is new.
+        """Create a state machine; return its document, and True if it is new.
 
         Raises: ApiError.
         """
@@ -81,7 +81,10 @@ class StateMachines:
         return doc
 
     def find(self, arn: str) -> Document:
-        """Raises: ApiError StateMachineDoesNotExist."""
+        """Return a state machine.
+
+        Raises: ApiError StateMachineDoesNotExist.
+        """
         doc = self._records.get("machine", arn)
         if doc is None:
             raise does_not_exist(arn)
@@ -91,7 +94,7 @@ class StateMachines:
         self._records.put("machine", doc["arn"], doc["arn"].split(":")[3], doc)
 
     def update(self, request: Request) -> Document:
-        """The machine in its new revision.
+        """Update a state machine, and return its new revision.
 
         Raises: ApiError.
         """
@@ -122,7 +125,7 @@ class StateMachines:
         return doc
 
     def describe(self, doc: Document) -> Response:
-        """DescribeStateMachine of a machine, or of a version that has the same members."""
+        """DescribeStateMachine of a state machine, or of a version, which has the same members."""
         response: Response = {
             "stateMachineArn": doc["arn"],
             "name": doc["name"],
@@ -137,7 +140,7 @@ class StateMachines:
         return {**response, **self._definitions.references(doc["definition"], doc["type"])}
 
     def delete(self, arn: str) -> None:
-        """Deletes a machine with its versions and aliases; its executions go on."""
+        """Delete a state machine with its versions and aliases; its executions continue."""
         with self.lock:
             self._records.delete("machine", arn)
             kinds: tuple[Kind, ...] = ("version", "alias")

@@ -1,4 +1,4 @@
-"""Tasks that only Step Functions itself can do: activities, task tokens, and executions that start executions.
+"""Runs the tasks that only Step Functions itself can run: activities, task tokens and nested executions.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/connect-stepfunctions.html, and the recorded answers of
 LocalStack's tests services/test_sfn_task_service and callback.
@@ -23,7 +23,7 @@ _ACTIVITY = re.compile(r"arn:[^:]*:states:[^:]*:[^:]*:activity:.+")
 
 
 class NestedExecutions(Protocol):
-    """What a task that starts an execution needs of executions."""
+    """The operations on executions that a task needs to start one."""
 
     def start(self, request: Request, /) -> Response: ...
 
@@ -33,7 +33,10 @@ class NestedExecutions(Protocol):
 
 
 class TaskHandlers:
-    """The caller's handlers, and what they can't do. `executions` is set once those, which take it, are made."""
+    """Handlers of all tasks: the caller's, and those that need this service.
+
+    `executions` is set afterwards, because executions need the handlers.
+    """
 
     executions: NestedExecutions | None = None
 
@@ -44,7 +47,7 @@ class TaskHandlers:
         return bool(_ACTIVITY.fullmatch(resource) or _NESTED.fullmatch(resource)) or self._handlers.supports(resource)
 
     def check(self, resource: str, parameters: asl.Json) -> Sequence[str]:
-        """What is wrong with a task's parameters, as the interpreter asks before it schedules the task."""
+        """Return the problems of a task's parameters; the interpreter calls this before it schedules the task."""
         if _ACTIVITY.fullmatch(resource):
             if not self._activities.exists(resource):
                 raise asl.TaskError("States.Runtime", f"The activity {resource} does not exist.")
@@ -53,14 +56,17 @@ class TaskHandlers:
         return tuple(check(resource, parameters)) if check is not None else ()
 
     def problems(self, machine: asl.Machine) -> tuple[asl.Problem, ...]:
-        """What is wrong with a machine's tasks."""
+        """Return the problems of a state machine's tasks."""
         problems = getattr(self._handlers, "problems", None)
         if problems is not None:
             return tuple(problems(machine))
         return tuple(asl.unsupported_resources(machine, self))
 
     def __call__(self, task: asl.TaskCall) -> asl.Json:
-        """The task's output. Raises: asl.TaskError."""
+        """Run a task, and return its output.
+
+        Raises: asl.TaskError.
+        """
         if task.callback is not None:
             self._tokens.add(task.callback)
         if _ACTIVITY.fullmatch(task.resource):
@@ -124,7 +130,7 @@ def _sdk_message(error: ApiError) -> str:
 
 
 def _integration_response(response: Response) -> dict[str, Any]:
-    """A description as the integration shows it: members in capitals and in order, times in milliseconds."""
+    """Return a description as the integration has it: capitalised, sorted members, and times in milliseconds."""
     found: dict[str, Any] = {}
     for name, value in sorted(response.items()):
         if name in ("startDate", "stopDate", "redriveDate"):

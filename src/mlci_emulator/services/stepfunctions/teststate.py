@@ -1,7 +1,7 @@
-"""TestState: one state, run by itself, or with a mock for its work.
+"""TestState: runs one state by itself, or with a mock in place of its work.
 
-What AWS refuses is refused in its words, as far as answers are recorded in LocalStack's tests test_state; what belongs
-to a distributed Map is refused as such a Map is.
+Errors have AWS's messages where LocalStack's tests test_state recorded them. Members that concern a distributed Map are
+rejected, as such a Map is.
 Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_TestState.html
 """
 
@@ -26,11 +26,11 @@ from mlci_emulator.services.stepfunctions.definitions import Definitions
 from mlci_emulator.services.timestamps import Clock
 
 _ROLE = "arn:aws:iam::000000000000:role/mlci-test-state"
-#: What a state is called that is given without a machine.
+#: The name of a state that the request gives without a state machine.
 _NAME = "StateName"
 _ALONE = "Task, Wait, Pass, Succeed, Fail, Choice"
 _CONTEXT = "Invalid Context object provided"
-#: What a context object may have. Source: https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html
+#: The fields that a context object may have. Source: https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html
 _CONTEXT_FIELDS: Mapping[str, frozenset[str]] = {
     "Execution": frozenset({"Id", "Input", "Name", "RedriveCount", "RedriveTime", "RoleArn", "StartTime"}),
     "State": frozenset({"EnteredTime", "Name", "RetryCount"}),
@@ -40,12 +40,12 @@ _CONTEXT_FIELDS: Mapping[str, frozenset[str]] = {
 _NO_TEXTS = ("Input", "RedriveCount", "RetryCount")
 _WITH_TASK = (".sync", ".sync:2", ".waitForTaskToken")
 _MOCKED = ("Task", "Map", "Parallel")
-#: Members of `stateConfiguration` that are about distributed Maps, which are refused.
+#: Members of `stateConfiguration` that concern distributed Maps, which are rejected.
 _DISTRIBUTED = ("mapIterationFailureCount", "mapItemReaderData")
 
 
 class _TestedState(NamedTuple):
-    """The state that a request is about, with its name and the query language around it."""
+    """The state to test, with its name and the query language of its state machine."""
 
     name: str
     state: Mapping[str, Any]
@@ -57,7 +57,7 @@ class _TestedState(NamedTuple):
 
 
 class TestState:
-    """Runs states by themselves."""
+    """Runs single states."""
 
     def __init__(self, definitions: Definitions, handlers: asl.Handlers, account: str, now: Clock) -> None:
         self._definitions, self._handlers, self._account, self._now = definitions, handlers, account, now
@@ -87,7 +87,7 @@ class TestState:
         return _response(result, is_shown=request.get("inspectionLevel", "INFO") != "INFO")
 
     def _load(self, found: _TestedState, mock: Mock | None) -> State:
-        """A task that is mocked may be one that can't be done here."""
+        """Return the state; a mocked task need not be one that can run here."""
         targets = {target: {"Type": "Succeed"} for target in _targets(found.state) if target != found.name}
         states = {found.name: found.state, **targets}
         around = json.dumps({"QueryLanguage": found.language, "StartAt": found.name, "States": states})
@@ -120,11 +120,11 @@ class TestState:
 
 
 def _discard(event: asl.Event) -> None:
-    """A trial leaves no history."""
+    """Discard an event: TestState has no history."""
 
 
 def _find(request: Request) -> _TestedState:
-    """The state itself, or the one of a machine that `stateName` names, at whatever depth it is."""
+    """Return the state of the definition, or the state of a state machine that `stateName` names, at any depth."""
     try:
         definition = json.loads(str(request["definition"]))
     except ValueError as error:
@@ -143,7 +143,7 @@ def _find(request: Request) -> _TestedState:
 
 
 def _check_cause(request: Request, found: _TestedState) -> None:
-    """The state that a mocked error is said to come from is one inside; what comes of the error is the same.
+    """Check that the state that `errorCausedByState` names exists; the name does not change the result.
 
     Raises: ApiError.
     """
@@ -153,7 +153,7 @@ def _check_cause(request: Request, found: _TestedState) -> None:
 
 
 def _states(machine: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The states of a machine, then those of the branches inside them."""
+    """Yield the states of a state machine, then those of the branches inside them."""
     states = machine.get("States")
     if not isinstance(states, dict):
         return
@@ -178,7 +178,7 @@ def _targets(state: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _check(request: Request, found: _TestedState) -> None:
-    """What AWS refuses, and what can't be done here.
+    """Reject requests that AWS rejects, or that can't run here.
 
     Raises: ApiError.
     """
@@ -231,7 +231,7 @@ def _check_result(request: Request, state: State, result: asl.Json) -> None:
 
 
 def _context_object(request: Request, state: State) -> asl.Json:
-    """The context object that the request gives.
+    """Return the context object of the request.
 
     Raises: ApiError.
     """

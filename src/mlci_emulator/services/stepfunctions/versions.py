@@ -1,4 +1,4 @@
-"""Versions and aliases: a version is a machine as it was, for ever; an alias routes to one or two of them.
+"""Operations on versions, which are immutable copies of state machines, and on aliases, which route to versions.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-cd-aliasing-versioning.html, and the recorded
 answers of LocalStack's tests test_sfn_api_versioning and test_sfn_api_aliasing.
@@ -22,7 +22,7 @@ _ALIAS = re.compile(r"(?!\d+$)[0-9A-Za-z_.-]{1,80}")
 
 
 class ExecutionTarget(NamedTuple):
-    """What a started machine ARN means: the document that is run, and how it was named."""
+    """The document that a state machine ARN resolves to, and the version and alias that the ARN names."""
 
     doc: Document
     version_arn: str | None = None
@@ -30,13 +30,13 @@ class ExecutionTarget(NamedTuple):
 
 
 class Versions:
-    """Versions and aliases of the registry's machines."""
+    """Versions and aliases of all state machines."""
 
     def __init__(self, records: StepFunctionsRecords, state_machines: StateMachines, now: Clock) -> None:
         self._records, self._state_machines, self._now = records, state_machines, now
 
     def publish(self, arn: str, description: str | None, revision: str | None = None) -> Document:
-        """The version of the machine's current revision, which is made where there is none yet.
+        """Return the version of the state machine's current revision; create it if it does not exist.
 
         Raises: ApiError.
         """
@@ -67,7 +67,7 @@ class Versions:
             return version
 
     def target(self, text: str) -> ExecutionTarget:
-        """What is run, or described, for an ARN of a machine, a version or an alias.
+        """Return what is run or described for the ARN of a state machine, a version or an alias.
 
         Raises: ApiError.
         """

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from mlci_emulator.services.lambda_functions import FunctionCode, Invocation, Invoked, Lambdas
+from mlci_emulator.services.lambda_functions import FunctionCode, FunctionInvoker, Invocation, InvocationResult
 from support.local_jobs import FakeStop, living
 
 
 @pytest.fixture
-def lambdas(tmp_path: Path) -> Iterator[Lambdas]:
+def invoker(tmp_path: Path) -> Iterator[FunctionInvoker]:
     environment = {**os.environ, "AWS_SECRET_ACCESS_KEY": "secret", "PYTHONPATH": str(tmp_path)}
-    invoker = Lambdas(tmp_path / "work", lambda name: tmp_path / "logs" / f"{name}.log", environment)
+    invoker = FunctionInvoker(tmp_path / "work", lambda name: tmp_path / "logs" / f"{name}.log", environment)
     yield invoker
     invoker.close()
 
@@ -33,25 +33,27 @@ def code(
     return FunctionCode("train", folder, handler, timeout_s, **more)
 
 
-def invoke(lambdas: Lambdas, function: FunctionCode, event: object = None, stop: FakeStop | None = None) -> Invoked:
-    return lambdas.invoke(Invocation(function, json.dumps(event), request_id="request-1"), stop or FakeStop())
+def invoke(
+    invoker: FunctionInvoker, function: FunctionCode, event: object = None, stop: FakeStop | None = None
+) -> InvocationResult:
+    return invoker.invoke(Invocation(function, json.dumps(event), request_id="request-1"), stop or FakeStop())
 
 
-def test_a_handler_gets_its_event_and_returns_a_payload(lambdas: Lambdas, tmp_path: Path) -> None:
+def test_a_handler_gets_its_event_and_returns_a_payload(invoker: FunctionInvoker, tmp_path: Path) -> None:
     function = code(
         tmp_path,
         "import decimal\ndef handler(event, context):\n    return [event, decimal.Decimal('1.5'), 'ü'.encode()]",
     )
-    invoked = invoke(lambdas, function, {"a": [1, None]})
-    assert not invoked.is_error
-    assert json.loads(invoked.payload) == [{"a": [1, None]}, 1.5, "ü"]
+    result = invoke(invoker, function, {"a": [1, None]})
+    assert not result.is_error
+    assert json.loads(result.payload) == [{"a": [1, None]}, 1.5, "ü"]
 
 
-def test_bytes_are_sent_as_they_are(lambdas: Lambdas, tmp_path: Path) -> None:
-    assert invoke(lambdas, code(tmp_path, "def handler(event, context): return b'{\"a\": 1}'")).payload == '{"a": 1}'
+def test_bytes_are_sent_as_they_are(invoker: FunctionInvoker, tmp_path: Path) -> None:
+    assert invoke(invoker, code(tmp_path, "def handler(event, context): return b'{\"a\": 1}'")).payload == '{"a": 1}'
 
 
-def test_the_context_and_environment_are_a_functions(lambdas: Lambdas, tmp_path: Path) -> None:
+def test_the_context_and_environment_are_a_functions(invoker: FunctionInvoker, tmp_path: Path) -> None:
     text = (
         "import os, sys\n"
         "def handler(event, context):\n"
@@ -61,7 +63,7 @@ def test_the_context_and_environment_are_a_functions(lambdas: Lambdas, tmp_path:
         "            dict(os.environ), os.getcwd(), sys.argv, sys.path[0]]"
     )
     function = code(tmp_path, text, environment={"STAGE": "test"})
-    context, left_ms, environment, folder, argv, path = json.loads(invoke(lambdas, function).payload)
+    context, left_ms, environment, folder, argv, path = json.loads(invoke(invoker, function).payload)
     assert context == {
         "aws_request_id": "request-1",
         "function_name": "train",
@@ -79,11 +81,11 @@ def test_the_context_and_environment_are_a_functions(lambdas: Lambdas, tmp_path:
     assert len(argv) == 1
 
 
-def test_an_exception_is_told_as_the_python_runtime_tells_it(lambdas: Lambdas, tmp_path: Path) -> None:
+def test_an_exception_is_told_as_the_python_runtime_tells_it(invoker: FunctionInvoker, tmp_path: Path) -> None:
     text = "class NoData(Exception):\n    pass\n\ndef handler(event, context):\n    raise NoData('none there')\n"
-    invoked = invoke(lambdas, code(tmp_path, text))
-    assert invoked.is_error
-    assert list(json.loads(invoked.payload).items()) == [
+    result = invoke(invoker, code(tmp_path, text))
+    assert result.is_error
+    assert list(json.loads(result.payload).items()) == [
         ("errorMessage", "none there"),
         ("errorType", "NoData"),
         ("requestId", "request-1"),
@@ -135,25 +137,25 @@ def test_an_exception_is_told_as_the_python_runtime_tells_it(lambdas: Lambdas, t
     ],
 )
 def test_what_goes_wrong_has_awss_name(
-    lambdas: Lambdas, tmp_path: Path, text: str, handler: str, kind: str, message: str
+    invoker: FunctionInvoker, tmp_path: Path, text: str, handler: str, kind: str, message: str
 ) -> None:
-    invoked = invoke(lambdas, code(tmp_path, text, handler))
-    error = json.loads(invoked.payload)
-    assert invoked.is_error
+    result = invoke(invoker, code(tmp_path, text, handler))
+    error = json.loads(result.payload)
+    assert result.is_error
     assert error["errorType"] == kind
     assert error["errorMessage"].startswith(message)
 
 
-def test_a_function_ends_when_its_time_is_over(lambdas: Lambdas, tmp_path: Path) -> None:
+def test_a_function_ends_when_its_time_is_over(invoker: FunctionInvoker, tmp_path: Path) -> None:
     function = code(tmp_path, "import time\ndef handler(e, c): time.sleep(60)", timeout_s=0.5)
-    invoked = invoke(lambdas, function)
-    assert json.loads(invoked.payload) == {
+    result = invoke(invoker, function)
+    assert json.loads(result.payload) == {
         "errorType": "Sandbox.Timedout",
         "errorMessage": "RequestId: request-1 Error: Task timed out after 0.50 seconds",
     }
 
 
-def test_a_stop_leaves_no_process(lambdas: Lambdas, tmp_path: Path) -> None:
+def test_a_stop_leaves_no_process(invoker: FunctionInvoker, tmp_path: Path) -> None:
     marker = f"mlci-test-{os.getpid()}-{time.monotonic_ns()}"
     text = (
         "import signal, subprocess, time\n"
@@ -165,7 +167,7 @@ def test_a_stop_leaves_no_process(lambdas: Lambdas, tmp_path: Path) -> None:
     )
     function = code(tmp_path, text, environment={"MARKER": marker})
     stop, ends = FakeStop(), []
-    thread = threading.Thread(target=lambda: ends.append(invoke(lambdas, function, stop=stop)))
+    thread = threading.Thread(target=lambda: ends.append(invoke(invoker, function, stop=stop)))
     thread.start()
     log = tmp_path / "logs" / "train.log"
     while not (log.exists() and "here" in log.read_text()):
@@ -180,7 +182,7 @@ def test_a_stop_leaves_no_process(lambdas: Lambdas, tmp_path: Path) -> None:
     assert list((tmp_path / "work").glob("mlci-job-*")) == []
 
 
-def test_stops_at_any_moment_leave_no_process(lambdas: Lambdas, tmp_path: Path) -> None:
+def test_stops_at_any_moment_leave_no_process(invoker: FunctionInvoker, tmp_path: Path) -> None:
     marker = f"mlci-test-{os.getpid()}-{time.monotonic_ns()}"
     function = code(tmp_path, "import time\ndef handler(e, c): time.sleep(60)", environment={"MARKER": marker})
     for number in range(20):
@@ -188,20 +190,20 @@ def test_stops_at_any_moment_leave_no_process(lambdas: Lambdas, tmp_path: Path) 
         timer = threading.Timer(number * 0.01, stop.set)
         timer.start()
         began = time.monotonic()
-        assert invoke(lambdas, function, stop=stop).is_stopped
+        assert invoke(invoker, function, stop=stop).is_stopped
         assert time.monotonic() - began < 3
         timer.join()
     assert living(marker) == []
 
 
-def test_the_log_holds_what_was_printed(lambdas: Lambdas, tmp_path: Path) -> None:
+def test_the_log_holds_what_was_printed(invoker: FunctionInvoker, tmp_path: Path) -> None:
     lines_of_code = ["print('out')", "print('err', file=sys.stderr)", "raise KeyError(1)"]
     text = "import sys\ndef handler(event, context):\n    " + "\n    ".join(lines_of_code)
-    invoked = invoke(lambdas, code(tmp_path, text))
-    (stream,) = lambdas.log_files()
+    result = invoke(invoker, code(tmp_path, text))
+    (stream,) = invoker.log_files()
     assert stream.group == "/aws/lambda/train"
     lines = stream.path.read_text().splitlines()
     assert lines[0] == "START RequestId: request-1 Version: $LATEST"
     assert f'  File "{tmp_path}/task/function.py", line 5, in handler' in lines
     assert {"out", "err", "[ERROR] KeyError: 1", "END RequestId: request-1"} <= set(lines)
-    assert invoked.log_tail.decode().splitlines() == lines
+    assert result.log_tail.decode().splitlines() == lines
