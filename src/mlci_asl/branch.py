@@ -1,4 +1,4 @@
-"""What a running branch has at hand, and how work in it is stopped or ended at a deadline."""
+"""The execution of one branch: what its states read and report to, and how it is stopped or times out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime
 
 from mlci_asl.context import Context, context_object
 from mlci_asl.errors import TIMEOUT
-from mlci_asl.events import Event, Trail
+from mlci_asl.events import Event, EventChain
 from mlci_asl.handlers import Handlers
 from mlci_asl.jsontext import Json
 from mlci_asl.stop_signal import StopSignal
@@ -22,77 +22,79 @@ class Stopped(Exception):
 
 
 @dataclass(frozen=True)
-class Scope:
+class BranchExecution:
     """One branch of one execution.
 
-    `given` is the execution's input, `item` what a Map adds to the context object; `open` has the type of the state
-    that the branch was in when it ended otherwise than well, where AWS tells of it.
+    `input` is the execution's input. `map_item` is what a Map adds to the context object. `open_state_types` has the
+    type of the state in which the branch stopped or failed, if AWS reports that state as aborted.
     """
 
     context: Context
-    given: Json
+    input: Json
     handlers: Handlers
     now: Callable[[], datetime]
     pause: Callable[[StopSignal, float], bool]
-    trail: Trail
+    chain: EventChain
     stop: StopSignal
-    item: Mapping[str, Json] = field(default_factory=dict)
+    map_item: Mapping[str, Json] = field(default_factory=dict)
     variables: Variables = field(default_factory=Variables)
-    open: list[str] = field(default_factory=list)
+    open_state_types: list[str] = field(default_factory=list)
 
-    def branch(self, stop: StopSignal, trail: Trail | None = None) -> Scope:
-        """The scope of a branch that starts here: it sees the variables of now, and its own stay inside."""
-        return replace(self, trail=trail or self.trail.fork(), stop=stop, variables=self.variables.copy(), open=[])
+    def start_branch(self, stop: StopSignal, chain: EventChain | None = None) -> BranchExecution:
+        """The execution of an inner branch: it reads the present variables, and those it assigns stay inside."""
+        chain = chain or self.chain.fork()
+        return replace(self, chain=chain, stop=stop, variables=self.variables.copy(), open_state_types=[])
 
-    def with_item(self, item: Mapping[str, Json]) -> Scope:
-        """The same scope in an iteration of a Map."""
-        return replace(self, item=item)
+    def with_map_item(self, map_item: Mapping[str, Json]) -> BranchExecution:
+        """The same execution in an iteration of a Map."""
+        return replace(self, map_item=map_item)
 
-    def tell_open(self, trail: Trail) -> None:
-        """Tells that the state which the branch was in is aborted."""
-        for kind in self.open:
-            trail.add(f"{kind}StateAborted")
+    def add_aborted_events(self, chain: EventChain) -> None:
+        """Reports the state in which the branch was as aborted."""
+        for state_type in self.open_state_types:
+            chain.add(f"{state_type}StateAborted")
 
-    def check(self) -> None:
+    def raise_if_stopped(self) -> None:
         """Raises: Stopped."""
         if self.stop.is_set():
             raise Stopped
 
     def wait(self, seconds: float) -> None:
-        """Waits; ends early where the branch is stopped.
+        """Waits, until the branch is stopped at the most.
 
         Raises: Stopped.
         """
         if seconds > 0:
             self.pause(self.stop, seconds)
-        self.check()
+        self.raise_if_stopped()
 
     def context_object(
         self, state: str, entered: Event, retry_count: int | None = None, token: str | None = None
     ) -> dict[str, Json]:
-        found = context_object(self.context, self.given, state, entered.timestamp, retry_count, token)
-        return {**found, **self.item} if self.item else found
+        """The context object that a state reads."""
+        context = context_object(self.context, self.input, state, entered.timestamp, retry_count, token)
+        return {**context, **self.map_item} if self.map_item else context
 
 
 class Deadline:
-    """Tells, after the work, whether its time ran out."""
+    """A stop signal that is set when the time is over, and whether it was."""
 
     def __init__(self, signal: StopSignal) -> None:
         self.signal, self.has_passed = signal, False
 
-    def pass_(self) -> None:
+    def expire(self) -> None:
         self.has_passed = True
         self.signal.set(TIMEOUT)
 
 
 @contextmanager
 def deadline(parent: StopSignal, seconds: float | None) -> Iterator[Deadline]:
-    """A child signal that is also set after `seconds`; no timer is left when the block ends."""
+    """A child signal that is also set after `seconds`. The block leaves no timer behind."""
     limit = Deadline(parent.child())
     if seconds is None:
         yield limit
         return
-    timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), limit.pass_)
+    timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), limit.expire)
     timer.daemon = True
     timer.start()
     try:

@@ -10,17 +10,17 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from mlci_asl.dynamic_fields import truth
+from mlci_asl.dynamic_fields import boolean
 from mlci_asl.errors import RUNTIME, EvaluationError
 from mlci_asl.jsontext import Json, is_number
 from mlci_asl.path_tokens import InvalidPath, PathNotFound
 from mlci_asl.paths import Path
-from mlci_asl.state_data import Data
-from mlci_asl.templates import Template
+from mlci_asl.state_data import StateData
+from mlci_asl.templates import PayloadTemplate
 from mlci_asl.timestamps import parse_timestamp
 
 
-class Comparison(NamedTuple):
+class DataTest(NamedTuple):
     """`Variable` with one operator; `expected` is a Path where the operator's name ends in `Path`."""
 
     variable: Path
@@ -28,71 +28,71 @@ class Comparison(NamedTuple):
     expected: Json | Path
 
 
-class AllOf(NamedTuple):
+class And(NamedTuple):
     """`And`."""
 
-    rules: tuple[Rule, ...]
+    conditions: tuple[ChoiceCondition, ...]
 
 
-class AnyOf(NamedTuple):
+class Or(NamedTuple):
     """`Or`."""
 
-    rules: tuple[Rule, ...]
+    conditions: tuple[ChoiceCondition, ...]
 
 
-class NoneOf(NamedTuple):
+class Not(NamedTuple):
     """`Not`."""
 
-    rule: Rule
+    condition: ChoiceCondition
 
 
-class Condition(NamedTuple):
+class JsonataCondition(NamedTuple):
     """JSONata's `Condition`."""
 
-    template: Template
+    template: PayloadTemplate
 
 
-Rule: TypeAlias = "Comparison | AllOf | AnyOf | NoneOf | Condition"
+ChoiceCondition: TypeAlias = "DataTest | And | Or | Not | JsonataCondition"
 
-Kind = Literal["string", "number", "boolean", "timestamp"]
+ValueType = Literal["string", "number", "boolean", "timestamp"]
 
 
-class Operator(NamedTuple):
+class ComparisonOperator(NamedTuple):
     """How two values of one kind compare. Values of another kind make the rule false, and are no error."""
 
-    kind: Kind
+    value_type: ValueType
     holds: Callable[[Any, Any], bool]
 
 
-def holds(rule: Rule, data: Data) -> bool:
+def holds(condition: ChoiceCondition, data: StateData) -> bool:
     """Whether a rule holds for a state's input.
 
     Raises: EvaluationError (States.Runtime) where the rule reads what is not there, and is not IsPresent.
     """
-    if isinstance(rule, AllOf):
-        return all(holds(part, data) for part in rule.rules)
-    if isinstance(rule, AnyOf):
-        return any(holds(part, data) for part in rule.rules)
-    if isinstance(rule, NoneOf):
-        return not holds(rule.rule, data)
-    if isinstance(rule, Condition):
-        return truth(rule.template, data)
-    return _compare(rule, data)
+    if isinstance(condition, And):
+        return all(holds(condition, data) for condition in condition.conditions)
+    if isinstance(condition, Or):
+        return any(holds(condition, data) for condition in condition.conditions)
+    if isinstance(condition, Not):
+        return not holds(condition.condition, data)
+    if isinstance(condition, JsonataCondition):
+        return boolean(condition.template, data)
+    return _compare(condition, data)
 
 
-def _compare(test: Comparison, data: Data) -> bool:
-    if test.operator == "IsPresent":
-        return _is_present(test.variable, data) == test.expected
-    value = _read(test.variable, data)
-    if test.operator in TYPE_TESTS:
-        return TYPE_TESTS[test.operator](value) == test.expected
-    expected = _read(test.expected, data) if isinstance(test.expected, Path) else test.expected
-    compared = OPERATORS[test.operator]
-    left, right = _as_kind(value, compared.kind), _as_kind(expected, compared.kind)
+def _compare(data_test: DataTest, data: StateData) -> bool:
+    if data_test.operator == "IsPresent":
+        return _is_present(data_test.variable, data) == data_test.expected
+    value = _read(data_test.variable, data)
+    if data_test.operator in TYPE_TESTS:
+        return TYPE_TESTS[data_test.operator](value) == data_test.expected
+    expected = _read(data_test.expected, data) if isinstance(data_test.expected, Path) else data_test.expected
+    compared = COMPARISONS[data_test.operator]
+    left, right = _as_type(value, compared.value_type), _as_type(expected, compared.value_type)
     return left is not None and right is not None and compared.holds(left, right)
 
 
-def _is_present(path: Path, data: Data) -> bool:
+def _is_present(path: Path, data: StateData) -> bool:
     try:
         path.read(data)
     except PathNotFound:
@@ -102,7 +102,7 @@ def _is_present(path: Path, data: Data) -> bool:
     return True
 
 
-def _read(path: Path, data: Data) -> Json:
+def _read(path: Path, data: StateData) -> Json:
     try:
         return path.read(data)
     except InvalidPath as error:
@@ -110,22 +110,22 @@ def _read(path: Path, data: Data) -> Json:
 
 
 def _invalid_path(path: Path) -> EvaluationError:
-    what = f"Invalid path '{path.text}': The choice state's condition path references an invalid value."
-    return EvaluationError(RUNTIME, what)
+    message = f"Invalid path '{path.text}': The choice state's condition path references an invalid value."
+    return EvaluationError(RUNTIME, message)
 
 
-def _as_kind(value: Json, kind: Kind) -> object:
+def _as_type(value: Json, value_type: ValueType) -> object:
     """The value in a form that can be compared; None where it is not of this kind."""
-    if kind == "timestamp":
+    if value_type == "timestamp":
         return parse_timestamp(value) if isinstance(value, str) else None
-    return value if _IS_KIND[kind](value) else None
+    return value if _IS_OF_TYPE[value_type](value) else None
 
 
 def is_timestamp(value: Json) -> bool:
     return isinstance(value, str) and parse_timestamp(value) is not None
 
 
-_IS_KIND: dict[Kind, Callable[[Json], bool]] = {
+_IS_OF_TYPE: dict[ValueType, Callable[[Json], bool]] = {
     "string": lambda value: isinstance(value, str),
     "number": is_number,
     "boolean": lambda value: isinstance(value, bool),
@@ -133,9 +133,9 @@ _IS_KIND: dict[Kind, Callable[[Json], bool]] = {
 }
 
 
-def is_kind(value: Json, kind: Kind) -> bool:
+def is_of_type(value: Json, value_type: ValueType) -> bool:
     """Whether a literal can stand beside an operator of this kind."""
-    return _IS_KIND[kind](value)
+    return _IS_OF_TYPE[value_type](value)
 
 
 def matches_pattern(text: str, pattern: str) -> bool:
@@ -145,33 +145,33 @@ def matches_pattern(text: str, pattern: str) -> bool:
     (True, True, False)
     """
     parts = re.findall(r"\\[*\\]|.", pattern, re.DOTALL)
-    pieces = [""]  # what stands between the stars
-    for part in parts:
-        if part == "*":
-            pieces.append("")
+    literals = [""]  # what stands between the stars
+    for condition in parts:
+        if condition == "*":
+            literals.append("")
         else:
-            pieces[-1] += part[-1]
-    return _has_pieces(text, pieces)
+            literals[-1] += condition[-1]
+    return _contains_in_order(text, literals)
 
 
-def _has_pieces(text: str, pieces: list[str]) -> bool:
+def _contains_in_order(text: str, literals: list[str]) -> bool:
     """Whether a text is these pieces, in their order, with anything between two of them.
 
     The first place where a piece is found is as good as any, so no pattern takes long; a regular expression would try
     all of them, and a pattern with many stars would never end.
     """
-    first, *middle = pieces
+    first, *middle = literals
     if not middle:
         return text == first
     last = middle.pop()
     if len(text) < len(first) + len(last) or not text.startswith(first) or not text.endswith(last):
         return False
-    at, end = len(first), len(text) - len(last)
+    position, end = len(first), len(text) - len(last)
     for piece in middle:
-        at = text.find(piece, at, end)
-        if at < 0:
+        position = text.find(piece, position, end)
+        if position < 0:
             return False
-        at += len(piece)
+        position += len(piece)
     return True
 
 
@@ -193,24 +193,24 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def _comparisons() -> Mapping[str, Operator]:
-    found = {"BooleanEquals": Operator("boolean", operator.eq)}
+def _comparisons() -> Mapping[str, ComparisonOperator]:
+    operators = {"BooleanEquals": ComparisonOperator("boolean", operator.eq)}
     for name, compare in _ORDERS.items():
-        found[f"String{name}"] = Operator("string", _java_order(compare))
-        found[f"Numeric{name}"] = Operator("number", compare)
-        found[f"Timestamp{name}"] = Operator("timestamp", compare)
-    by_path = {f"{name}Path": compared for name, compared in found.items()}
-    return {**found, **by_path, "StringMatches": Operator("string", matches_pattern)}
+        operators[f"String{name}"] = ComparisonOperator("string", _java_order(compare))
+        operators[f"Numeric{name}"] = ComparisonOperator("number", compare)
+        operators[f"Timestamp{name}"] = ComparisonOperator("timestamp", compare)
+    by_path = {f"{name}Path": compared for name, compared in operators.items()}
+    return {**operators, **by_path, "StringMatches": ComparisonOperator("string", matches_pattern)}
 
 
 #: Every operator that compares, by its field's name; those that end in `Path` take a path.
-OPERATORS: Mapping[str, Operator] = _comparisons()
+COMPARISONS: Mapping[str, ComparisonOperator] = _comparisons()
 
 #: The operators that ask for a value's type; `IsPresent` stands apart, as it reads what may be missing.
 TYPE_TESTS: Mapping[str, Callable[[Json], bool]] = {
     "IsNull": lambda value: value is None,
-    "IsString": _IS_KIND["string"],
+    "IsString": _IS_OF_TYPE["string"],
     "IsNumeric": is_number,
-    "IsBoolean": _IS_KIND["boolean"],
+    "IsBoolean": _IS_OF_TYPE["boolean"],
     "IsTimestamp": is_timestamp,
 }

@@ -35,20 +35,20 @@ class Context:
 
 
 def context_object(
-    context: Context, given: Json, state: str, entered: datetime, retry_count: int | None, token: str | None
+    context: Context, input: Json, state: str, entered_time: datetime, retry_count: int | None, token: str | None
 ) -> dict[str, Json]:
     """The context object in a state; `retry_count` is None for states that can't be retried, which don't show it.
 
     `token` is there for tasks that the outside answers.
     """
     task: dict[str, Json] = {} if token is None else {"Task": {"Token": token}}
-    moment = context.redriven
-    redriven: dict[str, Json] = {} if moment is None else {"RedriveTime": format_timestamp(moment)}
+    redrive_time = context.redriven
+    redriven: dict[str, Json] = {} if redrive_time is None else {"RedriveTime": format_timestamp(redrive_time)}
     retries: dict[str, Json] = {} if retry_count is None else {"RetryCount": retry_count}
     return {
         "Execution": {
             "Id": context.execution_arn,
-            "Input": given,
+            "Input": input,
             "StartTime": format_timestamp(context.started),
             "Name": context.execution_name,
             "RoleArn": context.role_arn,
@@ -56,6 +56,6 @@ def context_object(
             **redriven,
         },
         "StateMachine": {"Id": context.machine_arn, "Name": context.machine_name},
-        "State": {"Name": state, "EnteredTime": format_timestamp(entered), **retries},
+        "State": {"Name": state, "EnteredTime": format_timestamp(entered_time), **retries},
         **task,
     }

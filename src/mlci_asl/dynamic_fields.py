@@ -1,6 +1,6 @@
-"""Single fields that a literal, a path or an expression may fill: numbers, texts, times, lists. Typed, or an error.
+"""Fields that take a literal, a path or an expression: numbers, strings, timestamps, lists. Typed, or an error.
 
-A literal is checked when the definition is read, so only what is evaluated can be wrong here.
+Literals are checked when the definition is read, so only paths and expressions can fail here.
 Source: the guide's page of each state; the recorded answers of AWS in LocalStack's Step Functions tests.
 """
 
@@ -11,20 +11,20 @@ from datetime import datetime
 
 from mlci_asl.errors import RUNTIME, EvaluationError, QueryError
 from mlci_asl.fields import MAX_COUNT
-from mlci_asl.intrinsics import Call
+from mlci_asl.intrinsics import IntrinsicCall
 from mlci_asl.jsontext import Json, is_number
 from mlci_asl.path_tokens import InvalidPath
 from mlci_asl.paths import CONTEXT
-from mlci_asl.state_data import Data
-from mlci_asl.templates import Computed, Constant, Selected, Template, fill, mistyped
+from mlci_asl.state_data import StateData
+from mlci_asl.templates import ConstantTemplate, JsonataTemplate, PathTemplate, PayloadTemplate, fill, unexpected_type
 from mlci_asl.timestamps import parse_timestamp
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 
 
-def _read(template: Template, data: Data) -> Json:
-    """The value; a path that finds nothing is told in the words of InputPath and its like."""
-    if not isinstance(template, Selected) or isinstance(template.expression, Call):
+def _read(template: PayloadTemplate, data: StateData) -> Json:
+    """The value. A path that leads to nothing is an error in the words of InputPath."""
+    if not isinstance(template, PathTemplate) or isinstance(template.expression, IntrinsicCall):
         return fill(template, data)
     try:
         return template.expression.read(data)
@@ -32,97 +32,100 @@ def _read(template: Template, data: Data) -> Json:
         raise EvaluationError(RUNTIME, f"Invalid path '{template.expression.text}' : {error}") from error
 
 
-def _bare(value: Json, data: Data) -> str:
+def _unquoted(value: Json, data: StateData) -> str:
     return value if isinstance(value, str) else data.quoted(value)
 
 
-def whole_number(template: Template, data: Data, least: int) -> int:
-    """The number of a field that counts something.
+def integer(template: PayloadTemplate, data: StateData, minimum: int) -> int:
+    """The value of an integer field.
 
-    Raises: EvaluationError where it is no integer of at least `least`.
+    Raises: EvaluationError if it is not an integer, or less than `minimum`.
     """
     value = _read(template, data)
-    if isinstance(template, Selected) and template.field == "MaxConcurrencyPath":
+    if isinstance(template, PathTemplate) and template.field == "MaxConcurrencyPath":
         value = _from_text(value)
     if not isinstance(value, int) or not is_number(value):
-        raise _no_integer(template, value, data)
-    if value < least:
-        raise _too_small(template, value)
+        raise _not_an_integer(template, value, data)
+    if value < minimum:
+        raise _below_minimum(template, value)
     return value
 
 
 def _from_text(value: Json) -> Json:
-    """As AWS, whose recorded answer to a MaxConcurrencyPath of "1" is that of 1; for SecondsPath it is an error."""
+    """As recorded from AWS, MaxConcurrencyPath takes the string "1" for 1. For SecondsPath it is an error."""
     return int(value) if isinstance(value, str) and _INTEGER.fullmatch(value) else value
 
 
-def _no_integer(template: Template, value: Json, data: Data) -> EvaluationError:
-    if not isinstance(template, Selected):
-        return mistyped(template, "number", value)
+def _not_an_integer(template: PayloadTemplate, value: Json, data: StateData) -> EvaluationError:
+    if not isinstance(template, PathTemplate):
+        return unexpected_type(template, "number", value)
     field, path = template.field, template.expression.text
     if field == "SecondsPath":
-        what = f"The SecondsPath parameter cannot be parsed as a long value: {path} == {_bare(value, data)}"
+        message = f"The SecondsPath parameter cannot be parsed as a long value: {path} == {_unquoted(value, data)}"
     else:
-        what = f'The {field} field refers to value "{_bare(value, data)}" which is not a valid integer: {path}'
-    return EvaluationError(RUNTIME, what)
+        message = f'The {field} field refers to value "{_unquoted(value, data)}" which is not a valid integer: {path}'
+    return EvaluationError(RUNTIME, message)
 
 
-def _too_small(template: Template, value: int) -> EvaluationError:
-    if isinstance(template, Computed):
-        kind = "positive" if value == 0 else "non-negative"
-        return QueryError(f"The {template.field} field must be a {kind} integer, but was: {value}", template.field)
-    if not isinstance(template, Selected):
+def _below_minimum(template: PayloadTemplate, value: int) -> EvaluationError:
+    if isinstance(template, JsonataTemplate):
+        adjective = "positive" if value == 0 else "non-negative"
+        return QueryError(f"The {template.field} field must be a {adjective} integer, but was: {value}", template.field)
+    if not isinstance(template, PathTemplate):
         raise TypeError(template)
     field, path = template.field, template.expression.text
     if field == "SecondsPath":
-        what = f"The SecondsPath parameter references a negative value: {path} == {value}"
+        message = f"The SecondsPath parameter references a negative value: {path} == {value}"
     elif field == "MaxConcurrencyPath":
-        what = "MaxConcurrency cannot be negative."
+        message = "MaxConcurrency cannot be negative."
     else:
-        what = f'The {field} field refers to value "{value}" which must be positive: {path}'
-    return EvaluationError(RUNTIME, what)
+        message = f'The {field} field refers to value "{value}" which must be positive: {path}'
+    return EvaluationError(RUNTIME, message)
 
 
-def seconds(template: Template, data: Data) -> int:
-    """How long a Wait waits.
-
-    Raises: EvaluationError.
-    """
-    found = whole_number(template, data, 0)
-    if found > MAX_COUNT:
-        what = "Wait state delay is too long."
-        raise QueryError(what, template.field) if isinstance(template, Computed) else EvaluationError(RUNTIME, what)
-    return found
-
-
-def limit(template: Template | None, data: Data) -> int | None:
-    """TimeoutSeconds or HeartbeatSeconds, where the state has one.
+def seconds(template: PayloadTemplate, data: StateData) -> int:
+    """The seconds that a Wait waits.
 
     Raises: EvaluationError.
     """
-    return None if template is None else whole_number(template, data, 1)
+    value = integer(template, data, 0)
+    if value > MAX_COUNT:
+        message = "Wait state delay is too long."
+        if isinstance(template, JsonataTemplate):
+            raise QueryError(message, template.field)
+        raise EvaluationError(RUNTIME, message)
+    return value
 
 
-def moment(template: Template, data: Data) -> datetime:
+def timeout(template: PayloadTemplate | None, data: StateData) -> int | None:
+    """TimeoutSeconds or HeartbeatSeconds; None if the state has none.
+
+    Raises: EvaluationError.
+    """
+    return None if template is None else integer(template, data, 1)
+
+
+def timestamp(template: PayloadTemplate, data: StateData) -> datetime:
     """The time that a Wait waits for.
 
     Raises: EvaluationError.
     """
     value = _read(template, data)
-    if isinstance(template, Computed) and not isinstance(value, str):
-        raise mistyped(template, "string", value)
-    found = parse_timestamp(value) if isinstance(value, str) else None
-    if found is not None:
-        return found
-    if isinstance(template, Selected):
-        what = "The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format string"
-        raise EvaluationError(RUNTIME, f"{what}: {template.expression.text} == {_bare(value, data)}")
-    what = "The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format string"
-    raise QueryError(f"{what}: {_bare(value, data)}", "Timestamp", is_after_entry=True)
+    if isinstance(template, JsonataTemplate) and not isinstance(value, str):
+        raise unexpected_type(template, "string", value)
+    time = parse_timestamp(value) if isinstance(value, str) else None
+    if time is not None:
+        return time
+    expected = "a valid ISO-8601 extended offset date-time format string"
+    if isinstance(template, PathTemplate):
+        message = f"The TimestampPath parameter does not reference {expected}: {template.expression.text} =="
+        raise EvaluationError(RUNTIME, f"{message} {_unquoted(value, data)}")
+    message = f"The Timestamp field cannot be parsed as {expected.replace('a valid', 'an')}: {_unquoted(value, data)}"
+    raise QueryError(message, "Timestamp", is_after_entry=True)
 
 
-def text(template: Template | None, data: Data) -> str | None:
-    """A Fail state's Error or Cause, where it has one.
+def string(template: PayloadTemplate | None, data: StateData) -> str | None:
+    """A Fail state's Error or Cause; None if it has none.
 
     Raises: EvaluationError.
     """
@@ -131,35 +134,35 @@ def text(template: Template | None, data: Data) -> str | None:
     value = fill(template, data)
     if isinstance(value, str):
         return value
-    if isinstance(template, Selected):
-        what = f"The {template.field} field must refer to a string, but was: {data.quoted(value)}"
-        raise EvaluationError(RUNTIME, what)
-    raise mistyped(template, "string", value)
+    if isinstance(template, PathTemplate):
+        message = f"The {template.field} field must refer to a string, but was: {data.quoted(value)}"
+        raise EvaluationError(RUNTIME, message)
+    raise unexpected_type(template, "string", value)
 
 
-def items(template: Template | None, data: Data) -> list[Json]:
-    """What a Map goes through; None stands for a JSONata Map without Items, which goes through its input.
+def items(template: PayloadTemplate | None, data: StateData) -> list[Json]:
+    """The items of a Map. Without a template (a JSONata Map that has no Items) they are its input.
 
     Raises: EvaluationError.
     """
-    value = data.given if template is None else _read(template, data)
+    value = data.input if template is None else _read(template, data)
     if isinstance(value, list):
         return value
     if template is None:
         raise QueryError(f"Map state input must be an array but was: {data.quoted(value)}")
-    if isinstance(template, Selected):
+    if isinstance(template, PathTemplate):
         path = template.expression.text
-        shown = path.removeprefix("$") if path.startswith(CONTEXT) else path  # as AWS has it
-        raise EvaluationError(RUNTIME, f'Reference path "{shown}" must point to array.')
-    raise mistyped(template, "array", value)
+        quoted_path = path.removeprefix("$") if path.startswith(CONTEXT) else path  # as AWS has it
+        raise EvaluationError(RUNTIME, f'Reference path "{quoted_path}" must point to array.')
+    raise unexpected_type(template, "array", value)
 
 
-def truth(template: Template, data: Data) -> bool:
-    """A choice rule's Condition.
+def boolean(template: PayloadTemplate, data: StateData) -> bool:
+    """The value of a choice rule's Condition.
 
     Raises: EvaluationError.
     """
-    value = template.value if isinstance(template, Constant) else fill(template, data)
+    value = template.value if isinstance(template, ConstantTemplate) else fill(template, data)
     if isinstance(value, bool):
         return value
-    raise mistyped(template, "boolean", value)
+    raise unexpected_type(template, "boolean", value)

@@ -1,4 +1,4 @@
-"""What can go wrong: problems of a definition, and the errors that a running state reports.
+"""The problems of a definition, and the errors of a running state.
 
 Error names are those of the specification's appendix A and of the Step Functions guide.
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
@@ -21,27 +21,28 @@ INTRINSIC_FAILURE = "States.IntrinsicFailure"
 NO_CHOICE_MATCHED = "States.NoChoiceMatched"
 BRANCH_FAILED = "States.BranchFailed"
 
-#: How AWS's diagnostics call most of what is wrong in a definition.
+#: The code that most of AWS's diagnostics of a definition have.
 INVALID = "SCHEMA_VALIDATION_FAILED"
 
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing that is wrong in a definition.
+    """One problem of a definition, with the members of AWS's diagnostics.
 
-    `place` is a path into it, such as `/States/train/Next`; `code` is how AWS's diagnostic of it is called.
+    `location` is a path into the definition, such as `/States/train/Next`.
+    Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_ValidateStateMachineDefinitionDiagnostic.html
     """
 
-    place: str
-    what: str
+    location: str
+    message: str
     code: str = INVALID
 
     def __str__(self) -> str:
-        return f"{self.place or '/'}: {self.what}"
+        return f"{self.location or '/'}: {self.message}"
 
 
 class DefinitionError(Exception):
-    """A definition that AWS would not create, or that uses what is not covered here. Holds all problems."""
+    """A definition that AWS would refuse, or that needs what the interpreter lacks. Holds all problems."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -52,7 +53,7 @@ class DefinitionError(Exception):
 
 
 class TaskError(Exception):
-    """What a task's handler raises to fail the task under an error name that Retry and Catch can match."""
+    """A handler raises it to fail the task with an error name that Retry and Catch can match."""
 
     def __init__(self, error: str, cause: str = "") -> None:
         super().__init__(error, cause)
@@ -60,7 +61,7 @@ class TaskError(Exception):
 
 
 class StateError(Exception):
-    """A state failed. `cause` is None where AWS reports none, as for a timeout."""
+    """A state failed. `cause` is None if AWS reports none, as for a timeout."""
 
     def __init__(
         self, error: str, cause: str | None = None, *, is_from_branch: bool = False, is_from_task: bool = False
@@ -70,7 +71,7 @@ class StateError(Exception):
         self.is_from_branch, self.is_from_task = is_from_branch, is_from_task
 
     def as_output(self) -> dict[str, str]:
-        """What a Catch hands on: an error output has both members always."""
+        """The error output that a Catch gets; it always has both members."""
         return {"Error": self.error, "Cause": self.cause or ""}
 
 
@@ -85,18 +86,18 @@ class HeartbeatTimeout(StateError):
 
 
 class EvaluationError(StateError):
-    """The interpreter itself failed the state: its cause is told with the state's name and event (see `located`)."""
+    """A field of the state could not be evaluated. The cause lacks the state's name and event (see `located`)."""
 
     def located(self, state: str, event_id: int) -> StateError:
-        """The same error in AWS's words."""
+        """The same error in AWS's words, which name the state and its event."""
         where = f"An error occurred while executing the state '{state}' (entered at the event id #{event_id})."
         return StateError(self.error, f"{where} {self.cause}")
 
 
 class QueryError(EvaluationError):
-    """A JSONata expression failed, or gave what its field can't use; `location` is the field.
+    """A JSONata expression failed, or its value does not fit its field; `location` is the field.
 
-    Its event follows what was before the state or, where `is_after_entry`, the state's Entered event: as AWS has it.
+    As in AWS, its event follows the one before the state or, if `is_after_entry`, the state's Entered event.
     """
 
     def __init__(self, cause: str, location: str | None = None, *, is_after_entry: bool = False) -> None:
@@ -105,7 +106,7 @@ class QueryError(EvaluationError):
 
 
 def too_large(name: str, *, is_from_task: bool = False) -> StateError:
-    """States.DataLimitExceeded, as AWS words it for a state or for a task's service."""
+    """States.DataLimitExceeded in AWS's words, for a state or for a task's service."""
     return StateError(
         DATA_LIMIT_EXCEEDED,
         f"The state/task '{name}' returned a result with a size exceeding the maximum number of bytes service limit.",
@@ -113,12 +114,12 @@ def too_large(name: str, *, is_from_task: bool = False) -> StateError:
     )
 
 
-def is_matched(error: StateError, names: Iterable[str]) -> bool:
-    """Whether a retrier or catcher with these ErrorEquals applies.
+def matches(error: StateError, names: Iterable[str]) -> bool:
+    """True if a retrier or catcher with these ErrorEquals applies.
 
-    States.Runtime always fails the execution, whatever the names are; States.DataLimitExceeded has to be named, but
-    where a task's service answered too much: then AWS's recorded histories show that States.ALL catches it.
-    States.TaskFailed stands for every error but States.Timeout.
+    States.Runtime always fails the execution. States.DataLimitExceeded has to be named, unless a task's service
+    returned too much: AWS's recorded histories show that States.ALL catches it then. States.TaskFailed stands for every
+    error but States.Timeout.
     """
     return error.error != RUNTIME and any(_is_named(error, name) for name in names)
 

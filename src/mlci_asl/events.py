@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mlci_asl.errors import RUNTIME, QueryError, StateError
-from mlci_asl.jsontext import Json, Text
+from mlci_asl.jsontext import Json, JsonText
 
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 MAX_EVENTS = 25_000
@@ -29,57 +29,59 @@ class Event:
 
 
 class History:
-    """Numbers events and hands them on, one at a time whatever thread they come from."""
+    """Numbers events and hands them on, one at a time. Safe from any thread."""
 
     def __init__(self, on_event: Callable[[Event], None], now: Callable[[], datetime], last_id: int = 0) -> None:
         self._on_event, self._now = on_event, now
         self._lock = threading.RLock()  # a handler's submitted() may be called from within on_event's thread
         self._last_id = last_id
 
-    def add(self, previous_id: int, kind: str, details: Mapping[str, Json]) -> Event:
+    def add(self, previous_id: int, event_type: str, details: Mapping[str, Json]) -> Event:
+        """Adds an event and hands it on."""
         with self._lock:
             self._last_id += 1
-            event = Event(self._last_id, previous_id, self._now(), kind, details)
+            event = Event(self._last_id, previous_id, self._now(), event_type, details)
             self._on_event(event)
             return event
 
-    def check_room(self) -> None:
-        """Raises: StateError where the execution has as many events as AWS allows."""
+    def raise_if_full(self) -> None:
+        """Raises: StateError if the execution has as many events as AWS allows."""
         if self._last_id >= MAX_EVENTS - 1:
-            what = f"The execution reached the maximum number of history events ({MAX_EVENTS})."
-            raise StateError(RUNTIME, what)
+            message = f"The execution reached the maximum number of history events ({MAX_EVENTS})."
+            raise StateError(RUNTIME, message)
 
 
-class Trail:
-    """One thread of events, each following the one before; a Parallel's branches have one each."""
+class EventChain:
+    """A chain of events, each with the previous one's id; each branch of a Parallel has its own."""
 
     def __init__(self, history: History, last_id: int = 0) -> None:
         self.history, self.last_id = history, last_id
 
-    def fork(self) -> Trail:
-        return Trail(self.history, self.last_id)
+    def fork(self) -> EventChain:
+        """A chain that starts from the last event of this one."""
+        return EventChain(self.history, self.last_id)
 
-    def add(self, kind: str, member: str = "", details: Mapping[str, Json] | None = None) -> Event:
-        """Adds an event; `member` is the API's name for its details."""
-        event = self.history.add(self.last_id, kind, {member: dict(details or {})} if member else {})
+    def add(self, event_type: str, member: str = "", details: Mapping[str, Json] | None = None) -> Event:
+        """Adds an event; `member` is the API's name of its details."""
+        event = self.history.add(self.last_id, event_type, {member: dict(details or {})} if member else {})
         self.last_id = event.id
         return event
 
-    def entered(self, kind: str, name: str, given: str) -> Event:
-        self.history.check_room()
-        details: dict[str, Json] = {"name": name, "input": given, "inputDetails": {"truncated": False}}
-        return self.add(f"{kind}StateEntered", "stateEnteredEventDetails", details)
+    def state_entered(self, state_type: str, name: str, input: str) -> Event:
+        self.history.raise_if_full()
+        details: dict[str, Json] = {"name": name, "input": input, "inputDetails": {"truncated": False}}
+        return self.add(f"{state_type}StateEntered", "stateEnteredEventDetails", details)
 
-    def exited(self, kind: str, name: str, output: str, assigned: Mapping[str, Text]) -> None:
+    def state_exited(self, state_type: str, name: str, output: str, assigned: Mapping[str, JsonText]) -> None:
         details: dict[str, Json] = {"name": name, "output": output, "outputDetails": {"truncated": False}}
         if assigned:
             details["assignedVariables"] = {variable: value.text for variable, value in assigned.items()}
             details["assignedVariablesDetails"] = {"truncated": False}
-        self.add(f"{kind}StateExited", "stateExitedEventDetails", details)
+        self.add(f"{state_type}StateExited", "stateExitedEventDetails", details)
 
-    def evaluation_failed(self, entered: Event, state: str, error: QueryError, told: StateError) -> None:
-        """`told` is the error in the words that name the state."""
-        details: dict[str, Json] = {"state": state, **error_details(told.error, told.cause)}
+    def evaluation_failed(self, entered: Event, state: str, error: QueryError, located: StateError) -> None:
+        """Adds the event of an `error`; `located` is the same error with the state's name."""
+        details: dict[str, Json] = {"state": state, **error_details(located.error, located.cause)}
         if error.location:
             details["location"] = error.location
         self.last_id = entered.id if error.is_after_entry else entered.previous_id
@@ -87,5 +89,5 @@ class Trail:
 
 
 def error_details(error: str | None, cause: str | None) -> dict[str, Json]:
-    """`error` and `cause`, each where there is one."""
+    """The members `error` and `cause`, without those that are empty."""
     return {name: text for name, text in (("error", error), ("cause", cause)) if text}

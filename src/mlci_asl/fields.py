@@ -32,96 +32,96 @@ def nearest(word: str, words: Iterable[str]) -> str:
 class Fields:
     """One object of a definition, and where it stands. Problems of all objects end up in one list."""
 
-    def __init__(self, members: Mapping[str, Json], place: str, problems: list[Problem]) -> None:
-        self.members, self.place, self.problems = members, place, problems
+    def __init__(self, members: Mapping[str, Json], location: str, problems: list[Problem]) -> None:
+        self.members, self.location, self.problems = members, location, problems
 
     def __contains__(self, name: str) -> bool:
         return name in self.members
 
-    def problem(self, what: str, name: str = "") -> None:
+    def add_problem(self, message: str, name: str = "") -> None:
         """Notes a problem of this object, or of its field `name`."""
-        self.problem_at(f"{self.place}/{name}" if name else self.place, what)
+        self.add_problem_at(f"{self.location}/{name}" if name else self.location, message)
 
-    def problem_at(self, place: str, what: str, code: str = INVALID) -> None:
-        self.problems.append(Problem(place, what, code))
+    def add_problem_at(self, location: str, message: str, code: str = INVALID) -> None:
+        self.problems.append(Problem(location, message, code))
 
-    def complain_of(self, what: str | None, name: str) -> None:
+    def add_problem_if(self, message: str | None, name: str) -> None:
         """Notes a problem of the field `name`, where there is one."""
-        if what is not None:
-            self.problem(what, name)
+        if message is not None:
+            self.add_problem(message, name)
 
-    def check_known(self, known: Iterable[str], uncovered: Mapping[str, str] | None = None) -> None:
+    def check_known(self, known: Iterable[str], unsupported: Mapping[str, str] | None = None) -> None:
         """Notes each field that is not `known`; one that AWS has, but not here, says so in the words of `uncovered`."""
-        names, uncovered = sorted(known), uncovered or {}
+        names, unsupported = sorted(known), unsupported or {}
         for name in self.members:
             if name in names:
                 continue
-            near = nearest(name, names)
-            hint = f'; did you mean "{near}"?' if near else ""
-            self.problem(uncovered.get(name, f"Field '{name}' is not supported{hint}"))
+            nearest_name = nearest(name, names)
+            hint = f'; did you mean "{nearest_name}"?' if nearest_name else ""
+            self.add_problem(unsupported.get(name, f"Field '{name}' is not supported{hint}"))
 
     def require(self, *names: str) -> bool:
         """Whether all are there; notes those that are not."""
         missing = [name for name in names if name not in self.members]
         if missing:
-            self.problem(f"These fields are required: [{', '.join(missing)}]")
+            self.add_problem(f"These fields are required: [{', '.join(missing)}]")
         return not missing
 
     def at_most_one(self, *names: str) -> None:
-        found = [name for name in names if name in self.members]
-        if len(found) > 1:
-            self.problem(f"only one of {', '.join(found)} can be given")
+        present = [name for name in names if name in self.members]
+        if len(present) > 1:
+            self.add_problem(f"only one of {', '.join(present)} can be given")
 
-    def text(self, name: str, default: str = "") -> str:
+    def string(self, name: str, default: str = "") -> str:
         value = self.members.get(name, default)
         if isinstance(value, str):
             return value
-        self.problem(f"Expected value of type [STRING], not {dump(value)[:80]}", name)
+        self.add_problem(f"Expected value of type [STRING], not {dump(value)[:80]}", name)
         return default
 
-    def flag(self, name: str) -> bool:
+    def boolean(self, name: str) -> bool:
         value = self.members.get(name, False)
         if isinstance(value, bool):
             return value
-        self.problem(f"Expected value of type [BOOLEAN], not {dump(value)[:80]}", name)
+        self.add_problem(f"Expected value of type [BOOLEAN], not {dump(value)[:80]}", name)
         return False
 
-    def integer(self, name: str, default: int, least: int, most: int = MAX_COUNT) -> int:
+    def integer(self, name: str, default: int, minimum: int, maximum: int = MAX_COUNT) -> int:
         value = self.members.get(name, default)
-        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        if isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= maximum:
             return value
-        self.problem(f'"{name}" must be an integer from {least} to {most}, not {dump(value)[:80]}', name)
+        self.add_problem(f'"{name}" must be an integer from {minimum} to {maximum}, not {dump(value)[:80]}', name)
         return default
 
-    def number(self, name: str, default: float, least: float) -> float:
+    def number(self, name: str, default: float, minimum: float) -> float:
         value = self.members.get(name, default)
-        if isinstance(value, (int, float)) and is_number(value) and value >= least:
+        if isinstance(value, (int, float)) and is_number(value) and value >= minimum:
             return float(value)
-        self.problem(f'"{name}" must be a number of at least {least}, not {dump(value)[:80]}', name)
+        self.add_problem(f'"{name}" must be a number of at least {minimum}, not {dump(value)[:80]}', name)
         return default
 
     def child(self, name: str) -> Fields | None:
         """The object in a field; None where it is missing or no object."""
-        return self._object(self.members[name], f"{self.place}/{name}") if name in self.members else None
+        return self._child(self.members[name], f"{self.location}/{name}") if name in self.members else None
 
     def children(self, name: str, *, is_empty_fine: bool = False) -> list[Fields]:
         """The objects of the list in a field."""
         value = self.members.get(name, [])
         if not isinstance(value, list):
-            self.problem("Expected value of type [ARRAY]", name)
+            self.add_problem("Expected value of type [ARRAY]", name)
             return []
         if name in self.members and not value and not is_empty_fine:
-            self.problem("Value cannot be empty", name)
-        found = (self._object(item, f"{self.place}/{name}[{index}]") for index, item in enumerate(value))
-        return [item for item in found if item is not None]
+            self.add_problem("Value cannot be empty", name)
+        present = (self._child(item, f"{self.location}/{name}[{index}]") for index, item in enumerate(value))
+        return [item for item in present if item is not None]
 
-    def each(self, name: str) -> dict[str, Fields]:
+    def children_by_name(self, name: str) -> dict[str, Fields]:
         """The objects in the object of a field, by name."""
         outer = self.child(name)
         if outer is None:
             return {}
-        found = {key: outer._object(value, f"{outer.place}/{key}") for key, value in outer.members.items()}
-        return {key: value for key, value in found.items() if value is not None}
+        present = {key: outer._child(value, f"{outer.location}/{key}") for key, value in outer.members.items()}
+        return {key: value for key, value in present.items() if value is not None}
 
     def parsed(self, name: str, parse: Callable[[str], T], default: T, expected: str = JSONPATH) -> T:
         """A string field that `parse` understands; its ValueError is a problem, in the words of `expected`."""
@@ -129,12 +129,12 @@ class Fields:
         if value is _MISSING:
             return default
         if not isinstance(value, str):
-            self.problem(f"Expected value of type [STRING], not {dump(value)[:80]}", name)  # type: ignore[arg-type]
+            self.add_problem(f"Expected value of type [STRING], not {dump(value)[:80]}", name)  # type: ignore[arg-type]
             return default
         try:
             return parse(value)
         except ValueError as error:
-            self.problem(f"{expected}: {error}", name)
+            self.add_problem(f"{expected}: {error}", name)
             return default
 
     def parsed_or_null(self, name: str, parse: Callable[[str], T], default: T, expected: str = JSONPATH) -> T | None:
@@ -143,8 +143,8 @@ class Fields:
             return None
         return self.parsed(name, parse, default, expected)
 
-    def _object(self, value: Json, place: str) -> Fields | None:
+    def _child(self, value: Json, location: str) -> Fields | None:
         if isinstance(value, dict):
-            return Fields(value, place, self.problems)
-        self.problem_at(place, f"Expected value of type [OBJECT], not {dump(value)[:80]}")
+            return Fields(value, location, self.problems)
+        self.add_problem_at(location, f"Expected value of type [OBJECT], not {dump(value)[:80]}")
         return None

@@ -10,7 +10,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mlci_asl.jsontext import Json, is_number, same
+from mlci_asl.jsontext import Json, is_equal, is_number
 from mlci_asl.path_evaluation import read
 from mlci_asl.path_tokens import FilterCondition, PathNotFound, Token
 
@@ -100,7 +100,7 @@ class FilterOr(NamedTuple):
 def _are_equal(left: Json | Missing, right: Json | Missing) -> bool:
     if isinstance(left, Missing) or isinstance(right, Missing):
         return False
-    return left == right if is_number(left) and is_number(right) else same(left, right)
+    return left == right if is_number(left) and is_number(right) else is_equal(left, right)
 
 
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Json, Json], bool]:

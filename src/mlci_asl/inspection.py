@@ -1,7 +1,7 @@
-"""One state by itself, and what its data is on the way: what TestState runs and shows.
+"""One state by itself, and its data at each step: what TestState runs and returns.
 
-The steps are those of `interpret`, one after the other and without events. What is shown of which state is from answers
-of AWS that are recorded in LocalStack's tests test_state.
+The steps are those of `interpret`, one after the other and without events. Answers of AWS that are recorded in
+LocalStack's tests test_state tell which state returns which data.
 Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_InspectionData.html
 """
 
@@ -11,32 +11,32 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from mlci_asl import tasks
-from mlci_asl.branch import Scope, Stopped, deadline
+from mlci_asl.branch import BranchExecution, Stopped, deadline
 from mlci_asl.callbacks import new_token
-from mlci_asl.dataflow import Left, PathFlow, QueryFlow
-from mlci_asl.dynamic_fields import items, limit, text, whole_number
-from mlci_asl.errors import TIMEOUT, StateError, is_matched
+from mlci_asl.dataflow import JsonataDataFlow, JsonPathDataFlow, StateOutput
+from mlci_asl.dynamic_fields import integer, items, string, timeout
+from mlci_asl.errors import TIMEOUT, StateError, matches
 from mlci_asl.events import Event
 from mlci_asl.interpret import choose, wait_seconds
-from mlci_asl.jsontext import Json, Text, text_of
+from mlci_asl.jsontext import Json, JsonText, text_of
 from mlci_asl.maps import selected_item
-from mlci_asl.model import Choice, Fail, Map, Parallel, Pass, Retried, State, Succeed, Task, Wait
+from mlci_asl.model import Choice, Fail, Map, Parallel, Pass, RetryableState, State, Succeed, Task, Wait
 from mlci_asl.retries import delay
-from mlci_asl.state_data import Data
-from mlci_asl.task_events import Limits, has_token
+from mlci_asl.state_data import StateData
+from mlci_asl.task_events import TaskTimeouts, has_token
 from mlci_asl.templates import fill
 
 #: Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_TestState.html ("up to five minutes")
-MAX_TRIAL_S = 300
+MAX_INSPECTION_S = 300
 
 
 class Mock(NamedTuple):
-    """What stands for the work of a Task, Map or Parallel: a result, or an error."""
+    """The result or the error that replaces the work of a Task, Map or Parallel."""
 
-    result: Text | None = None
+    result: JsonText | None = None
     error: StateError | None = None
 
-    def give(self) -> Text:
+    def result_or_raise(self) -> JsonText:
         """Raises: StateError."""
         if self.error is not None:
             raise self.error
@@ -44,208 +44,211 @@ class Mock(NamedTuple):
         return self.result
 
 
-class Trial(NamedTuple):
-    """How the state ended. `shown` and `details` have the names of InspectionData and InspectionErrorDetails."""
+class StateInspection(NamedTuple):
+    """The result of a state. `data` and `error_details` have the names of InspectionData and InspectionErrorDetails."""
 
     status: Literal["SUCCEEDED", "FAILED", "RETRIABLE", "CAUGHT_ERROR"]
-    shown: dict[str, Text | int]
+    data: dict[str, JsonText | int]
     next: str | None = None
-    output: Text | None = None
+    output: JsonText | None = None
     error: StateError | None = None
-    details: dict[str, int] = {}  # noqa: RUF012 - never changed
+    error_details: dict[str, int] = {}  # noqa: RUF012 - never changed
 
 
-class _Way(NamedTuple):
-    """One trial on its way: the state, what it sees, what is to be shown, and texts that are known already."""
+class _Inspector(NamedTuple):
+    """A state that is being inspected: what it reads, the data to return, and the values whose text is known."""
 
     state: State
-    data: Data
-    scope: Scope
+    state_data: StateData
+    execution: BranchExecution
     mock: Mock | None
     is_jsonata: bool
-    shown: dict[str, Text | int]
-    known: list[Text]
+    data: dict[str, JsonText | int]
+    known: list[JsonText]
 
-    def show(self, name: str, value: Json) -> Text:
-        """Notes a value; as AWS, what nothing changed keeps its text."""
-        found = next((text for text in self.known if text.value is value), None) or text_of(value)
-        self.shown[name] = found
-        return found
+    def add(self, name: str, value: Json) -> JsonText:
+        """Adds a value to the data."""
+        text = self.text_of(value)
+        self.data[name] = text
+        return text
+
+    def text_of(self, value: Json) -> JsonText:
+        """The value with its text. As in AWS, data that a state does not change keeps its text."""
+        return next((text for text in self.known if text.value is value), None) or text_of(value)
 
 
-def try_state(
+def inspect_state(
     state: State,
-    given: Text,
-    scope: Scope,
+    input: JsonText,
+    execution: BranchExecution,
     *,
     mock: Mock | None = None,
     retries: int = 0,
     context: Json = None,
     is_jsonata: bool = False,
-) -> Trial:
-    """Runs one state. `scope` has the variables that it starts with; `retries` is how often it was tried before.
+) -> StateInspection:
+    """Runs one state. `execution` has the variables that it starts with; `retries` is the number of earlier attempts.
 
-    `context` is to be taken for the context object.
+    `context` replaces the context object.
     """
     token = new_token() if isinstance(state, Task) and has_token(state.resource) else None
-    is_retried = isinstance(state, (Task, Map, Parallel))
-    entered = Event(0, 0, scope.now(), "", {})
+    retry_count = retries if isinstance(state, (Task, Map, Parallel)) else None
+    entered = Event(0, 0, execution.now(), "", {})
     if context is None:
-        context = _without_redrives(scope.context_object(state.name, entered, retries if is_retried else None, token))
-    way = _Way(
-        state,
-        Data(given.value, context, scope.variables.values, texts=(given,)),
-        scope,
-        mock,
-        is_jsonata,
-        {"input": given},
-        [given],
-    )
-    with deadline(scope.stop, MAX_TRIAL_S) as until:
-        way = way._replace(scope=replace(scope, stop=until.signal))
+        context = _without_redrives(execution.context_object(state.name, entered, retry_count, token))
+    state_data = StateData(input.value, context, execution.variables.values, texts=(input,))
+    inspector = _Inspector(state, state_data, execution, mock, is_jsonata, {"input": input}, [input])
+    with deadline(execution.stop, MAX_INSPECTION_S) as limit:
+        inspector = inspector._replace(execution=replace(execution, stop=limit.signal))
         try:
-            left, following = _through(way, token)
-            scope.variables.assign(left.assigned)
-        except StateError as error:  # as AWS: without the words that say in which state of an execution it was
-            return _failed(way, error, retries)
+            state_output, next_state = _run(inspector, token)
+            execution.variables.assign(state_output.assigned)
+        except StateError as error:  # as AWS: without the words that name the state and its event
+            return _failed(inspector, error, retries)
         except Stopped:
-            return _failed(way, StateError(TIMEOUT), retries)
-    return _ended(way, "SUCCEEDED", left, following)
+            return _failed(inspector, StateError(TIMEOUT), retries)
+    return _succeeded(inspector, "SUCCEEDED", state_output, next_state)
 
 
 def _without_redrives(context: dict[str, Json]) -> dict[str, Json]:
-    """A trial counts as an express execution, which can't be redriven."""
+    """The context object of an express execution, which can't be redriven."""
     execution = context["Execution"]
     assert isinstance(execution, dict)
-    kept = {name: value for name, value in execution.items() if name != "RedriveCount"}
-    return {**context, "Execution": kept}
+    return {**context, "Execution": {name: value for name, value in execution.items() if name != "RedriveCount"}}
 
 
-def _ended(way: _Way, status: Literal["SUCCEEDED", "CAUGHT_ERROR"], left: Left, following: str | None) -> Trial:
-    if way.scope.variables.values:
-        way.shown["variables"] = text_of(dict(way.scope.variables.values))
-    output = next((text for text in way.known if text.value is left.output), None) or text_of(left.output)
-    return Trial(status, way.shown, following, output)
+def _succeeded(
+    inspector: _Inspector,
+    status: Literal["SUCCEEDED", "CAUGHT_ERROR"],
+    state_output: StateOutput,
+    next_state: str | None,
+) -> StateInspection:
+    if inspector.execution.variables.values:
+        inspector.data["variables"] = text_of(dict(inspector.execution.variables.values))
+    return StateInspection(status, inspector.data, next_state, inspector.text_of(state_output.output))
 
 
-def _failed(way: _Way, error: StateError, retries: int) -> Trial:
-    """As the interpreter: a retrier that applies decides, and where it has no attempt left, the catchers do."""
-    state = way.state
+def _failed(inspector: _Inspector, error: StateError, retries: int) -> StateInspection:
+    """As in an execution, the first retrier that matches decides; without attempts left, the catchers do."""
+    state = inspector.state
     if not isinstance(state, (Task, Map, Parallel)):
-        return Trial("FAILED", way.shown, error=error)
+        return StateInspection("FAILED", inspector.data, error=error)
     for index, retrier in enumerate(state.retry):
-        if is_matched(error, retrier.error_equals):
+        if matches(error, retrier.error_equals):
             if retries >= retrier.max_attempts:
-                return _caught(way, state, error, {"retryIndex": index})
+                return _caught(inspector, state, error, {"retryIndex": index})
             details = {"retryIndex": index, "retryBackoffIntervalSeconds": int(delay(retrier, retries))}
-            return Trial("RETRIABLE", way.shown, error=error, details=details)
-    return _caught(way, state, error, {})
+            return StateInspection("RETRIABLE", inspector.data, error=error, error_details=details)
+    return _caught(inspector, state, error, {})
 
 
-def _caught(way: _Way, state: Retried, error: StateError, details: dict[str, int]) -> Trial:
+def _caught(
+    inspector: _Inspector, state: RetryableState, error: StateError, details: dict[str, int]
+) -> StateInspection:
     for index, catcher in enumerate(state.catch):
-        if is_matched(error, catcher.error_equals):
+        if matches(error, catcher.error_equals):
             try:
-                left = catcher.flow.caught(way.data, dict(error.as_output()))
-                way.scope.variables.assign(left.assigned)
-            except StateError as further:
-                return Trial("FAILED", way.shown, error=further)
-            ended = _ended(way, "CAUGHT_ERROR", left, catcher.next)
-            return ended._replace(error=error, details={**details, "catchIndex": index})
-    return Trial("FAILED", way.shown, error=error, details=details)
+                state_output = catcher.flow.caught_output(inspector.state_data, dict(error.as_output()))
+                inspector.execution.variables.assign(state_output.assigned)
+            except StateError as catcher_error:
+                return StateInspection("FAILED", inspector.data, error=catcher_error)
+            inspection = _succeeded(inspector, "CAUGHT_ERROR", state_output, catcher.next)
+            return inspection._replace(error=error, error_details={**details, "catchIndex": index})
+    return StateInspection("FAILED", inspector.data, error=error, error_details=details)
 
 
-def _through(way: _Way, token: str | None) -> tuple[Left, str | None]:
-    """What the state leaves behind, and the state that follows.
+def _run(inspector: _Inspector, token: str | None) -> tuple[StateOutput, str | None]:
+    """The state's output, and the name of the next state.
 
     Raises: StateError.
     """
-    state = way.state
+    state, data = inspector.state, inspector.state_data
     if isinstance(state, Fail):
-        if not way.is_jsonata:
-            way.show("afterInputPath", way.data.given)
-        raise StateError(text(state.error, way.data) or "", text(state.cause, way.data))
-    seen = state.flow.seen(way.data)
+        if not inspector.is_jsonata:
+            inspector.add("afterInputPath", data.input)
+        raise StateError(string(state.error, data) or "", string(state.cause, data))
+    filtered = state.flow.filtered_input(data)
     if isinstance(state, Pass):
-        return _pass(way, state, seen), state.next
+        return _pass(inspector, state, filtered), state.next
     if not isinstance(state, Parallel):
-        _show_input_path(way, seen)
+        _add_input_path(inspector, filtered)
     if isinstance(state, Choice):
-        chosen = choose(state, way.data, seen)
-        return chosen.left, chosen.next
+        transition = choose(state, data, filtered)
+        return transition.state_output, transition.next
     if isinstance(state, (Task, Map, Parallel)):
-        return _leave(way, _work(way, state, seen, token)), state.next
+        return _state_output(inspector, _result(inspector, state, filtered, token)), state.next
     if isinstance(state, Wait):
-        way.scope.wait(wait_seconds(state, seen, way.scope.now))
-    left = state.flow.leave(way.data, seen.given, is_result=False)
-    return left, None if isinstance(state, Succeed) else state.next
+        inspector.execution.wait(wait_seconds(state, filtered, inspector.execution.now))
+    state_output = state.flow.state_output(data, filtered.input, is_result=False)
+    return state_output, None if isinstance(state, Succeed) else state.next
 
 
-def _show_input_path(way: _Way, seen: Data) -> None:
-    if not way.is_jsonata:
-        way.show("afterInputPath", seen.given)
+def _add_input_path(inspector: _Inspector, filtered: StateData) -> None:
+    if not inspector.is_jsonata:
+        inspector.add("afterInputPath", filtered.input)
 
 
-def _pass(way: _Way, state: Pass, seen: Data) -> Left:
-    """With a Result, AWS shows nothing of the way in."""
+def _pass(inspector: _Inspector, state: Pass, filtered: StateData) -> StateOutput:
+    """With a Result, AWS returns no data of the input processing."""
     if state.has_result:
-        way.show("result", state.result)
-        return _leave(way, text_of(state.result), is_result=False)
-    _show_input_path(way, seen)
-    return _leave(way, _work_input(way, state, seen), is_result=False)
+        inspector.add("result", state.result)
+        return _state_output(inspector, text_of(state.result), is_result=False)
+    _add_input_path(inspector, filtered)
+    return _state_output(inspector, _effective_input(inspector, state, filtered), is_result=False)
 
 
-def _work_input(way: _Way, state: Pass | Task | Parallel, seen: Data) -> Text:
-    value = state.flow.work_input(seen)
-    if isinstance(state, Parallel) or (isinstance(state.flow, QueryFlow) and state.flow.arguments is None):
+def _effective_input(inspector: _Inspector, state: Pass | Task | Parallel, filtered: StateData) -> JsonText:
+    value = state.flow.effective_input(filtered)
+    if isinstance(state, Parallel) or (isinstance(state.flow, JsonataDataFlow) and state.flow.arguments is None):
         return text_of(value)
-    return way.show("afterArguments" if way.is_jsonata else "afterParameters", value)
+    return inspector.add("afterArguments" if inspector.is_jsonata else "afterParameters", value)
 
 
-def _work(way: _Way, state: Retried, seen: Data, token: str | None) -> Text:
-    """What the work gave, or what is to be taken for it.
+def _result(inspector: _Inspector, state: RetryableState, filtered: StateData, token: str | None) -> JsonText:
+    """The result of the state's work, or of its mock.
 
     Raises: StateError.
     """
     if isinstance(state, Map):
-        return _map(way, state, seen)
-    given = _work_input(way, state, seen)
+        return _map_result(inspector, state, filtered)
+    input = _effective_input(inspector, state, filtered)
     if isinstance(state, Parallel):
-        return _mock(way).give()
-    if way.mock is not None:
-        found = way.mock.give()
+        return _required_mock(inspector).result_or_raise()
+    if inspector.mock is not None:
+        result = inspector.mock.result_or_raise()
     else:
-        limits = Limits(limit(state.timeout, seen), limit(state.heartbeat, seen))
-        credentials = None if state.credentials is None else fill(state.credentials, seen)
-        found = tasks.attempt(way.scope, state, tasks.Work(given, limits, token, credentials))
-    way.known.append(found)
-    way.show("result", found.value)
-    return found
+        timeouts = TaskTimeouts(timeout(state.timeout, filtered), timeout(state.heartbeat, filtered))
+        credentials = None if state.credentials is None else fill(state.credentials, filtered)
+        result = tasks.attempt(inspector.execution, state, tasks.TaskInput(input, timeouts, token, credentials))
+    inspector.known.append(result)
+    inspector.add("result", result.value)
+    return result
 
 
-def _map(way: _Way, state: Map, seen: Data) -> Text:
-    found = items(state.items, seen)
-    if not way.is_jsonata:
-        way.show("afterItemsPath", list(found))
+def _map_result(inspector: _Inspector, state: Map, filtered: StateData) -> JsonText:
+    values = items(state.items, filtered)
+    if not inspector.is_jsonata:
+        inspector.add("afterItemsPath", list(values))
     if state.selector is not None:
-        way.show("afterItemSelector", [selected_item(state, seen, index, item) for index, item in enumerate(found)])
-    way.shown["maxConcurrency"] = whole_number(state.max_concurrency, seen, 0)
-    return _mock(way).give()
+        selected = [selected_item(state, filtered, index, item) for index, item in enumerate(values)]
+        inspector.add("afterItemSelector", selected)
+    inspector.data["maxConcurrency"] = integer(state.max_concurrency, filtered, 0)
+    return _required_mock(inspector).result_or_raise()
 
 
-def _mock(way: _Way) -> Mock:
-    assert way.mock is not None, "a Map or Parallel is tried with a mock only"
-    return way.mock
+def _required_mock(inspector: _Inspector) -> Mock:
+    assert inspector.mock is not None, "a Map or Parallel is inspected with a mock only"
+    return inspector.mock
 
 
-def _leave(way: _Way, result: Text, *, is_result: bool = True) -> Left:
-    """The way out, shown step by step in JSONPath."""
-    assert not isinstance(way.state, Fail)
-    way.known.append(result)
-    data = way.data._replace(texts=tuple(way.known))
-    flow = way.state.flow
-    if not isinstance(flow, PathFlow):
-        return flow.leave(data, result.value, is_result=is_result)
-    selected = way.show("afterResultSelector", flow.selected(data, result.value)).value
-    placed = way.show("afterResultPath", flow.placed(data, selected)).value
-    return flow.left(data, selected, placed)
+def _state_output(inspector: _Inspector, result: JsonText, *, is_result: bool = True) -> StateOutput:
+    """The state's output; in JSONPath its steps are added to the data."""
+    assert not isinstance(inspector.state, Fail)
+    inspector.known.append(result)
+    data = inspector.state_data._replace(texts=tuple(inspector.known))
+    flow = inspector.state.flow
+    if not isinstance(flow, JsonPathDataFlow):
+        return flow.state_output(data, result.value, is_result=is_result)
+    selected = inspector.add("afterResultSelector", flow.apply_result_selector(data, result.value)).value
+    combined = inspector.add("afterResultPath", flow.apply_result_path(data, selected)).value
+    return flow.apply_output_path(data, selected, combined)

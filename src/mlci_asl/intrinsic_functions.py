@@ -1,4 +1,4 @@
-"""What each of the 18 intrinsic functions does with its argument values.
+"""The 18 intrinsic functions, on the values of their arguments.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/intrinsic-functions.html; where the guide is silent
 (rounding, delimiters, empty texts), the recorded answers of AWS in LocalStack's Step Functions tests.
@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
-from mlci_asl.jsontext import Json, dump, java_text, parse, same
+from mlci_asl.jsontext import Json, dump, is_equal, java_string, parse
 
 #: Source: the guide, "can accept a string of up to 10,000 characters" and "up to 1000 elements".
 MAX_TEXT_CHARS = 10_000
@@ -26,25 +26,25 @@ class FunctionError(ValueError):
     """A function cannot work with these values."""
 
 
-class Template(NamedTuple):
-    """States.Format's first argument where it is a literal, escapes and all."""
+class FormatTemplate(NamedTuple):
+    """The first argument of States.Format if it is a literal, with its escapes."""
 
     raw: str
 
 
-Value: TypeAlias = "Json | Template"
+Value: TypeAlias = "Json | FormatTemplate"
 
 
-def _text(value: Value, what: str) -> str:
+def _text(value: Value, argument: str) -> str:
     if not isinstance(value, str):
-        raise FunctionError(f"{what} must be a string")
+        raise FunctionError(f"{argument} must be a string")
     return value
 
 
-def _short_text(value: Value, what: str) -> str:
-    text = _text(value, what)
+def _short_text(value: Value, argument: str) -> str:
+    text = _text(value, argument)
     if len(text) > MAX_TEXT_CHARS:
-        raise FunctionError(f"{what} must not have more than {MAX_TEXT_CHARS} characters")
+        raise FunctionError(f"{argument} must not have more than {MAX_TEXT_CHARS} characters")
     return text
 
 
@@ -54,21 +54,21 @@ def _array(value: Value) -> list[Json]:
     return value
 
 
-def _rounded(value: Value, what: str) -> int:
+def _rounded(value: Value, argument: str) -> int:
     """A number rounded half up, as Java's Math.round does."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise FunctionError(f"{what} must be a number")
+        raise FunctionError(f"{argument} must be a number")
     return value if isinstance(value, int) else math.floor(value + 0.5)
 
 
 def _format(template: Value, *values: Json) -> Json:
-    raw = template.raw if isinstance(template, Template) else _text(template, "the template")
-    pattern = r"\\(.)|\{\}" if isinstance(template, Template) else r"()\{\}"
-    holes = sum(1 for match in re.finditer(pattern, raw, re.DOTALL) if not match[1])
-    if holes != len(values):
-        raise FunctionError(f"the template has {holes} {{}}, but {len(values)} values were given")
-    rest = iter(values)
-    return re.sub(pattern, lambda match: match[1] or java_text(next(rest)), raw, flags=re.DOTALL)
+    raw = template.raw if isinstance(template, FormatTemplate) else _text(template, "the template")
+    pattern = r"\\(.)|\{\}" if isinstance(template, FormatTemplate) else r"()\{\}"
+    placeholders = sum(1 for match in re.finditer(pattern, raw, re.DOTALL) if not match[1])
+    if placeholders != len(values):
+        raise FunctionError(f"the template has {placeholders} {{}}, but {len(values)} values were given")
+    remaining = iter(values)
+    return re.sub(pattern, lambda match: match[1] or java_string(next(remaining)), raw, flags=re.DOTALL)
 
 
 def _string_to_json(text: Value) -> Json:
@@ -89,13 +89,13 @@ def _array_partition(array: Value, size: Value) -> Json:
 
 
 def _array_range(first: Value, last: Value, step: Value) -> Json:
-    start, end, by = _rounded(first, "the start"), _rounded(last, "the end"), _rounded(step, "the step")
-    if by == 0:
+    start, end, increment = _rounded(first, "the start"), _rounded(last, "the end"), _rounded(step, "the step")
+    if increment == 0:
         raise FunctionError("the step must not be zero")
-    found = range(start, end + (1 if by > 0 else -1), by)
-    if len(found) > MAX_RANGE_ITEMS:
+    result = range(start, end + (1 if increment > 0 else -1), increment)
+    if len(result) > MAX_RANGE_ITEMS:
         raise FunctionError(f"the range must not have more than {MAX_RANGE_ITEMS} items")
-    return list(found)
+    return list(result)
 
 
 def _array_get_item(array: Value, index: Value) -> Json:
@@ -108,11 +108,11 @@ def _array_get_item(array: Value, index: Value) -> Json:
 
 
 def _array_unique(array: Value) -> Json:
-    found: list[Json] = []
+    result: list[Json] = []
     for item in _array(array):
-        if not any(same(item, seen) for seen in found):
-            found.append(item)
-    return found
+        if not any(is_equal(item, previous) for previous in result):
+            result.append(item)
+    return result
 
 
 def _base64_encode(text: Value) -> Json:
@@ -139,12 +139,12 @@ def _hash(data: Value, algorithm: Value) -> Json:
     return hashlib.new(_HASHES[algorithm], text.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
 
 
-def _json_merge(one: Value, other: Value, is_deep: Value) -> Json:
-    if not isinstance(one, dict) or not isinstance(other, dict):
+def _json_merge(first_value: Value, second_value: Value, is_deep: Value) -> Json:
+    if not isinstance(first_value, dict) or not isinstance(second_value, dict):
         raise FunctionError("the first two arguments must be objects")
     if is_deep is not False:
         raise FunctionError("only the shallow merge is supported: the third argument must be false")
-    return {**one, **other}
+    return {**first_value, **second_value}
 
 
 def _math_random(first: Value, last: Value, seed: Value = None) -> Json:
@@ -157,8 +157,8 @@ def _math_random(first: Value, last: Value, seed: Value = None) -> Json:
     return source.randrange(start, end)
 
 
-def _math_add(one: Value, other: Value) -> Json:
-    return _rounded(one, "the first argument") + _rounded(other, "the second argument")
+def _math_add(first_value: Value, second_value: Value) -> Json:
+    return _rounded(first_value, "the first argument") + _rounded(second_value, "the second argument")
 
 
 def _uuid() -> Json:
@@ -168,7 +168,7 @@ def _uuid() -> Json:
 
 
 def _string_split(text: Value, delimiters: Value) -> Json:
-    """Every character of `delimiters` separates, and empty parts are dropped, as Java's StringUtils.split does."""
+    """Splits at every character of `delimiters` and drops empty parts, as Java's StringUtils.split does."""
     checked, characters = _text(text, "the text"), _text(delimiters, "the delimiter")
     if not characters:
         return [checked] if checked else []
@@ -176,17 +176,17 @@ def _string_split(text: Value, delimiters: Value) -> Json:
 
 
 class _Function(NamedTuple):
-    """One function with how many arguments it takes (`most` is None where there is no end)."""
+    """One function, and the number of arguments that it takes (`maximum` is None for any number)."""
 
     name: str
-    least: int
-    most: int | None
-    body: Callable[..., Json]
+    minimum: int
+    maximum: int | None
+    implementation: Callable[..., Json]
 
     def __call__(self, values: Sequence[Value]) -> Json:
-        if len(values) < self.least or (self.most is not None and len(values) > self.most):
+        if len(values) < self.minimum or (self.maximum is not None and len(values) > self.maximum):
             raise FunctionError(f"{self.name} was given {len(values)} arguments")
-        return self.body(*values)
+        return self.implementation(*values)
 
 
 _TABLE = (
@@ -195,7 +195,12 @@ _TABLE = (
     _Function("States.JsonToString", 1, 1, dump),
     _Function("States.Array", 0, None, lambda *values: list(values)),
     _Function("States.ArrayPartition", 2, 2, _array_partition),
-    _Function("States.ArrayContains", 2, 2, lambda array, item: any(same(item, one) for one in _array(array))),
+    _Function(
+        "States.ArrayContains",
+        2,
+        2,
+        lambda array, item: any(is_equal(item, one) for one in _array(array)),
+    ),
     _Function("States.ArrayRange", 3, 3, _array_range),
     _Function("States.ArrayGetItem", 2, 2, _array_get_item),
     _Function("States.ArrayLength", 1, 1, lambda array: len(_array(array))),

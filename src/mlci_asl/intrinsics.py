@@ -1,6 +1,6 @@
-"""Intrinsic functions: the expressions `States.Format('{}', $.a)` that payload templates may hold; parse and evaluate.
+"""The calls of intrinsic functions in payload templates, such as `States.Format('{}', $.a)`: parsing and evaluation.
 
-What each function does is in `functions.py`.
+The functions themselves are in `intrinsic_functions`.
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/intrinsic-functions.html
 """
 
@@ -11,45 +11,45 @@ from typing import NamedTuple, TypeAlias
 
 from mlci_asl.errors import INTRINSIC_FAILURE, RUNTIME, EvaluationError
 from mlci_asl.fields import nearest
-from mlci_asl.intrinsic_functions import FUNCTIONS, FunctionError, Template
+from mlci_asl.intrinsic_functions import FUNCTIONS, FormatTemplate, FunctionError
 from mlci_asl.jsontext import Json, parse
 from mlci_asl.path_parser import closing
 from mlci_asl.path_tokens import InvalidPath, PathSyntaxError
 from mlci_asl.paths import Path, parse_path
-from mlci_asl.state_data import Data
+from mlci_asl.state_data import StateData
 
 #: Source: the guide, "You can nest up to 10 intrinsic functions within a field".
 MAX_NESTING = 10
 
 
 class IntrinsicSyntaxError(ValueError):
-    """A text that is not an invocation of an intrinsic function."""
+    """A text that is not the call of an intrinsic function."""
 
 
-class Text(NamedTuple):
-    """A literal `'…'`: `raw` has its escapes still, which States.Format needs to tell `{}` from `\\{\\}`."""
+class StringLiteral(NamedTuple):
+    """A literal `'…'`. `raw` has its escapes still, which States.Format needs to tell `{}` from `\\{\\}`."""
 
     raw: str
 
 
-class Literal(NamedTuple):
+class ConstantArgument(NamedTuple):
     """A number, true, false or null."""
 
     value: Json
 
 
-class Call(NamedTuple):
-    """One invocation; `text` is as written."""
+class IntrinsicCall(NamedTuple):
+    """One call; `text` is its text in the definition."""
 
     text: str
     function: str
     arguments: tuple[Argument, ...]
 
-    def evaluate(self, data: Data) -> Json:
+    def evaluate(self, data: StateData) -> Json:
         """The function's value.
 
-        Raises: EvaluationError (States.IntrinsicFailure, or States.Runtime where a path finds nothing), whose cause
-        names this whole expression, as AWS does.
+        Raises: EvaluationError (States.IntrinsicFailure, or States.Runtime if a path leads to nothing), whose cause
+        quotes the whole call, as in AWS.
         """
         try:
             return _evaluate(self, data)
@@ -58,45 +58,45 @@ class Call(NamedTuple):
         except _ArgumentNotFound as error:
             raise EvaluationError(RUNTIME, self._cause(str(error))) from error
 
-    def _cause(self, what: str) -> str:
-        return f"The function '{self.text}' had the following error: {what}"
+    def _cause(self, message: str) -> str:
+        return f"The function '{self.text}' had the following error: {message}"
 
 
-Argument: TypeAlias = "Text | Literal | Path | Call"
+Argument: TypeAlias = "StringLiteral | ConstantArgument | Path | IntrinsicCall"
 
 
 class _ArgumentNotFound(ValueError):
     pass
 
 
-def _evaluate(call: Call, data: Data) -> Json:
+def _evaluate(call: IntrinsicCall, data: StateData) -> Json:
     values = [_value(argument, data) for argument in call.arguments]
-    if call.function == "States.Format" and call.arguments and isinstance(call.arguments[0], Text):
-        return FUNCTIONS[call.function]([Template(call.arguments[0].raw), *values[1:]])
+    if call.function == "States.Format" and call.arguments and isinstance(call.arguments[0], StringLiteral):
+        return FUNCTIONS[call.function]([FormatTemplate(call.arguments[0].raw), *values[1:]])
     return FUNCTIONS[call.function](values)
 
 
-def _value(argument: Argument, data: Data) -> Json:
-    if isinstance(argument, Text):
+def _value(argument: Argument, data: StateData) -> Json:
+    if isinstance(argument, StringLiteral):
         return _unescape(argument.raw)
-    if isinstance(argument, Literal):
+    if isinstance(argument, ConstantArgument):
         return argument.value
-    if isinstance(argument, Call):
+    if isinstance(argument, IntrinsicCall):
         return _evaluate(argument, data)
     try:
         return argument.read(data)
     except InvalidPath:
-        root = shown(argument, data)
-        what = f"The JsonPath argument for the field '{argument.text}' could not be found in the input '{root}'"
-        raise _ArgumentNotFound(what) from None
+        root_text = quoted_root(argument, data)
+        message = f"The JsonPath argument for the field '{argument.text}' could not be found in the input '{root_text}'"
+        raise _ArgumentNotFound(message) from None
 
 
-def shown(path: Path, data: Data) -> str:
-    """What a cause shows as the input in which a path found nothing: AWS shows what the path starts at."""
+def quoted_root(path: Path, data: StateData) -> str:
+    """The input as causes quote it for a path that leads to nothing: as in AWS, the value that the path starts at."""
     try:
         return data.quoted(path.start(data))
     except InvalidPath:
-        return data.quoted(data.given)
+        return data.quoted(data.input)
 
 
 def _unescape(raw: str) -> str:
@@ -108,12 +108,12 @@ _LITERAL = re.compile(r"(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?=\s*
 
 
 def is_intrinsic(text: str) -> bool:
-    """Whether a text is meant as an intrinsic function."""
+    """True if a text starts as the call of an intrinsic function."""
     return text.lstrip().startswith("States.")
 
 
-def parse_intrinsic(text: str) -> Call:
-    """An invocation from its text.
+def parse_intrinsic(text: str) -> IntrinsicCall:
+    """The call in a text.
 
     Raises: IntrinsicSyntaxError.
     """
@@ -123,33 +123,35 @@ def parse_intrinsic(text: str) -> Call:
     return call
 
 
-def _parse_call(text: str, start: int, depth: int) -> tuple[Call, int]:
+def _parse_call(text: str, start: int, depth: int) -> tuple[IntrinsicCall, int]:
     if depth > MAX_NESTING:
         raise IntrinsicSyntaxError(f"intrinsic functions can be nested {MAX_NESTING} deep")
     match = _NAME.match(text, start)
     if match is None:
         raise IntrinsicSyntaxError("an intrinsic function is written States.Name(…)")
     if match[0] not in FUNCTIONS:
-        near = nearest(match[0], FUNCTIONS)
-        raise IntrinsicSyntaxError(f'unknown function "{match[0]}"' + (f'; did you mean "{near}"?' if near else ""))
-    at = _skip(text, match.end())
+        nearest_name = nearest(match[0], FUNCTIONS)
+        raise IntrinsicSyntaxError(
+            f'unknown function "{match[0]}"' + (f'; did you mean "{nearest_name}"?' if nearest_name else "")
+        )
+    at = _skip_space(text, match.end())
     if text[at : at + 1] != "(":
         raise IntrinsicSyntaxError(f"{match[0]} needs its arguments in parentheses")
     arguments, end = _parse_arguments(text, at + 1, depth)
-    return Call(text[start:end], match[0], tuple(arguments)), end
+    return IntrinsicCall(text[start:end], match[0], tuple(arguments)), end
 
 
 def _parse_arguments(text: str, at: int, depth: int) -> tuple[list[Argument], int]:
     arguments: list[Argument] = []
-    at = _skip(text, at)
+    at = _skip_space(text, at)
     if text[at : at + 1] == ")":
         return arguments, at + 1
     while True:
         argument, at = _parse_argument(text, at, depth)
         arguments.append(argument)
-        at = _skip(text, at)
+        at = _skip_space(text, at)
         end = text[at : at + 1]
-        at = _skip(text, at + 1)
+        at = _skip_space(text, at + 1)
         if end == ")":
             return arguments, at
         if end != ",":
@@ -159,16 +161,16 @@ def _parse_arguments(text: str, at: int, depth: int) -> tuple[list[Argument], in
 def _parse_argument(text: str, at: int, depth: int) -> tuple[Argument, int]:
     char = text[at : at + 1]
     if char == "'":
-        return _parse_text(text, at)
+        return _parse_string(text, at)
     if char == "$":
         return _parse_path(text, at)
     match = _LITERAL.match(text, at)
     if match:
-        return Literal(_literal(match[1])), match.end(1)
+        return ConstantArgument(_literal(match[1])), match.end(1)
     if char == "S":
         return _parse_call(text, at, depth + 1)
-    what = f"{text[at : at + 20]!r}" if char else "the end"
-    raise IntrinsicSyntaxError(f"expected a path, a text in single quotes, a number or a function, found {what}")
+    message = f"{text[at : at + 20]!r}" if char else "the end"
+    raise IntrinsicSyntaxError(f"expected a path, a text in single quotes, a number or a function, found {message}")
 
 
 def _literal(text: str) -> Json:
@@ -178,7 +180,7 @@ def _literal(text: str) -> Json:
         raise IntrinsicSyntaxError(f"{text} is no number: {error}") from error
 
 
-def _parse_text(text: str, at: int) -> tuple[Text, int]:
+def _parse_string(text: str, at: int) -> tuple[StringLiteral, int]:
     end = at + 1
     while end < len(text) and text[end] != "'":
         if text[end] == "\\":
@@ -188,7 +190,7 @@ def _parse_text(text: str, at: int) -> tuple[Text, int]:
         end += 1
     if end >= len(text):
         raise IntrinsicSyntaxError("a single quote is not closed")
-    return Text(text[at + 1 : end]), end + 1
+    return StringLiteral(text[at + 1 : end]), end + 1
 
 
 def _parse_path(text: str, at: int) -> tuple[Path, int]:
@@ -201,7 +203,7 @@ def _parse_path(text: str, at: int) -> tuple[Path, int]:
         raise IntrinsicSyntaxError(f'the path "{text[at:end]}" is wrong: {error}') from error
 
 
-def _skip(text: str, at: int) -> int:
+def _skip_space(text: str, at: int) -> int:
     while at < len(text) and text[at] in " \t\n\r":
         at += 1
     return at

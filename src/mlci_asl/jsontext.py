@@ -16,7 +16,7 @@ MAX_DATA_BYTES = 262_144
 MAX_DEPTH = 150
 
 
-class Text(NamedTuple):
+class JsonText(NamedTuple):
     """A value together with a JSON text of it, so that neither is made twice."""
 
     text: str
@@ -35,12 +35,12 @@ def parse(text: str, on_duplicate: Callable[[str], None] | None = None) -> Json:
     """
 
     def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(members)
-        if on_duplicate and len(found) < len(members):
+        members_by_name = dict(members)
+        if on_duplicate and len(members_by_name) < len(members):
             names = [name for name, _ in members]
             for name in dict.fromkeys(name for name in names if names.count(name) > 1):
                 on_duplicate(name)
-        return found
+        return members_by_name
 
     try:
         value = json.loads(
@@ -89,9 +89,9 @@ def dump(value: Json) -> str:
     return json.dumps(value)
 
 
-def text_of(value: Json) -> Text:
+def text_of(value: Json) -> JsonText:
     """A value with its compact text."""
-    return Text(dump(value), value)
+    return JsonText(dump(value), value)
 
 
 def quote(text: str) -> str:
@@ -110,8 +110,8 @@ def java_double(number: float) -> str:
     >>> java_double(0.5), java_double(1e7), java_double(123456789.5), java_double(0.00012)
     ('0.5', '1.0E7', '1.234567895E8', '1.2E-4')
     """
-    size = abs(number)
-    if number == 0 or 1e-3 <= size < 1e7:
+    magnitude = abs(number)
+    if number == 0 or 1e-3 <= magnitude < 1e7:
         return repr(number)
     mantissa, _, exponent = f"{number!r}".partition("e")
     digits = mantissa.lstrip("-").replace(".", "")
@@ -123,7 +123,7 @@ def java_double(number: float) -> str:
     return f"{sign}{stripped[0]}.{stripped[1:] or '0'}E{point - 1}"
 
 
-def java_text(value: Json) -> str:
+def java_string(value: Json) -> str:
     """As Java's toString prints a value inside a text (States.Format): `{Id=1, Names=[a, b]}`, strings bare.
 
     Source: the validated test `test_context_json_path` of LocalStack's Step Functions tests.
@@ -131,9 +131,9 @@ def java_text(value: Json) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return "[" + ", ".join(java_text(item) for item in value) + "]"
+        return "[" + ", ".join(java_string(item) for item in value) + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{name}={java_text(item)}" for name, item in value.items()) + "}"
+        return "{" + ", ".join(f"{name}={java_string(item)}" for name, item in value.items()) + "}"
     return dump(value)
 
 
@@ -142,16 +142,16 @@ def is_number(value: Json) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def same(one: Json, other: Json) -> bool:
+def is_equal(one: Json, other: Json) -> bool:
     """JSON equality: types count, so 1, 1.0 and true differ; the order of members doesn't.
 
-    >>> same({"a": 1, "b": [True]}, {"b": [True], "a": 1}), same(1, True)
+    >>> is_equal({"a": 1, "b": [True]}, {"b": [True], "a": 1}), is_equal(1, True)
     (True, False)
     """
     if type(one) is not type(other):
         return False
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
+        return len(one) == len(other) and all(map(is_equal, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(item, other[name]) for name, item in one.items())
+        return one.keys() == other.keys() and all(is_equal(item, other[name]) for name, item in one.items())
     return one == other

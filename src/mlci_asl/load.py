@@ -9,11 +9,11 @@ from mlci_asl.errors import DefinitionError, Problem
 from mlci_asl.fields import Fields
 from mlci_asl.handlers import Handlers
 from mlci_asl.jsontext import Json, parse
-from mlci_asl.model import Branch, Machine, State, Task, inner, is_terminal, states_of, targets
-from mlci_asl.query_languages import LANGUAGES, Language, read_language
+from mlci_asl.model import Branch, Machine, State, Task, all_states, inner_branches, is_terminal, next_states
+from mlci_asl.query_languages import QUERY_LANGUAGES, QueryLanguage, read_query_language
 from mlci_asl.states import read_state
 from mlci_asl.task_events import is_activity
-from mlci_asl.variables import assigned
+from mlci_asl.variables import assigned_names
 
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 MAX_DEFINITION_BYTES = 1_048_576
@@ -35,16 +35,16 @@ def load(definition: str, *, is_express: bool = False) -> Machine:
     problems: list[Problem] = []
     fields = Fields(_parsed(definition, problems), "", problems)
     try:
-        root = _Reader(problems, read_language(fields, LANGUAGES["JSONPath"])).machine(fields)
+        root = _DefinitionReader(problems, read_query_language(fields, QUERY_LANGUAGES["JSONPath"])).machine(fields)
     except RecursionError:
         raise DefinitionError([Problem("", "the definition is nested too deeply")]) from None
-    if fields.text("Version", "1.0") != "1.0":
-        fields.problem('the only version is "1.0"', "Version")
+    if fields.string("Version", "1.0") != "1.0":
+        fields.add_problem('the only version is "1.0"', "Version")
     if root is not None:
-        problems.extend(_shadowing(root, frozenset()))
+        problems.extend(_shadowed_variables(root, frozenset()))
     timeout = fields.integer("TimeoutSeconds", 1, 1) if "TimeoutSeconds" in fields else None
     if root is not None and is_express:
-        problems.extend(_unfit_for_express(root))
+        problems.extend(_express_problems(root))
     if problems or root is None:
         raise DefinitionError(dict.fromkeys(problems))
     return Machine(definition, root, timeout)
@@ -56,8 +56,8 @@ def _parsed(definition: str, problems: list[Problem]) -> dict[str, Json]:
     try:
         value = parse(definition, lambda name: problems.append(Problem("", f'the name "{name}" is given twice')))
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise DefinitionError([Problem(place, f"the definition is not JSON: {error.msg}", NO_JSON)]) from error
+        location = f"line {error.lineno}, column {error.colno}"
+        raise DefinitionError([Problem(location, f"the definition is not JSON: {error.msg}", NO_JSON)]) from error
     except ValueError as error:
         raise DefinitionError([Problem("", f"the definition is not JSON: {error}", NO_JSON)]) from error
     if not isinstance(value, dict):
@@ -65,30 +65,30 @@ def _parsed(definition: str, problems: list[Problem]) -> dict[str, Json]:
     return value
 
 
-class _Reader:
+class _DefinitionReader:
     """Reads branches, and remembers the names of all states, which must differ across the whole machine."""
 
-    def __init__(self, problems: list[Problem], language: Language) -> None:
+    def __init__(self, problems: list[Problem], language: QueryLanguage) -> None:
         self.problems, self.language = problems, language
-        self.places: dict[str, str] = {}
+        self.locations: dict[str, str] = {}
 
     def machine(self, fields: Fields) -> Branch | None:
         """The states of the whole machine; None where it has none."""
         fields.check_known(_MACHINE_FIELDS)
         return self._states(fields)
 
-    def branch(self, fields: Fields, more: tuple[str, ...] = ()) -> Branch | None:
+    def branch(self, fields: Fields, extra_fields: tuple[str, ...] = ()) -> Branch | None:
         """The states of a branch or of a Map's processor, which may have `more` fields; None where it has none."""
-        fields.check_known((*_BRANCH_FIELDS, *more))
+        fields.check_known((*_BRANCH_FIELDS, *extra_fields))
         return self._states(fields)
 
     def _states(self, fields: Fields) -> Branch | None:
         if not fields.require("States", "StartAt"):
             return None
-        start, members = fields.text("StartAt"), fields.each("States")
+        start, members = fields.string("StartAt"), fields.children_by_name("States")
         if not members:
             if fields.members["States"] == {}:
-                fields.problem("Value cannot be empty", "States")
+                fields.add_problem("Value cannot be empty", "States")
             return None
         states: dict[str, State] = {}
         for name, child in members.items():
@@ -102,85 +102,89 @@ class _Reader:
 
     def _check_name(self, name: str, fields: Fields) -> None:
         if not 1 <= len(name) <= MAX_NAME_CHARS:
-            fields.problem(f"a state's name has 1 to {MAX_NAME_CHARS} characters, this one has {len(name)}")
-        if name in self.places:
-            fields.problem(f"state names must differ in the whole machine; there is one at {self.places[name]}")
-        self.places.setdefault(name, fields.place)
+            fields.add_problem(f"a state's name has 1 to {MAX_NAME_CHARS} characters, this one has {len(name)}")
+        if name in self.locations:
+            fields.add_problem(f"state names must differ in the whole machine; there is one at {self.locations[name]}")
+        self.locations.setdefault(name, fields.location)
 
 
 def _check_graph(branch: Branch, names: set[str], fields: Fields) -> None:
     """Every target exists, every state is reached, and there is an end. `names` has states that could not be read."""
     if branch.start_at not in names:
-        fields.problem_at(f"{fields.place}/StartAt", _missing(branch.start_at), MISSING_TARGET)
+        fields.add_problem_at(f"{fields.location}/StartAt", _missing_target(branch.start_at), MISSING_TARGET)
     dangling = [
-        (f"{fields.place}/States/{name}{place}", target)
+        (f"{fields.location}/States/{name}{location}", target)
         for name, state in branch.states.items()
-        for place, target in targets(state)
+        for location, target in next_states(state)
         if target not in names
     ]
-    for place, target in dangling:
-        fields.problem_at(place, _missing(target), MISSING_TARGET)
+    for location, target in dangling:
+        fields.add_problem_at(location, _missing_target(target), MISSING_TARGET)
     if set(branch.states) != names or branch.start_at not in names or dangling:
         return  # what could not be read, or is misspelt, may lead anywhere
     if not any(is_terminal(state) for state in branch.states.values()):
-        fields.problem_at("", "Workflow has no terminal state", "MISSING_END_STATE")
+        fields.add_problem_at("", "Workflow has no terminal state", "MISSING_END_STATE")
         return
     reached = _reached(branch)
     for name in branch.states:
         if name not in reached:
-            fields.problem_at(f"{fields.place}/States/{name}", f'State "{name}" is not reachable.', MISSING_TARGET)
+            fields.add_problem_at(
+                f"{fields.location}/States/{name}", f'State "{name}" is not reachable.', MISSING_TARGET
+            )
 
 
-def _missing(name: str) -> str:
+def _missing_target(name: str) -> str:
     """AWS says Next whichever field it is."""
     return f"Missing 'Next' target: {name}"
 
 
 def _reached(branch: Branch) -> set[str]:
     reached: set[str] = set()
-    pending = [branch.start_at]
-    while pending:
-        name = pending.pop()
+    to_visit = [branch.start_at]
+    while to_visit:
+        name = to_visit.pop()
         if name in branch.states and name not in reached:
             reached.add(name)
-            pending.extend(target for _, target in targets(branch.states[name]))
+            to_visit.extend(target for _, target in next_states(branch.states[name]))
     return reached
 
 
-def _shadowing(branch: Branch, outer: frozenset[str], place: str = "") -> Iterator[Problem]:
+def _shadowed_variables(branch: Branch, outer: frozenset[str], location: str = "") -> Iterator[Problem]:
     """A problem for each variable that is set inside a Parallel or Map and by a state beside it as well.
 
     What the Parallel or Map itself sets comes later, and may be the same: AWS's recorded answers have it.
     """
     for name, state in branch.states.items():
-        for variable in sorted(outer.intersection(assigned(state))):
-            what = f"the variable ${variable} is one of an outer scope, which an inner scope can't set"
-            yield Problem(f"{place}/States/{name}/Assign", what)
-        for below, within in inner(state):
-            beside = (assigned(other) for other in branch.states.values() if other is not state)
-            yield from _shadowing(within, outer.union(*beside), f"{place}/States/{name}{below}")
+        for variable in sorted(outer.intersection(assigned_names(state))):
+            message = f"the variable ${variable} is one of an outer scope, which an inner scope can't set"
+            yield Problem(f"{location}/States/{name}/Assign", message)
+        for branch_location, inner_branch in inner_branches(state):
+            sibling_names = (assigned_names(other) for other in branch.states.values() if other is not state)
+            yield from _shadowed_variables(
+                inner_branch, outer.union(*sibling_names), f"{location}/States/{name}{branch_location}"
+            )
 
 
-def _unfit_for_express(root: Branch) -> Iterator[Problem]:
+def _express_problems(root: Branch) -> Iterator[Problem]:
     """Source: https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html"""
-    for place, task in _tasks(root):
+    for location, task in _tasks(root):
         pattern = task.resource.partition(".")[2].partition(":")[0]
         if is_activity(task.resource):
-            yield Problem(f"{place}/Resource", "Express state machine does not support Activity ARN")
+            yield Problem(f"{location}/Resource", "Express state machine does not support Activity ARN")
         elif pattern in ("sync", "waitForTaskToken"):
-            what = f"Express state machine does not support '.{pattern}' service integration"
-            what += " " if pattern == "waitForTaskToken" else ""  # a blank of AWS's
-            yield Problem(f"{place}/Resource", what)
+            message = f"Express state machine does not support '.{pattern}' service integration"
+            message += " " if pattern == "waitForTaskToken" else ""  # a blank of AWS's
+            yield Problem(f"{location}/Resource", message)
 
 
 def unsupported_resources(machine: Machine, handlers: Handlers) -> tuple[Problem, ...]:
     """A problem for each task whose resource the handlers don't know; not part of `load`, which knows no handlers."""
     return tuple(
-        Problem(f"{place}/Resource", f'the resource "{task.resource}" is not supported here')
-        for place, task in _tasks(machine.root)
+        Problem(f"{location}/Resource", f'the resource "{task.resource}" is not supported here')
+        for location, task in _tasks(machine.root)
         if not handlers.supports(task.resource)
     )
 
 
 def _tasks(branch: Branch) -> Iterator[tuple[str, Task]]:
-    return ((place, state) for place, state in states_of(branch) if isinstance(state, Task))
+    return ((location, state) for location, state in all_states(branch) if isinstance(state, Task))

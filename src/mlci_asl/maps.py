@@ -7,63 +7,71 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlci_asl.branch import Scope
-from mlci_asl.dynamic_fields import items, whole_number
-from mlci_asl.events import Event, Trail
-from mlci_asl.jsontext import Json, Text, text_of
+from mlci_asl.branch import BranchExecution
+from mlci_asl.branch_group import BranchGroup, ConcurrentBranch
+from mlci_asl.dynamic_fields import integer, items
+from mlci_asl.events import Event, EventChain
+from mlci_asl.jsontext import Json, JsonText, text_of
 from mlci_asl.model import Map
-from mlci_asl.parallel import RunBranch, follows, outputs, settled
-from mlci_asl.redrive import Past, iterations
-from mlci_asl.state_data import Data
-from mlci_asl.task_group import Group, Job
+from mlci_asl.parallel import RunBranch, completed_outputs, group_output, resumed_after
+from mlci_asl.redrive import BranchHistory, iteration_histories
+from mlci_asl.state_data import StateData
 from mlci_asl.templates import fill
 
 #: Iterations at the same time: "up to 40 concurrent iterations" where MaxConcurrency is 0, "you might see" less above.
-MAX_CONCURRENT = 40
+MAX_CONCURRENT_ITERATIONS = 40
 
 
-def attempt(scope: Scope, state: Map, seen: Data, run: RunBranch, inside: Sequence[Event] = ()) -> Text:
-    """What came of the items, in their order. When this returns or raises, every iteration has ended.
+def attempt(
+    execution: BranchExecution, state: Map, data: StateData, run: RunBranch, past_events: Sequence[Event] = ()
+) -> JsonText:
+    """The iterations' outputs, in the order of the items. When this returns or raises, every iteration has ended.
 
-    `inside` is what happened in the state before the execution was redriven.
+    `past_events` happened in the state before the execution was redriven.
 
     Raises: StateError of the iteration that failed first, EvaluationError; Stopped.
     """
-    found = items(state.items, seen)
-    wanted = whole_number(state.max_concurrency, seen, 0)
-    details: dict[str, Json] = {"length": len(found)}
-    given = [selected_item(state, seen, index, item) for index, item in enumerate(found)]
-    pasts = iterations(state, inside)
-    if not pasts:
-        scope.trail.add("MapStateStarted", "mapStateStartedEventDetails", details)
-    done = outputs(pasts)
-    jobs = [
-        _iteration(state, index, item, given[index], run, pasts.get(index))
-        for index, item in enumerate(found)
-        if index not in done
+    values = items(state.items, data)
+    max_concurrency = integer(state.max_concurrency, data, 0) or MAX_CONCURRENT_ITERATIONS
+    details: dict[str, Json] = {"length": len(values)}
+    inputs = [selected_item(state, data, index, value) for index, value in enumerate(values)]
+    histories = iteration_histories(state, past_events)
+    if not histories:
+        execution.chain.add("MapStateStarted", "mapStateStartedEventDetails", details)
+    completed = completed_outputs(histories)
+    iterations = [
+        _iteration(state, index, value, inputs[index], run, histories.get(index))
+        for index, value in enumerate(values)
+        if index not in completed
     ]
-    group = Group(scope, jobs, min(wanted or MAX_CONCURRENT, MAX_CONCURRENT))
-    return settled(group, len(found), "MapStateSucceeded", done)
+    group = BranchGroup(execution, iterations, min(max_concurrency, MAX_CONCURRENT_ITERATIONS))
+    return group_output(group, len(values), "MapStateSucceeded", completed)
 
 
 def item_context(index: int, item: Json) -> dict[str, Json]:
-    """What the context object has in an iteration, and in ItemSelector."""
+    """The members that the context object has in an iteration, and in ItemSelector."""
     return {"Map": {"Item": {"Index": index, "Value": item}}}
 
 
-def selected_item(state: Map, seen: Data, index: int, item: Json) -> Json:
-    """The iteration's input."""
+def selected_item(state: Map, data: StateData, index: int, item: Json) -> Json:
+    """The input of an iteration.
+
+    Raises: EvaluationError.
+    """
     if state.selector is None:
         return item
-    assert isinstance(seen.context, dict)
-    return fill(state.selector, seen._replace(context={**seen.context, **item_context(index, item)}))
+    assert isinstance(data.context, dict)
+    return fill(state.selector, data._replace(context={**data.context, **item_context(index, item)}))
 
 
-def _iteration(state: Map, index: int, item: Json, given: Json, run: RunBranch, past: Past | None) -> Job:
-    def work(scope: Scope) -> Text:
-        return run(state.processor, text_of(given), scope.with_item(item_context(index, item)), past)
+def _iteration(
+    state: Map, index: int, item: Json, input: Json, run: RunBranch, history: BranchHistory | None
+) -> ConcurrentBranch:
+    def run_processor(execution: BranchExecution) -> JsonText:
+        return run(state.processor, text_of(input), execution.with_map_item(item_context(index, item)), history)
 
-    def tell(what: str, trail: Trail) -> None:
-        trail.add(f"MapIteration{what}", f"mapIteration{what}EventDetails", {"name": state.name, "index": index})
+    def add_event(event_name: str, chain: EventChain) -> None:
+        details: dict[str, Json] = {"name": state.name, "index": index}
+        chain.add(f"MapIteration{event_name}", f"mapIteration{event_name}EventDetails", details)
 
-    return Job(index, work, tell, follows(past))
+    return ConcurrentBranch(index, run_processor, add_event, resumed_after(history))

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
-from mlci_asl.choices import Rule
-from mlci_asl.dataflow import Flow
+from mlci_asl.choices import ChoiceCondition
+from mlci_asl.dataflow import DataFlow
 from mlci_asl.jsontext import Json
-from mlci_asl.templates import Template
-from mlci_asl.variables import references
+from mlci_asl.templates import PayloadTemplate
+from mlci_asl.variables import referenced_names
 
 
 class Retrier(NamedTuple):
@@ -29,7 +29,7 @@ class Catcher(NamedTuple):
 
     error_equals: tuple[str, ...]
     next: str
-    flow: Flow
+    flow: DataFlow
 
 
 class Task(NamedTuple):
@@ -37,11 +37,11 @@ class Task(NamedTuple):
 
     name: str
     resource: str
-    flow: Flow
+    flow: DataFlow
     next: str | None
-    timeout: Template | None = None
-    heartbeat: Template | None = None
-    credentials: Template | None = None
+    timeout: PayloadTemplate | None = None
+    heartbeat: PayloadTemplate | None = None
+    credentials: PayloadTemplate | None = None
     retry: tuple[Retrier, ...] = ()
     catch: tuple[Catcher, ...] = ()
     type: Literal["Task"] = "Task"
@@ -51,27 +51,27 @@ class Pass(NamedTuple):
     """Hands its input on, or `result` where `has_result`."""
 
     name: str
-    flow: Flow
+    flow: DataFlow
     next: str | None
     result: Json = None
     has_result: bool = False
     type: Literal["Pass"] = "Pass"
 
 
-class ChoiceBranch(NamedTuple):
+class ChoiceRule(NamedTuple):
     """A rule with the state that follows where it holds, and what is handed on then."""
 
-    rule: Rule
+    condition: ChoiceCondition
     next: str
-    flow: Flow
+    flow: DataFlow
 
 
 class Choice(NamedTuple):
     """Goes on with the first rule that holds; `flow` is for `default`."""
 
     name: str
-    flow: Flow
-    choices: tuple[ChoiceBranch, ...]
+    flow: DataFlow
+    choices: tuple[ChoiceRule, ...]
     default: str | None = None
     type: Literal["Choice"] = "Choice"
 
@@ -80,10 +80,10 @@ class Wait(NamedTuple):
     """Waits for seconds, or until a moment."""
 
     name: str
-    flow: Flow
+    flow: DataFlow
     next: str | None
-    seconds: Template | None = None
-    timestamp: Template | None = None
+    seconds: PayloadTemplate | None = None
+    timestamp: PayloadTemplate | None = None
     type: Literal["Wait"] = "Wait"
 
 
@@ -91,7 +91,7 @@ class Succeed(NamedTuple):
     """Ends its machine or branch well."""
 
     name: str
-    flow: Flow
+    flow: DataFlow
     type: Literal["Succeed"] = "Succeed"
 
 
@@ -99,8 +99,8 @@ class Fail(NamedTuple):
     """Ends its machine or branch with an error."""
 
     name: str
-    error: Template | None = None
-    cause: Template | None = None
+    error: PayloadTemplate | None = None
+    cause: PayloadTemplate | None = None
     type: Literal["Fail"] = "Fail"
 
 
@@ -108,7 +108,7 @@ class Parallel(NamedTuple):
     """Runs its branches at the same time; its result is the list of theirs."""
 
     name: str
-    flow: Flow
+    flow: DataFlow
     next: str | None
     branches: tuple[Branch, ...]
     retry: tuple[Retrier, ...] = ()
@@ -123,19 +123,19 @@ class Map(NamedTuple):
     """
 
     name: str
-    flow: Flow
+    flow: DataFlow
     next: str | None
     processor: Branch
-    items: Template | None
-    selector: Template | None
-    max_concurrency: Template
+    items: PayloadTemplate | None
+    selector: PayloadTemplate | None
+    max_concurrency: PayloadTemplate
     retry: tuple[Retrier, ...] = ()
     catch: tuple[Catcher, ...] = ()
     type: Literal["Map"] = "Map"
 
 
 State: TypeAlias = "Task | Pass | Choice | Wait | Succeed | Fail | Parallel | Map"
-Retried: TypeAlias = "Task | Parallel | Map"
+RetryableState: TypeAlias = "Task | Parallel | Map"
 
 
 class Branch(NamedTuple):
@@ -154,33 +154,33 @@ class Machine:
     timeout_s: int | None = None
 
 
-def inner(state: State) -> tuple[tuple[str, Branch], ...]:
+def inner_branches(state: State) -> tuple[tuple[str, Branch], ...]:
     """The branches inside a state, each with its place below the state's own."""
     if isinstance(state, Parallel):
         return tuple((f"/Branches[{index}]", branch) for index, branch in enumerate(state.branches))
     return (("/ItemProcessor", state.processor),) if isinstance(state, Map) else ()
 
 
-def states_of(branch: Branch, place: str = "") -> Iterator[tuple[str, State]]:
+def all_states(branch: Branch, location: str = "") -> Iterator[tuple[str, State]]:
     """Every state of a branch, also of those inside, with its place."""
     for name, state in branch.states.items():
-        here = f"{place}/States/{name}"
-        yield here, state
-        for below, within in inner(state):
-            yield from states_of(within, f"{here}{below}")
+        state_location = f"{location}/States/{name}"
+        yield state_location, state
+        for branch_location, inner_branch in inner_branches(state):
+            yield from all_states(inner_branch, f"{state_location}{branch_location}")
 
 
 def variable_references(machine: Machine) -> dict[str, list[str]]:
     """The variables that each state reads, by the state's name, as DescribeStateMachine tells them; sorted."""
-    found = {state.name: sorted(set(references(state))) for _, state in states_of(machine.root)}
-    return {name: variables for name, variables in found.items() if variables}
+    names_by_state = {state.name: sorted(set(referenced_names(state))) for _, state in all_states(machine.root)}
+    return {name: variables for name, variables in names_by_state.items() if variables}
 
 
-def targets(state: State) -> tuple[tuple[str, str], ...]:
+def next_states(state: State) -> tuple[tuple[str, str], ...]:
     """The states that may follow, each with the place that says so, below the state's own."""
     if isinstance(state, Choice):
-        found = [(f"/Choices[{index}]/Next", choice.next) for index, choice in enumerate(state.choices)]
-        return (*found, ("/Default", state.default)) if state.default is not None else tuple(found)
+        names_by_state = [(f"/Choices[{index}]/Next", rule.next) for index, rule in enumerate(state.choices)]
+        return (*names_by_state, ("/Default", state.default)) if state.default is not None else tuple(names_by_state)
     if isinstance(state, (Succeed, Fail)):
         return ()
     catch = state.catch if isinstance(state, (Task, Parallel, Map)) else ()

@@ -4,65 +4,70 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from mlci_asl.branch import Scope
+from mlci_asl.branch import BranchExecution
+from mlci_asl.branch_group import BranchGroup, ConcurrentBranch
 from mlci_asl.errors import StateError
 from mlci_asl.events import Event
-from mlci_asl.jsontext import Text, parse
+from mlci_asl.jsontext import JsonText, parse
 from mlci_asl.model import Branch, Parallel
-from mlci_asl.redrive import Past, branches
-from mlci_asl.task_group import Group, Job
+from mlci_asl.redrive import BranchHistory, branch_histories
 
-RunBranch = Callable[[Branch, Text, Scope, "Past | None"], Text]
+RunBranch = Callable[[Branch, JsonText, BranchExecution, "BranchHistory | None"], JsonText]
 
 
-def attempt(scope: Scope, state: Parallel, given: Text, run: RunBranch, inside: Sequence[Event] = ()) -> Text:
+def attempt(
+    execution: BranchExecution, state: Parallel, input: JsonText, run: RunBranch, past_events: Sequence[Event] = ()
+) -> JsonText:
     """The branches' outputs, in their order. When this returns or raises, every branch has ended.
 
-    `inside` is what happened in the state before the execution was redriven.
+    `past_events` happened in the state before the execution was redriven.
 
     Raises: StateError of the branch that failed first; Stopped.
     """
-    pasts: list[Past | None] = [*branches(state, inside)]
-    if not pasts:
-        scope.trail.add("ParallelStateStarted")
-        pasts = [None] * len(state.branches)
-    done = outputs(dict(enumerate(pasts)))
-    jobs = [
-        Job(index, _job(branch, given, run, past), after=follows(past))
-        for index, (branch, past) in enumerate(zip(state.branches, pasts, strict=True))
-        if index not in done
+    histories: list[BranchHistory | None] = [*branch_histories(state, past_events)]
+    if not histories:
+        execution.chain.add("ParallelStateStarted")
+        histories = [None] * len(state.branches)
+    completed = completed_outputs(dict(enumerate(histories)))
+    branches = [
+        ConcurrentBranch(index, _runner(branch, input, run, history), resumed_after=resumed_after(history))
+        for index, (branch, history) in enumerate(zip(state.branches, histories, strict=True))
+        if index not in completed
     ]
-    return settled(Group(scope, jobs, len(jobs)), len(pasts), "ParallelStateSucceeded", done)
+    group = BranchGroup(execution, branches, len(branches))
+    return group_output(group, len(histories), "ParallelStateSucceeded", completed)
 
 
-def _job(branch: Branch, given: Text, run: RunBranch, past: Past | None) -> Callable[[Scope], Text]:
-    return lambda scope: run(branch, given, scope, past)
+def _runner(
+    branch: Branch, input: JsonText, run: RunBranch, history: BranchHistory | None
+) -> Callable[[BranchExecution], JsonText]:
+    return lambda execution: run(branch, input, execution, history)
 
 
-def outputs(pasts: Mapping[int, Past | None]) -> dict[int, Text]:
-    """What the branches or iterations gave that ended well before the execution was redriven."""
-    found = {index: past.output() for index, past in pasts.items() if past}
-    return {index: Text(output, parse(output)) for index, output in found.items() if output is not None}
+def completed_outputs(histories: Mapping[int, BranchHistory | None]) -> dict[int, JsonText]:
+    """The outputs of the branches or iterations that succeeded before the execution was redriven."""
+    outputs = {index: history.output() for index, history in histories.items() if history}
+    return {index: JsonText(output, parse(output)) for index, output in outputs.items() if output is not None}
 
 
-def follows(past: Past | None) -> int | None:
-    """The event after which a branch goes on; None where it begins now."""
-    point = past.point() if past else None
+def resumed_after(history: BranchHistory | None) -> int | None:
+    """The event after which a branch goes on; None if it starts now."""
+    point = history.resume_point() if history else None
     return None if point is None else point.entered.id
 
 
-def settled(group: Group, count: int, succeeded: str, done: Mapping[int, Text]) -> Text:
-    """Runs a group: the list of what its jobs gave, those `done` before included, or the error of the one that failed.
+def group_output(group: BranchGroup, count: int, event_type: str, completed: Mapping[int, JsonText]) -> JsonText:
+    """Runs a group, and returns the list of all outputs, with those of the branches `completed` before.
 
-    Raises: StateError; Stopped.
+    Raises: StateError of the branch that failed; Stopped.
     """
     group.run()
     if group.failure is not None:
         raise StateError(group.failure.error, group.failure.cause, is_from_branch=True)
-    trail = group.scope.trail
-    last_id = trail.last_id
-    trail.add(succeeded)
-    trail.last_id = last_id  # as AWS: the exit, too, follows the last event inside
-    found = {**done, **group.outputs}
-    texts = [found[index] for index in range(count)]
-    return Text("[" + ",".join(text.text for text in texts) + "]", [text.value for text in texts])
+    chain = group.execution.chain
+    last_id = chain.last_id
+    chain.add(event_type)
+    chain.last_id = last_id  # as AWS: the exit, too, follows the last event inside
+    outputs = {**completed, **group.outputs}
+    texts = [outputs[index] for index in range(count)]
+    return JsonText("[" + ",".join(text.text for text in texts) + "]", [text.value for text in texts])

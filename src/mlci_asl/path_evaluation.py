@@ -1,9 +1,9 @@
-"""Following the tokens of a JSONPath through a value.
+"""The evaluation of a JSONPath's tokens on a value.
 
-A path is *definite* when it names one place: `$.a.b[0]`. Reading it gives that place's value, and an error where there
-is none. Any other path (wildcard, slice, list of indexes, filter, deep scan) gives a list, which may be empty.
+A path is *definite* if it leads to a single value: `$.a.b[0]`. It is an error if there is no such value. Any other path
+(wildcard, slice, list of indexes, filter, deep scan) returns a list, which may be empty.
 
-Source: https://github.com/json-path/JsonPath (which tokens are an error where they find nothing).
+Source: https://github.com/json-path/JsonPath (the tokens that are an error if they match nothing).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from mlci_asl.jsontext import Json, java_text
+from mlci_asl.jsontext import Json, java_string
 from mlci_asl.path_tokens import (
     Filter,
     Indexes,
@@ -25,7 +25,8 @@ from mlci_asl.path_tokens import (
     Wildcard,
 )
 
-Found: TypeAlias = "Iterator[tuple[str, Json]]"  # the step into a place, and the value there
+#: The fragment of the path that leads to a value, and the value.
+Matches: TypeAlias = "Iterator[tuple[str, Json]]"
 
 
 def _is_definite(token: Token) -> bool:
@@ -33,113 +34,115 @@ def _is_definite(token: Token) -> bool:
 
 
 def read(tokens: Sequence[Token], root: Json) -> Json:
-    """What `tokens` select, from `root` on.
+    """The value that `tokens` lead to from `root`, or the list of values if they are not definite.
 
     Raises: PathNotFound, InvalidPath.
     """
     is_definite = all(_is_definite(token) for token in tokens)
     try:
-        found = list(_select(tokens, 0, root, _Place("$", True)))
+        matches = list(_select(tokens, 0, root, _Position("$", True)))
     except MissingName:
         if is_definite:
             raise
-        return []  # as AWS: where several places are asked for, there may be none
+        return []  # as AWS: a path that may match several values may match none
     if not is_definite:
-        return found
-    if not found:
+        return matches
+    if not matches:
         raise PathNotFound("No results for path: $" + "".join(str(token) for token in tokens))
-    return found[0]
+    return matches[0]
 
 
-class _Place(NamedTuple):
-    """How far the evaluation has come; `is_definite` tells whether all tokens so far were."""
+class _Position(NamedTuple):
+    """The path so far; `is_definite` if all of its tokens are."""
 
-    where: str
+    path: str
     is_definite: bool
 
 
-def _select(tokens: Sequence[Token], at: int, value: Json, place: _Place) -> Iterator[Json]:
-    if at == len(tokens):
+def _select(tokens: Sequence[Token], index: int, value: Json, position: _Position) -> Iterator[Json]:
+    if index == len(tokens):
         yield value
         return
-    token, is_leaf = tokens[at], at == len(tokens) - 1
-    is_definite = place.is_definite and _is_definite(token)
-    for step, found in _apply(token, value, place, is_leaf):
-        yield from _select(tokens, at + 1, found, _Place(place.where + step, is_definite))
+    token, is_leaf = tokens[index], index == len(tokens) - 1
+    is_definite = position.is_definite and _is_definite(token)
+    for fragment, match in _apply(token, value, position, is_leaf):
+        yield from _select(tokens, index + 1, match, _Position(position.path + fragment, is_definite))
 
 
-def _apply(token: Token, value: Json, place: _Place, is_leaf: bool) -> Found:
+def _apply(token: Token, value: Json, position: _Position, is_leaf: bool) -> Matches:
     if isinstance(token, Names):
-        return _members(token, value, place, is_leaf)
+        return _members(token, value, position, is_leaf)
     if isinstance(token, (Indexes, Slice)):
-        return _items(token, value, place)
+        return _items(token, value, position)
     if isinstance(token, Wildcard):
         return _children(value)
     if isinstance(token, Filter):
-        return _filtered(token, value, place)
+        return _filtered(token, value, position)
     return _scanned(token.token, value, is_leaf)
 
 
-def _members(token: Names, value: Json, place: _Place, is_leaf: bool) -> Found:
+def _members(token: Names, value: Json, position: _Position, is_leaf: bool) -> Matches:
     if not isinstance(value, dict):
-        if place.is_definite:
-            what = f"Expected to find an object with property {token} in path {place.where} but found {_kind(value)}."
-            raise PathNotFound(what)
+        if position.is_definite:
+            expected = f"Expected to find an object with property {token} in path {position.path}"
+            raise PathNotFound(f"{expected} but found {_java_type(value)}.")
         return
     if len(token.names) > 1:
-        yield from _merged_members(token, value, place, is_leaf)
+        yield from _merged_members(token, value, position, is_leaf)
         return
     name = token.names[0]
     if name in value:
         yield f"['{name}']", value[name]
-    elif place.is_definite and not is_leaf:
-        raise MissingName(f"Missing property in path {place.where}['{name}']")
+    elif position.is_definite and not is_leaf:
+        raise MissingName(f"Missing property in path {position.path}['{name}']")
 
 
-def _merged_members(token: Names, value: dict[str, Json], place: _Place, is_leaf: bool) -> Found:
+def _merged_members(token: Names, value: dict[str, Json], position: _Position, is_leaf: bool) -> Matches:
     """One object of several members.
 
     Source: https://gist.github.com/deric4/733eb129a10b13530cebaa3b70031c77 (AWS's cause for a path that goes on)
     """
     if not is_leaf:
         names = ", ".join(f"'{name}'" for name in token.names)
-        raise InvalidPath(f"Multi properties can only be used as path leafs: {place.where}[{names}]")
+        raise InvalidPath(f"Multi properties can only be used as path leafs: {position.path}[{names}]")
     yield str(token), {name: value[name] for name in token.names if name in value}
 
 
-def _items(token: Indexes | Slice, value: Json, place: _Place) -> Found:
+def _items(token: Indexes | Slice, value: Json, position: _Position) -> Matches:
     if not isinstance(value, list):
-        if not place.is_definite:
+        if not position.is_definite:
             return
         if value is None:
-            raise PathNotFound(f"The path {place.where} is null")
-        raise PathNotFound(f"Filter: {token} can only be applied to arrays. Current context is: {java_text(value)}")
-    for index in _wanted(token, len(value)):
+            raise PathNotFound(f"The path {position.path} is null")
+        raise PathNotFound(f"Filter: {token} can only be applied to arrays. Current context is: {java_string(value)}")
+    for index in _selected_indexes(token, len(value)):
         if -len(value) <= index < len(value):
             yield f"[{index}]", value[index]
 
 
-def _wanted(token: Indexes | Slice, length: int) -> Sequence[int]:
+def _selected_indexes(token: Indexes | Slice, length: int) -> Sequence[int]:
     if isinstance(token, Indexes):
         return token.indexes
     return range(*slice(token.start, token.end).indices(length))
 
 
-def _children(value: Json) -> Found:
+def _children(value: Json) -> Matches:
     if isinstance(value, dict):
         yield from ((f"['{name}']", item) for name, item in value.items())
     elif isinstance(value, list):
         yield from ((f"[{index}]", item) for index, item in enumerate(value))
 
 
-def _filtered(token: Filter, value: Json, place: _Place) -> Found:
+def _filtered(token: Filter, value: Json, position: _Position) -> Matches:
     if isinstance(value, dict):
         if token.condition.holds(value):
             yield "", value
     elif isinstance(value, list):
         yield from ((f"[{index}]", item) for index, item in enumerate(value) if _is_selected(token, item))
-    elif place.is_definite:
-        raise PathNotFound(f"Filter: {token} can not be applied to primitives. Current context is: {java_text(value)}")
+    elif position.is_definite:
+        raise PathNotFound(
+            f"Filter: {token} can not be applied to primitives. Current context is: {java_string(value)}"
+        )
 
 
 def _is_selected(token: Filter, item: Json) -> bool:
@@ -150,19 +153,19 @@ def _is_selected(token: Filter, item: Json) -> bool:
     return isinstance(item, dict) and token.condition.holds(item)
 
 
-def _scanned(token: Selector, value: Json, is_leaf: bool) -> Found:
-    """`token` applied to `value` and to everything below it, outer values first."""
+def _scanned(token: Selector, value: Json, is_leaf: bool) -> Matches:
+    """The matches of `token` in `value` and in everything below it, outer values first."""
     if isinstance(token, Filter):
         if _is_selected(token, value):
             yield "", value
     elif isinstance(value, (dict, list)):
-        yield from _apply(token, value, _Place("$", False), is_leaf)
+        yield from _apply(token, value, _Position("$", False), is_leaf)
     for _, child in _children(value):
         yield from _scanned(token, child, is_leaf)
 
 
-def _kind(value: Json) -> str:
-    """What Jayway calls a value's type."""
+def _java_type(value: Json) -> str:
+    """The Java type of a value, as Jayway names it."""
     if value is None:
         return "'null'"
     names = {str: "String", bool: "Boolean", int: "Integer", float: "Double"}

@@ -12,7 +12,7 @@ from mlci_asl.jsontext import Json
 from mlci_asl.path_evaluation import read
 from mlci_asl.path_parser import parse_tokens
 from mlci_asl.path_tokens import PathNotFound, PathSyntaxError, Token
-from mlci_asl.state_data import Data
+from mlci_asl.state_data import StateData
 
 INPUT, CONTEXT = "$", "$$"
 _VARIABLE = re.compile(r"[^\W\d]\w*")
@@ -25,20 +25,20 @@ class Path(NamedTuple):
     root: str
     tokens: tuple[Token, ...]
 
-    def read(self, data: Data) -> Json:
+    def read(self, data: StateData) -> Json:
         """The value, or the list of values where the path is not definite.
 
         Raises: PathNotFound.
         """
         return read(self.tokens, self.start(data))
 
-    def start(self, data: Data) -> Json:
+    def start(self, data: StateData) -> Json:
         """The value that the path starts at.
 
         Raises: PathNotFound, where it is a variable that has not been assigned.
         """
         if self.root == INPUT:
-            return data.given
+            return data.input
         if self.root == CONTEXT:
             return data.context
         if self.root not in data.variables:

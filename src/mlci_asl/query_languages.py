@@ -11,20 +11,28 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from mlci_asl import jsonata
-from mlci_asl.choice_rules import read_rule
-from mlci_asl.choices import Condition, Rule
-from mlci_asl.dataflow import WHOLE, Flow, PathFlow, QueryFlow
+from mlci_asl.choice_rules import read_condition
+from mlci_asl.choices import ChoiceCondition, JsonataCondition
+from mlci_asl.dataflow import WHOLE_INPUT, DataFlow, JsonataDataFlow, JsonPathDataFlow
 from mlci_asl.fields import JSONPATH, REFERENCE_PATH, Fields
 from mlci_asl.intrinsics import is_intrinsic
 from mlci_asl.jsontext import Json, dump
 from mlci_asl.paths import Path, parse_path
 from mlci_asl.references import parse_reference
-from mlci_asl.templates import Constant, Expression, QueryReader, Selected, Template, parse_expression, parse_template
+from mlci_asl.templates import (
+    ConstantTemplate,
+    Expression,
+    JsonataTemplateReader,
+    PathTemplate,
+    PayloadTemplate,
+    parse_expression,
+    parse_template,
+)
 from mlci_asl.timestamps import parse_timestamp
 from mlci_asl.variables import Assignment, check_name
 
-_PATHS = {"InputPath", "OutputPath"}
-_RESULT = {"Parameters", "ResultSelector", "ResultPath"}
+_INPUT_OUTPUT_PATHS = {"InputPath", "OutputPath"}
+_PAYLOAD_FIELDS = {"Parameters", "ResultSelector", "ResultPath"}
 #: Distributed Map's; AWS's recorded answers show that an inline Map may have them, and the guide gives them no meaning
 #: there: an iteration that fails fails the Map.
 _DISTRIBUTED = {"ToleratedFailureCount", "ToleratedFailurePercentage"}
@@ -37,12 +45,13 @@ _STRING_FUNCTIONS = frozenset(
 )
 
 
-def _no_timestamp(text: str) -> str | None:
-    return None if parse_timestamp(text) else "String does not match RFC3339 timestamp"
+def _no_timestamp(string: str) -> str | None:
+    return None if parse_timestamp(string) else "String does not match RFC3339 timestamp"
 
 
-def _misplaced(name: str, here: str, there: str) -> str:
-    return f"The QueryLanguage is set to '{here}', but field '{name}' is only supported for the '{there}' QueryLanguage"
+def _wrong_language(name: str, actual: str, required: str) -> str:
+    supported = f"field '{name}' is only supported for the '{required}' QueryLanguage"
+    return f"The QueryLanguage is set to '{actual}', but {supported}"
 
 
 #: What a literal, a path (in a field whose name ends in `Path`) or an expression fills.
@@ -59,98 +68,100 @@ _SETTINGS = (
 )
 
 
-class JsonPath:
+class JsonPathLanguage:
     """JSONPath: each field that a path can fill has a sibling whose name ends in `Path`."""
 
     name = "JSONPath"
     catch_fields = frozenset({"ResultPath"})
     fields: Mapping[str, set[str]] = {
-        "Task": _PATHS | _RESULT | {"Assign", "TimeoutSecondsPath", "HeartbeatSecondsPath"},
-        "Pass": _PATHS | {"Parameters", "Result", "ResultPath", "Assign"},
-        "Choice": _PATHS | {"Assign"},
-        "Wait": _PATHS | {"Assign", "SecondsPath", "TimestampPath"},
-        "Succeed": _PATHS,
+        "Task": _INPUT_OUTPUT_PATHS | _PAYLOAD_FIELDS | {"Assign", "TimeoutSecondsPath", "HeartbeatSecondsPath"},
+        "Pass": _INPUT_OUTPUT_PATHS | {"Parameters", "Result", "ResultPath", "Assign"},
+        "Choice": _INPUT_OUTPUT_PATHS | {"Assign"},
+        "Wait": _INPUT_OUTPUT_PATHS | {"Assign", "SecondsPath", "TimestampPath"},
+        "Succeed": _INPUT_OUTPUT_PATHS,
         "Fail": {"ErrorPath", "CausePath"},
-        "Parallel": _PATHS | _RESULT | {"Assign"},
-        "Map": _PATHS
-        | _RESULT
+        "Parallel": _INPUT_OUTPUT_PATHS | _PAYLOAD_FIELDS | {"Assign"},
+        "Map": _INPUT_OUTPUT_PATHS
+        | _PAYLOAD_FIELDS
         | _DISTRIBUTED
         | {"Assign", "ItemsPath", "MaxConcurrencyPath", "ToleratedFailureCountPath", "ToleratedFailurePercentagePath"},
     }
-    foreign: Mapping[str, str] = {
-        name: _misplaced(name, "JSONPath", "JSONata") for name in ("Arguments", "Output", "Condition", "Items")
+    unsupported_fields: Mapping[str, str] = {
+        name: _wrong_language(name, "JSONPath", "JSONata") for name in ("Arguments", "Output", "Condition", "Items")
     }
 
-    def flow(self, fields: Fields, *, parameters: str = "Parameters") -> PathFlow:
-        return PathFlow(
-            input_path=fields.parsed_or_null("InputPath", parse_path, WHOLE),
+    def flow(self, fields: Fields, *, parameters: str = "Parameters") -> JsonPathDataFlow:
+        return JsonPathDataFlow(
+            input_path=fields.parsed_or_null("InputPath", parse_path, WHOLE_INPUT),
             parameters=self.payload(fields, parameters) if parameters else None,
             result_selector=self.payload(fields, "ResultSelector"),
-            result_path=fields.parsed_or_null("ResultPath", _writable, WHOLE, REFERENCE_PATH),
-            output_path=fields.parsed_or_null("OutputPath", parse_path, WHOLE),
+            result_path=fields.parsed_or_null("ResultPath", _writable, WHOLE_INPUT, REFERENCE_PATH),
+            output_path=fields.parsed_or_null("OutputPath", parse_path, WHOLE_INPUT),
             assign=self._assign(fields),
         )
 
-    def catch_flow(self, fields: Fields, where: str) -> PathFlow:
-        return PathFlow(
-            result_path=fields.parsed_or_null("ResultPath", _writable, WHOLE, REFERENCE_PATH),
+    def catch_flow(self, fields: Fields, field_prefix: str) -> JsonPathDataFlow:
+        return JsonPathDataFlow(
+            result_path=fields.parsed_or_null("ResultPath", _writable, WHOLE_INPUT, REFERENCE_PATH),
             assign=self._assign(fields),
         )
 
-    def rule(self, fields: Fields, state: Flow, where: str) -> tuple[Rule | None, Flow]:
+    def choice_condition(
+        self, fields: Fields, state: DataFlow, field_prefix: str
+    ) -> tuple[ChoiceCondition | None, DataFlow]:
         """A choice rule, and what is handed on where it holds; `state` is the Choice's own."""
-        assert isinstance(state, PathFlow)
-        return read_rule(fields, self.foreign, is_top=True), state._replace(assign=self._assign(fields))
+        assert isinstance(state, JsonPathDataFlow)
+        return read_condition(fields, self.unsupported_fields, is_top=True), state._replace(assign=self._assign(fields))
 
-    def number(self, fields: Fields, name: str, least: int) -> Template | None:
+    def number(self, fields: Fields, name: str, minimum: int) -> PayloadTemplate | None:
         """A field that counts something."""
         fields.at_most_one(name, f"{name}Path")
         if name in fields:
-            return Constant(fields.integer(name, least, least))
+            return ConstantTemplate(fields.integer(name, minimum, minimum))
         return self._path(fields, f"{name}Path")
 
-    def moment(self, fields: Fields, name: str) -> Template | None:
+    def timestamp(self, fields: Fields, name: str) -> PayloadTemplate | None:
         if name in fields:
-            text = fields.text(name)
-            fields.complain_of(_no_timestamp(text), name)
-            return Constant(text)
+            string = fields.string(name)
+            fields.add_problem_if(_no_timestamp(string), name)
+            return ConstantTemplate(string)
         return self._path(fields, f"{name}Path")
 
-    def text(self, fields: Fields, name: str) -> Template | None:
+    def string(self, fields: Fields, name: str) -> PayloadTemplate | None:
         fields.at_most_one(name, f"{name}Path")
         if name in fields:
-            return Constant(fields.text(name))
+            return ConstantTemplate(fields.string(name))
         expression: Expression | None = fields.parsed(
             f"{name}Path", _string_expression, None, f"{JSONPATH} or a valid intrinsic function call"
         )
-        return None if expression is None else Selected(f"{name}Path", expression)
+        return None if expression is None else PathTemplate(f"{name}Path", expression)
 
-    def items(self, fields: Fields) -> Template | None:
-        return self._path(fields, "ItemsPath") or Selected("ItemsPath", WHOLE)
+    def items(self, fields: Fields) -> PayloadTemplate | None:
+        return self._path(fields, "ItemsPath") or PathTemplate("ItemsPath", WHOLE_INPUT)
 
-    def payload(self, fields: Fields, name: str) -> Template | None:
+    def payload(self, fields: Fields, name: str) -> PayloadTemplate | None:
         if name not in fields:
             return None
         value = fields.members[name]
         if name == "ResultSelector" and not isinstance(value, dict):
-            fields.problem(f'"{name}" must be an object', name)
+            fields.add_problem(f'"{name}" must be an object', name)
             return None
-        return parse_template(value, f"{fields.place}/{name}", fields.problem_at)
+        return parse_template(value, f"{fields.location}/{name}", fields.add_problem_at)
 
-    def _path(self, fields: Fields, name: str) -> Template | None:
+    def _path(self, fields: Fields, name: str) -> PayloadTemplate | None:
         path: Path | None = fields.parsed(name, parse_reference, None, REFERENCE_PATH)
-        return None if path is None else Selected(name, path)
+        return None if path is None else PathTemplate(name, path)
 
     def _assign(self, fields: Fields) -> Assignment:
-        def read(name: str, value: Json, place: str) -> tuple[str, Template]:
-            member = parse_template({name: value}, place.rpartition("/")[0], fields.problem_at)
-            bare = name.removesuffix(".$")
-            return bare, (Constant(value) if isinstance(member, Constant) else member.members[0][1])  # type: ignore[union-attr]
+        def read_variable(name: str, value: Json, location: str) -> tuple[str, PayloadTemplate]:
+            member = parse_template({name: value}, location.rpartition("/")[0], fields.add_problem_at)
+            variable = name.removesuffix(".$")
+            return variable, (ConstantTemplate(value) if isinstance(member, ConstantTemplate) else member.members[0][1])  # type: ignore[union-attr]
 
-        return _read_assign(fields, read)
+        return _read_assign(fields, read_variable)
 
 
-class Jsonata:
+class JsonataLanguage:
     """JSONata: a field that an expression can fill takes it in place of a literal."""
 
     name = "JSONata"
@@ -165,11 +176,11 @@ class Jsonata:
         "Parallel": {"Arguments", "Output", "Assign"},
         "Map": {"Output", "Assign", "Items"} | _DISTRIBUTED,
     }
-    foreign: Mapping[str, str] = {
-        name: _misplaced(name, "JSONata", "JSONPath")
+    unsupported_fields: Mapping[str, str] = {
+        name: _wrong_language(name, "JSONata", "JSONPath")
         for name in (
-            *_PATHS,
-            *_RESULT,
+            *_INPUT_OUTPUT_PATHS,
+            *_PAYLOAD_FIELDS,
             "Result",
             "Variable",
             *(
@@ -181,108 +192,125 @@ class Jsonata:
         )
     }
 
-    def flow(self, fields: Fields, *, parameters: str = "") -> QueryFlow:
+    def flow(self, fields: Fields, *, parameters: str = "") -> JsonataDataFlow:
         has_result = fields.members.get("Type") in ("Task", "Parallel", "Map")
-        lacking = frozenset({"errorOutput"} if has_result else {"errorOutput", "result"})
-        return QueryFlow(
-            self.payload(fields, "Arguments"), self.payload(fields, "Output", lacking), self._assign(fields, lacking)
+        unavailable = frozenset({"errorOutput"} if has_result else {"errorOutput", "result"})
+        return JsonataDataFlow(
+            self.payload(fields, "Arguments"),
+            self.payload(fields, "Output", unavailable),
+            self._assign(fields, unavailable),
         )
 
-    def catch_flow(self, fields: Fields, where: str) -> QueryFlow:
-        lacking = frozenset({"result"})
-        return QueryFlow(None, self.payload(fields, "Output", lacking, where), self._assign(fields, lacking, where))
+    def catch_flow(self, fields: Fields, field_prefix: str) -> JsonataDataFlow:
+        unavailable = frozenset({"result"})
+        return JsonataDataFlow(
+            None,
+            self.payload(fields, "Output", unavailable, field_prefix),
+            self._assign(fields, unavailable, field_prefix),
+        )
 
-    def rule(self, fields: Fields, state: Flow, where: str) -> tuple[Rule | None, Flow]:
+    def choice_condition(
+        self, fields: Fields, state: DataFlow, field_prefix: str
+    ) -> tuple[ChoiceCondition | None, DataFlow]:
         """A choice rule, and what is handed on where it holds: not what the Choice itself says."""
-        fields.check_known(("Comment", "Next", "Condition", "Output", "Assign"), self.foreign)
-        flow = QueryFlow(None, self.payload(fields, "Output", _NEITHER, where), self._assign(fields, _NEITHER, where))
+        fields.check_known(("Comment", "Next", "Condition", "Output", "Assign"), self.unsupported_fields)
+        flow = JsonataDataFlow(
+            None,
+            self.payload(fields, "Output", _NO_RESULT, field_prefix),
+            self._assign(fields, _NO_RESULT, field_prefix),
+        )
         if not fields.require("Condition"):
             return None, flow
         value = fields.members["Condition"]
         if not isinstance(value, bool) and not _is_expression(value):
-            fields.problem(f'"Condition" must be an expression or a boolean, not {dump(value)[:80]}', "Condition")
-        template = self.payload(fields, "Condition", _NEITHER, where)
-        return (None if template is None else Condition(template)), flow
+            fields.add_problem(f'"Condition" must be an expression or a boolean, not {dump(value)[:80]}', "Condition")
+        template = self.payload(fields, "Condition", _NO_RESULT, field_prefix)
+        return (None if template is None else JsonataCondition(template)), flow
 
-    def number(self, fields: Fields, name: str, least: int) -> Template | None:
+    def number(self, fields: Fields, name: str, minimum: int) -> PayloadTemplate | None:
         """A field that counts something."""
         if name not in fields or _is_expression(fields.members[name]):
             return self.payload(fields, name)
-        return Constant(fields.integer(name, least, least))
+        return ConstantTemplate(fields.integer(name, minimum, minimum))
 
-    def moment(self, fields: Fields, name: str) -> Template | None:
+    def timestamp(self, fields: Fields, name: str) -> PayloadTemplate | None:
         if name in fields and not _is_expression(fields.members[name]):
-            fields.complain_of(_no_timestamp(fields.text(name)), name)
+            fields.add_problem_if(_no_timestamp(fields.string(name)), name)
         return self.payload(fields, name)
 
-    def text(self, fields: Fields, name: str) -> Template | None:
-        fields.text(name)
+    def string(self, fields: Fields, name: str) -> PayloadTemplate | None:
+        fields.string(name)
         return self.payload(fields, name)
 
-    def items(self, fields: Fields) -> Template | None:
+    def items(self, fields: Fields) -> PayloadTemplate | None:
         value = fields.members.get("Items", [])
         if not isinstance(value, list) and not _is_expression(value):
-            fields.problem(f'"Items" must be an expression or an array, not {dump(value)[:80]}', "Items")
+            fields.add_problem(f'"Items" must be an expression or an array, not {dump(value)[:80]}', "Items")
         return self.payload(fields, "Items")
 
     def payload(
-        self, fields: Fields, name: str, lacking: frozenset[str] = frozenset({"result", "errorOutput"}), where: str = ""
-    ) -> Template | None:
+        self,
+        fields: Fields,
+        name: str,
+        unavailable: frozenset[str] = frozenset({"result", "errorOutput"}),
+        field_prefix: str = "",
+    ) -> PayloadTemplate | None:
         if name not in fields:
             return None
-        reader = QueryReader(fields.problem_at, lacking)
-        return reader.payload(fields.members[name], f"{fields.place}/{name}", f"{where}{name}")
+        reader = JsonataTemplateReader(fields.add_problem_at, unavailable)
+        return reader.payload(fields.members[name], f"{fields.location}/{name}", f"{field_prefix}{name}")
 
-    def _assign(self, fields: Fields, lacking: frozenset[str], where: str = "") -> Assignment:
-        reader = QueryReader(fields.problem_at, lacking)
+    def _assign(self, fields: Fields, unavailable: frozenset[str], field_prefix: str = "") -> Assignment:
+        reader = JsonataTemplateReader(fields.add_problem_at, unavailable)
         return _read_assign(
-            fields, lambda name, value, place: (name, reader.payload(value, place, f"{where}Assign/{name}"))
+            fields,
+            lambda name, value, location: (name, reader.payload(value, location, f"{field_prefix}Assign/{name}")),
         )
 
 
-_NEITHER = frozenset({"result", "errorOutput"})
+_NO_RESULT = frozenset({"result", "errorOutput"})
 
-Language: TypeAlias = "JsonPath | Jsonata"
-LANGUAGES: Mapping[str, Language] = {"JSONPath": JsonPath(), "JSONata": Jsonata()}
+QueryLanguage: TypeAlias = "JsonPathLanguage | JsonataLanguage"
+QUERY_LANGUAGES: Mapping[str, QueryLanguage] = {"JSONPath": JsonPathLanguage(), "JSONata": JsonataLanguage()}
 
 
-def read_language(fields: Fields, default: Language) -> Language:
+def read_query_language(fields: Fields, default: QueryLanguage) -> QueryLanguage:
     """The query language that an object of the definition names, or the machine's."""
     if "QueryLanguage" not in fields:
         return default
-    name = fields.text("QueryLanguage", default.name)
-    if name not in LANGUAGES:
-        fields.problem("Value should be one of the following: [JSONPath, JSONata]", "QueryLanguage")
+    name = fields.string("QueryLanguage", default.name)
+    if name not in QUERY_LANGUAGES:
+        fields.add_problem("Value should be one of the following: [JSONPath, JSONata]", "QueryLanguage")
     elif default.name == "JSONata" and name != "JSONata":
-        fields.problem("'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine")
-    return LANGUAGES.get(name, default)
+        fields.add_problem("'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine")
+    return QUERY_LANGUAGES.get(name, default)
 
 
 def _is_expression(value: Json) -> bool:
     return isinstance(value, str) and (jsonata.is_expression(value) or jsonata.is_half_open(value))
 
 
-def _read_assign(fields: Fields, read: Callable[[str, Json, str], tuple[str, Template]]) -> Assignment:
+def _read_assign(fields: Fields, read_variable: Callable[[str, Json, str], tuple[str, PayloadTemplate]]) -> Assignment:
     child = fields.child("Assign")
     if child is None:
         return Assignment()
-    found = [read(name, value, f"{child.place}/{name}") for name, value in child.members.items()]
-    names = [name for name, _ in found]
+    assignments = [read_variable(name, value, f"{child.location}/{name}") for name, value in child.members.items()]
+    names = [name for name, _ in assignments]
     for name in dict.fromkeys(names):
-        child.complain_of(check_name(name), name)
+        child.add_problem_if(check_name(name), name)
         if names.count(name) > 1:
-            child.problem(f'"{name}" and "{name}.$" are the same variable')
-    return Assignment(tuple(found))
+            child.add_problem(f'"{name}" and "{name}.$" are the same variable')
+    return Assignment(tuple(assignments))
 
 
-def _writable(text: str) -> Path:
-    return parse_reference(text, is_for_writing=True)
+def _writable(string: str) -> Path:
+    return parse_reference(string, is_for_writing=True)
 
 
-def _string_expression(text: str) -> Expression:
-    if not is_intrinsic(text):
-        return parse_reference(text)
-    expression = parse_expression(text)
+def _string_expression(string: str) -> Expression:
+    if not is_intrinsic(string):
+        return parse_reference(string)
+    expression = parse_expression(string)
     if not isinstance(expression, Path) and expression.function not in _STRING_FUNCTIONS:
         raise ValueError(f"{expression.function} does not give a string")
     return expression

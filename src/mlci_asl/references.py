@@ -7,7 +7,7 @@ from mlci_asl.path_tokens import Indexes, Names, PathSyntaxError
 from mlci_asl.paths import INPUT, Path, parse_path
 
 
-class NoSuchPlace(ValueError):
+class ReferencePathConflict(ValueError):
     """A value cannot be put where a reference path points to: `step` has no meaning in `value`."""
 
     def __init__(self, step: str | int, value: Json) -> None:
@@ -32,12 +32,12 @@ def parse_reference(text: str, *, is_for_writing: bool = False) -> Path:
     return path
 
 
-def write(path: Path, given: Json, value: Json) -> Json:
+def write(path: Path, input: Json, value: Json) -> Json:
     """`given` with `value` at `path`; objects on the way are made, other values on the way are not replaced.
 
     Raises: NoSuchPlace.
     """
-    return _write([_step(token) for token in path.tokens], given, value)
+    return _write([_step(token) for token in path.tokens], input, value)
 
 
 def _step(token: object) -> str | int:
@@ -47,12 +47,12 @@ def _step(token: object) -> str | int:
     return token.indexes[0]
 
 
-def _write(steps: list[str | int], given: Json, value: Json) -> Json:
+def _write(steps: list[str | int], input: Json, value: Json) -> Json:
     if not steps:
         return value
     step, rest = steps[0], steps[1:]
-    if isinstance(step, str) and isinstance(given, dict):
-        return {**given, step: _write(rest, given.get(step, {}), value)}
-    if isinstance(step, int) and isinstance(given, list) and -len(given) <= step < len(given):
-        return [_write(rest, item, value) if index == step % len(given) else item for index, item in enumerate(given)]
-    raise NoSuchPlace(step, given)
+    if isinstance(step, str) and isinstance(input, dict):
+        return {**input, step: _write(rest, input.get(step, {}), value)}
+    if isinstance(step, int) and isinstance(input, list) and -len(input) <= step < len(input):
+        return [_write(rest, item, value) if index == step % len(input) else item for index, item in enumerate(input)]
+    raise ReferencePathConflict(step, input)

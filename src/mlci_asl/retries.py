@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlci_asl.errors import StateError, is_matched
+from mlci_asl.errors import StateError, matches
 from mlci_asl.fields import MAX_COUNT
 from mlci_asl.model import Retrier
 
@@ -23,17 +23,17 @@ class Retries:
     def delay_after(self, error: StateError) -> float | None:
         """The seconds to wait before the next attempt; None where there is none. Counts the attempt."""
         for index, retrier in enumerate(self._retriers):
-            if is_matched(error, retrier.error_equals):
+            if matches(error, retrier.error_equals):
                 if self._used[index] >= retrier.max_attempts:
                     return None
                 seconds = delay(retrier, self._used[index])
                 self._used[index] += 1
                 self.count += 1
-                return _jittered(seconds) if retrier.is_jittered else seconds
+                return _with_jitter(seconds) if retrier.is_jittered else seconds
         return None
 
 
-def _jittered(seconds: float) -> float:
+def _with_jitter(seconds: float) -> float:
     """JitterStrategy FULL: anything from nothing to the whole delay."""
     import random  # costs 10 ms to import, and few definitions ask for it
 

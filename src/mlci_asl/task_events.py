@@ -1,4 +1,4 @@
-"""The events of one attempt at a task, which differ by what does it: a service, a Lambda function, an activity.
+"""The events of one attempt at a task. They differ for services, Lambda functions and activities.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html, and the recorded histories
 of LocalStack's Step Functions tests.
@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 from mlci_asl.errors import StateError
-from mlci_asl.events import Trail, error_details
+from mlci_asl.events import EventChain, error_details
 from mlci_asl.jsontext import Json, dump
 
 _ACTIVITY = re.compile(r"arn:aws[a-z-]*:states:[a-z0-9-]+:\d+:activity:\S+")
@@ -18,7 +18,7 @@ _FUNCTION = re.compile(r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d*:function:\S+")
 
 
 def is_activity(resource: str) -> bool:
-    """Whether a worker does the task.
+    """True if the resource is an activity, whose workers do the task.
 
     >>> is_activity("arn:aws:states:eu-west-1:123456789012:activity:label")
     True
@@ -27,17 +27,17 @@ def is_activity(resource: str) -> bool:
 
 
 def is_function(resource: str) -> bool:
-    """Whether the task is a Lambda function, named by its ARN."""
+    """True if the resource is the ARN of a Lambda function."""
     return _FUNCTION.fullmatch(resource) is not None
 
 
 def has_token(resource: str) -> bool:
-    """Whether the outside ends the task."""
+    """True if the task is completed from outside, with a token."""
     return resource.endswith(".waitForTaskToken") or is_activity(resource)
 
 
 def resource_names(resource: str) -> tuple[str, str]:
-    """The resource type and resource that events show.
+    """The resource type and the resource, as events show them.
 
     >>> resource_names("arn:aws:states:::sagemaker:createTrainingJob.sync")
     ('sagemaker', 'createTrainingJob.sync')
@@ -47,72 +47,72 @@ def resource_names(resource: str) -> tuple[str, str]:
     parts = resource.split(":", 5)
     if parts[2] != "states":
         return parts[2], parts[5]
-    kind, _, name = parts[5].rpartition(":")
-    return kind, name
+    resource_type, _, name = parts[5].rpartition(":")
+    return resource_type, name
 
 
-class Limits(NamedTuple):
-    """What an attempt may take: seconds as a whole, and between heartbeats; None where there is no limit."""
+class TaskTimeouts(NamedTuple):
+    """The seconds that an attempt may take as a whole, and between heartbeats; None for no limit."""
 
     timeout_s: int | None = None
     heartbeat_s: int | None = None
 
 
 class TaskEvents:
-    """Tells a trail what becomes of an attempt."""
+    """Adds the events of an attempt to a chain."""
 
-    def __init__(self, trail: Trail, resource: str) -> None:
-        self.trail, self.resource = trail, resource
+    def __init__(self, chain: EventChain, resource: str) -> None:
+        self.chain, self.resource = chain, resource
         self._prefix = "Activity" if is_activity(resource) else "LambdaFunction" if is_function(resource) else "Task"
         names = resource_names(resource)
         is_service = self._prefix == "Task"
-        self._about: dict[str, Json] = {"resourceType": names[0], "resource": names[1]} if is_service else {}
+        self._resource_details: dict[str, Json] = {"resourceType": names[0], "resource": names[1]} if is_service else {}
 
     @property
     def name(self) -> str:
-        """What a cause calls the service."""
-        return str(self._about.get("resourceType", self.resource))
+        """The service, as causes call it."""
+        return str(self._resource_details.get("resourceType", self.resource))
 
-    def scheduled(self, region: str, parameters: str, limits: Limits, role_arn: str | None) -> None:
-        details: dict[str, Json] = dict(self._about)
+    def scheduled(self, region: str, parameters: str, timeouts: TaskTimeouts, role_arn: str | None) -> None:
+        details: dict[str, Json] = dict(self._resource_details)
         if self._prefix == "Task":
             details |= {"region": region, "parameters": parameters}
         else:
             details |= {"resource": self.resource, "input": parameters, "inputDetails": {"truncated": False}}
-        if limits.timeout_s is not None:
-            details["timeoutInSeconds"] = limits.timeout_s
-        if limits.heartbeat_s is not None and self._prefix != "LambdaFunction":
-            details["heartbeatInSeconds"] = limits.heartbeat_s
+        if timeouts.timeout_s is not None:
+            details["timeoutInSeconds"] = timeouts.timeout_s
+        if timeouts.heartbeat_s is not None and self._prefix != "LambdaFunction":
+            details["heartbeatInSeconds"] = timeouts.heartbeat_s
         if role_arn is not None and self._prefix != "Activity":
             details["taskCredentials"] = {"roleArn": role_arn}
-        self._add("Scheduled", details)
+        self._add_event("Scheduled", details)
 
     def started(self) -> None:
-        """A service or function has the call; an activity's worker takes it later (`taken`)."""
+        """A service or function has the call; an activity's worker takes it later (`started_by_worker`)."""
         if self._prefix == "Task":
-            self._add("Started", {})
+            self._add_event("Started", {})
         elif self._prefix == "LambdaFunction":
-            self.trail.add("LambdaFunctionStarted")
+            self.chain.add("LambdaFunctionStarted")
 
-    def taken(self, worker: str | None) -> None:
-        self._add("Started", {} if worker is None else {"workerName": worker})
+    def started_by_worker(self, worker: str | None) -> None:
+        self._add_event("Started", {} if worker is None else {"workerName": worker})
 
     def submitted(self, output: Json) -> None:
-        self._add("Submitted", _output(dump(output)))
+        self._add_event("Submitted", _output(dump(output)))
 
     def succeeded(self, text: str) -> None:
-        self._add("Succeeded", _output(text))
+        self._add_event("Succeeded", _output(text))
 
     def failed(self, error: StateError) -> None:
-        self._add("Failed", error_details(error.error, error.cause))
+        self._add_event("Failed", error_details(error.error, error.cause))
 
     def timed_out(self, error: StateError) -> None:
-        self._add("TimedOut", error_details(error.error, error.cause))
+        self._add_event("TimedOut", error_details(error.error, error.cause))
 
-    def _add(self, what: str, details: dict[str, Json]) -> None:
-        kind = f"{self._prefix}{what}"
-        member = f"{kind[0].lower()}{kind[1:]}EventDetails"
-        self.trail.add(kind, member, {**self._about, **details})
+    def _add_event(self, event_name: str, details: dict[str, Json]) -> None:
+        event_type = f"{self._prefix}{event_name}"
+        member = f"{event_type[0].lower()}{event_type[1:]}EventDetails"
+        self.chain.add(event_type, member, {**self._resource_details, **details})
 
 
 def _output(text: str) -> dict[str, Json]:

@@ -1,58 +1,60 @@
-"""One attempt at a task: the call of its handler, the answer from outside where it waits for one, and its limits."""
+"""One attempt at a task: the call of its handler, the callback that it may wait for, and its timeouts."""
 
 from __future__ import annotations
 
 import json
 from typing import NamedTuple
 
-from mlci_asl.branch import Deadline, Scope, deadline
-from mlci_asl.callbacks import Callback, Failure, HeartbeatMissed, Success
+from mlci_asl.branch import BranchExecution, Deadline, deadline
+from mlci_asl.callbacks import Callback, HeartbeatMissed, TaskFailure, TaskSuccess
 from mlci_asl.errors import RUNTIME, TIMEOUT, EvaluationError, HeartbeatTimeout, StateError, TaskError, too_large
 from mlci_asl.handlers import ParameterCheck, TaskCall
-from mlci_asl.jsontext import MAX_DATA_BYTES, Json, Text, dump, parse, size_bytes, text_of
+from mlci_asl.jsontext import MAX_DATA_BYTES, Json, JsonText, dump, parse, size_bytes, text_of
 from mlci_asl.model import Task
-from mlci_asl.task_events import Limits, TaskEvents, is_activity
+from mlci_asl.task_events import TaskEvents, TaskTimeouts, is_activity
 
 
-class Work(NamedTuple):
-    """What one attempt is to do; `token` is what the context object showed, where there is one."""
+class TaskInput(NamedTuple):
+    """The evaluated fields of one attempt. `token` is the one that the context object showed, if any."""
 
-    parameters: Text
-    limits: Limits
+    parameters: JsonText
+    timeouts: TaskTimeouts
     token: str | None
     credentials: Json
 
 
-def attempt(scope: Scope, task: Task, work: Work) -> Text:
+def attempt(execution: BranchExecution, task: Task, input: TaskInput) -> JsonText:
     """The task's result.
 
     Raises: StateError, EvaluationError; Stopped.
     """
-    text = dump(work.parameters.value)
-    if size_bytes(text) > MAX_DATA_BYTES:
+    parameters = dump(input.parameters.value)
+    if size_bytes(parameters) > MAX_DATA_BYTES:
         raise too_large(task.name)
-    _check(scope, task, work.parameters)
-    events = TaskEvents(scope.trail, task.resource)
-    scope.trail.history.check_room()
-    events.scheduled(scope.context.region, text, work.limits, _role_arn(work.credentials))
+    _check_parameters(execution, task, input.parameters)
+    events = TaskEvents(execution.chain, task.resource)
+    execution.chain.history.raise_if_full()
+    events.scheduled(execution.context.region, parameters, input.timeouts, _role_arn(input.credentials))
     events.started()
-    with deadline(scope.stop, work.limits.timeout_s) as until:
-        result = _result(scope, task, work, parse(text), until, events)  # a copy: handlers may change what they get
-    scope.check()
-    if until.has_passed:
+    with deadline(execution.stop, input.timeouts.timeout_s) as limit:
+        # Parsed again, for handlers may change what they get.
+        result = _result(execution, task, input, parse(parameters), limit, events)
+    execution.raise_if_stopped()
+    if limit.has_passed:
         result = StateError(TIMEOUT)
-    return _settled(events, result)
+    return _report(events, result)
 
 
-def _check(scope: Scope, task: Task, parameters: Text) -> None:
-    if isinstance(scope.handlers, ParameterCheck):
-        try:
-            wrong = scope.handlers.check(task.resource, parse(parameters.text))
-        except TaskError as error:
-            raise EvaluationError(error.error, error.cause) from error
-        if wrong:
-            what = f"The Parameters '{parameters.text}' could not be used to start the Task: [{', '.join(wrong)}]"
-            raise EvaluationError(RUNTIME, what)
+def _check_parameters(execution: BranchExecution, task: Task, parameters: JsonText) -> None:
+    if not isinstance(execution.handlers, ParameterCheck):
+        return
+    try:
+        problems = execution.handlers.check(task.resource, parse(parameters.text))
+    except TaskError as error:
+        raise EvaluationError(error.error, error.cause) from error
+    if problems:
+        cause = f"The Parameters '{parameters.text}' could not be used to start the Task: [{', '.join(problems)}]"
+        raise EvaluationError(RUNTIME, cause)
 
 
 def _role_arn(credentials: Json) -> str | None:
@@ -61,25 +63,23 @@ def _role_arn(credentials: Json) -> str | None:
 
 
 def _result(
-    scope: Scope, task: Task, work: Work, parameters: Json, until: Deadline, events: TaskEvents
+    execution: BranchExecution, task: Task, input: TaskInput, parameters: Json, limit: Deadline, events: TaskEvents
 ) -> Json | StateError:
-    callback = None if work.token is None else Callback(work.token, work.limits.heartbeat_s)
+    callback = None if input.token is None else Callback(input.token, input.timeouts.heartbeat_s)
     call = TaskCall(
         task.resource,
         task.name,
         parameters,
-        until.signal,
+        limit.signal,
         events.submitted,
-        scope.context.execution_arn,
+        execution.context.execution_arn,
         callback,
-        work.credentials,
-        *work.limits,
+        input.credentials,
+        *input.timeouts,
     )
     try:
-        answer = _clean(scope.handlers(call))
-        if callback is None:
-            return answer
-        return _answered(callback, answer, until, events)
+        response = _json_copy(execution.handlers(call))
+        return response if callback is None else _callback_result(callback, response, limit, events)
     except EvaluationError:
         raise
     except TaskError as error:
@@ -91,31 +91,38 @@ def _result(
             callback.close()
 
 
-def _answered(callback: Callback, answer: Json, until: Deadline, events: TaskEvents) -> Json | StateError:
-    """What the outside says; `answer` is the service's own, to having been asked."""
-    by_worker = is_activity(events.resource)
-    if not by_worker:
-        events.submitted(answer)
+def _callback_result(callback: Callback, response: Json, limit: Deadline, events: TaskEvents) -> Json | StateError:
+    """Waits for the callback; `response` is the service's own, to the call that hands on the token."""
+    is_worker_task = is_activity(events.resource)
+    if not is_worker_task:
+        events.submitted(response)
     try:
-        said = callback.wait(until.signal, events.taken if by_worker else None)
+        result = callback.wait(limit.signal, events.started_by_worker if is_worker_task else None)
     except HeartbeatMissed:
         return HeartbeatTimeout()
-    if isinstance(said, Success):
-        return parse(said.output)
-    return StateError(said.error or "", said.cause) if isinstance(said, Failure) else None
+    if isinstance(result, TaskSuccess):
+        return parse(result.output)
+    return StateError(result.error or "", result.cause) if isinstance(result, TaskFailure) else None
 
 
-def _clean(result: Json) -> Json:
-    """A copy of a handler's result that is JSON for certain."""
+def _json_copy(result: Json) -> Json:
+    """A copy of a handler's result.
+
+    Raises: ValueError or TypeError if it is not JSON.
+    """
     return parse(json.dumps(result, allow_nan=False))
 
 
-def _settled(events: TaskEvents, result: Json | StateError) -> Text:
+def _report(events: TaskEvents, result: Json | StateError) -> JsonText:
+    """Adds the event of a result, and returns it.
+
+    Raises: StateError if the task failed, or returned too much.
+    """
     if not isinstance(result, StateError):
-        found = text_of(result)
-        if size_bytes(found.text) <= MAX_DATA_BYTES:
-            events.succeeded(found.text)
-            return found
+        output = text_of(result)
+        if size_bytes(output.text) <= MAX_DATA_BYTES:
+            events.succeeded(output.text)
+            return output
         result = too_large(events.name, is_from_task=True)
     if result.error == TIMEOUT and result.cause is None:
         events.timed_out(result)

@@ -11,101 +11,101 @@ from typing import NamedTuple, TypeAlias
 
 from mlci_asl import jsonata
 from mlci_asl.errors import INVALID, RUNTIME, EvaluationError, QueryError
-from mlci_asl.intrinsics import Call, is_intrinsic, parse_intrinsic, shown
+from mlci_asl.intrinsics import IntrinsicCall, is_intrinsic, parse_intrinsic, quoted_root
 from mlci_asl.jsontext import Json, dump, is_number
 from mlci_asl.path_tokens import InvalidPath
 from mlci_asl.paths import Path, parse_path
-from mlci_asl.state_data import Data
+from mlci_asl.state_data import StateData
 
-Expression: TypeAlias = "Path | Call"
+Expression: TypeAlias = "Path | IntrinsicCall"
 
 
-class Constant(NamedTuple):
+class ConstantTemplate(NamedTuple):
     """A value that is taken as it is."""
 
     value: Json
 
 
-class Selected(NamedTuple):
+class PathTemplate(NamedTuple):
     """`"<field>": "$.a"`, where the field's name ends in `.$`, or in `Path`."""
 
     field: str
     expression: Expression
 
 
-class Computed(NamedTuple):
+class JsonataTemplate(NamedTuple):
     """`{% … %}`; `field` is where it stands in the state, as AWS names it: `Output/a[0]`."""
 
     field: str
     expression: jsonata.Expression
 
 
-class Members(NamedTuple):
+class ObjectTemplate(NamedTuple):
     """An object, with the names of its members as they come out."""
 
-    members: tuple[tuple[str, Template], ...]
+    members: tuple[tuple[str, PayloadTemplate], ...]
 
 
-class Items(NamedTuple):
+class ArrayTemplate(NamedTuple):
     """A list."""
 
-    items: tuple[Template, ...]
+    items: tuple[PayloadTemplate, ...]
 
 
-Template: TypeAlias = "Constant | Selected | Computed | Members | Items"
-Complain: TypeAlias = "Callable[[str, str, str], None]"  # place, what, AWS's code
+PayloadTemplate: TypeAlias = "ConstantTemplate | PathTemplate | JsonataTemplate | ObjectTemplate | ArrayTemplate"
+ReportProblem: TypeAlias = "Callable[[str, str, str], None]"  # place, what, AWS's code
 
 
-def fill(template: Template, data: Data) -> Json:
+def fill(template: PayloadTemplate, data: StateData) -> Json:
     """The payload that a template makes of a state's data.
 
     Raises: EvaluationError where a path finds nothing or an expression fails; never null instead.
     """
-    if isinstance(template, Constant):
+    if isinstance(template, ConstantTemplate):
         return template.value
-    if isinstance(template, Members):
+    if isinstance(template, ObjectTemplate):
         return {name: fill(member, data) for name, member in template.members}
-    if isinstance(template, Items):
+    if isinstance(template, ArrayTemplate):
         return [fill(item, data) for item in template.items]
-    if isinstance(template, Computed):
-        return _compute(template, data)
-    return _select(template, data)
+    if isinstance(template, JsonataTemplate):
+        return _evaluate_jsonata(template, data)
+    return _evaluate_path(template, data)
 
 
-def _select(selected: Selected, data: Data) -> Json:
-    expression = selected.expression
-    if isinstance(expression, Call):
+def _evaluate_path(template: PathTemplate, data: StateData) -> Json:
+    expression = template.expression
+    if isinstance(expression, IntrinsicCall):
         return expression.evaluate(data)
     try:
         return expression.read(data)
     except InvalidPath:
         raise EvaluationError(
             RUNTIME,
-            f"The JSONPath '{expression.text}' specified for the field '{selected.field}' "
-            f"could not be found in the input '{shown(expression, data)}'",
+            f"The JSONPath '{expression.text}' specified for the field '{template.field}' "
+            f"could not be found in the input '{quoted_root(expression, data)}'",
         ) from None
 
 
-def _compute(computed: Computed, data: Data) -> Json:
+def _evaluate_jsonata(template: JsonataTemplate, data: StateData) -> Json:
     try:
-        return jsonata.evaluate(computed.expression, data.names())
+        return jsonata.evaluate(template.expression, data.jsonata_variables())
     except jsonata.JsonataError as error:
-        raise QueryError(f"{_about(computed)} {error}", computed.field) from error
+        raise QueryError(f"{_subject(template)} {error}", template.field) from error
 
 
-def _about(computed: Computed) -> str:
-    return f"The JSONata expression '{computed.expression.text}' specified for the field '{computed.field}'"
+def _subject(template: JsonataTemplate) -> str:
+    return f"The JSONata expression '{template.expression.text}' specified for the field '{template.field}'"
 
 
-def mistyped(template: Template, expected: str, value: Json) -> QueryError:
+def unexpected_type(template: PayloadTemplate, expected: str, value: Json) -> QueryError:
     """The error of an expression whose value is of another type than its field needs."""
-    if not isinstance(template, Computed):
+    if not isinstance(template, JsonataTemplate):
         raise TypeError(template)
-    what = f"returned an unexpected result type. Expected '{expected}', but was '{_type(value)}' for value:"
-    return QueryError(f"{_about(template)} {what} {dump(value)}", template.field)
+    message = f"returned an unexpected result type. Expected '{expected}', but was '{_json_type(value)}' for value:"
+    return QueryError(f"{_subject(template)} {message} {dump(value)}", template.field)
 
 
-def _type(value: Json) -> str:
+def _json_type(value: Json) -> str:
     if value is None:
         return "null"
     if is_number(value):
@@ -121,68 +121,80 @@ def parse_expression(text: str) -> Expression:
     return parse_intrinsic(text) if is_intrinsic(text) else parse_path(text)
 
 
-def parse_template(value: Json, place: str, complain: Complain) -> Template:
+def parse_template(value: Json, location: str, report: ReportProblem) -> PayloadTemplate:
     """A JSONPath payload from its JSON; `complain` is told the place and the fault of each part that is wrong."""
     if isinstance(value, list):
-        items = tuple(parse_template(item, f"{place}[{index}]", complain) for index, item in enumerate(value))
-        return Constant(value) if all(isinstance(item, Constant) for item in items) else Items(items)
+        items = tuple(parse_template(item, f"{location}[{index}]", report) for index, item in enumerate(value))
+        return (
+            ConstantTemplate(value)
+            if all(isinstance(item, ConstantTemplate) for item in items)
+            else ArrayTemplate(items)
+        )
     if not isinstance(value, dict):
-        return Constant(value)
-    members = tuple(_parse_member(name, item, f"{place}/{name}", complain) for name, item in value.items())
+        return ConstantTemplate(value)
+    members = tuple(_parse_member(name, item, f"{location}/{name}", report) for name, item in value.items())
     names = [name for name, _ in members]
     for name in {name for name in names if names.count(name) > 1}:
-        complain(place, f'"{name}" and "{name}.$" are the same field', INVALID)
-    is_constant = all(isinstance(member, Constant) for _, member in members)
-    return Constant(value) if is_constant else Members(members)
+        report(location, f'"{name}" and "{name}.$" are the same field', INVALID)
+    is_constant = all(isinstance(member, ConstantTemplate) for _, member in members)
+    return ConstantTemplate(value) if is_constant else ObjectTemplate(members)
 
 
-def _parse_member(name: str, value: Json, place: str, complain: Complain) -> tuple[str, Template]:
+def _parse_member(name: str, value: Json, location: str, report: ReportProblem) -> tuple[str, PayloadTemplate]:
     if not name.endswith(".$"):
-        return name, parse_template(value, place, complain)
+        return name, parse_template(value, location, report)
     try:
         if isinstance(value, str):
-            return name[:-2], Selected(name, parse_expression(value))
-        why = "it is no string"
+            return name[:-2], PathTemplate(name, parse_expression(value))
+        reason = "it is no string"
     except ValueError as error:
-        why = str(error)
-    what = f"The value for the field '{name}' must be a valid JSONPath or a valid intrinsic function call: {why}"
-    complain(place.rpartition("/")[0], what, INVALID)
-    return name[:-2], Selected(name, parse_path("$"))
+        reason = str(error)
+    message = f"The value for the field '{name}' must be a valid JSONPath or a valid intrinsic function call: {reason}"
+    report(location.rpartition("/")[0], message, INVALID)
+    return name[:-2], PathTemplate(name, parse_path("$"))
 
 
-class QueryReader(NamedTuple):
+class JsonataTemplateReader(NamedTuple):
     """Reads JSONata payloads. `lacking` are the members of $states that their field doesn't have."""
 
-    complain: Complain
-    lacking: frozenset[str] = frozenset()
+    report: ReportProblem
+    unavailable: frozenset[str] = frozenset()
 
-    def payload(self, value: Json, place: str, field: str) -> Template:
+    def payload(self, value: Json, location: str, field: str) -> PayloadTemplate:
         """A payload from its JSON, which stands at `place` of the definition and in `field` of its state."""
         if isinstance(value, str):
-            return self._text(value, place, field)
+            return self._string(value, location, field)
         if isinstance(value, list):
             items = tuple(
-                self.payload(item, f"{place}[{index}]", f"{field}[{index}]") for index, item in enumerate(value)
+                self.payload(item, f"{location}[{index}]", f"{field}[{index}]") for index, item in enumerate(value)
             )
-            return Constant(value) if all(isinstance(item, Constant) for item in items) else Items(items)
+            return (
+                ConstantTemplate(value)
+                if all(isinstance(item, ConstantTemplate) for item in items)
+                else ArrayTemplate(items)
+            )
         if not isinstance(value, dict):
-            return Constant(value)
+            return ConstantTemplate(value)
         members = tuple(
-            (name, self.payload(item, f"{place}/{name}", f"{field}/{name}")) for name, item in value.items()
+            (name, self.payload(item, f"{location}/{name}", f"{field}/{name}")) for name, item in value.items()
         )
-        return Constant(value) if all(isinstance(member, Constant) for _, member in members) else Members(members)
+        return (
+            ConstantTemplate(value)
+            if all(isinstance(member, ConstantTemplate) for _, member in members)
+            else ObjectTemplate(members)
+        )
 
-    def _text(self, text: str, place: str, field: str) -> Template:
+    def _string(self, text: str, location: str, field: str) -> PayloadTemplate:
         if jsonata.is_half_open(text):
-            self.complain(place, "an expression is written {% … %}", "INVALID_JSONATA_EXPRESSION")
+            self.report(location, "an expression is written {% … %}", "INVALID_JSONATA_EXPRESSION")
         if not jsonata.is_expression(text):
-            return Constant(text)
+            return ConstantTemplate(text)
         try:
             expression = jsonata.parse_expression(text)
         except jsonata.JsonataSyntaxError as error:
-            self.complain(place, str(error), error.code)
-            return Constant(text)
-        for name in sorted(self.lacking.intersection(expression.states_fields or ())):
-            what = f"Reference to '$states.{name}' is not supported here."
-            self.complain(place, what, "UNSUPPORTED_JSONATA_EXPRESSION")
-        return Computed(field, expression)
+            self.report(location, str(error), error.code)
+            return ConstantTemplate(text)
+        for name in sorted(self.unavailable.intersection(expression.states_fields or ())):
+            message = f"Reference to '$states.{name}' is not supported here."
+            self.report(location, message, "UNSUPPORTED_JSONATA_EXPRESSION")
+        return JsonataTemplate(field, expression)

@@ -22,16 +22,16 @@ def parse_timestamp(text: str) -> datetime | None:
     micros = int((fraction or "0").ljust(6, "0")[:6])
     try:
         zone = timezone(offset)
-        moment = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), micros, zone)
-        return moment.astimezone(timezone.utc)
+        time = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), micros, zone)
+        return time.astimezone(timezone.utc)
     except (ValueError, OverflowError):
         return None
 
 
-def format_timestamp(moment: datetime) -> str:
+def format_timestamp(time: datetime) -> str:
     """As the context object shows times: UTC, to the millisecond.
 
     >>> format_timestamp(datetime(2024, 5, 6, 7, 8, 9, 10_000, timezone.utc))
     '2024-05-06T07:08:09.010Z'
     """
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return time.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.") + f"{time.microsecond // 1000:03d}Z"

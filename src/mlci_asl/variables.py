@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from mlci_asl import jsonata
 from mlci_asl.errors import DATA_LIMIT_EXCEEDED, EvaluationError
-from mlci_asl.jsontext import MAX_DATA_BYTES, Json, Text, size_bytes, text_of
+from mlci_asl.jsontext import MAX_DATA_BYTES, Json, JsonText, size_bytes, text_of
 from mlci_asl.paths import Path
-from mlci_asl.state_data import NO_VARIABLES, Data
-from mlci_asl.templates import Template, fill
+from mlci_asl.state_data import NO_VARIABLES, StateData
+from mlci_asl.templates import PayloadTemplate, fill
 
 #: Of a name, without `$`; the name `states` is the language's own.
 MAX_NAME_CHARS = 80
@@ -24,7 +24,7 @@ RESERVED = "states"
 #: Of all variables of a scope together; a single variable, and one Assign, may have MAX_DATA_BYTES.
 MAX_ALL_BYTES = 10 * 1024 * 1024
 
-NOTHING_ASSIGNED: Mapping[str, Text] = {}
+NOTHING_ASSIGNED: Mapping[str, JsonText] = {}
 
 _NAME = re.compile(r"[^\W\d]\w*")
 
@@ -47,20 +47,20 @@ def check_name(name: str) -> str | None:
 class Assignment(NamedTuple):
     """What Assign says: a payload for each variable."""
 
-    variables: tuple[tuple[str, Template], ...] = ()
+    variables: tuple[tuple[str, PayloadTemplate], ...] = ()
 
-    def evaluate(self, data: Data) -> Mapping[str, Text]:
+    def evaluate(self, data: StateData) -> Mapping[str, JsonText]:
         """The values with their texts, all of them evaluated with the variables as they were before.
 
         Raises: EvaluationError.
         """
         if not self.variables:
             return NOTHING_ASSIGNED
-        found = {name: text_of(fill(template, data)) for name, template in self.variables}
-        if sum(size_bytes(value.text) for value in found.values()) > MAX_DATA_BYTES:
-            what = f"The variables that the state assigns exceed the maximum size of {MAX_DATA_BYTES} bytes."
-            raise EvaluationError(DATA_LIMIT_EXCEEDED, what)
-        return found
+        values = {name: text_of(fill(template, data)) for name, template in self.variables}
+        if sum(size_bytes(value.text) for value in values.values()) > MAX_DATA_BYTES:
+            message = f"The variables that the state assigns exceed the maximum size of {MAX_DATA_BYTES} bytes."
+            raise EvaluationError(DATA_LIMIT_EXCEEDED, message)
+        return values
 
 
 class Variables:
@@ -72,27 +72,27 @@ class Variables:
     def copy(self) -> Variables:
         return Variables(self.values, self._sizes)
 
-    def assign(self, assigned: Mapping[str, Text]) -> None:
+    def assign(self, assigned: Mapping[str, JsonText]) -> None:
         """Raises: EvaluationError where all variables together are larger than AWS stores."""
         if not assigned:
             return
         self._sizes.update((name, size_bytes(value.text)) for name, value in assigned.items())
         if sum(self._sizes.values()) > MAX_ALL_BYTES:
-            what = f"The workflow variables exceed the maximum total size of {MAX_ALL_BYTES} bytes."
-            raise EvaluationError(DATA_LIMIT_EXCEEDED, what)
+            message = f"The workflow variables exceed the maximum total size of {MAX_ALL_BYTES} bytes."
+            raise EvaluationError(DATA_LIMIT_EXCEEDED, message)
         self.values.update((name, value.value) for name, value in assigned.items())
 
 
-def assigned(value: object) -> Iterator[str]:
+def assigned_names(value: object) -> Iterator[str]:
     """The names of the variables that a part of the model sets, one by one; inner states are left out."""
     if isinstance(value, Assignment):
         yield from (name for name, _ in value.variables)
     elif isinstance(value, tuple):
         for part in value:
-            yield from assigned(part)
+            yield from assigned_names(part)
 
 
-def references(value: object) -> Iterator[str]:
+def referenced_names(value: object) -> Iterator[str]:
     """The names of the variables that a part of the model reads, one by one; inner states (a dict) are left out."""
     if isinstance(value, Path):
         if value.variable is not None:
@@ -101,4 +101,4 @@ def references(value: object) -> Iterator[str]:
         yield from value.variables
     elif isinstance(value, tuple):
         for part in value:
-            yield from references(part)
+            yield from referenced_names(part)

@@ -30,7 +30,7 @@ class InvalidDefinition(EmulatorError):
 
     def __init__(self, problems: Iterable[asl.Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(f"{problem.place or '/'}: {problem.what}" for problem in self.problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mlci_asl import Json, StopSignal, TaskCall, TaskError, load, variable_references
-from mlci_asl.maps import MAX_CONCURRENT
+from mlci_asl.maps import MAX_CONCURRENT_ITERATIONS
 from support.executions import Run, machine, run, task
 
 PASS: dict[str, Any] = {"Type": "Pass", "End": True}
@@ -133,7 +133,7 @@ def test_assigned_variables_are_in_the_exited_event_as_texts() -> None:
     assert found.details("PassStateExited")["assignedVariablesDetails"] == {"truncated": False}
 
 
-@pytest.mark.parametrize(("fields", "most"), [({}, MAX_CONCURRENT), ({"MaxConcurrency": 3}, 3)])
+@pytest.mark.parametrize(("fields", "most"), [({}, MAX_CONCURRENT_ITERATIONS), ({"MaxConcurrency": 3}, 3)])
 def test_iterations_at_once_are_bounded(fields: dict[str, Any], most: int) -> None:
     lock, running, seen = threading.Lock(), [0], [0]
     together = threading.Barrier(most)  # passed only where so many run at the same time

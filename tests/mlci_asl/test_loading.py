@@ -32,7 +32,7 @@ REFUSALS = json.loads(_CASES.read_text("utf-8"))
 def test_refusal_and_its_twin(case: dict[str, Any]) -> None:
     """All problems with place, AWS's code and words (our own where AWS's are not known); the twin is accepted."""
     found = problems_of(json.dumps(case["definition"]))
-    assert [{"place": one.place, "code": one.code, "what": one.what} for one in found] == case["problems"]
+    assert [{"location": one.location, "code": one.code, "message": one.message} for one in found] == case["problems"]
     twin = json.dumps(case["twin"])
     assert load(twin).definition == twin
 
@@ -58,7 +58,7 @@ def test_every_refusal_has_a_source_and_a_name_of_its_own() -> None:
 )
 def test_refused_at_the_top(top: dict[str, Any], place: str, words: str) -> None:
     found = problems_of(json.dumps(top))
-    assert [problem for problem in found if problem.place == place and words in problem.what], found
+    assert [problem for problem in found if problem.location == place and words in problem.message], found
 
 
 def test_a_whole_machine_is_accepted() -> None:
@@ -80,8 +80,8 @@ def test_a_whole_machine_is_accepted() -> None:
 )
 def test_what_is_no_definition(text: str, place: str, words: str) -> None:
     (problem,) = problems_of(text)
-    assert problem.place == place
-    assert words in problem.what
+    assert problem.location == place
+    assert words in problem.message
 
 
 @pytest.mark.parametrize(("depth", "is_fine"), [(100, True), (400, False)])
@@ -93,12 +93,12 @@ def test_deep_nesting_is_a_problem_and_no_crash(depth: int, is_fine: bool) -> No
     if is_fine:
         load(deep)
     else:
-        assert "nested too deeply" in problems_of(deep)[0].what
+        assert "nested too deeply" in problems_of(deep)[0].message
 
 
 def test_all_problems_are_told_at_once() -> None:
     found = problems_of(machine(S={"Type": "Pass", "Next": "X", "Resul": 1}, U={"Type": "Mop"}, V=task(Resource="x")))
-    assert [problem.place for problem in found] == [
+    assert [problem.location for problem in found] == [
         "/States/S",
         "/States/U/Type",
         "/States/V/Resource",
@@ -111,8 +111,8 @@ def test_resources_that_handlers_lack() -> None:
     inner = task(Resource="arn:aws:states:::sns:publish")
     found = load(machine(S={"Type": "Parallel", "End": True, "Branches": [branch("A", inner), branch("B", task())]}))
     (problem,) = unsupported_resources(found, ScriptedHandlers())
-    assert problem.place == "/States/S/Branches[0]/States/A/Resource"
-    assert "sns:publish" in problem.what
+    assert problem.location == "/States/S/Branches[0]/States/A/Resource"
+    assert "sns:publish" in problem.message
     assert unsupported_resources(load(machine(S=task())), ScriptedHandlers()) == ()
 
 

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from mlci_asl.choices import matches_pattern
 from mlci_asl.errors import EvaluationError
 from mlci_asl.intrinsics import IntrinsicSyntaxError, parse_intrinsic
-from mlci_asl.jsontext import Json, dump, java_double, parse, same
+from mlci_asl.jsontext import Json, dump, is_equal, java_double, parse
 from mlci_asl.path_parser import FilterSyntaxError, parse_condition
 from mlci_asl.path_tokens import Indexes, InvalidPath, Names, PathSyntaxError, Slice, Wildcard
 from mlci_asl.paths import parse_path
-from mlci_asl.references import NoSuchPlace, parse_reference, write
-from mlci_asl.state_data import Data
+from mlci_asl.references import ReferencePathConflict, parse_reference, write
+from mlci_asl.state_data import StateData
 from mlci_asl.timestamps import parse_timestamp
 
 JSON = st.recursive(
@@ -76,7 +76,7 @@ def test_what_is_no_reference_path(text: str) -> None:
 @given(st.text(alphabet="$@.[]'\"()?*:,&|!=<>ab01 -\\", max_size=14))
 def test_any_text_is_a_path_or_refused(text: str) -> None:
     with suppress(PathSyntaxError, InvalidPath):
-        parse_path("$" + text).read(Data({"a": [{"b": 1}, "x"]}, {}))
+        parse_path("$" + text).read(StateData({"a": [{"b": 1}, "x"]}, {}))
 
 
 @given(st.text(alphabet="@$.ab01'\"()&|!=<>in[], ", max_size=14))
@@ -89,7 +89,7 @@ def test_any_text_is_a_condition_or_refused(text: str) -> None:
 def test_any_text_is_a_function_or_refused(text: str) -> None:
     for start in ("States.", "States.Format('{}',", "States.Array("):
         with suppress(IntrinsicSyntaxError, EvaluationError):
-            parse_intrinsic(start + text).evaluate(Data({"a": 1}, {}))
+            parse_intrinsic(start + text).evaluate(StateData({"a": 1}, {}))
 
 
 @given(JSON, st.text(min_size=1, max_size=5), JSON)
@@ -99,16 +99,16 @@ def test_what_is_written_can_be_read(value: Json, name: str, before: Json) -> No
     copy = json.dumps(start)
     try:
         written = write(path, start, value)
-    except NoSuchPlace:
+    except ReferencePathConflict:
         assert name == "other"
         return
-    assert same(path.read(Data(written, {})), value)
+    assert is_equal(path.read(StateData(written, {})), value)
     assert json.dumps(start) == copy
 
 
 @given(JSON)
 def test_json_comes_out_as_it_went_in(value: Json) -> None:
-    assert same(parse(dump(value)), value)
+    assert is_equal(parse(dump(value)), value)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

@@ -86,7 +86,7 @@ class Local:
         given = {} if parameters is None else {"Parameters": parameters}
         task = {"Type": "Task", "Resource": resource, "End": True, **given, **members}
         machine = asl.Machine(json.dumps({"StartAt": "A", "States": {"A": task}}), asl.load(PASS).root)
-        return [(problem.place, problem.what) for problem in self.handlers.problems(machine)]
+        return [(problem.location, problem.message) for problem in self.handlers.problems(machine)]
 
 
 PASS = '{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}'

@@ -49,7 +49,7 @@ def translated(file: str = "definition") -> Iterator[None]:
         from mlci_emulator.embedded import InvalidDefinition
 
         if isinstance(error, InvalidDefinition):
-            raise InputError(Problem(file, 0, 0, f"{at.place or '/'}: {at.what}") for at in error.problems) from error
+            raise InputError(Problem(file, 0, 0, str(problem)) for problem in error.problems) from error
         raise CloudError(error.what, hint=error.hint) from error
 
 

@@ -177,7 +177,7 @@ def test_tasks_are_found_wherever_they_are(local: Local) -> None:
         "N": {"Type": "Map", "Iterator": {"StartAt": "Q", "States": {"Q": {"Type": "Parallel", "Branches": [inner]}}}},
     }
     machine = asl.Machine(json.dumps({"StartAt": "P", "States": states}), asl.load(PASS).root)
-    assert [problem.place for problem in local.handlers.problems(machine)] == [
+    assert [problem.location for problem in local.handlers.problems(machine)] == [
         "/States/P/Branches[0]/States/T/Resource",
         "/States/M/ItemProcessor/States/T/Resource",
         "/States/N/Iterator/States/Q/Branches[0]/States/T/Resource",

@@ -78,13 +78,13 @@ def _invalid(error: asl.DefinitionError) -> ApiError:
 
 
 def _problem_text(problem: asl.Problem) -> str:
-    return f"{problem.code}: {problem.what}" + (f" at {problem.place or '/'}" if _has_place(problem) else "")
+    return f"{problem.code}: {problem.message}" + (f" at {problem.location or '/'}" if _has_location(problem) else "")
 
 
-def _has_place(problem: asl.Problem) -> bool:
+def _has_location(problem: asl.Problem) -> bool:
     return problem.code != "MISSING_END_STATE"  # the only problem that AWS reports without a location
 
 
 def _diagnostic(problem: asl.Problem) -> Response:
-    place = {"location": problem.place or "/"} if _has_place(problem) else {}
-    return {"severity": "ERROR", "code": problem.code, "message": problem.what, **place}
+    location = {"location": problem.location or "/"} if _has_location(problem) else {}
+    return {"severity": "ERROR", "code": problem.code, "message": problem.message, **location}

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import mlci_asl as asl
-from mlci_asl.branch import Scope
+from mlci_asl.branch import BranchExecution
 from mlci_asl.errors import StateError
-from mlci_asl.events import History, Trail
-from mlci_asl.inspection import Mock, Trial, try_state
-from mlci_asl.jsontext import Text, parse
+from mlci_asl.events import EventChain, History
+from mlci_asl.inspection import Mock, StateInspection, inspect_state
+from mlci_asl.jsontext import JsonText, parse
 from mlci_asl.model import Map, Parallel, State, Task
 from mlci_asl.variables import Variables
 from mlci_emulator.integrations import mocks
@@ -75,7 +75,7 @@ class TestState:
             _check_result(request, state, mock.result.value)
         scope = self._scope(request, region, test_input)
         retries = int((request.get("stateConfiguration") or {}).get("retrierRetryCount") or 0)
-        result = try_state(
+        result = inspect_state(
             state,
             test_input,
             scope,
@@ -94,15 +94,15 @@ class TestState:
         read = self._definitions.load if mock is None else self._definitions.parse
         return read(around, "STANDARD").root.states[found.name]
 
-    def _scope(self, request: Request, region: str, test_input: Text) -> Scope:
+    def _scope(self, request: Request, region: str, test_input: JsonText) -> BranchExecution:
         variables = request.get("variables")
-        return Scope(
+        return BranchExecution(
             context=self._context(region, str(request.get("roleArn") or _ROLE)),
-            given=test_input.value,
+            input=test_input.value,
             handlers=self._handlers,
             now=self._now,
             pause=asl.StopSignal.wait,
-            trail=Trail(History(_discard, self._now)),
+            chain=EventChain(History(_discard, self._now)),
             stop=asl.StopSignal(),
             variables=Variables(_object(variables, "variables") if variables else {}),
         )
@@ -214,7 +214,7 @@ def _read_mock(request: Request) -> Mock | None:
     if failure is not None:
         return Mock(error=StateError(str(failure.get("error") or ""), failure.get("cause")))
     try:
-        return Mock(Text(str(mock["result"]), parse(str(mock["result"]))))
+        return Mock(JsonText(str(mock["result"]), parse(str(mock["result"]))))
     except ValueError as error:
         raise _invalid("Mocked result must be valid JSON") from error
 
@@ -254,9 +254,9 @@ def _context_object(request: Request, state: State) -> asl.Json:
     return found
 
 
-def _json(text: str, member: str) -> Text:
+def _json(text: str, member: str) -> JsonText:
     try:
-        return Text(text, parse(text))
+        return JsonText(text, parse(text))
     except ValueError as error:
         raise _invalid(f"The value of '{member}' is not valid JSON: {error}") from error
 
@@ -272,7 +272,7 @@ def _invalid(what: str) -> ApiError:
     return ApiError("ValidationException", what)
 
 
-def _response(result: Trial, *, is_shown: bool) -> Response:
+def _response(result: StateInspection, *, is_shown: bool) -> Response:
     response: Response = {"status": result.status}
     if result.output is not None:
         response["output"] = result.output.text
@@ -283,7 +283,10 @@ def _response(result: Trial, *, is_shown: bool) -> Response:
         response.update({name: text for name, text in failure.items() if text})
     if is_shown:
         shown: dict[str, Any] = {
-            name: value.text if isinstance(value, Text) else value for name, value in result.shown.items()
+            name: value.text if isinstance(value, JsonText) else value for name, value in result.data.items()
         }
-        response["inspectionData"] = {**shown, **({"errorDetails": result.details} if result.details else {})}
+        response["inspectionData"] = {
+            **shown,
+            **({"errorDetails": result.error_details} if result.error_details else {}),
+        }
     return response
