@@ -1,3 +1,41 @@
-"""The two clouds that a definition runs on: `local` (embedded, in this package) and `aws`."""
+"""The backends that a definition runs on, registered by name, and what they have in common.
+
+protocol.py       what a run needs of a backend
+events.py         an event of an execution's history
+stop_signal.py    the signal that asks a run to stop
+progress.py       the state of each step, from the history
+local.py          the local backend: an adapter to the emulator
+aws/              the aws backend, through boto3
+"""
 
 from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlci.backends.protocol import Backend, BackendOptions
+
+#: The module of each backend, imported when the backend is used. Its `configure` takes BackendOptions.
+BACKENDS: Mapping[str, str] = {"local": "mlci.backends.local", "aws": "mlci.backends.aws.configure"}
+
+
+def default_backend(environment: Mapping[str, str]) -> tuple[str, str]:
+    """Returns the backend that runs where no option names one, and why.
+
+    >>> default_backend({})
+    ('local', 'the default outside of CodeBuild')
+    """
+    if "CODEBUILD_BUILD_ID" in environment:
+        return "aws", "this is CodeBuild"
+    return "local", "the default outside of CodeBuild"
+
+
+def configure(name: str, options: BackendOptions) -> Backend:
+    """Returns a backend, ready to be opened for a run.
+
+    Raises: InputError, for a setting that is wrong or missing.
+    """
+    backend: Backend = importlib.import_module(BACKENDS[name]).configure(options)
+    return backend

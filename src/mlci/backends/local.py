@@ -6,6 +6,7 @@ Only this module translates between mlci's types and the emulator's. The emulato
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,26 +14,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlci.backends.events import Event
-from mlci.backends.protocol import Change, ExecutionArn, Live, Outcome, VersionArn
+from mlci.backends.protocol import BackendOptions, Change, ExecutionArn, Isolation, Live, Location, Outcome, VersionArn
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, InputError, Problem
+from mlci.flow.models import Flow
 from mlci.plan.models import Plan, Upload
 from mlci.plan.names import Names
 from mlci.stage.archive import source_archive
 from mlci.stage.models import StagedFile
 from mlci.step_types import STEP_TYPES
 from mlci_emulator.errors import ConfigurationError, EmulatorError
-from mlci_emulator.identity import BUCKET as BUCKET
-from mlci_emulator.identity import JOB_ROLE as JOB_ROLE
-from mlci_emulator.identity import REGION as REGION
+from mlci_emulator.identity import BUCKET, JOB_ROLE, REGION
 
 if TYPE_CHECKING:
     import mlci_asl as asl
     from mlci_emulator.embedded import EmbeddedEmulator
-    from mlci_emulator.jobs.isolation import Isolation as Isolation
     from mlci_emulator.jobs.job import JobSettings as JobSettings
 
 _CHUNK_BYTES = 1 << 20
+LOCATION = Location(BUCKET, JOB_ROLE, REGION)
 
 
 @contextmanager
@@ -51,6 +51,26 @@ def translated(file: str = "definition") -> Iterator[None]:
         if isinstance(error, InvalidDefinition):
             raise InputError(Problem(file, 0, 0, str(problem)) for problem in error.problems) from error
         raise CloudError(error.what, hint=error.hint) from error
+
+
+@dataclass(frozen=True)
+class LocalBackend:
+    """The local backend, before a run."""
+
+    options: BackendOptions
+    location: Location = LOCATION
+
+    @contextmanager
+    def open(self, log_file: Callable[[str], Path], log: Callable[[str], None]) -> Iterator[LocalCloud]:
+        options = self.options
+        python = _interpreter(options.flow, options.python)
+        settings = job_settings(options.home / "work", log_file, python, options.environment, options.isolation)
+        with open_local(options.home / "store", settings, log) as cloud:
+            yield cloud
+
+
+def configure(options: BackendOptions) -> LocalBackend:
+    return LocalBackend(options)
 
 
 @dataclass
@@ -197,6 +217,22 @@ def open_local(
 
     with open_emulator(store, settings, log) as emulator:
         yield LocalCloud(emulator)
+
+
+def _interpreter(flow: Flow, default: str) -> str:
+    """Returns the Python interpreter of local jobs: `local: {python: …}`, or the default.
+
+    Raises: InputError.
+    """
+    if flow.python is None:
+        return default
+    command = str(Path(flow.file).resolve().parent / flow.python) if "/" in flow.python else flow.python
+    python = shutil.which(command)
+    if python is None:
+        at = flow.position("local", "python")
+        problem = Problem(at.file, at.line, at.column, f'"{flow.python}" is no Python interpreter', "Is it installed?")
+        raise InputError([problem])
+    return python
 
 
 def job_settings(

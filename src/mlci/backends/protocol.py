@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, NewType, Protocol
 
+from mlci.aws_settings import AwsSettingName
 from mlci.backends.events import Event
 from mlci.backends.stop_signal import StopSignal
+from mlci.flow.models import Flow
 from mlci.plan.models import Plan, Upload
+
+#: How a local job gets its own /opt/ml.
+Isolation = Literal["auto", "namespace", "link", "paths"]
 
 VersionArn = NewType("VersionArn", str)
 ExecutionArn = NewType("ExecutionArn", str)
@@ -44,6 +51,47 @@ class Change:
     machine: str
     before: str = ""
     differs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BackendOptions:
+    """All that a backend may be configured by, read by the command line.
+
+    `home` is the folder `.mlci`. `settings` are the options of the aws backend, None for those not given. `repository`
+    is the name of the flow's repository. `python` and `isolation` are those of local jobs.
+    """
+
+    flow: Flow
+    home: Path
+    environment: Mapping[str, str]
+    settings: Mapping[AwsSettingName, str | None] = field(default_factory=dict)
+    repository: str | None = None
+    is_protected: bool = False
+    python: str = ""
+    isolation: Isolation = "auto"
+
+
+@dataclass(frozen=True)
+class Location:
+    """The bucket, job role and region of a backend's runs, and whether they take the protected names."""
+
+    bucket: str
+    job_role: str
+    region: str
+    is_protected: bool = False
+
+
+class Backend(Protocol):
+    """A backend that is configured, before a run."""
+
+    @property
+    def location(self) -> Location: ...
+
+    def open(self, log_file: Callable[[str], Path], log: Callable[[str], None]) -> AbstractContextManager[Cloud]:
+        """Returns the cloud of one run. `log_file` maps a job's name to its log, and `log` takes messages.
+
+        Raises: InputError.
+        """
 
 
 class Cloud(Protocol):

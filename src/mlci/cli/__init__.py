@@ -4,7 +4,6 @@
     options.py        options that commands share, and the typed values that they give
     flow_file.py      the flow of a command, and the folders beside its file
     run_context.py    what a run takes from outside of the flow
-    aws_session.py    settings, the caller's identity and clients of the aws backend
     provisioning.py   account, repository, terminal and policies for `bootstrap` and `policy`
     signals.py        signals that end a run early
     init.py           mlci init

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
 
-from mlci.cli.aws_session import caller_identity, settings_to_show
+from mlci.aws_settings import AWS_SETTINGS
 from mlci.cli.flow_file import build_of_flow, load_flow
 from mlci.cli.options import RunOptions, run_options
-from mlci.cli.run_context import cloud_name
-from mlci.configuration import NAMES
+from mlci.cli.run_context import backend_name
 from mlci.errors import InputError
 
 
@@ -21,13 +21,14 @@ def command(options: RunOptions) -> int:
 
     For a run on AWS: the region, the bucket, the roles, the caller's identity, and the build that it belongs to.
     """
+    from mlci.backends.aws.configure import settings_to_show
     from mlci.report.console import table
 
-    cloud, why = cloud_name(options)
+    cloud, why = backend_name(options)
     flow, build = load_flow(options.flow_file, options.params), build_of_flow(options.flow_file)
-    settings = settings_to_show(flow, options.aws)
+    settings = settings_to_show(flow, options.aws, os.environ)
     rows = [("cloud", cloud, why), ("build", str(build), build.url or "")]
-    rows += [(name, settings.get(name) or "–", settings.found[name].origin or "not set") for name in NAMES]
+    rows += [(name, settings.get(name) or "–", settings.origin(name) or "not set") for name in AWS_SETTINGS]
     rows.append(("caller", *_caller(settings.get("region"))))
     table(("setting", "value", "from"), rows, sys.stdout)
     return 0
@@ -35,6 +36,8 @@ def command(options: RunOptions) -> int:
 
 def _caller(region: str | None) -> tuple[str, str]:
     """The caller's ARN and its origin, or why it is not known."""
+    from mlci.backends.aws.configure import caller_identity
+
     if region is None:
         return "–", "no region, no call"
     try:

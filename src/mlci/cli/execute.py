@@ -19,7 +19,8 @@ from mlci.errors import InputError, MlciError, Stopped
 
 if TYPE_CHECKING:
     from mlci.backends.events import Event
-    from mlci.backends.local import Isolation, JobSettings
+    from mlci.backends.local import JobSettings
+    from mlci.backends.protocol import Isolation
     from mlci.interrupts import Interrupts
     from mlci_emulator.services.lambda_functions import FunctionCode
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from mlci.configuration import NAMES, Name, option, variable
+from mlci.aws_settings import AWS_SETTINGS, AwsSettingName
+from mlci.backends import BACKENDS
 from mlci.errors import InputError, Problem
 
 if TYPE_CHECKING:
-    from mlci.backends.local import Isolation
+    from mlci.backends.protocol import Isolation
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -33,7 +34,7 @@ class RunOptions:
     cloud: str | None = None
     params: Sequence[str] = ()
     isolation: Isolation = "auto"
-    aws: Mapping[Name, str | None] = field(default_factory=dict)
+    aws: Mapping[AwsSettingName, str | None] = field(default_factory=dict)
     is_protected: bool = False
 
 
@@ -83,7 +84,7 @@ debug_option = click.option(
 )
 cloud_option = click.option(
     "--cloud",
-    type=click.Choice(["local", "aws"]),
+    type=click.Choice(list(BACKENDS)),
     envvar="MLCI_CLOUD",
     help="Where to run. Default: aws inside of CodeBuild, local elsewhere.",
 )
@@ -113,29 +114,21 @@ protected_option = click.option(
     help="On AWS, use the names that only builds of the base branch have rights on (docs/aws.md).",
 )
 
-_AWS_HELP: Mapping[Name, str] = {
-    "region": "The AWS region",
-    "bucket": "The bucket for code, data and results on AWS",
-    "workflow_role": "The ARN of the state machine's role",
-    "job_role": "The ARN of the jobs' role",
-    "log_group": "The ARN (…:*) of a log group for the state machine",
-}
-
 
 def aws_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Adds the settings of the aws backend, which the command gets as the mapping `aws`.
+    """Adds the settings of the aws backend, which the command gets as the mapping `aws`, None for those not given.
 
-    `configuration` reads their variables, so that it knows the origin of each value.
+    `backends.aws.settings` reads their variables, so that it knows the origin of each value.
     """
 
     @functools.wraps(command)
     def collected(**values: Any) -> int:
-        aws = {name: values.pop(name) for name in NAMES}
+        aws = {name: values.pop(name) for name in AWS_SETTINGS}
         return command(aws=aws, **values)
 
     options = (
-        click.option(option(name), name, metavar="TEXT", help=f"{_AWS_HELP[name]} [{variable(name)}].")
-        for name in NAMES
+        click.option(setting.option, name, metavar="TEXT", help=f"{setting.description} [{setting.variable}]")
+        for name, setting in AWS_SETTINGS.items()
     )
     return add_options(collected, *options)
 
@@ -153,7 +146,7 @@ def run_options(*more: Callable[..., Any]) -> Callable[[Callable[..., int]], Cal
             cloud: str | None,
             params: Sequence[str],
             isolation: Isolation,
-            aws: Mapping[Name, str | None],
+            aws: Mapping[AwsSettingName, str | None],
             is_protected: bool,
             **values: Any,
         ) -> int:

@@ -8,12 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlci.cli.aws_session import caller_identity, open_session
 from mlci.cli.flow_file import stage_flow
 from mlci.errors import InputError
 
 if TYPE_CHECKING:
-    from mlci.configuration import Settings
+    from mlci.backends.aws.settings import Settings
     from mlci.flow.models import Flow
     from mlci.provision.access_requirements import Needs
     from mlci.provision.bootstrap import Account, Around, Person
@@ -72,7 +71,7 @@ def stack_region(flow: Flow, option: str | None) -> str | None:
     """The region of the stack: of `--region` or MLCI_REGION, else the AWS SDK's own, else the flow's."""
     from mlci.backends.aws.session import usual_region
 
-    return option or (usual_region(os.environ) or (None, ""))[0] or flow.aws.region
+    return option or (usual_region(os.environ) or (None, ""))[0] or flow.aws.get("region")
 
 
 def open_account(flow: Flow, region: str | None) -> Account:
@@ -80,6 +79,7 @@ def open_account(flow: Flow, region: str | None) -> Account:
 
     Raises: InputError, if there is no region or there are no valid credentials.
     """
+    from mlci.backends.aws.configure import caller_identity, open_session
     from mlci.provision.bootstrap import Account
 
     if region is None:

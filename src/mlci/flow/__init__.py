@@ -15,7 +15,6 @@ from mlci.flow.durations import parse_duration, spell_duration
 from mlci.flow.json_schema import schema
 from mlci.flow.load import load
 from mlci.flow.models import (
-    AwsSettings,
     BuildImage,
     Flow,
     InputPath,
@@ -39,7 +38,6 @@ from mlci.flow.yaml_document import MAX_BYTES
 
 __all__ = [
     "MAX_BYTES",
-    "AwsSettings",
     "BuildImage",
     "Flow",
     "InputPath",

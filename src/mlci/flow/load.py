@@ -11,10 +11,11 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from mlci.aws_settings import AWS_SETTINGS, AwsSettingName
 from mlci.flow import names
 from mlci.flow.dependencies import GATE, cycles
 from mlci.flow.invalid_value import Refused
-from mlci.flow.models import AwsSettings, Flow, Json, Rule
+from mlci.flow.models import Flow, Json, Rule
 from mlci.flow.params import Params, read_params
 from mlci.flow.paths import bucket_name
 from mlci.flow.problems import Problems, nearest
@@ -161,14 +162,15 @@ def _step_stand_ins(step_type: StepType) -> dict[str, Json]:
     return {"uses": step_type.name, **required}
 
 
-def _aws(head: FlowSpelling, problems: Problems) -> AwsSettings:
-    aws = head.aws
+def _aws(head: FlowSpelling, problems: Problems) -> dict[AwsSettingName, str]:
+    values = {name: getattr(head.aws, name) for name in AWS_SETTINGS}
+    aws = {name: value for name, value in values.items() if value is not None}
     try:
-        if aws.bucket is not None:
-            bucket_name(aws.bucket)
+        if "bucket" in aws:
+            bucket_name(aws["bucket"])
     except Refused as refused:
         problems.at(("aws", "bucket"), refused.what, refused.hint)
-    return AwsSettings(aws.bucket, aws.workflow_role, aws.job_role, aws.region, aws.log_group)
+    return aws
 
 
 def _check_cycles(flow: Flow, problems: Problems) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from mlci.aws_settings import AwsSettingName
 from mlci.step_types.base import Json as Json
 from mlci.step_types.base import Scalar as Scalar
 
@@ -140,22 +141,12 @@ def texts_in(value: Value) -> Iterator[Text]:
 
 
 @dataclass(frozen=True)
-class AwsSettings:
-    """What `aws:` in flow.yaml says; None where it is silent."""
-
-    bucket: str | None = None
-    workflow_role: str | None = None
-    job_role: str | None = None
-    region: str | None = None
-    log_group: str | None = None
-
-
-@dataclass(frozen=True)
 class Flow:
     """A flow, whole and valid.
 
-    `params` holds the values after overrides. `python` is `local: {python: …}`. `positions` tells where each part
-    stands in the file, by its path from the top: `("steps", "train", "run")`.
+    `params` holds the values after overrides. `python` is `local: {python: …}`. `aws` holds the
+    settings that `aws:` gives. `positions` tells where each part stands in the file, by its path from the top:
+    `("steps", "train", "run")`.
     """
 
     name: str
@@ -164,7 +155,7 @@ class Flow:
     steps: Mapping[str, Step]
     gate: tuple[Rule, ...]
     python: str | None = None
-    aws: AwsSettings = AwsSettings()
+    aws: Mapping[AwsSettingName, str] = field(default_factory=dict)
     positions: Mapping[tuple[str | int, ...], Position] = field(default_factory=dict, compare=False, repr=False)
 
     @property

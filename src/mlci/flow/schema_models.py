@@ -18,6 +18,7 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, create_model
 
+from mlci.aws_settings import AWS_SETTINGS, AwsSetting
 from mlci.step_types import STEP_TYPES, all_keys
 from mlci.step_types.base import Key, KeyKind
 
@@ -166,17 +167,20 @@ class LocalSpelling(Spelling):
     python: str | None = Field(default=None, description="The Python that runs the scripts, instead of mlci's own.")
 
 
-class AwsSpelling(Spelling):
+class _AwsSpelling(Spelling):
     """Where the flow runs on AWS. Options and MLCI_ variables win over it."""
 
-    bucket: str | None = Field(default=None, description="The S3 bucket for code, data and results.")
-    workflow_role: str | None = Field(default=None, description="The ARN of the role that the state machine has.")
-    job_role: str | None = Field(default=None, description="The ARN of the role that the jobs have.")
-    region: str | None = Field(default=None, description="The AWS region.", examples=["eu-central-1"])
-    log_group: str | None = Field(
-        default=None,
-        description="The ARN (ending in :*) of a log group for the state machine's log. Default: left as it is.",
-    )
+
+def _aws_field(setting: AwsSetting) -> Any:
+    return Field(default=None, description=setting.description, examples=list(setting.examples) or None)
+
+
+AwsSpelling: type[Spelling] = create_model(
+    "AwsSpelling",
+    __base__=_AwsSpelling,
+    __doc__=_AwsSpelling.__doc__,
+    **{name: (str | None, _aws_field(setting)) for name, setting in AWS_SETTINGS.items()},  # type: ignore[call-overload]
+)
 
 
 class FlowSpelling(Spelling):
@@ -195,4 +199,4 @@ class FlowSpelling(Spelling):
         description="The rules that the metrics must meet for the run to pass. A missing metric misses its rule.",
     )
     local: LocalSpelling = Field(default_factory=LocalSpelling)
-    aws: AwsSpelling = Field(default_factory=AwsSpelling)
+    aws: AwsSpelling = Field(default_factory=AwsSpelling)  # type: ignore[valid-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 import mlci.cli
+from mlci.aws_settings import AWS_SETTINGS
+from mlci.backends import BACKENDS
 from mlci.cli.main import COMMANDS, cli
 from mlci.cli.options import RunOptions, run_options
-from mlci.configuration import NAMES
 from mlci.provision.stack_parameters import PARAMETERS
 
 SHARED = {"flow_file", "cloud", "params", "isolation", "aws", "is_protected"}
@@ -32,7 +34,7 @@ def test_a_command_takes_each_of_its_options_by_name(name: str) -> None:
     assert all(parameter.kind is not parameter.VAR_KEYWORD for parameter in taken.values())
     values = {str(option.name) for option in command(name).params if option.expose_value}
     if "aws" in taken or "options" in taken:
-        values = (values - set(NAMES)) | {"aws"}
+        values = (values - set(AWS_SETTINGS)) | {"aws"}
     if "options" in taken:
         values = (values - SHARED) | {"options"}
     if "parameters" in taken:
@@ -62,7 +64,7 @@ def test_options_become_typed_values() -> None:
 
     given = ["--flow", "a.yaml", "--param", "x=1", "--param", "y=2", "--bucket", "b", "--protected"]
     assert CliRunner().invoke(kept, given).exit_code == 0
-    aws = {name: "b" if name == "bucket" else None for name in NAMES}
+    aws = {name: "b" if name == "bucket" else None for name in AWS_SETTINGS}
     assert seen == [RunOptions(Path("a.yaml"), None, ("x=1", "y=2"), "auto", aws, True)]
 
 
@@ -72,3 +74,11 @@ def test_each_command_is_a_module_and_has_a_help() -> None:
         assert (folder / f"{name}.py").is_file()
         assert command(name).name == name
         assert command(name).help
+
+
+def test_every_registered_backend_can_be_chosen_and_configured() -> None:
+    [cloud] = [option for option in command("run").params if option.name == "cloud"]
+    assert isinstance(cloud.type, click.Choice)
+    assert list(cloud.type.choices) == list(BACKENDS)
+    for module in BACKENDS.values():
+        assert callable(importlib.import_module(module).configure)

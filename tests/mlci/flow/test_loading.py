@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import pytest
 
 from mlci.flow import (
-    AwsSettings,
     BuildImage,
     Flow,
     InputPath,
@@ -238,7 +237,7 @@ def test_settings() -> None:
         with_lines(AT_TOP, "local: {python: .venv/bin/python}", "aws: {bucket: my-bucket, region: eu-west-1}")
     )
     assert flow.python == ".venv/bin/python"
-    assert flow.aws == AwsSettings(bucket="my-bucket", region="eu-west-1")
+    assert flow.aws == {"bucket": "my-bucket", "region": "eu-west-1"}
 
 
 def test_request_is_handed_on_as_it_is_with_params_filled_in() -> None:

@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from mlci.configuration import NAMES, Name, Settings, settle
+from mlci.aws_settings import AWS_SETTINGS, AwsSettingName
+from mlci.backends.aws.settings import Settings, resolve
 from mlci.errors import CloudError, InputError
 from mlci.flow import load
 
 STEPS = b'steps: {one: {uses: processing, run: a.py, image: "mine.example/image:7"}}\n'
 FLOW = b"flow: small\naws:\n  bucket: of-the-flow\n  region: eu-west-3\n" + STEPS
-PARAMETERS = {f"/mlci/small/{name}": f"ssm-{name}" for name in NAMES}
+PARAMETERS = {f"/mlci/small/{name}": f"ssm-{name}" for name in AWS_SETTINGS}
 
 
 def settled(
-    options: Mapping[Name, str | None] | None = None,
+    options: Mapping[AwsSettingName, str | None] | None = None,
     environment: Mapping[str, str] | None = None,
     region_of_aws: tuple[str, str] | None = None,
     text: bytes = FLOW,
@@ -25,11 +26,11 @@ def settled(
     def ask(names: Sequence[str]) -> Mapping[str, str]:
         return {name: parameters[name] for name in names if name in parameters}
 
-    return settle(load(text, "flow.yaml", {}, {}), options or {}, environment or {}, region_of_aws, lambda region: ask)
+    return resolve(load(text, "flow.yaml", {}, {}), options or {}, environment or {}, region_of_aws, lambda region: ask)
 
 
-def of(settings: Settings, name: Name) -> tuple[str | None, str]:
-    return settings.get(name), settings.found[name].origin
+def of(settings: Settings, name: AwsSettingName) -> tuple[str | None, str]:
+    return settings.get(name), settings.origin(name)
 
 
 def test_each_place_wins_over_the_next() -> None:
@@ -51,8 +52,8 @@ def test_ssm_is_not_asked_where_nothing_is_open() -> None:
     def asking(region: str) -> object:
         raise AssertionError("asked")
 
-    options: dict[Name, str | None] = {"workflow_role": "w", "job_role": "j", "log_group": "l"}
-    settings = settle(load(FLOW, "flow.yaml", {}, {}), options, {}, None, asking)  # type: ignore[arg-type]
+    options: dict[AwsSettingName, str | None] = {"workflow_role": "w", "job_role": "j", "log_group": "l"}
+    settings = resolve(load(FLOW, "flow.yaml", {}, {}), options, {}, None, asking)  # type: ignore[arg-type]
     assert of(settings, "log_group") == ("l", "--log-group")
 
 
@@ -68,8 +69,8 @@ def test_where_ssm_cannot_be_asked_that_is_told_as_well() -> None:
     def asking(region: str) -> object:
         raise CloudError("GetParameters: AccessDeniedException: no")
 
-    settings = settle(load(FLOW, "flow.yaml", {}, {}), {}, {}, None, asking)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="SSM can't be asked: GetParameters: AccessDeniedException"):
+    settings = resolve(load(FLOW, "flow.yaml", {}, {}), {}, {}, None, asking)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="SSM can't be read: GetParameters: AccessDeniedException"):
         settings.check(load(FLOW, "flow.yaml", {}, {}))
 
 

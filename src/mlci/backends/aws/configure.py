@@ -1,0 +1,137 @@
+"""The aws backend from options, the environment, the flow and SSM: settings, the caller's identity and clients."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlci.aws_settings import AwsSettingName
+from mlci.backends.aws.backend import AwsCloud, Place, aws_cloud
+from mlci.backends.aws.caller_identity import Identity, identify
+from mlci.backends.aws.session import Session, usual_region
+from mlci.backends.aws.session import open_session as new_session
+from mlci.backends.aws.settings import ReadParameters, Settings, resolve
+from mlci.backends.aws.ssm_parameters import Parameters
+from mlci.backends.protocol import BackendOptions, Location
+from mlci.errors import CloudError, InputError
+from mlci.flow.models import Flow
+
+#: `mlci config` must not keep a person waiting for SSM.
+_SSM_S = 10.0
+
+
+@dataclass(frozen=True)
+class AwsBackend:
+    """The aws backend with its settings, before a run."""
+
+    options: BackendOptions
+    settings: Settings
+
+    @property
+    def location(self) -> Location:
+        settings = self.settings
+        return Location(settings["bucket"], settings["job_role"], settings["region"], self.options.is_protected)
+
+    @contextmanager
+    def open(self, log_file: Callable[[str], Path], log: Callable[[str], None]) -> Iterator[AwsCloud]:
+        yield open_cloud(self.options, self.settings, log_file, log)
+
+
+def configure(options: BackendOptions) -> AwsBackend:
+    """Returns the backend. The credentials are checked first.
+
+    Raises: InputError, for a setting that is wrong or missing.
+    """
+    return AwsBackend(options, checked_settings(options.flow, options.settings, options.environment))
+
+
+def open_cloud(
+    options: BackendOptions, settings: Settings, log_file: Callable[[str], Path], log: Callable[[str], None]
+) -> AwsCloud:
+    """Returns the cloud of a run. Checks that its bucket exists.
+
+    Raises: InputError.
+    """
+    region = settings["region"]
+    place = Place(
+        caller_identity(region),
+        region,
+        settings["workflow_role"],
+        options.repository,
+        settings.get("log_group"),
+        options.is_protected,
+    )
+    cloud = aws_cloud(open_session(region), place, options.flow.step_types, log_file, log)
+    cloud.objects.check_bucket(settings["bucket"], region)
+    return cloud
+
+
+def resolve_settings(
+    flow: Flow,
+    options: Mapping[AwsSettingName, str | None],
+    environment: Mapping[str, str],
+    ssm: Callable[[str], ReadParameters] | None = None,
+) -> Settings:
+    """Returns each setting with its origin. `ssm` reads parameters of a region, by default with the credentials.
+
+    Raises: InputError, if SSM is needed and there are no credentials.
+    """
+    return resolve(flow, options, environment, usual_region(environment), ssm or _ssm_parameters)
+
+
+def settings_to_show(
+    flow: Flow, options: Mapping[AwsSettingName, str | None], environment: Mapping[str, str]
+) -> Settings:
+    """Returns the settings for `mlci config`: one that can't be read from SSM is unset, and its origin says why."""
+
+    def ssm(region: str) -> ReadParameters:
+        def read(names: Sequence[str]) -> Mapping[str, str]:
+            try:
+                return _ssm_parameters(region)(names)
+            except InputError as error:
+                raise CloudError(str(error)) from error
+
+        return read
+
+    return resolve_settings(flow, options, environment, ssm)
+
+
+def checked_settings(
+    flow: Flow, options: Mapping[AwsSettingName, str | None], environment: Mapping[str, str]
+) -> Settings:
+    """Returns all settings that a run on AWS needs. The credentials are checked first.
+
+    Raises: InputError, for a setting that is wrong or missing.
+    """
+    settings = resolve_settings(flow, options, environment)
+    region = settings.get("region")
+    if region:
+        caller_identity(region)
+    settings.check(flow)
+    return settings
+
+
+@functools.cache
+def caller_identity(region: str) -> Identity:
+    """Returns the identity that the credentials belong to.
+
+    Raises: InputError, if there are no valid credentials.
+    """
+    return identify(open_session(region))
+
+
+@functools.cache
+def open_session(region: str) -> Session:
+    """Returns the one session of a region.
+
+    Raises: InputError.
+    """
+    return new_session(region)
+
+
+def _ssm_parameters(region: str) -> ReadParameters:
+    caller_identity(region)
+    return Parameters(open_session(region).impatient(_SSM_S).api("ssm")).get
