@@ -1,1 +1,11 @@
-"""The store: a directory in the place of S3."""
+"""The store: a directory in place of S3.
+
+From URIs down to files:
+
+    directory.py      reads, writes and lists objects by their URIs
+    s3_uris.py        splits S3 URIs
+    object_paths.py   maps a URI to the names of its bucket, folders and file
+    object_keys.py    maps a key to the path of its file, and back
+    key_order.py      lists objects in S3's order
+    atomic_files.py   creates and renames files atomically
+"""

@@ -1,6 +1,6 @@
-"""How files get their places below a folder, whatever others do there at the same time.
+"""Creates and renames files below a folder atomically, while other processes change it.
 
-Everything works on open folders, never on paths, so that a link that turns up on the way can't lead out.
+All functions work on open folders and never on paths, so that a symbolic link can't lead out of the folder.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from collections.abc import Callable
 
 from mlci_emulator.store import object_keys
 
-#: ioctl that makes a copy-on-write clone (btrfs, XFS). Source: include/uapi/linux/fs.h.
+#: The ioctl that creates a copy-on-write clone (btrfs, XFS). Source: include/uapi/linux/fs.h.
 FICLONE = 0x40049409
 
-#: How a folder is opened: a link in its place is an error.
+#: The flags to open a folder; a symbolic link is an error.
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
-#: How often an object's folder may vanish, or turn up, while we are about to use it.
+#: The number of attempts where another process removes or creates a folder at the same time.
 ATTEMPTS = 100
 
 
 def copy_data(source: int, target: int) -> None:
-    """Copy a whole file into an empty one, both open: as a clone, else within the kernel, else by hand."""
+    """Copy an open file into an empty open file: as a clone, else within the kernel, else in chunks."""
     try:
         fcntl.ioctl(target, FICLONE, source)
         return
@@ -36,7 +36,7 @@ def copy_data(source: int, target: int) -> None:
 
 
 def append_data(source: int, target: int) -> None:
-    """Write a whole file to where another one stands, both open: within the kernel, else by hand."""
+    """Append an open file to another open file: within the kernel, else in chunks."""
     offset, size = 0, os.fstat(source).st_size
     try:
         while offset < size:
@@ -50,17 +50,17 @@ def append_data(source: int, target: int) -> None:
             shutil.copyfileobj(reader, writer)
 
 
-def step(folder: int, name: str) -> int:
-    """The folder below, opened in the place of the given one."""
+def open_child(folder: int, name: str) -> int:
+    """Open a folder in an open folder, which is closed."""
     below = os.open(name, FOLDER, dir_fd=folder)
     os.close(folder)
     return below
 
 
-def make(folder: int, name: str) -> None:
-    """Make a folder; a file that has its name moves aside.
+def create_folder(folder: int, name: str) -> None:
+    """Create a folder; a file with its name gets its alternate name.
 
-    Raises: FileExistsError: what has its name is neither file nor folder.
+    Raises: FileExistsError: something with its name is neither a file nor a folder.
     """
     for _ in range(ATTEMPTS):
         try:
@@ -72,26 +72,29 @@ def make(folder: int, name: str) -> None:
             return
         if not stat.S_ISREG(mode):
             break
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):  # another one was faster
-            os.rename(name, object_keys.beside(name), src_dir_fd=folder, dst_dir_fd=folder)
+        with contextlib.suppress(
+            FileNotFoundError, NotADirectoryError, IsADirectoryError
+        ):  # another process was faster
+            os.rename(name, object_keys.alternate_name(name), src_dir_fd=folder, dst_dir_fd=folder)
     raise FileExistsError(errno.EEXIST, "neither a file nor a folder", name)
 
 
-def move_to(folder: int, name: str, move: Callable[[int, str], None]) -> None:
-    other = object_keys.beside(name)
+def rename_into_place(folder: int, name: str, move: Callable[[int, str], None]) -> None:
+    """Let `move` rename a file to this name, or to its alternate name if a folder has it."""
+    other = object_keys.alternate_name(name)
     try:
         move(folder, name)
-    except IsADirectoryError:  # there are objects below it
+    except IsADirectoryError:  # a folder with other objects has the name
         move(folder, other)
         return
     with contextlib.suppress(FileNotFoundError):
         os.unlink(other, dir_fd=folder)
 
 
-def create(folder: int, name: str) -> tuple[int, bool]:
-    """A new file, open for writing and reading, and whether it has its name yet."""
+def create_temporary_file(folder: int, name: str) -> tuple[int, bool]:
+    """Create a file, open for reading and writing; return it, and True if it has a name already."""
     unnamed: int | None = getattr(os, "O_TMPFILE", None)
     if unnamed is not None:
-        with contextlib.suppress(OSError):  # this file system has none
+        with contextlib.suppress(OSError):  # the file system does not support O_TMPFILE
             return os.open(".", os.O_RDWR | unnamed | os.O_CLOEXEC, 0o644, dir_fd=folder), False
     return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=folder), True

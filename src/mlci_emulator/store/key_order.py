@@ -1,4 +1,4 @@
-"""All objects below a folder, in the order in which S3 lists keys: that of their UTF-8 bytes."""
+"""Lists the objects below a folder in the order in which S3 lists keys: that of their UTF-8 bytes."""
 
 from __future__ import annotations
 
@@ -15,109 +15,112 @@ from mlci_emulator.store.atomic_files import FOLDER
 
 @dataclass(frozen=True)
 class _Entry:
-    """A file or a folder; `text` is its key, or what the keys below it begin with."""
+    """A file or a folder. `key_prefix` is a file's key, or the prefix of the keys in a folder."""
 
-    text: str
+    key_prefix: str
     names: tuple[str, ...]
     is_folder: bool
 
 
-class Walk:
-    """Keys and the status of their files. What changes meanwhile is seen before or after its change, and whole."""
+class KeyWalk:
+    """Iterates over keys and the status of their files. An object that changes meanwhile is seen before or after."""
 
     def __init__(self, folder: Path, prefix: str, after: str) -> None:
         self._top, self._prefix, self._after = folder, prefix, after
-        self._passed: str | None = None
+        self._skipped_prefix: str | None = None
 
-    def pass_by(self, prefix: str) -> None:
-        """Leave out the keys that follow and begin with this, without looking at them."""
-        self._passed = prefix
+    def skip_prefix(self, prefix: str) -> None:
+        """Skip the following keys with this prefix, without reading their folders."""
+        self._skipped_prefix = prefix
 
     def __iter__(self) -> Iterator[tuple[str, os.stat_result]]:
-        text = self._prefix[: self._prefix.rfind("/") + 1]
-        with contextlib.suppress(OSError):  # there is no such folder
+        key_prefix = self._prefix[: self._prefix.rfind("/") + 1]
+        with contextlib.suppress(OSError):  # the folder does not exist
             folder = os.open(self._top, FOLDER)
             try:
-                below = _descend(folder, object_keys.folder_parts(text))
+                child = _open_descendant(folder, object_keys.folder_parts(key_prefix))
             finally:
                 os.close(folder)
             try:
-                yield from self._below(below, text)
+                yield from self._below(child, key_prefix)
             finally:
-                os.close(below)
+                os.close(child)
 
-    def _below(self, folder: int, text: str) -> Iterator[tuple[str, os.stat_result]]:
-        for entry in sorted(self._entries(folder, text, ()), key=lambda entry: entry.text):
-            if self._passed is not None and entry.text.startswith(self._passed):
+    def _below(self, folder: int, key_prefix: str) -> Iterator[tuple[str, os.stat_result]]:
+        for entry in sorted(self._entries(folder, key_prefix, ()), key=lambda entry: entry.key_prefix):
+            if self._skipped_prefix is not None and entry.key_prefix.startswith(self._skipped_prefix):
                 continue
             if entry.is_folder:
                 try:
-                    inner = _descend(folder, entry.names)
-                except OSError:  # removed meanwhile
+                    inner = _open_descendant(folder, entry.names)
+                except OSError:  # removed in the meantime
                     continue
                 try:
-                    yield from self._below(inner, entry.text)
+                    yield from self._below(inner, entry.key_prefix)
                 finally:
                     os.close(inner)
             elif (status := _status(folder, entry.names)) is not None:
-                yield entry.text, status
+                yield entry.key_prefix, status
 
-    def _entries(self, folder: int, text: str, way: tuple[str, ...]) -> list[_Entry]:
-        found: dict[str, _Entry] = {}
+    def _entries(self, folder: int, key_prefix: str, folder_names: tuple[str, ...]) -> list[_Entry]:
+        entries: dict[str, _Entry] = {}
         with os.scandir(folder) as scanned:
             listed = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in scanned if not entry.is_symlink()]
         for name, is_folder in listed:
             part = object_keys.key_text(name, is_folder)
-            if part is None or not self._leads_on(text + part, is_folder):
+            if part is None or not self._may_match(key_prefix + part, is_folder):
                 continue
-            if is_folder and object_keys.is_unfinished(name):
-                found.update((entry.text, entry) for entry in self._unfinished(folder, text + part, (*way, name)))
-            elif text + part not in found or not object_keys.is_beside(name):
-                found[text + part] = _Entry(text + part, (*way, name), is_folder)
-        return list(found.values())
+            if is_folder and object_keys.is_name_fragment(name):
+                entries.update(
+                    (entry.key_prefix, entry)
+                    for entry in self._fragment_entries(folder, key_prefix + part, (*folder_names, name))
+                )
+            elif key_prefix + part not in entries or not object_keys.is_alternate_name(name):
+                entries[key_prefix + part] = _Entry(key_prefix + part, (*folder_names, name), is_folder)
+        return list(entries.values())
 
-    def _unfinished(self, folder: int, text: str, way: tuple[str, ...]) -> list[_Entry]:
+    def _fragment_entries(self, folder: int, key_prefix: str, folder_names: tuple[str, ...]) -> list[_Entry]:
         try:
-            inner = _descend(folder, way[-1:])
+            inner = _open_descendant(folder, folder_names[-1:])
         except OSError:
             return []
         try:
-            return self._entries(inner, text, way)
+            return self._entries(inner, key_prefix, folder_names)
         finally:
             os.close(inner)
 
-    def _leads_on(self, text: str, is_folder: bool) -> bool:
-        """Whether this key, or one that begins so, has the prefix and comes after the start."""
+    def _may_match(self, key_prefix: str, is_folder: bool) -> bool:
+        """Return True if this key, or a key below this folder, may have the prefix and follow the start."""
         if not is_folder:
-            return text.startswith(self._prefix) and text > self._after
-        is_in = text.startswith(self._prefix) or self._prefix.startswith(text)
-        return is_in and (text > self._after or self._after.startswith(text))
+            return key_prefix.startswith(self._prefix) and key_prefix > self._after
+        is_in = key_prefix.startswith(self._prefix) or self._prefix.startswith(key_prefix)
+        return is_in and (key_prefix > self._after or self._after.startswith(key_prefix))
 
 
-def _descend(folder: int, names: tuple[str, ...] | list[str]) -> int:
-    """The folder below, opened; the given one stays open."""
-    place = os.dup(folder)
+def _open_descendant(folder: int, names: tuple[str, ...] | list[str]) -> int:
+    """Open a folder below an open one, which stays open."""
+    current = os.dup(folder)
     for name in names:
         try:
-            below = os.open(name, FOLDER, dir_fd=place)
+            child = os.open(name, FOLDER, dir_fd=current)
         finally:
-            os.close(place)
-        place = below
-    return place
+            os.close(current)
+        current = child
+    return current
 
 
 def _status(folder: int, names: tuple[str, ...]) -> os.stat_result | None:
-    *way, name = names
+    *folder_names, name = names
     try:
-        place = _descend(folder, way)
+        current = _open_descendant(folder, folder_names)
     except OSError:
         return None
     try:
-        for alias in (name, object_keys.beside(name)):  # there, when a folder took its place meanwhile
+        for alias in (name, object_keys.alternate_name(name)):  # the second one if a folder took the first name
             with contextlib.suppress(OSError):
-                status = os.stat(alias, dir_fd=place, follow_symlinks=False)
+                status = os.stat(alias, dir_fd=current, follow_symlinks=False)
                 if stat.S_ISREG(status.st_mode):
                     return status
     finally:
-        os.close(place)
+        os.close(current)
     return None

@@ -6,7 +6,7 @@ from mlci_emulator.errors import OperationError
 
 
 def split_s3_uri(uri: str) -> tuple[str, str]:
-    """Bucket and key of an S3 URI.
+    """Return the bucket and the key of an S3 URI.
 
     >>> split_s3_uri("s3://data/raw/x.csv")
     ('data', 'raw/x.csv')

@@ -44,7 +44,7 @@ def page(context: S3Context, request: Request, after: str, most: int, has_shown_
     walk = context.store.walk(str(request["Bucket"]), prefix, after)
     common = common_prefix(after, prefix, delimiter) if after.startswith(prefix) else None
     if common is not None and (common == after or has_shown_common):
-        walk.pass_by(common)
+        walk.skip_prefix(common)
     for key, status in walk:
         common = common_prefix(key, prefix, delimiter)
         if len(found.objects) + len(found.prefixes) == most:
@@ -54,7 +54,7 @@ def page(context: S3Context, request: Request, after: str, most: int, has_shown_
             found.objects.append((key, status))
         else:
             found.prefixes.append(common)
-            walk.pass_by(common)
+            walk.skip_prefix(common)
         found.last = key if common is None else common
     return found
 
