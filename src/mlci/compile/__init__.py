@@ -14,23 +14,27 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import NewType
 
+from mlci import step_types
 from mlci.compile.structure import structure_of
 from mlci.errors import InputError
 from mlci.flow.models import Json
 from mlci.plan.models import Bound, Plan, PlannedStep, S3Uri
 
-__all__ = ["Compiled", "Definition", "compile_plan"]
+__all__ = ["Compiled", "Definition", "compile_plan", "compiler_version"]
 
 Definition = NewType("Definition", str)
 
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 INPUT_MAX_BYTES = 262_144
 DEFINITION_MAX_BYTES = 1_048_576
+#: All code that shapes a definition, beside the structure that it is made of.
+STATE_MAKING_FOLDERS = (Path(__file__).parent, Path(step_types.__file__).parent)
 #: The limit where there is no baseline to compare with: every JSON number holds.
 _NO_LIMIT = 1e300
 
@@ -43,21 +47,21 @@ class Compiled:
     execution_input: str
 
 
-def compile_plan(plan: Plan, recall: Callable[[Json, Callable[[], str]], str]) -> Compiled:
+def compile_plan(plan: Plan, cached: Callable[[Json, Callable[[], str]], str]) -> Compiled:
     """Return the plan as a state machine and its input.
 
-    `recall(key, make)` returns what `make` returned for the same key before, or else its result.
+    `cached(key, compute)` returns the result of `compute`, or the one that it had for the same key before.
 
     Raises: InputError, for a flow that is larger than Step Functions takes.
     """
     structure = structure_of(plan)
 
-    def make() -> str:
+    def compute() -> str:
         from mlci.compile.state_machine import definition
 
         return definition(structure)
 
-    definition = recall(["definition", _compiler_version(), structure.key()], make)
+    definition = cached(["definition", _installed_version(), structure.key()], compute)
     input_text = json.dumps(execution_input(plan), sort_keys=True)
     for what, text, limit in (
         ("execution input", input_text, INPUT_MAX_BYTES),
@@ -106,10 +110,18 @@ def _limit(bound: Bound) -> float:
     return bound.threshold
 
 
-@functools.cache
-def _compiler_version() -> str:
-    """A hash of this package's source: a definition that an older compiler made is not recalled."""
-    digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(file.read_bytes())
+def compiler_version(folders: Iterable[Path] = STATE_MAKING_FOLDERS, sdk_version: str | None = None) -> str:
+    """Return a hash of the code and of the SDK's version that make a definition: others may make another.
+
+    `sdk_version` is the installed one by default.
+    """
+    digest = hashlib.sha256((sdk_version or metadata.version("stepfunctions")).encode())
+    for folder in folders:
+        for file in sorted(folder.glob("*.py")):
+            digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+@functools.cache
+def _installed_version() -> str:
+    return compiler_version()
