@@ -236,7 +236,7 @@ def test_another_tool_s_state_machine_is_left_alone(small: Project, aws: Pretend
     aws.calls.clear()
     done = small.mlci("run", **account)
     assert done.returncode == 2
-    assert '"mlci-small" exists already, and mlci did not make it' in done.stderr
+    assert '"mlci-small" exists already, and mlci did not create it' in done.stderr
     assert changes(aws) == []
 
 

@@ -20,7 +20,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from mlci.provision.stack_names import Role, logical_id, project
+from mlci.provision.stack_names import Role, logical_id, project_name
 from support.aws_account import Account, account
 from support.iam_calls import ACCOUNT, Call, arn, read
 from support.iam_decisions import decided
@@ -76,7 +76,7 @@ class Life:
 
     def environment(self, is_base: bool, webhook: Mapping[str, str]) -> dict[str, str]:
         """What CodeBuild sets in a build: its own variables, those of the webhook, and the project's."""
-        name = project(FLOW, is_base)
+        name = project_name(FLOW, is_base)
         [told] = self.served.client("codebuild").batch_get_projects(names=[name])["projects"]
         return {
             **self.served.administrator,
@@ -275,7 +275,7 @@ def test_a_script_in_a_pull_requests_build_reaches_nothing_of_others(life: Life,
         lambda: states.start_execution(stateMachineArn=f"{protected}:1", input="{}"),
         lambda: states.update_state_machine(stateMachineArn=protected, **theirs),
         lambda: states.create_state_machine(name=f"mlci-{FLOW}", roleArn=role, **theirs),
-        lambda: life.client("codebuild").start_build(projectName=project(FLOW, is_base=True)),
+        lambda: life.client("codebuild").start_build(projectName=project_name(FLOW, is_base=True)),
         lambda: life.client("ssm").put_parameter(Name=f"/mlci/{FLOW}/job_role", Value=role, Overwrite=True),
         lambda: life.client("iam").attach_role_policy(
             RoleName=life.roles["job"], PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess"

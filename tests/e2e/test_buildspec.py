@@ -16,14 +16,14 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from mlci.provision.stack_names import project
+from mlci.provision.stack_names import project_name
 from support.aws_account import Account, account
 from support.iam_enforced import enforced
 from support.project import ROOT, Project, clean_environment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.network]
 
-PROJECT = project("breast-cancer", is_base=False)
+PROJECT = project_name("breast-cancer", is_base=False)
 REPOSITORY = "https://github.com/octo/model.git"
 #: Source: https://docs.aws.amazon.com/codebuild/latest/userguide/view-build-details-phases.html
 PHASES = ("install", "pre_build", "build", "post_build")

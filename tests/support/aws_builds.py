@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
-from mlci.backends.aws.backend import AwsCloud, Place, aws_cloud
+from mlci.backends.aws.backend import AwsCloud, AwsTarget, aws_cloud
 from mlci.backends.aws.caller_identity import identify
 from mlci.backends.progress import StepState
 from mlci.errors import MlciError
@@ -95,13 +95,13 @@ class Builder:
 
     def _open(self, flow: Flow) -> AwsCloud:
         session = self.aws.session(speed=self.speed, patience_s=self.patience_s)
-        place = Place(identify(session), REGION, ROLE, "github.com/octo/model")
+        target = AwsTarget(identify(session), REGION, ROLE, "github.com/octo/model")
 
         def log_file(job: str) -> Path:
             run, step = Names(flow.name).step_of(job, flow.steps)
             return self._folder(run).log(step)
 
-        return aws_cloud(session, place, flow.step_types, log_file, self.log.say)
+        return aws_cloud(session, target, flow.step_types, log_file, self.log.say)
 
     def around(self, build: str | None = None, attaches: bool = True) -> Surroundings:
         wanted = run_id(datetime.now(timezone.utc), os.urandom(3).hex())

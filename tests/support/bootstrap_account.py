@@ -12,11 +12,13 @@ from typing import Any
 
 import boto3
 
-from mlci.backends.aws.api_calls import Api, Patience
+from mlci.backends.aws.api_calls import Api, RetryPolicy
 from mlci.backends.aws.caller_identity import Identity
 from mlci.backends.aws.cloudformation_stacks import StackEvent
 from mlci.interrupts import Interrupts
-from mlci.provision.bootstrap import Account, Around, set_up, take_down
+from mlci.provision.bootstrap import set_up
+from mlci.provision.context import Account, RepositoryContext
+from mlci.provision.teardown import tear_down
 from mlci.report.stack_report import Line
 from support.fake_aws import ACCOUNT, REGION, waiting_clock
 from support.fake_cloudformation import CodeConnections, Formation, FormationStack
@@ -40,11 +42,11 @@ GIVEN = {"Repository": "octo/model"}
 
 @dataclass
 class Answers:
-    """A person. `answers` are given in turn; `interrupt` is what is heard while something goes on."""
+    """A user. `answers` are given in turn; `interrupt` is what is heard while something goes on."""
 
     answers: list[bool] = field(default_factory=list)
-    agrees: bool = False
-    is_there: bool = True
+    assume_yes: bool = False
+    is_interactive: bool = True
     said: list[str] = field(default_factory=list)
     events: list[StackEvent] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
@@ -62,13 +64,13 @@ class Answers:
 
         return listening
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         self.said.append(text)
 
     def show(self, lines: Sequence[Line]) -> None:
         self.said += [line.text for line in lines]
 
-    def tell(self, event: StackEvent) -> None:
+    def on_event(self, event: StackEvent) -> None:
         self.events.append(event)
 
     def confirm(self, question: str) -> bool:
@@ -92,20 +94,20 @@ class Boot:
     @functools.cached_property
     def account(self) -> Account:
         fakes = {"cloudformation": self.formation, "codeconnections": self.connections}
-        patience = Patience(waiting_clock(), 10.0)
+        retry_policy = RetryPolicy(waiting_clock(), 10.0)
 
         @functools.cache
         def api(service: str) -> Api:
-            return Api(fakes.get(service) or boto3.client(service, region_name=REGION), patience)
+            return Api(fakes.get(service) or boto3.client(service, region_name=REGION), retry_policy)
 
         return Account(api, Identity(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/me", "aws"), REGION)
 
-    def set_up(self, person: Answers, template: str = TEMPLATE, **chosen: str) -> int:
-        around = Around(self.root, "flow.yaml", self.name, self.base_branch, lambda: "^(flow\\.yaml)$")
-        return set_up(FLOW, template, chosen, around, self.account, person)
+    def set_up(self, prompt: Answers, template: str = TEMPLATE, **chosen: str) -> int:
+        around = RepositoryContext(self.root, "flow.yaml", self.name, self.base_branch, lambda: "^(flow\\.yaml)$")
+        return set_up(FLOW, template, chosen, around, self.account, prompt)
 
-    def take_down(self, person: Answers, with_bucket: bool = False, bucket: str | None = None) -> int:
-        return take_down(FLOW, bucket, with_bucket, self.account, person)
+    def tear_down(self, prompt: Answers, deletes_bucket: bool = False, bucket: str | None = None) -> int:
+        return tear_down(FLOW, bucket, deletes_bucket, self.account, prompt)
 
     @property
     def stack(self) -> FormationStack | None:

@@ -21,7 +21,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 import mlci_asl as asl
-from mlci.backends.aws.api_calls import Clock, Patience
+from mlci.backends.aws.api_calls import Clock, RetryPolicy
 from mlci.backends.aws.session import Session
 from mlci.backends.stop_signal import StopSignal
 
@@ -257,7 +257,7 @@ class States:
         arn, _, number = stateMachineArn.rpartition(":")
         machine = self._machine(arn if number.isdigit() else stateMachineArn)
         newest = machine.versions[int(number)] if number.isdigit() else machine.revisions[-1]
-        told = {
+        response = {
             "stateMachineArn": stateMachineArn,
             "name": stateMachineArn.rpartition(":")[2],
             "type": "STANDARD",
@@ -267,7 +267,7 @@ class States:
             "roleArn": newest.role,
             "loggingConfiguration": machine.logging,
         }
-        return told if newest.id == "INITIAL" else {**told, "revisionId": newest.id}
+        return response if newest.id == "INITIAL" else {**response, "revisionId": newest.id}
 
     def _updateStateMachine(
         self, stateMachineArn: str, definition: str, roleArn: str, **more: Any
@@ -447,7 +447,7 @@ class PretendAws:
 
     def session(self, region: str = REGION, speed: float = SPEED, patience_s: float = PATIENCE_S) -> Session:
         CLIENTS.asked = self._answer
-        return Session(CLIENTS, region, Patience(fast_clock(speed), patience_s), attempts=1)
+        return Session(CLIENTS, region, RetryPolicy(fast_clock(speed), patience_s), attempts=1)
 
     def put(self, uri: str, data: bytes) -> None:
         bucket, _, key = uri.removeprefix("s3://").partition("/")

@@ -75,7 +75,8 @@ def command(
       mlci bootstrap --run-retention 30 --yes
       mlci bootstrap --delete
     """
-    from mlci.provision.bootstrap import set_up, take_down
+    from mlci.provision.bootstrap import set_up
+    from mlci.provision.teardown import tear_down
 
     _check_modes(prints, deletes, with_bucket)
     flow = load_flow(flow_file)
@@ -85,7 +86,7 @@ def command(
         return 0
     account, prompt = open_account(flow, region), terminal_prompt(yes)
     if deletes:
-        return take_down(flow.name, parameters.get("ExistingBucket"), with_bucket, account, prompt)
+        return tear_down(flow.name, parameters.get("ExistingBucket"), with_bucket, account, prompt)
     template = stack_template(flow, flow_file, account.region)
     repository = flow_repository(flow, flow_file, account.region)
     return set_up(flow.name, template, parameters, repository, account, prompt)

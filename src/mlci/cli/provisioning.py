@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from mlci.backends.aws.settings import Settings
     from mlci.flow.models import Flow
     from mlci.provision.access_requirements import Needs
-    from mlci.provision.bootstrap import Account, Around, Person
-    from mlci.provision.iam_policies import Document, Place
+    from mlci.provision.context import Account, RepositoryContext
+    from mlci.provision.iam_policies import AccountScope, Document
+    from mlci.provision.prompt import Prompt
     from mlci.provision.stack_names import Role
 
 #: How long calls to an endpoint other than AWS's are retried: a service that it lacks will not appear later.
@@ -50,9 +51,9 @@ def _needs(flow: Flow, flow_file: Path, region: str | None) -> Needs:
     return needs(flow, stage_flow(flow, flow_file, region or "us-east-1").images)
 
 
-def _policy_resources(flow: Flow, settings: Settings) -> Place:
+def _policy_resources(flow: Flow, settings: Settings) -> AccountScope:
     """The account and resources that policies name; `*` for those that are not known."""
-    from mlci.provision.iam_policies import Place
+    from mlci.provision.iam_policies import AccountScope
     from mlci.provision.stack_names import ROLES, logical_id, stack_name
 
     known: dict[Role, str | None] = {"workflow": settings.get("workflow_role"), "job": settings.get("job_role")}
@@ -64,14 +65,14 @@ def _policy_resources(flow: Flow, settings: Settings) -> Place:
     region = settings.get("region") or "*"
     connection = f"arn:{partition}:codeconnections:{region}:{account}:connection/*"
     bucket = settings.get("bucket") or f"{stack_name(flow.name).lower()}-*"
-    return Place(partition, region, account, bucket, connection, roles)
+    return AccountScope(partition, region, account, bucket, connection, roles)
 
 
 def stack_region(flow: Flow, option: str | None) -> str | None:
     """The region of the stack: of `--region` or MLCI_REGION, else the AWS SDK's own, else the flow's."""
-    from mlci.backends.aws.session import usual_region
+    from mlci.backends.aws.session import default_region
 
-    return option or (usual_region(os.environ) or (None, ""))[0] or flow.aws.get("region")
+    return option or (default_region(os.environ) or (None, ""))[0] or flow.aws.get("region")
 
 
 def open_account(flow: Flow, region: str | None) -> Account:
@@ -80,7 +81,7 @@ def open_account(flow: Flow, region: str | None) -> Account:
     Raises: InputError, if there is no region or there are no valid credentials.
     """
     from mlci.backends.aws.configure import caller_identity, open_session
-    from mlci.provision.bootstrap import Account
+    from mlci.provision.context import Account
 
     if region is None:
         raise InputError(
@@ -90,35 +91,35 @@ def open_account(flow: Flow, region: str | None) -> Account:
     identity = caller_identity(region)
     session = open_session(region)
     if not session.api("sts").is_aws:
-        session = session.impatient(_OTHER_ENDPOINT_S)
+        session = session.with_max_wait(_OTHER_ENDPOINT_S)
     return Account(functools.cache(session.api), identity, region)
 
 
-def flow_repository(flow: Flow, flow_file: Path, region: str) -> Around:
+def flow_repository(flow: Flow, flow_file: Path, region: str) -> RepositoryContext:
     """The repository that the flow file stands in."""
     from mlci.build import repository_name
     from mlci.git import git_state
-    from mlci.provision.bootstrap import Around
-    from mlci.provision.parameter_values import pattern_of
+    from mlci.provision.context import RepositoryContext
+    from mlci.provision.parameter_values import file_pattern
     from mlci.stage import repository_around
 
     repository = repository_around(flow_file)
     git = git_state(repository.base)
     path = repository.relative(flow_file.resolve())
     origin = repository_name(git.remote) or ""
-    return Around(
+    return RepositoryContext(
         root=repository.root,
         flow_file=path,
         name=origin.removeprefix("github.com/") if origin.startswith("github.com/") else None,
         base_branch=git.base_branch,
-        changed_files=lambda: pattern_of(repository, path, stage_flow(flow, flow_file, region)),
+        changed_files=lambda: file_pattern(repository, path, stage_flow(flow, flow_file, region)),
         origin=origin,
     )
 
 
-def terminal_prompt(agrees: bool) -> Person:
-    """The prompt at the terminal; `agrees` answers every question with yes."""
+def terminal_prompt(assume_yes: bool) -> Prompt:
+    """The prompt at the terminal; `assume_yes` answers every question with yes."""
     from mlci.cli.signals import interrupt_signals
-    from mlci.provision.prompt import Terminal
+    from mlci.provision.prompt import TerminalPrompt
 
-    return Terminal(sys.stdout, agrees, sys.stdin.isatty(), interrupt_signals)
+    return TerminalPrompt(sys.stdout, assume_yes, sys.stdin.isatty(), interrupt_signals)

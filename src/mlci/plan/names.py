@@ -13,6 +13,8 @@ from datetime import datetime
 JOB_NAME_MAX_CHARS = 63
 _ATTEMPT_MAX_CHARS = 6
 _FLOW_MAX_CHARS = 18
+#: The tags of the resources that mlci creates.
+FLOW_TAG, REPOSITORY_TAG, VERSION_TAG = "mlci:flow", "mlci:repository", "mlci:version"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,25 @@
-"""What an account needs for a flow, as text: least-privilege policies, and the CloudFormation template around them.
+"""The AWS resources that a flow needs: policies, and one CloudFormation stack with its changes and its teardown.
 
-`needs` reads off a flow what its runs will ask AWS for, `policies` makes each role's policy of it, `template` the stack
-with `parameters`, and `names` says what they are called. All of it is pure.
+From the flow to the template; these modules are pure:
+    access_requirements.py       a flow → what its runs access in AWS
+    stack_names.py               names of the stack, its roles, projects and log groups
+    stack_parameters.py          the template's parameters, which are also options of `mlci bootstrap`
+    iam_policies.py              access requirements → the policy of each role
+    cloudformation_functions.py  intrinsic functions and resources as a template holds them
+    iam_roles.py                 the roles with their trust policies, and the managed policies
+    storage_resources.py         the bucket with its policy, and the ECR repository
+    codebuild_projects.py        the two CodeBuild projects and their webhooks
+    template.py                  all of it as one template, in YAML
+
+From the template to a stack; these modules call AWS and talk to the user:
+    context.py                   the AWS account and the Git repository that a command works on
+    prompt.py                    output, events and questions on the terminal
+    preflight.py                 checks of the resources that parameters refer to
+    parameter_values.py          the value of each parameter: option, current stack, repository or default
+    desired_stack.py             the stack as it should be, and the change set to request
+    change_set.py                one change set: created, previewed, confirmed, executed
+    stack_execution.py           a change set or a deletion, followed to its result
+    github_connection.py         the handshake of the connection to GitHub
+    teardown.py                  `mlci bootstrap --delete`
+    bootstrap.py                 `mlci bootstrap`: the whole line in one function
 """

@@ -1,55 +1,61 @@
-"""`mlci bootstrap`: an account made ready for a flow by one stack, and taken down again.
+"""`mlci bootstrap`: creates or updates the stack of a flow.
 
-`set_up` is the line: what there is → what is wanted → what would change → what was agreed to → done → what is next.
-`settling` knows the values, `changing` and `executing` one change of the stack, `connecting` the handshake of the
-connection, `ending` how it is all taken down.
+`set_up` is the whole line: current stack → parameter values → change set → consent → execution → next steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mlci.aws_settings import AWS_SETTINGS
 from mlci.backends.aws.cloudformation_stacks import Stack
-from mlci.provision.change_set import changed, cleared, present_stack
-from mlci.provision.context import Account, Around, Person
-from mlci.provision.desired_stack import Wanted
-from mlci.provision.github_connection import connection_page, shaken_hands
-from mlci.provision.parameter_values import checked, present_values, settled
-from mlci.provision.teardown import take_down
-from mlci.report.stack_report import Line, Setup, made, next_steps
-
-__all__ = ["Account", "Around", "Person", "set_up", "take_down"]
+from mlci.provision.change_set import apply_changes, delete_unusable_stack, find_updatable_stack
+from mlci.provision.context import Account, RepositoryContext
+from mlci.provision.desired_stack import DesiredStack
+from mlci.provision.github_connection import complete_handshake, connections_page
+from mlci.provision.parameter_values import current_values, resolve_values, verify_values
+from mlci.provision.prompt import Prompt
+from mlci.provision.template import SETTINGS
+from mlci.report.stack_report import BootstrapSummary, Line, next_step_lines, resource_lines
 
 
 def set_up(
-    flow: str, template: str, chosen: Mapping[str, str], around: Around, account: Account, person: Person
+    flow: str,
+    template: str,
+    options: Mapping[str, str],
+    repository: RepositoryContext,
+    account: Account,
+    prompt: Prompt,
 ) -> int:
-    """Makes or changes the stack of a flow; the exit code. `chosen` are the parameters that were given.
+    """Create or update the stack of a flow, and return the exit code. `options` are the parameters that the user set.
 
-    Raises: InputError, before anything is made; Stopped and CloudError, with nothing left half made.
+    Raises: InputError, before anything is created; Stopped and CloudError, after CloudFormation has rolled back.
     """
-    found = present_stack(flow, account)
-    values = checked(settled(chosen, present_values(found), around), found, account)
-    before = cleared(found, account, person)
-    wanted = Wanted(flow, template, values)
-    stack = changed(wanted, before, account, person, asks=True)
-    if values["Connected"] == "false" and shaken_hands(stack.outputs.get("ConnectionArn"), account, person):
-        wanted = Wanted(flow, template, {**values, "Connected": "true"})
-        stack = changed(wanted, stack, account, person, asks=stack is before)
-    person.show(_told(wanted, stack, around, account))
+    current = find_updatable_stack(flow, account)
+    values = verify_values(resolve_values(options, current_values(current), repository), current, account)
+    before = delete_unusable_stack(current, account, prompt)
+    desired = DesiredStack(flow, template, values)
+    stack = apply_changes(desired, before, account, prompt, needs_consent=True)
+    if values["Connected"] == "false" and complete_handshake(stack.outputs.get("ConnectionArn"), account, prompt):
+        desired = DesiredStack(flow, template, {**values, "Connected": "true"})
+        stack = apply_changes(desired, stack, account, prompt, needs_consent=stack is before)
+    prompt.show(_summary_lines(desired, stack, repository, account))
     return 0
 
 
-def _told(wanted: Wanted, stack: Stack, around: Around, account: Account) -> list[Line]:
-    is_connected = wanted.values["Connected"] == "true"
-    setup = Setup(
-        flow=wanted.flow,
+def _summary_lines(desired: DesiredStack, stack: Stack, repository: RepositoryContext, account: Account) -> list[Line]:
+    is_connected = desired.values["Connected"] == "true"
+    flow_option = f" --flow {repository.flow_file}" if repository.flow_file != "flow.yaml" else ""
+    summary = BootstrapSummary(
+        flow=desired.flow,
         region=account.region,
-        repository=wanted.values["Repository"],
+        repository=desired.values["Repository"],
         outputs=stack.outputs,
-        uses_actions=wanted.values["Trigger"] == "actions",
-        has_buildspec=(around.root / "buildspec.yaml").is_file(),
-        connection_page=None if is_connected else connection_page(account),
-        run_again="mlci bootstrap" + (f" --flow {around.flow_file}" if around.flow_file != "flow.yaml" else ""),
+        settings=tuple(AWS_SETTINGS[name].parameter(desired.flow) for name in SETTINGS),
+        uses_actions=desired.values["Trigger"] == "actions",
+        has_buildspec=(repository.root / "buildspec.yaml").is_file(),
+        connections_page=None if is_connected else connections_page(account),
+        command=f"mlci bootstrap{flow_option}",
     )
-    return [Line(f'stack "{stack.name}" is there', "bold"), *made(setup), *next_steps(setup)]
+    head = Line(f'The stack "{stack.name}" is complete.', "bold")
+    return [head, *resource_lines(summary), *next_step_lines(summary)]

@@ -1,107 +1,114 @@
-"""One change of the stack: proposed, shown, and agreed to. No way out leaves half a stack."""
+"""One change set of the stack: created, previewed, confirmed and executed. An unconfirmed change set is discarded."""
 
 from __future__ import annotations
 
 from mlci.backends.aws.api_calls import DENIED_CODES, AwsError
 from mlci.backends.aws.cloudformation_stacks import ChangeSet, Stack
-from mlci.backends.aws.state_machines import FLOW_TAG
 from mlci.errors import InputError
-from mlci.provision.context import Account, Person, agree
-from mlci.provision.desired_stack import Wanted
-from mlci.provision.parameter_values import differing
-from mlci.provision.stack_execution import deleted, executed
+from mlci.plan.names import FLOW_TAG
+from mlci.provision.context import Account
+from mlci.provision.desired_stack import DesiredStack
+from mlci.provision.parameter_values import changed_values
+from mlci.provision.prompt import Prompt, require_consent
+from mlci.provision.stack_execution import delete_stack, execute_change_set
 from mlci.provision.stack_names import stack_name
 from mlci.report.stack_report import Line, change_set_lines
 
 
-def found_stack(flow: str, account: Account) -> Stack | None:
-    """The flow's stack; None where there is none.
+def find_stack(flow: str, account: Account) -> Stack | None:
+    """Return the flow's stack, or None if there is none.
 
-    Raises: InputError, for a stack that is not the flow's, or that is at work.
+    Raises: InputError, if the stack belongs to something else, or an operation on it is in progress.
     """
     stack = account.stacks.find(stack_name(flow))
     if stack is None or stack.condition == "gone":
         return None
     if stack.condition == "busy":
-        hint = "Wait until that has ended, and run again: aws cloudformation describe-stack-events --stack-name"
-        raise InputError(f'the stack "{stack.name}" is at work ({stack.status})', f"{hint} {stack.name}")
+        hint = "Wait for it to finish, and run again. Its events: aws cloudformation describe-stack-events --stack-name"
+        raise InputError(
+            f'an operation on the stack "{stack.name}" is in progress ({stack.status})', f"{hint} {stack.name}"
+        )
     if stack.condition != "empty":
         _check_owner(stack, flow)
     return stack
 
 
-def present_stack(flow: str, account: Account) -> Stack | None:
-    """The flow's stack, to be changed; None where there is none.
+def find_updatable_stack(flow: str, account: Account) -> Stack | None:
+    """Return the flow's stack, or None if there is none.
 
-    Raises: InputError, for a stack that is not the flow's, or that can't be changed now.
+    Raises: InputError, if the stack belongs to something else, or can't be updated now.
     """
-    stack = found_stack(flow, account)
+    stack = find_stack(flow, account)
     if stack is not None and stack.condition == "stuck":
-        hint = f"aws cloudformation continue-update-rollback --stack-name {stack.name}"
-        raise InputError(f'the stack "{stack.name}" could not be set back ({stack.status})', f"Have that done: {hint}")
+        hint = f"Continue the rollback first: aws cloudformation continue-update-rollback --stack-name {stack.name}"
+        raise InputError(f'the stack "{stack.name}" could not be rolled back ({stack.status})', hint)
     return stack
 
 
-def cleared(stack: Stack | None, account: Account, person: Person) -> Stack | None:
-    """The stack, where it can be changed. What failed before, or was never filled, is deleted; then there is none.
+def delete_unusable_stack(stack: Stack | None, account: Account, prompt: Prompt) -> Stack | None:
+    """Return the stack if it can be updated. Delete one that failed or was never filled, and return None.
 
-    Raises: InputError, where nobody is there to agree; Stopped, where they don't; CloudError, where it failed.
+    Raises: InputError, if nobody can confirm the deletion; Stopped, if the answer is no; CloudError, if it fails.
     """
     if stack is None or stack.condition == "ready":
         return stack
     if stack.condition == "empty":
-        person.say(f'the stack "{stack.name}" is deleted first: it is empty, left by a change set that nobody executed')
+        prompt.message(
+            f'Deleting the stack "{stack.name}" first: it is empty, left by a change set that was never executed.'
+        )
     else:
-        person.say(f'the stack "{stack.name}" has to be deleted first: it failed before ({stack.status})')
-        agree(person, "Delete it?", "changed")
-    deleted(stack, account, person)
+        prompt.message(f'The stack "{stack.name}" must be deleted first: an earlier operation failed ({stack.status}).')
+        require_consent(prompt, "Delete it?", "changed")
+    delete_stack(stack, account, prompt)
     return None
 
 
 def _check_owner(stack: Stack, flow: str) -> None:
-    """Raises InputError, where mlci did not make the stack for this flow."""
+    """Raise InputError if mlci did not create the stack for this flow."""
     owner = stack.tags.get(FLOW_TAG)
     if owner is None:
-        hint = f"Name the flow otherwise, or, if it is yours to give, tag the stack with {FLOW_TAG}={flow}."
-        raise InputError(f'the stack "{stack.name}" exists already, and mlci did not make it', hint)
+        hint = f"Rename the flow, or tag the stack with {FLOW_TAG}={flow} to let mlci manage it."
+        raise InputError(f'the stack "{stack.name}" exists already, and mlci did not create it', hint)
     if owner != flow:
-        raise InputError(f'the stack "{stack.name}" belongs to the flow "{owner}"', "Name this flow otherwise.")
+        raise InputError(f'the stack "{stack.name}" belongs to the flow "{owner}"', "Rename this flow.")
 
 
-def changed(wanted: Wanted, stack: Stack | None, account: Account, person: Person, asks: bool) -> Stack:
-    """The stack as wanted; the very same where nothing was to be changed.
+def apply_changes(
+    desired: DesiredStack, stack: Stack | None, account: Account, prompt: Prompt, needs_consent: bool
+) -> Stack:
+    """Return the stack after the update; `stack` itself if nothing has to change.
 
-    Raises: InputError, where nobody is there to agree; Stopped, where they don't; CloudError, where it failed.
+    Raises: InputError, if nobody can confirm; Stopped, if the answer is no; CloudError, if the update fails.
     """
-    change_set = _proposed(wanted, stack, account)
+    change_set = _create_change_set(desired, stack, account)
     if change_set is None:
         assert stack is not None, "a creation always changes something"
-        person.say(f'the stack "{stack.name}" is as it should be: no changes')
+        prompt.message(f'The stack "{stack.name}" is up to date: no changes.')
         return stack
     try:
-        person.show(_shown(wanted, stack, change_set, account))
-        if asks:
-            agree(person, "Make these changes?", "changed")
+        prompt.show(_preview(desired, stack, change_set, account))
+        if needs_consent:
+            require_consent(prompt, "Make these changes?", "changed")
     except BaseException:
         account.stacks.discard(change_set)
         raise
-    return executed(change_set, wanted, account, person)
+    return execute_change_set(change_set, desired, account, prompt)
 
 
-def _proposed(wanted: Wanted, stack: Stack | None, account: Account) -> ChangeSet | None:
+def _create_change_set(desired: DesiredStack, stack: Stack | None, account: Account) -> ChangeSet | None:
     try:
-        return account.stacks.propose(wanted.proposal(stack))
+        return account.stacks.create_change_set(desired.change_set_request(stack))
     except AwsError as error:
         if error.code in DENIED_CODES:
-            hint = "Whoever runs `mlci bootstrap` needs rights on CloudFormation, and on all that the stack makes."
+            hint = "`mlci bootstrap` needs permissions on CloudFormation, and on every resource of the stack."
             raise InputError(f"{error.operation}: {error.message}", hint) from error
         if error.code == "ValidationError":
-            raise InputError(f"CloudFormation refuses the stack: {error.message}") from error
+            raise InputError(f"CloudFormation rejected the stack: {error.message}") from error
         raise
 
 
-def _shown(wanted: Wanted, stack: Stack | None, change_set: ChangeSet, account: Account) -> list[Line]:
-    what = "to be created" if stack is None else "to be changed"
-    head = f'stack "{wanted.stack}" in {account.region}, account {account.identity.account}: {what}'
-    lines = change_set_lines(change_set.changes, differing(wanted.values, stack))
+def _preview(desired: DesiredStack, stack: Stack | None, change_set: ChangeSet, account: Account) -> list[Line]:
+    action = "will be created" if stack is None else "will be updated"
+    head = f'The stack "{desired.stack}" in {account.region}, account {account.identity.account}, {action}:'
+    lines = change_set_lines(change_set.changes, changed_values(desired.values, stack))
     return [Line(head, "bold"), *lines]

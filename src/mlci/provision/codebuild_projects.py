@@ -10,34 +10,34 @@ from __future__ import annotations
 from mlci.provision.cloudformation_functions import (
     Resource,
     Value,
-    either,
-    excepted,
-    get,
-    joined,
+    get_att,
+    if_,
+    join,
     ref,
-    replaced,
+    replace,
     resource,
+    skip_checks,
     sub,
 )
 from mlci.provision.iam_roles import BUCKET, CONNECTION, policies_of_builds
-from mlci.provision.stack_names import Role, build_log, logical_id, project, tags
+from mlci.provision.stack_names import Role, build_log_group, logical_id, project_name, tags
 
 _OPENED = "PULL_REQUEST_CREATED, PULL_REQUEST_UPDATED, PULL_REQUEST_REOPENED"
-#: The base branch, and none besides, as a regular expression: of what its name may hold, only the dot means more there.
-_BASE = joined("", "^refs/heads/", replaced(ref("BaseBranch"), ".", r"\."), "$")
+#: The base branch as a regular expression. Of the characters that its name may have, only the dot is special.
+_BASE = join("", "^refs/heads/", replace(ref("BaseBranch"), ".", r"\."), "$")
 #: Whose comment lets a build of somebody else's pull request start: who may push to the repository anyhow.
 _APPROVERS = ["GITHUB_WRITE", "GITHUB_MAINTAIN", "GITHUB_ADMIN"]
 
 
-def builds(flow: str) -> dict[str, Resource]:
+def codebuild_projects(flow: str) -> dict[str, Resource]:
     return {
-        "PullRequestLog": _log(project(flow, is_base=False)),
-        "BaseLog": _log(project(flow, is_base=True)),
+        "PullRequestLog": _log(project_name(flow, is_base=False)),
+        "BaseLog": _log(project_name(flow, is_base=True)),
         "PullRequestProject": _project(
             flow,
             is_base=False,
             Description="mlci: each pull request, and the gate's verdict on it",
-            # What a pull request leaves in a cache is read by later ones, and so by none of the base branch.
+            # Pull requests share a cache, so builds of the base branch have none.
             Cache={"Type": "LOCAL", "Modes": ["LOCAL_CUSTOM_CACHE"]},
             ConcurrentBuildLimit=ref("ConcurrentBuilds"),
             Triggers=_pull_requests(),
@@ -55,24 +55,23 @@ def builds(flow: str) -> dict[str, Resource]:
 def _log(name: str) -> Resource:
     return resource(
         "AWS::Logs::LogGroup",
-        {"LogGroupName": build_log(name), "RetentionInDays": ref("LogRetention")},
+        {"LogGroupName": build_log_group(name), "RetentionInDays": ref("LogRetention")},
         DeletionPolicy="Delete",
         UpdateReplacePolicy="Delete",
-        Metadata=excepted(CKV_AWS_158="CloudWatch Logs encrypts by itself; a key of one's own would need a key policy"),
+        Metadata=skip_checks(CKV_AWS_158="CloudWatch Logs encrypts by default; another key would need a key policy"),
     )
 
 
 def _project(flow: str, is_base: bool, **differing: Value) -> Resource:
-    """What both projects have. CodeBuild asks for the connection in the name of the role at once, so its policy comes
-    first."""
+    """Return a project. CodeBuild uses the connection with the role at creation, so the role's policy comes first."""
     role: Role = "base_build" if is_base else "pull_request_build"
-    name = project(flow, is_base)
+    name = project_name(flow, is_base)
     return resource(
         "AWS::CodeBuild::Project",
         {
             "Name": name,
             **differing,
-            "ServiceRole": get(logical_id(role)),
+            "ServiceRole": get_att(logical_id(role)),
             "Artifacts": {"Type": "NO_ARTIFACTS"},
             "Environment": {
                 "Type": "LINUX_CONTAINER",
@@ -81,7 +80,7 @@ def _project(flow: str, is_base: bool, **differing: Value) -> Resource:
                 "PrivilegedMode": False,
                 "EnvironmentVariables": _environment(is_base),
             },
-            "LogsConfig": {"CloudWatchLogs": {"Status": "ENABLED", "GroupName": build_log(name)}},
+            "LogsConfig": {"CloudWatchLogs": {"Status": "ENABLED", "GroupName": build_log_group(name)}},
             "Source": {
                 "Type": "GITHUB",
                 "Location": sub("https://github.com/${Repository}.git"),
@@ -92,7 +91,7 @@ def _project(flow: str, is_base: bool, **differing: Value) -> Resource:
                 "BuildStatusConfig": {"Context": f"mlci/{flow}/base" if is_base else f"mlci/{flow}"},
             },
             "TimeoutInMinutes": ref("BuildTimeout"),
-            "VpcConfig": either(
+            "VpcConfig": if_(
                 "IsInVpc",
                 {
                     "VpcId": ref("VpcId"),
@@ -104,21 +103,21 @@ def _project(flow: str, is_base: bool, **differing: Value) -> Resource:
         },
         Condition="IsConnected",
         DependsOn=[*policies_of_builds(role), "BaseLog" if is_base else "PullRequestLog"],
-        Metadata=excepted(CKV_AWS_147="Nothing is kept by CodeBuild: there are no artifacts"),
+        Metadata=skip_checks(CKV_AWS_147="CodeBuild stores nothing: there are no artifacts"),
     )
 
 
 def _environment(is_base: bool) -> list[Value]:
-    """What a build is told. That of the base branch has names and roles of its own; others find theirs in SSM."""
-    told: dict[str, Value] = {"MLCI_FLOW": ref("FlowFile"), "MLCI_BASE_BRANCH": ref("BaseBranch")}
+    """Return a build's variables. The base branch has names and roles of its own; other builds read SSM parameters."""
+    variables: dict[str, Value] = {"MLCI_FLOW": ref("FlowFile"), "MLCI_BASE_BRANCH": ref("BaseBranch")}
     if is_base:
-        told |= {
+        variables |= {
             "MLCI_PROTECTED": "true",
             "MLCI_BUCKET": BUCKET,
-            "MLCI_WORKFLOW_ROLE": get(logical_id("protected_workflow")),
-            "MLCI_JOB_ROLE": get(logical_id("protected_job")),
+            "MLCI_WORKFLOW_ROLE": get_att(logical_id("protected_workflow")),
+            "MLCI_JOB_ROLE": get_att(logical_id("protected_job")),
         }
-    return [{"Name": name, "Type": "PLAINTEXT", "Value": value} for name, value in told.items()]
+    return [{"Name": name, "Type": "PLAINTEXT", "Value": value} for name, value in variables.items()]
 
 
 def _pull_requests() -> Value:
@@ -126,7 +125,7 @@ def _pull_requests() -> Value:
     filters = [{"Type": "EVENT", "Pattern": _OPENED}, {"Type": "BASE_REF", "Pattern": _BASE}]
     files = {"Type": "FILE_PATH", "Pattern": ref("ChangedFiles")}
     return _webhook(
-        either("HasChangedFiles", [[*filters, files]], [filters]),
+        if_("HasChangedFiles", [[*filters, files]], [filters]),
         PullRequestBuildPolicy={"RequiresCommentApproval": ref("CommentApproval"), "ApproverRoles": _APPROVERS},
     )
 
@@ -136,4 +135,4 @@ def _pushes() -> Value:
 
 
 def _webhook(groups: Value, **more: Value) -> Value:
-    return either("UsesWebhook", {"Webhook": True, "BuildType": "BUILD", "FilterGroups": groups, **more})
+    return if_("UsesWebhook", {"Webhook": True, "BuildType": "BUILD", "FilterGroups": groups, **more})

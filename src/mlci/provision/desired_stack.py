@@ -1,4 +1,4 @@
-"""What is asked of CloudFormation: the stack of a flow, as it is to be."""
+"""The stack of a flow as it should be, and the change set that leads there."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import yaml
 
-from mlci.backends.aws.cloudformation_stacks import TEMPLATE_MAX_BYTES, Proposal, Stack
-from mlci.backends.aws.state_machines import FLOW_TAG
+from mlci.backends.aws.cloudformation_stacks import TEMPLATE_MAX_BYTES, ChangeSetRequest, Stack
 from mlci.errors import InputError
+from mlci.plan.names import FLOW_TAG
 from mlci.provision.stack_names import stack_name
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """The stack of a flow, as it is to be."""
+class DesiredStack:
+    """The stack of a flow as it should be. `values` are those of all parameters."""
 
     flow: str
     template: str
@@ -28,30 +28,33 @@ class Wanted:
 
     @property
     def body(self) -> str:
-        """The template as it is sent.
+        """The template to send. A template over the limit is sent as compact JSON, without metadata.
 
-        Raises: InputError, where it is too long even without what only makes it pleasant to read.
+        Raises: InputError, if even that is over the limit.
         """
-        if _size(self.template) <= TEMPLATE_MAX_BYTES:
+        if _size_bytes(self.template) <= TEMPLATE_MAX_BYTES:
             return self.template
-        whole = yaml.safe_load(self.template)
-        for part in (whole, *whole["Resources"].values()):
+        document = yaml.safe_load(self.template)
+        for part in (document, *document["Resources"].values()):
             part.pop("Metadata", None)
-        for parameter in whole.get("Parameters", {}).values():
+        for parameter in document.get("Parameters", {}).values():
             parameter.pop("ConstraintDescription", None)  # mlci has checked the values
-        dense = json.dumps(whole, separators=(",", ":"), ensure_ascii=False)
-        if _size(dense) > TEMPLATE_MAX_BYTES:
-            what = f"the template has {_size(dense):,} bytes, and CloudFormation takes {TEMPLATE_MAX_BYTES:,}"
-            raise InputError(what, "Have inputs at S3 URIs lie under fewer prefixes, or split the flow in two.")
-        return dense
+        compact = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+        if _size_bytes(compact) > TEMPLATE_MAX_BYTES:
+            what = f"the template has {_size_bytes(compact):,} bytes; CloudFormation accepts {TEMPLATE_MAX_BYTES:,}"
+            raise InputError(what, "Group S3 inputs under fewer prefixes, or split the flow.")
+        return compact
 
-    def proposal(self, stack: Stack | None) -> Proposal:
-        """What CloudFormation is asked for. What stays as it is, is said to: so it is no change, whatever its type."""
-        present = stack.parameters if stack else {}
-        kept = frozenset(name for name, value in self.values.items() if present.get(name) == value)
-        values = {name: value for name, value in self.values.items() if name not in kept}
-        return Proposal(self.stack, self.body, values, kept, {FLOW_TAG: self.flow}, is_creation=stack is None)
+    def change_set_request(self, stack: Stack | None) -> ChangeSetRequest:
+        """Return the request for the change set. Values that do not change are sent as UsePreviousValue, so that
+        CloudFormation lists no change for them, whatever the parameter's type."""
+        current = stack.parameters if stack else {}
+        unchanged = frozenset(name for name, value in self.values.items() if current.get(name) == value)
+        values = {name: value for name, value in self.values.items() if name not in unchanged}
+        return ChangeSetRequest(
+            self.stack, self.body, values, unchanged, {FLOW_TAG: self.flow}, is_creation=stack is None
+        )
 
 
-def _size(text: str) -> int:
+def _size_bytes(text: str) -> int:
     return len(text.encode())

@@ -1,4 +1,5 @@
-"""The connection to GitHub: its handshake is the one step that only a person can do, and builds wait for it."""
+"""The handshake of the connection to GitHub: a user completes it in the console; CodeBuild accepts no project
+before."""
 
 from __future__ import annotations
 
@@ -8,37 +9,39 @@ from mlci.backends.aws.api_calls import Clock
 from mlci.backends.aws.codeconnections import POLL_S
 from mlci.backends.aws.console_urls import connections_link
 from mlci.interrupts import Interrupts
-from mlci.provision.context import Account, Person
+from mlci.provision.context import Account
 from mlci.provision.parameter_values import is_available
-from mlci.report.stack_report import handshake
+from mlci.provision.prompt import Prompt
+from mlci.report.stack_report import handshake_instructions
 
-#: How soon Ctrl-C is heard.
-_WAKES_AFTER_S = 0.25
+#: The longest delay before Ctrl-C takes effect.
+_INTERRUPT_POLL_S = 0.25
 
 
-def connection_page(account: Account) -> str:
+def connections_page(account: Account) -> str:
     return connections_link(account.identity.partition, account.region)
 
 
-def shaken_hands(connection: str | None, account: Account, person: Person) -> bool:
-    """Whether the connection can be used. A person at a terminal is asked to complete it, and waited for."""
+def complete_handshake(connection: str | None, account: Account, prompt: Prompt) -> bool:
+    """Return True if the connection is available. On a terminal, ask the user to complete it, and wait for that."""
     if is_available(connection, account):
         return True
-    if not person.is_there or person.agrees or connection is None:
+    if not prompt.is_interactive or prompt.assume_yes or connection is None:
         return False
-    for line in handshake(connection_page(account)):
-        person.say(line)
-    person.say("Waiting for it. Ctrl-C ends the waiting; running again goes on from here.")
-    with person.listening() as interrupts:
-        return _waited(lambda: is_available(connection, account), account.connections.api.patience.clock, interrupts)
+    for line in handshake_instructions(connections_page(account)):
+        prompt.message(line)
+    prompt.message("Waiting for the connection. Press Ctrl-C to stop waiting; run the command again to continue.")
+    with prompt.listening() as interrupts:
+        clock = account.connections.api.retry_policy.clock
+        return _wait_until(lambda: is_available(connection, account), clock, interrupts)
 
 
-def _waited(is_done: Callable[[], bool], clock: Clock, interrupts: Interrupts) -> bool:
-    """Whether it is done; False where an interrupt came before."""
+def _wait_until(is_done: Callable[[], bool], clock: Clock, interrupts: Interrupts) -> bool:
+    """Return True once `is_done` does, and False after an interrupt."""
     while True:
-        for _ in range(round(POLL_S / _WAKES_AFTER_S)):
+        for _ in range(round(POLL_S / _INTERRUPT_POLL_S)):
             if not interrupts.empty():
                 return False
-            clock.sleep(_WAKES_AFTER_S)
+            clock.sleep(_INTERRUPT_POLL_S)
         if is_done():
             return True

@@ -20,7 +20,7 @@ from typing_extensions import assert_never
 
 from mlci.plan.names import Names, baselines
 from mlci.provision.access_requirements import Needs
-from mlci.provision.stack_names import ROLES, Role, build_log, project
+from mlci.provision.stack_names import ROLES, Role, build_log_group, project_name
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import Grant, Grants
 
@@ -30,13 +30,13 @@ _READ_IMAGE = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetD
 
 
 #: What tells a build or a job about the VPC that it joins; it can't be limited to a resource.
-LOOK_AROUND = tuple(
+DESCRIBE_NETWORK = tuple(
     f"ec2:Describe{things}" for things in ("DhcpOptions", "NetworkInterfaces", "SecurityGroups", "Subnets", "Vpcs")
 )
 
 
 @dataclass(frozen=True)
-class Place:
+class AccountScope:
     """The account that policies are for, and what lies in it: names, ARNs, or CloudFormation's words for them.
 
     `roles` are the ARNs of those that policies pass on.
@@ -69,21 +69,21 @@ class Statement:
     when: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def document(self) -> Document:
-        told: Document = {
+        document: Document = {
             "Sid": self.sid,
             "Effect": "Allow",
             "Action": sorted(self.actions),
             "Resource": sorted(self.resources),
         }
-        return {**told, "Condition": self.when} if self.when else told
+        return {**document, "Condition": self.when} if self.when else document
 
 
-def policy(role: Role, needs: Needs, place: Place) -> Document:
+def policy(role: Role, needs: Needs, place: AccountScope) -> Document:
     """A role's policy document."""
     return document(statements(role, needs, place))
 
 
-def statements(role: Role, needs: Needs, place: Place) -> list[Statement]:
+def statements(role: Role, needs: Needs, place: AccountScope) -> list[Statement]:
     """What a role may do."""
     match role:
         case "pull_request_build" | "base_build":
@@ -98,7 +98,7 @@ def statements(role: Role, needs: Needs, place: Place) -> list[Statement]:
             assert_never(role)
 
 
-def policies(needs: Needs, place: Place) -> dict[Role, Document]:
+def policies(needs: Needs, place: AccountScope) -> dict[Role, Document]:
     return {role: policy(role, needs, place) for role in ROLES}
 
 
@@ -106,27 +106,27 @@ def document(statements: Iterable[Statement]) -> Document:
     return {"Version": "2012-10-17", "Statement": [statement.document() for statement in statements]}
 
 
-def _build(needs: Needs, place: Place, is_base: bool) -> Iterator[Statement]:
+def _build(needs: Needs, place: AccountScope, is_base: bool) -> Iterator[Statement]:
     """What `pipeline.py` calls, and what CodeBuild itself does in the name of the role."""
     names = Names(needs.flow, is_protected=is_base)
-    yield from _project(project(needs.flow, is_base), place)
+    yield from _project(project_name(needs.flow, is_base), place)
     yield Statement("ReadSettings", ("ssm:GetParameters",), (place.arn("ssm", f"parameter/mlci/{needs.flow}/*"),))
-    yield _listing(place)
-    kept = f"{baselines(needs.flow)}/"
-    yield Statement("ReadRuns", ("s3:GetObject",), tuple(place.objects(f"{names.prefix}/runs/", kept)))
+    yield _list_bucket(place)
+    baseline_prefix = f"{baselines(needs.flow)}/"
+    yield Statement("ReadRuns", ("s3:GetObject",), tuple(place.objects(f"{names.prefix}/runs/", baseline_prefix)))
     staged = ["code/"] + ["data/"] * needs.reads_data
     yield Statement(
         "Stage", ("s3:PutObject",), tuple(place.objects(*(f"{names.prefix}/{folder}" for folder in staged)))
     )
     if is_base:
-        yield Statement("WriteBaselines", ("s3:PutObject",), tuple(place.objects(kept)))
+        yield Statement("WriteBaselines", ("s3:PutObject",), tuple(place.objects(baseline_prefix)))
     yield from _executions(names, place)
-    yield _passing("protected_workflow" if is_base else "workflow", "states.amazonaws.com", place)
+    yield _pass_role("protected_workflow" if is_base else "workflow", "states.amazonaws.com", place)
     yield from _granted((grant for of_type in _grants(needs) for grant in of_type.build), needs, names, place)
 
 
-def _project(name: str, place: Place) -> Iterator[Statement]:
-    group = place.arn("logs", f"log-group:{build_log(name)}")
+def _project(name: str, place: AccountScope) -> Iterator[Statement]:
+    group = place.arn("logs", f"log-group:{build_log_group(name)}")
     yield Statement(
         "WriteBuildLog", ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"), (group, f"{group}:*")
     )
@@ -147,11 +147,11 @@ def _project(name: str, place: Place) -> Iterator[Statement]:
     )
 
 
-def _listing(place: Place) -> Statement:
+def _list_bucket(place: AccountScope) -> Statement:
     return Statement("ListBucket", ("s3:ListBucket",), (f"arn:{place.partition}:s3:::{place.bucket}",))
 
 
-def _executions(names: Names, place: Place) -> Iterator[Statement]:
+def _executions(names: Names, place: AccountScope) -> Iterator[Statement]:
     """The state machine with its versions, and its executions."""
     machine = place.arn("states", f"stateMachine:{names.machine}")
     yield Statement(
@@ -185,13 +185,13 @@ def _grants(needs: Needs) -> list[Grants]:
     return [STEP_TYPES[uses].grants for uses in sorted(needs.uses)]
 
 
-def _granted(grants: Iterable[Grant], needs: Needs, names: Names, place: Place) -> Iterator[Statement]:
+def _granted(grants: Iterable[Grant], needs: Needs, names: Names, place: AccountScope) -> Iterator[Statement]:
     """The grants as statements, one for each sid."""
     by_sid: dict[str, list[Grant]] = {}
     for grant in grants:
         by_sid.setdefault(grant.sid, []).append(grant)
     for sid, alike in by_sid.items():
-        network = _networks(needs) if any(grant.joins_network for grant in alike) else {}
+        network = _network_condition(needs) if any(grant.joins_network for grant in alike) else {}
         yield Statement(
             sid,
             tuple(dict.fromkeys(action for grant in alike for action in grant.actions)),
@@ -200,7 +200,7 @@ def _granted(grants: Iterable[Grant], needs: Needs, names: Names, place: Place) 
         )
 
 
-def _arn(resource: str, names: Names, place: Place) -> str:
+def _arn(resource: str, names: Names, place: AccountScope) -> str:
     """The ARN of a grant's resource."""
     resource = resource.format(jobs=names.jobs, jobs_lower=names.jobs.lower(), runs=f"{names.prefix}/runs/")
     service, _, rest = resource.partition(":")
@@ -219,7 +219,7 @@ def _conditions(grants: Iterable[Grant]) -> dict[str, dict[str, list[str]]]:
     return merged
 
 
-def _workflow(needs: Needs, place: Place, is_protected: bool) -> Iterator[Statement]:
+def _workflow(needs: Needs, place: AccountScope, is_protected: bool) -> Iterator[Statement]:
     """The rights of the state machine: what its steps need, and to read the metrics of rules."""
     names, types = Names(needs.flow, is_protected), _grants(needs)
     grants = [grant for of_type in types for grant in of_type.workflow]
@@ -230,10 +230,10 @@ def _workflow(needs: Needs, place: Place, is_protected: bool) -> Iterator[Statem
         ]
     yield from _granted(grants, needs, names, place)
     for service in sorted({of_type.passes_role_to for of_type in types if of_type.passes_role_to}):
-        yield _passing("protected_job" if is_protected else "job", service, place)
+        yield _pass_role("protected_job" if is_protected else "job", service, place)
 
 
-def _networks(needs: Needs) -> Mapping[str, Mapping[str, object]]:
+def _network_condition(needs: Needs) -> Mapping[str, Mapping[str, object]]:
     """The condition that a job joins no network but the flow's. Without one, the role of jobs can't join any."""
     if not needs.subnets:
         return {}
@@ -241,11 +241,11 @@ def _networks(needs: Needs) -> Mapping[str, Mapping[str, object]]:
     return {"ForAllValues:StringEquals": {key: list(ids) for key, ids in allowed.items()}}
 
 
-def _job(needs: Needs, place: Place, is_protected: bool) -> Iterator[Statement]:
+def _job(needs: Needs, place: AccountScope, is_protected: bool) -> Iterator[Statement]:
     """What SageMaker, and the script itself, do in the name of a job."""
     names = Names(needs.flow, is_protected)
     folders = ["code/"] + ["data/"] * needs.reads_data + ["runs/"] * needs.reads_outputs
-    yield _listing(place)
+    yield _list_bucket(place)
     yield Statement(
         "ReadInputs", ("s3:GetObject",), tuple(place.objects(*(f"{names.prefix}/{folder}" for folder in folders)))
     )
@@ -255,10 +255,10 @@ def _job(needs: Needs, place: Place, is_protected: bool) -> Iterator[Statement]:
     yield from _images(needs, place)
     yield from _keys(needs, place)
     if needs.subnets:
-        yield from _network(needs, place)
+        yield from _join_network(needs, place)
 
 
-def _outside(needs: Needs, place: Place) -> Iterator[Statement]:
+def _outside(needs: Needs, place: AccountScope) -> Iterator[Statement]:
     """Inputs that lie elsewhere in S3: read, and nothing else."""
     s3 = f"arn:{place.partition}:s3:::"
     places = [uri.removeprefix("s3://") for uri in needs.outside]
@@ -271,33 +271,33 @@ def _outside(needs: Needs, place: Place) -> Iterator[Statement]:
         )
 
 
-def _images(needs: Needs, place: Place) -> Iterator[Statement]:
+def _images(needs: Needs, place: AccountScope) -> Iterator[Statement]:
     arns = [
         f"arn:{place.partition}:ecr:{image.region}:{image.account}:repository/{image.name}" for image in needs.images
     ]
     if arns:
-        yield from pulling(arns)
+        yield from pull_images(arns)
 
 
-def pulling(repositories: Sequence[str]) -> Iterator[Statement]:
+def pull_images(repositories: Sequence[str]) -> Iterator[Statement]:
     """Images are pulled from these; the token that opens a registry can't be limited to one."""
     yield Statement("OpenRegistry", ("ecr:GetAuthorizationToken",), ("*",))
     yield Statement("PullImages", _READ_IMAGE, tuple(repositories))
 
 
-def _keys(needs: Needs, place: Place) -> Iterator[Statement]:
+def _keys(needs: Needs, place: AccountScope) -> Iterator[Statement]:
     """The flow's keys, for what jobs write and for their disks. By an alias, a condition tells a key from others."""
     keys = [key for key in needs.keys if "alias/" not in key]
     aliases = sorted({key.rpartition(":")[2] for key in needs.keys if "alias/" in key})
     if keys:
         arns = tuple(key if key.startswith("arn:") else place.arn("kms", f"key/{key}") for key in keys)
-        yield from _use_of_keys("", arns, {})
+        yield from _use_keys("", arns, {})
     if aliases:
         named = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": aliases}}
-        yield from _use_of_keys("ByAlias", (place.arn("kms", "key/*"),), named)
+        yield from _use_keys("ByAlias", (place.arn("kms", "key/*"),), named)
 
 
-def _use_of_keys(ending: str, keys: tuple[str, ...], when: Mapping[str, Mapping[str, object]]) -> Iterator[Statement]:
+def _use_keys(ending: str, keys: tuple[str, ...], when: Mapping[str, Mapping[str, object]]) -> Iterator[Statement]:
     """SageMaker hands a key on to EBS by a grant, and nobody else is to get one: it would outlast the job.
 
     Source: https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html (kms:GrantIsForAWSResource)
@@ -307,7 +307,7 @@ def _use_of_keys(ending: str, keys: tuple[str, ...], when: Mapping[str, Mapping[
     yield Statement(f"LendKeys{ending}", ("kms:CreateGrant",), keys, {**when, **for_aws})
 
 
-def _network(needs: Needs, place: Place) -> Iterator[Statement]:
+def _join_network(needs: Needs, place: AccountScope) -> Iterator[Statement]:
     """A job has an interface in its subnets, which it lends to SageMaker, and takes back. A subnet may be another
     account's, which shares it.
 
@@ -316,7 +316,7 @@ def _network(needs: Needs, place: Place) -> Iterator[Statement]:
     interfaces = place.arn("ec2", "network-interface/*")
     subnets = tuple(f"arn:{place.partition}:ec2:{place.region}:*:subnet/{subnet}" for subnet in needs.subnets)
     groups = (f"arn:{place.partition}:ec2:{place.region}:*:security-group/{group}" for group in needs.security_groups)
-    yield Statement("LookAround", LOOK_AROUND, ("*",))
+    yield Statement("LookAround", DESCRIBE_NETWORK, ("*",))
     yield Statement("JoinNetwork", ("ec2:CreateNetworkInterface",), (interfaces, *subnets, *groups))
     lent = ("CreateNetworkInterfacePermission", "DeleteNetworkInterface", "DeleteNetworkInterfacePermission")
     only_there = {"ArnLike": {"ec2:Subnet": list(subnets)}}
@@ -343,17 +343,17 @@ _OVERRIDES = (
 )
 
 
-def _actions(needs: Needs, place: Place, is_base: bool) -> Iterator[Statement]:
+def _actions(needs: Needs, place: AccountScope, is_base: bool) -> Iterator[Statement]:
     """What .github/workflows/ml-ci.yml does with a build project: it starts a build, follows its log, and stops it."""
-    name = project(needs.flow, is_base)
+    name = project_name(needs.flow, is_base)
     arns = (place.arn("codebuild", f"project/{name}"),)
     as_it_is = {f"codebuild:{override}": "true" for override in _OVERRIDES}
     yield Statement("Build", ("codebuild:StartBuild",), arns, {"Null": as_it_is})
     yield Statement("FollowBuild", ("codebuild:BatchGetBuilds", "codebuild:StopBuild"), arns)
-    yield Statement("ReadBuildLog", ("logs:GetLogEvents",), (place.log_streams(build_log(name), "*"),))
+    yield Statement("ReadBuildLog", ("logs:GetLogEvents",), (place.log_streams(build_log_group(name), "*"),))
 
 
-def _passing(role: Role, service: str, place: Place) -> Statement:
+def _pass_role(role: Role, service: str, place: AccountScope) -> Statement:
     return Statement(
         "PassRole", ("iam:PassRole",), (place.roles[role],), {"StringEquals": {"iam:PassedToService": service}}
     )

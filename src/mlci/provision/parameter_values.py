@@ -1,4 +1,4 @@
-"""The values of the stack's parameters: chosen, as they are, as the repository says, or the default, in that order."""
+"""The values of the stack's parameters: from options, the current stack, the repository, or defaults, in that order."""
 
 from __future__ import annotations
 
@@ -7,111 +7,115 @@ from collections.abc import Mapping
 
 from mlci.backends.aws.cloudformation_stacks import Stack
 from mlci.errors import InputError, Problem
-from mlci.provision.context import Account, Around
+from mlci.provision.context import Account, RepositoryContext
 from mlci.provision.stack_parameters import PARAMETERS, check
 from mlci.stage import Repository, Staged
 
-#: What `--changed-files` is where the pattern is to be made of the files that the flow reads.
-OF_THE_INPUTS = "inputs"
+#: The value of `--changed-files` that stands for a pattern of the files that the flow reads.
+INPUTS_KEYWORD = "inputs"
 _PATTERN_MAX_CHARS = 4_000
 
 
-def settled(chosen: Mapping[str, str], present: Mapping[str, str], around: Around) -> dict[str, str]:
-    """Every parameter's value; the empty text where there is none.
+def resolve_values(
+    options: Mapping[str, str], current: Mapping[str, str], repository: RepositoryContext
+) -> dict[str, str]:
+    """Return the value of every parameter; an empty string if it has none.
 
-    Raises: InputError, with all that can't be.
+    Raises: InputError, with every invalid value.
     """
-    usual = {"Repository": around.name, "BaseBranch": around.base_branch}
+    inferred = {"Repository": repository.name, "BaseBranch": repository.base_branch}
     values: dict[str, str] = {}
     for parameter in PARAMETERS:
         name = parameter.name
-        places = (chosen.get(name), present.get(name), usual.get(name), parameter.default)
-        values[name] = next(value for value in places if value is not None)
-    if not values["Repository"] and around.origin:
-        hint = "CodeBuild is set up for GitHub alone; name a repository there, owner/name."
-        raise InputError([Problem("--repository", 0, 0, f"git's origin, {around.origin}, is not on GitHub", hint)])
-    values["FlowFile"] = around.flow_file
-    if values["ChangedFiles"] == OF_THE_INPUTS:
-        values["ChangedFiles"] = around.changed_files()
+        sources = (options.get(name), current.get(name), inferred.get(name), parameter.default)
+        values[name] = next(value for value in sources if value is not None)
+    if not values["Repository"] and repository.origin:
+        hint = "mlci sets up CodeBuild for GitHub only. Name a repository there, owner/name."
+        raise InputError([Problem("--repository", 0, 0, f"Git's origin, {repository.origin}, is not on GitHub", hint)])
+    values["FlowFile"] = repository.flow_file
+    if values["ChangedFiles"] == INPUTS_KEYWORD:
+        values["ChangedFiles"] = repository.changed_files()
     check(values)
     return values
 
 
-def present_values(stack: Stack | None) -> Mapping[str, str]:
-    """The values that a stack has; those of one that was never made do not count."""
+def current_values(stack: Stack | None) -> Mapping[str, str]:
+    """Return the values of a stack's parameters; none if the stack was never completed."""
     return stack.parameters if stack is not None and stack.condition == "ready" else {}
 
 
-def checked(values: Mapping[str, str], stack: Stack | None, account: Account) -> dict[str, str]:
-    """The values, once what they name is found in the account, and with what only the account knows.
+def verify_values(values: Mapping[str, str], stack: Stack | None, account: Account) -> dict[str, str]:
+    """Check the resources that values refer to, and return the values with those that only the account knows.
 
-    Raises: InputError, with all that is wrong.
+    Raises: InputError, with every problem.
     """
-    known = {**values, "OidcProvider": _provider(values, stack, account)}
-    problems = list(account.preflight.problems(known))
+    values = {**values, "OidcProvider": _oidc_provider(values, stack, account)}
+    problems = list(account.preflight.problems(values))
     if problems:
         raise InputError(problems)
-    return {**known, "Connected": "true" if _is_connected(values, stack, account) else "false"}
+    return {**values, "Connected": "true" if _is_connected(values, stack, account) else "false"}
 
 
 def _is_connected(values: Mapping[str, str], stack: Stack | None, account: Account) -> bool:
-    """Whether there can be projects. Once there are, they stay, whatever becomes of the connection.
+    """Return True if the stack can have projects. Existing projects stay, whatever the status of their connection.
 
-    Raises: InputError, where they would have to go over to a connection that can't be used yet.
+    Raises: InputError, if the projects would move to a connection that is not available yet.
     """
-    present = present_values(stack)
-    is_same = values["Connection"] == present.get("Connection", "")
-    if present.get("Connected") == "true" and is_same:
+    current = current_values(stack)
+    is_same = values["Connection"] == current.get("Connection", "")
+    if current.get("Connected") == "true" and is_same:
         return True
-    made_here = stack.outputs.get("ConnectionArn") if stack is not None and is_same else None
-    if is_available(values["Connection"] or made_here, account):
+    own_connection = stack.outputs.get("ConnectionArn") if stack is not None and is_same else None
+    if is_available(values["Connection"] or own_connection, account):
         return True
-    if present.get("Connected") == "true":
-        what = "the stack can't go over to a connection whose handshake is not done"
-        hint = "Complete it in the console (Developer Tools, Settings, Connections) first."
+    if current.get("Connected") == "true":
+        what = "the stack can't switch to a connection whose handshake is not complete"
+        hint = "Complete it first, in the console: Developer Tools, Settings, Connections."
         raise InputError([Problem("--connection", 0, 0, what, hint)])
     return False
 
 
 def is_available(connection: str | None, account: Account) -> bool:
-    """Whether a connection can be used; None is one that the stack has yet to make."""
-    found = account.connections.find(connection) if connection else None
-    return found is not None and found.status == "AVAILABLE"
+    """Return True if a connection can be used. None stands for one that does not exist yet."""
+    response = account.connections.find(connection) if connection else None
+    return response is not None and response.status == "AVAILABLE"
 
 
-def pattern_of(repository: Repository, flow_file: str, staged: Staged) -> str:
-    """A pattern of the files that the flow reads, and of what builds it. Folders stand for their files where one by one
-    they would be too many.
+def file_pattern(repository: Repository, flow_file: str, staged: Staged) -> str:
+    """Return a pattern of the files that the flow and its build read. Folders replace files if the files are too many.
 
-    Raises: InputError, where there is no pattern that is short enough.
+    Raises: InputError, if even that pattern is too long.
     """
     files = {flow_file, "buildspec.yaml"}
     for unit in staged.code.values():
         files.update(file.path for file in unit.files)
     for data in staged.data.values():
-        place = repository.relative(repository.find(data.path))
-        files.add(f"{place}/" if data.is_folder else place)
+        path = repository.relative(repository.find(data.path))
+        files.add(f"{path}/" if data.is_folder else path)
     for attempt in (files, {f"{name.rpartition('/')[0]}/" if "/" in name else name for name in files}):
         parts = (re.escape(name) + (".*" if name.endswith("/") else "") for name in sorted(attempt))
         pattern = f"^({'|'.join(parts)})$"
         if len(pattern) <= _PATTERN_MAX_CHARS:
             return pattern
-    hint = "Write one yourself, such as '^(flow.yaml|src/.*)$'."
+    hint = "Write a pattern, such as '^(flow.yaml|src/.*)$'."
     raise InputError("--changed-files inputs: the flow reads too many files for a pattern", hint)
 
 
-def differing(values: Mapping[str, str], stack: Stack | None) -> list[tuple[str, str | None, str]]:
-    """The parameters to show: those that change, or, at a creation, those that are not as usual."""
-    present = present_values(stack)
-    before = {parameter.name: present.get(parameter.name, parameter.default) for parameter in PARAMETERS}
-    return [(name, was if stack else None, values[name]) for name, was in before.items() if was != values[name]]
+def changed_values(values: Mapping[str, str], stack: Stack | None) -> list[tuple[str, str | None, str]]:
+    """Return the parameters to show: those that change, or, for a new stack, those that differ from the default. Each
+    is a name, the value before (None for a new stack), and the value after."""
+    current = current_values(stack)
+    before = {parameter.name: current.get(parameter.name, parameter.default) for parameter in PARAMETERS}
+    return [(name, old if stack else None, values[name]) for name, old in before.items() if old != values[name]]
 
 
-def _provider(values: Mapping[str, str], stack: Stack | None, account: Account) -> str:
-    """The provider of GitHub's tokens. An account has at most one, so where there is one that this stack did not make,
-    the stack can only use it; where the one that it used is gone, it makes another."""
-    present, given = present_values(stack), values["OidcProvider"]
-    if values["Trigger"] != "actions" or (given and given != present.get("OidcProvider")):
-        return given
-    made_here = present.get("Trigger") == "actions" and not present.get("OidcProvider")
-    return "" if made_here else (account.preflight.provider() or "")
+def _oidc_provider(values: Mapping[str, str], stack: Stack | None, account: Account) -> str:
+    """Return the ARN of the OIDC provider for GitHub, or an empty string if the stack creates it.
+
+    An account has at most one: the stack uses an existing one, and creates a new one if that is gone.
+    """
+    current, chosen = current_values(stack), values["OidcProvider"]
+    if values["Trigger"] != "actions" or (chosen and chosen != current.get("OidcProvider")):
+        return chosen
+    is_created_by_stack = current.get("Trigger") == "actions" and not current.get("OidcProvider")
+    return "" if is_created_by_stack else (account.preflight.oidc_provider() or "")

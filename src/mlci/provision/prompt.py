@@ -1,29 +1,54 @@
-"""The person at the terminal, or the script in their place."""
+"""Output, stack events and questions of `mlci bootstrap`: on the terminal, or without one in a script."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from mlci.backends.aws.cloudformation_stacks import StackEvent
+from mlci.errors import InputError, Stopped
 from mlci.interrupts import Listening
 from mlci.report.stack_report import Line, event_line
 
 
+class Prompt(Protocol):
+    """Shows changes to the user and asks for consent.
+
+    `assume_yes` is the option --yes; `is_interactive` says whether a user can answer.
+    """
+
+    @property
+    def assume_yes(self) -> bool: ...
+
+    @property
+    def is_interactive(self) -> bool: ...
+
+    @property
+    def listening(self) -> Listening: ...
+
+    def message(self, text: str) -> None: ...
+
+    def show(self, lines: Sequence[Line]) -> None: ...
+
+    def on_event(self, event: StackEvent) -> None: ...
+
+    def confirm(self, question: str) -> bool: ...
+
+
 @dataclass(frozen=True)
-class Terminal:
-    """Where it is shown and asked: plain lines, in colour on a terminal. `agrees` has said yes beforehand; `is_there`
-    says whether somebody can answer."""
+class TerminalPrompt:
+    """A `Prompt` that writes plain lines to a stream, in colour on a terminal, and reads answers from standard
+    input."""
 
     out: TextIO
-    agrees: bool
-    is_there: bool
+    assume_yes: bool
+    is_interactive: bool
     listening: Listening
     clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
 
-    def say(self, text: str) -> None:
+    def message(self, text: str) -> None:
         self.show([Line(text)])
 
     def show(self, lines: Sequence[Line]) -> None:
@@ -35,13 +60,13 @@ class Terminal:
             console.print(Text(line.text, line.style), soft_wrap=True)
         self.out.flush()
 
-    def tell(self, event: StackEvent) -> None:
+    def on_event(self, event: StackEvent) -> None:
         line = event_line(event, self.clock())
         if line is not None:
             self.show([line])
 
     def confirm(self, question: str) -> bool:
-        """What is answered; no, where nothing is.
+        """Return True if the user answers yes; the end of the input is a no.
 
         Raises: KeyboardInterrupt.
         """
@@ -49,3 +74,17 @@ class Terminal:
             return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
         except EOFError:
             return False
+
+
+def require_consent(prompt: Prompt, question: str, action: str) -> None:
+    """Ask the user, unless --yes is set. `action` completes the sentence "nothing was …", such as `changed`.
+
+    Raises: InputError, if nobody can answer; Stopped, if the answer is no.
+    """
+    if prompt.assume_yes:
+        return
+    if not prompt.is_interactive:
+        hint = "Review the changes above, and run again with --yes."
+        raise InputError(f"there is no terminal to confirm the changes on, so nothing was {action}", hint)
+    if not prompt.confirm(question):
+        raise Stopped(f"nothing was {action}.")

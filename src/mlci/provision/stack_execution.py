@@ -1,5 +1,8 @@
-"""A change set executed: done, or undone again. What a creation has made goes where it fails or is stopped, also what
-is made to outlive the stack; a change that fails is set back by CloudFormation."""
+"""The execution of a change set, and the deletion of a stack, each followed to its result.
+
+A failed or stopped update is rolled back by CloudFormation. After a failed or stopped creation, nothing stays: the
+stack is deleted, and so are the resources that otherwise outlive it.
+"""
 
 from __future__ import annotations
 
@@ -11,143 +14,154 @@ from mlci.backends.aws.cloudformation_stacks import ChangeSet, Stack, StackEvent
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, MlciError, Stopped
 from mlci.interrupts import attend
-from mlci.provision.context import Account, Person
-from mlci.provision.desired_stack import Wanted
-from mlci.report.stack_report import failures
+from mlci.provision.context import Account
+from mlci.provision.desired_stack import DesiredStack
+from mlci.provision.prompt import Prompt
+from mlci.report.stack_report import failure_summary
 
-#: Resources that outlive the stack, and are no use where its creation failed.
+#: Resources that outlive the stack, and are of no use if its creation fails.
 _RETAINED = ("Bucket", "ImageRepository")
 
 
 @dataclass
-class Course:
-    """How an operation goes: what failed, the stack in the end, why CloudFormation did not even begin, and what could
-    not be cleared away."""
+class OperationProgress:
+    """The progress of a stack operation.
 
-    person: Person
+    `failed` are the events of resources that failed, `stack` is the stack in the end, `refusal` the reason why
+    CloudFormation did not start, and `remaining` the problems of the clean-up.
+    """
+
+    prompt: Prompt
     failed: list[StackEvent] = field(default_factory=list)
     stack: Stack | None = None
     refusal: str = ""
-    left: list[str] = field(default_factory=list)
+    remaining: list[str] = field(default_factory=list)
 
-    def tell(self, event: StackEvent) -> None:
-        self.person.tell(event)
+    def on_event(self, event: StackEvent) -> None:
+        self.prompt.on_event(event)
         if event.is_failure and not event.is_stack:
             self.failed.append(event)
 
     @property
-    def is_done(self) -> bool:
-        is_there = self.stack is not None and self.stack.status in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
-        return is_there and not self.refusal
+    def is_complete(self) -> bool:
+        is_complete = self.stack is not None and self.stack.status in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+        return is_complete and not self.refusal
 
     @property
-    def why(self) -> str:
-        return (self.refusal or failures(self.failed)).rstrip(".")
+    def reason(self) -> str:
+        return (self.refusal or failure_summary(self.failed)).rstrip(".")
 
 
-def executed(change_set: ChangeSet, wanted: Wanted, account: Account, person: Person) -> Stack:
-    """The stack, changed.
+def execute_change_set(change_set: ChangeSet, desired: DesiredStack, account: Account, prompt: Prompt) -> Stack:
+    """Execute a change set, and return the stack.
 
-    Raises: Stopped and CloudError, with the stack as it was before, or no stack where there was none.
+    Raises: Stopped and CloudError; the stack is then as it was before, or deleted if it is new.
     """
-    course, stop = Course(person), StopSignal()
+    progress, stop = OperationProgress(prompt), StopSignal()
 
     def work() -> None:
-        _execute(change_set, wanted, account, course, stop)
-        if change_set.is_creation and not course.is_done:
-            course.left = _cleared_away(course.stack, wanted, account, person)
-        if course.refusal:
-            _forget(change_set, account)
+        _run_change_set(change_set, desired, account, progress, stop)
+        if change_set.is_creation and not progress.is_complete:
+            progress.remaining = _clean_up_failed_creation(progress.stack, desired, account, prompt)
+        if progress.refusal:
+            _discard_change_set(change_set, account)
 
-    def interrupted(why: str) -> None:
-        stop.set(error="mlci.Stopped", cause=why)
-        person.say(f"{why}: CloudFormation undoes what it has done so far")
+    def interrupt(reason: str) -> None:
+        stop.set(error="mlci.Stopped", cause=reason)
+        prompt.message(f"{reason}: CloudFormation rolls back")
 
-    with person.listening() as interrupts:
-        attend(work, interrupts, interrupted)
-    if not course.is_done:
-        raise _failure(course, change_set, wanted, stop.is_set())
+    with prompt.listening() as interrupts:
+        attend(work, interrupts, interrupt)
+    if not progress.is_complete:
+        raise _failure(progress, change_set, desired, stop.is_set())
     if stop.is_set():
-        raise Stopped(f'stopped, but the stack "{wanted.stack}" was done before.', hint="Run again to go on.")
-    assert course.stack is not None
-    return course.stack
+        raise Stopped(f'stopped, after the stack "{desired.stack}" was complete.', hint="Run again to continue.")
+    assert progress.stack is not None
+    return progress.stack
 
 
-def deleted(stack: Stack, account: Account, person: Person, stop: StopSignal | None = None) -> Stack:
-    """The stack when it is gone. With `stop` set, its waiting ends early, and the stack is still being deleted.
+def delete_stack(stack: Stack, account: Account, prompt: Prompt, stop: StopSignal | None = None) -> Stack:
+    """Delete a stack, and return it once it is gone. `stop` ends the waiting, while CloudFormation continues.
 
-    Raises: CloudError, where it can't be deleted.
+    Raises: CloudError, if the deletion fails.
     """
-    course = Course(person)
-    ended = account.stacks.delete(stack.id, course.tell, stop or StopSignal())
-    if ended.condition == "gone" or (stop and stop.is_set()):
-        return ended
-    raise CloudError(f'the stack "{stack.name}" could not be deleted: {course.why}.', hint="Mend it, and run again.")
+    progress = OperationProgress(prompt)
+    result = account.stacks.delete(stack.id, progress.on_event, stop or StopSignal())
+    if result.condition == "gone" or (stop and stop.is_set()):
+        return result
+    what = f'the stack "{stack.name}" could not be deleted: {progress.reason}.'
+    raise CloudError(what, hint="Resolve this, and run again.")
 
 
-def _execute(change_set: ChangeSet, wanted: Wanted, account: Account, course: Course, stop: StopSignal) -> None:
+def _run_change_set(
+    change_set: ChangeSet, desired: DesiredStack, account: Account, progress: OperationProgress, stop: StopSignal
+) -> None:
     try:
-        course.stack = account.stacks.execute(change_set, course.tell, stop)
+        progress.stack = account.stacks.execute(change_set, progress.on_event, stop)
     except AwsError as error:
-        if error.is_passing and account.stacks.api.is_aws:
-            hint = f'CloudFormation goes on by itself. See what became of "{wanted.stack}", and run again.'
+        if error.is_transient and account.stacks.api.is_aws:
+            hint = f'CloudFormation continues without mlci. Check the stack "{desired.stack}", and run again.'
             raise CloudError(error.what, hint=hint) from error
-        course.refusal = error.message
-        course.stack = account.stacks.find(change_set.stack_id)
+        progress.refusal = error.message
+        progress.stack = account.stacks.find(change_set.stack_id)
 
 
-def _forget(change_set: ChangeSet, account: Account) -> None:
-    """Removes a change set that was not executed; it may be gone with the stack."""
+def _discard_change_set(change_set: ChangeSet, account: Account) -> None:
+    """Delete a change set that was not executed. It may already be gone with its stack."""
     try:
         account.stacks.discard(change_set)
     except AwsError:
-        pass  # why it was refused is what matters
+        pass  # the refusal is the error to report
 
 
-def _failure(course: Course, change_set: ChangeSet, wanted: Wanted, is_stopped: bool) -> MlciError:
-    if course.left:
-        after = f"It could not all be removed: {'; '.join(course.left)}."
+def _failure(progress: OperationProgress, change_set: ChangeSet, desired: DesiredStack, is_stopped: bool) -> MlciError:
+    if progress.remaining:
+        after = f"Not everything could be removed: {'; '.join(progress.remaining)}."
     elif change_set.is_creation:
-        after = f'Nothing is left of the stack "{wanted.stack}".'
-    elif course.stack is not None and course.stack.condition == "stuck":
-        command = f"aws cloudformation continue-update-rollback --stack-name {wanted.stack}"
-        after = f"CloudFormation could not set it back ({course.stack.status}). When the reason is mended: {command}"
+        after = f'Nothing is left of the stack "{desired.stack}".'
+    elif progress.stack is not None and progress.stack.condition == "stuck":
+        command = f"aws cloudformation continue-update-rollback --stack-name {desired.stack}"
+        after = f"The rollback failed ({progress.stack.status}). Resolve the reason, then run: {command}"
     else:
-        after = f'The stack "{wanted.stack}" is as it was before.'
+        after = f'The stack "{desired.stack}" is as it was before.'
     if is_stopped:
         return Stopped("stopped.", hint=after)
-    verb = "created" if change_set.is_creation else "changed"
-    return CloudError(f'the stack "{wanted.stack}" could not be {verb}: {course.why}.', hint=after)
+    verb = "created" if change_set.is_creation else "updated"
+    return CloudError(f'the stack "{desired.stack}" could not be {verb}: {progress.reason}.', hint=after)
 
 
-def _cleared_away(stack: Stack | None, wanted: Wanted, account: Account, person: Person) -> list[str]:
-    """Clears away what a failed creation has left, also what is made to outlive the stack; tells what can't be."""
+def _clean_up_failed_creation(
+    stack: Stack | None, desired: DesiredStack, account: Account, prompt: Prompt
+) -> list[str]:
+    """Delete everything that a failed creation left, and return a description of what could not be deleted."""
     if stack is None:
         return []
-    kept = {name: account.stacks.physical_id(stack.id, name) for name in _RETAINED if _was_to_be_made(name, wanted)}
+    retained = {
+        name: account.stacks.physical_id(stack.id, name) for name in _RETAINED if _is_created_by_stack(name, desired)
+    }
     problems: list[str] = []
     if stack.condition != "gone":
-        problems += _problem(lambda: deleted(stack, account, person))
-    bucket, images = kept.get("Bucket"), kept.get("ImageRepository")
+        problems += _collect_problem(lambda: delete_stack(stack, account, prompt))
+    bucket, images = retained.get("Bucket"), retained.get("ImageRepository")
     if bucket:
-        problems += _problem(lambda: account.buckets.delete(bucket), f"Bucket {bucket}: ")
+        problems += _collect_problem(lambda: account.buckets.delete(bucket), f"Bucket {bucket}: ")
     if images:
-        problems += _problem(
+        problems += _collect_problem(
             lambda: account.api("ecr").call("delete_repository", repositoryName=images), f"ImageRepository {images}: "
         )
     return problems
 
 
-def _problem(work: Callable[[], object], of: str = "") -> list[str]:
+def _collect_problem(work: Callable[[], object], prefix: str = "") -> list[str]:
     try:
         work()
     except CloudError as error:
         is_gone = isinstance(error, AwsError) and error.code == "RepositoryNotFoundException"
-        return [] if is_gone else [f"{of}{error}"]
+        return [] if is_gone else [f"{prefix}{error}"]
     return []
 
 
-def _was_to_be_made(resource: str, wanted: Wanted) -> bool:
+def _is_created_by_stack(resource: str, desired: DesiredStack) -> bool:
     if resource == "Bucket":
-        return not wanted.values.get("ExistingBucket")
-    return bool(wanted.values.get("EcrRepository"))
+        return not desired.values.get("ExistingBucket")
+    return bool(desired.values.get("EcrRepository"))

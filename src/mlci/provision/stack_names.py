@@ -1,12 +1,14 @@
-"""What the stack of a flow, and what is in it, is called."""
+"""Names of a flow's stack, and of the roles, projects and log groups in it."""
 
 from __future__ import annotations
 
 from typing import Literal, get_args
 
-from mlci.backends.aws.state_machines import FLOW_TAG
+from mlci.plan.names import FLOW_TAG
 
-#: The roles of a stack. `workflow` and `job` serve every run but the protected ones, which have their own.
+#: The issuer of GitHub Actions' OIDC tokens, which is part of the provider's ARN and of condition keys.
+GITHUB_OIDC_HOST = "token.actions.githubusercontent.com"
+#: The roles of a stack. Protected runs have roles of their own; `workflow` and `job` are for all others.
 Role = Literal[
     "pull_request_build",
     "base_build",
@@ -24,22 +26,22 @@ def stack_name(flow: str) -> str:
     return f"mlci-{flow}"
 
 
-def project(flow: str, is_base: bool) -> str:
-    """A CodeBuild project.
+def project_name(flow: str, is_base: bool) -> str:
+    """Return the name of a CodeBuild project.
 
-    >>> project("breast-cancer", is_base=False)
+    >>> project_name("breast-cancer", is_base=False)
     'mlci-breast-cancer-pull-request'
     """
     return f"mlci-{flow}-base" if is_base else f"mlci-{flow}-pull-request"
 
 
-def build_log(project: str) -> str:
-    """A project's log group."""
+def build_log_group(project: str) -> str:
+    """Return the name of a project's log group."""
     return f"/aws/codebuild/{project}"
 
 
 def logical_id(role: Role) -> str:
-    """A role in the template.
+    """Return the logical ID of a role in the template.
 
     >>> logical_id("pull_request_build")
     'PullRequestBuildRole'
@@ -48,7 +50,7 @@ def logical_id(role: Role) -> str:
 
 
 def capitalized(name: str) -> str:
-    """A name as CloudFormation writes it.
+    """Return a name in CloudFormation's spelling.
 
     >>> capitalized("job_role")
     'JobRole'
@@ -57,5 +59,5 @@ def capitalized(name: str) -> str:
 
 
 def tags(flow: str) -> list[dict[str, str]]:
-    """What marks a resource as the flow's."""
+    """Return the tags of a flow's resources."""
     return [{"Key": FLOW_TAG, "Value": flow}]

@@ -1,6 +1,6 @@
-"""The parameters of the stack: CloudFormation's, and options of `mlci bootstrap`, from one table.
+"""The parameters of the stack. One table defines CloudFormation's parameters and the options of `mlci bootstrap`.
 
-What a value may be is held twice by the same pattern: here, before anything is asked of AWS, and by CloudFormation.
+The same pattern checks a value twice: here, before any call to AWS, and in CloudFormation.
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
 """
 
@@ -17,28 +17,28 @@ _PARTITION = "arn:aws[a-z-]*"
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter. `pattern` is for the whole value; `must` ends the sentence `--option must be …`. One without an
-    option is set by mlci itself."""
+    """One parameter. `pattern` matches the whole value; `requirement` completes the sentence "--option must be …". mlci
+    itself sets a parameter without an option."""
 
     name: str
     help: str
-    must: str
+    requirement: str
     option: str = ""
     default: str = ""
     pattern: str = ".*"
     allowed: tuple[str, ...] = ()
-    least: int | None = None
-    most: int | None = None
+    minimum: int | None = None
+    maximum: int | None = None
 
     @property
     def is_number(self) -> bool:
-        return self.least is not None
+        return self.minimum is not None
 
-    def takes(self, value: str) -> bool:
+    def accepts(self, value: str) -> bool:
         if self.allowed:
             return value in self.allowed
-        if self.least is not None and self.most is not None:
-            return re.fullmatch(r"[0-9]{1,9}", value) is not None and self.least <= int(value) <= self.most
+        if self.minimum is not None and self.maximum is not None:
+            return re.fullmatch(r"[0-9]{1,9}", value) is not None and self.minimum <= int(value) <= self.maximum
         return re.fullmatch(self.pattern, value) is not None
 
 
@@ -46,9 +46,9 @@ def _choice(name: str, option: str, help: str, *allowed: str) -> Parameter:
     return Parameter(name, help, f"one of {', '.join(allowed)}", option, allowed[0], allowed=allowed)
 
 
-def _number(name: str, option: str, help: str, default: int, least: int, most: int) -> Parameter:
-    must = f"a whole number from {least} to {most}"
-    return Parameter(name, help, must, option, str(default), least=least, most=most)
+def _number(name: str, option: str, help: str, default: int, minimum: int, maximum: int) -> Parameter:
+    requirement = f"a whole number from {minimum} to {maximum}"
+    return Parameter(name, help, requirement, option, str(default), minimum=minimum, maximum=maximum)
 
 
 #: Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -75,14 +75,14 @@ _RETENTIONS = (
 PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "Repository",
-        "The GitHub repository, owner/name. Default: what git calls origin.",
+        "The GitHub repository, owner/name. Default: Git's origin.",
         "owner/name, such as octo-org/model",
         "--repository",
         pattern=r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}",
     ),
     Parameter(
         "BaseBranch",
-        "The branch that pull requests go to, whose builds write the baseline. Default: git's, else main.",
+        "The target branch of pull requests; its builds write the baseline. Default: origin's default branch, or main.",
         "the name of a branch",
         "--base-branch",
         default="main",
@@ -90,14 +90,14 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         "FlowFile",
-        "The flow file's path in the repository. Default: --flow's.",
+        "The flow file's path in the repository. Default: the path of --flow.",
         "a relative path that ends in .yaml or .yml",
         default="flow.yaml",
         pattern=r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*\.ya?ml",
     ),
     Parameter(
         "Connection",
-        "The ARN of a CodeConnections connection to GitHub. Default: the stack makes one.",
+        "The ARN of a CodeConnections connection to GitHub. Default: the stack creates one.",
         "the ARN of a connection, arn:aws:codeconnections:…:connection/…, or empty",
         "--connection",
         pattern=rf"|{_PARTITION}:codeconnections:[a-z0-9-]+:[0-9]{{12}}:connection/[0-9a-f-]{{36}}",
@@ -105,14 +105,14 @@ PARAMETERS: tuple[Parameter, ...] = (
     _choice(
         "Connected",
         "",
-        "Whether the connection's handshake is done: before, CodeBuild takes no project on it.",
+        "True after the connection's handshake; CodeBuild accepts no project before.",
         "false",
         "true",
     ),
     _choice(
         "Trigger",
         "--trigger",
-        "What starts builds: GitHub's webhook, or the workflow .github/workflows/ml-ci.yml.",
+        "The trigger of builds: GitHub's webhook, or the workflow .github/workflows/ml-ci.yml.",
         "webhook",
         "actions",
     ),
@@ -125,7 +125,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         "ChangedFiles",
-        "Build only pull requests that change a file of this pattern. `inputs`: one that the flow reads.",
+        "Build only pull requests that change a file matching this pattern. `inputs`: the files that the flow reads.",
         "a regular expression of at most 4,000 characters, or empty",
         "--changed-files",
         pattern=r".{0,4000}",
@@ -133,7 +133,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     _number("ConcurrentBuilds", "--concurrent-builds", "How many pull requests are built at a time.", 10, 1, 1000),
     Parameter(
         "BuildImage",
-        "The image that builds run in.",
+        "The Docker image of builds.",
         "an image, such as aws/codebuild/standard:7.0",
         "--build-image",
         default="aws/codebuild/standard:7.0",
@@ -142,20 +142,20 @@ PARAMETERS: tuple[Parameter, ...] = (
     _choice(
         "ComputeType",
         "--compute-type",
-        "The size of the machine that builds run on; the jobs have their own.",
+        "The compute type of builds. Jobs have their own instance types.",
         "BUILD_GENERAL1_SMALL",
         "BUILD_GENERAL1_MEDIUM",
         "BUILD_GENERAL1_LARGE",
         "BUILD_GENERAL1_XLARGE",
         "BUILD_GENERAL1_2XLARGE",
     ),
-    _number("BuildTimeout", "--build-timeout", "After how many minutes a build is stopped.", 120, 5, 2160),
-    _number("RunRetention", "--run-retention", "After how many days what runs wrote is deleted.", 90, 1, 3650),
-    _number("CodeRetention", "--code-retention", "After how many days staged code and data are deleted.", 180, 1, 3650),
-    _choice("LogRetention", "--log-retention", "After how many days the builds' logs are deleted.", *_RETENTIONS),
+    _number("BuildTimeout", "--build-timeout", "The timeout of a build, in minutes.", 120, 5, 2160),
+    _number("RunRetention", "--run-retention", "Days until the outputs of runs are deleted.", 90, 1, 3650),
+    _number("CodeRetention", "--code-retention", "Days until staged code and data are deleted.", 180, 1, 3650),
+    _choice("LogRetention", "--log-retention", "Days until the builds' logs are deleted.", *_RETENTIONS),
     Parameter(
         "ExistingBucket",
-        "A bucket to use, such as one that an earlier stack left. Default: the stack makes one.",
+        "An existing bucket to use, such as one that an earlier stack left. Default: the stack creates one.",
         "the name of a bucket, or empty",
         "--existing-bucket",
         pattern=r"|[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
@@ -169,42 +169,42 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         "PermissionsBoundary",
-        "The ARN of a policy that bounds every role of the stack.",
+        "The ARN of a permissions boundary for every role of the stack.",
         "the ARN of a policy, arn:aws:iam::…:policy/…, or empty",
         "--permissions-boundary",
         pattern=rf"|{_PARTITION}:iam::([0-9]{{12}}|aws):policy/[A-Za-z0-9+=,.@_/-]{{1,128}}",
     ),
     Parameter(
         "VpcId",
-        "The VPC that builds run in, with --subnet-ids and --security-group-ids. Default: none.",
-        "the id of a VPC, vpc-…, or empty",
+        "The VPC of builds, with --subnet-ids and --security-group-ids. Default: none.",
+        "a VPC ID, vpc-…, or empty",
         "--vpc-id",
         pattern=r"|vpc-[0-9a-f]{8,17}",
     ),
     Parameter(
         "SubnetIds",
-        "The private subnets of the VPC, with a way to the internet, divided by commas.",
-        "ids of subnets, subnet-…, divided by commas, or empty",
+        "Private subnets of the VPC with internet access, separated by commas.",
+        "subnet IDs, subnet-…, separated by commas, or empty",
         "--subnet-ids",
         pattern=r"|subnet-[0-9a-f]{8,17}(,subnet-[0-9a-f]{8,17}){0,15}",
     ),
     Parameter(
         "SecurityGroupIds",
-        "The security groups of the builds, divided by commas.",
-        "ids of security groups, sg-…, divided by commas, or empty",
+        "The security groups of builds, separated by commas.",
+        "security group IDs, sg-…, separated by commas, or empty",
         "--security-group-ids",
         pattern=r"|sg-[0-9a-f]{8,17}(,sg-[0-9a-f]{8,17}){0,4}",
     ),
     Parameter(
         "EcrRepository",
-        "The name of a repository for images, which the stack makes and jobs may pull from. Default: none.",
-        "the name of a repository, lower case, or empty",
+        "The name of an ECR repository to create, from which jobs may pull images. Default: none.",
+        "the name of a repository in lower case, or empty",
         "--ecr-repository",
         pattern=r"|[a-z0-9]+([._/-][a-z0-9]+)*",
     ),
     Parameter(
         "OidcProvider",
-        "The ARN of the account's provider for GitHub Actions. Default: found, else made, with --trigger actions.",
+        "The ARN of the OIDC provider for GitHub Actions. Default: with --trigger actions, the account's or a new one.",
         "the ARN of a provider, arn:aws:iam::…:oidc-provider/token.actions.githubusercontent.com, or empty",
         "--oidc-provider",
         pattern=rf"|{_PARTITION}:iam::[0-9]{{12}}:oidc-provider/token\.actions\.githubusercontent\.com",
@@ -213,21 +213,23 @@ PARAMETERS: tuple[Parameter, ...] = (
 
 
 def check(values: Mapping[str, str]) -> None:
-    """Raises InputError, with all that is wrong, a sentence each."""
-    wrong = list(_wrong(values))
-    if wrong:
-        raise InputError(wrong)
+    """Raise InputError, with every problem, if a value is invalid."""
+    problems = list(_problems(values))
+    if problems:
+        raise InputError(problems)
 
 
-def _wrong(values: Mapping[str, str]) -> Iterator[Problem]:
+def _problems(values: Mapping[str, str]) -> Iterator[Problem]:
     for parameter in PARAMETERS:
         value = values.get(parameter.name, parameter.default)
-        if not parameter.takes(value):
-            what = f'"{value}" is not {parameter.must}' if value else f"missing; it is {parameter.must}"
+        if not parameter.accepts(value):
+            what = (
+                f'"{value}" is not {parameter.requirement}' if value else f"missing; it must be {parameter.requirement}"
+            )
             yield Problem(parameter.option or parameter.name, 0, 0, what)
     if len({bool(values.get(name)) for name in ("VpcId", "SubnetIds", "SecurityGroupIds")}) > 1:
-        what = "--vpc-id, --subnet-ids and --security-group-ids go together"
-        yield Problem("--vpc-id", 0, 0, what, "Give all three, or none.")
+        what = "--vpc-id, --subnet-ids and --security-group-ids must be set together"
+        yield Problem("--vpc-id", 0, 0, what, "Set all three, or none.")
     try:
         re.compile(values.get("ChangedFiles", ""))
     except re.error as error:

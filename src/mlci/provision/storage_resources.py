@@ -1,4 +1,4 @@
-"""Where a flow keeps things: the bucket with its policy, and the repository of its own images.
+"""The bucket of a flow with its policy, and the ECR repository for its images.
 
 Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html and
 aws-resource-ecr-repository.html
@@ -10,15 +10,15 @@ import json
 from collections.abc import Iterator
 
 from mlci.plan.names import Names, baselines
-from mlci.provision.cloudformation_functions import Resource, Value, either, excepted, get, ref, resource, sub
+from mlci.provision.cloudformation_functions import Resource, Value, get_att, if_, ref, resource, skip_checks, sub
 from mlci.provision.stack_names import Role, logical_id, tags
 
 _NONCURRENT_DAYS, _UPLOAD_DAYS = 30, 7
-#: Roles that a pull request's code can act as.
+#: The roles that the code of a pull request can use.
 _UNTRUSTED: tuple[Role, ...] = ("pull_request_build", "workflow", "job")
 
 
-def storage(flow: str) -> dict[str, Resource]:
+def storage_resources(flow: str) -> dict[str, Resource]:
     return {
         "Bucket": resource(
             "AWS::S3::Bucket",
@@ -26,9 +26,9 @@ def storage(flow: str) -> dict[str, Resource]:
             Condition="MakesBucket",
             DeletionPolicy="Retain",
             UpdateReplacePolicy="Retain",
-            Metadata=excepted(
-                CKV_AWS_18="Access logs need a second bucket and cost at rest; CloudTrail's data events tell the same",
-                CKV_AWS_19="It is encrypted: by AES256, or by the parameter KmsKey, a choice that the check can't read",
+            Metadata=skip_checks(
+                CKV_AWS_18="Access logs need a second bucket and cost at rest; CloudTrail data events show the same",
+                CKV_AWS_19="It is encrypted, with AES256 or the parameter KmsKey; the check can't evaluate the choice",
             ),
         ),
         "BucketPolicy": resource(
@@ -44,7 +44,7 @@ def storage(flow: str) -> dict[str, Resource]:
             Condition="HasImageRepository",
             DeletionPolicy="Retain",
             UpdateReplacePolicy="Retain",
-            Metadata=excepted(CKV_AWS_136="ECR encrypts by itself; a key of one's own is the parameter KmsKey"),
+            Metadata=skip_checks(CKV_AWS_136="ECR encrypts by default; the parameter KmsKey sets another key"),
         ),
     }
 
@@ -56,8 +56,8 @@ def _bucket(flow: str) -> Value:
                 {
                     "BucketKeyEnabled": True,
                     "ServerSideEncryptionByDefault": {
-                        "SSEAlgorithm": either("HasKey", "aws:kms", "AES256"),
-                        "KMSMasterKeyID": either("HasKey", ref("KmsKey")),
+                        "SSEAlgorithm": if_("HasKey", "aws:kms", "AES256"),
+                        "KMSMasterKeyID": if_("HasKey", ref("KmsKey")),
                     },
                 }
             ]
@@ -76,7 +76,7 @@ def _bucket(flow: str) -> Value:
 
 
 def _rules(flow: str) -> Iterator[Value]:
-    """What runs wrote, and what was staged for them, goes after a while; baselines stay."""
+    """Yield the lifecycle rules: objects that runs wrote or staged expire; baselines stay."""
     for is_protected in (False, True):
         prefix, of = Names(flow, is_protected).prefix, "Protected" if is_protected else ""
         for folder, days in (("runs", "RunRetention"), ("code", "CodeRetention"), ("data", "CodeRetention")):
@@ -97,8 +97,8 @@ def _rules(flow: str) -> Iterator[Value]:
 
 
 def _bucket_policy(flow: str) -> Value:
-    """No request without TLS; and, whatever rights they are given some day, none of the roles that a pull request's
-    code acts as writes what the base branch's builds read."""
+    """Return the bucket policy. It denies requests without TLS, and denies the roles of pull requests to write what
+    builds of the base branch read, whatever other policies allow."""
     names = Names(flow, is_protected=True)
     return {
         "Version": "2012-10-17",
@@ -108,7 +108,7 @@ def _bucket_policy(flow: str) -> Value:
                 "Effect": "Deny",
                 "Principal": "*",
                 "Action": "s3:*",
-                "Resource": [get("Bucket"), sub("${Bucket.Arn}/*")],
+                "Resource": [get_att("Bucket"), sub("${Bucket.Arn}/*")],
                 "Condition": {"Bool": {"aws:SecureTransport": "false"}},
             },
             {
@@ -117,14 +117,14 @@ def _bucket_policy(flow: str) -> Value:
                 "Principal": "*",
                 "Action": ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject"],
                 "Resource": [sub(f"${{Bucket.Arn}}/{prefix}/*") for prefix in (baselines(flow), names.prefix)],
-                "Condition": {"ArnEquals": {"aws:PrincipalArn": [get(logical_id(role)) for role in _UNTRUSTED]}},
+                "Condition": {"ArnEquals": {"aws:PrincipalArn": [get_att(logical_id(role)) for role in _UNTRUSTED]}},
             },
         ],
     }
 
 
 def _image_repository() -> Value:
-    keep = {
+    expire_untagged = {
         "rulePriority": 1,
         "selection": {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 7},
         "action": {"type": "expire"},
@@ -133,8 +133,8 @@ def _image_repository() -> Value:
         "RepositoryName": ref("EcrRepository"),
         "ImageTagMutability": "IMMUTABLE",
         "ImageScanningConfiguration": {"ScanOnPush": True},
-        "EncryptionConfiguration": either(
+        "EncryptionConfiguration": if_(
             "HasKey", {"EncryptionType": "KMS", "KmsKey": ref("KmsKey")}, {"EncryptionType": "AES256"}
         ),
-        "LifecyclePolicy": {"LifecyclePolicyText": json.dumps({"rules": [keep]})},
+        "LifecyclePolicy": {"LifecyclePolicyText": json.dumps({"rules": [expire_untagged]})},
     }

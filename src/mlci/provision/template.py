@@ -1,54 +1,64 @@
 """The CloudFormation template of a flow's stack, as YAML.
 
-What the flow fixes (names, policies) is written out; what a platform engineer chooses is a parameter. Where a checker
-is asked to make an exception, the reason stands beside what it is made for.
+Names and policies follow from the flow; the choices of a platform engineer are parameters. An exception for a checker
+stands with its reason beside the resource.
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-anatomy.html
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import yaml
 
-from mlci.backends.aws.preflight import GITHUB
+from mlci.aws_settings import AWS_SETTINGS, AwsSettingName
 from mlci.provision.access_requirements import Needs
-from mlci.provision.cloudformation_functions import Resource, Value, equals, every, get, has, ref, resource
-from mlci.provision.codebuild_projects import builds
-from mlci.provision.iam_roles import ACTIONS, BUCKET, CONNECTION, roles
-from mlci.provision.stack_names import capitalized, logical_id, stack_name
+from mlci.provision.cloudformation_functions import Resource, Value, and_, equals, get_att, is_set, ref, resource
+from mlci.provision.codebuild_projects import codebuild_projects
+from mlci.provision.iam_roles import ACTIONS, BUCKET, CONNECTION, iam_roles
+from mlci.provision.stack_names import GITHUB_OIDC_HOST, capitalized, logical_id, stack_name
 from mlci.provision.stack_parameters import PARAMETERS, Parameter
-from mlci.provision.storage_resources import storage
+from mlci.provision.storage_resources import storage_resources
 
-#: Of a connection's name. Source: https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_CreateConnection.html
+#: The longest name of a connection. Source: https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_CreateConnection.html
 _CONNECTION_MAX_CHARS = 32
 
 _CONDITIONS: dict[str, Value] = {
-    "HasBoundary": has("PermissionsBoundary"),
-    "HasChangedFiles": has("ChangedFiles"),
-    "HasImageRepository": has("EcrRepository"),
-    "HasKey": has("KmsKey"),
+    "HasBoundary": is_set("PermissionsBoundary"),
+    "HasChangedFiles": is_set("ChangedFiles"),
+    "HasImageRepository": is_set("EcrRepository"),
+    "HasKey": is_set("KmsKey"),
     "IsConnected": equals("Connected", "true"),
-    "IsInVpc": has("VpcId"),
+    "IsInVpc": is_set("VpcId"),
     "MakesBucket": equals("ExistingBucket", ""),
     "MakesConnection": equals("Connection", ""),
-    "MakesOidcProvider": every("UsesActions", equals("OidcProvider", "")),
+    "MakesOidcProvider": and_("UsesActions", equals("OidcProvider", "")),
     "UsesActions": equals("Trigger", "actions"),
     "UsesWebhook": equals("Trigger", "webhook"),
 }
 
 
+#: The settings that the stack writes to SSM parameters, with their values.
+SETTINGS: Mapping[AwsSettingName, Value] = {
+    "bucket": BUCKET,
+    "workflow_role": get_att(logical_id("workflow")),
+    "job_role": get_att(logical_id("job")),
+}
+
+
 def template(needs: Needs) -> str:
-    """The template as YAML. The same flow gives the same text."""
-    whole = {
+    """Return the template as YAML. The same flow gives the same text."""
+    document = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"mlci: continuous integration of the flow {needs.flow}",
-        # Of the empty default of lists that stand under a condition, cfn-lint says that it is no subnet.
+        # cfn-lint reads the empty default of a conditional list as an invalid subnet.
         "Metadata": {"cfn-lint": {"config": {"ignore_checks": ["W1033"]}}},
         "Parameters": {parameter.name: _parameter(parameter) for parameter in PARAMETERS},
         "Conditions": _CONDITIONS,
         "Resources": {
-            **storage(needs.flow),
-            **roles(needs),
-            **builds(needs.flow),
+            **storage_resources(needs.flow),
+            **iam_roles(needs),
+            **codebuild_projects(needs.flow),
             **_settings(needs.flow),
             "GitHubConnection": resource(
                 "AWS::CodeConnections::Connection",
@@ -57,39 +67,38 @@ def template(needs: Needs) -> str:
             ),
             "GitHubOidcProvider": resource(
                 "AWS::IAM::OIDCProvider",
-                {"Url": f"https://{GITHUB}", "ClientIdList": ["sts.amazonaws.com"]},
+                {"Url": f"https://{GITHUB_OIDC_HOST}", "ClientIdList": ["sts.amazonaws.com"]},
                 Condition="MakesOidcProvider",
-                # An account has one at most: the stacks of other flows, and whatever else, may use it by now.
+                # An account has at most one: stacks of other flows, and other tools, may use it.
                 DeletionPolicy="RetainExceptOnCreate",
                 UpdateReplacePolicy="Retain",
             ),
         },
         "Outputs": _outputs(),
     }
-    return yaml.dump(whole, Dumper=_Plain, sort_keys=False, width=200, allow_unicode=True)
+    return yaml.dump(document, Dumper=_TemplateDumper, sort_keys=False, width=200, allow_unicode=True)
 
 
 def _parameter(parameter: Parameter) -> Value:
-    told: dict[str, Value] = {"Type": "Number" if parameter.is_number else "String", "Description": parameter.help}
-    if parameter.default or parameter.takes(""):
-        told["Default"] = int(parameter.default) if parameter.is_number else parameter.default
+    document: dict[str, Value] = {"Type": "Number" if parameter.is_number else "String", "Description": parameter.help}
+    if parameter.default or parameter.accepts(""):
+        document["Default"] = int(parameter.default) if parameter.is_number else parameter.default
     if parameter.allowed:
-        told["AllowedValues"] = list(parameter.allowed)
+        document["AllowedValues"] = list(parameter.allowed)
     elif parameter.is_number:
-        told |= {"MinValue": parameter.least, "MaxValue": parameter.most}
+        document |= {"MinValue": parameter.minimum, "MaxValue": parameter.maximum}
     else:
-        told["AllowedPattern"] = f"^({parameter.pattern})$"
-    return {**told, "ConstraintDescription": f"must be {parameter.must}"}
+        document["AllowedPattern"] = f"^({parameter.pattern})$"
+    return {**document, "ConstraintDescription": f"must be {parameter.requirement}"}
 
 
 def _settings(flow: str) -> dict[str, Resource]:
-    """The SSM parameters that runs read, where no option and no variable says otherwise."""
-    values = {"bucket": BUCKET, "workflow_role": get(logical_id("workflow")), "job_role": get(logical_id("job"))}
+    """Return the SSM parameters that runs read, if no option and no variable sets the value."""
     return {
         f"{capitalized(name)}Setting": resource(
-            "AWS::SSM::Parameter", {"Name": f"/mlci/{flow}/{name}", "Type": "String", "Value": value}
+            "AWS::SSM::Parameter", {"Name": AWS_SETTINGS[name].parameter(flow), "Type": "String", "Value": value}
         )
-        for name, value in values.items()
+        for name, value in SETTINGS.items()
     }
 
 
@@ -98,12 +107,12 @@ def _outputs() -> Value:
         "Bucket": {"Value": BUCKET},
         "ConnectionArn": {"Value": CONNECTION},
         **{name: {"Condition": "IsConnected", "Value": ref(name)} for name in ("PullRequestProject", "BaseProject")},
-        **{logical_id(role): {"Condition": "UsesActions", "Value": get(logical_id(role))} for role in ACTIONS},
+        **{logical_id(role): {"Condition": "UsesActions", "Value": get_att(logical_id(role))} for role in ACTIONS},
     }
 
 
-class _Plain(yaml.SafeDumper):
-    """Without anchors, which CloudFormation does not take, and with lists indented."""
+class _TemplateDumper(yaml.SafeDumper):
+    """Writes no anchors, which CloudFormation rejects, and indents lists."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from moto import mock_aws
 
 from support.aws_builds import Builder
-from support.fake_aws import REGION, PretendAws, Script
+from support.aws_fixtures import pretended
+from support.fake_aws import PretendAws
 from support.fixtures import jobs, place
 
-__all__ = ["jobs", "place"]
-
-
-@pytest.fixture
-def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendAws]:
-    """An AWS with an empty bucket, on which the step `measure` of a Builder's flow measures well."""
-    with mock_aws(config={"core": {"passthrough": {"services": ["stepfunctions", "sagemaker", "logs"]}}}):
-        monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-        made = PretendAws()
-        made.sagemaker.scripts["measure"] = Script(metrics={"auc": 0.95})
-        yield made
+__all__ = ["jobs", "place", "pretended"]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mlci.backends.aws.backend import AwsCloud, Place, aws_cloud
+from mlci.backends.aws.backend import AwsCloud, AwsTarget, aws_cloud
 from mlci.backends.aws.caller_identity import identify
 from mlci.backends.aws.session import open_session
 from mlci.backends.events import Event
@@ -90,9 +90,9 @@ def served_cloud(builder: Builder, served: Account, monkeypatch: pytest.MonkeyPa
     for name, value in served.environment.items():
         monkeypatch.setenv(name, value)
     session = open_session(served.region)
-    place = Place(identify(session), session.region, served.environment["MLCI_WORKFLOW_ROLE"])
+    target = AwsTarget(identify(session), session.region, served.environment["MLCI_WORKFLOW_ROLE"])
     return aws_cloud(
-        session, place, ("training", "processing"), lambda job: builder.root / "logs" / f"{job}.log", builder.log.say
+        session, target, ("training", "processing"), lambda job: builder.root / "logs" / f"{job}.log", builder.log.say
     )
 
 

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 from moto import mock_aws
 
+from support.aws_fixtures import pretended
 from support.bootstrap_account import Answers, Boot
 from support.fake_aws import REGION
+
+__all__ = ["pretended"]
 
 
 @pytest.fixture
@@ -21,4 +24,4 @@ def boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Boot]:
 @pytest.fixture
 def yes() -> Answers:
     """A script that has agreed beforehand."""
-    return Answers(agrees=True, is_there=False)
+    return Answers(assume_yes=True, is_interactive=False)

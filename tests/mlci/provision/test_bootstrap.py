@@ -29,7 +29,7 @@ def test_a_stack_is_made_and_a_second_time_nothing_changes(boot: Boot, yes: Answ
         STACK,
         "PullRequestProject",
     ]
-    again = Answers(is_there=False)
+    again = Answers(is_interactive=False)
     assert boot.set_up(again) == 0
     assert "no changes" in again.text
     assert not boot.formation.change_sets
@@ -37,7 +37,7 @@ def test_a_stack_is_made_and_a_second_time_nothing_changes(boot: Boot, yes: Answ
 
 def test_what_is_not_given_again_keeps_its_value(boot: Boot, yes: Answers) -> None:
     boot.set_up(yes, RunRetention="30", BaseBranch="trunk")
-    again = Answers(agrees=True)
+    again = Answers(assume_yes=True)
     boot.set_up(again, CodeRetention="60")
     assert boot.stack is not None
     values = boot.stack.parameters
@@ -49,15 +49,15 @@ def test_a_value_can_be_taken_back(boot: Boot, yes: Answers) -> None:
     boot.set_up(yes, ChangedFiles="inputs")
     assert boot.stack is not None
     assert boot.stack.parameters["ChangedFiles"] == "^(flow\\.yaml)$"
-    boot.set_up(Answers(agrees=True), ChangedFiles="")
+    boot.set_up(Answers(assume_yes=True), ChangedFiles="")
     assert boot.stack.parameters["ChangedFiles"] == ""
 
 
 def test_a_no_leaves_nothing(boot: Boot) -> None:
-    person = Answers([False])
+    prompt = Answers([False])
     with pytest.raises(Stopped, match="nothing was changed"):
-        boot.set_up(person)
-    assert person.questions == ["Make these changes?"]
+        boot.set_up(prompt)
+    assert prompt.questions == ["Make these changes?"]
     assert not boot.formation.living
     assert not boot.formation.change_sets
 
@@ -72,10 +72,10 @@ def test_a_no_to_a_change_leaves_the_stack_as_it_is(boot: Boot, yes: Answers) ->
 
 
 def test_without_a_terminal_it_shows_the_changes_and_makes_none(boot: Boot) -> None:
-    person = Answers(is_there=False)
-    with pytest.raises(InputError, match=r"nobody is at a terminal.*--yes"):
-        boot.set_up(person)
-    assert "  + Bucket" in person.text
+    prompt = Answers(is_interactive=False)
+    with pytest.raises(InputError, match=r"there is no terminal.*--yes"):
+        boot.set_up(prompt)
+    assert "  + Bucket" in prompt.text
     assert not boot.formation.living
 
 
@@ -92,7 +92,7 @@ def test_a_change_that_fails_leaves_the_stack_as_it_was(boot: Boot, yes: Answers
     boot.set_up(yes)
     boot.connections.statuses = ["AVAILABLE"]
     boot.formation.fails["PullRequestProject"] = "Connection is not available"
-    with pytest.raises(CloudError, match=r"could not be changed.*not available.*is as it was before"):
+    with pytest.raises(CloudError, match=r"could not be updated.*not available.*is as it was before"):
         boot.set_up(yes)
     assert boot.stack is not None
     assert boot.stack.status == "UPDATE_ROLLBACK_COMPLETE"
@@ -102,13 +102,13 @@ def test_a_change_that_fails_leaves_the_stack_as_it_was(boot: Boot, yes: Answers
     assert boot.stack.parameters["Connected"] == "true"
 
 
-def interrupting(person: Answers, when: Callable[[FormationStack], bool]) -> Callable[[FormationStack], None]:
+def interrupting(prompt: Answers, when: Callable[[FormationStack], bool]) -> Callable[[FormationStack], None]:
     """Interrupts once, and goes on when that was heard."""
 
     def at(stack: FormationStack) -> None:
-        if when(stack) and "undoes" not in person.text:
-            person.heard.put("stopped by SIGINT")
-            while "undoes" not in person.text:
+        if when(stack) and "rolls back" not in prompt.text:
+            prompt.heard.put("stopped by SIGINT")
+            while "rolls back" not in prompt.text:
                 time.sleep(0.01)
 
     return at
@@ -138,7 +138,7 @@ def test_an_interrupt_of_a_change_sets_it_back(boot: Boot, yes: Answers) -> None
 
 def test_a_change_set_that_fails_leaves_nothing(boot: Boot, yes: Answers) -> None:
     boot.formation.change_set_fault = "Template error: unresolved resource dependencies [X]"
-    with pytest.raises(CloudError, match="can't make the change set: Template error"):
+    with pytest.raises(CloudError, match="could not create the change set: Template error"):
         boot.set_up(yes)
     assert not boot.formation.living
     assert not boot.formation.change_sets
@@ -147,16 +147,16 @@ def test_a_change_set_that_fails_leaves_nothing(boot: Boot, yes: Answers) -> Non
 def test_what_an_earlier_attempt_left_is_cleared_away(boot: Boot, yes: Answers) -> None:
     boot.formation.create_change_set(STACK, "left", "CREATE", TemplateBody=TEMPLATE, Parameters=[], Tags=[])
     assert boot.set_up(yes) == 0
-    assert "is deleted first: it is empty" in yes.text
+    assert "left by a change set that was never executed" in yes.text
     assert [stack.status for stack in boot.formation.living] == ["UPDATE_COMPLETE"]
 
 
 def test_what_failed_before_is_not_deleted_unasked(boot: Boot) -> None:
     boot.formation.stacks["arn:1"] = FormationStack("arn:1", STACK, "ROLLBACK_FAILED", tags={"mlci:flow": FLOW})
-    person = Answers([False])
+    prompt = Answers([False])
     with pytest.raises(Stopped, match="nothing was changed"):
-        boot.set_up(person)
-    assert person.questions == ["Delete it?"]
+        boot.set_up(prompt)
+    assert prompt.questions == ["Delete it?"]
     assert boot.stack is not None
 
 
@@ -164,17 +164,17 @@ def test_a_creation_that_another_tool_saw_fail_is_deleted_first(boot: Boot, yes:
     stack = FormationStack("arn:1", STACK, "ROLLBACK_COMPLETE", tags={"mlci:flow": FLOW})
     boot.formation.stacks["arn:1"] = stack
     assert boot.set_up(yes) == 0
-    assert "has to be deleted first: it failed before (ROLLBACK_COMPLETE)" in yes.text
+    assert "must be deleted first: an earlier operation failed (ROLLBACK_COMPLETE)" in yes.text
 
 
 @pytest.mark.parametrize(
     ("status", "tags", "words"),
     [
-        ("CREATE_COMPLETE", {}, "mlci did not make it"),
+        ("CREATE_COMPLETE", {}, "mlci did not create it"),
         ("CREATE_COMPLETE", {"mlci:flow": "other"}, 'belongs to the flow "other"'),
-        ("ROLLBACK_COMPLETE", {}, "mlci did not make it"),
-        ("UPDATE_IN_PROGRESS", {"mlci:flow": FLOW}, "is at work"),
-        ("DELETE_IN_PROGRESS", {"mlci:flow": FLOW}, "is at work"),
+        ("ROLLBACK_COMPLETE", {}, "mlci did not create it"),
+        ("UPDATE_IN_PROGRESS", {"mlci:flow": FLOW}, "is in progress"),
+        ("DELETE_IN_PROGRESS", {"mlci:flow": FLOW}, "is in progress"),
         ("UPDATE_ROLLBACK_FAILED", {"mlci:flow": FLOW}, "continue-update-rollback"),
     ],
 )
@@ -190,7 +190,9 @@ def test_a_stack_that_is_not_to_be_touched_is_not(
 def test_rights_that_are_missing_are_told(boot: Boot, yes: Answers) -> None:
     message = "User me is not authorized to perform: cloudformation:CreateChangeSet"
     boot.formation.refuses["create_change_set"] = refusal("CreateChangeSet", "AccessDenied", message, 403)
-    with pytest.raises(InputError, match=r"not authorized to perform: cloudformation:CreateChangeSet.*needs rights"):
+    with pytest.raises(
+        InputError, match=r"not authorized to perform: cloudformation:CreateChangeSet.*needs permissions"
+    ):
         boot.set_up(yes)
 
 
@@ -198,7 +200,7 @@ def test_a_template_that_is_too_long_is_sent_without_its_blanks(boot: Boot, yes:
     blanks = "\n".join(f"  # {'x' * 100}" for _ in range(600))
     assert boot.set_up(yes, TEMPLATE + blanks) == 0
     many = "\n".join(f'  Role{number}: {{Type: "AWS::IAM::Role"}}' for number in range(2000))
-    with pytest.raises(InputError, match="bytes, and CloudFormation takes 51,200"):
+    with pytest.raises(InputError, match="bytes; CloudFormation accepts 51,200"):
         boot.set_up(yes, TEMPLATE.replace("Outputs:", f"{many}\nOutputs:"))
 
 
@@ -213,21 +215,21 @@ def test_a_pending_connection_is_a_next_step_for_a_script(boot: Boot, yes: Answe
 
 def test_a_person_completes_it_while_it_is_waited_for(boot: Boot) -> None:
     boot.connections.statuses = ["PENDING", "AVAILABLE"]
-    person = Answers([True])
-    assert boot.set_up(person) == 0
+    prompt = Answers([True])
+    assert boot.set_up(prompt) == 0
     assert boot.stack is not None
     assert boot.stack.parameters["Connected"] == "true"
-    assert "Update pending connection" in person.text
-    assert len(person.questions) == 1
+    assert "Update pending connection" in prompt.text
+    assert len(prompt.questions) == 1
 
 
 def test_waiting_for_it_ends_with_an_interrupt_and_no_harm(boot: Boot) -> None:
     boot.connections.statuses = ["PENDING"]
-    boot.set_up(Answers([True], is_there=True, agrees=True))
-    person = Answers()
-    person.heard.put("stopped by SIGINT")
-    assert boot.set_up(person) == 0
-    assert "Complete the connection to GitHub" in person.text
+    boot.set_up(Answers([True], is_interactive=True, assume_yes=True))
+    prompt = Answers()
+    prompt.heard.put("stopped by SIGINT")
+    assert boot.set_up(prompt) == 0
+    assert "Complete the connection to GitHub" in prompt.text
     assert boot.stack is not None
     assert boot.stack.status == "CREATE_COMPLETE"
 
@@ -266,7 +268,7 @@ def test_the_bucket_of_a_failed_creation_that_holds_something_is_told_of(boot: B
             boto3.client("s3", region_name=REGION).put_object(Bucket=name, Key="x", Body=b"x")
 
     boot.formation.on_make = make
-    with pytest.raises(CloudError, match=f"could not all be removed: Bucket {BUCKET}"):
+    with pytest.raises(CloudError, match=f"Not everything could be removed: Bucket {BUCKET}"):
         boot.set_up(yes)
     assert boot.buckets == [BUCKET]
 

@@ -16,15 +16,15 @@ from mlci.backends.aws.cloudformation_stacks import TEMPLATE_MAX_BYTES
 from mlci.flow import load
 from mlci.provision.access_requirements import Image, Needs, image_of
 from mlci.provision.access_requirements import needs as needs_of
-from mlci.provision.desired_stack import Wanted
-from mlci.provision.iam_policies import Place, policies, policy
+from mlci.provision.desired_stack import DesiredStack
+from mlci.provision.iam_policies import AccountScope, policies, policy
 from mlci.provision.stack_names import ROLES, Role, logical_id
 from mlci.provision.template import template
 from support.iam_calls import ACCOUNT, REGION, Call, arn, read
 from support.iam_decisions import decided
 
 BUCKET = "arn:aws:s3:::mlci-breast-cancer-bucket-1"
-PLACE = Place(
+SCOPE = AccountScope(
     "aws",
     REGION,
     ACCOUNT,
@@ -47,24 +47,24 @@ CALLS = json.loads((Path(__file__).parent / "calls.json").read_text())
 
 
 def called(role: Role) -> list[Call]:
-    told = CALLS[role]
-    unseen = itertools.chain(*told["unseen"].values())
-    return [read(entry) for entry in [*told["seen"], *unseen]]
+    output = CALLS[role]
+    unseen = itertools.chain(*output["unseen"].values())
+    return [read(entry) for entry in [*output["seen"], *unseen]]
 
 
 def allows(role: Role, action: str, resource: str, needs: Needs = NEEDS) -> bool:
-    return decided(policy(role, needs, PLACE), Call(action, resource))
+    return decided(policy(role, needs, SCOPE), Call(action, resource))
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_what_a_role_is_there_for_is_allowed(role: Role) -> None:
-    document = policy(role, NEEDS, PLACE)
+    document = policy(role, NEEDS, SCOPE)
     assert [call for call in called(role) if not decided(document, call)] == []
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_what_a_pull_request_could_do_harm_with_is_denied(role: Role) -> None:
-    document = policy(role, NEEDS, PLACE)
+    document = policy(role, NEEDS, SCOPE)
     assert CALLS[role]["denied"]
     assert [call for call in map(read, CALLS[role]["denied"]) if decided(document, call)] == []
 
@@ -72,7 +72,7 @@ def test_what_a_pull_request_could_do_harm_with_is_denied(role: Role) -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_every_action_and_every_resource_of_a_policy_is_called_for(role: Role) -> None:
     """Nothing is allowed that no build needs, nor what acts for one."""
-    document, calls = policy(role, NEEDS, PLACE), called(role)
+    document, calls = policy(role, NEEDS, SCOPE), called(role)
     parts = [
         {**statement, name: [part]}
         for statement in document["Statement"]  # type: ignore[attr-defined]
@@ -90,20 +90,20 @@ def test_only_the_base_branchs_build_writes_the_baseline() -> None:
 def test_only_the_job_role_is_passed_to_sagemaker() -> None:
     for role, passed in (("workflow", "job"), ("protected_workflow", "protected_job")):
         statement = _statement(role, "PassRole")
-        assert statement["Resource"] == [PLACE.roles[passed]]  # type: ignore[index]
+        assert statement["Resource"] == [SCOPE.roles[passed]]  # type: ignore[index]
         assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
 
 
 def test_what_no_step_needs_is_absent() -> None:
-    plain = json.dumps(policies(Needs("plain", frozenset(["processing"])), PLACE))
+    plain = json.dumps(policies(Needs("plain", frozenset(["processing"])), SCOPE))
     for absent in ("Training", "training-job", "/data/*", "ecr:", "ec2:", "kms:", "KeepModels", "ReadOutside"):
         assert absent not in plain
     full = replace(
         NEEDS, outside=("s3://lake/raw/x",), keys=("alias/k",), subnets=("subnet-1",), security_groups=("sg-1",)
     )
-    told = json.dumps(policies(full, PLACE))
+    output = json.dumps(policies(full, SCOPE))
     for present in ("Training", "/data/*", "ecr:", "ec2:", "kms:", "arn:aws:s3:::lake/raw/x*"):
-        assert present in told
+        assert present in output
     assert allows("job", "s3:GetObject", "arn:aws:s3:::lake/raw/x/1.csv", full)
     assert not allows("job", "s3:PutObject", "arn:aws:s3:::lake/raw/x/1.csv", full)
     assert not allows("pull_request_build", "s3:GetObject", "arn:aws:s3:::lake/raw/x/1.csv", full)
@@ -115,7 +115,7 @@ def test_jobs_join_no_network_but_the_flows() -> None:
 
     def creates(subnets: str, groups: str) -> bool:
         network = (("sagemaker:VpcSubnets", subnets), ("sagemaker:VpcSecurityGroupIds", groups))
-        return decided(policy("workflow", needs, PLACE), Call("sagemaker:CreateTrainingJob", job, network))
+        return decided(policy("workflow", needs, SCOPE), Call("sagemaker:CreateTrainingJob", job, network))
 
     assert creates("subnet-1,subnet-2", "sg-1")
     assert not creates("subnet-1,subnet-9", "sg-1")
@@ -127,19 +127,19 @@ def test_jobs_join_no_network_but_the_flows() -> None:
     for subnet, is_allowed in (("subnet-2", True), ("subnet-9", False)):
         where = (("ec2:Subnet", arn("ec2", f"subnet/{subnet}")),)
         lend = Call("ec2:CreateNetworkInterfacePermission", arn("ec2", "network-interface/eni-1"), where)
-        assert decided(policy("job", needs, PLACE), lend) is is_allowed
+        assert decided(policy("job", needs, SCOPE), lend) is is_allowed
 
 
 @pytest.mark.parametrize("key", ["1234abcd", arn("kms", "key/1234abcd"), "alias/models", arn("kms", "alias/models")])
 def test_jobs_use_the_flows_key_and_lend_it_to_aws_alone(key: str) -> None:
     needs = replace(NEEDS, keys=(key,))
-    told, there = policy("job", needs, PLACE), arn("kms", "key/1234abcd")
+    output, there = policy("job", needs, SCOPE), arn("kms", "key/1234abcd")
     alias = ("kms:ResourceAliases", "alias/other,alias/models")
-    assert decided(told, Call("kms:Encrypt", there, (alias,)))
-    assert decided(told, Call("kms:CreateGrant", there, (alias, ("kms:GrantIsForAWSResource", "true"))))
-    assert not decided(told, Call("kms:CreateGrant", there, (alias,)))
+    assert decided(output, Call("kms:Encrypt", there, (alias,)))
+    assert decided(output, Call("kms:CreateGrant", there, (alias, ("kms:GrantIsForAWSResource", "true"))))
+    assert not decided(output, Call("kms:CreateGrant", there, (alias,)))
     another = Call("kms:Decrypt", arn("kms", "key/5678"), (("kms:ResourceAliases", "alias/other"),))
-    assert not decided(told, another)
+    assert not decided(output, another)
 
 
 def test_what_a_steps_request_says_of_keys_and_networks() -> None:
@@ -184,7 +184,7 @@ def test_the_base_branch_and_none_besides_starts_its_builds() -> None:
 
 
 def test_no_policy_allows_every_action_of_a_service() -> None:
-    for document in policies(NEEDS, PLACE).values():
+    for document in policies(NEEDS, SCOPE).values():
         for statement in document["Statement"]:  # type: ignore[attr-defined]
             assert not any("*" in action for action in statement["Action"])
 
@@ -213,20 +213,20 @@ def test_the_template_of_a_large_flow_fits() -> None:
         subnets=tuple(f"subnet-{number:017x}" for number in range(3)),
         security_groups=tuple(f"sg-{number:017x}" for number in range(2)),
     )
-    assert len(Wanted(large.flow, template(large), {}).body.encode()) < TEMPLATE_MAX_BYTES
+    assert len(DesiredStack(large.flow, template(large), {}).body.encode()) < TEMPLATE_MAX_BYTES
 
 
 def test_each_project_waits_for_the_policy_of_its_role() -> None:
     resources = yaml.safe_load(template(NEEDS))["Resources"]
     assert "PullRequestBuildPolicy" in resources["PullRequestProject"]["DependsOn"]
     assert "BaseBuildPolicy" in resources["BaseProject"]["DependsOn"]
-    told = {
+    output = {
         each["Name"] for each in resources["PullRequestProject"]["Properties"]["Environment"]["EnvironmentVariables"]
     }
-    assert "MLCI_PROTECTED" not in told
+    assert "MLCI_PROTECTED" not in output
 
 
 def _statement(role: str, sid: str) -> dict[str, object]:
-    statements = policies(NEEDS, PLACE)[role]["Statement"]  # type: ignore[index]
+    statements = policies(NEEDS, SCOPE)[role]["Statement"]  # type: ignore[index]
     assert isinstance(statements, list)
     return next(statement for statement in statements if statement["Sid"] == sid)

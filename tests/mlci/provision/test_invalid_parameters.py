@@ -17,9 +17,9 @@ KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/00000000-0000-0000-0000-000000000000"
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
 
 
-def refused(boot: Boot, person: Answers, **chosen: str) -> str:
+def refused(boot: Boot, prompt: Answers, **chosen: str) -> str:
     with pytest.raises(InputError) as raised:
-        boot.set_up(person, **chosen)
+        boot.set_up(prompt, **chosen)
     assert raised.value.exit_code == 2
     assert not boot.formation.living
     assert not [call for call in boot.formation.calls if call.startswith("create_")]
@@ -57,11 +57,11 @@ def test_what_can_be_no_such_value(boot: Boot, yes: Answers, name: str, value: s
 
 
 def test_all_is_told_at_once(boot: Boot, yes: Answers) -> None:
-    told = refused(boot, yes, Trigger="cron", RunRetention="0")
-    assert len(told.splitlines()) == 2
-    told = refused(boot, yes, KmsKey=KEY, ExistingBucket="there-is-none")
-    assert "--kms-key: there is no key" in told
-    assert '--existing-bucket: the bucket "there-is-none" does not exist' in told
+    output = refused(boot, yes, Trigger="cron", RunRetention="0")
+    assert len(output.splitlines()) == 2
+    output = refused(boot, yes, KmsKey=KEY, ExistingBucket="there-is-none")
+    assert "--kms-key: there is no key" in output
+    assert '--existing-bucket: the bucket "there-is-none" does not exist' in output
 
 
 def test_a_repository_that_nothing_names(boot: Boot, yes: Answers) -> None:
@@ -75,7 +75,7 @@ def test_a_connection_that_is_not_there_or_of_no_use(boot: Boot, yes: Answers) -
     boot.connections.statuses = ["ERROR"]
     assert "has the status ERROR" in refused(boot, yes, Connection=CONNECTION)
     boot.connections.provider = "Bitbucket"
-    assert "leads to Bitbucket, not to GitHub" in refused(boot, yes, Connection=CONNECTION)
+    assert "is a connection to Bitbucket, not to GitHub" in refused(boot, yes, Connection=CONNECTION)
     boot.connections.refuses = refusal("GetConnection", "ResourceNotFoundException", "not found")
     assert f"there is no connection {CONNECTION}" in refused(boot, yes, Connection=CONNECTION)
 
@@ -83,7 +83,7 @@ def test_a_connection_that_is_not_there_or_of_no_use(boot: Boot, yes: Answers) -
 def test_a_change_to_a_connection_that_is_not_complete(boot: Boot, yes: Answers) -> None:
     boot.set_up(yes)
     boot.connections.statuses = ["PENDING"]
-    with pytest.raises(InputError, match="can't go over to a connection whose handshake is not done"):
+    with pytest.raises(InputError, match="can't switch to a connection whose handshake is not complete"):
         boot.set_up(yes, Connection=CONNECTION)
 
 
@@ -109,8 +109,8 @@ def test_a_key(boot: Boot, yes: Answers, state: str) -> None:
 
 
 def test_a_key_of_another_region(boot: Boot, yes: Answers) -> None:
-    told = refused(boot, yes, KmsKey=KEY.replace(REGION, "us-east-1"))
-    assert "is in us-east-1, and the stack in eu-west-1" in told
+    output = refused(boot, yes, KmsKey=KEY.replace(REGION, "us-east-1"))
+    assert "is in us-east-1, and the stack in eu-west-1" in output
 
 
 def test_a_boundary(boot: Boot, yes: Answers) -> None:
@@ -123,9 +123,9 @@ def test_a_boundary(boot: Boot, yes: Answers) -> None:
 
 def test_a_bucket_in_another_region(boot: Boot, yes: Answers) -> None:
     boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="far-away")
-    told = refused(boot, yes, ExistingBucket="far-away")
-    assert "far-away" in told
-    assert "us-east-1" in told
+    output = refused(boot, yes, ExistingBucket="far-away")
+    assert "far-away" in output
+    assert "us-east-1" in output
 
 
 def test_a_network(boot: Boot, yes: Answers) -> None:
@@ -137,11 +137,11 @@ def test_a_network(boot: Boot, yes: Answers) -> None:
     none = {"VpcId": "vpc-00000000", "SubnetIds": subnet, "SecurityGroupIds": group}
     assert "there is no VPC vpc-00000000" in refused(boot, yes, **none)
     wrong = {"VpcId": vpc, "SubnetIds": f"{subnet},{strange},subnet-00000000", "SecurityGroupIds": "sg-00000000"}
-    told = refused(boot, yes, **wrong)
-    assert f"the subnet {strange} is in {other}, not in {vpc}" in told
-    assert "there is no subnet subnet-00000000" in told
-    assert "there is no security group sg-00000000" in told
-    assert "go together" in refused(boot, yes, VpcId=vpc)
+    output = refused(boot, yes, **wrong)
+    assert f"the subnet {strange} is in {other}, not in {vpc}" in output
+    assert "there is no subnet subnet-00000000" in output
+    assert "there is no security group sg-00000000" in output
+    assert "must be set together" in refused(boot, yes, VpcId=vpc)
     assert boot.set_up(yes, VpcId=vpc, SubnetIds=subnet, SecurityGroupIds=group) == 0
 
 
@@ -150,5 +150,5 @@ def test_a_provider(boot: Boot, yes: Answers) -> None:
     boto3.client("iam").create_open_id_connect_provider(
         Url="https://token.actions.githubusercontent.com", ClientIDList=["other"]
     )
-    told = refused(boot, yes, OidcProvider=PROVIDER, Trigger="actions")
-    assert "does not take the audience sts.amazonaws.com" in told
+    output = refused(boot, yes, OidcProvider=PROVIDER, Trigger="actions")
+    assert "does not accept the audience sts.amazonaws.com" in output

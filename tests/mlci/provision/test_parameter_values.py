@@ -10,19 +10,19 @@ import pytest
 
 from mlci.backends.aws.cloudformation_stacks import Stack
 from mlci.errors import InputError
-from mlci.provision.context import Around
-from mlci.provision.parameter_values import differing, pattern_of, settled
+from mlci.provision.context import RepositoryContext
+from mlci.provision.parameter_values import changed_values, file_pattern, resolve_values
 from mlci.provision.stack_parameters import PARAMETERS
 from mlci.stage import CodeUnit, DataUnit, Repository, Staged, StagedFile
 
 
-def around(name: str | None = "octo/model", base_branch: str | None = "trunk") -> Around:
-    return Around(Path(), "flows/flow.yaml", name, base_branch, lambda: "^(x)$")
+def around(name: str | None = "octo/model", base_branch: str | None = "trunk") -> RepositoryContext:
+    return RepositoryContext(Path(), "flows/flow.yaml", name, base_branch, lambda: "^(x)$")
 
 
 def test_each_value_is_from_the_first_place_that_has_it() -> None:
     present = {"RunRetention": "30", "Repository": "octo/old", "BaseBranch": "old", "FlowFile": "old.yaml"}
-    values = settled({"RunRetention": "7", "BaseBranch": "new"}, present, around())
+    values = resolve_values({"RunRetention": "7", "BaseBranch": "new"}, present, around())
     assert set(values) == {parameter.name for parameter in PARAMETERS}
     assert (values["RunRetention"], values["BaseBranch"]) == ("7", "new")
     assert values["Repository"] == "octo/old"
@@ -31,28 +31,28 @@ def test_each_value_is_from_the_first_place_that_has_it() -> None:
 
 
 def test_git_says_what_nobody_else_does() -> None:
-    values = settled({}, {}, around())
+    values = resolve_values({}, {}, around())
     assert (values["Repository"], values["BaseBranch"]) == ("octo/model", "trunk")
-    assert settled({}, {}, around(base_branch=None))["BaseBranch"] == "main"
+    assert resolve_values({}, {}, around(base_branch=None))["BaseBranch"] == "main"
     with pytest.raises(InputError, match="--repository: missing"):
-        settled({}, {}, around(name=None))
+        resolve_values({}, {}, around(name=None))
     elsewhere = replace(around(name=None), origin="gitlab.com/octo/model")
     with pytest.raises(InputError, match=r"gitlab\.com/octo/model, is not on GitHub"):
-        settled({}, {}, elsewhere)
-    assert settled({"Repository": "octo/x"}, {}, elsewhere)["Repository"] == "octo/x"
+        resolve_values({}, {}, elsewhere)
+    assert resolve_values({"Repository": "octo/x"}, {}, elsewhere)["Repository"] == "octo/x"
 
 
 def test_an_empty_value_is_one() -> None:
-    assert settled({"ChangedFiles": ""}, {"ChangedFiles": "x"}, around())["ChangedFiles"] == ""
-    assert settled({"ChangedFiles": "inputs"}, {}, around())["ChangedFiles"] == "^(x)$"
+    assert resolve_values({"ChangedFiles": ""}, {"ChangedFiles": "x"}, around())["ChangedFiles"] == ""
+    assert resolve_values({"ChangedFiles": "inputs"}, {}, around())["ChangedFiles"] == "^(x)$"
 
 
 def test_only_what_differs_is_shown() -> None:
-    values = settled({"RunRetention": "7"}, {}, around())
-    assert ("RunRetention", None, "7") in differing(values, None)
-    assert ("CodeRetention", None, "180") not in differing(values, None)
+    values = resolve_values({"RunRetention": "7"}, {}, around())
+    assert ("RunRetention", None, "7") in changed_values(values, None)
+    assert ("CodeRetention", None, "180") not in changed_values(values, None)
     stack = Stack("1", "mlci-x", "CREATE_COMPLETE", parameters={**values, "RunRetention": "90"})
-    assert differing(values, stack) == [("RunRetention", "90", "7")]
+    assert changed_values(values, stack) == [("RunRetention", "90", "7")]
 
 
 def staged(names: list[str], folder: str | None = None) -> Staged:
@@ -64,7 +64,7 @@ def staged(names: list[str], folder: str | None = None) -> Staged:
 def test_the_pattern_of_what_a_flow_reads(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     repository = Repository(tmp_path, tmp_path)
-    pattern = pattern_of(repository, "flow.yaml", staged(["src/train.py", "src/a-b.py"], "data"))
+    pattern = file_pattern(repository, "flow.yaml", staged(["src/train.py", "src/a-b.py"], "data"))
     for name in ("flow.yaml", "buildspec.yaml", "src/train.py", "src/a-b.py", "data/deep/x.csv"):
         assert re.fullmatch(pattern, name), name
     for name in ("README.md", "src/trainXpy", "src/other.py", "x/flow.yaml", "database.csv"):
@@ -73,7 +73,7 @@ def test_the_pattern_of_what_a_flow_reads(tmp_path: Path) -> None:
 
 def test_many_files_are_named_by_their_folders(tmp_path: Path) -> None:
     repository = Repository(tmp_path, tmp_path)
-    pattern = pattern_of(repository, "flow.yaml", staged([f"src/module_{number:04}.py" for number in range(500)]))
+    pattern = file_pattern(repository, "flow.yaml", staged([f"src/module_{number:04}.py" for number in range(500)]))
     assert pattern == "^(buildspec\\.yaml|flow\\.yaml|src/.*)$"
     with pytest.raises(InputError, match="too many files"):
-        pattern_of(repository, "flow.yaml", staged([f"src/folder_{number:04}/x.py" for number in range(500)]))
+        file_pattern(repository, "flow.yaml", staged([f"src/folder_{number:04}/x.py" for number in range(500)]))

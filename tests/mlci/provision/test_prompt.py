@@ -10,7 +10,7 @@ import pytest
 
 from mlci.backends.aws.cloudformation_stacks import StackEvent
 from mlci.cli.signals import interrupt_signals
-from mlci.provision.prompt import Terminal
+from mlci.provision.prompt import TerminalPrompt
 from mlci.report.stack_report import Line
 
 
@@ -19,13 +19,15 @@ from mlci.report.stack_report import Line
 )
 def test_only_yes_is_yes(monkeypatch: pytest.MonkeyPatch, typed: str, is_yes: bool) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-    assert Terminal(io.StringIO(), False, True, interrupt_signals).confirm("Sure?") == is_yes
+    assert TerminalPrompt(io.StringIO(), False, True, interrupt_signals).confirm("Sure?") == is_yes
 
 
 def test_long_lines_are_not_broken_and_nothing_is_markup() -> None:
     out = io.StringIO()
-    terminal = Terminal(out, False, False, interrupt_signals, lambda: datetime(2026, 11, 25, 7, tzinfo=timezone.utc))
+    terminal = TerminalPrompt(
+        out, False, False, interrupt_signals, lambda: datetime(2026, 11, 25, 7, tzinfo=timezone.utc)
+    )
     terminal.show([Line("[bold]" + "x" * 300, "bold red")])
-    terminal.tell(StackEvent("1", "Role", "AWS::IAM::Role", "CREATE_IN_PROGRESS", "Resource creation Initiated"))
-    terminal.tell(StackEvent("1", "Role", "AWS::IAM::Role", "CREATE_COMPLETE"))
+    terminal.on_event(StackEvent("1", "Role", "AWS::IAM::Role", "CREATE_IN_PROGRESS", "Resource creation Initiated"))
+    terminal.on_event(StackEvent("1", "Role", "AWS::IAM::Role", "CREATE_COMPLETE"))
     assert out.getvalue() == "[bold]" + "x" * 300 + "\n07:00:00  ✔ Role CREATE_COMPLETE\n"

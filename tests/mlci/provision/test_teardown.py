@@ -39,21 +39,21 @@ def made(boot: Boot, yes: Answers) -> Boot:
 
 def test_the_bucket_stays_and_can_be_used_again(made: Boot) -> None:
     put(BUCKET, "mlci/small/baselines/main.json")
-    person = Answers([True])
-    assert made.take_down(person) == 0
+    prompt = Answers([True])
+    assert made.tear_down(prompt) == 0
     assert made.stack is None
     assert made.buckets == [BUCKET]
-    assert f"stays: the bucket {BUCKET}" in person.text
-    assert f"mlci bootstrap --existing-bucket {BUCKET}" in person.text
-    assert "  - WorkflowRole        AWS::IAM::Role" in person.said
-    assert not [line for line in person.said if "AWS::S3::Bucket" in line]
+    assert f"kept: the bucket {BUCKET}" in prompt.text
+    assert f"mlci bootstrap --existing-bucket {BUCKET}" in prompt.text
+    assert "  - WorkflowRole        AWS::IAM::Role" in prompt.said
+    assert not [line for line in prompt.said if "AWS::S3::Bucket" in line]
 
 
 def test_a_second_time_there_is_nothing_to_do(made: Boot, yes: Answers) -> None:
-    made.take_down(yes)
-    again = Answers(is_there=False)
-    assert made.take_down(again) == 0
-    assert f'there is no stack "{STACK}"' in again.text
+    made.tear_down(yes)
+    again = Answers(is_interactive=False)
+    assert made.tear_down(again) == 0
+    assert f'no stack "{STACK}"' in again.text
 
 
 def test_the_bucket_goes_where_that_is_asked_for(made: Boot) -> None:
@@ -62,29 +62,29 @@ def test_the_bucket_goes_where_that_is_asked_for(made: Boot) -> None:
     s3 = boto3.client("s3", region_name=REGION)
     s3.delete_object(Bucket=BUCKET, Key="b")
     s3.create_multipart_upload(Bucket=BUCKET, Key="c")
-    person = Answers([True])
-    assert made.take_down(person, with_bucket=True) == 0
+    prompt = Answers([True])
+    assert made.tear_down(prompt, deletes_bucket=True) == 0
     assert made.buckets == []
-    assert "THE BUCKET" in person.text
-    assert person.questions == ["Delete all of this, and everything in the bucket?"]
-    assert "with 5 versions of objects" in person.text
+    assert "THE BUCKET" in prompt.text
+    assert prompt.questions == ["Delete all of this, and everything in the bucket?"]
+    assert "with 5 object versions" in prompt.text
 
 
 def test_a_bucket_that_an_earlier_deletion_left_is_found_by_its_tag(made: Boot, yes: Answers) -> None:
     s3 = boto3.client("s3", region_name=REGION)
     s3.create_bucket(Bucket=f"{STACK}-of-others", CreateBucketConfiguration={"LocationConstraint": REGION})
-    made.take_down(yes)
-    assert made.take_down(yes, with_bucket=True) == 0
+    made.tear_down(yes)
+    assert made.tear_down(yes, deletes_bucket=True) == 0
     assert made.buckets == [f"{STACK}-of-others"]
-    assert made.take_down(yes, with_bucket=True) == 0
+    assert made.tear_down(yes, deletes_bucket=True) == 0
 
 
 def test_a_bucket_of_others_is_not_deleted(made: Boot, yes: Answers) -> None:
     s3 = boto3.client("s3", region_name=REGION)
     s3.create_bucket(Bucket="others", CreateBucketConfiguration={"LocationConstraint": REGION})
-    made.take_down(yes)
-    with pytest.raises(InputError, match="others was not made for this flow"):
-        made.take_down(yes, with_bucket=True, bucket="others")
+    made.tear_down(yes)
+    with pytest.raises(InputError, match="others was not created for this flow"):
+        made.tear_down(yes, deletes_bucket=True, bucket="others")
     assert "others" in made.buckets
 
 
@@ -92,16 +92,16 @@ def test_a_bucket_of_others_that_the_stack_uses_is_not_deleted(boot: Boot, yes: 
     s3 = boto3.client("s3", region_name=REGION)
     s3.create_bucket(Bucket="others", CreateBucketConfiguration={"LocationConstraint": REGION})
     boot.set_up(yes, TEMPLATE.replace("Value: {Ref: Bucket}", "Value: others"), ExistingBucket="others")
-    with pytest.raises(InputError, match="others was not made for this flow"):
-        boot.take_down(yes, with_bucket=True)
+    with pytest.raises(InputError, match="others was not created for this flow"):
+        boot.tear_down(yes, deletes_bucket=True)
     assert boot.stack is not None
-    assert boot.take_down(yes) == 0
+    assert boot.tear_down(yes) == 0
 
 
 def test_the_state_machines_that_runs_made_go_too_but_no_others(made: Boot, yes: Answers) -> None:
     machine("mlci-small")
     machine("mlci-small_protected", "another")
-    made.take_down(yes)
+    made.tear_down(yes)
     left = boto3.client("stepfunctions").list_state_machines()["stateMachines"]
     assert [entry["name"] for entry in left] == ["mlci-small_protected"]
 
@@ -110,38 +110,38 @@ def test_nothing_is_deleted_while_a_run_goes_on(made: Boot, yes: Answers) -> Non
     arn = machine("mlci-small_protected")
     boto3.client("stepfunctions").start_execution(stateMachineArn=arn, name="20261125-070000-abcdef")
     with pytest.raises(InputError, match="mlci stop 20261125-070000-abcdef --protected"):
-        made.take_down(yes)
+        made.tear_down(yes)
     assert made.stack is not None
 
 
 def test_the_provider_that_others_may_use_stays(boot: Boot, yes: Answers) -> None:
     boot.set_up(yes, Trigger="actions")
-    assert boot.take_down(yes) == 0
-    assert "stays: the account's provider for GitHub Actions" in yes.text
+    assert boot.tear_down(yes) == 0
+    assert "kept: the account's OIDC provider for GitHub Actions" in yes.text
 
 
 def test_a_no_deletes_nothing(made: Boot) -> None:
     with pytest.raises(Stopped, match="nothing was deleted"):
-        made.take_down(Answers([False]))
-    with pytest.raises(InputError, match=r"nobody is at a terminal.*--yes"):
-        made.take_down(Answers(is_there=False))
+        made.tear_down(Answers([False]))
+    with pytest.raises(InputError, match=r"there is no terminal.*--yes"):
+        made.tear_down(Answers(is_interactive=False))
     assert made.stack is not None
 
 
 def test_what_can_not_be_deleted_is_told_with_its_reason(made: Boot, yes: Answers) -> None:
     made.formation.fails["WorkflowRole"] = "Cannot delete entity, must detach all policies first."
     with pytest.raises(CloudError, match=r"could not be deleted: WorkflowRole.*must detach all policies"):
-        made.take_down(yes)
+        made.tear_down(yes)
     made.formation.fails.clear()
-    assert made.take_down(yes) == 0
+    assert made.tear_down(yes) == 0
     assert made.stack is None
 
 
 def test_a_stack_of_others_is_not_deleted(made: Boot, yes: Answers) -> None:
     assert made.stack is not None
     made.stack.tags = {}
-    with pytest.raises(InputError, match="mlci did not make it"):
-        made.take_down(yes)
+    with pytest.raises(InputError, match="mlci did not create it"):
+        made.tear_down(yes)
 
 
 def test_an_interrupt_ends_the_waiting_only(made: Boot, yes: Answers) -> None:
@@ -151,5 +151,5 @@ def test_an_interrupt_ends_the_waiting_only(made: Boot, yes: Answers) -> None:
 
     made.formation.at = at
     yes.heard.put("stopped by SIGINT")
-    with pytest.raises(Stopped, match="goes on deleting"):
-        made.take_down(yes)
+    with pytest.raises(Stopped, match="continues to delete"):
+        made.tear_down(yes)

@@ -7,8 +7,16 @@ from datetime import datetime, timezone
 
 import pytest
 
-from mlci.backends.aws.cloudformation_stacks import Change, StackEvent
-from mlci.report.stack_report import Line, Setup, change_set_lines, event_line, failures, made, next_steps
+from mlci.backends.aws.cloudformation_stacks import ResourceChange, StackEvent
+from mlci.report.stack_report import (
+    BootstrapSummary,
+    Line,
+    change_set_lines,
+    event_line,
+    failure_summary,
+    next_step_lines,
+    resource_lines,
+)
 
 NOW = datetime(2026, 11, 25, 7, 12, 1, tzinfo=timezone.utc)
 OUTPUTS = {
@@ -19,60 +27,70 @@ OUTPUTS = {
     "PullRequestActionsRole": "arn:aws:iam::1:role/a",
     "BaseActionsRole": "arn:aws:iam::1:role/b",
 }
-SETUP = Setup("small", "eu-west-1", "octo/model", OUTPUTS, False, True, None, "mlci bootstrap")
+SETUP = BootstrapSummary(
+    "small",
+    "eu-west-1",
+    "octo/model",
+    OUTPUTS,
+    ("/mlci/small/bucket", "/mlci/small/job_role"),
+    False,
+    True,
+    None,
+    "mlci bootstrap",
+)
 
 
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        (Change("Add", "Bucket", "AWS::S3::Bucket"), Line("  + Bucket  AWS::S3::Bucket", "green")),
+        (ResourceChange("Add", "Bucket", "AWS::S3::Bucket"), Line("  + Bucket  AWS::S3::Bucket", "green")),
         (
-            Change("Modify", "Role", "AWS::IAM::Role", "False", about=("Policies", "Tags")),
-            Line("  ~ Role  AWS::IAM::Role  changed in place: Policies, Tags"),
+            ResourceChange("Modify", "Role", "AWS::IAM::Role", "False", properties=("Policies", "Tags")),
+            Line("  ~ Role  AWS::IAM::Role  updated in place: Policies, Tags"),
         ),
         (
-            Change("Modify", "Log", "AWS::Logs::LogGroup", "True", "ReplaceAndDelete", ("LogGroupName",)),
-            Line(
-                "  ± Log  AWS::Logs::LogGroup  REPLACED by a new one; the old one is deleted: LogGroupName", "bold red"
-            ),
+            ResourceChange("Modify", "Log", "AWS::Logs::LogGroup", "True", "ReplaceAndDelete", ("LogGroupName",)),
+            Line("  ± Log  AWS::Logs::LogGroup  REPLACED; the old one is deleted: LogGroupName", "bold red"),
         ),
         (
-            Change("Modify", "Bucket", "AWS::S3::Bucket", "True", "ReplaceAndRetain"),
-            Line("  ± Bucket  AWS::S3::Bucket  REPLACED by a new one; the old one stays in the account", "bold red"),
+            ResourceChange("Modify", "Bucket", "AWS::S3::Bucket", "True", "ReplaceAndRetain"),
+            Line("  ± Bucket  AWS::S3::Bucket  REPLACED; the old one is kept in the account", "bold red"),
         ),
         (
-            Change("Modify", "Role", "AWS::IAM::Role", "Conditional"),
-            Line("  ± Role  AWS::IAM::Role  changed, and perhaps REPLACED by a new one", "yellow"),
+            ResourceChange("Modify", "Role", "AWS::IAM::Role", "Conditional"),
+            Line("  ± Role  AWS::IAM::Role  updated, and possibly REPLACED", "yellow"),
         ),
         (
-            Change("Remove", "Role", "AWS::IAM::Role", policy="Delete"),
-            Line("  - Role  AWS::IAM::Role  REMOVED", "bold red"),
+            ResourceChange("Remove", "Role", "AWS::IAM::Role", policy="Delete"),
+            Line("  - Role  AWS::IAM::Role  DELETED", "bold red"),
         ),
         (
-            Change("Remove", "Bucket", "AWS::S3::Bucket", policy="Retain"),
-            Line("  - Bucket  AWS::S3::Bucket  leaves the stack, and stays in the account", "bold red"),
+            ResourceChange("Remove", "Bucket", "AWS::S3::Bucket", policy="Retain"),
+            Line("  - Bucket  AWS::S3::Bucket  removed from the stack, but kept in the account", "bold red"),
         ),
         (
-            Change("Dynamic", "Hook", "Custom::Hook"),
-            Line("  ? Hook  Custom::Hook  may change: known only when it is executed"),
+            ResourceChange("Dynamic", "Hook", "Custom::Hook"),
+            Line("  ? Hook  Custom::Hook  may change; known only at execution"),
         ),
-        (Change("Odd", "Hook", "Custom::Hook"), Line("  ? Hook  Custom::Hook  Odd")),
+        (ResourceChange("Odd", "Hook", "Custom::Hook"), Line("  ? Hook  Custom::Hook  Odd")),
     ],
 )
-def test_a_change_in_words(change: Change, line: Line) -> None:
+def test_a_change_in_words(change: ResourceChange, line: Line) -> None:
     assert change_set_lines([change], []) == [line]
 
 
 def test_what_is_lost_comes_last_and_parameters_after_it() -> None:
     changes = [
-        Change("Remove", "Old", "AWS::IAM::Role"),
-        Change("Modify", "Log", "AWS::Logs::LogGroup", "True"),
-        Change("Add", "NewRole", "AWS::IAM::Role"),
+        ResourceChange("Remove", "Old", "AWS::IAM::Role"),
+        ResourceChange("Modify", "Log", "AWS::Logs::LogGroup", "True"),
+        ResourceChange("Add", "NewRole", "AWS::IAM::Role"),
     ]
-    told = change_set_lines(changes, [("RunRetention", "90", "30"), ("KmsKey", "", "arn"), ("Repository", None, "o/m")])
-    assert [line.text.split()[1] for line in told[:3]] == ["NewRole", "Log", "Old"]
-    assert [line.text for line in told[3:]] == [
-        "parameters",
+    output = change_set_lines(
+        changes, [("RunRetention", "90", "30"), ("KmsKey", "", "arn"), ("Repository", None, "o/m")]
+    )
+    assert [line.text.split()[1] for line in output[:3]] == ["NewRole", "Log", "Old"]
+    assert [line.text for line in output[3:]] == [
+        "Parameters",
         "  RunRetention  90 → 30",
         "  KmsKey        (none) → arn",
         "  Repository    o/m",
@@ -101,8 +119,8 @@ def test_an_event_in_a_line(event: StackEvent, line: Line | None) -> None:
 
 def test_the_first_failures_are_told() -> None:
     events = [StackEvent("1", f"Role{number}", "R", "CREATE_FAILED", f"reason {number}") for number in range(5)]
-    assert failures(events) == "Role0 (R): reason 0; Role1 (R): reason 1; Role2 (R): reason 2"
-    assert failures([]) == "CloudFormation gave no reason"
+    assert failure_summary(events) == "Role0 (R): reason 0; Role1 (R): reason 1; Role2 (R): reason 2"
+    assert failure_summary([]) == "CloudFormation gave no reason"
 
 
 def text(lines: list[Line]) -> str:
@@ -110,25 +128,25 @@ def text(lines: list[Line]) -> str:
 
 
 def test_next_steps_are_numbered_and_concrete() -> None:
-    told = text(next_steps(SETUP))
-    assert "  1. Commit flow.yaml" in told
-    assert '  2. Open a pull request in octo/model. CodeBuild reports the status check "mlci/small"' in told
-    assert "https://github.com/octo/model/settings/rules" in told
-    assert "gh variable" not in told
-    assert "connection to GitHub" not in told
-    assert "/mlci/small/bucket, /mlci/small/workflow_role, /mlci/small/job_role" in text(made(SETUP))
+    output = text(next_step_lines(SETUP))
+    assert "  1. Commit flow.yaml" in output
+    assert '  2. Open a pull request in octo/model. CodeBuild reports the status check "mlci/small"' in output
+    assert "https://github.com/octo/model/settings/rules" in output
+    assert "gh variable" not in output
+    assert "connection to GitHub" not in output
+    assert "/mlci/small/bucket, /mlci/small/job_role (SSM" in text(resource_lines(SETUP))
 
 
 def test_a_pending_connection_comes_first() -> None:
-    told = text(next_steps(replace(SETUP, connection_page="https://console/x", has_buildspec=False)))
-    assert "  1. Complete the connection to GitHub" in told
-    assert "     https://console/x" in told
-    assert "  2. Put a buildspec.yaml at the top of the repository" in told
-    assert "     mlci buildspec > buildspec.yaml" in told
+    output = text(next_step_lines(replace(SETUP, connections_page="https://console/x", has_buildspec=False)))
+    assert "  1. Complete the connection to GitHub" in output
+    assert "     https://console/x" in output
+    assert "  2. Add buildspec.yaml" in output
+    assert "     mlci buildspec > buildspec.yaml" in output
 
 
 def test_actions_are_told_their_variables() -> None:
-    told = text(next_steps(replace(SETUP, uses_actions=True)))
+    output = text(next_step_lines(replace(SETUP, uses_actions=True)))
     for name, value in {
         "MLCI_REGION": "eu-west-1",
         "MLCI_PULL_REQUEST_ROLE": "arn:aws:iam::1:role/a",
@@ -136,4 +154,4 @@ def test_actions_are_told_their_variables() -> None:
         "MLCI_PULL_REQUEST_PROJECT": "mlci-small-pull-request",
         "MLCI_BASE_PROJECT": "mlci-small-base",
     }.items():
-        assert f"gh variable set {name} --repo octo/model --body {value}" in told
+        assert f"gh variable set {name} --repo octo/model --body {value}" in output

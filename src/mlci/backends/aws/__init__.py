@@ -1,9 +1,24 @@
-"""The aws cloud: what `cloud.protocol` asks for, done with boto3. The local cloud never imports this package.
+"""The aws backend: implements `backends.protocol` with boto3. The local backend never imports this package.
 
-`cloud` puts the parts together. One small class stands for each service: `objects` (S3), `machines` and `executions`
-(Step Functions), `jobs` (SageMaker), `logs` (CloudWatch Logs), `parameters` (SSM), `identity` (STS). They get their
-client, clock and patience from `session`; `calls` alone knows botocore's exceptions. `watch` follows an execution,
-`ending` makes sure that nothing of a run is left, `links` leads to the console.
+In the order of a run:
+    api_calls.py              one API call: errors translated, transient ones retried
+    session.py                boto3 clients of one region, and the region to use
+    caller_identity.py        the caller's account and partition (STS)
+    ssm_parameters.py         the settings that `mlci bootstrap` wrote (SSM)
+    s3_objects.py             objects by their S3 URIs, with checksums (S3)
+    buckets.py                whole buckets: tags, emptying, deletion (S3)
+    request_validation.py     a plan's job requests, checked against SageMaker's API model
+    state_machines.py         the flow's state machine and its versions (Step Functions)
+    executions.py             executions: start, history, stop (Step Functions)
+    follow_execution.py       an execution, polled to its end
+    sagemaker_jobs.py         jobs of each type: description, list, stop (SageMaker)
+    cloudwatch_logs.py        the last lines of a job's log (CloudWatch Logs)
+    failure_reasons.py        events of failed jobs, completed with the job's reason and log
+    stop_run.py               stops the jobs of a run and waits for their end
+    console_urls.py           links to the AWS console
+    settings.py               the value and the origin of each setting
+    configure.py              the backend from options, environment, flow and SSM
+    backend.py                one run on all of these
+    cloudformation_stacks.py  stacks, change sets and events (CloudFormation), for `mlci bootstrap`
+    codeconnections.py        the status of a connection (CodeConnections), for `mlci bootstrap`
 """
-
-from __future__ import annotations

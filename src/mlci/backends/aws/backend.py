@@ -1,4 +1,4 @@
-"""The aws cloud: the facades put together, and the story of one run on them."""
+"""The aws backend: one run, from the check of its requests to the end of its last job."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mlci.backends.aws.api_calls import AwsError, Clock
 from mlci.backends.aws.caller_identity import Identity
 from mlci.backends.aws.cloudwatch_logs import Logs
 from mlci.backends.aws.executions import Executions
-from mlci.backends.aws.failure_reasons import Explanations
-from mlci.backends.aws.follow_execution import Watch
+from mlci.backends.aws.failure_reasons import EventExplainer
+from mlci.backends.aws.follow_execution import ExecutionFollower
 from mlci.backends.aws.s3_objects import Objects
 from mlci.backends.aws.sagemaker_jobs import Job, Jobs
 from mlci.backends.aws.session import Session
-from mlci.backends.aws.state_machines import StateMachines, Wanted, tags_of
-from mlci.backends.aws.stop_run import Ending
+from mlci.backends.aws.state_machines import DesiredStateMachine, StateMachines, state_machine_tags
+from mlci.backends.aws.stop_run import RunStopper
 from mlci.backends.events import Event
 from mlci.backends.protocol import Change, ExecutionArn, Live, Outcome, VersionArn
 from mlci.backends.stop_signal import StopSignal
@@ -29,9 +29,8 @@ from mlci.step_types import jobs_of
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where runs happen: a region of an account, in the name of two roles. `repository` is what the flow is of;
-    `is_protected` chooses the names."""
+class AwsTarget:
+    """The account, region and role of a run. `repository` is the flow's; `is_protected` selects the protected names."""
 
     identity: Identity
     region: str
@@ -52,16 +51,16 @@ class Place:
 
 @dataclass(frozen=True)
 class AwsCloud:
-    """One run's cloud. `log_file` says where a job's log is kept here; `tell` is what the build log hears."""
+    """The backend of one run. `log_file` returns the local path of a job's log; `log` writes to the build log."""
 
-    place: Place
+    target: AwsTarget
     objects: Objects
     machines: StateMachines
     executions: Executions
     jobs: Jobs
     logs: Logs
     log_file: Callable[[str], Path]
-    tell: Callable[[str], None] = lambda text: None
+    log: Callable[[str], None] = lambda text: None
     has_console: bool = True
     clock: Clock = field(default_factory=Clock)
     name: Literal["aws"] = "aws"
@@ -82,114 +81,117 @@ class AwsCloud:
         return self.objects.upload(uploads, stop)
 
     def change(self, flow: str, definition: str) -> Change:
-        wanted = self._wanted(flow, definition)
-        found = self.machines.find(wanted.arn)
-        if found is None:
-            return Change("create", wanted.name)
-        self.machines.check_owner(found, wanted)
-        differs = found.differs(wanted)
-        return Change("update" if differs else "none", wanted.name, found.definition, differs)
+        desired = self._desired(flow, definition)
+        current = self.machines.find(desired.arn)
+        if current is None:
+            return Change("create", desired.name)
+        self.machines.check_owner(current, desired)
+        differs = current.differs(desired)
+        return Change("update" if differs else "none", desired.name, current.definition, differs)
 
     def publish(self, flow: str, definition: str) -> VersionArn:
-        return self.machines.publish(self._wanted(flow, definition))
+        return self.machines.publish(self._desired(flow, definition))
 
     def live(self, flow: str) -> Iterable[Live]:
-        return self.executions.running(self.place.machine(flow))
+        return self.executions.running(self.target.machine(flow))
 
     def run(
         self, version: VersionArn, execution: str, given: str, on_event: Callable[[Event], None], stop: StopSignal
     ) -> Outcome:
-        """Raises nothing of AWS's: trouble is an outcome, for by then an execution may run, and must not be left."""
-        arn = self.place.execution(version.split(":")[6], execution)
-        told = Explanations(self.jobs, self.logs, self.log_file, self.tell, self._link, on_event, self.clock)
+        """Run an execution to its end. Errors of AWS are part of the outcome: the execution may run by then, and must
+        not be left running."""
+        arn = self.target.execution(version.split(":")[6], execution)
+        explainer = EventExplainer(self.jobs, self.logs, self.log_file, self.log, self._link, on_event, self.clock)
         try:
             if stop.is_set():
                 if not self.executions.stop(arn, stop.error, stop.cause):  # there is one where a build was attached to
                     return Outcome(ExecutionArn(""), "ABORTED", stop.error, f"{stop.cause}: nothing had been started")
             else:
                 self.executions.start(version, execution, given, arn)
-            self.tell(f"execution: {console_urls.execution_link(arn) if self.has_console else arn}")
-            outcome = Watch(self.executions, arn, told.hear, self.tell, self.clock).to_its_end(stop)
+            self.log(f"execution: {console_urls.execution_link(arn) if self.has_console else arn}")
+            outcome = ExecutionFollower(self.executions, arn, explainer.handle, self.log, self.clock).follow(stop)
         except CloudError as error:
-            outcome = self._given_up(Outcome(arn, "FAILED", type(error).__name__, str(error)))
+            outcome = self._after_error(Outcome(arn, "FAILED", type(error).__name__, str(error)))
         if outcome.status != "SUCCEEDED":
-            outcome = self._with_all_ended(outcome, execution, told.jobs)
-        told.keep_logs()
+            outcome = self._with_jobs_stopped(outcome, execution, explainer.jobs)
+        explainer.save_logs()
         return outcome
 
     def stop(self, flow: str, run_id: str, why: str) -> str:
-        """Stops a run of whoever started it, and its jobs; says what was stopped.
+        """Stop a run, whoever started it, with its jobs, and return a description of what was stopped.
 
-        Raises: CloudError, where there is no such run.
+        Raises: CloudError, if there is no such run.
         """
-        arn = self.place.execution(self.place.names(flow).machine, run_id)
+        arn = self.target.execution(self.target.names(flow).machine, run_id)
         if not self.executions.stop(arn, "mlci.Stopped", why):
-            raise CloudError(f'there is no run "{run_id}" of {flow} on AWS', hint="Take a whole run id: mlci list.")
-        return str(Ending(self.jobs, self.clock, self.tell).of(run_id, ()))
+            raise CloudError(
+                f'there is no run "{run_id}" of {flow} on AWS', hint="Pass a complete run ID: `mlci list` shows them."
+            )
+        return str(RunStopper(self.jobs, self.clock, self.log).stop_jobs(run_id, ()))
 
-    def _wanted(self, flow: str, definition: str) -> Wanted:
-        return Wanted(
-            arn=self.place.machine(flow),
+    def _desired(self, flow: str, definition: str) -> DesiredStateMachine:
+        return DesiredStateMachine(
+            arn=self.target.machine(flow),
             definition=definition,
-            role=self.place.workflow_role,
-            tags=tags_of(flow, self.place.repository),
-            log_group=self.place.log_group,
+            role=self.target.workflow_role,
+            tags=state_machine_tags(flow, self.target.repository),
+            log_group=self.target.log_group,
         )
 
     def _link(self, job: Job) -> str:
-        """Where a job and its whole log are shown; an endpoint that is not AWS has no console."""
+        """Return the console's links to a job and its log, or the job's name if the endpoint is not AWS."""
         if not self.has_console:
             return job.name
-        partition, region = self.place.identity.partition, self.place.region
+        partition, region = self.target.identity.partition, self.target.region
         return (
             f"{console_urls.job_link(job, partition, region)}\nits log: {console_urls.log_link(job, partition, region)}"
         )
 
-    def _given_up(self, outcome: Outcome) -> Outcome:
-        """After trouble with AWS itself, an execution that may have been started is stopped."""
+    def _after_error(self, outcome: Outcome) -> Outcome:
+        """Stop an execution that may have started, after an error of AWS."""
         try:
             self.executions.stop(outcome.execution, "mlci.Stopped", outcome.cause)
             return outcome
         except CloudError as error:
-            what = f"{outcome.cause} It could not be stopped either, and may still run: {outcome.execution} ({error})"
-            return replace(outcome, cause=what)
+            cause = f"{outcome.cause} It could not be stopped either, and may still run: {outcome.execution} ({error})"
+            return replace(outcome, cause=cause)
 
-    def _with_all_ended(self, outcome: Outcome, run_id: str, known: Iterable[Job]) -> Outcome:
-        """The outcome, once no job of the run is left; where it was stopped, it says what was stopped with it."""
+    def _with_jobs_stopped(self, outcome: Outcome, run_id: str, known: Iterable[Job]) -> Outcome:
+        """Stop the jobs of a run that did not succeed. The cause of a stopped run lists them."""
         try:
-            ended = Ending(self.jobs, self.clock, self.tell).of(run_id, known)
+            stopped = RunStopper(self.jobs, self.clock, self.log).stop_jobs(run_id, known)
         except AwsError as error:
-            what = f"whether all jobs have stopped is not known: {error}"
-            self.tell(what)
-            return _adding(what, outcome)
-        if outcome.status == "FAILED" and not ended.left:
+            message = f"jobs of this run may still be running: {error}"
+            self.log(message)
+            return _append_cause(message, outcome)
+        if outcome.status == "FAILED" and not stopped.still_running:
             return outcome  # it has its own reason
-        return _adding(str(ended), outcome)
+        return _append_cause(str(stopped), outcome)
 
 
-def _adding(what: str, outcome: Outcome) -> Outcome:
-    return replace(outcome, cause="; ".join(part for part in (outcome.cause, what) if part))
+def _append_cause(text: str, outcome: Outcome) -> Outcome:
+    return replace(outcome, cause="; ".join(part for part in (outcome.cause, text) if part))
 
 
 def aws_cloud(
     session: Session,
-    place: Place,
+    target: AwsTarget,
     step_types: Collection[str],
     log_file: Callable[[str], Path],
-    tell: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> AwsCloud:
-    """The aws cloud on a session's clients, for runs with steps of these types."""
-    session = replace(session, patience=replace(session.patience, tell=tell))
+    """Return the aws backend on a session's clients, for runs with steps of these types."""
+    session = replace(session, retry_policy=replace(session.retry_policy, log=log))
     states, sagemaker = session.api("stepfunctions"), session.api("sagemaker")
     return AwsCloud(
-        place=place,
+        target=target,
         objects=Objects(session.api("s3")),
-        machines=StateMachines(states, tell=tell),
+        machines=StateMachines(states, log=log),
         executions=Executions(states),
         jobs=Jobs(sagemaker, tuple(jobs_of(step_types))),
-        logs=Logs(session.api("logs", replace(session.patience, longest_s=20.0))),
+        logs=Logs(session.api("logs", replace(session.retry_policy, max_wait_s=20.0))),
         log_file=log_file,
-        tell=tell,
+        log=log,
         has_console=states.is_aws,
-        clock=session.patience.clock,
+        clock=session.retry_policy.clock,
     )

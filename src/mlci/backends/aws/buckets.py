@@ -1,4 +1,4 @@
-"""S3: whole buckets, at the end of their time."""
+"""S3: whole buckets: their tags, and their deletion."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.errors import CloudError
 
-_NONE = ("NoSuchBucket", "404")
+_NO_SUCH_BUCKET = ("NoSuchBucket", "404")
 
 
 @dataclass(frozen=True)
@@ -17,19 +17,19 @@ class Buckets:
     api: Api
 
     def tags(self, bucket: str) -> dict[str, str] | None:
-        """The bucket's tags; None where there is no such bucket."""
+        """Return the bucket's tags, or None if there is no such bucket."""
         try:
-            told = self.api.call("get_bucket_tagging", Bucket=bucket)
+            response = self.api.call("get_bucket_tagging", Bucket=bucket)
         except AwsError as error:
             if error.code == "NoSuchTagSet":
                 return {}
-            if error.code in _NONE:
+            if error.code in _NO_SUCH_BUCKET:
                 return None
             raise
-        return {entry["Key"]: entry["Value"] for entry in told["TagSet"]}
+        return {entry["Key"]: entry["Value"] for entry in response["TagSet"]}
 
-    def named(self, prefix: str, region: str) -> Iterator[str]:
-        """The caller's buckets in a region whose names begin so."""
+    def list_by_prefix(self, prefix: str, region: str) -> Iterator[str]:
+        """Yield the names of the caller's buckets in a region that start with a prefix."""
         pages = self.api.pages("list_buckets", ("ContinuationToken", "ContinuationToken"))
         for page in pages:
             for entry in page.get("Buckets", ()):
@@ -37,7 +37,7 @@ class Buckets:
                     yield entry["Name"]
 
     def empty(self, bucket: str) -> int:
-        """Deletes every version of every object, and uploads that were never completed; says how many versions.
+        """Delete every version of every object, and every incomplete upload; return the number of versions.
 
         Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/delete-bucket.html
         """
@@ -45,23 +45,24 @@ class Buckets:
             self.api.call("abort_multipart_upload", Bucket=bucket, **upload)
         deleted = 0
         while versions := self._versions(bucket):
-            told = self.api.call("delete_objects", Bucket=bucket, Delete={"Objects": versions, "Quiet": True})
-            if told.get("Errors"):
-                first = told["Errors"][0]
-                raise CloudError(f'"{first.get("Key")}" of the bucket {bucket} stays: {first.get("Message")}')
+            response = self.api.call("delete_objects", Bucket=bucket, Delete={"Objects": versions, "Quiet": True})
+            if response.get("Errors"):
+                first = response["Errors"][0]
+                what = f'"{first.get("Key")}" in the bucket {bucket} could not be deleted: {first.get("Message")}'
+                raise CloudError(what)
             deleted += len(versions)
         return deleted
 
     def delete(self, bucket: str) -> None:
-        """Deletes a bucket that is empty; one that isn't there is fine."""
+        """Delete an empty bucket. A missing bucket is no error."""
         try:
             self.api.call("delete_bucket", Bucket=bucket)
         except AwsError as error:
-            if error.code not in _NONE:
+            if error.code not in _NO_SUCH_BUCKET:
                 raise
 
     def _versions(self, bucket: str) -> list[dict[str, str]]:
-        """Up to a thousand versions and delete markers, as many as one DeleteObjects takes."""
+        """Return up to 1,000 versions and delete markers, the most that one DeleteObjects accepts."""
         page = self.api.call("list_object_versions", Bucket=bucket, MaxKeys=1000)
         entries = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
         return [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in entries]

@@ -1,36 +1,38 @@
-"""Who calls AWS, asked before anything else, so that whatever is wrong with the credentials is told in a sentence."""
+"""The caller's identity, from STS. It is the first call, so that an error in the credentials is reported as such."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from mlci.backends.aws.api_calls import AwsError
-from mlci.backends.aws.session import Session, near
+from mlci.backends.aws.session import Session, region_hint
 from mlci.errors import InputError
 
-#: A first look fails after this long.
-_LOOK_S = 5.0
+#: How long the first call is retried.
+_MAX_WAIT_S = 5.0
 
-_NO_CREDENTIALS = "Set up a profile (`aws configure`, AWS_PROFILE), or export AWS_ACCESS_KEY_ID and its kin."
+_NO_CREDENTIALS_HINT = (
+    "Set up a profile (`aws configure`, AWS_PROFILE), or export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+)
 _HINTS = {
-    "NoCredentialsError": _NO_CREDENTIALS,
-    "PartialCredentialsError": _NO_CREDENTIALS,
-    "CredentialRetrievalError": "The profile's source of credentials does not give any.",
+    "NoCredentialsError": _NO_CREDENTIALS_HINT,
+    "PartialCredentialsError": _NO_CREDENTIALS_HINT,
+    "CredentialRetrievalError": "The credential source of the profile returned none.",
     "TokenRetrievalError": "Sign in again: aws sso login",
     "UnauthorizedSSOTokenError": "Sign in again: aws sso login",
     "SSOTokenLoadError": "Sign in: aws sso login",
-    "ExpiredToken": "They have expired: sign in again, or fetch new ones.",
-    "ExpiredTokenException": "They have expired: sign in again, or fetch new ones.",
-    "InvalidClientTokenId": "AWS does not know the access key, or the account has not enabled this region.",
-    "UnrecognizedClientException": "AWS does not know the access key, or the account has not enabled this region.",
-    "SignatureDoesNotMatch": "The secret key is not the access key's, or this machine's clock is wrong.",
-    "AccessDenied": "A policy forbids even sts:GetCallerIdentity.",
+    "ExpiredToken": "They have expired. Sign in again, or get new ones.",
+    "ExpiredTokenException": "They have expired. Sign in again, or get new ones.",
+    "InvalidClientTokenId": "AWS does not know the access key, or the region is not enabled for the account.",
+    "UnrecognizedClientException": "AWS does not know the access key, or the region is not enabled for the account.",
+    "SignatureDoesNotMatch": "The secret key does not belong to the access key, or this machine's clock is wrong.",
+    "AccessDenied": "A policy denies sts:GetCallerIdentity.",
 }
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who calls, as STS says; `partition` is `aws`, `aws-cn` or `aws-us-gov`."""
+    """The caller's account and ARN. `partition` is `aws`, `aws-cn` or `aws-us-gov`."""
 
     account: str
     arn: str
@@ -44,18 +46,18 @@ class Identity:
 
 
 def identify(session: Session) -> Identity:
-    """Who calls.
+    """Return the identity of the caller.
 
-    Raises: InputError, where nobody does: no credentials, ones that AWS refuses, or a region that isn't there.
+    Raises: InputError, if there are no credentials, AWS rejects them, or the region does not exist.
     Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
     """
     try:
-        told = session.impatient(_LOOK_S).api("sts").call("get_caller_identity")
+        response = session.with_max_wait(_MAX_WAIT_S).api("sts").call("get_caller_identity")
     except AwsError as error:
-        if error.is_passing:
+        if error.is_transient:
             what = f'AWS can\'t be reached in the region "{session.region}": {error.message}'
-            raise InputError(what, near(session.region, session.boto)) from error
-        what = f"AWS takes no credentials of ours: {error.message}"
-        raise InputError(what, _HINTS.get(error.code, "Try `aws sts get-caller-identity`.")) from error
-    arn = str(told["Arn"])
-    return Identity(str(told["Account"]), arn, arn.split(":")[1])
+            raise InputError(what, region_hint(session.region, session.boto)) from error
+        hint = _HINTS.get(error.code, "Try `aws sts get-caller-identity`.")
+        raise InputError(f"AWS rejected the credentials: {error.message}", hint) from error
+    arn = str(response["Arn"])
+    return Identity(str(response["Account"]), arn, arn.split(":")[1])

@@ -1,4 +1,4 @@
-"""CloudFormation: one stack, changed by change sets that are looked at first, and followed event by event.
+"""CloudFormation: a stack, updated by change sets and followed event by event.
 
 Sources: API_CreateChangeSet.html, API_ExecuteChangeSet.html, API_DescribeStackEvents.html and their neighbours under
 https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/
@@ -15,13 +15,13 @@ from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError
 
-#: What a template may have that is sent in the request.
+#: The largest template that fits into a request.
 TEMPLATE_MAX_BYTES = 51_200
 POLL_S = 2.0
 
-#: What can be done with a stack: it is an `empty` shell, made for a change set that was not executed; `ready` for a
-#: change; `ruined`, where its creation or its deletion failed, so that it can only be deleted; `stuck`, where an update
-#: could not be undone; `busy`; or `gone`.
+#: The possible next operations on a stack. `empty`: created by a change set that was not executed; `ready` for an
+#: update; `ruined`: its creation or deletion failed, so it can only be deleted; `stuck`: a rollback failed; `busy`: an
+#: operation is in progress; `gone`: deleted.
 Condition = Literal["empty", "ready", "ruined", "stuck", "busy", "gone"]
 _CONDITIONS: Mapping[str, Condition] = {
     "REVIEW_IN_PROGRESS": "empty",
@@ -48,13 +48,13 @@ _CONDITIONS: Mapping[str, Condition] = {
     "IMPORT_ROLLBACK_IN_PROGRESS": "busy",
     "DELETE_COMPLETE": "gone",
 }
-#: How a change set that would change nothing fails: the one sentence of CreateChangeSet, the other of UpdateStack,
-#: which comes for changes in metadata alone.
+#: The reasons of a change set without changes: the first from CreateChangeSet, the second from UpdateStack, for changes
+#: of metadata alone.
 _NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
 _STACK_TYPE = "AWS::CloudFormation::Stack"
-#: The reason of a resource that failed because another did.
+#: Part of the reason of a resource that failed because another did.
 _CANCELLED = "cancelled"
-#: Where validation before the change set finds a fault, its reason says only to ask DescribeEvents.
+#: Part of the reason of a change set that failed early validation; the details are in DescribeEvents.
 _EARLY = "EarlyValidation"
 
 
@@ -72,64 +72,69 @@ class Stack:
 
     @property
     def condition(self) -> Condition:
-        """What can be done with it.
+        """The possible next operations.
 
-        Raises: CloudError, for a status that we do not know.
+        Raises: CloudError, for an unknown status.
         """
         if self.status not in _CONDITIONS:
-            raise CloudError(f'the stack "{self.name}" has the status {self.status}, which mlci does not know')
+            raise CloudError(f'the stack "{self.name}" has the unknown status {self.status}')
         return _CONDITIONS[self.status]
 
 
 @dataclass(frozen=True)
-class Change:
-    """What would become of one resource. `action` is Add, Modify, Remove, Import, Dynamic or SyncWithActual; for a
-    Modify, `replacement` is True, False or Conditional; `policy` is what becomes of the old one: Delete, Retain,
-    Snapshot, ReplaceAndDelete, ReplaceAndRetain, ReplaceAndSnapshot, or empty; `about` names what of it changes."""
+class ResourceChange:
+    """The change of one resource, named as in the API.
+
+    `action` is Add, Modify, Remove, Import, Dynamic or SyncWithActual; `replacement` of a Modify is True, False or
+    Conditional. `policy` is what happens to the old resource: Delete, Retain, Snapshot, ReplaceAndDelete,
+    ReplaceAndRetain, ReplaceAndSnapshot, or empty. `properties` are the changed properties and attributes.
+
+    Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ResourceChange.html
+    """
 
     action: str
     resource: str
-    kind: str
+    resource_type: str
     replacement: str = ""
     policy: str = ""
-    about: tuple[str, ...] = ()
+    properties: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ChangeSet:
-    """Changes that can be executed, once looked at."""
+    """A change set that can be executed."""
 
     id: str
     stack_id: str
     is_creation: bool
-    changes: tuple[Change, ...] = ()
+    changes: tuple[ResourceChange, ...] = ()
 
 
 @dataclass(frozen=True)
 class StackEvent:
-    """One step of an operation on one resource, or on the stack itself."""
+    """A stack event: one step of an operation on a resource, or on the stack itself."""
 
     id: str
     resource: str
-    kind: str
+    resource_type: str
     status: str
     reason: str = ""
     is_stack: bool = False
 
     @property
     def is_failure(self) -> bool:
-        """Whether it failed by itself, and not because another resource did."""
+        """True if the resource itself failed, and not because another did."""
         return self.status.endswith("_FAILED") and _CANCELLED not in self.reason
 
 
 @dataclass(frozen=True)
-class Proposal:
-    """A stack as it is wanted. `kept` are parameters that keep the value that they have."""
+class ChangeSetRequest:
+    """The stack that a change set leads to. `unchanged` parameters are sent as UsePreviousValue."""
 
     name: str
     template: str
     values: Mapping[str, str]
-    kept: frozenset[str]
+    unchanged: frozenset[str]
     tags: Mapping[str, str]
     is_creation: bool
 
@@ -140,58 +145,59 @@ class Stacks:
     token: Callable[[], str] = lambda: f"mlci-{secrets.token_hex(8)}"
 
     def find(self, stack: str) -> Stack | None:
-        """The stack of a name or an id; None where there is none. One that was deleted is found by its id alone."""
+        """Return the stack of a name or an ID, or None. A deleted stack is found by its ID only."""
         try:
-            told = self.api.call("describe_stacks", StackName=stack)["Stacks"]
+            response = self.api.call("describe_stacks", StackName=stack)["Stacks"]
         except AwsError as error:
             if error.code == "ValidationError" and "does not exist" in error.message:
                 return None
             raise
-        return _stack(told[0]) if told else None
+        return _stack(response[0]) if response else None
 
-    def propose(self, proposal: Proposal) -> ChangeSet | None:
-        """A change set; None where nothing would change. It leaves nothing behind where it fails.
+    def create_change_set(self, request: ChangeSetRequest) -> ChangeSet | None:
+        """Create a change set, and return it, or None if nothing would change. A failed one is deleted again.
 
         Raises: CloudError.
         """
         name = self.token()
         try:
-            made = self.api.call("create_change_set", **_request(proposal, name))
+            created = self.api.call("create_change_set", **_request(request, name))
         except AwsError as error:
-            if _says_no_changes(error.message):
+            if _is_no_changes(error.message):
                 return None
             raise
-        empty = ChangeSet(made["Id"], made["StackId"], proposal.is_creation)
+        empty = ChangeSet(created["Id"], created["StackId"], request.is_creation)
         try:
-            return self._looked_at(empty)
+            return self._wait_for_change_set(empty)
         except BaseException:
             self.discard(empty)
             raise
 
-    def _looked_at(self, empty: ChangeSet) -> ChangeSet | None:
+    def _wait_for_change_set(self, empty: ChangeSet) -> ChangeSet | None:
         request = {"ChangeSetName": empty.id, "StackName": empty.stack_id}
         while True:
-            told = self.api.call("describe_change_set", **request)
-            match told["Status"]:
+            response = self.api.call("describe_change_set", **request)
+            match response["Status"]:
                 case "CREATE_PENDING" | "CREATE_IN_PROGRESS":
-                    self.api.patience.clock.sleep(POLL_S)
+                    self.api.retry_policy.clock.sleep(POLL_S)
                 case "CREATE_COMPLETE":
                     pages = self.api.pages("describe_change_set", ("NextToken", "NextToken"), **request)
                     changes = tuple(_change(entry) for page in pages for entry in page.get("Changes", ()))
                     return ChangeSet(empty.id, empty.stack_id, empty.is_creation, changes)
                 case "FAILED":
-                    reason = told.get("StatusReason", "")
-                    if _says_no_changes(reason):
+                    reason = response.get("StatusReason", "")
+                    if _is_no_changes(reason):
                         self.discard(empty)
                         return None
-                    raise CloudError(f"CloudFormation can't make the change set: {self._why(empty, reason)}")
+                    what = "CloudFormation could not create the change set"
+                    raise CloudError(f"{what}: {self._failure_reason(empty, reason)}")
                 case status:
-                    raise CloudError(f"the change set has the status {status}, which mlci does not know")
+                    raise CloudError(f"the change set has the unknown status {status}")
 
-    def _why(self, change_set: ChangeSet, reason: str) -> str:
-        """The reason of a change set that failed; where CloudFormation says only where to ask for it, what it tells."""
+    def _failure_reason(self, change_set: ChangeSet, reason: str) -> str:
+        """Return the reason why a change set failed. For early validation, it is in the change set's own events."""
         if _EARLY not in reason or not hasattr(self.api.client, "describe_events"):
-            return reason or "it gave no reason"
+            return reason or "CloudFormation gave no reason"
         pages = self.api.pages("describe_events", ("NextToken", "NextToken"), ChangeSetName=change_set.id)
         events = [event for page in pages for event in page.get("OperationEvents", ())]
         faults = [
@@ -202,7 +208,7 @@ class Stacks:
         return "; ".join(dict.fromkeys(faults)) or reason
 
     def discard(self, change_set: ChangeSet) -> None:
-        """Removes a change set, and the empty shell of a stack that was made for it."""
+        """Delete a change set, and the empty stack that was created for it."""
         try:
             self.api.call("delete_change_set", ChangeSetName=change_set.id, StackName=change_set.stack_id)
         except AwsError as error:
@@ -213,31 +219,31 @@ class Stacks:
             if stack is not None and stack.condition == "empty":
                 self.delete(stack.id, lambda event: None, StopSignal())
 
-    def execute(self, change_set: ChangeSet, tell: Callable[[StackEvent], None], stop: StopSignal) -> Stack:
-        """The stack at rest, when all is done, undone, or, with a creation that failed, deleted. `stop` undoes it.
+    def execute(self, change_set: ChangeSet, on_event: Callable[[StackEvent], None], stop: StopSignal) -> Stack:
+        """Execute a change set, and return the stack when it is complete, rolled back or deleted. `stop` rolls it back.
 
-        Raises: AwsError, where CloudFormation does not begin.
+        Raises: AwsError, if CloudFormation does not start.
         """
-        seen = self._newest(change_set.stack_id)
-        # A creation that fails is deleted: OnStackFailure in CreateChangeSet, beside which DisableRollback can't stand.
-        undoing = {} if change_set.is_creation else {"DisableRollback": False, "RetainExceptOnCreate": True}
+        seen_ids = self._newest_event_ids(change_set.stack_id)
+        # A failed creation is deleted: OnStackFailure in CreateChangeSet, which excludes DisableRollback.
+        rollback = {} if change_set.is_creation else {"DisableRollback": False, "RetainExceptOnCreate": True}
         self.api.call(
             "execute_change_set",
             ChangeSetName=change_set.id,
             StackName=change_set.stack_id,
             ClientRequestToken=self.token(),
-            **undoing,
+            **rollback,
         )
-        return self._followed(change_set.stack_id, seen, tell, stop, undoes=True)
+        return self._follow(change_set.stack_id, seen_ids, on_event, stop, rolls_back=True)
 
-    def delete(self, stack_id: str, tell: Callable[[StackEvent], None], stop: StopSignal) -> Stack:
-        """The stack when it is gone, or could not be deleted. A deletion can't be stopped: `stop` ends the waiting."""
-        seen = self._newest(stack_id)
+    def delete(self, stack_id: str, on_event: Callable[[StackEvent], None], stop: StopSignal) -> Stack:
+        """Delete a stack, and return its last state. A deletion can't be stopped: `stop` only ends the waiting."""
+        seen_ids = self._newest_event_ids(stack_id)
         self.api.call("delete_stack", StackName=stack_id, ClientRequestToken=self.token())
-        return self._followed(stack_id, seen, tell, stop, undoes=False)
+        return self._follow(stack_id, seen_ids, on_event, stop, rolls_back=False)
 
     def resources(self, stack_id: str) -> Iterator[tuple[str, str]]:
-        """The logical id and the type of each resource."""
+        """Yield the logical ID and the type of each resource."""
         pages = self.api.pages("list_stack_resources", ("NextToken", "NextToken"), StackName=stack_id)
         for page in pages:
             for entry in page["StackResourceSummaries"]:
@@ -245,44 +251,49 @@ class Stacks:
                     yield entry["LogicalResourceId"], entry.get("ResourceType", "")
 
     def physical_id(self, stack_id: str, resource: str) -> str | None:
-        """What a resource that is there is called, also that of a stack that left it behind; None where it is not."""
+        """Return the physical ID of a resource, also of a deleted stack that retained it; None if it does not exist."""
         try:
-            told = self.api.call("describe_stack_resource", StackName=stack_id, LogicalResourceId=resource)
+            response = self.api.call("describe_stack_resource", StackName=stack_id, LogicalResourceId=resource)
         except AwsError as error:
             if error.code == "ValidationError":
                 return None
             raise
-        detail = told["StackResourceDetail"]
+        detail = response["StackResourceDetail"]
         is_there = detail.get("ResourceStatus") not in ("CREATE_FAILED", "DELETE_COMPLETE")
         return (detail.get("PhysicalResourceId") or None) if is_there else None
 
-    def _followed(
-        self, stack_id: str, seen: set[str], tell: Callable[[StackEvent], None], stop: StopSignal, undoes: bool
+    def _follow(
+        self,
+        stack_id: str,
+        seen_ids: set[str],
+        on_event: Callable[[StackEvent], None],
+        stop: StopSignal,
+        rolls_back: bool,
     ) -> Stack:
-        """Follows an operation to its end. That the stack is at rest is not yet the end: it may not have begun. On
-        `stop`, the operation is undone, or else left to itself."""
-        has_ended, is_undone = False, False
+        """Follow an operation to its end, which is an event of the stack: a stack at rest may not have started yet. On
+        `stop`, roll the operation back, or leave it alone."""
+        is_finished, is_rolled_back = False, False
         while True:
             stack = self.find(stack_id)  # before the events: none of those that led to this status is missed
             if stack is None:
-                raise CloudError(f"the stack {stack_id} is gone without a word")
-            for event in self._events_after(stack_id, seen):
-                seen.add(event.id)
+                raise CloudError(f"the stack {stack_id} no longer exists")
+            for event in self._events_after(stack_id, seen_ids):
+                seen_ids.add(event.id)
                 if event.is_stack:
-                    has_ended = not event.status.endswith("_IN_PROGRESS")
-                tell(event)
-            if has_ended and stack.condition not in ("busy", "empty"):
+                    is_finished = not event.status.endswith("_IN_PROGRESS")
+                on_event(event)
+            if is_finished and stack.condition not in ("busy", "empty"):
                 return stack
             if not stop.is_set():
-                self.api.patience.clock.wait(stop, POLL_S)
+                self.api.retry_policy.clock.wait(stop, POLL_S)
                 continue
-            if not undoes:
+            if not rolls_back:
                 return stack
-            is_undone = is_undone or self._undo(stack)
-            self.api.patience.clock.sleep(POLL_S)
+            is_rolled_back = is_rolled_back or self._roll_back(stack)
+            self.api.retry_policy.clock.sleep(POLL_S)
 
-    def _undo(self, stack: Stack) -> bool:
-        """Has what is being made deleted, and what is being changed set back, where that is still possible."""
+    def _roll_back(self, stack: Stack) -> bool:
+        """Delete a stack in creation, or cancel its update; return False if neither is possible."""
         match stack.status:
             case "CREATE_IN_PROGRESS":
                 self.api.call("delete_stack", StackName=stack.id)
@@ -290,73 +301,74 @@ class Stacks:
                 try:
                     self.api.call("cancel_update_stack", StackName=stack.id)
                 except AwsError as error:
-                    if error.code != "ValidationError":  # it has just ended
+                    if error.code != "ValidationError":  # the update has just ended
                         raise
             case _:
                 return False
         return True
 
-    def _events_after(self, stack_id: str, seen: set[str]) -> list[StackEvent]:
-        """The events behind those that are known, in order. The newest come first; reading ends at what is known."""
+    def _events_after(self, stack_id: str, seen_ids: set[str]) -> list[StackEvent]:
+        """Return the events after the seen ones, in order. The API lists the newest first; reading ends at a seen
+        one."""
         new: list[StackEvent] = []
         for page in self.api.pages("describe_stack_events", ("NextToken", "NextToken"), StackName=stack_id):
             for entry in page["StackEvents"]:
-                if entry["EventId"] in seen:
+                if entry["EventId"] in seen_ids:
                     return new[::-1]
                 new.append(_event(entry))
         return new[::-1]
 
-    def _newest(self, stack_id: str) -> set[str]:
-        """The id of the newest event."""
+    def _newest_event_ids(self, stack_id: str) -> set[str]:
+        """Return the ID of the newest event, in a set."""
         page = self.api.call("describe_stack_events", StackName=stack_id)
         return {entry["EventId"] for entry in page["StackEvents"][:1]}
 
 
-def _request(proposal: Proposal, name: str) -> dict[str, Any]:
+def _request(request: ChangeSetRequest, name: str) -> dict[str, Any]:
     parameters: list[dict[str, Any]] = [
-        {"ParameterKey": key, "ParameterValue": value} for key, value in proposal.values.items()
+        {"ParameterKey": key, "ParameterValue": value} for key, value in request.values.items()
     ]
-    parameters += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(proposal.kept)]
+    parameters += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(request.unchanged)]
     return {
-        "StackName": proposal.name,
+        "StackName": request.name,
         "ChangeSetName": name,
         "ClientToken": name,
-        "ChangeSetType": "CREATE" if proposal.is_creation else "UPDATE",
-        "TemplateBody": proposal.template,
+        "ChangeSetType": "CREATE" if request.is_creation else "UPDATE",
+        "TemplateBody": request.template,
         "Parameters": parameters,
         "Capabilities": ["CAPABILITY_IAM"],
-        "Tags": [{"Key": key, "Value": value} for key, value in proposal.tags.items()],
-        **({"OnStackFailure": "DELETE"} if proposal.is_creation else {}),
+        "Tags": [{"Key": key, "Value": value} for key, value in request.tags.items()],
+        **({"OnStackFailure": "DELETE"} if request.is_creation else {}),
     }
 
 
-def _says_no_changes(reason: str) -> bool:
+def _is_no_changes(reason: str) -> bool:
     return any(words in reason for words in _NO_CHANGES)
 
 
-def _stack(told: Mapping[str, Any]) -> Stack:
+def _stack(response: Mapping[str, Any]) -> Stack:
     return Stack(
-        id=told["StackId"],
-        name=told["StackName"],
-        status=told["StackStatus"],
-        reason=told.get("StackStatusReason", ""),
-        parameters={entry["ParameterKey"]: entry.get("ParameterValue", "") for entry in told.get("Parameters", ())},
-        outputs={entry["OutputKey"]: entry["OutputValue"] for entry in told.get("Outputs", ())},
-        tags={entry["Key"]: entry["Value"] for entry in told.get("Tags", ())},
+        id=response["StackId"],
+        name=response["StackName"],
+        status=response["StackStatus"],
+        reason=response.get("StackStatusReason", ""),
+        parameters={entry["ParameterKey"]: entry.get("ParameterValue", "") for entry in response.get("Parameters", ())},
+        outputs={entry["OutputKey"]: entry["OutputValue"] for entry in response.get("Outputs", ())},
+        tags={entry["Key"]: entry["Value"] for entry in response.get("Tags", ())},
     )
 
 
-def _change(entry: Mapping[str, Any]) -> Change:
-    told = entry["ResourceChange"]
-    targets = [detail.get("Target", {}) for detail in told.get("Details", ())]
-    about = dict.fromkeys(str(target.get("Name") or target.get("Attribute") or "") for target in targets)
-    return Change(
-        action=told["Action"],
-        resource=told["LogicalResourceId"],
-        kind=told.get("ResourceType", ""),
-        replacement=told.get("Replacement", ""),
-        policy=told.get("PolicyAction", ""),
-        about=tuple(name for name in about if name),
+def _change(entry: Mapping[str, Any]) -> ResourceChange:
+    response = entry["ResourceChange"]
+    targets = [detail.get("Target", {}) for detail in response.get("Details", ())]
+    properties = dict.fromkeys(str(target.get("Name") or target.get("Attribute") or "") for target in targets)
+    return ResourceChange(
+        action=response["Action"],
+        resource=response["LogicalResourceId"],
+        resource_type=response.get("ResourceType", ""),
+        replacement=response.get("Replacement", ""),
+        policy=response.get("PolicyAction", ""),
+        properties=tuple(name for name in properties if name),
     )
 
 
@@ -364,7 +376,7 @@ def _event(entry: Mapping[str, Any]) -> StackEvent:
     return StackEvent(
         id=entry["EventId"],
         resource=entry.get("LogicalResourceId", ""),
-        kind=entry.get("ResourceType", ""),
+        resource_type=entry.get("ResourceType", ""),
         status=entry.get("ResourceStatus", ""),
         reason=entry.get("ResourceStatusReason") or "",
         is_stack=entry.get("ResourceType") == _STACK_TYPE and entry.get("PhysicalResourceId") == entry["StackId"],

@@ -1,4 +1,4 @@
-"""CloudWatch Logs: what a job printed.
+"""CloudWatch Logs: the log of a job.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.backends.aws.sagemaker_jobs import JOBS, Job
 
-#: The most that GetLogEvents gives at a time, and as many of a job's last lines are kept.
+#: The most events that GetLogEvents returns at a time; as many of a job's last lines are stored.
 #: Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html
 MAX_LINES = 10_000
 
@@ -21,7 +21,7 @@ class Logs:
     api: Api
 
     def lines(self, job: Job) -> list[str]:
-        """The last lines of a job's log, at most MAX_LINES of each of its machines; none where it wrote none."""
+        """Return the last lines of a job's log, at most MAX_LINES of each instance; an empty list if it has no log."""
         group = JOBS[job.kind].log_group
         try:
             streams = sorted(self._streams(group, job))
@@ -42,7 +42,7 @@ class Logs:
             yield from (stream["logStreamName"] for stream in page.get("logStreams", ()))
 
     def _lines(self, group: str, stream: str) -> list[str]:
-        """One call gives at most 1 MB or MAX_LINES lines, the latest; what is before that is left to the console."""
+        """Return the latest lines of a stream. One call returns at most 1 MB or MAX_LINES; the console has the rest."""
         page = self.api.call(
             "get_log_events", logGroupName=group, logStreamName=stream, startFromHead=False, limit=MAX_LINES
         )

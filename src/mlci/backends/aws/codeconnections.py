@@ -1,7 +1,7 @@
-"""CodeConnections: whether the connection to GitHub can be used yet.
+"""CodeConnections: the status of the connection to GitHub.
 
-A connection that CloudFormation or an API made is PENDING until a person has shaken hands in the console: there is no
-call for it. Source: https://docs.aws.amazon.com/dtconsole/latest/userguide/connections-update.html
+A connection that CloudFormation or an API created is PENDING until a user completes its handshake in the console; no
+API does that. Source: https://docs.aws.amazon.com/dtconsole/latest/userguide/connections-update.html
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ POLL_S = 5.0
 
 @dataclass(frozen=True)
 class Connection:
-    """A connection as it is. `provider` is GitHub, or another host of repositories."""
+    """A connection. `provider` is GitHub, or another host of repositories."""
 
     arn: str
     status: ConnectionStatus
@@ -30,25 +30,25 @@ class Connections:
     api: Api
 
     def find(self, arn: str) -> Connection | None:
-        """The connection; None where there is none.
+        """Return the connection, or None if it does not exist.
 
-        Not every endpoint that stands in AWS's place has this service: there, a connection is taken to be available.
+        Replacements of AWS's endpoint may lack this service; there, every connection counts as available.
         Source: https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_GetConnection.html
         """
         try:
-            ask = self.api.call if self.api.is_aws else self.api.call_once
-            told = ask("get_connection", ConnectionArn=arn)["Connection"]
+            call = self.api.call if self.api.is_aws else self.api.call_once
+            response = call("get_connection", ConnectionArn=arn)["Connection"]
         except AwsError as error:
             if error.code == "ResourceNotFoundException":
                 return None
             if not self.api.is_aws:
                 return Connection(arn, "AVAILABLE")
             raise
-        return Connection(arn, _status(told["ConnectionStatus"]), told.get("ProviderType", "GitHub"))
+        return Connection(arn, _status(response["ConnectionStatus"]), response.get("ProviderType", "GitHub"))
 
 
-def _status(told: str) -> ConnectionStatus:
-    match told:
+def _status(text: str) -> ConnectionStatus:
+    match text:
         case "PENDING" | "AVAILABLE" | "ERROR":
-            return told
-    raise CloudError(f"the connection has the status {told}, which mlci does not know")
+            return text
+    raise CloudError(f"the connection has the unknown status {text}")

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlci.aws_settings import AwsSettingName
-from mlci.backends.aws.backend import AwsCloud, Place, aws_cloud
+from mlci.backends.aws.backend import AwsCloud, AwsTarget, aws_cloud
 from mlci.backends.aws.caller_identity import Identity, identify
-from mlci.backends.aws.session import Session, usual_region
+from mlci.backends.aws.session import Session, default_region
 from mlci.backends.aws.session import open_session as new_session
 from mlci.backends.aws.settings import ReadParameters, Settings, resolve
 from mlci.backends.aws.ssm_parameters import Parameters
@@ -56,7 +56,7 @@ def open_cloud(
     Raises: InputError.
     """
     region = settings["region"]
-    place = Place(
+    target = AwsTarget(
         caller_identity(region),
         region,
         settings["workflow_role"],
@@ -64,7 +64,7 @@ def open_cloud(
         settings.get("log_group"),
         options.is_protected,
     )
-    cloud = aws_cloud(open_session(region), place, options.flow.step_types, log_file, log)
+    cloud = aws_cloud(open_session(region), target, options.flow.step_types, log_file, log)
     cloud.objects.check_bucket(settings["bucket"], region)
     return cloud
 
@@ -79,7 +79,7 @@ def resolve_settings(
 
     Raises: InputError, if SSM is needed and there are no credentials.
     """
-    return resolve(flow, options, environment, usual_region(environment), ssm or _ssm_parameters)
+    return resolve(flow, options, environment, default_region(environment), ssm or _ssm_parameters)
 
 
 def settings_to_show(
@@ -134,4 +134,4 @@ def open_session(region: str) -> Session:
 
 def _ssm_parameters(region: str) -> ReadParameters:
     caller_identity(region)
-    return Parameters(open_session(region).impatient(_SSM_S).api("ssm")).get
+    return Parameters(open_session(region).with_max_wait(_SSM_S).api("ssm")).get

@@ -1,4 +1,4 @@
-"""Step Functions: the executions of a state machine: started once, read event by event, stopped.
+"""Step Functions: the executions of a state machine: start, history, stop.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html and its neighbours
 """
@@ -14,11 +14,11 @@ from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.backends.events import Event
 from mlci.backends.protocol import ExecutionArn, Live, VersionArn
 
-#: The most that GetExecutionHistory gives at a time.
+#: The most events that GetExecutionHistory returns at a time.
 PAGE_EVENTS = 1_000
-#: A state machine that was just made may not be known everywhere yet: CreateStateMachine is eventually consistent.
+#: CreateStateMachine is eventually consistent: StartExecution may not find a new state machine yet.
 _NEW_MACHINE_WAITS_S = (1.0, 2.0, 4.0, 8.0)
-#: StopExecution takes so many characters.
+#: The longest error and cause that StopExecution accepts.
 _MAX_ERROR_CHARS, _MAX_CAUSE_CHARS = 256, 32_768
 
 
@@ -26,52 +26,53 @@ _MAX_ERROR_CHARS, _MAX_CAUSE_CHARS = 256, 32_768
 class Executions:
     api: Api
 
-    def start(self, version: VersionArn, name: str, given: str, arn: ExecutionArn) -> None:
-        """Starts an execution, or finds it started: by an attempt whose answer got lost, or by an earlier process of
-        the same build. `arn` is what it is then called.
+    def start(self, version: VersionArn, name: str, execution_input: str, arn: ExecutionArn) -> None:
+        """Start an execution. One with the same name and input may exist already, with the ARN `arn`: from an attempt
+        whose response was lost, or from an earlier process of the same build.
 
-        While it runs, the same name and input are answered with it; once it has ended, with ExecutionAlreadyExists.
+        StartExecution is idempotent while that execution runs; after it ended, it raises ExecutionAlreadyExists.
         """
         for wait_s in (*_NEW_MACHINE_WAITS_S, None):
             try:
-                self.api.call("start_execution", stateMachineArn=version, name=name, input=given)
+                self.api.call("start_execution", stateMachineArn=version, name=name, input=execution_input)
                 return
             except AwsError as error:
-                if error.code == "ExecutionAlreadyExists" and self._has_input(arn, given):
+                if error.code == "ExecutionAlreadyExists" and self._has_input(arn, execution_input):
                     return
                 if error.code != "StateMachineDoesNotExist" or wait_s is None:
                     raise
-            self.api.patience.clock.sleep(wait_s)
+            self.api.retry_policy.clock.sleep(wait_s)
 
-    def _has_input(self, arn: ExecutionArn, given: str) -> bool:
+    def _has_input(self, arn: ExecutionArn, execution_input: str) -> bool:
         try:
-            return bool(json.loads(self.given(arn)) == json.loads(given))
+            return bool(json.loads(self.input_of(arn)) == json.loads(execution_input))
         except AwsError as error:
             if error.code == "ExecutionDoesNotExist":
                 return False
             raise
 
-    def given(self, arn: str) -> str:
-        """The input that an execution was started with."""
+    def input_of(self, arn: str) -> str:
+        """Return the input of an execution, as JSON."""
         return str(self.api.call("describe_execution", executionArn=arn).get("input", "{}"))
 
     def running(self, machine: str) -> Iterator[Live]:
-        """The executions of a state machine that run, with their input."""
+        """Yield the running executions of a state machine, with their input."""
         try:
             pages = self.api.pages(
                 "list_executions", ("nextToken", "nextToken"), stateMachineArn=machine, statusFilter="RUNNING"
             )
             for page in pages:
                 for entry in page["executions"]:
-                    yield Live(entry["name"], self.given(entry["executionArn"]))
+                    yield Live(entry["name"], self.input_of(entry["executionArn"]))
         except AwsError as error:
             if error.code != "StateMachineDoesNotExist":
                 raise
 
     def events_after(self, arn: ExecutionArn, last_id: int) -> list[Event]:
-        """The events behind the one with this id, in order. Asks once, without patience: whoever watches asks again.
+        """Return the events after the one with this ID, in order. Errors are not retried: the caller polls again.
 
-        The newest come first, and reading ends at what is known: a poll costs one call, however long the history is.
+        The API lists the newest first, and reading ends at a known one: a poll costs one call, however long the
+        history.
         """
         found: list[Event] = []
         request: dict[str, Any] = {
@@ -89,25 +90,25 @@ class Executions:
             request["nextToken"] = page["nextToken"]
 
     def stop(self, arn: ExecutionArn, error: str, cause: str) -> bool:
-        """Stops an execution and what it waits for; False where there is none."""
+        """Stop an execution and the tasks that it waits for; return False if there is none."""
         try:
             self.api.call(
                 "stop_execution", executionArn=arn, error=error[:_MAX_ERROR_CHARS], cause=cause[:_MAX_CAUSE_CHARS]
             )
-        except AwsError as refused:
-            if refused.code == "ExecutionDoesNotExist":
+        except AwsError as failure:
+            if failure.code == "ExecutionDoesNotExist":
                 return False
             raise
         return True
 
 
 def _without_gaps(events: list[Event], last_id: int) -> list[Event]:
-    """The events in order, up to the first that the API does not show yet: they are numbered one by one."""
+    """Return the events in order, up to the first gap: events are numbered one by one, and the API may lag behind."""
     ordered = sorted(events, key=lambda event: event.id)
     return [event for number, event in enumerate(ordered, last_id + 1) if event.id == number]
 
 
 def _event(entry: Mapping[str, Any]) -> Event:
-    """An event of the API's as mlci's: the same names."""
+    """Convert an event of the API. The names are the same."""
     details = {name: value for name, value in entry.items() if name.endswith("EventDetails")}
     return Event(entry["id"], entry.get("previousEventId", 0), entry["timestamp"], entry["type"], details)

@@ -1,5 +1,5 @@
-"""Failures that explain themselves: on their way to whoever watches, events of failed jobs get the job's own reason,
-and the job's log is fetched, so that its last lines can be shown at once."""
+"""Explained failures: an event of a failed job gets the job's own failure reason, and the job's log is fetched, before
+the event is passed on."""
 
 from __future__ import annotations
 
@@ -20,43 +20,43 @@ _LOG_WAITS_S = (0.0, 2.0, 4.0)
 
 
 @dataclass
-class Explanations:
-    """Hears the events of one execution, and hands them on."""
+class EventExplainer:
+    """Handles the events of one execution, and passes them to `on_event`."""
 
     all_jobs: Jobs
     logs: Logs
     log_file: Callable[[str], Path]
-    tell: Callable[[str], None]
+    log: Callable[[str], None]
     link: Callable[[Job], str]
     on_event: Callable[[Event], None]
     clock: Clock = field(default_factory=Clock)
     _owners: dict[int, Job] = field(default_factory=dict)
-    _kept: set[Job] = field(default_factory=set)
+    _saved: set[Job] = field(default_factory=set)
 
     @property
     def jobs(self) -> list[Job]:
-        """Every job that the execution asked for, in order."""
+        """The jobs that the execution requested, in order."""
         return list(dict.fromkeys(self._owners.values()))
 
-    def hear(self, event: Event) -> None:
+    def handle(self, event: Event) -> None:
         job = self._job(event)
         if job is None or event.type not in FAILURES:
             self.on_event(event)
             return
-        self._keep_log(job, _LOG_WAITS_S)
+        self._save_log(job, _LOG_WAITS_S)
         self.on_event(self._with_reason(event, job))
-        if "is not authorized to perform: sagemaker:" in _cause(event):  # the workflow role, and no job's script
-            self.tell(RIGHTS_HINT)
-        self.tell(f"{job.kind} job: {self.link(job)}")
+        if "is not authorized to perform: sagemaker:" in _cause(event):  # by the workflow role, not by a job's script
+            self.log(RIGHTS_HINT)
+        self.log(f"{job.kind} job: {self.link(job)}")
 
-    def keep_logs(self) -> None:
-        """Fetches the logs of all jobs that were not fetched yet."""
+    def save_logs(self) -> None:
+        """Fetch the logs that were not fetched yet."""
         for job in self.jobs:
-            if job not in self._kept:
-                self._keep_log(job, (0.0,))
+            if job not in self._saved:
+                self._save_log(job, (0.0,))
 
     def _job(self, event: Event) -> Job | None:
-        """The job that an event tells of: TaskScheduled names it, and what follows leads back there."""
+        """Return the job of an event: TaskScheduled names it, and the following events lead back to that."""
         job = self._owners.get(event.previous_id) if event.type.startswith("Task") else None
         details = event.details.get("taskScheduledEventDetails")
         if isinstance(details, dict):
@@ -69,7 +69,7 @@ class Explanations:
         return job
 
     def _with_reason(self, event: Event, job: Job) -> Event:
-        """The event, with what SageMaker says of the job as its cause where the cause is cut off or empty."""
+        """Return the event, with SageMaker's failure reason as its cause if the cause is truncated or empty."""
         member, details = next(iter(event.details.items()), ("", None))
         cause = _cause(event)
         if event.type != "TaskFailed" or (cause and reason_of(cause) != cause):
@@ -80,23 +80,23 @@ class Explanations:
             return event
         if not described or not described.get("FailureReason"):
             return event
-        told = {"FailureReason": described["FailureReason"]}
+        failure = {"FailureReason": described["FailureReason"]}
         return (
-            replace(event, details={member: {**details, "cause": json.dumps(told)}})
+            replace(event, details={member: {**details, "cause": json.dumps(failure)}})
             if isinstance(details, dict)
             else event
         )
 
-    def _keep_log(self, job: Job, waits_s: tuple[float, ...]) -> None:
-        """Writes a job's log to its file. What can't be fetched is told, and fails nothing."""
-        self._kept.add(job)
+    def _save_log(self, job: Job, waits_s: tuple[float, ...]) -> None:
+        """Write a job's log to its file. A log that can't be fetched is reported, and is no error."""
+        self._saved.add(job)
         for wait_s in waits_s:
             if wait_s:
                 self.clock.sleep(wait_s)
             try:
                 lines = self.logs.lines(job)
             except AwsError as error:
-                self.tell(f"the log of {job} can't be read: {error}")
+                self.log(f"the log of {job} can't be read: {error}")
                 return
             if lines:
                 file = self.log_file(job.name)
@@ -106,6 +106,6 @@ class Explanations:
 
 
 def _cause(event: Event) -> str:
-    """Why a task failed; empty where the event says nothing of it."""
+    """Return the cause of a failed task, or an empty string if the event has none."""
     details = next(iter(event.details.values()), None)
     return str(details.get("cause") or "") if isinstance(details, dict) else ""

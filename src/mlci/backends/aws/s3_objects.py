@@ -1,6 +1,6 @@
-"""S3: objects of one bucket or another by their URIs, checked on the way, and never sent twice.
+"""S3: objects by their URIs, with checksums. An object that exists is not uploaded again.
 
-Nothing is said about encryption, so objects get the bucket's own.
+Requests name no encryption, so objects get the bucket's own.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO
 
-from mlci.backends.aws.api_calls import Api, AwsError, translated
+from mlci.backends.aws.api_calls import Api, AwsError, translate_errors
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, InputError
 from mlci.plan.models import Upload
 from mlci.stage.archive import source_archive
 from mlci.stage.models import StagedFile
 
-#: Up to here, an object is one request, which S3 itself checks against our hash of it.
+#: Up to this size, an object is one request, whose checksum S3 verifies.
 SINGLE_MAX_BYTES = 16 << 20
-#: Larger ones go in parts of this size, or larger ones where that would be more than S3 takes.
+#: Larger objects are uploaded in parts of this size, or in larger parts if these would be too many.
 #: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 PART_BYTES, MAX_PARTS = 16 << 20, 10_000
 WORKERS = 8
@@ -30,70 +30,71 @@ WORKERS = 8
 
 @dataclass(frozen=True)
 class Objects:
-    """What S3 keeps."""
+    """Objects in S3."""
 
     api: Api
 
     def check_bucket(self, bucket: str, region: str) -> None:
-        """Raises InputError, where the bucket is not there, not ours to use, or in another region than the jobs.
+        """Raise InputError if the bucket does not exist, may not be used, or is in another region than the jobs.
 
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
         """
         try:
-            told = self.api.call("head_bucket", Bucket=bucket)
+            response = self.api.call("head_bucket", Bucket=bucket)
         except AwsError as error:
-            if error.is_passing:
+            if error.is_transient:
                 raise
             what, hint = {
                 "404": ("does not exist", "Create it, or name another: --bucket."),
                 "403": ("may not be used with these credentials", "They need s3:ListBucket on it. Is the name right?"),
             }.get(error.code, (f"can't be used: {error.message or error.code}", "Is the name right?"))
             raise InputError(f'the bucket "{bucket}" {what}', hint) from error
-        place = told.get("BucketRegion") or region
-        if place != region:
-            hint = f"SageMaker reads from its own region only: run with --region {place}, or name another bucket."
-            raise InputError(f'the bucket "{bucket}" is in {place}, and the run in {region}', hint)
+        bucket_region = response.get("BucketRegion") or region
+        if bucket_region != region:
+            hint = f"SageMaker reads from its own region only. Pass --region {bucket_region}, or use another bucket."
+            raise InputError(f'the bucket "{bucket}" is in {bucket_region}, and the run in {region}', hint)
 
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
-        """An object's bytes, and no more than `max_bytes` of them; None where there is none."""
-        bucket, key = split(uri)
+        """Return an object's bytes, at most `max_bytes` of them, or None if there is no such object."""
+        bucket, key = split_s3_uri(uri)
 
         def get() -> bytes:
-            answer = self.api.call_once("get_object", Bucket=bucket, Key=key)
-            with translated("get_object"):
-                body: bytes = answer["Body"].read(max_bytes)
+            response = self.api.call_once("get_object", Bucket=bucket, Key=key)
+            with translate_errors("get_object"):
+                body: bytes = response["Body"].read(max_bytes)
                 return body
 
         try:
-            return self.api.patience.outlive(get)
+            return self.api.retry_policy.call(get)
         except AwsError as error:
             if error.code in ("NoSuchKey", "404"):
                 return None
             raise
 
     def write(self, uri: str, data: bytes) -> None:
-        """Puts an object in place, whole; S3 refuses it where it differs from what was sent."""
-        bucket, key = split(uri)
+        """Write an object. S3 rejects it if its bytes do not match the checksum."""
+        bucket, key = split_s3_uri(uri)
         digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
         self.api.call(
             "put_object", Bucket=bucket, Key=key, Body=data, ChecksumAlgorithm="SHA256", ChecksumSHA256=digest
         )
 
     def missing(self, uploads: Iterable[Upload]) -> list[Upload]:
-        """Those that are not there yet. They lie under the hash of what they hold: one list a unit tells all."""
+        """Return the uploads that S3 lacks. Each unit lies under the hash of its content: one list per unit is
+        enough."""
         units: dict[str, list[Upload]] = defaultdict(list)
         for upload in uploads:
             units[upload.unit].append(upload)
-        found = {unit: self._sizes(*split(unit)) for unit in units}
+        found = {unit: self._sizes(*split_s3_uri(unit)) for unit in units}
         return [
             upload
             for unit, members in units.items()
             for upload in members
-            if not _is_there(upload, found[unit].get(split(upload.uri)[1]))
+            if not _is_there(upload, found[unit].get(split_s3_uri(upload.uri)[1]))
         ]
 
     def upload(self, uploads: Iterable[Upload], stop: StopSignal) -> int:
-        """Puts in place what is missing; says how many objects that were. Ends early where `stop` is set."""
+        """Upload the missing objects, and return their number. `stop` ends it early."""
         missing = self.missing(uploads)
 
         def put(upload: Upload) -> None:
@@ -121,15 +122,15 @@ class Objects:
             with file.source.open("rb") as stream:
                 self.write(upload.uri, CheckedReader(stream, file).read())
         else:
-            self.api.patience.outlive(lambda: self._put_in_parts(upload.uri, file))
+            self.api.retry_policy.call(lambda: self._put_in_parts(upload.uri, file))
 
     def _put_in_parts(self, uri: str, file: StagedFile) -> None:
         from boto3.s3.transfer import TransferConfig
 
-        bucket, key = split(uri)
+        bucket, key = split_s3_uri(uri)
         part = max(PART_BYTES, -(-file.size_bytes // MAX_PARTS))
         settings = TransferConfig(multipart_threshold=SINGLE_MAX_BYTES, multipart_chunksize=part, max_concurrency=4)
-        with file.source.open("rb") as stream, translated("upload_part"):
+        with file.source.open("rb") as stream, translate_errors("upload_part"):
             self.api.client.upload_fileobj(
                 CheckedReader(stream, file),
                 bucket,
@@ -140,8 +141,8 @@ class Objects:
 
 
 class CheckedReader:
-    """A staged file, read once from its start to its end. Its last read raises where it is not what was hashed, so a
-    transfer of it is given up before it is complete."""
+    """A staged file that is read once, from start to end. The last read raises if the file differs from what was
+    hashed, so that its transfer never completes."""
 
     def __init__(self, stream: IO[bytes], file: StagedFile) -> None:
         self._stream, self._file = stream, file
@@ -159,11 +160,11 @@ class CheckedReader:
 
 
 def _is_there(upload: Upload, size: int | None) -> bool:
-    """Whether an object of that size is the upload. An archive's size is known only when it is packed."""
+    """Return True if an object of that size is the upload. The size of an archive is not known before it is packed."""
     return size is not None and (upload.is_archive or size == upload.files[0].size_bytes)
 
 
-def split(uri: str) -> tuple[str, str]:
+def split_s3_uri(uri: str) -> tuple[str, str]:
     """Bucket and key.
 
     >>> split("s3://data/raw/x.csv")

@@ -1,4 +1,4 @@
-"""Clients of AWS: the usual credential chain, one region, and the same limits of time and attempts for all."""
+"""boto3 clients of one region: the usual credential chain, and the same timeouts and attempts for all."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from dataclasses import dataclass, field, replace
 from typing import Any  # boto3 has no types
 
 from mlci import __version__
-from mlci.backends.aws.api_calls import Api, Patience
+from mlci.backends.aws.api_calls import Api, RetryPolicy
 from mlci.errors import InputError
 from mlci.flow import nearest
 
-#: Beyond what a call takes on a slow line, and short enough for a build to notice that the line is dead.
+#: Longer than a call takes on a slow line, and short enough for a build to notice a dead one.
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10, 60
 #: As many as upload at a time, and some to spare.
 CONNECTIONS = 16
 ATTEMPTS = 4
-_PROFILES = "AWS_PROFILE names it; `aws configure list-profiles` lists those that there are."
+_PROFILES = "AWS_PROFILE names it; `aws configure list-profiles` lists the existing ones."
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 
 
 @dataclass(frozen=True)
 class Session:
-    """`boto` is a boto3 session; `attempts` is how often botocore itself tries a call."""
+    """A boto3 session in a region. `attempts` is how often botocore itself tries a call."""
 
     boto: Any
     region: str
-    patience: Patience = field(default_factory=Patience)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     attempts: int = ATTEMPTS
 
-    def api(self, service: str, patience: Patience | None = None) -> Api:
-        """A service of this region; `AWS_ENDPOINT_URL` and the rest of the usual settings are honoured."""
+    def api(self, service: str, retry_policy: RetryPolicy | None = None) -> Api:
+        """Return the client of a service. `AWS_ENDPOINT_URL` and the other usual settings apply."""
         from botocore.config import Config
 
         config = Config(
@@ -42,17 +42,17 @@ class Session:
             user_agent_extra=f"mlci/{__version__}",
         )
         client = self.boto.client(service, region_name=self.region, config=config)
-        return Api(client, patience or self.patience)
+        return Api(client, retry_policy or self.retry_policy)
 
-    def impatient(self, seconds: float) -> Session:
-        """The same for a first look, which must not keep a person waiting."""
-        return replace(self, attempts=2, patience=replace(self.patience, longest_s=seconds))
+    def with_max_wait(self, seconds: float) -> Session:
+        """Return the session with shorter retries, for calls that a user waits for."""
+        return replace(self, attempts=2, retry_policy=replace(self.retry_policy, max_wait_s=seconds))
 
 
 def open_session(region: str) -> Session:
-    """A session in a region.
+    """Return a session in a region.
 
-    Raises: InputError, for a region or a profile that can't be.
+    Raises: InputError, if the region or the profile does not exist.
     """
     import boto3
     from botocore.exceptions import ProfileNotFound
@@ -62,12 +62,12 @@ def open_session(region: str) -> Session:
     except ProfileNotFound as error:
         raise InputError(str(error), _PROFILES) from error
     if not _REGION.fullmatch(region):
-        raise InputError(f'"{region}" is no AWS region', near(region, boto))
+        raise InputError(f'"{region}" is no AWS region', region_hint(region, boto))
     return Session(boto, region)
 
 
-def usual_region(environment: Mapping[str, str]) -> tuple[str, str] | None:
-    """The region that the AWS SDKs would take, and where they have it from; None where they have none.
+def default_region(environment: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the region that the AWS SDKs would use, and its source; None if there is none.
 
     boto3 itself reads AWS_DEFAULT_REGION alone; all other SDKs read AWS_REGION.
     """
@@ -84,9 +84,9 @@ def usual_region(environment: Mapping[str, str]) -> tuple[str, str] | None:
     return (str(region), "the AWS profile") if region else None
 
 
-def near(region: str, boto: Any) -> str:
-    """What to do about a region that leads nowhere."""
+def region_hint(region: str, boto: Any) -> str:
+    """Return a hint for a region that can't be reached."""
     partitions = boto.get_available_partitions()
     known = [name for partition in partitions for name in boto.get_available_regions("stepfunctions", partition)]
     meant = nearest(region, known)
-    return f'Did you mean "{meant}"?' if meant and meant != region else "Check the region, and the way to the network."
+    return f'Did you mean "{meant}"?' if meant and meant != region else "Check the region and the network connection."

@@ -1,6 +1,6 @@
-"""Step Functions: the state machine of a flow. It is changed only where it differs, and only its versions are started.
+"""Step Functions: the state machine of a flow. It is updated only if it differs, and only its versions are started.
 
-A version is a snapshot, so what another build makes of the state machine in the meantime changes nothing for this one.
+A version is a snapshot: another build that updates the state machine in the meantime does not affect this one.
 Sources: API_UpdateStateMachine.html, API_PublishStateMachineVersion.html and API_CreateStateMachine.html under
 https://docs.aws.amazon.com/step-functions/latest/apireference/
 """
@@ -19,25 +19,25 @@ from mlci import __version__
 from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.backends.protocol import VersionArn
 from mlci.errors import CloudError, InputError
+from mlci.plan.names import FLOW_TAG, REPOSITORY_TAG, VERSION_TAG
 
-#: A state machine has at most 1,000 versions; older ones than these newest are deleted, once they are a day old, for
-#: until then a build may have published one and not yet started it.
+#: A state machine has at most 1,000 versions, so all but the newest are deleted. A version that is younger than a day
+#: stays: a build may have published it, and not yet started it.
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 KEPT_VERSIONS = 100
 MIN_AGE = timedelta(days=1)
-#: DeleteStateMachineVersion may be called once a second, after a burst of 100.
+#: DeleteStateMachineVersion allows one call a second, after a burst of 100.
 MAX_DELETIONS = 50
-#: How often builds that change the state machine at the same moment try again.
+#: How often a build retries an update that collides with another build's.
 ATTEMPTS = 30
-#: The revision of a state machine that was never updated.
+#: The revision ID of a state machine that was never updated.
 _INITIAL = "INITIAL"
 _LATER = ("ConflictException", "StateMachineAlreadyExists", "StateMachineDeleting")
-FLOW_TAG, REPOSITORY_TAG, VERSION_TAG = "mlci:flow", "mlci:repository", "mlci:version"
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """The state machine as a run needs it. `log_group` is None where its logging is to be left as it is."""
+class DesiredStateMachine:
+    """The state machine that a run needs. `log_group` is None if its logging is left unchanged."""
 
     arn: str
     definition: str
@@ -56,8 +56,8 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A state machine as it is."""
+class StateMachine:
+    """A state machine in the account."""
 
     definition: str
     role: str
@@ -66,135 +66,137 @@ class Found:
     tags: Mapping[str, str] = field(default_factory=dict)
     is_standard: bool = True
 
-    def differs(self, wanted: Wanted) -> tuple[str, ...]:
-        """What of it is not as wanted."""
+    def differs(self, desired: DesiredStateMachine) -> tuple[str, ...]:
+        """Return the names of the fields that differ from the desired state machine."""
         same = {
-            "definition": _is_same(self.definition, wanted.definition),
-            "role": self.role == wanted.role,
-            "logging": wanted.log_group is None or dict(self.logging) == wanted.logging,
-            "tags": wanted.tags.items() <= self.tags.items(),
+            "definition": _is_same(self.definition, desired.definition),
+            "role": self.role == desired.role,
+            "logging": desired.log_group is None or dict(self.logging) == desired.logging,
+            "tags": desired.tags.items() <= self.tags.items(),
         }
         return tuple(name for name, is_same in same.items() if not is_same)
 
 
 @dataclass(frozen=True)
 class StateMachines:
-    """`tell` hears of what went wrong and does not matter."""
+    """State machines. `log` receives errors that do not affect the run."""
 
     api: Api
     now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
-    tell: Callable[[str], None] = lambda text: None
+    log: Callable[[str], None] = lambda text: None
 
-    def find(self, arn: str) -> Found | None:
-        """The state machine; None where there is none."""
+    def find(self, arn: str) -> StateMachine | None:
+        """Return the state machine, or None if there is none."""
         try:
-            told = self.api.call("describe_state_machine", stateMachineArn=arn)
+            response = self.api.call("describe_state_machine", stateMachineArn=arn)
             tags = self.api.call("list_tags_for_resource", resourceArn=arn)["tags"]
         except AwsError as error:
             if error.code in ("StateMachineDoesNotExist", "ResourceNotFound"):
                 return None
             raise
-        return Found(
-            definition=told["definition"],
-            role=told["roleArn"],
-            revision=told.get("revisionId") or _INITIAL,
-            logging=told.get("loggingConfiguration", {}),
+        return StateMachine(
+            definition=response["definition"],
+            role=response["roleArn"],
+            revision=response.get("revisionId") or _INITIAL,
+            logging=response.get("loggingConfiguration", {}),
             tags={tag["key"]: tag["value"] for tag in tags},
-            is_standard=told["type"] == "STANDARD",
+            is_standard=response["type"] == "STANDARD",
         )
 
-    def check_owner(self, found: Found, wanted: Wanted) -> None:
-        """Raises InputError, where the state machine is not this flow's, so that nothing of others is overwritten."""
-        where = f'the state machine "{wanted.name}"'
-        if FLOW_TAG not in found.tags or not found.is_standard:
-            hint = f"Name the flow otherwise, or, if it is yours to give, tag it with {FLOW_TAG}."
-            raise InputError(f"{where} exists already, and mlci did not make it", hint)
-        ours, theirs = wanted.tags.get(REPOSITORY_TAG), found.tags.get(REPOSITORY_TAG)
-        if ours and theirs and ours != theirs:
-            hint = f"Name the flow otherwise; where the repository has moved, change the tag {REPOSITORY_TAG}."
-            raise InputError(f"{where} belongs to the repository {theirs}, and this is {ours}", hint)
+    def check_owner(self, current: StateMachine, desired: DesiredStateMachine) -> None:
+        """Raise InputError if the state machine is not this flow's, so that it is not overwritten."""
+        subject = f'the state machine "{desired.name}"'
+        if FLOW_TAG not in current.tags or not current.is_standard:
+            hint = f"Rename the flow, or tag the state machine with {FLOW_TAG} to let mlci manage it."
+            raise InputError(f"{subject} exists already, and mlci did not create it", hint)
+        repository, owner = desired.tags.get(REPOSITORY_TAG), current.tags.get(REPOSITORY_TAG)
+        if repository and owner and repository != owner:
+            hint = f"Rename the flow. If the repository has moved, change the tag {REPOSITORY_TAG}."
+            raise InputError(f"{subject} belongs to the repository {owner}, and this is {repository}", hint)
 
-    def publish(self, wanted: Wanted) -> VersionArn:
-        """A version that runs exactly this definition. Makes or changes the state machine where it has to.
+    def publish(self, desired: DesiredStateMachine) -> VersionArn:
+        """Create or update the state machine if needed, and return a version with exactly this definition.
 
-        Raises: InputError, where it is someone else's, or the role or the definition is refused.
+        Raises: InputError, if it belongs to another flow, or AWS rejects the role or the definition.
         """
         for attempt in range(ATTEMPTS):
-            found = self.find(wanted.arn)
-            if found is not None:
-                self.check_owner(found, wanted)
+            current = self.find(desired.arn)
+            if current is not None:
+                self.check_owner(current, desired)
             try:
-                version = self._create(wanted) if found is None else self._brought_up_to_date(found, wanted)
-                if self._runs(version, wanted):
+                version = self._create(desired) if current is None else self._update(current, desired)
+                if self._is_version_of(version, desired):
                     return version
             except AwsError as error:
                 if error.code == "ServiceQuotaExceededException":
-                    self.prune(wanted.arn, min_age=timedelta(hours=1))
+                    self.prune(desired.arn, min_age=timedelta(hours=1))
                 elif error.code not in _LATER:
-                    raise _refusal(error, wanted) from error
-            self.api.patience.clock.sleep(min(0.5 * (attempt + 1), 5.0))  # another build changes it at this moment
+                    raise _refusal(error, desired) from error
+            self.api.retry_policy.clock.sleep(min(0.5 * (attempt + 1), 5.0))  # another build updates it now
         raise CloudError(
-            f'the state machine "{wanted.name}" is changed by others all the time', hint="Run again in a few minutes."
+            f'other builds keep updating the state machine "{desired.name}"', hint="Run again in a few minutes."
         )
 
-    def _runs(self, version: VersionArn, wanted: Wanted) -> bool:
-        """Whether a version runs this definition: nothing promises that updating and publishing are one step, between
-        which no other build updates."""
-        told = self.api.call("describe_state_machine", stateMachineArn=version)
-        return _is_same(told["definition"], wanted.definition) and told["roleArn"] == wanted.role
+    def _is_version_of(self, version: VersionArn, desired: DesiredStateMachine) -> bool:
+        """Return True if a version has this definition and role. Another build may have updated the state machine
+        between this build's update and its publication."""
+        response = self.api.call("describe_state_machine", stateMachineArn=version)
+        return _is_same(response["definition"], desired.definition) and response["roleArn"] == desired.role
 
-    def _create(self, wanted: Wanted) -> VersionArn:
-        made = self.api.call(
+    def _create(self, desired: DesiredStateMachine) -> VersionArn:
+        created = self.api.call(
             "create_state_machine",
-            name=wanted.name,
-            definition=wanted.definition,
-            roleArn=wanted.role,
+            name=desired.name,
+            definition=desired.definition,
+            roleArn=desired.role,
             type="STANDARD",
-            tags=_tag_list(wanted.tags),
+            tags=_tag_list(desired.tags),
             publish=True,
-            versionDescription=_description(wanted.definition),
-            **({"loggingConfiguration": wanted.logging} if wanted.log_group else {}),
+            versionDescription=_description(desired.definition),
+            **({"loggingConfiguration": desired.logging} if desired.log_group else {}),
         )
-        return VersionArn(made["stateMachineVersionArn"])
+        return VersionArn(created["stateMachineVersionArn"])
 
-    def _brought_up_to_date(self, found: Found, wanted: Wanted) -> VersionArn:
-        differs = found.differs(wanted)
+    def _update(self, current: StateMachine, desired: DesiredStateMachine) -> VersionArn:
+        differs = current.differs(desired)
         if "tags" in differs:
-            self.api.call("tag_resource", resourceArn=wanted.arn, tags=_tag_list(wanted.tags))
+            self.api.call("tag_resource", resourceArn=desired.arn, tags=_tag_list(desired.tags))
         if set(differs) <= {"tags"}:
-            # Answers with the version that this revision has already, and with a conflict where it is not the newest.
-            told = self.api.call("publish_state_machine_version", stateMachineArn=wanted.arn, revisionId=found.revision)
-            return VersionArn(told["stateMachineVersionArn"])
-        told = self.api.call(
+            # Returns the existing version of this revision, and raises a conflict if the revision is not the newest.
+            response = self.api.call(
+                "publish_state_machine_version", stateMachineArn=desired.arn, revisionId=current.revision
+            )
+            return VersionArn(response["stateMachineVersionArn"])
+        response = self.api.call(
             "update_state_machine",
-            stateMachineArn=wanted.arn,
-            definition=wanted.definition,
-            roleArn=wanted.role,
+            stateMachineArn=desired.arn,
+            definition=desired.definition,
+            roleArn=desired.role,
             publish=True,
-            versionDescription=_description(wanted.definition),
-            **({"loggingConfiguration": wanted.logging} if "logging" in differs else {}),
+            versionDescription=_description(desired.definition),
+            **({"loggingConfiguration": desired.logging} if "logging" in differs else {}),
         )
-        self.prune(wanted.arn)
-        return VersionArn(told["stateMachineVersionArn"])
+        self.prune(desired.arn)
+        return VersionArn(response["stateMachineVersionArn"])
 
-    def remove(self, arn: str) -> None:
-        """Deletes the state machine, with its versions; one that isn't there is fine.
+    def delete(self, arn: str) -> None:
+        """Delete the state machine with its versions. A missing one is no error.
 
         Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_DeleteStateMachine.html
         """
         self.api.call("delete_state_machine", stateMachineArn=arn)
 
     def prune(self, arn: str, min_age: timedelta = MIN_AGE) -> int:
-        """Deletes old versions, but none that an execution runs or an alias names; says how many. Never fails."""
+        """Delete old versions that no execution uses and no alias names, and return their number. Never raises."""
         try:
             old = self._old_versions(arn, min_age)
             if not old:
                 return 0
             running = self._running_versions(arn)
-            deleted = [self._delete(version) for version in old if version not in running]
+            deleted = [self._delete_version(version) for version in old if version not in running]
             return sum(deleted)
         except AwsError as error:
-            self.tell(f"old versions of the state machine stay, for now: {error}")
+            self.log(f"old versions of the state machine could not be deleted: {error}")
             return 0
 
     def _old_versions(self, arn: str, min_age: timedelta) -> list[str]:
@@ -213,7 +215,7 @@ class StateMachines:
         )
         return {entry.get("stateMachineVersionArn", "") for page in pages for entry in page["executions"]}
 
-    def _delete(self, version: str) -> bool:
+    def _delete_version(self, version: str) -> bool:
         try:
             self.api.call("delete_state_machine_version", stateMachineVersionArn=version)
         except AwsError as error:
@@ -223,22 +225,22 @@ class StateMachines:
         return True
 
 
-def _refusal(error: AwsError, wanted: Wanted) -> CloudError | InputError:
-    """A refusal in our words, where it is the input's fault."""
-    what = f'AWS refuses the state machine "{wanted.name}": {error.message}'
+def _refusal(error: AwsError, desired: DesiredStateMachine) -> CloudError | InputError:
+    """Return an InputError if the input is at fault, or else the error itself."""
+    what = f'AWS rejected the state machine "{desired.name}": {error.message}'
     if error.code == "AccessDeniedException" and "PassRole" in error.message:
-        return InputError(what, f"Whoever runs mlci needs iam:PassRole on {wanted.role}.")
+        return InputError(what, f"The caller needs iam:PassRole on {desired.role}.")
     if error.code == "AccessDeniedException" and "assume" in error.message:
-        return InputError(what, "The workflow role has to trust states.amazonaws.com.")
+        return InputError(what, "The workflow role must trust states.amazonaws.com.")
     if error.code == "AccessDeniedException":
-        return InputError(what, f"Whoever runs mlci needs states:{error.operation} on {wanted.arn}.")
+        return InputError(what, f"The caller needs states:{error.operation} on {desired.arn}.")
     if error.code in ("InvalidArn", "InvalidDefinition", "ValidationException", "InvalidLoggingConfiguration"):
-        return InputError(what, f"It was deployed with the role {wanted.role}.")
+        return InputError(what, f"It was deployed with the role {desired.role}.")
     return error
 
 
 def _is_same(one: str, other: str) -> bool:
-    """Whether two definitions say the same; spaces and the order of keys do not count."""
+    """Return True if two definitions are equal, apart from white space and the order of keys."""
     try:
         return bool(json.loads(one) == json.loads(other))
     except ValueError:
@@ -253,8 +255,8 @@ def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in tags.items()]
 
 
-def tags_of(flow: str, repository: str | None) -> dict[str, str]:
-    """The tags of a flow's state machine. Characters that a tag can't have are replaced.
+def state_machine_tags(flow: str, repository: str | None) -> dict[str, str]:
+    """Return the tags of a flow's state machine. Characters that a tag can't have are replaced.
 
     Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_Tag.html
     """

@@ -1,7 +1,7 @@
-"""Making sure that nothing of a run is left running: its execution is stopped, and so is each of its jobs.
+"""Stops the jobs of a run, so that nothing of it is left running.
 
-Step Functions stops the jobs of an execution that is stopped, where its role may, as a best effort; a job that was just
-being created may slip through. So the run's jobs are looked for, by the history and by their names, until none runs.
+Step Functions stops the jobs of a stopped execution as a best effort, if its role may; a job in creation can be missed.
+So the jobs of the run are looked up by its history and by their names until none of them is running.
 """
 
 from __future__ import annotations
@@ -19,31 +19,33 @@ POLL_S = 3.0
 
 
 @dataclass(frozen=True)
-class Ended:
-    """The jobs that were found running, and those of them that still ran when it was given up to wait."""
+class StoppedJobs:
+    """The jobs that were running, and those that are still running after LONGEST_S."""
 
     stopped: tuple[Job, ...] = ()
-    left: tuple[Job, ...] = ()
+    still_running: tuple[Job, ...] = ()
 
     def __str__(self) -> str:
         if not self.stopped:
             return "no job was running"
-        done = [str(job) for job in self.stopped if job not in self.left]
+        done = [str(job) for job in self.stopped if job not in self.still_running]
         parts = [f"stopped {', '.join(done)}"] if done else []
-        if self.left:
-            parts.append(f"asked to stop, and not yet ended: {', '.join(str(job) for job in self.left)}")
+        if self.still_running:
+            parts.append(f"stopping, but still running: {', '.join(str(job) for job in self.still_running)}")
         return "; ".join(parts)
 
 
 @dataclass(frozen=True)
-class Ending:
+class RunStopper:
+    """Stops the jobs of runs."""
+
     jobs: Jobs
     clock: Clock = field(default_factory=Clock)
-    tell: Callable[[str], None] = lambda text: None
+    log: Callable[[str], None] = lambda text: None
 
-    def of(self, run_id: str, known: Iterable[Job]) -> Ended:
-        """Stops the jobs of a run, and waits for their end. `known` are those that its history names."""
-        known, end, is_last_look = set(known), self.clock.monotonic() + LONGEST_S, False
+    def stop_jobs(self, run_id: str, known: Iterable[Job]) -> StoppedJobs:
+        """Stop the jobs of a run, and wait for their end. `known` are the jobs in its history."""
+        known, end, is_last_check = set(known), self.clock.monotonic() + LONGEST_S, False
         stopped: dict[Job, None] = {}
         while True:
             statuses = {job: self.jobs.status(job) for job in known | self._found(run_id)}
@@ -51,23 +53,23 @@ class Ending:
             for job in running:
                 if job not in stopped:
                     stopped[job] = None
-                    self.tell(f"stopping {job}")
+                    self.log(f"stopping {job}")
                     self.jobs.stop(job)
-            # A job of the history that SageMaker does not know may just be on its way: it is looked for once more.
-            is_done = not running and (is_last_look or None not in statuses.values())
+            # SageMaker may not know a job yet that the history names: such a job is looked up once more.
+            is_done = not running and (is_last_check or None not in statuses.values())
             if is_done or self.clock.monotonic() > end:
-                return Ended(tuple(stopped), tuple(running))
-            is_last_look = not running
+                return StoppedJobs(tuple(stopped), tuple(running))
+            is_last_check = not running
             known.update(running)
             self.clock.sleep(POLL_S)
 
     def _found(self, run_id: str) -> set[Job]:
-        """Running jobs with the run's id in their names. Of kinds that may not be listed, the history has them."""
+        """Return the running jobs with the run's ID in their names. A kind that may not be listed is in the history."""
         found: set[Job] = set()
         for kind in self.jobs.kinds:
             try:
                 found.update(self.jobs.running_of(run_id, kind))
             except AwsError as error:
-                if error.is_passing:
+                if error.is_transient:
                     raise
         return found

@@ -115,7 +115,7 @@ def test_a_build_that_was_cut_off_goes_on_with_its_own_run(builder: Builder, pre
         version,
         around.target.run_id,
         compiled.execution_input,
-        cloud.place.execution("mlci-small", around.target.run_id),
+        cloud.target.execution("mlci-small", around.target.run_id),
     )
     pretended.calls.clear()
     result = builder.run("models:1")

@@ -9,7 +9,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 
 from mlci.backends.aws.caller_identity import identify
-from mlci.backends.aws.session import open_session, usual_region
+from mlci.backends.aws.session import default_region, open_session
 from mlci.errors import InputError
 from support.fake_aws import ACCOUNT, REGION, PretendAws, response
 
@@ -71,10 +71,10 @@ def test_a_profile_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"nobody.*list-profiles"):
         open_session("eu-west-1")
     with pytest.raises(InputError, match="nobody"):
-        usual_region({})
+        default_region({})
 
 
 def test_the_region_that_the_sdks_would_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert usual_region({"AWS_DEFAULT_REGION": "a", "AWS_REGION": "b"}) == ("a", "AWS_DEFAULT_REGION")
-    assert usual_region({"AWS_REGION": "b"}) == ("b", "AWS_REGION")
-    assert usual_region({}) is None
+    assert default_region({"AWS_DEFAULT_REGION": "a", "AWS_REGION": "b"}) == ("a", "AWS_DEFAULT_REGION")
+    assert default_region({"AWS_REGION": "b"}) == ("b", "AWS_REGION")
+    assert default_region({}) is None

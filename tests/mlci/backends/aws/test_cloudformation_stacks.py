@@ -7,8 +7,8 @@ import json
 import boto3
 import pytest
 
-from mlci.backends.aws.api_calls import Api, Patience
-from mlci.backends.aws.cloudformation_stacks import Change, ChangeSet, Proposal, StackEvent, Stacks
+from mlci.backends.aws.api_calls import Api, RetryPolicy
+from mlci.backends.aws.cloudformation_stacks import ChangeSet, ChangeSetRequest, ResourceChange, StackEvent, Stacks
 from mlci.backends.aws.codeconnections import Connections
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError
@@ -27,13 +27,13 @@ TEMPLATE = {
 ARN = "arn:aws:codeconnections:eu-west-1:123456789012:connection/c"
 
 
-def proposal(is_creation: bool = True, days: str | None = "1") -> Proposal:
+def request(is_creation: bool = True, days: str | None = "1") -> ChangeSetRequest:
     values, kept = ({"Days": days}, frozenset[str]()) if days else ({}, frozenset({"Days"}))
-    return Proposal("mlci-x", json.dumps(TEMPLATE), values, kept, {"mlci:flow": "x"}, is_creation)
+    return ChangeSetRequest("mlci-x", json.dumps(TEMPLATE), values, kept, {"mlci:flow": "x"}, is_creation)
 
 
 def api(client: object) -> Api:
-    return Api(client, Patience(waiting_clock(), 10.0))
+    return Api(client, RetryPolicy(waiting_clock(), 10.0))
 
 
 @pytest.fixture(params=["moto", "pretended"])
@@ -52,13 +52,13 @@ def executed(stacks: Stacks, change_set: ChangeSet | None) -> list[StackEvent]:
 
 def test_a_stack_is_made_changed_and_deleted(stacks: Stacks) -> None:
     assert stacks.find("mlci-x") is None
-    change_set = stacks.propose(proposal())
+    change_set = stacks.create_change_set(request())
     assert change_set is not None
-    assert change_set.changes == (Change("Add", "Role", "AWS::SSM::Parameter"),)
+    assert change_set.changes == (ResourceChange("Add", "Role", "AWS::SSM::Parameter"),)
     events = executed(stacks, change_set)
     assert (events[-1].status, events[-1].is_stack) == ("CREATE_COMPLETE", True)
-    assert stacks.propose(proposal(is_creation=False, days=None)) is None
-    events = executed(stacks, stacks.propose(proposal(is_creation=False, days="2")))
+    assert stacks.create_change_set(request(is_creation=False, days=None)) is None
+    events = executed(stacks, stacks.create_change_set(request(is_creation=False, days="2")))
     assert next(event.status for event in events if event.is_stack) == "UPDATE_IN_PROGRESS"
     made = stacks.find("mlci-x")
     assert made is not None
@@ -71,7 +71,7 @@ def test_a_stack_is_made_changed_and_deleted(stacks: Stacks) -> None:
 
 
 def test_a_change_set_that_is_discarded_leaves_no_stack(stacks: Stacks) -> None:
-    change_set = stacks.propose(proposal())
+    change_set = stacks.create_change_set(request())
     assert change_set is not None
     found = stacks.find("mlci-x")
     assert found is not None
@@ -81,8 +81,8 @@ def test_a_change_set_that_is_discarded_leaves_no_stack(stacks: Stacks) -> None:
 
 
 def test_one_of_a_stack_that_is_there_leaves_it(stacks: Stacks) -> None:
-    executed(stacks, stacks.propose(proposal()))
-    change_set = stacks.propose(proposal(is_creation=False, days="2"))
+    executed(stacks, stacks.create_change_set(request()))
+    change_set = stacks.create_change_set(request(is_creation=False, days="2"))
     assert change_set is not None
     stacks.discard(change_set)
     found = stacks.find("mlci-x")
@@ -95,7 +95,7 @@ def test_a_status_that_nobody_knows_is_an_error_that_names_it() -> None:
     formation.stacks["arn"] = FormationStack("arn", "mlci-x", "SLEEPING")
     found = Stacks(api(formation)).find("mlci-x")
     assert found is not None
-    with pytest.raises(CloudError, match="SLEEPING, which mlci does not know"):
+    with pytest.raises(CloudError, match="unknown status SLEEPING"):
         _ = found.condition
 
 
@@ -103,7 +103,7 @@ def test_a_failure_that_validation_found_early_tells_what_it_found() -> None:
     formation = Formation(change_set_fault="The following hook(s)/validation failed: [AWS::EarlyValidation::X].")
     formation.early = {"BaseLog": "Resource of type 'AWS::Logs::LogGroup' with identifier '/aws/x' already exists."}
     with pytest.raises(CloudError, match=r"BaseLog: Resource of type .* already exists"):
-        Stacks(api(formation)).propose(proposal())
+        Stacks(api(formation)).create_change_set(request())
     assert not formation.living
 
 
@@ -120,7 +120,7 @@ def test_a_connection() -> None:
     fake.refuses = refusal("GetConnection", "ResourceNotFoundException", "none")
     assert connections.find(ARN) is None
     fake.refuses, fake.statuses = None, ["ODD"]
-    with pytest.raises(CloudError, match="ODD, which mlci does not know"):
+    with pytest.raises(CloudError, match="unknown status ODD"):
         connections.find(ARN)
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from mlci.backends.aws import console_urls
 from mlci.backends.aws.cloudwatch_logs import Logs
-from mlci.backends.aws.failure_reasons import Explanations
+from mlci.backends.aws.failure_reasons import EventExplainer
 from mlci.backends.aws.sagemaker_jobs import JOBS, Job, Jobs
-from mlci.backends.aws.stop_run import Ending
+from mlci.backends.aws.stop_run import RunStopper
 from mlci.backends.events import Event
 from mlci.backends.progress import reason_of
 from support.fake_aws import PretendAws, PretendJob, Script, response, waiting_clock
@@ -23,7 +23,7 @@ Story = Callable[[str], Event]
 
 
 @pytest.fixture
-def told() -> list[str]:
+def messages() -> list[str]:
     return []
 
 
@@ -34,17 +34,17 @@ def heard() -> list[Event]:
 
 @pytest.fixture
 def explained(
-    pretended: PretendAws, tmp_path: Path, told: list[str], heard: list[Event]
-) -> Callable[[str], Explanations]:
+    pretended: PretendAws, tmp_path: Path, messages: list[str], heard: list[Event]
+) -> Callable[[str], EventExplainer]:
     """Explanations that have heard of a training job that failed, with this cause."""
 
-    def make(cause: str) -> Explanations:
+    def make(cause: str) -> EventExplainer:
         session = pretended.session()
-        made = Explanations(
+        made = EventExplainer(
             Jobs(session.api("sagemaker")),
             Logs(session.api("logs")),
             lambda job: tmp_path / f"{job}.log",
-            told.append,
+            messages.append,
             lambda job: console_urls.job_link(job, "aws", "eu-west-1"),
             heard.append,
             waiting_clock(),
@@ -53,9 +53,11 @@ def explained(
         reason = "AlgorithmError: no such column: age"
         pretended.sagemaker.jobs[TRAIN.name] = PretendJob("TrainingJob", TRAIN.name, script, "Failed", reason)
         scheduled = {"resource": "createTrainingJob.sync", "parameters": json.dumps({"TrainingJobName": TRAIN.name})}
-        made.hear(_event(2, "TaskScheduled", {"taskScheduledEventDetails": {**scheduled, "resourceType": "sagemaker"}}))
-        made.hear(_event(3, "TaskSubmitted", {"taskSubmittedEventDetails": {}}))
-        made.hear(_event(4, "TaskFailed", {"taskFailedEventDetails": {"error": "States.TaskFailed", "cause": cause}}))
+        made.handle(
+            _event(2, "TaskScheduled", {"taskScheduledEventDetails": {**scheduled, "resourceType": "sagemaker"}})
+        )
+        made.handle(_event(3, "TaskSubmitted", {"taskSubmittedEventDetails": {}}))
+        made.handle(_event(4, "TaskFailed", {"taskFailedEventDetails": {"error": "States.TaskFailed", "cause": cause}}))
         return made
 
     return make
@@ -73,14 +75,14 @@ def cause_of(event: Event) -> str:
 
 @pytest.mark.parametrize("cause", ["", '{"TrainingJobName": "cut off in the mid'])
 def test_a_cause_that_says_nothing_gets_the_reason_of_the_job(
-    explained: Callable[[str], Explanations], heard: list[Event], cause: str
+    explained: Callable[[str], EventExplainer], heard: list[Event], cause: str
 ) -> None:
     explained(cause)
     assert reason_of(cause_of(heard[-1])) == "AlgorithmError: no such column: age"
 
 
 def test_a_cause_with_a_reason_stays(
-    explained: Callable[[str], Explanations], heard: list[Event], pretended: PretendAws
+    explained: Callable[[str], EventExplainer], heard: list[Event], pretended: PretendAws
 ) -> None:
     cause = json.dumps({"FailureReason": "of the event"})
     explained(cause)
@@ -89,41 +91,41 @@ def test_a_cause_with_a_reason_stays(
 
 
 def test_a_right_that_the_workflow_role_lacks_is_told_with_what_helps(
-    explained: Callable[[str], Explanations], told: list[str]
+    explained: Callable[[str], EventExplainer], messages: list[str]
 ) -> None:
     role = "arn:aws:sts::123456789012:assumed-role/mlci-small-WorkflowRole-1/x"
     explained(f"User: {role} is not authorized to perform: sagemaker:CreateTrainingJob on resource: …")
-    assert "`mlci bootstrap`" in told[0]
+    assert "`mlci bootstrap`" in messages[0]
 
 
 def test_the_log_is_there_before_anyone_is_shown_the_failure(
-    explained: Callable[[str], Explanations], told: list[str], tmp_path: Path
+    explained: Callable[[str], EventExplainer], messages: list[str], tmp_path: Path
 ) -> None:
     explained("")
     assert (tmp_path / f"{TRAIN.name}.log").read_text() == "one\ntwo\n"
-    assert told == [
+    assert messages == [
         f"training job: https://eu-west-1.console.aws.amazon.com/sagemaker/home?region=eu-west-1#/jobs/{TRAIN.name}"
     ]
 
 
 def test_a_log_that_may_not_be_read_is_told_and_fails_nothing(
-    explained: Callable[[str], Explanations], told: list[str], heard: list[Event], pretended: PretendAws
+    explained: Callable[[str], EventExplainer], messages: list[str], heard: list[Event], pretended: PretendAws
 ) -> None:
     refusal = {"__type": "AccessDeniedException", "message": "no logs for you"}
     pretended.fault = lambda name: response(400, refusal) if name.startswith("cloudwatch") else None
     explained("")
-    assert "can't be read: DescribeLogStreams: AccessDeniedException: no logs for you" in told[0]
+    assert "can't be read: DescribeLogStreams: AccessDeniedException: no logs for you" in messages[0]
     assert heard[-1].type == "TaskFailed"
 
 
 def test_a_log_group_that_is_not_there_yet_is_an_empty_log(
-    explained: Callable[[str], Explanations], told: list[str], pretended: PretendAws, tmp_path: Path
+    explained: Callable[[str], EventExplainer], messages: list[str], pretended: PretendAws, tmp_path: Path
 ) -> None:
     missing = {"__type": "ResourceNotFoundException", "message": "The specified log group does not exist."}
     pretended.fault = lambda name: response(400, missing) if name.startswith("cloudwatch") else None
     explained("")
     assert list(tmp_path.glob("*.log")) == []
-    assert len(told) == 1
+    assert len(messages) == 1
 
 
 def test_links_lead_to_the_console_of_the_partition() -> None:
@@ -145,9 +147,9 @@ def test_running_jobs_of_every_kind_are_found_by_the_run_and_stopped(pretended: 
     for made in (job, other):
         pretended.sagemaker.jobs[made.name] = made
     job.stop.set = lambda: setattr(job, "status", "Stopped")  # type: ignore[method-assign]
-    ended = Ending(Jobs(pretended.session().api("sagemaker")), waiting_clock()).of(run, ())
+    ended = RunStopper(Jobs(pretended.session().api("sagemaker")), waiting_clock()).stop_jobs(run, ())
     assert [stopped.name for stopped in ended.stopped] == [job.name]
-    assert ended.left == ()
+    assert ended.still_running == ()
     assert other.status == "InProgress"
 
 
@@ -158,13 +160,15 @@ def test_kinds_that_may_not_be_listed_do_not_hide_the_others(pretended: PretendA
     job.stop.set = lambda: setattr(job, "status", "Stopped")  # type: ignore[method-assign]
     refusal = {"__type": "AccessDeniedException", "message": "no"}
     pretended.fault = lambda name: response(400, refusal) if "ListTraining" in name else None
-    ended = Ending(Jobs(pretended.session().api("sagemaker")), waiting_clock()).of(run, ())
+    ended = RunStopper(Jobs(pretended.session().api("sagemaker")), waiting_clock()).stop_jobs(run, ())
     assert [stopped.name for stopped in ended.stopped] == [job.name]
 
 
 def test_a_job_that_does_not_stop_is_told(pretended: PretendAws) -> None:
     job = PretendJob("TrainingJob", TRAIN.name, Script())
     pretended.sagemaker.jobs[job.name] = job
-    ended = Ending(Jobs(pretended.session().api("sagemaker")), waiting_clock()).of("20261123-101530-3f9c2a", [TRAIN])
-    assert ended.left == (TRAIN,)
-    assert str(ended) == f"asked to stop, and not yet ended: {TRAIN}"
+    ended = RunStopper(Jobs(pretended.session().api("sagemaker")), waiting_clock()).stop_jobs(
+        "20261123-101530-3f9c2a", [TRAIN]
+    )
+    assert ended.still_running == (TRAIN,)
+    assert str(ended) == f"stopping, but still running: {TRAIN}"

@@ -9,14 +9,14 @@ import pytest
 
 from mlci.backends.aws.api_calls import AwsError, Clock
 from mlci.backends.aws.executions import Executions
-from mlci.backends.aws.follow_execution import GIVEN_UP_S, Watch
+from mlci.backends.aws.follow_execution import MAX_SILENCE_S, ExecutionFollower
 from mlci.backends.protocol import ExecutionArn, Outcome
 from mlci.backends.stop_signal import StopSignal
 from mlci_asl import Event
 from support.fake_aws import ACCOUNT, REGION, Execution, PretendAws
 
 ARN = ExecutionArn(f"arn:aws:states:{REGION}:{ACCOUNT}:execution:mlci-small:r1")
-THROTTLED = AwsError("GetExecutionHistory", "ThrottlingException", "Rate exceeded", is_passing=True)
+THROTTLED = AwsError("GetExecutionHistory", "ThrottlingException", "Rate exceeded", is_transient=True)
 
 
 @dataclass
@@ -57,11 +57,11 @@ class History:
         return Clock(lambda: self.time, sleep, wait)
 
     def watch(
-        self, told: list[str] | None = None, seen: list[Event] | None = None, stop: StopSignal | None = None
+        self, messages: list[str] | None = None, seen: list[Event] | None = None, stop: StopSignal | None = None
     ) -> Outcome:
         on_event = (seen if seen is not None else []).append
-        tell = (told if told is not None else []).append
-        return Watch(self, ARN, on_event, tell, self.clock).to_its_end(stop or StopSignal())  # type: ignore[arg-type]
+        log = (messages if messages is not None else []).append
+        return ExecutionFollower(self, ARN, on_event, log, self.clock).follow(stop or StopSignal())  # type: ignore[arg-type]
 
 
 def event(number: int, kind: str) -> Event:
@@ -90,28 +90,28 @@ def test_never_more_than_sixty_calls_a_minute() -> None:
 
 
 def test_a_throttled_watch_asks_less_often_and_tells_once() -> None:
-    told: list[str] = []
+    messages: list[str] = []
     history = History(ends_at=5, troubles=[THROTTLED] * 12)
-    assert history.watch(told).status == "SUCCEEDED"
-    assert told == [
-        "AWS does not answer (ThrottlingException); the run goes on there, and is asked for again",
-        "AWS answers again",
+    assert history.watch(messages).status == "SUCCEEDED"
+    assert messages == [
+        "AWS does not respond (ThrottlingException); the run continues there; retrying",
+        "AWS responds again",
     ]
     gaps = [later - sooner for sooner, later in zip(history.polls, history.polls[1:], strict=False)]
     assert max(gaps) == 60.0
 
 
 def test_one_lost_call_is_not_worth_a_word() -> None:
-    told: list[str] = []
-    History(ends_at=5, troubles=[THROTTLED]).watch(told)
-    assert told == []
+    messages: list[str] = []
+    History(ends_at=5, troubles=[THROTTLED]).watch(messages)
+    assert messages == []
 
 
 def test_an_hour_without_an_answer_is_given_up() -> None:
     history = History(ends_at=5, troubles=[THROTTLED] * 1_000)
     with pytest.raises(AwsError):
         history.watch()
-    assert history.time >= GIVEN_UP_S
+    assert history.time >= MAX_SILENCE_S
 
 
 def test_a_refusal_is_not_borne() -> None:

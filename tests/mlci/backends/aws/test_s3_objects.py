@@ -67,10 +67,10 @@ def test_a_file_arrives_whole_in_one_piece_or_in_many(objects: Objects, tmp_path
     uri = S3Uri(f"{PREFIX}/d3/big.bin")
     objects.upload([Upload(uri, S3Uri(uri.rpartition("/")[0] + "/"), (file,))], StopSignal())
     assert hashlib.sha256(objects.read(uri) or b"").hexdigest() == file.sha256
-    told = boto3.client("s3").head_object(Bucket=BUCKET, Key=uri.partition(f"{BUCKET}/")[2], ChecksumMode="ENABLED")
-    assert told["ContentLength"] == size
-    assert "ChecksumSHA256" in told
-    assert ("-" in told["ETag"]) == (size > SINGLE_MAX_BYTES)
+    response = boto3.client("s3").head_object(Bucket=BUCKET, Key=uri.partition(f"{BUCKET}/")[2], ChecksumMode="ENABLED")
+    assert response["ContentLength"] == size
+    assert "ChecksumSHA256" in response
+    assert ("-" in response["ETag"]) == (size > SINGLE_MAX_BYTES)
 
 
 @pytest.mark.parametrize("size", [100, SINGLE_MAX_BYTES + 100])

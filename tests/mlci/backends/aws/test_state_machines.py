@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from mlci.backends.aws.state_machines import KEPT_VERSIONS, StateMachines, Wanted, tags_of
+from mlci.backends.aws.state_machines import KEPT_VERSIONS, DesiredStateMachine, StateMachines, state_machine_tags
 from mlci.errors import CloudError, InputError
 from support.fake_aws import ACCOUNT, REGION, ROLE, PretendAws, now, response
 
@@ -19,7 +19,7 @@ def definition(state: str = "a") -> str:
     return f'{{"StartAt": "{state}", "States": {{"{state}": {{"Type": "Succeed"}}}}}}'
 
 
-WANTED = Wanted(ARN, definition(), ROLE, tags_of("small", "github.com/octo/model"))
+WANTED = DesiredStateMachine(ARN, definition(), ROLE, state_machine_tags("small", "github.com/octo/model"))
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_what_is_the_same_is_left_alone(machines: StateMachines, pretended: Pret
 
 
 @pytest.mark.parametrize(
-    ("wanted", "change", "version"),
+    ("desired", "change", "version"),
     [
         (replace(WANTED, definition=definition("b")), "UpdateStateMachine", 2),
         (replace(WANTED, role=f"{ROLE}-2"), "UpdateStateMachine", 2),
@@ -60,14 +60,14 @@ def test_what_is_the_same_is_left_alone(machines: StateMachines, pretended: Pret
     ],
 )
 def test_what_differs_is_changed(
-    machines: StateMachines, pretended: PretendAws, wanted: Wanted, change: str, version: int
+    machines: StateMachines, pretended: PretendAws, desired: DesiredStateMachine, change: str, version: int
 ) -> None:
     machines.publish(WANTED)
     pretended.calls.clear()
-    assert machines.publish(wanted) == f"{ARN}:{version}"
+    assert machines.publish(desired) == f"{ARN}:{version}"
     assert changes(pretended) == [change]
     pretended.calls.clear()
-    assert machines.publish(wanted) == f"{ARN}:{version}"
+    assert machines.publish(desired) == f"{ARN}:{version}"
     assert changes(pretended) == []
 
 
@@ -87,7 +87,7 @@ def test_conflicts_are_tried_again(machines: StateMachines, pretended: PretendAw
 def test_endless_conflicts_are_given_up(machines: StateMachines, pretended: PretendAws) -> None:
     machines.publish(WANTED)
     pretended.states.machines[ARN].conflicts = 10_000
-    with pytest.raises(CloudError, match="changed by others all the time"):
+    with pytest.raises(CloudError, match="other builds keep updating"):
         machines.publish(WANTED)
 
 
@@ -133,8 +133,8 @@ def test_a_version_that_is_another_build_s_is_not_taken(machines: StateMachines,
 @pytest.mark.parametrize(
     ("tags", "words"),
     [
-        ({}, "mlci did not make it"),
-        ({"made-by": "terraform"}, "mlci did not make it"),
+        ({}, "mlci did not create it"),
+        ({"made-by": "terraform"}, "mlci did not create it"),
         (
             {"mlci:flow": "small", "mlci:repository": "github.com/else/where"},
             "belongs to the repository github.com/else",
@@ -158,7 +158,7 @@ def test_a_state_machine_of_others_is_refused_and_not_touched(
         (f"User: x is not authorized to perform: iam:PassRole on resource: {ROLE}", f"iam:PassRole on {ROLE}"),
         (
             "Neither the global service principal states.amazonaws.com, nor the regional one may assume this role.",
-            "has to trust states.amazonaws.com",
+            "must trust states.amazonaws.com",
         ),
         ("User: x is not authorized to perform: states:CreateStateMachine", "needs states:CreateStateMachine"),
     ],
@@ -205,8 +205,8 @@ def test_young_versions_stay_for_a_build_may_be_about_to_start_one(
 
 
 def test_pruning_that_fails_fails_nothing(pretended: PretendAws) -> None:
-    told: list[str] = []
-    machines = StateMachines(pretended.session().api("stepfunctions"), tell=told.append)
+    messages: list[str] = []
+    machines = StateMachines(pretended.session().api("stepfunctions"), log=messages.append)
     published(machines, pretended, KEPT_VERSIONS + 1)
 
     pretended.fault = lambda name: (
@@ -215,4 +215,4 @@ def test_pruning_that_fails_fails_nothing(pretended: PretendAws) -> None:
         else None
     )
     assert machines.publish(replace(WANTED, definition=definition("newest")))
-    assert "AccessDeniedException" in told[0]
+    assert "AccessDeniedException" in messages[0]

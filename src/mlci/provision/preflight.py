@@ -1,6 +1,6 @@
-"""What a stack is to use of others, looked at before anything is made: what is wrong with it, a sentence each.
+"""Checks of the resources that parameters refer to, before anything is created.
 
-Whoever may not look gets no verdict: CloudFormation, with other rights perhaps, finds out.
+A check that the caller may not make is skipped: CloudFormation, perhaps with other permissions, reports the problem.
 Sources: API_DescribeKey.html of KMS, API_GetPolicy.html and API_ListOpenIDConnectProviders.html of IAM,
 API_DescribeSubnets.html and its neighbours of EC2, each under https://docs.aws.amazon.com
 """
@@ -14,20 +14,20 @@ from mlci.backends.aws.api_calls import DENIED_CODES, Api, AwsError
 from mlci.backends.aws.codeconnections import Connections
 from mlci.backends.aws.s3_objects import Objects
 from mlci.errors import InputError, Problem
+from mlci.provision.stack_names import GITHUB_OIDC_HOST
 
-GITHUB = "token.actions.githubusercontent.com"
 _DENIED = DENIED_CODES | {"UnauthorizedOperation", "403"}
 
 
 @dataclass(frozen=True)
 class Preflight:
-    """`api` gives the client of a service in the stack's region."""
+    """Checks in one region. `api` returns the client of a service."""
 
     api: Callable[[str], Api]
     region: str
 
     def problems(self, values: Mapping[str, str]) -> Iterator[Problem]:
-        """All that is wrong with what the parameters name."""
+        """Yield every problem of the resources that the values refer to."""
         checks: dict[str, Callable[[str], Iterator[Problem]]] = {
             "Connection": self._connection,
             "KmsKey": self._key,
@@ -37,37 +37,37 @@ class Preflight:
         }
         for name, check in checks.items():
             if values.get(name):
-                yield from _gently(check(values[name]))
+                yield from _ignore_denied(check(values[name]))
         if values.get("VpcId"):
             subnets, groups = (values.get(name, "").split(",") for name in ("SubnetIds", "SecurityGroupIds"))
-            yield from _gently(self._network(values["VpcId"], subnets, groups))
+            yield from _ignore_denied(self._network(values["VpcId"], subnets, groups))
 
-    def provider(self) -> str | None:
-        """The account's provider for GitHub Actions, of which it can have one; None where there is none."""
-        found = self.api("iam").call("list_open_id_connect_providers")["OpenIDConnectProviderList"]
-        return next((entry["Arn"] for entry in found if entry["Arn"].endswith(f"/{GITHUB}")), None)
+    def oidc_provider(self) -> str | None:
+        """Return the ARN of the account's OIDC provider for GitHub Actions, or None."""
+        results = self.api("iam").call("list_open_id_connect_providers")["OpenIDConnectProviderList"]
+        return next((entry["Arn"] for entry in results if entry["Arn"].endswith(f"/{GITHUB_OIDC_HOST}")), None)
 
     def _connection(self, arn: str) -> Iterator[Problem]:
-        yield from self._place("--connection", arn)
+        yield from self._check_region("--connection", arn)
         connection = Connections(self.api("codeconnections")).find(arn)
         if connection is None:
-            hint = "`aws codeconnections list-connections` lists those that there are; without, the stack makes one."
+            hint = "`aws codeconnections list-connections` lists them. Without the option, the stack creates one."
             yield Problem("--connection", 0, 0, f"there is no connection {arn}", hint)
         elif connection.provider != "GitHub":
-            yield Problem("--connection", 0, 0, f"{arn} leads to {connection.provider}, not to GitHub")
+            yield Problem("--connection", 0, 0, f"{arn} is a connection to {connection.provider}, not to GitHub")
         elif connection.status == "ERROR":
-            hint = "Look at it in the console: Developer Tools, Settings, Connections."
+            hint = "See the console: Developer Tools, Settings, Connections."
             yield Problem("--connection", 0, 0, f"the connection {arn} has the status ERROR", hint)
 
     def _key(self, arn: str) -> Iterator[Problem]:
         option = "--kms-key"
-        yield from self._place(option, arn)
+        yield from self._check_region(option, arn)
         try:
             key = self.api("kms").call("describe_key", KeyId=arn)["KeyMetadata"]
         except AwsError as error:
             if error.code not in ("NotFoundException", "InvalidArnException"):
                 raise
-            yield Problem(option, 0, 0, f"there is no key {arn}", "`aws kms list-keys` lists those that there are.")
+            yield Problem(option, 0, 0, f"there is no key {arn}", "`aws kms list-keys` lists the keys.")
             return
         if key.get("KeyState") != "Enabled":
             yield Problem(option, 0, 0, f"the key {arn} is {key.get('KeyState')}, not Enabled")
@@ -92,50 +92,55 @@ class Preflight:
 
     def _provider(self, arn: str) -> Iterator[Problem]:
         try:
-            told = self.api("iam").call("get_open_id_connect_provider", OpenIDConnectProviderArn=arn)
+            response = self.api("iam").call("get_open_id_connect_provider", OpenIDConnectProviderArn=arn)
         except AwsError as error:
             if error.code not in ("NoSuchEntity", "InvalidInput"):
                 raise
-            hint = "`aws iam list-open-id-connect-providers` lists those that there are; without, the stack makes one."
+            hint = "`aws iam list-open-id-connect-providers` lists them. Without the option, the stack creates one."
             yield Problem("--oidc-provider", 0, 0, f"there is no provider {arn}", hint)
             return
         audience = "sts.amazonaws.com.cn" if self.region.startswith("cn-") else "sts.amazonaws.com"
-        if audience not in told.get("ClientIDList", ()):
+        if audience not in response.get("ClientIDList", ()):
             hint = f"Add it: aws iam add-client-id-to-open-id-connect-provider --client-id {audience} \
 --open-id-connect-provider-arn {arn}"
-            yield Problem("--oidc-provider", 0, 0, f"{arn} does not take the audience {audience}", hint)
+            yield Problem("--oidc-provider", 0, 0, f"{arn} does not accept the audience {audience}", hint)
 
     def _network(self, vpc: str, subnets: Sequence[str], groups: Sequence[str]) -> Iterator[Problem]:
-        """Each is asked for by a filter: asked for by its id, one that is missing hides what is wrong with the rest."""
+        """Yield the problems of a VPC with its subnets and security groups.
+
+        Each is looked up by a filter: a lookup by ID fails at the first missing one, and hides the other problems.
+        """
         ec2 = self.api("ec2")
         if not ec2.call("describe_vpcs", Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Vpcs"]:
             yield Problem("--vpc-id", 0, 0, f"there is no VPC {vpc} in {self.region}")
             return
-        told = ec2.call("describe_subnets", Filters=[{"Name": "subnet-id", "Values": list(subnets)}])["Subnets"]
-        yield from _outside(
-            "--subnet-ids", "subnet", subnets, {entry["SubnetId"]: entry["VpcId"] for entry in told}, vpc
-        )
-        told = ec2.call("describe_security_groups", Filters=[{"Name": "group-id", "Values": list(groups)}])
-        places = {entry["GroupId"]: entry.get("VpcId", "") for entry in told["SecurityGroups"]}
-        yield from _outside("--security-group-ids", "security group", groups, places, vpc)
+        response = ec2.call("describe_subnets", Filters=[{"Name": "subnet-id", "Values": list(subnets)}])
+        vpcs = {entry["SubnetId"]: entry["VpcId"] for entry in response["Subnets"]}
+        yield from _check_vpc("--subnet-ids", "subnet", subnets, vpcs, vpc)
+        response = ec2.call("describe_security_groups", Filters=[{"Name": "group-id", "Values": list(groups)}])
+        vpcs = {entry["GroupId"]: entry.get("VpcId", "") for entry in response["SecurityGroups"]}
+        yield from _check_vpc("--security-group-ids", "security group", groups, vpcs, vpc)
 
-    def _place(self, option: str, arn: str) -> Iterator[Problem]:
+    def _check_region(self, option: str, arn: str) -> Iterator[Problem]:
         region = arn.split(":")[3]
         if region != self.region:
-            yield Problem(option, 0, 0, f"{arn} is in {region}, and the stack in {self.region}", "Both have to be one.")
+            hint = "Both must be in the same region."
+            yield Problem(option, 0, 0, f"{arn} is in {region}, and the stack in {self.region}", hint)
 
 
-def _outside(option: str, noun: str, wanted: Sequence[str], places: Mapping[str, str], vpc: str) -> Iterator[Problem]:
-    for one in wanted:
-        if one not in places:
-            yield Problem(option, 0, 0, f"there is no {noun} {one}")
-        elif places[one] != vpc:
-            yield Problem(option, 0, 0, f"the {noun} {one} is in {places[one] or 'no VPC'}, not in {vpc}")
+def _check_vpc(option: str, noun: str, ids: Sequence[str], vpcs: Mapping[str, str], vpc: str) -> Iterator[Problem]:
+    """Yield a problem for each ID that does not exist, or is in another VPC. `vpcs` maps the existing ones to
+    theirs."""
+    for id_ in ids:
+        if id_ not in vpcs:
+            yield Problem(option, 0, 0, f"there is no {noun} {id_}")
+        elif vpcs[id_] != vpc:
+            yield Problem(option, 0, 0, f"the {noun} {id_} is in {vpcs[id_] or 'no VPC'}, not in {vpc}")
 
 
-def _gently(found: Iterator[Problem]) -> Iterator[Problem]:
+def _ignore_denied(problems: Iterator[Problem]) -> Iterator[Problem]:
     try:
-        yield from found
+        yield from problems
     except AwsError as error:
         if error.code not in _DENIED:
             raise
