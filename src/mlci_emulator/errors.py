@@ -1,4 +1,4 @@
-"""The errors of the emulator: what is wrong, and what to do. Whoever embeds it turns them into errors of its own."""
+"""The errors of the emulator: what is wrong, and what to do. An embedding program translates them into its own."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ class ConfigurationError(EmulatorError):
 
 
 class OperationError(EmulatorError):
-    """The emulator could not do what it was asked to: an object, a URI or a job."""
+    """The emulator cannot do something with an object, a URI or a job."""

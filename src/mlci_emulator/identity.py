@@ -1,4 +1,4 @@
-"""What the local cloud calls itself where AWS has an account, a region, a bucket and roles."""
+"""The emulator's account, region, bucket and roles."""
 
 from __future__ import annotations
 

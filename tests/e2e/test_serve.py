@@ -77,7 +77,7 @@ def test_a_data_folder_has_one_server(project: Project) -> None:
     data = project.root / "data"
     with serving(data):
         refused = project.mlci("serve", "--port", "0", "--data", str(data))
-    assert (refused.returncode, "another mlci serve has the data folder" in refused.stderr) == (2, True)
+    assert (refused.returncode, "another mlci serve uses the data folder" in refused.stderr) == (2, True)
 
 
 def test_a_taken_port_is_refused(project: Project, served: Serving) -> None:

@@ -222,7 +222,7 @@ def test_a_name_that_leads_here_shows_nothing(target: Target, tmp_path: Path) ->
         _browser(tmp_path / "profile", rules, "--dump-dom", asked.url), capture_output=True, text=True, timeout=60
     )
     # What comes with an error status and is no page, this browser doesn't show: it came through, and had an answer.
-    assert 'refuses the host "rebound.example' in shown.stdout or "ERR_INVALID_RESPONSE" in shown.stderr
+    assert 'rejects the host "rebound.example' in shown.stdout or "ERR_INVALID_RESPONSE" in shown.stderr
     assert set(target.done().values()) == {0}
 
 

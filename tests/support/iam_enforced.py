@@ -18,8 +18,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from mlci_emulator.protocol import http_responses
 from mlci_emulator.protocol.routes import Routes
-from mlci_emulator.server.credential_scope import scope
-from mlci_emulator.server.s3 import take_apart
+from mlci_emulator.server.credential_scope import parse_scope
+from mlci_emulator.server.s3_endpoint import parse_request
 from support.aws_account import Account
 from support.iam_calls import Call, calls
 from support.iam_decisions import decided
@@ -48,7 +48,7 @@ class Enforced:
         return is_allowed
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        signed = scope(environ.get("HTTP_AUTHORIZATION", ""), environ.get("QUERY_STRING", ""))
+        signed = parse_scope(environ.get("HTTP_AUTHORIZATION", ""), environ.get("QUERY_STRING", ""))
         assert signed is not None, environ
         operation, request = _asked(signed.service, environ)
         for call in calls(signed.service, operation, request):
@@ -87,7 +87,7 @@ def start_nothing(environ: WSGIEnvironment, start_response: StartResponse) -> It
 def _asked(service: str, environ: WSGIEnvironment) -> tuple[str, Mapping[str, Any]]:
     """The operation and its parameters. The body of an object stays unread."""
     if service == "s3":
-        asked = take_apart(environ)
+        asked = parse_request(environ)
         operation = _ROUTES.operation(asked.method, asked.depth, dict(asked.query), asked.headers)
         source = asked.headers.get("x-amz-copy-source", "")
         names = {"Bucket": asked.bucket, "Key": asked.key, "Prefix": asked.query.get("prefix"), "CopySource": source}

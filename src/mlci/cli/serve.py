@@ -79,7 +79,7 @@ def command(
     _check_installed()
     from mlci.backends.local import translated
     from mlci.interrupts import next_interrupt
-    from mlci_emulator.server.server import ServeSettings, serve
+    from mlci_emulator.server.serve import ServeSettings, serve
 
     settings = ServeSettings(
         port, data, access_key, region, isolation, sys.executable, dict(os.environ), is_verbose, is_debug

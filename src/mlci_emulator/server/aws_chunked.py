@@ -1,9 +1,9 @@
-"""The bodies of S3's requests: in chunks with signatures and trailers as the SDKs send them, or hashed as a whole.
+"""The bodies of S3's requests: in chunks with signatures and trailers, as the SDKs send them, or hashed as a whole.
 
 Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html, sigv4-streaming-trailers.html
 
-The chunks' signatures are not verified: who sends is told by the key id alone (see the guard), as nobody here knows the
-secret key. What was hashed is: that finds data that changed on its way.
+The chunks' signatures are not verified, since the server does not know the secret key: the key id alone identifies the
+caller (see request_guard.py). Hashes are verified, which finds data that was damaged on its way.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import BinaryIO
 
 from mlci_emulator.services.s3.errors import S3Error
 
-_LONGEST_LINE = 4096
+_MAX_LINE_BYTES = 4096
 _CHUNK = re.compile(rb"([0-9a-fA-F]{1,16})(?:;.*)?\r?\n")
 
 
 class ChunkedBody:
-    """What an `aws-chunked` body holds. `trailers` are there once it was read."""
+    """The content of an `aws-chunked` body. `trailers` is set once the body was read."""
 
     def __init__(self, stream: BinaryIO, size_bytes: int | None, announced: str = "") -> None:
         self._stream, self._expected, self._announced = stream, size_bytes, announced
@@ -28,9 +28,9 @@ class ChunkedBody:
         self.trailers: Mapping[str, str] = {}
 
     def read(self, size: int, /) -> bytes:
-        """The next bytes; none at the end.
+        """Return the next bytes; none at the end.
 
-        Raises: S3Error: the body ends too early, or its chunks are no chunks.
+        Raises: S3Error: the body ends too early, or a chunk is malformed.
         """
         if self._left == 0 and not self._is_over:
             self._next_chunk()
@@ -41,12 +41,12 @@ class ChunkedBody:
             raise _incomplete()
         self._left -= len(data)
         self._read += len(data)
-        if self._left == 0 and self._stream.readline(_LONGEST_LINE).strip():
+        if self._left == 0 and self._stream.readline(_MAX_LINE_BYTES).strip():
             raise _incomplete()
         return data
 
     def _next_chunk(self) -> None:
-        chunk = _CHUNK.fullmatch(self._stream.readline(_LONGEST_LINE))
+        chunk = _CHUNK.fullmatch(self._stream.readline(_MAX_LINE_BYTES))
         if chunk is None:
             raise _incomplete()
         self._left = int(chunk[1], 16)
@@ -58,7 +58,7 @@ class ChunkedBody:
 
     def _read_trailers(self) -> dict[str, str]:
         trailers = {}
-        while line := self._stream.readline(_LONGEST_LINE).strip():
+        while line := self._stream.readline(_MAX_LINE_BYTES).strip():
             name, _, value = line.decode("latin-1").partition(":")
             trailers[name.strip().lower()] = value.strip()
         if self._announced and self._announced not in trailers:
@@ -70,16 +70,16 @@ class ChunkedBody:
 
 
 class HashedBody:
-    """A body that is checked at its end against the hash that the request was signed with."""
+    """A body that is checked at its end against the hash in the request's signature."""
 
     def __init__(self, stream: BinaryIO, sha256: str) -> None:
         self._stream, self._expected = stream, sha256
         self._digest = hashlib.sha256()
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next bytes; none at the end.
+        """Return the next bytes; none at the end.
 
-        Raises: S3Error: these were not the bytes.
+        Raises: S3Error: the hash of the bytes is another one.
         """
         data = self._stream.read(size)
         self._digest.update(data)

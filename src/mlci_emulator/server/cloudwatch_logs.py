@@ -1,7 +1,7 @@
-"""The logs of jobs and functions, as CloudWatch Logs has them: before moto is asked of Logs, it gets the new lines.
+"""Feeds the logs of jobs and functions to moto's CloudWatch Logs before each request for logs.
 
-The files have them, so nothing else is kept: after a restart all lines are new again. A line has the time when its file
-was last written to, as seen when it was read.
+The files hold the lines, so nothing else is stored: after a restart all lines are new again. The time of a line is the
+time of its file's last change when the line was read.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from pathlib import Path
 from typing import Any
 
 from mlci_emulator.jobs.log_files import LogFile
-from mlci_emulator.server.moto_services.backend import Moto
+from mlci_emulator.server.moto_services.moto_server import MotoServer
 
 #: Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
-_LONGEST_EVENT = 256 * 1024
+_MAX_EVENT_CHARACTERS = 256 * 1024
 
 
-class JobLogs:
-    """Feeds moto's Logs of each region in which it is asked."""
+class LogFeed:
+    """Feeds moto's Logs in each region that receives a request."""
 
-    def __init__(self, moto: Moto, files: Callable[[str], Iterable[LogFile]]) -> None:
+    def __init__(self, moto: MotoServer, files: Callable[[str], Iterable[LogFile]]) -> None:
         self._moto, self._files = moto, files
         self._read: dict[tuple[str, str, str], int] = {}
         self._lock = threading.Lock()
 
     def feed(self, region: str) -> None:
-        """Gives moto the lines that it has not seen."""
+        """Give moto the lines that it has not seen."""
         with self._lock, self._moto.backend("logs", region) as backend:
             for file in self._files(region):
-                at = (region, file.group, file.stream)
-                is_new = at not in self._read
-                lines, self._read[at], modified_ms = _new_lines(file.path, self._read.get(at, 0))
+                position = (region, file.group, file.stream)
+                is_new = position not in self._read
+                lines, self._read[position], modified_ms = _new_lines(file.path, self._read.get(position, 0))
                 if lines or is_new:
                     _ensure(backend, file)
                 if lines:
@@ -41,7 +41,7 @@ class JobLogs:
 
 
 def _new_lines(path: Path, start: int) -> tuple[list[str], int, int]:
-    """The whole lines from there on, where they end, and when the file was written last."""
+    """Return the complete lines after `start`, their end, and the file's time of change in milliseconds."""
     try:
         with path.open("rb") as stream:
             modified_ms = int(path.stat().st_mtime * 1000)
@@ -52,7 +52,7 @@ def _new_lines(path: Path, start: int) -> tuple[list[str], int, int]:
     if not newline:
         return [], start, modified_ms
     lines = whole.decode("utf-8", "replace").split("\n")
-    return [line[:_LONGEST_EVENT] for line in lines if line], start + len(whole) + 1, modified_ms
+    return [line[:_MAX_EVENT_CHARACTERS] for line in lines if line], start + len(whole) + 1, modified_ms
 
 
 def _ensure(backend: Any, file: LogFile) -> None:

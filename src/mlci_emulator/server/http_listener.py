@@ -1,9 +1,9 @@
 """HTTP on loopback: waitress, with three changes.
 
-- The guard sees a request when its head has come, before any of its body is taken.
-- Threads are started as they are needed: a GetActivityTask holds one for a minute, and nobody else is to wait for that.
-- Headers with an underscore in their names, which waitress leaves out since WSGI can't tell `a_b` from `a-b`, are in
-  `environ["mlci.underscored"]` by their names in lower case: S3's user metadata may be called so.
+- The guard checks a request when its head has arrived, before any of its body is read.
+- Threads are started as needed: a GetActivityTask holds one for a minute, and no other request may wait for that.
+- Headers with an underscore in their names are in `environ["mlci.underscored"]`, by their names in lower case. waitress
+  drops them, since WSGI cannot tell `a_b` from `a-b`, but S3's user metadata may have such names.
 """
 
 from __future__ import annotations
@@ -28,31 +28,32 @@ from waitress.utilities import Error
 from mlci_emulator.errors import ConfigurationError
 from mlci_emulator.protocol import http_responses
 from mlci_emulator.protocol.http_responses import HttpResponse
-from mlci_emulator.server.credential_scope import scope
-from mlci_emulator.server.request_guard import Asked, Guard
+from mlci_emulator.server.credential_scope import parse_scope
+from mlci_emulator.server.request_guard import RequestGuard, RequestHead
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
     Addresses: TypeAlias = "tuple[socket.socket, ...]"
 
-#: S3 takes 5 GiB in one piece: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-_LARGEST_BODY_BYTES = 6 * 1024**3
-#: A refused client that is already sending gets its answer only when what it sends has been read; more is cut off.
-_DRAINED_BYTES = 256 * 1024
-_MOST_THREADS = 1000
+#: S3 accepts 5 GiB in one piece: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+_MAX_BODY_BYTES = 6 * 1024**3
+#: A rejected client that is still sending gets its response only once its body was read; a longer body is cut off.
+_MAX_DRAINED_BYTES = 256 * 1024
+_MAX_THREADS = 1000
 
 
 def bind(port: int) -> tuple[socket.socket, ...]:
-    """Listening sockets on 127.0.0.1 and, where there is one, on ::1; port 0 is any that is free.
+    """Return listening sockets on 127.0.0.1 and, if the machine has it, on ::1; port 0 stands for any free port.
 
-    Raises: ConfigurationError, where the port is taken.
+    Raises: ConfigurationError, if the port is taken.
     """
     try:
         first = socket.create_server(("127.0.0.1", port), backlog=1024)
     except (OSError, OverflowError) as error:
         raise ConfigurationError(
-            f"port {port} of 127.0.0.1 can't be listened on: {_why(error)}", "Name another with --port, or 0 for any."
+            f"port {port} of 127.0.0.1 is not available: {_reason(error)}",
+            "Pass another one with --port, or 0 for any.",
         ) from error
     try:
         return first, socket.create_server(("::1", first.getsockname()[1]), family=socket.AF_INET6, backlog=1024)
@@ -60,22 +61,22 @@ def bind(port: int) -> tuple[socket.socket, ...]:
         return (first,)
 
 
-def _why(error: OSError | OverflowError) -> str:
-    """In words alone: what Python adds to them says the number and the address again."""
+def _reason(error: OSError | OverflowError) -> str:
+    """Return the reason without the number and the address that Python adds."""
     return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
 
 
-class Listener:
-    """Answers what comes to the sockets, in a thread of its own, until it is stopped."""
+class HttpListener:
+    """Serves the sockets in a thread of its own until it is stopped."""
 
-    def __init__(self, sockets: Iterable[socket.socket], application: WSGIApplication, guard: Guard) -> None:
-        logging.getLogger("waitress").setLevel(logging.CRITICAL)  # the application tells what went wrong in it
+    def __init__(self, sockets: Iterable[socket.socket], application: WSGIApplication, guard: RequestGuard) -> None:
+        logging.getLogger("waitress").setLevel(logging.CRITICAL)  # the application reports its own errors
         self._map: dict[int, Any] = {}
         self._adjustments = Adjustments(
             ident="mlci",
             connection_limit=4000,
             recv_bytes=1 << 18,
-            max_request_body_size=_LARGEST_BODY_BYTES,
+            max_request_body_size=_MAX_BODY_BYTES,
             asyncore_use_poll=True,
             log_socket_errors=False,
         )
@@ -103,19 +104,19 @@ class Listener:
         self._thread.start()
 
     def stop_accepting(self) -> None:
-        """No new connections; what has come already is answered."""
+        """Accept no new connections; requests that have arrived still get responses."""
         self._is_accepting = False
         self._wake()
 
-    def stop(self, patience_s: float) -> None:
-        """Ends, once the requests that are being answered are answered, or that many seconds are over."""
-        self._dispatcher.shutdown(timeout=patience_s)
+    def stop(self, timeout_s: float) -> None:
+        """Stop when all current requests have their responses, or after the timeout."""
+        self._dispatcher.shutdown(timeout=timeout_s)
         self._is_running = False
         self._wake()
         self._thread.join(1)
 
     def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # the loop has ended by itself meanwhile, and closed all
+        with contextlib.suppress(OSError):  # the loop has ended meanwhile and closed everything
             self._servers[0].pull_trigger()
 
     def _loop(self) -> None:
@@ -130,19 +131,19 @@ class Listener:
 
 
 class _Threads(ThreadedTaskDispatcher):  # type: ignore[misc]
-    """One thread more whenever none is free; none is ended before the end."""
+    """Adds a thread whenever none is free, and ends none before the shutdown."""
 
     def add_task(self, task: object) -> None:
         with self.lock:
             count = len(self.threads)
             is_short = len(self.queue) + 1 > count - self.active_count
-        if is_short and count < _MOST_THREADS:
+        if is_short and count < _MAX_THREADS:
             self.set_thread_count(count + 1)
         super().add_task(task)
 
 
-class _Refused(Error):  # type: ignore[misc]
-    """What the guard says, as an answer."""
+class _Rejected(Error):  # type: ignore[misc]
+    """The guard's rejection as a response."""
 
     def __init__(self, response: HttpResponse) -> None:
         super().__init__("")
@@ -153,12 +154,12 @@ class _Refused(Error):  # type: ignore[misc]
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Reads one request, and asks the guard when its head is there."""
+    """Reads one request, and asks the guard as soon as its head is complete."""
 
     expect_continue: bool
     content_length: int
 
-    def __init__(self, adjustments: Adjustments, guard: Guard) -> None:
+    def __init__(self, adjustments: Adjustments, guard: RequestGuard) -> None:
         super().__init__(adjustments)
         self._guard = guard
         self.underscored: dict[str, str] = {}
@@ -166,37 +167,37 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
         self.underscored = _underscored(header_plus)
-        refused = _refused(self._guard, self.command, self.query, self.headers)
-        if refused is None:
+        response = _rejection(self._guard, self.command, self.query, self.headers)
+        if response is None:
             return
-        self.error = _Refused(refused)
-        if self.expect_continue or self.chunked or self.content_length > _DRAINED_BYTES:
+        self.error = _Rejected(response)
+        if self.expect_continue or self.chunked or self.content_length > _MAX_DRAINED_BYTES:
             self.expect_continue = False
             self.content_length = 0
             self.body_rcv = None
 
 
-def _refused(guard: Guard, method: str, query: str, headers: Mapping[str, str]) -> HttpResponse | None:
+def _rejection(guard: RequestGuard, method: str, query: str, headers: Mapping[str, str]) -> HttpResponse | None:
     authorization = headers.get("AUTHORIZATION", "")
     host, origin, site = (headers.get(name) for name in ("HOST", "ORIGIN", "SEC_FETCH_SITE"))
-    refusal = guard.refusal(Asked(method, host, origin, site, authorization, query))
-    if refusal is None:
+    rejection = guard.reject(RequestHead(method, host, origin, site, authorization, query))
+    if rejection is None:
         return None
     named = {
         "HTTP_SMITHY_PROTOCOL": headers.get("SMITHY_PROTOCOL", ""),
         "CONTENT_TYPE": headers.get("CONTENT_TYPE", ""),
         **({"HTTP_X_AMZ_TARGET": ""} if "X_AMZ_TARGET" in headers else {}),
     }
-    found = scope(authorization, query)
-    spoken = http_responses.protocol_of(named, found.service if found else None)
-    return http_responses.error(spoken, _code(spoken, refusal.is_about_key), refusal.message, 403)
+    found = parse_scope(authorization, query)
+    protocol = http_responses.protocol_of(named, found.service if found else None)
+    return http_responses.error(protocol, _code(protocol, rejection.is_about_key), rejection.message, 403)
 
 
-def _code(spoken: http_responses.Protocol, is_about_key: bool) -> str:
-    """What AWS calls it. Source: https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html"""
-    if spoken == "s3":
+def _code(protocol: http_responses.Protocol, is_about_key: bool) -> str:
+    """Return AWS's error code. Source: https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html"""
+    if protocol == "s3":
         return "InvalidAccessKeyId" if is_about_key else "AccessDenied"
-    if spoken == "query":
+    if protocol == "query":
         return "InvalidClientTokenId" if is_about_key else "AccessDenied"
     return "UnrecognizedClientException" if is_about_key else "AccessDeniedException"
 
@@ -217,7 +218,7 @@ class _Task(WSGITask):  # type: ignore[misc]
         return environ
 
     def build_response_header(self) -> bytes:
-        """Waitress writes names with capitals, but S3's clients take those of metadata as they come."""
+        """Restore the case of metadata headers: waitress capitalizes names, and S3's clients read these as they are."""
         names = [name.encode("latin-1") for name, _ in self.response_headers if name.startswith("x-amz-meta-")]
         head: bytes = super().build_response_header()
         for name in names:
@@ -230,9 +231,9 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     task_class: Callable[..., WSGITask] = _Task
 
     def send_continue(self) -> None:
-        """boto3 asks for it also where no body follows (an empty object), and waitress would wait for one for ever.
+        """Do not wait for a body afterwards if none follows: boto3 expects 100 Continue for an empty object, too.
 
-        Not to send it is no way out: botocore then misreads the next answer on that connection.
+        Omitting the 100 Continue is not possible: botocore then misreads the next response on that connection.
         """
         is_complete = self.request.completed
         super().send_continue()

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mlci_emulator.errors import ConfigurationError
-from mlci_emulator.server.http_listener import Listener, bind
-from mlci_emulator.server.request_guard import Guard
+from mlci_emulator.server.http_listener import HttpListener, bind
+from mlci_emulator.server.request_guard import RequestGuard
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -48,12 +48,12 @@ def echo() -> Echo:
 def port(echo: Echo) -> Iterator[int]:
     sockets = bind(0)
     port = sockets[0].getsockname()[1]
-    listener = Listener(sockets, echo, Guard(port, lambda: ("KEY",)))
+    listener = HttpListener(sockets, echo, RequestGuard(port, lambda: ("KEY",)))
     listener.start()
     yield port
     echo.go.set()
     listener.stop_accepting()
-    listener.stop(patience_s=1)
+    listener.stop(timeout_s=1)
 
 
 def connect(port: int) -> socket.socket:
@@ -177,7 +177,7 @@ def test_refusals_speak_the_client_s_protocol(port: int) -> None:
 def test_a_taken_port_is_a_wrong_option() -> None:
     sockets = bind(0)
     try:
-        with pytest.raises(ConfigurationError, match="can't be listened on"):
+        with pytest.raises(ConfigurationError, match="is not available"):
             bind(sockets[0].getsockname()[1])
     finally:
         for found in sockets:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from mlci_emulator.server.credential_scope import Scope, scope
-from mlci_emulator.server.request_guard import Asked, Guard
+from mlci_emulator.server.credential_scope import CredentialScope, parse_scope
+from mlci_emulator.server.request_guard import RequestGuard, RequestHead
 
-GUARD = Guard(4566, lambda: ("KEY",))
+GUARD = RequestGuard(4566, lambda: ("KEY",))
 SIGNED = "AWS4-HMAC-SHA256 Credential=KEY/20261125/eu-west-1/states/aws4_request, SignedHeaders=host, Signature=0"
-GOOD = Asked("POST", "127.0.0.1:4566", None, None, SIGNED, "")
+GOOD = RequestHead("POST", "127.0.0.1:4566", None, None, SIGNED, "")
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ GOOD = Asked("POST", "127.0.0.1:4566", None, None, SIGNED, "")
     ],
 )
 def test_our_own_hosts_are_let_through(host: str) -> None:
-    assert GUARD.refusal(GOOD._replace(host=host)) is None
+    assert GUARD.reject(GOOD._replace(host=host)) is None
 
 
 @pytest.mark.parametrize(
@@ -51,37 +51,37 @@ def test_our_own_hosts_are_let_through(host: str) -> None:
     ],
 )
 def test_other_hosts_are_refused_also_where_their_name_leads_here(host: str | None) -> None:
-    refused = GUARD.refusal(GOOD._replace(host=host))
+    refused = GUARD.reject(GOOD._replace(host=host))
     assert refused is not None
     assert not refused.is_about_key
 
 
 def test_port_80_needs_no_port() -> None:
-    guard = Guard(80, lambda: ("KEY",))
-    assert guard.refusal(GOOD._replace(host="localhost")) is None
-    assert guard.refusal(GOOD._replace(host="localhost:4566")) is not None
+    guard = RequestGuard(80, lambda: ("KEY",))
+    assert guard.reject(GOOD._replace(host="localhost")) is None
+    assert guard.reject(GOOD._replace(host="localhost:4566")) is not None
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "", "http://127.0.0.1:4566"])
 def test_any_origin_is_refused(origin: str) -> None:
-    assert GUARD.refusal(GOOD._replace(origin=origin)) is not None
+    assert GUARD.reject(GOOD._replace(origin=origin)) is not None
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "same-origin", ""])
 def test_what_a_page_fetches_is_refused(site: str) -> None:
-    assert GUARD.refusal(GOOD._replace(fetch_site=site)) is not None
+    assert GUARD.reject(GOOD._replace(fetch_site=site)) is not None
 
 
 def test_an_address_that_the_user_typed_is_let_through() -> None:
-    presigned = Asked(
+    presigned = RequestHead(
         "GET", "localhost:4566", None, "none", "", "X-Amz-Credential=KEY/20261125/us-east-1/s3/aws4_request"
     )
-    assert GUARD.refusal(presigned) is None
+    assert GUARD.reject(presigned) is None
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "options"])
 def test_preflights_are_refused(method: str) -> None:
-    assert GUARD.refusal(GOOD._replace(method=method)) is not None
+    assert GUARD.reject(GOOD._replace(method=method)) is not None
 
 
 @pytest.mark.parametrize(
@@ -98,23 +98,23 @@ def test_preflights_are_refused(method: str) -> None:
     ],
 )
 def test_without_the_key_nothing_is_let_through(authorization: str) -> None:
-    refused = GUARD.refusal(GOOD._replace(authorization=authorization))
+    refused = GUARD.reject(GOOD._replace(authorization=authorization))
     assert refused is not None
     assert refused.is_about_key
 
 
 def test_a_header_without_the_key_is_not_saved_by_a_query_that_has_it() -> None:
     query = "X-Amz-Credential=KEY/20261125/us-east-1/s3/aws4_request"
-    assert GUARD.refusal(GOOD._replace(authorization=SIGNED.replace("KEY", "OTHER"), query=query)) is not None
-    assert GUARD.refusal(GOOD._replace(authorization="Bearer x", query=query)) is not None
+    assert GUARD.reject(GOOD._replace(authorization=SIGNED.replace("KEY", "OTHER"), query=query)) is not None
+    assert GUARD.reject(GOOD._replace(authorization="Bearer x", query=query)) is not None
 
 
 def test_two_credentials_in_a_query_are_none() -> None:
     one = "X-Amz-Credential=KEY%2F20261125%2Fus-east-1%2Fs3%2Faws4_request"
-    assert scope("", one) == Scope("KEY", "us-east-1", "s3")
-    assert scope("", f"{one}&{one.replace('KEY', 'OTHER')}") is None
+    assert parse_scope("", one) == CredentialScope("KEY", "us-east-1", "s3")
+    assert parse_scope("", f"{one}&{one.replace('KEY', 'OTHER')}") is None
 
 
 def test_old_signatures_of_s3_name_their_key() -> None:
-    assert scope("AWS KEY:c2lnbmF0dXJl", "") == Scope("KEY", "us-east-1", "s3")
-    assert scope("", "AWSAccessKeyId=KEY&Signature=x&Expires=1") == Scope("KEY", "us-east-1", "s3")
+    assert parse_scope("AWS KEY:c2lnbmF0dXJl", "") == CredentialScope("KEY", "us-east-1", "s3")
+    assert parse_scope("", "AWSAccessKeyId=KEY&Signature=x&Expires=1") == CredentialScope("KEY", "us-east-1", "s3")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 _PROGRAM = """\
 import io, pathlib, sys
-from mlci_emulator.server.data_folder import Folder
-from mlci_emulator.server.service_assembly import Parts, Surroundings
+from mlci_emulator.server.data_folder import DataFolder
+from mlci_emulator.server.service_assembly import EmulatorServices, ServerContext
 
-folder = Folder(pathlib.Path(sys.argv[1]))
-parts = Parts(folder, Surroundings({}, {}, sys.executable, "auto", print))
+folder = DataFolder(pathlib.Path(sys.argv[1]))
+parts = EmulatorServices(folder, ServerContext({}, {}, sys.executable, "auto", print))
 print("moto at the start:", "moto" in sys.modules, "botocore:", "botocore" in sys.modules)
 
 def ask(service, target):

@@ -1,4 +1,4 @@
-"""The services that moto's are joined with, and what a refusal of theirs is to moto."""
+"""The emulator's services as moto's services call them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 from mlci_emulator.protocol.operations import ApiError, Response, Service
 
 
-class Ours(NamedTuple):
-    """`is_replay` says whether moto is repeating what it was asked before a restart."""
+class BridgedServices(NamedTuple):
+    """`is_replay` tells whether moto is repeating requests from before a restart."""
 
     s3: Service
     states: Service
     is_replay: Callable[[], bool]
 
 
-def called(service: Service, operation: str, request: Mapping[str, Any], region: str) -> Response:
-    """An answer. A refusal is raised as moto's own exception, which the client then gets."""
+def call_service(service: Service, operation: str, request: Mapping[str, Any], region: str) -> Response:
+    """Return an operation's output; an error becomes moto's own exception, which the client gets."""
     from moto.core.exceptions import ServiceException
 
     try:

@@ -1,6 +1,6 @@
-"""CloudFormation's AWS::CodeBuild::Project, in moto's CodeBuild, and AWS::CodeConnections::Connection, which it lacks.
+"""CloudFormation's AWS::CodeBuild::Project, in moto's CodeBuild, and AWS::CodeConnections::Connection, new to moto.
 
-There is no console here to complete a connection's handshake in: its ARN is all that there is of it.
+No console exists here in which to complete a connection's handshake: the connection is its ARN and nothing else.
 Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html and
 aws-resource-codeconnections-connection.html
 """
@@ -12,11 +12,11 @@ from typing import Any
 from moto.codebuild.models import codebuild_backends
 from moto.moto_api._internal import mock_random
 
-from mlci_emulator.server.moto_services.cloudformation_resource import Resource, in_camel_case
+from mlci_emulator.server.moto_services.cloudformation_resource import StackResource, in_camel_case
 
 
-class Connection(Resource):
-    """One resource of a stack."""
+class ConnectionResource(StackResource):
+    """A connection of a stack."""
 
     kind = "AWS::CodeConnections::Connection"
     name_property = "ConnectionName"
@@ -31,29 +31,29 @@ class Connection(Resource):
     @classmethod
     def create_from_cloudformation_json(
         cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **kwargs: Any
-    ) -> Connection:
+    ) -> ConnectionResource:
         return cls(f"arn:aws:codeconnections:{region_name}:{account_id}:connection/{mock_random.uuid4()}")
 
     @classmethod
     def update_from_cloudformation_json(
         cls,
-        original_resource: Connection,
+        original_resource: ConnectionResource,
         new_resource_name: str,
         cloudformation_json: Any,
         account_id: str,
         region_name: str,
-    ) -> Connection:
+    ) -> ConnectionResource:
         return original_resource
 
     @classmethod
     def delete_from_cloudformation_json(
         cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str
     ) -> None:
-        """Nothing but its ARN was there."""
+        """Do nothing: a connection is only its ARN."""
 
 
-class Project(Resource):
-    """One resource of a stack."""
+class ProjectResource(StackResource):
+    """A build project of a stack."""
 
     kind = "AWS::CodeBuild::Project"
     name_property = "Name"
@@ -68,7 +68,7 @@ class Project(Resource):
     @classmethod
     def create_from_cloudformation_json(
         cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **kwargs: Any
-    ) -> Project:
+    ) -> ProjectResource:
         properties = cloudformation_json["Properties"]
         name = properties.get("Name", resource_name)
         codebuild_backends[account_id][region_name].create_project(**_request(name, properties))
@@ -82,20 +82,20 @@ class Project(Resource):
 
 
 def _request(name: str, properties: Any) -> dict[str, Any]:
-    """What moto's CodeBuild is asked; names as the API has them."""
-    told = in_camel_case(properties)
+    """Return the arguments for moto's CodeBuild, from a resource's properties."""
+    members = in_camel_case(properties)
     return {
         "project_name": name,
-        "description": told.get("description"),
-        "project_source": told["source"],
-        "artifacts": told["artifacts"],
-        "environment": told["environment"],
-        "service_role": told["serviceRole"],
-        "tags": told.get("tags"),
-        "cache": told.get("cache"),
-        "timeout": told.get("timeoutInMinutes"),
-        "queued_timeout": told.get("queuedTimeoutInMinutes"),
-        "source_version": told.get("sourceVersion"),
-        "logs_config": told.get("logsConfig"),
-        "vpc_config": told.get("vpcConfig"),
+        "description": members.get("description"),
+        "project_source": members["source"],
+        "artifacts": members["artifacts"],
+        "environment": members["environment"],
+        "service_role": members["serviceRole"],
+        "tags": members.get("tags"),
+        "cache": members.get("cache"),
+        "timeout": members.get("timeoutInMinutes"),
+        "queued_timeout": members.get("queuedTimeoutInMinutes"),
+        "source_version": members.get("sourceVersion"),
+        "logs_config": members.get("logsConfig"),
+        "vpc_config": members.get("vpcConfig"),
     }

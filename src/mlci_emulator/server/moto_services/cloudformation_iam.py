@@ -9,23 +9,26 @@ from typing import Any
 
 from moto.iam.models import IAMBackend, iam_backends
 
-from mlci_emulator.server.moto_services.cloudformation_resource import Resource
+from mlci_emulator.server.moto_services.cloudformation_resource import StackResource
 
 
-class OidcProvider(Resource):
-    """One resource of a stack."""
+class OidcProviderResource(StackResource):
+    """An OIDC provider of a stack."""
 
     kind = "AWS::IAM::OIDCProvider"
 
     @classmethod
     def create_from_cloudformation_json(
         cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **kwargs: Any
-    ) -> OidcProvider:
-        told = cloudformation_json["Properties"]
-        made = _iam(account_id).create_open_id_connect_provider(
-            told["Url"], told.get("ThumbprintList", []), told.get("ClientIdList", []), told.get("Tags", [])
+    ) -> OidcProviderResource:
+        properties = cloudformation_json["Properties"]
+        provider = _iam(account_id).create_open_id_connect_provider(
+            properties["Url"],
+            properties.get("ThumbprintList", []),
+            properties.get("ClientIdList", []),
+            properties.get("Tags", []),
         )
-        return cls(made.arn)
+        return cls(provider.arn)
 
     @classmethod
     def delete_from_cloudformation_json(

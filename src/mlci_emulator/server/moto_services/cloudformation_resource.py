@@ -1,4 +1,4 @@
-"""What resources of CloudFormation that moto lacks have in common."""
+"""The base of the CloudFormation resources that moto lacks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Any, ClassVar
 from moto.core.common_models import CloudFormationModel
 
 
-class Resource(CloudFormationModel):
-    """One resource of a stack. `kind` is CloudFormation's name of what it is, `name_property` the property that names
-    it, and `physical_resource_id` what `Ref` gives."""
+class StackResource(CloudFormationModel):
+    """A resource of a stack.
 
-    kind: ClassVar[str] = ""  # moto asks this class, too
+    `kind` is CloudFormation's name of its type, `name_property` the property that names it, and
+    `physical_resource_id` the value of `Ref`.
+    """
+
+    kind: ClassVar[str] = ""  # moto calls this class, too
     name_property: ClassVar[str] = ""
 
     def __init__(self, physical_resource_id: str) -> None:
@@ -44,7 +47,7 @@ class Resource(CloudFormationModel):
         account_id: str,
         region_name: str,
     ) -> Any:
-        """Another in its place, unless the resource knows better."""
+        """Replace the resource, which subclasses may avoid."""
         cls.delete_from_cloudformation_json(
             original_resource.physical_resource_id, cloudformation_json, account_id, region_name
         )
@@ -52,7 +55,7 @@ class Resource(CloudFormationModel):
 
 
 def in_camel_case(value: Any) -> Any:
-    """Names as the API has them; CloudFormation hands booleans over as text."""
+    """Return members under the API's names; CloudFormation passes booleans as text."""
     if isinstance(value, dict):
         return {name[0].lower() + name[1:]: in_camel_case(member) for name, member in value.items()}
     if isinstance(value, list):
@@ -61,7 +64,7 @@ def in_camel_case(value: Any) -> Any:
 
 
 def typed(value: Any) -> Any:
-    """A boolean that came as text, as one; the same inside of what is put together."""
+    """Return a boolean that came as text as a boolean, also inside structures and lists."""
     if isinstance(value, dict):
         return {name: typed(member) for name, member in value.items()}
     if isinstance(value, list):

@@ -1,6 +1,6 @@
-"""CloudFormation's AWS::S3::Bucket with the settings that moto's leaves out, and AWS::S3::BucketPolicy, in our S3.
+"""CloudFormation's AWS::S3::Bucket, with the settings that moto ignores, and AWS::S3::BucketPolicy.
 
-Versions are no setting of ours, so a bucket of a stack has none here, whatever its VersioningConfiguration says.
+The emulator's S3 has no versions, so a stack's bucket has none, whatever its VersioningConfiguration is.
 Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html and
 aws-resource-s3-bucketpolicy.html
 """
@@ -13,27 +13,27 @@ from typing import Any, ClassVar
 
 from moto.s3.models import FakeBucket
 
-from mlci_emulator.server.moto_services.bridge import Ours, called
-from mlci_emulator.server.moto_services.cloudformation_resource import Resource, typed
+from mlci_emulator.server.moto_services.bridge import BridgedServices, call_service
+from mlci_emulator.server.moto_services.cloudformation_resource import StackResource, typed
 
-#: Members of a lifecycle's rule that the API has as they are.
+#: Members of a lifecycle rule that the API has under the same names.
 _LIFECYCLE = ("Status", "AbortIncompleteMultipartUpload", "NoncurrentVersionExpiration")
 
 
-class Bucket(FakeBucket):
-    """moto's own, which it is in all else."""
+class BucketResource(FakeBucket):
+    """A bucket of a stack: moto's own, with further settings in the emulator's S3."""
 
-    ours: ClassVar[Ours]
+    services: ClassVar[BridgedServices]
 
     @classmethod
     def create_from_cloudformation_json(
         cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **kwargs: Any
     ) -> FakeBucket:
-        made = super().create_from_cloudformation_json(
+        bucket = super().create_from_cloudformation_json(
             resource_name, cloudformation_json, account_id, region_name, **kwargs
         )
-        cls._set(made.name, cloudformation_json.get("Properties", {}), region_name)
-        return made
+        cls._configure(bucket.name, cloudformation_json.get("Properties", {}), region_name)
+        return bucket
 
     @classmethod
     def update_from_cloudformation_json(
@@ -49,68 +49,68 @@ class Bucket(FakeBucket):
         changed = super().update_from_cloudformation_json(
             original_resource, new_resource_name, cloudformation_json, account_id, region_name
         )
-        cls._set(changed.name, properties, region_name)
+        cls._configure(changed.name, properties, region_name)
         return changed
 
     @classmethod
-    def _set(cls, bucket: str, properties: Mapping[str, Any], region: str) -> None:
-        if not cls.ours.is_replay():
+    def _configure(cls, bucket: str, properties: Mapping[str, Any], region: str) -> None:
+        if not cls.services.is_replay():
             for operation, request in settings(properties):
-                called(cls.ours.s3, operation, {"Bucket": bucket, **request}, region)
+                call_service(cls.services.s3, operation, {"Bucket": bucket, **request}, region)
 
 
-class BucketPolicy(Resource):
-    """One resource of a stack."""
+class BucketPolicyResource(StackResource):
+    """A bucket policy of a stack."""
 
     kind = "AWS::S3::BucketPolicy"
-    ours: ClassVar[Ours]
+    services: ClassVar[BridgedServices]
 
     @classmethod
     def create_from_cloudformation_json(
         cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **kwargs: Any
-    ) -> BucketPolicy:
+    ) -> BucketPolicyResource:
         properties = cloudformation_json["Properties"]
         request = {"Bucket": properties["Bucket"], "Policy": json.dumps(properties["PolicyDocument"])}
-        if not cls.ours.is_replay():
-            called(cls.ours.s3, "PutBucketPolicy", request, region_name)
+        if not cls.services.is_replay():
+            call_service(cls.services.s3, "PutBucketPolicy", request, region_name)
         return cls(properties["Bucket"])
 
     @classmethod
     def update_from_cloudformation_json(
         cls,
-        original_resource: BucketPolicy,
+        original_resource: BucketPolicyResource,
         new_resource_name: str,
         cloudformation_json: Any,
         account_id: str,
         region_name: str,
-    ) -> BucketPolicy:
+    ) -> BucketPolicyResource:
         return cls.create_from_cloudformation_json(new_resource_name, cloudformation_json, account_id, region_name)
 
     @classmethod
     def delete_from_cloudformation_json(
         cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str
     ) -> None:
-        if not cls.ours.is_replay():
-            called(cls.ours.s3, "DeleteBucketPolicy", {"Bucket": resource_name}, region_name)
+        if not cls.services.is_replay():
+            call_service(cls.services.s3, "DeleteBucketPolicy", {"Bucket": resource_name}, region_name)
 
 
 def settings(properties: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The operations that put a bucket's properties into effect, each with its request.
+    """Yield the operations that apply a bucket's properties, each with its request.
 
     >>> list(settings({"OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}}))
     [('PutBucketOwnershipControls', {'OwnershipControls': {'Rules': [{'ObjectOwnership': 'BucketOwnerEnforced'}]}})]
     """
-    told = typed(properties)
-    if "OwnershipControls" in told:
-        yield "PutBucketOwnershipControls", {"OwnershipControls": told["OwnershipControls"]}
-    if "PublicAccessBlockConfiguration" in told:
-        blocks = told["PublicAccessBlockConfiguration"]
+    members = typed(properties)
+    if "OwnershipControls" in members:
+        yield "PutBucketOwnershipControls", {"OwnershipControls": members["OwnershipControls"]}
+    if "PublicAccessBlockConfiguration" in members:
+        blocks = members["PublicAccessBlockConfiguration"]
         yield "PutPublicAccessBlock", {"PublicAccessBlockConfiguration": blocks}
-    if "BucketEncryption" in told:
-        rules = [_encryption(rule) for rule in told["BucketEncryption"]["ServerSideEncryptionConfiguration"]]
+    if "BucketEncryption" in members:
+        rules = [_encryption(rule) for rule in members["BucketEncryption"]["ServerSideEncryptionConfiguration"]]
         yield "PutBucketEncryption", {"ServerSideEncryptionConfiguration": {"Rules": rules}}
-    if "LifecycleConfiguration" in told:
-        rules = [_lifecycle(rule) for rule in told["LifecycleConfiguration"]["Rules"]]
+    if "LifecycleConfiguration" in members:
+        rules = [_lifecycle(rule) for rule in members["LifecycleConfiguration"]["Rules"]]
         yield "PutBucketLifecycleConfiguration", {"LifecycleConfiguration": {"Rules": rules}}
 
 
@@ -120,25 +120,25 @@ def _encryption(rule: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lifecycle(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """Rules by days and prefix; CloudFormation hands numbers over as text."""
-    told: dict[str, Any] = {"Filter": {"Prefix": rule.get("Prefix", "")}}
-    told |= {name: numbered(rule[name]) for name in _LIFECYCLE if name in rule}
+    """Return a rule by days and prefix; CloudFormation passes numbers as text."""
+    members: dict[str, Any] = {"Filter": {"Prefix": rule.get("Prefix", "")}}
+    members |= {name: as_number(rule[name]) for name in _LIFECYCLE if name in rule}
     if "Id" in rule:
-        told["ID"] = rule["Id"]
+        members["ID"] = rule["Id"]
     expiration = {
-        name: numbered(rule[member])
+        name: as_number(rule[member])
         for member, name in (("ExpirationInDays", "Days"), ("ExpiredObjectDeleteMarker", "ExpiredObjectDeleteMarker"))
         if member in rule
     }
-    return {**told, "Expiration": expiration} if expiration else told
+    return {**members, "Expiration": expiration} if expiration else members
 
 
-def numbered(value: Any) -> Any:
-    """A number that came as text, as one; the same inside of what is put together.
+def as_number(value: Any) -> Any:
+    """Return a number that came as text as a number, also inside a structure.
 
-    >>> numbered({"NoncurrentDays": "7"})
+    >>> as_number({"NoncurrentDays": "7"})
     {'NoncurrentDays': 7}
     """
     if isinstance(value, dict):
-        return {name: numbered(member) for name, member in value.items()}
+        return {name: as_number(member) for name, member in value.items()}
     return int(value) if isinstance(value, str) and value.isdigit() else value

@@ -1,4 +1,4 @@
-"""CloudFormation's AWS::StepFunctions::StateMachine, as a state machine of ours.
+"""CloudFormation's AWS::StepFunctions::StateMachine, as a state machine of the emulator.
 
 Source:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html
@@ -12,20 +12,20 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from mlci_emulator.protocol.operations import Service
-from mlci_emulator.server.moto_services.bridge import Ours, called
-from mlci_emulator.server.moto_services.cloudformation_resource import Resource, in_camel_case
-from mlci_emulator.server.moto_services.inline_objects import content
+from mlci_emulator.server.moto_services.bridge import BridgedServices, call_service
+from mlci_emulator.server.moto_services.cloudformation_resource import StackResource, in_camel_case
+from mlci_emulator.server.moto_services.inline_objects import read_object
 
-#: What an update may change; another name makes another state machine.
+#: The members that an update may change. Another name creates another state machine.
 _UPDATED = ("definition", "roleArn", "loggingConfiguration", "tracingConfiguration")
 
 
-class Machine(Resource):
-    """One resource of a stack."""
+class StateMachineResource(StackResource):
+    """A state machine of a stack."""
 
     kind = "AWS::StepFunctions::StateMachine"
     name_property = "StateMachineName"
-    ours: ClassVar[Ours]
+    services: ClassVar[BridgedServices]
 
     @classmethod
     def has_cfn_attr(cls, attr: str) -> bool:
@@ -34,45 +34,51 @@ class Machine(Resource):
     def get_cfn_attribute(self, attribute_name: str) -> str:
         arn = self.physical_resource_id
         if attribute_name == "StateMachineRevisionId":
-            described = called(self.ours.states, "DescribeStateMachine", {"stateMachineArn": arn}, arn.split(":")[3])
+            described = call_service(
+                self.services.states, "DescribeStateMachine", {"stateMachineArn": arn}, arn.split(":")[3]
+            )
             return str(described.get("revisionId", "INITIAL"))
         return arn if attribute_name == "Arn" else _name(arn)
 
     @classmethod
     def create_from_cloudformation_json(
         cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **kwargs: Any
-    ) -> Machine:
-        if cls.ours.is_replay():
+    ) -> StateMachineResource:
+        if cls.services.is_replay():
             return cls(f"arn:aws:states:{region_name}:{account_id}:stateMachine:{resource_name}")
-        request = machine_request(resource_name, cloudformation_json["Properties"], cls.ours.s3)
-        return cls(str(called(cls.ours.states, "CreateStateMachine", request, region_name)["stateMachineArn"]))
+        request = machine_request(resource_name, cloudformation_json["Properties"], cls.services.s3)
+        return cls(
+            str(call_service(cls.services.states, "CreateStateMachine", request, region_name)["stateMachineArn"])
+        )
 
     @classmethod
     def update_from_cloudformation_json(
         cls,
-        original_resource: Machine,
+        original_resource: StateMachineResource,
         new_resource_name: str,
         cloudformation_json: Any,
         account_id: str,
         region_name: str,
-    ) -> Machine:
+    ) -> StateMachineResource:
         arn, properties = original_resource.physical_resource_id, cloudformation_json["Properties"]
         if properties.get("StateMachineName", _name(arn)) != _name(arn):
-            made = cls.create_from_cloudformation_json(new_resource_name, cloudformation_json, account_id, region_name)
+            created = cls.create_from_cloudformation_json(
+                new_resource_name, cloudformation_json, account_id, region_name
+            )
             cls.delete_from_cloudformation_json(arn, cloudformation_json, account_id, region_name)
-            return made
-        if not cls.ours.is_replay():
-            request = machine_request("", properties, cls.ours.s3)
+            return created
+        if not cls.services.is_replay():
+            request = machine_request("", properties, cls.services.s3)
             changed = {name: request[name] for name in _UPDATED if name in request}
-            called(cls.ours.states, "UpdateStateMachine", {"stateMachineArn": arn, **changed}, region_name)
+            call_service(cls.services.states, "UpdateStateMachine", {"stateMachineArn": arn, **changed}, region_name)
         return original_resource
 
     @classmethod
     def delete_from_cloudformation_json(
         cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str
     ) -> None:
-        if not cls.ours.is_replay():
-            called(cls.ours.states, "DeleteStateMachine", {"stateMachineArn": resource_name}, region_name)
+        if not cls.services.is_replay():
+            call_service(cls.services.states, "DeleteStateMachine", {"stateMachineArn": resource_name}, region_name)
 
 
 def _name(arn: str) -> str:
@@ -80,10 +86,10 @@ def _name(arn: str) -> str:
 
 
 def machine_request(name: str, properties: Mapping[str, Any], s3: Service) -> dict[str, Any]:
-    """CreateStateMachine's request for a resource's properties."""
+    """Return CreateStateMachine's request for a resource's properties."""
     request: dict[str, Any] = {
         "name": properties.get("StateMachineName", name),
-        "definition": substituted(_definition(properties, s3), properties.get("DefinitionSubstitutions", {})),
+        "definition": substitute(_definition(properties, s3), properties.get("DefinitionSubstitutions", {})),
         "roleArn": properties.get("RoleArn", ""),
         "type": properties.get("StateMachineType", "STANDARD"),
         "tags": [{"key": tag["Key"], "value": tag["Value"]} for tag in properties.get("Tags", ())],
@@ -99,14 +105,16 @@ def _definition(properties: Mapping[str, Any], s3: Service) -> str:
         return str(properties["DefinitionString"])
     if "Definition" in properties:
         return json.dumps(properties["Definition"])
-    place = properties.get("DefinitionS3Location", {})
-    return (content(s3, str(place.get("Bucket", "")), str(place.get("Key", ""))) or b"").decode("utf-8", "replace")
+    location = properties.get("DefinitionS3Location", {})
+    return (read_object(s3, str(location.get("Bucket", "")), str(location.get("Key", ""))) or b"").decode(
+        "utf-8", "replace"
+    )
 
 
-def substituted(definition: str, values: Mapping[str, Any]) -> str:
-    """The definition with the values of DefinitionSubstitutions.
+def substitute(definition: str, values: Mapping[str, Any]) -> str:
+    """Return the definition with the values of DefinitionSubstitutions.
 
-    >>> substituted('{"Resource": "${fn}", "x": "${other}"}', {"fn": "arn"})
+    >>> substitute('{"Resource": "${fn}", "x": "${other}"}', {"fn": "arn"})
     '{"Resource": "arn", "x": "${other}"}'
     """
-    return re.sub(r"\$\{([^}]+)\}", lambda found: str(values.get(found[1], found[0])), definition)
+    return re.sub(r"\$\{([^}]+)\}", lambda match: str(values.get(match[1], match[0])), definition)

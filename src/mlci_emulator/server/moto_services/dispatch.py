@@ -1,4 +1,4 @@
-"""moto's choice of a service for a request, which ends in an error of its own where it has none."""
+"""moto's choice of a service for a request; an unknown service is an error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from mlci_emulator.protocol.operations import ApiError
 
 
-class Dispatcher(DomainDispatcherApplication):
+class MotoDispatcher(DomainDispatcherApplication):
     """A WSGI application of all of moto. Raises: ApiError, for a request to a service that moto does not have."""
 
     def __init__(self) -> None:

@@ -1,5 +1,7 @@
-"""What a request to moto names in a bucket is put into the request itself: a stack's template, a function's code. So it
-is found whatever the URL's host is, and the journal can repeat the request when the object is gone."""
+"""Puts the objects that a request to moto names into the request itself: a stack's template, a function's code.
+
+The object is found whatever the URL's host is, and the journal can repeat the request when the object is gone.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,11 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from mlci_emulator.protocol.operations import ApiError, Service
 
-_ADDRESSES = ("127.0.0.1", "localhost", "::1")
+_LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
-def inlined(service: str, body: bytes, s3: Service) -> bytes:
-    """The request's body with what it names, as far as that is there."""
+def inline_objects(service: str, body: bytes, s3: Service) -> bytes:
+    """Return the request's body with the objects that it names, as far as they exist."""
     if service == "cloudformation" and b"TemplateURL=" in body:
         return _with_template(body, s3)
     if service == "lambda" and b'"S3Key"' in body:
@@ -23,26 +25,26 @@ def inlined(service: str, body: bytes, s3: Service) -> bytes:
 
 
 def _with_template(body: bytes, s3: Service) -> bytes:
-    given = parse_qsl(body.decode("latin-1"), keep_blank_values=True)
-    bucket, key = place_of(dict(given)["TemplateURL"])
-    template = content(s3, bucket, key)
+    fields = parse_qsl(body.decode("latin-1"), keep_blank_values=True)
+    bucket, key = parse_object_url(dict(fields)["TemplateURL"])
+    template = read_object(s3, bucket, key)
     if template is None:
         return body
-    kept = [(name, value) for name, value in given if name != "TemplateURL"]
-    return urlencode([*kept, ("TemplateBody", template.decode("utf-8", "replace"))]).encode()
+    parameters = [(name, value) for name, value in fields if name != "TemplateURL"]
+    return urlencode([*parameters, ("TemplateBody", template.decode("utf-8", "replace"))]).encode()
 
 
-def place_of(url: str) -> tuple[str, str]:
-    """Bucket and key of an object's URL.
+def parse_object_url(url: str) -> tuple[str, str]:
+    """Return the bucket and key of an object's URL.
 
-    >>> place_of("http://127.0.0.1:4566/data/a/b.json"), place_of("https://data.s3.eu-west-1.amazonaws.com/a/b.json")
+    >>> parse_object_url("http://127.0.0.1:4566/data/a/b.json"), parse_object_url("https://data.s3.eu-west-1.amazonaws.com/a/b.json")
     (('data', 'a/b.json'), ('data', 'a/b.json'))
-    >>> place_of("https://s3.amazonaws.com/data/a%20b.json")
+    >>> parse_object_url("https://s3.amazonaws.com/data/a%20b.json")
     ('data', 'a b.json')
     """
     parts = urlsplit(url)
     host, path = parts.hostname or "", unquote(parts.path).removeprefix("/")
-    if host in _ADDRESSES or host.startswith(("s3.", "s3-")):
+    if host in _LOOPBACK_HOSTS or host.startswith(("s3.", "s3-")):
         bucket, _, key = path.partition("/")
         return bucket, key
     return host.removesuffix(".localhost").partition(".s3")[0], path
@@ -50,26 +52,26 @@ def place_of(url: str) -> tuple[str, str]:
 
 def _with_code(body: bytes, s3: Service) -> bytes:
     try:
-        given = json.loads(body)
+        fields = json.loads(body)
     except ValueError:
         return body
-    code = given.get("Code") if isinstance(given, dict) and "Code" in given else given
+    code = fields.get("Code") if isinstance(fields, dict) and "Code" in fields else fields
     if not isinstance(code, dict) or not {"S3Bucket", "S3Key"} <= set(code):
         return body
-    held = content(s3, str(code.pop("S3Bucket")), str(code.pop("S3Key")))
-    if held is None:
+    data = read_object(s3, str(code.pop("S3Bucket")), str(code.pop("S3Key")))
+    if data is None:
         return body
     code.pop("S3ObjectVersion", None)
-    code["ZipFile"] = base64.b64encode(held).decode()
-    return json.dumps(given).encode()
+    code["ZipFile"] = base64.b64encode(data).decode()
+    return json.dumps(fields).encode()
 
 
-def content(s3: Service, bucket: str, key: str) -> bytes | None:
-    """What an object holds, or None where there is none."""
+def read_object(s3: Service, bucket: str, key: str) -> bytes | None:
+    """Return an object's content, or None if there is no such object."""
     request: dict[str, Any] = {"Bucket": bucket, "Key": key}
     try:
         with s3.call("GetObject", request, "us-east-1")["Body"] as stream:
-            held: bytes = stream.read()
+            data: bytes = stream.read()
     except ApiError:
         return None
-    return held
+    return data

@@ -1,8 +1,8 @@
-"""What was asked of moto and changed something, so that it can be asked again when the server starts the next time.
+"""The requests that changed something in moto, so that they can be repeated when the server starts again.
 
-One JSON line for each request, written before its answer goes out: a kill loses no answered request. moto draws its ids
-from one source of chance, which is seeded for each request with a number that the line holds, so asking again gives the
-same ids. Dates are those of the asking.
+Each request is one JSON line, written before its response is sent: a kill loses no acknowledged request. moto draws its
+ids from one random generator, which is seeded for each request with a number that the line holds, so a repeated request
+gets the same ids. Dates are those of the repetition.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 
-class Entry(NamedTuple):
+class JournalEntry(NamedTuple):
     """One request: WSGI's variables that say what it is, its body, and the seed of its ids."""
 
     environ: Mapping[str, str]
@@ -23,13 +23,13 @@ class Entry(NamedTuple):
     seed: int
 
 
-#: The rest of a request's environment is the server's.
-_KEPT = ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "REQUEST_URI", "CONTENT_TYPE")
+#: The variables of a request; the others are the server's.
+_VARIABLES = ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "REQUEST_URI", "CONTENT_TYPE")
 
 
-def entry(environ: Mapping[str, Any], body: bytes, seed: int) -> Entry:
-    kept = {name: str(environ[name]) for name in environ if name in _KEPT or name.startswith("HTTP_")}
-    return Entry(kept, body, seed)
+def new_entry(environ: Mapping[str, Any], body: bytes, seed: int) -> JournalEntry:
+    variables = {name: str(environ[name]) for name in environ if name in _VARIABLES or name.startswith("HTTP_")}
+    return JournalEntry(variables, body, seed)
 
 
 class Journal:
@@ -41,8 +41,8 @@ class Journal:
     def is_empty(self) -> bool:
         return not self._file.exists() or self._file.stat().st_size == 0
 
-    def entries(self) -> Iterator[Entry]:
-        """All of them, in order. What a kill left of a last line is cut off, so that the next one stands by itself."""
+    def entries(self) -> Iterator[JournalEntry]:
+        """Yield all entries in order. An incomplete last line, which a kill leaves, is cut off."""
         if self.is_empty():
             return
         with self._file.open("rb+") as stream:
@@ -52,14 +52,14 @@ class Journal:
                     stream.truncate(whole)
                     return
                 whole += len(line)
-                given = json.loads(line)
-                yield Entry(given["environ"], base64.b64decode(given["body"]), given["seed"])
+                fields = json.loads(line)
+                yield JournalEntry(fields["environ"], base64.b64decode(fields["body"]), fields["seed"])
 
-    def append(self, made: Entry) -> None:
-        body = base64.b64encode(made.body).decode()
-        line = json.dumps({"environ": made.environ, "body": body, "seed": made.seed}).encode() + b"\n"
+    def append(self, entry: JournalEntry) -> None:
+        body = base64.b64encode(entry.body).decode()
+        line = json.dumps({"environ": entry.environ, "body": body, "seed": entry.seed}).encode() + b"\n"
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        # One write, so that it is there whole or as a last line without an end; 0600, as there are secrets among them.
+        # One write: the line is whole or the incomplete last one. Mode 0600, as requests hold secrets.
         file = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.write(file, line)

@@ -1,4 +1,4 @@
-"""The Lambda functions that moto keeps, for Invoke, which runs them here as processes instead of in Docker."""
+"""The Lambda functions that were created in moto, for Invoke, which runs them as processes instead of in Docker."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from mlci_emulator.services.lambda_functions import FunctionCode
 from mlci_emulator.services.lambda_functions.function_code import parse_function_name
 
 if TYPE_CHECKING:
-    from mlci_emulator.server.moto_services.backend import Moto
+    from mlci_emulator.server.moto_services.moto_server import MotoServer
 
 
 class MotoFunctions:
-    """Finds functions that were created in moto; their code is unpacked in `folder` when it is first needed."""
+    """Finds functions that were created in moto, and unpacks their code in `folder` when it is first needed."""
 
-    def __init__(self, moto: Moto, folder: Path) -> None:
+    def __init__(self, moto: MotoServer, folder: Path) -> None:
         self._moto, self._folder = moto, folder
         self._lock = threading.Lock()
 
     def find(self, name: str, region: str) -> FunctionCode | None:
-        """The function that a name or an ARN means, or None where there is none.
+        """Return the function of a name or an ARN; None if there is no such function.
 
-        Raises: ApiError, for one that can't run here.
+        Raises: ApiError, for a function that cannot run here.
         """
         read = parse_function_name(name)
         if read is None:
             return None
         with self._moto.backend("lambda", read.region or region) as backend:
-            kept = _kept(backend, read.name, read.qualifier)
-            if kept is None:
+            function = _get_function(backend, read.name, read.qualifier)
+            if function is None:
                 return None
-            _refuse_what_cannot_run(kept)
+            _expect_runnable(function)
             return FunctionCode(
                 read.name,
-                self._unpacked(kept.code_bytes, str(kept.code_sha_256)),
-                kept.handler,
-                timeout_s=float(kept.timeout),
-                memory_mb=int(kept.memory_size),
-                environment=dict(kept.environment_vars),
-                version=str(kept.version),
+                self._unpacked(function.code_bytes, str(function.code_sha_256)),
+                function.handler,
+                timeout_s=float(function.timeout),
+                memory_mb=int(function.memory_size),
+                environment=dict(function.environment_vars),
+                version=str(function.version),
             )
 
     def _unpacked(self, code: bytes, digest: str) -> Path:
@@ -59,8 +59,8 @@ class MotoFunctions:
         return folder
 
 
-class _Kept(Protocol):
-    """What is used of moto's LambdaFunction."""
+class _MotoFunction(Protocol):
+    """The attributes of moto's LambdaFunction that are used."""
 
     code_bytes: bytes
     code_sha_256: str
@@ -74,23 +74,23 @@ class _Kept(Protocol):
     layers: list[Any]
 
 
-def _kept(backend: Any, name: str, qualifier: str | None) -> _Kept | None:
+def _get_function(backend: Any, name: str, qualifier: str | None) -> _MotoFunction | None:
     from moto.awslambda.exceptions import LambdaClientError, UnknownFunctionException
 
     try:
-        found: _Kept = backend.get_function(name, qualifier)
+        function: _MotoFunction = backend.get_function(name, qualifier)
     except (UnknownFunctionException, LambdaClientError):
         return None
-    return found
+    return function
 
 
-def _refuse_what_cannot_run(kept: _Kept) -> None:
+def _expect_runnable(function: _MotoFunction) -> None:
     what = None
-    if kept.package_type == "Image":
+    if function.package_type == "Image":
         what = "a container image: there is no Docker here. Give it a zip file with a Python handler."
-    elif not (kept.run_time or "").startswith("python"):
-        what = f"the runtime {kept.run_time}: only Python functions run here."
-    elif kept.layers:
+    elif not (function.run_time or "").startswith("python"):
+        what = f"the runtime {function.run_time}: only Python functions run here."
+    elif function.layers:
         what = "layers: put what is in them into the function's zip file."
     if what is not None:
         raise ApiError("InvalidRequestContentException", f"mlci serve does not run functions with {what}", 501)

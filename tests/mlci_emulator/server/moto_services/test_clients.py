@@ -13,10 +13,10 @@ _PROGRAM = """\
 import json, pathlib, sys
 from datetime import datetime, timezone
 import mlci_asl as asl
-from mlci_emulator.server.data_folder import Folder
-from mlci_emulator.server.service_assembly import Parts, Surroundings
+from mlci_emulator.server.data_folder import DataFolder
+from mlci_emulator.server.service_assembly import EmulatorServices, ServerContext
 
-parts = Parts(Folder(pathlib.Path(sys.argv[1])), Surroundings({}, {}, sys.executable, "auto", print))
+parts = EmulatorServices(DataFolder(pathlib.Path(sys.argv[1])), ServerContext({}, {}, sys.executable, "auto", print))
 moto = parts.handlers.services
 REGION, ARN = "eu-west-1", "arn:aws:states:eu-west-1:000000000000"
 

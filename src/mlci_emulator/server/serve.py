@@ -1,4 +1,4 @@
-"""Start, what to export, stop."""
+"""Starts a server, prints the variables that point an SDK at it, and stops it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from pathlib import Path
 
 from mlci_emulator.errors import ConfigurationError
 from mlci_emulator.jobs.isolation import Isolation
-from mlci_emulator.server.data_folder import Folder
-from mlci_emulator.server.http_listener import Listener, bind
-from mlci_emulator.server.request_guard import Guard
-from mlci_emulator.server.service_assembly import Parts, Surroundings
+from mlci_emulator.server.data_folder import DataFolder
+from mlci_emulator.server.http_listener import HttpListener, bind
+from mlci_emulator.server.request_guard import RequestGuard
+from mlci_emulator.server.service_assembly import EmulatorServices, ServerContext
 
 #: The exit code of a process that a second signal ends.
 FORCED_EXIT_CODE = 4
-#: What can stand in a signed request, and in a shell, without quotes.
+#: An access key id that needs no quotes, neither in a signed request nor in a shell.
 _KEY = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """What `mlci serve` was asked for. `access_key` None: one is made up."""
+    """The options of `mlci serve`. Without an `access_key`, one is generated."""
 
     port: int
     data: Path
@@ -41,59 +41,59 @@ class ServeSettings:
 
 
 def serve(settings: ServeSettings, wait: Callable[[], object]) -> int:
-    """Serves until `wait` returns; when it returns once more, the process ends at once.
+    """Serve until `wait` returns; when it returns once more, the process ends at once.
 
-    Raises: ConfigurationError, where the port or the data folder can't be had, or the access key can't be one.
+    Raises: ConfigurationError, for a port or data folder that cannot be used, or an invalid access key.
     """
     if settings.access_key is not None and not _KEY.fullmatch(settings.access_key):
         raise ConfigurationError(
-            f'"{settings.access_key}" can\'t be the access key id',
-            "Take letters, digits, dots, hyphens and underscores.",
+            f'"{settings.access_key}" is no valid access key id',
+            "Use letters, digits, dots, hyphens and underscores.",
         )
-    folder = Folder(settings.data)
+    folder = DataFolder(settings.data)
     sockets = bind(settings.port)
     port = sockets[0].getsockname()[1]
-    key = settings.access_key or made_up_key()
+    key = settings.access_key or generate_access_key()
     tempfile.tempdir = str(folder.spool)  # bodies of large requests, of this process only
     exports = _exports(port, key, settings.region)
-    parts = Parts(
+    services = EmulatorServices(
         folder,
-        Surroundings(
+        ServerContext(
             dict(settings.environment),
             exports,
             settings.python,
             settings.isolation,
-            tell,
+            log,
             settings.is_verbose,
             settings.is_debug,
         ),
     )
-    listener = Listener(sockets, parts.application, Guard(port, lambda: {key, *parts.issued_keys()}))
+    listener = HttpListener(sockets, services.application, RequestGuard(port, lambda: {key, *services.issued_keys()}))
     listener.start()
     for name, value in exports.items():
         print(f"export {name}={value}")
     print(f"# State and objects lie in {folder.path}. Ctrl-C ends it.", flush=True)
-    parts.warm_up()
+    services.warm_up()
     wait()
     _force_at_next(wait)
     listener.stop_accepting()
-    parts.close()
-    listener.stop(patience_s=0.5)
+    services.close()
+    listener.stop(timeout_s=0.5)
     folder.close()
     return 0
 
 
-def made_up_key() -> str:
-    """An access key id as AWS's look: AKIA and sixteen letters and digits."""
+def generate_access_key() -> str:
+    """Return a random access key id in AWS's form: AKIA and sixteen letters and digits."""
     return "AKIA" + "".join(secrets.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(16))
 
 
-def tell(text: str) -> None:
+def log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
 def _exports(port: int, key: str, region: str) -> dict[str, str]:
-    """The variables by which SDKs and the AWS CLI find this server.
+    """Return the variables by which SDKs and the AWS CLI find this server.
 
     The last one is for StartSyncExecution, whose SDKs put `sync-` before the host, which no resolver knows here.
     Source: https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html
@@ -108,11 +108,11 @@ def _exports(port: int, key: str, region: str) -> dict[str, str]:
 
 
 def _force_at_next(wait: Callable[[], object]) -> None:
-    """A second signal ends the process at once; jobs end with it."""
+    """End the process at once at the second signal; jobs end with it."""
 
     def force() -> None:
         wait()
-        tell("mlci: forced to stop")
+        log("mlci: forced to stop")
         os._exit(FORCED_EXIT_CODE)
 
     threading.Thread(target=force, name="force", daemon=True).start()

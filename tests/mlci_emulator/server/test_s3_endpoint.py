@@ -23,9 +23,9 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from mlci_emulator.server.http_listener import Listener, bind
-from mlci_emulator.server.request_guard import Guard
-from mlci_emulator.server.s3 import S3Face
+from mlci_emulator.server.http_listener import HttpListener, bind
+from mlci_emulator.server.request_guard import RequestGuard
+from mlci_emulator.server.s3_endpoint import S3Endpoint
 from mlci_emulator.services.s3 import S3
 from mlci_emulator.store.directory import DirectoryStore
 
@@ -59,7 +59,7 @@ class Current:
     """The WSGI application of the test that runs."""
 
     def __init__(self) -> None:
-        self.face: S3Face | None = None
+        self.face: S3Endpoint | None = None
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         assert self.face is not None
@@ -71,7 +71,7 @@ def listening() -> Iterator[tuple[int, Current, Any]]:
     """One server and one client for all tests: making them takes longer than most."""
     sockets, current = bind(0), Current()
     port = sockets[0].getsockname()[1]
-    listener = Listener(sockets, current, Guard(port, lambda: [KEY]))
+    listener = HttpListener(sockets, current, RequestGuard(port, lambda: [KEY]))
     listener.start()
     client = client_of(port)
     yield port, current, client
@@ -84,7 +84,7 @@ def served(tmp_path: Path, listening: tuple[int, Current, Any]) -> Iterator[Serv
     port, current, client = listening
     store = DirectoryStore(tmp_path / "store")
     s3 = S3(store, tmp_path / "s3")
-    current.face = S3Face(s3)
+    current.face = S3Endpoint(s3)
     yield Served(port, store, client)
     s3.close()
 

@@ -1,7 +1,7 @@
-"""moto, in this process, for every service that is not ours. It is imported when it is first needed.
+"""moto, in this process, for every service that the emulator lacks. It is imported when it is first needed.
 
-Requests go through it one at a time, since each has its own seed (see journal.py), and moto is not made for threads;
-those that wait for something do not hold up the others.
+It handles one request at a time: each has its own seed (see journal.py), and moto is not safe for threads. Only
+requests that wait for something run beside others.
 """
 
 from __future__ import annotations
@@ -19,36 +19,37 @@ from urllib.parse import parse_qs
 from mlci_emulator.protocol import http_responses
 from mlci_emulator.protocol.http_responses import HttpResponse
 from mlci_emulator.protocol.operations import ApiError
-from mlci_emulator.server.moto_services import journal
-from mlci_emulator.server.moto_services.journal import Journal
+from mlci_emulator.server.moto_services.journal import Journal, new_entry
 
-#: Operations that change nothing, by the word that their names begin with.
+#: Operations that change nothing, by the first word of their names.
 _READS = re.compile(
     r"(?:Describe|Get|List|Lookup|Search|Select|Query|Scan|BatchGet|Batch?Describe|Head|Filter|Test|Validate|Simulate|"
     r"Estimate|Detect|Preview|Check|Decode|Start(?:Query|LiveTail)|Stop(?:Query)|ConsistentRead|TransactGet|Receive)"
 )
-#: Whose answers hold access keys that may be used from then on.
-_ISSUES = re.compile(r"(?:AssumeRole|GetSessionToken|GetFederationToken|CreateAccessKey)")
-_ISSUED = re.compile(rb"<AccessKeyId>(\w+)</AccessKeyId>")
-#: What flows through and is not kept: messages, events, measurements.
-_FLOWS = re.compile(
+#: Operations whose responses hold access keys that are valid from then on.
+_KEY_ISSUERS = re.compile(r"(?:AssumeRole|GetSessionToken|GetFederationToken|CreateAccessKey)")
+_ISSUED_KEY = re.compile(rb"<AccessKeyId>(\w+)</AccessKeyId>")
+#: Operations that are not repeated after a restart: messages, events, measurements.
+_TRANSIENT = re.compile(
     r"(?:SendMessage|DeleteMessage|ChangeMessageVisibility|Publish|PutEvents$|PutMetricData$|Invoke|PutRecord)"
 )
-_WAITS = re.compile(r"(?:ReceiveMessage|Invoke)")
+_BLOCKING = re.compile(r"(?:ReceiveMessage|Invoke)")
 
 
-class Moto:
-    """moto's server application, with a journal. `join` is called once, when it has been imported, with a function that
-    says whether it is repeating what was asked before."""
+class MotoServer:
+    """moto's server application, with a journal.
+
+    `register` is called once, after moto's import, with a function that tells whether moto is repeating old requests.
+    """
 
     def __init__(
         self,
-        kept: Journal,
+        journal: Journal,
         account: str,
-        tell: Callable[[str], None],
-        join: Callable[[Callable[[], bool]], None] = lambda is_replay: None,
+        report: Callable[[str], None],
+        register: Callable[[Callable[[], bool]], None] = lambda is_replay: None,
     ) -> None:
-        self._journal, self._account, self._tell, self._join = kept, account, tell, join
+        self._journal, self._account, self._report, self._register = journal, account, report, register
         self._is_replay = False
         self._lock = threading.RLock()
         self._application: Any = None
@@ -56,66 +57,66 @@ class Moto:
         self._seed: Callable[[int], None] = lambda seed: None
 
     def load(self) -> None:
-        """Import it, and ask again what was asked before; the first call takes some seconds."""
+        """Import moto and repeat the journal's requests; the first call takes some seconds."""
         with self._lock:
             if self._application is not None:
                 return
-            # Read once, at import. No backend of moto's is to reach for another place than this process.
+            # moto reads these once, at its import. No backend of it may leave this process.
             os.environ["MOTO_ACCOUNT_ID"] = self._account
             os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
             os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
             from moto.moto_api._internal import mock_random
 
-            from mlci_emulator.server.moto_services.dispatch import Dispatcher
+            from mlci_emulator.server.moto_services.dispatch import MotoDispatcher
 
             self._seed = mock_random.seed
-            self._join(lambda: self._is_replay)
-            self._application = Dispatcher()
+            self._register(lambda: self._is_replay)
+            self._application = MotoDispatcher()
             self._is_replay = True
             self._replay()
             self._is_replay = False
 
     def _replay(self) -> None:
         failed = total = 0
-        for kept in self._journal.entries():
+        for entry in self._journal.entries():
             total += 1
             try:
-                failed += self._ask({**SERVER, **kept.environ}, kept.body, kept.seed).status >= 400
-            except Exception:  # noqa: BLE001 - one request that moto can't take any more is no reason to lose the others
+                failed += self._call({**SERVER_ENVIRON, **entry.environ}, entry.body, entry.seed).status >= 400
+            except Exception:  # noqa: BLE001 - a request that moto no longer takes must not lose the others
                 failed += 1
         if failed:
-            self._tell(f"{failed} of {total} requests to other services that were kept could not be repeated")
+            self._report(f"{failed} of {total} requests in the journal of other services could not be repeated")
 
     @contextmanager
     def backend(self, service: str, region: str) -> Iterator[Any]:
-        """moto's backend of a service in a region, which nobody else asks meanwhile."""
+        """Give moto's backend of a service in a region, locked against other requests."""
         from moto.backends import get_backend
 
         with self._lock:
             self.load()
             yield get_backend(service)[self._account][region]  # type: ignore[call-overload]
 
-    def answer(self, environ: Mapping[str, Any], body: bytes) -> HttpResponse:
-        """What moto says."""
+    def respond(self, environ: Mapping[str, Any], body: bytes) -> HttpResponse:
+        """Return moto's response to a request."""
         self.load()
         operation = operation_of(environ, body)
-        is_kept = _is_change(environ, operation)
-        with nullcontext() if _WAITS.match(operation) else self._lock:
-            made = journal.entry(environ, body, secrets.randbits(64))
+        is_journaled = _is_change(environ, operation)
+        with nullcontext() if _BLOCKING.match(operation) else self._lock:
+            entry = new_entry(environ, body, secrets.randbits(64))
             try:
-                answered = self._ask(environ, body, made.seed)
+                response = self._call(environ, body, entry.seed)
             except ApiError as error:
                 return http_responses.error(
                     http_responses.protocol_of(environ, None), error.code, error.message, error.status
                 )
-            if is_kept and answered.status < 400:
-                self._journal.append(made)
-        return answered
+            if is_journaled and response.status < 400:
+                self._journal.append(entry)
+        return response
 
-    def _ask(self, environ: Mapping[str, Any], body: bytes, seed: int) -> HttpResponse:
+    def _call(self, environ: Mapping[str, Any], body: bytes, seed: int) -> HttpResponse:
         self._seed(seed)
-        asked = {**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
-        asked.pop("HTTP_TRANSFER_ENCODING", None)
+        request = {**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        request.pop("HTTP_TRANSFER_ENCODING", None)
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start_response(
@@ -124,18 +125,18 @@ class Moto:
             started.append((status, headers))
             return lambda data: None
 
-        parts: Iterable[bytes] = self._application(asked, start_response)
+        parts: Iterable[bytes] = self._application(request, start_response)
         try:
-            answered = b"".join(parts)
+            content = b"".join(parts)
         finally:
             getattr(parts, "close", lambda: None)()
         status, headers = started[-1]
-        if _ISSUES.match(operation_of(environ, body)):
-            self.issued_keys |= {found.decode() for found in _ISSUED.findall(answered)}
-        return HttpResponse(int(status.split(" ", 1)[0]), tuple(filter(_is_passed_on, headers)), answered)
+        if _KEY_ISSUERS.match(operation_of(environ, body)):
+            self.issued_keys |= {key.decode() for key in _ISSUED_KEY.findall(content)}
+        return HttpResponse(int(status.split(" ", 1)[0]), tuple(filter(_is_passed_on, headers)), content)
 
 
-SERVER: Mapping[str, Any] = {
+SERVER_ENVIRON: Mapping[str, Any] = {
     "SERVER_NAME": "127.0.0.1",
     "SERVER_PORT": "80",
     "SERVER_PROTOCOL": "HTTP/1.1",
@@ -150,7 +151,7 @@ SERVER: Mapping[str, Any] = {
 
 
 def operation_of(environ: Mapping[str, Any], body: bytes) -> str:
-    """The operation's name; for REST, which has none, its method as a word.
+    """Return the operation's name; for REST, which has none, the method as a word.
 
     >>> operation_of({"HTTP_X_AMZ_TARGET": "AmazonSSM.PutParameter"}, b"")
     'PutParameter'
@@ -173,7 +174,7 @@ def operation_of(environ: Mapping[str, Any], body: bytes) -> str:
 
 
 def _is_change(environ: Mapping[str, Any], operation: str) -> bool:
-    return not _READS.match(operation) and not _FLOWS.match(operation)
+    return not _READS.match(operation) and not _TRANSIENT.match(operation)
 
 
 def _is_passed_on(header: tuple[str, str]) -> bool:

@@ -1,6 +1,6 @@
-"""S3's face: its REST API over HTTP, as a WSGI application over the service.
+"""S3's REST API over HTTP, as a WSGI application over the service.
 
-Buckets are in the path, or in the host's name (`bucket.localhost`). Who may call is the guard's business.
+The bucket is in the path, or in the host's name (`bucket.localhost`). The guard decides who may call.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ Environ: TypeAlias = dict[str, Any]
 Headers: TypeAlias = list[tuple[str, str]]
 StartResponse: TypeAlias = Callable[[str, Headers], object]
 
-#: Where the listener puts headers whose names WSGI can't hold, as it can't tell `_` from `-`.
+#: The listener's variable for headers whose names WSGI cannot hold, since it cannot tell `_` from `-`.
 UNDERSCORED = "mlci.underscored"
 
-#: More than the longest list of parts that completes an upload; S3 takes 1 MB.
-_LARGEST_DOCUMENT_BYTES = 8 << 20
-_PIECE_BYTES = 1 << 18
+#: More than the longest list of parts that completes an upload; S3 accepts 1 MB.
+_MAX_DOCUMENT_BYTES = 8 << 20
+_CHUNK_BYTES = 1 << 18
 
 _HOSTED = re.compile(r"(?P<bucket>.+?)(?:\.s3(?:[.-][a-z0-9-]+)?)?\.localhost(?::\d+)?", re.IGNORECASE)
 _SERVICE_HOST = re.compile(r"s3(?:[.-][a-z0-9-]+)?\.localhost(?::\d+)?", re.IGNORECASE)
 _METADATA = "x-amz-meta-"
 _SHA256 = re.compile("[0-9a-f]{64}")
 
-#: What S3 answers where the model says nothing. Source: the response syntax on each operation's page.
+#: The status codes that the model lacks. Source: the response syntax on each operation's page.
 _STATUS = {"PutBucketPolicy": 204, "PutBucketTagging": 204}
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request, taken apart."""
+class S3Request:
+    """The parts of an HTTP request to S3."""
 
     method: str
     bucket: str
@@ -63,16 +63,18 @@ class Asked:
         return 2 if self.key else 1 if self.bucket else 0
 
 
-class S3Face:
+class S3Endpoint:
+    """The WSGI application. `now` is the clock that presigned URLs expire by."""
+
     def __init__(self, s3: Service, now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)) -> None:
         self._s3, self._now = s3, now
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         ids = {"x-amz-request-id": secrets.token_hex(8).upper(), "x-amz-id-2": secrets.token_urlsafe(57)}
         try:
-            asked = take_apart(environ)
-            _check_expiry(asked.query, self._now())
-            status, headers, body = self._answer(asked)
+            http_request = parse_request(environ)
+            _check_expiry(http_request.query, self._now())
+            status, headers, body = self._answer(http_request)
         except ApiError as error:
             status, headers, body = _failed(error, environ, *ids.values())
         except OSError as error:
@@ -85,12 +87,14 @@ class S3Face:
             return _sent(body, environ)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
-    def _answer(self, asked: Asked) -> tuple[int, Headers, bytes | ObjectBody]:
-        operation = _routes().operation(asked.method, asked.depth, dict(asked.query), asked.headers)
+    def _answer(self, http_request: S3Request) -> tuple[int, Headers, bytes | ObjectBody]:
+        operation = _routes().operation(
+            http_request.method, http_request.depth, dict(http_request.query), http_request.headers
+        )
         if operation is None:
             raise S3Error("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
         model = service_model("s3").operation_model(operation)
-        answer = self._s3.call(operation, read_request(model, asked), region_of(asked))
+        answer = self._s3.call(operation, read_request(model, http_request), region_of(http_request))
         headers, body = rest_xml.headers_of(model, answer), answer.get("Body")
         status = _STATUS.get(operation, int(model.http.get("responseCode", 200)))
         if operation in ("GetObject", "HeadObject") and "ContentRange" in answer:
@@ -104,8 +108,8 @@ class S3Face:
         return status, headers, document or b""
 
 
-def take_apart(environ: Environ) -> Asked:
-    """The request's bucket and key, and everything else by the names that S3 has for it."""
+def parse_request(environ: Environ) -> S3Request:
+    """Return the parts of a request, with headers and metadata under S3's names."""
     raw = str(environ.get("REQUEST_URI") or "").partition("?")[0]
     if raw.startswith("/"):
         path = unquote_to_bytes(raw.partition("#")[0]).decode(errors="surrogateescape")
@@ -123,52 +127,53 @@ def take_apart(environ: Environ) -> Asked:
     }
     headers |= {name.lower(): _utf8(value) for name, value in environ.get(UNDERSCORED, {}).items()}
     metadata = {name[len(_METADATA) :]: value for name, value in headers.items() if name.startswith(_METADATA)}
-    return Asked(environ["REQUEST_METHOD"], bucket, key, query, headers, metadata, environ["wsgi.input"])
+    return S3Request(environ["REQUEST_METHOD"], bucket, key, query, headers, metadata, environ["wsgi.input"])
 
 
-def read_request(model: Any, asked: Asked) -> dict[str, Any]:
-    """The operation's input.
+def read_request(model: Any, http_request: S3Request) -> dict[str, Any]:
+    """Return the operation's input.
 
     Raises: S3Error
     """
     shape = model.input_shape
     request: dict[str, Any] = {}
     for name, member in shape.members.items() if shape is not None else ():
-        value = _located(asked, name, member)
+        value = _located(http_request, name, member)
         if value is not None:
             request[name] = value
     payload = shape.serialization.get("payload") if shape is not None else None
     if payload is not None:
-        value = _payload(shape.members[payload], asked, is_described="ChecksumCRC32" not in shape.members)
+        value = _payload(shape.members[payload], http_request, is_described="ChecksumCRC32" not in shape.members)
         if value is not None:
             request[payload] = value
         if payload == "Body":
-            _tidy_body_headers(request, asked)
+            _set_body_headers(request, http_request)
     for name in shape.required_members if shape is not None else ():
         if name not in request:
             raise invalid_argument(f"The request lacks {name}", name, "")
     return request
 
 
-def region_of(asked: Asked) -> str:
-    """That of the signature's scope."""
+def region_of(http_request: S3Request) -> str:
+    """Return the region of the signature's scope."""
     credential = (
-        asked.query.get("X-Amz-Credential") or asked.headers.get("authorization", "").partition("Credential=")[2]
+        http_request.query.get("X-Amz-Credential")
+        or http_request.headers.get("authorization", "").partition("Credential=")[2]
     )
     scope = credential.partition(",")[0].split("/")
     return scope[2] if len(scope) > 3 else identity.REGION
 
 
-def _located(asked: Asked, name: str, member: Any) -> Any:
+def _located(http_request: S3Request, name: str, member: Any) -> Any:
     match member.serialization.get("location"):
         case "uri":
-            return asked.bucket if name == "Bucket" else asked.key
+            return http_request.bucket if name == "Bucket" else http_request.key
         case "headers":
-            return dict(asked.metadata) or None
+            return dict(http_request.metadata) or None
         case "querystring":
-            text = asked.query.get(member.serialization["name"])
+            text = http_request.query.get(member.serialization["name"])
         case "header":
-            text = asked.headers.get(member.serialization["name"].lower())
+            text = http_request.headers.get(member.serialization["name"].lower())
         case _:
             return None
     return None if text is None else _parsed(rest_xml.parse_text, member, text)
@@ -187,57 +192,57 @@ def _parsed(parse: Callable[[Any, T], Any], member: Any, data: T) -> Any:
         raise malformed_xml() from error
 
 
-def _payload(member: Any, asked: Asked, is_described: bool) -> Any:
-    """The body. `is_described`: checksums in the headers are the document's own, and not those of an object."""
-    body = _opened(asked)
+def _payload(member: Any, http_request: S3Request, is_described: bool) -> Any:
+    """Return the body's value. `is_described`: checksums in the headers are the document's, not an object's."""
+    body = _opened(http_request)
     if member.type_name == "blob":
         return body
     pieces, size_bytes = [], 0
-    while piece := body.read(_PIECE_BYTES):
+    while piece := body.read(_CHUNK_BYTES):
         size_bytes += len(piece)
-        if size_bytes > _LARGEST_DOCUMENT_BYTES:
+        if size_bytes > _MAX_DOCUMENT_BYTES:
             raise S3Error("MaxMessageLengthExceeded", "Your request was too big.", 400)
         pieces.append(piece)
     data = b"".join(pieces)
-    _check_document(asked, data, is_described)
+    _check_document(http_request, data, is_described)
     if member.type_name == "string":
         return data.decode(errors="replace")
     return _parsed(rest_xml.parse_xml, member, data) if data.strip() else None
 
 
-def _check_document(asked: Asked, data: bytes, is_described: bool) -> None:
-    """What the request says of its XML, checked as it is for objects."""
+def _check_document(http_request: S3Request, data: bytes, is_described: bool) -> None:
+    """Check the request's XML against its checksums, as for objects."""
     prefix = "x-amz-checksum-"
     said = {
         f"Checksum{name[len(prefix) :].upper()}": text
-        for name, text in asked.headers.items()
+        for name, text in http_request.headers.items()
         if is_described and name.startswith(prefix)
     }
-    request_body.check_body({**said, "ContentMD5": asked.headers.get("content-md5")}, data)
+    request_body.check_body({**said, "ContentMD5": http_request.headers.get("content-md5")}, data)
 
 
-def _opened(asked: Asked) -> Any:
-    sha256 = asked.headers.get("x-amz-content-sha256", "")
-    if sha256.startswith("STREAMING-") or "aws-chunked" in asked.headers.get("content-encoding", ""):
-        size = asked.headers.get("x-amz-decoded-content-length", "")
-        return ChunkedBody(asked.stream, int(size) if size.isdigit() else None, _announced(asked))
-    return HashedBody(asked.stream, sha256) if _SHA256.fullmatch(sha256) else asked.stream
+def _opened(http_request: S3Request) -> Any:
+    sha256 = http_request.headers.get("x-amz-content-sha256", "")
+    if sha256.startswith("STREAMING-") or "aws-chunked" in http_request.headers.get("content-encoding", ""):
+        size = http_request.headers.get("x-amz-decoded-content-length", "")
+        return ChunkedBody(http_request.stream, int(size) if size.isdigit() else None, _announced(http_request))
+    return HashedBody(http_request.stream, sha256) if _SHA256.fullmatch(sha256) else http_request.stream
 
 
-def _tidy_body_headers(request: dict[str, Any], asked: Asked) -> None:
-    """How the body was sent is no property of the object; which checksum follows it must be known before it comes."""
+def _set_body_headers(request: dict[str, Any], http_request: S3Request) -> None:
+    """Drop the transfer's own coding from ContentEncoding, and set the algorithm of a checksum in the trailer."""
     codings = [part.strip() for part in str(request.pop("ContentEncoding", "")).split(",")]
     if kept := ", ".join(coding for coding in codings if coding and coding != "aws-chunked"):
         request["ContentEncoding"] = kept
-    announced = _announced(asked)
+    announced = _announced(http_request)
     if announced.startswith("x-amz-checksum-"):
         request["ChecksumAlgorithm"] = announced.removeprefix("x-amz-checksum-").upper()
     elif announced:
         raise not_implemented(f"The trailer {announced}")
 
 
-def _announced(asked: Asked) -> str:
-    return asked.headers.get("x-amz-trailer", "").strip().lower()
+def _announced(http_request: S3Request) -> str:
+    return http_request.headers.get("x-amz-trailer", "").strip().lower()
 
 
 def _check_expiry(query: Mapping[str, str], now: datetime) -> None:
@@ -270,21 +275,21 @@ def _failed(error: ApiError, environ: Environ, request_id: str, host_id: str) ->
 
 def _sent(body: ObjectBody, environ: Environ) -> Iterable[bytes]:
     wrapper = environ.get("wsgi.file_wrapper")
-    # waitress's sends no more than Content-Length says; another one's might go on to the file's end.
+    # waitress's wrapper stops at Content-Length; another server's may continue to the end of the file.
     if wrapper is not None and (hasattr(wrapper, "prepare") or body.reaches_end_of_file):
-        sent: Iterable[bytes] = wrapper(body.file, _PIECE_BYTES)
+        sent: Iterable[bytes] = wrapper(body.file, _CHUNK_BYTES)
         return sent
     return _pieces(body)
 
 
 def _pieces(body: ObjectBody) -> Iterator[bytes]:
     with body:
-        while piece := body.read(_PIECE_BYTES):
+        while piece := body.read(_CHUNK_BYTES):
             yield piece
 
 
 def _utf8(text: str) -> str:
-    """A header's text, which WSGI gives as Latin-1."""
+    """Return a header's text in UTF-8, which WSGI passes as Latin-1."""
     try:
         return text.encode("latin-1").decode()
     except UnicodeError:
