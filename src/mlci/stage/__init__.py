@@ -13,7 +13,15 @@ from mlci.stage.cache import Cache, cache_folder
 from mlci.stage.image_uris import UnknownImage, image_uri, is_framework
 from mlci.stage.models import CodeUnit, DataUnit, Staged, StagedFile, digest_of
 from mlci.stage.python_imports import imports_of
-from mlci.stage.repository import OutsideRepository, Repository, hash_data, is_ignored, read_code, repository_around
+from mlci.stage.repository import (
+    OutsideRepository,
+    Repository,
+    UnusableFile,
+    hash_data,
+    is_ignored,
+    read_code,
+    repository_around,
+)
 
 __all__ = [
     "Cache",
@@ -72,10 +80,6 @@ def stage(flow: Flow, repository: Repository, region: str, cache: Cache) -> Stag
     return Staged(code, data, images)
 
 
-class UnusableFile(Exception):
-    """A file is there, and can't be used: what is wrong, and what to do."""
-
-
 _REFUSALS = (OutsideRepository, SyntaxError, UnusableFile, OSError)
 
 
@@ -122,15 +126,25 @@ def _included(step: Step, repository: Repository) -> Iterator[Path]:
         if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
             raise OutsideRepository(f'"{pattern}" in `include` leaves the repository')
         matches = [
-            place
-            for place in sorted(repository.base.glob(pattern))
-            if not is_ignored(place.relative_to(repository.base))
+            place for place in _matches(repository.base, pattern) if not is_ignored(place.relative_to(repository.base))
         ]
         if not matches:
             raise UnusableFile(f'"{pattern}" in `include` matches no file', "Patterns are like `src/shared/**/*.json`.")
         for place in matches:
             repository.check(place, repository.relative(place))
             yield from repository.walk(place) if place.is_dir() else (place,)
+
+
+def _matches(base: Path, pattern: str) -> list[Path]:
+    """Returns the files and folders that match a pattern; "." is the flow's own folder."""
+    if not Path(pattern).parts:
+        return [base]
+    try:
+        return sorted(base.glob(pattern))
+    except (ValueError, IndexError, NotImplementedError) as error:  # such as "a**": Python's versions differ in which
+        raise UnusableFile(
+            f'"{pattern}" in `include` is not a pattern: {error}', "Patterns are like `src/shared/**/*.json`."
+        ) from error
 
 
 def _data_unit(path: str, repository: Repository) -> DataUnit:

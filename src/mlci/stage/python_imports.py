@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +41,7 @@ def imports_of(script: Path, roots: Sequence[Path]) -> Imports:
 
 
 def _modules(source: Path, search: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    tree = ast.parse(source.read_bytes(), filename=str(source))
-    for node in ast.walk(tree):
+    for node in ast.walk(_parsed(source)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield from _resolve(alias.name, search)
@@ -49,10 +49,26 @@ def _modules(source: Path, search: Sequence[Path]) -> Iterator[tuple[Path, Path]
             yield from _from(node, source, search)
 
 
+def _parsed(source: Path) -> ast.Module:
+    content = source.read_bytes()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the script's own warnings are shown when it runs
+            return ast.parse(content, filename=str(source))
+    except SyntaxError as error:
+        if error.filename is None:  # NUL bytes: Python says no more of them
+            raise SyntaxError(error.msg, (str(source), 1, 1, None)) from error
+        raise
+    except (ValueError, RecursionError, MemoryError) as error:  # NUL bytes likewise, or an expression nested too deep
+        raise SyntaxError(str(error) or "too deeply nested", (str(source), 1, 1, None)) from error
+
+
 def _from(node: ast.ImportFrom, source: Path, search: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
     name = node.module or ""
     if node.level:  # `from . import x` starts in the module's own package, `from .. import x` in the one above
-        package = source.parents[node.level - 1]
+        package = source.parents[min(node.level, len(source.parents)) - 1]
+        if not any(package.is_relative_to(root) for root in search):
+            return  # too many dots: Python can't import it either
         for relative in filter(None, (name, *(f"{name}.{alias.name}".lstrip(".") for alias in node.names))):
             yield from ((package, file) for _, file in _resolve(relative, (package,)))
         return

@@ -1,9 +1,13 @@
-"""The files of the repository, and the border that nothing may cross: a path that leaves it is refused."""
+"""The files of the repository, and the border that nothing may cross: a path that leaves it is refused.
+
+What git and mlci keep of their own is beyond the border, too, however a path leads there.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +19,18 @@ IGNORED_NAMES = frozenset({".git", ".mlci", ".venv", "__pycache__", ".DS_Store",
 _CHUNK_BYTES = 1 << 20
 
 
+#: Never staged, not even through a link or as an input: credentials of remotes, and what earlier runs left.
+_PRIVATE_NAMES = frozenset({".git", ".mlci"})
+#: Characters that neither an S3 key in XML nor a line of a digest can hold; surrogates stand for bytes not in UTF-8.
+_NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
 class OutsideRepository(Exception):
-    """A path leads out of the repository; `args[0]` says how."""
+    """A path leads to what is no part of the repository: `args[0]` says how."""
+
+
+class UnusableFile(Exception):
+    """A file is there, and can't be staged: `args` are what is wrong, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +42,9 @@ class Repository:
     base: Path
 
     def find(self, path: str) -> Path:
-        """The place of a path that a flow names.
+        """Returns the file or folder at a path that a flow names.
 
-        Raises: OutsideRepository, where `..` or a symbolic link leads out; FileNotFoundError.
+        Raises: OutsideRepository, where `..` or a symbolic link leads out, or to `.git`; FileNotFoundError.
         """
         lexical = Path(os.path.normpath(self.base / path))
         if not lexical.is_relative_to(self.root):
@@ -41,12 +55,20 @@ class Repository:
         return lexical
 
     def check(self, place: Path, path: str) -> None:
-        resolved = place.resolve()
+        """Checks that a file or folder is part of the repository, after all symbolic links; `path` is its name.
+
+        Raises: OutsideRepository.
+        """
+        resolved = Path(os.path.realpath(place))
         if not resolved.is_relative_to(self.root):
             raise OutsideRepository(f'"{path}" is or contains a symbolic link to {resolved}, outside of the repository')
+        git_folder = Path(os.path.realpath(self.root / ".git"))
+        names = {name.lower() for name in resolved.relative_to(self.root).parts}
+        if names & _PRIVATE_NAMES or (resolved.is_relative_to(git_folder) and git_folder != self.root):
+            raise OutsideRepository(f'"{path}" lies in or leads to {resolved}, which is never staged')
 
     def relative(self, place: Path) -> str:
-        """How a place is called inside a unit: relative to the root, with `/`."""
+        """Returns the name of a file inside a unit: its path from the root, with `/`."""
         return place.relative_to(self.root).as_posix()
 
     def walk(self, folder: Path) -> Iterator[Path]:
@@ -64,8 +86,9 @@ class Repository:
             if entry.is_symlink():
                 self.check(entry, self.relative(entry))
             if entry.is_dir():
-                if entry.resolve() not in seen:  # a link back up would never end
-                    yield from self._walk(entry, seen | {entry.resolve()})
+                target = Path(os.path.realpath(entry))
+                if target not in seen:  # a link back up would never end
+                    yield from self._walk(entry, seen | {target})
             elif entry.is_file():
                 yield entry
 
@@ -91,16 +114,33 @@ def repository_around(flow_file: Path) -> Repository:
 
 
 def read_code(place: Path, path: str) -> StagedFile:
-    """A file of code, whole: what is hashed here is what is uploaded later."""
+    """Reads a file of code, whole: what is hashed here is what is uploaded later.
+
+    Raises: UnusableFile, for a name that S3 can't have.
+    """
+    _check_name(path)
     content = place.read_bytes()
     return StagedFile(path, hashlib.sha256(content).hexdigest(), len(content), place, content)
 
 
 def hash_data(place: Path, path: str) -> StagedFile:
-    """A file of data, which may be larger than memory: hashed now, read again when it is uploaded."""
+    """Hashes a file of data, which may be larger than memory and is read again when it is uploaded.
+
+    Raises: UnusableFile, for a name that S3 can't have.
+    """
+    _check_name(path)
     digest, size = hashlib.sha256(), 0
     with place.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
             size += len(chunk)
     return StagedFile(path, digest.hexdigest(), size, place)
+
+
+def _check_name(path: str) -> None:
+    if _NOT_IN_NAMES.search(path):
+        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        shown = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in shown)
+        raise UnusableFile(
+            f'the name of the file "{shown}" holds control characters or is not UTF-8', "Rename it, or move it away."
+        )

@@ -147,3 +147,73 @@ def test_an_image_that_sagemaker_does_not_have_is_told_where_it_stands(
 def test_a_framework_becomes_the_uri_of_sagemaker_s_own_image(repository: Path) -> None:
     expected = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
     assert staged(repository, image="xgboost:1.7-1").images["one"] == expected
+
+
+@pytest.mark.parametrize(
+    "path", [".git", ".git/config", "link", "folder/link", "linked-file", ".mlci/store", "nested/.git"]
+)
+def test_what_git_and_mlci_keep_of_their_own_is_never_staged(repository: Path, path: str) -> None:
+    """Neither as an input nor by `include`, nor through a link."""
+    (repository / ".git/config").write_text("url = https://x:token@example.com")
+    for folder in (".mlci/store", "folder", "nested/.git"):
+        (repository / folder).mkdir(parents=True)
+        (repository / folder / "file").write_text("secret")
+    (repository / "link").symlink_to(".git")
+    (repository / "folder/link").symlink_to("../.git")
+    (repository / "linked-file").symlink_to(".git/config")
+    assert "is never staged" in refusal(repository, data=path)
+    assert "in `include` matches no file" in (said := refusal(repository, include=f'"{path}"')) or "never" in said
+
+
+def test_a_folder_with_a_link_to_git_is_refused_as_input_and_by_include(repository: Path) -> None:
+    (repository / "data/link").symlink_to("../.git")
+    assert '"data/link" lies in or leads to' in refusal(repository, data="data")
+    assert '"data/link" lies in or leads to' in refusal(repository, include="data")
+
+
+def test_a_git_folder_of_another_name_is_not_staged(repository: Path) -> None:
+    (repository / ".git").rename(repository / "real")
+    (repository / ".git").symlink_to("real")
+    (repository / "real/config").write_text("url = https://x:token@example.com")
+    assert "is never staged" in refusal(repository, data="real")
+
+
+@pytest.mark.parametrize("pattern", [".", "./", "**"])
+def test_include_may_name_the_whole_folder(repository: Path, pattern: str) -> None:
+    paths = [file.path for file in staged(repository, include=f'"{pattern}"').code["one"].files]
+    assert "data/x.csv" in paths
+    assert not [path for path in paths if path.startswith(".git")]
+
+
+@pytest.mark.parametrize("pattern", ["", "/", "..", "a**b", "**a", "[", "data/../..", "\\\\"])
+def test_a_pattern_that_is_none_or_matches_nothing_is_refused(repository: Path, pattern: str) -> None:
+    assert refusal(repository, include=f'"{pattern}"').startswith("flow.yaml:")
+
+
+@pytest.mark.parametrize("name", [b"x\xff.csv", b"x\n.csv", b"x\x1b[31m.csv"])
+def test_a_file_whose_name_s3_cannot_have_is_refused(repository: Path, name: bytes) -> None:
+    (repository / "data" / os.fsdecode(name)).write_text("")
+    for said in (refusal(repository, data="data"), refusal(repository, include="data")):
+        assert "holds control characters or is not UTF-8" in said
+        assert said.isprintable()
+
+
+def test_links_in_a_circle_are_refused(repository: Path) -> None:
+    (repository / "data/a").symlink_to("b")
+    (repository / "data/b").symlink_to("a")
+    assert "does not exist" in refusal(repository, data="data/a")
+    assert [file.path for file in staged(repository, data="data").data["data"].files] == ["x.csv"]
+
+
+@pytest.mark.parametrize(
+    "source", ["from " + "." * 40 + "x import y\n", "from ..... import y\n", "from .. import flow\n"]
+)
+def test_a_relative_import_with_too_many_dots_is_left_to_python(repository: Path, source: str) -> None:
+    (repository / "code/one.py").write_text(source)
+    assert [file.path for file in staged(repository).code["one"].files] == ["code/one.py"]
+
+
+@pytest.mark.parametrize("source", ["x = 1\0", "(" * 5_000, "-" * 100_000 + "1", "# coding: nonsense\n", "\ufeff\xff("])
+def test_a_script_that_no_parser_takes_is_refused(repository: Path, source: str) -> None:
+    (repository / "code/one.py").write_text(source)
+    assert "code/one.py" in refusal(repository)
