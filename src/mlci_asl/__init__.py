@@ -32,7 +32,7 @@ The map, in the order in which data goes through it:
     load.py                reads a definition, and reports all of its problems
     stop_signal.py         the signal that stops an execution, a branch or a task
     callbacks.py           tasks that are completed from outside
-    handlers.py            the protocol of what does the tasks
+    handlers.py            the protocol of the handlers that do tasks
     events.py              the history of an execution
     context.py             the context object
     branch.py              the execution of one branch, and deadlines

@@ -1,4 +1,4 @@
-"""The execution of one branch: what its states read and report to, and how it is stopped or times out."""
+"""The execution of one branch: the data that its states read, its events, its stop signal and its deadline."""
 
 from __future__ import annotations
 

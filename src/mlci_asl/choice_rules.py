@@ -1,4 +1,4 @@
-"""Reading the rules of a Choice state from a definition, with all problems noted."""
+"""Reads the choice rules of JSONPath from a definition."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ALL_OPERATORS = (*COMPARISONS, *TYPE_TESTS, "IsPresent")
 
 
 def read_condition(fields: Fields, unsupported: Mapping[str, str], *, is_top: bool = False) -> ChoiceCondition | None:
-    """A rule, or None where it can't be understood; `is_top` tells that it may (and must) have a Next."""
+    """The condition of a choice rule; None if it has problems. Only a rule at the top (`is_top`) has a Next."""
     for name in ("Next", "Assign"):
         if not is_top and name in fields:
             fields.add_problem(f'only a rule at the top can have "{name}"', name)

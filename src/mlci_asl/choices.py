@@ -1,4 +1,4 @@
-"""Choice rules: the comparisons and their operators, and when they hold.
+"""The conditions of choice rules, their operators, and whether they hold.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/state-choice.html
 """
@@ -21,7 +21,7 @@ from mlci_asl.timestamps import parse_timestamp
 
 
 class DataTest(NamedTuple):
-    """`Variable` with one operator; `expected` is a Path where the operator's name ends in `Path`."""
+    """`Variable` with one operator. `expected` is a Path if the operator's name ends in `Path`."""
 
     variable: Path
     operator: str
@@ -58,16 +58,16 @@ ValueType = Literal["string", "number", "boolean", "timestamp"]
 
 
 class ComparisonOperator(NamedTuple):
-    """How two values of one kind compare. Values of another kind make the rule false, and are no error."""
+    """A comparison of two values of one type. With a value of another type it is false, and no error."""
 
     value_type: ValueType
     holds: Callable[[Any, Any], bool]
 
 
 def holds(condition: ChoiceCondition, data: StateData) -> bool:
-    """Whether a rule holds for a state's input.
+    """True if a condition holds for a state's input.
 
-    Raises: EvaluationError (States.Runtime) where the rule reads what is not there, and is not IsPresent.
+    Raises: EvaluationError (States.Runtime) if a path leads to nothing, unless its operator is IsPresent.
     """
     if isinstance(condition, And):
         return all(holds(condition, data) for condition in condition.conditions)
@@ -115,7 +115,7 @@ def _invalid_path(path: Path) -> EvaluationError:
 
 
 def _as_type(value: Json, value_type: ValueType) -> object:
-    """The value in a form that can be compared; None where it is not of this kind."""
+    """The value in a form that can be compared; None if it is of another type."""
     if value_type == "timestamp":
         return parse_timestamp(value) if isinstance(value, str) else None
     return value if _IS_OF_TYPE[value_type](value) else None
@@ -134,18 +134,18 @@ _IS_OF_TYPE: dict[ValueType, Callable[[Json], bool]] = {
 
 
 def is_of_type(value: Json, value_type: ValueType) -> bool:
-    """Whether a literal can stand beside an operator of this kind."""
+    """True if a literal fits an operator that compares values of this type."""
     return _IS_OF_TYPE[value_type](value)
 
 
 def matches_pattern(text: str, pattern: str) -> bool:
-    r"""StringMatches: `*` stands for any characters, `\*` for a star, `\\` for a backslash.
+    r"""StringMatches: `*` matches any characters, `\*` for a star, `\\` for a backslash.
 
     >>> matches_pattern("log-1.txt", "log-*.txt"), matches_pattern("a*", r"a\*"), matches_pattern("ab", r"a\*")
     (True, True, False)
     """
     parts = re.findall(r"\\[*\\]|.", pattern, re.DOTALL)
-    literals = [""]  # what stands between the stars
+    literals = [""]  # the text between the stars
     for condition in parts:
         if condition == "*":
             literals.append("")
@@ -155,10 +155,10 @@ def matches_pattern(text: str, pattern: str) -> bool:
 
 
 def _contains_in_order(text: str, literals: list[str]) -> bool:
-    """Whether a text is these pieces, in their order, with anything between two of them.
+    """True if a text consists of these literals in their order, with any characters between two of them.
 
-    The first place where a piece is found is as good as any, so no pattern takes long; a regular expression would try
-    all of them, and a pattern with many stars would never end.
+    The first match of a literal is as good as any other, so no pattern takes long. A regular expression would try all
+    of them, and would not end for a pattern with many stars.
     """
     first, *middle = literals
     if not middle:
@@ -203,10 +203,10 @@ def _comparisons() -> Mapping[str, ComparisonOperator]:
     return {**operators, **by_path, "StringMatches": ComparisonOperator("string", matches_pattern)}
 
 
-#: Every operator that compares, by its field's name; those that end in `Path` take a path.
+#: Every comparison operator, by the name of its field; those that end in `Path` take a path.
 COMPARISONS: Mapping[str, ComparisonOperator] = _comparisons()
 
-#: The operators that ask for a value's type; `IsPresent` stands apart, as it reads what may be missing.
+#: The operators that test a value's type. `IsPresent` is not one of them, for its value may be missing.
 TYPE_TESTS: Mapping[str, Callable[[Json], bool]] = {
     "IsNull": lambda value: value is None,
     "IsString": _IS_OF_TYPE["string"],

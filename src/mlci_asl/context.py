@@ -1,4 +1,4 @@
-"""What an execution is started with, and the context object (`$$`) that its states see.
+"""The names and times of an execution, and the context object (`$$`) that its states read.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html
 """
@@ -29,7 +29,7 @@ class Context:
 
     @property
     def region(self) -> str:
-        """The region that the execution's ARN names; empty where it names none."""
+        """The region in the execution's ARN; empty if it has none."""
         parts = self.execution_arn.split(":")
         return parts[3] if len(parts) > 3 else ""
 
@@ -37,9 +37,9 @@ class Context:
 def context_object(
     context: Context, input: Json, state: str, entered_time: datetime, retry_count: int | None, token: str | None
 ) -> dict[str, Json]:
-    """The context object in a state; `retry_count` is None for states that can't be retried, which don't show it.
+    """The context object in a state.
 
-    `token` is there for tasks that the outside answers.
+    `retry_count` is None for states without Retry, which have no RetryCount. `token` is None for tasks without one.
     """
     task: dict[str, Json] = {} if token is None else {"Task": {"Token": token}}
     redrive_time = context.redriven

@@ -1,4 +1,4 @@
-"""Reading the fields of one JSON object of a definition, and noting what is wrong with each, with its place."""
+"""The fields of one JSON object of a definition, and the problems found in them, with their locations."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _MISSING = object()
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
-    """The one of `words` that was probably meant; empty where none is near."""
-    import difflib  # only where there is something wrong
+    """The word that was probably meant; empty if none is similar."""
+    import difflib  # slow to import, and needed only if there is a problem
 
     return next(iter(difflib.get_close_matches(word, list(words), 1)), "")
 
 
 class Fields:
-    """One object of a definition, and where it stands. Problems of all objects end up in one list."""
+    """One object of a definition, with its location. All objects add to one list of problems."""
 
     def __init__(self, members: Mapping[str, Json], location: str, problems: list[Problem]) -> None:
         self.members, self.location, self.problems = members, location, problems
@@ -39,19 +39,19 @@ class Fields:
         return name in self.members
 
     def add_problem(self, message: str, name: str = "") -> None:
-        """Notes a problem of this object, or of its field `name`."""
+        """Adds a problem of this object, or of its field `name`."""
         self.add_problem_at(f"{self.location}/{name}" if name else self.location, message)
 
     def add_problem_at(self, location: str, message: str, code: str = INVALID) -> None:
         self.problems.append(Problem(location, message, code))
 
     def add_problem_if(self, message: str | None, name: str) -> None:
-        """Notes a problem of the field `name`, where there is one."""
+        """Adds a problem of the field `name` if there is a message."""
         if message is not None:
             self.add_problem(message, name)
 
     def check_known(self, known: Iterable[str], unsupported: Mapping[str, str] | None = None) -> None:
-        """Notes each field that is not `known`; one that AWS has, but not here, says so in the words of `uncovered`."""
+        """Adds a problem for each field that is not `known`, with the message that `unsupported` has for it, if any."""
         names, unsupported = sorted(known), unsupported or {}
         for name in self.members:
             if name in names:
@@ -61,7 +61,7 @@ class Fields:
             self.add_problem(unsupported.get(name, f"Field '{name}' is not supported{hint}"))
 
     def require(self, *names: str) -> bool:
-        """Whether all are there; notes those that are not."""
+        """True if all of these fields are there; adds a problem if not."""
         missing = [name for name in names if name not in self.members]
         if missing:
             self.add_problem(f"These fields are required: [{', '.join(missing)}]")
@@ -101,22 +101,22 @@ class Fields:
         return default
 
     def child(self, name: str) -> Fields | None:
-        """The object in a field; None where it is missing or no object."""
+        """The object in a field; None if the field is missing or has another value."""
         return self._child(self.members[name], f"{self.location}/{name}") if name in self.members else None
 
-    def children(self, name: str, *, is_empty_fine: bool = False) -> list[Fields]:
-        """The objects of the list in a field."""
+    def children(self, name: str, *, may_be_empty: bool = False) -> list[Fields]:
+        """The objects in the list of a field."""
         value = self.members.get(name, [])
         if not isinstance(value, list):
             self.add_problem("Expected value of type [ARRAY]", name)
             return []
-        if name in self.members and not value and not is_empty_fine:
+        if name in self.members and not value and not may_be_empty:
             self.add_problem("Value cannot be empty", name)
         present = (self._child(item, f"{self.location}/{name}[{index}]") for index, item in enumerate(value))
         return [item for item in present if item is not None]
 
     def children_by_name(self, name: str) -> dict[str, Fields]:
-        """The objects in the object of a field, by name."""
+        """The objects in the object of a field, by their names."""
         outer = self.child(name)
         if outer is None:
             return {}
@@ -138,7 +138,7 @@ class Fields:
             return default
 
     def parsed_or_null(self, name: str, parse: Callable[[str], T], default: T, expected: str = JSONPATH) -> T | None:
-        """As `parsed`, but null is fine."""
+        """The same as `parsed`, but null is allowed, and returns None."""
         if name in self.members and self.members[name] is None:
             return None
         return self.parsed(name, parse, default, expected)

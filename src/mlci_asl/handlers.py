@@ -1,4 +1,4 @@
-"""What does the work of tasks: the protocol that an embedding program implements, and what it is called with."""
+"""The protocol of the handlers that do tasks, which an embedding program implements, and the call that they get."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from mlci_asl.stop_signal import StopSignal
 class TaskCall:
     """One attempt at a task.
 
-    `resource` is as in the definition. `stop` is set when the execution is stopped, when a sibling branch has failed,
-    and when the state has timed out: the handler then ends within a second, and until it has, the execution waits.
-    `submitted` is to be called, at most once, with the service's answer when a `.sync` job has been accepted.
+    `resource` is the one in the definition. `stop` is set when the execution is stopped, when a sibling branch has
+    failed, and when the state has timed out: the handler then ends within a second, and the execution waits for it.
+    The handler calls `submitted`, at most once, with the service's response when a `.sync` job has been accepted.
 
-    `callback` is there for `.waitForTaskToken` resources, whose handler does the call and returns the service's answer
-    at once, and for activities, whose handler only queues the task: the interpreter then waits for the callback, and
-    it alone keeps it alive. `credentials` are the state's Credentials, evaluated. `timeout_s` and `heartbeat_s` are
-    the state's limits, which the interpreter keeps.
+    `.waitForTaskToken` resources and activities have a `callback`. The handler of the former calls the service and
+    returns its response at once; the handler of an activity only queues the task. The interpreter then waits for the
+    callback, and nothing else keeps it alive. `credentials` are the state's Credentials, evaluated. The interpreter
+    enforces `timeout_s` and `heartbeat_s`, the state's timeouts.
     """
 
     resource: str
@@ -41,25 +41,25 @@ class Handlers(Protocol):
     """Does tasks. Called from several threads at once, each call in the thread of its branch."""
 
     def supports(self, resource: str) -> bool:
-        """Whether tasks with this resource can be done."""
+        """True if the handlers can do tasks with this resource."""
         ...
 
     def __call__(self, task: TaskCall) -> Json:
         """The task's result.
 
-        Raises: TaskError, to fail the task under a name. Any other exception is a fault of the handler, which fails
-        the execution with States.Runtime and the exception's text.
+        Raises: TaskError, to fail the task with an error name. Any other exception is an error of the handler, which
+        fails the execution with States.Runtime and the exception's text.
         """
         ...
 
 
 @runtime_checkable
 class ParameterCheck(Protocol):
-    """What handlers may have besides: parameters that can't start a task fail the execution before it is scheduled."""
+    """Handlers may also check parameters: invalid ones fail the execution before the task is scheduled."""
 
     def check(self, resource: str, parameters: Json) -> Sequence[str]:
-        """What is wrong with the parameters, each in AWS's words; nothing where they can start the task.
+        """The problems of the parameters, in AWS's words; empty if they can start the task.
 
-        Raises: TaskError, whose cause says in a sentence of its own why the task can't be started.
+        Raises: TaskError, whose cause is a whole sentence, if the task can't be started for another reason.
         """
         ...

@@ -12,12 +12,12 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 #: State input and output, in bytes of UTF-8.
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 MAX_DATA_BYTES = 262_144
-#: How deep values may be nested: our own limit, so that no value is too deep for Python. AWS names none.
+#: The deepest nesting of values. AWS documents no limit; this one keeps values within Python's recursion limit.
 MAX_DEPTH = 150
 
 
 class JsonText(NamedTuple):
-    """A value together with a JSON text of it, so that neither is made twice."""
+    """A value with a JSON text of it, so that neither is computed twice."""
 
     text: str
     value: Json
@@ -28,10 +28,10 @@ class TooDeep(ValueError):
 
 
 def parse(text: str, on_duplicate: Callable[[str], None] | None = None) -> Json:
-    """The value of a JSON text; a repeated member is reported to `on_duplicate`, and the last one holds.
+    """The value of a JSON text. Of repeated members, the last one counts; `on_duplicate` gets their name.
 
-    Raises: ValueError (with line and column where Python knows them) for whatever is not JSON: NaN and Infinity,
-    numbers beyond a double, nesting that no parser would follow.
+    Raises: ValueError (with line and column if Python knows them) for a text that is not JSON: also for NaN, Infinity,
+    numbers beyond a double, and nesting that is too deep.
     """
 
     def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -100,12 +100,12 @@ def quote(text: str) -> str:
 
 
 def size_bytes(text: str) -> int:
-    """How much of the limit a text takes."""
+    """The size of a text in UTF-8, as AWS's limits count it."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def java_double(number: float) -> str:
-    """As Java's Double.toString prints it: plain from 0.001 to 10,000,000, else with an exponent.
+    """A number as Java's Double.toString prints it: plain from 0.001 to 10,000,000, else with an exponent.
 
     >>> java_double(0.5), java_double(1e7), java_double(123456789.5), java_double(0.00012)
     ('0.5', '1.0E7', '1.234567895E8', '1.2E-4')
@@ -124,7 +124,7 @@ def java_double(number: float) -> str:
 
 
 def java_string(value: Json) -> str:
-    """As Java's toString prints a value inside a text (States.Format): `{Id=1, Names=[a, b]}`, strings bare.
+    """A value as Java's toString prints it (States.Format): `{Id=1, Names=[a, b]}`, without quotes.
 
     Source: the validated test `test_context_json_path` of LocalStack's Step Functions tests.
     """
@@ -138,12 +138,12 @@ def java_string(value: Json) -> str:
 
 
 def is_number(value: Json) -> bool:
-    """Whether a value is a JSON number: in Python a bool is an int, in JSON it is not."""
+    """True if a value is a JSON number; in Python a bool is an int, too."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def is_equal(one: Json, other: Json) -> bool:
-    """JSON equality: types count, so 1, 1.0 and true differ; the order of members doesn't.
+    """True if two JSON values are equal: types count (1, 1.0 and true differ), the order of members does not.
 
     >>> is_equal({"a": 1, "b": [True]}, {"b": [True], "a": 1}), is_equal(1, True)
     (True, False)

@@ -1,4 +1,4 @@
-"""From the text of a definition to a Machine, or to all problems that AWS would refuse it for."""
+"""Reads the text of a definition into a Machine, and reports all problems for which AWS would refuse it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mlci_asl.variables import assigned_names
 MAX_DEFINITION_BYTES = 1_048_576
 MAX_NAME_CHARS = 80
 
-#: AWS's codes for what is wrong with the graph, and with the text as such.
+#: AWS's codes for problems of the graph, and of the text.
 MISSING_TARGET = "MISSING_TRANSITION_TARGET"
 NO_JSON = "INVALID_JSON_DESCRIPTION"
 
@@ -28,9 +28,9 @@ _BRANCH_FIELDS = ("Comment", "StartAt", "States")
 
 
 def load(definition: str, *, is_express: bool = False) -> Machine:
-    """The state machine that a definition stands for; an express workflow can't wait for anything outside.
+    """The state machine of a definition. An express workflow (`is_express`) can't wait for jobs or callbacks.
 
-    Raises: DefinitionError with every problem found.
+    Raises: DefinitionError with every problem.
     """
     problems: list[Problem] = []
     fields = Fields(_parsed(definition, problems), "", problems)
@@ -66,19 +66,19 @@ def _parsed(definition: str, problems: list[Problem]) -> dict[str, Json]:
 
 
 class _DefinitionReader:
-    """Reads branches, and remembers the names of all states, which must differ across the whole machine."""
+    """Reads branches, and checks that the names of all states differ across the whole machine."""
 
     def __init__(self, problems: list[Problem], language: QueryLanguage) -> None:
         self.problems, self.language = problems, language
         self.locations: dict[str, str] = {}
 
     def machine(self, fields: Fields) -> Branch | None:
-        """The states of the whole machine; None where it has none."""
+        """The states of the whole machine; None if it has none."""
         fields.check_known(_MACHINE_FIELDS)
         return self._states(fields)
 
     def branch(self, fields: Fields, extra_fields: tuple[str, ...] = ()) -> Branch | None:
-        """The states of a branch or of a Map's processor, which may have `more` fields; None where it has none."""
+        """The states of a branch or of a Map's processor, which may have `extra_fields`; None if it has none."""
         fields.check_known((*_BRANCH_FIELDS, *extra_fields))
         return self._states(fields)
 
@@ -109,7 +109,10 @@ class _DefinitionReader:
 
 
 def _check_graph(branch: Branch, names: set[str], fields: Fields) -> None:
-    """Every target exists, every state is reached, and there is an end. `names` has states that could not be read."""
+    """Checks that every target exists, every state is reachable, and one is terminal.
+
+    `names` also has the states that could not be read.
+    """
     if branch.start_at not in names:
         fields.add_problem_at(f"{fields.location}/StartAt", _missing_target(branch.start_at), MISSING_TARGET)
     dangling = [
@@ -121,7 +124,7 @@ def _check_graph(branch: Branch, names: set[str], fields: Fields) -> None:
     for location, target in dangling:
         fields.add_problem_at(location, _missing_target(target), MISSING_TARGET)
     if set(branch.states) != names or branch.start_at not in names or dangling:
-        return  # what could not be read, or is misspelt, may lead anywhere
+        return  # a state that could not be read, or is misspelt, may lead to any other
     if not any(is_terminal(state) for state in branch.states.values()):
         fields.add_problem_at("", "Workflow has no terminal state", "MISSING_END_STATE")
         return
@@ -134,7 +137,7 @@ def _check_graph(branch: Branch, names: set[str], fields: Fields) -> None:
 
 
 def _missing_target(name: str) -> str:
-    """AWS says Next whichever field it is."""
+    """AWS's message, which has Next for any field."""
     return f"Missing 'Next' target: {name}"
 
 
@@ -150,9 +153,9 @@ def _reached(branch: Branch) -> set[str]:
 
 
 def _shadowed_variables(branch: Branch, outer: frozenset[str], location: str = "") -> Iterator[Problem]:
-    """A problem for each variable that is set inside a Parallel or Map and by a state beside it as well.
+    """A problem for each variable that is set inside a Parallel or Map, and by a state next to it.
 
-    What the Parallel or Map itself sets comes later, and may be the same: AWS's recorded answers have it.
+    The Parallel or Map itself may set the same variable, for it does so later, as recorded from AWS.
     """
     for name, state in branch.states.items():
         for variable in sorted(outer.intersection(assigned_names(state))):
@@ -173,12 +176,12 @@ def _express_problems(root: Branch) -> Iterator[Problem]:
             yield Problem(f"{location}/Resource", "Express state machine does not support Activity ARN")
         elif pattern in ("sync", "waitForTaskToken"):
             message = f"Express state machine does not support '.{pattern}' service integration"
-            message += " " if pattern == "waitForTaskToken" else ""  # a blank of AWS's
+            message += " " if pattern == "waitForTaskToken" else ""  # AWS's message ends with a blank
             yield Problem(f"{location}/Resource", message)
 
 
 def unsupported_resources(machine: Machine, handlers: Handlers) -> tuple[Problem, ...]:
-    """A problem for each task whose resource the handlers don't know; not part of `load`, which knows no handlers."""
+    """A problem for each task whose resource the handlers do not support. `load` knows no handlers."""
     return tuple(
         Problem(f"{location}/Resource", f'the resource "{task.resource}" is not supported here')
         for location, task in _tasks(machine.root)

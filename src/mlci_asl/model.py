@@ -1,4 +1,4 @@
-"""A state machine, read and checked: what `load` makes of a definition and `execute` runs."""
+"""A state machine, typed: the result of `load`, which `execute` runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlci_asl.variables import referenced_names
 
 
 class Retrier(NamedTuple):
-    """One entry of Retry. `max_delay_s` is None where there is no ceiling."""
+    """One entry of Retry. `max_delay_s` is None if there is no maximum."""
 
     error_equals: tuple[str, ...]
     interval_s: int = 1
@@ -25,7 +25,7 @@ class Retrier(NamedTuple):
 
 
 class Catcher(NamedTuple):
-    """One entry of Catch; `flow` says what becomes of the error."""
+    """One entry of Catch; `flow` processes the error output."""
 
     error_equals: tuple[str, ...]
     next: str
@@ -33,7 +33,7 @@ class Catcher(NamedTuple):
 
 
 class Task(NamedTuple):
-    """Work done by a handler; `next` is None at the end."""
+    """Work done by a handler; `next` is None in a terminal state."""
 
     name: str
     resource: str
@@ -48,7 +48,7 @@ class Task(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """Hands its input on, or `result` where `has_result`."""
+    """Passes its input on, or `result` if `has_result`."""
 
     name: str
     flow: DataFlow
@@ -59,7 +59,7 @@ class Pass(NamedTuple):
 
 
 class ChoiceRule(NamedTuple):
-    """A rule with the state that follows where it holds, and what is handed on then."""
+    """A condition, with the next state and the data flow if it holds."""
 
     condition: ChoiceCondition
     next: str
@@ -67,7 +67,7 @@ class ChoiceRule(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Goes on with the first rule that holds; `flow` is for `default`."""
+    """Goes on with the first rule whose condition holds; `flow` is for `default`."""
 
     name: str
     flow: DataFlow
@@ -77,7 +77,7 @@ class Choice(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """Waits for seconds, or until a moment."""
+    """Waits for seconds, or until a timestamp."""
 
     name: str
     flow: DataFlow
@@ -88,7 +88,7 @@ class Wait(NamedTuple):
 
 
 class Succeed(NamedTuple):
-    """Ends its machine or branch well."""
+    """Ends its machine or branch successfully."""
 
     name: str
     flow: DataFlow
@@ -117,9 +117,9 @@ class Parallel(NamedTuple):
 
 
 class Map(NamedTuple):
-    """Runs its processor once for each item; its result is the list of what came of them.
+    """Runs its processor once for each item; its result is the list of the iterations' outputs.
 
-    `items` is None where JSONata's Items is missing: the input then has to be the list.
+    `items` is None if JSONata's Items is missing; then the input has to be an array.
     """
 
     name: str
@@ -139,7 +139,7 @@ RetryableState: TypeAlias = "Task | Parallel | Map"
 
 
 class Branch(NamedTuple):
-    """States with a start: a whole machine's, a Parallel branch's, or a Map's processor."""
+    """States with a start: those of a whole machine, of a Parallel's branch, or of a Map's processor."""
 
     start_at: str
     states: Mapping[str, State]
@@ -147,7 +147,7 @@ class Branch(NamedTuple):
 
 @dataclass(frozen=True)
 class Machine:
-    """A definition that can be executed. `timeout_s` is None where there is no limit."""
+    """A definition that can be executed. `timeout_s` is None if there is no timeout."""
 
     definition: str
     root: Branch
@@ -155,14 +155,14 @@ class Machine:
 
 
 def inner_branches(state: State) -> tuple[tuple[str, Branch], ...]:
-    """The branches inside a state, each with its place below the state's own."""
+    """The branches inside a state, each with its location relative to the state's."""
     if isinstance(state, Parallel):
         return tuple((f"/Branches[{index}]", branch) for index, branch in enumerate(state.branches))
     return (("/ItemProcessor", state.processor),) if isinstance(state, Map) else ()
 
 
 def all_states(branch: Branch, location: str = "") -> Iterator[tuple[str, State]]:
-    """Every state of a branch, also of those inside, with its place."""
+    """Every state of a branch and of its inner branches, with its location."""
     for name, state in branch.states.items():
         state_location = f"{location}/States/{name}"
         yield state_location, state
@@ -171,16 +171,16 @@ def all_states(branch: Branch, location: str = "") -> Iterator[tuple[str, State]
 
 
 def variable_references(machine: Machine) -> dict[str, list[str]]:
-    """The variables that each state reads, by the state's name, as DescribeStateMachine tells them; sorted."""
-    names_by_state = {state.name: sorted(set(referenced_names(state))) for _, state in all_states(machine.root)}
-    return {name: variables for name, variables in names_by_state.items() if variables}
+    """The variables that each state reads, sorted, by the state's name, as in DescribeStateMachine."""
+    names = {state.name: sorted(set(referenced_names(state))) for _, state in all_states(machine.root)}
+    return {name: variables for name, variables in names.items() if variables}
 
 
 def next_states(state: State) -> tuple[tuple[str, str], ...]:
-    """The states that may follow, each with the place that says so, below the state's own."""
+    """The states that may follow, each with the location of its name relative to the state's."""
     if isinstance(state, Choice):
-        names_by_state = [(f"/Choices[{index}]/Next", rule.next) for index, rule in enumerate(state.choices)]
-        return (*names_by_state, ("/Default", state.default)) if state.default is not None else tuple(names_by_state)
+        rules = [(f"/Choices[{index}]/Next", rule.next) for index, rule in enumerate(state.choices)]
+        return (*rules, ("/Default", state.default)) if state.default is not None else tuple(rules)
     if isinstance(state, (Succeed, Fail)):
         return ()
     catch = state.catch if isinstance(state, (Task, Parallel, Map)) else ()
@@ -189,5 +189,5 @@ def next_states(state: State) -> tuple[tuple[str, str], ...]:
 
 
 def is_terminal(state: State) -> bool:
-    """Whether the machine or branch can end in this state."""
+    """True if the machine or branch can end in this state."""
     return isinstance(state, (Succeed, Fail)) or (not isinstance(state, Choice) and state.next is None)

@@ -1,4 +1,4 @@
-"""From the text of a JSONPath to its tokens: names, brackets, and the conditions of filters."""
+"""Parses the text of a JSONPath into tokens: names, brackets, and the conditions of filters."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _bracket(text: str, at: int) -> tuple[Selector, int]:
 
 
 def closing(text: str, at: int) -> int:
-    """Where the bracket at `at` closes, quotes and nested brackets skipped.
+    """The position at which the bracket at `at` closes; quotes and nested brackets are skipped.
 
     Raises: PathSyntaxError.
     """
@@ -123,11 +123,11 @@ def _quoted(inner: str) -> tuple[str, ...]:
         if not rest.startswith(","):
             break
         at = len(inner) - len(rest[1:].lstrip())
-    raise PathSyntaxError(f"[{inner}] is no list of names in quotes")
+    raise PathSyntaxError(f"[{inner}] is not a list of names in quotes")
 
 
 def _unescaped(quoted: str, quote: str) -> str:
-    """A backslash counts before the quote around it and before another one; before anything else it is a character."""
+    """A backslash escapes the enclosing quote and another backslash; before anything else it is a character."""
     chars: list[str] = []
     at = 0
     while at < len(quoted):

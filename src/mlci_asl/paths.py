@@ -19,23 +19,23 @@ _VARIABLE = re.compile(r"[^\W\d]\w*")
 
 
 class Path(NamedTuple):
-    """A parsed path. `text` is as written; `root` is where it starts: `$`, `$$` or the name of a variable."""
+    """A parsed path. `text` is its text in the definition; `root` is `$`, `$$` or the name of a variable."""
 
     text: str
     root: str
     tokens: tuple[Token, ...]
 
     def read(self, data: StateData) -> Json:
-        """The value, or the list of values where the path is not definite.
+        """The value, or the list of values if the path is not definite.
 
-        Raises: PathNotFound.
+        Raises: PathNotFound, InvalidPath.
         """
         return read(self.tokens, self.start(data))
 
     def start(self, data: StateData) -> Json:
         """The value that the path starts at.
 
-        Raises: PathNotFound, where it is a variable that has not been assigned.
+        Raises: PathNotFound if it is a variable that has not been assigned.
         """
         if self.root == INPUT:
             return data.input

@@ -1,7 +1,7 @@
-"""The two query languages, as far as reading a definition goes: two classes with the same methods.
+"""Reads the fields that differ between the query languages: two classes with the same methods.
 
-Each knows which fields are its own, and makes of a field the value, payload or rule that the model has. Nothing beyond
-this module asks which language a state is in.
+Each knows its fields, and reads a field into the value, payload template or condition that the model has. No other
+module depends on the language of a state.
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html
 """
 
@@ -33,11 +33,11 @@ from mlci_asl.variables import Assignment, check_name
 
 _INPUT_OUTPUT_PATHS = {"InputPath", "OutputPath"}
 _PAYLOAD_FIELDS = {"Parameters", "ResultSelector", "ResultPath"}
-#: Distributed Map's; AWS's recorded answers show that an inline Map may have them, and the guide gives them no meaning
-#: there: an iteration that fails fails the Map.
+#: Fields of a distributed Map. As recorded from AWS, an inline Map may have them; they have no effect there, and an
+#: iteration that fails fails the Map.
 _DISTRIBUTED = {"ToleratedFailureCount", "ToleratedFailurePercentage"}
 
-#: ErrorPath and CausePath take the functions that give a string.
+#: ErrorPath and CausePath take the functions that return a string.
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/state-fail.html
 _STRING_FUNCTIONS = frozenset(
     f"States.{name}"
@@ -69,7 +69,7 @@ _SETTINGS = (
 
 
 class JsonPathLanguage:
-    """JSONPath: each field that a path can fill has a sibling whose name ends in `Path`."""
+    """JSONPath: a field that takes a path has a name that ends in `Path`, next to the one that takes a literal."""
 
     name = "JSONPath"
     catch_fields = frozenset({"ResultPath"})
@@ -109,12 +109,12 @@ class JsonPathLanguage:
     def choice_condition(
         self, fields: Fields, state: DataFlow, field_prefix: str
     ) -> tuple[ChoiceCondition | None, DataFlow]:
-        """A choice rule, and what is handed on where it holds; `state` is the Choice's own."""
+        """The condition and the data flow of a choice rule; `state` is the data flow of the Choice."""
         assert isinstance(state, JsonPathDataFlow)
         return read_condition(fields, self.unsupported_fields, is_top=True), state._replace(assign=self._assign(fields))
 
     def number(self, fields: Fields, name: str, minimum: int) -> PayloadTemplate | None:
-        """A field that counts something."""
+        """An integer field."""
         fields.at_most_one(name, f"{name}Path")
         if name in fields:
             return ConstantTemplate(fields.integer(name, minimum, minimum))
@@ -162,7 +162,7 @@ class JsonPathLanguage:
 
 
 class JsonataLanguage:
-    """JSONata: a field that an expression can fill takes it in place of a literal."""
+    """JSONata: the same field takes a literal or an expression."""
 
     name = "JSONata"
     catch_fields = frozenset({"Output"})
@@ -212,7 +212,7 @@ class JsonataLanguage:
     def choice_condition(
         self, fields: Fields, state: DataFlow, field_prefix: str
     ) -> tuple[ChoiceCondition | None, DataFlow]:
-        """A choice rule, and what is handed on where it holds: not what the Choice itself says."""
+        """The condition and the data flow of a choice rule, which has an Output and Assign of its own."""
         fields.check_known(("Comment", "Next", "Condition", "Output", "Assign"), self.unsupported_fields)
         flow = JsonataDataFlow(
             None,
@@ -228,7 +228,7 @@ class JsonataLanguage:
         return (None if template is None else JsonataCondition(template)), flow
 
     def number(self, fields: Fields, name: str, minimum: int) -> PayloadTemplate | None:
-        """A field that counts something."""
+        """An integer field."""
         if name not in fields or _is_expression(fields.members[name]):
             return self.payload(fields, name)
         return ConstantTemplate(fields.integer(name, minimum, minimum))
@@ -275,7 +275,7 @@ QUERY_LANGUAGES: Mapping[str, QueryLanguage] = {"JSONPath": JsonPathLanguage(), 
 
 
 def read_query_language(fields: Fields, default: QueryLanguage) -> QueryLanguage:
-    """The query language that an object of the definition names, or the machine's."""
+    """The QueryLanguage of an object of the definition, or the default."""
     if "QueryLanguage" not in fields:
         return default
     name = fields.string("QueryLanguage", default.name)
@@ -312,5 +312,5 @@ def _string_expression(string: str) -> Expression:
         return parse_reference(string)
     expression = parse_expression(string)
     if not isinstance(expression, Path) and expression.function not in _STRING_FUNCTIONS:
-        raise ValueError(f"{expression.function} does not give a string")
+        raise ValueError(f"{expression.function} does not return a string")
     return expression

@@ -1,4 +1,4 @@
-"""Reference paths: paths that name exactly one place, so that a value can be put there (ResultPath)."""
+"""Reference paths: paths that identify a single node, so that a value can be written there (ResultPath)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mlci_asl.paths import INPUT, Path, parse_path
 
 
 class ReferencePathConflict(ValueError):
-    """A value cannot be put where a reference path points to: `step` has no meaning in `value`."""
+    """A value can't be written at a reference path, for `value` has no `step`."""
 
     def __init__(self, step: str | int, value: Json) -> None:
         super().__init__(step, value)
@@ -26,16 +26,16 @@ def parse_reference(text: str, *, is_for_writing: bool = False) -> Path:
             isinstance(token, Indexes) and len(token.indexes) == 1
         )
         if not is_single:
-            raise PathSyntaxError("a reference path names one place, without wildcard, slice, filter or ..")
+            raise PathSyntaxError("it must identify a single node: no wildcard, slice, filter or ..")
     if is_for_writing and path.root != INPUT:
         raise PathSyntaxError("only the state's input can be written to")
     return path
 
 
 def write(path: Path, input: Json, value: Json) -> Json:
-    """`given` with `value` at `path`; objects on the way are made, other values on the way are not replaced.
+    """`input` with `value` at `path`. Missing objects are created; values of other types are not replaced.
 
-    Raises: NoSuchPlace.
+    Raises: ReferencePathConflict.
     """
     return _write([_step(token) for token in path.tokens], input, value)
 

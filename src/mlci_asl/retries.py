@@ -1,4 +1,4 @@
-"""Retry: which error is tried again, how often, and after how long.
+"""Retry: the errors that are retried, how often, and after what delay.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
 """
@@ -13,7 +13,7 @@ from mlci_asl.model import Retrier
 
 
 class Retries:
-    """The attempts that one visit of a state has left; each retrier counts its own."""
+    """The retries that a state has left; each retrier counts its own."""
 
     def __init__(self, retriers: Sequence[Retrier]) -> None:
         self._retriers = retriers
@@ -21,7 +21,7 @@ class Retries:
         self.count = 0  # of all retries, as $$.State.RetryCount has it
 
     def delay_after(self, error: StateError) -> float | None:
-        """The seconds to wait before the next attempt; None where there is none. Counts the attempt."""
+        """The seconds to wait before the next attempt, which is counted; None if there is none left."""
         for index, retrier in enumerate(self._retriers):
             if matches(error, retrier.error_equals):
                 if self._used[index] >= retrier.max_attempts:
@@ -34,8 +34,8 @@ class Retries:
 
 
 def _with_jitter(seconds: float) -> float:
-    """JitterStrategy FULL: anything from nothing to the whole delay."""
-    import random  # costs 10 ms to import, and few definitions ask for it
+    """JitterStrategy FULL: a random delay, up to the whole one."""
+    import random  # costs 10 ms to import, and few definitions need it
 
     return random.uniform(0, seconds)
 

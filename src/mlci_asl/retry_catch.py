@@ -1,4 +1,4 @@
-"""Reading Retry and Catch, which are the same in both query languages but for what a Catch hands on."""
+"""Reads Retry and Catch. Only the output of a Catch differs between the query languages."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _RETRY_FIELDS = (
 
 
 def read_retriers(fields: Fields) -> tuple[Retrier, ...]:
-    """Retry's entries."""
+    """The entries of Retry."""
     entries: list[Retrier] = []
-    children = fields.children("Retry", is_empty_fine=True)
+    children = fields.children("Retry", may_be_empty=True)
     for child in children:
         child.check_known(_RETRY_FIELDS)
         interval = child.integer("IntervalSeconds", 1, 1)
@@ -40,9 +40,9 @@ def read_retriers(fields: Fields) -> tuple[Retrier, ...]:
 
 
 def read_catchers(fields: Fields, language: QueryLanguage) -> tuple[Catcher, ...]:
-    """Catch's entries."""
+    """The entries of Catch."""
     entries: list[Catcher] = []
-    children = fields.children("Catch", is_empty_fine=True)
+    children = fields.children("Catch", may_be_empty=True)
     for index, child in enumerate(children):
         known = {"Comment", "ErrorEquals", "Next", "Assign", *language.catch_fields}
         child.check_known(known, language.unsupported_fields)

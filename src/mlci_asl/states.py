@@ -1,4 +1,4 @@
-"""Reading one state of a definition: its fields as AWS allows them for its type and query language, typed.
+"""Reads one state of a definition: the fields that AWS allows for its type and query language, typed.
 
 Source: https://states-language.net/spec.html and the guide's page of each state.
 """
@@ -14,7 +14,7 @@ from mlci_asl.query_languages import QueryLanguage, read_query_language
 from mlci_asl.retry_catch import read_catchers, read_retriers
 from mlci_asl.templates import ConstantTemplate, PayloadTemplate
 
-#: Reads the branch in an object of the definition; the names are fields that it may have besides.
+#: Reads the branch in an object of the definition; the names are extra fields that it may have.
 ReadBranch = Callable[[Fields, tuple[str, ...]], "Branch | None"]
 
 _COMMON = {"Type", "Comment", "QueryLanguage"}
@@ -38,7 +38,7 @@ _TYPES = ("Task", "Wait", "Pass", "Succeed", "Fail", "Choice", "Parallel", "Map"
 
 _DISTRIBUTED_UNSUPPORTED = "distributed Map is not covered here; use an inline Map"
 
-#: What AWS has and this interpreter refuses, so that nothing is guessed.
+#: Fields that AWS supports and this interpreter refuses, so that nothing is guessed.
 UNSUPPORTED: Mapping[str, str] = {
     name: f'"{name}" belongs to distributed Map, which is not covered here; use an inline Map'
     for name in ("ItemReader", "ItemBatcher", "ResultWriter", "Label")
@@ -48,9 +48,9 @@ _ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:\d*:\S+")
 
 
 def read_state(name: str, fields: Fields, default: QueryLanguage, read_branch: ReadBranch) -> State | None:
-    """The state, or None where its type is unknown or it lacks what it can't be without.
+    """The state; None if its type is unknown or a required part is missing.
 
-    `machine` is the language of the whole definition, which a state may override.
+    `default` is the query language of the whole definition, which a state may override.
     """
     if not fields.require("Type"):
         return None

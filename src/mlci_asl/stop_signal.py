@@ -1,4 +1,4 @@
-"""How a running execution, branch or task learns that it has to stop."""
+"""The signal that stops a running execution, branch or task."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Callable
 
 
 class StopSignal:
-    """Set once, for ever; safe to use from any thread.
+    """A signal that is set once and stays set. Safe from any thread.
 
-    `child()` makes a signal that is set with this one, but whose own set() stays below. A parent holds its children
-    weakly, so one that is no longer used is gone, and a long execution doesn't collect them.
+    A `child()` is set with its parent, but not the other way round. A parent has weak references to its children, so a
+    long execution does not collect those that are no longer used.
     """
 
     def __init__(self, parent: StopSignal | None = None) -> None:
         self.error = ""
         self.cause = ""
-        self._parent = parent  # the chain above stays alive as long as someone below listens
+        self._parent = parent  # parents stay alive as long as a child is used
         self._lock = threading.Lock()
         self._flag = threading.Event()
         self._callbacks: dict[object, Callable[[], None]] = {}
         self._children: weakref.WeakSet[StopSignal] = weakref.WeakSet()
 
     def set(self, error: str = "", cause: str = "") -> None:
-        """Stops everything that listens here or below; only the first call's error and cause count."""
+        """Sets the signal and its children; only the first call's error and cause count."""
         with self._lock:
             if self._flag.is_set():
                 return
@@ -41,15 +41,15 @@ class StopSignal:
                 child.set(error, cause)
 
     def is_set(self) -> bool:
-        """Whether to stop."""
+        """True if the signal is set."""
         return self._flag.is_set()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Waits until the signal is set, or until `timeout_s` have passed. True if it is set."""
+        """Waits until the signal is set, at most `timeout_s`. Returns True if it is set."""
         return self._flag.wait(timeout_s)
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Calls `callback` once, in the thread that sets the signal, or at once if it is set. Undone by the result."""
+        """Calls `callback` once, in the thread that sets the signal, or now if it is set. Its result unsubscribes."""
         key = object()
         with self._lock:
             is_late = self._flag.is_set()

@@ -1,7 +1,7 @@
-"""Payloads: JSON of a definition in which some values are evaluated, in either query language.
+"""Payload templates: JSON of a definition in which some values are evaluated, in either query language.
 
-In JSONPath the members whose name ends in `.$` are replaced by what they select; in JSONata every string `{% … %}`, at
-any depth. A single field that a path or an expression can fill (`SecondsPath`, `Seconds`) is a payload of one value.
+In JSONPath these are the members whose name ends in `.$`; in JSONata every string `{% … %}`, at any depth. A single
+field that takes a path or an expression (`SecondsPath`, `Seconds`) is a template of one value.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ Expression: TypeAlias = "Path | IntrinsicCall"
 
 
 class ConstantTemplate(NamedTuple):
-    """A value that is taken as it is."""
+    """A value that is used as it is."""
 
     value: Json
 
 
 class PathTemplate(NamedTuple):
-    """`"<field>": "$.a"`, where the field's name ends in `.$`, or in `Path`."""
+    """A path or an intrinsic function, in a field whose name ends in `.$` or in `Path`."""
 
     field: str
     expression: Expression
 
 
 class JsonataTemplate(NamedTuple):
-    """`{% … %}`; `field` is where it stands in the state, as AWS names it: `Output/a[0]`."""
+    """`{% … %}`. `field` is its location in the state, as AWS names it: `Output/a[0]`."""
 
     field: str
     expression: jsonata.Expression
 
 
 class ObjectTemplate(NamedTuple):
-    """An object, with the names of its members as they come out."""
+    """An object, with the names that its members have in the payload."""
 
     members: tuple[tuple[str, PayloadTemplate], ...]
 
@@ -53,13 +53,13 @@ class ArrayTemplate(NamedTuple):
 
 
 PayloadTemplate: TypeAlias = "ConstantTemplate | PathTemplate | JsonataTemplate | ObjectTemplate | ArrayTemplate"
-ReportProblem: TypeAlias = "Callable[[str, str, str], None]"  # place, what, AWS's code
+ReportProblem: TypeAlias = "Callable[[str, str, str], None]"  # location, message, AWS's code
 
 
 def fill(template: PayloadTemplate, data: StateData) -> Json:
-    """The payload that a template makes of a state's data.
+    """The payload of a template, for a state's data.
 
-    Raises: EvaluationError where a path finds nothing or an expression fails; never null instead.
+    Raises: EvaluationError if a path leads to nothing, which is never null instead, or if an expression fails.
     """
     if isinstance(template, ConstantTemplate):
         return template.value
@@ -98,7 +98,7 @@ def _subject(template: JsonataTemplate) -> str:
 
 
 def unexpected_type(template: PayloadTemplate, expected: str, value: Json) -> QueryError:
-    """The error of an expression whose value is of another type than its field needs."""
+    """The error of a JSONata expression whose value has another type than its field needs."""
     if not isinstance(template, JsonataTemplate):
         raise TypeError(template)
     message = f"returned an unexpected result type. Expected '{expected}', but was '{_json_type(value)}' for value:"
@@ -116,13 +116,13 @@ def _json_type(value: Json) -> str:
 def parse_expression(text: str) -> Expression:
     """A path or an intrinsic function.
 
-    Raises: ValueError, which says what is wrong with it.
+    Raises: ValueError, whose text is the reason.
     """
     return parse_intrinsic(text) if is_intrinsic(text) else parse_path(text)
 
 
 def parse_template(value: Json, location: str, report: ReportProblem) -> PayloadTemplate:
-    """A JSONPath payload from its JSON; `complain` is told the place and the fault of each part that is wrong."""
+    """A template from its JSON, in JSONPath; `report` gets the location, message and code of each problem."""
     if isinstance(value, list):
         items = tuple(parse_template(item, f"{location}[{index}]", report) for index, item in enumerate(value))
         return (
@@ -146,7 +146,7 @@ def _parse_member(name: str, value: Json, location: str, report: ReportProblem) 
     try:
         if isinstance(value, str):
             return name[:-2], PathTemplate(name, parse_expression(value))
-        reason = "it is no string"
+        reason = "it is not a string"
     except ValueError as error:
         reason = str(error)
     message = f"The value for the field '{name}' must be a valid JSONPath or a valid intrinsic function call: {reason}"
@@ -155,13 +155,13 @@ def _parse_member(name: str, value: Json, location: str, report: ReportProblem) 
 
 
 class JsonataTemplateReader(NamedTuple):
-    """Reads JSONata payloads. `lacking` are the members of $states that their field doesn't have."""
+    """Reads templates in JSONata. `unavailable` has the members of $states that the field can't read."""
 
     report: ReportProblem
     unavailable: frozenset[str] = frozenset()
 
     def payload(self, value: Json, location: str, field: str) -> PayloadTemplate:
-        """A payload from its JSON, which stands at `place` of the definition and in `field` of its state."""
+        """A template from its JSON, at `location` of the definition and in `field` of its state."""
         if isinstance(value, str):
             return self._string(value, location, field)
         if isinstance(value, list):

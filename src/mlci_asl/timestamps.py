@@ -1,4 +1,4 @@
-"""Timestamps as the States Language has them: RFC 3339 with an upper-case T, and Z or an offset."""
+"""Timestamps of the States Language: RFC 3339 with an upper-case T, and Z or an offset."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})
 
 
 def parse_timestamp(text: str) -> datetime | None:
-    """The moment, in UTC and to the microsecond; None where the text is no such timestamp.
+    """The time, in UTC and to the microsecond; None if the text is not such a timestamp.
 
     >>> parse_timestamp("2016-03-14T01:59:00Z").isoformat()
     '2016-03-14T01:59:00+00:00'
@@ -29,7 +29,7 @@ def parse_timestamp(text: str) -> datetime | None:
 
 
 def format_timestamp(time: datetime) -> str:
-    """As the context object shows times: UTC, to the millisecond.
+    """A time as the context object shows it: in UTC, to the millisecond.
 
     >>> format_timestamp(datetime(2024, 5, 6, 7, 8, 9, 10_000, timezone.utc))
     '2024-05-06T07:08:09.010Z'

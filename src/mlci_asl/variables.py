@@ -1,7 +1,7 @@
-"""Workflow variables: what Assign sets, and which variables a state reads.
+"""Workflow variables: Assign, and the variables that a state reads.
 
-A variable lives in its scope: a machine's, a Parallel branch's or a Map iteration's. Inner scopes read the outer
-variables and can't set them; nothing of theirs is left when they end.
+A variable belongs to a scope: a machine, a branch of a Parallel or an iteration of a Map. Inner scopes read the outer
+variables and can't set them; their own variables end with them.
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/workflow-variables.html
 """
 
@@ -18,10 +18,10 @@ from mlci_asl.paths import Path
 from mlci_asl.state_data import NO_VARIABLES, StateData
 from mlci_asl.templates import PayloadTemplate, fill
 
-#: Of a name, without `$`; the name `states` is the language's own.
+#: The longest name, without `$`; the name `states` is reserved.
 MAX_NAME_CHARS = 80
 RESERVED = "states"
-#: Of all variables of a scope together; a single variable, and one Assign, may have MAX_DATA_BYTES.
+#: The size of all variables of a scope; that of a variable, and of one Assign, is MAX_DATA_BYTES.
 MAX_ALL_BYTES = 10 * 1024 * 1024
 
 NOTHING_ASSIGNED: Mapping[str, JsonText] = {}
@@ -30,7 +30,7 @@ _NAME = re.compile(r"[^\W\d]\w*")
 
 
 def check_name(name: str) -> str | None:
-    """What is wrong with a variable's name, if anything.
+    """The problem of a variable's name; None if it is valid.
 
     >>> check_name("x"), check_name("states")
     (None, 'the variable name "states" is reserved')
@@ -45,12 +45,12 @@ def check_name(name: str) -> str | None:
 
 
 class Assignment(NamedTuple):
-    """What Assign says: a payload for each variable."""
+    """Assign: a payload template for each variable."""
 
     variables: tuple[tuple[str, PayloadTemplate], ...] = ()
 
     def evaluate(self, data: StateData) -> Mapping[str, JsonText]:
-        """The values with their texts, all of them evaluated with the variables as they were before.
+        """The values with their texts, all evaluated with the previous values of the variables.
 
         Raises: EvaluationError.
         """
@@ -64,7 +64,7 @@ class Assignment(NamedTuple):
 
 
 class Variables:
-    """The variables of a branch, those of outer scopes included; inner branches have copies."""
+    """The variables of a branch, with those of outer scopes. Inner branches have copies."""
 
     def __init__(self, values: Mapping[str, Json] = NO_VARIABLES, sizes: Mapping[str, int] | None = None) -> None:
         self.values, self._sizes = dict(values), dict(sizes or {})
@@ -73,7 +73,7 @@ class Variables:
         return Variables(self.values, self._sizes)
 
     def assign(self, assigned: Mapping[str, JsonText]) -> None:
-        """Raises: EvaluationError where all variables together are larger than AWS stores."""
+        """Raises: EvaluationError if the variables are larger than AWS allows."""
         if not assigned:
             return
         self._sizes.update((name, size_bytes(value.text)) for name, value in assigned.items())
@@ -84,7 +84,7 @@ class Variables:
 
 
 def assigned_names(value: object) -> Iterator[str]:
-    """The names of the variables that a part of the model sets, one by one; inner states are left out."""
+    """The names of the variables that a part of the model sets, without those that inner states set."""
     if isinstance(value, Assignment):
         yield from (name for name, _ in value.variables)
     elif isinstance(value, tuple):
@@ -93,7 +93,7 @@ def assigned_names(value: object) -> Iterator[str]:
 
 
 def referenced_names(value: object) -> Iterator[str]:
-    """The names of the variables that a part of the model reads, one by one; inner states (a dict) are left out."""
+    """The names of the variables that a part of the model reads, without those that inner states (a dict) read."""
     if isinstance(value, Path):
         if value.variable is not None:
             yield value.variable

@@ -80,7 +80,7 @@ def test_what_an_expression_is(text: str, is_expression: bool, is_half_open: boo
 )
 def test_what_an_expression_reads(text: str, variables: tuple[str, ...], states_fields: tuple[str, ...] | None) -> None:
     expression = jsonata.parse_expression(f"{{% {text} %}}")
-    assert (jsonata.expression_variables(expression), expression.states_fields) == (variables, states_fields)
+    assert (expression.variables, expression.states_fields) == (variables, states_fields)
 
 
 def test_the_text_is_what_causes_quote() -> None:

@@ -69,7 +69,7 @@ def test_reference_paths(text: str) -> None:
 @pytest.mark.parametrize("text", ["$..a", "$.*", "$[*]", "$[0,1]", "$[0:1]", "$[?(@.a)]", "$['a','b']"])
 def test_what_is_no_reference_path(text: str) -> None:
     parse_path(text)
-    with pytest.raises(PathSyntaxError, match="one place"):
+    with pytest.raises(PathSyntaxError, match="single node"):
         parse_reference(text)
 
 

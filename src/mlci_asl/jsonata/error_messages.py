@@ -1,7 +1,8 @@
 """The words of JSONata's errors, as its reference implementation writes them.
 
-The library's own catalogue has "Object" wherever the reference says "function", leaves values unquoted, and fills two
-of three gaps. AWS uses the reference's words: at load the sentence alone, at run time with the code before it.
+The library's own messages have "Object" where the reference has "function", do not quote values, and fill two of three
+placeholders. AWS uses the reference's words: the sentence alone when a definition is created, and with the code before
+it at run time.
 Source: https://github.com/jsonata-js/jsonata/blob/v2.0.6/src/jsonata.js (errorCodes)
 """
 
@@ -14,19 +15,19 @@ from mlci_asl.jsonata.jsonata_python import TEMPLATES, JException
 
 _GAP = re.compile(r"\{\{\{(\w+)\}\}\}|\{\{(\w+)\}\}")
 _ELEMENTS = {"a": "arrays", "b": "booleans", "f": "functions", "n": "numbers", "o": "objects", "s": "strings"}
-#: Which of the values that the library raises with an error stand in its sentence, where it isn't the first ones.
+#: The attributes of a library error whose values its sentence quotes, if they are not the first ones.
 _VALUES = {"D1002": ("expected",)}
 
 
 def code_of(error: JException) -> str:
-    """The code, mended where the library raises one for another."""
+    """The code of an error, corrected if the library uses the wrong one."""
     if error.error == "S0301" and error.current is not None:
         return "S0103"  # an escape that is not known; S0301 is the empty regular expression
     return str(error.error)
 
 
 def sentence(error: JException) -> str:
-    """What an error says, without its code."""
+    """The sentence of an error, without its code."""
     code = code_of(error)
     template = TEMPLATES.get(code)
     if template is None:
@@ -45,13 +46,13 @@ def sentence(error: JException) -> str:
 
 
 def with_code(error: JException) -> str:
-    """What an error says at run time: `T1006: Attempted to invoke a non-function`."""
+    """The message of an error at run time: `T1006: Attempted to invoke a non-function`."""
     code = code_of(error)
     return f"{code}: {sentence(error)}" if code in TEMPLATES else code
 
 
 def of_other(error: Exception) -> str:
-    """How AWS's sentence goes on after an error that the library raised without its code."""
+    """The end of AWS's sentence for an error that the library raises without a code."""
     text = str(error)
     for code, template in TEMPLATES.items():
         if "{{" not in template and template.replace("Object", "function") == text.replace("Object", "function"):

@@ -1,6 +1,6 @@
-"""Functions of the language that jsonata-python answers otherwise than the reference implementation.
+"""The functions in which jsonata-python differs from the reference implementation.
 
-Each has its name's signature already checked; None is undefined. Compared with the reference's own test suite.
+Their arguments have been checked against the signature; None is undefined. Compared with the reference's test suite.
 Source: github.com/jsonata-js/jsonata v2.0.6 src/functions.js, and for $string's numbers and $parseInteger's NaN the
 answers of AWS's TestState as published in github.com/floci-io/floci, docs/services/step-functions.md
 """
@@ -19,11 +19,11 @@ from jsonata.functions import Functions
 
 from mlci_asl.jsonata import numbers, picture_strings, serialization
 from mlci_asl.jsonata.jsonata_python import NULL, JException, Utils, is_function
-from mlci_asl.jsonata.regexes import Match, Pattern
+from mlci_asl.jsonata.regexes import RegexMatch, RegexPattern
 
 _MAX_CHARACTERS = 6_990_256
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([Ee][-+]?[0-9]+)?")
-_RADIX = re.compile(r"0[xX][0-9A-Fa-f]+|0[oO][0-7]+|0[bB][01]+")
+_RADIX_NUMBER = re.compile(r"0[xX][0-9A-Fa-f]+|0[oO][0-7]+|0[bB][01]+")
 _TIMESTAMP = re.compile(
     r"(?P<date>\d{4}(?:-[01]\d(?:-[0-3]\d)?)?)(?P<time>T[0-2]\d:[0-5]\d:[0-5]\d)?(?P<fraction>\.\d+)?"
     r"(?P<zone>[+-][0-2]\d:?[0-5]\d|Z)?"
@@ -31,7 +31,7 @@ _TIMESTAMP = re.compile(
 
 
 def string(value: Any, prettify: Any) -> Any:
-    """$string: JSON of whatever is no string; functions are the empty string."""
+    """$string: strings as they are, functions as the empty string, anything else as JSON."""
     if isinstance(value, Utils.JList) and value.outer_wrapper:
         value = value[0]
     if value is None or isinstance(value, str):
@@ -44,12 +44,12 @@ def string(value: Any, prettify: Any) -> Any:
 
 
 def lowercase(text: Any) -> Any:
-    """$lowercase: not casefolded."""
+    """$lowercase, without casefolding."""
     return None if text is None else text.lower()
 
 
 def pad(text: Any, width: Any, char: Any) -> Any:
-    """$pad, within what a value may hold."""
+    """$pad, up to the largest string that AWS allows."""
     if width is not None and abs(width) > _MAX_CHARACTERS:
         raise MemoryError
     return Functions.pad(text, width, char)
@@ -63,7 +63,7 @@ def number(value: Any) -> Any:
         return int(value) if isinstance(value, bool) else value
     if _NUMBER.fullmatch(value) and math.isfinite(float(value)):
         return float(value) if re.search("[.eE]", value) else int(value)
-    if _RADIX.fullmatch(value):
+    if _RADIX_NUMBER.fullmatch(value):
         return int(value, 0)
     raise JException("D3030", -1, value)
 
@@ -76,16 +76,16 @@ def round_(value: Any, precision: Any) -> Any:
 
 
 def power(base: Any, exponent: Any) -> Any:
-    """$power, where it is a number."""
+    """$power. Raises: JException D3061 if the result is not a finite number."""
     if base is None:
         return None
     try:
-        found = float(base) ** float(exponent)
+        result = float(base) ** float(exponent)
     except (OverflowError, ZeroDivisionError):
-        found = math.inf
-    if isinstance(found, complex) or not math.isfinite(found):
+        result = math.inf
+    if isinstance(result, complex) or not math.isfinite(result):
         raise JException("D3061", -1, base, exponent)
-    return found
+    return result
 
 
 def sort(array: Any, comparator: Any) -> Any:
@@ -104,30 +104,30 @@ def _merge_sorted(items: list[Any], comparator: Any) -> list[Any]:
         return items
     middle = len(items) // 2
     left, right = _merge_sorted(items[:middle], comparator), _merge_sorted(items[middle:], comparator)
-    found: list[Any] = []
+    result: list[Any] = []
     at_left = at_right = 0
     while at_left < len(left) and at_right < len(right):
         if Functions.to_boolean(Functions.func_apply(comparator, [left[at_left], right[at_right]])):
-            found.append(right[at_right])
+            result.append(right[at_right])
             at_right += 1
         else:
-            found.append(left[at_left])
+            result.append(left[at_left])
             at_left += 1
-    return found + left[at_left:] + right[at_right:]
+    return result + left[at_left:] + right[at_right:]
 
 
 def distinct(array: Any) -> Any:
     """$distinct: 1 and true differ."""
     if not isinstance(array, list) or len(array) <= 1:
         return array
-    found = {serialization.key_of(item): item for item in reversed(array)}
-    order = dict.fromkeys(serialization.key_of(item) for item in array)
-    items = [found[key] for key in order]
+    result = {serialization.equality_key(item): item for item in reversed(array)}
+    order = dict.fromkeys(serialization.equality_key(item) for item in array)
+    items = [result[key] for key in order]
     return Utils.create_sequence_from_iter(items) if Utils.is_sequence(array) else items
 
 
-def _matches(pattern: Any, text: str) -> Iterator[Match]:
-    if not isinstance(pattern, Pattern):
+def _matches(pattern: Any, text: str) -> Iterator[RegexMatch]:
+    if not isinstance(pattern, RegexPattern):
         raise JException("T1010", -1, None)
     return pattern.matches(text)
 
@@ -140,17 +140,17 @@ def contains(text: Any, token: Any) -> Any:
 
 
 def match(text: Any, pattern: Any, limit: Any) -> Any:
-    """$match: what a regular expression finds, in order."""
+    """$match: the matches of a regular expression, in order."""
     if text is None:
         return None
     if limit is not None and limit < 0:
         raise JException("D3040", -1, limit)
-    found = Utils.create_sequence()
-    for one in _matches(pattern, text):
-        if limit is not None and len(found) >= limit:
+    result = Utils.create_sequence()
+    for regex_match in _matches(pattern, text):
+        if limit is not None and len(result) >= limit:
             break
-        found.append({"match": one.text, "index": one.start, "groups": list(one.groups)})
-    return found
+        result.append({"match": regex_match.text, "index": regex_match.start, "groups": list(regex_match.groups)})
+    return result
 
 
 def split(text: Any, separator: Any, limit: Any) -> Any:
@@ -163,15 +163,15 @@ def split(text: Any, separator: Any, limit: Any) -> Any:
         parts = text.split(separator) if separator else list(text)
     else:
         parts, position = [], 0
-        for one in _matches(separator, text):
-            parts.append(text[position : one.start])
-            position = one.end
+        for regex_match in _matches(separator, text):
+            parts.append(text[position : regex_match.start])
+            position = regex_match.end
         parts.append(text[position:])
     return parts if limit is None else parts[: math.floor(limit)]
 
 
 def replace(text: Any, pattern: Any, replacement: Any, limit: Any) -> Any:
-    """$replace of a string or of what a regular expression finds, with a string or with what a function returns."""
+    """$replace of a string or of a regular expression's matches, with a string or with a function's results."""
     if text is None:
         return None
     if pattern == "":
@@ -183,18 +183,18 @@ def replace(text: Any, pattern: Any, replacement: Any, limit: Any) -> Any:
             raise JException("D3012", -1, replacement)
         return text.replace(pattern, replacement, -1 if limit is None else math.ceil(limit))
     parts, position = [], 0
-    for count, one in enumerate(_matches(pattern, text)):
+    for count, regex_match in enumerate(_matches(pattern, text)):
         if limit is not None and count >= limit:
             break
-        parts += [text[position : one.start], _replaced(one, replacement)]
-        position = one.end
+        parts += [text[position : regex_match.start], _replacement_text(regex_match, replacement)]
+        position = regex_match.end
     return "".join([*parts, text[position:]])
 
 
-def _replaced(one: Match, replacement: Any) -> str:
+def _replacement_text(regex_match: RegexMatch, replacement: Any) -> str:
     if isinstance(replacement, str):
-        return _DOLLAR.sub(lambda found: _dollar(found.group(1), one), replacement)
-    value = Functions.func_apply(replacement, [one.as_value()])
+        return _DOLLAR.sub(lambda result: _expand_dollar(result.group(1), regex_match), replacement)
+    value = Functions.func_apply(replacement, [regex_match.as_value()])
     if not isinstance(value, str):
         raise JException("D3012", -1, value)
     return value
@@ -203,46 +203,46 @@ def _replaced(one: Match, replacement: Any) -> str:
 _DOLLAR = re.compile(r"\$(\$|[0-9]+)")
 
 
-def _dollar(what: str, one: Match) -> str:
+def _expand_dollar(reference: str, regex_match: RegexMatch) -> str:
     """`$$`, `$0` (all of it) or a group's number, of as many digits as the groups have; digits beyond stay."""
-    if what == "$":
+    if reference == "$":
         return "$"
-    if what[0] == "0":
-        return one.text + what[1:]
-    digits = len(str(max(len(one.groups), 1)))
-    index, rest = int(what[:digits]), what[digits:]
-    if digits > 1 and index > len(one.groups):
-        index, rest = int(what[: digits - 1]), what[digits - 1 :]
-    return (one.groups[index - 1] if 0 < index <= len(one.groups) else "") + rest
+    if reference[0] == "0":
+        return regex_match.text + reference[1:]
+    digits = len(str(max(len(regex_match.groups), 1)))
+    index, rest = int(reference[:digits]), reference[digits:]
+    if digits > 1 and index > len(regex_match.groups):
+        index, rest = int(reference[: digits - 1]), reference[digits - 1 :]
+    return (regex_match.groups[index - 1] if 0 < index <= len(regex_match.groups) else "") + rest
 
 
 def to_millis(timestamp: Any, picture: Any) -> Any:
-    """$toMillis: of ISO 8601 where there is no picture."""
+    """$toMillis: of ISO 8601 if there is no picture."""
     if timestamp is None:
         return None
     if picture is not None:
         return Functions.datetime_to_millis(timestamp, picture)
-    found = _TIMESTAMP.fullmatch(timestamp)
-    if not found:
+    result = _TIMESTAMP.fullmatch(timestamp)
+    if not result:
         raise JException("D3110", -1, timestamp)
-    zone = (found["zone"] or "Z").replace("Z", "+0000").replace(":", "")
-    date = (found["date"] + "-01-01")[:10]
+    zone = (result["zone"] or "Z").replace("Z", "+0000").replace(":", "")
+    date = (result["date"] + "-01-01")[:10]
     try:
-        moment = datetime.datetime.strptime(f"{date}{found['time'] or 'T00:00:00'}{zone}", "%Y-%m-%dT%H:%M:%S%z")
+        moment = datetime.datetime.strptime(f"{date}{result['time'] or 'T00:00:00'}{zone}", "%Y-%m-%dT%H:%M:%S%z")
     except ValueError as error:
         raise JException("D3110", -1, timestamp) from error
-    return round(moment.timestamp()) * 1000 + math.floor(float(f"0{found['fraction'] or ''}") * 1000 + 1e-9)
+    return round(moment.timestamp()) * 1000 + math.floor(float(f"0{result['fraction'] or ''}") * 1000 + 1e-9)
 
 
 def parse_integer(text: Any, picture: Any) -> Any:
-    """$parseInteger: NaN where the picture cannot read the text."""
+    """$parseInteger: NaN if the text does not match the picture."""
     if text is None:
         return None
     try:
-        found = Functions.parse_integer(text, picture)
+        result = Functions.parse_integer(text, picture)
     except ValueError:
-        found = None
-    return math.nan if found is None else found
+        result = None
+    return math.nan if result is None else result
 
 
 def format_number(value: Any, picture: Any, options: Any) -> Any:
@@ -261,18 +261,18 @@ def format_base(value: Any, radix: Any) -> Any:
 
 
 def sqrt(value: Any) -> Any:
-    """$sqrt of what is not negative."""
+    """$sqrt. Raises: JException D3060 for a negative number."""
     if value is not None and value < 0:
         raise JException("D3060", -1, value)
     return Functions.sqrt(value)
 
 
 def base64decode(text: Any) -> Any:
-    """$base64decode. Raises: ValueError; the library returns nothing, or what it could make of it."""
+    """$base64decode. Raises: ValueError for invalid Base64, of which the library returns nothing, or a part."""
     return None if text is None else base64.b64decode(text, validate=True).decode()
 
 
-def _of_url(name: str) -> Callable[[Any], Any]:
+def _url_function(name: str) -> Callable[[Any], Any]:
     function = getattr(Functions, _URLS[name])
 
     def checked(text: Any) -> Any:
@@ -294,7 +294,7 @@ _URLS = {
 
 def type_(value: Any) -> Any:
     """$type, which knows functions and regular expressions."""
-    return "function" if isinstance(value, Pattern) else Functions.type(value)
+    return "function" if isinstance(value, RegexPattern) else Functions.type(value)
 
 
 def merge(objects: Any) -> Any:
@@ -323,5 +323,5 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "type": type_,
     "merge": merge,
     "base64decode": base64decode,
-    **{name: _of_url(name) for name in _URLS},
+    **{name: _url_function(name) for name in _URLS},
 }

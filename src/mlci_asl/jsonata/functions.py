@@ -1,7 +1,7 @@
-"""The functions of the language: the library's, those of them that it answers otherwise than AWS, and AWS's own six.
+"""All functions of the language: the library's, its overrides, and the six that AWS adds.
 
-Source: https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html (the six, and that $eval is none),
-https://docs.jsonata.org, and github.com/jsonata-js/jsonata v2.0.6 src/functions.js (what they do in each corner).
+Source: https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html (the six; no $eval),
+https://docs.jsonata.org, and github.com/jsonata-js/jsonata v2.0.6 src/functions.js (the edge cases).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mlci_asl.jsonata import aws_functions, function_overrides, numbers
 from mlci_asl.jsonata.jsonata_python import NULL, JException, Jsonata, Signature
 
 
-class _Strict(Signature):  # type: ignore[misc]
+class _StrictSignature(Signature):  # type: ignore[misc]
     """A signature that knows null: the library takes it for a missing argument, which every parameter accepts."""
 
     def get_symbol(self, value: Any) -> str:
@@ -31,7 +31,7 @@ class _Strict(Signature):  # type: ignore[misc]
             raise
 
 
-class Native(Jsonata.JFunction):  # type: ignore[misc]
+class NativeFunction(Jsonata.JFunction):  # type: ignore[misc]
     """A function that is written in Python; missing arguments are None."""
 
     def __init__(self, name: str, signature: Signature, implementation: Callable[..., Any]) -> None:
@@ -42,22 +42,22 @@ class Native(Jsonata.JFunction):  # type: ignore[misc]
         self.arity = _arity(implementation)
 
     def call(self, input: Any, args: Any) -> Any:
-        """As $map and its like call it: nothing has been checked."""
+        """Called by $map and similar functions, which check no arguments."""
         return self.run(self.signature.validate(list(args), None))
 
     def run(self, args: list[Any]) -> Any:
         """The value for arguments that the signature has checked."""
-        given = args[: self.arity]
-        found = self.implementation(*given, *[None] * (self.arity - len(given)))
-        if isinstance(found, (int, float)) and not isinstance(found, bool):
-            return numbers.normal(found)
-        return found
+        arguments = args[: self.arity]
+        result = self.implementation(*arguments, *[None] * (self.arity - len(arguments)))
+        if isinstance(result, (int, float)) and not isinstance(result, bool):
+            return numbers.normal(result)
+        return result
 
     def get_number_of_args(self) -> int:
         return self.arity
 
 
-class Variadic(Native):
+class VariadicFunction(NativeFunction):
     """$zip, which takes any number of arrays."""
 
     def run(self, args: list[Any]) -> Any:
@@ -69,16 +69,16 @@ def _arity(implementation: Callable[..., Any]) -> int:
 
 
 def _functions() -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for name, native in Jsonata.static_frame.bindings.items():
         signature = copy.copy(native.signature)
-        signature.__class__ = _Strict
+        signature.__class__ = _StrictSignature
         implementation = function_overrides.FUNCTIONS.get(name, native.method)
-        found[name] = (Variadic if name == "zip" else Native)(name, signature, implementation)
-    del found["eval"]
+        result[name] = (VariadicFunction if name == "zip" else NativeFunction)(name, signature, implementation)
+    del result["eval"]
     for name, (signature, implementation) in aws_functions.FUNCTIONS.items():
-        found[name] = Native(name, _Strict(signature, name), implementation)
-    return found
+        result[name] = NativeFunction(name, _StrictSignature(signature, name), implementation)
+    return result
 
 
 #: By name, as an expression calls them without the `$`.

@@ -1,11 +1,11 @@
-"""jsonata-python, imported in one place: the names used here; what its import does to the process is undone."""
+"""Imports jsonata-python, for its names used here, and undoes the effect of the import on the process."""
 
 from __future__ import annotations
 
 import sys
 
-# Importing the library sets the process's recursion limit to 10,000. Evaluation nests 100 deep at most, which takes
-# some twenty frames of Python each; that much is needed, and no more.
+# Importing the library sets the process's recursion limit to 10,000. Evaluation nests at most 100 levels of
+# about twenty Python frames each; it needs that many frames, and no more.
 _FRAMES = 3_000
 _before = sys.getrecursionlimit()
 
@@ -28,7 +28,7 @@ __all__ = ["NULL", "TEMPLATES", "JException", "Jsonata", "Parser", "Signature", 
 
 
 def is_function(value: object) -> bool:
-    """Whether a value is a function: built in, a lambda, or a regular expression."""
+    """True if a value is a function: a built-in one, a lambda, or a regular expression."""
     if isinstance(value, (Jsonata.JFunctionCallable, Symbol)):
         return True
     return callable(getattr(value, "finditer", None))

@@ -1,7 +1,7 @@
-"""Numbers on their way into, through and out of an expression.
+"""Numbers of an expression, as AWS stores and writes them.
 
-AWS keeps an integer exact while it fits in 64 bits and has a double beyond that; a double without fraction is an
-integer. JSON has no Infinity and no NaN, so AWS writes them as strings.
+AWS stores an integer exactly if it fits in 64 bits, and else as a double; a double without a fraction is an integer.
+JSON has no Infinity and no NaN, so AWS writes them as strings.
 Source: answers of AWS's TestState as published in github.com/floci-io/floci, docs/services/step-functions.md
 """
 
@@ -11,13 +11,13 @@ import math
 from decimal import Decimal
 
 _LONG = 2**63
-#: From here on JavaScript writes a number with an exponent.
+#: JavaScript writes a number outside of these limits with an exponent.
 _POSITIONAL_BELOW = 1e21
 _POSITIONAL_FROM = 1e-6
 
 
 def normal(number: int | float) -> int | float:
-    """A number as AWS holds it.
+    """A number as AWS stores it.
 
     >>> normal(1.0), normal(-0.0), normal(2**63), normal(1e300), normal(0.5)
     (1, 0, 9.223372036854776e+18, 1e+300, 0.5)
@@ -30,7 +30,7 @@ def normal(number: int | float) -> int | float:
 
 
 def name_of_non_finite(number: float) -> str:
-    """What stands for a number that JSON cannot have.
+    """The string that replaces a number which JSON does not have.
 
     >>> name_of_non_finite(float("-inf")), name_of_non_finite(float("nan"))
     ('-Infinity', 'NaN')
@@ -41,7 +41,7 @@ def name_of_non_finite(number: float) -> str:
 
 
 def text(number: int | float) -> str:
-    """As $string writes a number: 15 digits of a fraction, whole numbers in full below 1e21, as JavaScript does.
+    """A number as $string writes it: 15 digits of a fraction, whole numbers in full below 1e21, as in JavaScript.
 
     >>> text(0.1 + 0.2), text(1e20), text(1e21), text(1e-7), text(2.0**63), text(123456789012345678)
     ('0.3', '100000000000000000000', '1e+21', '1e-7', '9223372036854776000', '123456789012345678')

@@ -1,8 +1,8 @@
-"""Reading an expression: its syntax, what it refers to, and what AWS refuses before it has ever run.
+"""Parses expressions, and finds their references and those that AWS refuses when a definition is created.
 
-An expression runs with no context item: input arrives as `$states.input`, variables as `$name`. So a bare field name,
-`$` and `$$` at the top level read nothing, and AWS refuses the definition; inside of a path, a predicate, a sort or a
-grouping they have an item to read from.
+An expression has no context item: the input is `$states.input`, and variables are `$name`. So a bare field name, `$`
+and `$$` refer to nothing at the top level, and AWS refuses the definition. Inside a path, a predicate, a sort or a
+grouping they refer to an item.
 Source: https://states-language.net/#jsonata, and published answers of ValidateStateMachineDefinition
 (github.com/floci-io/floci, docs/services/step-functions.md)
 """
@@ -12,24 +12,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from mlci_asl.jsonata import JsonataSyntaxError, JsonataUnsupported, error_messages
+from mlci_asl.jsonata import error_messages
+from mlci_asl.jsonata.expressions import JsonataSyntaxError, JsonataUnsupported
 from mlci_asl.jsonata.functions import FUNCTIONS
 from mlci_asl.jsonata.jsonata_python import JException, Parser, Symbol, Tokenizer
-from mlci_asl.jsonata.regexes import compiled
+from mlci_asl.jsonata.regexes import compile_regex
 
-#: What the library's parser and tokenizer raise of themselves, where a text ends too early or has a stray character.
-_SLIPS = (IndexError, KeyError, AttributeError, NotImplementedError, TypeError, ValueError, RuntimeError)
+#: The library's parser and tokenizer raise these if a text ends too early or has a stray character.
+_LIBRARY_ERRORS = (IndexError, KeyError, AttributeError, NotImplementedError, TypeError, ValueError, RuntimeError)
 
 
 def parse(text: str) -> Symbol:
     """The tree of an expression. Raises: JsonataSyntaxError."""
     try:
-        tree = Reader().parse(text, compiled)
+        tree = ExpressionParser().parse(text, compile_regex)
     except JException as error:
         raise JsonataSyntaxError(error_messages.sentence(error)) from error
     except RecursionError as error:
         raise JsonataSyntaxError("The expression is nested too deeply") from error
-    except _SLIPS as error:
+    except _LIBRARY_ERRORS as error:
         raise JsonataSyntaxError(str(error) or "Unexpected end of expression") from error
     for reference in references(tree):
         if reference.name == "$$":
@@ -39,7 +40,7 @@ def parse(text: str) -> Symbol:
     return tree
 
 
-class _Lexer(Tokenizer):  # type: ignore[misc]
+class _ExpressionTokenizer(Tokenizer):  # type: ignore[misc]
     """The tokens of JSONata 2.0.6: `?:` and `??` came later, and are two tokens each."""
 
     def next(self, prefix: bool) -> Tokenizer.Token | None:
@@ -55,39 +56,39 @@ class _Lexer(Tokenizer):  # type: ignore[misc]
         if token.type == "operator" and token.value in ("!", "~"):
             raise JException("S0204", token.position, token.value)
         if token.type == "string":
-            token.value = _joined(str(token.value))
+            token.value = _join_surrogates(str(token.value))
         return token
 
 
-class Reader(Parser):  # type: ignore[misc]
-    """A parser. It holds the state of what it parses, so each use has its own."""
+class ExpressionParser(Parser):  # type: ignore[misc]
+    """A parser. It stores the state of one parse, so each use creates its own."""
 
     def advance(self, id: str | None = None, infix: bool = False) -> Symbol:
-        self.lexer.__class__ = _Lexer
+        self.lexer.__class__ = _ExpressionTokenizer
         return super().advance(id, infix)
 
 
-def _joined(text: str) -> str:
-    """The two halves that `\\ud83d\\ude00` escapes leave, as one character."""
+def _join_surrogates(text: str) -> str:
+    """Joins the two surrogates of an escape such as `\\ud83d\\ude00` to one character."""
     if any("\ud800" <= char <= "\udfff" for char in text):
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
     return text
 
 
 class Reference(NamedTuple):
-    """A name that an expression reads; `is_top` where it would be read from a context item that is not there."""
+    """A name that an expression reads. `is_top` if it would be read from the missing context item."""
 
     name: str
     is_top: bool
 
 
 def references(tree: Symbol) -> Iterator[Reference]:
-    """`$$`, and all names that are read from the top level's context item."""
-    yield from _Walk().of(tree, True)
+    """Every `$$`, and every name that is read from the context item of the top level."""
+    yield from _ReferenceFinder().of(tree, True)
 
 
-class _Walk:
-    """The parts of an expression that are evaluated with the context item of the whole, and those with another."""
+class _ReferenceFinder:
+    """Walks an expression, and tells the parts with the context item of the whole from those with another."""
 
     def of(self, node: Any, is_top: bool) -> Iterator[Reference]:
         if isinstance(node, (list, tuple)):
@@ -96,13 +97,13 @@ class _Walk:
             return
         if not isinstance(node, Symbol):
             return
-        yield from self._own(node, is_top)
-        yield from self._parts(node, is_top)
+        yield from self._own_reference(node, is_top)
+        yield from self._inner_references(node, is_top)
         yield from self.of([node.predicate, node.stages, node.terms, node.expr], False)
         if node.group is not None:
             yield from self.of(node.group.lhs_object, False)
 
-    def _own(self, node: Symbol, is_top: bool) -> Iterator[Reference]:
+    def _own_reference(self, node: Symbol, is_top: bool) -> Iterator[Reference]:
         if node.type == "variable" and node.value == "$":
             yield Reference("$$", False)
         elif node.type == "variable" and node.value == "" and is_top:
@@ -110,7 +111,7 @@ class _Walk:
         elif node.type == "name" and is_top:
             yield Reference(str(node.value), True)
 
-    def _parts(self, node: Symbol, is_top: bool) -> Iterator[Reference]:
+    def _inner_references(self, node: Symbol, is_top: bool) -> Iterator[Reference]:
         if node.type == "path" and node.steps:
             yield from self.of(node.steps[0], is_top)
             yield from self.of(node.steps[1:], False)
@@ -126,42 +127,42 @@ class _Walk:
 
 
 def free_variables(tree: Symbol) -> tuple[str, ...]:
-    """The workflow variables that an expression reads: no functions of the language, nothing that it binds itself."""
-    nodes = list(_all(tree))
-    own = {str(node.lhs.value) for node in nodes if node.type == "bind"}
-    own |= {str(argument.value) for node in nodes if node.type == "lambda" for argument in node.arguments or ()}
-    own |= {str(name) for node in nodes for name in (node.focus, node.index) if isinstance(name, str)}
-    own |= {str(node.value) for node in nodes if node.type == "index"}
-    named = {str(node.value) for node in nodes if node.type == "variable"}
-    return tuple(sorted(named - own - FUNCTIONS.keys() - {"", "$", "states", "eval"}))
+    """The workflow variables that an expression reads, without functions and the variables that it binds itself."""
+    nodes = list(_nodes(tree))
+    bound = {str(node.lhs.value) for node in nodes if node.type == "bind"}
+    bound |= {str(argument.value) for node in nodes if node.type == "lambda" for argument in node.arguments or ()}
+    bound |= {str(name) for node in nodes for name in (node.focus, node.index) if isinstance(name, str)}
+    bound |= {str(node.value) for node in nodes if node.type == "index"}
+    variables = {str(node.value) for node in nodes if node.type == "variable"}
+    return tuple(sorted(variables - bound - FUNCTIONS.keys() - {"", "$", "states", "eval"}))
 
 
 def states_fields(tree: Symbol) -> tuple[str, ...] | None:
-    """The members of `$states` that are read by name, sorted; None where `$states` is also used as a whole."""
-    paths = [node for node in _all(tree) if node.type == "path" and node.steps]
-    named = [node.steps for node in paths if _is_states(node.steps[0]) and len(node.steps) > 1]
-    fields = {str(steps[1].value) for steps in named if steps[1].type == "name"}
-    uses = sum(_is_states(node) for node in _all(tree))
-    return tuple(sorted(fields)) if uses == sum(steps[1].type == "name" for steps in named) else None
+    """The members of `$states` that are read by name, sorted; None if `$states` is also used as a whole."""
+    paths = [node for node in _nodes(tree) if node.type == "path" and node.steps]
+    variables = [node.steps for node in paths if _is_states(node.steps[0]) and len(node.steps) > 1]
+    fields = {str(steps[1].value) for steps in variables if steps[1].type == "name"}
+    uses = sum(_is_states(node) for node in _nodes(tree))
+    return tuple(sorted(fields)) if uses == sum(steps[1].type == "name" for steps in variables) else None
 
 
 def _is_states(node: Symbol) -> bool:
     return bool(node.type == "variable" and node.value == "states") and not node.predicate and not node.group
 
 
-def _all(node: Any, seen: set[int] | None = None) -> Iterator[Symbol]:
-    seen = set() if seen is None else seen
+def _nodes(node: Any, visited: set[int] | None = None) -> Iterator[Symbol]:
+    visited = set() if visited is None else visited
     if isinstance(node, (list, tuple)):
         for item in node:
-            yield from _all(item, seen)
-    elif isinstance(node, Symbol) and id(node) not in seen:
-        seen.add(id(node))
+            yield from _nodes(item, visited)
+    elif isinstance(node, Symbol) and id(node) not in visited:
+        visited.add(id(node))
         yield node
-        for part in _PARTS:
-            yield from _all(getattr(node, part), seen)
+        for part in _NODE_FIELDS:
+            yield from _nodes(getattr(node, part), visited)
 
 
-_PARTS = (
+_NODE_FIELDS = (
     *("steps", "procedure", "arguments", "body", "predicate", "stages", "expr", "group", "lhs", "rhs", "lhs_object"),
     *("terms", "condition", "then", "_else", "expressions", "expression", "pattern", "update", "delete"),
 )

@@ -1,7 +1,7 @@
-"""Regular expressions that end: matching stops after a while, however badly pattern and text go together.
+"""Regular expressions with a time limit.
 
-Python's own `re` has no such limit, and holds all threads while it matches: `/^(a|aa)+$/` on sixty letters would stop
-the whole process. Classes such as \\d and \\w are ASCII, as in JavaScript and Java.
+Python's own `re` has none, and blocks all threads while it matches: `/^(a|aa)+$/` on sixty letters would stop the whole
+process. Classes such as \\d and \\w are ASCII, as in JavaScript and Java.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _TIMEOUT_S = 0.5
 
 
 @dataclass(frozen=True)
-class Match:
-    """One match, as the language shows it to functions."""
+class RegexMatch:
+    """One match, with the members that functions read."""
 
     text: str
     start: int
@@ -31,42 +31,42 @@ class Match:
 
 
 @dataclass(frozen=True)
-class Pattern:
-    """A regular expression of the language. It has the methods by which the library knows one."""
+class RegexPattern:
+    """A regular expression of the language, with the methods by which the library recognises one."""
 
     source: str
-    inner: Any
+    compiled: Any
 
-    def matches(self, text: str) -> Iterator[Match]:
+    def matches(self, text: str) -> Iterator[RegexMatch]:
         """All matches. Raises: JException D1004 for an empty one, TimeoutError."""
-        for found in self.inner.finditer(text, timeout=_TIMEOUT_S):
-            if found.start() == found.end():
+        for match in self.compiled.finditer(text, timeout=_TIMEOUT_S):
+            if match.start() == match.end():
                 raise JException("D1004", -1)
-            yield Match(found.group(), found.start(), found.end(), [group or "" for group in found.groups()])
+            yield RegexMatch(match.group(), match.start(), match.end(), [group or "" for group in match.groups()])
 
-    # The library takes what has these four methods for a regular expression, and calls `finditer` of one that an
-    # expression applies like a function.
+    # The library takes an object with these four methods for a regular expression, and calls `finditer` if an
+    # expression calls it like a function.
     def search(self, text: str) -> Any:
-        return self.inner.search(text, timeout=_TIMEOUT_S)
+        return self.compiled.search(text, timeout=_TIMEOUT_S)
 
     def finditer(self, text: str) -> Any:
-        return self.inner.finditer(text, timeout=_TIMEOUT_S)
+        return self.compiled.finditer(text, timeout=_TIMEOUT_S)
 
     def sub(self, replacement: str, text: str, count: int = 0) -> Any:
-        return self.inner.sub(replacement, text, count, timeout=_TIMEOUT_S)
+        return self.compiled.sub(replacement, text, count, timeout=_TIMEOUT_S)
 
     def split(self, text: str, maxsplit: int = 0) -> Any:
-        return self.inner.split(text, maxsplit, timeout=_TIMEOUT_S)
+        return self.compiled.split(text, maxsplit, timeout=_TIMEOUT_S)
 
 
-def compiled(source: str, flags: object) -> Pattern:
-    """What `/source/flags` is. `flags` are jsonata-python's RegexFlags."""
+def compile_regex(source: str, flags: object) -> RegexPattern:
+    """The regular expression `/source/flags`. `flags` are jsonata-python's RegexFlags."""
     options = regex.ASCII
     if getattr(flags, "case_insensitive", False):
         options |= regex.IGNORECASE
     if getattr(flags, "multiline", False):
         options |= regex.MULTILINE
     try:
-        return Pattern(source, regex.compile(source, options))
+        return RegexPattern(source, regex.compile(source, options))
     except regex.error as error:
         raise ValueError(f"Invalid regular expression: /{source}/: {error}") from error

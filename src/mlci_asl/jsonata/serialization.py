@@ -1,4 +1,4 @@
-"""JSON texts of JSONata's values: what $string returns, and what errors quote."""
+"""JSON texts of JSONata's values, for $string and for the values that errors quote."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlci_asl.jsonata.jsonata_python import NULL, is_function
 
 
 def to_json(value: Any, indent: str = "") -> str:
-    """As JavaScript's JSON.stringify writes a value; a function is the empty string. `indent` is that of one level."""
+    """A value as JavaScript's JSON.stringify writes it; a function is the empty string. `indent` is for one level."""
     return _text(value, indent, "\n")
 
 
@@ -21,8 +21,8 @@ def _text(value: Any, indent: str, line: str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
-        found = numbers.text(value)
-        return found if found[-1].isdigit() else f'"{found}"'
+        digits = numbers.text(value)
+        return digits if digits[-1].isdigit() else f'"{digits}"'
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     if is_function(value):
@@ -47,13 +47,13 @@ def _block(brackets: str, parts: Iterable[str], indent: str, line: str) -> str:
     return brackets[0] + inner + ("," + inner).join(texts) + line + brackets[1]
 
 
-def key_of(value: Any) -> str:
-    """A text that two values share where JSONata calls them equal: types count, the order of members does not."""
+def equality_key(value: Any) -> str:
+    """A text that two values share if JSONata calls them equal: types count, the order of members does not."""
     if isinstance(value, dict):
-        members = sorted((json.dumps(name), key_of(item)) for name, item in value.items())
+        members = sorted((json.dumps(name), equality_key(item)) for name, item in value.items())
         return "{" + ",".join(f"{name}:{item}" for name, item in members) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(map(key_of, value)) + "]"
+        return "[" + ",".join(map(equality_key, value)) + "]"
     if is_function(value):
         return f"function {id(value)}"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
