@@ -10,13 +10,15 @@ from mlci.cli.options import debug_option
 
 
 @click.command("schema")
+@click.option("--markdown", is_flag=True, help="Print a table of every key instead, as docs/flow.md has it.")
 @debug_option
-def command() -> int:
+def command(markdown: bool) -> int:
     """Print the JSON schema of flow.yaml.
 
     Editors complete and check a flow with it: begin flow.yaml with the line `# yaml-language-server: $schema=FILE`.
     """
     from mlci.flow import schema
+    from mlci.flow.reference import reference
 
-    click.echo(json.dumps(schema(), indent=2))
+    click.echo(reference(schema()) if markdown else json.dumps(schema(), indent=2), nl=not markdown)
     return 0

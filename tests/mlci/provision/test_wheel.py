@@ -34,7 +34,11 @@ def test_pip_installs_it_and_the_command_runs_from_it(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--require-hashes"]
     subprocess.run([*command, "--target", str(target), "-r", lock.name], cwd=tmp_path, check=True, capture_output=True)
     run = subprocess.run(
-        [sys.executable, "-c", "import mlci, sys; print(mlci.__file__); from mlci.cli import main; main(['--version'])"],
+        [
+            sys.executable,
+            "-c",
+            "import mlci, sys; print(mlci.__file__); from mlci.cli import main; main(['--version'])",
+        ],
         cwd=tmp_path,
         env=clean_environment({"PYTHONPATH": str(target)}),
         check=True,
