@@ -1,7 +1,7 @@
-"""Fixtures of the emulator's tests: a place for jobs, and what runs them."""
+"""Fixtures of the emulator's tests: a harness for jobs, and their runner."""
 
 from __future__ import annotations
 
-from support.fixtures import jobs, place
+from support.fixtures import harness, jobs
 
-__all__ = ["jobs", "place"]
+__all__ = ["harness", "jobs"]

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from mlci_emulator.jobs.runner import LocalJobs
-from support.local_jobs import Place
+from support.local_jobs import JobHarness
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def harness(tmp_path: Path) -> JobHarness:
+    return JobHarness(tmp_path)
 
 
 @pytest.fixture
-def jobs(place: Place) -> Iterator[LocalJobs]:
-    with place.jobs() as jobs:
+def jobs(harness: JobHarness) -> Iterator[LocalJobs]:
+    with harness.jobs() as jobs:
         yield jobs

@@ -1,4 +1,4 @@
-"""Services that only remember what they were asked, for the tests of the integrations."""
+"""Services that only record their requests, for the tests of the integrations."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXECUTION = "arn:aws:states:us-east-1:000000000000:execution:machine:run-1"
 
 @dataclass
 class FakeService:
-    """Answers with what it was given, or refuses with it."""
+    """Returns a fixed response, or raises a fixed error."""
 
     answer: Response | ApiError = field(default_factory=dict)
     asked: list[tuple[str, Any]] = field(default_factory=list)
@@ -45,7 +45,7 @@ class FakeService:
 
 @dataclass
 class Local:
-    """Integrations with fakes around them."""
+    """Integrations on fake services."""
 
     root: Path
     functions: tuple[FunctionCode, ...] = ()
@@ -67,7 +67,7 @@ class Local:
     def execute(
         self, state: dict[str, Json], given: Json = None, handlers: asl.Handlers | None = None
     ) -> tuple[asl.Outcome, list[asl.Event]]:
-        """An execution of a machine with one state."""
+        """Execute a state machine with one state."""
         context = asl.Context(EXECUTION, "run-1", "role", datetime.now(timezone.utc), "machine-arn", "machine")
         events: list[asl.Event] = []
         loaded = asl.load(json.dumps({"StartAt": "A", "States": {"A": state}}))
@@ -82,7 +82,7 @@ class Local:
         return outcome, events
 
     def problems(self, resource: str, parameters: Json = None, **members: Json) -> list[tuple[str, str]]:
-        """Of a machine with one task."""
+        """Return the problems of a state machine with one task."""
         given = {} if parameters is None else {"Parameters": parameters}
         task = {"Type": "Task", "Resource": resource, "End": True, **given, **members}
         machine = asl.Machine(json.dumps({"StartAt": "A", "States": {"A": task}}), asl.load(PASS).root)
@@ -93,7 +93,7 @@ PASS = '{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}'
 
 
 def function(folder: Path, text: str, name: str = "train") -> FunctionCode:
-    """A function whose module has this text."""
+    """Create a function whose module has this text."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.py").write_text(text)
     return FunctionCode(name, folder, f"{name}.handler")

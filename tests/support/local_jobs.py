@@ -1,4 +1,4 @@
-"""What the tests of the local cloud share: a fake stop signal, requests, and jobs that run in real subprocesses."""
+"""A fake stop signal, requests, and jobs that run in real subprocesses, for the tests of the emulator."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from mlci_asl import Json
 
 
-class FakeStop:
-    """As `mlci_asl.StopSignal`, as far as jobs need it."""
+class FakeStopSignal:
+    """A stop signal for jobs."""
 
     def __init__(self) -> None:
         self._is_set = threading.Event()
@@ -49,20 +49,20 @@ class FakeStop:
 
 
 def processing_request(name: str = "job", **changes: Json) -> dict[str, Json]:
-    """A CreateProcessingJob request for `s3://b/code/script.py`, as the plan makes it."""
-    place = "/opt/ml/processing"
+    """Return a CreateProcessingJob request for `s3://b/code/script.py`, as a plan has it."""
+    folder = "/opt/ml/processing"
     source: dict[str, Json] = {
         "S3Uri": "s3://b/code/",
-        "LocalPath": f"{place}/input/code",
+        "LocalPath": f"{folder}/input/code",
         "S3DataType": "S3Prefix",
         "S3InputMode": "File",
         "S3DataDistributionType": "FullyReplicated",
     }
-    target: dict[str, Json] = {"S3Uri": "s3://b/out", "LocalPath": f"{place}/output/out", "S3UploadMode": "EndOfJob"}
+    target: dict[str, Json] = {"S3Uri": "s3://b/out", "LocalPath": f"{folder}/output/out", "S3UploadMode": "EndOfJob"}
     return {
         "ProcessingJobName": name,
         "RoleArn": "arn:aws:iam::000000000000:role/job",
-        "AppSpecification": {"ImageUri": "image", "ContainerEntrypoint": ["python3", f"{place}/input/code/script.py"]},
+        "AppSpecification": {"ImageUri": "image", "ContainerEntrypoint": ["python3", f"{folder}/input/code/script.py"]},
         "ProcessingInputs": [{"InputName": "code", "S3Input": source}],
         "ProcessingOutputConfig": {"Outputs": [{"OutputName": "out", "S3Output": target}]},
         "ProcessingResources": {
@@ -74,7 +74,7 @@ def processing_request(name: str = "job", **changes: Json) -> dict[str, Json]:
 
 
 def training_request(name: str = "job", **changes: Json) -> dict[str, Json]:
-    """A CreateTrainingJob request for the script `train.py` in `s3://b/sourcedir.tar.gz`."""
+    """Return a CreateTrainingJob request for the script `train.py` in `s3://b/sourcedir.tar.gz`."""
     hyperparameters: dict[str, Json] = {
         "sagemaker_program": '"train.py"',
         "sagemaker_submit_directory": '"s3://b/sourcedir.tar.gz"',
@@ -92,7 +92,7 @@ def training_request(name: str = "job", **changes: Json) -> dict[str, Json]:
 
 
 def sourcedir(files: Mapping[str, str]) -> bytes:
-    """A sourcedir.tar.gz."""
+    """Return the bytes of a sourcedir.tar.gz with these files."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for name, text in files.items():
@@ -103,11 +103,11 @@ def sourcedir(files: Mapping[str, str]) -> bytes:
 
 
 @dataclass
-class Place:
-    """A store, a work folder, logs, and what was told."""
+class JobHarness:
+    """Runs jobs on a store, with a work folder, logs and reports below `root`."""
 
     root: Path
-    told: list[str] = field(default_factory=list)
+    reports: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.store = DirectoryStore(self.root / "store")
@@ -122,34 +122,34 @@ class Place:
 
     def jobs(self, isolation: Isolation = "auto") -> LocalJobs:
         settings = JobSettings(self.work, self.log, sys.executable, self.environment, isolation)
-        return LocalJobs(self.store, settings, self.told.append)
+        return LocalJobs(self.store, settings, self.reports.append)
 
     def process(
-        self, script: str, jobs: LocalJobs, stop: FakeStop | None = None, name: str = "job", **changes: Json
+        self, script: str, jobs: LocalJobs, stop: FakeStopSignal | None = None, name: str = "job", **changes: Json
     ) -> dict[str, Any]:
         self.store.put_bytes(script.encode(), "s3://b/code/script.py")
         return self.run("CreateProcessingJob", processing_request(name, **changes), jobs, stop)
 
     def train(
-        self, script: str, jobs: LocalJobs, stop: FakeStop | None = None, name: str = "job", **changes: Json
+        self, script: str, jobs: LocalJobs, stop: FakeStopSignal | None = None, name: str = "job", **changes: Json
     ) -> dict[str, Any]:
         self.store.put_bytes(sourcedir({"train.py": script}), "s3://b/sourcedir.tar.gz")
         return self.run("CreateTrainingJob", training_request(name, **changes), jobs, stop)
 
     def run(
-        self, operation: str, request: dict[str, Json], jobs: LocalJobs, stop: FakeStop | None = None
+        self, operation: str, request: dict[str, Json], jobs: LocalJobs, stop: FakeStopSignal | None = None
     ) -> dict[str, Any]:
-        """What Describe… says of a job when it has ended. Each call is the first of a new service."""
+        """Run a job in a new service, and return its description when it has ended."""
         service = SageMaker(self.store, jobs, None)
-        return service.run_to_end(operation, request, "us-east-1", stop or FakeStop(), lambda answer: None)
+        return service.run_to_end(operation, request, "us-east-1", stop or FakeStopSignal(), lambda answer: None)
 
     def output(self, name: str) -> Any:
-        """What a script wrote as JSON, of whatever shape."""
+        """Return the JSON value that a script wrote as an output."""
         return json.loads(self.store.read_bytes(f"s3://b/out/{name}"))
 
 
-def living(marker: str) -> list[int]:
-    """The processes with this text in their environment or command line."""
+def processes_with(marker: str) -> list[int]:
+    """Return the processes with this text in their environment or command line."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,4 +1,4 @@
-"""What the tests of SageMaker's service share: a service over real jobs, and how to wait for one."""
+"""A SageMaker service over real jobs, for the tests of the service."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 
 from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.services.sagemaker import SageMaker
-from support.local_jobs import Place, processing_request, sourcedir, training_request
+from support.local_jobs import JobHarness, processing_request, sourcedir, training_request
 
 REGION = "eu-west-1"
 
 
 @dataclass
-class Served:
-    """A service with its store and its jobs."""
+class SageMakerHarness:
+    """Calls a service, and waits for its jobs."""
 
-    place: Place
+    harness: JobHarness
     jobs: LocalJobs
     service: SageMaker
 
@@ -27,24 +27,26 @@ class Served:
         return self.service.call(operation, request, REGION)
 
     def create_processing(self, script: str, name: str = "job", **changes: Any) -> dict[str, Any]:
-        """CreateProcessingJob for a script of its own."""
-        self.place.store.put_bytes(script.encode(), f"s3://b/code-{name}/script.py")
+        """Call CreateProcessingJob for a script."""
+        self.harness.store.put_bytes(script.encode(), f"s3://b/code-{name}/script.py")
         request = processing_request(name, **changes)
         request["ProcessingInputs"][0]["S3Input"]["S3Uri"] = f"s3://b/code-{name}/"  # type: ignore[index, call-overload]
         return self.call("CreateProcessingJob", **request)
 
     def create_training(self, script: str, name: str = "job", **changes: Any) -> dict[str, Any]:
-        self.place.store.put_bytes(sourcedir({"train.py": script}), "s3://b/sourcedir.tar.gz")
+        self.harness.store.put_bytes(sourcedir({"train.py": script}), "s3://b/sourcedir.tar.gz")
         return self.call("CreateTrainingJob", **training_request(name, **changes))
 
     def describe(self, noun: str, name: str = "job") -> dict[str, Any]:
         return self.call(f"Describe{noun}", **{f"{noun}Name": name})
 
-    def ended(self, noun: str, name: str = "job") -> dict[str, Any]:
-        """What Describe… says when the job has ended."""
-        return self.waited(noun, name, lambda described: described[f"{noun}Status"] not in ("InProgress", "Stopping"))
+    def wait_for_end(self, noun: str, name: str = "job") -> dict[str, Any]:
+        """Wait for the end of a job, and return its description."""
+        return self.wait_until(
+            noun, name, lambda described: described[f"{noun}Status"] not in ("InProgress", "Stopping")
+        )
 
-    def waited(
+    def wait_until(
         self, noun: str, name: str, is_due: Callable[[dict[str, Any]], object], timeout_s: float = 20
     ) -> dict[str, Any]:
         until = time.monotonic() + timeout_s
@@ -55,11 +57,11 @@ class Served:
             assert time.monotonic() < until, f"it never came: {described}"
             time.sleep(0.01)
 
-    def stream(self, name: str) -> str:
-        """The log of a job."""
+    def log_text(self, name: str) -> str:
+        """Return the log of a job."""
         (log,) = [log for log in self.service.log_files() if log.stream.startswith(f"{name}/")]
         return log.path.read_text()
 
 
-def served(place: Place, jobs: LocalJobs, home: Path | None) -> Served:
-    return Served(place, jobs, SageMaker(place.store, jobs, home))
+def sagemaker_harness(harness: JobHarness, jobs: LocalJobs, home: Path | None) -> SageMakerHarness:
+    return SageMakerHarness(harness, jobs, SageMaker(harness.store, jobs, home))

@@ -1,4 +1,4 @@
-"""What tests of Step Functions share: handlers that echo, and short ways to ask."""
+"""Handlers that echo and a client, for the tests of Step Functions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PASS: dict[str, Any] = {"Type": "Pass", "End": True}
 
 
 class Echo:
-    """Tasks give what they get; `{"fail": …}` fails under that name."""
+    """Tasks return their parameters; `{"fail": …}` fails with that error name."""
 
     def supports(self, resource: str) -> bool:
         return resource.startswith(ECHO)
@@ -33,7 +33,7 @@ def machine(**states: Mapping[str, Any]) -> str:
 
 
 class Client:
-    """Step Functions, asked by operation."""
+    """Calls Step Functions by operation."""
 
     def __init__(self, home: Path | None = None, handlers: asl.Handlers | None = None) -> None:
         self.service = StepFunctions(home, handlers or Echo())

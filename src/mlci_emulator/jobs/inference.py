@@ -350,4 +350,4 @@ if __name__ == "__main__":
     code = main(sys.argv[1])
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # threads that the script left must not keep the job
+    os._exit(code)  # does not wait for threads that the script left

@@ -144,7 +144,7 @@ class _Supervisor:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._status, status = os.pipe()
         try:
-            # -I and -S: neither the user's site-packages nor PYTHON* variables have a say, and it starts sooner.
+            # -I and -S: the user's site-packages and PYTHON* variables have no effect, and Python starts faster.
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(SUPERVISOR), str(status)],
                 bufsize=0,

@@ -61,7 +61,7 @@ class MalformedRequest(Exception):
 
 
 class InvalidRequest(Exception):
-    """SageMaker answers with a ValidationException; the text is its message."""
+    """SageMaker rejects the request with a ValidationException; the text is its message."""
 
 
 class UnsupportedRequest(Exception):

@@ -9,9 +9,9 @@ import pytest
 from support.aws_builds import Builder
 from support.aws_fixtures import pretended
 from support.fake_aws import PretendAws
-from support.fixtures import jobs, place
+from support.fixtures import harness, jobs
 
-__all__ = ["jobs", "place", "pretended"]
+__all__ = ["harness", "jobs", "pretended"]
 
 
 @pytest.fixture

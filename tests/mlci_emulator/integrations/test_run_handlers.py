@@ -16,7 +16,7 @@ from mlci_emulator.embedded import EmbeddedEmulator, InvalidDefinition, open_emu
 from mlci_emulator.integrations import catalog
 from mlci_emulator.jobs.job import JobSettings
 from mlci_emulator.services.sagemaker import SageMaker
-from support.local_jobs import Place, living, processing_request, sourcedir, training_request
+from support.local_jobs import JobHarness, processes_with, processing_request, sourcedir, training_request
 
 if TYPE_CHECKING:
     from mlci_asl import Json
@@ -28,9 +28,9 @@ COPY_OBJECT = "arn:aws:states:::aws-sdk:s3:copyObject"
 
 
 @pytest.fixture
-def emulator(place: Place) -> Iterator[EmbeddedEmulator]:
-    settings = JobSettings(place.work, place.log, "python3", place.environment, "auto")
-    with open_emulator(place.store.root, settings) as made:
+def emulator(harness: JobHarness) -> Iterator[EmbeddedEmulator]:
+    settings = JobSettings(harness.work, harness.log, "python3", harness.environment, "auto")
+    with open_emulator(harness.store.root, settings) as made:
         yield made
 
 
@@ -39,22 +39,24 @@ def call(emulator: EmbeddedEmulator, resource: str, parameters: Json, submitted:
     return emulator.tasks(TaskCall(resource, "State", parameters, StopSignal(), into.append))
 
 
-def test_a_job_answers_with_its_description(place: Place, emulator: EmbeddedEmulator) -> None:
+def test_a_job_answers_with_its_description(harness: JobHarness, emulator: EmbeddedEmulator) -> None:
     submitted: list[Json] = []
-    place.store.put_bytes(b"", "s3://b/code/script.py")
+    harness.store.put_bytes(b"", "s3://b/code/script.py")
     output = call(emulator, PROCESSING, processing_request("a"), submitted)
     assert isinstance(output, dict)
     assert output["ProcessingJobStatus"] == "Completed"
     assert isinstance(submitted[0], dict)
     assert submitted[0]["ProcessingJobArn"] == output["ProcessingJobArn"]
-    place.store.put_bytes(sourcedir({"train.py": ""}), "s3://b/sourcedir.tar.gz")
+    harness.store.put_bytes(sourcedir({"train.py": ""}), "s3://b/sourcedir.tar.gz")
     output = call(emulator, TRAINING, training_request("a"), submitted)
     assert isinstance(output, dict)
     assert output["ModelArtifacts"] == {"S3ModelArtifacts": "s3://b/models/a/output/model.tar.gz"}
 
 
-def test_a_failed_job_fails_its_task_with_the_description_as_cause(place: Place, emulator: EmbeddedEmulator) -> None:
-    place.store.put_bytes(b"raise SystemExit(4)", "s3://b/code/script.py")
+def test_a_failed_job_fails_its_task_with_the_description_as_cause(
+    harness: JobHarness, emulator: EmbeddedEmulator
+) -> None:
+    harness.store.put_bytes(b"raise SystemExit(4)", "s3://b/code/script.py")
     with pytest.raises(TaskError) as caught:
         call(emulator, PROCESSING, processing_request("a"))
     assert caught.value.error == "States.TaskFailed"
@@ -63,8 +65,8 @@ def test_a_failed_job_fails_its_task_with_the_description_as_cause(place: Place,
     assert cause["FailureReason"].endswith("exit code: 4")
 
 
-def test_a_taken_name_is_refused_also_after_a_failure(place: Place, emulator: EmbeddedEmulator) -> None:
-    place.store.put_bytes(b"raise SystemExit(4)", "s3://b/code/script.py")
+def test_a_taken_name_is_refused_also_after_a_failure(harness: JobHarness, emulator: EmbeddedEmulator) -> None:
+    harness.store.put_bytes(b"raise SystemExit(4)", "s3://b/code/script.py")
     causes = []
     for error in ("States.TaskFailed", "SageMaker.ResourceInUseException"):
         with pytest.raises(TaskError) as caught:
@@ -72,7 +74,7 @@ def test_a_taken_name_is_refused_also_after_a_failure(place: Place, emulator: Em
         assert caught.value.error == error
         causes.append(caught.value.cause)
     assert "Job name must be unique" in causes[-1]
-    place.store.put_bytes(sourcedir({"train.py": ""}), "s3://b/sourcedir.tar.gz")
+    harness.store.put_bytes(sourcedir({"train.py": ""}), "s3://b/sourcedir.tar.gz")
     call(emulator, TRAINING, training_request("a"))  # names of training jobs are apart
 
 
@@ -92,8 +94,8 @@ def test_wrong_parameters(emulator: EmbeddedEmulator, changes: dict[str, Json], 
     assert submitted == []
 
 
-def test_objects_are_read_and_copied(place: Place, emulator: EmbeddedEmulator) -> None:
-    place.store.put_bytes('{"auc": 1, "ü": 2}'.encode(), "s3://data/m/metrics file.json")
+def test_objects_are_read_and_copied(harness: JobHarness, emulator: EmbeddedEmulator) -> None:
+    harness.store.put_bytes('{"auc": 1, "ü": 2}'.encode(), "s3://data/m/metrics file.json")
     copied = call(
         emulator, COPY_OBJECT, {"Bucket": "data", "Key": "best.json", "CopySource": "data/m/metrics%20file.json"}
     )
@@ -137,9 +139,9 @@ def test_s3_lists_describes_puts_and_deletes(emulator: EmbeddedEmulator) -> None
     ],
 )
 def test_what_objects_refuse(
-    place: Place, emulator: EmbeddedEmulator, resource: str, parameters: Json, error: str
+    harness: JobHarness, emulator: EmbeddedEmulator, resource: str, parameters: Json, error: str
 ) -> None:
-    place.store.put_bytes(b"\xff", "s3://data/binary")
+    harness.store.put_bytes(b"\xff", "s3://data/binary")
     with pytest.raises(TaskError) as caught:
         call(emulator, resource, parameters)
     assert caught.value.error == error
@@ -175,9 +177,9 @@ def test_what_is_done_of_sagemaker_is_there(emulator: EmbeddedEmulator) -> None:
         service.close()
 
 
-def test_stops_at_any_moment_leave_no_process_of_a_task(place: Place, emulator: EmbeddedEmulator) -> None:
+def test_stops_at_any_moment_leave_no_process_of_a_task(harness: JobHarness, emulator: EmbeddedEmulator) -> None:
     marker = f"mlci-test-{os.getpid()}-{time.monotonic_ns()}"
-    place.store.put_bytes(b"import time; time.sleep(60)", "s3://b/code/script.py")
+    harness.store.put_bytes(b"import time; time.sleep(60)", "s3://b/code/script.py")
     for number in range(8):
         stop = StopSignal()
         timer = threading.Timer(number * 0.03, stop.set)
@@ -188,4 +190,4 @@ def test_stops_at_any_moment_leave_no_process_of_a_task(place: Place, emulator: 
             emulator.tasks(TaskCall(PROCESSING, "State", request, stop, lambda answer: None))
         assert time.monotonic() - began < 3
         timer.join()
-    assert living(marker) == []
+    assert processes_with(marker) == []

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlci_emulator.jobs.isolation import command_in_folder, environment_in_folder
-from support.local_jobs import Place
+from support.local_jobs import JobHarness
 
 #: A user namespace that allows no further ones, and in which nobody may mount: much like a plain container.
 CONTAINER = "echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-sys_admin {command}"
@@ -24,21 +24,21 @@ def refused(command: str) -> list[str]:
     return ["unshare", "--user", "--map-root-user", "sh", "-c", CONTAINER.format(command=command)]
 
 
-def test_auto_falls_back_where_namespaces_are_refused(place: Place) -> None:
+def test_auto_falls_back_where_namespaces_are_refused(harness: JobHarness) -> None:
     tools = shutil.which("unshare") and shutil.which("setpriv")
     if not tools or subprocess.run(refused("true"), capture_output=True, check=False).returncode != 0:
         pytest.skip("no way here to refuse namespaces")
     here = Path(__file__)
-    program = place.root / "driver.py"
+    program = harness.root / "driver.py"
     program.write_text(
         f"import sys; sys.path[:0] = [{str(here.parents[3] / 'src')!r}, {str(here.parents[2])!r}]\n"
-        "from pathlib import Path\nfrom support.local_jobs import Place\n"
-        f"place = Place(Path({str(place.root)!r}))\n"
-        "with place.jobs() as jobs:\n"
+        "from pathlib import Path\nfrom support.local_jobs import JobHarness\n"
+        f"harness = JobHarness(Path({str(harness.root)!r}))\n"
+        "with harness.jobs() as jobs:\n"
         '    script = \'import sys; open(sys.argv[1] + "/x", "w")\'\n'
         "    entry = ['python3', '/opt/ml/processing/input/code/script.py', '/opt/ml/processing/output/out']\n"
-        "    done = place.process(script, jobs, AppSpecification={'ImageUri': 'x', 'ContainerEntrypoint': entry})\n"
-        "print(done['ProcessingJobStatus'], place.told, list(place.store.list('s3://b/out')))\n"
+        "    done = harness.process(script, jobs, AppSpecification={'ImageUri': 'x', 'ContainerEntrypoint': entry})\n"
+        "print(done['ProcessingJobStatus'], harness.reports, list(harness.store.list('s3://b/out')))\n"
     )
     done = subprocess.run(
         refused(shlex.join([sys.executable, str(program)])), capture_output=True, text=True, check=False

@@ -24,7 +24,7 @@ from mlci_emulator.jobs import isolation
 from mlci_emulator.jobs.isolation import Isolation
 from mlci_emulator.jobs.process import Supervisors
 from mlci_emulator.jobs.runner import LocalJobs
-from support.local_jobs import FakeStop, Place, living, sourcedir, training_request
+from support.local_jobs import FakeStopSignal, JobHarness, processes_with, sourcedir, training_request
 
 if TYPE_CHECKING:
     from mlci_asl import Json
@@ -45,12 +45,12 @@ while not os.path.exists(sys.argv[1]):
 """
 
 
-def modes(place: Place) -> list[Isolation]:
+def modes(harness: JobHarness) -> list[Isolation]:
     """The modes that work on this machine, by trying."""
     supervisors = Supervisors({})
     try:
         refusals: dict[Isolation, str] = {
-            "namespace": isolation.namespace_problem(place.work, supervisors),
+            "namespace": isolation.namespace_problem(harness.work, supervisors),
             "link": isolation.link_problem(),
             "paths": "",
         }
@@ -60,8 +60,8 @@ def modes(place: Place) -> list[Isolation]:
 
 
 @pytest.fixture(params=["namespace", "link", "paths"])
-def mode(request: pytest.FixtureRequest, place: Place) -> Isolation:
-    if request.param not in modes(place):
+def mode(request: pytest.FixtureRequest, harness: JobHarness) -> Isolation:
+    if request.param not in modes(harness):
         pytest.skip(f"--isolation {request.param} does not work here")
     chosen: Isolation = request.param
     return chosen
@@ -72,10 +72,10 @@ def hard_coded(jobs_mode: str) -> str:
     return "os.environ['BASE']" if jobs_mode == "paths" else "'/opt/ml'"
 
 
-def test_a_processing_job_from_inputs_to_outputs(place: Place, jobs: LocalJobs) -> None:
-    place.store.put_bytes(b"1", "s3://b/data/x.csv")
-    place.store.put_bytes(b"2", "s3://b/tree/a/y.csv")
-    place.store.put_bytes(b"3", "s3://b/tree2/z.csv")
+def test_a_processing_job_from_inputs_to_outputs(harness: JobHarness, jobs: LocalJobs) -> None:
+    harness.store.put_bytes(b"1", "s3://b/data/x.csv")
+    harness.store.put_bytes(b"2", "s3://b/tree/a/y.csv")
+    harness.store.put_bytes(b"3", "s3://b/tree2/z.csv")
     script = """
 import json, os, sys
 base = os.environ["BASE"]
@@ -95,7 +95,7 @@ open(base + "/output/message", "w").write("well done")
         for name, uri in (("code", "s3://b/code/"), ("file", "s3://b/data/x.csv"), ("tree", "s3://b/tree"))
     ]
     entry: list[Json] = ["python3", "/opt/ml/processing/input/code/script.py", "/opt/ml/processing/output/out"]
-    described = place.process(
+    described = harness.process(
         script,
         jobs,
         ProcessingInputs=inputs,
@@ -112,13 +112,13 @@ open(base + "/output/message", "w").write("well done")
         "job",
         {"current_host": "algo-1", "hosts": ["algo-1"]},
     ]
-    assert place.output("deep/er/found.json") == expected
-    assert place.told[0].startswith("isolation: ")
-    assert len(place.told) == 1
+    assert harness.output("deep/er/found.json") == expected
+    assert harness.reports[0].startswith("isolation: ")
+    assert len(harness.reports) == 1
 
 
-def test_a_training_job_from_code_to_model(place: Place, jobs: LocalJobs) -> None:
-    place.store.put_bytes(b"1,2", "s3://b/train/x.csv")
+def test_a_training_job_from_code_to_model(harness: JobHarness, jobs: LocalJobs) -> None:
+    harness.store.put_bytes(b"1,2", "s3://b/train/x.csv")
     script = """
 import json, os, sys
 json.dump({"args": sys.argv[1:], "cwd": os.getcwd() == os.path.realpath(os.environ["PYTHONPATH"]),
@@ -139,21 +139,21 @@ open(os.environ["SM_OUTPUT_DATA_DIR"] + "/plot.txt", "w").write("plot")
     }
     archives = []
     for name in ("one", "two"):
-        described = place.train(script, jobs, name=name, HyperParameters=dict(parameters), InputDataConfig=[channel])
+        described = harness.train(script, jobs, name=name, HyperParameters=dict(parameters), InputDataConfig=[channel])
         assert described["TrainingJobStatus"] == described["SecondaryStatus"] == "Completed", described
         uri = f"s3://b/models/{name}/output/model.tar.gz"
         assert described["ModelArtifacts"] == {"S3ModelArtifacts": uri}
-        archives.append(place.store.read_bytes(uri))
+        archives.append(harness.store.read_bytes(uri))
     assert archives[0] == archives[1]
     with tarfile.open(fileobj=BytesIO(archives[0])) as tar:
         assert [(member.name, member.mtime, member.uid) for member in tar.getmembers()] == [("model.json", 0, 0)]
         model = json.load(tar.extractfile("model.json"))  # type: ignore[arg-type]
     expected = {"args": ["--max-depth", "4", "-v", "x"], "cwd": True, "depth": "4", "channel": ["x.csv"], "hps": "4"}
     assert model == expected
-    assert place.store.exists("s3://b/models/one/output/output.tar.gz")
+    assert harness.store.exists("s3://b/models/one/output/output.tar.gz")
 
 
-def test_nothing_secret_reaches_a_script_and_its_files_go_away(place: Place, jobs: LocalJobs) -> None:
+def test_nothing_secret_reaches_a_script_and_its_files_go_away(harness: JobHarness, jobs: LocalJobs) -> None:
     script = """
 import json, os, sys, tempfile
 tempfile.mkstemp()
@@ -161,15 +161,15 @@ json.dump([dict(os.environ), sys.executable], open("/opt/ml/processing/output/ou
 """
     if jobs.mode() == "paths":
         pytest.skip("needs /opt/ml")
-    place.process(script, jobs)
-    environment, python = place.output("x.json")
+    harness.process(script, jobs)
+    environment, python = harness.output("x.json")
     assert python == sys.executable
     assert "AWS_SECRET_ACCESS_KEY" not in environment
     assert not [name for name in environment if name.startswith("MLCI_")]
     assert environment["PATH"].split(":")[1:] == os.environ["PATH"].split(":")
     assert environment["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
     assert not os.path.exists(environment["TMPDIR"])
-    assert list(place.work.iterdir()) == []
+    assert list(harness.work.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -181,12 +181,12 @@ json.dump([dict(os.environ), sys.executable], open("/opt/ml/processing/output/ou
         ("print('x' * 5000); raise SystemExit(1)", "x{500}$"),
     ],
 )
-def test_a_processing_jobs_reason(place: Place, jobs: LocalJobs, script: str, reason: str) -> None:
-    described = place.process(script, jobs)
+def test_a_processing_jobs_reason(harness: JobHarness, jobs: LocalJobs, script: str, reason: str) -> None:
+    described = harness.process(script, jobs)
     assert described["ProcessingJobStatus"] == "Failed"
     assert re.search(reason, str(described["FailureReason"]))
     assert len(str(described["FailureReason"])) <= 1024
-    assert list(place.store.list("s3://b/out")) == []
+    assert list(harness.store.list("s3://b/out")) == []
 
 
 @pytest.mark.parametrize(
@@ -204,84 +204,84 @@ def test_a_processing_jobs_reason(place: Place, jobs: LocalJobs, script: str, re
         ),
     ],
 )
-def test_a_training_jobs_reason(place: Place, jobs: LocalJobs, script: str, reason: str) -> None:
-    described = place.train(script, jobs)
+def test_a_training_jobs_reason(harness: JobHarness, jobs: LocalJobs, script: str, reason: str) -> None:
+    described = harness.train(script, jobs)
     assert described["TrainingJobStatus"] == described["SecondaryStatus"] == "Failed"
     assert reason in str(described["FailureReason"])
     assert len(str(described["FailureReason"])) <= 1024
-    assert not place.store.exists(described["ModelArtifacts"]["S3ModelArtifacts"]), "it made none"
-    assert list(place.store.list("s3://b/models")) == []
+    assert not harness.store.exists(described["ModelArtifacts"]["S3ModelArtifacts"]), "it made none"
+    assert list(harness.store.list("s3://b/models")) == []
 
 
-def test_what_is_missing_fails_the_job_before_it_starts(place: Place, jobs: LocalJobs) -> None:
+def test_what_is_missing_fails_the_job_before_it_starts(harness: JobHarness, jobs: LocalJobs) -> None:
     inputs: Json = [
         {
             "InputName": "data",
             "S3Input": {"S3Uri": "s3://b/no/", "LocalPath": "/opt/ml/processing/input/x", "S3DataType": "S3Prefix"},
         }
     ]
-    reason = place.process("", jobs, ProcessingInputs=inputs)["FailureReason"]
+    reason = harness.process("", jobs, ProcessingInputs=inputs)["FailureReason"]
     assert str(reason).startswith('ClientError: Data download failed: No S3 objects found under S3 URL "s3://b/no/"')
-    assert not place.log("job").exists()
+    assert not harness.log("job").exists()
     entry: Json = {"ImageUri": "image", "ContainerEntrypoint": ["no-such-program"]}
-    described = place.process("", jobs, AppSpecification=entry)
+    described = harness.process("", jobs, AppSpecification=entry)
     assert described["ProcessingJobStatus"] == "Failed"
     assert "the entry point can't be started" in str(described["FailureReason"])
-    place.store.put_bytes(sourcedir({"other.py": ""}), "s3://b/sourcedir.tar.gz")
-    place.store.put_bytes(b"no archive", "s3://b/code/script.py")
+    harness.store.put_bytes(sourcedir({"other.py": ""}), "s3://b/sourcedir.tar.gz")
+    harness.store.put_bytes(b"no archive", "s3://b/code/script.py")
 
 
-def test_a_script_that_is_missing_or_no_archive_fails_the_job(place: Place, jobs: LocalJobs) -> None:
+def test_a_script_that_is_missing_or_no_archive_fails_the_job(harness: JobHarness, jobs: LocalJobs) -> None:
     for data, reason in (
         (None, "no object"),
         (b"no archive", "can't be unpacked"),
         (sourcedir({"other.py": ""}), 'no "train.py"'),
     ):
         if data is not None:
-            place.store.put_bytes(data, "s3://b/sourcedir.tar.gz")
-        described = place.run("CreateTrainingJob", training_request(), jobs)
+            harness.store.put_bytes(data, "s3://b/sourcedir.tar.gz")
+        described = harness.run("CreateTrainingJob", training_request(), jobs)
         assert reason in str(described["FailureReason"])
 
 
-def test_the_log_grows_while_the_job_runs(place: Place, jobs: LocalJobs) -> None:
+def test_the_log_grows_while_the_job_runs(harness: JobHarness, jobs: LocalJobs) -> None:
     script = "import os, sys, time\nprint('one'); print('two', file=sys.stderr); time.sleep(30)"
-    stop = FakeStop()
+    stop = FakeStopSignal()
     with ThreadPoolExecutor() as pool:
-        running = pool.submit(place.process, script, jobs, stop)
+        running = pool.submit(harness.process, script, jobs, stop)
         until = time.monotonic() + 5
         while time.monotonic() < until and (
-            not place.log("job").exists() or place.log("job").read_text() != "one\ntwo\n"
+            not harness.log("job").exists() or harness.log("job").read_text() != "one\ntwo\n"
         ):
             time.sleep(0.01)
-        assert place.log("job").read_text() == "one\ntwo\n"
+        assert harness.log("job").read_text() == "one\ntwo\n"
         stop.set()
         assert running.result()["ProcessingJobStatus"] == "Stopped"
 
 
-def test_a_timeout_stops_the_job_as_sagemaker_does(place: Place, jobs: LocalJobs) -> None:
+def test_a_timeout_stops_the_job_as_sagemaker_does(harness: JobHarness, jobs: LocalJobs) -> None:
     started = time.monotonic()
-    described = place.train("import time; time.sleep(60)", jobs, StoppingCondition={"MaxRuntimeInSeconds": 1})
+    described = harness.train("import time; time.sleep(60)", jobs, StoppingCondition={"MaxRuntimeInSeconds": 1})
     assert 1 <= time.monotonic() - started < 2.5
     assert (described["TrainingJobStatus"], described["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
     assert "MaxRuntimeInSeconds" in str(described["FailureReason"])
 
 
-def test_a_stop_before_the_start_runs_nothing(place: Place, jobs: LocalJobs) -> None:
-    stop = FakeStop()
+def test_a_stop_before_the_start_runs_nothing(harness: JobHarness, jobs: LocalJobs) -> None:
+    stop = FakeStopSignal()
     stop.set()
-    assert place.process("print('ran')", jobs, stop)["ProcessingJobStatus"] == "Stopped"
-    assert not place.log("job").exists() or place.log("job").read_text() == ""
+    assert harness.process("print('ran')", jobs, stop)["ProcessingJobStatus"] == "Stopped"
+    assert not harness.log("job").exists() or harness.log("job").read_text() == ""
 
 
 @LINUX
 @pytest.mark.parametrize("is_deaf", [False, True])
-def test_a_stop_ends_every_process_within_a_second(place: Place, mode: Isolation, is_deaf: bool) -> None:
+def test_a_stop_ends_every_process_within_a_second(harness: JobHarness, mode: Isolation, is_deaf: bool) -> None:
     marker = f"marker-{uuid.uuid4()}"
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" if is_deaf else ""
     script = f"{deaf}import os, sys; sys.argv[1] = os.environ['SIGN']\n{ESCAPE}\ntime.sleep(60)"
-    sign = place.root / "sign"
-    stop = FakeStop()
-    with place.jobs(mode) as jobs, ThreadPoolExecutor() as pool:
+    sign = harness.root / "sign"
+    stop = FakeStopSignal()
+    with harness.jobs(mode) as jobs, ThreadPoolExecutor() as pool:
         changes: dict[str, Json] = {
             "Environment": {"MARKER": marker, "SIGN": str(sign)},
             "AppSpecification": {
@@ -289,37 +289,37 @@ def test_a_stop_ends_every_process_within_a_second(place: Place, mode: Isolation
                 "ContainerEntrypoint": ["python3", "/opt/ml/processing/input/code/script.py", "x"],
             },
         }
-        running = pool.submit(place.process, script, jobs, stop, "job", **changes)
+        running = pool.submit(harness.process, script, jobs, stop, "job", **changes)
         until = time.monotonic() + 10
         while not sign.exists() and time.monotonic() < until:
             time.sleep(0.01)
-        assert len(living(marker)) >= 2
+        assert len(processes_with(marker)) >= 2
         started = time.monotonic()
         stop.set()
         described = running.result()
         assert time.monotonic() - started < 1
-        assert living(marker) == []
+        assert processes_with(marker) == []
         assert described["ProcessingJobStatus"] == "Stopped"
 
 
 @LINUX
-def test_what_a_script_leaves_running_ends_with_it(place: Place, mode: Isolation) -> None:
+def test_what_a_script_leaves_running_ends_with_it(harness: JobHarness, mode: Isolation) -> None:
     marker = f"marker-{uuid.uuid4()}"
     script = f"import os, sys; sys.argv.append(os.environ['SIGN'])\n{ESCAPE}"
-    with place.jobs(mode) as jobs:
-        described = place.process(script, jobs, Environment={"MARKER": marker, "SIGN": str(place.root / "sign")})
+    with harness.jobs(mode) as jobs:
+        described = harness.process(script, jobs, Environment={"MARKER": marker, "SIGN": str(harness.root / "sign")})
         assert described["ProcessingJobStatus"] == "Completed", described
-    assert (place.root / "sign").exists()
-    assert living(marker) == []
+    assert (harness.root / "sign").exists()
+    assert processes_with(marker) == []
 
 
 DRIVER = """
 import os, sys
 sys.path[:0] = [{source!r}, {tests!r}]
 from pathlib import Path
-from support.local_jobs import Place
-place = Place(Path({root!r}))
-with place.jobs({mode!r}) as jobs:
+from support.local_jobs import JobHarness
+harness = JobHarness(Path({root!r}))
+with harness.jobs({mode!r}) as jobs:
     {body}
 """
 
@@ -331,28 +331,28 @@ def driver(root: Path, mode: str, body: str) -> str:
 
 
 @LINUX
-def test_killing_mlci_leaves_no_process_and_no_folder(place: Place, mode: Isolation) -> None:
+def test_killing_mlci_leaves_no_process_and_no_folder(harness: JobHarness, mode: Isolation) -> None:
     marker = f"marker-{uuid.uuid4()}"
-    sign = place.root / "sign"
+    sign = harness.root / "sign"
     script = f"import os, sys; sys.argv.append(os.environ['SIGN'])\n{ESCAPE}\ntime.sleep(60)"
-    body = f"place.process({script!r}, jobs, Environment={{'MARKER': {marker!r}, 'SIGN': {str(sign)!r}}})"
+    body = f"harness.process({script!r}, jobs, Environment={{'MARKER': {marker!r}, 'SIGN': {str(sign)!r}}})"
     # Started with another marker-free command line: only what the job starts carries the marker in its environment.
-    program = place.root / "driver.py"
-    program.write_text(driver(place.root, mode, body))
+    program = harness.root / "driver.py"
+    program.write_text(driver(harness.root, mode, body))
     with subprocess.Popen([sys.executable, str(program)]) as process:
         until = time.monotonic() + 10
         while not sign.exists() and time.monotonic() < until:
             time.sleep(0.01)
-        assert len(living(marker)) >= 2
+        assert len(processes_with(marker)) >= 2
         process.send_signal(signal.SIGKILL)
     until = time.monotonic() + 1
-    while living(marker) and time.monotonic() < until:
+    while processes_with(marker) and time.monotonic() < until:
         time.sleep(0.01)
-    assert living(marker) == []
-    assert len(list(place.work.iterdir())) == 1
-    with place.jobs(mode) as jobs:
-        assert list(place.work.iterdir()) == []
-        assert place.process("", jobs)["ProcessingJobStatus"] == "Completed"
+    assert processes_with(marker) == []
+    assert len(list(harness.work.iterdir())) == 1
+    with harness.jobs(mode) as jobs:
+        assert list(harness.work.iterdir()) == []
+        assert harness.process("", jobs)["ProcessingJobStatus"] == "Completed"
 
 
 #: Two of these run at once: each writes to the same hard-coded path, waits for the other, and reads its own again.
@@ -370,20 +370,20 @@ open("/opt/ml/processing/output/out/" + os.environ["ME"], "w").write(open("/opt/
 def meeting_body(signs: Path) -> str:
     return (
         "from concurrent.futures import ThreadPoolExecutor\n"
-        "    place.store.put_bytes(b'', 's3://b/code/first')\n"
+        "    harness.store.put_bytes(b'', 's3://b/code/first')\n"
         "    with ThreadPoolExecutor() as pool:\n"
-        f"        run = lambda me: place.process({MEETING!r}, jobs, name=me,\n"
+        f"        run = lambda me: harness.process({MEETING!r}, jobs, name=me,\n"
         f"            Environment={{'ME': me, 'SIGNS': {str(signs)!r}}},\n"
         "            StoppingCondition={'MaxRuntimeInSeconds': 20})\n"
         "        for done in pool.map(run, ['a', 'b']):\n"
         "            assert done['ProcessingJobStatus'] == 'Completed', done\n"
-        "    print([place.store.read_bytes('s3://b/out/' + me).decode() for me in 'ab'], os.getuid())"
+        "    print([harness.store.read_bytes('s3://b/out/' + me).decode() for me in 'ab'], os.getuid())"
     )
 
 
 @pytest.mark.parametrize("is_root", [True, False])
-def test_two_jobs_at_once_with_hard_coded_paths(place: Place, is_root: bool, tmp_path_factory: object) -> None:
-    if "namespace" not in modes(place):
+def test_two_jobs_at_once_with_hard_coded_paths(harness: JobHarness, is_root: bool, tmp_path_factory: object) -> None:
+    if "namespace" not in modes(harness):
         pytest.skip("namespaces do not work here")
     root = Path(subprocess.run(["mktemp", "-d"], check=True, capture_output=True, text=True).stdout.strip())
     try:
@@ -437,53 +437,53 @@ def reachable_python(user: int) -> str:
     pytest.skip("no Python here that another user can start")
 
 
-def test_the_same_script_runs_in_each_mode(place: Place, mode: Isolation) -> None:
+def test_the_same_script_runs_in_each_mode(harness: JobHarness, mode: Isolation) -> None:
     script = "import sys; open(sys.argv[1] + '/x', 'w').write(open(__file__).read()[:6])"
     entry: Json = {
         "ImageUri": "image",
         "ContainerEntrypoint": ["python3", "/opt/ml/processing/input/code/script.py"],
         "ContainerArguments": ["/opt/ml/processing/output/out"],
     }
-    with place.jobs(mode) as jobs:
+    with harness.jobs(mode) as jobs:
         assert jobs.mode() == mode
-        assert place.process(script, jobs, AppSpecification=entry)["ProcessingJobStatus"] == "Completed"
-        described = place.train("import os; open(os.environ['SM_MODEL_DIR'] + '/m', 'w')", jobs)
+        assert harness.process(script, jobs, AppSpecification=entry)["ProcessingJobStatus"] == "Completed"
+        described = harness.train("import os; open(os.environ['SM_MODEL_DIR'] + '/m', 'w')", jobs)
         assert described["TrainingJobStatus"] == "Completed"
-    assert place.store.read_bytes("s3://b/out/x") == b"import"
+    assert harness.store.read_bytes("s3://b/out/x") == b"import"
     assert not os.path.islink("/opt/ml")
-    assert list(place.work.iterdir()) == []
+    assert list(harness.work.iterdir()) == []
 
 
-def test_a_python_path_of_the_request_is_kept(place: Place, mode: Isolation) -> None:
-    place.store.put_bytes(sourcedir({"train.py": "import inner", "lib/inner.py": ""}), "s3://b/sourcedir.tar.gz")
+def test_a_python_path_of_the_request_is_kept(harness: JobHarness, mode: Isolation) -> None:
+    harness.store.put_bytes(sourcedir({"train.py": "import inner", "lib/inner.py": ""}), "s3://b/sourcedir.tar.gz")
     request = training_request(Environment={"PYTHONPATH": "/nowhere:/opt/ml/code/lib"})
-    with place.jobs(mode) as jobs:
-        described = place.run("CreateTrainingJob", request, jobs)
+    with harness.jobs(mode) as jobs:
+        described = harness.run("CreateTrainingJob", request, jobs)
     assert described["TrainingJobStatus"] == "Completed", described
 
 
-def test_link_jobs_take_turns(place: Place) -> None:
-    if "link" not in modes(place):
+def test_link_jobs_take_turns(harness: JobHarness) -> None:
+    if "link" not in modes(harness):
         pytest.skip("--isolation link does not work here")
     os.symlink("/nowhere/mlci-job-gone/ml", "/opt/ml")  # as a crash leaves it
     script = "import os, time; open('/opt/ml/x', 'x'); time.sleep(0.2); assert os.listdir('/opt/ml').count('x') == 1"
-    with place.jobs("link") as jobs, ThreadPoolExecutor() as pool:
+    with harness.jobs("link") as jobs, ThreadPoolExecutor() as pool:
         started = time.monotonic()
-        running = [pool.submit(place.process, script, jobs, name=name) for name in "abc"]
+        running = [pool.submit(harness.process, script, jobs, name=name) for name in "abc"]
         assert [done.result()["ProcessingJobStatus"] for done in running] == ["Completed"] * 3
         assert time.monotonic() - started > 0.6
     assert not os.path.lexists("/opt/ml")
 
 
-def test_a_waiting_link_job_can_be_stopped(place: Place) -> None:
-    if "link" not in modes(place):
+def test_a_waiting_link_job_can_be_stopped(harness: JobHarness) -> None:
+    if "link" not in modes(harness):
         pytest.skip("--isolation link does not work here")
-    first, second = FakeStop(), FakeStop()
-    with place.jobs("link") as jobs, ThreadPoolExecutor() as pool:
-        running = pool.submit(place.process, "import time; time.sleep(60)", jobs, first, name="a")
+    first, second = FakeStopSignal(), FakeStopSignal()
+    with harness.jobs("link") as jobs, ThreadPoolExecutor() as pool:
+        running = pool.submit(harness.process, "import time; time.sleep(60)", jobs, first, name="a")
         while not os.path.lexists("/opt/ml"):
             time.sleep(0.01)
-        waiting = pool.submit(place.process, "", jobs, second, name="b")
+        waiting = pool.submit(harness.process, "", jobs, second, name="b")
         time.sleep(0.1)
         second.set()
         assert waiting.result(1)["ProcessingJobStatus"] == "Stopped"
@@ -491,39 +491,42 @@ def test_a_waiting_link_job_can_be_stopped(place: Place) -> None:
         assert running.result(1)["ProcessingJobStatus"] == "Stopped"
 
 
-def test_a_hard_coded_path_without_opt_ml_is_explained(place: Place) -> None:
+def test_a_hard_coded_path_without_opt_ml_is_explained(harness: JobHarness) -> None:
     if os.path.lexists("/opt/ml"):
         pytest.skip("there is an /opt/ml here")
-    with place.jobs("paths") as jobs:
-        described = place.process("open('/opt/ml/processing/input/x')", jobs)
+    with harness.jobs("paths") as jobs:
+        described = harness.process("open('/opt/ml/processing/input/x')", jobs)
         assert "has a path under /opt/ml hard-coded" in str(described["FailureReason"])
-        described = place.train("open('/opt/ml/model/x', 'w')", jobs)
+        described = harness.train("open('/opt/ml/model/x', 'w')", jobs)
         assert "has a path under /opt/ml hard-coded" in str(described["FailureReason"])
-        described = place.process("open('/no/such/file')", jobs)
+        described = harness.process("open('/no/such/file')", jobs)
         assert "hard-coded" not in str(described["FailureReason"])
 
 
-def test_a_mode_that_does_not_work_here_is_an_error_of_the_input(place: Place) -> None:
-    if "link" in modes(place):
+def test_a_mode_that_does_not_work_here_is_an_error_of_the_input(harness: JobHarness) -> None:
+    if "link" in modes(harness):
         os.mkdir("/opt/ml")
     try:
-        with place.jobs("link") as jobs, pytest.raises(ConfigurationError, match="--isolation link does not work here"):
+        with (
+            harness.jobs("link") as jobs,
+            pytest.raises(ConfigurationError, match="--isolation link does not work here"),
+        ):
             jobs.mode()
     finally:
         if os.path.isdir("/opt/ml") and not os.path.islink("/opt/ml") and not os.listdir("/opt/ml"):
             os.rmdir("/opt/ml")
 
 
-def test_fifty_jobs_leave_nothing_behind(place: Place, jobs: LocalJobs) -> None:
+def test_fifty_jobs_leave_nothing_behind(harness: JobHarness, jobs: LocalJobs) -> None:
     script = "import os, tempfile; tempfile.mkstemp(); os.mkdir('closed'); os.chmod('closed', 0)"
-    place.store.put_bytes(script.encode(), "s3://b/code/script.py")
+    harness.store.put_bytes(script.encode(), "s3://b/code/script.py")
     threads, files = threading.active_count(), len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
     with ThreadPoolExecutor(4) as pool:
-        done = list(pool.map(lambda number: place.process(script, jobs, name=f"job-{number}"), range(50)))
+        done = list(pool.map(lambda number: harness.process(script, jobs, name=f"job-{number}"), range(50)))
     assert {described["ProcessingJobStatus"] for described in done} == {"Completed"}
-    assert list(place.work.iterdir()) == []
-    assert sorted(path.name for path in place.root.iterdir()) == ["logs", "store", "work"]
-    assert [path.name for path in (place.root / "store").rglob("*") if path.is_file()] == ["script.py"]
+    assert list(harness.work.iterdir()) == []
+    assert sorted(path.name for path in harness.root.iterdir()) == ["logs", "store", "work"]
+    assert [path.name for path in (harness.root / "store").rglob("*") if path.is_file()] == ["script.py"]
     assert threading.active_count() == threads
     if sys.platform == "linux":
         assert len(os.listdir("/proc/self/fd")) <= files + 2
@@ -533,18 +536,18 @@ def test_fifty_jobs_leave_nothing_behind(place: Place, jobs: LocalJobs) -> None:
     ("link", "is_kept"),
     [("/opt/ml/processing/output/out/a", True), ("a", True), ("/etc/passwd", False), ("gone", False)],
 )
-def test_links_in_outputs(place: Place, jobs: LocalJobs, link: str, is_kept: bool) -> None:
+def test_links_in_outputs(harness: JobHarness, jobs: LocalJobs, link: str, is_kept: bool) -> None:
     if jobs.mode() == "paths":
         pytest.skip("needs /opt/ml")
     script = (
         "import os; os.chdir('/opt/ml/processing/output/out'); open('a', 'w').write('x'); "
         f"os.symlink({link!r}, 'b'); os.mkdir('f'); os.symlink('..', 'f/up'); os.mkfifo('pipe')"
     )
-    described = place.process(script, jobs)
+    described = harness.process(script, jobs)
     if is_kept:
         assert described["ProcessingJobStatus"] == "Completed", described
-        assert list(place.store.list("s3://b/out/")) == ["s3://b/out/a", "s3://b/out/b"]
-        assert place.store.read_bytes("s3://b/out/b") == b"x"
+        assert list(harness.store.list("s3://b/out/")) == ["s3://b/out/a", "s3://b/out/b"]
+        assert harness.store.read_bytes("s3://b/out/b") == b"x"
     else:
         assert described["ProcessingJobStatus"] == "Failed"
         assert "Data upload failed: /opt/ml/processing/output/out/b is a link" in str(described["FailureReason"])

@@ -91,17 +91,17 @@ def main() -> None:
 def _load_handler(name: str) -> Callable[[Any, LambdaContext], Any]:
     module_name, dot, function_name = name.rpartition(".")
     if not dot:
-        what = f"Bad handler '{name}': not enough values to unpack (expected 2, got 1)"
-        raise RuntimeFailure("Runtime.MalformedHandlerName", what)
+        message = f"Bad handler '{name}': not enough values to unpack (expected 2, got 1)"
+        raise RuntimeFailure("Runtime.MalformedHandlerName", message)
     try:
         module = importlib.import_module(module_name.replace("/", "."))
     except ImportError as error:
-        what = f"Unable to import module '{module_name}': {error}"
-        raise RuntimeFailure("Runtime.ImportModuleError", what) from error
+        message = f"Unable to import module '{module_name}': {error}"
+        raise RuntimeFailure("Runtime.ImportModuleError", message) from error
     except SyntaxError as error:
         frame = f'  File "{error.filename}" Line {error.lineno}\n    {error.text}'
-        what = f"Syntax error in module '{module_name}': {error}"
-        raise RuntimeFailure("Runtime.UserCodeSyntaxError", what, [frame]) from error
+        message = f"Syntax error in module '{module_name}': {error}"
+        raise RuntimeFailure("Runtime.UserCodeSyntaxError", message, [frame]) from error
     except Exception as error:
         raise RuntimeFailure(
             type(error).__name__, str(error), _frames(error.__traceback__, __file__, "importlib")
@@ -109,8 +109,8 @@ def _load_handler(name: str) -> Callable[[Any, LambdaContext], Any]:
     try:
         handler: Callable[[Any, LambdaContext], Any] = getattr(module, function_name)
     except AttributeError as error:
-        what = f"Handler '{function_name}' missing on module '{module_name}'"
-        raise RuntimeFailure("Runtime.HandlerNotFound", what) from error
+        message = f"Handler '{function_name}' missing on module '{module_name}'"
+        raise RuntimeFailure("Runtime.HandlerNotFound", message) from error
     return handler
 
 
@@ -125,8 +125,8 @@ def _call_handler(handler: Callable[[Any, LambdaContext], Any], invocation: dict
             return {"payload": result.decode()}  # as recorded from AWS: bytes are returned unchanged
         return {"payload": json.dumps(result, default=_json_default, ensure_ascii=False, allow_nan=False)}
     except Exception as error:
-        what = f"Unable to marshal response: {error}"
-        raise RuntimeFailure("Runtime.MarshalError", what) from error
+        message = f"Unable to marshal response: {error}"
+        raise RuntimeFailure("Runtime.MarshalError", message) from error
 
 
 def _json_default(value: object) -> object:

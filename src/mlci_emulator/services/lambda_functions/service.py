@@ -86,8 +86,8 @@ class LambdaService:
         try:
             json.loads(payload)
         except ValueError as error:
-            what = f"Could not parse request body into json: Could not parse payload into json: {error}"
-            raise ApiError("InvalidRequestContentException", what) from error
+            message = f"Could not parse request body into json: Could not parse payload into json: {error}"
+            raise ApiError("InvalidRequestContentException", message) from error
         return Invocation(self._find(name, region), payload, region, self._account)
 
     def _find(self, name: str, region: str) -> FunctionCode:
@@ -116,5 +116,5 @@ class LambdaService:
 
 
 def _invalid(field: str, value: str, constraint: str) -> ApiError:
-    what = f"1 validation error detected: Value '{value}' at '{field}' failed to satisfy constraint: {constraint}"
-    return ApiError("ValidationException", what)
+    message = f"1 validation error detected: Value '{value}' at '{field}' failed to satisfy constraint: {constraint}"
+    return ApiError("ValidationException", message)

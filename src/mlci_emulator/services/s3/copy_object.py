@@ -89,8 +89,8 @@ def _changes(request: Request) -> bool:
 def _merged_record(request: Request, requested_record: ObjectRecord, source: ObjectRecord) -> ObjectRecord:
     headers, metadata, tags = requested_record.headers, requested_record.metadata, requested_record.tags
     if _directive(request, "MetadataDirective") == "COPY":
-        kept = {name: source.headers[name] for name in _COPIED_MEMBERS if name in source.headers}
-        headers = {**{name: value for name, value in headers.items() if name not in _COPIED_MEMBERS}, **kept}
+        copied = {name: source.headers[name] for name in _COPIED_MEMBERS if name in source.headers}
+        headers = {**{name: value for name, value in headers.items() if name not in _COPIED_MEMBERS}, **copied}
         metadata = source.metadata
     if _directive(request, "TaggingDirective") == "COPY":
         tags = source.tags

@@ -56,6 +56,6 @@ def not_implemented_header(header: str, why: str) -> S3Error:
     return S3Error("NotImplemented", message, 501, Header=header, additionalMessage=why)
 
 
-def not_implemented(what: str) -> S3Error:
+def not_implemented(feature: str) -> S3Error:
     """Return the error for a feature of S3 that is not implemented here."""
-    return S3Error("NotImplemented", f"{what} is not part of the local S3.", 501)
+    return S3Error("NotImplemented", f"{feature} is not part of the local S3.", 501)

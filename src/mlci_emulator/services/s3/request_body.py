@@ -107,8 +107,8 @@ def write_stream(body: Body, file: int, algorithms: set[str], limit: int = MAX_P
             written = memoryview(chunk)
             while written:
                 written = written[bucket_and_key.write(written) :]
-    kept = {name: checksums.text(digests[name].digest()) for name in algorithms}
-    return BodyDigest(size_bytes, digests["MD5"].digest(), kept)
+    computed = {name: checksums.text(digests[name].digest()) for name in algorithms}
+    return BodyDigest(size_bytes, digests["MD5"].digest(), computed)
 
 
 def _check_md5(record_from_request: Any, compute_record: bytes) -> None:

@@ -91,7 +91,7 @@ class S3:
             raise S3Error("AccessDenied", "Access Denied", 403)
         try:
             return known(self._context, request, region)
-        except OperationError as error:  # the store's own refusals
+        except OperationError as error:  # the store can't hold the object
             raise invalid_request(error.what) from error
 
     def close(self) -> None:

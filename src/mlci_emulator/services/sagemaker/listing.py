@@ -62,7 +62,7 @@ _NOT_FILTERS = {
 
 
 def page(records: SageMakerRecords, operation: str, request: Request, region: str) -> Response:
-    """The operation's answer.
+    """Return the response of a List… operation.
 
     Raises: ApiError
     """
@@ -110,7 +110,7 @@ def _conditions(listing: Listing, request: Request, region: str) -> tuple[list[s
 
 
 def _add_group_condition(request: Request, conditions: list[str], values: list[Any]) -> None:
-    """A group's versions; without a group, and unless it is asked for, packages that have no versions."""
+    """Select the versions of the group in the request; without a group, the packages of the requested type."""
     group, kind = request.get("ModelPackageGroupName"), request.get("ModelPackageType")
     if group:
         conditions.append("parent = ?")
@@ -129,7 +129,7 @@ def _read(token: str) -> list[Any]:
 
 @functools.cache
 def _summary(operation: str) -> tuple[str, frozenset[str]]:
-    """The member of the answer that has the summaries, and what a summary has."""
+    """Return the response's member with the summaries, and the names of the fields of a summary."""
     members = output_shape("sagemaker", operation).members
     (name,) = [name for name in members if name != "NextToken"]
     return name, frozenset(members[name].member.members)

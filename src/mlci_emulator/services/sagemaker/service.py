@@ -57,7 +57,7 @@ class SageMaker:
         return frozenset([*self._operations, "InvokeEndpoint"])
 
     def call(self, operation: str, request: Request, region: str) -> Response:
-        """An operation's answer.
+        """Return the response of an operation.
 
         Raises: ApiError
         """

@@ -1,6 +1,6 @@
 """Activities, their queues of tasks, and the task tokens of callbacks.
 
-Source: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-activities.html and the recorded answers of
+Source: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-activities.html and the recorded responses of
 LocalStack's tests test_sfn_api_activities, activities and callback.
 """
 

@@ -1,7 +1,7 @@
 """Parses and builds the ARNs of Step Functions, and checks names.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html (name), and the
-recorded answers of LocalStack's tests test_sfn_api*.
+recorded responses of LocalStack's tests test_sfn_api*.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def parse(text: str, *kinds: str) -> Arn:
     return Arn(text, match["region"], match["account"], match["kind"], tuple(match["rest"].split(":")))
 
 
-def invalid(what: str) -> ApiError:
-    return ApiError("InvalidArn", f"Invalid Arn: '{what}'")
+def invalid(message: str) -> ApiError:
+    return ApiError("InvalidArn", f"Invalid Arn: '{message}'")
 
 
 def split_machine_arn(text: str) -> tuple[str, str | None]:

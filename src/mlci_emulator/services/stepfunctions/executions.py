@@ -1,7 +1,7 @@
 """Operations on executions: start, describe, list, stop and redrive.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html and its neighbours, and
-the recorded answers of LocalStack's tests test_sfn_api and test_sfn_api_express.
+the recorded responses of LocalStack's tests test_sfn_api and test_sfn_api_express.
 """
 
 from __future__ import annotations

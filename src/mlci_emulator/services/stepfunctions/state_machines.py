@@ -1,7 +1,7 @@
 """Operations on state machines: create, update, describe, delete, list, and tags.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html and its neighbours,
-and the recorded answers of LocalStack's tests test_sfn_api.
+and the recorded responses of LocalStack's tests test_sfn_api.
 """
 
 from __future__ import annotations
@@ -103,11 +103,11 @@ class StateMachines:
             raise does_not_exist(str(request["stateMachineArn"]))
         members = [name for name in VERSIONED_MEMBERS if name != "type" and request.get(name) is not None]
         if not members:
-            what = (
+            message = (
                 "Either the definition, the role ARN, the LoggingConfiguration, "
                 "or the TracingConfiguration must be specified"
             )
-            raise ApiError("MissingRequiredParameter", what)
+            raise ApiError("MissingRequiredParameter", message)
         if request.get("versionDescription") and not request.get("publish"):
             raise ApiError("ValidationException", "Version description can only be set when publish is true")
         with self.lock:

@@ -1,6 +1,6 @@
 """Runs the tasks that only Step Functions itself can run: activities, task tokens and nested executions.
 
-Source: https://docs.aws.amazon.com/step-functions/latest/dg/connect-stepfunctions.html, and the recorded answers of
+Source: https://docs.aws.amazon.com/step-functions/latest/dg/connect-stepfunctions.html, and the recorded responses of
 LocalStack's tests services/test_sfn_task_service and callback.
 """
 

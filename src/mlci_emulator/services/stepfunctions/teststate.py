@@ -130,8 +130,8 @@ def _find(request: Request) -> _TestedState:
     except ValueError as error:
         raise ApiError("InvalidDefinition", f"Invalid State Machine Definition: '{error}'") from error
     if not isinstance(definition, dict):
-        what = "Invalid State Machine Definition: 'Definition must be a valid JSON object'"
-        raise ApiError("InvalidDefinition", what)
+        message = "Invalid State Machine Definition: 'Definition must be a valid JSON object'"
+        raise ApiError("InvalidDefinition", message)
     language = str(definition.get("QueryLanguage", "JSONPath"))
     if not isinstance(definition.get("States"), dict):
         return _TestedState(_NAME, definition, language)
@@ -193,15 +193,15 @@ def _check(request: Request, found: _TestedState) -> None:
             name = member[:1].upper() + member[1:]
             raise _invalid(f"TestState does not support {name} when a mock is not specified.")
     if not is_mocked and kind in ("Map", "Parallel"):
-        what = "TestState API does not support Map or Parallel states. Supported state types include:"
-        raise ApiError("InvalidDefinition", f"{what} [{_ALONE}]")
+        message = "TestState API does not support Map or Parallel states. Supported state types include:"
+        raise ApiError("InvalidDefinition", f"{message} [{_ALONE}]")
     if not is_mocked and kind == "Task" and not request.get("roleArn"):
         raise _invalid("RoleArn must be specified when testing a Task state")
     _check_cause(request, found)
     for member in _DISTRIBUTED:
         if configuration.get(member):
-            what = f"the local cloud's TestState does not do {member}: it has no distributed Map"
-            raise ApiError("UnsupportedOperation", what, 501)
+            message = f"the local cloud's TestState does not do {member}: it has no distributed Map"
+            raise ApiError("UnsupportedOperation", message, 501)
 
 
 def _read_mock(request: Request) -> Mock | None:
@@ -249,8 +249,8 @@ def _context_object(request: Request, state: State) -> asl.Json:
             if inner not in _NO_TEXTS and not isinstance(held, str):
                 raise _invalid(f"{_CONTEXT}: {name}.{inner} must be a string")
     if "Task" in found and not (isinstance(state, Task) and state.resource.endswith(_WITH_TASK)):
-        what = "Context object contains 'Task' when state is not a Task state with a '.sync' or '.waitForTaskToken'"
-        raise _invalid(f"{_CONTEXT}: {what} service integration pattern")
+        message = "Context object contains 'Task' when state is not a Task state with a '.sync' or '.waitForTaskToken'"
+        raise _invalid(f"{_CONTEXT}: {message} service integration pattern")
     return found
 
 
@@ -268,8 +268,8 @@ def _object(text: str, member: str) -> dict[str, asl.Json]:
     return value
 
 
-def _invalid(what: str) -> ApiError:
-    return ApiError("ValidationException", what)
+def _invalid(message: str) -> ApiError:
+    return ApiError("ValidationException", message)
 
 
 def _response(result: StateInspection, *, is_shown: bool) -> Response:

@@ -1,7 +1,7 @@
 """Operations on versions, which are immutable copies of state machines, and on aliases, which route to versions.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-cd-aliasing-versioning.html, and the recorded
-answers of LocalStack's tests test_sfn_api_versioning and test_sfn_api_aliasing.
+responses of LocalStack's tests test_sfn_api_versioning and test_sfn_api_aliasing.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class Versions:
         with self._state_machines.lock:
             machine = self._state_machines.find(arn)
             if revision is not None and revision != machine["revision"]:
-                what = (
+                message = (
                     f"Failed to publish the State Machine version for revision {revision}. "
                     f"The current State Machine revision is {machine['revision']}."
                 )
-                raise ApiError("ConflictException", what)
+                raise ApiError("ConflictException", message)
             newest = self._records.newest("version", arn)[:1]
             if newest and newest[0]["revision"] == machine["revision"]:
                 return newest[0]
@@ -100,11 +100,11 @@ class Versions:
                 alias["name"] for alias in aliases if any(r["stateMachineVersionArn"] == arn for r in alias["routes"])
             ]
             if using:
-                what = (
+                message = (
                     "Version to be deleted must not be referenced by an alias. "
                     f"Current list of aliases referencing this version: [{', '.join(using)}]"
                 )
-                raise ApiError("ConflictException", what)
+                raise ApiError("ConflictException", message)
             self._records.delete("version", arn)
         return {}
 
@@ -138,11 +138,11 @@ class Versions:
             if old is not None:
                 if all(old[member] == doc[member] for member in ("routes", "description")):
                     return {"stateMachineAliasArn": arn, "creationDate": from_epoch(old["created"])}
-                what = (
+                message = (
                     "Failed to create alias because an alias with the same name "
                     "and a different routing configuration already exists."
                 )
-                raise ApiError("ConflictException", what)
+                raise ApiError("ConflictException", message)
             self._records.put("alias", arn, machine, doc)
         return {"stateMachineAliasArn": arn, "creationDate": from_epoch(moment)}
 
@@ -226,8 +226,8 @@ def _routes_to(alias: Document, version_arn: str) -> bool:
     return any(route["stateMachineVersionArn"] == version_arn for route in alias["routes"])
 
 
-def _refused(what: str) -> ApiError:
-    return ApiError("ValidationException", what)
+def _refused(message: str) -> ApiError:
+    return ApiError("ValidationException", message)
 
 
 def _listed_version(doc: Document) -> Response:

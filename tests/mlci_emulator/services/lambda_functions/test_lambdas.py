@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mlci_emulator.services.lambda_functions import FunctionCode, FunctionInvoker, Invocation, InvocationResult
-from support.local_jobs import FakeStop, living
+from support.local_jobs import FakeStopSignal, processes_with
 
 
 @pytest.fixture
@@ -34,9 +34,9 @@ def code(
 
 
 def invoke(
-    invoker: FunctionInvoker, function: FunctionCode, event: object = None, stop: FakeStop | None = None
+    invoker: FunctionInvoker, function: FunctionCode, event: object = None, stop: FakeStopSignal | None = None
 ) -> InvocationResult:
-    return invoker.invoke(Invocation(function, json.dumps(event), request_id="request-1"), stop or FakeStop())
+    return invoker.invoke(Invocation(function, json.dumps(event), request_id="request-1"), stop or FakeStopSignal())
 
 
 def test_a_handler_gets_its_event_and_returns_a_payload(invoker: FunctionInvoker, tmp_path: Path) -> None:
@@ -166,19 +166,19 @@ def test_a_stop_leaves_no_process(invoker: FunctionInvoker, tmp_path: Path) -> N
         "    time.sleep(60)\n"
     )
     function = code(tmp_path, text, environment={"MARKER": marker})
-    stop, ends = FakeStop(), []
+    stop, ends = FakeStopSignal(), []
     thread = threading.Thread(target=lambda: ends.append(invoke(invoker, function, stop=stop)))
     thread.start()
     log = tmp_path / "logs" / "train.log"
     while not (log.exists() and "here" in log.read_text()):
         time.sleep(0.01)
-    assert len(living(marker)) == 2
+    assert len(processes_with(marker)) == 2
     began = time.monotonic()
     stop.set()
     thread.join(5)
     assert time.monotonic() - began < 2
     assert ends[0].is_stopped
-    assert living(marker) == []
+    assert processes_with(marker) == []
     assert list((tmp_path / "work").glob("mlci-job-*")) == []
 
 
@@ -186,14 +186,14 @@ def test_stops_at_any_moment_leave_no_process(invoker: FunctionInvoker, tmp_path
     marker = f"mlci-test-{os.getpid()}-{time.monotonic_ns()}"
     function = code(tmp_path, "import time\ndef handler(e, c): time.sleep(60)", environment={"MARKER": marker})
     for number in range(20):
-        stop = FakeStop()
+        stop = FakeStopSignal()
         timer = threading.Timer(number * 0.01, stop.set)
         timer.start()
         began = time.monotonic()
         assert invoke(invoker, function, stop=stop).is_stopped
         assert time.monotonic() - began < 3
         timer.join()
-    assert living(marker) == []
+    assert processes_with(marker) == []
 
 
 def test_the_log_holds_what_was_printed(invoker: FunctionInvoker, tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from mlci_emulator.jobs.runner import LocalJobs
-from support.local_jobs import Place
-from support.sagemaker import Served, served
+from support.local_jobs import JobHarness
+from support.sagemaker import SageMakerHarness, sagemaker_harness
 
 
 @pytest.fixture
-def sagemaker(place: Place, jobs: LocalJobs) -> Iterator[Served]:
+def sagemaker(harness: JobHarness, jobs: LocalJobs) -> Iterator[SageMakerHarness]:
     """A service that keeps its records in a folder."""
-    made = served(place, jobs, place.root / "home")
+    made = sagemaker_harness(harness, jobs, harness.root / "home")
     yield made
     made.service.close()

@@ -12,23 +12,23 @@ from typing import Any
 import pytest
 
 from mlci_emulator.protocol.operations import ApiError
-from support.local_jobs import FakeStop, living, processing_request, training_request
-from support.sagemaker import REGION, Served
+from support.local_jobs import FakeStopSignal, processes_with, processing_request, training_request
+from support.sagemaker import REGION, SageMakerHarness
 
 WAIT = "import time; time.sleep(60)"
 
 
-def refused(sagemaker: Served, operation: str, **request: Any) -> str:
+def refused(sagemaker: SageMakerHarness, operation: str, **request: Any) -> str:
     with pytest.raises(ApiError) as caught:
         sagemaker.call(operation, **request)
     return str(caught.value)
 
 
-def test_a_processing_job_from_create_to_logs(sagemaker: Served) -> None:
+def test_a_processing_job_from_create_to_logs(sagemaker: SageMakerHarness) -> None:
     answer = sagemaker.create_processing("print('hello')", Tags=[{"Key": "team", "Value": "ml"}])
     arn = f"arn:aws:sagemaker:{REGION}:000000000000:processing-job/job"
     assert answer == {"ProcessingJobArn": arn}
-    described = sagemaker.ended("ProcessingJob")
+    described = sagemaker.wait_for_end("ProcessingJob")
     assert described["ProcessingJobStatus"] == "Completed", described
     assert described["ProcessingJobArn"] == arn
     assert described["AppSpecification"] == processing_request()["AppSpecification"]
@@ -43,16 +43,16 @@ def test_a_processing_job_from_create_to_logs(sagemaker: Served) -> None:
     assert sagemaker.call("ListTags", ResourceArn=arn) == {"Tags": [{"Key": "team", "Value": "ml"}]}
 
 
-def test_a_training_job_goes_through_its_statuses(sagemaker: Served) -> None:
-    sagemaker.place.store.put_bytes(b"1", "s3://b/train/x.csv")
+def test_a_training_job_goes_through_its_statuses(sagemaker: SageMakerHarness) -> None:
+    sagemaker.harness.store.put_bytes(b"1", "s3://b/train/x.csv")
     source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/train/"}}
     script = "import os, time; open(os.environ['SM_MODEL_DIR'] + '/m', 'w').write('x'); time.sleep(0.3)"
     sagemaker.create_training(script, InputDataConfig=[{"ChannelName": "train", "DataSource": source}])
     first = sagemaker.describe("TrainingJob")
     assert first["ModelArtifacts"] == {"S3ModelArtifacts": "s3://b/models/job/output/model.tar.gz"}
     assert first["TrainingJobStatus"] == "InProgress"
-    sagemaker.waited("TrainingJob", "job", lambda described: described["SecondaryStatus"] == "Training")
-    described = sagemaker.ended("TrainingJob")
+    sagemaker.wait_until("TrainingJob", "job", lambda described: described["SecondaryStatus"] == "Training")
+    described = sagemaker.wait_for_end("TrainingJob")
     assert described["TrainingJobStatus"] == described["SecondaryStatus"] == "Completed", described
     assert described["ModelArtifacts"] == {"S3ModelArtifacts": "s3://b/models/job/output/model.tar.gz"}
     transitions = described["SecondaryStatusTransitions"]
@@ -65,7 +65,7 @@ def test_a_training_job_goes_through_its_statuses(sagemaker: Served) -> None:
     assert described["EnableManagedSpotTraining"] is False
 
 
-def test_metrics_are_there_during_the_run_and_after_it(sagemaker: Served) -> None:
+def test_metrics_are_there_during_the_run_and_after_it(sagemaker: SageMakerHarness) -> None:
     script = """
 import sys, time
 print("epoch=1 loss=0.5; acc=1e-1")
@@ -78,18 +78,18 @@ sys.stdout.write("loss=0.125")
     algorithm = {"TrainingImage": "image", "TrainingInputMode": "File", "MetricDefinitions": definitions}
     parameters = {**training_request()["HyperParameters"], "end": "1"}  # type: ignore[dict-item]
     sagemaker.create_training(script, AlgorithmSpecification=algorithm, HyperParameters=parameters)
-    running = sagemaker.waited("TrainingJob", "job", lambda described: "FinalMetricDataList" in described)
+    running = sagemaker.wait_until("TrainingJob", "job", lambda described: "FinalMetricDataList" in described)
     assert running["TrainingJobStatus"] == "InProgress"
     assert [(item["MetricName"], item["Value"]) for item in running["FinalMetricDataList"]] == [
         ("loss", 0.25),
         ("acc", 0.1),
     ]
-    described = sagemaker.ended("TrainingJob")
+    described = sagemaker.wait_for_end("TrainingJob")
     assert [item["Value"] for item in described["FinalMetricDataList"]] == [0.125, 0.1]
     assert described["FinalMetricDataList"][0]["Timestamp"] >= described["TrainingStartTime"]
 
 
-def test_a_metric_that_is_no_regular_expression_is_refused(sagemaker: Served) -> None:
+def test_a_metric_that_is_no_regular_expression_is_refused(sagemaker: SageMakerHarness) -> None:
     algorithm = {
         "TrainingImage": "i",
         "TrainingInputMode": "File",
@@ -99,56 +99,56 @@ def test_a_metric_that_is_no_regular_expression_is_refused(sagemaker: Served) ->
     assert "The regex of the metric 'a' is invalid" in refused(sagemaker, "CreateTrainingJob", **request)
 
 
-def test_a_failed_job_says_why(sagemaker: Served) -> None:
+def test_a_failed_job_says_why(sagemaker: SageMakerHarness) -> None:
     sagemaker.create_processing("import sys; open('/opt/ml/output/message', 'w').write('bad data'); sys.exit(3)")
-    described = sagemaker.ended("ProcessingJob")
+    described = sagemaker.wait_for_end("ProcessingJob")
     assert described["ProcessingJobStatus"] == "Failed"
     assert described["ExitMessage"] == "bad data"
     assert described["FailureReason"].endswith("exit code: 3\nbad data")
     script = "import os; open(os.environ['SM_MODEL_DIR'] + '/m', 'w').write('x'); raise ValueError('boom')"
     sagemaker.create_training(script)
-    described = sagemaker.ended("TrainingJob")
+    described = sagemaker.wait_for_end("TrainingJob")
     assert described["SecondaryStatus"] == "Failed"
     assert "ValueError: boom" in described["FailureReason"]
     assert described["SecondaryStatusTransitions"][-1]["StatusMessage"] == "Training job failed"
-    assert sagemaker.place.store.exists(described["ModelArtifacts"]["S3ModelArtifacts"]), "it keeps what it made"
+    assert sagemaker.harness.store.exists(described["ModelArtifacts"]["S3ModelArtifacts"]), "it keeps what it made"
 
 
-def test_a_job_without_a_model_has_no_archive(sagemaker: Served) -> None:
+def test_a_job_without_a_model_has_no_archive(sagemaker: SageMakerHarness) -> None:
     sagemaker.create_training("")
-    described = sagemaker.ended("TrainingJob")
+    described = sagemaker.wait_for_end("TrainingJob")
     assert described["TrainingJobStatus"] == "Completed"
-    assert not sagemaker.place.store.exists(described["ModelArtifacts"]["S3ModelArtifacts"])
+    assert not sagemaker.harness.store.exists(described["ModelArtifacts"]["S3ModelArtifacts"])
 
 
-def test_a_job_that_takes_too_long_keeps_its_model(sagemaker: Served) -> None:
+def test_a_job_that_takes_too_long_keeps_its_model(sagemaker: SageMakerHarness) -> None:
     script = f"import os; open(os.environ['SM_MODEL_DIR'] + '/m', 'w').write('x'); {WAIT}"
     sagemaker.create_training(script, StoppingCondition={"MaxRuntimeInSeconds": 1})
-    described = sagemaker.ended("TrainingJob")
+    described = sagemaker.wait_for_end("TrainingJob")
     assert (described["TrainingJobStatus"], described["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
-    assert sagemaker.place.store.exists(described["ModelArtifacts"]["S3ModelArtifacts"])
+    assert sagemaker.harness.store.exists(described["ModelArtifacts"]["S3ModelArtifacts"])
     assert sagemaker.call("ListTrainingJobs", StatusEquals="Stopped")["TrainingJobSummaries"][0]["TrainingEndTime"]
 
 
-def test_a_stopped_training_job_keeps_its_model(sagemaker: Served) -> None:
+def test_a_stopped_training_job_keeps_its_model(sagemaker: SageMakerHarness) -> None:
     sagemaker.create_training(f"import os; open(os.environ['SM_MODEL_DIR'] + '/m', 'w').write('x'); print(1); {WAIT}")
-    log = sagemaker.place.root / "home" / "logs" / "TrainingJobs" / REGION / "job.log"
-    sagemaker.waited("TrainingJob", "job", lambda described: log.exists() and log.read_text() == "1\n")
+    log = sagemaker.harness.root / "home" / "logs" / "TrainingJobs" / REGION / "job.log"
+    sagemaker.wait_until("TrainingJob", "job", lambda described: log.exists() and log.read_text() == "1\n")
     assert sagemaker.call("StopTrainingJob", TrainingJobName="job") == {}
     stopping = sagemaker.describe("TrainingJob")
     assert stopping["TrainingJobStatus"] in ("Stopping", "Stopped")
-    described = sagemaker.ended("TrainingJob")
+    described = sagemaker.wait_for_end("TrainingJob")
     assert described["TrainingJobStatus"] == described["SecondaryStatus"] == "Stopped"
     assert "FailureReason" not in described
-    assert sagemaker.place.store.exists(described["ModelArtifacts"]["S3ModelArtifacts"])
+    assert sagemaker.harness.store.exists(described["ModelArtifacts"]["S3ModelArtifacts"])
     assert refused(sagemaker, "StopTrainingJob", TrainingJobName="job") == (
         "ValidationException: The request was rejected because the training job is in status Stopped."
     )
 
 
-def test_a_name_is_taken_for_ever_but_only_for_its_kind_and_region(sagemaker: Served) -> None:
+def test_a_name_is_taken_for_ever_but_only_for_its_kind_and_region(sagemaker: SageMakerHarness) -> None:
     sagemaker.create_processing("raise SystemExit(1)")
-    sagemaker.ended("ProcessingJob")
+    sagemaker.wait_for_end("ProcessingJob")
     text = refused(sagemaker, "CreateProcessingJob", **processing_request())
     arn = f"arn:aws:sagemaker:{REGION}:000000000000:processing-job/job"
     assert text == (
@@ -169,11 +169,11 @@ def test_a_name_is_taken_for_ever_but_only_for_its_kind_and_region(sagemaker: Se
         ("DescribeTransformJob", "TransformJobName", "Could not find requested job with name: no"),
     ],
 )
-def test_a_job_that_is_not_there(sagemaker: Served, operation: str, name: str, text: str) -> None:
+def test_a_job_that_is_not_there(sagemaker: SageMakerHarness, operation: str, name: str, text: str) -> None:
     assert refused(sagemaker, operation, **{name: "no"}) == f"ValidationException: {text}"
 
 
-def test_what_cannot_run_here_is_refused_at_creation(sagemaker: Served) -> None:
+def test_what_cannot_run_here_is_refused_at_creation(sagemaker: SageMakerHarness) -> None:
     request = processing_request(AppSpecification={"ImageUri": "image"})
     assert "its image's own entry point" in refused(sagemaker, "CreateProcessingJob", **request)
     assert "no CreateAutoMLJob" in refused(sagemaker, "CreateAutoMLJob")
@@ -185,10 +185,10 @@ def test_what_cannot_run_here_is_refused_at_creation(sagemaker: Served) -> None:
     assert sagemaker.call("ListProcessingJobs") == {"ProcessingJobSummaries": []}
 
 
-def test_lists_have_filters_orders_and_pages(sagemaker: Served) -> None:
+def test_lists_have_filters_orders_and_pages(sagemaker: SageMakerHarness) -> None:
     for name in ("b-1", "a-2", "c-1", "d-1"):
         sagemaker.create_processing("raise SystemExit(1)" if name == "c-1" else "", name)
-        sagemaker.ended("ProcessingJob", name)
+        sagemaker.wait_for_end("ProcessingJob", name)
         time.sleep(0.002)  # the times have milliseconds: no two are to be the same
 
     def names(**request: Any) -> list[str]:
@@ -217,37 +217,37 @@ def test_lists_have_filters_orders_and_pages(sagemaker: Served) -> None:
     assert "AppSpecification" not in summary
 
 
-def test_run_to_end_tells_of_the_job_and_returns_its_description(sagemaker: Served) -> None:
-    told: list[object] = []
-    sagemaker.place.store.put_bytes(b"", "s3://b/code/script.py")
+def test_run_to_end_tells_of_the_job_and_returns_its_description(sagemaker: SageMakerHarness) -> None:
+    reports: list[object] = []
+    sagemaker.harness.store.put_bytes(b"", "s3://b/code/script.py")
     described = sagemaker.service.run_to_end(
-        "CreateProcessingJob", processing_request(), REGION, FakeStop(), told.append
+        "CreateProcessingJob", processing_request(), REGION, FakeStopSignal(), reports.append
     )
     assert described["ProcessingJobStatus"] == "Completed"
-    assert told == [{"ProcessingJobArn": described["ProcessingJobArn"]}]
+    assert reports == [{"ProcessingJobArn": described["ProcessingJobArn"]}]
 
 
-def test_run_to_end_whose_caller_gives_up_leaves_no_job(sagemaker: Served) -> None:
+def test_run_to_end_whose_caller_gives_up_leaves_no_job(sagemaker: SageMakerHarness) -> None:
     def submitted(answer: object) -> None:
         raise KeyboardInterrupt
 
-    sagemaker.place.store.put_bytes(b"", "s3://b/code/script.py")
+    sagemaker.harness.store.put_bytes(b"", "s3://b/code/script.py")
     with pytest.raises(KeyboardInterrupt):
-        sagemaker.service.run_to_end("CreateProcessingJob", processing_request(), REGION, FakeStop(), submitted)
+        sagemaker.service.run_to_end("CreateProcessingJob", processing_request(), REGION, FakeStopSignal(), submitted)
     assert sagemaker.describe("ProcessingJob")["ProcessingJobStatus"] == "Stopped"
 
 
-def test_fifty_jobs_at_once(sagemaker: Served) -> None:
+def test_fifty_jobs_at_once(sagemaker: SageMakerHarness) -> None:
     names = [f"job-{number}" for number in range(50)]
     for name in names:
         sagemaker.create_processing("", name)
-    assert {sagemaker.ended("ProcessingJob", name)["ProcessingJobStatus"] for name in names} == {"Completed"}
+    assert {sagemaker.wait_for_end("ProcessingJob", name)["ProcessingJobStatus"] for name in names} == {"Completed"}
     assert len(sagemaker.call("ListProcessingJobs", MaxResults=100)["ProcessingJobSummaries"]) == 50
-    assert list(sagemaker.place.work.iterdir()) == []
+    assert list(sagemaker.harness.work.iterdir()) == []
 
 
-def test_one_name_for_many_at_once_is_one_jobs(sagemaker: Served) -> None:
-    sagemaker.place.store.put_bytes(b"", "s3://b/code/script.py")
+def test_one_name_for_many_at_once_is_one_jobs(sagemaker: SageMakerHarness) -> None:
+    sagemaker.harness.store.put_bytes(b"", "s3://b/code/script.py")
 
     def create(_: int) -> str:
         try:
@@ -258,19 +258,19 @@ def test_one_name_for_many_at_once_is_one_jobs(sagemaker: Served) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(create, range(8))) == ["ResourceInUse"] * 7 + ["created"]
-    sagemaker.ended("ProcessingJob")
+    sagemaker.wait_for_end("ProcessingJob")
 
 
-def test_close_stops_all_jobs(sagemaker: Served) -> None:
+def test_close_stops_all_jobs(sagemaker: SageMakerHarness) -> None:
     for name in ("a", "b"):
-        sagemaker.create_processing(WAIT, name, Environment={"MARKER": str(sagemaker.place.root)})
+        sagemaker.create_processing(WAIT, name, Environment={"MARKER": str(sagemaker.harness.root)})
     until = time.monotonic() + 10
-    while len(living(str(sagemaker.place.root))) < 2 and time.monotonic() < until:
+    while len(processes_with(str(sagemaker.harness.root))) < 2 and time.monotonic() < until:
         time.sleep(0.01)
     started = time.monotonic()
     sagemaker.service.close()
     assert time.monotonic() - started < 2
-    assert living(str(sagemaker.place.root)) == []
+    assert processes_with(str(sagemaker.harness.root)) == []
     assert {sagemaker.describe("ProcessingJob", name)["ProcessingJobStatus"] for name in ("a", "b")} == {"Stopped"}
     sagemaker.create_processing(WAIT, "c")
-    assert sagemaker.ended("ProcessingJob", "c")["ProcessingJobStatus"] == "Stopped"
+    assert sagemaker.wait_for_end("ProcessingJob", "c")["ProcessingJobStatus"] == "Stopped"

@@ -13,8 +13,8 @@ import pytest
 from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.protocol.operations import ApiError
 from mlci_emulator.services.sagemaker.jobs import ABANDONED
-from support.local_jobs import Place, living
-from support.sagemaker import served
+from support.local_jobs import JobHarness, processes_with
+from support.sagemaker import sagemaker_harness
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="living processes are looked for in /proc")
 
@@ -23,13 +23,13 @@ SERVER = """
 import sys, time
 sys.path[:0] = [{source!r}, {tests!r}]
 from pathlib import Path
-from support.local_jobs import Place
-from support.sagemaker import served
-place = Place(Path({root!r}))
-jobs = place.jobs()
-sagemaker = served(place, jobs, place.root / "home")
+from support.local_jobs import JobHarness
+from support.sagemaker import sagemaker_harness
+harness = JobHarness(Path({root!r}))
+jobs = harness.jobs()
+sagemaker = sagemaker_harness(harness, jobs, harness.root / "home")
 sagemaker.create_processing("print('done')", "first", Tags=[dict(Key="k", Value="v")])
-assert sagemaker.ended("ProcessingJob", "first")["ProcessingJobStatus"] == "Completed"
+assert sagemaker.wait_for_end("ProcessingJob", "first")["ProcessingJobStatus"] == "Completed"
 wait = "import time; print('x', flush=True); time.sleep(60)"
 sagemaker.create_processing(wait, "second", Environment=dict(MARKER={root!r}))
 sagemaker.create_training(wait, "third", Environment=dict(MARKER={root!r}))
@@ -38,31 +38,31 @@ time.sleep(60)
 """
 
 
-def test_a_killed_server_leaves_records_and_no_jobs(place: Place, jobs: LocalJobs) -> None:
+def test_a_killed_server_leaves_records_and_no_jobs(harness: JobHarness, jobs: LocalJobs) -> None:
     tests = Path(__file__).parents[3]
-    program = place.root / "server.py"
+    program = harness.root / "server.py"
     source = str(tests.parent / "src")
-    program.write_text(SERVER.format(source=source, tests=str(tests), root=str(place.root)))
+    program.write_text(SERVER.format(source=source, tests=str(tests), root=str(harness.root)))
     with subprocess.Popen([sys.executable, str(program)]) as process:
-        logs = place.root / "home" / "logs"
+        logs = harness.root / "home" / "logs"
         until = time.monotonic() + 20
         while time.monotonic() < until and [path.read_text() for path in logs.rglob("*.log")].count("x\n") < 2:
             time.sleep(0.02)
-        assert len(living(str(place.root))) >= 2
+        assert len(processes_with(str(harness.root))) >= 2
         process.send_signal(signal.SIGKILL)
     until = time.monotonic() + 2
-    while living(str(place.root)) and time.monotonic() < until:
+    while processes_with(str(harness.root)) and time.monotonic() < until:
         time.sleep(0.01)
-    assert living(str(place.root)) == []
+    assert processes_with(str(harness.root)) == []
 
-    sagemaker = served(place, jobs, place.root / "home")
+    sagemaker = sagemaker_harness(harness, jobs, harness.root / "home")
     assert sagemaker.describe("ProcessingJob", "first")["ProcessingJobStatus"] == "Completed"
     second, third = sagemaker.describe("ProcessingJob", "second"), sagemaker.describe("TrainingJob", "third")
     assert (second["ProcessingJobStatus"], second["FailureReason"]) == ("Failed", ABANDONED)
     assert (third["TrainingJobStatus"], third["SecondaryStatus"]) == ("Failed", "Failed")
     assert third["FailureReason"] == ABANDONED
     assert third["TrainingEndTime"] >= third["TrainingStartTime"]
-    assert sagemaker.stream("second") == "x\n"
+    assert sagemaker.log_text("second") == "x\n"
     assert sagemaker.call("ListTags", ResourceArn=sagemaker.describe("ProcessingJob", "first")["ProcessingJobArn"])[
         "Tags"
     ]
@@ -70,23 +70,23 @@ def test_a_killed_server_leaves_records_and_no_jobs(place: Place, jobs: LocalJob
     with pytest.raises(ApiError, match="already exists"):
         sagemaker.create_processing("", "second")
     sagemaker.create_processing("", "fourth")
-    assert sagemaker.ended("ProcessingJob", "fourth")["ProcessingJobStatus"] == "Completed"
+    assert sagemaker.wait_for_end("ProcessingJob", "fourth")["ProcessingJobStatus"] == "Completed"
     sagemaker.service.close()
 
 
-def test_a_closed_service_is_found_again_as_it_was(place: Place, jobs: LocalJobs) -> None:
-    first = served(place, jobs, place.root / "home")
+def test_a_closed_service_is_found_again_as_it_was(harness: JobHarness, jobs: LocalJobs) -> None:
+    first = sagemaker_harness(harness, jobs, harness.root / "home")
     first.create_training("import time; time.sleep(60)", "a")
     first.service.close()
     described = first.describe("TrainingJob", "a")
     assert described["TrainingJobStatus"] == "Stopped"
-    second = served(place, jobs, place.root / "home")
+    second = sagemaker_harness(harness, jobs, harness.root / "home")
     assert second.describe("TrainingJob", "a") == described
 
 
-def test_without_a_folder_nothing_is_kept(place: Place, jobs: LocalJobs) -> None:
-    sagemaker = served(place, jobs, None)
+def test_without_a_folder_nothing_is_kept(harness: JobHarness, jobs: LocalJobs) -> None:
+    sagemaker = sagemaker_harness(harness, jobs, None)
     sagemaker.create_processing("print(1)", "a")
-    assert sagemaker.ended("ProcessingJob", "a")["ProcessingJobStatus"] == "Completed"
-    assert place.log("a").read_text() == "1\n"
-    assert served(place, jobs, None).call("ListProcessingJobs") == {"ProcessingJobSummaries": []}
+    assert sagemaker.wait_for_end("ProcessingJob", "a")["ProcessingJobStatus"] == "Completed"
+    assert harness.log("a").read_text() == "1\n"
+    assert sagemaker_harness(harness, jobs, None).call("ListProcessingJobs") == {"ProcessingJobSummaries": []}

@@ -8,25 +8,25 @@ import pytest
 
 from mlci_emulator.protocol.operations import ApiError
 from support.local_jobs import sourcedir
-from support.sagemaker import REGION, Served
+from support.sagemaker import REGION, SageMakerHarness
 
 ARN = f"arn:aws:sagemaker:{REGION}:000000000000"
 ROLE = "arn:aws:iam::000000000000:role/job"
 
 
-def refused(sagemaker: Served, operation: str, **request: Any) -> str:
+def refused(sagemaker: SageMakerHarness, operation: str, **request: Any) -> str:
     with pytest.raises(ApiError) as caught:
         sagemaker.call(operation, **request)
     return str(caught.value)
 
 
-def make_model(sagemaker: Served, name: str = "model") -> dict[str, Any]:
-    sagemaker.place.store.put_bytes(b"x", "s3://b/model.tar.gz")
+def make_model(sagemaker: SageMakerHarness, name: str = "model") -> dict[str, Any]:
+    sagemaker.harness.store.put_bytes(b"x", "s3://b/model.tar.gz")
     container = {"Image": "image", "ModelDataUrl": "s3://b/model.tar.gz"}
     return sagemaker.call("CreateModel", ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
 
 
-def make_config(sagemaker: Served, name: str = "config", model: str = "model") -> dict[str, Any]:
+def make_config(sagemaker: SageMakerHarness, name: str = "config", model: str = "model") -> dict[str, Any]:
     variant = {
         "VariantName": "all",
         "ModelName": model,
@@ -37,7 +37,7 @@ def make_config(sagemaker: Served, name: str = "config", model: str = "model") -
     return sagemaker.call("CreateEndpointConfig", EndpointConfigName=name, ProductionVariants=[variant])
 
 
-def test_a_model(sagemaker: Served) -> None:
+def test_a_model(sagemaker: SageMakerHarness) -> None:
     assert make_model(sagemaker) == {"ModelArn": f"{ARN}:model/model"}
     described = sagemaker.call("DescribeModel", ModelName="model")
     assert described["PrimaryContainer"]["Image"] == "image"
@@ -64,16 +64,16 @@ def test_a_model(sagemaker: Served) -> None:
         ({"ExecutionRoleArn": "me"}, "Value 'me' at 'executionRoleArn' failed to satisfy constraint"),
     ],
 )
-def test_a_model_that_is_refused(sagemaker: Served, changes: dict[str, Any], text: str) -> None:
+def test_a_model_that_is_refused(sagemaker: SageMakerHarness, changes: dict[str, Any], text: str) -> None:
     assert text in refused(sagemaker, "CreateModel", ModelName="m", **changes)
 
 
-def test_an_endpoint_from_creation_to_deletion(sagemaker: Served) -> None:
+def test_an_endpoint_from_creation_to_deletion(sagemaker: SageMakerHarness) -> None:
     make_model(sagemaker)
     make_config(sagemaker)
     answer = sagemaker.call("CreateEndpoint", EndpointName="e", EndpointConfigName="config")
     assert answer == {"EndpointArn": f"{ARN}:endpoint/e"}
-    described = sagemaker.waited("Endpoint", "e", lambda found: found["EndpointStatus"] != "Creating")
+    described = sagemaker.wait_until("Endpoint", "e", lambda found: found["EndpointStatus"] != "Creating")
     assert described["EndpointStatus"] == "InService"
     (variant,) = described["ProductionVariants"]
     assert variant["CurrentWeight"] == 2.0
@@ -81,7 +81,7 @@ def test_an_endpoint_from_creation_to_deletion(sagemaker: Served) -> None:
     assert sagemaker.call("ListEndpoints", StatusEquals="InService")["Endpoints"][0]["EndpointName"] == "e"
     make_config(sagemaker, "other")
     sagemaker.call("UpdateEndpoint", EndpointName="e", EndpointConfigName="other")
-    described = sagemaker.waited("Endpoint", "e", lambda found: found["EndpointStatus"] != "Updating")
+    described = sagemaker.wait_until("Endpoint", "e", lambda found: found["EndpointStatus"] != "Updating")
     assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "other")
     assert f'already existing endpoint "{ARN}:endpoint/e".' in refused(
         sagemaker, "CreateEndpoint", EndpointName="e", EndpointConfigName="config"
@@ -92,17 +92,17 @@ def test_an_endpoint_from_creation_to_deletion(sagemaker: Served) -> None:
     )
 
 
-def test_an_endpoint_whose_artefact_is_gone_fails(sagemaker: Served) -> None:
+def test_an_endpoint_whose_artefact_is_gone_fails(sagemaker: SageMakerHarness) -> None:
     make_model(sagemaker)
     make_config(sagemaker)
-    sagemaker.place.store.remove("s3://b/model.tar.gz")
+    sagemaker.harness.store.remove("s3://b/model.tar.gz")
     sagemaker.call("CreateEndpoint", EndpointName="e", EndpointConfigName="config")
-    described = sagemaker.waited("Endpoint", "e", lambda found: found["EndpointStatus"] != "Creating")
+    described = sagemaker.wait_until("Endpoint", "e", lambda found: found["EndpointStatus"] != "Creating")
     assert described["EndpointStatus"] == "Failed"
     assert described["FailureReason"] == "Could not find model data at s3://b/model.tar.gz."
 
 
-def test_endpoint_configurations(sagemaker: Served) -> None:
+def test_endpoint_configurations(sagemaker: SageMakerHarness) -> None:
     make_model(sagemaker)
     assert make_config(sagemaker) == {"EndpointConfigArn": f"{ARN}:endpoint-config/config"}
     with pytest.raises(ApiError, match='Cannot create already existing endpoint configuration "arn'):
@@ -123,7 +123,7 @@ def specification() -> dict[str, Any]:
     return {"Containers": [container], "SupportedContentTypes": ["text/csv"]}
 
 
-def test_versions_of_a_group(sagemaker: Served) -> None:
+def test_versions_of_a_group(sagemaker: SageMakerHarness) -> None:
     group = sagemaker.call("CreateModelPackageGroup", ModelPackageGroupName="g", ModelPackageGroupDescription="d")
     assert group == {"ModelPackageGroupArn": f"{ARN}:model-package-group/g"}
     for number in (1, 2):
@@ -154,7 +154,7 @@ def test_versions_of_a_group(sagemaker: Served) -> None:
     assert set(many["BatchDescribeModelPackageErrorMap"]) == {f"{ARN}:model-package/g/9"}
 
 
-def test_a_package_by_itself(sagemaker: Served) -> None:
+def test_a_package_by_itself(sagemaker: SageMakerHarness) -> None:
     request = {"InferenceSpecification": specification(), "ModelPackageName": "p"}
     assert sagemaker.call("CreateModelPackage", **request) == {"ModelPackageArn": f"{ARN}:model-package/p"}
     assert "already exists" in refused(sagemaker, "CreateModelPackage", **request)
@@ -176,14 +176,14 @@ def test_a_package_by_itself(sagemaker: Served) -> None:
         ({"ModelPackageGroupName": "none"}, f"ModelPackageGroup {ARN}:model-package-group/none does not exist."),
     ],
 )
-def test_a_package_that_is_refused(sagemaker: Served, request_: dict[str, Any], text: str) -> None:
+def test_a_package_that_is_refused(sagemaker: SageMakerHarness, request_: dict[str, Any], text: str) -> None:
     assert text in refused(sagemaker, "CreateModelPackage", **request_)
 
 
-def test_a_package_becomes_a_model_that_transforms(sagemaker: Served) -> None:
+def test_a_package_becomes_a_model_that_transforms(sagemaker: SageMakerHarness) -> None:
     script = "import os\ndef model_fn(d): return os.environ['A']\ndef transform_fn(model, *rest): return model"
-    sagemaker.place.store.put_bytes(sourcedir({"code/inference.py": script}), "s3://b/model.tar.gz")
-    sagemaker.place.store.put_bytes(b"x\n", "s3://b/in/x")
+    sagemaker.harness.store.put_bytes(sourcedir({"code/inference.py": script}), "s3://b/model.tar.gz")
+    sagemaker.harness.store.put_bytes(b"x\n", "s3://b/in/x")
     sagemaker.call("CreateModelPackageGroup", ModelPackageGroupName="g")
     arn = sagemaker.call("CreateModelPackage", ModelPackageGroupName="g", InferenceSpecification=specification())[
         "ModelPackageArn"
@@ -198,11 +198,11 @@ def test_a_package_becomes_a_model_that_transforms(sagemaker: Served) -> None:
         TransformOutput={"S3OutputPath": "s3://b/out"},
         TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
     )
-    assert sagemaker.ended("TransformJob")["TransformJobStatus"] == "Completed", sagemaker.stream("job")
-    assert sagemaker.place.store.read_bytes("s3://b/out/x.out") == b"1"
+    assert sagemaker.wait_for_end("TransformJob")["TransformJobStatus"] == "Completed", sagemaker.log_text("job")
+    assert sagemaker.harness.store.read_bytes("s3://b/out/x.out") == b"1"
 
 
-def test_tags(sagemaker: Served) -> None:
+def test_tags(sagemaker: SageMakerHarness) -> None:
     arn = make_model(sagemaker)["ModelArn"]
     tags = [{"Key": f"k{number}", "Value": "v"} for number in range(3)]
     assert sagemaker.call("AddTags", ResourceArn=arn, Tags=tags) == {"Tags": tags}

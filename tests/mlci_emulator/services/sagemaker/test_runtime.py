@@ -8,7 +8,7 @@ import pytest
 
 from mlci_emulator.protocol.operations import ApiError
 from support.local_jobs import sourcedir
-from support.sagemaker import Served
+from support.sagemaker import SageMakerHarness
 
 #: Answers JSON with its size and with what the model was told; other types with an error.
 SCRIPT = """
@@ -23,8 +23,8 @@ def output_fn(prediction, accept): return json.dumps(prediction), "application/x
 """
 
 
-def deploy(sagemaker: Served, script: str = SCRIPT) -> None:
-    sagemaker.place.store.put_bytes(sourcedir({"code/inference.py": script}), "s3://b/model.tar.gz")
+def deploy(sagemaker: SageMakerHarness, script: str = SCRIPT) -> None:
+    sagemaker.harness.store.put_bytes(sourcedir({"code/inference.py": script}), "s3://b/model.tar.gz")
     variants = []
     for name, weight in (("first", 0.0), ("second", 1.0)):
         container = {"Image": "image", "ModelDataUrl": "s3://b/model.tar.gz", "Environment": {"TOLD": name}}
@@ -40,14 +40,16 @@ def deploy(sagemaker: Served, script: str = SCRIPT) -> None:
         )
     sagemaker.call("CreateEndpointConfig", EndpointConfigName="config", ProductionVariants=variants)
     sagemaker.call("CreateEndpoint", EndpointName="e", EndpointConfigName="config")
-    sagemaker.waited("Endpoint", "e", lambda described: described["EndpointStatus"] == "InService")
+    sagemaker.wait_until("Endpoint", "e", lambda described: described["EndpointStatus"] == "InService")
 
 
-def invoke(sagemaker: Served, body: bytes = b"[1, 2]", kind: str = "application/json", **more: Any) -> dict[str, Any]:
+def invoke(
+    sagemaker: SageMakerHarness, body: bytes = b"[1, 2]", kind: str = "application/json", **more: Any
+) -> dict[str, Any]:
     return sagemaker.call("InvokeEndpoint", EndpointName="e", Body=body, ContentType=kind, **more)
 
 
-def test_an_endpoint_answers(sagemaker: Served) -> None:
+def test_an_endpoint_answers(sagemaker: SageMakerHarness) -> None:
     deploy(sagemaker)
     answer = invoke(sagemaker)
     expected = {"Body": b'[2, "second"]', "ContentType": "application/x-mine", "InvokedProductionVariant": "second"}
@@ -58,7 +60,7 @@ def test_an_endpoint_answers(sagemaker: Served) -> None:
     assert log.path.read_text() == "called\n" * 2
 
 
-def test_a_script_that_fails_is_a_models_error(sagemaker: Served) -> None:
+def test_a_script_that_fails_is_a_models_error(sagemaker: SageMakerHarness) -> None:
     deploy(sagemaker)
     with pytest.raises(ApiError) as caught:
         invoke(sagemaker, kind="text/csv")
@@ -77,7 +79,7 @@ def test_a_script_that_fails_is_a_models_error(sagemaker: Served) -> None:
         ({"EndpointName": "e"}, "a Body of bytes"),
     ],
 )
-def test_an_invocation_that_is_refused(sagemaker: Served, request_: dict[str, Any], text: str) -> None:
+def test_an_invocation_that_is_refused(sagemaker: SageMakerHarness, request_: dict[str, Any], text: str) -> None:
     deploy(sagemaker)
     with pytest.raises(ApiError) as caught:
         sagemaker.call("InvokeEndpoint", **request_)
@@ -85,6 +87,6 @@ def test_an_invocation_that_is_refused(sagemaker: Served, request_: dict[str, An
     assert text in caught.value.message
 
 
-def test_what_the_service_has_is_known(sagemaker: Served) -> None:
+def test_what_the_service_has_is_known(sagemaker: SageMakerHarness) -> None:
     assert {"CreateTrainingJob", "ListModels", "InvokeEndpoint"} <= sagemaker.service.operations
     assert "CreateHyperParameterTuningJob" not in sagemaker.service.operations

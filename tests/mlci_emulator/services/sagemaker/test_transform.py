@@ -12,8 +12,8 @@ import pytest
 from mlci_emulator.jobs import inference
 from mlci_emulator.jobs.isolation import Isolation
 from mlci_emulator.protocol.operations import ApiError
-from support.local_jobs import Place, sourcedir
-from support.sagemaker import Served, served
+from support.local_jobs import JobHarness, sourcedir
+from support.sagemaker import SageMakerHarness, sagemaker_harness
 
 #: Adds the numbers of each row of a CSV file up; the model is a number that is added, too.
 SUMS = """
@@ -40,8 +40,8 @@ def transform_fn(model, data, content_type, accept):
 """
 
 
-def make_model(sagemaker: Served, files: dict[str, str], image: str = "image", **environment: str) -> None:
-    sagemaker.place.store.put_bytes(sourcedir(files), "s3://b/model.tar.gz")
+def make_model(sagemaker: SageMakerHarness, files: dict[str, str], image: str = "image", **environment: str) -> None:
+    sagemaker.harness.store.put_bytes(sourcedir(files), "s3://b/model.tar.gz")
     container = {"Image": image, "ModelDataUrl": "s3://b/model.tar.gz", "Environment": environment}
     sagemaker.call(
         "CreateModel",
@@ -63,18 +63,18 @@ def request(name: str = "job", **changes: Any) -> dict[str, Any]:
     }
 
 
-def run(sagemaker: Served, **changes: Any) -> dict[str, Any]:
+def run(sagemaker: SageMakerHarness, **changes: Any) -> dict[str, Any]:
     sagemaker.call("CreateTransformJob", **request(**changes))
-    return sagemaker.ended("TransformJob")
+    return sagemaker.wait_for_end("TransformJob")
 
 
-def put(sagemaker: Served, **files: str) -> None:
+def put(sagemaker: SageMakerHarness, **files: str) -> None:
     for name, text in files.items():
-        sagemaker.place.store.put_bytes(text.encode(), f"s3://b/in/{name.replace('_', '/')}.csv")
+        sagemaker.harness.store.put_bytes(text.encode(), f"s3://b/in/{name.replace('_', '/')}.csv")
 
 
-def output(sagemaker: Served, name: str) -> str:
-    return sagemaker.place.store.read_bytes(f"s3://b/out/{name}.csv.out").decode()
+def output(sagemaker: SageMakerHarness, name: str) -> str:
+    return sagemaker.harness.store.read_bytes(f"s3://b/out/{name}.csv.out").decode()
 
 
 def as_json(**changes: Any) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def as_json(**changes: Any) -> dict[str, Any]:
     return given
 
 
-def test_a_transform_job_from_model_to_outputs(sagemaker: Served) -> None:
+def test_a_transform_job_from_model_to_outputs(sagemaker: SageMakerHarness) -> None:
     make_model(sagemaker, {"offset": "100", "code/inference.py": SUMS})
     put(sagemaker, one="1,2\n3,4\n", deep_two="5,6")
     described = run(sagemaker)
@@ -103,9 +103,9 @@ def test_a_transform_job_from_model_to_outputs(sagemaker: Served) -> None:
 
 
 @pytest.mark.parametrize("isolation", ["auto", "paths"])
-def test_a_transform_job_in_another_isolation(place: Place, isolation: Isolation) -> None:
-    with place.jobs(isolation) as jobs:
-        sagemaker = served(place, jobs, None)
+def test_a_transform_job_in_another_isolation(harness: JobHarness, isolation: Isolation) -> None:
+    with harness.jobs(isolation) as jobs:
+        sagemaker = sagemaker_harness(harness, jobs, None)
         make_model(sagemaker, {"offset": "1", "code/inference.py": SUMS})
         put(sagemaker, one="1,2\n")
         assert run(sagemaker)["TransformJobStatus"] == "Completed"
@@ -121,14 +121,16 @@ def test_a_transform_job_in_another_isolation(place: Place, isolation: Isolation
         ("Line", {"MaxPayloadInMB": 0}, [3]),
     ],
 )
-def test_how_records_are_batched(sagemaker: Served, split: str, changes: dict[str, Any], payloads: list[int]) -> None:
+def test_how_records_are_batched(
+    sagemaker: SageMakerHarness, split: str, changes: dict[str, Any], payloads: list[int]
+) -> None:
     make_model(sagemaker, {"offset": "0", "code/inference.py": SUMS})
     put(sagemaker, one="1\n2\n3\n")
     given = request(**changes)
     given["TransformInput"]["SplitType"] = split
     sagemaker.call("CreateTransformJob", **given)
-    assert sagemaker.ended("TransformJob")["TransformJobStatus"] == "Completed"
-    assert sagemaker.stream("job") == "".join(f"a payload of {count} rows\n" for count in payloads)
+    assert sagemaker.wait_for_end("TransformJob")["TransformJobStatus"] == "Completed"
+    assert sagemaker.log_text("job") == "".join(f"a payload of {count} rows\n" for count in payloads)
     assert output(sagemaker, "one") == "1.0\n2.0\n3.0\n"
 
 
@@ -142,10 +144,12 @@ def test_payloads_stay_below_their_limit() -> None:
         list(inference.payloads(data, "None", "MultiRecord", 8))
 
 
-def test_the_script_of_a_submit_directory_and_its_variables(sagemaker: Served) -> None:
+def test_the_script_of_a_submit_directory_and_its_variables(sagemaker: SageMakerHarness) -> None:
     script = "import os, helper\ndef model_fn(model_dir): return os.environ['MINE']\n"
     script += "def transform_fn(model, data, content_type, accept, context): return model + helper.TEXT"
-    sagemaker.place.store.put_bytes(sourcedir({"run.py": script, "lib/helper.py": "TEXT = '!'"}), "s3://b/code.tar.gz")
+    sagemaker.harness.store.put_bytes(
+        sourcedir({"run.py": script, "lib/helper.py": "TEXT = '!'"}), "s3://b/code.tar.gz"
+    )
     variables = {"SAGEMAKER_PROGRAM": "run.py", "SAGEMAKER_SUBMIT_DIRECTORY": "s3://b/code.tar.gz", "MINE": "model"}
     make_model(sagemaker, {"weights": ""}, **variables)
     put(sagemaker, one="1\n")
@@ -154,14 +158,14 @@ def test_the_script_of_a_submit_directory_and_its_variables(sagemaker: Served) -
 
 
 @pytest.mark.parametrize("image", ["683313688378.dkr/sagemaker-scikit-learn:1.2-1", "my-own"])
-def test_default_handlers_use_numpy(sagemaker: Served, image: str) -> None:
+def test_default_handlers_use_numpy(sagemaker: SageMakerHarness, image: str) -> None:
     pytest.importorskip("numpy")
     script = "def model_fn(model_dir): return Model()\nclass Model:\n    def predict(self, data): return data * 2\n"
     if image == "my-own":
         script += "def predict_fn(data, model): return model.predict(data)"
     make_model(sagemaker, {"code/inference.py": script}, image)
     put(sagemaker, one="1.5,2.5\n3.5,4.5\n")
-    assert run(sagemaker)["TransformJobStatus"] == "Completed", sagemaker.stream("job")
+    assert run(sagemaker)["TransformJobStatus"] == "Completed", sagemaker.log_text("job")
     assert output(sagemaker, "one") == "3.0,5.0\n7.0,9.0\n"
 
 
@@ -175,7 +179,7 @@ def test_default_handlers_of_other_types(kind: str) -> None:
         inference.decode(b"", "image/png")
 
 
-def test_a_file_that_cannot_be_transformed_fails_the_job_and_no_other_file(sagemaker: Served) -> None:
+def test_a_file_that_cannot_be_transformed_fails_the_job_and_no_other_file(sagemaker: SageMakerHarness) -> None:
     make_model(sagemaker, {"offset": "0", "code/inference.py": SUMS})
     put(sagemaker, a="1\nx\n", b="2\n")
     described = run(sagemaker)
@@ -183,9 +187,9 @@ def test_a_file_that_cannot_be_transformed_fails_the_job_and_no_other_file(sagem
     assert described["FailureReason"] == (
         "AlgorithmError: See job logs for more information\na.csv: ValueError: could not convert string to float: 'x'"
     )
-    assert "Traceback" in sagemaker.stream("job")
+    assert "Traceback" in sagemaker.log_text("job")
     assert output(sagemaker, "b") == "2.0\n"
-    assert not sagemaker.place.store.exists("s3://b/out/a.csv.out")
+    assert not sagemaker.harness.store.exists("s3://b/out/a.csv.out")
 
 
 @pytest.mark.parametrize(
@@ -199,7 +203,7 @@ def test_a_file_that_cannot_be_transformed_fails_the_job_and_no_other_file(sagem
         ({"code/inference.py": "import sys; sys.exit(7)"}, "exit code: 7"),
     ],
 )
-def test_a_script_that_fails_fails_the_job(sagemaker: Served, files: dict[str, str], reason: str) -> None:
+def test_a_script_that_fails_fails_the_job(sagemaker: SageMakerHarness, files: dict[str, str], reason: str) -> None:
     make_model(sagemaker, files)
     put(sagemaker, one="1\n")
     described = run(sagemaker)
@@ -207,15 +211,15 @@ def test_a_script_that_fails_fails_the_job(sagemaker: Served, files: dict[str, s
     assert reason in described["FailureReason"]
 
 
-def test_a_transform_job_is_stopped(sagemaker: Served) -> None:
+def test_a_transform_job_is_stopped(sagemaker: SageMakerHarness) -> None:
     make_model(sagemaker, {"code/inference.py": "import time; time.sleep(60)"})
     put(sagemaker, one="1\n")
     sagemaker.call("CreateTransformJob", **request())
     sagemaker.call("StopTransformJob", TransformJobName="job")
-    assert sagemaker.ended("TransformJob")["TransformJobStatus"] == "Stopped"
+    assert sagemaker.wait_for_end("TransformJob")["TransformJobStatus"] == "Stopped"
 
 
-def test_a_payload_that_takes_too_long(sagemaker: Served) -> None:
+def test_a_payload_that_takes_too_long(sagemaker: SageMakerHarness) -> None:
     make_model(
         sagemaker,
         {
@@ -229,15 +233,15 @@ def test_a_payload_that_takes_too_long(sagemaker: Served) -> None:
     assert "InvocationsTimeoutInSeconds" in described["FailureReason"]
 
 
-def test_csv_columns_are_left_out_joined_and_chosen(sagemaker: Served) -> None:
+def test_csv_columns_are_left_out_joined_and_chosen(sagemaker: SageMakerHarness) -> None:
     make_model(sagemaker, {"offset": "0", "code/inference.py": SUMS})
     put(sagemaker, one='"id 1",1,2\nid2,3,4\n')
     processing = {"InputFilter": "$[1:]", "JoinSource": "Input", "OutputFilter": "$[0,-1]"}
-    assert run(sagemaker, DataProcessing=processing)["TransformJobStatus"] == "Completed", sagemaker.stream("job")
+    assert run(sagemaker, DataProcessing=processing)["TransformJobStatus"] == "Completed", sagemaker.log_text("job")
     assert output(sagemaker, "one") == "id 1,3.0\nid2,7.0\n"
 
 
-def test_json_records_are_joined(sagemaker: Served) -> None:
+def test_json_records_are_joined(sagemaker: SageMakerHarness) -> None:
     make_model(sagemaker, {"code/inference.py": LABELS})
     put(sagemaker, one='{"id":1,"features":{"x":1}}\n{"id":2,"features":{"x":-1}}\n')
     processing = {"InputFilter": "$.features", "JoinSource": "Input", "OutputFilter": "$['id','SageMakerOutput']"}
@@ -283,7 +287,7 @@ def test_a_json_path_that_is_not_known_here(path: str) -> None:
         ({"BatchStrategy": "All"}, "Member must satisfy enum value set: [MultiRecord, SingleRecord]"),
     ],
 )
-def test_a_transform_job_that_is_refused(sagemaker: Served, changes: dict[str, Any], text: str) -> None:
+def test_a_transform_job_that_is_refused(sagemaker: SageMakerHarness, changes: dict[str, Any], text: str) -> None:
     make_model(sagemaker, {"code/inference.py": LABELS})
     put(sagemaker, one="1\n")
     with pytest.raises(ApiError) as caught:
@@ -292,13 +296,13 @@ def test_a_transform_job_that_is_refused(sagemaker: Served, changes: dict[str, A
     assert text in caught.value.message
 
 
-def test_an_input_that_is_not_there_is_refused(sagemaker: Served) -> None:
+def test_an_input_that_is_not_there_is_refused(sagemaker: SageMakerHarness) -> None:
     make_model(sagemaker, {"code/inference.py": LABELS})
     with pytest.raises(ApiError, match="No S3 objects found under S3 URL"):
         sagemaker.call("CreateTransformJob", **request())
 
 
-def test_a_split_that_is_refused(sagemaker: Served) -> None:
+def test_a_split_that_is_refused(sagemaker: SageMakerHarness) -> None:
     make_model(sagemaker, {"code/inference.py": LABELS})
     given = request()
     given["TransformInput"]["SplitType"] = "RecordIO"
