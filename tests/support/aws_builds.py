@@ -22,7 +22,7 @@ from mlci.plan.names import Names
 from mlci.report.result import Result
 from mlci.run import Surroundings, run
 from mlci.runs import RunFolder
-from mlci.stage import Cache, repository_around
+from mlci.stage import Cache, find_repository
 from support.fake_aws import BUCKET, JOB_ROLE, PATIENCE_S, REGION, ROLE, SPEED, PretendAws
 from support.project import CACHE
 
@@ -107,7 +107,7 @@ class Builder:
         wanted = run_id(datetime.now(timezone.utc), os.urandom(3).hex())
         target = Target(BUCKET, JOB_ROLE, wanted, "0" * 40, "main", is_trusted=build is None, build=build)
         return Surroundings(
-            repository=repository_around(self.root / "flow.yaml"),
+            repository=find_repository(self.root / "flow.yaml"),
             region=REGION,
             cache=Cache(CACHE),
             target=target,

@@ -71,9 +71,9 @@ def stage_flow(flow: Flow, flow_file: Path, region: str) -> Staged:
 
     Raises: InputError.
     """
-    from mlci.stage import Cache, repository_around, stage
+    from mlci.stage import Cache, find_repository, stage
 
-    return stage(flow, repository_around(flow_file), region, Cache(None))
+    return stage(flow, find_repository(flow_file), region, Cache(None))
 
 
 def build_of_flow(flow_file: Path) -> Build:

@@ -44,13 +44,13 @@ def _seconds(context: click.Context, parameter: click.Parameter, text: str | Non
     Raises: InputError.
     """
     from mlci.flow import parse_duration
-    from mlci.flow.invalid_value import Refused
+    from mlci.flow.invalid_value import InvalidValue
 
     if text is None:
         return None
     try:
         return parse_duration(text)
-    except Refused as error:
+    except InvalidValue as error:
         raise InputError([Problem(parameter.opts[0], 0, 0, error.what, error.hint)]) from error
 
 

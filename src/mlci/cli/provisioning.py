@@ -101,9 +101,9 @@ def flow_repository(flow: Flow, flow_file: Path, region: str) -> RepositoryConte
     from mlci.git import git_state
     from mlci.provision.context import RepositoryContext
     from mlci.provision.parameter_values import file_pattern
-    from mlci.stage import repository_around
+    from mlci.stage import find_repository
 
-    repository = repository_around(flow_file)
+    repository = find_repository(flow_file)
     git = git_state(repository.base)
     path = repository.relative(flow_file.resolve())
     origin = repository_name(git.remote) or ""

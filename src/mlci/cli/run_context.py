@@ -108,12 +108,12 @@ def _context(
     from mlci.cli.signals import interrupt_signals
     from mlci.report.console import Screen
     from mlci.run import Surroundings
-    from mlci.stage import repository_around
+    from mlci.stage import find_repository
 
     target = _target(build, location)
     folder = runs_of(flow_file).folder(target.run_id)
     return Surroundings(
-        repository=repository_around(flow_file),
+        repository=find_repository(flow_file),
         region=location.region,
         cache=cache_of(),
         target=target,

@@ -11,7 +11,7 @@ Everything here is pure. pydantic is imported only when a flow is loaded or the 
 from __future__ import annotations
 
 from mlci.flow.dependencies import dependencies
-from mlci.flow.durations import parse_duration, spell_duration
+from mlci.flow.durations import format_duration, parse_duration
 from mlci.flow.json_schema import schema
 from mlci.flow.load import load
 from mlci.flow.models import (
@@ -55,10 +55,10 @@ __all__ = [
     "StepOutput",
     "Text",
     "dependencies",
+    "format_duration",
     "load",
     "nearest",
     "param_overrides",
     "parse_duration",
     "schema",
-    "spell_duration",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mlci.flow.invalid_value import Refused
+from mlci.flow.invalid_value import InvalidValue
 
 _DURATION = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
 _UNIT_S = (86_400, 3_600, 60, 1)
@@ -18,20 +18,20 @@ def parse_duration(text: str) -> int:
     5400
 
     Raises:
-        Refused: it is no duration; a plain number is none, because its unit would be a guess.
+        InvalidValue: it is no duration; a plain number is none, because its unit would be a guess.
     """
     match = _DURATION.fullmatch(text)
     if match is None or not text:
         if re.fullmatch(r"\d+", text, re.ASCII):
-            raise Refused(f'"{text}" has no unit', f"Say which: {text}s, {text}m or {text}h")
-        raise Refused(f'"{text}" is not a duration', _HINT)
+            raise InvalidValue(f'"{text}" has no unit', f"Say which: {text}s, {text}m or {text}h")
+        raise InvalidValue(f'"{text}" is not a duration', _HINT)
     return sum(int(count) * unit_s for count, unit_s in zip(match.groups(), _UNIT_S, strict=True) if count)
 
 
-def spell_duration(seconds: int) -> str:
+def format_duration(seconds: int) -> str:
     """The same length as a flow would write it.
 
-    >>> spell_duration(5400)
+    >>> format_duration(5400)
     '1h30m'
     """
     words = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Refused(ValueError):
+class InvalidValue(ValueError):
     """A text that is not what it should be: `what` says so, `hint` what to write instead."""
 
     def __init__(self, what: str, hint: str = "") -> None:

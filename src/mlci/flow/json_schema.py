@@ -26,17 +26,17 @@ def _document_schema() -> dict[str, Json]:
     """The schema of the whole document as pydantic has it, with steps that may have the keys of any type."""
     from pydantic import Field, create_model  # it takes 0.15 s to import, which only this and load need
 
-    from mlci.flow.schema_models import FlowSpelling, step_model
+    from mlci.flow.schema_models import FlowModel, step_model
 
-    description = FlowSpelling.model_fields["steps"].description
+    description = FlowModel.model_fields["steps"].description
     fields: dict[str, Any] = {"steps": (dict[str, step_model(None)], Field(description=description))}  # type: ignore[misc]
-    document = create_model("FlowSpelling", __base__=FlowSpelling, __doc__=FlowSpelling.__doc__, **fields)
+    document = create_model("FlowModel", __base__=FlowModel, __doc__=FlowModel.__doc__, **fields)
     return cast("dict[str, Json]", document.model_json_schema(by_alias=True))
 
 
 def _add_step_types(document: dict[str, Json]) -> None:
     """Adds the keys that each type of step requires and allows."""
-    step = cast("dict[str, dict[str, Json]]", document["$defs"])["StepSpelling"]
+    step = cast("dict[str, dict[str, Json]]", document["$defs"])["StepModel"]
     common = [name for name in cast("dict[str, Json]", step["properties"]) if name not in all_keys()]
     step["allOf"] = [
         {

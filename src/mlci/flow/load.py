@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING
 from mlci.aws_settings import AWS_SETTINGS, AwsSettingName
 from mlci.flow import names
 from mlci.flow.dependencies import GATE, cycles
-from mlci.flow.invalid_value import Refused
+from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.models import Flow, Json, Rule
 from mlci.flow.params import Params, read_params
 from mlci.flow.paths import bucket_name
 from mlci.flow.problems import Problems, nearest
-from mlci.flow.references import Filled, fill_in
+from mlci.flow.references import FilledDocument, fill_in
 from mlci.flow.yaml_document import Document, Path, read
 from mlci.flow.yaml_scalars import describe
 from mlci.step_types import STEP_TYPES, all_keys
 from mlci.step_types.base import StepType
 
 if TYPE_CHECKING:
-    from mlci.flow.schema_models import FlowSpelling
+    from mlci.flow.schema_models import FlowModel
     from mlci.flow.steps import WrittenStep
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -57,18 +57,20 @@ def load(
     return flow
 
 
-def _built(document: Document, params: Params, filled: Filled, problems: Problems) -> Flow:
+def _built(document: Document, params: Params, filled: FilledDocument, problems: Problems) -> Flow:
     # pydantic takes 0.15 s to import, which only those who load a flow need to spend.
-    from mlci.flow.reference_check import Reach, check_references
+    from mlci.flow.reference_check import StepInterface, check_references
     from mlci.flow.rules import build_rules
-    from mlci.flow.steps import Surroundings, build_step, reach_of
+    from mlci.flow.steps import StepContext, build_step, reach_of
 
     head = _head(filled, problems)
     written = _written_steps(filled.value.get("steps", {}), problems)
-    steps = {name: reach_of(step, problems) if step else Reach(None, None, None) for name, step in written.items()}
+    steps = {
+        name: reach_of(step, problems) if step else StepInterface(None, None, None) for name, step in written.items()
+    }
     check_references(filled.uses, steps, problems)
     has_gate = "gate" in filled.value
-    around = Surroundings(document, head.defaults, filled.texts, steps, has_gate, problems)
+    around = StepContext(document, head.defaults, filled.texts, steps, has_gate, problems)
     gate: tuple[Rule, ...] = ()
     if has_gate:
         gate = build_rules(filled.value["gate"], ("gate",), "the gate", steps, problems)
@@ -80,25 +82,25 @@ def _built(document: Document, params: Params, filled: Filled, problems: Problem
         gate=gate,
         python=head.local.python,
         aws=_aws(head, problems),
-        positions={path: place.value for path, place in document.places.items()},
+        positions={path: place.value for path, place in document.spans.items()},
     )
 
 
-def _head(filled: Filled, problems: Problems) -> FlowSpelling:
+def _head(filled: FilledDocument, problems: Problems) -> FlowModel:
     """All but params, steps and gate, whose parts are validated one by one, so that none hides another."""
-    from mlci.flow.schema_models import FlowSpelling
+    from mlci.flow.schema_models import FlowModel
     from mlci.flow.validation_messages import validated
 
     apart: dict[str, Json] = {"params": {}, "gate": [], "steps": {}}
     whole = {key: apart.get(key, part) for key, part in filled.value.items()}
     if filled.value.get("steps") == {}:
         problems.at(("steps",), "the flow has no steps", "Add at least one")
-    head = validated(FlowSpelling, whole, (), _FLOW_STAND_INS, problems)
+    head = validated(FlowModel, whole, (), _FLOW_STAND_INS, problems)
     if "flow" in filled.value and not problems.is_suspect(("flow",)):
         try:
             names.check_name(names.FLOW, head.flow)
-        except Refused as refused:
-            problems.at(("flow",), refused.what, refused.hint)
+        except InvalidValue as invalid:
+            problems.at(("flow",), invalid.what, invalid.hint)
     return head
 
 
@@ -118,8 +120,8 @@ def _written_steps(written: Json, problems: Problems) -> dict[str, WrittenStep |
 def _check_step_name(name: str, twin: str, problems: Problems) -> None:
     try:
         names.check_name(names.STEP, name)
-    except Refused as refused:
-        problems.at_key(("steps", name), refused.what, refused.hint)
+    except InvalidValue as invalid:
+        problems.at_key(("steps", name), invalid.what, invalid.hint)
     if twin != name:
         what = f'the steps "{twin}" and "{name}" differ only by case or by - and _, and job names cannot'
         problems.at_key(("steps", name), what, "Rename one")
@@ -146,8 +148,8 @@ def _written_step(name: str, written: Json, problems: Problems) -> WrittenStep |
     foreign = all_keys().keys() - {key.name for key in step_type.keys} if known else ()
     whole = {key: apart.get(key, part) for key, part in written.items() if key not in foreign}
     model = step_model(step_type.name, is_closed=known is not None)
-    spelling = validated(model, whole, path, _step_stand_ins(step_type), problems)
-    return WrittenStep(name, written, spelling, step_type, known is not None)
+    values = validated(model, whole, path, _step_stand_ins(step_type), problems)
+    return WrittenStep(name, written, values, step_type, known is not None)
 
 
 def _nearest_type(uses: Json) -> str:
@@ -162,14 +164,14 @@ def _step_stand_ins(step_type: StepType) -> dict[str, Json]:
     return {"uses": step_type.name, **required}
 
 
-def _aws(head: FlowSpelling, problems: Problems) -> dict[AwsSettingName, str]:
+def _aws(head: FlowModel, problems: Problems) -> dict[AwsSettingName, str]:
     values = {name: getattr(head.aws, name) for name in AWS_SETTINGS}
     aws = {name: value for name, value in values.items() if value is not None}
     try:
         if "bucket" in aws:
             bucket_name(aws["bucket"])
-    except Refused as refused:
-        problems.at(("aws", "bucket"), refused.what, refused.hint)
+    except InvalidValue as invalid:
+        problems.at(("aws", "bucket"), invalid.what, invalid.hint)
     return aws
 
 

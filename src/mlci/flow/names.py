@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlci.flow import limits
-from mlci.flow.invalid_value import Refused
+from mlci.flow.invalid_value import InvalidValue
 from mlci.step_types.base import NameRule
 
 FLOW = NameRule(
@@ -20,12 +20,12 @@ STEP = NameRule(
 
 
 def check_name(rule: NameRule, name: str) -> None:
-    """Raise Refused if the rule does not allow the name."""
+    """Raise InvalidValue if the rule does not allow the name."""
     shown = f"{name[:57]}..." if len(name) > 60 else name
     if name in rule.reserved:
-        raise Refused(f'"{name}" cannot be the name of {rule.kind}: it is taken', "Choose another")
+        raise InvalidValue(f'"{name}" cannot be the name of {rule.kind}: it is taken', "Choose another")
     if len(name) > rule.max_chars:
         what = f'the name of {rule.kind}, "{shown}", has {len(name)} characters'
-        raise Refused(what, f"At most {rule.max_chars} are allowed")
+        raise InvalidValue(what, f"At most {rule.max_chars} are allowed")
     if not rule.pattern.fullmatch(name):
-        raise Refused(f'"{shown}" cannot be the name of {rule.kind}', f"Use {rule.allowed}")
+        raise InvalidValue(f'"{shown}" cannot be the name of {rule.kind}', f"Use {rule.allowed}")

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlci.errors import InputError, Problem
-from mlci.flow.invalid_value import Refused
+from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.models import Json, Scalar
-from mlci.flow.problems import Near, Problems
+from mlci.flow.problems import Candidates, Problems
 from mlci.flow.yaml_document import Path
 from mlci.flow.yaml_scalars import describe, read_integer, read_number
 
@@ -83,9 +83,9 @@ def read_params(
             continue
         try:
             values[name] = _parsed(name, text, defaults.values[name])
-        except Refused as refused:
+        except InvalidValue as invalid:
             broken.add(name)
-            problems.outside(origin, refused.what, refused.hint)
+            problems.outside(origin, invalid.what, invalid.hint)
     return Params(values, frozenset(broken))
 
 
@@ -120,7 +120,7 @@ def _overridden(key: str, origin: str, defaults: Params, problems: Problems) -> 
     if key not in by_key:
         what = f'there is no param "{key}"' if origin == OPTION else f"no param belongs to the variable {key}"
         hint = "" if names else "The flow has no params"
-        problems.outside(origin, what, hint, Near(key, tuple(by_key)))
+        problems.outside(origin, what, hint, Candidates(key, tuple(by_key)))
     return by_key.get(key)
 
 
@@ -143,9 +143,9 @@ def _parsed(name: str, text: str, default: Scalar) -> Scalar:
             kind, hint = "a number", ""
         case _:
             if "${{" in text:
-                raise Refused(f'the value of the param "{name}" cannot hold a reference')
+                raise InvalidValue(f'the value of the param "{name}" cannot hold a reference')
             if _NOT_TEXT.search(text):
-                raise Refused(f'the value of the param "{name}" is not valid UTF-8 text')
+                raise InvalidValue(f'the value of the param "{name}" is not valid UTF-8 text')
             return text
     described = default if not isinstance(default, bool) else str(default).lower()
-    raise Refused(f'param "{name}" is {kind} (its default is {described}); "{shown}" is not', hint)
+    raise InvalidValue(f'param "{name}" is {kind} (its default is {described}); "{shown}" is not', hint)

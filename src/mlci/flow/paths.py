@@ -6,7 +6,7 @@ import posixpath
 import re
 
 from mlci.flow import limits
-from mlci.flow.invalid_value import Refused
+from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.models import RepositoryPath, S3Location
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -15,12 +15,12 @@ _RELATIVE_HINT = "Paths are relative to the flow file's folder"
 
 
 def source(text: str) -> RepositoryPath | S3Location:
-    """What an input names, where it is no reference. Raises Refused where it can be neither."""
+    """What an input names, where it is no reference. Raises InvalidValue where it can be neither."""
     scheme = _SCHEME.match(text)
     if scheme and scheme[1] == "s3":
         return s3_location(text)
     if scheme and scheme[1].lower() == "s3":
-        raise Refused(f'"{text}" is neither a path nor an s3:// URI', "Write s3:// in lower case")
+        raise InvalidValue(f'"{text}" is neither a path nor an s3:// URI', "Write s3:// in lower case")
     return RepositoryPath(repository_path(text))
 
 
@@ -31,26 +31,26 @@ def repository_path(text: str) -> str:
     'data/x.csv'
 
     Raises:
-        Refused: it is empty, absolute, a URL or a path of Windows.
+        InvalidValue: it is empty, absolute, a URL or a path of Windows.
     """
     if not text.strip():
-        raise Refused("the path is empty", _RELATIVE_HINT)
+        raise InvalidValue("the path is empty", _RELATIVE_HINT)
     if _SCHEME.match(text):
-        raise Refused(f'"{text}" is neither a path nor an s3:// URI', _RELATIVE_HINT)
+        raise InvalidValue(f'"{text}" is neither a path nor an s3:// URI', _RELATIVE_HINT)
     if _DRIVE.match(text) or "\\" in text:
-        raise Refused(f'"{text}" is a path of Windows', f"{_RELATIVE_HINT}, and are written with /")
+        raise InvalidValue(f'"{text}" is a path of Windows', f"{_RELATIVE_HINT}, and are written with /")
     if text.startswith(("/", "~/")) or text == "~":
-        raise Refused(f'"{text}" lies outside of the repository', _RELATIVE_HINT)
+        raise InvalidValue(f'"{text}" lies outside of the repository', _RELATIVE_HINT)
     if not text.isprintable():
-        raise Refused(f'the path "{text}" holds a character that cannot be printed', _RELATIVE_HINT)
+        raise InvalidValue(f'the path "{text}" holds a character that cannot be printed', _RELATIVE_HINT)
     return posixpath.normpath(text)
 
 
 def s3_location(text: str) -> S3Location:
-    """The location. Raises Refused where S3 could not have it."""
+    """The location. Raises InvalidValue where S3 could not have it."""
     bucket = bucket_name(text.removeprefix("s3://").partition("/")[0])
     if len(text) > limits.MAX_S3_URI_CHARS or not text.isprintable():
-        raise Refused(
+        raise InvalidValue(
             f'the location in bucket "{bucket}" is no S3 URI',
             f"One has at most {limits.MAX_S3_URI_CHARS} characters, all printable",
         )
@@ -58,8 +58,8 @@ def s3_location(text: str) -> S3Location:
 
 
 def bucket_name(text: str) -> str:
-    """The name. Raises Refused where S3 would."""
+    """The name. Raises InvalidValue where S3 would."""
     if limits.BUCKET_NAME.fullmatch(text) and ".." not in text:
         return text
     hint = "It has 3 to 63 lower-case letters, digits, . and -, and begins and ends with a letter or digit"
-    raise Refused(f'"{text[:80]}" cannot be an S3 bucket\'s name', hint)
+    raise InvalidValue(f'"{text[:80]}" cannot be an S3 bucket\'s name', hint)

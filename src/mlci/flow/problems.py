@@ -23,7 +23,7 @@ _MAX_COMPARISONS = 4_000
 
 
 @dataclass(frozen=True)
-class Near:
+class Candidates:
     """A word that was not found, and those that would have been."""
 
     word: str
@@ -62,21 +62,21 @@ class Problems:
             if flaw.path is not None:
                 self.suspect(flaw.path)
 
-    def at(self, path: Path, what: str, hint: str = "", near: Near | None = None) -> None:
+    def at(self, path: Path, what: str, hint: str = "", near: Candidates | None = None) -> None:
         """A problem with the value at this path, which becomes suspect."""
         self.suspect(path)
         self._add(self._document.position(path), what, hint, near)
 
-    def at_key(self, path: Path, what: str, hint: str = "", near: Near | None = None) -> None:
+    def at_key(self, path: Path, what: str, hint: str = "", near: Candidates | None = None) -> None:
         """A problem with the key that this path ends in; the value under it may still be right."""
         self._add(self._document.key_position(path), what, hint, near)
 
-    def at_reference(self, path: Path, ordinal: int, what: str, hint: str = "", near: Near | None = None) -> None:
+    def at_reference(self, path: Path, ordinal: int, what: str, hint: str = "", near: Candidates | None = None) -> None:
         """A problem with the `${{ }}` of this ordinal (from 0) within the text at this path."""
         self.suspect(path)
         self._add(self._document.reference_position(path, ordinal), what, hint, near)
 
-    def outside(self, origin: str, what: str, hint: str = "", near: Near | None = None) -> None:
+    def outside(self, origin: str, what: str, hint: str = "", near: Candidates | None = None) -> None:
         """A problem with what came from outside the file: an option or a variable."""
         self._add(Position(origin, 0, 0), what, hint, near)
 
@@ -98,7 +98,7 @@ class Problems:
         if self._findings:
             raise InputError(self._shown())
 
-    def _add(self, position: Position, what: str, hint: str, near: Near | None) -> None:
+    def _add(self, position: Position, what: str, hint: str, near: Candidates | None) -> None:
         words = (near.word, *near.choices) if near else ()
         self._findings.append(_Finding(position.file, position.line, position.column, what, hint, words))
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mlci.flow.models import InputPath, OutputPath, StepOutput
-from mlci.flow.problems import Near, Problems, listed
-from mlci.flow.references import Use, spell_reference
+from mlci.flow.problems import Candidates, Problems, listed
+from mlci.flow.references import UsedReference, format_reference
 from mlci.flow.yaml_document import Path
 from mlci.step_types import all_keys
 
 
 @dataclass(frozen=True)
-class Reach:
+class StepInterface:
     """What others may name of one step. None stands for what is wrong in the file, and was reported."""
 
     inputs: tuple[str, ...] | None
@@ -26,7 +26,7 @@ _TAKE_OUTPUTS = tuple(name for name, key in all_keys().items() if key.takes_outp
 _OTHERS_OUTPUT = "${{ steps.<step>.outputs.<output> }}"
 
 
-def check_references(uses: Iterable[Use], steps: Mapping[str, Reach], problems: Problems) -> None:
+def check_references(uses: Iterable[UsedReference], steps: Mapping[str, StepInterface], problems: Problems) -> None:
     """Reports every reference that stands where none may, or that finds nothing."""
     for use in uses:
         if problems.is_suspect(use.path[:3]):
@@ -39,7 +39,7 @@ def check_references(uses: Iterable[Use], steps: Mapping[str, Reach], problems: 
 
 
 def check_step(
-    path: Path, ordinal: int | None, name: str, reader: str, steps: Mapping[str, Reach], problems: Problems
+    path: Path, ordinal: int | None, name: str, reader: str, steps: Mapping[str, StepInterface], problems: Problems
 ) -> bool:
     """Whether this step exists; `reader` begins the sentence if it does not: `step "a" reads an output of`."""
     if name in steps:
@@ -50,16 +50,18 @@ def check_step(
     choices = tuple(steps)
     hint = f"The steps are {listed(choices)}"
     if ordinal is None:
-        problems.at(path, what, hint, Near(name, choices))
+        problems.at(path, what, hint, Candidates(name, choices))
     else:
-        problems.at_reference(path, ordinal, what, hint, Near(name, choices))
+        problems.at_reference(path, ordinal, what, hint, Candidates(name, choices))
     return False
 
 
-def _check_step_output(use: Use, target: StepOutput, steps: Mapping[str, Reach], problems: Problems) -> None:
+def _check_step_output(
+    use: UsedReference, target: StepOutput, steps: Mapping[str, StepInterface], problems: Problems
+) -> None:
     key, step = _place(use.path)
     if step is None or key not in _TAKE_OUTPUTS:
-        what = f'"{spell_reference(target)}" cannot stand here: it is known only while the flow runs'
+        what = f'"{format_reference(target)}" cannot stand here: it is known only while the flow runs'
         hint = f"Outputs of steps can be read in {listed(_TAKE_OUTPUTS)}"
         problems.at_reference(use.path, use.ordinal, what, hint)
         return
@@ -75,7 +77,9 @@ def _check_step_output(use: Use, target: StepOutput, steps: Mapping[str, Reach],
         _report_unknown(use, what, "outputs", target.output, outputs, problems)
 
 
-def _check_own(use: Use, name: str, is_input: bool, steps: Mapping[str, Reach], problems: Problems) -> None:
+def _check_own(
+    use: UsedReference, name: str, is_input: bool, steps: Mapping[str, StepInterface], problems: Problems
+) -> None:
     """A path inside the container, which a step's own arguments may hold."""
     key, step = _place(use.path)
     kind = "inputs" if is_input else "outputs"
@@ -92,12 +96,14 @@ def _check_own(use: Use, name: str, is_input: bool, steps: Mapping[str, Reach], 
         _report_unknown(use, what, kind, name, known, problems)
 
 
-def _report_unknown(use: Use, what: str, kind: str, name: str, known: tuple[str, ...], problems: Problems) -> None:
+def _report_unknown(
+    use: UsedReference, what: str, kind: str, name: str, known: tuple[str, ...], problems: Problems
+) -> None:
     """Names what there is, and the nearest where there is too much to see it."""
     hint = f"Its {kind} are {listed(known)}" if known else f"It has no {kind}"
     if len(known) == 1:
         hint = f'Its only {kind.removesuffix("s")} is "{known[0]}"'
-    problems.at_reference(use.path, use.ordinal, what, hint, Near(name, known) if len(known) > 12 else None)
+    problems.at_reference(use.path, use.ordinal, what, hint, Candidates(name, known) if len(known) > 12 else None)
 
 
 def _place(path: Path) -> tuple[str, str | None]:

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from mlci.flow.invalid_value import Refused
+from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.models import InputPath, Json, OutputPath, Reference, Scalar, StepOutput, Text
 from mlci.flow.params import Params
-from mlci.flow.problems import Near, Problems, nearest
+from mlci.flow.problems import Candidates, Problems, nearest
 from mlci.flow.yaml_document import MAX_CHARACTERS, Document, Path
 
 OPEN, CLOSE = "${{", "}}"
@@ -36,11 +36,11 @@ class ParamValue:
     name: str
 
 
-Target: TypeAlias = "ParamValue | Reference"
+ReferenceTarget: TypeAlias = "ParamValue | Reference"
 
 
 @dataclass(frozen=True)
-class Use:
+class UsedReference:
     """A reference at work: where it stands, and what it refers to. `ordinal` counts those of one text from 0."""
 
     path: Path
@@ -49,7 +49,7 @@ class Use:
 
 
 @dataclass(frozen=True)
-class Filled:
+class FilledDocument:
     """The document's value with its params filled in.
 
     `texts` has the parts of every text that had a reference in it; in `value`, such a text is still whole. `uses` are
@@ -58,44 +58,44 @@ class Filled:
 
     value: Mapping[str, Json]
     texts: Mapping[Path, Text]
-    uses: tuple[Use, ...]
+    uses: tuple[UsedReference, ...]
 
 
-def fill_in(document: Document, params: Params, problems: Problems) -> Filled:
+def fill_in(document: Document, params: Params, problems: Problems) -> FilledDocument:
     """The document with its params filled in, and the other references found."""
-    filling = _Filling(params, problems)
+    filling = _ParamFilling(params, problems)
     value = {key: filling.tree(part, (key,)) for key, part in document.value.items()}
-    return Filled(value, filling.texts, tuple(filling.uses))
+    return FilledDocument(value, filling.texts, tuple(filling.uses))
 
 
 #: More than this in one text is a mistake, and finding the place of each would take seconds.
 MAX_REFERENCES = 50
 
 
-def split(text: str) -> list[str | Target | Refused]:
+def split(text: str) -> list[str | ReferenceTarget | InvalidValue]:
     """The parts of a text: what stands between references, and what each reference refers to.
 
     >>> split("a/${{ inputs.raw }}")
     ['a/', InputPath(name='raw')]
     """
-    parts: list[str | Target | Refused] = []
+    parts: list[str | ReferenceTarget | InvalidValue] = []
     before, *rest = text.split(OPEN, MAX_REFERENCES)
     parts.append(before)
     if rest and OPEN in rest[-1]:
-        return [Refused(f"the text holds more than {MAX_REFERENCES} references", "Write fewer")]
+        return [InvalidValue(f"the text holds more than {MAX_REFERENCES} references", "Write fewer")]
     for piece in rest:
         inside, close, after = piece.partition(CLOSE)
         if not close:
-            parts += [Refused("${{ is opened and not closed", "Close it with }}"), piece]
+            parts += [InvalidValue("${{ is opened and not closed", "Close it with }}"), piece]
             continue
         parts += [_target(inside.strip()), after]
     return [part for part in parts if part != ""]
 
 
-def spell_scalar(value: Scalar) -> str:
+def format_scalar(value: Scalar) -> str:
     """A param's value as it appears inside a text.
 
-    >>> spell_scalar(True), spell_scalar(0.5), spell_scalar("x")
+    >>> format_scalar(True), format_scalar(0.5), format_scalar("x")
     ('true', '0.5', 'x')
     """
     match value:
@@ -107,7 +107,7 @@ def spell_scalar(value: Scalar) -> str:
             return str(value)
 
 
-def _target(text: str) -> Target | Refused:
+def _target(text: str) -> ReferenceTarget | InvalidValue:
     if match := _PARAM.fullmatch(text):
         return ParamValue(match[1])
     if match := _STEP_OUTPUT.fullmatch(text):
@@ -120,13 +120,13 @@ def _target(text: str) -> Target | Refused:
     root, dot, rest = text.partition(".")
     near = nearest(root, _ROOTS)
     hint = f'Did you mean "{near}{dot}{rest}"?' if near and near != root and dot else _FORMS
-    return Refused(f'"{OPEN} {shown}{" " if shown else ""}{CLOSE}" is not a reference', hint)
+    return InvalidValue(f'"{OPEN} {shown}{" " if shown else ""}{CLOSE}" is not a reference', hint)
 
 
-class _Filling:
+class _ParamFilling:
     def __init__(self, params: Params, problems: Problems) -> None:
         self.texts: dict[Path, Text] = {}
-        self.uses: list[Use] = []
+        self.uses: list[UsedReference] = []
         self._params, self._problems = params, problems
         self._characters_left = MAX_CHARACTERS
 
@@ -152,13 +152,13 @@ class _Filling:
             self._note(part, path, ordinal)
         if found == references[:1] and isinstance(found[0], ParamValue) and found[0].name in self._params.values:
             value = self._params.values[found[0].name]
-            self.texts[path] = (spell_scalar(value),)
+            self.texts[path] = (format_scalar(value),)
             return value
         for piece in found:
             match piece:
                 case ParamValue(name):
-                    parts.append(spell_scalar(self._params.values.get(name, "")))
-                case Refused():
+                    parts.append(format_scalar(self._params.values.get(name, "")))
+                case InvalidValue():
                     pass
                 case _:
                     parts.append(piece)
@@ -167,11 +167,11 @@ class _Filling:
             self._problems.at(path, "with its params filled in, the flow is too large", "Write shorter params")
             self._problems.raise_if_any()
         self.texts[path] = _joined(parts)
-        return "".join(part if isinstance(part, str) else spell_reference(part) for part in parts)
+        return "".join(part if isinstance(part, str) else format_reference(part) for part in parts)
 
-    def _note(self, part: Target | Refused, path: Path, ordinal: int) -> None:
+    def _note(self, part: ReferenceTarget | InvalidValue, path: Path, ordinal: int) -> None:
         match part:
-            case Refused():
+            case InvalidValue():
                 self._problems.at_reference(path, ordinal, part.what, part.hint)
             case ParamValue(name):
                 if name in self._params.broken:
@@ -180,12 +180,12 @@ class _Filling:
                     what = f'the param "{name}" does not exist'
                     choices = tuple(self._params.values)
                     hint = "" if choices else "The flow has no params"
-                    self._problems.at_reference(path, ordinal, what, hint, Near(name, choices))
+                    self._problems.at_reference(path, ordinal, what, hint, Candidates(name, choices))
             case _:
-                self.uses.append(Use(path, ordinal, part))
+                self.uses.append(UsedReference(path, ordinal, part))
 
 
-def spell_reference(reference: Reference) -> str:
+def format_reference(reference: Reference) -> str:
     """The reference as a flow writes it."""
     match reference:
         case StepOutput(step, output):

@@ -9,8 +9,8 @@ from typing import get_args
 
 from mlci.flow.models import Json, Op, Rule
 from mlci.flow.problems import Problems
-from mlci.flow.reference_check import Reach, check_step
-from mlci.flow.schema_models import RuleSpelling
+from mlci.flow.reference_check import StepInterface, check_step
+from mlci.flow.schema_models import RuleModel
 from mlci.flow.validation_messages import validated
 from mlci.flow.yaml_document import Path
 from mlci.flow.yaml_scalars import describe
@@ -21,7 +21,7 @@ _HINT = 'Write "- metric: <step>.<name>" and "min: <number>" below it'
 
 
 def build_rules(
-    written: Json, path: Path, reader: str, steps: Mapping[str, Reach], problems: Problems
+    written: Json, path: Path, reader: str, steps: Mapping[str, StepInterface], problems: Problems
 ) -> tuple[Rule, ...]:
     """The rules of the list at this path. `reader` says in messages who reads the metrics: `the gate`."""
     if not isinstance(written, list):
@@ -39,33 +39,33 @@ def build_rules(
     return tuple(rule for rule, _ in built)
 
 
-def _rules(item: Json, path: Path, reader: str, steps: Mapping[str, Reach], problems: Problems) -> list[Rule]:
+def _rules(item: Json, path: Path, reader: str, steps: Mapping[str, StepInterface], problems: Problems) -> list[Rule]:
     if not isinstance(item, dict):
         if not problems.is_suspect(path):
             problems.at(
                 path, f'item {int(path[-1]) + 1} of "{path[-2]}" must be a rule, but is {describe(item)}', _HINT
             )
         return []
-    spelling = validated(RuleSpelling, item, path, {"metric": ""}, problems)
+    model = validated(RuleModel, item, path, {"metric": ""}, problems)
     if item.keys() <= {"metric"}:
         what = f'rule {int(path[-1]) + 1} of "{path[-2]}" has no limit'
         problems.at(path, what, 'Give it "min", "max", "max_drop" or "max_rise"')
-    step, *metric = spelling.metric.split(".")
-    if not spelling.metric or problems.is_suspect((*path, "metric")):
+    step, *metric = model.metric.split(".")
+    if not model.metric or problems.is_suspect((*path, "metric")):
         metric = []
     elif not all([step, *metric]) or not metric:
-        what = f'"{spelling.metric}" does not name a metric'
+        what = f'"{model.metric}" does not name a metric'
         problems.at(
             (*path, "metric"), what, "Write the step that writes it, a dot, and its path in the JSON: evaluate.auc"
         )
         metric = []
     else:
         _check_metric(step, (*path, "metric"), reader, steps, problems)
-    limits = [(op, _limit(_as_written(getattr(spelling, op), item.get(op)), (*path, op), problems)) for op in OPS]
+    limits = [(op, _limit(_as_written(getattr(model, op), item.get(op)), (*path, op), problems)) for op in OPS]
     return [Rule(step, tuple(metric), op, *limit) for op, limit in limits if limit and metric]
 
 
-def _check_metric(step: str, path: Path, reader: str, steps: Mapping[str, Reach], problems: Problems) -> None:
+def _check_metric(step: str, path: Path, reader: str, steps: Mapping[str, StepInterface], problems: Problems) -> None:
     exists = check_step(path, None, step, f"{reader} reads a metric of", steps, problems)
     if exists and steps[step].writes_metrics is False:
         what = f'{reader} reads a metric of step "{step}", which writes none'

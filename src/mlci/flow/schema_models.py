@@ -22,22 +22,22 @@ from mlci.aws_settings import AWS_SETTINGS, AwsSetting
 from mlci.step_types import STEP_TYPES, all_keys
 from mlci.step_types.base import Key, KeyKind
 
-ScalarSpelling = bool | int | float | str
+ScalarValue = bool | int | float | str
 
 
-class Spelling(BaseModel):
+class SchemaModel(BaseModel):
     """What all have in common: unknown keys are errors, and no type is converted to another."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class BuildSpelling(Spelling):
+class BuildModel(SchemaModel):
     """An image that is built from a folder of the repository."""
 
     build: str = Field(description="The folder that holds the Dockerfile, relative to this file.")
 
 
-class RuleSpelling(Spelling):
+class RuleModel(SchemaModel):
     """One metric and what it must meet. Give at least one of min, max, max_drop and max_rise."""
 
     metric: str = Field(
@@ -64,21 +64,17 @@ _TEXT, _BUILD, _LIST = "<text>", "<build>", "<list>"
 
 
 def _kind_of_image(value: object) -> str:
-    return _BUILD if isinstance(value, (dict, BuildSpelling)) else _TEXT
+    return _BUILD if isinstance(value, (dict, BuildModel)) else _TEXT
 
 
-ImageSpelling = Annotated[
-    Annotated[str, Tag(_TEXT)] | Annotated[BuildSpelling, Tag(_BUILD)], Discriminator(_kind_of_image)
-]
+ImageValue = Annotated[Annotated[str, Tag(_TEXT)] | Annotated[BuildModel, Tag(_BUILD)], Discriminator(_kind_of_image)]
 
 
 def _kind_of_list(value: object) -> str:
     return _LIST if isinstance(value, list) else _TEXT
 
 
-OneOrMoreSpelling = Annotated[
-    Annotated[str, Tag(_TEXT)] | Annotated[list[str], Tag(_LIST)], Discriminator(_kind_of_list)
-]
+OneOrMoreValue = Annotated[Annotated[str, Tag(_TEXT)] | Annotated[list[str], Tag(_LIST)], Discriminator(_kind_of_list)]
 
 
 #: The pydantic type of each kind of value, and what it is where the key is not there.
@@ -86,13 +82,13 @@ _TYPES: Mapping[KeyKind, tuple[Any, Callable[[], object] | None]] = {
     "text": (str, None),
     "integer": (int, None),
     "duration": (str, None),
-    "image": (ImageSpelling, None),
+    "image": (ImageValue, None),
     "texts": (list[str], list),
-    "scalars": (list[ScalarSpelling], list),
-    "text or texts": (OneOrMoreSpelling, list),
+    "scalars": (list[ScalarValue], list),
+    "text or texts": (OneOrMoreValue, list),
     "map of texts": (dict[str, str], dict),
-    "map of scalars": (dict[str, ScalarSpelling], dict),
-    "rules": (list[RuleSpelling], list),
+    "map of scalars": (dict[str, ScalarValue], dict),
+    "rules": (list[RuleModel], list),
     "json": (dict[str, JsonValue], dict),
 }
 
@@ -130,18 +126,18 @@ def _fields(keys: Iterable[Key], required: Collection[str] = ()) -> dict[str, An
 
 
 if TYPE_CHECKING:
-    DefaultsSpelling: TypeAlias = Spelling
+    DefaultsModel: TypeAlias = SchemaModel
 else:
-    DefaultsSpelling = create_model(
-        "DefaultsSpelling",
-        __base__=Spelling,
+    DefaultsModel = create_model(
+        "DefaultsModel",
+        __base__=SchemaModel,
         __doc__="What every step takes where it says nothing itself.",
         **_fields(key for key in all_keys().values() if key.in_defaults),
     )
 
 
 @functools.cache
-def step_model(uses: str | None, is_closed: bool = False) -> type[Spelling]:
+def step_model(uses: str | None, is_closed: bool = False) -> type[SchemaModel]:
     """Return the model of a step, which requires the keys that this type requires; None requires none.
 
     A model that `is_closed` has the keys of the type alone, and any other the keys of all types.
@@ -152,22 +148,22 @@ def step_model(uses: str | None, is_closed: bool = False) -> type[Spelling]:
     types = " or ".join(kind.description for kind in STEP_TYPES.values())
     fields = _fields((*keys, *COMMON_KEYS), required)
     uses_field = (Literal[tuple(STEP_TYPES)], Field(description=f"The type of the step: {types}."))
-    step: type[Spelling] = create_model(
-        "StepSpelling",
-        __base__=Spelling,
+    step: type[SchemaModel] = create_model(
+        "StepModel",
+        __base__=SchemaModel,
         __doc__="One unit of work. Order comes from references, not from the file.",
         **{"uses": uses_field, **fields},
     )
     return step
 
 
-class LocalSpelling(Spelling):
+class LocalModel(SchemaModel):
     """How steps run on this machine."""
 
     python: str | None = Field(default=None, description="The Python that runs the scripts, instead of mlci's own.")
 
 
-class _AwsSpelling(Spelling):
+class _AwsModel(SchemaModel):
     """Where the flow runs on AWS. Options and MLCI_ variables win over it."""
 
 
@@ -175,28 +171,28 @@ def _aws_field(setting: AwsSetting) -> Any:
     return Field(default=None, description=setting.description, examples=list(setting.examples) or None)
 
 
-AwsSpelling: type[Spelling] = create_model(
-    "AwsSpelling",
-    __base__=_AwsSpelling,
-    __doc__=_AwsSpelling.__doc__,
+AwsModel: type[SchemaModel] = create_model(
+    "AwsModel",
+    __base__=_AwsModel,
+    __doc__=_AwsModel.__doc__,
     **{name: (str | None, _aws_field(setting)) for name, setting in AWS_SETTINGS.items()},  # type: ignore[call-overload]
 )
 
 
-class FlowSpelling(Spelling):
+class FlowModel(SchemaModel):
     """A flow for mlci: steps that make and judge a model, and the gate that it must pass."""
 
     flow: str = Field(description="The flow's name: letters, digits and -, beginning with a letter.")
-    params: dict[str, ScalarSpelling] = Field(
+    params: dict[str, ScalarValue] = Field(
         default_factory=dict,
         description="Values to use as ${{ params.<name> }}. The default gives the type; --param name=value and "
         "MLCI_PARAM_NAME override it.",
     )
-    defaults: DefaultsSpelling = Field(default_factory=DefaultsSpelling)
+    defaults: DefaultsModel = Field(default_factory=DefaultsModel)
     steps: dict[str, JsonValue] = Field(description="The steps by name, in any order.")
-    gate: list[RuleSpelling] = Field(
+    gate: list[RuleModel] = Field(
         default_factory=list,
         description="The rules that the metrics must meet for the run to pass. A missing metric misses its rule.",
     )
-    local: LocalSpelling = Field(default_factory=LocalSpelling)
-    aws: AwsSpelling = Field(default_factory=AwsSpelling)  # type: ignore[valid-type]
+    local: LocalModel = Field(default_factory=LocalModel)
+    aws: AwsModel = Field(default_factory=AwsModel)  # type: ignore[valid-type]

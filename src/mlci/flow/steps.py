@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mlci.flow.dependencies import GATE
-from mlci.flow.durations import parse_duration, spell_duration
-from mlci.flow.invalid_value import Refused
+from mlci.flow.durations import format_duration, parse_duration
+from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.models import (
     BuildImage,
     InputPath,
@@ -25,10 +25,10 @@ from mlci.flow.models import (
 )
 from mlci.flow.names import check_name
 from mlci.flow.paths import repository_path, source
-from mlci.flow.problems import Near, Problems, listed
-from mlci.flow.reference_check import Reach, check_step
+from mlci.flow.problems import Candidates, Problems, listed
+from mlci.flow.reference_check import StepInterface, check_step
 from mlci.flow.rules import build_rules
-from mlci.flow.schema_models import BuildSpelling, DefaultsSpelling, Spelling
+from mlci.flow.schema_models import BuildModel, DefaultsModel, SchemaModel
 from mlci.flow.yaml_document import Document, Path
 from mlci.step_types import all_keys, owners_of
 from mlci.step_types.base import Key, StepType
@@ -37,14 +37,14 @@ from mlci.step_types.sagemaker_jobs import INSTANCE_TYPE
 
 @dataclass(frozen=True)
 class WrittenStep:
-    """A step as the file has it: `spelling` is what is right of `raw`.
+    """A step as the file has it: `values` is what is right of `raw`.
 
     Where `uses` is wrong, `is_type_known` is False and `step_type` a guess: the step is then held to no type's limits.
     """
 
     name: str
     raw: Mapping[str, Json]
-    spelling: Spelling
+    values: SchemaModel
     step_type: StepType
     is_type_known: bool
 
@@ -60,22 +60,22 @@ class WrittenStep:
 
     def written(self, name: str) -> Any:
         """Return the value of a key as its model has it; None if the type has no such key."""
-        return getattr(self.spelling, name, None)
+        return getattr(self.values, name, None)
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class StepContext:
     """What a step is built in: the file, its defaults, its filled-in texts, and the other steps."""
 
     document: Document
-    defaults: DefaultsSpelling
+    defaults: DefaultsModel
     texts: Mapping[Path, Text]
-    steps: Mapping[str, Reach]
+    steps: Mapping[str, StepInterface]
     has_gate: bool
     problems: Problems
 
 
-def reach_of(step: WrittenStep, problems: Problems) -> Reach:
+def reach_of(step: WrittenStep, problems: Problems) -> StepInterface:
     """What other parts of the flow may name of this step."""
     outputs: tuple[str, ...] | None = step.step_type.outputs
     if not step.is_type_known or problems.is_partly_suspect(step.path("outputs")):
@@ -83,14 +83,14 @@ def reach_of(step: WrittenStep, problems: Problems) -> Reach:
     elif outputs is None:
         outputs = tuple(step.written("outputs"))
     inputs = step.raw.get("inputs", {})
-    return Reach(
+    return StepInterface(
         inputs=tuple(inputs) if isinstance(inputs, dict) else None,
         outputs=outputs,
         writes_metrics="metrics" in step.raw,
     )
 
 
-def build_step(step: WrittenStep, around: Surroundings) -> Step:
+def build_step(step: WrittenStep, around: StepContext) -> Step:
     """The step. Where something in it is wrong, that is reported, and a stand-in takes its place."""
     return _Building(step, around).step()
 
@@ -117,7 +117,7 @@ _BUILT_KEYS = frozenset(
 
 
 class _Building:
-    def __init__(self, step: WrittenStep, around: Surroundings) -> None:
+    def __init__(self, step: WrittenStep, around: StepContext) -> None:
         self._step, self._around, self._problems = step, around, around.problems
         self._uses = step.step_type.name
 
@@ -163,8 +163,8 @@ class _Building:
             return default, ("defaults", key.name)
         return key.default, self._path(key.name)
 
-    def _refused(self, path: Path, refused: Refused) -> None:
-        self._problems.at(path, refused.what, refused.hint)
+    def _report(self, path: Path, invalid: InvalidValue) -> None:
+        self._problems.at(path, invalid.what, invalid.hint)
 
     def _check_keys(self) -> None:
         """Reports the keys that belong to other types."""
@@ -192,8 +192,8 @@ class _Building:
         try:
             if key.names is not None:
                 check_name(key.names, name)
-        except Refused as refused:
-            self._problems.at_key(path, refused.what, refused.hint)
+        except InvalidValue as invalid:
+            self._problems.at_key(path, invalid.what, invalid.hint)
 
     def _values(self) -> dict[str, Value]:
         keys = [key.name for key in self._step.step_type.keys if key.name not in _BUILT_KEYS]
@@ -223,8 +223,8 @@ class _Building:
             return written
         try:
             script = repository_path(written)
-        except Refused as refused:
-            self._refused(path, refused)
+        except InvalidValue as invalid:
+            self._report(path, invalid)
             return written
         if script == ".":
             self._problems.at(path, f'"{written}" is a folder, and "run" names a script')
@@ -242,7 +242,7 @@ class _Building:
             self._problems.at_key(self._path(), f'step "{self._step.name}" has no image', hint)
         if image is None or self._problems.is_partly_suspect(path):
             return None
-        if isinstance(image, BuildSpelling):
+        if isinstance(image, BuildModel):
             return self._build_image(image.build, (*path, "build"))
         is_named = ":" in image or "/" in image
         if not is_named or not image.isascii() or not image.isprintable() or " " in image:
@@ -254,8 +254,8 @@ class _Building:
     def _build_image(self, folder: str, path: Path) -> BuildImage:
         try:
             return BuildImage(repository_path(folder))
-        except Refused as refused:
-            self._refused(path, refused)
+        except InvalidValue as invalid:
+            self._report(path, invalid)
             return BuildImage(folder)
 
     def _instance(self) -> str:
@@ -293,13 +293,13 @@ class _Building:
             return 1
         try:
             seconds = parse_duration(written)
-        except Refused as refused:
-            self._refused(path, refused)
+        except InvalidValue as invalid:
+            self._report(path, invalid)
             return 1
         if seconds < 1:
             self._problems.at(path, '"timeout" must be at least 1s')
         elif key.job_maximum is not None and seconds > key.job_maximum:
-            most = spell_duration(key.job_maximum)
+            most = format_duration(key.job_maximum)
             self._problems.at(path, f'{self._job()} runs for at most {most}, and "timeout" is {written}')
         return seconds
 
@@ -334,8 +334,8 @@ class _Building:
             return None
         try:
             return source(text)
-        except Refused as refused:
-            self._refused(path, refused)
+        except InvalidValue as invalid:
+            self._report(path, invalid)
             return None
 
     def _outputs(self) -> tuple[str, ...]:
@@ -365,7 +365,7 @@ class _Building:
         elif outputs is not None and output not in outputs:
             what = f'"metrics" is in "{output}", which is no output of step "{self._step.name}"'
             hint = f"Add it: outputs: [{', '.join([*outputs, output])}]" if len(outputs) < 5 else ""
-            self._problems.at(path, what, hint, Near(output, outputs))
+            self._problems.at(path, what, hint, Candidates(output, outputs))
         return written
 
     # What the script is given.
@@ -439,8 +439,8 @@ class _Building:
             try:
                 if not self._problems.is_suspect(path):
                     repository_path(glob)
-            except Refused as refused:
-                self._refused(path, refused)
+            except InvalidValue as invalid:
+                self._report(path, invalid)
         return tuple(dict.fromkeys(glob for glob, _ in written))
 
     # When it runs.

@@ -12,14 +12,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from mlci.flow.models import Json
-from mlci.flow.problems import Near, Problems, listed, nearest
+from mlci.flow.problems import Candidates, Problems, listed, nearest
 from mlci.flow.schema_models import (
-    AwsSpelling,
-    BuildSpelling,
-    DefaultsSpelling,
-    FlowSpelling,
-    LocalSpelling,
-    RuleSpelling,
+    AwsModel,
+    BuildModel,
+    DefaultsModel,
+    FlowModel,
+    LocalModel,
+    RuleModel,
     step_model,
 )
 from mlci.flow.yaml_document import Path
@@ -190,7 +190,7 @@ def _report(
     wanted = expected or " or ".join(filter(None, [", ".join(list(phrases)[:-1]), list(phrases)[-1]]))
     near = None
     if details[0]["type"] == "literal_error" and isinstance(value, str):
-        near = Near(value, _choices(details[0]))
+        near = Candidates(value, _choices(details[0]))
     problems.at(path, f"{label(path)} must be {wanted}, but is {describe(value)}", _hint(key, wanted, value), near)
 
 
@@ -260,7 +260,7 @@ def _report_unknown(path: Path, known: Collection[str], problems: Problems) -> N
     keys = _keys_at(path[:-1])
     synonym = _synonym(path)
     hint = f'Did you mean "{synonym}"?' if synonym else f"Known keys: {', '.join(sorted(known or keys))}"
-    near = None if synonym else Near(str(path[-1]), tuple(keys))
+    near = None if synonym else Candidates(str(path[-1]), tuple(keys))
     problems.at_key(path, f'unknown key "{str(path[-1])[:60]}" in {_owner(path[:-1])}', hint, near)
     problems.suspect(path)
 
@@ -299,19 +299,19 @@ def _model_at(path: Path) -> type[BaseModel]:
     """The model of the mapping at this path."""
     match path:
         case ():
-            return FlowSpelling
+            return FlowModel
         case (*_, "image"):
-            return BuildSpelling
+            return BuildModel
         case ("steps", _):
             return step_model(None)
         case ("defaults",):
-            return DefaultsSpelling
+            return DefaultsModel
         case ("local",):
-            return LocalSpelling
+            return LocalModel
         case ("aws",):
-            return AwsSpelling
+            return AwsModel
         case _:
-            return RuleSpelling
+            return RuleModel
 
 
 def _owner(path: Path) -> str:

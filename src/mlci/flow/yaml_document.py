@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mlci.errors import InputError, Problem
-from mlci.flow.invalid_value import Refused
+from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.models import Json, Position
 from mlci.flow.yaml_nodes import MappingNode, Mark, Node, ScalarNode, SequenceNode, compose, is_plain, tag_of
 from mlci.flow.yaml_scalars import describe, read_plain
@@ -45,7 +45,7 @@ class Flaw:
 
 
 @dataclass(frozen=True)
-class Place:
+class SourceSpan:
     """Where a value and its key stand; `start` and `end` are offsets into the text."""
 
     key: Position | None
@@ -62,7 +62,7 @@ class Document:
     file: str
     text: str
     value: Mapping[str, Json]
-    places: Mapping[Path, Place]
+    spans: Mapping[Path, SourceSpan]
     flaws: tuple[Flaw, ...] = ()
 
     def position(self, path: Path) -> Position:
@@ -89,13 +89,13 @@ class Document:
 
     def written(self, path: Path) -> str | None:
         """The scalar at this path as the file has it: `0.20` for 0.2. None where there is none."""
-        place = self.places.get(path)
+        place = self.spans.get(path)
         return place.written if place else None
 
-    def _nearest(self, path: Path) -> tuple[Place, Path]:
-        while path not in self.places:
+    def _nearest(self, path: Path) -> tuple[SourceSpan, Path]:
+        while path not in self.spans:
             path = path[:-1]
-        return self.places[path], path
+        return self.spans[path], path
 
 
 def read(content: bytes, file: str) -> Document:
@@ -115,7 +115,7 @@ def read(content: bytes, file: str) -> Document:
         raise _refusal(
             _position(file, root.start_mark), f"the file must hold a mapping, but holds {describe(value)}", hint
         )
-    return Document(file, text, value, expansion.places, tuple(expansion.flaws))
+    return Document(file, text, value, expansion.spans, tuple(expansion.flaws))
 
 
 def _decode(content: bytes, file: str) -> str:
@@ -153,17 +153,17 @@ def _refusal(position: Position, what: str, hint: str = "") -> InputError:
 
 
 class _Expansion:
-    """Turns nodes into values: follows aliases and merge keys, within bounds, and notes places and flaws."""
+    """Turns nodes into values: follows aliases and merge keys, within bounds, and notes spans and flaws."""
 
     def __init__(self, file: str) -> None:
-        self.places: dict[Path, Place] = {}
+        self.spans: dict[Path, SourceSpan] = {}
         self.flaws: list[Flaw] = []
         self._file = file
         self._nodes = self._characters = 0
 
     def expand(self, node: Node, path: Path, key: Node | None) -> Json:
         self._count(node, len(path))
-        self.places[path] = Place(
+        self.spans[path] = SourceSpan(
             key=self._at(key) if key else None,
             value=self._at(node),
             start=node.start_mark.index,
@@ -190,8 +190,8 @@ class _Expansion:
     def _at(self, node: Node) -> Position:
         return _position(self._file, node.start_mark)
 
-    def _flaw(self, node: Node, refused: Refused, path: Path | None = None) -> None:
-        self.flaws.append(Flaw(self._at(node), refused.what, refused.hint, path))
+    def _flaw(self, node: Node, invalid: InvalidValue, path: Path | None = None) -> None:
+        self.flaws.append(Flaw(self._at(node), invalid.what, invalid.hint, path))
 
     def _scalar(self, node: ScalarNode, path: Path) -> Json:
         try:
@@ -199,16 +199,16 @@ class _Expansion:
                 return read_plain(node.value)
             self._check_tag(node)
             if "\0" in node.value:
-                raise Refused("a text cannot hold a NUL character", "Remove it")
-        except Refused as refused:
-            self._flaw(node, refused, path)
+                raise InvalidValue("a text cannot hold a NUL character", "Remove it")
+        except InvalidValue as invalid:
+            self._flaw(node, invalid, path)
         return str(node.value)
 
     def _check_tag(self, node: Node) -> None:
         given = tag_of(node)
         if given not in (None, "!", f"{_TAG}str", f"{_TAG}seq", f"{_TAG}map"):
             tag = f"!!{given.removeprefix(_TAG)}" if given.startswith(_TAG) else given
-            self._flaw(node, Refused(f"the YAML tag {tag[:60]} is not allowed", "Remove it"))
+            self._flaw(node, InvalidValue(f"the YAML tag {tag[:60]} is not allowed", "Remove it"))
 
     def _entries(self, node: MappingNode, path: Path, depth: int) -> dict[str, tuple[Node, Node]]:
         """The mapping's entries by key, with those that a merge key brings after its own, which win."""
@@ -223,7 +223,9 @@ class _Expansion:
             given = self._key(key, path)
             if given in own:
                 line = self._at(own[given][0]).line
-                self._flaw(key, Refused(f'the key "{given[:60]}" is given twice, first on line {line}', "Remove one"))
+                self._flaw(
+                    key, InvalidValue(f'the key "{given[:60]}" is given twice, first on line {line}', "Remove one")
+                )
             elif given is not None:
                 own[given] = (key, value)
         return {**own, **{name: entry for name, entry in merged.items() if name not in own}}
@@ -235,22 +237,22 @@ class _Expansion:
             if isinstance(source, MappingNode):
                 yield from self._entries(source, path, depth).items()
             else:
-                self._flaw(source, Refused(f"{_MERGE_KEY} merges mappings only", "Give it an alias of a mapping"))
+                self._flaw(source, InvalidValue(f"{_MERGE_KEY} merges mappings only", "Give it an alias of a mapping"))
 
     def _key(self, key: Node, path: Path) -> str | None:
         if not isinstance(key, ScalarNode):
             hint = "A reference is written ${{ params.name }}, with a $" if isinstance(key, MappingNode) else ""
-            self._flaw(key, Refused("a key must be text, but this one is a list or a mapping", hint), path)
+            self._flaw(key, InvalidValue("a key must be text, but this one is a list or a mapping", hint), path)
             return None
         self._check_tag(key)
         if not is_plain(key):
             return str(key.value)
         try:
             value = read_plain(key.value)
-        except Refused as refused:
-            self._flaw(key, Refused(f"the key {refused.what}", f'Write "{key.value}": in quotes'))
+        except InvalidValue as invalid:
+            self._flaw(key, InvalidValue(f"the key {invalid.what}", f'Write "{key.value}": in quotes'))
             return None
         if isinstance(value, str):
             return value
-        self._flaw(key, Refused(f"a key must be text, but this one is {describe(value)}", "Put it in quotes"))
+        self._flaw(key, InvalidValue(f"a key must be text, but this one is {describe(value)}", "Put it in quotes"))
         return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 
-from mlci.flow.invalid_value import Refused
+from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.models import Scalar
 
 _NULLS = frozenset(["", "~", "null", "Null", "NULL"])
@@ -33,7 +33,7 @@ def read_plain(text: str) -> Scalar | None:
     (4, 4.0, True, '2024-01-01')
 
     Raises:
-        Refused: readers of YAML disagree about it, or no JSON can carry it.
+        InvalidValue: readers of YAML disagree about it, or no JSON can carry it.
     """
     if text in _NULLS:
         return None
@@ -41,7 +41,7 @@ def read_plain(text: str) -> Scalar | None:
         return _BOOLEANS[text]
     if text in _SWITCHES:
         what = f"{text} without quotes is a boolean to some readers of YAML, and a text to others"
-        raise Refused(what, f'Write "{text}" in quotes for the text, or {_SWITCHES[text]} for the boolean')
+        raise InvalidValue(what, f'Write "{text}" in quotes for the text, or {_SWITCHES[text]} for the boolean')
     if _INTEGER.fullmatch(text):
         return read_integer(text)
     if _NUMBER.fullmatch(text) or _NOT_FINITE.fullmatch(text):
@@ -50,19 +50,19 @@ def read_plain(text: str) -> Scalar | None:
 
 
 def read_integer(text: str) -> int:
-    """An integer of 64 bits. Raises Refused where it has more."""
+    """An integer of 64 bits. Raises InvalidValue where it has more."""
     if len(text) <= _MAX_INTEGER_CHARS:
         value = int(text, 16) if text.startswith("0x") else int(text)
         if abs(value) <= _MAX_INTEGER:
             return value
-    raise Refused(f"the number {_shortened(text)} is too large", "Put it in quotes if it is a text")
+    raise InvalidValue(f"the number {_shortened(text)} is too large", "Put it in quotes if it is a text")
 
 
 def read_number(text: str) -> float:
-    """A finite number. Raises Refused where it is none."""
+    """A finite number. Raises InvalidValue where it is none."""
     value = math.nan if _NOT_FINITE.fullmatch(text) else float(text)
     if not math.isfinite(value):
-        raise Refused(f"{_shortened(text)} is not a finite number", "Put it in quotes if it is a text")
+        raise InvalidValue(f"{_shortened(text)} is not a finite number", "Put it in quotes if it is a text")
     return value
 
 

@@ -13,7 +13,7 @@ from mlci.flow.models import Json
 from mlci.plan.models import Bound
 from mlci.plan.thresholds import ExactFloat, exact, exact_threshold, number_at
 
-__all__ = ["METRICS_MAX_BYTES", "Judged", "Metrics", "Verdict", "judge", "parse_metrics"]
+__all__ = ["METRICS_MAX_BYTES", "Metrics", "RuleVerdict", "Verdict", "judge", "parse_metrics"]
 
 #: A state's data is at most 256 KiB; the file lies in it as an escaped string, beside the execution input.
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
@@ -34,7 +34,7 @@ class Metrics:
 
 
 @dataclass(frozen=True)
-class Judged:
+class RuleVerdict:
     """A rule and what came of it. `value` is None where the metric is missing or not a finite number."""
 
     bound: Bound
@@ -59,7 +59,7 @@ class Judged:
 class Verdict:
     """What came of every rule of the gate. A gate without rules holds."""
 
-    rules: tuple[Judged, ...]
+    rules: tuple[RuleVerdict, ...]
 
     @property
     def held(self) -> bool:
@@ -122,25 +122,25 @@ def _items(value: Json) -> Iterable[Json]:
     return value if isinstance(value, list) else ()
 
 
-def _judged(bound: Bound, metrics: Metrics | None) -> Judged:
+def _judged(bound: Bound, metrics: Metrics | None) -> RuleVerdict:
     rule = bound.rule
     value = number_at(metrics.document, rule.path) if metrics else None
     if metrics is None:
-        return Judged(bound, None, False, f'{rule.metric} is missing: step "{rule.step}" wrote no metrics')
+        return RuleVerdict(bound, None, False, f'{rule.metric} is missing: step "{rule.step}" wrote no metrics')
     if metrics.problem:
-        return Judged(
+        return RuleVerdict(
             bound, value, False, f'{rule.metric} can\'t be judged: the metrics of "{rule.step}" are {metrics.problem}'
         )
     if value is None:
-        return Judged(bound, None, False, f"{rule.metric} is {_what_is_there(metrics.document, rule.path)}")
+        return RuleVerdict(bound, None, False, f"{rule.metric} is {_what_is_there(metrics.document, rule.path)}")
     threshold = exact_threshold(rule, bound.baseline)
     if threshold is None or bound.threshold is None:
-        return Judged(bound, value, True, f"{rule.metric} {_number(value)}: no baseline to compare with yet")
+        return RuleVerdict(bound, value, True, f"{rule.metric} {_number(value)}: no baseline to compare with yet")
     held = exact(value) >= threshold if bound.is_lower else exact(value) <= threshold
     text = f"{rule.metric} {_number(value)} {_SIGN[bound.is_lower]} {_number(bound.threshold)}{_allowance(bound)}"
     if not held:
         text = f"{text} is missed by {_number(_distance(exact(value), threshold))}"
-    return Judged(bound, value, held, text)
+    return RuleVerdict(bound, value, held, text)
 
 
 def _distance(one: Fraction, other: Fraction) -> float:

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, TextIO
 
 from mlci.backends.progress import StepState
-from mlci.gate import Judged
+from mlci.gate import RuleVerdict
 from mlci.report.formatting import HEADLINE, duration
 from mlci.report.result import Result, Status
 
@@ -123,7 +123,7 @@ def summary(result: Result, folder: str) -> str:
     return "\n".join(lines)
 
 
-def _margin(judged: Judged) -> str:
+def _margin(judged: RuleVerdict) -> str:
     return f", margin {judged.margin:.6g}" if judged.held and judged.margin is not None else ""
 
 

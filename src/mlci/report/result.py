@@ -10,7 +10,7 @@ from enum import Enum
 
 from mlci.backends.progress import StepState
 from mlci.flow.models import Json, Scalar
-from mlci.gate import Judged, Metrics
+from mlci.gate import Metrics, RuleVerdict
 
 #: The version of result.json's format. It changes when a reader of the old format would be misled by the new one.
 SCHEMA = 1
@@ -40,7 +40,7 @@ class Result:
     started: datetime
     seconds: float
     steps: Mapping[str, StepState]
-    rules: tuple[Judged, ...]
+    rules: tuple[RuleVerdict, ...]
     metrics: Mapping[str, Metrics]
     execution: str
     reason: str = ""
@@ -80,7 +80,7 @@ def to_json(result: Result) -> dict[str, Json]:
     }
 
 
-def _rule(judged: Judged) -> dict[str, Json]:
+def _rule(judged: RuleVerdict) -> dict[str, Json]:
     bound = judged.bound
     return {
         "metric": bound.rule.metric,

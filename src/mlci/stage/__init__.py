@@ -17,10 +17,10 @@ from mlci.stage.repository import (
     OutsideRepository,
     Repository,
     UnusableFile,
+    find_repository,
     hash_data,
     is_ignored,
     read_code,
-    repository_around,
 )
 
 __all__ = [
@@ -31,7 +31,7 @@ __all__ = [
     "Staged",
     "StagedFile",
     "cache_folder",
-    "repository_around",
+    "find_repository",
     "stage",
 ]
 

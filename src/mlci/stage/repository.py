@@ -107,7 +107,7 @@ def git_root(folder: Path) -> Path | None:
     return next((parent for parent in (folder, *folder.parents) if os.path.lexists(parent / ".git")), None)
 
 
-def repository_around(flow_file: Path) -> Repository:
+def find_repository(flow_file: Path) -> Repository:
     """Returns the repository that holds a flow file."""
     base = flow_file.resolve().parent
     return Repository(git_root(base) or base, base)

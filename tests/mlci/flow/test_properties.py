@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from mlci.errors import InputError
-from mlci.flow import Flow, Rule, dependencies, load, parse_duration, schema, spell_duration
+from mlci.flow import Flow, Rule, dependencies, format_duration, load, parse_duration, schema
 from mlci.flow.references import split
 from mlci.flow.yaml_document import read
 from support.examples import examples
@@ -147,7 +147,7 @@ def test_the_order_of_keys_and_of_rules_means_nothing(random: Random) -> None:
 
 @given(st.integers(0, 10**9))
 def test_every_duration_is_read_as_it_is_spelt(seconds: int) -> None:
-    assert parse_duration(spell_duration(seconds)) == seconds
+    assert parse_duration(format_duration(seconds)) == seconds
 
 
 @given(st.text(alphabet="${} .ab-", max_size=40))

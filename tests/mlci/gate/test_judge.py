@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlci.flow.models import Json, Op, Rule
-from mlci.gate import METRICS_MAX_BYTES, Judged, judge, parse_metrics
+from mlci.gate import METRICS_MAX_BYTES, RuleVerdict, judge, parse_metrics
 from mlci.plan.thresholds import bounds
 
 
@@ -17,7 +17,7 @@ def rule(op: Op, limit: float, is_relative: bool = False, path: str = "auc") -> 
     return Rule("evaluate", tuple(path.split(".")), op, limit, is_relative)
 
 
-def judged(of: Rule, metrics: str, baseline: Json = None) -> Judged:
+def judged(of: Rule, metrics: str, baseline: Json = None) -> RuleVerdict:
     given_baseline = {"evaluate": baseline} if baseline is not None else {}
     return judge(bounds([of], given_baseline), {"evaluate": parse_metrics(metrics.encode())}).rules[0]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mlci.errors import InputError
 from mlci.flow import load
 from mlci.flow.models import Flow
-from mlci.stage import Cache, Staged, repository_around, stage
+from mlci.stage import Cache, Staged, find_repository, stage
 from mlci.stage.models import StagedFile, digest_of
 
 FLOW = """
@@ -47,7 +47,7 @@ def staged(root: Path, data: str = "data/x.csv", include: str = "", image: str =
     text = FLOW.replace("DATA", data).replace("INCLUDE", line).replace("IMAGE", image)
     (root / "flow.yaml").write_text(text)
     flow: Flow = load(text.encode(), "flow.yaml", {}, {})
-    return stage(flow, repository_around(root / "flow.yaml"), "us-east-1", Cache(root.parent / "cache"))
+    return stage(flow, find_repository(root / "flow.yaml"), "us-east-1", Cache(root.parent / "cache"))
 
 
 def refusal(root: Path, data: str = "data/x.csv", include: str = "", image: str = OWN_IMAGE) -> str:
