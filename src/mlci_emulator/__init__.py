@@ -3,6 +3,7 @@
 It knows nothing of flows, raises errors of its own, and imports `mlci_asl` only. Imports point downwards in this list.
 
     server/        the HTTP endpoint, and moto for all other services
+    embedded.py    the emulator in the caller's process, for one execution at a time
     services/      the services: operations by their API names, in the API's own shapes
     integrations/  what Step Functions' Task states can call, and what these calls do here
     jobs/          runs SageMaker's jobs and functions as subprocesses

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import mlci_asl as asl
 from mlci_emulator.errors import EmulatorError
 from mlci_emulator.identity import ACCOUNT, REGION, WORKFLOW_ROLE
-from mlci_emulator.integrations import Integrations, Records
-from mlci_emulator.integrations.resource_arns import ActivityArn, Integration, Pattern, read
-from mlci_emulator.integrations.task_states import tasks as task_states
+from mlci_emulator.integrations import Integrations, MessageRecords
+from mlci_emulator.integrations.resource_arns import ActivityArn, Integration, Pattern, parse_resource
+from mlci_emulator.integrations.task_states import task_states
 from mlci_emulator.jobs.job import JobSettings
 from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.protocol.operations import LateService, Service
@@ -89,7 +89,7 @@ def open_emulator(
     with LocalJobs(objects, settings, log) as jobs, _lambda_service(functions, settings) as lambdas:
         sagemaker = SageMaker(objects, jobs, None)
         try:
-            tasks = Integrations(LateService(lambda: _s3(objects)), sagemaker, lambdas, Records(home))
+            tasks = Integrations(LateService(lambda: _s3(objects)), sagemaker, lambdas, MessageRecords(home))
             yield EmbeddedEmulator(objects, jobs, tasks)
         finally:
             sagemaker.close()
@@ -117,12 +117,12 @@ def execution_arn(machine_name: str, name: str) -> str:
 def _need_step_functions(machine: asl.Machine) -> Iterator[asl.Problem]:
     """Yields a problem for each task that needs other executions, workers or callbacks: one execution has none."""
     for task in task_states(machine.definition):
-        resource = read(task.resource)
+        resource = parse_resource(task.resource)
         is_own = isinstance(resource, Integration) and resource.service in ("states", "sfn")
         waits = isinstance(resource, Integration) and resource.pattern is Pattern.TOKEN
         if is_own or waits or isinstance(resource, ActivityArn):
             what = f"the resource {task.resource} needs Step Functions itself: run the machine in `mlci serve`."
-            yield asl.Problem(f"{task.place}/Resource", what)
+            yield asl.Problem(f"{task.path}/Resource", what)
 
 
 def _s3(objects: DirectoryStore) -> Service:

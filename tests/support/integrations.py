@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import mlci_asl as asl
 from mlci_asl import StopSignal, TaskCall
-from mlci_emulator.integrations import Integrations, Records
+from mlci_emulator.integrations import Integrations, MessageRecords
 from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.lambda_functions import FunctionCode, FunctionFiles, FunctionInvoker, LambdaService
 
@@ -54,7 +54,7 @@ class Local:
     services: dict[str, FakeService] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.records = Records(self.root)
+        self.records = MessageRecords(self.root)
         lambdas = FunctionInvoker(self.root / "work", lambda name: self.root / "logs" / f"{name}.log", dict(os.environ))
         self.lambdas = LambdaService(FunctionFiles(self.functions), lambdas)
         self.handlers = Integrations(self.s3, self.sagemaker, self.lambdas, self.records, self.services)

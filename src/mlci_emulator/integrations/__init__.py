@@ -1,23 +1,32 @@
-"""The integrations of Step Functions: which there are, what they take, and what they do here.
+"""What Step Functions' Task states can call, and what these calls do here.
 
-    catalog, resources          which integrations AWS has and with which patterns; which of them are done here
-    models                      AWS's models of its APIs, from botocore, when one is needed
-    parameters, definitions     what is wrong with parameters, when a machine is created and when a task starts
-    values, metadata, errors    between an API's answers and what a task's output, error and cause are on AWS
-    sdk, sagemaker, functions, messages    doing them
-    refusals, records           which messages are refused, and where the others go
-    mocks                       results that stand for a task's own
-    handlers                    all of it, as the interpreter calls it
+    resource_arns.py       parses a task's Resource
+    catalog.py             the integrations of Step Functions, and those that the emulator supports
+    sdk_names.py           names of services, actions, members and errors in the AWS SDK for Java 2
+    task_states.py         finds the Task states of a definition
+    parameters.py          validates a task's parameters
+    mocks.py               validates a mocked result for TestState
+    task_context.py        the region, account and state machine of a task
+    task_values.py         between a task's JSON and an API's values
+    response_metadata.py   the members that optimised integrations add to an output
+    errors.py              a task's error when an API rejects its request
+    aws_sdk.py             `aws-sdk:service:action`
+    sagemaker.py           `sagemaker:create…`
+    lambda_invoke.py       `lambda:invoke`, and a function's ARN
+    messaging.py           `sns:publish`, `sqs:sendMessage`, `events:putEvents`
+    message_validation.py  rejects the messages that these services reject
+    message_records.py     records messages instead of sending them
+    handlers.py            all of it, as the interpreter calls it
 
-`mlci run` needs none of botocore: the calls of a usual flow are known by hand (PLAIN in sdk.py and sagemaker.py).
+A local run does not import botocore: PLAIN in aws_sdk.py and sagemaker.py validates the calls of a usual flow.
 """
 
 from __future__ import annotations
 
 from mlci_emulator.integrations.handlers import Integrations
 from mlci_emulator.integrations.lambda_invoke import FunctionService
-from mlci_emulator.integrations.message_records import Records
-from mlci_emulator.integrations.messaging import Messages
+from mlci_emulator.integrations.message_records import MessageRecords
+from mlci_emulator.integrations.messaging import MessageService
 from mlci_emulator.integrations.sagemaker import JobService
 
-__all__ = ["FunctionService", "Integrations", "JobService", "Messages", "Records"]
+__all__ = ["FunctionService", "Integrations", "JobService", "MessageRecords", "MessageService"]

@@ -1,6 +1,6 @@
-"""`aws-sdk:service:action`, and the optimised integrations that do no more: one call of a service, in its own model.
+"""`aws-sdk:service:action`, and the optimised integrations that do the same: one call of a service, in its own model.
 
-S3 and SageMaker have PascalCase models, which the local services keep to, so that their commonest calls need no model.
+The models of S3 and SageMaker are in PascalCase, and so are the local services: their most common calls need no model.
 """
 
 from __future__ import annotations
@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mlci_emulator.integrations import json_values, sdk_names
-from mlci_emulator.integrations.errors import new_sdk_error, old_sdk_error
+from mlci_emulator.integrations import sdk_names, task_values
+from mlci_emulator.integrations.errors import sdk_v1_error, sdk_v2_error
 from mlci_emulator.integrations.parameters import PlainShape
 from mlci_emulator.integrations.resource_arns import Integration
 from mlci_emulator.integrations.response_metadata import with_metadata
-from mlci_emulator.integrations.task_context import fields, where
+from mlci_emulator.integrations.task_context import fields, task_context
 from mlci_emulator.protocol.operations import ApiError, Service
 
 if TYPE_CHECKING:
     from mlci_asl import Json, TaskCall
 
-#: What the calls of a usual flow take: enough to know that they are right, and that nothing has to be converted.
+#: The parameters of a usual flow's calls: a call that fits them is valid and needs no conversion, hence no model.
 PLAIN: Mapping[tuple[str, str], PlainShape] = {
     ("s3", "getObject"): {"Bucket!": str, "Key!": str},
     ("s3", "headObject"): {"Bucket!": str, "Key!": str},
@@ -33,42 +33,43 @@ PLAIN: Mapping[tuple[str, str], PlainShape] = {
 }
 
 
-#: What the SDK for Java 2 sends unasked, as is seen in what it stores: recorded for a body that is a text.
-_UNASKED: Mapping[tuple[str, str], Mapping[str, str]] = {
+#: The members that the SDK for Java 2 adds to a request. Recorded, for a body that is a text.
+_SDK_DEFAULTS: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("s3", "putObject"): {"ContentType": "text/plain; charset=UTF-8", "ChecksumAlgorithm": "CRC32"},
 }
 
 
 def call(service: Service, integration: Integration, task: TaskCall) -> Json:
-    """The output of an aws-sdk task.
+    """Return the output of an aws-sdk task.
 
     Raises: TaskError.
     """
     name, action = integration.service, integration.action
-    given = fields(task.parameters)
-    is_plain = (name, action) in PLAIN and set(given) <= _names(PLAIN[name, action])
+    parameters = fields(task.parameters)
+    is_plain = (name, action) in PLAIN and set(parameters) <= _names(PLAIN[name, action])
     operation = None if is_plain else sdk_names.operation_model(name, action)
-    sent = given if operation is None else json_values.request(operation.input_shape, given)
+    sent = parameters if operation is None else task_values.to_api(operation.input_shape, parameters)
     try:
-        answer = service.call(integration.operation, {**_UNASKED.get((name, action), {}), **sent}, where(task).region)
+        request = {**_SDK_DEFAULTS.get((name, action), {}), **sent}
+        output = service.call(integration.operation, request, task_context(task).region)
     except ApiError as error:
-        raise new_sdk_error(name, error) from error
-    return json_values.answer(operation.output_shape if operation is not None else None, answer)
+        raise sdk_v2_error(name, error) from error
+    return task_values.to_task(operation.output_shape if operation is not None else None, output)
 
 
 def forward(service: Service, integration: Integration, task: TaskCall) -> Json:
-    """The output of an optimised integration that only calls its API.
+    """Return the output of an optimised integration that only calls its API.
 
     Raises: TaskError.
     """
     operation = sdk_names.operation_model(integration.service, integration.action)
     assert operation is not None, f"{integration.service} has no {integration.action}"
-    sent = json_values.request(operation.input_shape, fields(task.parameters))
+    sent = task_values.to_api(operation.input_shape, fields(task.parameters))
     try:
-        answer = service.call(integration.operation, sent, where(task).region)
+        response = service.call(integration.operation, sent, task_context(task).region)
     except ApiError as error:
-        raise old_sdk_error(integration.service, error) from error
-    output = json_values.answer(operation.output_shape, answer)
+        raise sdk_v1_error(integration.service, error) from error
+    output = task_values.to_task(operation.output_shape, response)
     return with_metadata(integration.service, fields(output))
 
 

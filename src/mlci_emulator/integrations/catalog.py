@@ -1,4 +1,4 @@
-"""Which integrations Step Functions has, with which patterns; and which of them are done here.
+"""The integrations of Step Functions with their patterns, and those that the emulator supports.
 
 Sources: https://docs.aws.amazon.com/step-functions/latest/dg/integrate-optimized.html (the table) and the page of each
 service below it; https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html.
@@ -87,8 +87,8 @@ OPTIMISED: Mapping[str, Mapping[str, frozenset[Pattern]]] = MappingProxyType(
     }
 )
 
-#: What is done here with no service but the local ones. `dynamodb` needs one among the given services.
-DONE: Mapping[str, frozenset[str]] = MappingProxyType(
+#: The integrations that need the local services only. `dynamodb` needs a further service.
+SUPPORTED: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "sagemaker": frozenset(
             {
@@ -109,15 +109,15 @@ DONE: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 
-#: Optimised integrations that do no more than call the API, so that any service can stand behind them, by its spelling
-#: in aws-sdk resources.
+#: Optimised integrations that only call the API, so that any service can implement them, with its name in aws-sdk
+#: resources.
 FORWARDED: Mapping[str, str] = MappingProxyType({"dynamodb": "dynamodb"})
 
-#: The aws-sdk spelling of a service that an optimised integration calls, where that differs.
+#: The aws-sdk name of an optimised integration's service, where the two differ.
 SDK_NAMES: Mapping[str, str] = MappingProxyType({"events": "eventbridge", "states": "sfn", "elasticmapreduce": "emr"})
 
-#: What to do instead of an integration that AWS has and this machine hasn't.
-_INSTEAD: Mapping[str, str] = MappingProxyType(
+#: The advice for an integration that AWS has and the emulator lacks.
+_ALTERNATIVES: Mapping[str, str] = MappingProxyType(
     {
         "http": "calls out of a test would not be repeatable: call the endpoint from a Lambda function.",
         "apigateway": "call the endpoint from a Lambda function.",
@@ -132,19 +132,29 @@ _INSTEAD: Mapping[str, str] = MappingProxyType(
 
 
 def exists(integration: Integration) -> bool:
-    """Whether AWS has an optimised integration with this pattern."""
+    """Return whether AWS has an optimised integration with this pattern."""
     return integration.pattern in OPTIMISED.get(integration.service, {}).get(integration.action, ())
 
 
+def is_supported(integration: Integration) -> bool:
+    """Return whether the local services suffice for an optimised integration."""
+    return integration.action in SUPPORTED.get(integration.service, ())
+
+
+def sdk_name(integration: Integration) -> str:
+    """Return the name of the integration's service in aws-sdk resources."""
+    return integration.service if integration.is_sdk else SDK_NAMES.get(integration.service, integration.service)
+
+
 def not_recognized(resource: str) -> str:
-    """AWS's words for a resource that it hasn't (recorded for `dynamodb:query`)."""
+    """Return AWS's message for a resource that it lacks (recorded for `dynamodb:query`)."""
     return (
         f"The resource provided {resource} is not recognized. "
         "The value is not a valid resource ARN, or the resource is not available in this region."
     )
 
 
-def not_here(resource: str, service: str) -> str:
-    """For what AWS has and this machine hasn't."""
-    instead = _INSTEAD.get(service, "run this state on AWS, or let a Lambda function do its work.")
-    return f"AWS has the resource {resource}, and the local cloud does not do it: {instead}"
+def unsupported(resource: str, service: str) -> str:
+    """Return the message for a resource that AWS has and the emulator lacks."""
+    advice = _ALTERNATIVES.get(service, "run this state on AWS, or let a Lambda function do its work.")
+    return f"AWS has the resource {resource}, and the local cloud does not do it: {advice}"

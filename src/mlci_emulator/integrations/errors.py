@@ -1,7 +1,7 @@
-"""How Step Functions names and words an API's refusal.
+"""The names and texts of a task's error when an API rejects its request.
 
-An optimised integration speaks through the AWS SDK for Java 1, an aws-sdk one through version 2; each has a class for
-an exception that is in the API's model, and its base class for any other. Recorded for Lambda, SNS, SQS, DynamoDB,
+An optimised integration uses the AWS SDK for Java 1, an aws-sdk integration uses version 2. Each has a class for every
+exception in the API's model, and a base class for all others. Recorded for Lambda, SNS, SQS, DynamoDB,
 Step Functions, S3 and Secrets Manager; SageMaker's ValidationException is in no model, as DynamoDB's.
 """
 
@@ -18,26 +18,26 @@ from mlci_emulator.integrations.catalog import SDK_NAMES
 from mlci_emulator.protocol.operations import ApiError
 
 
-class OldSdk(NamedTuple):
-    """What version 1 of the SDK calls a service: before an error's name, in its text, and its base class."""
+class SdkV1Names(NamedTuple):
+    """Version 1's names of a service: before an error's name, in its text, and of its base class."""
 
     prefix: str
     service: str
     base: str
 
 
-OLD_SDK: Mapping[str, OldSdk] = MappingProxyType(
+SDK_V1: Mapping[str, SdkV1Names] = MappingProxyType(
     {
-        "sagemaker": OldSdk("SageMaker", "AmazonSageMaker", "AmazonSageMakerException"),
-        "lambda": OldSdk("Lambda", "AWSLambda", "AWSLambdaException"),
-        "sns": OldSdk("SNS", "AmazonSNS", "AmazonSNSException"),
-        "sqs": OldSdk("SQS", "AmazonSQS", "AmazonSQSException"),
-        "dynamodb": OldSdk("DynamoDB", "AmazonDynamoDBv2", "AmazonDynamoDBException"),
-        "events": OldSdk("EventBridge", "AmazonCloudWatchEvents", "AmazonCloudWatchEventsException"),
+        "sagemaker": SdkV1Names("SageMaker", "AmazonSageMaker", "AmazonSageMakerException"),
+        "lambda": SdkV1Names("Lambda", "AWSLambda", "AWSLambdaException"),
+        "sns": SdkV1Names("SNS", "AmazonSNS", "AmazonSNSException"),
+        "sqs": SdkV1Names("SQS", "AmazonSQS", "AmazonSQSException"),
+        "dynamodb": SdkV1Names("DynamoDB", "AmazonDynamoDBv2", "AmazonDynamoDBException"),
+        "events": SdkV1Names("EventBridge", "AmazonCloudWatchEvents", "AmazonCloudWatchEventsException"),
     }
 )
 
-#: All exceptions of the two models that every flow uses, so that no failure of one needs to read a model.
+#: All exceptions in the models of the two services that every flow uses: their errors need no model.
 #: Source: botocore's models of 2026.
 _MODELLED: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -69,15 +69,15 @@ _MODELLED: Mapping[str, frozenset[str]] = MappingProxyType(
         ),
     }
 )
-#: Codes that a service sends for an exception that its model has by another name.
+#: Error codes in responses that differ from the exception's name in the model.
 #: Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 _SENT_AS: Mapping[str, str] = MappingProxyType({"AWS.SimpleQueueService.NonExistentQueue": "QueueDoesNotExist"})
 _IDS: Mapping[str, str] = MappingProxyType({"sagemaker": "SageMaker", "s3": "S3"})
 
 
-def old_sdk_error(service: str, error: ApiError) -> TaskError:
-    """The task's error where an optimised integration was refused."""
-    sdk = OLD_SDK[service]
+def sdk_v1_error(service: str, error: ApiError) -> TaskError:
+    """Return the task's error for an error of an optimised integration."""
+    sdk = SDK_V1[service]
     is_modelled, code = _in_model(SDK_NAMES.get(service, service), error.code)
     name = sdk_names.exception_name(_SENT_AS.get(error.code, error.code)) if is_modelled else sdk.base
     cause = (
@@ -87,8 +87,8 @@ def old_sdk_error(service: str, error: ApiError) -> TaskError:
     return TaskError(f"{sdk.prefix}.{name}", cause)
 
 
-def new_sdk_error(service: str, error: ApiError) -> TaskError:
-    """The task's error where an aws-sdk integration was refused."""
+def sdk_v2_error(service: str, error: ApiError) -> TaskError:
+    """Return the task's error for an error of an aws-sdk integration."""
     known = _IDS.get(service)
     prefix = sdk_names.error_prefix(known if known is not None else _model(service).service_id)
     is_modelled, _ = _in_model(service, error.code)
@@ -102,7 +102,7 @@ def new_sdk_error(service: str, error: ApiError) -> TaskError:
 
 
 def _in_model(service: str, code: str) -> tuple[bool, str]:
-    """Whether the exception is in the model, and the error code that goes over the wire."""
+    """Return whether the exception is in the model, and the error code of its response."""
     if service in _MODELLED:
         return code in _MODELLED[service], code
     for shape in _model(service).error_shapes:

@@ -1,8 +1,8 @@
-"""Messages as records: one JSON line each, in a file for each service, that tests and users can read.
+"""Records messages instead of sending them: one JSON line each, in one file for each service.
 
     {"time": …, "region": …, "operation": "SendMessage", "request": {…}, "answer": {…}}
 
-There are no topics, queues and buses, so each is taken to exist.
+Topics, queues and buses do not exist here, so every one is assumed to exist.
 """
 
 from __future__ import annotations
@@ -16,45 +16,45 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from mlci_emulator.integrations import json_values
+from mlci_emulator.integrations import task_values
 from mlci_emulator.integrations.message_validation import is_ordered
 from mlci_emulator.protocol.operations import Request, Response
 
 
-class Records:
-    """Records in `<home>/records/<service>.jsonl`, or in memory alone where there is no home."""
+class MessageRecords:
+    """Records in `<home>/records/<service>.jsonl`; without a home, in the list `messages`."""
 
     def __init__(self, home: Path | None) -> None:
         self._folder = home / "records" if home is not None else None
         self._lock = threading.Lock()
         self._sequence = 0
-        self.kept: list[dict[str, Any]] = []
+        self.messages: list[dict[str, Any]] = []
 
     def deliver(self, service: str, operation: str, request: Request, region: str) -> Response:
-        """Keeps the message, and answers as the service does."""
+        """Record the message, and respond as the service does."""
         answer = _ANSWERS[service](request)
         with self._lock:
             if is_ordered(request):
                 self._sequence += 1
                 answer["SequenceNumber"] = f"{10**19 + self._sequence * 256:020d}"
-            self._keep(service, operation, request, region, answer)
+            self._write(service, operation, request, region, answer)
         return answer
 
-    def note(self, service: str, operation: str, request: Request, region: str, answer: Response) -> None:
-        """Keeps a message that something else has delivered."""
+    def record(self, service: str, operation: str, request: Request, region: str, answer: Response) -> None:
+        """Record a message that something else delivered."""
         with self._lock:
-            self._keep(service, operation, request, region, answer)
+            self._write(service, operation, request, region, answer)
 
-    def _keep(self, service: str, operation: str, request: Request, region: str, answer: Response) -> None:
+    def _write(self, service: str, operation: str, request: Request, region: str, answer: Response) -> None:
         record = {
-            "time": json_values.instant(datetime.now(timezone.utc)),
+            "time": task_values.instant(datetime.now(timezone.utc)),
             "region": region,
             "operation": operation,
-            "request": json_values.answer(None, request),
+            "request": task_values.to_task(None, request),
             "answer": answer,
         }
         if self._folder is None:
-            self.kept.append({"service": service, **record})
+            self.messages.append({"service": service, **record})
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         with open(self._folder / f"{service}.jsonl", "a", encoding="utf-8") as file:
@@ -78,7 +78,7 @@ def _sent(request: Request) -> Response:
 
 
 def md5_of_attributes(attributes: Mapping[str, Mapping[str, Any]]) -> str:
-    """The digest by which a sender sees that its attributes have arrived.
+    """Return the digest by which a sender verifies that its attributes arrived.
 
     Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html
 

@@ -1,9 +1,9 @@
-"""Which messages the APIs of SNS, SQS and EventBridge refuse before they look for a topic, a queue or a bus.
+"""Rejects the messages that SNS, SQS and EventBridge reject before they look for a topic, a queue or a bus.
 
 Sources: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html,
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html and
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html; the texts of an empty body, of a FIFO
-topic without a group and of a queue's URL that is none are recorded.
+topic without a group and of an invalid queue URL are recorded.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from mlci_emulator.protocol.operations import ApiError, Request
 MAX_ENTRIES = 10
 
 
-def expect_sendable(service: str, request: Request) -> None:
-    """Raises: ApiError, as the service refuses it; TaskError, where the SDK does not get to the service."""
+def check_message(service: str, request: Request) -> None:
+    """Raises: ApiError, as the service rejects it; TaskError, if the SDK cannot reach the service."""
     _CHECKS[service](request)
 
 
 def is_ordered(request: Request) -> bool:
-    """Whether it goes to a FIFO topic or queue; a queue's MessageGroupId alone does not say so."""
+    """Return whether a message goes to a FIFO topic or queue; a MessageGroupId alone does not tell."""
     return any(str(request.get(name, "")).endswith(".fifo") for name in ("TopicArn", "TargetArn", "QueueUrl"))
 
 

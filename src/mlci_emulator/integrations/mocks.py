@@ -1,6 +1,6 @@
-"""Whether a result that stands for a task's own, in TestState, is one that its API could have given.
+"""Validates a mocked result for TestState: could the task's API have returned it?
 
-The words are those of AWS's answers, recorded in LocalStack's tests test_field_validation_mode.
+The words are those of AWS's responses, recorded in LocalStack's tests test_field_validation_mode.
 Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_MockInput.html
 """
 
@@ -11,7 +11,7 @@ from typing import Literal
 
 from mlci_asl import Json
 from mlci_emulator.integrations import catalog, sdk_names
-from mlci_emulator.integrations.resource_arns import Integration, Pattern, read
+from mlci_emulator.integrations.resource_arns import Integration, Pattern, parse_resource
 from mlci_emulator.integrations.sdk_names import member_name
 from mlci_emulator.protocol import validation
 from mlci_emulator.protocol.validation import Problem
@@ -47,28 +47,28 @@ _RULES = validation.Rules(
 
 
 def problem(resource: str, result: Json, mode: Mode) -> str | None:
-    """The first thing that is wrong; None where nothing is, or where what the task gives is in no model."""
-    named = read(resource)
-    if mode == "NONE" or not isinstance(named, Integration):
+    """Return the first problem; None if there is none, or if no model describes the task's result."""
+    integration = parse_resource(resource)
+    if mode == "NONE" or not isinstance(integration, Integration):
         return None
-    service = named.service if named.is_sdk else catalog.SDK_NAMES.get(named.service, named.service)
-    model = sdk_names.operation_model(service, _action(named))
+    service = catalog.sdk_name(integration)
+    model = sdk_names.operation_model(service, _action(integration))
     if model is None or model.output_shape is None:
         return None
-    if named.service == "lambda" and isinstance(result, dict):  # the payload is what the function gives
+    if integration.service == "lambda" and isinstance(result, dict):  # the payload is the function's own result
         result = {name: value for name, value in result.items() if name != "Payload"}
     found = validation.problems(_RULES, model.output_shape, result)
     return next((text for text in (_text(problem, mode) for problem in found) if text is not None), None)
 
 
-def _action(named: Integration) -> str:
-    """The action whose answer the task gives: of a job that is waited for, its description's."""
-    if named.pattern not in (Pattern.SYNC, Pattern.SYNC_2):
-        return named.action
+def _action(integration: Integration) -> str:
+    """Return the action whose response the task returns: with `.sync`, the one that describes the job."""
+    if integration.pattern not in (Pattern.SYNC, Pattern.SYNC_2):
+        return integration.action
     for verb in ("create", "start"):
-        if named.action.startswith(verb):
-            return "describe" + named.action.removeprefix(verb)
-    return named.action
+        if integration.action.startswith(verb):
+            return "describe" + integration.action.removeprefix(verb)
+    return integration.action
 
 
 def _text(problem: Problem, mode: Mode) -> str | None:

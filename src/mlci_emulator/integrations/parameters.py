@@ -1,11 +1,11 @@
-"""What is wrong with a task's parameters, in AWS's words: by botocore's model of the operation.
+"""Validates a task's parameters by botocore's model of the operation, with AWS's messages.
 
-The same check is made twice: of the template when a state machine is created, where what is computed (`"Name.$"`, or
-`{% … %}`) is left out, and of the finished parameters before the task is scheduled. The texts are AWS's, as recorded:
+The same check runs twice: on the template when a state machine is created, without the values that are computed
+(`"Name.$"`, or `{% … %}`), and on the finished parameters before the task is scheduled. The texts are AWS's:
 `The field "key" is not supported by Step Functions` and `The value for the field 'Size' must be an INTEGER` from
 https://github.com/aws/aws-step-functions-data-science-sdk-python/issues/200 and
-https://github.com/aws/aws-cdk/issues/12284; they name a field without the path to it. A value that no computed field
-can be, such as null, is left to the service.
+https://github.com/aws/aws-cdk/issues/12284. They name a field without the path to it. A value that no computed field
+can have, such as null, is left to the service.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Form(Enum):
-    """What is looked at: a template in one of the query languages, or what came of it."""
+    """The form of parameters: a template in one of the query languages, or finished."""
 
     JSONPATH = "JSONPath"
     JSONATA = "JSONata"
@@ -68,7 +68,7 @@ def problems(shape: Any, value: Json, form: Form = Form.FINISHED) -> tuple[str, 
 
 
 def is_computed(value: object) -> bool:
-    """Whether this is a JSONata expression."""
+    """Return whether a value is a JSONata expression."""
     return isinstance(value, str) and value.startswith("{%") and value.endswith("%}")
 
 
@@ -136,12 +136,12 @@ def _is_path(key: str, form: Form) -> bool:
 
 # --- What needs no model ----------------------------------------------------------------------------------------------
 
-#: A shape by hand: a type, a list of one shape, None for a map of texts, or fields, those with "!" required.
+#: A shape without a model: a type, a list of one shape, None for a map of strings, or fields; "!" marks required ones.
 PlainShape: TypeAlias = "type | list[PlainShape] | dict[str, PlainShape] | None"
 
 
 def fits(shape: PlainShape, value: Json, form: Form = Form.FINISHED) -> bool:
-    """Whether a value surely has this shape. What doesn't may yet be right: then the model is asked."""
+    """Return whether a value certainly has this shape; if not, the model decides."""
     if form is Form.JSONATA and is_computed(value):
         return True
     if shape is None:

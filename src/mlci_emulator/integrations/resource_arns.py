@@ -1,4 +1,4 @@
-"""What a task's Resource says: which service, which action, which integration pattern.
+"""Parses a task's Resource into service, action and integration pattern.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html
 """
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Pattern(str, Enum):
-    """How a task waits for its service; the value is what the resource ends in."""
+    """The ways in which a task waits for its service; the value is the resource's suffix."""
 
     REQUEST_RESPONSE = ""
     SYNC = ".sync"
@@ -29,7 +29,7 @@ class Integration(NamedTuple):
 
     @property
     def operation(self) -> str:
-        """The action as the service's API names it."""
+        """The name of the action in the service's API."""
         return self.action[:1].upper() + self.action[1:]
 
 
@@ -53,12 +53,12 @@ _FUNCTION = re.compile(r"arn:[a-z-]+:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-
 _ACTIVITY = re.compile(r"arn:[a-z-]+:states:[a-z0-9-]+:\d{12}:activity:[^:\s]+")
 
 
-def read(resource: str) -> Integration | FunctionArn | ActivityArn | None:
-    """What the resource says; None where it has none of the forms that Step Functions knows.
+def parse_resource(resource: str) -> Integration | FunctionArn | ActivityArn | None:
+    """Return what a resource names; None if it has none of the forms that Step Functions knows.
 
-    >>> read("arn:aws:states:::sagemaker:createTrainingJob.sync")
+    >>> parse_resource("arn:aws:states:::sagemaker:createTrainingJob.sync")
     Integration(service='sagemaker', action='createTrainingJob', pattern=<Pattern.SYNC: '.sync'>, is_sdk=False)
-    >>> read("arn:aws:states:::aws-sdk:s3:getObject").is_sdk
+    >>> parse_resource("arn:aws:states:::aws-sdk:s3:getObject").is_sdk
     True
     """
     match = _INTEGRATION.fullmatch(resource)

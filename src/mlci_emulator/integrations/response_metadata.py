@@ -1,4 +1,4 @@
-"""What an optimised integration's answer has besides the API's own members, as recorded.
+"""The members that an optimised integration adds to the API's own output, as recorded.
 
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/connect-lambda.html (the output's example).
 """
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from mlci_emulator.integrations.json_values import as_json_text
+from mlci_emulator.integrations.task_values import as_json_text
 
 if TYPE_CHECKING:
     from mlci_asl import Json
@@ -25,20 +25,20 @@ CONTENT_TYPE = {
 }
 
 
-#: Recorded: two services spell the header in upper case.
+#: Recorded: two services capitalize the header.
 _CONNECTION = {"dynamodb": "Connection", "lambda": "Connection"}
 
 
 def with_metadata(
     service: str,
-    answer: Mapping[str, Json],
+    output: Mapping[str, Json],
     status: int = 200,
     headers: Mapping[str, str] | None = None,
     size_bytes: int | None = None,
 ) -> dict[str, Json]:
-    """The answer with SdkHttpMetadata and SdkResponseMetadata, its members in alphabetical order."""
+    """Return the output with SdkHttpMetadata and SdkResponseMetadata, its members in alphabetical order."""
     request_id = str(uuid.uuid4())
-    size = len(as_json_text(dict(answer)).encode("utf-8", "surrogatepass")) if size_bytes is None else size_bytes
+    size = len(as_json_text(dict(output)).encode("utf-8", "surrogatepass")) if size_bytes is None else size_bytes
     flat: dict[str, Json] = {
         **(headers or {}),
         "x-amzn-RequestId": request_id,
@@ -48,7 +48,7 @@ def with_metadata(
         "Content-Type": CONTENT_TYPE[service],
     }
     whole: dict[str, Json] = {
-        **answer,
+        **output,
         "SdkHttpMetadata": {
             "AllHttpHeaders": {name: [value] for name, value in flat.items()},
             "HttpHeaders": flat,

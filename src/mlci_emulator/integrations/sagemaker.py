@@ -1,8 +1,8 @@
-"""`sagemaker:create…`: jobs, waited for or not, and what serves models.
+"""`sagemaker:create…`: jobs, with or without waiting for them, models and endpoints.
 
-A `.sync` task's output is what Describe… says when the job has ended, in the older SDK's JSON: times are milliseconds
-since 1970, as in the event by which Step Functions learns of the end. A job that failed or was stopped fails its task
-with that as the cause. Step Functions marks each job that it starts with a tag, which is why its role needs
+The output of a `.sync` task is the Describe… output of the finished job, in the JSON of the SDK for Java 1: times are
+milliseconds since 1970, as in the event that tells Step Functions of the end. A job that failed or was stopped fails
+its task with that output as the cause. Step Functions tags each job that it starts, so its role needs
 sagemaker:AddTags.
 Sources: https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html;
 https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html (the training job's event).
@@ -15,19 +15,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mlci_asl import TaskError
-from mlci_emulator.integrations import json_values, sdk_names
-from mlci_emulator.integrations.errors import old_sdk_error
+from mlci_emulator.integrations import sdk_names, task_values
+from mlci_emulator.integrations.errors import sdk_v1_error
 from mlci_emulator.integrations.parameters import PlainShape
 from mlci_emulator.integrations.resource_arns import Integration, Pattern
 from mlci_emulator.integrations.response_metadata import with_metadata
-from mlci_emulator.integrations.task_context import fields, where
+from mlci_emulator.integrations.task_context import fields, task_context
 from mlci_emulator.jobs import requests
 from mlci_emulator.protocol.operations import ApiError, Request, Response, Service
 
 if TYPE_CHECKING:
     from mlci_asl import Json, StopSignal, TaskCall
 
-#: The two jobs of a usual flow, whose requests need no model to be known as right.
+#: The requests of a usual flow's two jobs, which are validated without a model.
 PLAIN: dict[str, PlainShape] = {
     "createProcessingJob": dict(requests.PROCESSING),
     "createTrainingJob": dict(requests.TRAINING),
@@ -46,7 +46,7 @@ STARTED_BY: dict[str, Json] = {"Key": "MANAGED_BY_AWS", "Value": "STARTED_BY_STE
 
 
 class JobService(Service, Protocol):
-    """SageMaker, with what `.sync` needs. `mlci_emulator.services.sagemaker.SageMaker` is one."""
+    """SageMaker, as `.sync` needs it. `mlci_emulator.services.sagemaker.SageMaker` is one."""
 
     def run_to_end(
         self,
@@ -64,12 +64,12 @@ class JobService(Service, Protocol):
 
 
 def call(service: JobService, integration: Integration, task: TaskCall) -> Json:
-    """The output of a SageMaker task.
+    """Return the output of a SageMaker task.
 
     Raises: TaskError.
     """
     request = _request(integration, fields(task.parameters))
-    region = where(task).region
+    region = task_context(task).region
     _expect_possible(integration, request)
     try:
         if integration.pattern is Pattern.SYNC:
@@ -78,16 +78,16 @@ def call(service: JobService, integration: Integration, task: TaskCall) -> Json:
                 request,
                 region,
                 task.stop,
-                lambda answer: task.submitted(_answer(answer)),
+                lambda answer: task.submitted(_output(answer)),
             )
             return _completed(described, _STATUS[integration.action])
-        return _answer(service.call(integration.operation, request, region))
+        return _output(service.call(integration.operation, request, region))
     except ApiError as error:
-        raise old_sdk_error("sagemaker", error) from error
+        raise sdk_v1_error("sagemaker", error) from error
 
 
 def _expect_possible(integration: Integration, request: dict[str, Any]) -> None:
-    """What AWS would do and this machine can't is no refusal of SageMaker's, which a state machine might retry.
+    """Reject a job that cannot run here by another error than SageMaker's, which a state machine might retry.
 
     Raises: TaskError.
     """
@@ -97,24 +97,24 @@ def _expect_possible(integration: Integration, request: dict[str, Any]) -> None:
         except requests.UnsupportedRequest as error:
             raise TaskError("States.Runtime", str(error)) from error
         except (requests.MalformedRequest, requests.InvalidRequest):
-            pass  # SageMaker says it in its own words
+            pass  # SageMaker rejects it in its own words
 
 
 def _request(integration: Integration, given: dict[str, Json]) -> dict[str, Any]:
     request: dict[str, Any] = given
     if integration.action not in PLAIN:
-        request = json_values.request(sdk_names.operation_model("sagemaker", integration.action).input_shape, given)  # type: ignore[union-attr]
+        request = task_values.to_api(sdk_names.operation_model("sagemaker", integration.action).input_shape, given)  # type: ignore[union-attr]
     if integration.action in _STATUS:
         request = {**request, "Tags": [*request.get("Tags", []), STARTED_BY]}
     return request
 
 
-def _answer(answer: Response) -> Json:
-    return with_metadata("sagemaker", fields(json_values.answer(None, answer)))
+def _output(answer: Response) -> Json:
+    return with_metadata("sagemaker", fields(task_values.to_task(None, answer)))
 
 
 def _completed(described: Response, status: str) -> Json:
-    output: Json = json_values.epoch_millis(described)
+    output: Json = task_values.epoch_millis(described)
     if described[status] != "Completed":
         raise TaskError("States.TaskFailed", json.dumps(output, separators=(",", ":"), ensure_ascii=False))
     return output

@@ -1,4 +1,4 @@
-"""What every kind of integration needs to know of a task: where it runs, and for whom."""
+"""The region, account and state machine of a task's execution."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ if TYPE_CHECKING:
     from mlci_asl import Json, TaskCall
 
 
-class Where(NamedTuple):
-    """Of an execution's ARN."""
+class TaskContext(NamedTuple):
+    """The parts of an execution's ARN."""
 
     region: str
     account: str
     state_machine_arn: str
 
 
-def where(task: TaskCall) -> Where:
-    """Where the task's execution runs; what the ARN doesn't say is as in `mlci run`.
+def task_context(task: TaskCall) -> TaskContext:
+    """Return the context of a task's execution, with the emulator's own values if the ARN is of another form.
 
-    `arn:aws:states:<region>:<account>:execution:<machine>:<name>`, with `express` and a further part in an express one.
+    `arn:aws:states:<region>:<account>:execution:<machine>:<name>`, and for an Express execution
+    `…:express:<machine>:<name>:<id>`.
     """
     parts = task.execution_arn.split(":")
     if len(parts) < 8:
-        return Where(REGION, ACCOUNT, "")
+        return TaskContext(REGION, ACCOUNT, "")
     partition, region, account, machine = parts[1], parts[3], parts[4], parts[6]
-    return Where(region, account, f"arn:{partition}:states:{region}:{account}:stateMachine:{machine}")
+    return TaskContext(region, account, f"arn:{partition}:states:{region}:{account}:stateMachine:{machine}")
 
 
 def fields(parameters: Json) -> dict[str, Json]:
-    """The parameters, which have been checked to be an object."""
+    """Return the parameters, which are known to be an object."""
     return parameters if isinstance(parameters, dict) else {}

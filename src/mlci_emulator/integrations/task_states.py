@@ -1,4 +1,4 @@
-"""The Task states of a definition, wherever they are in it, as they were written."""
+"""Finds the Task states of a definition, at any depth, as they are written."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from mlci_emulator.integrations.parameters import Form
 _NESTED = ("ItemProcessor", "Iterator")
 
 
-class WrittenTask(NamedTuple):
-    """A Task state's members, and its place in the definition, such as `/States/train`."""
+class TaskState(NamedTuple):
+    """The members of a Task state, and its path in the definition, such as `/States/train`."""
 
-    place: str
+    path: str
     state: Mapping[str, Any]
     form: Form
 
@@ -24,26 +24,26 @@ class WrittenTask(NamedTuple):
 
     @property
     def field(self) -> str:
-        """Where its parameters are."""
+        """The name of the field with its parameters."""
         return "Arguments" if self.form is Form.JSONATA else "Parameters"
 
 
-def tasks(definition: str) -> Iterator[WrittenTask]:
-    """All of a definition's tasks, in its order. The definition has been loaded, so it has the right form."""
-    yield from _tasks(json.loads(definition), "", Form.JSONPATH)
+def task_states(definition: str) -> Iterator[TaskState]:
+    """Yield a definition's tasks in its order. The definition is known to be valid."""
+    yield from _task_states(json.loads(definition), "", Form.JSONPATH)
 
 
-def _tasks(branch: Mapping[str, Any], place: str, inherited: Form) -> Iterator[WrittenTask]:
+def _task_states(branch: Mapping[str, Any], path: str, inherited: Form) -> Iterator[TaskState]:
     inherited = _form(branch, inherited)
     for name, state in branch["States"].items():
-        here, form = f"{place}/States/{name}", _form(state, inherited)
+        here, form = f"{path}/States/{name}", _form(state, inherited)
         if state["Type"] == "Task":
-            yield WrittenTask(here, state, form)
+            yield TaskState(here, state, form)
         for index, inner in enumerate(state.get("Branches", ())):
-            yield from _tasks(inner, f"{here}/Branches[{index}]", form)
+            yield from _task_states(inner, f"{here}/Branches[{index}]", form)
         for field in _NESTED:
             if field in state:
-                yield from _tasks(state[field], f"{here}/{field}", form)
+                yield from _task_states(state[field], f"{here}/{field}", form)
 
 
 def _form(members: Mapping[str, Any], inherited: Form) -> Form:

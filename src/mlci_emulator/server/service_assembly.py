@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlci_emulator.identity import ACCOUNT
-from mlci_emulator.integrations import Integrations, Records
+from mlci_emulator.integrations import Integrations, MessageRecords
 from mlci_emulator.jobs.isolation import Isolation
 from mlci_emulator.jobs.job import JobSettings
 from mlci_emulator.jobs.log_files import LogFile
@@ -81,7 +81,7 @@ class EmulatorServices:
             self._jobs.mode()
         self._sagemaker = SageMaker(store, self._jobs, folder.path / "sagemaker")
         others = services(self._moto, context.exports.get("AWS_ENDPOINT_URL", "http://127.0.0.1"))
-        messages = MotoMessageService(others, Records(folder.path))
+        messages = MotoMessageService(others, MessageRecords(folder.path))
         #: The handlers of state machines' tasks.
         self.handlers = Integrations(self._s3, self._sagemaker, self._functions, messages, others)
         self._states = StepFunctions(folder.path / "states", self.handlers)

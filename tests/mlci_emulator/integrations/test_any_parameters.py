@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlci_emulator.integrations import json_values, sdk_names
+from mlci_emulator.integrations import sdk_names, task_values
 from mlci_emulator.integrations.parameters import Form, problems
 from support.examples import examples
 
@@ -71,5 +71,5 @@ def test_any_parameters_are_checked_and_what_passes_is_sent(service: str, action
     for form in Form:
         assert all(isinstance(what, str) for what in problems(operation.input_shape, parameters, form))
     if isinstance(parameters, dict) and not problems(operation.input_shape, parameters):
-        sent = json_values.request(operation.input_shape, parameters)
+        sent = task_values.to_api(operation.input_shape, parameters)
         assert set(sent) <= set(operation.input_shape.members)

@@ -172,7 +172,7 @@ def test_what_one_run_alone_has_not_is_refused(
 def test_what_is_done_of_sagemaker_is_there(emulator: EmbeddedEmulator) -> None:
     service = SageMaker(emulator.store, emulator.jobs, None)
     try:
-        assert {action[0].upper() + action[1:] for action in catalog.DONE["sagemaker"]} <= service.operations
+        assert {action[0].upper() + action[1:] for action in catalog.SUPPORTED["sagemaker"]} <= service.operations
     finally:
         service.close()
 

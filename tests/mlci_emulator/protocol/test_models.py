@@ -12,7 +12,7 @@ from mlci_emulator.protocol import models
 LOCAL_RUN = """
 import sys
 from mlci.backends import local
-from mlci_emulator.integrations import Integrations, Records
+from mlci_emulator.integrations import Integrations, MessageRecords
 from mlci_emulator.jobs import requests
 from mlci_emulator.protocol import sagemaker_validation
 from mlci_emulator.services.s3 import S3

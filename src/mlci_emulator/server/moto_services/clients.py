@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
-from mlci_emulator.integrations import Records
+from mlci_emulator.integrations import MessageRecords
 from mlci_emulator.protocol.http_responses import HttpResponse, environ_name
 from mlci_emulator.protocol.operations import ApiError, Request, Response, Service
 from mlci_emulator.server.moto_services.moto_server import SERVER_ENVIRON, MotoServer
@@ -117,7 +117,7 @@ def _response(request: Any, response: HttpResponse) -> Any:
 class MotoMessageService:
     """Sends messages of state machines to moto's topics, queues and buses, and records them as well."""
 
-    def __init__(self, services: Mapping[str, Service], records: Records) -> None:
+    def __init__(self, services: Mapping[str, Service], records: MessageRecords) -> None:
         self._services, self._records = services, records
 
     def deliver(self, service: str, operation: str, request: Request, region: str) -> Response:
@@ -127,7 +127,7 @@ class MotoMessageService:
         """
         name = "eventbridge" if service == "events" else service
         response = self._services[name].call(operation, request, region)
-        self._records.note(service, operation, request, region, response)
+        self._records.record(service, operation, request, region, response)
         return response
 
 

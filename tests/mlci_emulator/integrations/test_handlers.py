@@ -15,7 +15,7 @@ import pytest
 
 from mlci_asl import StopSignal, TaskCall, TaskError
 from mlci_emulator.integrations import Integrations
-from mlci_emulator.integrations.errors import old_sdk_error
+from mlci_emulator.integrations.errors import sdk_v1_error
 from mlci_emulator.protocol.operations import ApiError
 from support.integrations import EXECUTION, FakeService, Local, function
 from support.local_jobs import training_request
@@ -377,7 +377,7 @@ def test_an_event_says_where_it_is_from(local: Local) -> None:
 
 def test_a_queue_that_is_not_there_has_the_models_name() -> None:
     code = "AWS.SimpleQueueService.NonExistentQueue"
-    error = old_sdk_error("sqs", ApiError(code, "The specified queue does not exist."))
+    error = sdk_v1_error("sqs", ApiError(code, "The specified queue does not exist."))
     assert error.error == "SQS.QueueDoesNotExistException"
     assert f"Error Code: {code}; " in error.cause
 

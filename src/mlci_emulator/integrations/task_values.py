@@ -1,7 +1,7 @@
-"""Between a task's JSON and an API's own values: names in PascalCase, dates as text, blobs as text.
+"""Converts between a task's JSON and an API's values: PascalCase names, dates as text, blobs as text.
 
 Sources: https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html; for dates, how
-java.time.Instant prints itself. Recorded: a body that is put to S3 is the JSON of what is given, text included.
+java.time.Instant prints itself. Recorded: the body of an S3 object is the JSON of the value, also of a string.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ MAX_RESULT_BYTES = 262_144
 
 
 def as_json_text(value: Json) -> str:
-    """A value's JSON, as Step Functions writes it."""
+    """Return a value's JSON as Step Functions writes it."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def as_text(value: Json) -> str:
-    """What is sent where a text is expected: a text as it is, anything else as its JSON."""
+    """Return the text of a value: a string as it is, anything else as its JSON."""
     return value if isinstance(value, str) else as_json_text(value)
 
 
-def request(shape: Any, value: Json) -> Any:
-    """A finished value in the API's names and types, by its shape (of botocore). Null members are left out."""
+def to_api(shape: Any, value: Json) -> Any:
+    """Return a value in the API's names and types, by its shape (of botocore). Null members are left out."""
     if shape is None or value is None or getattr(shape, "is_document_type", False):
         return value
     match shape.type_name:
         case "structure" if isinstance(value, dict):
             members = {member_name(name): name for name in shape.members}
             return {
-                members[key]: request(shape.members[members[key]], item)
+                members[key]: to_api(shape.members[members[key]], item)
                 for key, item in value.items()
                 if item is not None and key in members
             }
         case "list" if isinstance(value, list):
-            return [request(shape.member, item) for item in value]
+            return [to_api(shape.member, item) for item in value]
         case "map" if isinstance(value, dict):
-            return {key: request(shape.value, item) for key, item in value.items()}
+            return {key: to_api(shape.value, item) for key, item in value.items()}
         case "string" | "character":
             return as_text(value)
         case "integer" | "long" if isinstance(value, float):
@@ -57,18 +57,18 @@ def request(shape: Any, value: Json) -> Any:
         case "blob":
             return blob(shape, value)
         case "timestamp":
-            return moment(value)
+            return parse_time(value)
     return value
 
 
 def blob(shape: Any, value: Json) -> bytes:
-    """Bytes to send: of a streamed body the JSON, of any other blob a text's own bytes."""
+    """Return the bytes of a value: of a streamed body its JSON, of any other blob the string's own bytes."""
     is_streamed = bool(getattr(shape, "serialization", {}).get("streaming"))
     return (as_json_text(value) if is_streamed else as_text(value)).encode("utf-8", "surrogatepass")
 
 
-def moment(value: Json) -> datetime:
-    """A time from its ISO text, or from seconds since 1970.
+def parse_time(value: Json) -> datetime:
+    """Return a time from its ISO text, or from seconds since 1970.
 
     Raises: TaskError.
     """
@@ -82,10 +82,10 @@ def moment(value: Json) -> datetime:
     raise TaskError("States.Runtime", f"{as_json_text(value)} is no timestamp; one looks like 2026-01-31T12:00:00Z")
 
 
-def answer(shape: Any, value: Any, name: str = "") -> Json:
-    """An API's answer as a task's JSON. Without a shape, structures must have PascalCase names already.
+def to_task(shape: Any, value: Any, name: str = "") -> Json:
+    """Return an API's output as a task's JSON. Without a shape, structures must have PascalCase names already.
 
-    Raises: TaskError, for what is no text or too large.
+    Raises: TaskError, for bytes that are no text, or too many.
     """
     kind = shape.type_name if shape is not None else ""
     match value:
@@ -94,27 +94,27 @@ def answer(shape: Any, value: Any, name: str = "") -> Json:
         case bytes() | bytearray() | Path():
             return _text(value, name)
         case Mapping() if kind == "map":
-            return {str(key): answer(shape.value, item, str(key)) for key, item in value.items()}
+            return {str(key): to_task(shape.value, item, str(key)) for key, item in value.items()}
         case Mapping():
             members = getattr(shape, "members", {})
             return {
-                member_name(key) if shape is not None else key: answer(members.get(key), item, key)
+                member_name(key) if shape is not None else key: to_task(members.get(key), item, key)
                 for key, item in value.items()
                 if item is not None and key != "ResponseMetadata"
             }
         case list() | tuple():
             member = getattr(shape, "member", None)
-            return [answer(member, item, name) for item in value]
+            return [to_task(member, item, name) for item in value]
         case None | bool() | int() | float() | str():
             return value
     if hasattr(value, "read"):
         with value:
             return _text(value.read(MAX_RESULT_BYTES + 1), name)
-    raise TypeError(f"{name} of an answer is {type(value).__name__}")
+    raise TypeError(f"{name} of a response is {type(value).__name__}")
 
 
 def instant(value: datetime) -> str:
-    """A time as Java's Instant prints it.
+    """Return a time as Java's Instant prints it.
 
     >>> instant(datetime(2026, 1, 31, 12, 0, 0, 250000, tzinfo=timezone.utc))
     '2026-01-31T12:00:00.250Z'
@@ -127,7 +127,7 @@ def instant(value: datetime) -> str:
 
 
 def epoch_millis(value: Any) -> Any:
-    """The same with each time as milliseconds since 1970, as the older SDK's JSON has them (see sagemaker.py)."""
+    """Return a value with its times as milliseconds since 1970, as the SDK for Java 1 has them (see sagemaker.py)."""
     match value:
         case datetime():
             return round(value.timestamp() * 1000)
