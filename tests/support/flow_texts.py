@@ -6,6 +6,16 @@ import pytest
 
 from mlci.errors import InputError
 from mlci.flow import Flow, load
+from mlci.step_types import STEP_TYPES
+
+
+def either(words: list[str]) -> str:
+    """The words as a message lists choices: a, b or c."""
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+#: The step types as a message lists them.
+STEP_TYPE_CHOICES = either([f'"{name}"' for name in STEP_TYPES])
 
 EXAMPLE = """\
 flow: breast-cancer

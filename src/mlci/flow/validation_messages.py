@@ -257,9 +257,9 @@ def _report_missing(path: Path, key: str, problems: Problems) -> None:
 
 def _report_unknown(path: Path, known: Collection[str], problems: Problems) -> None:
     """Names the keys that the mapping may have, or the nearest. `known` are those of a step's own type."""
-    keys = _keys_at(path[:-1])
-    synonym = _synonym(path)
-    hint = f'Did you mean "{synonym}"?' if synonym else f"Known keys: {', '.join(sorted(known or keys))}"
+    keys = known or _keys_at(path[:-1])
+    synonym = _synonym(path, keys)
+    hint = f'Did you mean "{synonym}"?' if synonym else f"Known keys: {', '.join(sorted(keys))}"
     near = None if synonym else Candidates(str(path[-1]), tuple(keys))
     problems.at_key(path, f'unknown key "{str(path[-1])[:60]}" in {_owner(path[:-1])}', hint, near)
     problems.suspect(path)
@@ -286,13 +286,14 @@ def _either(words: Iterable[str]) -> str:
 
 def _meant(path: Path) -> str | None:
     """The key that the unknown one at the end of this path was probably meant to be."""
-    return _synonym(path) or nearest(str(path[-1]), _keys_at(path[:-1]))
+    keys = _keys_at(path[:-1])
+    return _synonym(path, keys) or nearest(str(path[-1]), keys)
 
 
-def _synonym(path: Path) -> str | None:
-    """The key that has another tool's word at the end of this path."""
+def _synonym(path: Path, keys: Collection[str]) -> str | None:
+    """The one of the keys that has another tool's word at the end of this path."""
     synonym = _SYNONYMS.get(str(path[-1]))
-    return synonym if synonym in _keys_at(path[:-1]) else None
+    return synonym if synonym in keys else None
 
 
 def _model_at(path: Path) -> type[BaseModel]:

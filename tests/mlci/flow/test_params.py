@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mlci.errors import InputError
 from mlci.flow import Flow, Scalar, load, param_overrides
-from support.flow_texts import EXAMPLE
+from support.flow_texts import EXAMPLE, STEP_TYPE_CHOICES
 
 _PARAMS = (
     "flow: x\nparams: {count: 4, share: 0.5, flag: false, name: abc, max-depth: 1}\n"
@@ -112,10 +112,7 @@ def test_a_flow_without_params_says_so() -> None:
 def test_wrong_overrides_and_a_wrong_flow_are_told_together() -> None:
     assert _problems(["count=x"], text=_PARAMS.replace("training", "trainng")) == [
         '--param: param "count" is an integer (its default is 4); "x" is not',
-        (
-            'flow.yaml:4:22: "uses" must be "processing" or "training", but is the text "trainng". '
-            'Did you mean "training"?'
-        ),
+        (f'flow.yaml:4:22: "uses" must be {STEP_TYPE_CHOICES}, but is the text "trainng". Did you mean "training"?'),
     ]
 
 

@@ -14,7 +14,9 @@ from support.flow_texts import (
     IN_EVALUATE,
     IN_PREPROCESS,
     IN_TRAIN,
+    STEP_TYPE_CHOICES,
     changed,
+    either,
     loaded,
     problems_of,
 )
@@ -205,12 +207,6 @@ _REFERENCES = [
 ]
 
 
-def _either(words: list[str]) -> str:
-    return f"{', '.join(words[:-1])} or {words[-1]}"
-
-
-_TYPES = _either([f'"{name}"' for name in STEP_TYPES])
-
 _KEYS_AND_TYPES = [
     Case(
         "    inputs:\n      train:",
@@ -278,26 +274,26 @@ _KEYS_AND_TYPES = [
         "    uses: training\n",
         "",
         "    uses: training\n",
-        [f'17:3: step "train" lacks "uses". Add {_either([f"uses: {name}" for name in STEP_TYPES])}'],
+        [f'17:3: step "train" lacks "uses". Add {either([f"uses: {name}" for name in STEP_TYPES])}'],
     ),
     Case(IN_TRAIN, "", IN_TRAIN + "", ['17:3: step "train" lacks "run". Add run: <path of the script>']),
     Case(
         "uses: training",
         "uses: trainning",
         "uses: training",
-        [f'18:11: "uses" must be {_TYPES}, but is the text "trainning". Did you mean "training"?'],
+        [f'18:11: "uses" must be {STEP_TYPE_CHOICES}, but is the text "trainning". Did you mean "training"?'],
     ),
     Case(
         "uses: training",
         "uses: tuning",
         "uses: training",
-        [f'18:11: "uses" must be {_TYPES}, but is the text "tuning". Did you mean "training"?'],
+        [f'18:11: "uses" must be {STEP_TYPE_CHOICES}, but is the text "tuning". Did you mean "training"?'],
     ),
     Case(
         "uses: training",
         "uses: 3",
         "uses: training",
-        [f'18:11: "uses" must be {_TYPES}, but is the integer 3'],
+        [f'18:11: "uses" must be {STEP_TYPE_CHOICES}, but is the integer 3'],
     ),
     Case(
         "outputs: [train, test]",
@@ -1301,7 +1297,7 @@ def test_all_problems_of_a_file_are_shown_at_once() -> None:
 def test_a_step_that_does_not_load_hides_no_other() -> None:
     text = changed("uses: training", "uses: trainning").replace("outputs: [evaluation]", "outputs: evaluation")
     assert problems_of(text) == [
-        '18:11: "uses" must be "processing" or "training", but is the text "trainning". Did you mean "training"?',
+        f'18:11: "uses" must be {STEP_TYPE_CHOICES}, but is the text "trainning". Did you mean "training"?',
         '30:14: "outputs" must be a list, but is the text "evaluation". Write [evaluation]',
     ]
 
