@@ -4,6 +4,7 @@
     sagemaker_jobs.py  what all types of SageMaker jobs share
     processing.py      a processing job
     training.py        a training job
+    wait.py            a pause, without a job
 
 Step types stand below the flow. Every other package asks `STEP_TYPES` and names no type itself.
 """
@@ -16,11 +17,12 @@ from types import MappingProxyType
 from mlci.step_types.base import Job, Key, StepPaths, StepType
 from mlci.step_types.processing import PROCESSING
 from mlci.step_types.training import TRAINING
+from mlci.step_types.wait import WAIT
 
 __all__ = ["STEP_TYPES", "all_keys", "jobs_of", "owners_of", "state_titles"]
 
 #: Every step type by its name, in the order in which messages and the schema list them.
-STEP_TYPES: Mapping[str, StepType] = MappingProxyType({kind.name: kind for kind in (PROCESSING, TRAINING)})
+STEP_TYPES: Mapping[str, StepType] = MappingProxyType({kind.name: kind for kind in (PROCESSING, TRAINING, WAIT)})
 
 
 def all_keys() -> dict[str, Key]:

@@ -1,0 +1,50 @@
+"""`uses: wait`: a Wait state of Step Functions. It has no job, and needs no rights.
+
+Source: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html
+"""
+
+from __future__ import annotations
+
+from mlci.step_types.base import Grants, Json, Key, ResolvedStep, State, StepPaths, StepType, WaitState
+
+#: AWS takes 0 to 99,999,999; a wait of nothing is a mistake.
+_MIN_SECONDS, _MAX_SECONDS = 1, 99_999_999
+
+
+def _execution_input(step: ResolvedStep) -> dict[str, Json]:
+    return {"seconds": step.values["seconds"]}
+
+
+def _states(paths: StepPaths) -> tuple[State, ...]:
+    return (WaitState(title="", seconds_path=f"{paths.input}.seconds"),)
+
+
+def _summary(step: ResolvedStep) -> str:
+    return f"wait for {step.values['seconds']} s"
+
+
+WAIT = StepType(
+    name="wait",
+    description="a wait (a pause of some seconds, without a job)",
+    keys=(
+        Key(
+            "seconds",
+            "integer",
+            "The time to wait, in seconds (wait).",
+            examples=(30,),
+            is_required=True,
+            missing_hint="Add seconds: 30",
+            minimum=_MIN_SECONDS,
+            maximum=_MAX_SECONDS,
+        ),
+    ),
+    hints={"timeout": 'Give a wait step its time as "seconds"'},
+    outputs=(),
+    container=None,
+    request=None,
+    job=None,
+    execution_input=_execution_input,
+    states=_states,
+    grants=Grants(),
+    summary=_summary,
+)
