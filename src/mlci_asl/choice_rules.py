@@ -36,16 +36,16 @@ def _combined(name: str, fields: Fields, unsupported: Mapping[str, str]) -> Choi
         child = fields.child("Not")
         condition = read_condition(child, unsupported) if child is not None else None
         return Not(condition) if condition is not None else None
-    read = [read_condition(child, unsupported) for child in fields.children(name)]
-    conditions = tuple(condition for condition in read if condition is not None)
+    children = (read_condition(child, unsupported) for child in fields.children(name))
+    conditions = tuple(condition for condition in children if condition is not None)
     return And(conditions) if name == "And" else Or(conditions)
 
 
 def _data_test(fields: Fields) -> ChoiceCondition | None:
     operators = [name for name in fields.members if name in _ALL_OPERATORS]
     if len(operators) > 1 or not set(fields.members) - {*PATH_RULE_FIELDS, "Variable"}:
-        read = f", not {' and '.join(operators)}" if operators else ""
-        fields.add_problem(f"a choice rule needs exactly one comparison operator{read}")
+        actual = f", not {' and '.join(operators)}" if operators else ""
+        fields.add_problem(f"a choice rule needs exactly one comparison operator{actual}")
     if len(operators) != 1 or not fields.require("Variable"):
         return None
     variable: Path | None = fields.parsed("Variable", parse_path, None, REFERENCE_PATH)

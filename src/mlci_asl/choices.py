@@ -29,19 +29,19 @@ class DataTest(NamedTuple):
 
 
 class And(NamedTuple):
-    """`And`."""
+    """Holds if all conditions do."""
 
     conditions: tuple[ChoiceCondition, ...]
 
 
 class Or(NamedTuple):
-    """`Or`."""
+    """Holds if one of the conditions does."""
 
     conditions: tuple[ChoiceCondition, ...]
 
 
 class Not(NamedTuple):
-    """`Not`."""
+    """Holds if the condition does not."""
 
     condition: ChoiceCondition
 
@@ -70,9 +70,9 @@ def holds(condition: ChoiceCondition, data: StateData) -> bool:
     Raises: EvaluationError (States.Runtime) if a path leads to nothing, unless its operator is IsPresent.
     """
     if isinstance(condition, And):
-        return all(holds(condition, data) for condition in condition.conditions)
+        return all(holds(part, data) for part in condition.conditions)
     if isinstance(condition, Or):
-        return any(holds(condition, data) for condition in condition.conditions)
+        return any(holds(part, data) for part in condition.conditions)
     if isinstance(condition, Not):
         return not holds(condition.condition, data)
     if isinstance(condition, JsonataCondition):
@@ -87,9 +87,9 @@ def _compare(data_test: DataTest, data: StateData) -> bool:
     if data_test.operator in TYPE_TESTS:
         return TYPE_TESTS[data_test.operator](value) == data_test.expected
     expected = _read(data_test.expected, data) if isinstance(data_test.expected, Path) else data_test.expected
-    compared = COMPARISONS[data_test.operator]
-    left, right = _as_type(value, compared.value_type), _as_type(expected, compared.value_type)
-    return left is not None and right is not None and compared.holds(left, right)
+    comparison = COMPARISONS[data_test.operator]
+    left, right = _as_type(value, comparison.value_type), _as_type(expected, comparison.value_type)
+    return left is not None and right is not None and comparison.holds(left, right)
 
 
 def _is_present(path: Path, data: StateData) -> bool:
@@ -139,18 +139,18 @@ def is_of_type(value: Json, value_type: ValueType) -> bool:
 
 
 def matches_pattern(text: str, pattern: str) -> bool:
-    r"""StringMatches: `*` matches any characters, `\*` for a star, `\\` for a backslash.
+    r"""StringMatches: `*` matches any characters, `\*` a star, `\\` a backslash.
 
     >>> matches_pattern("log-1.txt", "log-*.txt"), matches_pattern("a*", r"a\*"), matches_pattern("ab", r"a\*")
     (True, True, False)
     """
     parts = re.findall(r"\\[*\\]|.", pattern, re.DOTALL)
     literals = [""]  # the text between the stars
-    for condition in parts:
-        if condition == "*":
+    for part in parts:
+        if part == "*":
             literals.append("")
         else:
-            literals[-1] += condition[-1]
+            literals[-1] += part[-1]
     return _contains_in_order(text, literals)
 
 
@@ -167,11 +167,11 @@ def _contains_in_order(text: str, literals: list[str]) -> bool:
     if len(text) < len(first) + len(last) or not text.startswith(first) or not text.endswith(last):
         return False
     position, end = len(first), len(text) - len(last)
-    for piece in middle:
-        position = text.find(piece, position, end)
+    for literal in middle:
+        position = text.find(literal, position, end)
         if position < 0:
             return False
-        position += len(piece)
+        position += len(literal)
     return True
 
 

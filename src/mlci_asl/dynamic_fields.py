@@ -52,7 +52,7 @@ def integer(template: PayloadTemplate, data: StateData, minimum: int) -> int:
 
 
 def _from_text(value: Json) -> Json:
-    """As recorded from AWS, MaxConcurrencyPath takes the string "1" for 1. For SecondsPath it is an error."""
+    """MaxConcurrencyPath takes the string "1" for 1, as recorded from AWS. For SecondsPath it is an error."""
     return int(value) if isinstance(value, str) and _INTEGER.fullmatch(value) else value
 
 

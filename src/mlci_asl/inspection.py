@@ -129,7 +129,7 @@ def _succeeded(
 
 
 def _failed(inspector: _Inspector, error: StateError, retries: int) -> StateInspection:
-    """As in an execution, the first retrier that matches decides; without attempts left, the catchers do."""
+    """The first retrier that matches decides, as in an execution; without attempts left, the catchers do."""
     state = inspector.state
     if not isinstance(state, (Task, Map, Parallel)):
         return StateInspection("FAILED", inspector.data, error=error)

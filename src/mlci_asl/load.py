@@ -169,7 +169,10 @@ def _shadowed_variables(branch: Branch, outer: frozenset[str], location: str = "
 
 
 def _express_problems(root: Branch) -> Iterator[Problem]:
-    """Source: https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html"""
+    """The problems that only an express workflow has.
+
+    Source: https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html
+    """
     for location, task in _tasks(root):
         pattern = task.resource.partition(".")[2].partition(":")[0]
         if is_activity(task.resource):

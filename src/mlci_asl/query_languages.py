@@ -54,20 +54,6 @@ def _wrong_language(name: str, actual: str, required: str) -> str:
     return f"The QueryLanguage is set to '{actual}', but {supported}"
 
 
-#: What a literal, a path (in a field whose name ends in `Path`) or an expression fills.
-_SETTINGS = (
-    "TimeoutSeconds",
-    "HeartbeatSeconds",
-    "Seconds",
-    "Timestamp",
-    "Error",
-    "Cause",
-    "Items",
-    "MaxConcurrency",
-    *sorted(_DISTRIBUTED),
-)
-
-
 class JsonPathLanguage:
     """JSONPath: a field that takes a path has a name that ends in `Path`, next to the one that takes a literal."""
 

@@ -268,7 +268,7 @@ class TestHistory:
         assert found.details("ExecutionFailed") == {"error": "E", "cause": "c"}
 
     def test_of_a_parallel(self) -> None:
-        """As recorded from AWS: the exit follows the branches' last event, not ParallelStateSucceeded."""
+        """Recorded from AWS: the exit follows the branches' last event, not ParallelStateSucceeded."""
         found = run(machine(S=parallel(PASS)))
         assert [(event.id, event.previous_id, event.type) for event in found.events] == [
             (1, 0, "ExecutionStarted"),

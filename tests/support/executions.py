@@ -1,4 +1,4 @@
-"""Running machines in tests: an execution with a scripted handler, and what is left of it."""
+"""Executions in tests: a machine with scripted handlers, and its outcome, events and pauses."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def task(**fields: Any) -> dict[str, Any]:
 
 def run(
     definition: str,
-    given: Json = None,
+    input: Json = None,
     answers: Mapping[str, Sequence[Json | Answer]] | None = None,
     *,
     stop: StopSignal | None = None,
@@ -104,44 +104,44 @@ def run(
     handlers: ScriptedHandlers | None = None,
     is_threads_checked: bool = True,
 ) -> Run:
-    """Executes a definition. Where `is_quick`, waits and retry intervals take no time, and are noted."""
-    found = Run(Outcome("FAILED"), [], handlers or ScriptedHandlers(answers or {}), [])
+    """Executes a definition. If `is_quick`, waits and retry intervals take no time; `pauses` has them."""
+    result = Run(Outcome("FAILED"), [], handlers or ScriptedHandlers(answers or {}), [])
 
     def pause(signal: StopSignal, seconds: float) -> bool:
-        found.pauses.append(seconds)
+        result.pauses.append(seconds)
         return signal.wait(0 if is_quick else seconds)
 
     def note(event: Event) -> None:
-        found.events.append(event)
+        result.events.append(event)
         on_event(event)
 
     threads = threading.active_count()
-    found.outcome = execute(
+    result.outcome = execute(
         load(definition),
-        json.dumps({} if given is None else given),
+        json.dumps({} if input is None else input),
         context=CONTEXT,
-        handlers=found.handlers,
+        handlers=result.handlers,
         stop=stop or StopSignal(),
         on_event=note,
         pause=pause,
     )
     if is_threads_checked:
         assert threading.active_count() <= threads, "the execution left a thread behind"
-    return found
+    return result
 
 
-def redriven(before: Run, definition: str, given: Any, answers: Any, count: int = 1) -> Run:
-    """What becomes of a run when it goes on with other answers; its events are all of the execution's."""
-    found = Run(Outcome("FAILED"), list(before.events), ScriptedHandlers(answers), [])
-    found.outcome = execute(
+def redriven(before: Run, definition: str, input: Any, answers: Any, count: int = 1) -> Run:
+    """The run after a redrive with other answers; its events are all of the execution's."""
+    result = Run(Outcome("FAILED"), list(before.events), ScriptedHandlers(answers), [])
+    result.outcome = execute(
         load(definition),
-        json.dumps(given),
+        json.dumps(input),
         context=CONTEXT,
-        handlers=found.handlers,
+        handlers=result.handlers,
         stop=StopSignal(),
-        on_event=found.events.append,
+        on_event=result.events.append,
         pause=lambda signal, seconds: signal.wait(0),
         resume=Resume(before.events, count),
     )
-    assert [event.id for event in found.events] == list(range(1, len(found.events) + 1))
-    return found
+    assert [event.id for event in result.events] == list(range(1, len(result.events) + 1))
+    return result

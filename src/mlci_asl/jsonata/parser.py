@@ -140,10 +140,10 @@ def free_variables(tree: Symbol) -> tuple[str, ...]:
 def states_fields(tree: Symbol) -> tuple[str, ...] | None:
     """The members of `$states` that are read by name, sorted; None if `$states` is also used as a whole."""
     paths = [node for node in _nodes(tree) if node.type == "path" and node.steps]
-    variables = [node.steps for node in paths if _is_states(node.steps[0]) and len(node.steps) > 1]
-    fields = {str(steps[1].value) for steps in variables if steps[1].type == "name"}
+    member_paths = [node.steps for node in paths if _is_states(node.steps[0]) and len(node.steps) > 1]
+    fields = {str(steps[1].value) for steps in member_paths if steps[1].type == "name"}
     uses = sum(_is_states(node) for node in _nodes(tree))
-    return tuple(sorted(fields)) if uses == sum(steps[1].type == "name" for steps in variables) else None
+    return tuple(sorted(fields)) if uses == sum(steps[1].type == "name" for steps in member_paths) else None
 
 
 def _is_states(node: Symbol) -> bool:
