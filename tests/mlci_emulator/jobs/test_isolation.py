@@ -1,4 +1,4 @@
-"""How a mode is chosen, and how paths are replaced."""
+"""The choice of an isolation mode, and the replacement of paths."""
 
 from __future__ import annotations
 

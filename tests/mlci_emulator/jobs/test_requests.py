@@ -1,4 +1,4 @@
-"""Which API requests can run here."""
+"""API requests that can run here, and those that are rejected."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ def test_the_plans_requests_are_taken() -> None:
         (lambda r: r.update(ProcessingInputs={}), '"ProcessingInputs" must be a list'),
     ],
 )
-def test_a_request_that_step_functions_refuses(change: Callable[[dict[str, Any]], object], problem: str) -> None:
+def test_a_request_that_step_functions_rejects(change: Callable[[dict[str, Any]], object], problem: str) -> None:
     with pytest.raises(MalformedRequest, match=problem):
         requests.processing(changed(processing_request(), change))
 
 
-def test_parameters_that_are_no_object_are_refused() -> None:
+def test_parameters_that_are_no_object_are_rejected() -> None:
     with pytest.raises(MalformedRequest, match="must be an object"):
         requests.training(["x"])
 
 
 @pytest.mark.parametrize("name", ["a_b", "-a", "a" * 64, "", "a-"])
-def test_a_name_that_sagemaker_refuses(name: str) -> None:
+def test_a_name_that_sagemaker_rejects(name: str) -> None:
     with pytest.raises(InvalidRequest, match="failed to satisfy constraint"):
         requests.processing(processing_request(name))
 
@@ -116,7 +116,7 @@ def test_a_training_job_that_cannot_run_here(change: Callable[[dict[str, Any]], 
         ),
     ],
 )
-def test_a_training_job_that_sagemaker_refuses(changes: dict[str, Any], text: str) -> None:
+def test_a_training_job_that_sagemaker_rejects(changes: dict[str, Any], text: str) -> None:
     with pytest.raises(InvalidRequest, match=text):
         requests.training(training_request(**changes))
 
@@ -126,7 +126,7 @@ def test_managed_spot_training_with_time_to_wait_is_taken() -> None:
     requests.training(training_request(EnableManagedSpotTraining=True, StoppingCondition=condition))  # type: ignore[arg-type]
 
 
-def test_two_inputs_at_one_place_are_refused() -> None:
+def test_two_inputs_at_one_path_are_rejected() -> None:
     def twice(request: dict[str, Any]) -> None:
         request["ProcessingInputs"] *= 2
 

@@ -68,7 +68,7 @@ def mode(request: pytest.FixtureRequest, harness: JobHarness) -> Isolation:
 
 
 def hard_coded(jobs_mode: str) -> str:
-    """How a script of this mode finds its folder."""
+    """Return the expression with which a script of this mode finds its folder."""
     return "os.environ['BASE']" if jobs_mode == "paths" else "'/opt/ml'"
 
 
@@ -213,7 +213,7 @@ def test_a_training_jobs_reason(harness: JobHarness, jobs: LocalJobs, script: st
     assert list(harness.store.list("s3://b/models")) == []
 
 
-def test_what_is_missing_fails_the_job_before_it_starts(harness: JobHarness, jobs: LocalJobs) -> None:
+def test_a_missing_input_fails_the_job_before_it_starts(harness: JobHarness, jobs: LocalJobs) -> None:
     inputs: Json = [
         {
             "InputName": "data",
@@ -454,7 +454,7 @@ def test_the_same_script_runs_in_each_mode(harness: JobHarness, mode: Isolation)
     assert list(harness.work.iterdir()) == []
 
 
-def test_a_python_path_of_the_request_is_kept(harness: JobHarness, mode: Isolation) -> None:
+def test_a_python_path_of_the_request_is_preserved(harness: JobHarness, mode: Isolation) -> None:
     harness.store.put_bytes(sourcedir({"train.py": "import inner", "lib/inner.py": ""}), "s3://b/sourcedir.tar.gz")
     request = training_request(Environment={"PYTHONPATH": "/nowhere:/opt/ml/code/lib"})
     with harness.jobs(mode) as jobs:

@@ -60,7 +60,7 @@ def test_the_scripts_own_end_is_reported(tmp_path: Path) -> None:
     assert run(launch_request(tmp_path, "import os; os.kill(os.getpid(), 9)")) == ("exited", 9)
 
 
-def test_names_that_a_shell_would_drop_and_what_is_inherited(tmp_path: Path) -> None:
+def test_names_that_a_shell_would_drop_and_inherited_files(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys;"
         "print(sorted(os.environ), sys.stdin.read(), sorted(map(int, os.listdir('/dev/fd')))[:4]);"
@@ -72,7 +72,7 @@ def test_names_that_a_shell_would_drop_and_what_is_inherited(tmp_path: Path) -> 
     assert "[0, 1, 2, 3]" in lines[0]  # 3 is the listing itself
 
 
-def test_what_cannot_start_is_no_exit_code(tmp_path: Path) -> None:
+def test_what_cannot_start_is_not_a_exit_code(tmp_path: Path) -> None:
     status = run(launch_request(tmp_path, "", argv=["no-such-program"]))
     assert status == ("not_executable", "no-such-program: No such file or directory")
     status = run(launch_request(tmp_path, "", cwd="/no/such/folder"))

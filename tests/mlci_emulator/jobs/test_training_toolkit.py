@@ -1,4 +1,4 @@
-"""What scripts get from the training toolkit."""
+"""The variables and arguments that scripts get from the training toolkit."""
 
 from __future__ import annotations
 

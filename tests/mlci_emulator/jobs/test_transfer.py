@@ -1,4 +1,4 @@
-"""Objects that become a job's files, and those that can't."""
+"""Objects that can be a job's files, and those that can't."""
 
 from __future__ import annotations
 

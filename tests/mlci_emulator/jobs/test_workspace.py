@@ -1,4 +1,4 @@
-"""The folders that jobs work in."""
+"""The temporary folders of jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The directory that stands for S3."""
+"""The directory in place of S3."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def store(tmp_path: Path) -> DirectoryStore:
 
 
 @given(key=KEY, data=st.binary(max_size=200))
-def test_what_is_put_is_read_listed_and_nothing_else_is_there(key: str, data: bytes) -> None:
+def test_stored_objects_are_read_and_listed_and_no_others(key: str, data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = DirectoryStore(Path(folder))
         uri = f"s3://bucket/{key}"
@@ -121,7 +121,7 @@ def test_any_keys_can_be_objects_together(keys: set[str], removed: set[str], pre
 @pytest.mark.parametrize(
     "uri", ["s3://../x", "s3://b/\0", "s3://.mlci-tmp-1/x", "s3://b/" + "a/" * 300, "s3://b/\ud800"]
 )
-def test_what_can_be_no_path_is_refused(store: DirectoryStore, uri: str) -> None:
+def test_a_uri_that_can_not_be_a_path_is_rejected(store: DirectoryStore, uri: str) -> None:
     with pytest.raises(OperationError, match="local store can't hold"):
         store.put_bytes(b"", uri)
 
@@ -154,12 +154,12 @@ def test_a_key_that_only_looks_like_it_is_taken(store: DirectoryStore, uri: str)
 
 
 @pytest.mark.parametrize("uri", ["http://b/k", "b/k", "s3://", "s3://b", "s3://b/"])
-def test_what_is_no_object_uri_is_refused(store: DirectoryStore, uri: str) -> None:
+def test_a_uri_of_no_object_is_rejected(store: DirectoryStore, uri: str) -> None:
     with pytest.raises(OperationError):
         store.put_bytes(b"", uri)
 
 
-def test_what_is_missing_is_a_missing_key(store: DirectoryStore) -> None:
+def test_a_missing_object_is_a_missing_key(store: DirectoryStore) -> None:
     store.put_bytes(b"", "s3://b/a")
     for uri in ("s3://b/x", "s3://c/x", "s3://b/a/x"):
         with pytest.raises(NoSuchKey, match=uri):

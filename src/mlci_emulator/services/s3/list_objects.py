@@ -38,25 +38,25 @@ def page(context: S3Context, request: Request, after: str, most: int, has_shown_
     `has_shown_common`: an earlier page has listed the common prefix of that key, as a marker implies.
     """
     prefix, delimiter = str(request.get("Prefix") or ""), str(request.get("Delimiter") or "")
-    found = ObjectPage()
+    listed = ObjectPage()
     if most == 0:
-        return found
+        return listed
     walk = context.store.walk(str(request["Bucket"]), prefix, after)
     common = common_prefix(after, prefix, delimiter) if after.startswith(prefix) else None
     if common is not None and (common == after or has_shown_common):
         walk.skip_prefix(common)
     for key, status in walk:
         common = common_prefix(key, prefix, delimiter)
-        if len(found.objects) + len(found.prefixes) == most:
-            found.is_truncated = True
+        if len(listed.objects) + len(listed.prefixes) == most:
+            listed.is_truncated = True
             break
         if common is None:
-            found.objects.append((key, status))
+            listed.objects.append((key, status))
         else:
-            found.prefixes.append(common)
+            listed.prefixes.append(common)
             walk.skip_prefix(common)
-        found.last = key if common is None else common
-    return found
+        listed.last = key if common is None else common
+    return listed
 
 
 def common_prefix(key: str, prefix: str, delimiter: str) -> str | None:
@@ -77,38 +77,38 @@ def list_v2(context: S3Context, request: Request, region: str) -> Response:
     after = _untoken(token) if token is not None else str(request.get("StartAfter") or "")
     if token == "":
         raise invalid_argument("The continuation token provided is incorrect", "continuation-token", None)
-    found = page(context, request, after, most, has_shown_common=token is not None)
+    listed = page(context, request, after, most, has_shown_common=token is not None)
     response: Response = {
         **_echoed_members(request, "Prefix", "Delimiter", *(["StartAfter"] if token is None else [])),
         "Prefix": encoder(request)(str(request.get("Prefix") or "")),
         "Name": request["Bucket"],
         "MaxKeys": most,
-        "KeyCount": len(found.objects) + len(found.prefixes),
-        "IsTruncated": found.is_truncated,
-        **_contents(context, request, found, has_owner=_is_true(request.get("FetchOwner"))),
+        "KeyCount": len(listed.objects) + len(listed.prefixes),
+        "IsTruncated": listed.is_truncated,
+        **_contents(context, request, listed, has_owner=_is_true(request.get("FetchOwner"))),
     }
     if token is not None:
         response["ContinuationToken"] = token
-    if found.is_truncated:
-        response["NextContinuationToken"] = encode_token(found.last)
+    if listed.is_truncated:
+        response["NextContinuationToken"] = encode_token(listed.last)
     return response
 
 
 def list_v1(context: S3Context, request: Request, region: str) -> Response:
     context.require_bucket(str(request["Bucket"]))
     marker, most, encode = str(request.get("Marker") or ""), most_of(request, "MaxKeys", "max-keys"), encoder(request)
-    found = page(context, request, marker, most)
+    listed = page(context, request, marker, most)
     response: Response = {
         **_echoed_members(request, "Delimiter"),
         "Prefix": encode(str(request.get("Prefix") or "")),
         "Marker": encode(marker),
         "Name": request["Bucket"],
         "MaxKeys": most,
-        "IsTruncated": found.is_truncated,
-        **_contents(context, request, found, has_owner=True),
+        "IsTruncated": listed.is_truncated,
+        **_contents(context, request, listed, has_owner=True),
     }
-    if found.is_truncated and request.get("Delimiter"):  # without one, the last key is the next marker
-        response["NextMarker"] = encode(found.last)
+    if listed.is_truncated and request.get("Delimiter"):  # without one, the last key is the next marker
+        response["NextMarker"] = encode(listed.last)
     return response
 
 
@@ -122,8 +122,8 @@ def list_versions(context: S3Context, request: Request, region: str) -> Response
     )
     if request.get("VersionIdMarker") and not marker:
         raise invalid_argument("A version-id marker cannot be specified without a key marker.", "version-id-marker", "")
-    found = page(context, request, marker, most)
-    contents = _contents(context, request, found, has_owner=True)
+    listed = page(context, request, marker, most)
+    contents = _contents(context, request, listed, has_owner=True)
     versions = [{**version, "VersionId": "null", "IsLatest": True} for version in contents.pop("Contents", [])]
     response: Response = {
         **_echoed_members(request, "Delimiter"),
@@ -132,13 +132,13 @@ def list_versions(context: S3Context, request: Request, region: str) -> Response
         "VersionIdMarker": str(request.get("VersionIdMarker") or ""),
         "Name": request["Bucket"],
         "MaxKeys": most,
-        "IsTruncated": found.is_truncated,
+        "IsTruncated": listed.is_truncated,
         **contents,
         **({"Versions": versions} if versions else {}),
     }
-    if found.is_truncated:
-        response["NextKeyMarker"] = encode(found.last)
-        if not found.prefixes or found.prefixes[-1] != found.last:
+    if listed.is_truncated:
+        response["NextKeyMarker"] = encode(listed.last)
+        if not listed.prefixes or listed.prefixes[-1] != listed.last:
             response["NextVersionIdMarker"] = "null"
     return response
 
@@ -169,11 +169,11 @@ def encoder(request: Request) -> Callable[[str], str]:
     return quote
 
 
-def _contents(context: S3Context, request: Request, found: ObjectPage, has_owner: bool) -> Response:
+def _contents(context: S3Context, request: Request, listed: ObjectPage, has_owner: bool) -> Response:
     encode = encoder(request)
     response: Response = {}
-    if found.objects:
-        records = _records(context, str(request["Bucket"]), found)
+    if listed.objects:
+        records = _records(context, str(request["Bucket"]), listed)
         response["Contents"] = [
             {
                 "Key": encode(key),
@@ -184,21 +184,21 @@ def _contents(context: S3Context, request: Request, found: ObjectPage, has_owner
                 **_checksums(records[key]),
                 **({"Owner": {"ID": OWNER}} if has_owner else {}),
             }
-            for key, status in found.objects
+            for key, status in listed.objects
             if key in records
         ]
-    if found.prefixes:
-        response["CommonPrefixes"] = [{"Prefix": encode(prefix)} for prefix in found.prefixes]
+    if listed.prefixes:
+        response["CommonPrefixes"] = [{"Prefix": encode(prefix)} for prefix in listed.prefixes]
     if request.get("EncodingType"):
         response["EncodingType"] = request["EncodingType"]
     return response
 
 
-def _records(context: S3Context, bucket: str, found: ObjectPage) -> dict[str, ObjectRecord]:
+def _records(context: S3Context, bucket: str, listed: ObjectPage) -> dict[str, ObjectRecord]:
     """Return the records of the page's objects; an object that was removed in the meantime has none."""
-    known = context.records.objects_between(bucket, found.objects[0][0], found.objects[-1][0])
+    known = context.records.objects_between(bucket, listed.objects[0][0], listed.objects[-1][0])
     records: dict[str, ObjectRecord] = {}
-    for index, (key, status) in enumerate(found.objects):
+    for index, (key, status) in enumerate(listed.objects):
         record = known.get(file_identity(key, status))
         if record is None:
             try:
@@ -206,7 +206,7 @@ def _records(context: S3Context, bucket: str, found: ObjectPage) -> dict[str, Ob
             except S3Error:
                 continue
             opened.stream.close()
-            record, found.objects[index] = opened.record, (key, opened.status)
+            record, listed.objects[index] = opened.record, (key, opened.status)
         records[key] = record
     return records
 

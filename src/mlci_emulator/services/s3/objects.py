@@ -88,38 +88,40 @@ def publish(context: S3Context, draft: Draft, request: Request, record: ObjectRe
 
 
 def get(context: S3Context, request: Request, region: str) -> Response:
-    found = _open_checked(context, request)
+    opened = _open_checked(context, request)
     try:
-        byte_range = conditional_requests.requested_range(request, found.status.st_size, found.record)
-        found.stream.seek(byte_range.start)
-        return {"Body": ObjectBody(found.stream, byte_range.size_bytes), **_head(request, found, byte_range)}
+        byte_range = conditional_requests.requested_range(request, opened.status.st_size, opened.record)
+        opened.stream.seek(byte_range.start)
+        return {"Body": ObjectBody(opened.stream, byte_range.size_bytes), **_head(request, opened, byte_range)}
     except BaseException:
-        found.stream.close()
+        opened.stream.close()
         raise
 
 
 def head(context: S3Context, request: Request, region: str) -> Response:
-    found = _open_checked(context, request)
-    with found.stream:
-        return _head(request, found, conditional_requests.requested_range(request, found.status.st_size, found.record))
+    opened = _open_checked(context, request)
+    with opened.stream:
+        return _head(
+            request, opened, conditional_requests.requested_range(request, opened.status.st_size, opened.record)
+        )
 
 
 def attributes(context: S3Context, request: Request, region: str) -> Response:
-    found = _open_checked(context, request)
-    found.stream.close()
-    record = found.record
+    opened = _open_checked(context, request)
+    opened.stream.close()
+    record = opened.record
     response: Response = {
         "ETag": record.etag,  # GetObjectAttributes is the only operation that returns it without quotes
         "Checksum": {name: value.partition("-")[0] for name, value in checksum_members(record).items()} or None,
         "ObjectParts": _parts(request, record) if record.parts else None,
         "StorageClass": storage_class(record),
-        "ObjectSize": found.status.st_size,
+        "ObjectSize": opened.status.st_size,
     }
     names = request.get("ObjectAttributes") or []
     if not names or set(names) - set(response):
         raise invalid_argument("Invalid attribute name specified.", "x-amz-object-attributes", ",".join(names))
     members = {name: value for name, value in response.items() if name in names and value is not None}
-    return {"LastModified": found.modified, **members}
+    return {"LastModified": opened.modified, **members}
 
 
 def delete(context: S3Context, request: Request, region: str) -> Response:
@@ -154,9 +156,9 @@ def delete_many(context: S3Context, request: Request, region: str) -> Response:
 
 
 def get_tags(context: S3Context, request: Request, region: str) -> Response:
-    found = _open_checked(context, request)
-    found.stream.close()
-    return {"TagSet": list(found.record.tags)}
+    opened = _open_checked(context, request)
+    opened.stream.close()
+    return {"TagSet": list(opened.record.tags)}
 
 
 def put_tags(context: S3Context, request: Request, region: str) -> Response:
@@ -172,30 +174,30 @@ def delete_tags(context: S3Context, request: Request, region: str) -> Response:
 
 def _open_checked(context: S3Context, request: Request) -> OpenObject:
     reject_unsupported(request)
-    found = context.open(*bucket_and_key(request))
+    opened = context.open(*bucket_and_key(request))
     try:
-        conditional_requests.check_read(request, found.record.etag, found.modified, context.now())
+        conditional_requests.check_read(request, opened.record.etag, opened.modified, context.now())
     except BaseException:
-        found.stream.close()
+        opened.stream.close()
         raise
-    return found
+    return opened
 
 
-def _head(request: Request, found: OpenObject, byte_range: conditional_requests.ByteRange) -> Response:
+def _head(request: Request, opened: OpenObject, byte_range: conditional_requests.ByteRange) -> Response:
     response = {
-        **response_members(found.record),
+        **response_members(opened.record),
         **response_overrides(request),
-        "LastModified": found.modified,
+        "LastModified": opened.modified,
         "ContentLength": byte_range.size_bytes,
     }
     if byte_range.is_partial:
         response["ContentRange"] = byte_range.content_range
-    if request.get("PartNumber") is not None and found.record.parts:
-        response["PartsCount"] = len(found.record.parts)
-    if request.get("ChecksumMode") == "ENABLED" and request.get("PartNumber") is not None and found.record.parts:
-        response.update(part_checksum(found.record, int(request["PartNumber"])))
+    if request.get("PartNumber") is not None and opened.record.parts:
+        response["PartsCount"] = len(opened.record.parts)
+    if request.get("ChecksumMode") == "ENABLED" and request.get("PartNumber") is not None and opened.record.parts:
+        response.update(part_checksum(opened.record, int(request["PartNumber"])))
     elif request.get("ChecksumMode") == "ENABLED" and byte_range.size_bytes == byte_range.whole_bytes:
-        response.update(checksum_members(found.record))
+        response.update(checksum_members(opened.record))
     return response
 
 
@@ -245,9 +247,9 @@ def _object_identifier(entry: Mapping[str, Any]) -> dict[str, str]:
 def _save_tags(context: S3Context, request: Request, tags: list[dict[str, str]]) -> None:
     bucket, key = bucket_and_key(request)
     with context.object_lock(bucket, key):
-        found = context.open(bucket, key)
-        found.stream.close()
-        context.records.save_object(bucket, key, found.status, dataclasses.replace(found.record, tags=tags))
+        opened = context.open(bucket, key)
+        opened.stream.close()
+        context.records.save_object(bucket, key, opened.status, dataclasses.replace(opened.record, tags=tags))
 
 
 def _etag_for_conditions(context: S3Context, request: Request, bucket: str, key: str) -> str | None:

@@ -80,8 +80,8 @@ class S3:
 
         Raises: ApiError: with S3's code; NotImplemented for a feature of S3 that is not implemented here.
         """
-        known = _OPERATIONS.get(operation)
-        if known is None:
+        handler = _OPERATIONS.get(operation)
+        if handler is None:
             raise not_implemented(operation)
         owners = {request.get(name) for name in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner")}
         for owner in owners - {None, "", identity.ACCOUNT}:
@@ -90,7 +90,7 @@ class S3:
                 raise S3Error("InvalidBucketOwnerAWSAccountID", message, 400)
             raise S3Error("AccessDenied", "Access Denied", 403)
         try:
-            return known(self._context, request, region)
+            return handler(self._context, request, region)
         except OperationError as error:  # the store can't hold the object
             raise invalid_request(error.what) from error
 

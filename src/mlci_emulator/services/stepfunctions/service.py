@@ -57,7 +57,7 @@ class StepFunctions:
             self._activities,
         )
         map_runs = MapRuns(executions)
-        of_region: dict[str, _Operation] = {
+        with_region: dict[str, _Operation] = {
             "CreateStateMachine": self._create,
             "ListStateMachines": state_machines.list,
             "CreateActivity": activities.create,
@@ -97,17 +97,17 @@ class StepFunctions:
             "SendTaskFailure": tokens.fail,
             "SendTaskHeartbeat": tokens.heartbeat,
         }
-        return {**of_region, **{name: _without_region(operation) for name, operation in others.items()}}
+        return {**with_region, **{name: _without_region(operation) for name, operation in others.items()}}
 
     def call(self, operation: str, request: Request, region: str) -> Response:
         """Return an operation's output.
 
         Raises: ApiError.
         """
-        done = self._operations.get(operation)
-        if done is None:
+        handler = self._operations.get(operation)
+        if handler is None:
             raise ApiError("UnsupportedOperation", f"the local cloud does not do Step Functions' {operation}", 501)
-        return done(request, region)
+        return handler(request, region)
 
     def close(self, cause: str = "the server stopped") -> None:
         """Stop all executions, and wait for their ends."""

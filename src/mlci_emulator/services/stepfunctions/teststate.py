@@ -28,7 +28,7 @@ from mlci_emulator.services.timestamps import Clock
 _ROLE = "arn:aws:iam::000000000000:role/mlci-test-state"
 #: The name of a state that the request gives without a state machine.
 _NAME = "StateName"
-_ALONE = "Task, Wait, Pass, Succeed, Fail, Choice"
+_TESTABLE_TYPES = "Task, Wait, Pass, Succeed, Fail, Choice"
 _CONTEXT = "Invalid Context object provided"
 #: The fields that a context object may have. Source: https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html
 _CONTEXT_FIELDS: Mapping[str, frozenset[str]] = {
@@ -37,9 +37,9 @@ _CONTEXT_FIELDS: Mapping[str, frozenset[str]] = {
     "StateMachine": frozenset({"Id", "Name"}),
     "Task": frozenset({"Token"}),
 }
-_NO_TEXTS = ("Input", "RedriveCount", "RetryCount")
-_WITH_TASK = (".sync", ".sync:2", ".waitForTaskToken")
-_MOCKED = ("Task", "Map", "Parallel")
+_NON_TEXT_FIELDS = ("Input", "RedriveCount", "RetryCount")
+_PATTERNS_WITH_TASK = (".sync", ".sync:2", ".waitForTaskToken")
+_MOCKABLE_TYPES = ("Task", "Map", "Parallel")
 #: Members of `stateConfiguration` that concern distributed Maps, which are rejected.
 _DISTRIBUTED = ("mapIterationFailureCount", "mapItemReaderData")
 
@@ -67,10 +67,10 @@ class TestState:
 
         Raises: ApiError.
         """
-        found = _find(request)
-        _check(request, found)
+        tested = _find(request)
+        _check(request, tested)
         test_input, mock = _json(request.get("input") or "{}", "input"), _read_mock(request)
-        state = self._load(found, mock)
+        state = self._load(tested, mock)
         if mock is not None and mock.result is not None:
             _check_result(request, state, mock.result.value)
         scope = self._scope(request, region, test_input)
@@ -82,17 +82,17 @@ class TestState:
             mock=mock,
             retries=retries,
             context=_context_object(request, state),
-            is_jsonata=found.is_jsonata,
+            is_jsonata=tested.is_jsonata,
         )
         return _response(result, is_shown=request.get("inspectionLevel", "INFO") != "INFO")
 
-    def _load(self, found: _TestedState, mock: Mock | None) -> State:
+    def _load(self, tested: _TestedState, mock: Mock | None) -> State:
         """Return the state; a mocked task need not be one that can run here."""
-        targets = {target: {"Type": "Succeed"} for target in _targets(found.state) if target != found.name}
-        states = {found.name: found.state, **targets}
-        around = json.dumps({"QueryLanguage": found.language, "StartAt": found.name, "States": states})
+        targets = {target: {"Type": "Succeed"} for target in _targets(tested.state) if target != tested.name}
+        states = {tested.name: tested.state, **targets}
+        around = json.dumps({"QueryLanguage": tested.language, "StartAt": tested.name, "States": states})
         read = self._definitions.load if mock is None else self._definitions.parse
-        return read(around, "STANDARD").root.states[found.name]
+        return read(around, "STANDARD").root.states[tested.name]
 
     def _scope(self, request: Request, region: str, test_input: JsonText) -> BranchExecution:
         variables = request.get("variables")
@@ -142,14 +142,14 @@ def _find(request: Request) -> _TestedState:
     raise ApiError("ValidationException", "State not found in definition")
 
 
-def _check_cause(request: Request, found: _TestedState) -> None:
+def _check_cause(request: Request, tested: _TestedState) -> None:
     """Check that the state that `errorCausedByState` names exists; the name does not change the result.
 
     Raises: ApiError.
     """
     cause = (request.get("stateConfiguration") or {}).get("errorCausedByState")
-    if cause is not None and not any(cause in states for states in _states({"States": {found.name: found.state}})):
-        raise _invalid("State not found in definition")
+    if cause is not None and not any(cause in states for states in _states({"States": {tested.name: tested.state}})):
+        raise _invalid("State not tested in definition")
 
 
 def _states(machine: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -177,14 +177,14 @@ def _targets(state: Mapping[str, Any]) -> Iterator[str]:
                 yield way[member]
 
 
-def _check(request: Request, found: _TestedState) -> None:
+def _check(request: Request, tested: _TestedState) -> None:
     """Reject requests that AWS rejects, or that can't run here.
 
     Raises: ApiError.
     """
-    kind, is_mocked = found.state.get("Type"), bool(request.get("mock"))
+    kind, is_mocked = tested.state.get("Type"), bool(request.get("mock"))
     configuration = request.get("stateConfiguration") or {}
-    if is_mocked and kind not in _MOCKED:
+    if is_mocked and kind not in _MOCKABLE_TYPES:
         raise _invalid(f"State type '{kind}' is not supported when a mock is specified")
     if is_mocked and request.get("revealSecrets"):
         raise _invalid("TestState does not support RevealSecrets when a mock is specified.")
@@ -194,10 +194,10 @@ def _check(request: Request, found: _TestedState) -> None:
             raise _invalid(f"TestState does not support {name} when a mock is not specified.")
     if not is_mocked and kind in ("Map", "Parallel"):
         message = "TestState API does not support Map or Parallel states. Supported state types include:"
-        raise ApiError("InvalidDefinition", f"{message} [{_ALONE}]")
+        raise ApiError("InvalidDefinition", f"{message} [{_TESTABLE_TYPES}]")
     if not is_mocked and kind == "Task" and not request.get("roleArn"):
         raise _invalid("RoleArn must be specified when testing a Task state")
-    _check_cause(request, found)
+    _check_cause(request, tested)
     for member in _DISTRIBUTED:
         if configuration.get(member):
             message = f"the local cloud's TestState does not do {member}: it has no distributed Map"
@@ -246,9 +246,9 @@ def _context_object(request: Request, state: State) -> asl.Json:
         for inner, held in value.items() if isinstance(value, dict) else ():
             if inner not in _CONTEXT_FIELDS[name]:
                 raise _invalid(f"{_CONTEXT}: Field '{inner}' is not allowed")
-            if inner not in _NO_TEXTS and not isinstance(held, str):
+            if inner not in _NON_TEXT_FIELDS and not isinstance(held, str):
                 raise _invalid(f"{_CONTEXT}: {name}.{inner} must be a string")
-    if "Task" in found and not (isinstance(state, Task) and state.resource.endswith(_WITH_TASK)):
+    if "Task" in found and not (isinstance(state, Task) and state.resource.endswith(_PATTERNS_WITH_TASK)):
         message = "Context object contains 'Task' when state is not a Task state with a '.sync' or '.waitForTaskToken'"
         raise _invalid(f"{_CONTEXT}: {message} service integration pattern")
     return found

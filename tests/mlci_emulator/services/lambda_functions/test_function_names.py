@@ -1,4 +1,4 @@
-"""Which function a name means, and functions from files."""
+"""Names and ARNs of functions, and functions from files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_an_option_names_a_file_and_a_handler(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["train", "train=", "a b=train.py", "train=nowhere.py", "t:1=train.py", "t=train.py:a.b"]
 )
-def test_what_is_no_function_is_refused(text: str) -> None:
+def test_an_invalid_function_option_is_rejected(text: str) -> None:
     with pytest.raises(ConfigurationError):
         function_option(text)
 

@@ -81,7 +81,7 @@ def test_the_context_and_environment_are_a_functions(invoker: FunctionInvoker, t
     assert len(argv) == 1
 
 
-def test_an_exception_is_told_as_the_python_runtime_tells_it(invoker: FunctionInvoker, tmp_path: Path) -> None:
+def test_an_exception_is_reported_as_the_python_runtime_reports_it(invoker: FunctionInvoker, tmp_path: Path) -> None:
     text = "class NoData(Exception):\n    pass\n\ndef handler(event, context):\n    raise NoData('none there')\n"
     result = invoke(invoker, code(tmp_path, text))
     assert result.is_error

@@ -39,7 +39,7 @@ def test_parts_make_up_the_whole(algorithm: str, parts: list[bytes]) -> None:
     assert checksums.combined(algorithm, "FULL_OBJECT", each) == checksums.text(checksum(algorithm, b"".join(parts)))
 
 
-def test_what_is_not_here_is_refused_and_what_does_not_exist_too() -> None:
+def test_missing_and_unknown_algorithms_are_rejected() -> None:
     for algorithm, code in (("XXHASH64", "NotImplemented"), ("CRC16", "InvalidRequest")):
         with pytest.raises(S3Error) as error:
             checksums.new(algorithm)

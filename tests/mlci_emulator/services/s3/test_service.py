@@ -1,4 +1,4 @@
-"""S3 as a service: what its callers in this process, and a kill, see of it."""
+"""The S3 service, called in process, and killed while it writes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mlci_emulator.store.directory import DirectoryStore
 REGION = "us-east-1"
 
 
-class Place:
+class S3Harness:
     """A store with S3 on it, which can be opened anew as a restart does."""
 
     def __init__(self, folder: Path, home: Path | None) -> None:
@@ -48,100 +48,100 @@ class Place:
 
 
 @pytest.fixture(params=["kept", "in memory"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    made = Place(tmp_path, tmp_path / "s3" if request.param == "kept" else None)
-    made.call("CreateBucket")
-    yield made
-    made.s3.close()
+def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[S3Harness]:
+    harness = S3Harness(tmp_path, tmp_path / "s3" if request.param == "kept" else None)
+    harness.call("CreateBucket")
+    yield harness
+    harness.s3.close()
 
 
-def refused(place: Place, operation: str, **request: Any) -> str:
+def error_code(harness: S3Harness, operation: str, **request: Any) -> str:
     with pytest.raises(ApiError) as error:
-        place.call(operation, **request)
+        harness.call(operation, **request)
     return error.value.code
 
 
-def test_bodies_are_bytes_files_or_streams(place: Place, tmp_path: Path) -> None:
+def test_bodies_are_bytes_files_or_streams(harness: S3Harness, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"same")
     for body in (b"same", tmp_path / "file", io.BytesIO(b"same")):
-        put = place.call("PutObject", Key="k", Body=body)
+        put = harness.call("PutObject", Key="k", Body=body)
         assert put["ETag"] == f'"{hashlib.md5(b"same").hexdigest()}"'
-        assert place.read("k") == b"same"
+        assert harness.read("k") == b"same"
 
 
-def test_an_answer_is_what_the_object_was_when_it_was_asked_for(place: Place) -> None:
-    place.call("PutObject", Key="k", Body=b"old" * 1000)
-    answer = place.call("GetObject", Key="k")
-    place.call("PutObject", Key="k", Body=b"new")
+def test_a_response_has_the_object_as_it_was_at_the_request(harness: S3Harness) -> None:
+    harness.call("PutObject", Key="k", Body=b"old" * 1000)
+    answer = harness.call("GetObject", Key="k")
+    harness.call("PutObject", Key="k", Body=b"new")
     with answer["Body"] as body:
         assert body.read(5) + body.read() == b"old" * 1000
-    answer = place.call("GetObject", Key="k")
-    place.call("DeleteObject", Key="k")
+    answer = harness.call("GetObject", Key="k")
+    harness.call("DeleteObject", Key="k")
     with answer["Body"] as body:
         assert body.read() == b"new"
 
 
-def test_no_unknown_operation_and_no_other_account_is_served(place: Place) -> None:
-    assert refused(place, "SelectObjectContent", Key="k") == "NotImplemented"
-    assert refused(place, "ListObjectsV2", ExpectedBucketOwner="123456789012") == "AccessDenied"
-    assert place.call("ListObjectsV2", ExpectedBucketOwner="000000000000")["KeyCount"] == 0
+def test_no_unknown_operation_and_no_other_account_is_served(harness: S3Harness) -> None:
+    assert error_code(harness, "SelectObjectContent", Key="k") == "NotImplemented"
+    assert error_code(harness, "ListObjectsV2", ExpectedBucketOwner="123456789012") == "AccessDenied"
+    assert harness.call("ListObjectsV2", ExpectedBucketOwner="000000000000")["KeyCount"] == 0
 
 
 @pytest.mark.parametrize("bucket", ["..", ".", "", "../x", "a/b", ".mlci-tmp-1", "a\0b"])
-def test_no_bucket_leads_out_of_the_store(place: Place, bucket: str) -> None:
+def test_no_bucket_leads_out_of_the_store(harness: S3Harness, bucket: str) -> None:
     for operation in ("GetObject", "PutObject", "DeleteObject", "ListObjectsV2", "HeadBucket", "DeleteBucket"):
         with pytest.raises(ApiError):
-            place.call(operation, Bucket=bucket, Key="k", Body=b"")
+            harness.call(operation, Bucket=bucket, Key="k", Body=b"")
 
 
 def test_a_restart_keeps_everything(tmp_path: Path) -> None:
-    place = Place(tmp_path, tmp_path / "s3")
-    place.call("CreateBucket")
-    place.call("PutObject", Key="k", Body=b"x", ContentType="text/csv", Metadata={"m": "1"}, Tagging="t=1")
-    place.call("PutBucketTagging", Tagging={"TagSet": [{"Key": "team", "Value": "ml"}]})
-    upload = place.call("CreateMultipartUpload", Key="big")["UploadId"]
-    etag = place.call("UploadPart", Key="big", UploadId=upload, PartNumber=1, Body=b"part")["ETag"]
-    place.restart()
-    head = place.call("HeadObject", Key="k")
+    harness = S3Harness(tmp_path, tmp_path / "s3")
+    harness.call("CreateBucket")
+    harness.call("PutObject", Key="k", Body=b"x", ContentType="text/csv", Metadata={"m": "1"}, Tagging="t=1")
+    harness.call("PutBucketTagging", Tagging={"TagSet": [{"Key": "team", "Value": "ml"}]})
+    upload = harness.call("CreateMultipartUpload", Key="big")["UploadId"]
+    etag = harness.call("UploadPart", Key="big", UploadId=upload, PartNumber=1, Body=b"part")["ETag"]
+    harness.restart()
+    head = harness.call("HeadObject", Key="k")
     assert (head["ContentType"], head["Metadata"], head["TagCount"]) == ("text/csv", {"m": "1"}, 1)
-    assert place.call("GetBucketTagging")["TagSet"] == [{"Key": "team", "Value": "ml"}]
+    assert harness.call("GetBucketTagging")["TagSet"] == [{"Key": "team", "Value": "ml"}]
     parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
-    place.call("CompleteMultipartUpload", Key="big", UploadId=upload, MultipartUpload=parts)
-    assert place.read("big") == b"part"
+    harness.call("CompleteMultipartUpload", Key="big", UploadId=upload, MultipartUpload=parts)
+    assert harness.read("big") == b"part"
     assert list((tmp_path / "s3" / "uploads").iterdir()) == []
-    place.s3.close()
+    harness.s3.close()
 
 
-def test_the_bucket_that_comes_after_one_of_the_same_name_knows_nothing_of_it(place: Place) -> None:
-    place.call("PutBucketPolicy", Policy='{"Statement": []}')
-    place.call("DeleteBucket")
-    place.call("CreateBucket")
-    assert refused(place, "GetBucketPolicy") == "NoSuchBucketPolicy"
+def test_the_bucket_that_comes_after_one_of_the_same_name_knows_nothing_of_it(harness: S3Harness) -> None:
+    harness.call("PutBucketPolicy", Policy='{"Statement": []}')
+    harness.call("DeleteBucket")
+    harness.call("CreateBucket")
+    assert error_code(harness, "GetBucketPolicy") == "NoSuchBucketPolicy"
 
 
-def test_a_folder_that_a_job_made_is_a_bucket(place: Place) -> None:
-    place.store.put_bytes(b"x", "s3://made-by-job/out/model.tar.gz")
-    assert [bucket["Name"] for bucket in place.call("ListBuckets")["Buckets"]] == ["data", "made-by-job"]
-    listed = place.call("ListObjectsV2", Bucket="made-by-job")["Contents"]
+def test_a_folder_that_a_job_created_is_a_bucket(harness: S3Harness) -> None:
+    harness.store.put_bytes(b"x", "s3://made-by-job/out/model.tar.gz")
+    assert [bucket["Name"] for bucket in harness.call("ListBuckets")["Buckets"]] == ["data", "made-by-job"]
+    listed = harness.call("ListObjectsV2", Bucket="made-by-job")["Contents"]
     assert [(entry["Key"], entry["Size"]) for entry in listed] == [("out/model.tar.gz", 1)]
     assert listed[0]["ETag"] == f'"{hashlib.md5(b"x").hexdigest()}"'
 
 
-def test_an_empty_folder_is_nothing(place: Place) -> None:
-    (place.store.root / "data" / "empty" / "deeper").mkdir(parents=True)
-    assert place.call("ListObjectsV2", Delimiter="/")["KeyCount"] == 0
-    place.call("DeleteBucket")
-    assert not (place.store.root / "data").exists()
+def test_an_empty_folder_is_nothing(harness: S3Harness) -> None:
+    (harness.store.root / "data" / "empty" / "deeper").mkdir(parents=True)
+    assert harness.call("ListObjectsV2", Delimiter="/")["KeyCount"] == 0
+    harness.call("DeleteBucket")
+    assert not (harness.store.root / "data").exists()
 
 
-def test_only_one_of_many_makes_the_object(place: Place) -> None:
-    made: list[int] = []
+def test_only_one_of_many_makes_the_object(harness: S3Harness) -> None:
+    winners: list[int] = []
     refusals: list[str] = []
 
     def put(number: int) -> None:
         try:
-            place.call("PutObject", Key="k", Body=b"%d" % number, IfNoneMatch="*")
-            made.append(number)
+            harness.call("PutObject", Key="k", Body=b"%d" % number, IfNoneMatch="*")
+            winners.append(number)
         except ApiError as error:
             refusals.append(error.code)
 
@@ -150,33 +150,33 @@ def test_only_one_of_many_makes_the_object(place: Place) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert place.read("k") == b"%d" % made[0]
-    assert (len(made), refusals) == (1, ["PreconditionFailed"] * 7)
+    assert harness.read("k") == b"%d" % winners[0]
+    assert (len(winners), refusals) == (1, ["PreconditionFailed"] * 7)
 
 
-def test_a_part_that_comes_again_replaces_the_first(place: Place) -> None:
-    upload = place.call("CreateMultipartUpload", Key="k")["UploadId"]
-    place.call("UploadPart", Key="k", UploadId=upload, PartNumber=7, Body=b"first")
-    etag = place.call("UploadPart", Key="k", UploadId=upload, PartNumber=7, Body=b"second")["ETag"]
+def test_a_part_that_comes_again_replaces_the_first(harness: S3Harness) -> None:
+    upload = harness.call("CreateMultipartUpload", Key="k")["UploadId"]
+    harness.call("UploadPart", Key="k", UploadId=upload, PartNumber=7, Body=b"first")
+    etag = harness.call("UploadPart", Key="k", UploadId=upload, PartNumber=7, Body=b"second")["ETag"]
     parts = {"Parts": [{"PartNumber": 7, "ETag": etag}]}
-    done = place.call("CompleteMultipartUpload", Key="k", UploadId=upload, MultipartUpload=parts)
+    done = harness.call("CompleteMultipartUpload", Key="k", UploadId=upload, MultipartUpload=parts)
     assert done["ETag"] == f'"{hashlib.md5(hashlib.md5(b"second").digest()).hexdigest()}-1"'
-    assert place.read("k") == b"second"
-    assert refused(place, "ListParts", Key="k", UploadId=upload) == "NoSuchUpload"
+    assert harness.read("k") == b"second"
+    assert error_code(harness, "ListParts", Key="k", UploadId=upload) == "NoSuchUpload"
 
 
-def test_uploads_are_listed_in_pages(place: Place) -> None:
-    uploads = [place.call("CreateMultipartUpload", Key=key)["UploadId"] for key in ("a/1", "a/1", "a/2", "b", "c/1")]
+def test_uploads_are_listed_in_pages(harness: S3Harness) -> None:
+    uploads = [harness.call("CreateMultipartUpload", Key=key)["UploadId"] for key in ("a/1", "a/1", "a/2", "b", "c/1")]
     seen: list[str] = []
     request: dict[str, Any] = {"MaxUploads": 2}
     while True:
-        page = place.call("ListMultipartUploads", **request)
+        page = harness.call("ListMultipartUploads", **request)
         seen += [upload["UploadId"] for upload in page["Uploads"]]
         if not page["IsTruncated"]:
             break
         request |= {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
     assert sorted(seen) == sorted(uploads)
-    page = place.call("ListMultipartUploads", Delimiter="/")
+    page = harness.call("ListMultipartUploads", Delimiter="/")
     assert [common["Prefix"] for common in page["CommonPrefixes"]] == ["a/", "c/"]
     assert [upload["Key"] for upload in page["Uploads"]] == ["b"]
 
@@ -192,23 +192,23 @@ KEYS = st.text("ab/", min_size=1, max_size=5)
 )
 def test_pages_make_up_the_list_that_s3_would_give(keys: set[str], prefix: str, delimiter: str, size: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        place = Place(Path(folder), None)
-        place.call("CreateBucket")
+        harness = S3Harness(Path(folder), None)
+        harness.call("CreateBucket")
         for key in keys:
-            place.call("PutObject", Key=key, Body=b"")
+            harness.call("PutObject", Key=key, Body=b"")
         expected = set()
         for key in (key for key in keys if key.startswith(prefix)):
             end = key.find(delimiter, len(prefix)) if delimiter else -1
             expected.add(key if end < 0 else key[: end + len(delimiter)] + "…")
-        assert pages(place, Prefix=prefix, Delimiter=delimiter, MaxKeys=size) == sorted(expected)
-        place.s3.close()
+        assert pages(harness, Prefix=prefix, Delimiter=delimiter, MaxKeys=size) == sorted(expected)
+        harness.s3.close()
 
 
-def pages(place: Place, **request: Any) -> list[str]:
+def pages(harness: S3Harness, **request: Any) -> list[str]:
     """Keys, and common prefixes with an ellipsis, of all pages."""
     found: list[str] = []
     while True:
-        page = place.call("ListObjectsV2", **request)
+        page = harness.call("ListObjectsV2", **request)
         here = [entry["Key"] for entry in page.get("Contents", [])]
         here += [common["Prefix"] + "…" for common in page.get("CommonPrefixes", [])]
         assert len(here) == page["KeyCount"] <= request["MaxKeys"]
@@ -242,10 +242,10 @@ while True:
 
 @pytest.mark.parametrize("pause_s", [0.05, 0.11, 0.17, 0.23])
 def test_a_kill_leaves_whole_objects_with_their_facts(tmp_path: Path, pause_s: float) -> None:
-    place = Place(tmp_path, tmp_path / "s3")
-    place.call("CreateBucket")
-    place.call("PutObject", Key="k", Body=b"\0" * 3_000_000, Metadata={"first": "0"})
-    place.s3.close()
+    harness = S3Harness(tmp_path, tmp_path / "s3")
+    harness.call("CreateBucket")
+    harness.call("PutObject", Key="k", Body=b"\0" * 3_000_000, Metadata={"first": "0"})
+    harness.s3.close()
     source = Path(__file__).parents[4] / "src"
     environment = {**os.environ, "PYTHONPATH": str(source)}
     with subprocess.Popen(
@@ -255,24 +255,24 @@ def test_a_kill_leaves_whole_objects_with_their_facts(tmp_path: Path, pause_s: f
         process.stdout.readline()
         time.sleep(pause_s)
         process.send_signal(signal.SIGKILL)
-    place.restart()
-    listed = place.call("ListObjectsV2")["Contents"]
+    harness.restart()
+    listed = harness.call("ListObjectsV2")["Contents"]
     assert {entry["Key"] for entry in listed} <= {"k", "m"}
     assert all(entry["Size"] == 3_000_000 for entry in listed)
-    answer = place.call("GetObject", Key="k")
+    answer = harness.call("GetObject", Key="k")
     with answer["Body"] as body:
         data = body.read()
     assert data == data[:1] * 3_000_000
     assert answer["Metadata"] == {"first": str(data[0])}
     assert answer["ETag"] == f'"{hashlib.md5(data).hexdigest()}"'
-    place.s3.close()
+    harness.s3.close()
 
 
-def test_a_start_inside_of_a_folder_still_shows_the_folder(place: Place) -> None:
+def test_a_start_inside_of_a_folder_still_shows_the_folder(harness: S3Harness) -> None:
     for key in ("a/b/1", "a/c"):
-        place.call("PutObject", Key=key, Body=b"")
-    assert place.call("ListObjectsV2", Delimiter="/", StartAfter="a/b/")["CommonPrefixes"] == [{"Prefix": "a/"}]
-    assert place.call("ListObjectsV2", Delimiter="/", StartAfter="a/c")["KeyCount"] == 0
+        harness.call("PutObject", Key=key, Body=b"")
+    assert harness.call("ListObjectsV2", Delimiter="/", StartAfter="a/b/")["CommonPrefixes"] == [{"Prefix": "a/"}]
+    assert harness.call("ListObjectsV2", Delimiter="/", StartAfter="a/c")["KeyCount"] == 0
 
 
 def test_dates_are_read_in_all_their_forms() -> None:
@@ -286,13 +286,13 @@ def test_dates_are_read_in_all_their_forms() -> None:
 # What follows is as AWS answered, recorded in LocalStack's tests/aws/services/s3 (test_s3*.snapshot.json).
 
 
-def test_a_composite_checksum_is_made_of_parts_that_must_be_named_with_theirs(place: Place) -> None:
-    made = place.call("CreateMultipartUpload", Key="k", ChecksumAlgorithm="CRC32")
-    assert made["ChecksumType"] == "COMPOSITE"
-    at = {"Key": "k", "UploadId": made["UploadId"]}
-    part = place.call("UploadPart", **at, PartNumber=1, Body=b"abc")
+def test_a_composite_checksum_needs_the_checksum_of_each_part(harness: S3Harness) -> None:
+    created = harness.call("CreateMultipartUpload", Key="k", ChecksumAlgorithm="CRC32")
+    assert created["ChecksumType"] == "COMPOSITE"
+    at = {"Key": "k", "UploadId": created["UploadId"]}
+    part = harness.call("UploadPart", **at, PartNumber=1, Body=b"abc")
     assert part["ChecksumCRC32"] == "NSRBwg=="
-    assert refused(place, "UploadPart", **at, PartNumber=2, Body=b"", ChecksumAlgorithm="SHA1") == "InvalidRequest"
+    assert error_code(harness, "UploadPart", **at, PartNumber=2, Body=b"", ChecksumAlgorithm="SHA1") == "InvalidRequest"
     plain = {"PartNumber": 1, "ETag": part["ETag"]}
     for parts, more, code in (
         ([plain], {}, "InvalidRequest"),
@@ -300,29 +300,29 @@ def test_a_composite_checksum_is_made_of_parts_that_must_be_named_with_theirs(pl
         ([{**plain, "ChecksumCRC32": "NSRBwg=="}], {"ChecksumType": "FULL_OBJECT"}, "InvalidRequest"),
         ([{**plain, "ChecksumCRC32": "NSRBwg=="}], {"ChecksumCRC32": "AAAAAA==-1"}, "BadDigest"),
     ):
-        assert refused(place, "CompleteMultipartUpload", **at, MultipartUpload={"Parts": parts}, **more) == code
+        assert error_code(harness, "CompleteMultipartUpload", **at, MultipartUpload={"Parts": parts}, **more) == code
     whole = {"MultipartUpload": {"Parts": [{**plain, "ChecksumCRC32": "NSRBwg=="}]}}
-    done = place.call("CompleteMultipartUpload", **at, **whole)
+    done = harness.call("CompleteMultipartUpload", **at, **whole)
     assert done["ChecksumCRC32"].endswith("-1")
-    attributes = place.call("GetObjectAttributes", Key="k", ObjectAttributes=["Checksum", "ObjectParts"])
+    attributes = harness.call("GetObjectAttributes", Key="k", ObjectAttributes=["Checksum", "ObjectParts"])
     assert attributes["Checksum"]["ChecksumCRC32"] == done["ChecksumCRC32"].removesuffix("-1")
     assert attributes["ObjectParts"]["Parts"] == [{"PartNumber": 1, "Size": 3, "ChecksumCRC32": "NSRBwg=="}]
-    assert place.call("HeadObject", Key="k", PartNumber=1, ChecksumMode="ENABLED")["ChecksumCRC32"] == "NSRBwg=="
+    assert harness.call("HeadObject", Key="k", PartNumber=1, ChecksumMode="ENABLED")["ChecksumCRC32"] == "NSRBwg=="
 
 
-def test_a_marker_inside_of_a_common_prefix_is_past_it(place: Place) -> None:
+def test_a_marker_inside_of_a_common_prefix_is_past_it(harness: S3Harness) -> None:
     for key in ("folder/sub/1", "folder/sub/2", "folder/x"):
-        place.call("PutObject", Key=key, Body=b"")
-        place.call("CreateMultipartUpload", Key=key)
+        harness.call("PutObject", Key=key, Body=b"")
+        harness.call("CreateMultipartUpload", Key=key)
     request: dict[str, Any] = {"Prefix": "folder/", "Delimiter": "/"}
-    listed = place.call("ListObjects", **request, Marker="folder/sub/1")
+    listed = harness.call("ListObjects", **request, Marker="folder/sub/1")
     assert ([entry["Key"] for entry in listed["Contents"]], listed.get("CommonPrefixes")) == (["folder/x"], None)
-    uploads = place.call("ListMultipartUploads", **request, KeyMarker="folder/sub/1")
+    uploads = harness.call("ListMultipartUploads", **request, KeyMarker="folder/sub/1")
     assert ([entry["Key"] for entry in uploads["Uploads"]], uploads.get("CommonPrefixes")) == (["folder/x"], None)
 
 
 @pytest.mark.parametrize(
-    ("asked", "code"),
+    ("requested", "code"),
     [
         ("bytes=-0", "InvalidArgument"),
         ("0-8", "InvalidArgument"),
@@ -330,22 +330,22 @@ def test_a_marker_inside_of_a_common_prefix_is_past_it(place: Place) -> None:
         ("bytes=100-200", "InvalidRequest"),
     ],
 )
-def test_ranges_of_sources_are_strict(place: Place, asked: str, code: str) -> None:
-    place.call("PutObject", Key="k", Body=b"0123456789")
-    at = {"Key": "m", "UploadId": place.call("CreateMultipartUpload", Key="m")["UploadId"], "PartNumber": 1}
-    assert refused(place, "UploadPartCopy", **at, CopySource="data/k", CopySourceRange=asked) == code
-    place.call("UploadPartCopy", **at, CopySource="data/k", CopySourceRange="bytes=0-9")
+def test_ranges_of_sources_are_strict(harness: S3Harness, requested: str, code: str) -> None:
+    harness.call("PutObject", Key="k", Body=b"0123456789")
+    at = {"Key": "m", "UploadId": harness.call("CreateMultipartUpload", Key="m")["UploadId"], "PartNumber": 1}
+    assert error_code(harness, "UploadPartCopy", **at, CopySource="data/k", CopySourceRange=requested) == code
+    harness.call("UploadPartCopy", **at, CopySource="data/k", CopySourceRange="bytes=0-9")
 
 
-def test_writes_take_one_condition(place: Place) -> None:
-    etag = place.call("PutObject", Key="k", Body=b"")["ETag"]
+def test_writes_take_one_condition(harness: S3Harness) -> None:
+    etag = harness.call("PutObject", Key="k", Body=b"")["ETag"]
     for condition in ({"IfNoneMatch": etag}, {"IfMatch": "*"}, {"IfMatch": etag, "IfNoneMatch": "*"}):
-        assert refused(place, "PutObject", Key="k", Body=b"", **condition) == "NotImplemented"
-    upload = place.call("CreateMultipartUpload", Key="k")["UploadId"]
-    part = place.call("UploadPart", Key="k", UploadId=upload, PartNumber=1, Body=b"x")["ETag"]
-    place.call("PutObject", Key="k", Body=b"")
+        assert error_code(harness, "PutObject", Key="k", Body=b"", **condition) == "NotImplemented"
+    upload = harness.call("CreateMultipartUpload", Key="k")["UploadId"]
+    part = harness.call("UploadPart", Key="k", UploadId=upload, PartNumber=1, Body=b"x")["ETag"]
+    harness.call("PutObject", Key="k", Body=b"")
     parts = {"MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": part}]}}
-    code = refused(place, "CompleteMultipartUpload", Key="k", UploadId=upload, **parts, IfMatch=etag)
+    code = error_code(harness, "CompleteMultipartUpload", Key="k", UploadId=upload, **parts, IfMatch=etag)
     assert code == "ConditionalRequestConflict"
 
 
@@ -367,5 +367,5 @@ def test_writes_take_one_condition(place: Place) -> None:
         ("PutBucketReplication", {"ReplicationConfiguration": {}}, "InvalidRequest"),
     ],
 )
-def test_what_aws_refuses(place: Place, operation: str, request_: dict[str, Any], code: str) -> None:
-    assert refused(place, operation, **request_) == code
+def test_a_request_that_aws_rejects(harness: S3Harness, operation: str, request_: dict[str, Any], code: str) -> None:
+    assert error_code(harness, operation, **request_) == code

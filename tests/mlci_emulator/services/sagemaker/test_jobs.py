@@ -89,7 +89,7 @@ sys.stdout.write("loss=0.125")
     assert described["FinalMetricDataList"][0]["Timestamp"] >= described["TrainingStartTime"]
 
 
-def test_a_metric_that_is_no_regular_expression_is_refused(sagemaker: SageMakerHarness) -> None:
+def test_a_metric_that_is_not_a_regular_expression_is_rejected(sagemaker: SageMakerHarness) -> None:
     algorithm = {
         "TrainingImage": "i",
         "TrainingInputMode": "File",
@@ -173,7 +173,7 @@ def test_a_job_that_is_not_there(sagemaker: SageMakerHarness, operation: str, na
     assert refused(sagemaker, operation, **{name: "no"}) == f"ValidationException: {text}"
 
 
-def test_what_cannot_run_here_is_refused_at_creation(sagemaker: SageMakerHarness) -> None:
+def test_a_job_that_cannot_run_here_is_rejected_at_creation(sagemaker: SageMakerHarness) -> None:
     request = processing_request(AppSpecification={"ImageUri": "image"})
     assert "its image's own entry point" in refused(sagemaker, "CreateProcessingJob", **request)
     assert "no CreateAutoMLJob" in refused(sagemaker, "CreateAutoMLJob")

@@ -1,4 +1,4 @@
-"""What outlives a server, however it ended."""
+"""The records that outlive a server, even a killed one."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_closed_service_is_found_again_as_it_was(harness: JobHarness, jobs: Lo
     assert second.describe("TrainingJob", "a") == described
 
 
-def test_without_a_folder_nothing_is_kept(harness: JobHarness, jobs: LocalJobs) -> None:
+def test_without_a_folder_nothing_is_stored(harness: JobHarness, jobs: LocalJobs) -> None:
     sagemaker = sagemaker_harness(harness, jobs, None)
     sagemaker.create_processing("print(1)", "a")
     assert sagemaker.wait_for_end("ProcessingJob", "a")["ProcessingJobStatus"] == "Completed"

@@ -1,4 +1,4 @@
-"""What a job's description says, step by step, without any job."""
+"""A job's description, step by step, without a job."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def test_a_model(sagemaker: SageMakerHarness) -> None:
         ({"ExecutionRoleArn": "me"}, "Value 'me' at 'executionRoleArn' failed to satisfy constraint"),
     ],
 )
-def test_a_model_that_is_refused(sagemaker: SageMakerHarness, changes: dict[str, Any], text: str) -> None:
+def test_a_model_that_is_rejected(sagemaker: SageMakerHarness, changes: dict[str, Any], text: str) -> None:
     assert text in refused(sagemaker, "CreateModel", ModelName="m", **changes)
 
 
@@ -176,7 +176,7 @@ def test_a_package_by_itself(sagemaker: SageMakerHarness) -> None:
         ({"ModelPackageGroupName": "none"}, f"ModelPackageGroup {ARN}:model-package-group/none does not exist."),
     ],
 )
-def test_a_package_that_is_refused(sagemaker: SageMakerHarness, request_: dict[str, Any], text: str) -> None:
+def test_a_package_that_is_rejected(sagemaker: SageMakerHarness, request_: dict[str, Any], text: str) -> None:
     assert text in refused(sagemaker, "CreateModelPackage", **request_)
 
 

@@ -1,4 +1,4 @@
-"""InvokeEndpoint: a model's own script answers."""
+"""InvokeEndpoint, with the model's own script."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def invoke(
     return sagemaker.call("InvokeEndpoint", EndpointName="e", Body=body, ContentType=kind, **more)
 
 
-def test_an_endpoint_answers(sagemaker: SageMakerHarness) -> None:
+def test_an_endpoint_responds(sagemaker: SageMakerHarness) -> None:
     deploy(sagemaker)
     answer = invoke(sagemaker)
     expected = {"Body": b'[2, "second"]', "ContentType": "application/x-mine", "InvokedProductionVariant": "second"}
@@ -79,7 +79,7 @@ def test_a_script_that_fails_is_a_models_error(sagemaker: SageMakerHarness) -> N
         ({"EndpointName": "e"}, "a Body of bytes"),
     ],
 )
-def test_an_invocation_that_is_refused(sagemaker: SageMakerHarness, request_: dict[str, Any], text: str) -> None:
+def test_an_invocation_that_is_rejected(sagemaker: SageMakerHarness, request_: dict[str, Any], text: str) -> None:
     deploy(sagemaker)
     with pytest.raises(ApiError) as caught:
         sagemaker.call("InvokeEndpoint", **request_)

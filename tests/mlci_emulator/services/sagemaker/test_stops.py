@@ -83,7 +83,7 @@ def stopped_by_signal(sagemaker: SageMakerHarness, number: int, marker: str, cha
 
 
 def stop_many(sagemaker: SageMakerHarness, count: int, seed: int) -> list[str]:
-    """What went wrong in this many stops, of jobs that take a while to get their files and to keep them."""
+    """Stop so many jobs with slow transfers, and return the problems."""
     for number in range(100):
         sagemaker.harness.store.put_bytes(b"x", f"s3://b/code/{number}")
     sagemaker.harness.store.put_bytes(SCRIPT.encode(), "s3://b/code/script.py")

@@ -250,7 +250,7 @@ def test_json_records_are_joined(sagemaker: SageMakerHarness) -> None:
     assert lines == [{"id": 1, "SageMakerOutput": {"label": True}}, {"id": 2, "SageMakerOutput": {"label": False}}]
 
 
-def test_a_record_that_is_no_object_is_joined_beside_its_result() -> None:
+def test_a_record_that_is_not_a_object_is_joined_beside_its_result() -> None:
     assert inference.join_record([1, 2], {"y": 1}) == {"SageMakerInput": [1, 2], "SageMakerOutput": {"y": 1}}
     assert inference.join_record(["1", "2"], ["3"]) == ["1", "2", "3"]
 
@@ -287,7 +287,7 @@ def test_a_json_path_that_is_not_known_here(path: str) -> None:
         ({"BatchStrategy": "All"}, "Member must satisfy enum value set: [MultiRecord, SingleRecord]"),
     ],
 )
-def test_a_transform_job_that_is_refused(sagemaker: SageMakerHarness, changes: dict[str, Any], text: str) -> None:
+def test_a_transform_job_that_is_rejected(sagemaker: SageMakerHarness, changes: dict[str, Any], text: str) -> None:
     make_model(sagemaker, {"code/inference.py": LABELS})
     put(sagemaker, one="1\n")
     with pytest.raises(ApiError) as caught:
@@ -296,13 +296,13 @@ def test_a_transform_job_that_is_refused(sagemaker: SageMakerHarness, changes: d
     assert text in caught.value.message
 
 
-def test_an_input_that_is_not_there_is_refused(sagemaker: SageMakerHarness) -> None:
+def test_a_missing_input_is_rejected(sagemaker: SageMakerHarness) -> None:
     make_model(sagemaker, {"code/inference.py": LABELS})
     with pytest.raises(ApiError, match="No S3 objects found under S3 URL"):
         sagemaker.call("CreateTransformJob", **request())
 
 
-def test_a_split_that_is_refused(sagemaker: SageMakerHarness) -> None:
+def test_a_split_that_is_rejected(sagemaker: SageMakerHarness) -> None:
     make_model(sagemaker, {"code/inference.py": LABELS})
     given = request()
     given["TransformInput"]["SplitType"] = "RecordIO"
@@ -314,7 +314,7 @@ def test_a_split_that_is_refused(sagemaker: SageMakerHarness) -> None:
         sagemaker.call("CreateTransformJob", **given)
 
 
-def test_what_runs_in_the_job_imports_the_standard_library_only() -> None:
+def test_the_process_of_a_job_imports_the_standard_library_only() -> None:
     program = (
         "import runpy, sys; sys.argv = ['x', '/nowhere/order.json']; before = set(sys.modules)\n"
         f"try: runpy.run_path({inference.__file__!r}, run_name='__main__')\n"

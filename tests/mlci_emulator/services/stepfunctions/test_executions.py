@@ -53,7 +53,7 @@ def test_a_name_starts_once(sfn: Client) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "not json", "{'a': 1}", "NaN", "[" * 10_000])
-def test_an_input_that_is_not_json_is_refused(sfn: Client, given: str) -> None:
+def test_an_input_that_is_not_json_is_rejected(sfn: Client, given: str) -> None:
     arn = sfn.create(machine(S=PASS))
     _refused("InvalidExecutionInput", lambda: sfn("StartExecution", stateMachineArn=arn, input=given))
 
@@ -136,7 +136,7 @@ def test_redrive_goes_on_where_it_ended() -> None:
     _refused("ExecutionNotRedrivable", lambda: sfn("RedriveExecution", executionArn=ended["executionArn"]))
 
 
-def test_an_express_execution_answers_at_once_and_is_not_kept(sfn: Client) -> None:
+def test_an_express_execution_responds_at_once_and_is_not_stored(sfn: Client) -> None:
     arn = sfn.create(machine(S={**PASS, "Result": 1}), type="EXPRESS")
     answer = sfn("StartSyncExecution", stateMachineArn=arn, input="{}")
     assert (answer["status"], answer["output"]) == ("SUCCEEDED", "1")
@@ -206,7 +206,7 @@ def test_a_task_fails_with_the_execution_that_it_waits_for(sfn: Client) -> None:
     assert (ended["error"], json.loads(ended["cause"])["Error"]) == ("States.TaskFailed", "E")
 
 
-def test_stopping_stops_what_is_nested(sfn: Client) -> None:
+def test_stopping_stops_nested_executions(sfn: Client) -> None:
     inner = sfn.create(WAIT, name="inner")
     parameters = {"StateMachineArn": inner, "Name": "e"}
     outer = sfn.create(machine(T={"Type": "Task", "Resource": NESTED + ".sync", "Parameters": parameters, "End": True}))

@@ -1,4 +1,4 @@
-"""Many at once, and what happens between two steps of a start, an end or a kill."""
+"""Concurrent calls, and events between two steps of a start, an end or a kill."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Parts:
         self.machine = str(doc["arn"])
 
 
-def test_what_is_redriven_as_soon_as_it_failed_can_be_stopped() -> None:
+def test_an_execution_redriven_as_soon_as_it_failed_can_be_stopped() -> None:
     records = Watched(None)
     parts = Parts(records, FailsThenWaits(), TASK)
     failed: list[threading.Thread] = []

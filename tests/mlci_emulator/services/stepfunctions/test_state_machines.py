@@ -35,13 +35,13 @@ def test_the_same_request_twice_is_one_machine(sfn: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["a b", "a/b", "a:b", "a*", "é\x00", "a\ud800", ""])
-def test_a_bad_name_is_refused(sfn: Client, name: str) -> None:
+def test_an_invalid_name_is_rejected(sfn: Client, name: str) -> None:
     _refused("InvalidName", lambda: sfn.create(ONE, name=name))
     _refused("InvalidName", lambda: sfn("CreateActivity", name=name))
     _refused("InvalidName", lambda: sfn("StartExecution", stateMachineArn=sfn.create(ONE), name=name or "\n"))
 
 
-def test_a_bad_definition_is_refused_with_its_place(sfn: Client) -> None:
+def test_an_invalid_definition_is_rejected_with_its_location(sfn: Client) -> None:
     bad = machine(S={"Type": "Pass", "Next": "T"})
     _refused("InvalidDefinition", lambda: sfn.create(bad), "/States/S/Next")
     found = sfn("ValidateStateMachineDefinition", definition=bad)
@@ -108,7 +108,7 @@ def test_an_alias_routes_by_weight(sfn: Client) -> None:
     assert sfn("DescribeStateMachineAlias", stateMachineAliasArn=alias)["routingConfiguration"] == only
 
 
-def test_what_an_alias_routes_to_is_checked_and_kept(sfn: Client) -> None:
+def test_the_routes_of_an_alias_are_checked_and_stored(sfn: Client) -> None:
     arn = sfn.create(ONE, publish=True)
     _refused("ValidationException", lambda: _alias(sfn, arn, v1=99), "must equal 100. Received: [99]")
     _refused("ResourceNotFound", lambda: _alias(sfn, arn, v7=100))
@@ -151,17 +151,17 @@ def test_tags(sfn: Client) -> None:
     _refused("ResourceNotFound", lambda: sfn("ListTagsForResource", resourceArn=arn + "x"))
 
 
-def test_arns_of_other_things_are_refused(sfn: Client) -> None:
+def test_arns_of_other_resources_are_rejected(sfn: Client) -> None:
     _refused("InvalidArn", lambda: sfn("DescribeStateMachine", stateMachineArn="m"), "'Invalid ARN prefix: m'")
     arn = sfn.create(ONE)
     _refused("InvalidArn", lambda: sfn("DescribeExecution", executionArn=arn), "stateMachine")
 
 
-def test_an_operation_that_is_not_here_is_refused(sfn: Client) -> None:
+def test_an_operation_that_is_not_implemented_is_rejected(sfn: Client) -> None:
     _refused("UnsupportedOperation", lambda: sfn("ImportStateMachine"))
 
 
-def test_variables_are_told(sfn: Client) -> None:
+def test_variable_references_are_described(sfn: Client) -> None:
     arn = sfn.create(
         machine(A={"Type": "Pass", "Assign": {"x": 1}, "Next": "B"}, B={**PASS, "Parameters": {"v.$": "$x"}})
     )

@@ -39,7 +39,7 @@ class StoppedAtOnce(StepFunctionsRecords):
             self.stopping.join(0.2)
 
 
-def test_a_stop_that_is_there_before_the_start_is_answered_counts() -> None:
+def test_a_stop_before_the_response_to_the_start_counts() -> None:
     records = StoppedAtOnce(None)
     tasks = TaskHandlers(Echo(), Activities(records, ACCOUNT, utc_now), TaskTokens())
     definitions = Definitions(tasks)

@@ -21,7 +21,7 @@ def _tried(state: dict[str, Any], given: Any = None, **more: Any) -> dict[str, A
 
 
 def _shown(state: dict[str, Any], given: Any = None, **more: Any) -> dict[str, Any]:
-    """What is shown of the data on its way, as values."""
+    """Return the inspection data as values."""
     shown = _tried(state, given, inspectionLevel="DEBUG", **more)["inspectionData"]
     return {name: json.loads(value) if isinstance(value, str) else value for name, value in shown.items()}
 
@@ -104,7 +104,7 @@ def test_a_pass_shows_its_way_in_and_out() -> None:
     }
 
 
-def test_a_task_shows_its_result_and_what_is_selected() -> None:
+def test_a_task_shows_its_result_and_the_selected_part() -> None:
     state = {**TASK, "Parameters": {"x": [1, 2]}, "ResultSelector": {"y.$": "$.x[1]"}, "ResultPath": "$.z"}
     assert _shown(state, {"a": 0}) == {
         "input": {"a": 0},
@@ -168,7 +168,7 @@ def test_a_mock_stands_for_branches_and_items() -> None:
     assert (shown["afterItemsPath"], shown["maxConcurrency"], shown["afterResultPath"]) == ([5], 2, [6])
 
 
-def test_a_context_can_be_given_with_a_mock() -> None:
+def test_a_request_with_a_mock_can_have_a_context() -> None:
     state = {**TASK, "ResultSelector": {"name.$": "$$.Execution.Name"}}
     mock = {"result": "1"}
     tried = _tried(state, mock=mock, context=json.dumps({"Execution": {"Name": "mine"}}))
@@ -221,6 +221,6 @@ def test_a_mocked_result_is_one_that_the_api_could_give(resource: str, result: s
         (TASK, {"mock": {"result": "1"}, "stateConfiguration": {"mapItemReaderData": "[]"}}, "no distributed Map"),
     ],
 )
-def test_what_is_refused(state: dict[str, Any], more: dict[str, Any], words: str) -> None:
+def test_what_is_rejected(state: dict[str, Any], more: dict[str, Any], words: str) -> None:
     with pytest.raises(ApiError, match=words):
         _tried(state, **more)
