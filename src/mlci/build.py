@@ -1,4 +1,4 @@
-"""What a build is, and what it builds: from CodeBuild's variables inside of CodeBuild, from git elsewhere.
+"""The build that runs now, from the variables of CodeBuild and GitHub Actions, and from git.
 
 Source: https://docs.aws.amazon.com/codebuild/latest/userguide/build-env-ref-env-vars.html. CODEBUILD_BUILD_URL is set
 as well, and not on that page, so it may be missing.
@@ -42,8 +42,10 @@ class Build:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether it builds what is merged: the base branch itself, and no pull request. A fork's pull request may
-        well come from a branch with the base branch's name."""
+        """Says whether it builds merged code: the base branch itself, and no pull request.
+
+        A fork's pull request may come from a branch with the base branch's name.
+        """
         return self.pull_request is None and self.branch is not None and self.branch == self.base_branch
 
     def __str__(self) -> str:
@@ -77,7 +79,7 @@ def _in_codebuild(variables: Mapping[str, str], git: GitState, base: str | None)
     trigger = variables.get("CODEBUILD_WEBHOOK_TRIGGER", "")
     source = trigger or (version["name"] if version else "")
     head = variables.get("CODEBUILD_WEBHOOK_HEAD_REF") or source
-    pull_request = _number(source)
+    pull_request = _pull_request_number(source)
     branch = git.branch if not head else _branch(head)
     into = _branch(variables.get("CODEBUILD_WEBHOOK_BASE_REF", "")) if pull_request else None
     return Build(
@@ -100,7 +102,7 @@ def _in_github_actions(variables: Mapping[str, str], git: GitState, base: str | 
     GITHUB_HEAD_REF are set for pull requests only).
     """
     into = variables.get("GITHUB_BASE_REF")
-    pull_request = _number(variables.get("GITHUB_REF", ""))
+    pull_request = _pull_request_number(variables.get("GITHUB_REF", ""))
     branch = git.branch or (None if into else _branch(variables.get("GITHUB_REF", "")))
     return Build(
         repository=repository_name(git.remote),
@@ -111,18 +113,18 @@ def _in_github_actions(variables: Mapping[str, str], git: GitState, base: str | 
     )
 
 
-def _number(source: str) -> int | None:
-    """The number of a pull request.
+def _pull_request_number(source: str) -> int | None:
+    """Returns the number of a pull request.
 
-    >>> _number("pr/7"), _number("refs/pull/7/head"), _number("main")
+    >>> _pull_request_number("pr/7"), _pull_request_number("refs/pull/7/head"), _pull_request_number("main")
     (7, 7, None)
     """
-    found = re.fullmatch(r"pr/(\d+)|refs/pull/(\d+)/(?:head|merge)", source)
-    return int(found[1] or found[2]) if found else None
+    match = re.fullmatch(r"pr/(\d+)|refs/pull/(\d+)/(?:head|merge)", source)
+    return int(match[1] or match[2]) if match else None
 
 
 def _branch(ref: str) -> str | None:
-    """The branch that a reference or a trigger names; None for a tag, a pull request or a commit.
+    """Returns the branch that a reference or a trigger names; None for a tag, a pull request or a commit.
 
     >>> _branch("refs/heads/feature/x"), _branch("branch/main"), _branch("tag/v1"), _branch("pr/7")
     ('feature/x', 'main', None, None)
@@ -135,7 +137,7 @@ def _branch(ref: str) -> str | None:
 
 
 def repository_name(url: str | None) -> str | None:
-    """What a repository is called, however it was cloned; credentials in the URL are left out.
+    """Returns the name of a repository from the URL that was cloned, without its credentials.
 
     >>> repository_name("git@github.com:octo/model.git"), repository_name("https://x:token@github.com/octo/model.git")
     ('github.com/octo/model', 'github.com/octo/model')

@@ -1,4 +1,4 @@
-"""What a build is: CodeBuild's variables, and git outside of it."""
+"""Builds, from the variables of CodeBuild and GitHub Actions, and from git."""
 
 from __future__ import annotations
 

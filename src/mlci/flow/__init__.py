@@ -1,11 +1,30 @@
-"""What a flow is: `flow.yaml` becomes a typed Flow, or an InputError with all of its problems.
+"""flow.yaml → Flow: the text becomes a typed Flow, or an InputError with all of its problems.
 
-The way through, in `load`: bytes → `document` (nodes, scalars: values with positions, hostile texts refused) → `params`
-→ `references` (params filled in) → `spelling` and `translate` (each part by its pydantic model, errors in our words) →
-`reach`, `rules`, `steps` (what is meant, and what AWS allows: `limits`, `names`, `paths`, `durations`) → `graph`.
-`problems` gathers what is wrong on the way, `models` holds what comes out, and `schema` describes what goes in.
+In the order in which `load` uses them:
 
-Everything here is pure. pydantic is imported only when a flow is loaded or the schema asked for.
+    load.py                 the text of flow.yaml becomes a Flow: the order of all that follows
+    yaml_document.py        the text as plain values, with the line and column of every part
+    yaml_nodes.py           YAML's nodes, composed within bounds, and PyYAML's syntax errors as problems
+    yaml_scalars.py         the values of scalars without quotes
+    problems.py             the problems of one file, collected and shown together; the nearest word
+    invalid_value.py        the exception of all that reads one value
+    params.py               params: defaults, and the options and variables that override them
+    references.py           the forms of `${{ … }}`, and the document with its params filled in
+    schema_models.py        the pydantic models of each part of the file
+    validation_messages.py  pydantic's errors as problems of a flow
+    reference_check.py      checks that each reference names something that exists
+    steps.py                a step, from its keys
+    rules.py                the rules of the gate and of `if`
+    paths.py                paths of the repository, and locations in S3
+    durations.py            durations such as 1h30m
+    names.py                the names that a flow may give
+    limits.py               the limits of AWS that any flow can break
+    dependencies.py         the predecessors of each step, and cycles
+    models.py               Flow, Step, Rule and the other types that later stages share
+    json_schema.py          the JSON schema of flow.yaml
+    reference.py            the tables of docs/flow.md
+
+Everything here is pure. pydantic is imported only when a flow is loaded or the schema is built.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which steps wait for which, and the circles that must not be."""
+"""The order of a flow's steps: the predecessors of each, and the cycles that are errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAX_CYCLES = 20
 
 
 def dependencies(flow: Flow) -> Mapping[str, frozenset[str]]:
-    """The direct predecessors of each step.
+    """Returns the direct predecessors of each step.
 
     They are the steps whose outputs it reads, those in its `after`, those whose metrics its `if` reads, and for a step
     after the gate all those whose metrics the gate reads.
@@ -27,12 +27,12 @@ def dependencies(flow: Flow) -> Mapping[str, frozenset[str]]:
 
 
 def needs(step: Step) -> set[str]:
-    """The steps that this one names."""
+    """Returns the steps that this one names."""
     return {*_outputs_read(step), *step.after, *_read_by(step.when)}
 
 
 def cycles(flow: Flow) -> Iterator[tuple[str, ...]]:
-    """Circles of steps that wait for each other: each waits for the next, and the last for the first.
+    """Yields the cycles of steps that wait for each other: each waits for the next, and the last for the first.
 
     `GATE` is among them where a step waits for the gate. A step that names itself is no circle here.
     """

@@ -1,4 +1,4 @@
-"""How long a text such as `1h30m` is."""
+"""Durations such as `1h30m`: texts to seconds, and back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HINT = "Write it as 90s, 30m, 2h, 1h30m or 1d"
 
 
 def parse_duration(text: str) -> int:
-    """The seconds in a duration.
+    """Returns the seconds in a duration.
 
     >>> parse_duration("1h30m")
     5400
@@ -29,7 +29,7 @@ def parse_duration(text: str) -> int:
 
 
 def format_duration(seconds: int) -> str:
-    """The same length as a flow would write it.
+    """Returns the duration as a flow would write it.
 
     >>> format_duration(5400)
     '1h30m'

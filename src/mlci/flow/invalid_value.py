@@ -1,10 +1,10 @@
-"""The one exception inside the package: a text that is not what it should be, before anyone knows where it stands."""
+"""The exception that the readers of values raise; their callers know the place in the file, and report it."""
 
 from __future__ import annotations
 
 
 class InvalidValue(ValueError):
-    """A text that is not what it should be: `what` says so, `hint` what to write instead."""
+    """A text is not a valid value: `what` says why, `hint` what to write instead."""
 
     def __init__(self, what: str, hint: str = "") -> None:
         super().__init__(what, hint)

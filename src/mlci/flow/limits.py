@@ -1,4 +1,4 @@
-"""What AWS allows, as far as any flow can break it: each number and pattern once, with its unit and its source.
+"""The limits of AWS that any flow can break: each number and pattern once, with its unit and its source.
 
 The limits of one type of step stand in its module in `step_types`. Account quotas that are lower, and that AWS raises
 on request, are left to AWS.

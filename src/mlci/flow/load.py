@@ -190,7 +190,7 @@ def _check_cycles(flow: Flow, problems: Problems) -> None:
 
 
 def _wait(one: str, other: str) -> str:
-    """How a message says that `one` waits for `other`."""
+    """Returns the words of a message that say that `one` waits for `other`."""
     if one == GATE:
         return f'the gate reads metrics of "{other}"'
     return f'"{one}" runs after the gate' if other == GATE else f'"{one}" needs "{other}"'

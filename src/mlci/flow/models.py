@@ -1,4 +1,4 @@
-"""What a flow is: the typed value that `load` makes of `flow.yaml`, and the nouns that everything later shares.
+"""The Flow that `load` makes of `flow.yaml`, and the types that all later stages share.
 
 All values here are final: params are filled in, defaults applied, durations in seconds. What stays open are
 references to things that exist only once a run is planned: another step's output, or a path inside the container.
@@ -164,7 +164,7 @@ class Flow:
         return frozenset(step.uses for step in self.steps.values())
 
     def position(self, *path: str | int) -> Position:
-        """Where this part stands, or the nearest part around it that the file has."""
+        """Returns the position of this part, or of the nearest part around it that the file has."""
         while path and path not in self.positions:
             path = path[:-1]
         return self.positions.get(path, Position(self.file, 1, 1))

@@ -31,7 +31,7 @@ class Params:
 
 
 def param_overrides(options: Sequence[str], environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """What overrides params: the texts by param or by variable, and where each came from.
+    """Returns the texts that override params, by param or by variable, and the origin of each.
 
     Options (`name=value`) come last and so beat variables (`MLCI_PARAM_NAME`); which param a variable means is for
     `load` to say, which knows their names.
@@ -59,7 +59,7 @@ def param_overrides(options: Sequence[str], environ: Mapping[str, str]) -> tuple
 
 
 def variable_of(name: str) -> str:
-    """The environment variable that overrides this param.
+    """Returns the environment variable that overrides this param.
 
     >>> variable_of("max-depth")
     'MLCI_PARAM_MAX_DEPTH'
@@ -70,7 +70,7 @@ def variable_of(name: str) -> str:
 def read_params(
     written: Json, is_given: bool, overrides: Mapping[str, str], origins: Mapping[str, str], problems: Problems
 ) -> Params:
-    """The params of a flow, from what it says under `params`, with the overrides in place."""
+    """Returns the params of a flow with the overrides in place; `written` is the value under `params`."""
     if is_given and not isinstance(written, dict):
         problems.at(("params",), f'"params" must be a mapping, but is {describe(written)}', 'Write "name: default"')
         return Params({}, frozenset())
@@ -114,7 +114,7 @@ def _defaults(written: Mapping[str, Json], problems: Problems) -> Params:
 
 
 def _overridden(key: str, origin: str, defaults: Params, problems: Problems) -> str | None:
-    """The name of the param that this override is for; None, and a problem, where there is none."""
+    """Returns the name of the param that this override is for; reports a problem and returns None if there is none."""
     names = sorted({*defaults.values, *defaults.broken})
     by_key = {name: name for name in names} if origin == OPTION else {variable_of(name): name for name in names}
     if key not in by_key:
@@ -125,7 +125,7 @@ def _overridden(key: str, origin: str, defaults: Params, problems: Problems) -> 
 
 
 def _parsed(name: str, text: str, default: Scalar) -> Scalar:
-    """The override's text as a value of the default's type."""
+    """Returns the override's text as a value of the default's type."""
     shown = f"{text[:57]}..." if len(text) > 60 else text
     match default:
         case bool():

@@ -1,4 +1,4 @@
-"""What an input, a script or an image folder may be written as."""
+"""Paths of the repository and locations in S3, as inputs, scripts and image folders name them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RELATIVE_HINT = "Paths are relative to the flow file's folder"
 
 
 def source(text: str) -> RepositoryPath | S3Location:
-    """What an input names, where it is no reference. Raises InvalidValue where it can be neither."""
+    """Returns the path or the location that an input names. Raises InvalidValue if it is neither."""
     scheme = _SCHEME.match(text)
     if scheme and scheme[1] == "s3":
         return s3_location(text)

@@ -24,7 +24,7 @@ _MAX_COMPARISONS = 4_000
 
 @dataclass(frozen=True)
 class Candidates:
-    """A word that was not found, and those that would have been."""
+    """A word that does not exist, and the words that exist in its place."""
 
     word: str
     choices: tuple[str, ...]
@@ -56,7 +56,7 @@ class Problems:
         self._document = document
         self._findings: list[_Finding] = []
         self._suspects: set[Path] = set()
-        self._around_suspects: set[Path] = set()
+        self._ancestors: set[Path] = set()
         for flaw in document.flaws:
             self._add(flaw.position, flaw.what, flaw.hint, None)
             if flaw.path is not None:
@@ -83,15 +83,15 @@ class Problems:
     def suspect(self, path: Path) -> None:
         """Have later checks leave this value alone."""
         self._suspects.add(path)
-        self._around_suspects.update(path[:end] for end in range(len(path)))
+        self._ancestors.update(path[:end] for end in range(len(path)))
 
     def is_suspect(self, path: Path) -> bool:
-        """Whether this value, or one around it, has a problem."""
+        """Says whether this value, or one around it, has a problem."""
         return any(path[:end] in self._suspects for end in range(1, len(path) + 1))
 
     def is_partly_suspect(self, path: Path) -> bool:
-        """Whether this value, one around it, or one inside it, has a problem."""
-        return path in self._around_suspects or self.is_suspect(path)
+        """Says whether this value, one around it, or one inside it, has a problem."""
+        return path in self._ancestors or self.is_suspect(path)
 
     def raise_if_any(self) -> None:
         """Raises InputError with the problems found so far, if there are any."""
@@ -111,13 +111,14 @@ class Problems:
         ]
         if len(findings) > MAX_SHOWN:
             last = shown[-1]
-            what = f"and {len(findings) - MAX_SHOWN} more problems, which are not shown"
+            left = len(findings) - MAX_SHOWN
+            what = f"and {left} more problems, which are not shown" if left > 1 else "and one more, which is not shown"
             shown.append(Problem(last.file, last.line, last.column + 1, what))
         return shown
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice that was most likely meant, if any is near enough.
+    """Returns the choice that was most likely meant; None if none is near enough.
 
     >>> nearest("trian", ["train", "test"])
     'train'
@@ -131,7 +132,7 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
 
 
 def listed(words: Sequence[str], last: str = "and") -> str:
-    """The words in quotes, as a sentence lists them; the tail of a long list is only counted.
+    """Returns the words in quotes, as a sentence lists them; the tail of a long list is only counted.
 
     >>> listed(["a", "b", "c"])
     '"a", "b" and "c"'

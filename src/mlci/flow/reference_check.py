@@ -1,4 +1,4 @@
-"""What references can reach: the steps, their inputs and outputs, and whether each reference finds its own."""
+"""Checks references against the steps: each must name an input, an output or a metric that exists."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlci.step_types import all_keys
 
 @dataclass(frozen=True)
 class StepInterface:
-    """What others may name of one step. None stands for what is wrong in the file, and was reported."""
+    """The names of a step that references use. None stands for a part that is wrong, and was reported."""
 
     inputs: tuple[str, ...] | None
     outputs: tuple[str, ...] | None
@@ -27,10 +27,10 @@ _OTHERS_OUTPUT = "${{ steps.<step>.outputs.<output> }}"
 
 
 def check_references(uses: Iterable[UsedReference], steps: Mapping[str, StepInterface], problems: Problems) -> None:
-    """Reports every reference that stands where none may, or that finds nothing."""
+    """Reports every reference that is not allowed in its place, or that names nothing."""
     for use in uses:
         if problems.is_suspect(use.path[:3]):
-            continue  # what is around it is unknown or wrong, so that nothing can be said about the place
+            continue  # the step or the key around it is wrong, so nothing is known about the place
         match use.target:
             case StepOutput() as target:
                 _check_step_output(use, target, steps, problems)
@@ -41,7 +41,7 @@ def check_references(uses: Iterable[UsedReference], steps: Mapping[str, StepInte
 def check_step(
     path: Path, ordinal: int | None, name: str, reader: str, steps: Mapping[str, StepInterface], problems: Problems
 ) -> bool:
-    """Whether this step exists; `reader` begins the sentence if it does not: `step "a" reads an output of`."""
+    """Checks that a step exists; `reader` begins the sentence if it does not: `step "a" reads an output of`."""
     if name in steps:
         return True
     if not steps:
@@ -80,7 +80,7 @@ def _check_step_output(
 def _check_own(
     use: UsedReference, name: str, is_input: bool, steps: Mapping[str, StepInterface], problems: Problems
 ) -> None:
-    """A path inside the container, which a step's own arguments may hold."""
+    """Checks a path inside the container, which only a step's own arguments may hold."""
     key, step = _place(use.path)
     kind = "inputs" if is_input else "outputs"
     if step is None or key != "args":

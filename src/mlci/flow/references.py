@@ -1,4 +1,4 @@
-"""`${{ … }}`: what a reference may say, and the document with its params filled in.
+"""References, `${{ … }}`: their forms, and the document with its params filled in.
 
 A param is known before anything runs, so its value takes the reference's place here. The other references stay: they
 stand for what a run will know.
@@ -41,7 +41,7 @@ ReferenceTarget: TypeAlias = "ParamValue | Reference"
 
 @dataclass(frozen=True)
 class UsedReference:
-    """A reference at work: where it stands, and what it refers to. `ordinal` counts those of one text from 0."""
+    """A reference in the file: its path, and its target. `ordinal` counts the references of one text from 0."""
 
     path: Path
     ordinal: int
@@ -62,7 +62,7 @@ class FilledDocument:
 
 
 def fill_in(document: Document, params: Params, problems: Problems) -> FilledDocument:
-    """The document with its params filled in, and the other references found."""
+    """Returns the document with its params filled in, and the references that are left."""
     filling = _ParamFilling(params, problems)
     value = {key: filling.tree(part, (key,)) for key, part in document.value.items()}
     return FilledDocument(value, filling.texts, tuple(filling.uses))
@@ -73,7 +73,7 @@ MAX_REFERENCES = 50
 
 
 def split(text: str) -> list[str | ReferenceTarget | InvalidValue]:
-    """The parts of a text: what stands between references, and what each reference refers to.
+    """Returns the parts of a text: the strings between references, and the target of each reference.
 
     >>> split("a/${{ inputs.raw }}")
     ['a/', InputPath(name='raw')]
@@ -93,7 +93,7 @@ def split(text: str) -> list[str | ReferenceTarget | InvalidValue]:
 
 
 def format_scalar(value: Scalar) -> str:
-    """A param's value as it appears inside a text.
+    """Returns a param's value as it appears inside a text.
 
     >>> format_scalar(True), format_scalar(0.5), format_scalar("x")
     ('true', '0.5', 'x')
@@ -197,7 +197,7 @@ def format_reference(reference: Reference) -> str:
 
 
 def _why_constant(path: Path) -> str | None:
-    """Why no reference may stand here; None where one may."""
+    """Returns the reason why no reference may stand here; None where one may."""
     if path[0] in ("flow", "params"):
         return f'"{path[0]}" takes no references: it is read before them'
     if len(path) == 3 and path[0] == "steps" and path[2] == "uses":

@@ -1,4 +1,4 @@
-"""Rules on metrics, of the gate and of `if`, from how they are written."""
+"""Reads the rules on metrics, of the gate and of `if`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HINT = 'Write "- metric: <step>.<name>" and "min: <number>" below it'
 def build_rules(
     written: Json, path: Path, reader: str, steps: Mapping[str, StepInterface], problems: Problems
 ) -> tuple[Rule, ...]:
-    """The rules of the list at this path. `reader` says in messages who reads the metrics: `the gate`."""
+    """Returns the rules of the list at this path. `reader` names the reader of the metrics in messages: `the gate`."""
     if not isinstance(written, list):
         if not problems.is_suspect(path):
             problems.at(path, f'"{path[-1]}" must be a list of rules, but is {describe(written)}', _HINT)
@@ -73,12 +73,12 @@ def _check_metric(step: str, path: Path, reader: str, steps: Mapping[str, StepIn
 
 
 def _as_written(value: float | str | None, written: Json) -> float | str | None:
-    """The validated value; an integer stays one, for a float has fewer digits."""
+    """Returns the validated value; an integer stays one, for a float has fewer digits."""
     return written if isinstance(value, float) and isinstance(written, int) else value
 
 
 def _limit(value: float | str | None, path: Path, problems: Problems) -> tuple[float, bool] | None:
-    """The limit, and whether it is relative; None where there is none."""
+    """Returns the limit and whether it is relative; None if there is no valid one."""
     if value is None or problems.is_suspect(path):
         return None
     limit, is_relative = value, False

@@ -26,7 +26,7 @@ ScalarValue = bool | int | float | str
 
 
 class SchemaModel(BaseModel):
-    """What all have in common: unknown keys are errors, and no type is converted to another."""
+    """The base of all models: unknown keys are errors, and no type is converted to another."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 

@@ -65,7 +65,7 @@ class WrittenStep:
 
 @dataclass(frozen=True)
 class StepContext:
-    """What a step is built in: the file, its defaults, its filled-in texts, and the other steps."""
+    """The parts of the flow that building a step needs: document, defaults, filled-in texts, and the other steps."""
 
     document: Document
     defaults: DefaultsModel
@@ -76,7 +76,7 @@ class StepContext:
 
 
 def reach_of(step: WrittenStep, problems: Problems) -> StepInterface:
-    """What other parts of the flow may name of this step."""
+    """Return the names of this step that references may use."""
     outputs: tuple[str, ...] | None = step.step_type.outputs
     if not step.is_type_known or problems.is_partly_suspect(step.path("outputs")):
         outputs = None
@@ -322,7 +322,7 @@ class _Building:
         return {name: found for name, found in sources.items() if found is not None}
 
     def _source(self, text: str, path: Path) -> Source | None:
-        """What this input names; None, and a problem, where it names nothing."""
+        """Return the source that this input names; report a problem and return None if it names nothing."""
         parts = self._around.texts.get(path, (text,))
         if len(parts) == 1 and isinstance(parts[0], StepOutput):
             return parts[0]

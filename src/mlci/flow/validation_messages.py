@@ -1,4 +1,4 @@
-"""Validates a part of the file with its pydantic model, and says in our words what pydantic found.
+"""Validates a part of the file with its pydantic model, and reports pydantic's errors as problems of a flow.
 
 Whatever is wrong is reported and left out, so that a part with one wrong key is still looked at for the rest.
 """
@@ -78,7 +78,7 @@ _SYNONYMS = {
 def validated(
     model: type[Model], written: Mapping[str, Json], path: Path, stand_ins: Mapping[str, Json], problems: Problems
 ) -> Model:
-    """The part of the file at this path as its model; what is wrong in it is reported and left out.
+    """Returns the part of the file at this path as its model; invalid values are reported and left out.
 
     `stand_ins` are values for the keys that the model requires: they take the place of a wrong or missing one.
     """
@@ -187,11 +187,11 @@ def _report(
     key = _key_of(path)
     expected = _EXPECTED_UNDER.get(key) if key == path[-1] else None
     phrases = dict.fromkeys(_expected(detail) for detail in details)
-    wanted = expected or " or ".join(filter(None, [", ".join(list(phrases)[:-1]), list(phrases)[-1]]))
+    expected = expected or " or ".join(filter(None, [", ".join(list(phrases)[:-1]), list(phrases)[-1]]))
     near = None
     if details[0]["type"] == "literal_error" and isinstance(value, str):
         near = Candidates(value, _choices(details[0]))
-    problems.at(path, f"{label(path)} must be {wanted}, but is {describe(value)}", _hint(key, wanted, value), near)
+    problems.at(path, f"{label(path)} must be {expected}, but is {describe(value)}", _hint(key, expected, value), near)
 
 
 def _expected(detail: ErrorDetails) -> str:
@@ -213,12 +213,12 @@ def _choices(detail: ErrorDetails) -> tuple[str, ...]:
     return tuple(str(detail.get("ctx", {}).get("expected", "")).replace(" or ", ", ").replace("'", "").split(", "))
 
 
-def _hint(key: str, wanted: str, value: Json) -> str:
+def _hint(key: str, expected: str, value: Json) -> str:
     if key == "timeout" and isinstance(value, int):
         return f'Say the unit: "{value}s", "{value}m" or "{value}h"'
-    if wanted == "text" and isinstance(value, (bool, int, float)):
+    if expected == "text" and isinstance(value, (bool, int, float)):
         return "Put it in quotes"
-    if wanted == "a list" and isinstance(value, str):
+    if expected == "a list" and isinstance(value, str):
         return f"Write [{value}]" if len(value) <= 40 else "Write it in [ ]"
     if key in ("steps", "inputs", "env", "hyperparameters") and isinstance(value, list):
         return 'Write "name: value", not a list'
@@ -226,7 +226,7 @@ def _hint(key: str, wanted: str, value: Json) -> str:
 
 
 def label(path: Path) -> str:
-    """How a message names the value at this path.
+    """Returns the name of the value at this path, for messages.
 
     >>> label(("steps", "train", "args", 1))
     'item 2 of "args"'
@@ -316,7 +316,7 @@ def _model_at(path: Path) -> type[BaseModel]:
 
 
 def _owner(path: Path) -> str:
-    """How a message names the mapping at this path."""
+    """Returns the name of the mapping at this path, for messages."""
     match path:
         case ():
             return "the flow"

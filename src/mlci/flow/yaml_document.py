@@ -1,8 +1,7 @@
 """The text of `flow.yaml` as plain values, with the line and column of every part.
 
-Nothing is made of PyYAML's nodes but text, numbers, booleans, lists and mappings. What makes a text no document at all
-(bytes that are no UTF-8, bad syntax, an alias bomb) ends the reading; what is wrong with one part is a flaw, which is
-reported beside everything else.
+PyYAML's nodes become text, numbers, booleans, lists and mappings only. Bytes that are not UTF-8, bad syntax or an alias
+bomb end the reading. An error in one part is a flaw, which is reported together with all other problems.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ class Flaw:
 
 @dataclass(frozen=True)
 class SourceSpan:
-    """Where a value and its key stand; `start` and `end` are offsets into the text."""
+    """The positions of a value and its key; `start` and `end` are offsets into the text."""
 
     key: Position | None
     value: Position
@@ -66,17 +65,17 @@ class Document:
     flaws: tuple[Flaw, ...] = ()
 
     def position(self, path: Path) -> Position:
-        """Where the value at this path stands, or the nearest part around it."""
+        """Returns the position of the value at this path, or of the nearest part around it."""
         place, found = self._nearest(path)
         return place.value if found == path or place.key is None else place.key
 
     def key_position(self, path: Path) -> Position:
-        """Where the key that this path ends in stands; for an item of a list, the item."""
+        """Returns the position of the key that this path ends in; for an item of a list, of the item."""
         place, _ = self._nearest(path)
         return place.key or place.value
 
     def reference_position(self, path: Path, ordinal: int) -> Position:
-        """Where the `${{` of this ordinal (from 0) stands in the text at this path.
+        """Returns the position of the `${{` of this ordinal (from 0) in the text at this path.
 
         Where escapes keep the source from showing it, this is the text's own position.
         """
@@ -88,7 +87,7 @@ class Document:
         return _advance(place.value, source[: offsets[ordinal]])
 
     def written(self, path: Path) -> str | None:
-        """The scalar at this path as the file has it: `0.20` for 0.2. None where there is none."""
+        """Returns the scalar at this path as the file has it: `0.20` for 0.2. None if there is none."""
         place = self.spans.get(path)
         return place.written if place else None
 
@@ -99,7 +98,7 @@ class Document:
 
 
 def read(content: bytes, file: str) -> Document:
-    """The document in these bytes.
+    """Returns the document in these bytes.
 
     Raises:
         InputError: they hold none.
@@ -138,7 +137,7 @@ def _decode(content: bytes, file: str) -> str:
 
 
 def _advance(position: Position, text: str) -> Position:
-    """Where one is after this text."""
+    """Returns the position after this text."""
     lines = _LINE_END.split(text)
     column = len(lines[-1]) + (position.column if len(lines) == 1 else 1)
     return Position(position.file, position.line + len(lines) - 1, column)

@@ -1,4 +1,4 @@
-"""YAML's nodes with their marks, composed within bounds, and PyYAML's syntax errors in our words.
+"""YAML's nodes with their marks, composed within bounds, and PyYAML's syntax errors as problems of a flow.
 
 PyYAML's parser (libyaml's where it is there, which is ten times as fast) gives events, and PyYAML's composer makes
 nodes of them; no constructor runs. Bounds are checked while composing, so a hostile text is left at its first excess.
@@ -55,19 +55,19 @@ def fastest_events(text: str) -> Events:
 
 
 def is_plain(node: Node) -> bool:
-    """Whether this is a scalar without quotes and without a tag."""
+    """Says whether this is a scalar without quotes and without a tag."""
     return bool(node.tag == _PLAIN)
 
 
 def tag_of(node: Node) -> str | None:
-    """The tag that the text gives this node, if it gives one."""
+    """Returns the tag that the text gives this node; None if it gives none."""
     return None if node.tag in (_PLAIN, _QUOTED, _COLLECTION) else str(node.tag)
 
 
 def compose(
     text: str, file: str, max_nodes: int, max_depth: int, events: Callable[[str], Events] = fastest_events
 ) -> Node | None:
-    """The node that the text holds; None where it holds none.
+    """Returns the node that the text holds; None if it holds none.
 
     Raises:
         InputError: it is not valid YAML, or beyond the bounds.
@@ -119,7 +119,7 @@ class _Composer(Composer):
 
 @dataclass(frozen=True)
 class _Syntax:
-    """What a message of PyYAML's means to the author of a flow. `{name}` is filled in from the message."""
+    """The meaning of a PyYAML message for the author of a flow. `{name}` is filled in from the message."""
 
     message: re.Pattern[str]
     what: str

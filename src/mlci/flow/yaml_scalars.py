@@ -1,4 +1,4 @@
-"""What a scalar of YAML without quotes means: the core schema of YAML 1.2, and what we refuse to guess at.
+"""The values of YAML scalars without quotes: the core schema of YAML 1.2, without its ambiguities.
 
 YAML 1.1 (PyYAML) reads `no` as false, `010` as 8, `1:30` as 90 and `2024-01-01` as a date; YAML 1.2 (most editors, and
 what GitHub Actions taught) does not. So the words that mean a boolean to one and a text to the other are refused, and
@@ -27,7 +27,7 @@ _MAX_INTEGER_CHARS, _MAX_INTEGER = 40, 2**63 - 1
 
 
 def read_plain(text: str) -> Scalar | None:
-    """The value of a scalar that stands without quotes.
+    """Returns the value of a scalar that stands without quotes.
 
     >>> read_plain("4"), read_plain("4.0"), read_plain("true"), read_plain("2024-01-01")
     (4, 4.0, True, '2024-01-01')
@@ -50,7 +50,7 @@ def read_plain(text: str) -> Scalar | None:
 
 
 def read_integer(text: str) -> int:
-    """An integer of 64 bits. Raises InvalidValue where it has more."""
+    """Returns an integer of 64 bits. Raises InvalidValue if it has more."""
     if len(text) <= _MAX_INTEGER_CHARS:
         value = int(text, 16) if text.startswith("0x") else int(text)
         if abs(value) <= _MAX_INTEGER:
@@ -59,7 +59,7 @@ def read_integer(text: str) -> int:
 
 
 def read_number(text: str) -> float:
-    """A finite number. Raises InvalidValue where it is none."""
+    """Returns a finite number. Raises InvalidValue if it is none."""
     value = math.nan if _NOT_FINITE.fullmatch(text) else float(text)
     if not math.isfinite(value):
         raise InvalidValue(f"{_shortened(text)} is not a finite number", "Put it in quotes if it is a text")
@@ -67,7 +67,7 @@ def read_number(text: str) -> float:
 
 
 def describe(value: object) -> str:
-    """What a value of the document is, in words.
+    """Returns a description of a value of the document.
 
     >>> describe(4), describe("x"), describe([])
     ('the integer 4', 'the text "x"', 'a list')
@@ -90,7 +90,7 @@ def describe(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with control characters as escapes, so that a message is one line and moves no cursor.
+    """Returns the text with control characters as escapes, so that a message is one line and moves no cursor.
 
     >>> print(printable("a\\nb"))
     a\\nb

@@ -1,4 +1,13 @@
-"""Flow → Staged: reads and hashes what the steps need from the repository. Uploads nothing; that is deploy's work."""
+"""Flow → Staged: reads and hashes the files that the steps need from the repository. Deploy uploads them later.
+
+repository.py      the files of the repository, and the border that no path may cross
+python_imports.py  the modules that a script imports from the repository
+image_uris.py      the URIs of SageMaker's container images
+cache.py           results that are slow to compute, in the user's cache folder
+sdk_imports.py     imports of the SageMaker SDKs without their side effects
+models.py          the result: Staged, with its units of code and data
+archive.py         code units packed for script mode
+"""
 
 from __future__ import annotations
 
@@ -42,7 +51,7 @@ SCRIPT_ENDINGS = (".py", ".sh")
 
 
 def stage(flow: Flow, repository: Repository, region: str, cache: Cache) -> Staged:
-    """Reads and hashes all that the flow's steps need from the repository, and resolves their images.
+    """Reads and hashes all files that the flow's steps need from the repository, and resolves their images.
 
     Raises: InputError with every problem: files that are missing, unreadable, empty or outside of the repository,
     scripts that do not parse, images that SageMaker does not have.
@@ -50,7 +59,7 @@ def stage(flow: Flow, repository: Repository, region: str, cache: Cache) -> Stag
     problems: list[Problem] = []
 
     def attempt(step: Step, path: tuple[str, ...], work: Callable[[], T]) -> dict[str, T]:
-        """What `work` gives, by the step's name; nothing, and a problem noted at that path in the flow, if it can't."""
+        """Returns the result of `work` by the step's name; notes a problem at that path in the flow if it fails."""
         try:
             return {step.name: work()}
         except UnknownImage as error:
@@ -84,7 +93,7 @@ _REFUSALS = (OutsideRepository, SyntaxError, UnusableFile, OSError)
 
 
 def _described(error: Exception, repository: Repository) -> tuple[str, str]:
-    """What is wrong, and what to do."""
+    """Returns the problem and its hint."""
     match error:
         case OutsideRepository():
             return str(error), "Only what lies in the repository can be staged."

@@ -11,7 +11,7 @@ from mlci.stage.models import StagedFile
 
 
 def source_archive(files: Iterable[StagedFile]) -> bytes:
-    """A sourcedir.tar.gz of staged code. Times, owners and modes are fixed, and the order is by path."""
+    """Returns a sourcedir.tar.gz of staged code. Times, owners and modes are fixed, and the order is by path."""
     packed = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as zipped,

@@ -1,4 +1,4 @@
-"""Which container image a step runs in: `framework:version` turned into SageMaker's own image URI."""
+"""URIs of container images: `framework:version` becomes the URI of SageMaker's own image."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _FRAMEWORK = re.compile(r"(?P<framework>[a-z][a-z0-9-]*):(?P<version>[A-Za-z0-9]
 
 
 class UnknownImage(Exception):
-    """No image of that name: `args[0]` says what is wrong, `args[1]` what to write instead."""
+    """There is no image of that name: `args` are the problem, and what to write instead."""
 
 
 def is_framework(image: str) -> bool:
-    """Whether an image is written as `framework:version` and not as a full URI.
+    """Says whether an image is written as `framework:version` and not as a full URI.
 
     >>> is_framework("xgboost:1.7-1"), is_framework("123456789012.dkr.ecr.eu-west-1.amazonaws.com/mine:7")
     (True, False)
@@ -25,7 +25,7 @@ def is_framework(image: str) -> bool:
 
 
 def image_uri(image: str, region: str, instance: str) -> str:
-    """The URI of SageMaker's image for a framework, a region and an instance type. Takes seconds to import.
+    """Returns the URI of SageMaker's image for a framework, a region and an instance type. Takes seconds to import.
 
     Raises: UnknownImage. Source: https://docs.aws.amazon.com/sagemaker/latest/dg-ecr-paths/
     """
@@ -54,17 +54,17 @@ def image_uri(image: str, region: str, instance: str) -> str:
     return str(uri)
 
 
-def _frameworks(wanted: str) -> str:
-    """The framework that was meant, or all that there are: the SDK has a file for each."""
+def _frameworks(name: str) -> str:
+    """Returns the nearest framework, or all that exist: the SDK has a file for each."""
     from sagemaker import image_uris
 
     folder = Path(image_uris.__file__).parent / "image_uri_config"
     known = sorted(path.stem for path in folder.glob("*.json"))
-    near = nearest(wanted, known)
+    near = nearest(name, known)
     return f'Did you mean "{near}"?' if near else f"There are: {', '.join(known)}"
 
 
 def _versions(message: str) -> str:
-    """What there is, from the SDK's message; its advice to upgrade goes, for the SDK is pinned here."""
-    _, found, supported = message.partition("Supported ")
-    return f"Supported {supported}" if found else message
+    """Returns the supported versions of the SDK's message, without its advice to upgrade: the SDK is pinned here."""
+    _, separator, supported = message.partition("Supported ")
+    return f"Supported {supported}" if separator else message

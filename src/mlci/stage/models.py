@@ -1,4 +1,4 @@
-"""What staging hands on: every byte that a run needs, read, hashed and named by its content, but not uploaded yet."""
+"""The result of staging: every file that a run needs, read and hashed, but not uploaded yet."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class DataUnit:
 
 @dataclass(frozen=True)
 class Staged:
-    """What a flow needs from the repository: `code` and `images` (full URIs) by step, `data` by path in the flow."""
+    """The files that a flow needs: `code` and `images` (full URIs) by step, `data` by path in the flow."""
 
     code: Mapping[str, CodeUnit]
     data: Mapping[str, DataUnit]
@@ -63,7 +63,7 @@ class Staged:
 
 
 def digest_of(files: Iterable[StagedFile]) -> str:
-    """The content address of a set of files: 32 hexadecimal digits over their sorted paths and hashes.
+    """Returns the content address of a set of files: 32 hexadecimal digits over their sorted paths and hashes.
 
     Names count as well as bytes: a renamed file is another unit. Modes and times do not, because S3 keeps neither.
     """

@@ -1,4 +1,4 @@
-"""What a script imports from the repository, transitively, read from its source without running it."""
+"""The modules that a script imports from the repository, transitively, read from its source without running it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ class Imports:
 
 
 def imports_of(script: Path, roots: Sequence[Path]) -> Imports:
-    """The repository's modules that a script needs. `roots` are searched in order, after the script's own folder.
+    """Returns the repository's modules that a script needs.
+
+    `roots` are searched in order, after the script's own folder.
 
     A name that is not found there is left to the environment: the standard library, an installed package, or a module
     that is only known when the script runs.
@@ -79,7 +81,7 @@ def _from(node: ast.ImportFrom, source: Path, search: Sequence[Path]) -> Iterato
 
 
 def _resolve(name: str, search: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """The files that importing `name` runs: each package's `__init__.py` on the way, then the module itself."""
+    """Yields the files that importing `name` runs: each package's `__init__.py` on the way, then the module itself."""
     parts = name.split(".")
     for root in search:
         place = root / parts[0]

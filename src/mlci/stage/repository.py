@@ -94,7 +94,7 @@ class Repository:
 
 
 def is_ignored(path: Path) -> bool:
-    """Whether a relative path leads into, or is, something that never is part of a unit."""
+    """Says whether a relative path is, or leads into, a folder that is never part of a unit."""
     return bool(IGNORED_NAMES.intersection(path.parts)) or path.suffix == ".pyc"
 
 

@@ -1,4 +1,4 @@
-"""Using the SageMaker SDKs without what they say and set: a banner, INFO lines, and the root logger's level."""
+"""Imports of the SageMaker SDKs without their side effects: a banner, INFO lines, and the root logger's level."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def quiet_sdk() -> Iterator[None]:
     profiles = {name: os.environ.pop(name) for name in _PROFILES if name in os.environ}
     root = logging.getLogger()
     level, disabled = root.level, logging.root.manager.disable
-    logging.disable(logging.INFO)  # sagemaker tells where it found no configuration, at import
+    logging.disable(logging.INFO)  # sagemaker logs at import where it found no configuration
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

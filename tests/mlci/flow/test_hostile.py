@@ -114,7 +114,7 @@ def test_a_hostile_text_is_refused_soon(text: bytes, problem: str) -> None:
 
 
 def timed(text: bytes) -> tuple[float, list[str]]:
-    """How long it took to find the problems, in seconds of CPU, and the problems."""
+    """Returns the seconds of CPU that finding the problems took, and the problems."""
     started = time.process_time()
     problems = problems_of(text)
     return time.process_time() - started, problems

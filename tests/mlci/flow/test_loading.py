@@ -1,4 +1,4 @@
-"""What `load` makes of a flow that is right."""
+"""Valid flows, as `load` returns them."""
 
 from __future__ import annotations
 

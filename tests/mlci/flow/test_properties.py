@@ -1,4 +1,4 @@
-"""What holds for any flow: it loads or is refused, in bounded time, and the order of what is in it means nothing."""
+"""Properties of any flow: it loads or is refused, in bounded time, and the order of its parts means nothing."""
 
 from __future__ import annotations
 

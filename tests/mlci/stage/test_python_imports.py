@@ -1,4 +1,4 @@
-"""What a script imports from the repository, found without running it."""
+"""Modules that a script imports from the repository, found without running it."""
 
 from __future__ import annotations
 

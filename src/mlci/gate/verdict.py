@@ -1,0 +1,113 @@
+"""Judges metrics by the rules of the gate, exactly, on numbers as they are written."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from mlci.flow.models import Json
+from mlci.gate.metrics_file import Metrics
+from mlci.plan.models import Bound
+from mlci.plan.thresholds import exact, exact_threshold, number_at
+
+_SIGN = {True: "≥", False: "≤"}
+
+
+@dataclass(frozen=True)
+class RuleVerdict:
+    """The verdict on one rule. `value` is None where the metric is missing or not a finite number."""
+
+    bound: Bound
+    value: float | None
+    held: bool
+    text: str
+
+    @property
+    def margin(self) -> float | None:
+        """The distance of the value from the threshold; negative where the rule was missed."""
+        if self.value is None or self.bound.threshold is None:
+            return None
+        threshold = exact_threshold(self.bound.rule, self.bound.baseline)
+        if threshold is None:
+            return None
+        distance = _distance(exact(self.value), threshold)
+        is_above = exact(self.value) >= threshold
+        return distance if is_above == self.bound.is_lower else -distance
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdicts on all rules of the gate. A gate without rules holds."""
+
+    rules: tuple[RuleVerdict, ...]
+
+    @property
+    def held(self) -> bool:
+        return all(judged.held for judged in self.rules)
+
+
+def judge(gate: Sequence[Bound], metrics: Mapping[str, Metrics]) -> Verdict:
+    """Returns the verdict on each rule. A metric that is missing, no number or NaN misses its rule."""
+    return Verdict(tuple(_judged(bound, metrics.get(bound.rule.step)) for bound in gate))
+
+
+def _judged(bound: Bound, metrics: Metrics | None) -> RuleVerdict:
+    rule = bound.rule
+    value = number_at(metrics.document, rule.path) if metrics else None
+    if metrics is None:
+        return RuleVerdict(bound, None, False, f'{rule.metric} is missing: step "{rule.step}" wrote no metrics')
+    if metrics.problem:
+        return RuleVerdict(
+            bound, value, False, f'{rule.metric} can\'t be judged: the metrics of "{rule.step}" are {metrics.problem}'
+        )
+    if value is None:
+        return RuleVerdict(bound, None, False, f"{rule.metric} is {_what_is_there(metrics.document, rule.path)}")
+    threshold = exact_threshold(rule, bound.baseline)
+    if threshold is None or bound.threshold is None:
+        return RuleVerdict(bound, value, True, f"{rule.metric} {_number(value)}: no baseline to compare with yet")
+    held = exact(value) >= threshold if bound.is_lower else exact(value) <= threshold
+    text = f"{rule.metric} {_number(value)} {_SIGN[bound.is_lower]} {_number(bound.threshold)}{_allowance(bound)}"
+    if not held:
+        text = f"{text} is missed by {_number(_distance(exact(value), threshold))}"
+    return RuleVerdict(bound, value, held, text)
+
+
+def _distance(one: Fraction, other: Fraction) -> float:
+    """Returns how far two numbers are apart; the largest double where none is large enough."""
+    try:
+        return float(abs(one - other))
+    except OverflowError:
+        return sys.float_info.max
+
+
+def _what_is_there(document: Json, path: Sequence[str]) -> str:
+    value = document
+    for part in path:
+        if not isinstance(value, dict) or part not in value:
+            return "missing from the metrics file"
+        value = value[part]
+    if isinstance(value, float):
+        return "not a number that can be compared: it is beyond 1.8e308, the largest double"
+    return f"not a number: {json.dumps(value)[:60]}"
+
+
+def _allowance(bound: Bound) -> str:
+    """Returns the origin of a threshold that is not in the flow itself: ` (baseline 0.95, max_drop 2%)`."""
+    rule = bound.rule
+    if rule.op in ("min", "max") or bound.baseline is None:
+        return ""
+    leeway = f"{_number(float(exact(rule.limit) * 100))}%" if rule.is_relative else _number(rule.limit)
+    return f" (baseline {_number(bound.baseline)}, {rule.op} {leeway})"
+
+
+def _number(value: float) -> str:
+    """Returns a number that is short enough to read, and long enough to tell 0.99989 from 0.9999.
+
+    >>> _number(0.99989), _number(3.0), _number(0.30000000000000004), _number(9007199254740993)
+    ('0.99989', '3', '0.3', '9007199254740993')
+    """
+    is_short = abs(value) < (1e21 if isinstance(value, int) else 1e15)
+    return str(int(value)) if value == int(value) and is_short else f"{value:.6g}"
