@@ -14,81 +14,85 @@ from mlci.backends.events import Event
 from mlci.backends.progress import Progress, StepState, beginning, reason_of
 from mlci.backends.protocol import Cloud, ExecutionArn, Outcome
 from mlci.backends.stop_signal import StopSignal
+from mlci.baseline import may_write, read_baseline, write_baseline
 from mlci.compile import Compiled, compile_plan
 from mlci.compile.names import GATE_MISSED
-from mlci.errors import CloudError, InputError
+from mlci.errors import CloudError
 from mlci.flow.models import Flow, Json
 from mlci.gate import METRICS_MAX_BYTES, Metrics, Verdict, judge, parse_metrics
 from mlci.interrupts import Listening, attend
-from mlci.plan import Plan, Target, baseline_uri, plan
+from mlci.plan import Plan, Target, plan
 from mlci.report.mermaid import mermaid
-from mlci.report.result import Result, Status, strict
+from mlci.report.result import Result, Status
 from mlci.runs import RunFolder
 from mlci.stage import Cache, Repository, stage
 
 
-class Watcher(Protocol):
-    """Who is shown how a run goes."""
+class RunReporter(Protocol):
+    """Shows the progress of a run."""
 
-    def say(self, text: str) -> None: ...
+    def log(self, text: str) -> None: ...
 
-    def show(self, steps: Mapping[str, StepState]) -> None: ...
+    def update(self, steps: Mapping[str, StepState]) -> None: ...
 
     def live(self) -> AbstractContextManager[None]: ...
 
-    def turn_to(self, tail: Callable[[str], str]) -> None: ...
+    def use_logs(self, tail: Callable[[str], str]) -> None: ...
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What a run takes from outside of the flow. `timeout_s` is the whole run's."""
+class RunContext:
+    """What a run takes from outside of the flow. `timeout_s` limits the whole run.
+
+    `attaches` lets a build that was cut off, and started again, continue its own run.
+    """
 
     repository: Repository
     region: str
     cache: Cache
     target: Target
     folder: RunFolder
-    watcher: Watcher
+    reporter: RunReporter
     listening: Listening
     timeout_s: float | None = None
     attaches: bool = True
 
-    def as_of(self, run_id: str) -> Surroundings:
-        """The same, as another run has them."""
+    def for_run(self, run_id: str) -> RunContext:
+        """The context of another run."""
         return replace(self, target=replace(self.target, run_id=run_id), folder=self.folder.sibling(run_id))
 
 
-def prepare(flow: Flow, around: Surroundings, baseline: Mapping[str, Json]) -> tuple[Plan, Compiled]:
-    """Everything before deploy: what would run, and nothing touched.
+def prepare(flow: Flow, context: RunContext, baseline: Mapping[str, Json]) -> tuple[Plan, Compiled]:
+    """Stages, plans and compiles: everything before deploy. Changes nothing.
 
     Raises: InputError.
     """
-    staged = stage(flow, around.repository, around.region, around.cache)
-    planned = plan(flow, staged, around.target, baseline)
-    return planned, compile_plan(planned, around.cache.get)
+    staged = stage(flow, context.repository, context.region, context.cache)
+    planned = plan(flow, staged, context.target, baseline)
+    return planned, compile_plan(planned, context.cache.get)
 
 
-def run(flow: Flow, around: Surroundings, cloud: Cloud) -> Result:
-    """Runs a flow on a cloud, and reports. The reports lie in the run's folder when it returns.
+def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
+    """Runs a flow on a cloud, and writes the reports to the run's folder.
 
     Raises: InputError, before anything was staged or started.
     """
     started = datetime.now(timezone.utc)
-    baseline = read_baseline(flow, around.target, cloud)
-    around = rejoined(flow, around, baseline, cloud)
-    planned, compiled = prepare(flow, around, baseline)
+    baseline = read_baseline(flow, context.target, cloud)
+    context = attach(flow, context, baseline, cloud)
+    planned, compiled = prepare(flow, context, baseline)
     cloud.check(planned)
-    progress, outcome = _carry_out(planned, compiled, around, cloud)
-    metrics, outcome = _measured(planned, progress, outcome, cloud)
+    progress, outcome = _execute(planned, compiled, context, cloud)
+    metrics, outcome = _collect_metrics(planned, progress, outcome, cloud)
     verdict = judge(planned.gate, metrics)
     status, reason = conclude(outcome, verdict, progress)
-    if status is Status.PASSED and around.target.is_trusted:
-        status, reason = _kept(planned, metrics, cloud)
+    if status is Status.PASSED and may_write(context.target):
+        status, reason = _update_baseline(planned, metrics, cloud)
     result = Result(
         flow=flow.name,
-        run_id=around.target.run_id,
+        run_id=context.target.run_id,
         cloud=cloud.name,
-        commit=around.target.commit,
+        commit=context.target.commit,
         status=status,
         started=started,
         seconds=(datetime.now(timezone.utc) - started).total_seconds(),
@@ -98,67 +102,69 @@ def run(flow: Flow, around: Surroundings, cloud: Cloud) -> Result:
         execution=outcome.execution,
         reason=reason,
         params=flow.params,
-        log_tails={name: around.folder.tail(name) for name in _failed(progress)},
+        log_tails={name: context.folder.tail(name) for name in _failed(progress)},
         graph=mermaid(flow, {name: step.status for name, step in progress.steps.items()}, verdict.held),
     )
-    around.folder.finish(result)
+    context.folder.finish(result)
     return result
 
 
-def rejoined(flow: Flow, around: Surroundings, baseline: Mapping[str, Json], cloud: Cloud) -> Surroundings:
-    """The surroundings of a run that this very build began, and that still runs, where there is one: a build that was
-    cut off and started again goes on with it. It is the same run where it has the same input, down to each hash."""
-    if not around.attaches or around.target.build is None:
-        return around
+def attach(flow: Flow, context: RunContext, baseline: Mapping[str, Json], cloud: Cloud) -> RunContext:
+    """The context of the running execution that this build started before it was cut off; else the given context.
+
+    An execution is the same run if it has the same input, down to each hash.
+    """
+    if not context.attaches or context.target.build is None:
+        return context
     for live in cloud.live(flow.name):
-        given = json.loads(live.given)
-        if not isinstance(given, dict) or given.get("build") != around.target.build:
+        live_input = json.loads(live.given)
+        if not isinstance(live_input, dict) or live_input.get("build") != context.target.build:
             continue
-        there = around.as_of(live.name)
-        if json.loads(prepare(flow, there, baseline)[1].execution_input) == given:
-            around.watcher.say(f"attached to run {live.name}, which this build began and which still runs")
-            around.watcher.turn_to(there.folder.tail)
-            return there
-        around.watcher.say(f"run {live.name} of this build still runs as well; it is another, so it is left alone")
-    return around
+        attached = context.for_run(live.name)
+        if json.loads(prepare(flow, attached, baseline)[1].execution_input) == live_input:
+            context.reporter.log(f"attached to run {live.name}, which this build started and which is still running")
+            context.reporter.use_logs(attached.folder.tail)
+            return attached
+        context.reporter.log(f"run {live.name} of this build is still running, with another input; it is left alone")
+    return context
 
 
-def _carry_out(planned: Plan, compiled: Compiled, around: Surroundings, cloud: Cloud) -> tuple[Progress, Outcome]:
-    """Deploys and executes, in a thread of its own: this one waits for signals and for the time to run out."""
+def _execute(planned: Plan, compiled: Compiled, context: RunContext, cloud: Cloud) -> tuple[Progress, Outcome]:
+    """Deploys and executes, in a thread of its own: this one waits for signals and for the timeout."""
     progress, lock = beginning(planned.steps), threading.Lock()
-    stop, has_begun = StopSignal(), threading.Event()
+    stop, has_started = StopSignal(), threading.Event()
 
     def on_event(event: Event) -> None:
         nonlocal progress
         with lock:
             progress = progress.after(event)
-            around.watcher.show(progress.steps)
+            context.reporter.update(progress.steps)
 
     def work() -> Outcome:
         version = cloud.publish(planned.flow.name, compiled.definition)
-        around.watcher.say(f"{planned.flow.name}: run {around.target.run_id} on the {cloud.name} cloud")
-        around.folder.begin(compiled.definition, compiled.execution_input)
-        has_begun.set()
+        context.reporter.log(f"{planned.flow.name}: run {context.target.run_id} on the {cloud.name} cloud")
+        context.folder.start(compiled.definition, compiled.execution_input)
+        has_started.set()
         cloud.upload(planned.uploads, stop)
-        return cloud.run(version, around.target.run_id, compiled.execution_input, on_event, stop)
+        return cloud.run(version, context.target.run_id, compiled.execution_input, on_event, stop)
 
-    def interrupted(why: str) -> None:
-        around.watcher.say(f"{why}: stopping what runs")
-        stop.set(error="mlci.Stopped", cause=why)
+    def interrupt(reason: str) -> None:
+        context.reporter.log(f"{reason}: stopping the run")
+        stop.set(error="mlci.Stopped", cause=reason)
 
-    around.watcher.show(progress.steps)
+    context.reporter.update(progress.steps)
     try:
-        with around.listening() as interrupts, around.watcher.live():
-            outcome = attend(work, interrupts, interrupted, around.timeout_s)
+        with context.listening() as interrupts, context.reporter.live():
+            outcome = attend(work, interrupts, interrupt, context.timeout_s)
     except (CloudError, OSError) as error:  # OSError: the disk is full, or a file went away while it was staged
-        if not has_begun.is_set():
+        if not has_started.is_set():
             raise
         outcome = Outcome(ExecutionArn(""), "FAILED", type(error).__name__, str(error))
     return progress.finished(datetime.now(timezone.utc)), outcome
 
 
 def conclude(outcome: Outcome, verdict: Verdict, progress: Progress) -> tuple[Status, str]:
-    """What a run came to, and why in a sentence. Anything but a success that both judges agree on is no pass."""
+    """The status of a run, and its reason. It passes only if the execution succeeded and mlci finds the gate held."""
     if outcome.status in ("ABORTED", "TIMED_OUT"):
         return Status.STOPPED, outcome.cause or "the execution was stopped"
     failed = _failed(progress)
@@ -179,74 +185,31 @@ def _failed(progress: Progress) -> list[str]:
     return [name for name, step in progress.steps.items() if step.status == "failed"]
 
 
-def _measured(planned: Plan, progress: Progress, outcome: Outcome, cloud: Cloud) -> tuple[dict[str, Metrics], Outcome]:
-    """The run's metrics; where they can't be read, the run has failed, and still reports."""
+def _collect_metrics(
+    planned: Plan, progress: Progress, outcome: Outcome, cloud: Cloud
+) -> tuple[dict[str, Metrics], Outcome]:
+    """The run's metrics and outcome. If the metrics can't be read, the run has failed, and still reports."""
     try:
         return read_metrics(planned, progress, cloud), outcome
     except CloudError as error:
         return {}, replace(outcome, status="FAILED", error=type(error).__name__, cause=str(error))
 
 
-def _kept(planned: Plan, metrics: Mapping[str, Metrics], cloud: Cloud) -> tuple[Status, str]:
-    """What a passing run comes to when its baseline is kept: the next runs would be compared with an older one."""
-    try:
-        write_baseline(planned, metrics, cloud)
-    except CloudError as error:
-        return Status.FAILED, f"the gate held, and the baseline could not be kept: {error}"
-    return Status.PASSED, ""
-
-
 def read_metrics(planned: Plan, progress: Progress, cloud: Cloud) -> dict[str, Metrics]:
-    """The metrics that the steps of this run wrote; a step that did not succeed, or wrote none, is left out."""
-    found = {}
+    """The metrics that this run's steps wrote; steps that did not succeed, or wrote none, are left out."""
+    metrics = {}
     for name, step in planned.steps.items():
         if step.metrics and progress.steps[name].status in ("succeeded", "reused"):
             data = cloud.read(step.metrics, METRICS_MAX_BYTES + 1)
             if data is not None:
-                found[name] = parse_metrics(data)
-    return found
+                metrics[name] = parse_metrics(data)
+    return metrics
 
 
-def read_baseline(flow: Flow, target: Target, cloud: Cloud) -> dict[str, Json]:
-    """The metrics, by step, of the base branch's last passing run; empty where there was none.
-
-    Raises: CloudError, for a baseline that is damaged: judging without it would let a drop pass. InputError, where a
-    rule needs the baseline, and the repository does not say which branch is the base.
-    """
-    uri = baseline_uri(flow.name, target)
-    if uri is None and target.commit and _compares_with_baseline(flow):
-        raise InputError(
-            "the base branch is not known, and a rule of the flow compares with its baseline",
-            "Name it: MLCI_BASE_BRANCH=main. Or fetch it: git fetch origin && git remote set-head origin --auto.",
-        )
-    data = cloud.read(uri) if uri else None
-    if data is None:
-        return {}
+def _update_baseline(planned: Plan, metrics: Mapping[str, Metrics], cloud: Cloud) -> tuple[Status, str]:
+    """Writes the baseline of a passing run, which fails if that fails: later runs would compare with an older one."""
     try:
-        metrics = json.loads(data)["metrics"]
-        if isinstance(metrics, dict):
-            return metrics
-    except (ValueError, KeyError, TypeError, RecursionError):
-        pass
-    raise CloudError(
-        f"the baseline {uri} is damaged.", hint="Delete it; the next passing run on the base branch makes it anew."
-    )
-
-
-def _compares_with_baseline(flow: Flow) -> bool:
-    rules = (*flow.gate, *(rule for step in flow.steps.values() for rule in step.when))
-    return any(rule.op in ("max_drop", "max_rise") for rule in rules)
-
-
-def write_baseline(planned: Plan, metrics: Mapping[str, Metrics], cloud: Cloud) -> None:
-    """Keeps a passing run's metrics as what later runs are compared with."""
-    uri = baseline_uri(planned.flow.name, planned.target)
-    if uri is None or not metrics:
-        return
-    kept = {
-        "schema": 1,
-        "run_id": planned.target.run_id,
-        "commit": planned.target.commit,
-        "metrics": {name: strict(found.document) for name, found in metrics.items()},
-    }
-    cloud.write(uri, json.dumps(kept, indent=2).encode())
+        write_baseline(planned, metrics, cloud)
+    except CloudError as error:
+        return Status.FAILED, f"the gate held, and the baseline could not be written: {error}"
+    return Status.PASSED, ""

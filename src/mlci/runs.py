@@ -6,13 +6,14 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlci.errors import InputError
 from mlci.flow.models import Json
-from mlci.report.html import page
-from mlci.report.junit import junit
-from mlci.report.markdown import markdown
-from mlci.report.result import Result, to_json
+from mlci.report import render_reports
+
+if TYPE_CHECKING:
+    from mlci.report.result import Result
 
 _TAIL_BYTES = 16_384
 
@@ -38,7 +39,7 @@ class RunFolder:
     def log(self, step: str) -> Path:
         return self.path / "logs" / f"{step}.log"
 
-    def logged(self) -> list[str]:
+    def logged_steps(self) -> list[str]:
         """The steps that have a log."""
         return sorted(file.stem for file in (self.path / "logs").glob("*.log"))
 
@@ -52,31 +53,30 @@ class RunFolder:
             return ""
         return "\n".join(text.splitlines()[-lines:])
 
-    def begin(self, definition: str, given: str) -> None:
-        """Makes the folder, with what the run starts from, and points `.mlci/latest` at it. A run that was cut off, and
-        is attached to, has one already."""
+    def start(self, definition: str, execution_input: str) -> None:
+        """Creates the folder with the run's definition and input, and points `.mlci/latest` at it.
+
+        The folder may exist: a build that was cut off attaches to its run.
+        """
         (self.path / "logs").mkdir(parents=True, exist_ok=True)
         (self.path / "definition.json").write_text(definition + "\n", encoding="utf-8")
-        (self.path / "input.json").write_text(json.dumps(json.loads(given), indent=2) + "\n", encoding="utf-8")
-        _point(self.path.parent.parent / "latest", Path("runs", self.path.name))
+        (self.path / "input.json").write_text(
+            json.dumps(json.loads(execution_input), indent=2) + "\n", encoding="utf-8"
+        )
+        _link(self.path.parent.parent / "latest", Path("runs", self.path.name))
 
     def finish(self, result: Result) -> None:
-        """Writes the reports; result.json comes last, so that whoever waits for it finds the others."""
-        for name, text in (
-            ("report.md", markdown(result)),
-            ("report.html", page(result)),
-            ("junit.xml", junit(result)),
-            ("result.json", json.dumps(to_json(result), indent=2) + "\n"),
-        ):
+        """Writes the reports."""
+        for name, text in render_reports(result):
             (self.path / name).write_text(text, encoding="utf-8")
 
     def result(self) -> dict[str, Json] | None:
         """result.json as it was written; None while the run goes on, or where it was killed."""
         try:
-            found = json.loads((self.path / "result.json").read_text(encoding="utf-8"))
+            result = json.loads((self.path / "result.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return found if isinstance(found, dict) else None
+        return result if isinstance(result, dict) else None
 
 
 @dataclass(frozen=True)
@@ -101,27 +101,27 @@ class Runs:
         near = [folder.run_id for folder in self.all() if folder.is_named(run)]
         return near[0] if len(near) == 1 else run
 
-    def find(self, wanted: str | None) -> RunFolder:
+    def find(self, run: str | None) -> RunFolder:
         """A run by its id, or by the beginning or end of it; the newest for None or "latest".
 
         Raises: InputError, where there is none, or more than one.
         """
-        found = self.all()
-        if not found:
+        runs = self.all()
+        if not runs:
             raise InputError(f"there are no runs in {self.home / 'runs'}", "Start one: mlci run")
-        if wanted in (None, "latest"):
-            return found[0]
-        assert wanted is not None
-        exact = [run for run in found if run.run_id == wanted]
-        near = exact or [run for run in found if run.is_named(wanted)]
-        if len(near) == 1:
-            return near[0]
-        known = ", ".join(run.run_id for run in (near or found)[:5])
-        what = f'more than one run is called "{wanted}"' if near else f'there is no run "{wanted}"'
+        if run is None or run == "latest":
+            return runs[0]
+        matches = [folder for folder in runs if folder.run_id == run] or [
+            folder for folder in runs if folder.is_named(run)
+        ]
+        if len(matches) == 1:
+            return matches[0]
+        known = ", ".join(folder.run_id for folder in (matches or runs)[:5])
+        what = f'more than one run is called "{run}"' if matches else f'there is no run "{run}"'
         raise InputError(what, f"There are: {known}")
 
 
-def _point(link: Path, target: Path) -> None:
+def _link(link: Path, target: Path) -> None:
     """Replaces a symbolic link in one step, so that two runs at once leave a whole one."""
     temporary = link.with_name(f".{link.name}-{os.getpid()}-{target.name}")
     try:

@@ -241,7 +241,7 @@ def test_a_pull_request_that_passes_itself_off_as_a_push_does_not_get_at_the_bas
 ) -> None:
     code, said = life.build(False, PUSH)
     assert code == 3, said
-    assert "the gate held, and the baseline could not be kept" in said
+    assert "the gate held, and the baseline could not be written" in said
     assert "is not authorized to perform: s3:PutObject" in said
     assert life.repository.result()["status"] == "failed"
     assert life.baseline() == baseline

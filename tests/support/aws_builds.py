@@ -20,7 +20,7 @@ from mlci.interrupts import Interrupts
 from mlci.plan import Target, run_id
 from mlci.plan.names import Names
 from mlci.report.result import Result
-from mlci.run import Surroundings, run
+from mlci.run import RunContext, run
 from mlci.runs import RunFolder
 from mlci.stage import Cache, find_repository
 from support.fake_aws import BUCKET, JOB_ROLE, PATIENCE_S, REGION, ROLE, SPEED, PretendAws
@@ -49,17 +49,17 @@ class Log:
     lines: list[str] = field(default_factory=list)
     steps: Mapping[str, StepState] = field(default_factory=dict)
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         self.lines.append(text)
 
-    def show(self, steps: Mapping[str, StepState]) -> None:
+    def update(self, steps: Mapping[str, StepState]) -> None:
         self.steps = steps
+
+    def use_logs(self, tail: Callable[[str], str]) -> None:
+        pass
 
     def live(self) -> nullcontext[None]:
         return nullcontext()
-
-    def turn_to(self, tail: Callable[[str], str]) -> None:
-        pass
 
     @property
     def text(self) -> str:
@@ -101,18 +101,18 @@ class Builder:
             run, step = Names(flow.name).step_of(job, flow.steps)
             return self._folder(run).log(step)
 
-        return aws_cloud(session, target, flow.step_types, log_file, self.log.say)
+        return aws_cloud(session, target, flow.step_types, log_file, self.log.log)
 
-    def around(self, build: str | None = None, attaches: bool = True) -> Surroundings:
+    def context(self, build: str | None = None, attaches: bool = True) -> RunContext:
         wanted = run_id(datetime.now(timezone.utc), os.urandom(3).hex())
         target = Target(BUCKET, JOB_ROLE, wanted, "0" * 40, "main", is_trusted=build is None, build=build)
-        return Surroundings(
+        return RunContext(
             repository=find_repository(self.root / "flow.yaml"),
             region=REGION,
             cache=Cache(CACHE),
             target=target,
             folder=self._folder(wanted),
-            watcher=self.log,
+            reporter=self.log,
             listening=self._listening,
             attaches=attaches,
         )
@@ -123,13 +123,13 @@ class Builder:
         Raises: MlciError, as the command would exit with.
         """
         flow = self.flow()
-        return run(flow, self.around(build, attaches), self.cloud(flow))
+        return run(flow, self.context(build, attaches), self.cloud(flow))
 
     def exit_code(self, build: str | None = None) -> int:
         try:
             return self.run(build).exit_code
         except MlciError as error:
-            self.log.say(str(error))
+            self.log.log(str(error))
             return error.exit_code
 
     def _folder(self, run: str) -> RunFolder:

@@ -26,7 +26,7 @@ def command(flow_file: Path, words: Sequence[str]) -> int:
         raise InputError("`mlci logs` takes a step, or a run and a step", "Example: mlci logs 3f9c2a train")
     *run, step = words
     folder = runs_of(flow_file).find(run[0] if run else None)
-    known = folder.logged()
+    known = folder.logged_steps()
     if step not in known:
         raise InputError(f'run {folder.run_id} has no log of a step "{step}"', f"It has: {', '.join(known) or 'none'}")
     with folder.log(step).open("rb") as file:

@@ -15,8 +15,9 @@ def command(options: RunOptions) -> int:
 
     Lists the objects that it would upload, the changes to the state machine, and the jobs that it would start.
     """
+    from mlci.baseline import read_baseline
     from mlci.report.plan_preview import preview
-    from mlci.run import prepare, read_baseline
+    from mlci.run import prepare
 
     with open_run(options) as session:
         flow, cloud = session.flow, session.cloud

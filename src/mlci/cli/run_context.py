@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mlci.cli.options import RunOptions
     from mlci.flow.models import Flow
     from mlci.plan.models import Target
-    from mlci.run import Surroundings
+    from mlci.run import RunContext
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class RunSession:
     """A flow, the context of its run, and the backend that it runs on."""
 
     flow: Flow
-    context: Surroundings
+    context: RunContext
     cloud: Cloud
 
 
@@ -56,7 +56,7 @@ def open_run(options: RunOptions, timeout_s: float | None = None, attaches: bool
         run, step = Names(flow.name, location.is_protected).step_of(job, flow.steps)
         return context.folder.sibling(run).log(step)
 
-    with backend.open(log_file, context.watcher.say) as cloud:
+    with backend.open(log_file, context.reporter.log) as cloud:
         yield RunSession(flow, context, cloud)
 
 
@@ -65,7 +65,7 @@ def backend_name(options: RunOptions) -> tuple[str, str]:
     return (options.cloud, "--cloud or MLCI_CLOUD") if options.cloud else default_backend(os.environ)
 
 
-def local_context(flow_file: Path, build: Build, timeout_s: float | None = None) -> Surroundings:
+def local_context(flow_file: Path, build: Build, timeout_s: float | None = None) -> RunContext:
     """The context of a run on the local backend. Commands that only look at a flow take the same."""
     from mlci.backends.local import LOCATION
 
@@ -102,23 +102,21 @@ def _target(build: Build, location: Location) -> Target:
     )
 
 
-def _context(
-    flow_file: Path, build: Build, location: Location, timeout_s: float | None, attaches: bool
-) -> Surroundings:
+def _context(flow_file: Path, build: Build, location: Location, timeout_s: float | None, attaches: bool) -> RunContext:
     from mlci.cli.signals import interrupt_signals
-    from mlci.report.console import Screen
-    from mlci.run import Surroundings
+    from mlci.report.console import ConsoleReporter
+    from mlci.run import RunContext
     from mlci.stage import find_repository
 
     target = _target(build, location)
     folder = runs_of(flow_file).folder(target.run_id)
-    return Surroundings(
+    return RunContext(
         repository=find_repository(flow_file),
         region=location.region,
         cache=cache_of(),
         target=target,
         folder=folder,
-        watcher=Screen(sys.stdout, sys.stdout.isatty(), folder.tail),
+        reporter=ConsoleReporter(sys.stdout, sys.stdout.isatty(), folder.tail),
         listening=interrupt_signals,
         timeout_s=timeout_s,
         attaches=attaches,

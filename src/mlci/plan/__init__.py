@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 
 from mlci.flow.models import Flow, Json, Step, StepOutput
 from mlci.plan.models import Bound, Plan, PlannedStep, S3Uri, Target, Upload
-from mlci.plan.names import Names, baseline_key, run_id
+from mlci.plan.names import Names, run_id
 from mlci.plan.requests import RequestContext, api_request, resolve
 from mlci.plan.thresholds import bounds, number_at
 from mlci.stage.models import DataUnit, Staged
 from mlci.step_types import STEP_TYPES
 
-__all__ = ["Bound", "Plan", "PlannedStep", "S3Uri", "Target", "Upload", "baseline_uri", "number_at", "plan", "run_id"]
+__all__ = ["Bound", "Plan", "PlannedStep", "S3Uri", "Target", "Upload", "number_at", "plan", "run_id"]
 
 
 def plan(flow: Flow, staged: Staged, target: Target, baseline: Mapping[str, Json]) -> Plan:
@@ -55,11 +55,6 @@ def _planned(step: Step, context: RequestContext, baseline: Mapping[str, Json]) 
         metrics=_metrics_uri(step, outputs),
         when=bounds(step.when, baseline),
     )
-
-
-def baseline_uri(flow: str, target: Target) -> S3Uri | None:
-    """Where the base branch's baseline lies; None where no branch is known to be the base."""
-    return _uri(target, baseline_key(flow, target.base_branch)) if target.base_branch else None
 
 
 def _names(flow: Flow, target: Target) -> Names:

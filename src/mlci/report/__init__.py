@@ -1,1 +1,38 @@
-"""Verdict → what people and machines read of it: console, Markdown, HTML, JUnit XML and result.json."""
+"""Result → what people and machines read: the console and the files of a run's folder.
+
+result.py          the result of a run, and result.json
+formatting.py      headlines, durations and figures
+signs.py           signs and colours of steps and rules
+console.py         the progress of a run, its summary, and tables
+markdown.py        report.md
+html.py            report.html
+junit.py           junit.xml
+mermaid.py         the flow as a graph
+run_list.py        earlier runs, for `mlci list` and `mlci show`
+plan_preview.py    a plan, for `mlci plan`
+stack_report.py    a stack and its changes, for `mlci bootstrap`
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlci.report.result import Result
+
+#: Each report by its file in the run's folder: the module and the function that renders a Result. Whoever waits for
+#: result.json finds the others, because it is the last.
+REPORTS = (
+    ("report.md", "mlci.report.markdown", "markdown"),
+    ("report.html", "mlci.report.html", "page"),
+    ("junit.xml", "mlci.report.junit", "junit"),
+    ("result.json", "mlci.report.result", "result_json"),
+)
+
+
+def render_reports(result: Result) -> Iterator[tuple[str, str]]:
+    """Yields the file name and the text of each report."""
+    for name, module, function in REPORTS:
+        yield name, getattr(importlib.import_module(module), function)(result)

@@ -1,4 +1,4 @@
-"""What a person watches: a live line a step on a terminal, plain lines elsewhere, and the verdict at the end."""
+"""The console: a live line for each step on a terminal, plain lines elsewhere, and a summary at the end."""
 
 from __future__ import annotations
 
@@ -13,65 +13,55 @@ from mlci.backends.progress import StepState
 from mlci.gate import RuleVerdict
 from mlci.report.formatting import HEADLINE, duration
 from mlci.report.result import Result, Status
+from mlci.report.signs import STEP_SIGNS, STEP_STYLES, rule_sign
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-_SIGN = {
-    "waiting": "·",
-    "running": "▶",
-    "succeeded": "✔",
-    "reused": "↺",
-    "failed": "✘",
-    "skipped": "–",
-    "stopped": "■",
-}
-_STYLE = {"running": "cyan", "succeeded": "green", "reused": "blue", "failed": "bold red", "stopped": "yellow"}
-
 
 @dataclass
-class Screen:
-    """Where a run is shown. `tail` gives the last lines of a step's log; `clock` is UTC."""
+class ConsoleReporter:
+    """Reports the progress of a run. `log_tail` gives the last lines of a step's log; `clock` is UTC."""
 
     out: TextIO
     is_terminal: bool
-    tail: Callable[[str], str]
+    log_tail: Callable[[str], str]
     clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
     steps: Mapping[str, StepState] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _console: Console | None = None  # while live, lines are printed above the table
 
-    def turn_to(self, tail: Callable[[str], str]) -> None:
-        """From now on shows another run, whose logs end as `tail` says."""
-        self.tail = tail
+    def use_logs(self, tail: Callable[[str], str]) -> None:
+        """Takes the logs from another run from now on."""
+        self.log_tail = tail
 
-    def say(self, text: str) -> None:
-        """Prints a line, above what is live."""
+    def log(self, text: str) -> None:
+        """Prints a line, above the live table if there is one."""
         if self._console is not None:
             self._console.print(text, markup=False, highlight=False)
         else:
             print(text, file=self.out, flush=True)
 
-    def show(self, steps: Mapping[str, StepState]) -> None:
-        """Takes the steps' newest states, and tells what has changed. Called from the threads that run steps."""
+    def update(self, steps: Mapping[str, StepState]) -> None:
+        """Takes the newest state of each step, and logs the changes. Called from the threads that run steps."""
         with self._lock:
             before, self.steps = self.steps, steps
             for name, step in steps.items():
                 if name in before and step.status != before[name].status:
-                    self._tell(name, step)
+                    self._log_status(name, step)
 
-    def _tell(self, name: str, step: StepState) -> None:
+    def _log_status(self, name: str, step: StepState) -> None:
         now = self.clock()
         if self._console is None and step.status in ("running", "succeeded", "reused", "failed", "stopped"):
             took = f" in {duration(step.seconds(now))}" if step.ended else ""
-            self.say(f"{now:%H:%M:%S}  {_SIGN[step.status]} {name} {step.status}{took}")
+            self.log(f"{now:%H:%M:%S}  {STEP_SIGNS[step.status]} {name} {step.status}{took}")
         if step.status == "failed":
-            self.say(failure(name, step.reason or "", self.tail(name)))
+            self.log(failure(name, step.reason or "", self.log_tail(name)))
 
     @contextmanager
     def live(self) -> Iterator[None]:
-        """While in here, a terminal shows a line a step that ticks."""
+        """Shows a table with a line for each step, on a terminal, until the context is left."""
         if not self.is_terminal:
             yield
             return
@@ -92,9 +82,9 @@ class Screen:
 
         table, now = Table.grid(padding=(0, 2)), self.clock()
         for name, step in self.steps.items():
-            style = _STYLE.get(step.status, "dim")
+            style = STEP_STYLES.get(step.status, "dim")
             took = duration(step.seconds(now)) if step.started else ""
-            table.add_row(Text(f"{_SIGN[step.status]} {name}", style), Text(step.status, style), Text(took))
+            table.add_row(Text(f"{STEP_SIGNS[step.status]} {name}", style), Text(step.status, style), Text(took))
         return table
 
 
@@ -111,7 +101,7 @@ def summary(result: Result, folder: str) -> str:
     lines = [""]
     if result.rules and result.status in (Status.PASSED, Status.GATE_MISSED):
         lines.append("gate")
-        lines += [f"  {'✔' if judged.held else '✘'} {judged.text}{_margin(judged)}" for judged in result.rules]
+        lines += [f"  {rule_sign(judged.held)} {judged.text}{_margin(judged)}" for judged in result.rules]
         lines.append("")
     lines.append(f"{result.flow}: {HEADLINE[result.status]} in {duration(result.seconds)}")
     failed = [name for name, step in result.steps.items() if step.status == "failed"]
@@ -133,12 +123,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], out: TextIO) -> No
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=None, pad_edge=False, header_style="bold")
+    grid = Table(box=None, pad_edge=False, header_style="bold")
     for name in head:
-        made.add_column(name, no_wrap=True)
+        grid.add_column(name, no_wrap=True)
     for row in rows:
-        made.add_row(*(Text(cell) for cell in row))
+        grid.add_row(*(Text(cell) for cell in row))
     console = Console(file=out, highlight=False)
     if not console.is_terminal:
         console.width = 10_000
-    console.print(made)
+    console.print(grid)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from mlci.plan.models import Bound
 from mlci.report.result import Status
+from mlci.report.signs import STEP_COLOURS
 
 HEADLINE = {
     Status.PASSED: "passed",
     Status.GATE_MISSED: "gate missed",
     Status.FAILED: "failed",
     Status.STOPPED: "stopped",
+}
+
+STATUS_COLOURS = {
+    Status.PASSED: STEP_COLOURS["succeeded"],
+    Status.GATE_MISSED: STEP_COLOURS["failed"],
+    Status.FAILED: STEP_COLOURS["failed"],
+    Status.STOPPED: STEP_COLOURS["stopped"],
 }
 
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from mlci.report.formatting import HEADLINE, duration, figure, limit
+from mlci.report.formatting import HEADLINE, STATUS_COLOURS, duration, figure, limit
 from mlci.report.result import Result, Status
+from mlci.report.signs import STEP_COLOURS, rule_colour, rule_sign
 
-_COLOUR = {Status.PASSED: "#1a7f37", Status.GATE_MISSED: "#cf222e", Status.FAILED: "#cf222e", Status.STOPPED: "#9a6700"}
-_STEP_COLOUR = {"succeeded": "#2da44e", "reused": "#0969da", "failed": "#cf222e", "stopped": "#bf8700"}
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1f2328; }
 h1 { font-size: 1.5rem; border-left: .4rem solid var(--verdict); padding-left: .7rem; }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 1.5rem; }
 th, td { text-align: left; padding: .35rem .7rem; border-bottom: 1px solid #d0d7de; vertical-align: top; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
-.held { color: #1a7f37; } .missed { color: #cf222e; font-weight: 600; }
+.held { color: var(--held); } .missed { color: var(--missed); font-weight: 600; }
 .lane { position: relative; height: 1.1rem; min-width: 14rem; background: #f6f8fa; border-radius: 3px; }
 .bar { position: absolute; top: 0; bottom: 0; min-width: 2px; border-radius: 3px; }
 pre { background: #f6f8fa; padding: .8rem; overflow-x: auto; font-size: .85rem; }
@@ -45,16 +44,21 @@ def page(result: Result) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(result.flow)}: {HEADLINE[result.status]}</title><style>{_STYLE}</style></head>"
-        f'<body style="--verdict: {_COLOUR[result.status]}">\n' + "\n".join(body) + "\n</body></html>\n"
+        f'<body style="{_colours(result.status)}">\n' + "\n".join(body) + "\n</body></html>\n"
     )
+
+
+def _colours(status: Status) -> str:
+    return f"--verdict: {STATUS_COLOURS[status]}; --held: {rule_colour(True)}; --missed: {rule_colour(False)}"
 
 
 def _rules(result: Result) -> Iterable[str]:
     for judged in result.rules:
         bound = judged.bound
-        mark = '<td class="held">✔ held</td>' if judged.held else '<td class="missed">✘ missed</td>'
+        verdict = "held" if judged.held else "missed"
         yield (
-            f"<tr>{mark}<td><code>{escape(bound.rule.metric)}</code>"
+            f'<tr><td class="{verdict}">{rule_sign(judged.held)} {verdict}</td>'
+            f"<td><code>{escape(bound.rule.metric)}</code>"
             + ("" if judged.held else f"<br>{escape(judged.text)}")
             + f'</td><td class="number">{figure(judged.value)}</td><td>{limit(bound)}</td>'
             f'<td class="number">{figure(bound.baseline)}</td>'
@@ -69,7 +73,7 @@ def _steps(result: Result) -> Iterable[str]:
         if step.started and step.ended:
             left = 100 * (step.started - result.started).total_seconds() / total
             width = 100 * (step.ended - step.started).total_seconds() / total
-            colour = _STEP_COLOUR.get(step.status, "#6e7781")
+            colour = STEP_COLOURS.get(step.status, STEP_COLOURS["skipped"])
             bar = f'<div class="bar" style="left:{left:.2f}%;width:{width:.2f}%;background:{colour}"></div>'
         time = duration(result.seconds_of(name)) if step.ended else ""
         yield (

@@ -10,16 +10,9 @@ from collections.abc import Iterator, Mapping
 from mlci.backends.progress import StepStatus
 from mlci.flow import dependencies
 from mlci.flow.models import Flow, RepositoryPath, S3Location, Step
+from mlci.report.signs import STEP_COLOURS, STEP_SIGNS, rule_colour, rule_sign
 
 GATE_NODE = "gate_"
-_COLOUR = {
-    "succeeded": "#1a7f37",
-    "reused": "#0969da",
-    "failed": "#cf222e",
-    "stopped": "#9a6700",
-    "skipped": "#6e7781",
-}
-_SIGNS = {"succeeded": "✔", "reused": "↺", "failed": "✘", "stopped": "■", "skipped": "–"}
 
 
 def mermaid(flow: Flow, outcome: Mapping[str, StepStatus] | None = None, gate_held: bool | None = None) -> str:
@@ -48,7 +41,7 @@ def _places(step: Step) -> Iterator[str]:
 
 
 def _step_node(node: str, step: Step, status: StepStatus | None) -> str:
-    label = f"{_SIGNS.get(status or '', '')} {step.name}".strip()
+    label = f"{STEP_SIGNS[status]} {step.name}" if status else step.name
     return f'{node}["{_escaped(label)}<br/><small>{step.uses}</small>"]'
 
 
@@ -69,14 +62,14 @@ def _arrows(flow: Flow, steps: Mapping[str, str], data: Mapping[str, str]) -> It
 
 def _styles(steps: Mapping[str, str], outcome: Mapping[str, StepStatus], gate_held: bool | None) -> Iterator[str]:
     for name, status in outcome.items():
-        if status in _COLOUR:
-            yield f"style {steps[name]} stroke:{_COLOUR[status]},stroke-width:3px"
+        if status in STEP_COLOURS:
+            yield f"style {steps[name]} stroke:{STEP_COLOURS[status]},stroke-width:3px"
     if gate_held is not None:
-        yield f"style {GATE_NODE} stroke:{_COLOUR['succeeded' if gate_held else 'failed']},stroke-width:3px"
+        yield f"style {GATE_NODE} stroke:{rule_colour(gate_held)},stroke-width:3px"
 
 
 def _gate_label(held: bool | None) -> str:
-    return {None: "gate", True: "✔ gate", False: "✘ gate"}[held]
+    return "gate" if held is None else f"{rule_sign(held)} gate"
 
 
 def _escaped(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -94,6 +95,11 @@ def _rule(judged: RuleVerdict) -> dict[str, Json]:
         "held": judged.held,
         "text": judged.text,
     }
+
+
+def result_json(result: Result) -> str:
+    """The text of result.json."""
+    return json.dumps(to_json(result), indent=2) + "\n"
 
 
 def strict(value: Json) -> Json:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any  # result.json may be of an older or newer mlci: what is missing is shown as a dash
 
 from mlci.report.formatting import duration
-
-_SIGN = {"succeeded": "✔", "reused": "↺", "failed": "✘", "skipped": "–", "stopped": "■"}
+from mlci.report.signs import STEP_SIGNS, rule_sign
 
 
 def row(run_id: str, result: dict[str, Any] | None) -> tuple[str, ...]:
@@ -37,11 +36,11 @@ def describe(run_id: str, result: dict[str, Any] | None, folder: str) -> str:
         lines += ["", str(result["reason"])]
     if result["rules"]:
         lines += ["", "gate"]
-        lines += [f"  {'✔' if rule['held'] else '✘'} {rule['text']}" for rule in result["rules"]]
+        lines += [f"  {rule_sign(rule['held'])} {rule['text']}" for rule in result["rules"]]
     lines += ["", "steps"]
     width = max((len(name) for name in result["steps"]), default=0)
     lines += [
-        f"  {_SIGN.get(step['status'], ' ')} {name:{width}}  {step['status']:9}  {duration(step['seconds'])}"
+        f"  {STEP_SIGNS.get(step['status'], ' ')} {name:{width}}  {step['status']:9}  {duration(step['seconds'])}"
         for name, step in result["steps"].items()
     ]
     return "\n".join([*lines, "", f"files: {folder}/"])

@@ -60,7 +60,7 @@ class Side:
 
     def planned(self, flow: str = FLOW) -> tuple[Plan, Compiled]:
         (self.builder.root / "flow.yaml").write_text(flow)
-        return prepare(self.builder.flow(), self.builder.around(), _no_baseline())
+        return prepare(self.builder.flow(), self.builder.context(), _no_baseline())
 
     def execute(self, planned: Plan, compiled: Compiled, stop: StopSignal) -> Outcome:
         version = self.cloud.publish("small", compiled.definition)
@@ -92,7 +92,7 @@ def served_cloud(builder: Builder, served: Account, monkeypatch: pytest.MonkeyPa
     session = open_session(served.region)
     target = AwsTarget(identify(session), session.region, served.environment["MLCI_WORKFLOW_ROLE"])
     return aws_cloud(
-        session, target, ("training", "processing"), lambda job: builder.root / "logs" / f"{job}.log", builder.log.say
+        session, target, ("training", "processing"), lambda job: builder.root / "logs" / f"{job}.log", builder.log.log
     )
 
 
@@ -192,7 +192,7 @@ def test_a_stop_ends_the_execution_and_its_jobs(side: Side) -> None:
 
 
 def test_the_whole_line_gives_the_same_result(side: Side) -> None:
-    result = run(side.builder.flow(), side.builder.around(), side.cloud)
+    result = run(side.builder.flow(), side.builder.context(), side.cloud)
     assert (result.status.value, result.cloud) == ("passed", side.cloud.name)
     assert {name: metrics.document for name, metrics in result.metrics.items()} == {"measure": {"auc": 0.95}}
 

@@ -106,7 +106,7 @@ def test_a_stopped_run_leaves_nothing(builder: Builder, pretended: PretendAws, o
 
 def test_a_build_that_was_cut_off_goes_on_with_its_own_run(builder: Builder, pretended: PretendAws) -> None:
     pretended.sagemaker.scripts["train"] = Script(seconds=0.6)
-    flow, around = builder.flow(), builder.around("models:1")
+    flow, around = builder.flow(), builder.context("models:1")
     cloud = builder.cloud(flow)
     planned, compiled = prepare(flow, around, {})
     cloud.upload(planned.uploads, StopSignal())
@@ -155,7 +155,7 @@ def test_the_same_build_with_another_flow_does_not_attach(builder: Builder, pret
     result = builder.run("models:1")
     first.join(10)
     assert result.status is Status.PASSED
-    assert "it is another, so it is left alone" in builder.log.text
+    assert "with another input; it is left alone" in builder.log.text
     assert len(pretended.sagemaker.started) == 4
 
 

@@ -1,0 +1,45 @@
+"""The signs and colours of steps and rules: the same on the console, in files and in graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlci.backends.progress import StepStatus
+
+STEP_SIGNS: Mapping[StepStatus, str] = {
+    "waiting": "·",
+    "running": "▶",
+    "succeeded": "✔",
+    "reused": "↺",
+    "failed": "✘",
+    "skipped": "–",
+    "stopped": "■",
+}
+
+#: The colours of GitHub's interface, for HTML and Mermaid.
+STEP_COLOURS: Mapping[StepStatus, str] = {
+    "succeeded": "#1a7f37",
+    "reused": "#0969da",
+    "failed": "#cf222e",
+    "stopped": "#9a6700",
+    "skipped": "#6e7781",
+}
+
+#: The styles of rich, for a terminal.
+STEP_STYLES: Mapping[StepStatus, str] = {
+    "running": "cyan",
+    "succeeded": "green",
+    "reused": "blue",
+    "failed": "bold red",
+    "stopped": "yellow",
+}
+
+
+def rule_sign(held: bool) -> str:
+    """The sign of a rule, or of the whole gate."""
+    return STEP_SIGNS["succeeded" if held else "failed"]
+
+
+def rule_colour(held: bool) -> str:
+    """The colour of a rule, or of the whole gate."""
+    return STEP_COLOURS["succeeded" if held else "failed"]
