@@ -19,19 +19,19 @@ def reference(schema: Mapping[str, Any]) -> str:
         "### The file",
         _table(schema, schema["properties"]),
         "### `defaults`",
-        _described(definitions["DefaultsSpelling"]),
+        _described(definitions["DefaultsModel"]),
         "### A step",
-        _described(definitions["StepSpelling"]),
+        _described(definitions["StepModel"]),
         "Each type of step takes some of these keys:",
-        _keys_by_type(definitions["StepSpelling"]),
+        _keys_by_type(definitions["StepModel"]),
         "### A rule, in `gate` and in a step's `if`",
-        _described(definitions["RuleSpelling"]),
+        _described(definitions["RuleModel"]),
         "### `image: {build: …}`",
-        _described(definitions["BuildSpelling"]),
+        _described(definitions["BuildModel"]),
         "### `local`",
-        _described(definitions["LocalSpelling"]),
+        _described(definitions["LocalModel"]),
         "### `aws`",
-        _described(definitions["AwsSpelling"]),
+        _described(definitions["AwsModel"]),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -101,7 +101,7 @@ def _is_reference(choice: Mapping[str, Any]) -> bool:
 
 def _name(ref: str) -> str:
     name = ref.rpartition("/")[2]
-    names = {"RuleSpelling": "rule", "BuildSpelling": "`{build: folder}`", "StepSpelling": "step"}
+    names = {"RuleModel": "rule", "BuildModel": "`{build: folder}`", "StepModel": "step"}
     return names.get(name, "any value" if name == "JsonValue" else "map")
 
 
