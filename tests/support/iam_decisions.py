@@ -45,11 +45,14 @@ def _fits(operator: str, values: list[str], given: str | None) -> bool:
         return all(_fits(single, values, each) for each in (given or "").split(",") if each)
     if several == "ForAnyValue":
         return any(_fits(single, values, each) for each in (given or "").split(","))
+    if operator.endswith("IfExists"):
+        return given is None or _fits(operator.removesuffix("IfExists"), values, given)
     return given is not None and any(_OPERATORS[operator](given, each) for each in values)
 
 
 _OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
     "ArnLike": fnmatch.fnmatchcase,
+    "NumericLessThanEquals": lambda given, wanted: float(given) <= float(wanted),
     "Bool": lambda given, wanted: given == wanted,
     "StringEquals": lambda given, wanted: given == wanted,
     "StringLike": fnmatch.fnmatchcase,

@@ -23,10 +23,12 @@ def command(flow_file: Path, params: Sequence[str]) -> int:
     """
     from mlci.backends.local import check_definition, check_jobs
     from mlci.build import Build
+    from mlci.provision.access_requirements import check_arn_values
     from mlci.report.formatting import count
     from mlci.run import prepare
 
     flow = load_flow(flow_file, params)
+    check_arn_values(flow, {})
     planned, compiled = prepare(flow, local_context(flow_file, Build()), {})
     check_jobs(planned)
     check_definition(compiled.definition)

@@ -1,6 +1,7 @@
 """The AWS resources that a flow needs: policies, and one CloudFormation stack with its changes and its teardown.
 
 From the flow to the template; these modules are pure:
+    arn_values.py                checks of values that become part of an ARN
     access_requirements.py       a flow → what its runs access in AWS
     stack_names.py               names of the stack, its roles, projects and log groups
     stack_parameters.py          the template's parameters, which are also options of `mlci bootstrap`

@@ -1,12 +1,15 @@
-"""A flow → what its runs will ask AWS for."""
+"""A flow → what its runs access in AWS."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
+from mlci.errors import InputError, Problem
 from mlci.flow.models import Flow, Json, RepositoryPath, S3Location, Step, StepOutput
+from mlci.provision.arn_values import ValueKind, problem_of
 
 _ECR = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<name>[^:@]+)"
@@ -24,11 +27,11 @@ class Image:
 
 @dataclass(frozen=True)
 class Needs:
-    """What the steps of a flow are, read and write, so far as it decides about rights.
+    """What the steps of a flow access, as far as policies depend on it.
 
-    `outside` are inputs at S3 URIs of others, `images` the repositories of ECR that images are pulled from. A step's
-    `request:` names `keys` of KMS, and puts jobs into `subnets`, with `security_groups`. `has_rules` says whether the
-    state machine reads metrics.
+    `outside` are inputs at S3 URIs of others, `images` the ECR repositories of images. A step's `request:` names KMS
+    `keys`, `subnets` and `security_groups`. `has_rules` says whether the state machine reads metrics.
+    `instance_types` and `max_runtime_s` bound the cost of a job; empty and None leave it unbounded.
     """
 
     flow: str
@@ -41,10 +44,16 @@ class Needs:
     keys: tuple[str, ...] = ()
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
+    instance_types: tuple[str, ...] = ()
+    max_runtime_s: int | None = None
 
 
 def needs(flow: Flow, images: Mapping[str, str]) -> Needs:
-    """What a flow needs. `images` maps steps to the full URIs of their images."""
+    """Return the access requirements of a flow. `images` maps steps to the full URIs of their images.
+
+    Raises: InputError, with every value that is not safe in an ARN.
+    """
+    check_arn_values(flow, images)
     steps = list(flow.steps.values())
     sources = [source for step in steps for source in step.inputs.values()]
     return Needs(
@@ -58,17 +67,56 @@ def needs(flow: Flow, images: Mapping[str, str]) -> Needs:
         keys=tuple(sorted({key for step in steps for key in _keys(step)})),
         subnets=_in_networks(steps, "Subnets"),
         security_groups=_in_networks(steps, "SecurityGroupIds"),
+        instance_types=tuple(sorted({name for step in steps for name in _instance_types(step)})),
+        max_runtime_s=max((limit for step in steps for limit in _runtimes_s(step)), default=None),
     )
 
 
+def check_arn_values(flow: Flow, images: Mapping[str, str]) -> None:
+    """Raise InputError, with every problem, if a value of the flow is not safe in an ARN."""
+    problems = []
+    for name, step in flow.steps.items():
+        values: list[tuple[tuple[str, ...], ValueKind, str]] = [
+            *((("inputs", key), "S3 URI", source.uri) for key, source in step.inputs.items() if _is_s3(source)),
+            *((("image",), "image", uri) for uri in (images.get(name), step.image) if isinstance(uri, str)),
+            *((("request",), "KMS key", key) for key in _keys(step)),
+            *((("request",), "subnet", subnet) for subnet in _in_networks([step], "Subnets")),
+            *((("request",), "security group", group) for group in _in_networks([step], "SecurityGroupIds")),
+        ]
+        for path, kind, value in values:
+            if problem := problem_of(kind, value):
+                at = flow.position("steps", name, *path)
+                problems.append(Problem(at.file, at.line, at.column, f'step "{name}": {problem[0]}', problem[1]))
+    if problems:
+        raise InputError(problems)
+
+
 def image_of(uri: str) -> Image | None:
-    """The repository that an image is pulled from; None where that is not one of ECR's.
+    """Return the ECR repository of an image, or None if it is in another registry.
 
     >>> image_of("683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1")
     Image(account='683313688378', region='us-east-1', name='sagemaker-xgboost')
     """
     found = _ECR.match(uri)
     return Image(found["account"], found["region"], found["name"]) if found else None
+
+
+def _is_s3(source: object) -> TypeGuard[S3Location]:
+    return isinstance(source, S3Location)
+
+
+def _instance_types(step: Step) -> Iterator[str]:
+    """Yield the instance types of a step: its own, and any in its `request:`."""
+    if step.instance:
+        yield step.instance
+        yield from (name for name in _named(step.request, "InstanceType") if isinstance(name, str))
+
+
+def _runtimes_s(step: Step) -> Iterator[int]:
+    """Yield the time limits of a step: its own, and any in its `request:`."""
+    if step.instance:
+        yield step.timeout_s
+        yield from (limit for limit in _named(step.request, "MaxRuntimeInSeconds") if isinstance(limit, int))
 
 
 def _keys(step: Step) -> Iterator[str]:

@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 from typing_extensions import assert_never
 
+from mlci.flow.s3_uris import split_s3_uri
 from mlci.plan.names import Names, baselines
 from mlci.provision.access_requirements import Needs
 from mlci.provision.stack_names import ROLES, Role, build_log_group, project_name
@@ -191,12 +192,12 @@ def _granted(grants: Iterable[Grant], needs: Needs, names: Names, place: Account
     for grant in grants:
         by_sid.setdefault(grant.sid, []).append(grant)
     for sid, alike in by_sid.items():
-        network = _network_condition(needs) if any(grant.joins_network for grant in alike) else {}
+        creates_jobs = any(grant.joins_network for grant in alike)
         yield Statement(
             sid,
             tuple(dict.fromkeys(action for grant in alike for action in grant.actions)),
             tuple(dict.fromkeys(_arn(resource, names, place) for grant in alike for resource in grant.resources)),
-            {**_conditions(alike), **network},
+            {**_conditions(alike), **(_job_conditions(needs) if creates_jobs else {})},
         )
 
 
@@ -233,12 +234,26 @@ def _workflow(needs: Needs, place: AccountScope, is_protected: bool) -> Iterator
         yield _pass_role("protected_job" if is_protected else "job", service, place)
 
 
-def _network_condition(needs: Needs) -> Mapping[str, Mapping[str, object]]:
-    """The condition that a job joins no network but the flow's. Without one, the role of jobs can't join any."""
-    if not needs.subnets:
-        return {}
-    allowed = {"sagemaker:VpcSecurityGroupIds": needs.security_groups, "sagemaker:VpcSubnets": needs.subnets}
-    return {"ForAllValues:StringEquals": {key: list(ids) for key, ids in allowed.items()}}
+def _job_conditions(needs: Needs) -> Mapping[str, Mapping[str, object]]:
+    """Return the conditions of job creation: the flow's instance types, its longest time limit, and its network.
+
+    A flow without a network needs no condition for it: its job role can't join one. IAM has no key for the instance
+    count. `IfExists` allows a request whose context lacks the key.
+
+    Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html
+    """
+    allowed: dict[str, tuple[str, ...]] = {}
+    if needs.instance_types:
+        allowed["sagemaker:InstanceTypes"] = needs.instance_types
+    if needs.subnets:
+        allowed |= {"sagemaker:VpcSecurityGroupIds": needs.security_groups, "sagemaker:VpcSubnets": needs.subnets}
+    conditions: dict[str, Mapping[str, object]] = {}
+    if allowed:
+        conditions["ForAllValues:StringEquals"] = {key: list(values) for key, values in allowed.items()}
+    if needs.max_runtime_s is not None:
+        limit = {"sagemaker:MaxRuntimeInSeconds": str(needs.max_runtime_s)}
+        conditions["NumericLessThanEqualsIfExists"] = limit
+    return conditions
 
 
 def _job(needs: Needs, place: AccountScope, is_protected: bool) -> Iterator[Statement]:
@@ -259,13 +274,13 @@ def _job(needs: Needs, place: AccountScope, is_protected: bool) -> Iterator[Stat
 
 
 def _outside(needs: Needs, place: AccountScope) -> Iterator[Statement]:
-    """Inputs that lie elsewhere in S3: read, and nothing else."""
+    """Yield the statements for reading inputs elsewhere in S3. A URI is a prefix of keys: `s3://acme` is a bucket."""
     s3 = f"arn:{place.partition}:s3:::"
-    places = [uri.removeprefix("s3://") for uri in needs.outside]
-    if places:
-        yield Statement("ReadOutside", ("s3:GetObject",), tuple(f"{s3}{where}*" for where in places))
-    for number, bucket in enumerate(sorted({where.partition("/")[0] for where in places}), 1):
-        prefixes = [f"{where.partition('/')[2]}*" for where in places if where.startswith(f"{bucket}/")]
+    locations = [split_s3_uri(uri) for uri in needs.outside]
+    if locations:
+        yield Statement("ReadOutside", ("s3:GetObject",), tuple(f"{s3}{bucket}/{key}*" for bucket, key in locations))
+    for number, bucket in enumerate(sorted({bucket for bucket, _ in locations}), 1):
+        prefixes = [f"{key}*" for other, key in locations if other == bucket]
         yield Statement(
             f"ListOutside{number}", ("s3:ListBucket",), (f"{s3}{bucket}",), {"StringLike": {"s3:prefix": prefixes}}
         )
@@ -329,6 +344,7 @@ def _join_network(needs: Needs, place: AccountScope) -> Iterator[Statement]:
 #: Source: https://docs.aws.amazon.com/codebuild/latest/userguide/action-context-keys.html
 _OVERRIDES = (
     "artifacts",
+    "environment.computeType",
     "environment.environmentVariables.name",
     "environment.image",
     "environment.privilegedMode",

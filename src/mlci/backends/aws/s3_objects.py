@@ -16,6 +16,7 @@ from typing import IO
 from mlci.backends.aws.api_calls import Api, AwsError, translate_errors
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, InputError
+from mlci.flow.s3_uris import split_s3_uri
 from mlci.plan.models import Upload
 from mlci.stage.archive import source_archive
 from mlci.stage.models import StagedFile
@@ -162,13 +163,3 @@ class CheckedReader:
 def _is_there(upload: Upload, size: int | None) -> bool:
     """Return True if an object of that size is the upload. The size of an archive is not known before it is packed."""
     return size is not None and (upload.is_archive or size == upload.files[0].size_bytes)
-
-
-def split_s3_uri(uri: str) -> tuple[str, str]:
-    """Bucket and key.
-
-    >>> split("s3://data/raw/x.csv")
-    ('data', 'raw/x.csv')
-    """
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return bucket, key
