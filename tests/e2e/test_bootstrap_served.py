@@ -28,6 +28,8 @@ WRONG = {
     "--connection": "mine",
     "--trigger": "cron",
     "--comment-approval": "NOBODY",
+    "--approvers": "read",
+    "--repository-id": "octo",
     "--changed-files": "(",
     "--concurrent-builds": "0",
     "--build-image": "!",
@@ -206,7 +208,7 @@ def test_a_whole_life(repository: Project, served: Account) -> None:
     assert (stacks(served), buckets(served)) == ([], [])
     again = bootstrap(repository, served, "--delete", "--delete-bucket", "--yes")
     assert (again.returncode, again.stderr) == (0, "")
-    assert "there is no stack" in again.stdout
+    assert "There is nothing to delete" in again.stdout
 
 
 @pytest.mark.e2e
@@ -215,7 +217,7 @@ def test_a_stack_outlives_the_server(repository: Project, tmp_path: Path) -> Non
     data = tmp_path / "kept"
     with serving(data) as server:
         served = Account(server, "none")
-        done = bootstrap(repository, served, "--trigger", "actions", "--yes")
+        done = bootstrap(repository, served, "--trigger", "actions", "--repository-id", "1", "--yes")
         assert done.returncode == 0, done.stderr
         server.kill()
     with serving(data) as server:

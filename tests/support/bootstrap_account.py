@@ -87,6 +87,7 @@ class Boot:
     connections: CodeConnections = field(default_factory=CodeConnections)
     base_branch: str | None = "main"
     name: str | None = "octo/model"
+    repository_ids: dict[str, str] = field(default_factory=lambda: {"octo/model": "1234"})
 
     def __post_init__(self) -> None:
         self.formation.on_make, self.formation.on_remove = self._made, self._removed
@@ -103,7 +104,14 @@ class Boot:
         return Account(api, Identity(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/me", "aws"), REGION)
 
     def set_up(self, prompt: Answers, template: str = TEMPLATE, **chosen: str) -> int:
-        around = RepositoryContext(self.root, "flow.yaml", self.name, self.base_branch, lambda: "^(flow\\.yaml)$")
+        around = RepositoryContext(
+            self.root,
+            "flow.yaml",
+            self.name,
+            self.base_branch,
+            lambda: "^(flow\\.yaml)$",
+            repository_id=self.repository_ids.get,
+        )
         return set_up(FLOW, template, chosen, around, self.account, prompt)
 
     def tear_down(self, prompt: Answers, deletes_bucket: bool = False, bucket: str | None = None) -> int:

@@ -100,6 +100,7 @@ def flow_repository(flow: Flow, flow_file: Path, region: str) -> RepositoryConte
     from mlci.build import repository_name
     from mlci.git import git_state
     from mlci.provision.context import RepositoryContext
+    from mlci.provision.github_repository import public_repository_id
     from mlci.provision.parameter_values import file_pattern
     from mlci.stage import find_repository
 
@@ -114,6 +115,7 @@ def flow_repository(flow: Flow, flow_file: Path, region: str) -> RepositoryConte
         base_branch=git.base_branch,
         changed_files=lambda: file_pattern(repository, path, stage_flow(flow, flow_file, region)),
         origin=origin,
+        repository_id=public_repository_id,
     )
 
 

@@ -17,6 +17,7 @@ From the template to a stack; these modules call AWS and talk to the user:
     prompt.py                    output, events and questions on the terminal
     preflight.py                 checks of the resources that parameters refer to
     parameter_values.py          the value of each parameter: option, current stack, repository or default
+    github_repository.py         the ID of a public repository
     desired_stack.py             the stack as it should be, and the change set to request
     change_set.py                one change set: created, previewed, confirmed, executed
     stack_execution.py           a change set or a deletion, followed to its result

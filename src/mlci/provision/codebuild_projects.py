@@ -25,8 +25,12 @@ from mlci.provision.stack_names import Role, build_log_group, logical_id, projec
 _OPENED = "PULL_REQUEST_CREATED, PULL_REQUEST_UPDATED, PULL_REQUEST_REOPENED"
 #: The base branch as a regular expression. Of the characters that its name may have, only the dot is special.
 _BASE = join("", "^refs/heads/", replace(ref("BaseBranch"), ".", r"\."), "$")
-#: Whose comment lets a build of somebody else's pull request start: who may push to the repository anyhow.
-_APPROVERS = ["GITHUB_WRITE", "GITHUB_MAINTAIN", "GITHUB_ADMIN"]
+#: The roles that approve a build by a comment. Pull requests of their own are built without one.
+_APPROVERS = if_(
+    "WritersApprove",
+    ["GITHUB_WRITE", "GITHUB_MAINTAIN", "GITHUB_ADMIN"],
+    if_("MaintainersApprove", ["GITHUB_MAINTAIN", "GITHUB_ADMIN"], ["GITHUB_ADMIN"]),
+)
 
 
 def codebuild_projects(flow: str) -> dict[str, Resource]:
@@ -39,7 +43,8 @@ def codebuild_projects(flow: str) -> dict[str, Resource]:
             Description="mlci: each pull request, and the gate's verdict on it",
             # Pull requests share a cache, so builds of the base branch have none.
             Cache={"Type": "LOCAL", "Modes": ["LOCAL_CUSTOM_CACHE"]},
-            ConcurrentBuildLimit=ref("ConcurrentBuilds"),
+            # Builds above the limit fail instead of queueing, and the limit may not exceed the account's.
+            ConcurrentBuildLimit=if_("HasBuildLimit", ref("ConcurrentBuilds")),
             Triggers=_pull_requests(),
         ),
         "BaseProject": _project(
@@ -121,7 +126,7 @@ def _environment(is_base: bool) -> list[Value]:
 
 
 def _pull_requests() -> Value:
-    """Pull requests to the base branch. Those from forks wait for a comment of somebody who may push."""
+    """Return the webhook of pull requests to the base branch, with its approval policy."""
     filters = [{"Type": "EVENT", "Pattern": _OPENED}, {"Type": "BASE_REF", "Pattern": _BASE}]
     files = {"Type": "FILE_PATH", "Pattern": ref("ChangedFiles")}
     return _webhook(

@@ -54,7 +54,8 @@ class RepositoryContext:
     """The Git repository of the flow file.
 
     `name` is owner/name on GitHub, or None if the origin is not on GitHub; `origin` is the host and path of Git's
-    origin. `changed_files` returns a pattern of the files that the flow reads.
+    origin. `changed_files` returns a pattern of the files that the flow reads, and `repository_id` the ID of a public
+    repository on GitHub.
     """
 
     root: Path
@@ -63,3 +64,4 @@ class RepositoryContext:
     base_branch: str | None
     changed_files: Callable[[], str]
     origin: str | None = None
+    repository_id: Callable[[str], str | None] = lambda name: None

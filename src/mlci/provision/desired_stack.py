@@ -39,6 +39,7 @@ class DesiredStack:
             part.pop("Metadata", None)
         for parameter in document.get("Parameters", {}).values():
             parameter.pop("ConstraintDescription", None)  # mlci has checked the values
+            parameter.pop("Description", None)  # `mlci bootstrap --help` shows them
         compact = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
         if _size_bytes(compact) > TEMPLATE_MAX_BYTES:
             what = f"the template has {_size_bytes(compact):,} bytes; CloudFormation accepts {TEMPLATE_MAX_BYTES:,}"

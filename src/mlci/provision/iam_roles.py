@@ -56,6 +56,8 @@ SCOPE = AccountScope(
 BUCKET: Value = if_("MakesBucket", ref("Bucket"), ref("ExistingBucket"))
 CONNECTION: Value = if_("MakesConnection", ref("GitHubConnection"), ref("Connection"))
 PROVIDER: Value = if_("MakesOidcProvider", ref("GitHubOidcProvider"), ref("OidcProvider"))
+#: The audience of GitHub's tokens, as ml-ci.yml requests it: in China, the domain ends in .cn.
+OIDC_AUDIENCE: Value = sub("sts.${AWS::URLSuffix}")
 _ANY_RESOURCE_REASON = "As CodeBuild documents it: a network interface has no ARN before it exists"
 
 
@@ -172,7 +174,8 @@ def _trust(role: Role, flow: str) -> Value:
         case "pull_request_actions":
             return _github_trust("pull_request")
         case "base_actions":
-            return _github_trust("ref:refs/heads/${BaseBranch}")
+            workflow = "${Repository}/.github/workflows/ml-ci.yml@refs/heads/${BaseBranch}"
+            return _github_trust("ref:refs/heads/${BaseBranch}", job_workflow_ref=sub(workflow))
         case _:
             assert_never(role)
 
@@ -184,14 +187,25 @@ def _service_trust(service: str, *sources: str) -> Value:
     return _trust_policy({"Service": service}, "sts:AssumeRole", condition)
 
 
-def _github_trust(what: str) -> Value:
-    """Newer repositories have ids in what their tokens are about: `repo:octo@1234/model@5678:pull_request`. No name of
-    an owner or a repository has an `@`, and none has a `:`, so `*` reaches nothing else."""
+def _github_trust(subject: str, **equal: Value) -> Value:
+    """Return the trust policy for tokens of the repository's workflows.
+
+    The repository is trusted by its ID: another owner can register a name that was given up. Newer repositories have
+    IDs in the subject as well: `repo:octo@1234/model@5678:pull_request`. No owner and no repository has an `@` or a `:`
+    in its name, so `*` matches nothing else.
+
+    Sources: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html and
+    https://docs.github.com/en/actions/reference/security/oidc
+    """
     owner, name = ({"Fn::Select": [number, {"Fn::Split": ["/", ref("Repository")]}]} for number in (0, 1))
-    newer = sub(f"repo:${{Owner}}@*/${{Name}}@*:{what}", Owner=owner, Name=name)
+    with_ids = sub(f"repo:${{Owner}}@*/${{Name}}@${{RepositoryId}}:{subject}", Owner=owner, Name=name)
     condition = {
-        "StringEquals": {f"{GITHUB_OIDC_HOST}:aud": "sts.amazonaws.com"},
-        "StringLike": {f"{GITHUB_OIDC_HOST}:sub": [sub(f"repo:${{Repository}}:{what}"), newer]},
+        "StringEquals": {
+            f"{GITHUB_OIDC_HOST}:aud": OIDC_AUDIENCE,
+            f"{GITHUB_OIDC_HOST}:repository_id": ref("RepositoryId"),
+            **{f"{GITHUB_OIDC_HOST}:{claim}": value for claim, value in equal.items()},
+        },
+        "StringLike": {f"{GITHUB_OIDC_HOST}:sub": [sub(f"repo:${{Repository}}:{subject}"), with_ids]},
     }
     return _trust_policy({"Federated": PROVIDER}, "sts:AssumeRoleWithWebIdentity", condition)
 

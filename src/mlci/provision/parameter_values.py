@@ -29,12 +29,16 @@ def resolve_values(
         name = parameter.name
         sources = (options.get(name), current.get(name), inferred.get(name), parameter.default)
         values[name] = next(value for value in sources if value is not None)
+    if values["Repository"] != current.get("Repository") and "RepositoryId" not in options:
+        values["RepositoryId"] = ""  # it is the other repository's
     if not values["Repository"] and repository.origin:
         hint = "mlci sets up CodeBuild for GitHub only. Name a repository there, owner/name."
         raise InputError([Problem("--repository", 0, 0, f"Git's origin, {repository.origin}, is not on GitHub", hint)])
     values["FlowFile"] = repository.flow_file
     if values["ChangedFiles"] == INPUTS_KEYWORD:
         values["ChangedFiles"] = repository.changed_files()
+    if values["Trigger"] == "actions" and values["Repository"] and not values["RepositoryId"]:
+        values["RepositoryId"] = repository.repository_id(values["Repository"]) or ""
     check(values)
     return values
 

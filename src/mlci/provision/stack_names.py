@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal, get_args
 
 from mlci.plan.names import FLOW_TAG
@@ -24,6 +25,25 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 def stack_name(flow: str) -> str:
     return f"mlci-{flow}"
+
+
+#: Source: https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_CreateConnection.html
+_CONNECTION_MAX_CHARS = 32
+
+
+def connection_name(flow: str) -> str:
+    """Return the name of the connection. A long one is cut and ends in a hash, so that no two flows share it.
+
+    >>> connection_name("breast-cancer")
+    'mlci-breast-cancer'
+    >>> connection_name("breast-cancer-screening-nightly")
+    'mlci-breast-cancer-scre-7327d0f0'
+    """
+    name = stack_name(flow)
+    if len(name) <= _CONNECTION_MAX_CHARS:
+        return name
+    digits = hashlib.sha256(flow.encode()).hexdigest()[:8]
+    return f"{name[: _CONNECTION_MAX_CHARS - 9].rstrip('-')}-{digits}"
 
 
 def project_name(flow: str, is_base: bool) -> str:

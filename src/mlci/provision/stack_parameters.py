@@ -81,6 +81,13 @@ PARAMETERS: tuple[Parameter, ...] = (
         pattern=r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}",
     ),
     Parameter(
+        "RepositoryId",
+        "The numeric ID of the repository, required with --trigger actions: gh api repos/OWNER/NAME --jq .id",
+        "a number, or empty",
+        "--repository-id",
+        pattern=r"|[1-9][0-9]{0,19}",
+    ),
+    Parameter(
         "BaseBranch",
         "The target branch of pull requests; its builds write the baseline. Default: origin's default branch, or main.",
         "the name of a branch",
@@ -100,7 +107,8 @@ PARAMETERS: tuple[Parameter, ...] = (
         "The ARN of a CodeConnections connection to GitHub. Default: the stack creates one.",
         "the ARN of a connection, arn:aws:codeconnections:…:connection/…, or empty",
         "--connection",
-        pattern=rf"|{_PARTITION}:codeconnections:[a-z0-9-]+:[0-9]{{12}}:connection/[0-9a-f-]{{36}}",
+        # `codestar-connections` is the service's earlier name, and stays in the ARNs of older connections.
+        pattern=rf"|{_PARTITION}:(codeconnections|codestar-connections):[a-z0-9-]+:[0-9]{{12}}:connection/[0-9a-f-]{{36}}",
     ),
     _choice(
         "Connected",
@@ -123,6 +131,14 @@ PARAMETERS: tuple[Parameter, ...] = (
         "FORK_PULL_REQUESTS",
         "ALL_PULL_REQUESTS",
     ),
+    _choice(
+        "Approvers",
+        "--approvers",
+        "The GitHub role that approves builds, or a higher one. Pull requests of people with it need no approval.",
+        "write",
+        "maintain",
+        "admin",
+    ),
     Parameter(
         "ChangedFiles",
         "Build only pull requests that change a file matching this pattern. `inputs`: the files that the flow reads.",
@@ -130,7 +146,13 @@ PARAMETERS: tuple[Parameter, ...] = (
         "--changed-files",
         pattern=r".{0,4000}",
     ),
-    _number("ConcurrentBuilds", "--concurrent-builds", "How many pull requests are built at a time.", 10, 1, 1000),
+    Parameter(
+        "ConcurrentBuilds",
+        "The concurrent build limit of pull requests; builds above it fail. Default: the account's limit.",
+        "a whole number from 1 to 1000, or empty",
+        "--concurrent-builds",
+        pattern=r"|[1-9][0-9]{0,2}|1000",
+    ),
     Parameter(
         "BuildImage",
         "The Docker image of builds.",
@@ -230,6 +252,10 @@ def _problems(values: Mapping[str, str]) -> Iterator[Problem]:
     if len({bool(values.get(name)) for name in ("VpcId", "SubnetIds", "SecurityGroupIds")}) > 1:
         what = "--vpc-id, --subnet-ids and --security-group-ids must be set together"
         yield Problem("--vpc-id", 0, 0, what, "Set all three, or none.")
+    if values.get("Trigger") == "actions" and not values.get("RepositoryId"):
+        what = "missing; roles for GitHub Actions trust the repository by its ID, since a name can be registered anew"
+        hint = f"Look it up: gh api repos/{values.get('Repository', 'OWNER/NAME')} --jq .id"
+        yield Problem("--repository-id", 0, 0, what, hint)
     try:
         re.compile(values.get("ChangedFiles", ""))
     except re.error as error:

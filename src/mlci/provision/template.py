@@ -15,26 +15,26 @@ from mlci.aws_settings import AWS_SETTINGS, AwsSettingName
 from mlci.provision.access_requirements import Needs
 from mlci.provision.cloudformation_functions import Resource, Value, and_, equals, get_att, is_set, ref, resource
 from mlci.provision.codebuild_projects import codebuild_projects
-from mlci.provision.iam_roles import ACTIONS, BUCKET, CONNECTION, iam_roles
-from mlci.provision.stack_names import GITHUB_OIDC_HOST, capitalized, logical_id, stack_name
+from mlci.provision.iam_roles import ACTIONS, BUCKET, CONNECTION, OIDC_AUDIENCE, iam_roles
+from mlci.provision.stack_names import GITHUB_OIDC_HOST, capitalized, connection_name, logical_id
 from mlci.provision.stack_parameters import PARAMETERS, Parameter
 from mlci.provision.storage_resources import storage_resources
 
-#: The longest name of a connection. Source: https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_CreateConnection.html
-_CONNECTION_MAX_CHARS = 32
-
 _CONDITIONS: dict[str, Value] = {
     "HasBoundary": is_set("PermissionsBoundary"),
+    "HasBuildLimit": is_set("ConcurrentBuilds"),
     "HasChangedFiles": is_set("ChangedFiles"),
     "HasImageRepository": is_set("EcrRepository"),
     "HasKey": is_set("KmsKey"),
     "IsConnected": equals("Connected", "true"),
     "IsInVpc": is_set("VpcId"),
+    "MaintainersApprove": equals("Approvers", "maintain"),
     "MakesBucket": equals("ExistingBucket", ""),
     "MakesConnection": equals("Connection", ""),
     "MakesOidcProvider": and_("UsesActions", equals("OidcProvider", "")),
     "UsesActions": equals("Trigger", "actions"),
     "UsesWebhook": equals("Trigger", "webhook"),
+    "WritersApprove": equals("Approvers", "write"),
 }
 
 
@@ -62,12 +62,12 @@ def template(needs: Needs) -> str:
             **_settings(needs.flow),
             "GitHubConnection": resource(
                 "AWS::CodeConnections::Connection",
-                {"ConnectionName": stack_name(needs.flow)[:_CONNECTION_MAX_CHARS], "ProviderType": "GitHub"},
+                {"ConnectionName": connection_name(needs.flow), "ProviderType": "GitHub"},
                 Condition="MakesConnection",
             ),
             "GitHubOidcProvider": resource(
                 "AWS::IAM::OIDCProvider",
-                {"Url": f"https://{GITHUB_OIDC_HOST}", "ClientIdList": ["sts.amazonaws.com"]},
+                {"Url": f"https://{GITHUB_OIDC_HOST}", "ClientIdList": [OIDC_AUDIENCE]},
                 Condition="MakesOidcProvider",
                 # An account has at most one: stacks of other flows, and other tools, may use it.
                 DeletionPolicy="RetainExceptOnCreate",

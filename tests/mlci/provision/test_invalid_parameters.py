@@ -8,6 +8,7 @@ import boto3
 import pytest
 
 from mlci.errors import InputError
+from mlci.provision.stack_parameters import PARAMETERS
 from support.bootstrap_account import Answers, Boot
 from support.fake_aws import ACCOUNT, REGION
 from support.fake_cloudformation import refusal
@@ -36,6 +37,8 @@ def refused(boot: Boot, prompt: Answers, **chosen: str) -> str:
         ("CommentApproval", "NONE", '--comment-approval: "NONE" is not'),
         ("ChangedFiles", "(", '--changed-files: "\\(" is no regular expression'),
         ("ConcurrentBuilds", "0", '--concurrent-builds: "0" is not'),
+        ("Approvers", "read", '--approvers: "read" is not'),
+        ("RepositoryId", "octo", '--repository-id: "octo" is not'),
         ("BuildImage", "", "--build-image: missing"),
         ("ComputeType", "HUGE", '--compute-type: "HUGE" is not'),
         ("BuildTimeout", "2h", '--build-timeout: "2h" is not'),
@@ -62,6 +65,31 @@ def test_all_is_told_at_once(boot: Boot, yes: Answers) -> None:
     output = refused(boot, yes, KmsKey=KEY, ExistingBucket="there-is-none")
     assert "--kms-key: there is no key" in output
     assert '--existing-bucket: the bucket "there-is-none" does not exist' in output
+
+
+def test_github_actions_need_the_id_of_the_repository(boot: Boot, yes: Answers) -> None:
+    boot.repository_ids.clear()
+    assert "--repository-id: missing" in refused(boot, yes, Trigger="actions")
+    assert boot.set_up(yes, Trigger="actions", RepositoryId="99") == 0
+    assert boot.stack is not None
+    assert boot.stack.parameters["RepositoryId"] == "99"
+
+
+def test_the_id_of_a_public_repository_is_looked_up_and_follows_its_name(boot: Boot, yes: Answers) -> None:
+    boot.set_up(yes, Trigger="actions")
+    assert boot.stack is not None
+    assert boot.stack.parameters["RepositoryId"] == "1234"
+    boot.repository_ids["octo/other"] = "5678"
+    boot.set_up(yes, Repository="octo/other")
+    assert boot.stack.parameters["RepositoryId"] == "5678"
+
+
+def test_a_connection_with_the_services_earlier_name_is_valid() -> None:
+    earlier = CONNECTION.replace("codeconnections", "codestar-connections")
+    [parameter] = [each for each in PARAMETERS if each.name == "Connection"]
+    assert parameter.accepts(CONNECTION)
+    assert parameter.accepts(earlier)
+    assert not parameter.accepts(earlier.replace("codestar", "codestart"))
 
 
 def test_a_repository_that_nothing_names(boot: Boot, yes: Answers) -> None:
