@@ -54,7 +54,7 @@ def _parsed(definition: str, problems: list[Problem]) -> dict[str, Json]:
     if len(definition.encode("utf-8", "surrogatepass")) > MAX_DEFINITION_BYTES:
         raise DefinitionError([Problem("", "the definition is larger than 1 MB")])
     try:
-        value = parse(definition, lambda name: problems.append(Problem("", f'the name "{name}" is given twice')))
+        value = parse(definition, lambda name: problems.append(Problem("", f'the name "{name}" is repeated')))
     except json.JSONDecodeError as error:
         location = f"line {error.lineno}, column {error.colno}"
         raise DefinitionError([Problem(location, f"the definition is not JSON: {error.msg}", NO_JSON)]) from error

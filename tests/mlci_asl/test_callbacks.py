@@ -1,4 +1,4 @@
-"""Tasks that the outside answers: tokens, activities, heartbeats, and legacy Lambda tasks, with their events."""
+"""Tasks that are completed from outside: tokens, activities, heartbeats, and legacy Lambda tasks, with their events."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_without_an_error_name_the_execution_fails_with_none() -> None:
     assert found.details("ExecutionFailed") == {}
 
 
-def test_an_answer_may_come_before_the_handler_returns() -> None:
+def test_a_callback_may_complete_before_the_handler_returns() -> None:
     def handle(call: TaskCall) -> Json:
         assert _token(call).succeed("7")
         return None
@@ -209,7 +209,7 @@ def test_credentials_are_evaluated_and_shown() -> None:
     assert found.details("TaskScheduled")["taskCredentials"] == {"roleArn": role}
 
 
-def test_what_the_handlers_check_ends_the_execution_before_the_task_is_scheduled() -> None:
+def test_invalid_parameters_end_the_execution_before_the_task_is_scheduled() -> None:
     from support.executions import ScriptedHandlers
 
     class Checking(ScriptedHandlers):
@@ -224,7 +224,7 @@ def test_what_the_handlers_check_ends_the_execution_before_the_task_is_scheduled
 
 
 @pytest.mark.parametrize("resource", [SEND, ACTIVITY, "arn:aws:states:::sagemaker:createTrainingJob.sync"])
-def test_an_express_workflow_waits_for_nothing_outside(resource: str) -> None:
+def test_an_express_workflow_waits_for_no_callback(resource: str) -> None:
     definition = machine(S=task(Resource=resource))
     with pytest.raises(DefinitionError, match="Express state machine does not support"):
         load(definition, is_express=True)

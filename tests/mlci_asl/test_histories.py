@@ -66,7 +66,7 @@ def test_of_a_map_that_fails_after_its_retry() -> None:
     ]
 
 
-def test_what_a_failed_iteration_stops_is_told_after_it() -> None:
+def test_events_of_stopped_iterations_follow_the_failed_one() -> None:
     def answer(call: TaskCall) -> Json:
         if call.parameters == 0:
             time.sleep(0.1)
@@ -167,7 +167,7 @@ def test_a_stopped_map_leaves_no_iteration() -> None:
     assert found.types.count("MapIterationAborted") == 3
 
 
-def test_variable_references_are_told_by_state() -> None:
+def test_variable_references_of_each_state() -> None:
     states: dict[str, Any] = {
         "A": {"Type": "Pass", "Assign": {"x": 1, "y": 2}, "Next": "C"},
         "C": {"Type": "Choice", "Choices": [{"Variable": "$y", "NumericEqualsPath": "$x.a", "Next": "M"}]},

@@ -1,4 +1,4 @@
-"""JSONata expressions as Step Functions evaluates them: a table of them, and what a table cannot say."""
+"""JSONata expressions as Step Functions evaluates them: a table of expressions, and what does not fit into it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_every_case_has_a_source() -> None:
         ("", False, False),
     ],
 )
-def test_what_an_expression_is(text: str, is_expression: bool, is_half_open: bool) -> None:
+def test_is_expression(text: str, is_expression: bool, is_half_open: bool) -> None:
     assert (jsonata.is_expression(text), jsonata.is_half_open(text)) == (is_expression, is_half_open)
 
 
@@ -78,12 +78,14 @@ def test_what_an_expression_is(text: str, is_expression: bool, is_half_open: boo
         ("$sort($x, function($l, $r){ $l > $r })^(>$.size)[0]", ("x",), ()),
     ],
 )
-def test_what_an_expression_reads(text: str, variables: tuple[str, ...], states_fields: tuple[str, ...] | None) -> None:
+def test_variables_of_an_expression(
+    text: str, variables: tuple[str, ...], states_fields: tuple[str, ...] | None
+) -> None:
     expression = jsonata.parse_expression(f"{{% {text} %}}")
     assert (expression.variables, expression.states_fields) == (variables, states_fields)
 
 
-def test_the_text_is_what_causes_quote() -> None:
+def test_causes_quote_the_text() -> None:
     assert jsonata.parse_expression("{%  $x  %}").text == "$x"
 
 
@@ -154,7 +156,7 @@ _WORDS = st.sampled_from(
 
 @settings(max_examples=examples(300), deadline=None)
 @given(st.lists(_WORDS, min_size=1, max_size=12))
-def test_whatever_is_written_it_is_json_or_one_of_our_errors(words: list[str]) -> None:
+def test_any_expression_is_json_or_an_error_of_ours(words: list[str]) -> None:
     try:
         found = _evaluated(" ".join(words), x=[{"a": 1, "b": None}, {"a": "s"}], states={"input": {"a": [1, 2]}})
     except (jsonata.JsonataSyntaxError, jsonata.JsonataError):
@@ -163,13 +165,13 @@ def test_whatever_is_written_it_is_json_or_one_of_our_errors(words: list[str]) -
     json.dumps(found, allow_nan=False)
 
 
-def test_functions_check_what_other_functions_hand_them() -> None:
+def test_functions_check_the_arguments_of_other_functions() -> None:
     with pytest.raises(jsonata.JsonataError, match='T0410: Argument 1 of function "abs"'):
         _evaluated("$map(['a'], $abs)")
     assert _evaluated("$map([[1, 2], 3], $sum)") == [3, 3]
 
 
-def test_calling_what_is_no_function_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+def test_calling_a_value_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(jsonata.JsonataError, match="T1006"):
         _evaluated("(1)(2)")
     assert capfd.readouterr() == ("", "")

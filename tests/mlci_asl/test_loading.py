@@ -1,4 +1,4 @@
-"""`load`: each refusal with its place and words, beside a twin that is accepted; and what it says about all at once."""
+"""`load`: each refusal with its location and message, next to a twin that is accepted, and all problems at once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REFUSALS = json.loads(_CASES.read_text("utf-8"))
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in REFUSALS])
 def test_refusal_and_its_twin(case: dict[str, Any]) -> None:
-    """All problems with place, AWS's code and words (our own where AWS's are not known); the twin is accepted."""
+    """All problems with location, AWS's code and words (our own where AWS's are not known); the twin is accepted."""
     found = problems_of(json.dumps(case["definition"]))
     assert [{"location": one.location, "code": one.code, "message": one.message} for one in found] == case["problems"]
     twin = json.dumps(case["twin"])
@@ -43,7 +43,7 @@ def test_every_refusal_has_a_source_and_a_name_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("top", "place", "words"),
+    ("top", "location", "words"),
     [
         ({"StartAt": "S"}, "", "These fields are required: [States]"),
         ({"States": {"S": PASS}}, "", "These fields are required: [StartAt]"),
@@ -56,9 +56,9 @@ def test_every_refusal_has_a_source_and_a_name_of_its_own() -> None:
         ({"StartAt": "S", "States": {"S": PASS}, "StartsAt": "S"}, "", 'mean "StartAt"'),
     ],
 )
-def test_refused_at_the_top(top: dict[str, Any], place: str, words: str) -> None:
+def test_refused_at_the_top(top: dict[str, Any], location: str, words: str) -> None:
     found = problems_of(json.dumps(top))
-    assert [problem for problem in found if problem.location == place and words in problem.message], found
+    assert [problem for problem in found if problem.location == location and words in problem.message], found
 
 
 def test_a_whole_machine_is_accepted() -> None:
@@ -67,7 +67,7 @@ def test_a_whole_machine_is_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "words"),
+    ("text", "location", "words"),
     [
         ('{"StartAt": "S",\n "States": }', "line 2, column 12", "not JSON"),
         ("", "line 1, column 1", "not JSON"),
@@ -75,12 +75,12 @@ def test_a_whole_machine_is_accepted() -> None:
         ('{"StartAt": "S", "States": NaN}', "", "NaN is not JSON"),
         ("[" * 100_000, "", "nested too deeply"),
         (json.dumps({"Comment": "x" * 1_048_577}), "", "larger than 1 MB"),
-        ('{"StartAt": "S", "StartAt": "S", "States": {"S": {"Type": "Succeed"}}}', "", "given twice"),
+        ('{"StartAt": "S", "StartAt": "S", "States": {"S": {"Type": "Succeed"}}}', "", "is repeated"),
     ],
 )
-def test_what_is_no_definition(text: str, place: str, words: str) -> None:
+def test_invalid_definitions(text: str, location: str, words: str) -> None:
     (problem,) = problems_of(text)
-    assert problem.location == place
+    assert problem.location == location
     assert words in problem.message
 
 
@@ -96,7 +96,7 @@ def test_deep_nesting_is_a_problem_and_no_crash(depth: int, is_fine: bool) -> No
         assert "nested too deeply" in problems_of(deep)[0].message
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     found = problems_of(machine(S={"Type": "Pass", "Next": "X", "Resul": 1}, U={"Type": "Mop"}, V=task(Resource="x")))
     assert [problem.location for problem in found] == [
         "/States/S",

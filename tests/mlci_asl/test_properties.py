@@ -91,7 +91,7 @@ ANSWERS = st.sampled_from([1, {"a": 1}, {"error": "E", "cause": "c"}, {"error": 
 
 
 def _said(kind: Any) -> Any:
-    """The answer; tasks with a token have it from another thread, now and then before the handler has returned."""
+    """The answer; a task with a token gets it from another thread, sometimes before the handler has returned."""
 
     def say(call: TaskCall) -> Any:
         is_error = isinstance(kind, dict) and "error" in kind

@@ -35,7 +35,7 @@ def test_it_goes_on_in_the_state_that_failed_with_its_input_and_the_variables_of
     assert found.details("ExecutionRedriven") == {"redriveCount": 1}
 
 
-def test_the_context_object_tells_of_it() -> None:
+def test_the_context_object_has_the_redrive() -> None:
     definition = machine(S=task(Parameters={"e.$": "$$.Execution", "n.$": "$$.State.RetryCount"}))
     first = run(definition, {}, {"S": [FAIL]})
     output = redriven(first, definition, {}, {}).output
