@@ -149,7 +149,7 @@ def _check_cause(request: Request, tested: _TestedState) -> None:
     """
     cause = (request.get("stateConfiguration") or {}).get("errorCausedByState")
     if cause is not None and not any(cause in states for states in _states({"States": {tested.name: tested.state}})):
-        raise _invalid("State not tested in definition")
+        raise _invalid("State not found in definition")
 
 
 def _states(machine: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
