@@ -59,7 +59,7 @@ def check_step(
 def _check_step_output(
     use: UsedReference, target: StepOutput, steps: Mapping[str, StepInterface], problems: Problems
 ) -> None:
-    key, step = _place(use.path)
+    key, step = _key_and_step(use.path)
     if step is None or key not in _TAKE_OUTPUTS:
         what = f'"{format_reference(target)}" cannot stand here: it is known only while the flow runs'
         hint = f"Outputs of steps can be read in {listed(_TAKE_OUTPUTS)}"
@@ -81,7 +81,7 @@ def _check_own(
     use: UsedReference, name: str, is_input: bool, steps: Mapping[str, StepInterface], problems: Problems
 ) -> None:
     """Checks a path inside the container, which only a step's own arguments may hold."""
-    key, step = _place(use.path)
+    key, step = _key_and_step(use.path)
     kind = "inputs" if is_input else "outputs"
     if step is None or key != "args":
         what = f'"${{{{ {kind}.{name} }}}}" cannot stand here: it is a path inside the container, for args'
@@ -106,7 +106,7 @@ def _report_unknown(
     problems.at_reference(use.path, use.ordinal, what, hint, Candidates(name, known) if len(known) > 12 else None)
 
 
-def _place(path: Path) -> tuple[str, str | None]:
+def _key_and_step(path: Path) -> tuple[str, str | None]:
     """The key and the step that a path is in."""
     if len(path) > 3 and path[0] == "steps":
         return str(path[2]), str(path[1])

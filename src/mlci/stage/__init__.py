@@ -115,17 +115,17 @@ def _code_unit(step: Step, path: str, repository: Repository) -> CodeUnit:
     if script.suffix not in SCRIPT_ENDINGS:
         raise UnusableFile(f'"{path}" is neither a .py nor a .sh file', "`run` names a Python or a shell script.")
     roots: tuple[Path, ...] = ()
-    places = {script}
+    locations = {script}
     if script.suffix == ".py":
         bases = dict.fromkeys((repository.base, repository.base / "src", repository.root, repository.root / "src"))
         found = imports_of(script, tuple(bases))
-        places.update(found.files)
+        locations.update(found.files)
         roots = found.roots
-    places.update(_included(step, repository))
+    locations.update(_included(step, repository))
     files = []
-    for place in sorted(places):
-        repository.check(place, repository.relative(place))
-        files.append(read_code(place, repository.relative(place)))
+    for location in sorted(locations):
+        repository.check(location, repository.relative(location))
+        files.append(read_code(location, repository.relative(location)))
     import_roots = tuple("" if root == repository.root else repository.relative(root) for root in roots)
     return CodeUnit(repository.relative(script), tuple(files), import_roots)
 
@@ -135,13 +135,15 @@ def _included(step: Step, repository: Repository) -> Iterator[Path]:
         if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
             raise OutsideRepository(f'"{pattern}" in `include` leaves the repository')
         matches = [
-            place for place in _matches(repository.base, pattern) if not is_ignored(place.relative_to(repository.base))
+            location
+            for location in _matches(repository.base, pattern)
+            if not is_ignored(location.relative_to(repository.base))
         ]
         if not matches:
             raise UnusableFile(f'"{pattern}" in `include` matches no file', "Patterns are like `src/shared/**/*.json`.")
-        for place in matches:
-            repository.check(place, repository.relative(place))
-            yield from repository.walk(place) if place.is_dir() else (place,)
+        for location in matches:
+            repository.check(location, repository.relative(location))
+            yield from repository.walk(location) if location.is_dir() else (location,)
 
 
 def _matches(base: Path, pattern: str) -> list[Path]:
@@ -157,15 +159,15 @@ def _matches(base: Path, pattern: str) -> list[Path]:
 
 
 def _data_unit(path: str, repository: Repository) -> DataUnit:
-    place = repository.find(path)
-    if place.is_dir():
-        files = tuple(hash_data(file, file.relative_to(place).as_posix()) for file in repository.walk(place))
+    location = repository.find(path)
+    if location.is_dir():
+        files = tuple(hash_data(file, file.relative_to(location).as_posix()) for file in repository.walk(location))
         if not files:
             raise UnusableFile(f'the folder "{path}" is empty', "A job needs at least one file of each input.")
         return DataUnit(path, files, is_folder=True)
-    if not place.is_file():
+    if not location.is_file():
         raise UnusableFile(f'"{path}" is neither a file nor a folder', "Sockets, pipes and devices can't be staged.")
-    return DataUnit(path, (hash_data(place, place.name),), is_folder=False)
+    return DataUnit(path, (hash_data(location, location.name),), is_folder=False)
 
 
 def _image(flow: Flow, step: Step, image: str | BuildImage, repository: Repository, region: str, cache: Cache) -> str:

@@ -84,8 +84,8 @@ def _resolve(name: str, search: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
     """Yields the files that importing `name` runs: each package's `__init__.py` on the way, then the module itself."""
     parts = name.split(".")
     for root in search:
-        place = root / parts[0]
-        if not (place.is_dir() or place.with_suffix(".py").is_file()):
+        location = root / parts[0]
+        if not (location.is_dir() or location.with_suffix(".py").is_file()):
             continue
         files = list(_files(root, parts))
         if files:
@@ -94,13 +94,13 @@ def _resolve(name: str, search: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
 
 
 def _files(root: Path, parts: Sequence[str]) -> Iterator[Path]:
-    place = root
+    location = root
     for part in parts:
-        place = place / part
-        if (place / "__init__.py").is_file():
-            yield place / "__init__.py"
-        elif place.with_suffix(".py").is_file():
-            yield place.with_suffix(".py")
+        location = location / part
+        if (location / "__init__.py").is_file():
+            yield location / "__init__.py"
+        elif location.with_suffix(".py").is_file():
+            yield location.with_suffix(".py")
             return
-        elif not place.is_dir():  # neither package nor module: an attribute of what was found so far
+        elif not location.is_dir():  # neither package nor module: an attribute of what was found so far
             return

@@ -54,12 +54,12 @@ class Repository:
             raise FileNotFoundError(path)
         return lexical
 
-    def check(self, place: Path, path: str) -> None:
+    def check(self, location: Path, path: str) -> None:
         """Checks that a file or folder is part of the repository, after all symbolic links; `path` is its name.
 
         Raises: OutsideRepository.
         """
-        resolved = Path(os.path.realpath(place))
+        resolved = Path(os.path.realpath(location))
         if not resolved.is_relative_to(self.root):
             raise OutsideRepository(f'"{path}" is or contains a symbolic link to {resolved}, outside of the repository')
         git_folder = Path(os.path.realpath(self.root / ".git"))
@@ -67,9 +67,9 @@ class Repository:
         if names & _PRIVATE_NAMES or (resolved.is_relative_to(git_folder) and git_folder != self.root):
             raise OutsideRepository(f'"{path}" lies in or leads to {resolved}, which is never staged')
 
-    def relative(self, place: Path) -> str:
+    def relative(self, location: Path) -> str:
         """Returns the name of a file inside a unit: its path from the root, with `/`."""
-        return place.relative_to(self.root).as_posix()
+        return location.relative_to(self.root).as_posix()
 
     def walk(self, folder: Path) -> Iterator[Path]:
         """All files below a folder, in a fixed order.
@@ -113,28 +113,28 @@ def find_repository(flow_file: Path) -> Repository:
     return Repository(git_root(base) or base, base)
 
 
-def read_code(place: Path, path: str) -> StagedFile:
+def read_code(location: Path, path: str) -> StagedFile:
     """Reads a file of code, whole: what is hashed here is what is uploaded later.
 
     Raises: UnusableFile, for a name that S3 can't have.
     """
     _check_name(path)
-    content = place.read_bytes()
-    return StagedFile(path, hashlib.sha256(content).hexdigest(), len(content), place, content)
+    content = location.read_bytes()
+    return StagedFile(path, hashlib.sha256(content).hexdigest(), len(content), location, content)
 
 
-def hash_data(place: Path, path: str) -> StagedFile:
+def hash_data(location: Path, path: str) -> StagedFile:
     """Hashes a file of data, which may be larger than memory and is read again when it is uploaded.
 
     Raises: UnusableFile, for a name that S3 can't have.
     """
     _check_name(path)
     digest, size = hashlib.sha256(), 0
-    with place.open("rb") as file:
+    with location.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
             size += len(chunk)
-    return StagedFile(path, digest.hexdigest(), size, place)
+    return StagedFile(path, digest.hexdigest(), size, location)
 
 
 def _check_name(path: str) -> None:
