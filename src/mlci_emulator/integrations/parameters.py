@@ -155,7 +155,7 @@ def fits(shape: PlainShape, value: Json, form: Form = Form.FINISHED) -> bool:
     if not isinstance(value, dict):
         return False
     known = {name.removesuffix("!"): inner for name, inner in shape.items()}
-    given = {key.removesuffix(".$") if _is_path(key, form) else key for key in value}
-    if not given <= set(known) or any(name[:-1] not in given for name in shape if name.endswith("!")):
+    names = {key.removesuffix(".$") if _is_path(key, form) else key for key in value}
+    if not names <= set(known) or any(name[:-1] not in names for name in shape if name.endswith("!")):
         return False
     return all(_is_path(key, form) or fits(known[key], item, form) for key, item in value.items())

@@ -100,10 +100,10 @@ def _expect_possible(integration: Integration, request: dict[str, Any]) -> None:
             pass  # SageMaker rejects it in its own words
 
 
-def _request(integration: Integration, given: dict[str, Json]) -> dict[str, Any]:
-    request: dict[str, Any] = given
+def _request(integration: Integration, parameters: dict[str, Json]) -> dict[str, Any]:
+    request: dict[str, Any] = parameters
     if integration.action not in PLAIN:
-        request = task_values.to_api(sdk_names.operation_model("sagemaker", integration.action).input_shape, given)  # type: ignore[union-attr]
+        request = task_values.to_api(sdk_names.operation_model("sagemaker", integration.action).input_shape, parameters)  # type: ignore[union-attr]
     if integration.action in _STATUS:
         request = {**request, "Tags": [*request.get("Tags", []), STARTED_BY]}
     return request

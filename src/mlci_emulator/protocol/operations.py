@@ -1,8 +1,8 @@
-"""What the services of the local cloud have in common: operations by their API names, in the API's own shapes.
+"""The interface of a service: operations by their API names, in the API's own shapes.
 
-A service is called in process (by a state machine's tasks) and over HTTP (by `mlci serve`). Both give it what
-botocore's model calls the operation's input, and get its output: plain JSON values, but for `datetime` where the model
-has a timestamp and `bytes` where it has a blob. Whoever is outside turns those into text.
+A service is called in process (by a state machine's tasks) and over HTTP (by `mlci serve`). Both pass the operation's
+input as botocore's model describes it, and get its output: JSON values, with `datetime` where the model has a timestamp
+and `bytes` where it has a blob. The caller converts these to text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Response: TypeAlias = dict[str, Any]
 
 
 class ApiError(Exception):
-    """A refusal in the API's words: `code` is the name of the exception in its model."""
+    """An error of an API: `code` is the exception's name in the model, `message` the API's own text."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(code, message, status)
@@ -30,7 +30,7 @@ class Service(Protocol):
     """One AWS service. Safe to call from any thread."""
 
     def call(self, operation: str, request: Request, region: str) -> Response:
-        """An operation's output.
+        """Return an operation's output.
 
         Raises: ApiError.
         """
@@ -38,19 +38,19 @@ class Service(Protocol):
 
 
 class LateService:
-    """A service that is made when it is first called, for one that takes longer to import than a short run lasts."""
+    """A service that is created at its first call: its import would take longer than a short run."""
 
-    def __init__(self, make: Callable[[], Service]) -> None:
-        self._make = make
+    def __init__(self, create: Callable[[], Service]) -> None:
+        self._create = create
         self._lock = threading.Lock()
-        self._made: Service | None = None
+        self._service: Service | None = None
 
     def call(self, operation: str, request: Request, region: str) -> Response:
-        """An operation's output.
+        """Return an operation's output.
 
         Raises: ApiError.
         """
         with self._lock:
-            if self._made is None:
-                self._made = self._make()
-        return self._made.call(operation, request, region)
+            if self._service is None:
+                self._service = self._create()
+        return self._service.call(operation, request, region)

@@ -1,4 +1,4 @@
-"""S3's requests and answers between HTTP and the API's shapes, as botocore's model describes them (rest-xml).
+"""Converts S3's requests and responses between HTTP and the API's shapes, by botocore's model (REST-XML).
 
 Source: https://smithy.io/2.0/aws/protocols/aws-restxml-protocol.html
 """
@@ -22,7 +22,7 @@ NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
-#: What S3 calls the root of an answer, where the model has no name for it.
+#: The root elements of responses whose name the model lacks.
 #: Source: the response syntax on each operation's page of the API reference.
 _ROOTS = {
     "ListBuckets": "ListAllMyBucketsResult",
@@ -76,7 +76,7 @@ def parse_text(shape: Shape, text: str) -> Any:
     try:
         match shape.type_name:
             case "integer" | "long":
-                return int(text) if text else None  # an empty marker is none
+                return int(text) if text else None  # an empty marker counts as absent
             case "boolean":
                 return text.strip().lower() == "true"
             case "list":
@@ -153,31 +153,31 @@ def _tag(name: str, member: Shape) -> str:
     return str(member.serialization.get("name") or name)
 
 
-# ─── answers ───
+# ─── responses ───
 
 
-def headers_of(operation: OperationModel, answer: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The members of an answer that are headers."""
+def headers_of(operation: OperationModel, response: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the headers of a response."""
     headers = []
     shape = operation.output_shape
     for name, member in shape.members.items() if shape is not None else ():
-        value, place = answer.get(name), member.serialization.get("location")
-        if value is None or place not in ("header", "headers"):
+        value, location = response.get(name), member.serialization.get("location")
+        if value is None or location not in ("header", "headers"):
             continue
-        if place == "headers":
+        if location == "headers":
             headers += [(f"{member.serialization['name']}{key}", _wsgi(text)) for key, text in value.items()]
         else:
             headers.append((str(member.serialization["name"]), _wsgi(_header(member, value))))
     return headers
 
 
-def document(operation: OperationModel, answer: Mapping[str, Any]) -> bytes | None:
-    """The XML of an answer, if it has any."""
+def document(operation: OperationModel, response: Mapping[str, Any]) -> bytes | None:
+    """Return the XML of a response, or None if it has none."""
     shape = operation.output_shape
     if shape is None:
         return None
     if operation.name == "GetBucketLocation":  # the only one whose text is in the root
-        where = answer.get("LocationConstraint")
+        where = response.get("LocationConstraint")
         text = f'<LocationConstraint xmlns="{NAMESPACE}"' + (
             f">{escape(where)}</LocationConstraint>" if where else "/>"
         )
@@ -185,7 +185,7 @@ def document(operation: OperationModel, answer: Mapping[str, Any]) -> bytes | No
     payload = shape.serialization.get("payload")
     if payload is not None:
         member = shape.members[payload]
-        value = answer.get(payload)
+        value = response.get(payload)
         if value is None:
             return None
         if member.type_name != "structure":
@@ -194,7 +194,7 @@ def document(operation: OperationModel, answer: Mapping[str, Any]) -> bytes | No
     else:
         if not any("location" not in member.serialization for member in shape.members.values()):
             return None
-        tag, content = _ROOTS.get(operation.name, shape.name), _content(shape, answer)
+        tag, content = _ROOTS.get(operation.name, shape.name), _content(shape, response)
     return f'{_DECLARATION}<{tag} xmlns="{NAMESPACE}">{content}</{tag}>'.encode(errors="surrogatepass")
 
 
@@ -207,7 +207,7 @@ def error_document(error: ApiError, details: Mapping[str, str], request_id: str,
 
 
 def _content(shape: StructureShape, value: Mapping[str, Any]) -> str:
-    """The elements of a structure."""
+    """Return the elements of a structure."""
     parts = []
     for name, member in shape.members.items():
         if value.get(name) is None or "location" in member.serialization or member.serialization.get("xmlAttribute"):
@@ -263,5 +263,5 @@ def _escaped(text: str) -> str:
 
 
 def _wsgi(text: str) -> str:
-    """UTF-8 as a WSGI server takes it; a line's end would begin another header."""
+    """Return UTF-8 in the form that WSGI takes, without line ends, which would begin another header."""
     return text.replace("\r", " ").replace("\n", " ").encode(errors="replace").decode("latin-1")

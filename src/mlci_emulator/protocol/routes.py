@@ -1,5 +1,6 @@
-"""Which operation a request to S3 means: by method, path and the names in its query and headers, as botocore's model
-of S3 has them.
+"""Finds the operation of a request to S3, by its method, its path and the names in its query and headers.
+
+The routes come from botocore's model of S3.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from urllib.parse import parse_qsl
 if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel
 
-#: Older names of operations whose requests look the same, and what only clients of other kinds of buckets ask for.
-_PASSED_OVER = {
+#: Older operations whose requests look like those of newer ones, and operations on other kinds of buckets.
+_EXCLUDED = {
     "GetBucketLifecycle",
     "PutBucketLifecycle",
     "GetBucketNotification",
@@ -27,7 +28,7 @@ _PASSED_OVER = {
 class _Route:
     operation: str
     method: str
-    #: Parts of the path: none (the service), one (a bucket), two (an object).
+    #: The number of parts in the path: 0 for the service, 1 for a bucket, 2 for an object.
     depth: int
     query: frozenset[tuple[str, str]]
     names: frozenset[str]
@@ -42,18 +43,20 @@ class _Route:
         )
 
     @property
-    def exactness(self) -> tuple[int, int]:
+    def specificity(self) -> tuple[int, int]:
         return len(self.query), len(self.names) + len(self.headers)
 
 
 class Routes:
+    """The routes of a service with REST paths."""
+
     def __init__(self, service: ServiceModel) -> None:
-        names = [name for name in service.operation_names if name not in _PASSED_OVER]
+        names = [name for name in service.operation_names if name not in _EXCLUDED]
         routes = [_route(service.operation_model(name)) for name in names]
-        self._routes = sorted(routes, key=lambda route: route.exactness, reverse=True)
+        self._routes = sorted(routes, key=lambda route: route.specificity, reverse=True)
 
     def operation(self, method: str, depth: int, query: dict[str, str], headers: Collection[str]) -> str | None:
-        """The most exact operation that fits; `headers` has names in lower case."""
+        """Return the most specific operation that fits; `headers` has names in lower case."""
         fitting = (route.operation for route in self._routes if route.fits(method, depth, query, headers))
         return next(fitting, None)
 
@@ -63,16 +66,16 @@ def _route(operation: OperationModel) -> _Route:
     constants = frozenset(pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] != "x-id")
     shape = operation.input_shape
     required = [shape.members[name].serialization for name in shape.required_members] if shape else []
-    by_place = {
-        place: frozenset(
-            member["name"].lower() if place == "header" else member["name"]
+    by_location = {
+        location: frozenset(
+            member["name"].lower() if location == "header" else member["name"]
             for member in required
-            if member.get("location") == place
+            if member.get("location") == location
         )
-        for place in ("querystring", "header")
+        for location in ("querystring", "header")
     }
-    # A condition on what must be said, such as MFA, is no way to tell requests apart; the source of a copy is.
-    headers = by_place["header"] & {"x-amz-copy-source", "x-amz-rename-source"}
+    # Only the source of a copy tells requests apart; other required headers, such as MFA, are conditions.
+    headers = by_location["header"] & {"x-amz-copy-source", "x-amz-rename-source"}
     return _Route(
-        operation.name, operation.http["method"], path.count("{"), constants, by_place["querystring"], headers
+        operation.name, operation.http["method"], path.count("{"), constants, by_location["querystring"], headers
     )

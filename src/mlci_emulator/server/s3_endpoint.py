@@ -213,12 +213,12 @@ def _payload(member: Any, http_request: S3Request, is_described: bool) -> Any:
 def _check_document(http_request: S3Request, data: bytes, is_described: bool) -> None:
     """Check the request's XML against its checksums, as for objects."""
     prefix = "x-amz-checksum-"
-    said = {
+    checksums = {
         f"Checksum{name[len(prefix) :].upper()}": text
         for name, text in http_request.headers.items()
         if is_described and name.startswith(prefix)
     }
-    request_body.check_body({**said, "ContentMD5": http_request.headers.get("content-md5")}, data)
+    request_body.check_body({**checksums, "ContentMD5": http_request.headers.get("content-md5")}, data)
 
 
 def _opened(http_request: S3Request) -> Any:
@@ -232,8 +232,8 @@ def _opened(http_request: S3Request) -> Any:
 def _set_body_headers(request: dict[str, Any], http_request: S3Request) -> None:
     """Drop the transfer's own coding from ContentEncoding, and set the algorithm of a checksum in the trailer."""
     codings = [part.strip() for part in str(request.pop("ContentEncoding", "")).split(",")]
-    if kept := ", ".join(coding for coding in codings if coding and coding != "aws-chunked"):
-        request["ContentEncoding"] = kept
+    if stored_codings := ", ".join(coding for coding in codings if coding and coding != "aws-chunked"):
+        request["ContentEncoding"] = stored_codings
     announced = _announced(http_request)
     if announced.startswith("x-amz-checksum-"):
         request["ChecksumAlgorithm"] = announced.removeprefix("x-amz-checksum-").upper()
@@ -267,8 +267,8 @@ def _check_expiry(query: Mapping[str, str], now: datetime) -> None:
 def _failed(error: ApiError, environ: Environ, request_id: str, host_id: str) -> tuple[int, Headers, bytes]:
     known = error if isinstance(error, S3Error) else S3Error(error.code, error.message, error.status)
     if known.status == HTTPStatus.NOT_MODIFIED:
-        said = [("ETag", known.details["ETag"]), ("Last-Modified", known.details["LastModified"])]
-        return 304, [*said, ("Content-Length", "0")], b""
+        validators = [("ETag", known.details["ETag"]), ("Last-Modified", known.details["LastModified"])]
+        return 304, [*validators, ("Content-Length", "0")], b""
     body = rest_xml.error_document(known, known.details, request_id, host_id)
     return known.status, [("Content-Type", "application/xml")], body
 
