@@ -1,11 +1,32 @@
-"""mlci: continuous integration for machine-learning models.
+"""mlci: continuous integration for machine-learning models. The runner.
 
-The way of the data, which is the way of the imports too; see `run.py`, where it stands in one function:
+The way of the data, which is the direction of the imports, too; `run.py` shows it in one function:
 
-    flow.yaml ─ flow ─▶ Flow ─ stage ─▶ Staged ─ plan ─▶ Plan ─ compile ─▶ Definition + execution input
-            ─ cloud: publish ─▶ version ARN ─ cloud: run ─▶ Outcome ─ gate ─▶ Verdict ─ report ─▶ files, exit code
+    flow.yaml ─ load ─▶ Flow ─ stage ─▶ Staged ─ plan ─▶ Plan ─ compile ─▶ Definition + execution input
+            ─ deploy ─▶ version ARN ─ run ─▶ Outcome ─ judge ─▶ Verdict ─ report ─▶ files, exit code
 
-`asl` is the interpreter of the Amazon States Language under the local cloud, and knows nothing of the rest.
+The map:
+
+    errors.py          the errors that a user reads, and their exit codes
+    aws_settings.py    the settings of the aws backend, in one table
+    step_types/        one object for each step type
+    flow/              flow.yaml → Flow
+    stage/             Flow → Staged: hashes of code and data, image URIs
+    plan/              Staged → Plan: names, API requests, uploads, thresholds
+    compile/           Plan → definition and execution input
+    backends/          the local and the aws backend
+    gate/              metrics → verdict
+    report/            Result → console and files
+    baseline.py        the metrics that rules compare with
+    runs.py            the folder of a run
+    git.py             the state of the git repository
+    build.py           the build that runs, according to CodeBuild and git
+    interrupts.py      work that signals and timeouts interrupt
+    run.py             the whole line
+    provision/         policies, and the CloudFormation stack of a flow
+    scaffold/          the files that `mlci init` writes
+    cli/               the command line
+    __main__.py        python -m mlci
 """
 
 __version__ = "0.1.0"

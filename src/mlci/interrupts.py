@@ -1,4 +1,4 @@
-"""Waiting for work that a signal, or the end of its time, may ask to end early."""
+"""Work that signals and a timeout interrupt."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from typing import TypeAlias, TypeVar
 
 T = TypeVar("T")
 
-#: Why the work is asked to end, as a signal handler puts it in. SimpleQueue.put is safe in a signal handler.
+#: The reasons of interrupts, put in by a signal handler; None when the work has ended. SimpleQueue.put is safe there.
 Interrupts: TypeAlias = "queue.SimpleQueue[str | None]"
-#: While in it, signals come into the queue.
-Listening: TypeAlias = "Callable[[], AbstractContextManager[Interrupts]]"
+#: A context in which signals are put into the queue.
+InterruptSource: TypeAlias = "Callable[[], AbstractContextManager[Interrupts]]"
 
 
-#: Python runs a signal's handler in the main thread, between two of its steps. One that comes when that thread is just
-#: about to wait does not wake it, so it wakes by itself so often.
-_WAKES_AFTER_S = 0.25
+#: Python runs a signal's handler in the main thread, between two of its steps. A signal that comes when that thread is
+#: about to wait does not wake it, so the wait is cut into intervals.
+_INTERVAL_S = 0.25
 
 
 def next_interrupt(interrupts: Interrupts, timeout_s: float | None = None) -> str | None:
-    """The next interrupt, or None that somebody put in the queue.
+    """The reason of the next interrupt; None when the work has ended.
 
-    Raises: queue.Empty, when so many seconds are over.
+    Raises: queue.Empty, after `timeout_s` seconds.
     """
     end = None if timeout_s is None else time.monotonic() + timeout_s
     while True:
-        left = _WAKES_AFTER_S if end is None else min(_WAKES_AFTER_S, max(0.0, end - time.monotonic()))
+        left = _INTERVAL_S if end is None else min(_INTERVAL_S, max(0.0, end - time.monotonic()))
         try:
             return interrupts.get(timeout=left)
         except queue.Empty:
@@ -37,22 +37,21 @@ def next_interrupt(interrupts: Interrupts, timeout_s: float | None = None) -> st
                 raise
 
 
-def attend(
+def run_interruptible(
     work: Callable[[], T], interrupts: Interrupts, stop: Callable[[str], None], timeout_s: float | None = None
 ) -> T:
-    """What `work` returns or raises. It runs in a thread of its own, so that this one is free to hear signals.
+    """Returns or raises what `work` does. Runs it in another thread, so that this one can handle signals.
 
-    For each interrupt `stop` is called with the reason, and once more when `timeout_s` seconds are over; `work` is then
-    expected to end soon.
+    Calls `stop` with the reason of each interrupt, and once after `timeout_s` seconds; `work` should then end soon.
     """
-    ended: list[T] = []
-    raised: list[BaseException] = []
+    results: list[T] = []
+    errors: list[BaseException] = []
 
     def worker() -> None:
         try:
-            ended.append(work())
+            results.append(work())
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
-            raised.append(error)
+            errors.append(error)
         finally:
             interrupts.put(None)
 
@@ -60,13 +59,13 @@ def attend(
     thread.start()
     while True:
         try:
-            why = next_interrupt(interrupts, timeout_s)
+            reason = next_interrupt(interrupts, timeout_s)
         except queue.Empty:
-            why, timeout_s = "timed out", None
-        if why is None:
+            reason, timeout_s = "timed out", None
+        if reason is None:
             break
-        stop(why)
+        stop(reason)
     thread.join()
-    if raised:
-        raise raised[0]
-    return ended[0]
+    if errors:
+        raise errors[0]
+    return results[0]

@@ -20,7 +20,7 @@ from mlci.compile.names import GATE_MISSED
 from mlci.errors import CloudError
 from mlci.flow.models import Flow, Json
 from mlci.gate import METRICS_MAX_BYTES, Metrics, Verdict, judge, parse_metrics
-from mlci.interrupts import Listening, attend
+from mlci.interrupts import InterruptSource, run_interruptible
 from mlci.plan import Plan, Target, plan
 from mlci.report.mermaid import mermaid
 from mlci.report.result import Result, Status
@@ -53,7 +53,7 @@ class RunContext:
     target: Target
     folder: RunFolder
     reporter: RunReporter
-    listening: Listening
+    interrupts: InterruptSource
     timeout_s: float | None = None
     attaches: bool = True
 
@@ -116,16 +116,20 @@ def attach(flow: Flow, context: RunContext, baseline: Mapping[str, Json], cloud:
     """
     if not context.attaches or context.target.build is None:
         return context
-    for live in cloud.live(flow.name):
-        live_input = json.loads(live.given)
-        if not isinstance(live_input, dict) or live_input.get("build") != context.target.build:
+    for execution in cloud.running(flow.name):
+        running_input = json.loads(execution.execution_input)
+        if not isinstance(running_input, dict) or running_input.get("build") != context.target.build:
             continue
-        attached = context.for_run(live.name)
-        if json.loads(prepare(flow, attached, baseline)[1].execution_input) == live_input:
-            context.reporter.log(f"attached to run {live.name}, which this build started and which is still running")
+        attached = context.for_run(execution.name)
+        if json.loads(prepare(flow, attached, baseline)[1].execution_input) == running_input:
+            context.reporter.log(
+                f"attached to run {execution.name}, which this build started and which is still running"
+            )
             context.reporter.use_logs(attached.folder.tail)
             return attached
-        context.reporter.log(f"run {live.name} of this build is still running, with another input; it is left alone")
+        context.reporter.log(
+            f"run {execution.name} of this build is still running, with another input; it is left alone"
+        )
     return context
 
 
@@ -154,8 +158,8 @@ def _execute(planned: Plan, compiled: Compiled, context: RunContext, cloud: Clou
 
     context.reporter.update(progress.steps)
     try:
-        with context.listening() as interrupts, context.reporter.live():
-            outcome = attend(work, interrupts, interrupt, context.timeout_s)
+        with context.interrupts() as interrupts, context.reporter.live():
+            outcome = run_interruptible(work, interrupts, interrupt, context.timeout_s)
     except (CloudError, OSError) as error:  # OSError: the disk is full, or a file went away while it was staged
         if not has_started.is_set():
             raise

@@ -113,7 +113,7 @@ class Builder:
             target=target,
             folder=self._folder(wanted),
             reporter=self.log,
-            listening=self._listening,
+            interrupts=self._open_interrupts,
             attaches=attaches,
         )
 
@@ -136,5 +136,5 @@ class Builder:
         return RunFolder(self.root / ".mlci" / "runs" / run)
 
     @contextmanager
-    def _listening(self) -> Iterator[Interrupts]:
+    def _open_interrupts(self) -> Iterator[Interrupts]:
         yield self.interrupts

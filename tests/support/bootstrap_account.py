@@ -57,12 +57,12 @@ class Answers:
         return "\n".join(self.said)
 
     @property
-    def listening(self) -> Callable[[], Any]:
+    def interrupts(self) -> Callable[[], Any]:
         @contextmanager
-        def listening() -> Iterator[Interrupts]:
+        def open_interrupts() -> Iterator[Interrupts]:
             yield self.heard
 
-        return listening
+        return open_interrupts
 
     def message(self, text: str) -> None:
         self.said.append(text)

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlci.backends.events import Event
-from mlci.backends.protocol import BackendOptions, Change, ExecutionArn, Isolation, Live, Location, Outcome, VersionArn
+from mlci.backends.protocol import (
+    BackendOptions,
+    Change,
+    ExecutionArn,
+    Isolation,
+    Location,
+    Outcome,
+    RunningExecution,
+    VersionArn,
+)
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, InputError, Problem
 from mlci.flow.models import Flow
@@ -165,7 +174,7 @@ class LocalCloud:
         self.published[version] = machine
         return version
 
-    def live(self, flow: str) -> Iterable[Live]:
+    def running(self, flow: str) -> Iterable[RunningExecution]:
         return ()  # a local execution lives and ends with its own process
 
     def run(

@@ -35,11 +35,11 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Live:
+class RunningExecution:
     """An execution that runs at this moment: its name, which is the run's id, and its input."""
 
     name: str
-    given: str
+    execution_input: str
 
 
 @dataclass(frozen=True)
@@ -124,11 +124,16 @@ class Cloud(Protocol):
         Raises: InputError, where it is refused, and nothing was started.
         """
 
-    def live(self, flow: str) -> Iterable[Live]:
+    def running(self, flow: str) -> Iterable[RunningExecution]:
         """The flow's executions that run now, whoever started them."""
 
     def run(
-        self, version: VersionArn, execution: str, given: str, on_event: Callable[[Event], None], stop: StopSignal
+        self,
+        version: VersionArn,
+        execution: str,
+        execution_input: str,
+        on_event: Callable[[Event], None],
+        stop: StopSignal,
     ) -> Outcome:
         """Starts an execution of a version and waits for its end; when `stop` is set, stops it and all its jobs.
 

@@ -99,7 +99,7 @@ def _execute(
     """
     from mlci.backends.local import execute, translated
     from mlci.backends.stop_signal import StopSignal
-    from mlci.interrupts import attend
+    from mlci.interrupts import run_interruptible
     from mlci_emulator.embedded import open_emulator
 
     try:
@@ -109,7 +109,7 @@ def _execute(
     stop, names = StopSignal(), (Path(file).stem, secrets.token_hex(8))
     with translated(file), open_emulator(store, settings, _log, functions, store / _HOME) as emulator:
         machine = emulator.load(definition)
-        outcome = attend(
+        outcome = run_interruptible(
             lambda: execute(emulator, machine, execution_input, names, _log_event, stop),
             interrupts,
             lambda why: stop.set(error="mlci.Stopped", cause=why),

@@ -24,6 +24,6 @@ def command(options: RunOptions) -> int:
         planned, compiled = prepare(flow, session.context, read_baseline(flow, session.context.target, cloud))
         cloud.check(planned)
         change = cloud.change(flow.name, compiled.definition)
-        running = [live.name for live in cloud.live(flow.name)]
+        running = [execution.name for execution in cloud.running(flow.name)]
         click.echo(preview(planned, compiled.definition, cloud.missing(planned.uploads), change, running))
     return 0

@@ -117,7 +117,7 @@ def _context(flow_file: Path, build: Build, location: Location, timeout_s: float
         target=target,
         folder=folder,
         reporter=ConsoleReporter(sys.stdout, sys.stdout.isatty(), folder.tail),
-        listening=interrupt_signals,
+        interrupts=interrupt_signals,
         timeout_s=timeout_s,
         attaches=attaches,
     )

@@ -31,7 +31,7 @@ def complete_handshake(connection: str | None, account: Account, prompt: Prompt)
     for line in handshake_instructions(connections_page(account)):
         prompt.message(line)
     prompt.message("Waiting for the connection. Press Ctrl-C to stop waiting; run the command again to continue.")
-    with prompt.listening() as interrupts:
+    with prompt.interrupts() as interrupts:
         clock = account.connections.api.retry_policy.clock
         return _wait_until(lambda: is_available(connection, account), clock, interrupts)
 

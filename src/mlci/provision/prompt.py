@@ -9,7 +9,7 @@ from typing import Protocol, TextIO
 
 from mlci.backends.aws.cloudformation_stacks import StackEvent
 from mlci.errors import InputError, Stopped
-from mlci.interrupts import Listening
+from mlci.interrupts import InterruptSource
 from mlci.report.stack_report import Line, event_line
 
 
@@ -26,7 +26,7 @@ class Prompt(Protocol):
     def is_interactive(self) -> bool: ...
 
     @property
-    def listening(self) -> Listening: ...
+    def interrupts(self) -> InterruptSource: ...
 
     def message(self, text: str) -> None: ...
 
@@ -45,7 +45,7 @@ class TerminalPrompt:
     out: TextIO
     assume_yes: bool
     is_interactive: bool
-    listening: Listening
+    interrupts: InterruptSource
     clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
 
     def message(self, text: str) -> None:

@@ -13,7 +13,7 @@ from mlci.backends.aws.api_calls import AwsError
 from mlci.backends.aws.cloudformation_stacks import ChangeSet, Stack, StackEvent
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, MlciError, Stopped
-from mlci.interrupts import attend
+from mlci.interrupts import run_interruptible
 from mlci.provision.context import Account
 from mlci.provision.desired_stack import DesiredStack
 from mlci.provision.prompt import Prompt
@@ -70,8 +70,8 @@ def execute_change_set(change_set: ChangeSet, desired: DesiredStack, account: Ac
         stop.set(error="mlci.Stopped", cause=reason)
         prompt.message(f"{reason}: CloudFormation rolls back")
 
-    with prompt.listening() as interrupts:
-        attend(work, interrupts, interrupt)
+    with prompt.interrupts() as interrupts:
+        run_interruptible(work, interrupts, interrupt)
     if not progress.is_complete:
         raise _failure(progress, change_set, desired, stop.is_set())
     if stop.is_set():

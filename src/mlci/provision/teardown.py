@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mlci.backends.aws.cloudformation_stacks import Stack
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import InputError, Stopped
-from mlci.interrupts import attend
+from mlci.interrupts import run_interruptible
 from mlci.plan.names import FLOW_TAG, Names
 from mlci.provision.change_set import find_stack
 from mlci.provision.context import Account
@@ -177,8 +177,8 @@ def _delete_repository_command(repository: str) -> str:
 
 def _delete_stack_interruptibly(stack: Stack, account: Account, prompt: Prompt) -> None:
     stop = StopSignal()
-    with prompt.listening() as interrupts:
-        result = attend(
+    with prompt.interrupts() as interrupts:
+        result = run_interruptible(
             lambda: delete_stack(stack, account, prompt, stop),
             interrupts,
             lambda reason: stop.set(error="mlci.Stopped", cause=reason),

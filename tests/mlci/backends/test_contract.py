@@ -188,7 +188,7 @@ def test_a_stop_ends_the_execution_and_its_jobs(side: Side) -> None:
     assert not running.is_alive()
     assert outcomes[0].status == "ABORTED"
     assert "stopped by SIGTERM" in outcomes[0].cause
-    assert list(side.cloud.live("small")) == []
+    assert list(side.cloud.running("small")) == []
 
 
 def test_the_whole_line_gives_the_same_result(side: Side) -> None:

@@ -20,7 +20,7 @@ from mlci.backends.aws.session import Session
 from mlci.backends.aws.state_machines import DesiredStateMachine, StateMachines, state_machine_tags
 from mlci.backends.aws.stop_run import RunStopper
 from mlci.backends.events import Event
-from mlci.backends.protocol import Change, ExecutionArn, Live, Outcome, VersionArn
+from mlci.backends.protocol import Change, ExecutionArn, Outcome, RunningExecution, VersionArn
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError
 from mlci.plan.models import Plan, Upload
@@ -92,11 +92,16 @@ class AwsCloud:
     def publish(self, flow: str, definition: str) -> VersionArn:
         return self.machines.publish(self._desired(flow, definition))
 
-    def live(self, flow: str) -> Iterable[Live]:
+    def running(self, flow: str) -> Iterable[RunningExecution]:
         return self.executions.running(self.target.machine(flow))
 
     def run(
-        self, version: VersionArn, execution: str, given: str, on_event: Callable[[Event], None], stop: StopSignal
+        self,
+        version: VersionArn,
+        execution: str,
+        execution_input: str,
+        on_event: Callable[[Event], None],
+        stop: StopSignal,
     ) -> Outcome:
         """Run an execution to its end. Errors of AWS are part of the outcome: the execution may run by then, and must
         not be left running."""
@@ -107,7 +112,7 @@ class AwsCloud:
                 if not self.executions.stop(arn, stop.error, stop.cause):  # there is one where a build was attached to
                     return Outcome(ExecutionArn(""), "ABORTED", stop.error, f"{stop.cause}: nothing had been started")
             else:
-                self.executions.start(version, execution, given, arn)
+                self.executions.start(version, execution, execution_input, arn)
             self.log(f"execution: {console_urls.execution_link(arn) if self.has_console else arn}")
             outcome = ExecutionFollower(self.executions, arn, explainer.handle, self.log, self.clock).follow(stop)
         except CloudError as error:

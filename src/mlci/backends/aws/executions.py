@@ -12,7 +12,7 @@ from typing import Any
 
 from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.backends.events import Event
-from mlci.backends.protocol import ExecutionArn, Live, VersionArn
+from mlci.backends.protocol import ExecutionArn, RunningExecution, VersionArn
 
 #: The most events that GetExecutionHistory returns at a time.
 PAGE_EVENTS = 1_000
@@ -55,7 +55,7 @@ class Executions:
         """Return the input of an execution, as JSON."""
         return str(self.api.call("describe_execution", executionArn=arn).get("input", "{}"))
 
-    def running(self, machine: str) -> Iterator[Live]:
+    def running(self, machine: str) -> Iterator[RunningExecution]:
         """Yield the running executions of a state machine, with their input."""
         try:
             pages = self.api.pages(
@@ -63,7 +63,7 @@ class Executions:
             )
             for page in pages:
                 for entry in page["executions"]:
-                    yield Live(entry["name"], self.input_of(entry["executionArn"]))
+                    yield RunningExecution(entry["name"], self.input_of(entry["executionArn"]))
         except AwsError as error:
             if error.code != "StateMachineDoesNotExist":
                 raise
