@@ -1,4 +1,4 @@
-"""What a flow needs → each role's policy: the actions that its step types use, on the names and prefixes of this flow.
+"""A flow's access requirements → the policy of each role: the actions of its step types, on the names of this flow.
 
 Two facts shape them. Whoever may write an object, a version or a job decides what a later reader sees: so what the base
 branch's builds use (`protected`) can be written by their roles alone. And S3 says "forbidden" in place of "missing" to
@@ -30,7 +30,7 @@ Document: TypeAlias = "dict[str, object]"
 _READ_IMAGE = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 
 
-#: What tells a build or a job about the VPC that it joins; it can't be limited to a resource.
+#: The actions by which a build or a job describes its VPC; IAM can't limit them to a resource.
 DESCRIBE_NETWORK = tuple(
     f"ec2:Describe{things}" for things in ("DhcpOptions", "NetworkInterfaces", "SecurityGroups", "Subnets", "Vpcs")
 )
@@ -38,7 +38,7 @@ DESCRIBE_NETWORK = tuple(
 
 @dataclass(frozen=True)
 class AccountScope:
-    """The account that policies are for, and what lies in it: names, ARNs, or CloudFormation's words for them.
+    """The account of the policies and the resources in it: as names and ARNs, or as the template's references.
 
     `roles` are the ARNs of those that policies pass on.
     """
@@ -62,12 +62,12 @@ class AccountScope:
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement that allows something; `when` is its Condition."""
+    """One statement with the effect Allow."""
 
     sid: str
     actions: tuple[str, ...]
     resources: tuple[str, ...]
-    when: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    condition: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def document(self) -> Document:
         document: Document = {
@@ -76,58 +76,58 @@ class Statement:
             "Action": sorted(self.actions),
             "Resource": sorted(self.resources),
         }
-        return {**document, "Condition": self.when} if self.when else document
+        return {**document, "Condition": self.condition} if self.condition else document
 
 
-def policy(role: Role, needs: Needs, place: AccountScope) -> Document:
-    """A role's policy document."""
-    return document(statements(role, needs, place))
+def policy(role: Role, needs: Needs, scope: AccountScope) -> Document:
+    """Return the policy document of a role."""
+    return document(statements(role, needs, scope))
 
 
-def statements(role: Role, needs: Needs, place: AccountScope) -> list[Statement]:
-    """What a role may do."""
+def statements(role: Role, needs: Needs, scope: AccountScope) -> list[Statement]:
+    """Return the statements of a role."""
     match role:
         case "pull_request_build" | "base_build":
-            return list(_build(needs, place, is_base=role == "base_build"))
+            return list(_build(needs, scope, is_base=role == "base_build"))
         case "workflow" | "protected_workflow":
-            return list(_workflow(needs, place, is_protected=role == "protected_workflow"))
+            return list(_workflow(needs, scope, is_protected=role == "protected_workflow"))
         case "job" | "protected_job":
-            return list(_job(needs, place, is_protected=role == "protected_job"))
+            return list(_job(needs, scope, is_protected=role == "protected_job"))
         case "pull_request_actions" | "base_actions":
-            return list(_actions(needs, place, is_base=role == "base_actions"))
+            return list(_actions(needs, scope, is_base=role == "base_actions"))
         case _:
             assert_never(role)
 
 
-def policies(needs: Needs, place: AccountScope) -> dict[Role, Document]:
-    return {role: policy(role, needs, place) for role in ROLES}
+def policies(needs: Needs, scope: AccountScope) -> dict[Role, Document]:
+    return {role: policy(role, needs, scope) for role in ROLES}
 
 
 def document(statements: Iterable[Statement]) -> Document:
     return {"Version": "2012-10-17", "Statement": [statement.document() for statement in statements]}
 
 
-def _build(needs: Needs, place: AccountScope, is_base: bool) -> Iterator[Statement]:
-    """What `pipeline.py` calls, and what CodeBuild itself does in the name of the role."""
+def _build(needs: Needs, scope: AccountScope, is_base: bool) -> Iterator[Statement]:
+    """Yield the statements for the calls of `pipeline.py`, and for those that CodeBuild makes with the role."""
     names = Names(needs.flow, is_protected=is_base)
-    yield from _project(project_name(needs.flow, is_base), place)
-    yield Statement("ReadSettings", ("ssm:GetParameters",), (place.arn("ssm", f"parameter/mlci/{needs.flow}/*"),))
-    yield _list_bucket(place)
+    yield from _project(project_name(needs.flow, is_base), scope)
+    yield Statement("ReadSettings", ("ssm:GetParameters",), (scope.arn("ssm", f"parameter/mlci/{needs.flow}/*"),))
+    yield _list_bucket(scope)
     baseline_prefix = f"{baselines(needs.flow)}/"
-    yield Statement("ReadRuns", ("s3:GetObject",), tuple(place.objects(f"{names.prefix}/runs/", baseline_prefix)))
+    yield Statement("ReadRuns", ("s3:GetObject",), tuple(scope.objects(f"{names.prefix}/runs/", baseline_prefix)))
     staged = ["code/"] + ["data/"] * needs.reads_data
     yield Statement(
-        "Stage", ("s3:PutObject",), tuple(place.objects(*(f"{names.prefix}/{folder}" for folder in staged)))
+        "Stage", ("s3:PutObject",), tuple(scope.objects(*(f"{names.prefix}/{folder}" for folder in staged)))
     )
     if is_base:
-        yield Statement("WriteBaselines", ("s3:PutObject",), tuple(place.objects(baseline_prefix)))
-    yield from _executions(names, place)
-    yield _pass_role("protected_workflow" if is_base else "workflow", "states.amazonaws.com", place)
-    yield from _granted((grant for of_type in _grants(needs) for grant in of_type.build), needs, names, place)
+        yield Statement("WriteBaselines", ("s3:PutObject",), tuple(scope.objects(baseline_prefix)))
+    yield from _executions(names, scope)
+    yield _pass_role("protected_workflow" if is_base else "workflow", "states.amazonaws.com", scope)
+    yield from _granted((grant for of_type in _grants(needs) for grant in of_type.build), needs, names, scope)
 
 
-def _project(name: str, place: AccountScope) -> Iterator[Statement]:
-    group = place.arn("logs", f"log-group:{build_log_group(name)}")
+def _project(name: str, scope: AccountScope) -> Iterator[Statement]:
+    group = scope.arn("logs", f"log-group:{build_log_group(name)}")
     yield Statement(
         "WriteBuildLog", ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"), (group, f"{group}:*")
     )
@@ -139,22 +139,22 @@ def _project(name: str, place: AccountScope) -> Iterator[Statement]:
             "codebuild:CreateReportGroup",
             "codebuild:UpdateReport",
         ),
-        (place.arn("codebuild", f"report-group/{name}-*"),),
+        (scope.arn("codebuild", f"report-group/{name}-*"),),
     )
     yield Statement(
         "ReadSource",
         ("codeconnections:GetConnection", "codeconnections:GetConnectionToken", "codeconnections:UseConnection"),
-        (place.connection,),
+        (scope.connection,),
     )
 
 
-def _list_bucket(place: AccountScope) -> Statement:
-    return Statement("ListBucket", ("s3:ListBucket",), (f"arn:{place.partition}:s3:::{place.bucket}",))
+def _list_bucket(scope: AccountScope) -> Statement:
+    return Statement("ListBucket", ("s3:ListBucket",), (f"arn:{scope.partition}:s3:::{scope.bucket}",))
 
 
-def _executions(names: Names, place: AccountScope) -> Iterator[Statement]:
-    """The state machine with its versions, and its executions."""
-    machine = place.arn("states", f"stateMachine:{names.machine}")
+def _executions(names: Names, scope: AccountScope) -> Iterator[Statement]:
+    """Yield the statements for the state machine, its versions and its executions."""
+    machine = scope.arn("states", f"stateMachine:{names.machine}")
     yield Statement(
         "DeployFlow",
         tuple(
@@ -177,7 +177,7 @@ def _executions(names: Names, place: AccountScope) -> Iterator[Statement]:
     yield Statement(
         "FollowRuns",
         ("states:DescribeExecution", "states:GetExecutionHistory", "states:StopExecution"),
-        (place.arn("states", f"execution:{names.machine}:*"),),
+        (scope.arn("states", f"execution:{names.machine}:*"),),
     )
 
 
@@ -186,7 +186,7 @@ def _grants(needs: Needs) -> list[Grants]:
     return [STEP_TYPES[uses].grants for uses in sorted(needs.uses)]
 
 
-def _granted(grants: Iterable[Grant], needs: Needs, names: Names, place: AccountScope) -> Iterator[Statement]:
+def _granted(grants: Iterable[Grant], needs: Needs, names: Names, scope: AccountScope) -> Iterator[Statement]:
     """The grants as statements, one for each sid."""
     by_sid: dict[str, list[Grant]] = {}
     for grant in grants:
@@ -196,18 +196,18 @@ def _granted(grants: Iterable[Grant], needs: Needs, names: Names, place: Account
         yield Statement(
             sid,
             tuple(dict.fromkeys(action for grant in alike for action in grant.actions)),
-            tuple(dict.fromkeys(_arn(resource, names, place) for grant in alike for resource in grant.resources)),
+            tuple(dict.fromkeys(_arn(resource, names, scope) for grant in alike for resource in grant.resources)),
             {**_conditions(alike), **(_job_conditions(needs) if creates_jobs else {})},
         )
 
 
-def _arn(resource: str, names: Names, place: AccountScope) -> str:
+def _arn(resource: str, names: Names, scope: AccountScope) -> str:
     """The ARN of a grant's resource."""
     resource = resource.format(jobs=names.jobs, jobs_lower=names.jobs.lower(), runs=f"{names.prefix}/runs/")
     service, _, rest = resource.partition(":")
     if service == "s3":
-        return place.objects(rest)[0] if rest else f"arn:{place.partition}:s3:::{place.bucket}"
-    return place.arn(service, rest) if rest else resource
+        return scope.objects(rest)[0] if rest else f"arn:{scope.partition}:s3:::{scope.bucket}"
+    return scope.arn(service, rest) if rest else resource
 
 
 def _conditions(grants: Iterable[Grant]) -> dict[str, dict[str, list[str]]]:
@@ -220,7 +220,7 @@ def _conditions(grants: Iterable[Grant]) -> dict[str, dict[str, list[str]]]:
     return merged
 
 
-def _workflow(needs: Needs, place: AccountScope, is_protected: bool) -> Iterator[Statement]:
+def _workflow(needs: Needs, scope: AccountScope, is_protected: bool) -> Iterator[Statement]:
     """The rights of the state machine: what its steps need, and to read the metrics of rules."""
     names, types = Names(needs.flow, is_protected), _grants(needs)
     grants = [grant for of_type in types for grant in of_type.workflow]
@@ -229,9 +229,9 @@ def _workflow(needs: Needs, place: AccountScope, is_protected: bool) -> Iterator
             Grant("ListBucket", ("s3:ListBucket",), ("s3:",)),
             Grant("ReadRuns", ("s3:GetObject",), ("s3:{runs}",)),
         ]
-    yield from _granted(grants, needs, names, place)
+    yield from _granted(grants, needs, names, scope)
     for service in sorted({of_type.passes_role_to for of_type in types if of_type.passes_role_to}):
-        yield _pass_role("protected_job" if is_protected else "job", service, place)
+        yield _pass_role("protected_job" if is_protected else "job", service, scope)
 
 
 def _job_conditions(needs: Needs) -> Mapping[str, Mapping[str, object]]:
@@ -256,26 +256,26 @@ def _job_conditions(needs: Needs) -> Mapping[str, Mapping[str, object]]:
     return conditions
 
 
-def _job(needs: Needs, place: AccountScope, is_protected: bool) -> Iterator[Statement]:
-    """What SageMaker, and the script itself, do in the name of a job."""
+def _job(needs: Needs, scope: AccountScope, is_protected: bool) -> Iterator[Statement]:
+    """Yield the statements for the calls that SageMaker and the script make with a job's role."""
     names = Names(needs.flow, is_protected)
     folders = ["code/"] + ["data/"] * needs.reads_data + ["runs/"] * needs.reads_outputs
-    yield _list_bucket(place)
+    yield _list_bucket(scope)
     yield Statement(
-        "ReadInputs", ("s3:GetObject",), tuple(place.objects(*(f"{names.prefix}/{folder}" for folder in folders)))
+        "ReadInputs", ("s3:GetObject",), tuple(scope.objects(*(f"{names.prefix}/{folder}" for folder in folders)))
     )
-    yield Statement("WriteOutputs", ("s3:PutObject",), tuple(place.objects(f"{names.prefix}/runs/")))
-    yield from _outside(needs, place)
-    yield from _granted((grant for of_type in _grants(needs) for grant in of_type.job), needs, names, place)
-    yield from _images(needs, place)
-    yield from _keys(needs, place)
+    yield Statement("WriteOutputs", ("s3:PutObject",), tuple(scope.objects(f"{names.prefix}/runs/")))
+    yield from _read_external_inputs(needs, scope)
+    yield from _granted((grant for of_type in _grants(needs) for grant in of_type.job), needs, names, scope)
+    yield from _images(needs, scope)
+    yield from _keys(needs, scope)
     if needs.subnets:
-        yield from _join_network(needs, place)
+        yield from _join_network(needs, scope)
 
 
-def _outside(needs: Needs, place: AccountScope) -> Iterator[Statement]:
+def _read_external_inputs(needs: Needs, scope: AccountScope) -> Iterator[Statement]:
     """Yield the statements for reading inputs elsewhere in S3. A URI is a prefix of keys: `s3://acme` is a bucket."""
-    s3 = f"arn:{place.partition}:s3:::"
+    s3 = f"arn:{scope.partition}:s3:::"
     locations = [split_s3_uri(uri) for uri in needs.outside]
     if locations:
         yield Statement("ReadOutside", ("s3:GetObject",), tuple(f"{s3}{bucket}/{key}*" for bucket, key in locations))
@@ -286,51 +286,51 @@ def _outside(needs: Needs, place: AccountScope) -> Iterator[Statement]:
         )
 
 
-def _images(needs: Needs, place: AccountScope) -> Iterator[Statement]:
+def _images(needs: Needs, scope: AccountScope) -> Iterator[Statement]:
     arns = [
-        f"arn:{place.partition}:ecr:{image.region}:{image.account}:repository/{image.name}" for image in needs.images
+        f"arn:{scope.partition}:ecr:{image.region}:{image.account}:repository/{image.name}" for image in needs.images
     ]
     if arns:
         yield from pull_images(arns)
 
 
 def pull_images(repositories: Sequence[str]) -> Iterator[Statement]:
-    """Images are pulled from these; the token that opens a registry can't be limited to one."""
+    """Yield the statements for pulling images. IAM can't limit the authorization token to a registry."""
     yield Statement("OpenRegistry", ("ecr:GetAuthorizationToken",), ("*",))
     yield Statement("PullImages", _READ_IMAGE, tuple(repositories))
 
 
-def _keys(needs: Needs, place: AccountScope) -> Iterator[Statement]:
-    """The flow's keys, for what jobs write and for their disks. By an alias, a condition tells a key from others."""
+def _keys(needs: Needs, scope: AccountScope) -> Iterator[Statement]:
+    """Yield the statements for the flow's KMS keys. A condition limits the keys to those with the flow's aliases."""
     keys = [key for key in needs.keys if "alias/" not in key]
     aliases = sorted({key.rpartition(":")[2] for key in needs.keys if "alias/" in key})
     if keys:
-        arns = tuple(key if key.startswith("arn:") else place.arn("kms", f"key/{key}") for key in keys)
+        arns = tuple(key if key.startswith("arn:") else scope.arn("kms", f"key/{key}") for key in keys)
         yield from _use_keys("", arns, {})
     if aliases:
         named = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": aliases}}
-        yield from _use_keys("ByAlias", (place.arn("kms", "key/*"),), named)
+        yield from _use_keys("ByAlias", (scope.arn("kms", "key/*"),), named)
 
 
-def _use_keys(ending: str, keys: tuple[str, ...], when: Mapping[str, Mapping[str, object]]) -> Iterator[Statement]:
-    """SageMaker hands a key on to EBS by a grant, and nobody else is to get one: it would outlast the job.
+def _use_keys(ending: str, keys: tuple[str, ...], condition: Mapping[str, Mapping[str, object]]) -> Iterator[Statement]:
+    """Yield the statements for keys. SageMaker creates a grant for EBS; any other grant would outlast the job.
 
     Source: https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html (kms:GrantIsForAWSResource)
     """
-    yield Statement(f"UseKeys{ending}", ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"), keys, when)
+    yield Statement(f"UseKeys{ending}", ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"), keys, condition)
     for_aws = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
-    yield Statement(f"LendKeys{ending}", ("kms:CreateGrant",), keys, {**when, **for_aws})
+    yield Statement(f"LendKeys{ending}", ("kms:CreateGrant",), keys, {**condition, **for_aws})
 
 
-def _join_network(needs: Needs, place: AccountScope) -> Iterator[Statement]:
-    """A job has an interface in its subnets, which it lends to SageMaker, and takes back. A subnet may be another
+def _join_network(needs: Needs, scope: AccountScope) -> Iterator[Statement]:
+    """Yield the statements for network interfaces, which a job creates for SageMaker. A subnet may be another
     account's, which shares it.
 
     Source: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html ("… API: Execution Role Permissions")
     """
-    interfaces = place.arn("ec2", "network-interface/*")
-    subnets = tuple(f"arn:{place.partition}:ec2:{place.region}:*:subnet/{subnet}" for subnet in needs.subnets)
-    groups = (f"arn:{place.partition}:ec2:{place.region}:*:security-group/{group}" for group in needs.security_groups)
+    interfaces = scope.arn("ec2", "network-interface/*")
+    subnets = tuple(f"arn:{scope.partition}:ec2:{scope.region}:*:subnet/{subnet}" for subnet in needs.subnets)
+    groups = (f"arn:{scope.partition}:ec2:{scope.region}:*:security-group/{group}" for group in needs.security_groups)
     yield Statement("LookAround", DESCRIBE_NETWORK, ("*",))
     yield Statement("JoinNetwork", ("ec2:CreateNetworkInterface",), (interfaces, *subnets, *groups))
     lent = ("CreateNetworkInterfacePermission", "DeleteNetworkInterface", "DeleteNetworkInterfacePermission")
@@ -338,10 +338,9 @@ def _join_network(needs: Needs, place: AccountScope) -> Iterator[Statement]:
     yield Statement("LendInterfaces", tuple(f"ec2:{action}" for action in lent), (interfaces,), only_there)
 
 
-#: What StartBuild could put in the place of the project's own, and must not: a build with other commands, of another
-#: repository or on another image would still have the project's role, and one with another status check could pass for
-#: another tool's.
-#: Source: https://docs.aws.amazon.com/codebuild/latest/userguide/action-context-keys.html
+#: The overrides that StartBuild may not have: a build with other commands, of another repository or on another image
+#: would still have the project's role, another compute type costs more, and another status check could pass for another
+#: tool's. Source: https://docs.aws.amazon.com/codebuild/latest/userguide/action-context-keys.html
 _OVERRIDES = (
     "artifacts",
     "environment.computeType",
@@ -359,17 +358,17 @@ _OVERRIDES = (
 )
 
 
-def _actions(needs: Needs, place: AccountScope, is_base: bool) -> Iterator[Statement]:
-    """What .github/workflows/ml-ci.yml does with a build project: it starts a build, follows its log, and stops it."""
+def _actions(needs: Needs, scope: AccountScope, is_base: bool) -> Iterator[Statement]:
+    """Yield the statements for .github/workflows/ml-ci.yml: it starts a build, follows its log, and stops it."""
     name = project_name(needs.flow, is_base)
-    arns = (place.arn("codebuild", f"project/{name}"),)
+    arns = (scope.arn("codebuild", f"project/{name}"),)
     as_it_is = {f"codebuild:{override}": "true" for override in _OVERRIDES}
     yield Statement("Build", ("codebuild:StartBuild",), arns, {"Null": as_it_is})
     yield Statement("FollowBuild", ("codebuild:BatchGetBuilds", "codebuild:StopBuild"), arns)
-    yield Statement("ReadBuildLog", ("logs:GetLogEvents",), (place.log_streams(build_log_group(name), "*"),))
+    yield Statement("ReadBuildLog", ("logs:GetLogEvents",), (scope.log_streams(build_log_group(name), "*"),))
 
 
-def _pass_role(role: Role, service: str, place: AccountScope) -> Statement:
+def _pass_role(role: Role, service: str, scope: AccountScope) -> Statement:
     return Statement(
-        "PassRole", ("iam:PassRole",), (place.roles[role],), {"StringEquals": {"iam:PassedToService": service}}
+        "PassRole", ("iam:PassRole",), (scope.roles[role],), {"StringEquals": {"iam:PassedToService": service}}
     )
