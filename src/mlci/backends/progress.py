@@ -28,7 +28,7 @@ class StepState:
     reason: str | None = None
 
     def seconds(self, now: datetime) -> float:
-        """How long it has run, in seconds."""
+        """Return the time that it has run, in seconds."""
         return ((self.ended or now) - self.started).total_seconds() if self.started else 0.0
 
 
@@ -98,7 +98,7 @@ def _job(event: Event) -> str | None:
 
 
 def _reason(event: Event) -> str:
-    """Why a task failed, in the words of the job where there was one."""
+    """The reason of a failed task, in the words of its job if it has one."""
     details = next((value for value in event.details.values() if isinstance(value, dict)), {})
     if event.type == "TaskTimedOut":
         return "it did not end in time"

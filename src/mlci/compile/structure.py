@@ -24,7 +24,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Guard:
-    """What must hold before some steps may run: a step's `if`, or the gate; `owner` is that step, or "gate"."""
+    """The condition of some steps: a step's `if`, or the gate; `owner` is that step, or "gate"."""
 
     owner: str
     checks: tuple[Check, ...]

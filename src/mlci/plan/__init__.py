@@ -1,4 +1,10 @@
-"""Flow + Staged → Plan: names, requests, uploads and limits. Pure: the clock, git and the store are read before."""
+"""Flow + Staged → Plan: names, requests, uploads and limits. Pure: the clock, git and the store are read before.
+
+names.py       names of runs, jobs and objects
+requests.py    a step with all of its values known, and its API request
+thresholds.py  the numbers that metrics are held against
+models.py      the plan
+"""
 
 from __future__ import annotations
 
@@ -16,7 +22,7 @@ __all__ = ["Bound", "Plan", "PlannedStep", "S3Uri", "Target", "Upload", "number_
 
 
 def plan(flow: Flow, staged: Staged, target: Target, baseline: Mapping[str, Json]) -> Plan:
-    """What a run of the flow will do. `baseline` maps steps to the metrics of the base branch's last passing run."""
+    """Return the plan of a run. `baseline` maps steps to the metrics of the base branch's last passing run."""
     names = _names(flow, target)
     outputs = {
         StepOutput(step.name, name): _uri(target, f"{names.run(target.run_id)}/{step.name}/{name}/")

@@ -1,4 +1,4 @@
-"""What will run: a run's names, its jobs' API requests, the objects to upload and the limits that metrics must meet."""
+"""The plan of a run: its names, its API requests, the objects to upload and the limits that metrics must meet."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ S3Uri = NewType("S3Uri", str)
 
 @dataclass(frozen=True)
 class Target:
-    """Where a run goes: the bucket and roles it uses, and who it is. `commit` is None outside of git, `build` (the
-    build's id) outside of a build. `is_trusted` says that what runs is merged: it may write the baseline.
-    `is_protected` chooses the names that pull requests' builds have no rights on."""
+    """The target of a run: the bucket and role that it uses, and its identity.
+
+    `commit` is None outside of git, `build` (the build's id) outside of a build. `is_trusted` says that what runs is
+    merged: it may write the baseline. `is_protected` chooses the names that pull requests' builds have no rights on.
+    """
 
     bucket: str
     job_role: str
@@ -53,7 +55,7 @@ class Bound:
 
     @property
     def is_lower(self) -> bool:
-        """Whether the threshold is the least that holds, and not the most."""
+        """True if the threshold is the least value that holds, and not the largest."""
         return self.rule.op in ("min", "max_drop")
 
 
@@ -78,7 +80,7 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class Plan:
-    """A run, fully worked out and not begun. Equal inputs give equal plans."""
+    """A run with all of its values, before anything is started. Equal inputs give equal plans."""
 
     flow: Flow
     target: Target

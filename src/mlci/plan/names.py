@@ -19,7 +19,7 @@ FLOW_TAG, REPOSITORY_TAG, VERSION_TAG = "mlci:flow", "mlci:repository", "mlci:ve
 
 @dataclass(frozen=True)
 class Names:
-    """What a flow's runs call what they make.
+    """The names of what a flow's runs create.
 
     Protected runs share no name with the others, so that a role can have the ones and not the others: a pull request
     could otherwise stage code under the hash that the base branch's build will look for, start a version of the base
@@ -38,7 +38,7 @@ class Names:
 
     @property
     def prefix(self) -> str:
-        """Where in the bucket all that runs stage and write lies."""
+        """The prefix in the bucket of all that runs stage and write."""
         return f"mlci/{self.flow}/protected" if self.is_protected else f"mlci/{self.flow}"
 
     def code(self, digest: str) -> str:
@@ -52,11 +52,11 @@ class Names:
 
     @property
     def jobs(self) -> str:
-        """What the names of all jobs begin with."""
+        """The beginning of the names of all jobs."""
         return f"{'mlcip' if self.is_protected else 'mlci'}-{_fit(self.flow, _FLOW_MAX_CHARS)}--"
 
     def job(self, step: str, run: str) -> str:
-        """What the names of a step's jobs begin with. Long names of flows and steps are cut and end in a hash.
+        """Return the beginning of the names of a step's jobs. Long names of flows and steps are cut and end in a hash.
 
         >>> Names("breast-cancer").job("train_model", "20261123-101530-3f9c2a")
         'mlci-breast-cancer--train-mod-ea41-20261123-101530-3f9c2a'
@@ -92,7 +92,7 @@ def _fit(name: str, room: int) -> str:
 
 
 def baselines(flow: str) -> str:
-    """Where the baselines of a flow's branches lie."""
+    """Return the prefix of the baselines of a flow's branches."""
     return f"mlci/{flow}/baselines"
 
 

@@ -26,7 +26,7 @@ from mlci.step_types.base import ResolvedStep, StepType
 
 @dataclass(frozen=True)
 class RequestContext:
-    """What a step's request takes from outside the step: where things lie, and in whose name the step runs.
+    """The values that a request takes from outside the step: locations, the role and the tags.
 
     `code`, `code_uri` and `image` are None for a step without a script, or without an image.
     """

@@ -72,7 +72,7 @@ CodePackage = Literal["files", "archive"]
 
 @dataclass(frozen=True)
 class Container:
-    """How a script finds its files: folders in the container, and the form in which its code is staged.
+    """The places where a script finds its files: folders in the container, and the form in which its code is staged.
 
     `inputs` and `outputs` are the folders that hold one folder for each input and output; None where the script's
     arguments cannot name them.
@@ -171,7 +171,7 @@ class Job:
 
 @dataclass(frozen=True)
 class StepPaths:
-    """Where a step's data lies in the data of a state, as JSONPaths: its part of the execution input, and its result.
+    """The JSONPaths of a step in the data of a state: of its part of the execution input, and of its result.
 
     `request_fields` are the fields of its API request, sorted.
     """
