@@ -142,7 +142,7 @@ class _Building:
             after=self._after(),
             is_after_gate=GATE in self._after_written(),
             metrics=self._metrics(),
-            request=self._step.written("request") or {},
+            request=self._request(),
             values=self._values(),
         )
 
@@ -188,12 +188,21 @@ class _Building:
         if key.max_chars is not None and count > key.max_chars and not self._problems.is_suspect(path):
             self._problems.at(path, f"{what} has {count} characters", f"AWS allows {key.max_chars}")
 
-    def _check_name(self, key: Key, name: str, path: Path) -> None:
+    def _check_name(self, key: Key, name: str, path: Path) -> bool:
         try:
             if key.names is not None:
                 check_name(key.names, name)
         except InvalidValue as invalid:
             self._problems.at_key(path, invalid.what, invalid.hint)
+            return False
+        return True
+
+    def _check_value(self, key: Key, value: Json) -> None:
+        """Reports what the step's type finds wrong with a value, as far as the value is known."""
+        for rest, what, hint in key.problems(value) if key.problems else ():
+            path = self._path(key.name, *rest)
+            if not self._problems.is_suspect(path):
+                self._problems.at(path, what, hint)
 
     def _values(self) -> dict[str, Value]:
         keys = [key.name for key in self._step.step_type.keys if key.name not in _BUILT_KEYS]
@@ -402,15 +411,26 @@ class _Building:
         written = self._step.written("hyperparameters") or {}
         self._check_count(key, len(written), "hyperparameters")
         values: dict[str, Scalar | Text] = {}
+        known: dict[str, Json] = {}
         for name, value in written.items():
             path = self._path("hyperparameters", name)
-            self._check_name(key, name, path)
+            is_named_well = self._check_name(key, name, path)
             text = self._around.texts.get(path, ())
             has_reference = any(not isinstance(part, str) for part in text)
             values[name] = text if has_reference else value
-            sent = json.dumps(self._known_part(text) if has_reference else value)
-            self._check_length(key, path, f'the value of "{name}"', len(sent))
+            known_value = self._known_part(text) if has_reference else value
+            self._check_length(key, path, f'the value of "{name}"', len(json.dumps(known_value)))
+            if is_named_well:
+                known[name] = known_value
+        self._check_value(key, known)
         return values
+
+    def _request(self) -> dict[str, Json]:
+        key = self._step.key("request")
+        request: dict[str, Json] = self._step.written("request") or {}
+        if key is not None and not self._problems.is_partly_suspect(self._path("request")):
+            self._check_value(key, request)
+        return request
 
     def _env(self) -> dict[str, Text]:
         key = self._step.key("env")

@@ -99,7 +99,7 @@ def _uploads(flow: Flow, staged: Staged, target: Target) -> Iterator[Upload]:
         unit, container = _code_uri(flow, step, staged, target), STEP_TYPES[step.uses].container
         if unit is None or container is None:
             continue
-        files = staged.code[step.name].files
+        files = staged.code[step.name].package
         if container.package == "archive":
             yield Upload(S3Uri(f"{unit}sourcedir.tar.gz"), unit, files, is_archive=True)
         else:

@@ -50,7 +50,7 @@ def resolve(step: Step, context: RequestContext) -> ResolvedStep:
 def api_request(step: Step, resolved: ResolvedStep) -> dict[str, Json]:
     """Return the step's API request, without a name, with the step's `request:` merged over it; {} if it makes none."""
     request = STEP_TYPES[step.uses].request
-    return _merged(request.build(resolved), step.request) if request else {}
+    return request.finish(resolved, _merged(request.build(resolved), step.request)) if request else {}
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ class _Resolver:
             script=context.code.script if context.code else "",
             code_uri=context.code_uri or "",
             import_roots=context.code.import_roots if context.code else (),
+            shell=context.code.shell if context.code else (),
             image=context.image or "",
             instance=step.instance,
             instance_count=step.instance_count,

@@ -2,6 +2,8 @@
 
 repository.py      the files of the repository, and the border that no path may cross
 python_imports.py  the modules that a script imports from the repository
+script_package.py  the files of a step's code in the layout of its container, with the starter
+mlci_start.py      the starter: runs in the container, and starts the script there
 image_uris.py      the URIs of SageMaker's container images
 cache.py           results that are slow to compute, in the user's cache folder
 sdk_imports.py     imports of the SageMaker SDKs without their side effects
@@ -19,7 +21,7 @@ from typing import TypeVar
 from mlci.errors import InputError, Problem
 from mlci.flow.models import BuildImage, Flow, RepositoryPath, Step
 from mlci.stage.cache import Cache, cache_folder
-from mlci.stage.image_uris import UnknownImage, image_uri, is_framework
+from mlci.stage.image_uris import UnknownImage, check_runs_scripts, image_uri, is_framework
 from mlci.stage.models import CodeUnit, DataUnit, Staged, StagedFile, digest_of
 from mlci.stage.python_imports import imports_of
 from mlci.stage.repository import (
@@ -31,6 +33,9 @@ from mlci.stage.repository import (
     is_ignored,
     read_code,
 )
+from mlci.stage.script_package import packaged
+from mlci.step_types import STEP_TYPES
+from mlci.step_types.script_start import SHELL_SUFFIX, shell_of
 
 __all__ = [
     "Cache",
@@ -127,7 +132,11 @@ def _code_unit(step: Step, path: str, repository: Repository) -> CodeUnit:
         repository.check(location, repository.relative(location))
         files.append(read_code(location, repository.relative(location)))
     import_roots = tuple("" if root == repository.root else repository.relative(root) for root in roots)
-    return CodeUnit(repository.relative(script), tuple(files), import_roots)
+    name = repository.relative(script)
+    shell = shell_of(script.read_bytes().partition(b"\n")[0]) if name.endswith(SHELL_SUFFIX) else ()
+    container = STEP_TYPES[step.uses].container
+    assert container is not None  # a step with a script has one
+    return CodeUnit(name, tuple(files), packaged(files, name, container.package), import_roots, shell)
 
 
 def _included(step: Step, repository: Repository) -> Iterator[Path]:
@@ -179,5 +188,6 @@ def _image(flow: Flow, step: Step, image: str | BuildImage, repository: Reposito
         return f"mlci-{flow.name.lower()}:{digest_of(files)}"
     if not is_framework(image):
         return image
+    check_runs_scripts(image)
     key = ["image", image, region, step.instance]
     return cache.get(key, lambda: image_uri(image, region, step.instance))

@@ -25,19 +25,22 @@ class StagedFile:
 
 @dataclass(frozen=True)
 class CodeUnit:
-    """The files that one step needs, relative to the unit's root.
+    """The files that one step needs, relative to the repository's root.
 
-    `script` is its entry point, and `import_roots` are the folders, beside the script's own, at which its imports
-    start; "" is the root itself.
+    `script` is its entry point. `package` is what is uploaded: the files in the layout of the step's container, and
+    the starter. `import_roots` are the folders, beside the script's own, at which its imports start; "" is the root.
+    `shell` is the program, with its option, that runs a shell script; it is empty for a Python script.
     """
 
     script: str
     files: tuple[StagedFile, ...]
+    package: tuple[StagedFile, ...]
     import_roots: tuple[str, ...] = ()
+    shell: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
-        return digest_of(self.files)
+        return digest_of(self.package)
 
 
 @dataclass(frozen=True)

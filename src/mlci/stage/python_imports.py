@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -81,9 +82,13 @@ def _from(node: ast.ImportFrom, source: Path, search: Sequence[Path]) -> Iterato
 
 
 def _resolve(name: str, search: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """Yields the files that importing `name` runs: each package's `__init__.py` on the way, then the module itself."""
+    """Yields the files that importing `name` runs: each package's `__init__.py` on the way, then the module itself.
+
+    A module of the repository hides one of the standard library beside the script only. Elsewhere it would do so for
+    all that the script imports, and with `python SCRIPT` it does not.
+    """
     parts = name.split(".")
-    for root in search:
+    for root in search[:1] if parts[0] in sys.stdlib_module_names else search:
         location = root / parts[0]
         if not (location.is_dir() or location.with_suffix(".py").is_file()):
             continue

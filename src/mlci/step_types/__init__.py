@@ -1,10 +1,12 @@
 """The step types of a flow: one object for each value of `uses`, which holds all that is particular to it.
 
-    base.py            the parts of a step type
-    sagemaker_jobs.py  what all types of SageMaker jobs share
-    processing.py      a processing job
-    training.py        a training job
-    wait.py            a pause, without a job
+    base.py             the parts of a step type
+    script_start.py     the commands that start a script in its container
+    hyperparameters.py  the hyperparameters of a training job, as they are sent
+    sagemaker_jobs.py   what all types of SageMaker jobs share
+    processing.py       a processing job
+    training.py         a training job
+    wait.py             a pause, without a job
 
 Step types stand below the flow. Every other package asks `STEP_TYPES` and names no type itself.
 """

@@ -7,7 +7,7 @@ above build. `compile` turns a described state into the SDK's, `provision` turns
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -46,7 +46,8 @@ class Key:
 
     `minimum` and `maximum` hold for the number as it is written, and `pattern` is for the JSON schema alone;
     `job_maximum` also holds for a value that comes from `defaults` (a duration in seconds). `max_chars` is the length
-    of a text, or of each text in it. `names` rules the names in a map or a list.
+    of a text, or of each text in it. `names` rules the names in a map or a list. `problems` yields what AWS or the
+    container can't take of a value, as far as it is known: the path below the key, a sentence and a remedy.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Key:
     max_items: int | None = None
     max_chars: int | None = None
     names: NameRule | None = None
+    problems: Callable[[Json], Iterator[tuple[tuple[str, ...], str, str]]] | None = None
 
 
 CodePackage = Literal["files", "archive"]
@@ -97,7 +99,7 @@ class ResolvedStep:
     """A step whose values are all known, in plain types: what a type makes its request and its input of.
 
     `inputs` and `outputs` are URIs; `values` holds the keys that only this type has. `job` is what the names of the
-    step's jobs begin with. What the type has no key for is empty.
+    step's jobs begin with. `shell` is the command that runs a shell script. What the type has no key for is empty.
     """
 
     name: str
@@ -113,6 +115,7 @@ class ResolvedStep:
     script: str = ""
     code_uri: str = ""
     import_roots: tuple[str, ...] = ()
+    shell: tuple[str, ...] = ()
     image: str = ""
     instance: str = ""
     instance_count: int = 1
@@ -125,12 +128,14 @@ class Request:
     """The API request that a step makes, without the name of what it creates.
 
     `name_field` takes that name. `task_fields` are the fields that Step Functions passes on, at the top of a request.
+    `finish` gets the request with the step's `request:` merged over it, and returns what is sent.
     """
 
     action: str
     name_field: str
     task_fields: frozenset[str]
     build: Callable[[ResolvedStep], dict[str, Json]]
+    finish: Callable[[ResolvedStep, dict[str, Json]], dict[str, Json]] = lambda step, request: request
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from functools import partial
 
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types.base import Container, Job, Json, Key, Request, ResolvedStep, State, StepPaths, StepType
+from mlci.step_types.script_start import processing_entrypoint, shell_entrypoint
 
 _CONTAINER = Container(
     code="/opt/ml/processing/input/code",
@@ -62,16 +63,17 @@ _KEYS = (
 
 
 def _request(step: ResolvedStep) -> dict[str, Json]:
-    starter = "bash" if step.script.endswith(".sh") else "python3"
-    application: dict[str, Json] = {
-        "ImageUri": step.image,
-        "ContainerEntrypoint": [starter, f"{_CONTAINER.code}/{step.script}"],
-    }
+    entrypoint = (
+        shell_entrypoint(_CONTAINER.code, step.script, step.shell)
+        if step.shell
+        else processing_entrypoint(_CONTAINER.code, step.script, step.import_roots)
+    )
+    application: dict[str, Json] = {"ImageUri": step.image, "ContainerEntrypoint": list(entrypoint)}
     if step.args:
         application["ContainerArguments"] = list(step.args)
     return {
         "AppSpecification": application,
-        "Environment": jobs.environment(step, _CONTAINER.code),
+        "Environment": dict(step.env),
         "ProcessingInputs": [_input(name, uri) for name, uri in {"code": step.code_uri, **step.inputs}.items()],
         "ProcessingOutputConfig": {"Outputs": [_output(name, uri) for name, uri in step.outputs.items()]},
         "ProcessingResources": {"ClusterConfig": jobs.cluster(step)},

@@ -128,13 +128,6 @@ def cluster(step: ResolvedStep) -> dict[str, Json]:
     return {"InstanceCount": step.instance_count, "InstanceType": step.instance, "VolumeSizeInGB": step.volume_gb}
 
 
-def environment(step: ResolvedStep, code: str) -> dict[str, Json]:
-    """Return the step's `env`, and a PYTHONPATH if imports start at folders other than the script's own."""
-    own: dict[str, Json] = dict(step.env)
-    roots = [f"{code}/{root}" if root else code for root in step.import_roots]
-    return {"PYTHONPATH": ":".join(roots), **own} if roots else own
-
-
 def common_fields(step: ResolvedStep) -> dict[str, Json]:
     """Return the fields that the requests of all jobs have: the role, the time limit and the tags."""
     return {

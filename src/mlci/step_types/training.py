@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -27,14 +28,41 @@ from mlci.step_types.base import (
     StepType,
     TaskState,
 )
+from mlci.step_types.hyperparameters import encode_hyperparameters, problems
+from mlci.step_types.script_start import STARTER
 
 #: The one output: `/opt/ml/model`, packed as model.tar.gz.
 MODEL_OUTPUT = "model"
 _CONTAINER = Container(code="/opt/ml/code", package="archive")
 _JOB = Job("TrainingJob", console_page="jobs", log_group="/aws/sagemaker/TrainingJobs")
-#: Script mode sends sagemaker_program, _submit_directory, _container_log_level, _job_name and _region on top.
+#: Script mode sends sagemaker_program, _submit_directory, _container_log_level and what the starter needs on top; one
+#: is spare.
 _SCRIPT_MODE_HYPERPARAMETERS = 5
 _SCRIPT_MODE_PREFIX = "sagemaker_"
+
+
+def _hyperparameter_problems(value: Json) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    sent = {name: json.dumps(each) for name, each in value.items()} if isinstance(value, dict) else {}
+    yield from _located(problems(sent), ())
+
+
+def _request_problems(value: Json) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Yield the hyperparameters in `request:` that would not arrive."""
+    hyperparameters = value.get("HyperParameters") if isinstance(value, dict) else None
+    if not isinstance(hyperparameters, dict):
+        return
+    path = ("HyperParameters",)
+    for name in ("sagemaker_program", "sagemaker_submit_directory"):
+        if name in hyperparameters:
+            yield (*path, name), f'"{name}" is for the script that "run" names', "Remove it"
+    texts = {name: each for name, each in hyperparameters.items() if isinstance(each, str)}
+    yield from _located(problems(texts), path)
+
+
+def _located(found: Iterable[tuple[str, str]], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    for name, sentence in found:
+        yield ((*path, name), f'hyperparameter "{name[:80]}": {sentence}', "") if name else (path, sentence, "")
+
 
 _KEYS = (
     jobs.RUN,
@@ -54,6 +82,7 @@ _KEYS = (
             256,
             f"printable characters, not beginning with {_SCRIPT_MODE_PREFIX}",
         ),
+        problems=_hyperparameter_problems,
     ),
     jobs.INCLUDE,
     jobs.IMAGE,
@@ -61,20 +90,20 @@ _KEYS = (
     jobs.INSTANCE_COUNT,
     jobs.VOLUME_GB,
     replace(jobs.TIMEOUT, job_maximum=28 * jobs.DAY_S),  # StoppingCondition: "the maximum value is 28 days"
-    jobs.REQUEST,
+    replace(jobs.REQUEST, problems=_request_problems),
 )
 
 
 def _request(step: ResolvedStep) -> dict[str, Json]:
     script_mode: dict[str, Json] = {
-        "sagemaker_program": step.script,
+        "sagemaker_program": STARTER,
         "sagemaker_submit_directory": f"{step.code_uri}sourcedir.tar.gz",
         "sagemaker_container_log_level": 20,
     }
     values: dict[str, Json] = {**step.hyperparameters, **script_mode}
     request: dict[str, Json] = {
         "AlgorithmSpecification": {"TrainingImage": step.image, "TrainingInputMode": "File"},
-        "Environment": jobs.environment(step, _CONTAINER.code),
+        "Environment": dict(step.env),
         "HyperParameters": {name: json.dumps(value) for name, value in values.items()},
         "OutputDataConfig": {"S3OutputPath": _model_prefix(step)},
         "ResourceConfig": jobs.cluster(step),
@@ -83,6 +112,18 @@ def _request(step: ResolvedStep) -> dict[str, Json]:
     if step.inputs:
         request["InputDataConfig"] = [_channel(name, uri) for name, uri in step.inputs.items()]
     return request
+
+
+def _finish(step: ResolvedStep, request: dict[str, Json]) -> dict[str, Json]:
+    """Return the request with what the starter needs among its hyperparameters, those of `request:` included."""
+    sent = request["HyperParameters"]
+    if not isinstance(sent, dict):
+        return request  # AWS's model says what is wrong with it
+    texts = {name: value for name, value in sent.items() if isinstance(value, str)}
+    # A shell script may start a Python that imports from the code's root, which the toolkits have on PYTHONPATH.
+    roots = ("",) if step.shell else step.import_roots
+    encoded = encode_hyperparameters(texts, step.script, roots)
+    return {**request, "HyperParameters": {**{name: sent[name] for name in sent if name not in texts}, **encoded}}
 
 
 def _channel(name: str, uri: str) -> dict[str, Json]:
@@ -169,6 +210,7 @@ TRAINING = StepType(
             }
         ),
         build=_request,
+        finish=_finish,
     ),
     job=_JOB,
     execution_input=_execution_input,

@@ -53,7 +53,7 @@ def planned(
     flow = load(text.encode(), "flow.yaml", params, {})
     content = StagedFile("a.py", "0" * 64, 0, Path("a.py"), b"")
     staged = Staged(
-        {name: CodeUnit("a.py", (content,)) for name in flow.steps}, {}, dict.fromkeys(flow.steps, "mine:7")
+        {name: CodeUnit("a.py", (content,), (content,)) for name in flow.steps}, {}, dict.fromkeys(flow.steps, "mine:7")
     )
     return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", run), baseline or {})
 

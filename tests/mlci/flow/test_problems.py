@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from mlci.step_types import STEP_TYPES
+from mlci.step_types.hyperparameters import DISTRIBUTED
 from support.flow_texts import (
     AT_TOP,
     EXAMPLE,
@@ -883,6 +884,47 @@ _LIMITS_OF_AWS = [
         many("      h{}: 1", 96, "\n"),
         many("      h{}: 1", 95, "\n"),
         ['22:5: step "train" has 96 hyperparameters. AWS allows 95'],
+    ),
+    Case(
+        IN_TRAIN,
+        IN_TRAIN + """    request: {HyperParameters: {x: '"a\\u0000b"'}}\n""",
+        IN_TRAIN + """    request: {HyperParameters: {x: '"a b; c"'}}\n""",
+        ['20:36: hyperparameter "x": the value holds a character that no argument can hold: U+0000'],
+    ),
+    Case(
+        "      max_depth: ${{ params.max_depth }}",
+        f"      {'x' * 236}: a b",
+        f"      {'x' * 235}: a b",
+        [(f'23:245: hyperparameter "{"x" * 80}": the name has 236 characters; with this value it can have 235')],
+    ),
+    Case(
+        "      max_depth: ${{ params.max_depth }}",
+        many("      h{}: " + "x" * 2400, 48, "\n"),
+        many("      h{}: " + "x" * 2400, 47, "\n"),
+        ["23:7: all hyperparameters have 115622 characters; a training image can take 114688"],
+    ),
+    *(
+        Case(
+            IN_TRAIN,
+            IN_TRAIN + f'    request: {{HyperParameters: {{{name}: "true"}}}}\n',
+            IN_TRAIN + f'    request: {{HyperParameters: {{{name}: "false"}}}}\n',
+            [
+                (
+                    f'20:{35 + len(name)}: hyperparameter "{name}": several processes for one training job are not '
+                    "supported; the script would run once"
+                )
+            ],
+        )
+        for name in sorted(DISTRIBUTED)
+    ),
+    Case(
+        IN_TRAIN,
+        IN_TRAIN + "    request: {HyperParameters: {sagemaker_program: x.py, sagemaker_mlci_start: '{}'}}\n",
+        IN_TRAIN + "    request: {HyperParameters: {sagemaker_region: eu-west-1, a b: '[1, 2]'}}\n",
+        [
+            '20:52: "sagemaker_program" is for the script that "run" names. Remove it',
+            ('20:80: hyperparameter "sagemaker_mlci_start": names that begin with sagemaker_mlci_ are mlci\'s own'),
+        ],
     ),
     Case(
         "instance: ml.m5.xlarge",

@@ -32,6 +32,8 @@ steps:
     run: src/train.py
     inputs: {train: "${{ steps.prepare.outputs.table }}", extra: "s3://elsewhere/data/"}
     hyperparameters: {depth: 4, name: "a b", rate: 0.5, flag: true}
+    request:
+      HyperParameters: {cut: "[1, 2]", sagemaker_container_log_level: "10"}
 gate: []
 """
 
@@ -40,13 +42,18 @@ def file(path: str) -> StagedFile:
     return StagedFile(path, f"{hash(path):x}", 3, Path(path), b"abc")
 
 
+def unit(script: str, paths: tuple[str, ...], import_roots: tuple[str, ...] = ()) -> CodeUnit:
+    files = tuple(file(path) for path in paths)
+    return CodeUnit(script, files, (file("mlci_start.py"), *files), import_roots)
+
+
 @pytest.fixture
 def planned() -> Plan:
     flow = load(FLOW.replace(b"gate: []\n", b""), "flow.yaml", {}, {})
     staged = Staged(
         code={
-            "prepare": CodeUnit("src/prepare.py", (file("src/prepare.py"),), ("src", "")),
-            "train": CodeUnit("src/train.py", (file("src/train.py"), file("src/lib.py"))),
+            "prepare": unit("src/prepare.py", ("src/prepare.py",), ("src", "")),
+            "train": unit("src/train.py", ("src/train.py", "src/lib.py")),
         },
         data={
             "data/x.csv": DataUnit("data/x.csv", (file("x.csv"),), is_folder=False),
@@ -78,25 +85,32 @@ def test_request_is_merged_over_the_api_request(planned: Plan) -> None:
     assert made["AppSpecification"]["ImageUri"] == "other.example/image:8"
     assert made["AppSpecification"]["ContainerEntrypoint"] == [
         "python3",
-        "/opt/ml/processing/input/code/src/prepare.py",
+        "/opt/ml/processing/input/code/mlci_start.py",
+        "--import-root=src",
+        "--import-root=",
+        "--",
+        "src/prepare.py",
     ]
 
 
-def test_imports_that_start_elsewhere_get_a_pythonpath(planned: Plan) -> None:
-    code = "/opt/ml/processing/input/code"
-    assert request(planned, "prepare")["Environment"] == {"PYTHONPATH": f"{code}/src:{code}", "MODE": "fast"}
+def test_imports_that_start_elsewhere_do_not_replace_the_image_s_pythonpath(planned: Plan) -> None:
+    assert request(planned, "prepare")["Environment"] == {"MODE": "fast"}
     assert request(planned, "train")["Environment"] == {}
 
 
-def test_hyperparameters_are_json_texts_as_script_mode_takes_them(planned: Plan) -> None:
-    given = request(planned, "train")["HyperParameters"]
-    assert {name: given[name] for name in ("depth", "name", "rate", "flag")} == {
+def test_hyperparameters_are_json_texts_and_travel_under_names_that_no_shell_changes(planned: Plan) -> None:
+    sent = request(planned, "train")["HyperParameters"]
+    assert sent.pop("sagemaker_submit_directory").endswith('/sourcedir.tar.gz"')
+    assert sent == {
         "depth": "4",
-        "name": '"a b"',
+        "sagemaker_mlci_value_name": '"a b"',
         "rate": "0.5",
         "flag": "true",
+        "sagemaker_mlci_value_cut": "[1, 2]",
+        "sagemaker_mlci_start": '{"script": "src/train.py", "import_roots": []}',
+        "sagemaker_program": '"mlci_start.py"',
+        "sagemaker_container_log_level": "10",
     }
-    assert given["sagemaker_program"] == '"src/train.py"'
 
 
 def test_an_output_is_read_where_it_was_written(planned: Plan) -> None:

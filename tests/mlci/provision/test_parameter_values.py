@@ -58,7 +58,7 @@ def test_only_what_differs_is_shown() -> None:
 def staged(names: list[str], folder: str | None = None) -> Staged:
     files = tuple(StagedFile(name, "0", 0, Path(name)) for name in names)
     data = {folder: DataUnit(folder, (), is_folder=True)} if folder else {}
-    return Staged({"train": CodeUnit(names[0], files)}, data, {})
+    return Staged({"train": CodeUnit(names[0], files, files)}, data, {})
 
 
 def test_the_pattern_of_what_a_flow_reads(tmp_path: Path) -> None:

@@ -70,3 +70,9 @@ def test_a_script_that_does_not_parse_is_told_with_its_line(tmp_path: Path) -> N
     with pytest.raises(SyntaxError) as caught:
         imports_of(tmp_path / "a.py", ())
     assert caught.value.lineno == 2
+
+
+def test_a_module_with_a_name_of_pythons_own_counts_beside_the_script_only(tmp_path: Path) -> None:
+    write(tmp_path, {"src/a.py": "import json, random, lib", "src/random.py": "", "json.py": "", "lib.py": ""})
+    assert found(tmp_path, "src/a.py") == ({"src/random.py", "lib.py"}, ["."])
+    assert found(tmp_path, "json.py") == (set(), [])

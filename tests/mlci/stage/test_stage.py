@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from mlci.errors import InputError
 from mlci.flow import load
 from mlci.flow.models import Flow
-from mlci.stage import Cache, Staged, find_repository, stage
+from mlci.stage import Cache, CodeUnit, Staged, find_repository, mlci_start, stage
 from mlci.stage.models import StagedFile, digest_of
 
 FLOW = """
@@ -217,3 +218,72 @@ def test_a_relative_import_with_too_many_dots_is_left_to_python(repository: Path
 def test_a_script_that_no_parser_takes_is_refused(repository: Path, source: str) -> None:
     (repository / "code/one.py").write_text(source)
     assert "code/one.py" in refusal(repository)
+
+
+TRAINING_FLOW = """
+flow: small
+steps:
+  one: {uses: USES, run: RUN, image: "123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:7", include: ["**"]}
+"""
+
+
+def code_of(root: Path, uses: str, run: str) -> CodeUnit:
+    text = TRAINING_FLOW.replace("USES", uses).replace("RUN", run)
+    (root / "flow.yaml").write_text(text)
+    flow: Flow = load(text.encode(), "flow.yaml", {}, {})
+    return stage(flow, find_repository(root / "flow.yaml"), "us-east-1", Cache(root.parent / "cache")).code["one"]
+
+
+def paths_of(unit: CodeUnit) -> set[str]:
+    return {file.path for file in unit.package} - {"flow.yaml", "mlci_code/flow.yaml"}
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    """Returns a repository of code with all that training toolkits and pip act on."""
+    root = tmp_path / "repository"
+    for name in (".git/config", "src/one.py", "src/one.sh", "setup.py", "json.py", "requirements.txt"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("#!/bin/sh -e\n" if name.endswith(".sh") else "")
+    return root
+
+
+def test_an_archive_shows_a_toolkit_nothing_but_the_starter_and_the_requirements(code: Path) -> None:
+    moved = {f"mlci_code/{name}" for name in ("src/one.py", "src/one.sh", "setup.py", "json.py")}
+    unit = code_of(code, "training", "src/one.py")
+    assert paths_of(unit) == {"mlci_start.py", "requirements.txt", *moved}
+    assert {file.path for file in unit.files} >= {"src/one.py", "setup.py", "requirements.txt"}
+    starter = next(file for file in unit.package if file.path == "mlci_start.py")
+    assert starter.content == Path(mlci_start.__file__).read_bytes()
+
+
+def test_a_python_script_of_a_processing_step_gets_the_starter_beside_it_and_a_shell_script_needs_none(
+    code: Path,
+) -> None:
+    files = {"src/one.py", "src/one.sh", "setup.py", "json.py", "requirements.txt"}
+    assert paths_of(code_of(code, "processing", "src/one.py")) == {"mlci_start.py", *files}
+    unit = code_of(code, "processing", "src/one.sh")
+    assert (paths_of(unit), unit.shell) == (files, ("/bin/sh", "-e"))
+
+
+@pytest.mark.parametrize("uses", ["processing", "training"])
+def test_the_starter_counts_in_the_digest(code: Path, uses: str) -> None:
+    unit = code_of(code, uses, "src/one.py")
+    other = tuple(replace(file, sha256="0") if file.path == "mlci_start.py" else file for file in unit.package)
+    assert unit.digest != replace(unit, package=other).digest
+
+
+def test_a_file_with_the_starter_s_name_is_refused_where_both_would_lie_in_one_folder(code: Path) -> None:
+    (code / "mlci_start.py").write_text("")
+    with pytest.raises(InputError, match=r'"mlci_start\.py" at the repository\'s root has the name of a file'):
+        code_of(code, "processing", "src/one.py")
+    assert "mlci_start.py" in paths_of(code_of(code, "processing", "src/one.sh"))
+    assert "mlci_code/mlci_start.py" in paths_of(code_of(code, "training", "src/one.py"))
+    (code / "mlci_start.py").rename(code / "src/mlci_start.py")
+    assert "src/mlci_start.py" in paths_of(code_of(code, "processing", "src/one.py"))
+
+
+@pytest.mark.parametrize("image", ["kmeans:1", "seq2seq:1", "linear-learner:1"])
+def test_an_algorithm_whose_image_runs_no_script_is_refused(repository: Path, image: str) -> None:
+    what = f'"{image}" is a built-in algorithm of SageMaker, and its image runs no script'
+    assert refusal(repository, image=image).startswith(f"flow.yaml:3:19: {what}")

@@ -41,7 +41,9 @@ gate: [{metric: measure.auc, min: 0.9}]
 def planned(text: str = FLOW, **params: str) -> Plan:
     flow = load(text.encode(), "flow.yaml", params, {})
     scripts = [step.name for step in flow.steps.values() if step.run]
-    staged = Staged(dict.fromkeys(scripts, CodeUnit("a.py", ())), {}, dict.fromkeys(scripts, "mine.example/image:7"))
+    staged = Staged(
+        dict.fromkeys(scripts, CodeUnit("a.py", (), ())), {}, dict.fromkeys(scripts, "mine.example/image:7")
+    )
     return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a"), {})
 
 

@@ -44,7 +44,7 @@ def planned(request: str = "") -> Plan:
     flow = load(FLOW.replace("REQUEST", request).encode(), "flow.yaml", {}, {})
     file = StagedFile("a.py", "0" * 64, 0, Path("a.py"), b"")
     unit = DataUnit("data.csv", (file,), is_folder=False)
-    code = {name: CodeUnit("a.py", (file,), ("src",)) for name in flow.steps}
+    code = {name: CodeUnit("a.py", (file,), (file,), ("src",)) for name in flow.steps}
     staged = Staged(code, {"data.csv": unit}, dict.fromkeys(flow.steps, "mine.example/image:7"))
     return plan(flow, staged, Target("models", "arn:aws:iam::123456789012:role/job", "20261123-101530-3f9c2a"), {})
 
