@@ -42,7 +42,7 @@ class RunReporter(Protocol):
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a run takes from outside of the flow. `timeout_s` limits the whole run.
+    """The context of a run, from outside of the flow. `timeout_s` limits the whole run.
 
     `attaches` lets a build that was cut off, and started again, continue its own run.
     """

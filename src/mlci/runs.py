@@ -33,7 +33,7 @@ class RunFolder:
         return RunFolder(self.path.with_name(run_id))
 
     def is_named(self, text: str) -> bool:
-        """Whether the run's id begins or ends with `text`."""
+        """Return True if the run's id begins or ends with `text`."""
         return self.run_id.startswith(text) or self.run_id.endswith(text)
 
     def log(self, step: str) -> Path:

@@ -5,7 +5,7 @@ It knows nothing of flows, raises errors of its own, and imports `mlci_asl` only
     server/        the HTTP endpoint, and moto for all other services
     embedded.py    the emulator in the caller's process, for one execution at a time
     services/      the services: operations by their API names, in the API's own shapes
-    integrations/  what Step Functions' Task states can call, and what these calls do here
+    integrations/  the integrations of Step Functions' Task states
     jobs/          runs SageMaker's jobs and functions as subprocesses
     store/         the directory that stands for S3
     protocol/      AWS's protocols, and botocore's models of its APIs

@@ -126,7 +126,7 @@ class LocalCloud:
         return len(missing)
 
     def _is_stored(self, upload: Upload) -> bool:
-        """Whether the object has the hash of what would be uploaded: what lies in the store may be from anyone."""
+        """Return True if the object has the hash of the upload: objects in the store may come from anyone."""
         from mlci_emulator.store.directory import NoSuchKey
 
         digest = hashlib.sha256()

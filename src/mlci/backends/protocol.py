@@ -1,4 +1,4 @@
-"""What mlci asks of a cloud, whichever it is: keep bytes, take a definition, run it, tell what happens."""
+"""The protocol of a backend: store bytes, publish a definition, run it, report its events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ExecutionArn = NewType("ExecutionArn", str)
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an execution ended; `error` and `cause` are empty where it succeeded.
+    """The end of an execution; `error` and `cause` are empty if it succeeded.
 
     Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
     """
@@ -44,8 +44,11 @@ class RunningExecution:
 
 @dataclass(frozen=True)
 class Change:
-    """What publishing a definition would change. `before` is the definition that is there, `differs` names what is
-    not as wanted; "none kept" is a cloud that keeps no state machine between runs."""
+    """The change that publishing a definition would make.
+
+    `before` is the current definition, and `differs` names the properties that differ. "none kept" stands for a cloud
+    that keeps no state machine between runs.
+    """
 
     what: Literal["none", "create", "update", "none kept"]
     machine: str
@@ -95,7 +98,7 @@ class Backend(Protocol):
 
 
 class Cloud(Protocol):
-    """Where a run happens. Errors are CloudError, but for a missing object, which is None."""
+    """The cloud of one run. Errors are CloudError; a missing object is None."""
 
     @property
     def name(self) -> str: ...
@@ -104,28 +107,28 @@ class Cloud(Protocol):
         """Raises InputError, with every job's problems, where this cloud would refuse a job of the plan."""
 
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
-        """An object's bytes, and no more than `max_bytes` of them; None where there is no such object."""
+        """Returns an object's bytes, at most `max_bytes` of them; None if there is no such object."""
 
     def write(self, uri: str, data: bytes) -> None:
-        """Puts an object in place, whole."""
+        """Writes an object, whole or not at all."""
 
     def missing(self, uploads: Iterable[Upload]) -> list[Upload]:
-        """Those that are not in place yet."""
+        """Returns the uploads that the store does not hold yet."""
 
     def upload(self, uploads: Iterable[Upload], stop: StopSignal) -> int:
-        """Puts in place what is missing; says how many objects that were. Ends early when `stop` is set."""
+        """Uploads what is missing and returns the number of objects. Ends early when `stop` is set."""
 
     def change(self, flow: str, definition: str) -> Change:
-        """What `publish` would do."""
+        """Returns the change that `publish` would make."""
 
     def publish(self, flow: str, definition: str) -> VersionArn:
-        """A version of the flow's state machine that runs exactly this definition.
+        """Returns a version of the flow's state machine that runs exactly this definition.
 
-        Raises: InputError, where it is refused, and nothing was started.
+        Raises: InputError, if the definition is refused; nothing was started then.
         """
 
     def running(self, flow: str) -> Iterable[RunningExecution]:
-        """The flow's executions that run now, whoever started them."""
+        """Returns the flow's executions that run now, whoever started them."""
 
     def run(
         self,

@@ -25,7 +25,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Which flow to run, on which backend; `cloud` is None if the environment decides.
+    """The flow to run, and its backend; `cloud` is None if the environment decides.
 
     `aws` holds each setting of the aws backend, None if no option sets it.
     """

@@ -1,4 +1,4 @@
-"""What a run takes from outside of the flow: build, backend, folder, clock, chance and terminal, read here."""
+"""The context of a run: build, backend, folder, clock, chance and terminal, which are read here."""
 
 from __future__ import annotations
 

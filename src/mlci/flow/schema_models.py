@@ -158,13 +158,13 @@ def step_model(uses: str | None, is_closed: bool = False) -> type[SchemaModel]:
 
 
 class LocalModel(SchemaModel):
-    """How steps run on this machine."""
+    """Settings of steps that run on this machine."""
 
     python: str | None = Field(default=None, description="The Python that runs the scripts, instead of mlci's own.")
 
 
 class _AwsModel(SchemaModel):
-    """Where the flow runs on AWS. Options and MLCI_ variables win over it."""
+    """Settings of the flow's runs on AWS. Options and MLCI_ variables win over them."""
 
 
 def _aws_field(setting: AwsSetting) -> Any:

@@ -22,6 +22,7 @@ From the template to a stack; these modules call AWS and talk to the user:
     change_set.py                one change set: created, previewed, confirmed, executed
     stack_execution.py           a change set or a deletion, followed to its result
     github_connection.py         the handshake of the connection to GitHub
+    wheel.py                     the wheel of the mlci that runs
     teardown.py                  `mlci bootstrap --delete`
     bootstrap.py                 `mlci bootstrap`: the whole line in one function
 """

@@ -27,7 +27,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Needs:
-    """What the steps of a flow access, as far as policies depend on it.
+    """The access of a flow's steps to AWS, as far as policies depend on it.
 
     `outside` are inputs at S3 URIs of others, `images` the ECR repositories of images. A step's `request:` names KMS
     `keys`, `subnets` and `security_groups`. `has_rules` says whether the state machine reads metrics.
@@ -125,7 +125,7 @@ def _keys(step: Step) -> Iterator[str]:
 
 
 def _in_networks(steps: Iterable[Step], name: str) -> tuple[str, ...]:
-    """What the VpcConfig of any step has under that name."""
+    """Return the values under that name in the VpcConfig of any step."""
     networks = [network for step in steps for network in _named(step.request, "VpcConfig")]
     lists = [found for network in networks for found in _named(network, name) if isinstance(found, list)]
     return tuple(sorted({element for found in lists for element in found if isinstance(element, str)}))

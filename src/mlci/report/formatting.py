@@ -1,4 +1,4 @@
-"""How reports say things: headlines, durations and figures, the same on the console and in files."""
+"""Headlines, durations and figures, worded alike on the console and in files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def duration(seconds: float) -> str:
 
 
 def limit(bound: Bound) -> str:
-    """What a rule asks for, in a table's cell: `≥ 0.97 (min)`, or for a change against no baseline, its leeway."""
+    """Return a rule's limit for a table's cell: `≥ 0.97 (min)`, or the leeway of a change without a baseline."""
     leeway = f"{figure(bound.rule.limit * 100)}%" if bound.rule.is_relative else figure(bound.rule.limit)
     if bound.threshold is None:
         return f"{bound.rule.op} {leeway}, no baseline yet"

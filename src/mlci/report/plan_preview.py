@@ -1,4 +1,4 @@
-"""What a run would do, told before it does: `mlci plan`."""
+"""The preview of a run: `mlci plan`."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def machine_change(change: Change, definition: str) -> str:
 
 
 def _difference(before: str, after: str) -> str:
-    """Which states come and go, and the lines that differ in those that stay, wherever in the machine they are."""
+    """Return the states that come and go, and the lines that differ in those that stay, at any depth."""
     old, new = dict(_states(json.loads(before))), dict(_states(json.loads(after)))
     lines = [f"  + {name}{_does(state)}" for name, state in new.items() if name not in old]
     lines += [f"  - {name}{_does(state)}" for name, state in old.items() if name not in new]
@@ -81,7 +81,7 @@ def _inner(machine: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]
 
 
 def _does(state: Mapping[str, Any]) -> str:
-    """What a state is, behind its name."""
+    """Return the words for a state that stand behind its name."""
     kind, resource = state.get("Type"), str(state.get("Resource", "")).rpartition(":::")[2]
     return f" ({kind}{' ' if resource else ''}{resource})"
 

@@ -1,4 +1,4 @@
-"""What became of a run, as one value: every report is a rendering of it, and result.json is it."""
+"""The result of a run as one value: result.json is this value, and every report renders it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCHEMA = 1
 
 
 class Status(Enum):
-    """What a run came to; the values are those of result.json."""
+    """The status of a run; the values are those of result.json."""
 
     PASSED = "passed"
     GATE_MISSED = "gate_missed"

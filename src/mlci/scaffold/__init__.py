@@ -52,7 +52,7 @@ def install(folder: Path) -> Iterator[Path]:
 
 
 def buildspec() -> str:
-    """What CodeBuild does for each pull request, in any repository with a flow."""
+    """Return the buildspec.yaml of a repository with a flow: the commands that CodeBuild runs."""
     return _filled(_FILES / _BUILDSPEC, Path())
 
 
@@ -66,7 +66,7 @@ def _filled(source: Path, folder: Path) -> str:
 
 
 def requirement(version: str, origin: Mapping[str, Any]) -> str:
-    """What pip is asked for to have this very mlci: the repository that it was installed from, or its version.
+    """Return pip's requirement of this very mlci: the repository that it was installed from, or its version.
 
     Source: https://packaging.python.org/en/latest/specifications/direct-url-data-structure/
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 
-from mlci.step_types.base import Job, Key, StepPaths, StepType
+from mlci.step_types.base import JobType, Key, StepPaths, StepType
 from mlci.step_types.processing import PROCESSING
 from mlci.step_types.training import TRAINING
 from mlci.step_types.wait import WAIT
@@ -45,7 +45,7 @@ def owners_of(key: str) -> tuple[str, ...]:
     return tuple(name for name, kind in STEP_TYPES.items() if kind.key(key))
 
 
-def jobs_of(names: Collection[str]) -> dict[str, Job]:
+def jobs_of(names: Collection[str]) -> dict[str, JobType]:
     """Return the jobs of these step types, by the type's name. Types without a job are left out."""
     return {name: kind.job for name, kind in STEP_TYPES.items() if name in names and kind.job}
 

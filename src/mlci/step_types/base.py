@@ -139,7 +139,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Job:
+class JobType:
     """A SageMaker job: how the API, the console and CloudWatch Logs call it. `noun` is "TrainingJob"."""
 
     noun: str
@@ -273,7 +273,7 @@ class StepType:
     outputs: tuple[str, ...] | None
     container: Container | None
     request: Request | None
-    job: Job | None
+    job: JobType | None
     execution_input: Callable[[ResolvedStep], dict[str, Json]]
     states: Callable[[StepPaths], tuple[State, ...]]
     grants: Grants

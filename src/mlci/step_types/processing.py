@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from mlci.step_types import sagemaker_jobs as jobs
-from mlci.step_types.base import Container, Job, Json, Key, Request, ResolvedStep, State, StepPaths, StepType
+from mlci.step_types.base import Container, JobType, Json, Key, Request, ResolvedStep, State, StepPaths, StepType
 from mlci.step_types.script_start import processing_entrypoint, shell_entrypoint
 
 _CONTAINER = Container(
@@ -18,7 +18,7 @@ _CONTAINER = Container(
     inputs="/opt/ml/processing/input",
     outputs="/opt/ml/processing/output",
 )
-_JOB = Job("ProcessingJob", console_page="processing-jobs", log_group="/aws/sagemaker/ProcessingJobs")
+_JOB = JobType("ProcessingJob", console_page="processing-jobs", log_group="/aws/sagemaker/ProcessingJobs")
 #: AppSpecification, https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AppSpecification.html
 _MAX_ARGUMENT_CHARS = 256
 

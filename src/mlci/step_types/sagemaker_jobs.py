@@ -15,7 +15,7 @@ from mlci.step_types.base import (
     SAGEMAKER_TRANSIENT_ERRORS,
     Grant,
     Grants,
-    Job,
+    JobType,
     Json,
     Key,
     NameRule,
@@ -142,7 +142,7 @@ def execution_input(step: ResolvedStep) -> dict[str, Json]:
     return {"job": step.job, "attempt": {"number": 0}, "timeout_s": step.timeout_s + PROVISIONING_S}
 
 
-def task(job: Job, paths: StepPaths, keeps: Mapping[str, str]) -> TaskState:
+def task(job: JobType, paths: StepPaths, keeps: Mapping[str, str]) -> TaskState:
     """Return the state that runs a job and waits for its end, each attempt under a fresh name."""
     name = f"States.Format('{{}}-{{}}-{{}}', {paths.input}.job, {paths.input}.attempt.number, $$.State.RetryCount)"
     return TaskState(
@@ -166,7 +166,7 @@ def summary(kind: str, step: ResolvedStep) -> str:
     return f"{kind} on {count}{step.instance}, at most {step.timeout_s:g} s"
 
 
-def grants(job: Job, *workflow: Grant) -> Grants:
+def grants(job: JobType, *workflow: Grant) -> Grants:
     """Return the rights to run a job, to follow it and to be it; `workflow` adds to those of the state machine.
 
     Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html; `.sync`:

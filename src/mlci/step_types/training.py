@@ -17,7 +17,7 @@ from mlci.step_types.base import (
     S3_TRANSIENT_ERRORS,
     Container,
     Grant,
-    Job,
+    JobType,
     Json,
     Key,
     NameRule,
@@ -34,7 +34,7 @@ from mlci.step_types.script_start import STARTER
 #: The one output: `/opt/ml/model`, packed as model.tar.gz.
 MODEL_OUTPUT = "model"
 _CONTAINER = Container(code="/opt/ml/code", package="archive")
-_JOB = Job("TrainingJob", console_page="jobs", log_group="/aws/sagemaker/TrainingJobs")
+_JOB = JobType("TrainingJob", console_page="jobs", log_group="/aws/sagemaker/TrainingJobs")
 #: Script mode sends sagemaker_program, _submit_directory, _container_log_level and what the starter needs on top; one
 #: is spare.
 _SCRIPT_MODE_HYPERPARAMETERS = 5

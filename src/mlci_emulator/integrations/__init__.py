@@ -1,4 +1,4 @@
-"""What Step Functions' Task states can call, and what these calls do here.
+"""The integrations of Step Functions' Task states, and their implementation here.
 
     resource_arns.py       parses a task's Resource
     catalog.py             the integrations of Step Functions, and those that the emulator supports

@@ -15,7 +15,7 @@ import mlci
 from mlci.provision.iam_policies import Statement, statements
 from mlci.provision.stack_names import ROLES
 from mlci.step_types import STEP_TYPES, all_keys
-from mlci.step_types.base import Job, ResolvedStep, StepPaths, StepType, TaskState, WaitState
+from mlci.step_types.base import JobType, ResolvedStep, StepPaths, StepType, TaskState, WaitState
 from support.project import ROOT
 
 PACKAGE = Path(mlci.__file__).parent
@@ -152,7 +152,7 @@ def test_the_api_knows_the_job_by_its_names(step_type: StepType) -> None:
         return
     import botocore.session
 
-    job: Job = step_type.job
+    job: JobType = step_type.job
     client = botocore.session.get_session().create_client(
         "sagemaker", "eu-west-1", aws_access_key_id="a", aws_secret_access_key="b"
     )

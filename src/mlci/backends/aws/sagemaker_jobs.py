@@ -38,7 +38,7 @@ class Jobs:
     kinds: Collection[str] = tuple(JOBS)
 
     def describe(self, job: Job) -> Mapping[str, Any] | None:
-        """What SageMaker says of a job; None where there is none of that name."""
+        """Return SageMaker's description of a job; None if no job has that name."""
         kind = JOBS[job.kind]
         try:
             return self.api.call(f"describe_{kind.operation_noun}", **{kind.name_field: job.name})

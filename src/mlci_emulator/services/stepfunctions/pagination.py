@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def bounds(request: Request, of: str) -> tuple[int, int]:
-    """Where the page begins, and how many it may hold. `of` names the list, so that tokens don't get mixed up.
+    """Return the start and the size of a page. `of` names the list, so that tokens are not mixed up.
 
     Raises: ApiError InvalidToken.
     """
