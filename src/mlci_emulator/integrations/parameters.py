@@ -4,16 +4,18 @@ The same check runs twice: on the template when a state machine is created, with
 (`"Name.$"`, or `{% … %}`), and on the finished parameters before the task is scheduled. The texts are AWS's:
 `The field "key" is not supported by Step Functions` and `The value for the field 'Size' must be an INTEGER` from
 https://github.com/aws/aws-step-functions-data-science-sdk-python/issues/200 and
-https://github.com/aws/aws-cdk/issues/12284. They name a field without the path to it. A value that no computed field
-can have, such as null, is left to the service.
+https://github.com/aws/aws-cdk/issues/12284. They name a field without the path to it. A null member is absent,
+as it is from the request that the SDK sends. Whatever passes can be sent.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from mlci_emulator.integrations import task_values
 from mlci_emulator.integrations.sdk_names import member_name
 from mlci_emulator.protocol import validation
 from mlci_emulator.protocol.models import Shape
@@ -37,12 +39,17 @@ class Form(Enum):
 TEXTS_OF_JSON = frozenset({"Message", "MessageBody", "Detail", "Input", "Output", "Payload", "Body"})
 
 
-def _is_whole(value: object) -> bool:
-    return _is_number(value) and float(value).is_integer()  # type: ignore[arg-type]
+def _is_integer(bits: int) -> Callable[[Any], bool]:
+    """Return the check for a whole number that Java's type of this size holds."""
+    limit = 1 << (bits - 1)
+    return lambda value: _is_number(value) and value == int(value) and -limit <= value < limit
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Return whether a value is a number that a double holds: JSON also writes 1e999, and integers of any length."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    return abs(value) <= sys.float_info.max
 
 
 #: A type's name in messages, and the check for it. Blobs take anything.
@@ -52,12 +59,12 @@ _TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "list": ("an ARRAY", lambda value: isinstance(value, list)),
     "string": ("a STRING", lambda value: isinstance(value, str)),
     "character": ("a STRING", lambda value: isinstance(value, str)),
-    "integer": ("an INTEGER", _is_whole),
-    "long": ("an INTEGER", _is_whole),
+    "integer": ("an INTEGER", _is_integer(32)),
+    "long": ("an INTEGER", _is_integer(64)),
     "float": ("a DOUBLE", _is_number),
     "double": ("a DOUBLE", _is_number),
     "boolean": ("a BOOLEAN", lambda value: isinstance(value, bool)),
-    "timestamp": ("a TIMESTAMP", lambda value: isinstance(value, str) or _is_number(value)),
+    "timestamp": ("a TIMESTAMP", lambda value: task_values.parse_time(value) is not None),
 }
 
 
@@ -80,7 +87,7 @@ class _Computed(Enum):
 
 
 def _is_exempt(shape: Shape, path: validation.Path, value: object) -> bool:
-    if value is None or isinstance(value, _Computed) or shape.type_name == "blob":
+    if isinstance(value, _Computed) or shape.type_name == "blob":
         return True
     if shape.type_name == "structure":
         return shape.is_document_type
@@ -92,7 +99,6 @@ _RULES = validation.Rules(
     order=validation.missing_last,
     constraints=(),
     member_name=member_name,
-    is_null_absent=False,
     is_skipped=_is_exempt,
 )
 
@@ -151,7 +157,7 @@ def fits(shape: PlainShape, value: Json, form: Form = Form.FINISHED) -> bool:
     if isinstance(shape, list):
         return isinstance(value, list) and all(fits(shape[0], item, form) for item in value)
     if not isinstance(shape, dict):
-        return type(value) is shape
+        return type(value) is shape and (shape is not int or _TYPES["integer"][1](value))
     if not isinstance(value, dict):
         return False
     known = {name.removesuffix("!"): inner for name, inner in shape.items()}

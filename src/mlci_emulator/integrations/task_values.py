@@ -57,7 +57,7 @@ def to_api(shape: Any, value: Json) -> Any:
         case "blob":
             return blob(shape, value)
         case "timestamp":
-            return parse_time(value)
+            return _time(value)
     return value
 
 
@@ -67,19 +67,21 @@ def blob(shape: Any, value: Json) -> bytes:
     return (as_json_text(value) if is_streamed else as_text(value)).encode("utf-8", "surrogatepass")
 
 
-def parse_time(value: Json) -> datetime:
-    """Return a time from its ISO text, or from seconds since 1970.
-
-    Raises: TaskError.
-    """
+def parse_time(value: Json) -> datetime | None:
+    """Return a time from its ISO text, or from seconds since 1970; None for any other value."""
     if isinstance(value, str):
-        read = parse_timestamp(value)
-        if read is not None:
-            return read
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        return parse_timestamp(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
         with contextlib.suppress(ValueError, OverflowError, OSError):
             return datetime.fromtimestamp(value, timezone.utc)
-    raise TaskError("States.Runtime", f"{as_json_text(value)} is no timestamp; one looks like 2026-01-31T12:00:00Z")
+    return None
+
+
+def _time(value: Json) -> datetime:
+    time = parse_time(value)
+    if time is None:
+        raise TaskError("States.Runtime", f"{as_json_text(value)} is no timestamp; one looks like 2026-01-31T12:00:00Z")
+    return time
 
 
 def to_task(shape: Any, value: Any, name: str = "") -> Json:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import string
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.awsrequest import prepare_request_dict
+from botocore.serialize import create_serializer
+from botocore.validate import ParamValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlci_emulator.integrations import sdk_names, task_values
+from mlci_asl import StopSignal, TaskCall, TaskError
+from mlci_emulator.integrations import Integrations, MessageRecords, sdk_names, task_values
 from mlci_emulator.integrations.parameters import Form, problems
+from mlci_emulator.services.s3 import S3
+from mlci_emulator.store.directory import DirectoryStore
 from support.examples import examples
+from support.integrations import EXECUTION, FakeService
 
 ACTIONS = [
     ("s3", "putObject"),
@@ -31,7 +41,12 @@ def member(shape: Any) -> st.SearchStrategy[Any]:
 
 
 any_json: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(-2, 2) | st.text(string.printable, max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5)
+    | st.floats(-2, 2)
+    | st.text(string.printable, max_size=5)
+    | st.sampled_from([10**400, -(2**63) - 1, 2**31, float("inf"), "\ud800", "\0", "2026-13-01T00:00:00Z"]),
     lambda inner: (
         st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["a", "Key", "b.$"]), inner, max_size=2)
     ),
@@ -73,3 +88,31 @@ def test_any_parameters_are_checked_and_what_passes_is_sent(service: str, action
     if isinstance(parameters, dict) and not problems(operation.input_shape, parameters):
         sent = task_values.to_api(operation.input_shape, parameters)
         assert set(sent) <= set(operation.input_shape.members)
+        rejections = ParamValidator().validate(sent, operation.input_shape)
+        if not rejections.has_errors():
+            request = serializer(service).serialize_to_request(sent, operation)
+            prepare_request_dict(request, "http://127.0.0.1")
+
+
+def serializer(service: str) -> Any:
+    """Returns what botocore writes requests with."""
+    model: Any = sdk_names.service_model(service)
+    return create_serializer(model.metadata["protocol"], include_validation=False)
+
+
+@pytest.mark.parametrize("action", ["putObject", "deleteObjects", "copyObject", "listObjectsV2", "getObject"])
+@settings(max_examples=examples(40), deadline=None)
+@given(data=st.data())
+def test_s3_stores_or_rejects_what_passes(action: str, data: st.DataObject) -> None:
+    operation: Any = sdk_names.operation_model("s3", action)
+    parameters = data.draw(right(operation.input_shape))
+    with tempfile.TemporaryDirectory() as folder:
+        s3 = S3(DirectoryStore(Path(folder) / "store"), None)
+        s3.call("CreateBucket", {"Bucket": "abc"}, "us-east-1")
+        fake = FakeService()
+        handlers = Integrations(s3, fake, None, MessageRecords(None))
+        resource = f"arn:aws:states:::aws-sdk:s3:{action}"
+        task = TaskCall(resource, "State", {**parameters, "Bucket": "abc"}, StopSignal(), lambda _: None, EXECUTION)
+        with contextlib.suppress(TaskError):
+            handlers(task)
+        s3.close()

@@ -109,17 +109,35 @@ def test_a_service_with_names_of_its_own_is_spoken_to_in_them(tmp_path: Path) ->
         ("2026-01-31T12:00:00.5Z", MOMENT),
         ("2026-01-31T13:00:00.500+01:00", MOMENT),
         (1_769_860_800.5, MOMENT),
-        ("yesterday", None),
-        (1e99, None),
     ],
 )
-def test_times_are_sent_as_times(local: Local, given: Any, sent: datetime | None) -> None:
-    parameters: Any = {"CreationTimeAfter": given}
-    if sent is None:
-        assert failure(local, "aws-sdk:sagemaker:listTrainingJobs", parameters)[0] == "States.Runtime"
-    else:
-        local.run("aws-sdk:sagemaker:listTrainingJobs", parameters)
-        assert local.sagemaker.asked == [("ListTrainingJobs", {"CreationTimeAfter": sent})]
+def test_times_are_sent_as_times(local: Local, given: Any, sent: datetime) -> None:
+    local.run("aws-sdk:sagemaker:listTrainingJobs", {"CreationTimeAfter": given})
+    assert local.sagemaker.asked == [("ListTrainingJobs", {"CreationTimeAfter": sent})]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "type_name"),
+    [
+        *[
+            ("CreationTimeAfter", value, "TIMESTAMP")
+            for value in ("", "yesterday", "2026-01-31", "2026-13-01T00:00:00Z")
+        ],
+        *[("CreationTimeAfter", value, "TIMESTAMP") for value in ("2026-13-01T00:00:00Z", float("inf"), 10**400)],
+        *[("MaxResults", value, "INTEGER") for value in (2**31, 10**400, float("inf"), 0.5, "")],
+    ],
+)
+def test_what_cannot_be_sent_is_rejected_at_creation_and_when_the_task_starts(
+    local: Local, name: str, value: Any, type_name: str
+) -> None:
+    resource, text = "aws-sdk:sagemaker:listTrainingJobs", f"The value for the field '{name}' must be "
+    ((_, problem),) = local.problems(f"arn:aws:states:::{resource}", {name: value})
+    assert problem.startswith(text)
+    assert problem.endswith(type_name)
+    error, cause = failure(local, resource, {name: value})
+    assert error == "States.Runtime"
+    assert text in cause
+    assert local.sagemaker.asked == []
 
 
 def test_an_optimised_integration_can_stand_on_a_given_service(tmp_path: Path) -> None:
