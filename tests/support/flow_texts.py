@@ -23,7 +23,7 @@ params:                       # typed by their default; --param max_depth=7 or M
   max_depth: 4
   min_auc: 0.97
 defaults:
-  image: xgboost:1.7-1        # framework:version by sagemaker.image_uris, a full image URI, or {build: folder}
+  image: xgboost:1.7-1        # framework:version by sagemaker.image_uris, or a full image URI
   instance: ml.m5.xlarge
   timeout: 30m
 steps:

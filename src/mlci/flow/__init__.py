@@ -35,7 +35,6 @@ from mlci.flow.durations import format_duration, parse_duration
 from mlci.flow.json_schema import schema
 from mlci.flow.load import load
 from mlci.flow.models import (
-    BuildImage,
     Flow,
     InputPath,
     Json,
@@ -58,7 +57,6 @@ from mlci.flow.yaml_document import MAX_BYTES
 
 __all__ = [
     "MAX_BYTES",
-    "BuildImage",
     "Flow",
     "InputPath",
     "Json",

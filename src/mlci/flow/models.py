@@ -91,13 +91,6 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class BuildImage:
-    """`image: {build: folder}`: an image that is built from a folder of the repository."""
-
-    folder: str
-
-
-@dataclass(frozen=True)
 class Step:
     """One unit of work. `uses` is the name of its step type.
 
@@ -110,7 +103,7 @@ class Step:
     name: str
     uses: str
     run: str | None = None
-    image: str | BuildImage | None = None
+    image: str | None = None
     instance: str = ""
     instance_count: int = 1
     volume_gb: int = 1

@@ -26,8 +26,6 @@ def reference(schema: Mapping[str, Any]) -> str:
         _keys_by_type(definitions["StepModel"]),
         "### A rule, in `gate` and in a step's `if`",
         _described(definitions["RuleModel"]),
-        "### `image: {build: …}`",
-        _described(definitions["BuildModel"]),
         "### `local`",
         _described(definitions["LocalModel"]),
         "### `aws`",
@@ -101,7 +99,7 @@ def _is_reference(choice: Mapping[str, Any]) -> bool:
 
 def _name(ref: str) -> str:
     name = ref.rpartition("/")[2]
-    names = {"RuleModel": "rule", "BuildModel": "`{build: folder}`", "StepModel": "step"}
+    names = {"RuleModel": "rule", "StepModel": "step"}
     return names.get(name, "any value" if name == "JsonValue" else "map")
 
 

@@ -11,7 +11,6 @@ from mlci.flow.dependencies import GATE
 from mlci.flow.durations import format_duration, parse_duration
 from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.models import (
-    BuildImage,
     InputPath,
     Json,
     OutputPath,
@@ -28,7 +27,7 @@ from mlci.flow.paths import repository_path, source
 from mlci.flow.problems import Candidates, Problems, listed
 from mlci.flow.reference_check import StepInterface, check_step
 from mlci.flow.rules import build_rules
-from mlci.flow.schema_models import BuildModel, DefaultsModel, SchemaModel
+from mlci.flow.schema_models import DefaultsModel, SchemaModel
 from mlci.flow.yaml_document import Document, Path
 from mlci.step_types import all_keys, owners_of
 from mlci.step_types.base import Key, StepType
@@ -240,7 +239,7 @@ class _Building:
         self._check_length(key, path, "the script's path", len(script))
         return script
 
-    def _image(self) -> str | BuildImage | None:
+    def _image(self) -> str | None:
         key = self._step.key("image")
         if key is None:
             return None
@@ -251,21 +250,12 @@ class _Building:
             self._problems.at_key(self._path(), f'step "{self._step.name}" has no image', hint)
         if image is None or self._problems.is_partly_suspect(path):
             return None
-        if isinstance(image, BuildModel):
-            return self._build_image(image.build, (*path, "build"))
         is_named = ":" in image or "/" in image
         if not is_named or not image.isascii() or not image.isprintable() or " " in image:
             hint = "Write framework:version, such as xgboost:1.7-1, or the image's full URI"
             self._problems.at(path, f'"{image[:80]}" is not an image', hint)
         self._check_length(key, path, "the image's URI", len(image))
         return str(image)
-
-    def _build_image(self, folder: str, path: Path) -> BuildImage:
-        try:
-            return BuildImage(repository_path(folder))
-        except InvalidValue as invalid:
-            self._report(path, invalid)
-            return BuildImage(folder)
 
     def _instance(self) -> str:
         key = self._step.key("instance")

@@ -15,7 +15,6 @@ from mlci.flow.models import Json
 from mlci.flow.problems import Candidates, Problems, listed, nearest
 from mlci.flow.schema_models import (
     AwsModel,
-    BuildModel,
     DefaultsModel,
     FlowModel,
     LocalModel,
@@ -45,7 +44,7 @@ _EXPECTED = {
 #: What is expected under some keys, where the type says too little.
 _EXPECTED_UNDER = {
     "timeout": "a duration such as 30m",
-    "image": "framework:version, an image URI, or {build: folder}",
+    "image": "framework:version or an image URI",
     "after": "a step's name, a list of them, or gate",
     "max_drop": 'a number, or a percentage such as "2%"',
     "max_rise": 'a number, or a percentage such as "2%"',
@@ -216,6 +215,8 @@ def _choices(detail: ErrorDetails) -> tuple[str, ...]:
 def _hint(key: str, expected: str, value: Json) -> str:
     if key == "timeout" and isinstance(value, int):
         return f'Say the unit: "{value}s", "{value}m" or "{value}h"'
+    if key == "image" and isinstance(value, dict):
+        return "mlci builds no images: build it, push it to a registry such as ECR, and write its URI"
     if expected == "text" and isinstance(value, (bool, int, float)):
         return "Put it in quotes"
     if expected == "a list" and isinstance(value, str):
@@ -250,7 +251,6 @@ def _report_missing(path: Path, key: str, problems: Problems) -> None:
         "metric": "Add metric: <step>.<name>",
         "flow": "Add flow: <name>",
         "steps": "A flow has at least one step",
-        "build": "Add build: <folder>",
     }.get(key, "")
     problems.at_key(path, f'{_owner(path)} lacks "{key}"', hint)
 
@@ -301,8 +301,6 @@ def _model_at(path: Path) -> type[BaseModel]:
     match path:
         case ():
             return FlowModel
-        case (*_, "image"):
-            return BuildModel
         case ("steps", _):
             return step_model(None)
         case ("defaults",):

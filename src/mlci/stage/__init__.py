@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlci.errors import InputError, Problem
-from mlci.flow.models import BuildImage, Flow, RepositoryPath, Step
+from mlci.flow.models import Flow, RepositoryPath, Step
 from mlci.stage.cache import Cache, cache_folder
 from mlci.stage.image_uris import UnknownImage, check_runs_scripts, image_uri, is_framework
-from mlci.stage.models import CodeUnit, DataUnit, Staged, StagedFile, digest_of
+from mlci.stage.models import CodeUnit, DataUnit, Staged, StagedFile
 from mlci.stage.python_imports import imports_of
 from mlci.stage.repository import (
     OutsideRepository,
@@ -84,7 +84,7 @@ def stage(flow: Flow, repository: Repository, region: str, cache: Cache) -> Stag
         if step.run is not None:
             code |= attempt(step, ("run",), partial(_code_unit, step, step.run, repository))
         if step.image is not None:
-            images |= attempt(step, ("image",), partial(_image, flow, step, step.image, repository, region, cache))
+            images |= attempt(step, ("image",), partial(_image, step, step.image, region, cache))
         for name, source in step.inputs.items():
             if isinstance(source, RepositoryPath) and source.path not in data:
                 units = attempt(step, ("inputs", name), partial(_data_unit, source.path, repository))
@@ -179,13 +179,7 @@ def _data_unit(path: str, repository: Repository) -> DataUnit:
     return DataUnit(path, (hash_data(location, location.name),), is_folder=False)
 
 
-def _image(flow: Flow, step: Step, image: str | BuildImage, repository: Repository, region: str, cache: Cache) -> str:
-    if isinstance(image, BuildImage):
-        folder = repository.find(image.folder)
-        if not (folder / "Dockerfile").is_file():
-            raise UnusableFile(f'"{image.folder}" holds no Dockerfile', "`build` names the folder of a Dockerfile.")
-        files = tuple(read_code(file, file.relative_to(folder).as_posix()) for file in repository.walk(folder))
-        return f"mlci-{flow.name.lower()}:{digest_of(files)}"
+def _image(step: Step, image: str, region: str, cache: Cache) -> str:
     if not is_framework(image):
         return image
     check_runs_scripts(image)

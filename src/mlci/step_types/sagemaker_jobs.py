@@ -40,7 +40,7 @@ OUTPUT_NAME = replace(INPUT_NAME, kind="an output")
 IMAGE = Key(
     "image",
     "image",
-    "The container image: framework:version (xgboost:1.7-1), a full image URI, or {build: folder}.",
+    "The container image: framework:version (xgboost:1.7-1), or a full image URI. mlci builds no images.",
     examples=("xgboost:1.7-1",),
     in_defaults=True,
     # AppSpecification, https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AppSpecification.html

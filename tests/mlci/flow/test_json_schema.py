@@ -36,7 +36,7 @@ def test_the_schema_does_not_change_from_call_to_call() -> None:
             "params: ", "params:\n  limit: 2h  "
         ),
         with_lines(IN_TRAIN, "    request: {A: [1, {B: null}]}", "    env: {A: 1, B: true, C: 0.5, D: x}"),
-        with_lines(IN_TRAIN, "    after: [preprocess]", "    image: {build: docker}"),
+        with_lines(IN_TRAIN, "    after: [preprocess]", "    image: python:3.11"),
         with_lines(IN_TRAIN, "    after: preprocess", "    instance: ml.c5.large"),
         with_lines(IN_DEFAULTS, "  volume_gb: 40", "  include: ['*.json']"),
         with_lines(AT_TOP, "aws: {bucket: abc, job_role: x}", "local: {python: python3}"),
@@ -56,6 +56,7 @@ def test_what_loads_is_valid(text: str) -> None:
         ("uses: training", "uses: trainning"),
         ("    inputs:\n      train:", "    imputs:\n      train:"),
         ("timeout: 30m", "timeout: 30"),
+        ("image: xgboost:1.7-1", "image: {build: docker}"),
         ("timeout: 30m", "timeout: soon"),
         ("instance: ml.m5.xlarge", "instance: m5.xlarge"),
         ("min: 0.9", "min: high"),

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import pytest
 
 from mlci.flow import (
-    BuildImage,
     Flow,
     InputPath,
     OutputPath,
@@ -195,14 +194,14 @@ def test_a_step_wins_over_defaults_and_adds_to_env_and_include() -> None:
         IN_TRAIN,
         IN_TRAIN
         + "    env: {B: '${{ steps.preprocess.outputs.test }}', C: off-line}\n    include: ['*.txt', '*.json']\n"
-        + "    image: {build: ./docker/}\n    instance: ml.p4d.24xlarge\n    instance_count: 2\n    timeout: 1d2h\n",
+        + "    image: mine.example/train:2\n    instance: ml.p4d.24xlarge\n    instance_count: 2\n    timeout: 1d2h\n",
     )
     flow = loaded(text)
     train, evaluate = flow.steps["train"], flow.steps["evaluate"]
     assert train.env == {"A": ("1",), "B": (StepOutput("preprocess", "test"),), "C": ("off-line",)}
     assert evaluate.env == {"A": ("1",), "B": ("x",)}
     assert (train.include, evaluate.include) == (("*.json", "*.txt"), ("*.json",))
-    assert (train.image, train.instance, train.instance_count) == (BuildImage("docker"), "ml.p4d.24xlarge", 2)
+    assert (train.image, train.instance, train.instance_count) == ("mine.example/train:2", "ml.p4d.24xlarge", 2)
     assert (train.timeout_s, train.volume_gb) == (93_600, 50)
 
 
