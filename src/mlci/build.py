@@ -41,6 +41,11 @@ class Build:
     pull_request: int | None = None
 
     @property
+    def project(self) -> str | None:
+        """The CodeBuild project; None outside of CodeBuild."""
+        return self.id.partition(":")[0] if self.id else None
+
+    @property
     def is_trusted(self) -> bool:
         """Says whether it builds merged code: the base branch itself, and no pull request.
 
@@ -75,12 +80,21 @@ def build_of(environment: Mapping[str, str], git: GitState) -> Build:
 
 
 def _in_codebuild(variables: Mapping[str, str], git: GitState, base: str | None) -> Build:
+    """Returns the build of CodeBuild.
+
+    A build that is retried has the source version of the first one, which is a commit for a push, and no webhook's
+    variables. It is a build of the base branch if that commit is still the branch's newest: an older commit's metrics
+    must not replace those of a newer one.
+    """
     version = _AT_COMMIT.fullmatch(variables.get("CODEBUILD_SOURCE_VERSION", ""))
     trigger = variables.get("CODEBUILD_WEBHOOK_TRIGGER", "")
     source = trigger or (version["name"] if version else "")
     head = variables.get("CODEBUILD_WEBHOOK_HEAD_REF") or source
     pull_request = _pull_request_number(source)
+    commit = variables.get("CODEBUILD_RESOLVED_SOURCE_VERSION") or git.commit
     branch = git.branch if not head else _branch(head)
+    if branch is None and _COMMIT.fullmatch(source) and base and git.remote_tips.get(base) == source == commit:
+        branch = base
     into = _branch(variables.get("CODEBUILD_WEBHOOK_BASE_REF", "")) if pull_request else None
     return Build(
         kind=("pull_request" if pull_request else "push") if trigger else "manual",
@@ -88,7 +102,7 @@ def _in_codebuild(variables: Mapping[str, str], git: GitState, base: str | None)
         url=variables.get("CODEBUILD_BUILD_URL") or variables.get("CODEBUILD_PUBLIC_BUILD_URL"),
         initiator=variables.get("CODEBUILD_INITIATOR"),
         repository=repository_name(variables.get("CODEBUILD_SOURCE_REPO_URL") or git.remote),
-        commit=variables.get("CODEBUILD_RESOLVED_SOURCE_VERSION") or git.commit,
+        commit=commit,
         branch=branch,
         base_branch=into or base or (branch if branch in _USUAL_BASES else None),
         pull_request=pull_request,

@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlci.errors import InputError
@@ -44,13 +44,15 @@ class GitState:
     """The commit and branch that are checked out, the branch that pull requests go to, and the URL that was cloned.
 
     Each is None where there is none, and all are outside of a repository. Names that are not UTF-8 hold `\\xff` for
-    each such byte; a backslash is in no name of git's, so names stay distinct.
+    each such byte; a backslash is in no name of git's, so names stay distinct. `remote_tips` maps the remote's branches
+    to their newest commits, as of the last fetch.
     """
 
     commit: str | None = None
     branch: str | None = None
     base_branch: str | None = None
     remote: str | None = None
+    remote_tips: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 def git_state(folder: Path) -> GitState:
@@ -65,7 +67,9 @@ def git_state(folder: Path) -> GitState:
     head = _line(root, "symbolic-ref", "--quiet", "HEAD")
     branch = head.removeprefix(_LOCAL) if head else None
     remote = _line(root, "config", "--get", "remote.origin.url")
-    return GitState(commit, branch, _base_branch(root, commit, branch, remote), remote)
+    references = _references(root)
+    tips = {name.removeprefix(_REMOTE): tip for name, tip, _ in references if name.startswith(_REMOTE)}
+    return GitState(commit, branch, _base_branch(root, references, commit, branch, remote), remote, tips)
 
 
 def check_untracked(folder: Path) -> None:
@@ -86,18 +90,24 @@ def check_untracked(folder: Path) -> None:
         )
 
 
-def _base_branch(root: Path, commit: str | None, branch: str | None, remote: str | None) -> str | None:
+def _references(root: Path) -> list[list[str]]:
+    """Returns the local branches and the remote's: the name, the commit, and the name that a symbolic one leads to."""
+    listed = _run(root, "for-each-ref", "--format=%(refname) %(objectname) %(symref)", "refs/remotes/origin", _LOCAL)
+    return [line.split(" ") for line in (listed or "").splitlines()]
+
+
+def _base_branch(
+    root: Path, references: list[list[str]], commit: str | None, branch: str | None, remote: str | None
+) -> str | None:
     """Returns the branch that pull requests go to; None where the repository does not say.
 
     It is the remote's default branch, else the branch that a detached merge commit, such as GitHub's
     `refs/pull/7/merge`, merges into, else `main` or `master`, else the only branch of a repository without a remote.
     """
-    names = _run(root, "for-each-ref", "--format=%(refname) %(objectname) %(symref)", "refs/remotes/origin", _LOCAL)
-    lines = [line.split(" ") for line in (names or "").splitlines()]
-    default = next((symref for name, _, symref in lines if name == f"{_REMOTE}HEAD" and symref), None)
+    default = next((symref for name, _, symref in references if name == f"{_REMOTE}HEAD" and symref), None)
     if default:
         return default.removeprefix(_REMOTE)
-    commits = {name: commit for name, commit, _ in lines}
+    commits = {name: commit for name, commit, _ in references}
     if commit and branch is None:
         parents = _parents(root)
         merged_into = (name for name, tip in commits.items() if name.startswith(_REMOTE) and tip in parents[:1])

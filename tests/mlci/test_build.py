@@ -124,6 +124,34 @@ def test_a_build_that_no_webhook_started_says_of_what_it_is(version: str, initia
     assert build.commit == COMMIT
 
 
+RETRIED = {**CODEBUILD, "CODEBUILD_INITIATOR": "ada", "CODEBUILD_SOURCE_VERSION": COMMIT, "MLCI_BASE_BRANCH": "main"}
+
+
+def test_a_retried_push_to_the_base_branch_is_trusted_as_the_push_was() -> None:
+    """A retried build has no variables of a webhook: a build of `main` would pass and write no baseline."""
+    build = built(RETRIED, GitState(COMMIT, remote_tips={"main": COMMIT, "other": "f" * 40}))
+    assert (build.kind, build.branch, build.base_branch, build.is_trusted) == ("manual", "main", "main", True)
+    assert build.project == "models"
+
+
+@pytest.mark.parametrize(
+    "git",
+    [
+        NO_GIT,
+        GitState(COMMIT, remote_tips={"main": "f" * 40}),
+        GitState(COMMIT, remote_tips={"main": "f" * 40, "other": COMMIT}),
+    ],
+    ids=["tip unknown", "main went on", "another branch"],
+)
+def test_a_retried_build_of_any_other_commit_is_not_trusted(git: GitState) -> None:
+    assert not built(RETRIED, git).is_trusted
+
+
+def test_a_retried_pull_request_at_the_tip_is_not_trusted() -> None:
+    git = GitState(COMMIT, remote_tips={"main": COMMIT})
+    assert not built({**RETRIED, "CODEBUILD_SOURCE_VERSION": "pr/7"}, git).is_trusted
+
+
 def test_the_base_branch_can_be_named() -> None:
     named = {"MLCI_BASE_BRANCH": "develop"}
     assert built({**PUSH, **named}).base_branch == "develop"

@@ -46,6 +46,7 @@ def test_a_clone_has_a_commit_a_branch_a_base_and_a_remote(origin: Path, tmp_pat
     (tmp_path / "clone/folder").mkdir()
     found = git_state(tmp_path / "clone/folder")
     assert found == GitState(git(origin, "rev-parse", "HEAD"), "feature", "main", str(origin))
+    assert found.remote_tips["main"] == git(origin, "rev-parse", "main")
 
 
 def test_a_repository_without_a_commit_has_its_branch_as_base(tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ def open_run(options: RunOptions, timeout_s: float | None = None, attaches: bool
             "Leave out --protected (MLCI_PROTECTED).",
         )
     context = _context(options.flow_file, build, location, timeout_s, attaches)
+    if location.is_protected and not build.is_trusted:
+        context.reporter.log(_without_baseline(build))
 
     def log_file(job: str) -> Path:
         run, step = Names(flow.name, location.is_protected).step_of(job, flow.steps)
@@ -58,6 +60,17 @@ def open_run(options: RunOptions, timeout_s: float | None = None, attaches: bool
 
     with backend.open(log_file, context.reporter.log) as cloud:
         yield RunSession(flow, context, cloud)
+
+
+def _without_baseline(build: Build) -> str:
+    """Returns the warning that a run under the protected names writes no baseline, and what to start instead."""
+    branch = build.base_branch or "<the base branch>"
+    project = build.project or "<the project>"
+    return (
+        f"warning: this run writes no baseline: {build} is not known to be of the newest commit of {branch}. "
+        f"To write one, start a build of the branch: "
+        f"aws codebuild start-build --project-name {project} --source-version {branch}"
+    )
 
 
 def backend_name(options: RunOptions) -> tuple[str, str]:
