@@ -53,7 +53,7 @@ def container_command(
 
 def upload_outputs(request: ProcessingRequest, space: Workspace, store: DirectoryStore) -> None:
     """Upload the outputs of a job that succeeded."""
-    upload(store, [(space.host_path(output.path), output.uri) for output in request.outputs], space.ml)
+    upload(store, [(space.names(output.path), output.uri) for output in request.outputs], space.ml)
 
 
 def exit_message(space: Workspace) -> str | None:
@@ -62,13 +62,12 @@ def exit_message(space: Workspace) -> str | None:
     Raises:
         TransferFailed: it is not UTF-8, which fails the job.
     """
-    file = space.ml / "output" / "message"
-    if file.is_symlink() or not file.is_file():
+    data = space.read("/opt/ml/output/message", 4 * failure_reason.LIMIT + 1)
+    if data is None:
         return None
+    is_whole = len(data) <= 4 * failure_reason.LIMIT
     try:
-        return file.read_bytes()[: 4 * failure_reason.LIMIT].decode("utf-8", "strict" if _is_short(file) else "ignore")[
-            : failure_reason.LIMIT
-        ]
+        return data.decode("utf-8", "strict" if is_whole else "ignore")[: failure_reason.LIMIT]
     except UnicodeDecodeError as error:
         raise TransferFailed(f"ClientError: /opt/ml/output/message is not UTF-8: {error}") from error
 
@@ -76,7 +75,3 @@ def exit_message(space: Workspace) -> str | None:
 def job_failure_reason(exit_code: int, message: str | None, log_tail: str, hint: str) -> str:
     """Return the failure reason: the script's own message, or else its log's end."""
     return failure_reason.processing(exit_code, message if message is not None else log_tail, hint)
-
-
-def _is_short(file: Path) -> bool:
-    return file.stat().st_size <= 4 * failure_reason.LIMIT

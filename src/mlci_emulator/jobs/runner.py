@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ class LocalJobs:
         self._supervisors = Supervisors(self._host)
         self._supervisors.warm_up()
         self._isolator = Isolator(settings.isolation, settings.work, self._supervisors, report)
-        remove_abandoned(settings.work)
+        self._sweep_lock, self._has_swept = threading.Lock(), False
 
     def mode(self) -> Mode:
         """Return the isolation of all jobs; the first call determines it.
@@ -183,7 +184,15 @@ class LocalJobs:
         with contextlib.suppress(TransferFailed):  # the job has another failure reason already
             training.upload_archives(request, space, self._store)
 
+    def _sweep(self) -> None:
+        """Remove the folders of killed jobs before the first job runs, and not where nothing runs."""
+        with self._sweep_lock:
+            if not self._has_swept:
+                remove_abandoned(self._settings.work)
+                self._has_swept = True
+
     def _in_workspace(self, run: Callable[[Workspace], JobResult]) -> JobResult:
+        self._sweep()
         try:
             with workspace(self._settings.work) as space:
                 return run(space)

@@ -14,7 +14,7 @@ from pathlib import Path
 from mlci_emulator.jobs import failure_reason, training_toolkit
 from mlci_emulator.jobs.containers import ContainerCommand, base_environment, write_json
 from mlci_emulator.jobs.requests import TrainingRequest
-from mlci_emulator.jobs.transfer import TransferFailed, download, files, pack, unpack
+from mlci_emulator.jobs.transfer import TransferFailed, download, has_files, pack, unpack
 from mlci_emulator.jobs.workspace import Workspace
 from mlci_emulator.store.directory import DirectoryStore
 
@@ -95,15 +95,12 @@ def upload_archives(request: TrainingRequest, space: Workspace, store: Directory
     names it all the same.
     """
     prefix = output_prefix(request.output_uri, request.name)
-    for folder, archive in (("model", "model.tar.gz"), ("output/data", "output.tar.gz")):
-        if next(files(space.ml / folder, space.ml), None) is not None:
-            pack(store, space.ml / folder, f"{prefix}/{archive}", space.ml, space.temporary)
+    for path, archive in ((["model"], "model.tar.gz"), (["output", "data"], "output.tar.gz")):
+        if has_files(space.ml, path):
+            pack(store, path, f"{prefix}/{archive}", space.ml, space.temporary)
 
 
 def failure_message(space: Workspace) -> str | None:
     """Return what the script wrote to `/opt/ml/output/failure`; SageMaker reports its first 1,024 characters."""
-    file = space.ml / "output" / "failure"
-    if file.is_symlink() or not file.is_file():
-        return None
-    with open(file, encoding="utf-8", errors="replace") as stream:
-        return stream.read(failure_reason.LIMIT)
+    data = space.read("/opt/ml/output/failure", 4 * failure_reason.LIMIT)
+    return None if data is None else data.decode("utf-8", "replace")[: failure_reason.LIMIT]

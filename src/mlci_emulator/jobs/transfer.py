@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
-import stat
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from mlci_emulator.errors import OperationError
+from mlci_emulator.jobs.contained_files import ContainedFile, NotContainedError, walk
 from mlci_emulator.store.directory import DirectoryStore, NoSuchKey
-
-_CONTAINER = "/opt/ml/"
 
 
 class TransferFailed(Exception):
@@ -61,39 +61,66 @@ def _fetch(store: DirectoryStore, uri: str, folder: Path, name: str) -> None:
         ) from error
 
 
-def upload(store: DirectoryStore, outputs: Iterable[tuple[Path, str]], root: Path) -> None:
-    """Move all files of these folders into the store, below their prefixes. `root` is the job's `/opt/ml`.
+def upload(store: DirectoryStore, outputs: Iterable[tuple[Sequence[str], str]], root: Path) -> list[int]:
+    """Move all files of these folders below `root` into the store, and return the number of files of each.
+
+    Symbolic links are left out. Source: "Symlinks are not followed when uploading output data",
+    https://docs.aws.amazon.com/sagemaker/latest/dg/byoc-input-and-output.html
 
     Raises:
-        TransferFailed: a symbolic link leads out of the job's folder.
+        TransferFailed: a link took a folder's place, or a file can't be stored.
     """
-    plain: list[tuple[Path, str]] = []
-    linked: list[tuple[Path, str]] = []
-    for folder, uri in outputs:
-        for name, file in files(folder, root):
-            is_link = file.is_symlink() or file != folder / name
-            (linked if is_link else plain).append((file, f"{uri.rstrip('/')}/{name}"))
-    for file, uri in linked:  # first, because their targets may be moved next
-        store.put_file(_resolved(file, root), uri)
-    for file, uri in plain:
-        store.move_file(file, uri)
+    with _upload_errors():
+        return [
+            sum(1 for file in walk(root, path) if _move(store, file, f"{uri.rstrip('/')}/{file.name}"))
+            for path, uri in outputs
+        ]
 
 
-def pack(store: DirectoryStore, folder: Path, uri: str, root: Path, temporary: Path) -> None:
-    """Store the folder as a tar.gz whose bytes only depend on the files' names, contents and execute permission."""
+def _move(store: DirectoryStore, file: ContainedFile, uri: str) -> bool:
+    store.move_file(file.base, uri, file.folder)
+    return True
+
+
+@contextlib.contextmanager
+def _upload_errors() -> Iterator[None]:
+    try:
+        yield
+    except (NotContainedError, OperationError, OSError) as error:
+        raise TransferFailed(f"ClientError: Data upload failed: {error}") from error
+
+
+def has_files(root: Path, path: Sequence[str]) -> bool:
+    """Return True if a folder below `root` has a file, or a link, that `pack` would store.
+
+    Raises: TransferFailed
+    """
+    with _upload_errors():
+        return next(walk(root, path, follows_links=True), None) is not None
+
+
+def pack(store: DirectoryStore, path: Sequence[str], uri: str, root: Path, temporary: Path) -> None:
+    """Store a folder below `root` as a tar.gz whose bytes only depend on its files' names, contents and execute bits.
+
+    Links are followed, but not out of `root`.
+
+    Raises:
+        TransferFailed: a link leads nowhere or out of `root`, or a file can't be stored.
+    """
     temporary.mkdir(parents=True, exist_ok=True)
     archive = temporary / "archive.tar.gz"
     with (
+        _upload_errors(),
         open(archive, "wb") as raw,
         gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=6, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for name, file in files(folder, root):
-            file = _resolved(file, root)
-            member = tarfile.TarInfo(name)
-            member.size = file.stat().st_size
-            member.mode = 0o755 if os.access(file, os.X_OK) and file.stat().st_mode & 0o111 else 0o644
-            with open(file, "rb") as stream:
+        for file in walk(root, path, follows_links=True):
+            with open(file.open(), "rb") as stream:
+                status = os.fstat(stream.fileno())
+                member = tarfile.TarInfo(file.name)
+                member.size = status.st_size
+                member.mode = 0o755 if status.st_mode & 0o111 else 0o644
                 tar.addfile(member, stream)
     store.move_file(archive, uri)
 
@@ -119,39 +146,3 @@ def unpack(store: DirectoryStore, uri: str, folder: Path, temporary: Path) -> No
         raise TransferFailed(f"ClientError: {uri} can't be unpacked: {error}") from error
     finally:
         archive.unlink(missing_ok=True)
-
-
-def files(folder: Path, root: Path, name: str = "", seen: frozenset[str] = frozenset()) -> Iterator[tuple[str, Path]]:
-    """Yield all files below the folder, sorted, with their relative names; links to folders are followed once."""
-    real = os.path.realpath(folder)
-    if real in seen or not folder.is_dir():
-        return
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        path = Path(entry.path)
-        target = _resolved(path, root)
-        mode = target.stat().st_mode
-        if stat.S_ISDIR(mode):
-            yield from files(target, root, f"{name}{entry.name}/", seen | {real})
-        elif stat.S_ISREG(mode):  # a pipe or a socket has no content to upload
-            yield f"{name}{entry.name}", path
-
-
-def _resolved(path: Path, root: Path) -> Path:
-    """Return a link's target as the job sees it, or the path itself.
-
-    A target outside of the job's folder is rejected, because it could be any file of the user's.
-    """
-    link = path
-    for _ in range(40):
-        if not link.is_symlink():
-            break
-        target = os.readlink(link)
-        link = root / target[len(_CONTAINER) :] if target.startswith(_CONTAINER) else link.parent / target
-    real = Path(os.path.realpath(link))
-    if path.is_symlink() and not (real.exists() and real.is_relative_to(os.path.realpath(root))):
-        where = path.relative_to(root) if path.is_relative_to(root) else path.name
-        raise TransferFailed(
-            f"ClientError: Data upload failed: /opt/ml/{where} is a link to {os.readlink(path)}, "
-            "which does not exist or is not under /opt/ml. Copy the file instead."
-        )
-    return link

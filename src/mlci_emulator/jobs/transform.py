@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from mlci_emulator.jobs import failure_reason, inference
+from mlci_emulator.jobs.contained_files import walk
 from mlci_emulator.jobs.containers import ContainerCommand, base_environment, write_json
-from mlci_emulator.jobs.transfer import TransferFailed, download, files, unpack, upload
+from mlci_emulator.jobs.transfer import TransferFailed, download, unpack, upload
 from mlci_emulator.jobs.transform_request import TransformRequest
 from mlci_emulator.jobs.workspace import Workspace
 from mlci_emulator.store.directory import DirectoryStore
@@ -52,7 +53,7 @@ def prepare_folder(
         (folder / "input").mkdir(parents=True)
         (folder / "input" / PAYLOAD).write_bytes(payload)
     (folder / "output").mkdir()
-    inputs = [name for name, _ in files(folder / "input", space.ml)]
+    inputs = [file.name for file in walk(space.ml, ["transform", "input"])]
     write_json(folder / "request.json", _inference_request(request, inputs, code.relative_to(space.ml).as_posix()))
     return "/opt/ml/transform/request.json"
 
@@ -102,17 +103,15 @@ def container_command(
 
 def upload_outputs(request: TransformRequest, space: Workspace, store: DirectoryStore) -> None:
     """Upload the output of each transformed file."""
-    upload(store, [(space.ml / "transform" / "output", request.output_uri)], space.ml)
+    upload(store, [(["transform", "output"], request.output_uri)], space.ml)
 
 
 def response(space: Workspace) -> tuple[bytes, str] | None:
     """Return the model's response to the payload and its content type; None if it failed."""
-    folder = space.ml / "transform"
-    file = folder / "output" / f"{PAYLOAD}.out"
-    if not file.is_file():
+    output, types = space.read(f"/opt/ml/transform/output/{PAYLOAD}.out"), space.read("/opt/ml/transform/types.json")
+    if output is None or types is None:
         return None
-    types: dict[str, str] = json.loads((folder / "types.json").read_text(encoding="utf-8"))
-    return file.read_bytes(), types[PAYLOAD]
+    return output, str(json.loads(types)[PAYLOAD])
 
 
 def job_failure_reason(exit_code: int, space: Workspace, log_tail: str, hint: str) -> str:
@@ -127,7 +126,7 @@ def job_failure_reason(exit_code: int, space: Workspace, log_tail: str, hint: st
 def first_failure(space: Workspace) -> tuple[str, str] | None:
     """Return the kind of the first failure (ClientError or AlgorithmError) and its message; None if nothing failed."""
     try:
-        kind, text = json.loads((space.ml / "transform" / "failure.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        kind, text = json.loads(space.read("/opt/ml/transform/failure.json") or b"")
+    except ValueError:
         return None
     return kind, text

@@ -15,10 +15,12 @@ import contextlib
 import fcntl
 import os
 import secrets
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from mlci_emulator.jobs import contained_files
+from mlci_emulator.jobs.contained_files import remove_tree
 
 PREFIX = "mlci-job-"
 
@@ -47,7 +49,20 @@ class Workspace:
         >>> Workspace(Path("/w")).host_path("/opt/ml/model").as_posix()
         '/w/ml/model'
         """
-        return self.ml / container_path.removeprefix("/opt/ml").lstrip("/")
+        return self.ml.joinpath(*self.names(container_path))
+
+    @staticmethod
+    def names(container_path: str) -> list[str]:
+        """Return the names of the folders and the file of a path below `/opt/ml`.
+
+        >>> Workspace.names("/opt/ml/processing//out/")
+        ['processing', 'out']
+        """
+        return [name for name in container_path.removeprefix("/opt/ml").split("/") if name not in ("", ".")]
+
+    def read(self, container_path: str, max_bytes: int = -1) -> bytes | None:
+        """Return the content of a file that the script wrote; None if it is missing, or a link leads to it."""
+        return contained_files.read_file(self.ml, self.names(container_path), max_bytes)
 
 
 @contextlib.contextmanager
@@ -63,23 +78,26 @@ def workspace(work: Path) -> Iterator[Workspace]:
             folder.mkdir()
         yield space
     finally:
-        remove(space.folder)
+        remove_tree(space.folder)
         os.close(lock)
 
 
 def remove_abandoned(work: Path) -> None:
-    """Remove the folders that a killed mlci left."""
-    if not work.is_dir():
-        return
-    with _locked(work):
-        for folder in work.glob(f"{PREFIX}*"):
-            if _is_abandoned(folder):
-                remove(folder)
+    """Remove the folders that a killed mlci left. An error leaves a folder for the next time."""
+    with contextlib.suppress(OSError):
+        if not work.is_dir():
+            return
+        with _locked(work):
+            with os.scandir(work) as scanned:
+                folders = [Path(entry.path) for entry in scanned if entry.is_dir(follow_symlinks=False)]
+            for folder in folders:
+                if folder.name.startswith(PREFIX) and _is_abandoned(folder):
+                    remove_tree(folder)
 
 
 def _is_abandoned(folder: Path) -> bool:
     try:
-        lock = os.open(folder / "lock", os.O_RDWR)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return True
     except OSError:
@@ -102,23 +120,3 @@ def _locked(work: Path) -> Iterator[None]:
         yield
     finally:
         os.close(folder)
-
-
-def remove(folder: Path) -> None:
-    """Remove a folder and its content, even if a script removed its own permissions."""
-    try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        return
-    except OSError:
-        _make_writable(folder)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _make_writable(folder: Path) -> None:
-    for parent, names, _ in os.walk(folder):
-        for name in names:
-            path = os.path.join(parent, name)
-            if not os.path.islink(path):
-                with contextlib.suppress(OSError):
-                    os.chmod(path, 0o700)

@@ -98,3 +98,17 @@ def create_temporary_file(folder: int, name: str) -> tuple[int, bool]:
         with contextlib.suppress(OSError):  # the file system does not support O_TMPFILE
             return os.open(".", os.O_RDWR | unnamed | os.O_CLOEXEC, 0o644, dir_fd=folder), False
     return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=folder), True
+
+
+def make_accessible(folder: int | None, name: str | os.PathLike[str], mode: int) -> None:
+    """Set the mode of a file or a folder in an open folder, but never that of a link's target."""
+    if os.chmod in os.supports_follow_symlinks and os.chmod in os.supports_dir_fd:
+        os.chmod(name, mode, dir_fd=folder, follow_symlinks=False)
+        return
+    # Linux can't change the mode without following links; an O_PATH file is the entry itself.
+    entry = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        if not stat.S_ISLNK(os.fstat(entry).st_mode):
+            os.chmod(f"/proc/self/fd/{entry}", mode)
+    finally:
+        os.close(entry)

@@ -27,6 +27,7 @@ from mlci_emulator.store.atomic_files import (
     copy_data,
     create_folder,
     create_temporary_file,
+    make_accessible,
     open_child,
     rename_into_place,
 )
@@ -148,10 +149,14 @@ class DirectoryStore:
         with self._put(uri) as file, open(file, "wb", closefd=False) as stream:
             stream.write(data)
 
-    def put_file(self, source: Path, uri: str) -> None:
-        """Store a copy of a file."""
-        with open(source, "rb") as stream, self._put(uri) as file:
-            copy_data(stream.fileno(), file)
+    def put_file(self, source: str | Path, uri: str, folder: int | None = None) -> None:
+        """Store a copy of a file, named by its path, or by its name in an open folder. No link is followed.
+
+        Raises: OSError
+        """
+        file = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        with open(file, "rb") as stream, self._put(uri) as target:
+            copy_data(stream.fileno(), target)
 
     def put_checked(self, source: Path, uri: str, sha256: str) -> None:
         """Store a copy of a file whose SHA-256 (in hexadecimal) is known.
@@ -168,16 +173,27 @@ class DirectoryStore:
             if digest.hexdigest() != sha256:
                 raise OperationError(f"{source} changed while it was being uploaded", hint="Run again.")
 
-    def move_file(self, source: Path, uri: str) -> None:
-        """Store a file that nobody else needs; it is moved where possible."""
-        if source.lstat().st_nlink == 1:  # through another name (a hard link), the object could be changed later
+    def move_file(self, source: str | Path, uri: str, folder: int | None = None) -> None:
+        """Store a file that nobody else needs, named by its path, or by its name in an open folder.
+
+        No link is followed. The file is moved where that is possible, and copied elsewhere. One that its owner can't
+        read becomes readable.
+
+        Raises: OSError
+        """
+        status = os.stat(source, dir_fd=folder, follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", source)
+        if status.st_mode & 0o600 != 0o600:
+            make_accessible(folder, source, stat.S_IMODE(status.st_mode) | 0o600)
+        if status.st_nlink == 1:  # through another name (a hard link), the object could be changed later
             try:
-                self.rename_object(uri, lambda folder, name: os.rename(source, name, dst_dir_fd=folder))
+                self.rename_object(uri, lambda to, name: os.rename(source, name, src_dir_fd=folder, dst_dir_fd=to))
                 return
             except OSError as error:
-                if error.errno != errno.EXDEV:
+                if error.errno not in (errno.EXDEV, errno.EACCES, errno.EPERM):
                     raise
-        self.put_file(source, uri)
+        self.put_file(source, uri, folder)
 
     def fetch_file(self, uri: str, target: Path) -> None:
         """Copy an object to a file.

@@ -351,8 +351,8 @@ def test_killing_mlci_leaves_no_process_and_no_folder(harness: JobHarness, mode:
     assert processes_with(marker) == []
     assert len(list(harness.work.iterdir())) == 1
     with harness.jobs(mode) as jobs:
-        assert list(harness.work.iterdir()) == []
         assert harness.process("", jobs)["ProcessingJobStatus"] == "Completed"
+    assert list(harness.work.iterdir()) == []
 
 
 #: Two of these run at once: each writes to the same hard-coded path, waits for the other, and reads its own again.
@@ -532,11 +532,8 @@ def test_fifty_jobs_leave_nothing_behind(harness: JobHarness, jobs: LocalJobs) -
         assert len(os.listdir("/proc/self/fd")) <= files + 2
 
 
-@pytest.mark.parametrize(
-    ("link", "is_kept"),
-    [("/opt/ml/processing/output/out/a", True), ("a", True), ("/etc/passwd", False), ("gone", False)],
-)
-def test_links_in_outputs(harness: JobHarness, jobs: LocalJobs, link: str, is_kept: bool) -> None:
+@pytest.mark.parametrize("link", ["/opt/ml/processing/output/out/a", "a", "/etc/passwd", "gone"])
+def test_links_in_outputs_are_left_out(harness: JobHarness, jobs: LocalJobs, link: str) -> None:
     if jobs.mode() == "paths":
         pytest.skip("needs /opt/ml")
     script = (
@@ -544,10 +541,73 @@ def test_links_in_outputs(harness: JobHarness, jobs: LocalJobs, link: str, is_ke
         f"os.symlink({link!r}, 'b'); os.mkdir('f'); os.symlink('..', 'f/up'); os.mkfifo('pipe')"
     )
     described = harness.process(script, jobs)
+    assert described["ProcessingJobStatus"] == "Completed", described
+    assert list(harness.store.list("s3://b/out/")) == ["s3://b/out/a"]
+
+
+@pytest.mark.parametrize(("link", "is_kept"), [("/opt/ml/model/a", True), ("a", True), ("/etc/passwd", False)])
+def test_links_in_models_are_followed_below_the_jobs_folder(
+    harness: JobHarness, jobs: LocalJobs, link: str, is_kept: bool
+) -> None:
+    if jobs.mode() == "paths":
+        pytest.skip("needs /opt/ml")
+    script = f"import os; os.chdir('/opt/ml/model'); open('a', 'w').write('x'); os.symlink({link!r}, 'b')"
+    described = harness.train(script, jobs)
     if is_kept:
-        assert described["ProcessingJobStatus"] == "Completed", described
-        assert list(harness.store.list("s3://b/out/")) == ["s3://b/out/a", "s3://b/out/b"]
-        assert harness.store.read_bytes("s3://b/out/b") == b"x"
+        assert described["TrainingJobStatus"] == "Completed", described
+        with tarfile.open(fileobj=BytesIO(harness.store.read_bytes("s3://b/models/job/output/model.tar.gz"))) as tar:
+            assert tar.getnames() == ["a", "b"]
+            assert tar.extractfile("b").read() == b"x"  # type: ignore[union-attr]
     else:
-        assert described["ProcessingJobStatus"] == "Failed"
-        assert "Data upload failed: /opt/ml/processing/output/out/b is a link" in str(described["FailureReason"])
+        assert described["TrainingJobStatus"] == "Failed"
+        assert "Data upload failed: /opt/ml/model/b is a link" in str(described["FailureReason"])
+
+
+@pytest.mark.parametrize("kind", ["processing", "training"])
+def test_a_link_in_place_of_a_folder_moves_no_file_of_the_user(harness: JobHarness, mode: Isolation, kind: str) -> None:
+    precious = harness.root / "precious"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("mine")
+    (precious / "message").write_text("secret")
+    (precious / "failure").write_text("secret")
+    folder = "os.environ['OUT']" if kind == "processing" else "os.environ['SM_MODEL_DIR']"
+    script = f"""
+import os
+base = {folder}
+os.rmdir(base)
+os.symlink({str(precious)!r}, base)
+output = os.path.join(base.split("/processing")[0].removesuffix("/model"), "output")
+os.rename(output, output + "-old")
+os.symlink({str(precious)!r}, output)
+"""
+    with harness.jobs(mode) as jobs:
+        if kind == "processing":
+            described = harness.process(script, jobs, Environment={"OUT": "/opt/ml/processing/output/out"})
+        else:
+            described = harness.train(script, jobs)
+    assert described[f"{kind.title()}JobStatus"] == "Failed"
+    assert "took its place" in described["FailureReason"]
+    assert "secret" not in str(described)
+    assert sorted(os.listdir(precious)) == ["failure", "message", "thesis.txt"]
+    assert not [path for path in harness.store.root.rglob("*") if path.name == "thesis.txt"]
+
+
+def test_nothing_is_swept_before_a_job_runs(harness: JobHarness) -> None:
+    (harness.work / "mlci-job-0123").mkdir(parents=True)
+    with harness.jobs("paths") as jobs:
+        assert jobs.mode() == "paths"
+        assert os.listdir(harness.work) == ["mlci-job-0123"]
+        assert harness.process("", jobs)["ProcessingJobStatus"] == "Completed"
+    assert os.listdir(harness.work) == []
+
+
+def test_a_model_in_a_thousand_folders_is_a_failure_of_its_job(harness: JobHarness, jobs: LocalJobs) -> None:
+    script = """
+import os
+os.chdir(os.environ["SM_MODEL_DIR"])
+for _ in range(1100):
+    os.mkdir("d"); os.chdir("d")
+"""
+    reason = harness.train(script, jobs)["FailureReason"]
+    assert reason == "ClientError: Data upload failed: /opt/ml/model/d/d/d/… is nested more than 200 folders deep"
+    assert os.listdir(harness.work) == []

@@ -30,3 +30,24 @@ def test_a_folder_without_an_owner_is_swept_and_others_stay(tmp_path: Path) -> N
 def test_removing_from_a_missing_folder_creates_nothing(tmp_path: Path) -> None:
     remove_abandoned(tmp_path / "work")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_beside_the_folders_is_left_with_its_target(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    (precious / "inner").mkdir(parents=True)
+    (precious / "inner").chmod(0o500)
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "mlci-job-0123").symlink_to(precious)
+    remove_abandoned(work)
+    assert (work / "mlci-job-0123").is_symlink()
+    assert (precious / "inner").stat().st_mode & 0o777 == 0o500
+
+
+def test_a_lock_that_is_a_link_or_a_pipe_fails_no_sweep(tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"mlci-job-{number}").mkdir()
+    (tmp_path / "mlci-job-0" / "lock").symlink_to("/etc/passwd")
+    os.mkfifo(tmp_path / "mlci-job-1" / "lock")
+    remove_abandoned(tmp_path)
+    assert (tmp_path / "mlci-job-0").exists(), "nobody knows whose it is"

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlci_emulator.identity import ACCOUNT, REGION
 from mlci_emulator.jobs import log_files
+from mlci_emulator.jobs.contained_files import read_file
 from mlci_emulator.jobs.containers import base_environment, host_environment
 from mlci_emulator.jobs.log_files import LogFile
 from mlci_emulator.jobs.process import EntryPointError, LaunchRequest, ProcessResult, Supervisors
@@ -205,10 +206,10 @@ def _response(invocation: Invocation, process: ProcessResult | EntryPointError, 
         return _error(
             invocation, "Sandbox.Timedout", f"Task timed out after {invocation.code.timeout_s:.2f} seconds"
         ), True
-    try:
-        result = json.loads((space.folder / "result.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    text = read_file(space.folder, ["result.json"], max_bytes=-1)
+    if text is None:
         return _exit_error(invocation, process), True
+    result = json.loads(text)
     if "error" in result:
         return json.dumps(result["error"], ensure_ascii=False), True
     payload = str(result["payload"])
