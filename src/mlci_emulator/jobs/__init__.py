@@ -7,6 +7,7 @@ In the order in which a job passes through them:
     job.py                 the settings, context, phases and result of a job
     runner.py              runs one job to its end: folder, script, outputs, result
     workspace.py           the temporary folder of a job
+    contained_files.py     opens, walks and removes the files that a script left, and follows no link out of the job
     transfer.py            downloads inputs from the store, and uploads outputs to it
     containers.py          the environment and command that every container gives its script
     processing.py          the container of a processing job
