@@ -25,10 +25,10 @@ run: $(READY)
 	@$(PY) pipeline.py $(ARGS)
 
 test: $(READY)
-	@$(PY) -m pytest -q -n auto -m "not slow" $(ARGS)
+	@$(PY) -m pytest -q -n auto -m "not slow and not toolkits" $(ARGS)
 
 slow: $(READY)
-	@$(PY) -m pytest -q -n auto -m "slow and not network" $(ARGS)
+	@$(PY) -m pytest -q -n auto -m "slow and not network and not toolkits" $(ARGS)
 
 lint: $(READY)
 	@$(VENV)/bin/ruff check --quiet . && echo "ruff check: no findings"

@@ -13,6 +13,7 @@ In the order in which a job passes through them:
     processing.py          the container of a processing job
     training.py            the container of a training job
     training_toolkit.py    the SM_* variables and arguments of the SageMaker training toolkit
+    image_toolkits.py      the ways in which the toolkits of SageMaker's images start a script
     transform.py           the container of a transform job
     inference.py           runs as the process of a transform job: calls the model's inference script
     isolation.py           gives a job its /opt/ml

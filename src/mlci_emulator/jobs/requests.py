@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from mlci_emulator.jobs.image_toolkits import refusal
+from mlci_emulator.jobs.training_toolkit import decode_hyperparameter
 from mlci_emulator.protocol import sagemaker_validation
 from mlci_emulator.protocol.models import Shape, input_shape
 
@@ -104,6 +106,7 @@ class TrainingRequest:
     """A training job in script mode that can run here. `hyperparameters` map names to JSON text, as in the API."""
 
     name: str
+    image: str
     program: str
     code_uri: str
     hyperparameters: Mapping[str, str]
@@ -160,6 +163,10 @@ def training(parameters: Json) -> TrainingRequest:
     algorithm = _member(request, "AlgorithmSpecification")
     hyperparameters = cast("dict[str, str]", request.get("HyperParameters", {}))
     program, code_uri = _script(name, algorithm, hyperparameters)
+    image = cast(str, algorithm["TrainingImage"])
+    reason = refusal(image, program, hyperparameters)
+    if reason:
+        raise UnsupportedRequest(f'the training job "{name}": {reason}')
     resources = _resources(name, _member(request, "ResourceConfig"))
     _require_spot_wait_time(request)
     for field in _UNSUPPORTED_FIELDS:
@@ -175,6 +182,7 @@ def training(parameters: Json) -> TrainingRequest:
     _require_distinct("channels", "ChannelName", [channel.name for channel in channels])
     return TrainingRequest(
         name,
+        image,
         program,
         code_uri,
         hyperparameters,
@@ -189,8 +197,6 @@ def training(parameters: Json) -> TrainingRequest:
 
 def _script(name: str, algorithm: Mapping[str, Json], hyperparameters: Mapping[str, str]) -> tuple[str, str]:
     """Return the program of a job in script mode, and the URI of its code."""
-    from mlci_emulator.jobs.training_toolkit import decode_hyperparameter
-
     program = decode_hyperparameter(hyperparameters.get("sagemaker_program", "null"))
     code_uri = decode_hyperparameter(hyperparameters.get("sagemaker_submit_directory", "null"))
     if algorithm.get("ContainerEntrypoint") or not isinstance(program, str) or not isinstance(code_uri, str):

@@ -112,8 +112,7 @@ class LocalJobs:
             job.on_phase("Downloading")
             training.prepare_folder(request, space, self._store, job.stop.is_set)
             base = str(space.ml) if self.mode() == "paths" else CONTAINER
-            python, temporary = self._settings.python, space.temporary
-            command = training.container_command(request, job.arn, base, self._host, python, temporary)
+            command = training.container_command(request, job.arn, base, self._host, self._settings.python, space)
             script = self._run_script(job, request.max_runtime_s, space, command, training.log_notes(space))
             if not script.has_exited:
                 stopped = _stopped(script.process, request.max_runtime_s)

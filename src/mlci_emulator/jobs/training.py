@@ -9,9 +9,8 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
-from mlci_emulator.jobs import failure_reason, training_toolkit
+from mlci_emulator.jobs import failure_reason, image_toolkits, training_toolkit
 from mlci_emulator.jobs.containers import ContainerCommand, base_environment, write_json
 from mlci_emulator.jobs.requests import TrainingRequest
 from mlci_emulator.jobs.transfer import TransferFailed, download, has_files, pack, unpack
@@ -38,6 +37,8 @@ def prepare_folder(
     )
     write_json(configuration / "resourceconfig.json", training_toolkit.resource_config(request.instance))
     unpack(store, request.code_uri, space.ml / "code", space.temporary)
+    if image_toolkits.runs_module(image_toolkits.image_toolkit(request.image), request.program, has_setup(space)):
+        return  # Python finds the module, or says that there is none
     script = space.ml / "code" / request.program
     if not script.is_file():
         raise TransferFailed(f'ClientError: there is no "{request.program}" in {request.code_uri}')
@@ -47,30 +48,40 @@ def prepare_folder(
 
 def log_notes(space: Workspace) -> str:
     """Return the first lines of the job's log, which name what only SageMaker's container does, or ""."""
-    if (space.ml / "code" / "requirements.txt").is_file():
-        return (
-            "mlci: requirements.txt is installed by the container on SageMaker. Here it is not: "
-            "the script runs in the Python environment that you chose.\n"
-        )
-    return ""
+    present = [name for name in ("requirements.txt", "setup.py") if (space.ml / "code" / name).is_file()]
+    return "".join(
+        f"mlci: {name} is installed by the container on SageMaker. Here it is not: "
+        "the script runs in the Python environment that you chose.\n"
+        for name in present
+    )
+
+
+def has_setup(space: Workspace) -> bool:
+    """Return True if a setup.py lies beside the program, which changes how toolkits start it."""
+    return (space.ml / "code" / "setup.py").is_file()
 
 
 def container_command(
-    request: TrainingRequest, arn: str, base: str, host: Mapping[str, str], python: str, temporary: Path
+    request: TrainingRequest, arn: str, base: str, host: Mapping[str, str], python: str, space: Workspace
 ) -> ContainerCommand:
-    """Return the script's command. `base` is `/opt/ml`, or the folder that replaces it in all variables."""
+    """Return the script's command. `base` is `/opt/ml`, or the folder that replaces it in all variables.
+
+    It also replaces it in hyperparameters: they are in variables that hold JSON, of which the script's starter makes
+    arguments.
+    """
+    hyperparameters = image_toolkits.in_folder(base, request.hyperparameters)
     job = training_toolkit.ToolkitJob(
         request.name,
         base,
         request.program,
         request.code_uri,
-        request.hyperparameters,
+        hyperparameters,
         {channel.name: channel.config for channel in request.channels},
         request.instance,
         training_toolkit.Processors(os.cpu_count() or 1, len(glob.glob("/dev/nvidia[0-9]*"))),
     )
     environment = {
-        **base_environment(host, python, temporary),
+        **base_environment(host, python, space.temporary),
         "SAGEMAKER_REGION": arn.split(":")[3],
         "TRAINING_JOB_ARN": arn,
         **request.environment,
@@ -78,9 +89,10 @@ def container_command(
     }
     if "PYTHONPATH" in request.environment:  # the toolkit passes on its own sys.path, which includes it
         environment["PYTHONPATH"] += ":" + request.environment["PYTHONPATH"]
-    script = (python, request.program) if request.program.endswith(".py") else (f"./{request.program}",)
-    arguments = training_toolkit.script_arguments(training_toolkit.user_hyperparameters(request.hyperparameters))
-    return ContainerCommand((*script, *arguments), environment, "/opt/ml/code")
+    toolkit = image_toolkits.image_toolkit(request.image)
+    arguments = training_toolkit.script_arguments(training_toolkit.user_hyperparameters(hyperparameters))
+    command = image_toolkits.start_command(toolkit, python, request.program, arguments, has_setup(space))
+    return ContainerCommand(command, environment, "/opt/ml/code")
 
 
 def output_prefix(output_uri: str, name: str) -> str:

@@ -1,0 +1,206 @@
+"""SageMaker's training toolkits run each layout and each hyperparameter, with the starter and without it.
+
+Each test runs a real toolkit on an archive that mlci makes, and the same script by `python SCRIPT`, and compares what
+the script sees. The tests without the starter record what the toolkits do alone. One of them that fails with a new
+version of a toolkit shows that the starter has less to do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from mlci.flow import load
+from mlci.flow.models import Flow
+from mlci.stage import Cache, CodeUnit, find_repository, stage
+from mlci.stage.archive import source_archive
+from mlci.stage.script_package import packaged
+from mlci.step_types import hyperparameters as encoding
+from mlci.step_types.script_start import STARTER
+from support.toolkit_cases import ALONE, BROKEN_BY_A_SHELL, ENDINGS, LAYOUTS, PROBE, SAME, VALUES, Layout
+from support.training_toolkits import TOOLKITS, TRAINING_5_0, Image, Missing, Result, Toolkit, write
+
+pytestmark = pytest.mark.toolkits
+
+BY_SHELL = [toolkit for toolkit in TOOLKITS if not toolkit.quotes]
+BY_SHELL_NAMES = [toolkit.name for toolkit in BY_SHELL]
+WITHOUT_SHELL = [toolkit for toolkit in TOOLKITS if toolkit.quotes]
+WITHOUT_SHELL_NAMES = [toolkit.name for toolkit in WITHOUT_SHELL]
+
+
+@pytest.fixture(scope="session")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = os.environ.get("MLCI_TOOLKITS")
+    return Path(folder) if folder else tmp_path_factory.mktemp("toolkits")
+
+
+@pytest.fixture(params=TOOLKITS, ids=lambda toolkit: toolkit.name)
+def image(request: pytest.FixtureRequest, environments: Path, tmp_path: Path) -> Image:
+    toolkit: Toolkit = request.param
+    image = Image(toolkit, tmp_path)
+    try:
+        image.build(environments)
+    except Missing as missing:
+        pytest.skip(str(missing))
+    return image
+
+
+def unit_of(folder: Path, script: str, files: Mapping[str, str]) -> CodeUnit:
+    """The code unit that mlci stages of a flow with one training step."""
+    write(folder, files)
+    flow_text = {
+        "flow": "table",
+        "steps": {
+            "train": {
+                "uses": "training",
+                "run": script,
+                "image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/x:1",
+                "instance": "ml.m5.large",
+                "include": sorted({path.split("/")[0] for path in files}),
+            }
+        },
+    }
+    flow: Flow = load(json.dumps(flow_text).encode(), "flow.yaml", {}, {})
+    (folder / "flow.yaml").write_text("")
+    (folder / ".git").mkdir(exist_ok=True)
+    return stage(flow, find_repository(folder / "flow.yaml"), "eu-west-1", Cache(None)).code["train"]
+
+
+def with_starter(image: Image, unit: CodeUnit, hyperparameters: Mapping[str, str]) -> Result:
+    sent = encoding.encode_hyperparameters(hyperparameters, unit.script, unit.import_roots)
+    return image.train(source_archive(unit.package), {**sent, "sagemaker_program": json.dumps(STARTER)})
+
+
+def without_starter(image: Image, unit: CodeUnit, hyperparameters: Mapping[str, str]) -> Result:
+    """Run the script as mlci would if there were no starter: by its path, and with a PYTHONPATH for its imports."""
+    sent = {**hyperparameters, "sagemaker_program": json.dumps(unit.script)}
+    return image.train(source_archive(unit.files), sent, unit.import_roots)
+
+
+def arguments_of(hyperparameters: Mapping[str, str]) -> list[str]:
+    """The arguments that the toolkits promise in their documentation."""
+    result = []
+    for name, value in sorted(hyperparameters.items()):
+        result += [f"--{name}" if len(name) > 1 else f"-{name}", encoding.argument(encoding.decoded(value))]
+    return result
+
+
+def view(result: Result) -> dict[str, object]:
+    return {name: result.probe[name] for name in SAME if name in result.probe}
+
+
+LAYOUT = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+
+
+@LAYOUT
+def test_a_script_sees_what_it_sees_when_a_person_starts_it(image: Image, layout: Layout, tmp_path: Path) -> None:
+    unit = unit_of(tmp_path / "repository", layout.script, layout.files)
+    person = image.person(layout.command(["--eta", "0.1"]), layout.files, unit.import_roots)
+    result = with_starter(image, unit, {"eta": "0.1"})
+    assert person.exit_code == 0, person.log
+    assert view(person), "the script wrote nothing of itself"
+    assert (result.exit_code, view(result)) == (0, view(person)), result.log
+
+
+def outcome(result: Result, person: Result) -> str:
+    """ "same" as for a person, "differs" in what the script sees, or "fails"."""
+    if result.exit_code != 0 or not view(result):
+        return "fails"
+    return "same" if view(result) == view(person) else "differs"
+
+
+@LAYOUT
+def test_the_toolkits_alone_start_fewer_layouts(image: Image, layout: Layout, tmp_path: Path) -> None:
+    unit = unit_of(tmp_path / "repository", layout.script, layout.files)
+    person = image.person(layout.command(["--eta", "0.1"]), layout.files, unit.import_roots)
+    result = without_starter(image, unit, {"eta": "0.1"})
+    name = next(name for name, listed in LAYOUTS.items() if listed is layout)
+    expected = dict(zip([toolkit.name for toolkit in TOOLKITS], ALONE[name].split(), strict=True))
+    assert outcome(result, person) == expected[image.toolkit.name], (view(person), view(result), result.log)
+
+
+@pytest.mark.parametrize("source", ENDINGS.values(), ids=ENDINGS)
+def test_a_script_fails_with_the_exit_code_and_the_text_that_a_person_gets(
+    image: Image, source: str, tmp_path: Path
+) -> None:
+    person = image.person(["python", "train.py"], {"train.py": source}, ())
+    files = unit_of(tmp_path / "repository", "ok.py", {"ok.py": "", "train.py": source}).files
+    unit = CodeUnit("train.py", files, packaged(files, "train.py", "archive"))
+    result = with_starter(image, unit, {})
+    assert person.exit_code != 0
+    assert result.exit_code != 0
+    assert lines(person.log) == "" or lines(person.log) in lines(result.log)
+    assert "mlci_start.py" not in "".join(line for line in result.log.splitlines() if line.startswith("  File"))
+    if image.toolkit.environment.package == "sagemaker_training":
+        by_shell = not image.toolkit.quotes and person.exit_code < 0  # a shell gives 128 and the signal's number
+        assert f"ExitCode {128 - person.exit_code if by_shell else person.exit_code}\n" in result.failure
+
+
+def lines(text: str) -> str:
+    return "\n".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def test_every_value_arrives_exact_in_everything_that_scripts_read(image: Image, tmp_path: Path) -> None:
+    reader = (
+        "\nimport json, os\nfile = os.path.join(os.environ['SM_INPUT_CONFIG_DIR'], 'hyperparameters.json')\n"
+        "IMPORTED = json.load(open(file, encoding='utf-8'))\n"
+    )
+    unit = unit_of(tmp_path / "repository", "src/train.py", {"src/train.py": reader + PROBE})
+    result = with_starter(image, unit, VALUES)
+    meant = {name: encoding.decoded(value) for name, value in VALUES.items()}
+    assert result.exit_code == 0, result.log
+    assert result.probe["argv"] == ["src/train.py", *arguments_of(VALUES)]
+    assert result.probe["user_args"] == arguments_of(VALUES)
+    assert result.probe["hps"] == result.probe["training_env"] == meant
+    variables = result.probe["hyperparameters"]
+    assert isinstance(variables, dict)
+    assert variables["SM_HP_WORDS"] == "a b"
+    assert variables["SM_HP_LIST"] == "[1,2]"
+    assert variables["SM_HP_LINES"] == "one\ntwo\r\n\tthree"
+    assert (result.probe["entry_point"], result.probe["module"]) == ("src/train.py", "src/train")
+    file = result.probe["imported"]
+    assert isinstance(file, dict)
+    assert {name: value for name, value in file.items() if not name.startswith("sagemaker_")} == VALUES
+    assert file["sagemaker_program"] == '"src/train.py"'
+    assert not list(tmp_path.rglob("PWNED*"))
+
+
+def arguments(result: Result) -> list[str] | None:
+    """The arguments that the script got; None if it did not run to its end."""
+    argv = result.probe.get("argv")
+    return argv[1:] if isinstance(argv, list) and result.exit_code == 0 else None
+
+
+@pytest.mark.parametrize("name", VALUES)
+@pytest.mark.parametrize("image", BY_SHELL, ids=BY_SHELL_NAMES, indirect=True)
+def test_a_toolkit_with_a_shell_breaks_values(image: Image, name: str, tmp_path: Path) -> None:
+    given = {name: VALUES[name]}
+    unit = unit_of(tmp_path / "repository", "train.py", {"train.py": PROBE})
+    result = without_starter(image, unit, given)
+    assert (arguments(result) != arguments_of(given)) == (name in BROKEN_BY_A_SHELL), (result.probe, result.log)
+
+
+@pytest.mark.parametrize("image", WITHOUT_SHELL, ids=WITHOUT_SHELL_NAMES, indirect=True)
+def test_the_other_toolkits_break_no_value(image: Image, tmp_path: Path) -> None:
+    unit = unit_of(tmp_path / "repository", "train.py", {"train.py": PROBE})
+    result = without_starter(image, unit, VALUES)
+    assert arguments(result) == arguments_of(VALUES), result.log
+
+
+@pytest.mark.parametrize("image", WITHOUT_SHELL, ids=WITHOUT_SHELL_NAMES, indirect=True)
+def test_version_5_0_strips_quotes_from_the_last_argument(image: Image, tmp_path: Path) -> None:
+    unit = unit_of(tmp_path / "repository", "train.py", {"train.py": PROBE})
+    result = without_starter(image, unit, {"quoted": VALUES["quoted"]})
+    strips = image.toolkit.environment is TRAINING_5_0
+    assert arguments(result) == ["--quoted", "whole" if strips else '"whole"'], result.log
+
+
+def test_requirements_are_installed_by_the_toolkits_that_do(image: Image, tmp_path: Path) -> None:
+    files = {"train.py": PROBE, "requirements.txt": "there-is-no-such-package-of-mlci==1\n"}
+    result = with_starter(image, unit_of(tmp_path / "repository", "train.py", files), {})
+    assert result.exit_code != 0
+    assert "there-is-no-such-package-of-mlci" in result.log
