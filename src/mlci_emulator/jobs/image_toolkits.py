@@ -111,7 +111,10 @@ def refusal(image: str, program: str, hyperparameters: Mapping[str, str]) -> str
             return (
                 f"{name} starts several processes on SageMaker, and the local cloud starts one. Drop it for local runs."
             )
-    if not image_toolkit(image).has_shell:
+    toolkit = image_toolkit(image)
+    if toolkit.runs_modules and program.startswith("-"):
+        return f'the program "{program}" has a name that {repository_of(image)} can\'t install. Rename it.'
+    if not toolkit.has_shell:
         return None
     where = f"images such as {repository_of(image)} pass it through a shell, which changes it"
     if not _PROGRAM.fullmatch(program):

@@ -28,6 +28,7 @@ NOT_SEEN_HERE = {
     "pyproject.toml of another builder",
     "modules at the root that are the toolkits'",
     "modules at the root that are Python's",
+    "a name of Python's own, at the root",
 }
 
 
