@@ -5,7 +5,7 @@ The models of S3 and SageMaker are in PascalCase, and so are the local services:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from mlci_emulator.integrations import sdk_names, task_values
@@ -14,7 +14,9 @@ from mlci_emulator.integrations.parameters import PlainShape
 from mlci_emulator.integrations.resource_arns import Integration
 from mlci_emulator.integrations.response_metadata import with_metadata
 from mlci_emulator.integrations.task_context import fields, task_context
-from mlci_emulator.protocol.operations import ApiError, Service
+from mlci_emulator.protocol import validation_errors
+from mlci_emulator.protocol.models import Shape
+from mlci_emulator.protocol.operations import ApiError, Request, Service
 
 if TYPE_CHECKING:
     from mlci_asl import Json, TaskCall
@@ -39,6 +41,13 @@ _SDK_DEFAULTS: Mapping[tuple[str, str], Mapping[str, str]] = {
 }
 
 
+#: The checks of a request for services whose endpoint checks it; the other services do that themselves.
+_CHECKS: Mapping[str, Callable[[Shape, Request], None]] = {
+    "s3": validation_errors.check_required,
+    "sfn": validation_errors.check,
+}
+
+
 def call(service: Service, integration: Integration, task: TaskCall) -> Json:
     """Return the output of an aws-sdk task.
 
@@ -50,6 +59,8 @@ def call(service: Service, integration: Integration, task: TaskCall) -> Json:
     operation = None if is_plain else sdk_names.operation_model(name, action)
     sent = parameters if operation is None else task_values.to_api(operation.input_shape, parameters)
     try:
+        if operation is not None and name in _CHECKS:
+            _CHECKS[name](operation.input_shape, sent)
         request = {**_SDK_DEFAULTS.get((name, action), {}), **sent}
         output = service.call(integration.operation, request, task_context(task).region)
     except ApiError as error:

@@ -4,8 +4,8 @@ The same check runs twice: on the template when a state machine is created, with
 (`"Name.$"`, or `{% … %}`), and on the finished parameters before the task is scheduled. The texts are AWS's:
 `The field "key" is not supported by Step Functions` and `The value for the field 'Size' must be an INTEGER` from
 https://github.com/aws/aws-step-functions-data-science-sdk-python/issues/200 and
-https://github.com/aws/aws-cdk/issues/12284. They name a field without the path to it. A null member is absent,
-as it is from the request that the SDK sends. Whatever passes can be sent.
+https://github.com/aws/aws-cdk/issues/12284. They name a field without the path to it. Null is left to the
+service, as recorded for SQS; whatever else passes can be sent.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class _Computed(Enum):
 
 
 def _is_exempt(shape: Shape, path: validation.Path, value: object) -> bool:
-    if isinstance(value, _Computed) or shape.type_name == "blob":
+    if value is None or isinstance(value, _Computed) or shape.type_name == "blob":
         return True
     if shape.type_name == "structure":
         return shape.is_document_type
@@ -99,6 +99,7 @@ _RULES = validation.Rules(
     order=validation.missing_last,
     constraints=(),
     member_name=member_name,
+    is_null_absent=False,
     is_skipped=_is_exempt,
 )
 

@@ -24,6 +24,7 @@ from mlci_emulator.protocol.validation import (
 
 #: Requests are parsed by their shapes before, so that null is the only wrong type that is left.
 _RULES = Rules(types={}, order=in_model_order)
+_REQUIRED = Rules(types={}, order=in_model_order, constraints=())
 
 
 def check(shape: Shape, request: Mapping[str, Any]) -> None:
@@ -31,7 +32,19 @@ def check(shape: Shape, request: Mapping[str, Any]) -> None:
 
     Raises: ApiError ValidationException
     """
-    texts = [sentence(problem) for problem in problems(_RULES, shape, request)]
+    _check(_RULES, shape, request)
+
+
+def check_required(shape: Shape, request: Mapping[str, Any]) -> None:
+    """Check that a request has the required members, and no null in a list or a map.
+
+    Raises: ApiError ValidationException
+    """
+    _check(_REQUIRED, shape, request)
+
+
+def _check(rules: Rules, shape: Shape, request: Mapping[str, Any]) -> None:
+    texts = [sentence(problem) for problem in problems(rules, shape, request)]
     if texts:
         raise validation_exception(texts)
 

@@ -137,12 +137,6 @@ def test_a_given_service_makes_its_actions_right(tmp_path: Path) -> None:
             {"MaxResults": "5"},
             "The value for the field 'MaxResults' must be an INTEGER",
         ),
-        ("aws-sdk:s3:getObject", {"Bucket": "b", "Key": None}, "The field 'Key' is required but was missing"),
-        (
-            "aws-sdk:s3:deleteObjects",
-            {"Bucket": "b", "Delete": {"Objects": [None]}},
-            "The value for the field 'Objects' must be an OBJECT",
-        ),
         ("sns:publish", {"TopicArn": ["t"], "Message": 1}, "The value for the field 'TopicArn' must be a STRING"),
     ],
 )

@@ -117,6 +117,29 @@ def test_times_are_sent_as_times(local: Local, given: Any, sent: datetime) -> No
 
 
 @pytest.mark.parametrize(
+    ("resource", "parameters", "error", "path"),
+    [
+        ("s3:getObject", {"Bucket": "b", "Key": None, "VersionId": "v"}, "S3.S3Exception", "key"),
+        ("s3:deleteObjects", {"Bucket": "b", "Delete": None}, "S3.S3Exception", "delete"),
+        (
+            "s3:deleteObjects",
+            {"Bucket": "b", "Delete": {"Objects": [None]}},
+            "S3.S3Exception",
+            "delete.objects.1.member",
+        ),
+        ("sfn:startExecution", {"StateMachineArn": None}, "Sfn.ValidationException", "stateMachineArn"),
+    ],
+)
+def test_a_service_rejects_null_for_what_it_requires(
+    tmp_path: Path, resource: str, parameters: Any, error: str, path: str
+) -> None:
+    local = Local(tmp_path, services={"sfn": FakeService()})
+    name, cause = failure(local, f"aws-sdk:{resource}", parameters)
+    assert name == error
+    assert f"Value null at '{path}' failed to satisfy constraint: Member must not be null" in cause
+
+
+@pytest.mark.parametrize(
     ("name", "value", "type_name"),
     [
         *[
