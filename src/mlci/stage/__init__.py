@@ -133,7 +133,8 @@ def _code_unit(step: Step, path: str, repository: Repository) -> CodeUnit:
         files.append(read_code(location, repository.relative(location)))
     import_roots = tuple("" if root == repository.root else repository.relative(root) for root in roots)
     name = repository.relative(script)
-    shell = shell_of(script.read_bytes().partition(b"\n")[0]) if name.endswith(SHELL_SUFFIX) else ()
+    content = next(file.content for file in files if file.path == name) or b""
+    shell = shell_of(content.partition(b"\n")[0]) if name.endswith(SHELL_SUFFIX) else ()
     container = STEP_TYPES[step.uses].container
     assert container is not None  # a step with a script has one
     return CodeUnit(name, tuple(files), packaged(files, name, container.package), import_roots, shell)
