@@ -9,6 +9,7 @@ In the order in which a job passes through them:
     workspace.py           the temporary folder of a job
     contained_files.py     opens, walks and removes the files that a script left, and follows no link out of the job
     transfer.py            downloads inputs from the store, and uploads outputs to it
+    continuous_upload.py   uploads outputs while the script runs, where a job asks for it
     containers.py          the environment and command that every container gives its script
     processing.py          the container of a processing job
     training.py            the container of a training job

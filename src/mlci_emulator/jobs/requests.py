@@ -10,14 +10,18 @@ API_CreateTrainingJob.html
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from mlci_emulator.errors import OperationError
 from mlci_emulator.jobs.image_toolkits import refusal
 from mlci_emulator.jobs.training_toolkit import decode_hyperparameter
 from mlci_emulator.protocol import sagemaker_validation
 from mlci_emulator.protocol.models import Shape, input_shape
+from mlci_emulator.store.s3_uris import canonical_s3_uri
 
 if TYPE_CHECKING:
     from mlci_asl import Json
@@ -77,6 +81,7 @@ class S3Transfer:
     name: str
     uri: str
     path: str
+    is_continuous: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,17 +140,21 @@ def processing(parameters: Json) -> ProcessingRequest:
         )
     cluster = _member(_member(request, "ProcessingResources"), "ClusterConfig")
     _require_one_instance(name, cluster)
-    outputs = cast("list[dict[str, Json]]", _member(request, "ProcessingOutputConfig").get("Outputs", []))
+    outputs = tuple(
+        _processing_output(fields)
+        for fields in cast("list[dict[str, Json]]", _member(request, "ProcessingOutputConfig").get("Outputs", []))
+    )
     inputs = tuple(
         _processing_input(fields) for fields in cast("list[dict[str, Json]]", request.get("ProcessingInputs", []))
     )
     # Source: https://github.com/aws/sagemaker-python-sdk/issues/4939 (where SageMaker gives no reason)
     _require_distinct("inputs", "LocalPath", [source.path.rstrip("/") for source in inputs])
+    _require_separate_outputs(outputs)
     return ProcessingRequest(
         name,
         (*entry, *cast("list[str]", application.get("ContainerArguments") or [])),
         inputs,
-        tuple(_processing_output(fields) for fields in outputs),
+        outputs,
         cast("dict[str, str]", request.get("Environment", {})),
         cast(int, _member(request, "StoppingCondition").get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S)),
         request,
@@ -187,7 +196,7 @@ def training(parameters: Json) -> TrainingRequest:
         code_uri,
         hyperparameters,
         channels,
-        cast(str, _member(request, "OutputDataConfig")["S3OutputPath"]),
+        s3_uri("OutputDataConfig", _member(request, "OutputDataConfig")["S3OutputPath"]),
         cast(str, resources.get("InstanceType", "local")),
         cast("dict[str, str]", request.get("Environment", {})),
         cast(int, _member(request, "StoppingCondition").get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S)),
@@ -226,7 +235,7 @@ def _processing_input(request: Mapping[str, Json]) -> S3Transfer:
         raise UnsupportedRequest(f'the input "{name}" does not come from S3; the local cloud reads S3Input only.')
     source = _member(request, "S3Input")
     _require_values(name, source, {"S3InputMode": "File", "S3CompressionType": "None", "S3DataType": "S3Prefix"})
-    return S3Transfer(name, cast(str, source["S3Uri"]), _container_path(name, source.get("LocalPath")))
+    return S3Transfer(name, s3_uri(name, source["S3Uri"]), _container_path(name, source.get("LocalPath")))
 
 
 def _processing_output(request: Mapping[str, Json]) -> S3Transfer:
@@ -234,7 +243,10 @@ def _processing_output(request: Mapping[str, Json]) -> S3Transfer:
     if request.get("FeatureStoreOutput") is not None or request.get("S3Output") is None:
         raise UnsupportedRequest(f'the output "{name}" does not go to S3; the local cloud writes S3Output only.')
     target = _member(request, "S3Output")
-    return S3Transfer(name, cast(str, target["S3Uri"]), _container_path(name, target.get("LocalPath")))
+    is_continuous = target.get("S3UploadMode") == "Continuous"
+    return S3Transfer(
+        name, s3_uri(name, target["S3Uri"]), _container_path(name, target.get("LocalPath")), is_continuous
+    )
 
 
 def _channel(request: Mapping[str, Json], mode: str) -> Channel:
@@ -261,13 +273,35 @@ def _channel(request: Mapping[str, Json], mode: str) -> Channel:
     }
     if "ContentType" in request:
         config["ContentType"] = request["ContentType"]
-    return Channel(name, cast(str, source["S3Uri"]), config)
+    return Channel(name, s3_uri(name, source["S3Uri"]), config)
+
+
+def s3_uri(name: str, uri: Json) -> str:
+    """Return the `s3://` URI of an input or output, which may be a URL of S3.
+
+    Raises: InvalidRequest
+    """
+    try:
+        return canonical_s3_uri(str(uri))
+    except OperationError as error:
+        raise InvalidRequest(f'"{name}": {error}') from error
 
 
 def _require_distinct(what: str, field: str, values: list[str]) -> None:
     for value in values:
         if values.count(value) > 1:
             raise InvalidRequest(f'two {what} have the {field} "{value}"')
+
+
+def _require_separate_outputs(outputs: Sequence[S3Transfer]) -> None:
+    """Reject outputs with the same files: SageMaker documents no order or content of their uploads."""
+    folders = [f"{re.sub('/+', '/', output.path).rstrip('/')}/" for output in outputs]
+    for (one, folder), (other, inner) in itertools.permutations(zip(outputs, folders, strict=True), 2):
+        if inner.startswith(folder):
+            raise UnsupportedRequest(
+                f'the LocalPath of the output "{other.name}" ({other.path}) is that of the output "{one.name}" '
+                f"({one.path}) or below it, which the local cloud does not do. Give each output a folder of its own."
+            )
 
 
 def _require_spot_wait_time(request: Mapping[str, Json]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mlci_emulator.errors import OperationError
 from mlci_emulator.jobs import failure_reason, log_files, processing, training
 from mlci_emulator.jobs.containers import ContainerCommand, host_environment
+from mlci_emulator.jobs.continuous_upload import continuous_upload
 from mlci_emulator.jobs.isolation import CONTAINER, Isolator, command_in_folder, container_link, environment_in_folder
 from mlci_emulator.jobs.job import JobContext, JobResult, JobSettings
 from mlci_emulator.jobs.process import (
@@ -92,7 +93,9 @@ class LocalJobs:
             job.on_phase("Downloading")
             processing.prepare_folder(request, job.arn, space, self._store, job.stop.is_set)
             command = processing.container_command(request, self._host, self._settings.python, space.temporary)
-            script = self._run_script(job, request.max_runtime_s, space, command)
+            continuous = [output for output in request.outputs if output.is_continuous]
+            with continuous_upload(continuous, space, self._store):
+                script = self._run_script(job, request.max_runtime_s, space, command)
             message = processing.exit_message(space)
             if not script.has_exited:
                 return _stopped(script.process, request.max_runtime_s, message)

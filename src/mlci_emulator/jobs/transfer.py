@@ -12,6 +12,7 @@ from pathlib import Path
 from mlci_emulator.errors import OperationError
 from mlci_emulator.jobs.contained_files import ContainedFile, NotContainedError, walk
 from mlci_emulator.store.directory import DirectoryStore, NoSuchKey
+from mlci_emulator.store.s3_uris import split_s3_uri
 
 
 class TransferFailed(Exception):
@@ -23,28 +24,43 @@ class Interrupted(Exception):
 
 
 def download(store: DirectoryStore, uri: str, folder: Path, is_stopped: Callable[[], bool]) -> None:
-    """Copy the object, or all objects below the prefix, into the folder; a single object keeps its own name.
+    """Copy all objects whose keys begin with the URI's key into the folder.
+
+    An object below `<uri>/` gets its name relative to that folder. Another one, whose key continues the last name of
+    the URI (`train-x.csv` and `train2/x.csv` for `s3://bucket/data/train`), keeps that name as a whole.
+
+    Sources: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html ("SageMaker uses all
+    objects that match the specified key name prefix"); https://github.com/aws/sagemaker-python-sdk/issues/3612 (names).
 
     Raises:
-        TransferFailed: the prefix has no objects.
+        TransferFailed: no key begins like this.
         Interrupted: the job was stopped.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if not uri.endswith("/") and store.exists(uri):
-        _fetch(store, uri, folder, uri.rpartition("/")[2])
-        return
-    prefix = uri if uri.endswith("/") else f"{uri}/"
     is_empty = True
-    for object_uri in store.list(prefix):
+    for object_uri in store.list(uri):
         is_empty = False
         if is_stopped():
             raise Interrupted
-        _fetch(store, object_uri, folder, object_uri.removeprefix(prefix))
+        _fetch(store, object_uri, folder, input_name(uri, object_uri))
     if is_empty:
         # Source: the text of CreateTrainingJob's ValidationException. Jobs that started before report it like this.
         raise TransferFailed(
             f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}" given in input data source.'
         )
+
+
+def input_name(uri: str, object_uri: str) -> str:
+    """Return the name of an object's file in the folder of an input that is the prefix `uri`.
+
+    >>> [input_name("s3://b/d/train", f"s3://b/d/{key}") for key in ("train", "train/x", "train-x", "train2/x")]
+    ['train', 'x', 'train-x', 'train2/x']
+    >>> input_name("s3://b", "s3://b/d/x"), input_name("s3://b/d/", "s3://b/d/x")
+    ('d/x', 'x')
+    """
+    (_, prefix), (_, key) = split_s3_uri(uri), split_s3_uri(object_uri)
+    is_below = prefix != "" and key.startswith(f"{prefix}/")
+    return key.removeprefix(f"{prefix}/") if is_below else key[prefix.rfind("/") + 1 :]
 
 
 def _fetch(store: DirectoryStore, uri: str, folder: Path, name: str) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlci_emulator.jobs import inference
-from mlci_emulator.jobs.requests import InvalidRequest, UnsupportedRequest
+from mlci_emulator.jobs.requests import InvalidRequest, UnsupportedRequest, s3_uri
 
 #: Source: API_CreateTransformJob.html, MaxPayloadInMB; API_ModelClientConfig.html, InvocationsTimeoutInSeconds.
 DEFAULT_PAYLOAD_MB, MAX_PAYLOAD_MB, MEGABYTE = 6, 100, 1024 * 1024
@@ -84,11 +84,12 @@ def model_files(request: Mapping[str, Any]) -> ModelFiles:
     environment = container.get("Environment") or {}
     source = (container.get("ModelDataSource") or {}).get("S3DataSource")
     if source is None:
-        return ModelFiles(name, container.get("Image", ""), container.get("ModelDataUrl"), True, environment)
+        url = container.get("ModelDataUrl")
+        return ModelFiles(name, container.get("Image", ""), s3_uri(name, url) if url else None, True, environment)
     is_archive = source["CompressionType"] == "Gzip"
     if is_archive != (source["S3DataType"] == "S3Object") or source.get("ManifestS3Uri"):
         raise UnsupportedRequest(f'the model "{name}" is neither one archive nor a prefix with its files.')
-    return ModelFiles(name, container.get("Image", ""), source["S3Uri"], is_archive, environment)
+    return ModelFiles(name, container.get("Image", ""), s3_uri(name, source["S3Uri"]), is_archive, environment)
 
 
 def transform(request: Mapping[str, Any], model: ModelFiles) -> TransformRequest:
@@ -102,8 +103,8 @@ def transform(request: Mapping[str, Any], model: ModelFiles) -> TransformRequest
     job = TransformRequest(
         name,
         model,
-        source["DataSource"]["S3DataSource"]["S3Uri"],
-        target["S3OutputPath"],
+        s3_uri(name, source["DataSource"]["S3DataSource"]["S3Uri"]),
+        s3_uri(name, target["S3OutputPath"]),
         source.get("ContentType"),
         target.get("Accept") or model.environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", inference.JSON),
         source.get("SplitType", "None"),

@@ -147,3 +147,33 @@ def test_a_channels_mode(mode: str, is_taken: bool) -> None:
     else:
         with pytest.raises(UnsupportedRequest, match="Pipe mode"):
             requests.training(request)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_taken"),
+    [
+        ("output/train", "output/train", False),
+        ("output/train/", "output//train", False),
+        ("output", "output/train", False),
+        ("output/train", "output", False),
+        ("output/train", "output/train2", True),
+    ],
+)
+def test_outputs_that_overlap_are_rejected(one: str, other: str, is_taken: bool) -> None:
+    outputs = [
+        {"OutputName": name, "S3Output": {"S3Uri": f"s3://b/{name}", "LocalPath": path, "S3UploadMode": "EndOfJob"}}
+        for name, path in (("a", f"/opt/ml/processing/{one}"), ("b", f"/opt/ml/processing/{other}"))
+    ]
+    request = processing_request(ProcessingOutputConfig={"Outputs": outputs})  # type: ignore[dict-item]
+    if is_taken:
+        assert len(requests.processing(request).outputs) == 2
+    else:
+        with pytest.raises(UnsupportedRequest, match="Give each output a folder of its own"):
+            requests.processing(request)
+
+
+def test_a_url_of_something_else_than_s3_is_rejected() -> None:
+    request = processing_request()
+    request["ProcessingInputs"][0]["S3Input"]["S3Uri"] = "https://example.com/data"  # type: ignore[index, call-overload]
+    with pytest.raises(InvalidRequest, match='is no S3 URI'):
+        requests.processing(request)

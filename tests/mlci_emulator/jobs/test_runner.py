@@ -108,7 +108,7 @@ open(base + "/output/message", "w").write("well done")
     assert str(described["ProcessingJobArn"]).endswith("processing-job/job")
     assert described["CreationTime"] <= described["ProcessingStartTime"] <= described["ProcessingEndTime"]
     expected = [
-        ["code/script.py", "file/x.csv", "tree/a/y.csv"],
+        ["code/script.py", "file/x.csv", "tree/a/y.csv", "tree/tree2/z.csv"],
         "job",
         {"current_host": "algo-1", "hosts": ["algo-1"]},
     ]
@@ -611,3 +611,59 @@ for _ in range(1100):
     reason = harness.train(script, jobs)["FailureReason"]
     assert reason == "ClientError: Data upload failed: /opt/ml/model/d/d/d/… is nested more than 200 folders deep"
     assert os.listdir(harness.work) == []
+
+
+def continuous_output() -> Json:
+    target: Json = {
+        "S3Uri": "https://s3.amazonaws.com/b/out",
+        "LocalPath": "/opt/ml/processing/output/out",
+        "S3UploadMode": "Continuous",
+    }
+    return {"Outputs": [{"OutputName": "out", "S3Output": target}]}
+
+
+def test_a_continuous_output_is_uploaded_while_the_script_runs(harness: JobHarness, jobs: LocalJobs) -> None:
+    script = """
+import os, sys, time
+folder = os.environ["OUT"]
+open(folder + "/first", "w").write("1")
+while not os.path.exists(os.environ["SIGN"]):
+    time.sleep(0.01)
+open(folder + "/first", "w").write("12")
+os.symlink("first", folder + "/link")
+open(folder + "/last", "w").close()
+sys.exit(1)
+"""
+    environment: Json = {"OUT": "/opt/ml/processing/output/out", "SIGN": str(harness.root / "sign")}
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(
+            lambda: harness.process(script, jobs, Environment=environment, ProcessingOutputConfig=continuous_output())
+        )
+        until = time.monotonic() + 20
+        while not harness.store.exists("s3://b/out/first") and time.monotonic() < until:
+            time.sleep(0.05)
+        assert not running.done()
+        assert harness.store.exists("s3://b/out/first")
+        (harness.root / "sign").touch()
+        assert running.result()["ProcessingJobStatus"] == "Failed"
+    assert list(harness.store.list("s3://b/out/")) == ["s3://b/out/first", "s3://b/out/last"]
+    assert harness.store.read_bytes("s3://b/out/first") == b"12"
+
+
+def test_urls_of_s3_are_inputs_and_outputs_of_all_jobs(harness: JobHarness, jobs: LocalJobs) -> None:
+    harness.store.put_bytes(b"1", "s3://b/train/x.csv")
+    channel: Json = {
+        "ChannelName": "train",
+        "DataSource": {
+            "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "https://b.s3.eu-west-1.amazonaws.com/train"}
+        },
+    }
+    script = "import os, shutil; shutil.copy(os.environ['SM_CHANNEL_TRAIN'] + '/x.csv', os.environ['SM_MODEL_DIR'])"
+    described = harness.train(
+        script,
+        jobs,
+        InputDataConfig=[channel],
+        OutputDataConfig={"S3OutputPath": "https://s3.eu-west-1.amazonaws.com/b/models"},
+    )
+    assert described["TrainingJobStatus"] == "Completed", described
+    assert harness.store.exists("s3://b/models/job/output/model.tar.gz")

@@ -132,10 +132,9 @@ class Jobs:
         return partial(self._runner.transform, batch)
 
     def _require_input(self, uri: str, region: str, role: str) -> None:
-        prefix = uri if uri.endswith("/") else f"{uri}/"
         try:
-            is_there = self._store.exists(uri) or next(iter(self._store.list(prefix)), None) is not None
-        except OperationError as error:  # an https: URL, or an invalid bucket name
+            is_there = next(iter(self._store.list(uri)), None) is not None
+        except OperationError as error:  # an invalid bucket name
             raise errors.invalid(str(error)) from error
         if not is_there:
             raise errors.input_not_found(uri, region, role)

@@ -18,6 +18,7 @@ from mlci_emulator.services.sagemaker import errors, tags
 from mlci_emulator.services.sagemaker.records import Kind, NameInUseError, Record, SageMakerRecords
 from mlci_emulator.services.timestamps import Clock
 from mlci_emulator.store.directory import DirectoryStore
+from mlci_emulator.store.s3_uris import canonical_s3_uri
 
 #: The statuses in which an endpoint can't be changed. Source: API_DescribeEndpoint.html, EndpointStatus
 _IN_TRANSITION = ("Creating", "Updating")
@@ -89,11 +90,12 @@ class Models:
 
     def _object_exists(self, uri: str, is_prefix: bool) -> bool:
         try:
+            uri = canonical_s3_uri(uri)
             if is_prefix:
                 return next(iter(self._store.list(uri if uri.endswith("/") else f"{uri}/")), None) is not None
             return self._store.exists(uri)
         except OperationError:
-            return False  # an https: URL, which the store does not resolve
+            return False  # a URL of something else than S3
 
     # --- Endpoint configurations ---
 
