@@ -175,5 +175,5 @@ def test_outputs_that_overlap_are_rejected(one: str, other: str, is_taken: bool)
 def test_a_url_of_something_else_than_s3_is_rejected() -> None:
     request = processing_request()
     request["ProcessingInputs"][0]["S3Input"]["S3Uri"] = "https://example.com/data"  # type: ignore[index, call-overload]
-    with pytest.raises(InvalidRequest, match='is no S3 URI'):
+    with pytest.raises(InvalidRequest, match="is no S3 URI"):
         requests.processing(request)

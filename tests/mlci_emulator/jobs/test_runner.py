@@ -667,3 +667,19 @@ def test_urls_of_s3_are_inputs_and_outputs_of_all_jobs(harness: JobHarness, jobs
     )
     assert described["TrainingJobStatus"] == "Completed", described
     assert harness.store.exists("s3://b/models/job/output/model.tar.gz")
+
+
+@LINUX
+def test_jobs_run_below_a_folder_whose_name_is_not_utf_8(harness: JobHarness, mode: Isolation) -> None:
+    odd = JobHarness(harness.root / os.fsdecode(b"caf\xe9"))
+    odd.root.mkdir()
+    with odd.jobs(mode) as jobs:
+        described = odd.process("import os; open(os.environ['OUT'] + '/x', 'w')", jobs, Environment=OUT)
+        assert described["ProcessingJobStatus"] == "Completed", described
+        trained = odd.train("import os; print(os.environ['SM_TRAINING_ENV']); raise SystemExit(2)", jobs)
+        assert "exit code: 2" in trained["FailureReason"]
+    assert odd.store.exists("s3://b/out/x")
+
+
+#: The output's folder, as a variable that `paths` replaces.
+OUT: Json = {"OUT": "/opt/ml/processing/output/out"}

@@ -7,6 +7,7 @@ that it ever responded.
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -87,7 +88,7 @@ class SageMakerRecords:
         """Save a new or changed record."""
         values = [record.kind, record.region, record.name, record.arn, record.status]
         values += [record.created.timestamp(), record.modified.timestamp()]  # type: ignore[list-item]
-        values += [record.parent, record.approval, record.log, _to_json(record.body)]
+        values += [record.parent, record.approval, _to_path_bytes(record.log), _to_json(record.body)]  # type: ignore[list-item]
         marks = ", ".join("?" for _ in values)
         self._database.execute(f"INSERT OR REPLACE INTO resources ({_COLUMNS}) VALUES ({marks})", values)
 
@@ -143,9 +144,14 @@ def _record(row: Sequence[Any]) -> Record:
         status,
         parent,
         approval,
-        log,
+        os.fsdecode(log),
         _from_json(body),
     )
+
+
+def _to_path_bytes(path: str) -> bytes | str:
+    """Return a path's bytes, because SQLite rejects a text that is not Unicode; a record without a log has ""."""
+    return os.fsencode(path) if path else ""
 
 
 def _to_json(body: dict[str, Any]) -> str:
