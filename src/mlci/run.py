@@ -105,7 +105,10 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
         log_tails={name: context.folder.tail(name) for name in _failed(progress)},
         graph=mermaid(flow, {name: step.status for name, step in progress.steps.items()}, verdict.held),
     )
-    context.folder.finish(result)
+    try:
+        context.folder.finish(result)
+    except OSError as error:
+        return replace(result, unwritten=f"{error.strerror}: {context.folder.path}")
     return result
 
 
@@ -195,7 +198,7 @@ def _collect_metrics(
     """The run's metrics and outcome. If the metrics can't be read, the run has failed, and still reports."""
     try:
         return read_metrics(planned, progress, cloud), outcome
-    except CloudError as error:
+    except (CloudError, OSError) as error:
         return {}, replace(outcome, status="FAILED", error=type(error).__name__, cause=str(error))
 
 
@@ -214,6 +217,6 @@ def _update_baseline(planned: Plan, metrics: Mapping[str, Metrics], cloud: Cloud
     """Writes the baseline of a passing run, which fails if that fails: later runs would compare with an older one."""
     try:
         write_baseline(planned, metrics, cloud)
-    except CloudError as error:
+    except (CloudError, OSError) as error:
         return Status.FAILED, f"the gate held, and the baseline could not be written: {error}"
     return Status.PASSED, ""

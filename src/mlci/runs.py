@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,16 +61,19 @@ class RunFolder:
         The folder may exist: a build that was cut off attaches to its run.
         """
         (self.path / "logs").mkdir(parents=True, exist_ok=True)
-        (self.path / "definition.json").write_text(definition + "\n", encoding="utf-8")
-        (self.path / "input.json").write_text(
-            json.dumps(json.loads(execution_input), indent=2) + "\n", encoding="utf-8"
-        )
+        texts = {
+            "definition.json": definition + "\n",
+            "input.json": json.dumps(json.loads(execution_input), indent=2) + "\n",
+        }
+        _write_files(self.path, texts)
         _link(self.path.parent.parent / "latest", Path("runs", self.path.name))
 
     def finish(self, result: Result) -> None:
-        """Writes the reports."""
-        for name, text in render_reports(result):
-            (self.path / name).write_text(text, encoding="utf-8")
+        """Writes the reports: all of them, or none.
+
+        Raises: OSError, if the disk is full or the folder can't be written.
+        """
+        _write_files(self.path, dict(render_reports(result)))
 
     def result(self) -> dict[str, Json] | None:
         """result.json as it was written; None while the run goes on, or where it was killed."""
@@ -119,6 +124,37 @@ class Runs:
         known = ", ".join(folder.run_id for folder in (matches or runs)[:5])
         what = f'more than one run is called "{run}"' if matches else f'there is no run "{run}"'
         raise InputError(what, f"There are: {known}")
+
+
+def _write_files(folder: Path, texts: Mapping[str, str]) -> None:
+    """Writes files, each of them whole or not at all, and none if one can't be written.
+
+    Each text is written to a temporary file, and all are renamed when the disk has taken the last one.
+    """
+    temporary = {name: folder / f".{name}-{os.getpid()}.tmp" for name in texts}
+    try:
+        for name, text in texts.items():
+            with temporary[name].open("wb") as file:
+                file.write(text.encode("utf-8", "replace"))  # a file's name may be no UTF-8
+                file.flush()
+                _sync(file.fileno())
+        for name, path in temporary.items():
+            os.replace(path, folder / name)
+    finally:
+        for path in temporary.values():
+            path.unlink(missing_ok=True)
+
+
+def _sync(descriptor: int) -> None:
+    """Has the disk take a file: some file systems find only now that they are full, or over a quota.
+
+    Source: https://man7.org/linux/man-pages/man2/fsync.2.html
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):  # a file system that can't do it
+            raise
 
 
 def _link(link: Path, target: Path) -> None:

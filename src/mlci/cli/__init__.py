@@ -6,6 +6,8 @@
     run_context.py    what a run takes from outside of the flow
     provisioning.py   account, repository, terminal and policies for `bootstrap` and `policy`
     signals.py        signals that end a run early
+    streams.py        standard streams whose loss ends no command
+    output.py         text on standard output
     init.py           mlci init
     run.py            mlci run
     validate.py       mlci validate

@@ -11,6 +11,7 @@ import click
 
 from mlci.cli.flow_file import load_flow
 from mlci.cli.options import add_options, debug_option, flow_option
+from mlci.cli.output import echo_document
 from mlci.cli.provisioning import flow_repository, open_account, stack_region, stack_template, terminal_prompt
 from mlci.errors import InputError
 from mlci.provision.stack_parameters import PARAMETERS, Parameter
@@ -82,7 +83,7 @@ def command(
     flow = load_flow(flow_file)
     region = stack_region(flow, region)
     if prints:
-        click.echo(stack_template(flow, flow_file, region), nl=False)
+        echo_document(stack_template(flow, flow_file, region))
         return 0
     account, prompt = open_account(flow, region), terminal_prompt(yes)
     if deletes:

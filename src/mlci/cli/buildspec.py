@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from mlci.cli.options import debug_option
+from mlci.cli.output import echo_document
 
 
 @click.command("buildspec")
@@ -16,5 +17,5 @@ def command() -> int:
     """
     from mlci.scaffold import buildspec
 
-    click.echo(buildspec(), nl=False)
+    echo_document(buildspec())
     return 0

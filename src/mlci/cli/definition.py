@@ -9,6 +9,7 @@ import click
 
 from mlci.cli.flow_file import load_flow
 from mlci.cli.options import debug_option, flow_option, param_option
+from mlci.cli.output import echo_document
 from mlci.cli.run_context import local_context
 
 
@@ -25,5 +26,5 @@ def command(flow_file: Path, params: Sequence[str]) -> int:
     from mlci.run import prepare
 
     _, compiled = prepare(load_flow(flow_file, params), local_context(flow_file, Build()), {})
-    click.echo(compiled.definition)
+    echo_document(f"{compiled.definition}\n")
     return 0

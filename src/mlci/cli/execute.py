@@ -14,8 +14,10 @@ import click
 
 from mlci.cli.flow_file import read_file
 from mlci.cli.options import debug_option, isolation_option
+from mlci.cli.output import echo_document
 from mlci.cli.signals import interrupt_signals
 from mlci.errors import InputError, MlciError, Stopped
+from mlci.report.untrusted_text import console_text
 
 if TYPE_CHECKING:
     from mlci.backends.events import Event
@@ -115,7 +117,7 @@ def _execute(
             lambda why: stop.set(error="mlci.Stopped", cause=why),
         )
     if outcome.output is not None:
-        print(outcome.output)
+        echo_document(f"{outcome.output}\n")
     else:
         _log(f"{outcome.status}: {outcome.error or ''}: {outcome.cause or ''}")
     return _EXIT_CODE[outcome.status]
@@ -142,4 +144,4 @@ def _log_event(event: Event) -> None:
 
 
 def _log(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(console_text(text), file=sys.stderr, flush=True)

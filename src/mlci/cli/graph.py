@@ -9,6 +9,7 @@ import click
 
 from mlci.cli.flow_file import load_flow
 from mlci.cli.options import debug_option, flow_option, param_option
+from mlci.cli.output import echo_document
 
 
 @click.command("graph")
@@ -22,5 +23,5 @@ def command(flow_file: Path, params: Sequence[str]) -> int:
     """
     from mlci.report.mermaid import mermaid
 
-    click.echo(mermaid(load_flow(flow_file, params)), nl=False)
+    echo_document(mermaid(load_flow(flow_file, params)))
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mlci.cli.options import debug_option
+from mlci.cli.output import echo
 
 
 @click.command("init")
@@ -21,7 +22,7 @@ def command(folder: Path) -> int:
     from mlci.scaffold import install
 
     for path in install(folder):
-        click.echo(f"wrote {path}")
+        echo(f"wrote {path}")
     where = "" if folder == Path() else f"cd {folder} && "
-    click.echo(f"Ready. Next: {where}mlci run")
+    echo(f"Ready. Next: {where}mlci run")
     return 0

@@ -9,6 +9,7 @@ import click
 
 from mlci.cli.flow_file import runs_of
 from mlci.cli.options import debug_option, flow_option
+from mlci.cli.output import echo
 
 
 @click.command("list")
@@ -21,7 +22,7 @@ def command(flow_file: Path) -> int:
 
     rows = [row(run.run_id, run.result()) for run in runs_of(flow_file).all()]
     if not rows:
-        click.echo("There are no runs yet. Start one: mlci run")
+        echo("There are no runs yet. Start one: mlci run")
         return 0
     table(("run", "status", "started", "time", "commit", "gate"), rows, sys.stdout)
     return 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
 import signal
 import sys
@@ -13,7 +15,9 @@ from typing import NoReturn
 import click
 
 from mlci import __version__
+from mlci.cli.streams import loss_tolerant_streams
 from mlci.errors import InputError, MlciError, Stopped
+from mlci.report.untrusted_text import console_text
 
 #: In the order of the help. Each is the module `mlci.cli.<name>`, whose `command` is the click command.
 COMMANDS = (
@@ -36,6 +40,14 @@ COMMANDS = (
     "serve",
 )
 _TRUE = ("1", "true", "yes", "on")
+#: The cure of an error of the operating system.
+_HINTS = {
+    errno.ENOSPC: "The disk is full: free some space, and start again.",
+    errno.EDQUOT: "The quota of the disk is used up: free some space, and start again.",
+    errno.EROFS: "Its file system is read-only: work in a copy of the checkout that can be written.",
+    errno.EACCES: "Check its owner and its permissions.",
+    errno.EPERM: "Check its owner and its permissions.",
+}
 
 
 class LazyGroup(click.Group):
@@ -75,11 +87,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises nothing: Python's own exit code for an exception is 1, which means "gate missed".
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal that can't show "✔" shows "?", and the run goes on
     signal.signal(signal.SIGTERM, _interrupt)
     is_debug = "--debug" in arguments or os.environ.get("MLCI_DEBUG", "").lower() in _TRUE
+    with loss_tolerant_streams() as output:
+        code = _run_command(arguments, is_debug)
+        output.flush()
+        if output.error is None:
+            return code
+        print(f"mlci: standard output could not be written: {output.error.strerror}", file=sys.stderr)
+        # The verdict of a run stands in its exit code and its reports. Of other commands, the output is the result.
+        return code if code or arguments[:1] == ["run"] else MlciError.exit_code
+
+
+def _run_command(arguments: list[str], is_debug: bool) -> int:
+    """Runs a command and returns its exit code; reports every error."""
     try:
         code = cli.main(args=arguments, prog_name="mlci", standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -88,12 +109,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _fail("stopped before anything was started.", Stopped.exit_code, is_debug)
     except click.ClickException as error:
-        error.show()
+        usage = io.StringIO()
+        error.show(usage)
+        print(console_text(usage.getvalue()), end="", file=sys.stderr)
         return InputError.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader (`| head`) has closed the pipe
-        return 0
-    except Exception as error:  # noqa: BLE001 - the one broad handler: no traceback, and never exit code 1
+    except OSError as error:
+        return _fail(_system_error(error), MlciError.exit_code, is_debug)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the one broad handler: no traceback, and never exit code 1
         what = f"an error inside of mlci: {type(error).__name__}: {error}. Please report it, with what --debug shows."
         return _fail(what, MlciError.exit_code, is_debug)
 
@@ -108,6 +130,14 @@ def _fail(message: str, code: int, is_debug: bool) -> int:
     if is_debug:
         import traceback
 
-        traceback.print_exc()
-    print(f"mlci: {message}", file=sys.stderr)
+        print(console_text(traceback.format_exc()), file=sys.stderr)
+    print(console_text(f"mlci: {message}"), file=sys.stderr)
     return code
+
+
+def _system_error(error: OSError) -> str:
+    """The message of an error of the operating system: a full disk, a folder that may not be written."""
+    what = error.strerror or str(error) or type(error).__name__
+    names = [f'"{name}"' for name in (error.filename, error.filename2) if name is not None]
+    hint = _HINTS.get(error.errno or 0, "")
+    return ". ".join(part for part in (": ".join([" and ".join(names), what] if names else [what]), hint) if part)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from mlci.cli.options import RunOptions, run_options
+from mlci.cli.output import echo
 from mlci.cli.run_context import open_run
 
 
@@ -25,5 +26,5 @@ def command(options: RunOptions) -> int:
         cloud.check(planned)
         change = cloud.change(flow.name, compiled.definition)
         running = [execution.name for execution in cloud.running(flow.name)]
-        click.echo(preview(planned, compiled.definition, cloud.missing(planned.uploads), change, running))
+        echo(preview(planned, compiled.definition, cloud.missing(planned.uploads), change, running))
     return 0

@@ -12,6 +12,7 @@ import click
 from mlci.aws_settings import AwsSettingName
 from mlci.cli.flow_file import load_flow
 from mlci.cli.options import aws_options, debug_option, flow_option
+from mlci.cli.output import echo_document
 from mlci.cli.provisioning import role_policies
 from mlci.errors import InputError
 
@@ -34,5 +35,5 @@ def command(role: str | None, flow_file: Path, aws: Mapping[AwsSettingName, str 
     documents = role_policies(flow, flow_file, settings)
     if role is not None and role not in documents:
         raise InputError(f'there is no role "{role}"', f"Roles: {', '.join(documents)}")
-    click.echo(json.dumps(documents if role is None else documents[role], indent=2))
+    echo_document(json.dumps(documents if role is None else documents[role], indent=2) + "\n")
     return 0

@@ -6,6 +6,7 @@ import click
 
 from mlci.cli.flow_file import displayed
 from mlci.cli.options import RunOptions, attach_option, run_options, timeout_option
+from mlci.cli.output import echo
 from mlci.cli.run_context import open_run
 
 
@@ -26,5 +27,5 @@ def command(options: RunOptions, timeout_s: float | None, attaches: bool) -> int
 
     with open_run(options, timeout_s, attaches) as session:
         result = run(session.flow, session.context, session.cloud)
-    click.echo(summary(result, displayed(session.context.folder.sibling(result.run_id).path)))
+    echo(summary(result, displayed(session.context.folder.sibling(result.run_id).path)))
     return result.exit_code

@@ -7,6 +7,7 @@ import json
 import click
 
 from mlci.cli.options import debug_option
+from mlci.cli.output import echo_document
 
 
 @click.command("schema")
@@ -20,5 +21,5 @@ def command(markdown: bool) -> int:
     from mlci.flow import schema
     from mlci.flow.reference import reference
 
-    click.echo(reference(schema()) if markdown else json.dumps(schema(), indent=2), nl=not markdown)
+    echo_document(reference(schema()) if markdown else json.dumps(schema(), indent=2) + "\n")
     return 0

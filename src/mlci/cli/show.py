@@ -8,6 +8,7 @@ import click
 
 from mlci.cli.flow_file import displayed, runs_of
 from mlci.cli.options import debug_option, flow_option
+from mlci.cli.output import echo
 
 
 @click.command("show")
@@ -22,5 +23,5 @@ def command(flow_file: Path, run: str | None) -> int:
     from mlci.report.run_list import describe
 
     folder = runs_of(flow_file).find(run)
-    click.echo(describe(folder.run_id, folder.result(), displayed(folder.path)))
+    echo(describe(folder.run_id, folder.result(), displayed(folder.path)))
     return 0

@@ -11,6 +11,7 @@ import click
 from mlci.aws_settings import AwsSettingName
 from mlci.cli.flow_file import load_flow, runs_of
 from mlci.cli.options import aws_options, debug_option, flow_option, protected_option
+from mlci.cli.output import echo
 
 
 @click.command("stop")
@@ -32,6 +33,6 @@ def command(run: str, flow_file: Path, aws: Mapping[AwsSettingName, str | None],
     run_id = runs.complete(run)
     options = BackendOptions(flow, runs.home, os.environ, aws, is_protected=is_protected)
     settings = checked_settings(flow, aws, os.environ)
-    cloud = open_cloud(options, settings, lambda job: runs.folder(run_id).log(job), click.echo)
-    click.echo(f"run {run_id}: {cloud.stop(flow.name, run_id, 'mlci stop')}")
+    cloud = open_cloud(options, settings, lambda job: runs.folder(run_id).log(job), echo)
+    echo(f"run {run_id}: {cloud.stop(flow.name, run_id, 'mlci stop')}")
     return 0

@@ -9,6 +9,7 @@ import click
 
 from mlci.cli.flow_file import load_flow
 from mlci.cli.options import debug_option, flow_option, param_option
+from mlci.cli.output import echo
 from mlci.cli.run_context import local_context
 
 
@@ -32,5 +33,5 @@ def command(flow_file: Path, params: Sequence[str]) -> int:
     planned, compiled = prepare(flow, local_context(flow_file, Build()), {})
     check_jobs(planned)
     check_definition(compiled.definition)
-    click.echo(f"{flow_file} is valid: {count(len(flow.steps), 'step')}, {count(len(flow.gate), 'rule')} in the gate")
+    echo(f"{flow_file} is valid: {count(len(flow.steps), 'step')}, {count(len(flow.gate), 'rule')} in the gate")
     return 0

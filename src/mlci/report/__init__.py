@@ -1,16 +1,19 @@
 """Result → what people and machines read: the console and the files of a run's folder.
 
-result.py          the result of a run, and result.json
-formatting.py      headlines, durations and figures
-signs.py           signs and colours of steps and rules
-console.py         the progress of a run, its summary, and tables
-markdown.py        report.md
-html.py            report.html
-junit.py           junit.xml
-mermaid.py         the flow as a graph
-run_list.py        earlier runs, for `mlci list` and `mlci show`
-plan_preview.py    a plan, for `mlci plan`
-stack_report.py    a stack and its changes, for `mlci bootstrap`
+    result.py          the result of a run, and result.json
+    formatting.py      headlines, durations and figures
+    signs.py           signs and colours of steps and rules
+    untrusted_text.py  text from outside, made safe for each medium
+    console.py         the progress of a run, its summary, and tables
+    markdown.py        report.md
+    html.py            report.html
+    junit.py           junit.xml
+    mermaid.py         the flow as a graph
+    run_list.py        earlier runs, for `mlci list` and `mlci show`
+    plan_preview.py    a plan, for `mlci plan`
+    stack_report.py    a stack and its changes, for `mlci bootstrap`
+
+A report is a pure function: a result in, a text out. Text from outside passes through `untrusted_text`.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from mlci.gate import RuleVerdict
 from mlci.report.formatting import HEADLINE, duration
 from mlci.report.result import Result, Status
 from mlci.report.signs import STEP_SIGNS, STEP_STYLES, rule_sign
+from mlci.report.untrusted_text import console_text, one_line, plain_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,6 +39,7 @@ class ConsoleReporter:
 
     def log(self, text: str) -> None:
         """Prints a line, above the live table if there is one."""
+        text = console_text(text)
         if self._console is not None:
             self._console.print(text, markup=False, highlight=False)
         else:
@@ -90,10 +92,18 @@ class ConsoleReporter:
 
 def failure(step: str, reason: str, tail: str) -> str:
     """A failing step's reason, and its last log lines unless the reason has them already."""
-    lines = [f'step "{step}" failed: {reason.strip()}']
+    lines = [f'step "{step}" failed: {_indented(reason.strip())}']
     if tail and tail.strip() not in reason:
-        lines += [f"  last lines of its log (all: mlci logs {step}):", *(f"  | {line}" for line in tail.splitlines())]
+        lines += [
+            f"  last lines of its log (all: mlci logs {step}):",
+            *(f"  | {line}" for line in plain_text(tail).split("\n")),
+        ]
     return "\n".join(lines)
+
+
+def _indented(text: str) -> str:
+    """The lines of a text, each after the first with an indent: none can pass for a line of mlci's own."""
+    return plain_text(text).replace("\n", "\n  ")
 
 
 def summary(result: Result, folder: str) -> str:
@@ -108,8 +118,12 @@ def summary(result: Result, folder: str) -> str:
     if failed:
         lines.append(f"failed: {', '.join(failed)} (the reason stands above, and in the report)")
     elif result.reason and result.status is not Status.GATE_MISSED:
-        lines.append(result.reason)
-    lines.append(f"report: {folder}/report.md")
+        lines.append(_indented(result.reason))
+    lines.append(
+        f"no report: the files could not be written ({result.unwritten})"
+        if result.unwritten
+        else f"report: {folder}/report.md"
+    )
     return "\n".join(lines)
 
 
@@ -127,7 +141,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], out: TextIO) -> No
     for name in head:
         grid.add_column(name, no_wrap=True)
     for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))
+        grid.add_row(*(Text(one_line(console_text(cell))) for cell in row))
     console = Console(file=out, highlight=False)
     if not console.is_terminal:
         console.width = 10_000

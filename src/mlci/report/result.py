@@ -31,7 +31,10 @@ _EXIT_CODE = {Status.PASSED: 0, Status.GATE_MISSED: 1, Status.FAILED: 3, Status.
 
 @dataclass(frozen=True)
 class Result:
-    """A finished run. `seconds` is wall time; `reason` says in a sentence why it did not pass."""
+    """A finished run. `seconds` is wall time; `reason` says in a sentence why it did not pass.
+
+    `unwritten` says why the reports could not be written; it is empty in every report.
+    """
 
     flow: str
     run_id: str
@@ -48,10 +51,12 @@ class Result:
     params: Mapping[str, Scalar] = field(default_factory=dict)
     log_tails: Mapping[str, str] = field(default_factory=dict)
     graph: str = ""
+    unwritten: str = ""
 
     @property
     def exit_code(self) -> int:
-        return _EXIT_CODE[self.status]
+        """The exit code of the status; that of a failure if the reports are lost, which others rely on."""
+        return _EXIT_CODE[Status.FAILED if self.unwritten else self.status]
 
     def seconds_of(self, step: str) -> float:
         return round(self.steps[step].seconds(self.started), 3) if self.steps[step].ended else 0.0

@@ -1,0 +1,31 @@
+"""The folder of a run: its files are written whole or not at all."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import pytest
+
+from mlci.runs import RunFolder
+
+
+def test_files_that_the_disk_does_not_take_are_not_begun(tmp_path: Path) -> None:
+    """A limit on the size of files stands for a full disk: the second file does not fit."""
+    folder = RunFolder(tmp_path / "runs" / "one")
+    folder.start("{}", "{}")
+    before = {path.name: path.read_text() for path in folder.path.iterdir() if path.is_file()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            folder.start('{"StartAt": "other"}', '{"long": "' + 200 * "x" + '"}')
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {path.name: path.read_text() for path in folder.path.iterdir() if path.is_file()} == before
+
+
+def test_a_name_that_is_no_utf_8_is_written_with_a_replacement(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "runs" / "one")
+    folder.start('{"Comment": "caf\udce9"}', "{}")
+    assert "caf?" in (folder.path / "definition.json").read_text()
