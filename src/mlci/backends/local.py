@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlci.backends.enum_values import UnlistedValue, problem_of
 from mlci.backends.events import Event
 from mlci.backends.protocol import (
     BackendOptions,
@@ -264,6 +265,7 @@ def check_definition(definition: str) -> None:
 def check_jobs(planned: Plan) -> None:
     """Raises InputError if SageMaker would reject a request of the plan, or the emulator can't run it."""
     from mlci_emulator.jobs import requests
+    from mlci_emulator.protocol import sagemaker_validation
 
     parsers = {"CreateProcessingJob": requests.processing, "CreateTrainingJob": requests.training}
     problems = []
@@ -271,8 +273,17 @@ def check_jobs(planned: Plan) -> None:
         api = STEP_TYPES[planned.flow.steps[name].uses].request
         if api is None:
             continue
+        request = {**step.request, api.name_field: f"{step.job}-0-0"}
+        unlisted = [
+            UnlistedValue(problem.path, str(problem.value), problem.shape.metadata["enum"])
+            for problem in sagemaker_validation.problems(api.action, request)
+            if problem.kind == "enum"
+        ]
+        if unlisted:
+            problems += [problem_of(planned.flow, name, value) for value in unlisted]
+            continue
         try:
-            parsers[api.action]({**step.request, api.name_field: f"{step.job}-0-0"})
+            parsers[api.action](request)
         except (requests.MalformedRequest, requests.InvalidRequest, requests.UnsupportedRequest) as error:
             at = planned.flow.position("steps", name, "request")
             problems.append(Problem(at.file, at.line, at.column, f'step "{name}": {error}'))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any  # botocore has no types
 
+from mlci.backends.enum_values import UnlistedValue, problem_of
 from mlci.errors import InputError, Problem
 from mlci.plan.models import Plan
 from mlci.step_types import STEP_TYPES
@@ -22,11 +24,30 @@ def check(planned: Plan, sagemaker: Any) -> None:
         if api is None:
             continue
         request = {**step.request, api.name_field: f"{step.job}-0-0"}
-        report = ParamValidator().validate(request, sagemaker.operation_model(api.action).input_shape)
+        shape = sagemaker.operation_model(api.action).input_shape
+        report = ParamValidator().validate(request, shape)
         found = report.generate_report().splitlines() if report.has_errors() else []
         unknown = sorted(set(request) - api.task_fields)
         found += [f'"{field}" can\'t be given to a task of Step Functions' for field in unknown if not found]
         at = planned.flow.position("steps", name, "request")
         problems += [Problem(at.file, at.line, at.column, f'step "{name}": {what}') for what in found]
+        if not found:  # botocore's validator does not look at enumerations
+            problems += [problem_of(planned.flow, name, unlisted) for unlisted in _unlisted(shape, request, ())]
     if problems:
         raise InputError(problems)
+
+
+def _unlisted(shape: Any, value: Any, path: tuple[str | int, ...]) -> Iterator[UnlistedValue]:
+    """Yield the values of a valid request that are in no enumeration of the model."""
+    match shape.type_name:
+        case "structure":
+            for name, member in value.items():
+                yield from _unlisted(shape.members[name], member, (*path, name))
+        case "list":
+            for index, item in enumerate(value):
+                yield from _unlisted(shape.member, item, (*path, index))
+        case "map":
+            for key, item in value.items():
+                yield from _unlisted(shape.value, item, (*path, key))
+        case "string" if shape.enum and value not in shape.enum:
+            yield UnlistedValue(path, value, shape.enum)
