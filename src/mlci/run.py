@@ -27,6 +27,9 @@ from mlci.report.result import Result, Status
 from mlci.runs import RunFolder
 from mlci.stage import Cache, Repository, stage
 
+#: The reason of an execution that did not end by itself, where AWS gives none.
+_STOPPED = {"ABORTED": "the execution was stopped", "TIMED_OUT": "the execution reached its own time limit"}
+
 
 class RunReporter(Protocol):
     """Shows the progress of a run."""
@@ -69,7 +72,7 @@ def prepare(flow: Flow, context: RunContext, baseline: Mapping[str, Json]) -> tu
     """
     staged = stage(flow, context.repository, context.region, context.cache)
     planned = plan(flow, staged, context.target, baseline)
-    return planned, compile_plan(planned, context.cache.get)
+    return planned, compile_plan(planned, context.cache.get, context.timeout_s)
 
 
 def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
@@ -172,8 +175,8 @@ def _execute(planned: Plan, compiled: Compiled, context: RunContext, cloud: Clou
 
 def conclude(outcome: Outcome, verdict: Verdict, progress: Progress) -> tuple[Status, str]:
     """The status of a run, and its reason. It passes only if the execution succeeded and mlci finds the gate held."""
-    if outcome.status in ("ABORTED", "TIMED_OUT"):
-        return Status.STOPPED, outcome.cause or "the execution was stopped"
+    if outcome.status in _STOPPED:
+        return Status.STOPPED, outcome.cause or _STOPPED[outcome.status]
     failed = _failed(progress)
     if failed:
         reasons = (f'step "{name}" failed: {progress.steps[name].reason}' for name in failed)

@@ -5,6 +5,7 @@ compiling imports an SDK that takes seconds.
 
     series_parallel.py  the nesting of a graph that a state machine can express
     structure.py        the part of a plan that decides the definition
+    time_limit.py       the time limit of an execution
     names.py            names in the definition by which its results are recognized
     state_machine.py    the definition, by the SDK's states
 """
@@ -25,6 +26,7 @@ from mlci.compile.structure import structure_of
 from mlci.errors import InputError
 from mlci.flow.models import Json
 from mlci.plan.models import Bound, Plan, PlannedStep, S3Uri
+from mlci.step_types.base import S3_RETRIES, attempt_counters
 
 __all__ = ["Compiled", "Definition", "compile_plan", "compiler_version"]
 
@@ -47,14 +49,17 @@ class Compiled:
     execution_input: str
 
 
-def compile_plan(plan: Plan, cached: Callable[[Json, Callable[[], str]], str]) -> Compiled:
+def compile_plan(
+    plan: Plan, cached: Callable[[Json, Callable[[], str]], str], timeout_s: float | None = None
+) -> Compiled:
     """Return the plan as a state machine and its input.
 
-    `cached(key, compute)` returns the result of `compute`, or the one that it had for the same key before.
+    `cached(key, compute)` returns the result of `compute`, or the one that it had for the same key before. `timeout_s`
+    limits the whole run.
 
     Raises: InputError, for a flow that is larger than Step Functions takes.
     """
-    structure = structure_of(plan)
+    structure = structure_of(plan, timeout_s)
 
     def compute() -> str:
         from mlci.compile.state_machine import definition
@@ -95,7 +100,7 @@ def _step_input(step: PlannedStep) -> dict[str, Json]:
     if step.when:
         values["when"] = [_limit(bound) for bound in step.when]
     if step.metrics:
-        values["metrics"] = _object(step.metrics)
+        values["metrics"] = {**_object(step.metrics), "attempt": attempt_counters(S3_RETRIES)}
     return values
 
 

@@ -1,7 +1,8 @@
 """Structure → Amazon States Language, by the states of the `stepfunctions` SDK. Its import takes seconds: import late.
 
-Each step becomes the states that its type describes. A failure has its own states beside them: a job for which AWS has
-no capacity is requested again later, under a fresh name; every other failure ends in a Fail state that names the step.
+Each step becomes the states that its type describes. A failure has its own states beside them. A Retry tells errors by
+their names alone, so a Choice looks at the cause: a task whose failure passes by itself is tried again later, a job
+under a fresh name; every other failure ends in a Fail state that names the step.
 Data does not flow through the states but through S3: the state's data stays the execution input, and what a check needs
 is read from S3 just before it.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any  # the SDK is untyped: Any stands for its states, and ends in this module
 
 from typing_extensions import assert_never
@@ -19,13 +20,19 @@ from typing_extensions import assert_never
 from mlci.compile.names import GATE_MISSED, state_name
 from mlci.compile.series_parallel import Composition, Parallel, Series, leaves
 from mlci.compile.structure import GATE, Check, Guard, Structure
+from mlci.compile.time_limit import READ_METRICS_S, RETRY_ATTEMPTS, RETRY_GROWTH, RETRY_WAIT_S
 from mlci.stage.sdk_imports import quiet_sdk
 from mlci.step_types import STEP_TYPES
-from mlci.step_types.base import S3_TRANSIENT_ERRORS, State, StepPaths, TaskState, WaitState
+from mlci.step_types.base import (
+    S3_RETRIES,
+    S3_TRANSIENT_ERRORS,
+    RetryRule,
+    State,
+    StepPaths,
+    TaskState,
+    WaitState,
+)
 
-#: The number of times that a job is requested again when AWS has no capacity for it, and the wait in between.
-CAPACITY_ATTEMPTS = 3
-CAPACITY_WAIT_S = 120
 #: State names are at most 80 characters.
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/statemachine-structure.html
 STATE_NAME_MAX_CHARS = 80
@@ -59,7 +66,9 @@ class _Builder:
 
     def machine(self) -> dict[str, object]:
         first = self._behind(self.structure.composition, frozenset(), self._verdict())
-        graph = self.sdk.states.Graph(first, comment=f"mlci: the flow {self.structure.flow}").to_dict()
+        graph = self.sdk.states.Graph(
+            first, comment=f"mlci: the flow {self.structure.flow}", timeout_seconds=self.structure.time_limit_s
+        ).to_dict()
         self._add_extra(graph)
         return dict(graph)
 
@@ -136,18 +145,24 @@ class _Builder:
         return [rule.IsPresent(value, True), rule.IsNumeric(value, True), compare(value, f"{limits}[{number}]")]
 
     def _read_metrics(self, owner: str, step: str, after: Any) -> Any:
-        """Puts a step's metrics at `$.metrics.<step>.found`; a file that is missing or no JSON leaves an error there
-        instead, so that every rule on it is missed."""
+        """Puts a step's metrics at `$.metrics.<step>.found`.
+
+        A file that is missing or no JSON leaves an error there instead, so that every rule on it is missed. A file that
+        S3 does not hand out ends the run.
+        """
         here = _path("$.steps", step) + ".metrics"
         task = self.sdk.Task(
             self._name(f"{owner}: read metrics of {step}"),
             resource=_GET_OBJECT,
             parameters={"Bucket.$": f"{here}.bucket", "Key.$": f"{here}.key"},
             result_path=_path("$.metrics", step),
-            timeout_seconds=300,
+            timeout_seconds=READ_METRICS_S,
         )
         self.extra[task.state_id] = {"ResultSelector": {"found.$": "States.StringToJson($.Body)"}}
         task.add_retry(self._retry(S3_TRANSIENT_ERRORS))
+        fail = self._fail(f"{task.state_id}: failed", f"the metrics of step {step} could not be read")
+        again = self._try_again(task.state_id, task, S3_RETRIES, f"{here}.attempt", fail)
+        task.add_catch(self._catch(again, dict.fromkeys(error for rule in S3_RETRIES for error in rule.errors)))
         for errors in (["States.DataLimitExceeded"], ["States.ALL"]):
             task.add_catch(self.sdk.Catch(error_equals=errors, result_path=_path("$.metrics", step), next_step=after))
         return self._then(task, after)
@@ -155,7 +170,7 @@ class _Builder:
     def _step(self, name: str, after: Any) -> Any:
         """Return the first of the states that the step's type describes, joined to each other and to what follows."""
         step = self.structure.steps[name]
-        paths = StepPaths(_path("$.steps", name), _path(RESULTS, name), step.request_fields)
+        paths = StepPaths(_path("$.steps", name), _path(RESULTS, name), step.request_fields, step.input_fields)
         for state in reversed(STEP_TYPES[step.uses].states(paths)):
             after = self._state(name, state, paths, after)
         return after
@@ -182,49 +197,62 @@ class _Builder:
         if state.keeps:
             self.extra[name] = {"ResultSelector": {f"{key}.$": path for key, path in state.keeps.items()}}
         task.add_retry(self._retry(state.transient_errors))
-        fail = self._fail(f"{step}: {state.failure_title}", step)
-        task.add_catch(self._catch(self._capacity_retry(step, task, fail) if state.retries_capacity else fail))
+        fail = self._fail(f"{step}: {state.failure_title}", f"step {step} failed")
+        task.add_catch(self._catch(self._try_again(name, task, state.retries, state.attempt_path, fail)))
         return self._then(task, after)
 
-    def _capacity_retry(self, name: str, task: Any, fail: Any) -> Any:
-        """Return the state that leads a failed task back, later and under a fresh name, if AWS had no capacity."""
-        rule = self.sdk.ChoiceRule
-        attempt = _path("$.steps", name) + ".attempt"
-        wait = self.sdk.Wait(self._name(f"{name}: wait for capacity"), seconds=CAPACITY_WAIT_S)
-        wait.next(task)
-        again = self.sdk.Pass(
-            self._name(f"{name}: next attempt"),
-            parameters={"number.$": f"States.MathAdd({attempt}.number, 1)"},
-            result_path=attempt,
-        )
-        again.next(wait)
-        choice = self.sdk.Choice(self._name(f"{name}: no capacity?"))
-        choice.add_choice(
-            rule.And(
-                [
-                    rule.IsPresent("$.failure.Cause", True),
-                    rule.StringMatches("$.failure.Cause", "*CapacityError*"),
-                    rule.NumericLessThan(f"{attempt}.number", CAPACITY_ATTEMPTS),
-                ]
-            ),
-            again,
-        )
+    def _try_again(self, name: str, task: Any, rules: Sequence[RetryRule], attempt: str, fail: Any) -> Any:
+        """Return the state that leads a failed task back, later and as a new attempt, if its failure passes by itself.
+
+        `attempt` is the path of the counters: the number of the attempt, and how often each rule applied.
+        """
+        if not rules:
+            return fail
+        choice = self.sdk.Choice(self._name(f"{name}: try again?"))
+        for rule in rules:
+            counters = {"number": f"States.MathAdd({attempt}.number, 1)"}
+            counters |= {other.kind: f"{attempt}.{other.kind}" for other in rules}
+            counters[rule.kind] = f"States.MathAdd({attempt}.{rule.kind}, 1)"
+            again = self.sdk.Pass(
+                self._name(f"{name}: next attempt, {rule.kind}"),
+                parameters={f"{key}.$": value for key, value in counters.items()},
+                result_path=attempt,
+            )
+            wait = self.sdk.Wait(self._name(f"{name}: wait for {rule.kind}"), seconds=rule.wait_s)
+            again.next(wait)
+            wait.next(task)
+            choice.add_choice(self._applies(rule, f"{attempt}.{rule.kind}"), again)
         choice.default_choice(fail)
         return choice
 
-    def _fail(self, state: str, step: str) -> Any:
+    def _applies(self, rule: RetryRule, counter: str) -> Any:
+        """Return the condition that a rule matches `$.failure`, and was not used up."""
+        sdk, cause = self.sdk.ChoiceRule, "$.failure.Cause"
+        conditions = [sdk.IsPresent(cause, True), sdk.NumericLessThan(counter, rule.attempts)]
+        if rule.errors:
+            conditions.append(_any(sdk, [sdk.StringEquals("$.failure.Error", name) for name in rule.errors]))
+        conditions.append(_any(sdk, [sdk.StringMatches(cause, pattern) for pattern in rule.causes]))
+        conditions += [sdk.Not(sdk.StringMatches(cause, pattern)) for pattern in rule.unless]
+        return sdk.And(conditions)
+
+    def _fail(self, state: str, what: str) -> Any:
         fail = self.sdk.Fail(self._name(state))
         self.extra[fail.state_id] = {
             "ErrorPath": "$.failure.Error",
-            "CausePath": f"States.Format('step {step} failed: {{}}', States.JsonToString($.failure))",
+            "CausePath": f"States.Format('{what}: {{}}', States.JsonToString($.failure))",
         }
         return fail
 
-    def _catch(self, handler: Any) -> Any:
-        return self.sdk.Catch(error_equals=["States.ALL"], result_path="$.failure", next_step=handler)
+    def _catch(self, handler: Any, errors: Iterable[str] = ("States.ALL",)) -> Any:
+        return self.sdk.Catch(error_equals=list(errors), result_path="$.failure", next_step=handler)
 
     def _retry(self, errors: Sequence[str]) -> Any:
-        return self.sdk.Retry(error_equals=list(errors), interval_seconds=5, max_attempts=6, backoff_rate=2.0)
+        return self.sdk.Retry(
+            error_equals=list(errors),
+            interval_seconds=RETRY_WAIT_S,
+            max_attempts=RETRY_ATTEMPTS,
+            backoff_rate=RETRY_GROWTH,
+        )
 
     def _then(self, state: Any, after: Any) -> Any:
         if after is not None:
@@ -246,6 +274,10 @@ class _Builder:
             state.update(self.extra.get(name, {}))
             for branch in state.get("Branches", ()):
                 self._add_extra(branch)
+
+
+def _any(sdk: Any, conditions: Sequence[Any]) -> Any:
+    return conditions[0] if len(conditions) == 1 else sdk.Or(list(conditions))
 
 
 def _path(root: str, *keys: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from mlci.compile.series_parallel import Composition, ancestors, decompose
+from mlci.compile.time_limit import longest_path_s, time_limit_s
 from mlci.flow import dependencies
 from mlci.flow.models import Json
 from mlci.plan.models import Bound, Plan
@@ -32,21 +33,23 @@ class Guard:
 
 @dataclass(frozen=True)
 class StepStructure:
-    """A step's type, the fields of its request, and the guards that it stands behind, in order."""
+    """A step's type, the fields of its request and of its input, and the guards that it stands behind, in order."""
 
     uses: str
     request_fields: tuple[str, ...]
+    input_fields: tuple[str, ...]
     guards: tuple[Guard, ...]
 
 
 @dataclass(frozen=True)
 class Structure:
-    """The structure of a flow's state machine."""
+    """The structure of a flow's state machine, and the time limit of its executions."""
 
     flow: str
     steps: Mapping[str, StepStructure]
     composition: Composition
     gate: Guard | None
+    time_limit_s: int
 
     def key(self) -> Json:
         """Return the structure as plain JSON, by which a compiled definition is stored."""
@@ -55,8 +58,8 @@ class Structure:
         return plain
 
 
-def structure_of(plan: Plan) -> Structure:
-    """Return the structure of the state machine that the plan compiles to."""
+def structure_of(plan: Plan, timeout_s: float | None) -> Structure:
+    """Return the structure of the state machine that the plan compiles to. `timeout_s` limits the whole run."""
     direct = dependencies(plan.flow)
     before = ancestors(direct)
     gate = Guard(GATE, _checks(plan.gate)) if plan.gate else None
@@ -72,10 +75,14 @@ def structure_of(plan: Plan) -> Structure:
         return tuple(guards)
 
     steps = {
-        name: StepStructure(plan.flow.steps[name].uses, tuple(sorted(step.request)), guards(name))
+        name: StepStructure(
+            plan.flow.steps[name].uses, tuple(sorted(step.request)), tuple(sorted(step.execution_input)), guards(name)
+        )
         for name, step in plan.steps.items()
     }
-    return Structure(plan.flow.name, steps, decompose({name: direct[name] for name in plan.steps}), gate)
+    composition = decompose({name: direct[name] for name in plan.steps})
+    limit_s = time_limit_s(longest_path_s(plan, composition), timeout_s)
+    return Structure(plan.flow.name, steps, composition, gate, limit_s)
 
 
 def _checks(bounds: Iterable[Bound]) -> tuple[Check, ...]:

@@ -50,14 +50,15 @@ def plan(flow: Flow, staged: Staged, target: Target, baseline: Mapping[str, Json
 
 def _planned(step: Step, context: RequestContext, baseline: Mapping[str, Json]) -> PlannedStep:
     step_type, resolved = STEP_TYPES[step.uses], resolve(step, context)
+    request = api_request(step, resolved)
     outputs = {name: context.outputs[StepOutput(step.name, name)] for name in step.outputs}
     return PlannedStep(
         name=step.name,
         job=context.job if step_type.job else None,
-        request=api_request(step, resolved),
-        execution_input=step_type.execution_input(resolved),
+        request=request,
+        execution_input=step_type.execution_input(resolved, request),
         outputs=outputs,
-        summary=step_type.summary(resolved),
+        summary=step_type.summary(resolved, request),
         metrics=_metrics_uri(step, outputs),
         when=bounds(step.when, baseline),
     )

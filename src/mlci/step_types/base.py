@@ -178,12 +178,41 @@ class JobType:
 class StepPaths:
     """The JSONPaths of a step in the data of a state: of its part of the execution input, and of its result.
 
-    `request_fields` are the fields of its API request, sorted.
+    `request_fields` are the fields of its API request, and `input_fields` those of its own part of the execution input,
+    both sorted.
     """
 
     input: str
     result: str
     request_fields: tuple[str, ...] = ()
+    input_fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RetryRule:
+    """Failures of a task that pass by themselves, by the error's name and the patterns of its cause.
+
+    `errors` are the names, any if empty. One of `causes` matches, and none of `unless`; `*` is the only wildcard. The
+    task is tried again after `wait_s` seconds, `attempts` times. `kind` is one word for what is waited for. Where
+    `is_rejection`, the API rejects the request at once, so that a failed attempt takes no time.
+    """
+
+    kind: str
+    errors: tuple[str, ...]
+    causes: tuple[str, ...]
+    wait_s: int
+    attempts: int
+    unless: tuple[str, ...] = ()
+    is_rejection: bool = True
+
+    @property
+    def total_wait_s(self) -> int:
+        return self.wait_s * self.attempts
+
+
+def attempt_counters(rules: tuple[RetryRule, ...]) -> dict[str, Json]:
+    """Return the counters of a task's attempts, which are part of the execution input."""
+    return {"number": 0, **{rule.kind: 0 for rule in rules}}
 
 
 @dataclass(frozen=True)
@@ -192,7 +221,8 @@ class TaskState:
 
     `title` is "" for the step's main state, which bears the step's name; another is named "<step>: <title>".
     `keeps` maps a name to a path in the task's result; it is stored at the step's result path. A failure ends in the
-    Fail state "<step>: <failure_title>"; where `retries_capacity`, a lack of capacity is waited for first.
+    Fail state "<step>: <failure_title>". `transient_errors` are names of errors that always pass by themselves;
+    `retries` tells others by their causes, and counts them at `attempt_path`.
     """
 
     title: str
@@ -203,7 +233,8 @@ class TaskState:
     keeps: Mapping[str, str] = field(default_factory=dict)
     timeout_s: int | None = None
     timeout_path: str | None = None
-    retries_capacity: bool = False
+    retries: tuple[RetryRule, ...] = ()
+    attempt_path: str = ""
 
 
 @dataclass(frozen=True)
@@ -216,14 +247,39 @@ class WaitState:
 
 State: TypeAlias = "TaskState | WaitState"
 
-#: Errors that pass by themselves: the API was called too often, or the account's quota is in use. The names are those
-#: that Step Functions reports for SageMaker's and S3's exceptions.
-SAGEMAKER_TRANSIENT_ERRORS = (
-    "SageMaker.AmazonSageMakerException",
-    "SageMaker.ResourceLimitExceededException",
-    "ThrottlingException",
+#: Names of errors that always pass by themselves: the API was called too often, or the SDK did not reach it.
+SAGEMAKER_TRANSIENT_ERRORS = ("SageMaker.SdkClientException", "ThrottlingException")
+S3_TRANSIENT_ERRORS = ("S3.SdkClientException",)
+
+#: An SDK's base class of exceptions carries whatever its service has no class for: throttling and the service's faults,
+#: but also invalid requests and denied rights. So these errors are told apart by the end of their causes, which is
+#: `(Service: AmazonSageMaker; Status Code: 400; Error Code: ThrottlingException; Request ID: …)` in version 1 of the
+#: SDK for Java and `(Service: S3, Status Code: 503, Request ID: …)` in version 2.
+#: Sources: https://docs.aws.amazon.com/sagemaker/latest/APIReference/CommonErrors.html (ThrottlingException 400,
+#: InternalFailure 500, ServiceUnavailable 503); https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+#: (InternalError 500, SlowDown 503); https://docs.aws.amazon.com/kms/latest/developerguide/throttling.html ("You have
+#: exceeded the rate at which you may call KMS").
+_SAGEMAKER_EXCEPTION, _S3_EXCEPTION = "SageMaker.AmazonSageMakerException", "S3.S3Exception"
+_SERVICE_CAUSES = ("*Rate exceeded*", "*Status Code: 429*", "*Status Code: 5*", "*rate at which you may call KMS*")
+SAGEMAKER_RETRIES = (
+    # The job's failure reason: "CapacityError: Unable to provision requested ML compute capacity."
+    RetryRule("capacity", (), ("*CapacityError*",), wait_s=120, attempts=3, is_rejection=False),
+    # "The account-level service limit 'ml.p2.xlarge for training job usage' is 0 Instances, with current utilization of
+    # 0 Instances and a request delta of 1 Instances." Where nothing is in use, waiting frees nothing.
+    # Source: https://github.com/awsdocs/amazon-sagemaker-developer-guide/issues/70
+    RetryRule(
+        "quota",
+        ("SageMaker.ResourceLimitExceededException", _SAGEMAKER_EXCEPTION),
+        ("*Error Code: ResourceLimitExceeded*",),
+        wait_s=120,
+        attempts=15,
+        unless=("*current utilization of 0 *",),
+    ),
+    RetryRule(
+        "service", (_SAGEMAKER_EXCEPTION,), ("*Error Code: Throttling*", *_SERVICE_CAUSES), wait_s=30, attempts=10
+    ),
 )
-S3_TRANSIENT_ERRORS = ("S3.SdkClientException", "S3.S3Exception")
+S3_RETRIES = (RetryRule("service", (_S3_EXCEPTION,), _SERVICE_CAUSES, wait_s=30, attempts=10),)
 
 
 @dataclass(frozen=True)
@@ -262,8 +318,9 @@ class StepType:
 
     `hints` give a remedy for keys of other types. `outputs` are the outputs that every step of the type has; None where
     the flow names them. `container`, `request` and `job` are None for a type that runs no script, makes no API request,
-    or starts no job. `execution_input` is the step's part of the execution input, without its request. `states` are the
-    states in order, the main one first. `summary` says what the step is in one line of `mlci plan`.
+    or starts no job. `execution_input` returns the step's part of the execution input, without its request; it gets the
+    request as it is sent, because a flow's `request:` may change what the input repeats. `states` are the states in
+    order, the main one first. `summary` says what the step is in one line of `mlci plan`, from the same two.
     """
 
     name: str
@@ -274,10 +331,10 @@ class StepType:
     container: Container | None
     request: Request | None
     job: JobType | None
-    execution_input: Callable[[ResolvedStep], dict[str, Json]]
+    execution_input: Callable[[ResolvedStep, Mapping[str, Json]], dict[str, Json]]
     states: Callable[[StepPaths], tuple[State, ...]]
     grants: Grants
-    summary: Callable[[ResolvedStep], str]
+    summary: Callable[[ResolvedStep, Mapping[str, Json]], str]
 
     def key(self, name: str) -> Key | None:
         """Return the key of that name; None if the type has none."""

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mlci.step_types.base import (
+    SAGEMAKER_RETRIES,
     SAGEMAKER_TRANSIENT_ERRORS,
     Grant,
     Grants,
@@ -22,6 +23,7 @@ from mlci.step_types.base import (
     ResolvedStep,
     StepPaths,
     TaskState,
+    attempt_counters,
 )
 
 DAY_S = 86_400
@@ -137,9 +139,30 @@ def common_fields(step: ResolvedStep) -> dict[str, Json]:
     }
 
 
-def execution_input(step: ResolvedStep) -> dict[str, Json]:
+def execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[str, Json]:
     """Return the values that the state of a job reads, beside its request."""
-    return {"job": step.job, "attempt": {"number": 0}, "timeout_s": step.timeout_s + PROVISIONING_S}
+    return {
+        "job": step.job,
+        "attempt": attempt_counters(SAGEMAKER_RETRIES),
+        "timeout_s": time_limit_s(step, request) + PROVISIONING_S,
+    }
+
+
+def time_limit_s(step: ResolvedStep, request: Mapping[str, Json]) -> int:
+    """Return the seconds that a job may wait and run, according to its request.
+
+    MaxWaitTimeInSeconds includes the run of a spot job, and MaxPendingTimeInSeconds does not.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html
+    """
+    condition = request.get("StoppingCondition")
+    seconds = {
+        name: value
+        for name, value in (condition.items() if isinstance(condition, dict) else ())
+        if isinstance(value, int) and not isinstance(value, bool)
+    }
+    run_s = max(seconds.get("MaxRuntimeInSeconds", step.timeout_s), seconds.get("MaxWaitTimeInSeconds", 0))
+    return run_s + seconds.get("MaxPendingTimeInSeconds", 0)
 
 
 def task(job: JobType, paths: StepPaths, keeps: Mapping[str, str]) -> TaskState:
@@ -156,14 +179,15 @@ def task(job: JobType, paths: StepPaths, keeps: Mapping[str, str]) -> TaskState:
         failure_title="failed",
         keeps=keeps,
         timeout_path=f"{paths.input}.timeout_s",
-        retries_capacity=True,
+        retries=SAGEMAKER_RETRIES,
+        attempt_path=f"{paths.input}.attempt",
     )
 
 
-def summary(kind: str, step: ResolvedStep) -> str:
+def summary(kind: str, step: ResolvedStep, request: Mapping[str, Json]) -> str:
     """Return a job in a line: its type, its machines and its time limit."""
     count = f"{step.instance_count} × " if step.instance_count > 1 else ""
-    return f"{kind} on {count}{step.instance}, at most {step.timeout_s:g} s"
+    return f"{kind} on {count}{step.instance}, at most {time_limit_s(step, request):g} s"
 
 
 def grants(job: JobType, *workflow: Grant) -> Grants:

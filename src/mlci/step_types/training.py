@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types.base import (
+    S3_RETRIES,
     S3_TRANSIENT_ERRORS,
     Container,
     Grant,
@@ -27,6 +28,7 @@ from mlci.step_types.base import (
     StepPaths,
     StepType,
     TaskState,
+    attempt_counters,
 )
 from mlci.step_types.hyperparameters import encode_hyperparameters, problems
 from mlci.step_types.script_start import STARTER
@@ -136,14 +138,22 @@ def _model_prefix(step: ResolvedStep) -> str:
     return step.outputs[MODEL_OUTPUT].removesuffix(f"{MODEL_OUTPUT}/") + "jobs"
 
 
-def _execution_input(step: ResolvedStep) -> dict[str, Json]:
+def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[str, Json]:
     bucket, _, folder = step.outputs[MODEL_OUTPUT].removeprefix("s3://").partition("/")
     model: dict[str, Json] = {
         "bucket": bucket,
         "key": f"{folder}model.tar.gz",
-        "from": _model_prefix(step).removeprefix("s3://"),
+        "from": _output_prefix(step, request).removeprefix("s3://").rstrip("/"),
+        "attempt": attempt_counters(S3_RETRIES),
     }
-    return {**jobs.execution_input(step), "model": model}
+    return {**jobs.execution_input(step, request), "model": model}
+
+
+def _output_prefix(step: ResolvedStep, request: Mapping[str, Json]) -> str:
+    """Return the prefix that SageMaker puts the job's archives below, according to its request."""
+    output = request.get("OutputDataConfig")
+    prefix = output.get("S3OutputPath") if isinstance(output, dict) else None
+    return prefix if isinstance(prefix, str) else _model_prefix(step)
 
 
 def _states(paths: StepPaths) -> tuple[State, ...]:
@@ -158,6 +168,8 @@ def _states(paths: StepPaths) -> tuple[State, ...]:
             "CopySource.$": f"States.Format('{{}}/{{}}/output/model.tar.gz', {model}.from, {paths.result}.job)",
         },
         transient_errors=S3_TRANSIENT_ERRORS,
+        retries=S3_RETRIES,
+        attempt_path=f"{model}.attempt",
         failure_title="model not kept",
         timeout_s=900,
     )

@@ -5,13 +5,15 @@ Source: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mlci.step_types.base import Grants, Json, Key, ResolvedStep, State, StepPaths, StepType, WaitState
 
 #: AWS takes 0 to 99,999,999; a wait of nothing is a mistake.
 _MIN_SECONDS, _MAX_SECONDS = 1, 99_999_999
 
 
-def _execution_input(step: ResolvedStep) -> dict[str, Json]:
+def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[str, Json]:
     return {"seconds": step.values["seconds"]}
 
 
@@ -19,7 +21,7 @@ def _states(paths: StepPaths) -> tuple[State, ...]:
     return (WaitState(title="", seconds_path=f"{paths.input}.seconds"),)
 
 
-def _summary(step: ResolvedStep) -> str:
+def _summary(step: ResolvedStep, request: Mapping[str, Json]) -> str:
     return f"wait for {step.values['seconds']} s"
 
 

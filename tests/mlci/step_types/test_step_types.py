@@ -15,7 +15,7 @@ import mlci
 from mlci.provision.iam_policies import Statement, statements
 from mlci.provision.stack_names import ROLES
 from mlci.step_types import STEP_TYPES, all_keys
-from mlci.step_types.base import JobType, ResolvedStep, StepPaths, StepType, TaskState, WaitState
+from mlci.step_types.base import JobType, ResolvedStep, StepPaths, StepType, TaskState, WaitState, attempt_counters
 from support.project import ROOT
 
 PACKAGE = Path(mlci.__file__).parent
@@ -90,9 +90,8 @@ def test_a_script_has_a_container_and_an_image(step_type: StepType) -> None:
 
 @TYPES
 def test_states_read_only_what_the_execution_input_has(step_type: StepType) -> None:
-    values: dict[str, Any] = step_type.execution_input(STEP)
-    if step_type.request:
-        values = {**values, "request": step_type.request.build(STEP)}
+    request = step_type.request.build(STEP) if step_type.request else {}
+    values: dict[str, Any] = {**step_type.execution_input(STEP, request), "request": request}
     states = step_type.states(PATHS)
     assert states[0].title == ""
     assert len({state.title for state in states}) == len(states)
@@ -108,7 +107,8 @@ def test_states_read_only_what_the_execution_input_has(step_type: StepType) -> N
 def _paths(state: object) -> Iterator[str]:
     match state:
         case TaskState():
-            texts = [*state.parameters.values(), *filter(None, [state.timeout_path])]
+            counters = [f"{state.attempt_path}.{name}" for name in attempt_counters(state.retries)]
+            texts = [*state.parameters.values(), *filter(None, [state.timeout_path]), *counters]
         case WaitState():
             texts = [state.seconds_path]
         case _:
@@ -124,6 +124,7 @@ def test_a_task_has_a_time_limit_and_a_failure(step_type: StepType) -> None:
             assert (state.timeout_s is None) != (state.timeout_path is None)
             assert state.failure_title
             assert state.transient_errors
+            assert state.retries
 
 
 @TYPES
@@ -166,7 +167,7 @@ def test_the_api_knows_the_job_by_its_names(step_type: StepType) -> None:
 
 @TYPES
 def test_a_line_of_the_plan_begins_with_the_type(step_type: StepType) -> None:
-    assert step_type.summary(STEP).startswith(step_type.name)
+    assert step_type.summary(STEP, {}).startswith(step_type.name)
 
 
 @TYPES
