@@ -37,7 +37,7 @@ def parse_metrics(data: bytes) -> Metrics:
 
     def constant(name: str) -> float:
         constants.append(name)
-        return float(name.replace("Infinity", "inf"))
+        return float(name)
 
     if len(data) > METRICS_MAX_BYTES:
         return Metrics(None, f"too large: the state machine reads at most {METRICS_MAX_BYTES:,} bytes")

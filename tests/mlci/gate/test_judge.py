@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlci.flow.models import Json, Op, Rule
-from mlci.gate import METRICS_MAX_BYTES, RuleVerdict, judge, parse_metrics
+from mlci.gate import METRICS_MAX_BYTES, METRICS_MAX_DEPTH, RuleVerdict, judge, parse_metrics
 from mlci.plan.thresholds import bounds
+
+TOO_DEEP = "not JSON that can be read: nested more than 100 levels deep"
 
 
 def rule(op: Op, limit: float, is_relative: bool = False, path: str = "auc") -> Rule:
@@ -83,6 +85,122 @@ def test_what_is_no_finite_number_misses_and_says_why(metrics: str, words: str) 
     found = judged(rule("min", 0.0), metrics)
     assert not found.held
     assert words in found.text
+
+
+@pytest.mark.parametrize(
+    ("checked", "metrics", "baseline", "value", "held", "text"),
+    [
+        (rule("min", 0.4), '{"auc": 0.5}', {"auc": 0.95}, 0.5, True, "0.5 ≥ 0.4"),
+        (rule("max", 0.6), '{"auc": 0.5}', {"auc": 0.95}, 0.5, True, "0.5 ≤ 0.6"),
+        (rule("max", 0.25), '{"auc": 0.5}', None, 0.5, False, "0.5 ≤ 0.25 is missed by 0.25"),
+        (
+            rule("max_drop", 0.02),
+            '{"auc": 0.94}',
+            {"auc": 0.95},
+            0.94,
+            True,
+            "0.94 ≥ 0.93 (baseline 0.95, max_drop 0.02)",
+        ),
+        (
+            rule("max_rise", 0.02, is_relative=True),
+            '{"auc": 52}',
+            {"auc": 50},
+            52,
+            False,
+            "52 ≤ 51 (baseline 50, max_rise 2%) is missed by 1",
+        ),
+        (rule("max_drop", 0.02), '{"auc": 0.94}', None, 0.94, True, "0.94: no baseline to compare with yet"),
+        (rule("min", 0), "{}", None, None, False, "is missing from the metrics file"),
+        (rule("min", 0), '{"auc": "' + "x" * 99 + '"}', None, None, False, 'is not a number: "' + "x" * 59),
+        (
+            rule("min", 0),
+            '{"auc": 1e999}',
+            None,
+            None,
+            False,
+            "is not a number that can be compared: it is beyond 1.8e308, the largest double",
+        ),
+        (
+            rule("min", 0),
+            '{"auc": 1, "f1": NaN}',
+            None,
+            1,
+            False,
+            'can\'t be judged: the metrics of "evaluate" are not JSON: it holds NaN',
+        ),
+        (
+            rule("min", 0),
+            " " * (METRICS_MAX_BYTES + 1),
+            None,
+            None,
+            False,
+            'can\'t be judged: the metrics of "evaluate" are too large: the state machine reads at most 65,536 bytes',
+        ),
+        (
+            rule("min", 0),
+            "[" * 101 + "]" * 101,
+            None,
+            None,
+            False,
+            f'can\'t be judged: the metrics of "evaluate" are {TOO_DEEP}',
+        ),
+    ],
+)
+def test_a_verdict_holds_its_rule_the_value_and_a_text(
+    checked: Rule, metrics: str, baseline: Json, value: float | None, held: bool, text: str
+) -> None:
+    verdict = judged(checked, metrics, baseline)
+    [bound] = bounds([checked], {"evaluate": baseline})
+    assert verdict == RuleVerdict(bound, value, held, f"evaluate.auc {text}")
+    assert type(verdict.held) is bool
+
+
+def test_a_step_that_wrote_nothing_is_named() -> None:
+    [bound] = bounds([rule("min", 0)], {})
+    [verdict] = judge([bound], {}).rules
+    assert verdict == RuleVerdict(bound, None, False, 'evaluate.auc is missing: step "evaluate" wrote no metrics')
+    assert verdict.held is False
+    assert verdict.margin is None
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("3.0", "3"),
+        ("999999999999999.0", "999999999999999"),
+        ("1e15", "1e+15"),
+        ("-1e15", "-1e+15"),
+        ("1000000000000000", "1000000000000000"),
+        ("999999999999999999999", "999999999999999999999"),
+        ("1000000000000000000000", "1e+21"),
+        ("0.99989123", "0.999891"),
+        ("1e-7", "1e-07"),
+    ],
+)
+def test_a_number_is_short_enough_to_read_and_long_enough_to_tell_apart(value: str, shown: str) -> None:
+    assert judged(rule("min", -2e15), f'{{"auc": {value}}}').text == f"evaluate.auc {shown} ≥ -2e+15"
+
+
+def test_constants_that_json_lacks_stay_in_the_document_for_reports() -> None:
+    metrics = parse_metrics(b'{"a": Infinity, "b": -Infinity, "c": 0.5}')
+    assert metrics.document == {"a": math.inf, "b": -math.inf, "c": 0.5}
+    assert metrics.problem == "not JSON: it holds Infinity"
+
+
+def test_an_integer_stays_an_integer() -> None:
+    document = parse_metrics(b'{"n": 3, "x": 3.0}').document
+    assert isinstance(document, dict)
+    assert [type(document["n"]), document["n"]] == [int, 3]
+    assert isinstance(document["x"], float)
+
+
+def test_a_file_and_a_document_at_their_limits_are_read() -> None:
+    text = '{"auc": 1}'
+    assert parse_metrics(text.ljust(METRICS_MAX_BYTES).encode()).document == {"auc": 1}
+    depth = METRICS_MAX_DEPTH
+    assert parse_metrics(("[" * depth + "]" * depth).encode()).problem == ""
+    assert parse_metrics(('{"a": ' * (depth - 1) + "1" + "}" * (depth - 1)).encode()).problem == ""
+    assert parse_metrics(('{"a": ' * depth + "1" + "}" * depth).encode()).problem != ""
 
 
 def test_bytes_that_are_no_text_miss() -> None:
