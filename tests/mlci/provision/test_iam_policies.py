@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -80,6 +82,164 @@ def test_every_action_and_every_resource_of_a_policy_is_called_for(role: Role) -
         for part in statement[name]
     ]
     assert [part for part in parts if not any(decided({**document, "Statement": [part]}, call) for call in calls)] == []
+
+
+_JOBS_OF_BUILDS = ("FollowJobs", "FindJobs", "FindJobLogs", "ReadJobLogs")
+_BUILD = ("WriteBuildLog", "ReportTests", "ReadSource", "ReadSettings", "ListBucket", "ReadRuns", "Stage")
+_WORKFLOW = ("CreateJobs", "FollowJobs", "AwaitJobs", "ListBucket", "ReadRuns", "KeepModels", "PassRole")
+_JOB = (
+    "ListBucket",
+    "ReadInputs",
+    "WriteOutputs",
+    "FindLogs",
+    "WriteLogs",
+    "MeasureMachines",
+    "OpenRegistry",
+    "PullImages",
+)
+_ACTIONS = ("Build", "FollowBuild", "ReadBuildLog")
+#: The statements of each role: one that gets another, or another name, is seen here.
+SIDS: dict[Role, tuple[str, ...]] = {
+    "pull_request_build": (*_BUILD, "DeployFlow", "FollowRuns", "PassRole", *_JOBS_OF_BUILDS),
+    "base_build": (*_BUILD, "WriteBaselines", "DeployFlow", "FollowRuns", "PassRole", *_JOBS_OF_BUILDS),
+    "workflow": _WORKFLOW,
+    "protected_workflow": _WORKFLOW,
+    "job": _JOB,
+    "protected_job": _JOB,
+    "pull_request_actions": _ACTIONS,
+    "base_actions": _ACTIONS,
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_statements_of_a_role(role: Role) -> None:
+    written = policy(role, NEEDS, SCOPE)
+    assert written["Version"] == "2012-10-17"
+    output = _by_sid(role, NEEDS)
+    assert tuple(output) == SIDS[role]
+    for statement in output.values():
+        assert statement["Effect"] == "Allow"
+        assert statement["Action"]
+        assert statement["Resource"]
+        assert all(re.fullmatch(r"[a-z0-9-]+:[A-Z][A-Za-z]+", action) for action in statement["Action"])
+    assert policies(NEEDS, SCOPE)[role] == written
+
+
+def test_a_job_gets_rights_on_the_flows_inputs_keys_and_network() -> None:
+    """No call of the example needs them, so each statement is compared as a whole."""
+    needs = replace(
+        NEEDS,
+        outside=("s3://lake/raw/x", "s3://acme", "s3://lake/y/"),
+        keys=("1234abcd", f"arn:aws:kms:{REGION}:111111111111:key/5678", "alias/k", arn("kms", "alias/a")),
+        subnets=("subnet-1", "subnet-2"),
+        security_groups=("sg-1",),
+    )
+    keys = [arn("kms", "key/1234abcd"), f"arn:aws:kms:{REGION}:111111111111:key/5678"]
+    use = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]
+    aliases = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": ["alias/a", "alias/k"]}}
+    for_aws = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+    interfaces = arn("ec2", "network-interface/*")
+    subnets = [f"arn:aws:ec2:{REGION}:*:subnet/subnet-{number}" for number in (1, 2)]
+    describe = [
+        f"ec2:Describe{things}" for things in ("DhcpOptions", "NetworkInterfaces", "SecurityGroups", "Subnets", "Vpcs")
+    ]
+    lend = ["CreateNetworkInterfacePermission", "DeleteNetworkInterface", "DeleteNetworkInterfacePermission"]
+    outside = ["arn:aws:s3:::acme/*", "arn:aws:s3:::lake/raw/x*", "arn:aws:s3:::lake/y/*"]
+    lake = {"StringLike": {"s3:prefix": ["raw/x*", "y/*"]}}
+    expected = [
+        _allowed("ReadOutside", ["s3:GetObject"], outside),
+        _allowed("ListOutside1", ["s3:ListBucket"], ["arn:aws:s3:::acme"], {"StringLike": {"s3:prefix": ["*"]}}),
+        _allowed("ListOutside2", ["s3:ListBucket"], ["arn:aws:s3:::lake"], lake),
+        _allowed("UseKeys", use, keys),
+        _allowed("LendKeys", ["kms:CreateGrant"], keys, for_aws),
+        _allowed("UseKeysByAlias", use, [arn("kms", "key/*")], aliases),
+        _allowed("LendKeysByAlias", ["kms:CreateGrant"], [arn("kms", "key/*")], {**aliases, **for_aws}),
+        _allowed("LookAround", describe, ["*"]),
+        _allowed(
+            "JoinNetwork",
+            ["ec2:CreateNetworkInterface"],
+            [f"arn:aws:ec2:{REGION}:*:security-group/sg-1", *subnets, interfaces],
+        ),
+        _allowed(
+            "LendInterfaces", [f"ec2:{action}" for action in lend], [interfaces], {"ArnLike": {"ec2:Subnet": subnets}}
+        ),
+    ]
+    roles: tuple[Role, ...] = ("job", "protected_job")
+    for role in roles:
+        output = _by_sid(role, needs)
+        assert [statement for sid, statement in output.items() if sid not in SIDS["job"]] == expected
+        assert {sid: output[sid] for sid in SIDS["job"]} == _by_sid(role, NEEDS)
+
+
+@pytest.mark.parametrize("role", ["workflow", "protected_workflow"])
+def test_the_conditions_of_job_creation(role: Role) -> None:
+    network = {"sagemaker:VpcSecurityGroupIds": ["sg-1"], "sagemaker:VpcSubnets": ["subnet-1"]}
+    types = {"sagemaker:InstanceTypes": ["ml.c5.xlarge", "ml.m5.large"]}
+    joined = replace(NEEDS, subnets=("subnet-1",), security_groups=("sg-1",))
+    typed = replace(NEEDS, instance_types=("ml.c5.xlarge", "ml.m5.large"))
+    limit = {"NumericLessThanEqualsIfExists": {"sagemaker:MaxRuntimeInSeconds": "7200"}}
+    for needs, condition in (
+        (NEEDS, None),
+        (joined, {"ForAllValues:StringEquals": network}),
+        (typed, {"ForAllValues:StringEquals": types}),
+        (replace(typed, max_runtime_s=7200), {"ForAllValues:StringEquals": types, **limit}),
+        (replace(joined, max_runtime_s=7200), {"ForAllValues:StringEquals": network, **limit}),
+    ):
+        assert _by_sid(role, needs)["CreateJobs"].get("Condition") == condition
+
+
+def test_what_a_flow_without_data_outputs_and_rules_lacks() -> None:
+    plain = Needs("plain", frozenset(["processing"]))
+    prefix = f"{BUCKET}/mlci/plain"
+    assert _by_sid("job", plain)["ReadInputs"]["Resource"] == [f"{prefix}/code/*"]
+    assert _by_sid("job", replace(plain, reads_data=True))["ReadInputs"]["Resource"] == [
+        f"{prefix}/code/*",
+        f"{prefix}/data/*",
+    ]
+    assert _by_sid("job", replace(plain, reads_outputs=True))["ReadInputs"]["Resource"] == [
+        f"{prefix}/code/*",
+        f"{prefix}/runs/*",
+    ]
+    assert _by_sid("pull_request_build", plain)["Stage"]["Resource"] == [f"{prefix}/code/*"]
+    assert not {"ListBucket", "ReadRuns"} & set(_by_sid("workflow", plain))
+
+
+#: A build with one of these would have the project's role, and other commands, another source or another price.
+_OVERRIDES = [
+    "artifacts",
+    "environment.computeType",
+    "environment.environmentVariables.name",
+    "environment.image",
+    "environment.privilegedMode",
+    "logsConfig",
+    "secondaryArtifacts",
+    "secondarySources",
+    "serviceRole",
+    "source.auth.type",
+    "source.buildspec",
+    "source.buildStatusConfig.context",
+    "source.location",
+]
+
+
+@pytest.mark.parametrize("role", ["pull_request_actions", "base_actions"])
+def test_a_workflow_starts_builds_as_the_project_has_them(role: Role) -> None:
+    overrides = {f"codebuild:{override}": "true" for override in _OVERRIDES}
+    assert _by_sid(role, NEEDS)["Build"]["Condition"] == {"Null": overrides}
+
+
+@pytest.mark.parametrize(
+    ("role", "passed", "service"),
+    [
+        ("pull_request_build", "workflow", "states"),
+        ("base_build", "protected_workflow", "states"),
+        ("workflow", "job", "sagemaker"),
+        ("protected_workflow", "protected_job", "sagemaker"),
+    ],
+)
+def test_a_role_is_passed_to_its_service_alone(role: Role, passed: Role, service: str) -> None:
+    to = {"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}
+    assert _by_sid(role, NEEDS)["PassRole"] == _allowed("PassRole", ["iam:PassRole"], [SCOPE.roles[passed]], to)
 
 
 def test_only_the_base_branchs_build_writes_the_baseline() -> None:
@@ -224,6 +384,19 @@ def test_each_project_waits_for_the_policy_of_its_role() -> None:
         each["Name"] for each in resources["PullRequestProject"]["Properties"]["Environment"]["EnvironmentVariables"]
     }
     assert "MLCI_PROTECTED" not in output
+
+
+def _by_sid(role: Role, needs: Needs) -> dict[str, dict[str, Any]]:
+    statements: Any = policy(role, needs, SCOPE)["Statement"]
+    assert len({statement["Sid"] for statement in statements}) == len(statements)
+    return {statement["Sid"]: statement for statement in statements}
+
+
+def _allowed(
+    sid: str, actions: list[str], resources: list[str], condition: Mapping[str, object] | None = None
+) -> dict[str, object]:
+    statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
+    return {**statement, "Condition": condition} if condition else dict(statement)
 
 
 def _statement(role: str, sid: str) -> dict[str, object]:
