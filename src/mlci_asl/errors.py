@@ -70,9 +70,30 @@ class StateError(Exception):
         self.error, self.cause = error, cause
         self.is_from_branch, self.is_from_task = is_from_branch, is_from_task
 
-    def as_output(self) -> dict[str, str]:
+    def as_output(self) -> dict[str, str | None]:
         """The error output that a Catch gets; it always has both members."""
         return {"Error": self.error, "Cause": self.cause or ""}
+
+    def of_branch(self) -> StateError:
+        """The same error, of the Parallel or Map that holds the branch."""
+        return StateError(self.error, self.cause, is_from_branch=True)
+
+
+class CallbackFailure(StateError):
+    """SendTaskFailure failed the task. A Catch gets null for what the call left out.
+
+    Source: the recorded test `test_sqs_failure_in_wait_for_task_tok_no_error_field` of LocalStack's tests.
+    """
+
+    def __init__(self, error: str | None, cause: str | None, *, is_from_branch: bool = False) -> None:
+        super().__init__(error or "", cause, is_from_branch=is_from_branch)
+        self._output = {"Error": error, "Cause": cause}
+
+    def as_output(self) -> dict[str, str | None]:
+        return dict(self._output)
+
+    def of_branch(self) -> StateError:
+        return CallbackFailure(self._output["Error"], self._output["Cause"], is_from_branch=True)
 
 
 class HeartbeatTimeout(StateError):

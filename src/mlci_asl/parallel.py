@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from mlci_asl.branch import BranchExecution
 from mlci_asl.branch_group import BranchGroup, ConcurrentBranch
-from mlci_asl.errors import StateError
 from mlci_asl.events import Event
 from mlci_asl.jsontext import JsonText, parse
 from mlci_asl.model import Branch, Parallel
@@ -63,7 +62,7 @@ def group_output(group: BranchGroup, count: int, event_type: str, completed: Map
     """
     group.run()
     if group.failure is not None:
-        raise StateError(group.failure.error, group.failure.cause, is_from_branch=True)
+        raise group.failure.of_branch()
     chain = group.execution.chain
     last_id = chain.last_id
     chain.add(event_type)

@@ -32,8 +32,17 @@ def is_function(resource: str) -> bool:
 
 
 def has_token(resource: str) -> bool:
-    """True if the task is completed from outside, with a token."""
-    return resource.endswith(".waitForTaskToken") or is_activity(resource)
+    """True if the task can be completed from outside, with a token.
+
+    Recorded: the context object of a `.sync` task has a token as well, and whoever gets it can complete the task.
+    Source: the test `test_sync_with_task_token` of LocalStack's Step Functions tests.
+    """
+    return resource.endswith(".waitForTaskToken") or is_sync(resource) or is_activity(resource)
+
+
+def is_sync(resource: str) -> bool:
+    """True if the task ends with the job that it starts."""
+    return resource.endswith((".sync", ".sync:2"))
 
 
 def resource_names(resource: str) -> tuple[str, str]:
@@ -43,12 +52,15 @@ def resource_names(resource: str) -> tuple[str, str]:
     ('sagemaker', 'createTrainingJob.sync')
     >>> resource_names("arn:aws:states:::aws-sdk:s3:getObject")
     ('aws-sdk:s3', 'getObject')
+    >>> resource_names("arn:aws:states:::states:startExecution.sync:2")
+    ('states', 'startExecution.sync:2')
     """
     parts = resource.split(":", 5)
     if parts[2] != "states":
         return parts[2], parts[5]
-    resource_type, _, name = parts[5].rpartition(":")
-    return resource_type, name
+    names = parts[5].split(":")
+    service = 2 if names[0] == "aws-sdk" else 1
+    return ":".join(names[:service]), ":".join(names[service:])
 
 
 class TaskTimeouts(NamedTuple):

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
+import threading
+from dataclasses import replace
 from typing import NamedTuple
 
 from mlci_asl.branch import BranchExecution, Deadline, deadline
 from mlci_asl.callbacks import Callback, HeartbeatMissed, TaskFailure, TaskSuccess
-from mlci_asl.errors import RUNTIME, TIMEOUT, EvaluationError, HeartbeatTimeout, StateError, TaskError, too_large
-from mlci_asl.handlers import ParameterCheck, TaskCall
+from mlci_asl.errors import (
+    RUNTIME,
+    TIMEOUT,
+    CallbackFailure,
+    EvaluationError,
+    HeartbeatTimeout,
+    StateError,
+    TaskError,
+    too_large,
+)
+from mlci_asl.handlers import Handlers, ParameterCheck, TaskCall
 from mlci_asl.jsontext import MAX_DATA_BYTES, Json, JsonText, dump, parse, size_bytes, text_of
 from mlci_asl.model import Task
-from mlci_asl.task_events import TaskEvents, TaskTimeouts, is_activity
+from mlci_asl.task_events import TaskEvents, TaskTimeouts, is_activity, is_sync
 
 
 class TaskInput(NamedTuple):
@@ -65,7 +76,7 @@ def _role_arn(credentials: Json) -> str | None:
 def _result(
     execution: BranchExecution, task: Task, input: TaskInput, parameters: Json, limit: Deadline, events: TaskEvents
 ) -> Json | StateError:
-    callback = None if input.token is None else Callback(input.token, input.timeouts.heartbeat_s)
+    callback = _callback(task, input)
     call = TaskCall(
         task.resource,
         task.name,
@@ -78,17 +89,67 @@ def _result(
         *input.timeouts,
     )
     try:
-        response = _json_copy(execution.handlers(call))
-        return response if callback is None else _callback_result(callback, response, limit, events)
+        if callback is not None and is_sync(task.resource):
+            return _sync_result(execution.handlers, call, callback)
+        response = _response(execution.handlers, call)
+        if callback is None or isinstance(response, StateError):
+            return response
+        return _callback_result(callback, response, limit, events)
     except EvaluationError:
         raise
-    except TaskError as error:
-        return StateError(error.error, error.cause)
-    except Exception as error:  # noqa: BLE001 - a handler's own fault fails the execution, and nothing more
-        return StateError(RUNTIME, f"{type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001 - an output that cannot be read fails the execution, and nothing more
+        return _own_fault(error)
     finally:
         if callback is not None:
             callback.close()
+
+
+def _callback(task: Task, input: TaskInput) -> Callback | None:
+    """The callback of a task with a token; of a `.sync` task only if its parameters hand on the token."""
+    if input.token is None:
+        return None
+    if is_sync(task.resource):
+        return Callback(input.token) if input.token in input.parameters.text else None
+    return Callback(input.token, input.timeouts.heartbeat_s)
+
+
+def _response(handlers: Handlers, call: TaskCall) -> Json | StateError:
+    """What the handler returns, or the error that it raises."""
+    try:
+        return _json_copy(handlers(call))
+    except TaskError as error:
+        return StateError(error.error, error.cause)
+    except Exception as error:  # noqa: BLE001 - a handler's own fault fails the execution, and nothing more
+        return _own_fault(error)
+
+
+def _own_fault(error: Exception) -> StateError:
+    return StateError(RUNTIME, f"{type(error).__name__}: {error}")
+
+
+def _sync_result(handlers: Handlers, call: TaskCall, callback: Callback) -> Json | StateError:
+    """The result of the job or of the token, whichever comes first; the job goes on without its task."""
+    is_submitted = threading.Event()
+    responses: list[Json | StateError] = []
+    is_done = call.stop.child()
+
+    def submitted(output: Json) -> None:
+        call.submitted(output)
+        is_submitted.set()
+
+    def work() -> None:
+        responses.append(_response(handlers, replace(call, submitted=submitted)))
+        is_submitted.set()
+        is_done.set()
+
+    thread = threading.Thread(target=work, name=f"task {call.state}", daemon=True)
+    thread.start()
+    result = callback.wait(is_done)
+    if result is None:
+        thread.join()
+        return responses[0]
+    is_submitted.wait()  # the history has the job before its result
+    return _outside_result(result)
 
 
 def _callback_result(callback: Callback, response: Json, limit: Deadline, events: TaskEvents) -> Json | StateError:
@@ -100,9 +161,13 @@ def _callback_result(callback: Callback, response: Json, limit: Deadline, events
         result = callback.wait(limit.signal, events.started_by_worker if is_worker_task else None)
     except HeartbeatMissed:
         return HeartbeatTimeout()
+    return None if result is None else _outside_result(result)
+
+
+def _outside_result(result: TaskSuccess | TaskFailure) -> Json | StateError:
     if isinstance(result, TaskSuccess):
         return parse(result.output)
-    return StateError(result.error or "", result.cause) if isinstance(result, TaskFailure) else None
+    return CallbackFailure(result.error, result.cause)
 
 
 def _json_copy(result: Json) -> Json:

@@ -94,7 +94,7 @@ def test_each_attempt_has_a_token_of_its_own() -> None:
 
 
 def test_other_tasks_have_no_token() -> None:
-    found = run(machine(S=task(Parameters={"t.$": "$$.Task.Token"})))
+    found = run(machine(S=task(Resource="arn:aws:states:::lambda:invoke", Parameters={"t.$": "$$.Task.Token"})))
     assert found.outcome.error == "States.Runtime"
     assert found.handlers.calls == []
 

@@ -199,6 +199,55 @@ def test_a_task_waits_for_another_execution(sfn: Client, pattern: str, output: A
     assert (told["Status"], told["Output"], told["Name"]) == ("SUCCEEDED", output, "e")
 
 
+@pytest.mark.parametrize("pattern", [".sync", ".sync:2"])
+def test_the_history_of_a_nested_execution_names_its_pattern(sfn: Client, pattern: str) -> None:
+    """As in the recorded tests test_start_execution_sync and test_start_execution_sync2 of LocalStack."""
+    inner = sfn.create(machine(S=PASS), name="inner")
+    task = {"Type": "Task", "Resource": NESTED + pattern, "Parameters": {"StateMachineArn": inner}, "End": True}
+    execution = sfn.run(machine(T=task))["executionArn"]
+    names = [
+        (details["resourceType"], details["resource"])
+        for event in sfn.history(execution)
+        for details in event.values()
+        if isinstance(details, dict) and "resource" in details
+    ]
+    assert names == [("states", f"startExecution{pattern}")] * 4
+
+
+def test_a_token_completes_a_task_that_waits_for_an_execution(sfn: Client) -> None:
+    """As in the recorded test test_sync_with_task_token of LocalStack."""
+    inner = sfn.create(WAIT, name="inner")
+    task = {"Type": "Task", "Resource": NESTED + ".sync", "End": True}
+    parameters = {"StateMachineArn": inner, "Name": "e", "Input": {"token.$": "$$.Task.Token"}}
+    arn = sfn.start(sfn.create(machine(T={**task, "Parameters": parameters})))
+    until = time.monotonic() + 5
+    while not sfn("ListExecutions", stateMachineArn=inner)["executions"] and time.monotonic() < until:
+        time.sleep(0.01)
+    nested = sfn("ListExecutions", stateMachineArn=inner)["executions"][0]["executionArn"]
+    token = json.loads(sfn("DescribeExecution", executionArn=nested)["input"])["token"]
+    sfn("SendTaskSuccess", taskToken=token, output='"by token"')
+    assert sfn.ended(arn)["output"] == '"by token"'
+    assert [event["type"] for event in sfn.history(arn)][-4:-2] == ["TaskSubmitted", "TaskSucceeded"]
+    assert sfn("DescribeExecution", executionArn=nested)["status"] == "RUNNING"
+    sfn("StopExecution", executionArn=nested)
+
+
+@pytest.mark.parametrize("is_nested", [False, True])
+@pytest.mark.parametrize("failure", [{}, {"error": "E"}, {"error": "E", "cause": ""}])
+def test_a_catch_gets_null_for_what_send_task_failure_left_out(
+    sfn: Client, failure: dict[str, str], is_nested: bool
+) -> None:
+    """As in the recorded test test_sqs_failure_in_wait_for_task_tok_no_error_field of LocalStack."""
+    activity = sfn("CreateActivity", name="label")["activityArn"]
+    catch = {"Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.e", "Next": "S"}]}
+    task: Any = {"Type": "Task", "Resource": activity, "End": True}
+    branches = {"Type": "Parallel", "Branches": [{"StartAt": "T", "States": {"T": task}}], "End": True}
+    arn = sfn.start(sfn.create(machine(A={**(branches if is_nested else task), **catch}, S=PASS)), {})
+    sfn("SendTaskFailure", taskToken=sfn("GetActivityTask", activityArn=activity)["taskToken"], **failure)
+    output = json.loads(sfn.ended(arn)["output"])["e"]
+    assert output == {"Error": failure.get("error"), "Cause": failure.get("cause")}
+
+
 def test_a_task_fails_with_the_execution_that_it_waits_for(sfn: Client) -> None:
     inner = sfn.create(machine(S={"Type": "Fail", "Error": "E"}), name="inner")
     parameters = {"StateMachineArn": inner}
