@@ -114,7 +114,7 @@ def _callback(task: Task, input: TaskInput) -> Callback | None:
 
 
 def _response(handlers: Handlers, call: TaskCall) -> Json | StateError:
-    """What the handler returns, or the error that it raises."""
+    """The handler's result, or the error that it raises."""
     try:
         return _json_copy(handlers(call))
     except TaskError as error:

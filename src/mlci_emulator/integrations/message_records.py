@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mlci_emulator.integrations import task_values
-from mlci_emulator.integrations.message_validation import is_ordered
+from mlci_emulator.integrations.message_validation import entry_error, is_ordered
 from mlci_emulator.protocol.operations import Request, Response
 
 
@@ -104,22 +104,8 @@ def _md5(data: bytes) -> str:
 
 def _put(request: Request) -> Response:
     """Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html"""
-    entries = [_entry(entry) for entry in request["Entries"]]
+    entries = [entry_error(entry) or {"EventId": str(uuid.uuid4())} for entry in request["Entries"]]
     return {"Entries": entries, "FailedEntryCount": sum("ErrorCode" in entry for entry in entries)}
-
-
-def _entry(entry: Mapping[str, Any]) -> dict[str, str]:
-    for name in ("Source", "DetailType", "Detail"):
-        if not entry.get(name):
-            what = f"Parameter {name} is not valid. Reason: {name} is a required argument."
-            return {"ErrorCode": "InvalidArgument", "ErrorMessage": what}
-    try:
-        is_object = isinstance(json.loads(entry["Detail"]), dict)
-    except ValueError:
-        is_object = False
-    if not is_object:
-        return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
-    return {"EventId": str(uuid.uuid4())}
 
 
 _ANSWERS: dict[str, Callable[[Request], Response]] = {"sns": _published, "sqs": _sent, "events": _put}

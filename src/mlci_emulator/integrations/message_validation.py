@@ -8,8 +8,10 @@ topic without a group and of an invalid queue URL are recorded.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import urlsplit
 
 from mlci_asl import TaskError
@@ -26,6 +28,22 @@ def check_message(service: str, request: Request) -> None:
 def is_ordered(request: Request) -> bool:
     """Return whether a message goes to a FIFO topic or queue; a MessageGroupId alone does not tell."""
     return any(str(request.get(name, "")).endswith(".fifo") for name in ("TopicArn", "TargetArn", "QueueUrl"))
+
+
+def entry_error(entry: Mapping[str, Any]) -> dict[str, str]:
+    """Return the error with which EventBridge answers an entry of PutEvents; empty if the entry is right.
+
+    Source: the recorded tests test_put_events_no_source and test_put_events_malformed_detail of LocalStack.
+    """
+    for name in ("Source", "DetailType", "Detail"):
+        if not entry.get(name):
+            what = f"Parameter {name} is not valid. Reason: {name} is a required argument."
+            return {"ErrorCode": "InvalidArgument", "ErrorMessage": what}
+    try:
+        is_object = isinstance(json.loads(entry["Detail"]), dict)
+    except ValueError:
+        is_object = False
+    return {} if is_object else {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
 
 
 def _publish(request: Request) -> None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
-from mlci_emulator.integrations import MessageRecords
+from mlci_emulator.integrations import MessageRecords, message_validation
 from mlci_emulator.protocol.http_responses import HttpResponse, environ_name
 from mlci_emulator.protocol.operations import ApiError, Request, Response, Service
 from mlci_emulator.server.moto_services.moto_server import SERVER_ENVIRON, MotoServer
@@ -126,9 +126,19 @@ class MotoMessageService:
         Raises: ApiError, for example if the queue does not exist.
         """
         name = "eventbridge" if service == "events" else service
-        response = self._services[name].call(operation, request, region)
+        call = self._services[name].call
+        response = _put_events(call, request, region) if service == "events" else call(operation, request, region)
         self._records.record(service, operation, request, region, response)
         return response
+
+
+def _put_events(call: Callable[[str, Request, str], Response], request: Request, region: str) -> Response:
+    """Put the entries that EventBridge accepts; moto fails on a detail that is no JSON, and takes other details."""
+    entries = [message_validation.entry_error(entry) for entry in request["Entries"]]
+    accepted = [entry for entry, error in zip(request["Entries"], entries, strict=True) if not error]
+    put = iter(call("PutEvents", {**request, "Entries": accepted}, region)["Entries"] if accepted else ())
+    entries = [error or next(put) for error in entries]
+    return {"Entries": entries, "FailedEntryCount": sum("ErrorCode" in entry for entry in entries)}
 
 
 def services(moto: MotoServer, endpoint: str) -> dict[str, Service]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.protocol.timestamps import epoch_seconds
@@ -72,7 +74,7 @@ class StateMachines:
             "type": str(request.get("type", "STANDARD")),
             "created": epoch_seconds(self._now()),
             "revision": INITIAL,
-            "loggingConfiguration": {**_LOGGING, **(request.get("loggingConfiguration") or {})},
+            "loggingConfiguration": _logging(request.get("loggingConfiguration") or {}),
             "tracingConfiguration": {**_TRACING, **(request.get("tracingConfiguration") or {})},
             "encryptionConfiguration": request.get("encryptionConfiguration") or dict(ENCRYPTION),
             "tags": {str(tag["key"]): str(tag["value"]) for tag in request.get("tags") or ()},
@@ -114,11 +116,11 @@ class StateMachines:
             doc = self.find(arn)
             if request.get("definition") is not None:
                 self._definitions.load(str(request["definition"]), doc["type"])
-            defaults: dict[str, Document] = {"loggingConfiguration": _LOGGING, "tracingConfiguration": _TRACING}
-            new = {
-                name: {**defaults.get(name, {}), **request[name]} if name in defaults else request[name]
-                for name in members
-            }
+            new = {name: request[name] for name in members}
+            if "loggingConfiguration" in new:
+                new["loggingConfiguration"] = _logging(new["loggingConfiguration"])
+            if "tracingConfiguration" in new:
+                new["tracingConfiguration"] = {**_TRACING, **new["tracingConfiguration"]}
             if any(doc.get(name) != value for name, value in new.items()):
                 doc.update(new, revision=str(uuid.uuid4()), updated=epoch_seconds(self._now()))
                 self.save(doc)
@@ -180,6 +182,22 @@ class StateMachines:
 
     def _save_tagged(self, doc: Document, kind: Kind) -> None:
         self._records.put(kind, doc["arn"], doc["arn"].split(":")[3], doc)
+
+
+def _logging(configuration: Mapping[str, Any]) -> Document:
+    """Return a logging configuration with its defaults.
+
+    The message is that of the recorded tests test_invalid_logging_configuration and test_multiple_destinations of
+    LocalStack, whose snapshots also have levels of OFF without a destination.
+
+    Raises: ApiError InvalidLoggingConfiguration.
+    """
+    complete: Document = {**_LOGGING, **configuration}
+    count = len(complete.get("destinations") or ())
+    if count > 1 or (count == 0 and complete["level"] != "OFF"):
+        message = "Invalid Logging Configuration: Must specify exactly one Log Destination."
+        raise ApiError("InvalidLoggingConfiguration", message)
+    return complete
 
 
 def does_not_exist(arn: str) -> ApiError:

@@ -45,6 +45,8 @@ told = {
     "sent": run("sqs:sendMessage", {"QueueUrl": queue, "MessageBody": {"x": 1}}),
     "received": moto["sqs"].call("ReceiveMessage", {"QueueUrl": queue}, REGION)["Messages"][0]["Body"],
     "no queue": run("sqs:sendMessage", {"QueueUrl": queue + "x", "MessageBody": "m"}),
+    "details": run("events:putEvents", {"Entries": [
+        {"Source": "s", "DetailType": "t", "Detail": detail} for detail in ({"a": 1}, "text", [1], "1")]}),
     "read": run("aws-sdk:ssm:getParameter", {"Name": "/a"}),
     "not there": run("aws-sdk:ssm:getParameter", {"Name": "/none"}),
     "elsewhere": moto["ssm"].call("DescribeParameters", {}, "us-east-1")["Parameters"],
@@ -75,6 +77,14 @@ def test_a_queue_that_is_not_there_fails_the_task(told: dict[str, Any]) -> None:
     """Its error code is that of an exception in SQS's model, which names the task's."""
     assert (told["no queue"]["status"], told["no queue"]["error"]) == ("FAILED", "SQS.QueueDoesNotExistException")
     assert "queue does not exist" in told["no queue"]["cause"]
+
+
+def test_a_detail_that_is_no_object_fails_its_entry(told: dict[str, Any]) -> None:
+    """As in the recorded test test_put_events_mixed_malformed_detail of LocalStack."""
+    assert told["details"]["error"] == "EventBridge.FailedEntry"
+    answer = json.loads(told["details"]["cause"])
+    assert [entry.get("ErrorCode") for entry in answer["Entries"]] == [None, *["MalformedDetail"] * 3]
+    assert answer["FailedEntryCount"] == 3
 
 
 def test_sdk_integrations_ask_moto_in_the_execution_s_region(told: dict[str, Any]) -> None:

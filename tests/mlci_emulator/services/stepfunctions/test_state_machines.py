@@ -167,3 +167,21 @@ def test_variable_references_are_described(sfn: Client) -> None:
     )
     assert sfn("DescribeStateMachine", stateMachineArn=arn)["variableReferences"] == {"B": ["x"]}
     assert json.loads(sfn.ended(sfn.start(arn))["output"]) == {"v": 1}
+
+
+_DESTINATION = {"cloudWatchLogsLogGroup": {"logGroupArn": "arn:aws:logs:eu-west-1:000000000000:log-group:g:*"}}
+
+
+@pytest.mark.parametrize("configuration", [{"level": "ALL"}, {"level": "ALL", "destinations": [_DESTINATION] * 2}])
+def test_a_log_level_needs_exactly_one_destination(sfn: Client, configuration: dict[str, Any]) -> None:
+    """As in the recorded tests test_invalid_logging_configuration and test_multiple_destinations of LocalStack."""
+    definition = machine(S={"Type": "Pass", "End": True})
+    arn = sfn.create(definition, name="m", loggingConfiguration={"level": "ALL", "destinations": [_DESTINATION]})
+    for operation, members in [
+        ("CreateStateMachine", {"name": "n", "definition": definition, "roleArn": "arn:aws:iam::000000000000:role/r"}),
+        ("UpdateStateMachine", {"stateMachineArn": arn}),
+    ]:
+        with pytest.raises(ApiError) as caught:
+            sfn(operation, **members, loggingConfiguration=configuration)
+        assert caught.value.code == "InvalidLoggingConfiguration"
+    sfn("UpdateStateMachine", stateMachineArn=arn, loggingConfiguration={"destinations": []})
