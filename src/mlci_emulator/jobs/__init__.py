@@ -20,6 +20,7 @@ In the order in which a job passes through them:
     isolation.py           gives a job its /opt/ml
     process.py             starts and stops the supervisor of a job
     supervisor.py          runs as a process: sets up /opt/ml, runs the script, kills what it leaves
+    leftover_processes.py  kills what a job left whose supervisor was killed
     log_files.py           the log of a job: its CloudWatch names, appending to it, reading its end
     failure_reason.py      a job's FailureReason, in SageMaker's words
 """

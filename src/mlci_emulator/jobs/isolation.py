@@ -97,7 +97,8 @@ def _probe_namespaces(work: Path, supervisors: Supervisors) -> str:
         return "namespaces are a feature of Linux"
     with workspace(work) as space:
         try:
-            supervisors.run(LaunchRequest("namespace", space.ml, space.stage, Path(os.devnull)))
+            launch = LaunchRequest("namespace", space.ml, space.stage, Path(os.devnull), temporary=space.temporary)
+            supervisors.run(launch)
         except IsolationError as error:
             return str(error)
     return ""

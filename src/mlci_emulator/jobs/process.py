@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import marshal
 import os
+import re
 import selectors
 import subprocess
 import sys
@@ -19,12 +20,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from mlci_emulator.jobs.leftover_processes import kill_processes
+
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
 #: Between SIGTERM and SIGKILL. SageMaker waits 120 seconds; here all must be gone within one.
 GRACE_S = 0.5
 #: A supervisor that has not ended a stopped job after this is killed itself.
 KILL_AFTER_S = 3.0
+
+_TEMPORARY_PATH = re.compile(r"/tmp/[^:=,;\s]+")
+_TEMPORARY_NAME = re.compile(r"/tmp/+([^/]+)")
 
 Mode = Literal["namespace", "link", "paths"]
 
@@ -49,7 +55,11 @@ class StopSignal(Protocol):
 
 @dataclass(frozen=True)
 class LaunchRequest:
-    """A command to run, and its folders. Without a command, it probes the isolation."""
+    """A command to run, and its folders. Without a command, it probes the isolation.
+
+    `temporary` is the job's TMPDIR. In a namespace it is `/tmp` as well, in which only those entries of the machine's
+    `/tmp` are left that the job's paths lead to.
+    """
 
     mode: Mode
     folder: Path
@@ -58,6 +68,7 @@ class LaunchRequest:
     command: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     working_folder: str = "/"
+    temporary: Path | None = None
 
     def encoded(self) -> bytes:
         """Return the request as `mlci_emulator.jobs.supervisor` reads it."""
@@ -71,9 +82,19 @@ class LaunchRequest:
                 "env": dict(self.environment),
                 "cwd": self.working_folder,
                 "grace_s": GRACE_S,
+                "temporary": str(self.temporary) if self.temporary is not None else "",
+                "shared_names": self._shared_names(),
             }
         )
         return len(data).to_bytes(4, "big") + data
+
+    def _shared_names(self) -> list[str]:
+        """Return the names in `/tmp` of the paths that the job needs: its folders, interpreter and variables."""
+        texts = [str(self.folder), str(self.temporary), self.working_folder, *self.command, *self.environment.values()]
+        paths = [path for text in texts for path in _TEMPORARY_PATH.findall(text)]
+        targets = [os.path.realpath(path) for path in (*paths, *self.command[:1])]
+        names = [match[1] for path in (*paths, *targets) if (match := _TEMPORARY_NAME.match(path))]
+        return sorted({name for name in names if name not in (".", "..")})
 
 
 @dataclass(frozen=True)
@@ -123,6 +144,8 @@ class Supervisors:
                 return supervisor.wait(timeout_s)
         finally:
             supervisor.dismiss()
+            if supervisor.was_killed and launch.temporary is not None:
+                kill_processes(launch.temporary)
 
     def _send(self, message: bytes) -> _Supervisor:
         with self._lock:
@@ -209,6 +232,11 @@ class _Supervisor:
         if kind == "exited":
             return ProcessResult("exited", _exit_code(value))
         raise (EntryPointError if kind == "not_executable" else IsolationError)(value)
+
+    @property
+    def was_killed(self) -> bool:
+        """True if the supervisor was killed: by the script, or because it did not end in time."""
+        return (self._process.returncode or 0) < 0
 
     def dismiss(self) -> None:
         """End the supervisor: the end of file on its standard input makes it kill all that it runs."""

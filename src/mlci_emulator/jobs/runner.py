@@ -240,7 +240,7 @@ def _launch_request(mode: Mode, space: Workspace, log: Path, container: Containe
         base = str(space.ml)
         command, environment = command_in_folder(base, command), environment_in_folder(base, environment)
         folder = command_in_folder(base, [folder])[0]
-    return LaunchRequest(mode, space.ml, space.stage, log, command, environment, folder)
+    return LaunchRequest(mode, space.ml, space.stage, log, command, environment, folder, space.temporary)
 
 
 def _stopped(process: ProcessResult, max_runtime_s: int, message: str | None = None) -> JobResult:

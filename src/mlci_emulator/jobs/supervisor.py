@@ -17,8 +17,8 @@ An error in this process is therefore never mistaken for a script's own exit cod
 
 In a namespace the script's parent is process 1 of a PID namespace: when that ends, the kernel kills every process in
 the namespace, also one that called setsid and forked twice. PDEATHSIG ties process 1 to this process. Elsewhere on
-Linux this process is the "subreaper" that adopts orphans, and it kills its descendants. On macOS it kills the script's
-process group; a process that leaves the group escapes.
+Linux this process is the "subreaper" that adopts orphans, and it kills its descendants; if the script kills it,
+`leftover_processes` does so. On macOS it kills the script's process group; a process that leaves the group escapes.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 CONTAINER = "/opt/ml"
+TEMPORARY, SHARED_MEMORY = "/tmp", "/dev/shm"
 IS_LINUX = sys.platform == "linux"
 
 # Source: include/uapi/linux/sched.h, mount.h and prctl.h of Linux.
@@ -101,7 +102,7 @@ def _run_request(request: dict[str, Any], control: int, status: int) -> None:
     log = os.open(request["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     if request["mode"] == "namespace":
         folder = os.stat(request["folder"])
-        _enter_namespace(request["folder"], request["stage"])
+        _enter_namespace(request)
         init = os.fork()
         if init == 0:
             _run_as_init(request, folder, log, control, status)
@@ -119,8 +120,11 @@ def _run_request(request: dict[str, Any], control: int, status: int) -> None:
 # --- The namespace ---------------------------------------------------------------------------------------------------
 
 
-def _enter_namespace(folder: str, stage: str) -> None:
-    """Enter a mount namespace in which `/opt/ml` is `folder`, and a PID namespace for the next child, as any user."""
+def _enter_namespace(request: dict[str, Any]) -> None:
+    """Enter a mount namespace in which the job has its own folders, and a PID namespace for the next child.
+
+    Any user can do so. The job's own folders are `/opt/ml`, `/tmp` and `/dev/shm`.
+    """
     if not IS_LINUX:
         raise SetupError("namespaces are a feature of Linux")
     try:
@@ -129,7 +133,9 @@ def _enter_namespace(folder: str, stage: str) -> None:
         except PermissionError:
             _enter_user_namespace()
         _mount("none", "/", "", MS_REC | MS_PRIVATE)
-        _mount_container_path(folder, stage)
+        _mount_container_path(request["folder"], request["stage"])
+        if request["temporary"]:
+            _mount_temporary_folders(request["temporary"], request["shared_names"])
     except OSError as error:
         raise SetupError(error.strerror or str(error)) from error
 
@@ -152,23 +158,35 @@ def _mount_container_path(folder: str, stage: str) -> None:
     _mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")
     for entry in os.scandir(parent):
         if entry.name != name:
-            _bind_entry(entry, os.path.join(stage, entry.name))
+            _bind_entry(entry.path, os.path.join(stage, entry.name))
     os.mkdir(os.path.join(stage, name))
     _mount(folder, os.path.join(stage, name), "", MS_BIND | MS_REC)
     _mount(stage, parent, "", MS_MOVE)
 
 
-def _bind_entry(entry: os.DirEntry[str], target: str) -> None:
-    if entry.is_symlink():
-        os.symlink(os.readlink(entry.path), target)
+def _mount_temporary_folders(temporary: str, shared_names: list[str]) -> None:
+    """Mount `temporary` on `/tmp`, with these entries of the old one, and an empty file system on `/dev/shm`."""
+    if os.path.isdir(TEMPORARY) and not os.path.islink(TEMPORARY):
+        for name in shared_names:
+            path = os.path.join(TEMPORARY, name)
+            if os.path.lexists(path):
+                _bind_entry(path, os.path.join(temporary, name))
+        _mount(temporary, TEMPORARY, "", MS_BIND | MS_REC)
+    if os.path.isdir(SHARED_MEMORY) and not os.path.islink(SHARED_MEMORY):
+        _mount("tmpfs", SHARED_MEMORY, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+
+
+def _bind_entry(path: str, target: str) -> None:
+    if os.path.islink(path):
+        os.symlink(os.readlink(path), target)
         return
-    if entry.is_dir():
+    if os.path.isdir(path):
         os.mkdir(target)
     else:
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY))
     # A folder that this user can't read outside of the namespace stays unreadable inside.
     with contextlib.suppress(PermissionError, FileNotFoundError):
-        _mount(entry.path, target, "", MS_BIND | MS_REC)
+        _mount(path, target, "", MS_BIND | MS_REC)
 
 
 def _run_as_init(request: dict[str, Any], folder: os.stat_result, log: int, control: int, status: int) -> NoReturn:

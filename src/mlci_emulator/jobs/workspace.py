@@ -21,6 +21,7 @@ from pathlib import Path
 
 from mlci_emulator.jobs import contained_files
 from mlci_emulator.jobs.contained_files import remove_tree
+from mlci_emulator.jobs.leftover_processes import kill_processes
 
 PREFIX = "mlci-job-"
 
@@ -83,7 +84,10 @@ def workspace(work: Path) -> Iterator[Workspace]:
 
 
 def remove_abandoned(work: Path) -> None:
-    """Remove the folders that a killed mlci left. An error leaves a folder for the next time."""
+    """Remove the folders that a killed mlci left, and kill the processes of its jobs.
+
+    An error leaves a folder for the next time.
+    """
     with contextlib.suppress(OSError):
         if not work.is_dir():
             return
@@ -92,6 +96,7 @@ def remove_abandoned(work: Path) -> None:
                 folders = [Path(entry.path) for entry in scanned if entry.is_dir(follow_symlinks=False)]
             for folder in folders:
                 if folder.name.startswith(PREFIX) and _is_abandoned(folder):
+                    kill_processes(Workspace(folder).temporary)
                     remove_tree(folder)
 
 

@@ -683,3 +683,55 @@ def test_jobs_run_below_a_folder_whose_name_is_not_utf_8(harness: JobHarness, mo
 
 #: The output's folder, as a variable that `paths` replaces.
 OUT: Json = {"OUT": "/opt/ml/processing/output/out"}
+
+
+@LINUX
+def test_a_script_that_kills_its_supervisor_leaves_nothing_running(harness: JobHarness, mode: Isolation) -> None:
+    marker = f"marker-{uuid.uuid4()}"
+    script = f"""
+import os, signal, sys, time
+sys.argv.append(os.environ["SIGN"])
+{ESCAPE}
+os.kill(os.getppid(), signal.SIGKILL)
+time.sleep(1)
+"""
+    with harness.jobs(mode) as jobs:
+        described = harness.process(script, jobs, Environment={"MARKER": marker, "SIGN": str(harness.root / "sign")})
+        assert processes_with(marker) == []
+        assert described["ProcessingJobStatus"] == ("Completed" if mode == "namespace" else "Failed")
+
+
+@LINUX
+def test_what_a_job_of_a_killed_mlci_left_ends_when_its_folder_is_swept(harness: JobHarness) -> None:
+    folder = harness.work / "mlci-job-0123" / "tmp"
+    folder.mkdir(parents=True)
+    with (
+        subprocess.Popen(["sleep", "60"], env={"TMPDIR": str(folder)}) as left,
+        subprocess.Popen(["sleep", "60"], env={"PWD": str(folder)}) as other,
+    ):
+        with harness.jobs("paths") as jobs:
+            harness.process("", jobs)
+        assert left.wait(5) == -signal.SIGKILL
+        assert other.poll() is None, "it only was there"
+        other.kill()
+
+
+@LINUX
+def test_a_job_in_a_namespace_has_its_own_temporary_folders(harness: JobHarness) -> None:
+    if "namespace" not in modes(harness):
+        pytest.skip("namespaces do not work here")
+    name = f"mlci-{uuid.uuid4()}"
+    script = f"""
+import os, tempfile
+for folder in ("/tmp", "/dev/shm", tempfile.gettempdir()):
+    open(folder + "/{name}", "w").close()
+assert os.path.exists("{harness.root}"), "the checkout is there, wherever it is"
+print("LISTS", os.listdir("/dev/shm"))
+"""
+    with harness.jobs("namespace") as jobs:
+        described = harness.process(script, jobs)
+        assert described["ProcessingJobStatus"] == "Completed", described
+    assert f"LISTS ['{name}']" in harness.log("job").read_text()
+    assert not os.path.lexists(f"/tmp/{name}")
+    assert not os.path.lexists(f"/dev/shm/{name}")
+    assert list(harness.work.iterdir()) == []

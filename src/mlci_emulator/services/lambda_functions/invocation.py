@@ -135,6 +135,7 @@ class FunctionInvoker:
                 **self._extra,
             },
             str(code.folder.absolute()),
+            space.temporary,
         )
         try:
             return self._get_supervisors().run(launch, timeout_s=code.timeout_s, stop=stop)
