@@ -39,12 +39,17 @@ def outcome(status: str, error: str = "", cause: str = "") -> Outcome:
 HELD, BOTH_MISSED = verdict(), verdict(auc=0.8, loss=0.5)
 
 
-@pytest.mark.parametrize("status", ["ABORTED", "TIMED_OUT"])
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [("ABORTED", "the execution was stopped"), ("TIMED_OUT", "the execution reached its own time limit")],
+)
 @pytest.mark.parametrize("judged", [HELD, BOTH_MISSED])
-def test_an_execution_that_was_cut_off_is_stopped_whatever_its_metrics_say(status: str, judged: Verdict) -> None:
+def test_an_execution_that_was_cut_off_is_stopped_whatever_its_metrics_say(
+    status: str, reason: str, judged: Verdict
+) -> None:
     stopped = outcome(status, "mlci.Stopped", "stopped by SIGTERM")
     assert conclude(stopped, judged, progress(train="killed")) == (Status.STOPPED, "stopped by SIGTERM")
-    assert conclude(outcome(status), judged, progress()) == (Status.STOPPED, "the execution was stopped")
+    assert conclude(outcome(status), judged, progress()) == (Status.STOPPED, reason)
 
 
 @pytest.mark.parametrize("status", ["FAILED", "SUCCEEDED"])
