@@ -90,7 +90,7 @@ def running(account: Account, flow: str) -> list[str]:
 
 
 def test_objects_of_every_size_arrive_whole_and_are_sent_once(tmp_path: Path, served: Account) -> None:
-    objects = Objects(Api(served.client("s3")))
+    objects = Objects(Api(served.client("s3")), "0" * 12)
     objects.check_bucket(BUCKET, served.region)
     uploads = []
     for size in (0, 1, SINGLE_MAX_BYTES, SINGLE_MAX_BYTES + 1, 3 * SINGLE_MAX_BYTES):
@@ -105,6 +105,8 @@ def test_objects_of_every_size_arrive_whole_and_are_sent_once(tmp_path: Path, se
     assert objects.read(f"s3://{BUCKET}/no/such") is None
     with pytest.raises(InputError, match="does not exist"):
         objects.check_bucket("no-such-bucket", served.region)
+    with pytest.raises(InputError, match="it must belong to their account, 111111111111"):
+        Objects(objects.api, "1" * 12).check_bucket(BUCKET, served.region)
 
 
 @pytest.mark.slow

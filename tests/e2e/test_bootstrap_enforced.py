@@ -267,7 +267,12 @@ def test_a_script_in_a_pull_requests_build_reaches_nothing_of_others(life: Life,
     attempts: list[Callable[[], object]] = [
         *(
             functools.partial(s3.put_object, Bucket=bucket, Key=f"mlci/{key}", Body=b"{}")
-            for key in (f"{FLOW}/baselines/main.json", f"{FLOW}/protected/records/1.json", "other/code/1/train.py")
+            for key in (
+                f"{FLOW}/baselines/main.json",
+                f"{FLOW}/protected/records/1.json",
+                f"{FLOW}/install/{64 * '0'}/SHA256SUMS",
+                "other/code/1/train.py",
+            )
         ),
         lambda: s3.delete_object(Bucket=bucket, Key=f"mlci/{FLOW}/baselines/main.json"),
         lambda: s3.copy_object(Bucket=bucket, Key=f"mlci/{FLOW}/code/x", CopySource=f"{bucket}/mlci/other/data/x"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -23,8 +24,8 @@ from support.project import ROOT, Project, clean_environment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.network]
 
-PROJECT = project_name("breast-cancer", is_base=False)
 REPOSITORY = "https://github.com/octo/model.git"
+COMMIT = ("-c", "user.name=A", "-c", "user.email=a@b.example", "commit", "-q", "-a", "-m", "change")
 #: Source: https://docs.aws.amazon.com/codebuild/latest/userguide/view-build-details-phases.html
 PHASES = ("install", "pre_build", "build", "post_build")
 
@@ -38,6 +39,7 @@ class CodeBuild:
     served: Account
     endpoint: str
     python: Path
+    project: str
 
     def build(self, clone: Path, number: int) -> tuple[dict[str, int], str]:
         """The exit codes of the phases that ran, and the log."""
@@ -74,7 +76,7 @@ class CodeBuild:
 
         Source: https://docs.aws.amazon.com/codebuild/latest/userguide/build-env-ref-env-vars.html
         """
-        [told] = self.served.client("codebuild").batch_get_projects(names=[PROJECT])["projects"]
+        [told] = self.served.client("codebuild").batch_get_projects(names=[self.project])["projects"]
         commit = _git(clone, "rev-parse", "HEAD").strip()
         kept = {
             variable: value
@@ -87,8 +89,8 @@ class CodeBuild:
             **self.served.administrator,
             "AWS_ENDPOINT_URL": self.endpoint,
             "CI": "true",
-            "CODEBUILD_BUILD_ID": f"{PROJECT}:{number}",
-            "CODEBUILD_BUILD_ARN": f"arn:aws:codebuild:us-east-1:000000000000:build/{PROJECT}:{number}",
+            "CODEBUILD_BUILD_ID": f"{self.project}:{number}",
+            "CODEBUILD_BUILD_ARN": f"arn:aws:codebuild:us-east-1:000000000000:build/{self.project}:{number}",
             "CODEBUILD_BUILD_NUMBER": str(number),
             "CODEBUILD_INITIATOR": "GitHub-Hookshot/1234567",
             "CODEBUILD_RESOLVED_SOURCE_VERSION": commit,
@@ -123,7 +125,7 @@ def edited(clone: Path, path: str, old: str, new: str) -> None:
     text = (clone / path).read_text()
     assert old in text
     (clone / path).write_text(text.replace(old, new))
-    _git(clone, "-c", "user.name=A", "-c", "user.email=a@b.example", "commit", "-q", "-a", "-m", "change")
+    _git(clone, *COMMIT)
 
 
 @pytest.fixture
@@ -133,21 +135,69 @@ def served(tmp_path: Path) -> Iterator[Account]:
 
 
 def test_from_nothing_to_verdicts_and_back(tmp_path: Path, served: Account) -> None:
-    clone, python = cloned(tmp_path), tmp_path / "image" / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", str(python.parent.parent)], check=True)
-    repository = Project(clone)
+    clone, python = cloned(tmp_path), image(tmp_path)
+    repository, project = Project(clone), project_name("breast-cancer", is_base=False)
 
     made = repository.mlci("bootstrap", "--yes", **served.administrator)
     assert made.returncode == 0, made.stdout + made.stderr
 
-    role = served.client("codebuild").batch_get_projects(names=[PROJECT])["projects"][0]["serviceRole"]
-    with enforced(served, role.rpartition("/")[2]) as at:
-        check_verdicts(clone, CodeBuild(served, at.endpoint, python))
+    with enforced(served, role_of(served, project)) as at:
+        check_verdicts(clone, CodeBuild(served, at.endpoint, python, project))
     assert at.denied == set()
 
     gone = repository.mlci("bootstrap", "--delete", "--delete-bucket", "--yes", **served.administrator)
     assert gone.returncode == 0, gone.stdout + gone.stderr
     assert nothing_is_left(served), gone.stdout
+
+
+def test_what_init_wrote_installs_mlci_from_the_bucket_and_nothing_else(tmp_path: Path, served: Account) -> None:
+    repository, python, project = Project(tmp_path / "plants"), image(tmp_path), project_name("plants", is_base=False)
+    repository.root.mkdir()
+    assert repository.mlci("init").returncode == 0
+    _git(repository.root, "init", "-q", "-b", "main")
+    _git(repository.root, "remote", "add", "origin", REPOSITORY)
+    _git(repository.root, "add", ".")
+    _git(repository.root, *COMMIT)
+    made = repository.mlci("bootstrap", "--yes", **served.administrator)
+    assert made.returncode == 0, made.stdout + made.stderr
+    [uri] = re.findall(r"uploaded mlci \S+ for builds: (s3://\S+)", made.stdout)
+
+    with enforced(served, role_of(served, project)) as at:
+        builds = CodeBuild(served, at.endpoint, python, project)
+        codes, log = builds.build(repository.root, 1)
+        assert codes == {"install": 0, "build": 0}, log
+        assert "plants: passed" in log
+        site_packages = subprocess.run(
+            [python, "-m", "pip", "show", "mlci"], capture_output=True, text=True, check=True
+        )
+        assert f"Location: {python.parent.parent}" in site_packages.stdout
+
+        bucket, _, folder = uri.removeprefix("s3://").partition("/")
+        s3, key = served.client("s3"), f"{folder}runtime.txt"
+        lock = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        s3.put_object(Bucket=bucket, Key=key, Body=lock.replace(b"boto3==", b"b0to3=="))
+        codes, log = builds.build(repository.root, 2)
+        assert codes == {"install": 1}, log
+        assert "runtime.txt: FAILED" in log
+
+        edited(repository.root, "buildspec.yaml", f"sha256={folder.split('/')[-2]}", f"sha256={64 * '0'}")
+        codes, log = builds.build(repository.root, 3)
+        assert codes == {"install": 1}, log
+        assert "is not in the bucket" in log
+        assert "Run `mlci bootstrap` and `mlci buildspec > buildspec.yaml` with the same mlci" in log
+    assert not [call for call in at.denied if call.action != "s3:GetObject"]
+
+
+def image(folder: Path) -> Path:
+    """The Python of a build's image, with no packages but pip."""
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "image")], check=True)
+    return folder / "image" / "bin" / "python"
+
+
+def role_of(served: Account, project: str) -> str:
+    """The name of a project's role."""
+    [described] = served.client("codebuild").batch_get_projects(names=[project])["projects"]
+    return str(described["serviceRole"]).rpartition("/")[2]
 
 
 def check_verdicts(clone: Path, builds: CodeBuild) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
 import subprocess
 import sys
-from importlib.metadata import version
 
 import pytest
 import yaml
 
+from mlci.provision.install_files import install_files
 from support.project import ROOT, Project, clean_environment
 
 
@@ -24,10 +23,13 @@ def test_init_gives_a_flow_that_runs(project: Project) -> None:
     assert (project.root / "buildspec.yaml").read_text() == project.mlci("buildspec").stdout
 
 
-def test_a_buildspec_asks_for_this_very_version_and_runs_the_flow(project: Project) -> None:
+def test_a_buildspec_installs_this_very_mlci_by_its_hash_and_runs_the_flow(project: Project) -> None:
     told = yaml.safe_load(project.mlci("buildspec").stdout)
     [install] = told["phases"]["install"]["commands"]
-    assert shlex.split(install)[-1] == f"mlci=={version('mlci')}"
+    assert f"sha256={install_files().sha256}\n" in install
+    for line in install.splitlines():
+        assert "pip install" not in line or "pip install --require-hashes" in line
+    assert "://" not in install
     assert told["phases"]["build"]["commands"] == ["mlci run"]
 
 

@@ -130,6 +130,10 @@ _S3 = {
 }
 
 
+#: Each bucket of the tests belongs to the account.
+_OWN = ("aws:ResourceAccount", ACCOUNT)
+
+
 def _s3(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:
     """`request` has Bucket, Key, Prefix and CopySource, where there are any."""
     action = _S3.get(operation, operation)
@@ -137,13 +141,13 @@ def _s3(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:
     match action:
         case "ListBucket":
             prefix = request.get("Prefix")
-            yield Call("s3:ListBucket", bucket, (("s3:prefix", prefix),) if prefix else ())
+            yield Call("s3:ListBucket", bucket, (_OWN, ("s3:prefix", prefix)) if prefix else (_OWN,))
         case "GetObject" | "PutObject" | "DeleteObject":
-            yield Call(f"s3:{action}", f"{bucket}/{request['Key']}")
+            yield Call(f"s3:{action}", f"{bucket}/{request['Key']}", (_OWN,))
         case _:
             raise KeyError(operation)
     if operation == "CopyObject":
-        yield Call("s3:GetObject", f"arn:aws:s3:::{request['CopySource'].lstrip('/')}")
+        yield Call("s3:GetObject", f"arn:aws:s3:::{request['CopySource'].lstrip('/')}", (_OWN,))
 
 
 def awaited_job(kind: str) -> list[Call]:

@@ -53,16 +53,16 @@ def _needs(flow: Flow, flow_file: Path, region: str | None) -> Needs:
 
 def _policy_resources(flow: Flow, settings: Settings) -> AccountScope:
     """The account and resources that policies name; `*` for those that are not known."""
-    from mlci.provision.iam_policies import AccountScope
+    from mlci.provision.iam_policies import UNKNOWN, AccountScope
     from mlci.provision.stack_names import ROLES, logical_id, stack_name
 
     known: dict[Role, str | None] = {"workflow": settings.get("workflow_role"), "job": settings.get("job_role")}
     arns = [arn.split(":") for arn in known.values() if arn and arn.count(":") >= 5]
-    partition, account = (arns[0][1], arns[0][4]) if arns else ("aws", "*")
+    partition, account = (arns[0][1], arns[0][4]) if arns else ("aws", UNKNOWN)
     # CloudFormation names a role after the stack and the role's logical id.
     unknown = f"arn:{partition}:iam::{account}:role/{stack_name(flow.name)}-"
     roles = {role: known.get(role) or f"{unknown}{logical_id(role)}-*" for role in ROLES}
-    region = settings.get("region") or "*"
+    region = settings.get("region") or UNKNOWN
     connection = f"arn:{partition}:codeconnections:{region}:{account}:connection/*"
     bucket = settings.get("bucket") or f"{stack_name(flow.name).lower()}-*"
     return AccountScope(partition, region, account, bucket, connection, roles)

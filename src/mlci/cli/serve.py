@@ -94,5 +94,6 @@ def _check_installed() -> None:
     missing = [name for name in ("waitress", "moto", "flask") if find_spec(name) is None]
     if missing:
         raise InputError(
-            f"mlci serve needs {' and '.join(missing)}, not installed here", "Install it: pip install 'mlci[serve]'"
+            f"mlci serve needs {' and '.join(missing)}, not installed here",
+            "Install the extra from a checkout: pip install '.[serve]'",
         )

@@ -101,3 +101,8 @@ def baseline_key(flow: str, branch: str) -> str:
     plain = re.sub(r"[^a-zA-Z0-9._-]+", "-", branch)
     digits = "" if plain == branch else "-" + hashlib.sha256(branch.encode()).hexdigest()[:8]
     return f"{baselines(flow)}/{plain}{digits}.json"
+
+
+def install_prefix(flow: str) -> str:
+    """Return the prefix of the files that a flow's builds install mlci from."""
+    return f"mlci/{flow}/install"

@@ -21,8 +21,9 @@ From the template to a stack; these modules call AWS and talk to the user:
     desired_stack.py             the stack as it should be, and the change set to request
     change_set.py                one change set: created, previewed, confirmed, executed
     stack_execution.py           a change set or a deletion, followed to its result
-    github_connection.py         the handshake of the connection to GitHub
     wheel.py                     the wheel of the mlci that runs
+    install_files.py             the files that builds install mlci from
+    github_connection.py         the handshake of the connection to GitHub
     teardown.py                  `mlci bootstrap --delete`
     bootstrap.py                 `mlci bootstrap`: the whole line in one function
 """

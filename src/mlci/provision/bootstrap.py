@@ -1,6 +1,7 @@
 """`mlci bootstrap`: creates or updates the stack of a flow.
 
-`set_up` is the whole line: current stack → parameter values → change set → consent → execution → next steps.
+`set_up` is the whole line: current stack → parameter values → change set → consent → execution → install files → next
+steps.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from collections.abc import Mapping
 
 from mlci.aws_settings import AWS_SETTINGS
 from mlci.backends.aws.cloudformation_stacks import Stack
+from mlci.backends.stop_signal import StopSignal
 from mlci.provision.change_set import apply_changes, delete_unusable_stack, find_updatable_stack
 from mlci.provision.context import Account, RepositoryContext
 from mlci.provision.desired_stack import DesiredStack
 from mlci.provision.github_connection import complete_handshake, connections_page
+from mlci.provision.install_files import install_files
 from mlci.provision.parameter_values import current_values, resolve_values, verify_values
 from mlci.provision.prompt import Prompt
 from mlci.provision.template import SETTINGS
@@ -36,11 +39,20 @@ def set_up(
     before = delete_unusable_stack(current, account, prompt)
     desired = DesiredStack(flow, template, values)
     stack = apply_changes(desired, before, account, prompt, needs_consent=True)
+    _upload_install_files(flow, stack, account, prompt)
     if values["Connected"] == "false" and complete_handshake(stack.outputs.get("ConnectionArn"), account, prompt):
         desired = DesiredStack(flow, template, {**values, "Connected": "true"})
         stack = apply_changes(desired, stack, account, prompt, needs_consent=stack is before)
     prompt.show(_summary_lines(desired, stack, repository, account))
     return 0
+
+
+def _upload_install_files(flow: str, stack: Stack, account: Account, prompt: Prompt) -> None:
+    """Upload the files that builds install mlci from, unless the bucket has them."""
+    files, bucket = install_files(), stack.outputs["Bucket"]
+    count = account.objects.upload(files.uploads(bucket, flow), StopSignal())
+    action = "uploaded" if count else "the bucket already has"
+    prompt.message(f"{action} mlci {files.version} for builds: {files.uri(bucket, flow)}")
 
 
 def _summary_lines(desired: DesiredStack, stack: Stack, repository: RepositoryContext, account: Account) -> list[Line]:

@@ -55,8 +55,10 @@ def and_(*conditions: Value) -> Value:
 
 
 def substitute(value: Value, **values: Value) -> Value:
-    """Return a document with `sub` applied to each of its texts that has a `${…}`."""
+    """Return a document with `sub` applied to each of its texts that has a `${…}`, and `ref` to a pseudo parameter."""
     match value:
+        case "${AWS::AccountId}":
+            return ref("AWS::AccountId")  # a template has room for few more characters
         case str():
             return sub(value, **values) if "${" in value else value
         case dict():

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/codebuild/latest/userguide/pull-request-build-policy
 
 from __future__ import annotations
 
+from mlci.plan.names import install_prefix
 from mlci.provision.cloudformation_functions import (
     Resource,
     Value,
@@ -83,7 +84,7 @@ def _project(flow: str, is_base: bool, **differing: Value) -> Resource:
                 "ComputeType": ref("ComputeType"),
                 "Image": ref("BuildImage"),
                 "PrivilegedMode": False,
-                "EnvironmentVariables": _environment(is_base),
+                "EnvironmentVariables": _environment(flow, is_base),
             },
             "LogsConfig": {"CloudWatchLogs": {"Status": "ENABLED", "GroupName": build_log_group(name)}},
             "Source": {
@@ -112,9 +113,13 @@ def _project(flow: str, is_base: bool, **differing: Value) -> Resource:
     )
 
 
-def _environment(is_base: bool) -> list[Value]:
+def _environment(flow: str, is_base: bool) -> list[Value]:
     """Return a build's variables. The base branch has names and roles of its own; other builds read SSM parameters."""
-    variables: dict[str, Value] = {"MLCI_FLOW": ref("FlowFile"), "MLCI_BASE_BRANCH": ref("BaseBranch")}
+    variables: dict[str, Value] = {
+        "MLCI_FLOW": ref("FlowFile"),
+        "MLCI_BASE_BRANCH": ref("BaseBranch"),
+        "MLCI_INSTALL_URI": sub(f"s3://${{BucketName}}/{install_prefix(flow)}", BucketName=BUCKET),
+    }
     if is_base:
         variables |= {
             "MLCI_PROTECTED": "true",
@@ -122,7 +127,7 @@ def _environment(is_base: bool) -> list[Value]:
             "MLCI_WORKFLOW_ROLE": get_att(logical_id("protected_workflow")),
             "MLCI_JOB_ROLE": get_att(logical_id("protected_job")),
         }
-    return [{"Name": name, "Type": "PLAINTEXT", "Value": value} for name, value in variables.items()]
+    return [{"Name": name, "Value": value} for name, value in variables.items()]
 
 
 def _pull_requests() -> Value:

@@ -12,6 +12,7 @@ from mlci.backends.aws.caller_identity import Identity
 from mlci.backends.aws.cloudformation_stacks import Stacks
 from mlci.backends.aws.codeconnections import Connections
 from mlci.backends.aws.executions import Executions
+from mlci.backends.aws.s3_objects import Objects
 from mlci.backends.aws.state_machines import StateMachines
 from mlci.provision.preflight import Preflight
 
@@ -34,7 +35,11 @@ class Account:
 
     @property
     def buckets(self) -> Buckets:
-        return Buckets(self.api("s3"))
+        return Buckets(self.api("s3"), self.identity.account)
+
+    @property
+    def objects(self) -> Objects:
+        return Objects(self.api("s3"), self.identity.account)
 
     @property
     def machines(self) -> StateMachines:
@@ -46,7 +51,7 @@ class Account:
 
     @property
     def preflight(self) -> Preflight:
-        return Preflight(self.api, self.region)
+        return Preflight(self.api, self.objects, self.region)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class DesiredStack:
 
     @property
     def body(self) -> str:
-        """The template to send. A template over the limit is sent as compact JSON, without metadata.
+        """The template to send. A template over the limit is sent as compact JSON, without metadata and descriptions.
 
         Raises: InputError, if even that is over the limit.
         """
@@ -37,6 +37,8 @@ class DesiredStack:
         document = yaml.safe_load(self.template)
         for part in (document, *document["Resources"].values()):
             part.pop("Metadata", None)
+            for statement in part.get("Properties", {}).get("PolicyDocument", {}).get("Statement", ()):
+                statement.pop("Sid", None)  # a label, which `mlci policy` shows
         for parameter in document.get("Parameters", {}).values():
             parameter.pop("ConstraintDescription", None)  # mlci has checked the values
             parameter.pop("Description", None)  # `mlci bootstrap --help` shows them

@@ -19,7 +19,7 @@ from typing import TypeAlias
 from typing_extensions import assert_never
 
 from mlci.flow.s3_uris import split_s3_uri
-from mlci.plan.names import Names, baselines
+from mlci.plan.names import Names, baselines, install_prefix
 from mlci.provision.access_requirements import Needs
 from mlci.provision.stack_names import ROLES, Role, build_log_group, project_name
 from mlci.step_types import STEP_TYPES
@@ -30,6 +30,8 @@ Document: TypeAlias = "dict[str, object]"
 _READ_IMAGE = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 
 
+#: An account, a region or a name that is not known: what `mlci policy` prints for it.
+UNKNOWN = "*"
 #: The actions by which a build or a job describes its VPC; IAM can't limit them to a resource.
 DESCRIBE_NETWORK = tuple(
     f"ec2:Describe{things}" for things in ("DhcpOptions", "NetworkInterfaces", "SecurityGroups", "Subnets", "Vpcs")
@@ -49,6 +51,15 @@ class AccountScope:
     bucket: str
     connection: str
     roles: Mapping[Role, str]
+
+    @property
+    def owner_condition(self) -> Mapping[str, Mapping[str, object]]:
+        """The condition that the bucket belongs to the account: of a deleted bucket, somebody else can take the name.
+
+        Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+        (aws:ResourceAccount)
+        """
+        return {} if self.account == UNKNOWN else {"StringEquals": {"aws:ResourceAccount": self.account}}
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
@@ -114,13 +125,12 @@ def _build(needs: Needs, scope: AccountScope, is_base: bool) -> Iterator[Stateme
     yield Statement("ReadSettings", ("ssm:GetParameters",), (scope.arn("ssm", f"parameter/mlci/{needs.flow}/*"),))
     yield _list_bucket(scope)
     baseline_prefix = f"{baselines(needs.flow)}/"
-    yield Statement("ReadRuns", ("s3:GetObject",), tuple(scope.objects(f"{names.prefix}/runs/", baseline_prefix)))
+    yield _use_objects("ReadRuns", "s3:GetObject", (f"{names.prefix}/runs/", baseline_prefix), scope)
+    yield _use_objects("ReadInstall", "s3:GetObject", (f"{install_prefix(needs.flow)}/",), scope)
     staged = ["code/"] + ["data/"] * needs.reads_data
-    yield Statement(
-        "Stage", ("s3:PutObject",), tuple(scope.objects(*(f"{names.prefix}/{folder}" for folder in staged)))
-    )
+    yield _use_objects("Stage", "s3:PutObject", [f"{names.prefix}/{folder}" for folder in staged], scope)
     if is_base:
-        yield Statement("WriteBaselines", ("s3:PutObject",), tuple(scope.objects(baseline_prefix)))
+        yield _use_objects("WriteBaselines", "s3:PutObject", (baseline_prefix,), scope)
     yield from _executions(names, scope)
     yield _pass_role("protected_workflow" if is_base else "workflow", "states.amazonaws.com", scope)
     yield from _granted((grant for of_type in _grants(needs) for grant in of_type.build), needs, names, scope)
@@ -149,7 +159,12 @@ def _project(name: str, scope: AccountScope) -> Iterator[Statement]:
 
 
 def _list_bucket(scope: AccountScope) -> Statement:
-    return Statement("ListBucket", ("s3:ListBucket",), (f"arn:{scope.partition}:s3:::{scope.bucket}",))
+    bucket = f"arn:{scope.partition}:s3:::{scope.bucket}"
+    return Statement("ListBucket", ("s3:ListBucket",), (bucket,), scope.owner_condition)
+
+
+def _use_objects(sid: str, action: str, prefixes: Iterable[str], scope: AccountScope) -> Statement:
+    return Statement(sid, (action,), tuple(scope.objects(*prefixes)), scope.owner_condition)
 
 
 def _executions(names: Names, scope: AccountScope) -> Iterator[Statement]:
@@ -197,7 +212,7 @@ def _granted(grants: Iterable[Grant], needs: Needs, names: Names, scope: Account
             sid,
             tuple(dict.fromkeys(action for grant in alike for action in grant.actions)),
             tuple(dict.fromkeys(_arn(resource, names, scope) for grant in alike for resource in grant.resources)),
-            {**_conditions(alike), **(_job_conditions(needs) if creates_jobs else {})},
+            {**_conditions(alike, scope), **(_job_conditions(needs) if creates_jobs else {})},
         )
 
 
@@ -210,14 +225,16 @@ def _arn(resource: str, names: Names, scope: AccountScope) -> str:
     return scope.arn(service, rest) if rest else resource
 
 
-def _conditions(grants: Iterable[Grant]) -> dict[str, dict[str, list[str]]]:
-    """The conditions of all grants: a key's values are those of each."""
+def _conditions(grants: Sequence[Grant], scope: AccountScope) -> Mapping[str, Mapping[str, object]]:
+    """Return the conditions of all grants: a key's values are those of each. S3 grants are for the flow's bucket."""
     merged: dict[str, dict[str, list[str]]] = {}
     for grant in grants:
         for operator, keys in grant.condition.items():
             for key, values in keys.items():
                 merged.setdefault(operator, {}).setdefault(key, []).extend(values)
-    return merged
+    if any(not resource.startswith("s3:") for grant in grants for resource in grant.resources):
+        return merged
+    return {**scope.owner_condition, **merged}
 
 
 def _workflow(needs: Needs, scope: AccountScope, is_protected: bool) -> Iterator[Statement]:
@@ -261,10 +278,8 @@ def _job(needs: Needs, scope: AccountScope, is_protected: bool) -> Iterator[Stat
     names = Names(needs.flow, is_protected)
     folders = ["code/"] + ["data/"] * needs.reads_data + ["runs/"] * needs.reads_outputs
     yield _list_bucket(scope)
-    yield Statement(
-        "ReadInputs", ("s3:GetObject",), tuple(scope.objects(*(f"{names.prefix}/{folder}" for folder in folders)))
-    )
-    yield Statement("WriteOutputs", ("s3:PutObject",), tuple(scope.objects(f"{names.prefix}/runs/")))
+    yield _use_objects("ReadInputs", "s3:GetObject", [f"{names.prefix}/{folder}" for folder in folders], scope)
+    yield _use_objects("WriteOutputs", "s3:PutObject", (f"{names.prefix}/runs/",), scope)
     yield from _read_external_inputs(needs, scope)
     yield from _granted((grant for of_type in _grants(needs) for grant in of_type.job), needs, names, scope)
     yield from _images(needs, scope)

@@ -24,6 +24,7 @@ class Preflight:
     """Checks in one region. `api` returns the client of a service."""
 
     api: Callable[[str], Api]
+    objects: Objects
     region: str
 
     def problems(self, values: Mapping[str, str]) -> Iterator[Problem]:
@@ -85,7 +86,7 @@ class Preflight:
 
     def _bucket(self, bucket: str) -> Iterator[Problem]:
         try:
-            Objects(self.api("s3")).check_bucket(bucket, self.region)
+            self.objects.check_bucket(bucket, self.region)
         except InputError as error:
             for problem in error.problems:
                 yield Problem("--existing-bucket", 0, 0, problem.what, problem.hint.replace("--bucket", "another"))

@@ -7,15 +7,18 @@ aws-resource-ecr-repository.html
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from mlci.plan.names import Names, baselines
+from mlci.plan.names import Names, baselines, install_prefix
 from mlci.provision.cloudformation_functions import Resource, Value, get_att, if_, ref, resource, skip_checks, sub
 from mlci.provision.stack_names import Role, logical_id, tags
 
 _NONCURRENT_DAYS, _UPLOAD_DAYS = 30, 7
 #: The roles that the code of a pull request can use.
 _UNTRUSTED: tuple[Role, ...] = ("pull_request_build", "workflow", "job")
+#: The roles of builds, state machines and jobs: none of them writes what builds install.
+_RUNS: tuple[Role, ...] = (*_UNTRUSTED, "base_build", "protected_workflow", "protected_job")
+_WRITES = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject"]
 
 
 def storage_resources(flow: str) -> dict[str, Resource]:
@@ -97,8 +100,8 @@ def _rules(flow: str) -> Iterator[Value]:
 
 
 def _bucket_policy(flow: str) -> Value:
-    """Return the bucket policy. It denies requests without TLS, and denies the roles of pull requests to write what
-    builds of the base branch read, whatever other policies allow."""
+    """Return the bucket policy. It denies requests without TLS. Whatever other policies allow, it denies the roles of
+    pull requests to write what builds of the base branch read, and all roles of runs to write what builds install."""
     names = Names(flow, is_protected=True)
     return {
         "Version": "2012-10-17",
@@ -111,15 +114,20 @@ def _bucket_policy(flow: str) -> Value:
                 "Resource": [get_att("Bucket"), sub("${Bucket.Arn}/*")],
                 "Condition": {"Bool": {"aws:SecureTransport": "false"}},
             },
-            {
-                "Sid": "OnlyTheBaseBranchWrites",
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject"],
-                "Resource": [sub(f"${{Bucket.Arn}}/{prefix}/*") for prefix in (baselines(flow), names.prefix)],
-                "Condition": {"ArnEquals": {"aws:PrincipalArn": [get_att(logical_id(role)) for role in _UNTRUSTED]}},
-            },
+            _deny_writes("OnlyTheBaseBranchWrites", (baselines(flow), names.prefix), _UNTRUSTED),
+            _deny_writes("OnlyBootstrapWrites", (install_prefix(flow),), _RUNS),
         ],
+    }
+
+
+def _deny_writes(sid: str, prefixes: Iterable[str], roles: Iterable[Role]) -> Value:
+    return {
+        "Sid": sid,
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": _WRITES,
+        "Resource": [sub(f"${{Bucket.Arn}}/{prefix}/*") for prefix in prefixes],
+        "Condition": {"ArnEquals": {"aws:PrincipalArn": [get_att(logical_id(role)) for role in roles]}},
     }
 
 

@@ -27,9 +27,10 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel: its file name and its bytes."""
+    """A wheel: its file name, its version and its bytes."""
 
     name: str
+    version: str
     data: bytes
 
     @property
@@ -47,7 +48,7 @@ def own_wheel() -> Wheel:
     files[f"{info}/WHEEL"] = _WHEEL.encode()
     files[f"{info}/entry_points.txt"] = (distribution.read_text("entry_points.txt") or "").encode()
     files[f"{info}/top_level.txt"] = "".join(f"{name}\n" for name in _PACKAGES).encode()
-    return Wheel(f"{_DISTRIBUTION}-{version}-py3-none-any.whl", _packed(files, f"{info}/RECORD"))
+    return Wheel(f"{_DISTRIBUTION}-{version}-py3-none-any.whl", version, _packed(files, f"{info}/RECORD"))
 
 
 def _package_files() -> Iterator[tuple[str, bytes]]:

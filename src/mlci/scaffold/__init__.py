@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from mlci.errors import InputError
 from mlci.flow import schema
+from mlci.provision.install_files import install_files
 
 _FILES = Path(__file__).parent / "files"
 _IGNORED = ".mlci/"
@@ -20,7 +19,7 @@ SCHEMA = Path(".github/flow.schema.json")
 
 
 def install(folder: Path) -> Iterator[Path]:
-    """Writes the template below a folder, and yields each file that it wrote. Nothing that exists is changed, but for
+    """Writes the template below a folder, and yields each file that it wrote. No existing file is changed, but for
     a line that is appended to .gitignore. A buildspec.yaml that is there already is the repository's own.
 
     Raises: InputError, before anything is written, where another file of the template exists already.
@@ -57,29 +56,15 @@ def buildspec() -> str:
 
 
 def _filled(source: Path, folder: Path) -> str:
-    text = source.read_text(encoding="utf-8")
-    installed = importlib.metadata.distribution("mlci")
-    origin = json.loads(installed.read_text("direct_url.json") or "{}")
-    return text.replace("FLOW_NAME", _flow_name(folder)).replace(
-        "MLCI_REQUIREMENT", requirement(installed.version, origin)
-    )
-
-
-def requirement(version: str, origin: Mapping[str, Any]) -> str:
-    """Return pip's requirement of this very mlci: the repository that it was installed from, or its version.
-
-    Source: https://packaging.python.org/en/latest/specifications/direct-url-data-structure/
-
-    >>> requirement("1.0", {"url": "https://github.com/octo/mlci", "vcs_info": {"vcs": "git", "commit_id": "f00"}})
-    'mlci @ git+https://github.com/octo/mlci@f00'
-    """
-    if "vcs_info" in origin:
-        return f"mlci @ {origin['vcs_info']['vcs']}+{origin['url']}@{origin['vcs_info']['commit_id']}"
-    return f"mlci=={version}"
+    text = source.read_text(encoding="utf-8").replace("FLOW_NAME", _flow_name(folder))
+    if source.name == _BUILDSPEC:
+        files = install_files()
+        text = text.replace("INSTALL_SHA256", files.sha256).replace("INSTALL_VERSION", files.version)
+    return text
 
 
 def _ignore(file: Path) -> Iterator[Path]:
-    """Keeps what runs leave out of git."""
+    """Writes `.mlci/` to .gitignore, unless it is there."""
     text = file.read_text(encoding="utf-8") if file.exists() else ""
     if _IGNORED not in text.split():
         file.write_text(text + ("" if text.endswith("\n") or not text else "\n") + _IGNORED + "\n", encoding="utf-8")
@@ -87,6 +72,6 @@ def _ignore(file: Path) -> Iterator[Path]:
 
 
 def _flow_name(folder: Path) -> str:
-    """The folder's name, as a flow may be called."""
+    """Returns the folder's name as the name of a flow."""
     plain = re.sub(r"[^a-zA-Z0-9]+", "-", folder.resolve().name).strip("-")[:40].rstrip("-")
     return plain if re.match(r"[a-zA-Z]", plain) else f"flow-{plain}".rstrip("-")

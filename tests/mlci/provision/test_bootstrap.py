@@ -8,7 +8,9 @@ from collections.abc import Callable
 import boto3
 import pytest
 
+from mlci import __version__
 from mlci.errors import CloudError, InputError, Stopped
+from mlci.provision.install_files import install_files
 from support.bootstrap_account import BUCKET, FLOW, STACK, TEMPLATE, Answers, Boot
 from support.fake_aws import REGION
 from support.fake_cloudformation import FormationStack, refusal
@@ -33,6 +35,20 @@ def test_a_stack_is_made_and_a_second_time_nothing_changes(boot: Boot, yes: Answ
     assert boot.set_up(again) == 0
     assert "no changes" in again.text
     assert not boot.formation.change_sets
+
+
+def test_the_bucket_gets_what_builds_install_once(boot: Boot, yes: Answers) -> None:
+    boot.set_up(yes)
+    files = install_files()
+    folder = f"mlci/{FLOW}/install/{files.sha256}/"
+    assert f"uploaded mlci {__version__} for builds: s3://{BUCKET}/{folder}" in yes.said
+    s3 = boto3.client("s3", region_name=REGION)
+    entries = s3.list_objects_v2(Bucket=BUCKET)["Contents"]
+    assert {entry["Key"] for entry in entries} == {f"{folder}{name}" for name in files.files}
+    again = Answers(assume_yes=True)
+    boot.set_up(again)
+    assert f"the bucket already has mlci {__version__} for builds: s3://{BUCKET}/{folder}" in again.said
+    assert len(s3.list_object_versions(Bucket=BUCKET)["Versions"]) == len(files.files)
 
 
 def test_what_is_not_given_again_keeps_its_value(boot: Boot, yes: Answers) -> None:

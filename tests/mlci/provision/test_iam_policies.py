@@ -19,7 +19,7 @@ from mlci.flow import load
 from mlci.provision.access_requirements import Image, Needs, image_of
 from mlci.provision.access_requirements import needs as needs_of
 from mlci.provision.desired_stack import DesiredStack
-from mlci.provision.iam_policies import AccountScope, policies, policy
+from mlci.provision.iam_policies import UNKNOWN, AccountScope, policies, policy
 from mlci.provision.stack_names import ROLES, Role, logical_id
 from mlci.provision.template import template
 from support.iam_calls import ACCOUNT, REGION, Call, arn, read
@@ -55,7 +55,7 @@ def called(role: Role) -> list[Call]:
 
 
 def allows(role: Role, action: str, resource: str, needs: Needs = NEEDS) -> bool:
-    return decided(policy(role, needs, SCOPE), Call(action, resource))
+    return decided(policy(role, needs, SCOPE), Call(action, resource, (("aws:ResourceAccount", ACCOUNT),)))
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -245,6 +245,38 @@ def test_a_role_is_passed_to_its_service_alone(role: Role, passed: Role, service
 def test_only_the_base_branchs_build_writes_the_baseline() -> None:
     baseline = f"{BUCKET}/mlci/breast-cancer/baselines/main.json"
     assert [role for role in ROLES if allows(role, "s3:PutObject", baseline)] == ["base_build"]
+
+
+def test_no_role_writes_what_builds_install() -> None:
+    file = f"{BUCKET}/mlci/breast-cancer/install/{64 * '0'}/SHA256SUMS"
+    assert [role for role in ROLES if allows(role, "s3:GetObject", file)] == ["pull_request_build", "base_build"]
+    assert not [
+        role for role in ROLES for action in ("PutObject", "DeleteObject") if allows(role, f"s3:{action}", file)
+    ]
+    [denial] = [
+        statement
+        for statement in yaml.safe_load(template(NEEDS))["Resources"]["BucketPolicy"]["Properties"]["PolicyDocument"][
+            "Statement"
+        ]
+        if statement["Sid"] == "OnlyBootstrapWrites"
+    ]
+    assert denial["Resource"] == [{"Fn::Sub": "${Bucket.Arn}/mlci/breast-cancer/install/*"}]
+    denied = {each["Fn::GetAtt"][0] for each in denial["Condition"]["ArnEquals"]["aws:PrincipalArn"]}
+    assert denied == {logical_id(role) for role in ROLES if not role.endswith("_actions")}
+
+
+def test_the_bucket_is_the_accounts_own_where_the_account_is_known() -> None:
+    uses_bucket = [
+        statement
+        for document in policies(NEEDS, SCOPE).values()
+        for statement in document["Statement"]  # type: ignore[attr-defined]
+        if any(BUCKET in resource for resource in statement["Resource"])
+    ]
+    assert len(uses_bucket) > 20
+    assert {json.dumps(statement["Condition"]) for statement in uses_bucket} == {
+        json.dumps({"StringEquals": {"aws:ResourceAccount": ACCOUNT}})
+    }
+    assert "aws:ResourceAccount" not in json.dumps(policies(NEEDS, replace(SCOPE, account=UNKNOWN)))
 
 
 def test_only_the_job_role_is_passed_to_sagemaker() -> None:

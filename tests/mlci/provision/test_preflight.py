@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from mlci.backends.aws.api_calls import Api, AwsError, RetryPolicy
+from mlci.backends.aws.s3_objects import Objects
 from mlci.provision.preflight import Preflight
 from support.fake_aws import ACCOUNT, BUCKET, REGION, PretendAws, waiting_clock
 from support.fake_cloudformation import CodeConnections, refusal
@@ -31,7 +32,9 @@ def problems(pretended: PretendAws, connections: CodeConnections) -> Callable[..
         client = connections if service == "codeconnections" else boto3.client(service, region_name=REGION)
         return Api(client, RetryPolicy(waiting_clock(), 10.0))
 
-    return lambda **values: [str(problem) for problem in Preflight(api, REGION).problems(values)]
+    return lambda **values: [
+        str(problem) for problem in Preflight(api, Objects(api("s3"), ACCOUNT), REGION).problems(values)
+    ]
 
 
 def test_nothing_named_is_nothing_wrong(problems: Callable[..., list[str]]) -> None:

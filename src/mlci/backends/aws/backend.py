@@ -190,7 +190,7 @@ def aws_cloud(
     states, sagemaker = session.api("stepfunctions"), session.api("sagemaker")
     return AwsCloud(
         target=target,
-        objects=Objects(session.api("s3")),
+        objects=Objects(session.api("s3"), target.identity.account),
         machines=StateMachines(states, log=log),
         executions=Executions(states),
         jobs=Jobs(sagemaker, tuple(jobs_of(step_types))),

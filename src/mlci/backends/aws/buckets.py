@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,18 @@ _NO_SUCH_BUCKET = ("NoSuchBucket", "404")
 
 @dataclass(frozen=True)
 class Buckets:
+    """The buckets of the account `owner`.
+
+    Each request names the owner, because somebody else can take the name of a deleted bucket.
+    """
+
     api: Api
+    owner: str
 
     def tags(self, bucket: str) -> dict[str, str] | None:
         """Return the bucket's tags, or None if there is no such bucket."""
         try:
-            response = self.api.call("get_bucket_tagging", Bucket=bucket)
+            response = self._call("get_bucket_tagging", Bucket=bucket)
         except AwsError as error:
             if error.code == "NoSuchTagSet":
                 return {}
@@ -42,10 +48,10 @@ class Buckets:
         Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/delete-bucket.html
         """
         for upload in self._uploads(bucket):
-            self.api.call("abort_multipart_upload", Bucket=bucket, **upload)
+            self._call("abort_multipart_upload", Bucket=bucket, **upload)
         deleted = 0
         while versions := self._versions(bucket):
-            response = self.api.call("delete_objects", Bucket=bucket, Delete={"Objects": versions, "Quiet": True})
+            response = self._call("delete_objects", Bucket=bucket, Delete={"Objects": versions, "Quiet": True})
             if response.get("Errors"):
                 first = response["Errors"][0]
                 what = f'"{first.get("Key")}" in the bucket {bucket} could not be deleted: {first.get("Message")}'
@@ -56,14 +62,17 @@ class Buckets:
     def delete(self, bucket: str) -> None:
         """Delete an empty bucket. A missing bucket is no error."""
         try:
-            self.api.call("delete_bucket", Bucket=bucket)
+            self._call("delete_bucket", Bucket=bucket)
         except AwsError as error:
             if error.code not in _NO_SUCH_BUCKET:
                 raise
 
+    def _call(self, operation: str, **request: Any) -> Mapping[str, Any]:
+        return self.api.call(operation, ExpectedBucketOwner=self.owner, **request)
+
     def _versions(self, bucket: str) -> list[dict[str, str]]:
         """Return up to 1,000 versions and delete markers, the most that one DeleteObjects accepts."""
-        page = self.api.call("list_object_versions", Bucket=bucket, MaxKeys=1000)
+        page = self._call("list_object_versions", Bucket=bucket, MaxKeys=1000)
         entries = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
         return [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in entries]
 
@@ -71,7 +80,7 @@ class Buckets:
         request: dict[str, Any] = {"Bucket": bucket}
         found: list[dict[str, Any]] = []
         while True:
-            page = self.api.call("list_multipart_uploads", **request)
+            page = self._call("list_multipart_uploads", **request)
             found += [{"Key": entry["Key"], "UploadId": entry["UploadId"]} for entry in page.get("Uploads", ())]
             if not page.get("IsTruncated"):
                 return found

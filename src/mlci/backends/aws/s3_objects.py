@@ -1,6 +1,8 @@
 """S3: objects by their URIs, with checksums. An object that exists is not uploaded again.
 
-Requests name no encryption, so objects get the bucket's own.
+Requests name no encryption, so objects get the bucket's own. They name the bucket's owner, because somebody else can
+take the name of a deleted bucket.
+Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
 """
 
 from __future__ import annotations
@@ -31,9 +33,10 @@ WORKERS = 8
 
 @dataclass(frozen=True)
 class Objects:
-    """Objects in S3."""
+    """Objects in S3, in buckets of the account `owner`."""
 
     api: Api
+    owner: str
 
     def check_bucket(self, bucket: str, region: str) -> None:
         """Raise InputError if the bucket does not exist, may not be used, or is in another region than the jobs.
@@ -41,13 +44,16 @@ class Objects:
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
         """
         try:
-            response = self.api.call("head_bucket", Bucket=bucket)
+            response = self.api.call("head_bucket", Bucket=bucket, ExpectedBucketOwner=self.owner)
         except AwsError as error:
             if error.is_transient:
                 raise
             what, hint = {
                 "404": ("does not exist", "Create it, or name another: --bucket."),
-                "403": ("may not be used with these credentials", "They need s3:ListBucket on it. Is the name right?"),
+                "403": (
+                    "may not be used with these credentials",
+                    f"They need s3:ListBucket on it, and it must belong to their account, {self.owner}.",
+                ),
             }.get(error.code, (f"can't be used: {error.message or error.code}", "Is the name right?"))
             raise InputError(f'the bucket "{bucket}" {what}', hint) from error
         bucket_region = response.get("BucketRegion") or region
@@ -60,7 +66,7 @@ class Objects:
         bucket, key = split_s3_uri(uri)
 
         def get() -> bytes:
-            response = self.api.call_once("get_object", Bucket=bucket, Key=key)
+            response = self.api.call_once("get_object", Bucket=bucket, Key=key, ExpectedBucketOwner=self.owner)
             with translate_errors("get_object"):
                 body: bytes = response["Body"].read(max_bytes)
                 return body
@@ -77,7 +83,13 @@ class Objects:
         bucket, key = split_s3_uri(uri)
         digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
         self.api.call(
-            "put_object", Bucket=bucket, Key=key, Body=data, ChecksumAlgorithm="SHA256", ChecksumSHA256=digest
+            "put_object",
+            Bucket=bucket,
+            Key=key,
+            Body=data,
+            ChecksumAlgorithm="SHA256",
+            ChecksumSHA256=digest,
+            ExpectedBucketOwner=self.owner,
         )
 
     def missing(self, uploads: Iterable[Upload]) -> list[Upload]:
@@ -108,7 +120,11 @@ class Objects:
 
     def _sizes(self, bucket: str, prefix: str) -> dict[str, int]:
         pages = self.api.pages(
-            "list_objects_v2", ("ContinuationToken", "NextContinuationToken"), Bucket=bucket, Prefix=prefix
+            "list_objects_v2",
+            ("ContinuationToken", "NextContinuationToken"),
+            Bucket=bucket,
+            Prefix=prefix,
+            ExpectedBucketOwner=self.owner,
         )
         return {entry["Key"]: int(entry["Size"]) for page in pages for entry in page.get("Contents", ())}
 
@@ -136,7 +152,7 @@ class Objects:
                 CheckedReader(stream, file),
                 bucket,
                 key,
-                ExtraArgs={"ChecksumAlgorithm": "SHA256"},
+                ExtraArgs={"ChecksumAlgorithm": "SHA256", "ExpectedBucketOwner": self.owner},
                 Config=settings,
             )
 

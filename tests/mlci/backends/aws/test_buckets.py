@@ -7,7 +7,7 @@ import pytest
 
 from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.backends.aws.buckets import Buckets
-from support.fake_aws import BUCKET, REGION, PretendAws
+from support.fake_aws import ACCOUNT, BUCKET, REGION, PretendAws
 
 
 def test_a_bucket_is_emptied_of_all_versions_and_uploads(pretended: PretendAws) -> None:
@@ -17,7 +17,7 @@ def test_a_bucket_is_emptied_of_all_versions_and_uploads(pretended: PretendAws) 
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"x")
     s3.delete_object(Bucket=BUCKET, Key="b")
     s3.create_multipart_upload(Bucket=BUCKET, Key="c")
-    buckets = Buckets(Api(s3))
+    buckets = Buckets(Api(s3), ACCOUNT)
     with pytest.raises(AwsError, match="BucketNotEmpty"):
         buckets.delete(BUCKET)
     assert buckets.empty(BUCKET) == 4
@@ -29,7 +29,7 @@ def test_a_bucket_is_emptied_of_all_versions_and_uploads(pretended: PretendAws) 
 
 def test_buckets_are_known_by_name_and_tag(pretended: PretendAws) -> None:
     s3 = boto3.client("s3", region_name=REGION)
-    buckets = Buckets(Api(s3))
+    buckets = Buckets(Api(s3), ACCOUNT)
     assert buckets.tags(BUCKET) == {}
     s3.put_bucket_tagging(Bucket=BUCKET, Tagging={"TagSet": [{"Key": "mlci:flow", "Value": "x"}]})
     assert buckets.tags(BUCKET) == {"mlci:flow": "x"}

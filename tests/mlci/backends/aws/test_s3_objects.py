@@ -7,15 +7,17 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.model import OperationModel
 
 from mlci.backends.aws import s3_objects as module
+from mlci.backends.aws.buckets import Buckets
 from mlci.backends.aws.s3_objects import SINGLE_MAX_BYTES, Objects
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, InputError
 from mlci.plan.models import S3Uri, Upload
 from mlci.stage.models import StagedFile
 from mlci.stage.repository import hash_data, read_code
-from support.fake_aws import BUCKET, REGION, PretendAws, response
+from support.fake_aws import ACCOUNT, BUCKET, REGION, PretendAws, response
 
 PREFIX = f"s3://{BUCKET}/mlci/small/data"
 CODE = f"s3://{BUCKET}/mlci/small/code/d2"
@@ -23,7 +25,7 @@ CODE = f"s3://{BUCKET}/mlci/small/code/d2"
 
 @pytest.fixture
 def objects(pretended: PretendAws) -> Objects:
-    return Objects(pretended.session().api("s3"))
+    return Objects(pretended.session().api("s3"), ACCOUNT)
 
 
 def staged(folder: Path, name: str, data: bytes) -> StagedFile:
@@ -92,6 +94,31 @@ def test_nothing_is_said_about_encryption(objects: Objects, tmp_path: Path) -> N
     assert "SSEKMS" not in source
 
 
+def test_every_request_names_the_owner_of_the_bucket(pretended: PretendAws, tmp_path: Path) -> None:
+    api, owners = pretended.session().api("s3"), set[tuple[str, object]]()
+
+    def note(params: dict[str, object], model: OperationModel, **_: object) -> None:
+        owners.add((model.name, params.get("ExpectedBucketOwner")))
+
+    api.client.meta.events.register("before-parameter-build.s3", note)
+    objects, buckets = Objects(api, ACCOUNT), Buckets(api, ACCOUNT)
+    uploads = [
+        Upload(S3Uri(f"{PREFIX}/d1/{name}"), S3Uri(f"{PREFIX}/d1/"), (staged(tmp_path, name, data),))
+        for name, data in (("x", b"x"), ("large", bytes(SINGLE_MAX_BYTES + 1)))
+    ]
+    objects.check_bucket(BUCKET, REGION)
+    objects.upload(uploads, StopSignal())
+    objects.read(uploads[0].uri)
+    buckets.tags(BUCKET)
+    api.client.create_multipart_upload(Bucket=BUCKET, Key="left", ExpectedBucketOwner=ACCOUNT)
+    buckets.empty(BUCKET)
+    buckets.delete(BUCKET)
+    operations = {"HeadBucket", "ListObjectsV2", "PutObject", "CreateMultipartUpload", "UploadPart", "GetObject"}
+    operations |= {"CompleteMultipartUpload", "GetBucketTagging", "ListMultipartUploads", "AbortMultipartUpload"}
+    operations |= {"ListObjectVersions", "DeleteObjects", "DeleteBucket"}
+    assert owners == {(operation, ACCOUNT) for operation in operations}
+
+
 def test_a_stopped_upload_ends_early(objects: Objects, pretended: PretendAws, tmp_path: Path) -> None:
     stop = StopSignal()
     stop.set()
@@ -111,7 +138,7 @@ def test_a_bucket_that_is_not_ours(objects: Objects, pretended: PretendAws, stat
 
 
 def test_a_bucket_in_another_region_is_refused_by_name(pretended: PretendAws) -> None:
-    objects = Objects(pretended.session().api("s3"))
+    objects = Objects(pretended.session().api("s3"), ACCOUNT)
     objects.check_bucket(BUCKET, REGION)
     with pytest.raises(InputError, match=f'"{BUCKET}" is in {REGION}, and the run in us-east-1'):
         objects.check_bucket(BUCKET, "us-east-1")

@@ -1,0 +1,38 @@
+"""The files that builds install: checked by one hash, and complete for pip."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from mlci import __version__
+from mlci.provision import install_files as module
+from mlci.provision.install_files import install_files
+from mlci.provision.wheel import own_wheel
+
+WHEEL = f"mlci-{__version__}-py3-none-any.whl"
+
+
+def test_the_list_has_the_hash_of_every_other_file() -> None:
+    files = install_files().files
+    lines = [line.split("  ") for line in files["SHA256SUMS"].decode().splitlines()]
+    sums = {name: digest for digest, name in lines}
+    assert set(sums) == {"build.txt", "runtime.txt", WHEEL}
+    assert sums == {name: hashlib.sha256(files[name]).hexdigest() for name in sums}
+
+
+def test_the_lock_ends_with_the_wheel_and_its_hash() -> None:
+    files = install_files().files
+    last = files["runtime.txt"].decode().splitlines()[-1]
+    assert last == f"./{WHEEL} --hash=sha256:{hashlib.sha256(files[WHEEL]).hexdigest()}"
+    assert b"://" not in files["build.txt"] + files["runtime.txt"]  # no index
+
+
+def test_other_contents_lie_under_another_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = install_files()
+    assert one.uri("bucket", "iris") == f"s3://bucket/mlci/iris/install/{one.sha256}/"
+    wheel = own_wheel()
+    monkeypatch.setattr(module, "own_wheel", lambda: replace(wheel, data=wheel.data + b"x"))
+    assert install_files().sha256 != one.sha256
