@@ -76,12 +76,13 @@ class BackendOptions:
 
 @dataclass(frozen=True)
 class Location:
-    """The bucket, job role and region of a backend's runs, and whether they take the protected names."""
+    """The bucket, job role, region and partition of a backend's runs, and whether they take the protected names."""
 
     bucket: str
     job_role: str
     region: str
     is_protected: bool = False
+    partition: str = "aws"
 
 
 class Backend(Protocol):

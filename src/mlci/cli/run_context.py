@@ -112,6 +112,7 @@ def _target(build: Build, location: Location) -> Target:
         is_trusted=build.is_trusted,
         build=build.id,
         is_protected=location.is_protected,
+        partition=location.partition,
     )
 
 

@@ -72,6 +72,14 @@ class _Builder:
         self._add_extra(graph)
         return dict(graph)
 
+    def _integration(self, resource: str) -> str:
+        """Return the ARN of a service integration in the run's partition. Step Functions rejects that of another one at
+        run time ("The resource belongs to a different partition from the running execution").
+
+        Source: https://github.com/aws/aws-cdk/issues/4597
+        """
+        return resource.replace("arn:aws:", f"arn:{self.structure.partition}:", 1)
+
     def _verdict(self) -> Any:
         """The end: every rule of the gate, once more where steps behind it already checked, and the run's outcome."""
         passed = self.sdk.Succeed(self._name("passed"))
@@ -153,7 +161,7 @@ class _Builder:
         here = _path("$.steps", step) + ".metrics"
         task = self.sdk.Task(
             self._name(f"{owner}: read metrics of {step}"),
-            resource=_GET_OBJECT,
+            resource=self._integration(_GET_OBJECT),
             parameters={"Bucket.$": f"{here}.bucket", "Key.$": f"{here}.key"},
             result_path=_path("$.metrics", step),
             timeout_seconds=READ_METRICS_S,
@@ -189,7 +197,7 @@ class _Builder:
         timeout = {"timeout_seconds": state.timeout_s, "timeout_seconds_path": state.timeout_path}
         task = self.sdk.Task(
             name,
-            resource=state.resource,
+            resource=self._integration(state.resource),
             parameters=dict(state.parameters),
             result_path=paths.result if state.keeps else None,
             **{field: value for field, value in timeout.items() if value is not None},

@@ -43,9 +43,11 @@ class StepStructure:
 
 @dataclass(frozen=True)
 class Structure:
-    """The structure of a flow's state machine, and the time limit of its executions."""
+    """The structure of a flow's state machine, and the time limit of its executions. `partition` is part of the ARNs of
+    service integrations."""
 
     flow: str
+    partition: str
     steps: Mapping[str, StepStructure]
     composition: Composition
     gate: Guard | None
@@ -82,7 +84,7 @@ def structure_of(plan: Plan, timeout_s: float | None) -> Structure:
     }
     composition = decompose({name: direct[name] for name in plan.steps})
     limit_s = time_limit_s(longest_path_s(plan, composition), timeout_s)
-    return Structure(plan.flow.name, steps, composition, gate, limit_s)
+    return Structure(plan.flow.name, plan.target.partition, steps, composition, gate, limit_s)
 
 
 def _checks(bounds: Iterable[Bound]) -> tuple[Check, ...]:

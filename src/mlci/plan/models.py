@@ -18,6 +18,7 @@ class Target:
 
     `commit` is None outside of git, `build` (the build's id) outside of a build. `is_trusted` says that what runs is
     merged: it may write the baseline. `is_protected` chooses the names that pull requests' builds have no rights on.
+    `partition` is the group of regions that the run's region belongs to: `aws`, `aws-cn` or `aws-us-gov`.
     """
 
     bucket: str
@@ -28,6 +29,7 @@ class Target:
     is_trusted: bool = False
     build: str | None = None
     is_protected: bool = False
+    partition: str = "aws"
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,24 @@ def definition(text: str, **params: str) -> dict[str, Any]:
     return made
 
 
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
+def test_service_integrations_are_those_of_the_runs_partition(partition: str) -> None:
+    flow = planned(GATED)
+    keys: list[Json] = []
+
+    def noted(key: Json, make: Callable[[], str]) -> str:
+        keys.append(key)
+        return make()
+
+    plain = compile_plan(flow, noted).definition
+    there = compile_plan(replace(flow, target=replace(flow.target, partition=partition)), noted).definition
+    assert there == plain.replace('"arn:aws:states:::', f'"arn:{partition}:states:::')
+    assert (keys[0] == keys[1]) is (partition == "aws")
+    resources = {state["Resource"] for _, state in states(json.loads(there)) if state["Type"] == "Task"}
+    assert len(resources) == 4
+    assert {resource.split(":")[1] for resource in resources} == {partition}
+
+
 def test_values_go_into_the_input_and_the_definition_stays() -> None:
     one = compile_plan(planned(GATED), fresh)
     other = compile_plan(

@@ -33,7 +33,13 @@ class AwsBackend:
     @property
     def location(self) -> Location:
         settings = self.settings
-        return Location(settings["bucket"], settings["job_role"], settings["region"], self.options.is_protected)
+        return Location(
+            settings["bucket"],
+            settings["job_role"],
+            settings["region"],
+            self.options.is_protected,
+            caller_identity(settings["region"]).partition,
+        )
 
     @contextmanager
     def open(self, log_file: Callable[[str], Path], log: Callable[[str], None]) -> Iterator[AwsCloud]:
