@@ -28,6 +28,11 @@ _HASHES: Mapping[str, Callable[[], Digest]] = {
     "SHA256": hashlib.sha256,
     "SHA512": hashlib.sha512,
 }
+#: The checksum that S3 computes of an object that came without one.
+#: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+DEFAULT = "CRC64NVME"
+#: The largest object whose default checksum is computed in Python: about six seconds of one core.
+_MAX_SLOW_BYTES = 64 << 20
 ALGORITHMS = (*_POLYNOMIALS, *_HASHES)
 
 
@@ -64,6 +69,27 @@ def new(algorithm: str) -> Digest:
     valid = "[CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"
     message = f"Checksum algorithm provided is unsupported. Please try again with any of the valid types: {valid}"
     raise invalid_request(message)
+
+
+def is_default_affordable(size_bytes: int) -> bool:
+    """Return whether the default checksum of so many bytes is computed: of large objects only in C."""
+    return size_bytes <= _MAX_SLOW_BYTES or not isinstance(_step(DEFAULT), functools.partial)
+
+
+class BoundedDigest:
+    """The default checksum, given up where it would take too long."""
+
+    def __init__(self) -> None:
+        self._digest, self._size_bytes = new(DEFAULT), 0
+
+    def update(self, data: bytes, /) -> None:
+        self._size_bytes += len(data)
+        if is_default_affordable(self._size_bytes):
+            self._digest.update(data)
+
+    def text(self) -> str:
+        """Return the checksum; empty if it was given up."""
+        return text(self._digest.digest()) if is_default_affordable(self._size_bytes) else ""
 
 
 def text(digest: bytes) -> str:

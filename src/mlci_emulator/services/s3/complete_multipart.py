@@ -18,7 +18,7 @@ from mlci_emulator.services.s3.errors import S3Error, invalid_request
 from mlci_emulator.services.s3.metadata_records import ObjectRecord, Part, StoredPart, Upload
 from mlci_emulator.services.s3.multipart import delete_upload, find_upload
 from mlci_emulator.services.s3.object_metadata import checksum_members, encryption
-from mlci_emulator.services.s3.objects import publish
+from mlci_emulator.services.s3.objects import CONFLICT, publish
 from mlci_emulator.store.atomic_files import append_data
 
 _MIN_PART_BYTES = 5 << 20
@@ -37,6 +37,8 @@ def complete(context: S3Context, request: Request, region: str) -> Response:
             for part in parts:
                 with open(context.uploads() / upload.id / part.file, "rb") as stream:
                     append_data(stream.fileno(), draft.file)
+            if not upload.algorithm:
+                record = _with_default_checksum(context, upload, parts, record)
             publish(context, draft, {**request, "Key": upload.key}, record)
         delete_upload(context, upload)
     location = f"https://{upload.bucket}.s3.{region}.amazonaws.com/{quote(upload.key)}"
@@ -107,6 +109,21 @@ def _completed_record(upload: Upload, parts: Sequence[StoredPart]) -> ObjectReco
     )
 
 
+def _with_default_checksum(
+    context: S3Context, upload: Upload, parts: Sequence[StoredPart], record: ObjectRecord
+) -> ObjectRecord:
+    """Return the record with the checksum that S3 computes of an upload without an algorithm."""
+    if not checksums.is_default_affordable(sum(part.size_bytes for part in parts)):
+        return record
+    digest = checksums.new(checksums.DEFAULT)
+    for part in parts:
+        with open(context.uploads() / upload.id / part.file, "rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    values = {checksums.DEFAULT: checksums.text(digest.digest())}
+    return dataclasses.replace(record, checksums=values, checksum_type="FULL_OBJECT")
+
+
 def _check_declared(request: Request, record: ObjectRecord, parts: Sequence[StoredPart]) -> None:
     kind = request.get("ChecksumType")
     if kind is not None and kind != (record.checksum_type or kind):
@@ -139,10 +156,16 @@ def _check_parts_have_checksums(request: Request, algorithm: str) -> None:
 
 
 def _check_unchanged(context: S3Context, request: Request, upload: Upload) -> None:
-    """Check If-Match against the current object, which must be older than the upload.
+    """Check If-Match against the current object, which must be older than the upload, and If-None-Match.
+
+    Recorded in test_multipart_if_none_match_with_delete of LocalStack: If-None-Match fails if the object was deleted
+    after the upload was created.
 
     Raises: S3Error: the condition does not hold, or the object was written after the upload was created.
     """
+    was_deleted = request.get("IfNoneMatch") == "*" and (context.uploads() / upload.id / CONFLICT).exists()
+    if was_deleted and context.current_etag(upload.bucket, upload.key) is None:
+        raise _conflict("If-None-Match", upload.key)
     etag = context.current_etag(upload.bucket, upload.key) if request.get("IfMatch") else None
     if etag is None:
         return
@@ -150,5 +173,9 @@ def _check_unchanged(context: S3Context, request: Request, upload: Upload) -> No
     with context.open(upload.bucket, upload.key).stream as stream:
         changed = os.fstat(stream.fileno()).st_mtime
     if changed > upload.started.timestamp():
-        message = "The conditional request cannot succeed due to a conflicting operation against this resource."
-        raise S3Error("ConditionalRequestConflict", message, 409, Condition="If-Match", Key=upload.key)
+        raise _conflict("If-Match", upload.key)
+
+
+def _conflict(condition: str, key: str) -> S3Error:
+    message = "The conditional request cannot succeed due to a conflicting operation against this resource."
+    return S3Error("ConditionalRequestConflict", message, 409, Condition=condition, Key=key)

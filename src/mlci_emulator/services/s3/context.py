@@ -17,6 +17,7 @@ from mlci_emulator import identity
 from mlci_emulator.errors import OperationError
 from mlci_emulator.services.s3.errors import S3Error, invalid_argument, no_such_bucket, no_such_key
 from mlci_emulator.services.s3.metadata_records import ObjectRecord, S3Records, compute_record
+from mlci_emulator.services.s3.object_metadata import with_default_encryption
 from mlci_emulator.services.timestamps import Clock
 from mlci_emulator.store.atomic_files import ATTEMPTS
 from mlci_emulator.store.directory import DirectoryStore, NoSuchKey
@@ -73,6 +74,10 @@ class S3Context:
             if not self._temporary:
                 self._temporary.append(tempfile.TemporaryDirectory(prefix="mlci-s3-"))
         return Path(self._temporary[0].name)
+
+    def encrypted(self, bucket: str, record: ObjectRecord, region: str) -> ObjectRecord:
+        """Return a new object's record with the bucket's default encryption."""
+        return with_default_encryption(record, self.records.configuration(bucket, "Encryption"), region)
 
     def require_bucket(self, name: str) -> None:
         """Raises: S3Error: the bucket does not exist."""

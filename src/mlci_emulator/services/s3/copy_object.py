@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from mlci_emulator.protocol.operations import Request, Response
-from mlci_emulator.services.s3 import conditional_requests, request_body
+from mlci_emulator.services.s3 import checksums, conditional_requests, request_body
 from mlci_emulator.services.s3.context import OpenObject, S3Context, bucket_and_key, last_modified
 from mlci_emulator.services.s3.errors import invalid_argument, invalid_request
 from mlci_emulator.services.s3.metadata_records import ObjectRecord
@@ -42,6 +42,7 @@ def copy(context: S3Context, request: Request, region: str) -> Response:
                 "This copy request is illegal because it is trying to copy an object to itself without changing the "
                 "object's metadata, storage class, website redirect location or encryption attributes."
             )
+        requested_record = context.encrypted(bucket, requested_record, region)
         record = _merged_record(request, requested_record, source.record)
         with context.store.draft(bucket) as draft:
             record = _copy_content(source, draft.file, record, str(request.get("ChecksumAlgorithm") or ""))
@@ -111,6 +112,8 @@ def _copy_content(source: OpenObject, file: int, record: ObjectRecord, algorithm
     """Copy the content, and return its record. The bytes are only read where a checksum must be computed."""
     source_record = source.record
     algorithms = {algorithm} if algorithm else set(source_record.checksums)
+    if not algorithms and checksums.is_default_affordable(source.status.st_size):
+        algorithms = {checksums.DEFAULT}
     is_known = not source_record.parts and algorithms <= set(source_record.checksums)
     if is_known:
         copy_data(source.stream.fileno(), file)

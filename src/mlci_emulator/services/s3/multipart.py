@@ -31,6 +31,7 @@ def create(context: S3Context, request: Request, region: str) -> Response:
     bucket, key = bucket_and_key(request)
     record = record_from_request(request)
     context.require_bucket(bucket)
+    record = context.encrypted(bucket, record, region)
     algorithm = str(request.get("ChecksumAlgorithm") or "").upper()
     kind = _checksum_type(algorithm, str(request.get("ChecksumType") or ""))
     upload = Upload(secrets.token_urlsafe(48), bucket, key, context.now(), record, algorithm, kind)

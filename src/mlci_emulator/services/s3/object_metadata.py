@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+from mlci_emulator.identity import ACCOUNT
 from mlci_emulator.protocol.timestamps import http_date
 from mlci_emulator.services.s3.errors import S3Error, invalid_argument, invalid_request, not_implemented
 from mlci_emulator.services.s3.metadata_records import ObjectRecord
@@ -158,6 +160,34 @@ def encryption(record: ObjectRecord) -> dict[str, Any]:
         "ServerSideEncryption": _DEFAULT_ENCRYPTION,
         **{name: record.headers[name] for name in _ENCRYPTION if name in record.headers},
     }
+
+
+def with_default_encryption(record: ObjectRecord, configuration: Any, region: str) -> ObjectRecord:
+    """Return a new object's record with the bucket's default encryption where the request asks for none.
+
+    A request for `aws:kms` without a key gets the bucket's Bucket Key setting as well.
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-bucket-encryption.html, and the recorded tests
+    test_s3_sse_default_kms and test_s3_sse_default_kms_key of LocalStack.
+    """
+    rules = configuration.get("Rules") if isinstance(configuration, Mapping) else None
+    rule = rules[0] if rules else {}
+    default = rule.get("ApplyServerSideEncryptionByDefault") or {}
+    headers = dict(record.headers)
+    if "ServerSideEncryption" not in headers and str(default.get("SSEAlgorithm", "")).startswith("aws:kms"):
+        headers["ServerSideEncryption"] = default["SSEAlgorithm"]
+        if default.get("KMSMasterKeyID"):
+            headers["SSEKMSKeyId"] = default["KMSMasterKeyID"]
+    if "SSEKMSKeyId" in headers:
+        headers["SSEKMSKeyId"] = _key_arn(str(headers["SSEKMSKeyId"]), region)
+    if rule.get("BucketKeyEnabled") and headers.get("ServerSideEncryption") == "aws:kms":
+        headers.setdefault("BucketKeyEnabled", True)
+    return dataclasses.replace(record, headers=headers)
+
+
+def _key_arn(key: str, region: str) -> str:
+    """Return a KMS key's ARN, from its ARN or its id."""
+    is_id = not key.startswith(("arn:", "alias/"))
+    return f"arn:aws:kms:{region}:{ACCOUNT}:key/{key}" if is_id else key
 
 
 def response_members(record: ObjectRecord) -> dict[str, Any]:

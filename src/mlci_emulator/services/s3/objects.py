@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.s3 import conditional_requests, request_body
 from mlci_emulator.services.s3.context import OpenObject, S3Context, bucket_and_key, object_uri
 from mlci_emulator.services.s3.errors import S3Error, invalid_argument, malformed_xml, no_such_bucket
-from mlci_emulator.services.s3.metadata_records import ObjectRecord
+from mlci_emulator.services.s3.metadata_records import ObjectRecord, Upload
 from mlci_emulator.services.s3.object_metadata import (
     OBJECT_TAGS,
     checked_tags,
@@ -26,6 +27,8 @@ from mlci_emulator.services.s3.object_metadata import (
 )
 from mlci_emulator.store.directory import Draft
 
+#: A file in an upload's folder: the object of its key was deleted after the upload was created.
+CONFLICT = "deleted"
 #: Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 _MAX_DELETED = 1000
 
@@ -61,9 +64,10 @@ def put(context: S3Context, request: Request, region: str) -> Response:
     bucket, key = bucket_and_key(request)
     record = record_from_request(request)
     context.require_bucket(bucket)
+    record = context.encrypted(bucket, record, region)
     conditional_requests.check_write(request, key, _etag_for_conditions(context, request, bucket, key))
     with context.store.draft(bucket) as draft:
-        digest = request_body.write_body(request, draft.file)
+        digest = request_body.write_body(request, draft.file, has_default=True)
         kind = "FULL_OBJECT" if digest.checksums else ""
         record = dataclasses.replace(record, etag=digest.etag, checksums=digest.checksums, checksum_type=kind)
         publish(context, draft, request, record)
@@ -230,8 +234,17 @@ def _delete(context: S3Context, bucket: str, key: str, request: Request) -> None
             etag = context.current_etag(bucket, key)
         if condition is not None and (condition != "*" or etag is None):
             conditional_requests.check_write({"IfMatch": str(condition).replace("*", "?")}, key, etag)
+        for upload in context.records.uploads(bucket):
+            if upload.key == key:
+                mark_conflict(context, upload)
         context.store.remove(uri)
         context.records.delete_object(bucket, key)
+
+
+def mark_conflict(context: S3Context, upload: Upload) -> None:
+    """Remember that the upload's object was deleted, so that it cannot be completed with If-None-Match."""
+    with contextlib.suppress(FileNotFoundError):  # the upload was completed or aborted
+        (context.uploads() / upload.id / CONFLICT).touch()
 
 
 def _reject_bypass(request: Request) -> None:

@@ -44,8 +44,8 @@ class BodyDigest:
         return self.md5.hex()
 
 
-def write_body(request: Mapping[str, Any], file: int, algorithm: str = "") -> BodyDigest:
-    """Write a request's Body to a file.
+def write_body(request: Mapping[str, Any], file: int, algorithm: str = "", *, has_default: bool = False) -> BodyDigest:
+    """Write a request's Body to a file. With `has_default`, a body without a checksum gets S3's default one.
 
     Raises: S3Error: the body does not match what the request declares.
     """
@@ -59,7 +59,7 @@ def write_body(request: Mapping[str, Any], file: int, algorithm: str = "") -> Bo
             "InvalidRequest", message + ", ".join(sorted(name.lower() for name in algorithms - {algorithm})), 400
         )
     with _open_checked(request.get("Body", b"")) as body:
-        digest = write_stream(body, file, algorithms)
+        digest = write_stream(body, file, algorithms, has_default=has_default and not algorithms)
         trailers = body.trailers if isinstance(body, TrailingBody) else {}
     _check({**_trailing(trailers), **declared}, request.get("ContentMD5"), digest)
     return digest
@@ -89,12 +89,15 @@ def _check(declared: Mapping[str, str], md5: Any, digest: BodyDigest) -> None:
     _check_md5(md5, digest.md5)
 
 
-def write_stream(body: Body, file: int, algorithms: set[str], limit: int = MAX_PUT_BYTES) -> BodyDigest:
+def write_stream(
+    body: Body, file: int, algorithms: set[str], limit: int = MAX_PUT_BYTES, *, has_default: bool = False
+) -> BodyDigest:
     """Write the rest of a stream to a file.
 
     Raises: S3Error: the body is too large.
     """
     digests = checksums.digests({"MD5", *algorithms})
+    default = checksums.BoundedDigest() if has_default else None
     size_bytes = 0
     with open(file, "wb", closefd=False, buffering=0) as bucket_and_key:
         while chunk := body.read(_CHUNK_BYTES):
@@ -104,10 +107,14 @@ def write_stream(body: Body, file: int, algorithms: set[str], limit: int = MAX_P
                 raise S3Error("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size", 400, **details)
             for digest in digests.values():
                 digest.update(chunk)
+            if default is not None:
+                default.update(chunk)
             written = memoryview(chunk)
             while written:
                 written = written[bucket_and_key.write(written) :]
     computed = {name: checksums.text(digests[name].digest()) for name in algorithms}
+    if default is not None and default.text():
+        computed[checksums.DEFAULT] = default.text()
     return BodyDigest(size_bytes, digests["MD5"].digest(), computed)
 
 

@@ -369,3 +369,64 @@ def test_writes_take_one_condition(harness: S3Harness) -> None:
 )
 def test_a_request_that_aws_rejects(harness: S3Harness, operation: str, request_: dict[str, Any], code: str) -> None:
     assert error_code(harness, operation, **request_) == code
+
+
+@pytest.mark.parametrize("key", ["1234", "arn:aws:kms:us-east-1:000000000000:key/1234"])
+def test_an_object_has_the_default_encryption_of_its_bucket(harness: S3Harness, key: str) -> None:
+    """As in the recorded tests test_s3_sse_default_kms and test_s3_sse_default_kms_key of LocalStack."""
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    rules = [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}]
+    harness.call("PutObject", Key="old", Body=b"x")
+    harness.call("PutBucketEncryption", ServerSideEncryptionConfiguration={"Rules": rules})
+    upload = harness.call("CreateMultipartUpload", Key="m")
+    at = {"Key": "m", "UploadId": upload["UploadId"]}
+    part = {"PartNumber": 1, "ETag": harness.call("UploadPart", **at, PartNumber=1, Body=b"x")["ETag"]}
+    responses = [
+        harness.call("PutObject", Key="k", Body=b"x"),
+        harness.call("HeadObject", Key="k"),
+        harness.call("CopyObject", Key="c", CopySource="data/old"),
+        upload,
+        harness.call("CompleteMultipartUpload", **at, MultipartUpload={"Parts": [part]}),
+        harness.call("HeadObject", Key="m"),
+    ]
+    names = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
+    expected = ("aws:kms", "arn:aws:kms:us-east-1:000000000000:key/1234", True)
+    assert [tuple(response.get(name) for name in names) for response in responses] == [expected] * len(responses)
+    assert harness.call("HeadObject", Key="old")["ServerSideEncryption"] == "AES256"
+    asked = harness.call("PutObject", Key="k", Body=b"x", ServerSideEncryption="AES256")
+    assert tuple(asked.get(name) for name in names) == ("AES256", None, None)
+
+
+def test_an_object_without_a_checksum_gets_crc64nvme(harness: S3Harness) -> None:
+    """As in the recorded tests test_post_object_default_checksum and test_multipart_if_none_match_with_delete."""
+    checksum = {"ChecksumCRC64NVME": "rosUhgp5mIg=", "ChecksumType": "FULL_OBJECT"}
+    at = {"Key": "m", "UploadId": harness.call("CreateMultipartUpload", Key="m")["UploadId"]}
+    part = {"PartNumber": 1, "ETag": harness.call("UploadPart", **at, PartNumber=1, Body=b"123456789")["ETag"]}
+    responses = [
+        harness.call("PutObject", Key="k", Body=b"123456789"),
+        harness.call("HeadObject", Key="k", ChecksumMode="ENABLED"),
+        harness.call("CopyObject", Key="c", CopySource="data/k")["CopyObjectResult"],
+        harness.call("CompleteMultipartUpload", **at, MultipartUpload={"Parts": [part]}),
+        harness.call("HeadObject", Key="m", ChecksumMode="ENABLED"),
+        harness.call("CopyObject", Key="c", CopySource="data/m")["CopyObjectResult"],
+    ]
+    assert [{name: response.get(name) for name in checksum} for response in responses] == [checksum] * len(responses)
+    declared = harness.call("PutObject", Key="k", Body=b"123456789", ChecksumAlgorithm="CRC32")
+    assert "ChecksumCRC64NVME" not in declared
+
+
+def test_an_upload_whose_object_was_deleted_cannot_be_completed_with_if_none_match(harness: S3Harness) -> None:
+    """As in the recorded test test_multipart_if_none_match_with_delete of LocalStack."""
+    harness.call("PutObject", Key="k", Body=b"x")
+
+    def completion() -> dict[str, Any]:
+        at = {"Key": "k", "UploadId": harness.call("CreateMultipartUpload", Key="k")["UploadId"]}
+        part = {"PartNumber": 1, "ETag": harness.call("UploadPart", **at, PartNumber=1, Body=b"y")["ETag"]}
+        return {**at, "MultipartUpload": {"Parts": [part]}, "IfNoneMatch": "*"}
+
+    first = completion()
+    assert error_code(harness, "CompleteMultipartUpload", **first) == "PreconditionFailed"
+    harness.call("DeleteObjects", Delete={"Objects": [{"Key": "k"}]})
+    assert error_code(harness, "CompleteMultipartUpload", **first) == "ConditionalRequestConflict"
+    harness.call("CompleteMultipartUpload", **completion())
+    assert harness.read("k") == b"y"
