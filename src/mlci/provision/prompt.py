@@ -11,6 +11,7 @@ from mlci.backends.aws.cloudformation_stacks import StackEvent
 from mlci.errors import InputError, Stopped
 from mlci.interrupts import InterruptSource
 from mlci.report.stack_report import Line, event_line
+from mlci.report.untrusted_text import console_text
 
 
 class Prompt(Protocol):
@@ -57,7 +58,7 @@ class TerminalPrompt:
 
         console = Console(file=self.out, highlight=False)
         for line in lines:
-            console.print(Text(line.text, line.style), soft_wrap=True)
+            console.print(Text(console_text(line.text), line.style), soft_wrap=True)
         self.out.flush()
 
     def on_event(self, event: StackEvent) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 
 from mlci.report.formatting import HEADLINE, STATUS_COLOURS, duration, figure, limit
 from mlci.report.result import Result, Status
 from mlci.report.signs import STEP_COLOURS, rule_colour, rule_sign
+from mlci.report.untrusted_text import html_text
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1f2328; }
@@ -25,25 +25,25 @@ pre { background: #f6f8fa; padding: .8rem; overflow-x: auto; font-size: .85rem; 
 def page(result: Result) -> str:
     """The report as an HTML document."""
     body = [
-        f"<h1>{escape(result.flow)}: {HEADLINE[result.status]}</h1>",
-        f"<p>Run <code>{result.run_id}</code> on the {result.cloud} cloud, started "
+        f"<h1>{html_text(result.flow)}: {HEADLINE[result.status]}</h1>",
+        f"<p>Run <code>{html_text(result.run_id)}</code> on the {html_text(result.cloud)} cloud, started "
         f"{result.started:%Y-%m-%d %H:%M:%S} UTC, {duration(result.seconds)}"
-        + (f", commit <code>{escape(result.commit[:12])}</code>" if result.commit else "")
+        + (f", commit <code>{html_text(result.commit[:12])}</code>" if result.commit else "")
         + ".</p>",
     ]
     if result.reason:
-        body.append(f"<pre>{escape(result.reason)}</pre>")
+        body.append(f"<pre>{html_text(result.reason)}</pre>")
     if result.rules:
         body.append("<h2>Gate</h2>")
         body.append(_table(("", "metric", "value", "limit", "baseline", "margin"), _rules(result)))
     body.append("<h2>Steps</h2>")
     body.append(_table(("step", "status", "time", "when", "reason"), _steps(result)))
     for step, tail in result.log_tails.items():
-        body.append(f"<h2>Last lines of {escape(step)}'s log</h2><pre>{escape(tail)}</pre>")
+        body.append(f"<h2>Last lines of {html_text(step)}'s log</h2><pre>{html_text(tail)}</pre>")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(result.flow)}: {HEADLINE[result.status]}</title><style>{_STYLE}</style></head>"
+        f"<title>{html_text(result.flow)}: {HEADLINE[result.status]}</title><style>{_STYLE}</style></head>"
         f'<body style="{_colours(result.status)}">\n' + "\n".join(body) + "\n</body></html>\n"
     )
 
@@ -58,9 +58,9 @@ def _rules(result: Result) -> Iterable[str]:
         verdict = "held" if judged.held else "missed"
         yield (
             f'<tr><td class="{verdict}">{rule_sign(judged.held)} {verdict}</td>'
-            f"<td><code>{escape(bound.rule.metric)}</code>"
-            + ("" if judged.held else f"<br>{escape(judged.text)}")
-            + f'</td><td class="number">{figure(judged.value)}</td><td>{limit(bound)}</td>'
+            f"<td><code>{html_text(bound.rule.metric)}</code>"
+            + ("" if judged.held else f"<br>{html_text(judged.text)}")
+            + f'</td><td class="number">{figure(judged.value)}</td><td>{html_text(limit(bound))}</td>'
             f'<td class="number">{figure(bound.baseline)}</td>'
             f'<td class="number">{figure(judged.margin, signed=True)}</td></tr>'
         )
@@ -77,8 +77,8 @@ def _steps(result: Result) -> Iterable[str]:
             bar = f'<div class="bar" style="left:{left:.2f}%;width:{width:.2f}%;background:{colour}"></div>'
         time = duration(result.seconds_of(name)) if step.ended else ""
         yield (
-            f"<tr><td>{escape(name)}</td><td>{step.status}</td><td>{time}</td>"
-            f'<td><div class="lane">{bar}</div></td><td>{escape(step.reason or "")}</td></tr>'
+            f"<tr><td>{html_text(name)}</td><td>{step.status}</td><td>{time}</td>"
+            f'<td><div class="lane">{bar}</div></td><td>{html_text(step.reason or "")}</td></tr>'
         )
 
 

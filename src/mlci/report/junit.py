@@ -5,21 +5,19 @@ Source: https://docs.aws.amazon.com/codebuild/latest/userguide/test-reporting.ht
 
 from __future__ import annotations
 
-import re
 from xml.etree import ElementTree
 
 from mlci.report.result import Result
-
-#: Characters that XML 1.0 cannot hold. Source: https://www.w3.org/TR/xml/#charsets
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+from mlci.report.untrusted_text import xml_text
 
 
 def junit(result: Result) -> str:
     """The run as a JUnit XML document: a suite of steps, a suite of rules."""
-    root = ElementTree.Element("testsuites", name=result.flow, time=f"{result.seconds:.3f}")
-    steps = ElementTree.SubElement(root, "testsuite", name=f"{result.flow}.steps", timestamp=_timestamp(result))
+    flow = xml_text(result.flow)
+    root = ElementTree.Element("testsuites", name=flow, time=f"{result.seconds:.3f}")
+    steps = ElementTree.SubElement(root, "testsuite", name=f"{flow}.steps", timestamp=_timestamp(result))
     for name, step in result.steps.items():
-        case = _case(steps, f"{result.flow}.steps", name, result.seconds_of(name))
+        case = _case(steps, f"{flow}.steps", name, result.seconds_of(name))
         if step.status == "failed":
             body = "\n\n".join(part for part in (step.reason, result.log_tails.get(name)) if part)
             _add(case, "failure", step.reason or "failed", body)
@@ -27,14 +25,14 @@ def junit(result: Result) -> str:
             _add(case, "error", "stopped before it ended", step.reason or "")
         elif step.status == "skipped":
             _add(case, "skipped", "did not run")
-    rules = ElementTree.SubElement(root, "testsuite", name=f"{result.flow}.gate", timestamp=_timestamp(result))
+    rules = ElementTree.SubElement(root, "testsuite", name=f"{flow}.gate", timestamp=_timestamp(result))
     for judged in result.rules:
         rule = judged.bound.rule
-        case = _case(rules, f"{result.flow}.gate", f"{rule.metric} {rule.op}", 0)
+        case = _case(rules, f"{flow}.gate", f"{rule.metric} {rule.op}", 0)
         if not judged.held:
             _add(case, "failure", judged.text, judged.text)
         else:
-            ElementTree.SubElement(case, "system-out").text = _clean(judged.text)
+            ElementTree.SubElement(case, "system-out").text = xml_text(judged.text)
     for suite in (steps, rules):
         for kind, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
             suite.set(kind, str(sum(1 for _ in suite.iter(tag))))
@@ -45,16 +43,14 @@ def junit(result: Result) -> str:
 
 
 def _case(suite: ElementTree.Element, classname: str, name: str, seconds: float) -> ElementTree.Element:
-    return ElementTree.SubElement(suite, "testcase", classname=classname, name=name, time=f"{seconds:.3f}")
+    return ElementTree.SubElement(
+        suite, "testcase", classname=xml_text(classname), name=xml_text(name), time=f"{seconds:.3f}"
+    )
 
 
 def _add(case: ElementTree.Element, tag: str, message: str, body: str = "") -> None:
-    ElementTree.SubElement(case, tag, message=_clean(message)).text = _clean(body) or None
+    ElementTree.SubElement(case, tag, message=xml_text(message)).text = xml_text(body) or None
 
 
 def _timestamp(result: Result) -> str:
     return result.started.strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _clean(text: str) -> str:
-    return _NOT_XML.sub("\ufffd", text)

@@ -11,6 +11,7 @@ from mlci.backends.progress import StepStatus
 from mlci.flow import dependencies
 from mlci.flow.models import Flow, RepositoryPath, S3Location, Step
 from mlci.report.signs import STEP_COLOURS, STEP_SIGNS, rule_colour, rule_sign
+from mlci.report.untrusted_text import mermaid_label
 
 GATE_NODE = "gate_"
 
@@ -23,7 +24,7 @@ def mermaid(flow: Flow, outcome: Mapping[str, StepStatus] | None = None, gate_he
     lines = [
         "flowchart LR",
         *(_step_node(node, flow.steps[name], (outcome or {}).get(name)) for name, node in steps.items()),
-        *(f'{node}[("{_escaped(place)}")]' for place, node in data.items()),
+        *(f'{node}[("{mermaid_label(place)}")]' for place, node in data.items()),
         *([f'{GATE_NODE}{{"{_gate_label(gate_held)}"}}'] if flow.gate else []),
         *dict.fromkeys(_arrows(flow, steps, data)),
         *_styles(steps, outcome or {}, gate_held if flow.gate else None),
@@ -42,7 +43,7 @@ def _places(step: Step) -> Iterator[str]:
 
 def _step_node(node: str, step: Step, status: StepStatus | None) -> str:
     label = f"{STEP_SIGNS[status]} {step.name}" if status else step.name
-    return f'{node}["{_escaped(label)}<br/><small>{step.uses}</small>"]'
+    return f'{node}["{mermaid_label(label)}<br/><small>{step.uses}</small>"]'
 
 
 def _arrows(flow: Flow, steps: Mapping[str, str], data: Mapping[str, str]) -> Iterator[str]:
@@ -70,8 +71,3 @@ def _styles(steps: Mapping[str, str], outcome: Mapping[str, StepStatus], gate_he
 
 def _gate_label(held: bool | None) -> str:
     return "gate" if held is None else f"{rule_sign(held)} gate"
-
-
-def _escaped(text: str) -> str:
-    """Mermaid ends a label at a quote, and reads HTML in it."""
-    return text.replace("&", "#amp;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")

@@ -1,4 +1,4 @@
-"""A console that is lost, and a full disk: the verdict's exit code keeps its meaning."""
+"""The console: what it shows of jobs, and a console that is lost, and a full disk; the exit code keeps its meaning."""
 
 from __future__ import annotations
 
@@ -133,3 +133,18 @@ def test_a_full_disk_loses_the_reports_but_not_the_verdict_on_the_console(
     assert ".tmp" not in done.stderr
     assert "error inside" not in done.stderr
     assert "has not finished" in done.stdout
+
+
+def test_a_terminal_gets_a_log_without_control_sequences_and_a_pipe_gets_its_bytes(
+    script_flow: Callable[..., Project],
+) -> None:
+    project = script_flow({"one": "import sys; sys.stdout.buffer.write(b'\\x1b[31mred\\x1b[0m\\xff\\n')"})
+    assert project.mlci("run").returncode == 0
+    command = [sys.executable, "-m", "mlci", "logs", "one"]
+    piped = subprocess.run(command, cwd=project.root, env=clean_environment({}), capture_output=True, check=True)
+    assert piped.stdout == b"\x1b[31mred\x1b[0m\xff\n"
+    terminal, end = os.openpty()
+    subprocess.run(command, cwd=project.root, env=clean_environment({}), stdout=end, check=True)
+    os.close(end)
+    assert os.read(terminal, 1000).decode() == "red�\r\n"
+    os.close(terminal)
