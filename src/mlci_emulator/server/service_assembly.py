@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
@@ -18,6 +19,7 @@ from mlci_emulator.jobs.log_files import LogFile
 from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.protocol.aws_json import JsonService
 from mlci_emulator.protocol.http_responses import HttpResponse
+from mlci_emulator.protocol.operations import Response
 from mlci_emulator.protocol.rest_json import RestOperation
 from mlci_emulator.server.application import Application, RoutingTable
 from mlci_emulator.server.cloudwatch_logs import LogFeed
@@ -84,7 +86,7 @@ class EmulatorServices:
         messages = MotoMessageService(others, MessageRecords(folder.path))
         #: The handlers of state machines' tasks.
         self.handlers = Integrations(self._s3, self._sagemaker, self._functions, messages, others)
-        self._states = StepFunctions(folder.path / "states", self.handlers)
+        self._states = StepFunctions(folder.path / "states", self.handlers, on_status_change=self._put_status_change)
         self.handlers.services["sfn"] = self._states
         self._logs = LogFeed(self._moto, self._log_files)
         self.application = Application(
@@ -104,6 +106,22 @@ class EmulatorServices:
             self._report_error,
             context.report if context.is_verbose else None,
         )
+
+    def _put_status_change(self, detail: Response) -> None:
+        """Send a status-change event of an execution to the rules of its region's default event bus."""
+        if not self._moto.is_in_use():
+            return
+        event = {
+            "Source": "aws.states",
+            "DetailType": "Step Functions Execution Status Change",
+            "Resources": [detail["executionArn"]],
+            "Detail": json.dumps(detail),
+        }
+        try:
+            with self._moto.backend("events", detail["executionArn"].split(":")[3]) as events:
+                events.put_events([event])
+        except Exception as error:  # noqa: BLE001 - a target that fails does not fail the execution
+            self._report_error(error)
 
     def _call_moto(self, service: str, region: str, environ: WSGIEnvironment, body: bytes) -> HttpResponse:
         if service == "logs":

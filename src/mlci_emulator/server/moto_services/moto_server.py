@@ -87,6 +87,10 @@ class MotoServer:
         if failed:
             self._report(f"{failed} of {total} requests in the journal of other services could not be repeated")
 
+    def is_in_use(self) -> bool:
+        """Return whether moto is loaded, or has requests to repeat: else it has no resource that could matter."""
+        return self._application is not None or not self._journal.is_empty()
+
     @contextmanager
     def backend(self, service: str, region: str) -> Iterator[Any]:
         """Give moto's backend of a service in a region, locked against other requests."""

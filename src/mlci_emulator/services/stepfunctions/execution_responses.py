@@ -6,12 +6,37 @@ API_ListExecutions.html
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from mlci_emulator.protocol.operations import Response
 from mlci_emulator.services.stepfunctions.records import Document
 from mlci_emulator.services.timestamps import from_epoch
 
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
 _REDRIVABLE = ("FAILED", "ABORTED", "TIMED_OUT")
+
+
+#: The members of a status-change event; those that the execution lacks are null.
+_STATUS_CHANGE = (
+    "executionArn",
+    "stateMachineArn",
+    "name",
+    "status",
+    "startDate",
+    "stopDate",
+    "input",
+    "output",
+    "stateMachineVersionArn",
+    "stateMachineAliasArn",
+    "redriveCount",
+    "redriveDate",
+    "redriveStatus",
+    "redriveStatusReason",
+    "inputDetails",
+    "outputDetails",
+    "error",
+    "cause",
+)
 
 
 def not_redrivable_reason(doc: Document) -> str | None:
@@ -53,6 +78,22 @@ def describe(doc: Document) -> Response:
     if why_not:
         response["redriveStatusReason"] = why_not
     return response
+
+
+def status_change(doc: Document) -> Response:
+    """Return the detail of the event that a change of the execution's status sends to EventBridge.
+
+    Source: the recorded test test_event_bridge_events_base of LocalStack, and
+    https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
+    """
+    described = describe(doc)
+    members = {name: described.get(name) for name in _STATUS_CHANGE}
+    dates = ("startDate", "stopDate", "redriveDate")
+    return {**members, **{name: _epoch_millis(described.get(name)) for name in dates}}
+
+
+def _epoch_millis(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)
 
 
 def list_entry(doc: Document) -> Response:

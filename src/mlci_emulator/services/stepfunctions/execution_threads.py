@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import mlci_asl as asl
-from mlci_emulator.protocol.operations import ApiError
+from mlci_emulator.protocol.operations import ApiError, Response
 from mlci_emulator.protocol.timestamps import epoch_seconds
-from mlci_emulator.services.stepfunctions import history
+from mlci_emulator.services.stepfunctions import execution_responses, history
 from mlci_emulator.services.stepfunctions.records import Document, StepFunctionsRecords
 from mlci_emulator.services.timestamps import Clock
 
@@ -28,8 +29,15 @@ class RunningExecution:
 class ExecutionThreads:
     """The running executions."""
 
-    def __init__(self, records: StepFunctionsRecords, handlers: asl.Handlers, now: Clock) -> None:
+    def __init__(
+        self,
+        records: StepFunctionsRecords,
+        handlers: asl.Handlers,
+        now: Clock,
+        on_status_change: Callable[[Response], None] = lambda detail: None,
+    ) -> None:
         self._records, self._handlers, self._now = records, handlers, now
+        self._on_status_change = on_status_change
         self._lock = threading.Lock()
         self._running: dict[str, RunningExecution] = {}
         self._is_closed = False
@@ -66,6 +74,7 @@ class ExecutionThreads:
     def _run_to_end(self, running: RunningExecution) -> Document:
         arn = running.doc["arn"]
         is_express = running.doc["type"] == "EXPRESS"
+        self._report_status(running.doc)
         on_event = _discard if is_express else (lambda event: history.save(self._records, arn, event))
         try:
             outcome = asl.execute(
@@ -91,6 +100,11 @@ class ExecutionThreads:
         result = {"output": outcome.output, "error": outcome.error, "cause": outcome.cause}
         doc.update({name: value for name, value in result.items() if value})
         self._save(doc)
+        self._report_status(doc)
+
+    def _report_status(self, doc: Document) -> None:
+        if doc["type"] != "EXPRESS":  # Source: the page eventbridge-integration of the Step Functions guide
+            self._on_status_change(execution_responses.status_change(doc))
 
     def _save(self, doc: Document) -> None:
         if doc["type"] != "EXPRESS":

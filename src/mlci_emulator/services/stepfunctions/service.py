@@ -30,9 +30,17 @@ class StepFunctions:
     """Step Functions. `home` is the folder of its records; None keeps them in memory.
 
     `handlers` run all tasks except activities and nested executions, which this service runs itself.
+    `on_status_change` gets the detail of each status-change event of a standard execution, in the execution's thread.
     """
 
-    def __init__(self, home: Path | None, handlers: asl.Handlers, account: str = ACCOUNT, now: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        home: Path | None,
+        handlers: asl.Handlers,
+        account: str = ACCOUNT,
+        now: Clock = utc_now,
+        on_status_change: Callable[[Response], None] = lambda detail: None,
+    ) -> None:
         self._records = StepFunctionsRecords(home)
         tokens = TaskTokens()
         self._activities = Activities(self._records, account, now)
@@ -40,7 +48,7 @@ class StepFunctions:
         definitions = Definitions(tasks)
         self._state_machines = StateMachines(self._records, definitions, account, now)
         self._versions = Versions(self._records, self._state_machines, now)
-        self._threads = ExecutionThreads(self._records, tasks, now)
+        self._threads = ExecutionThreads(self._records, tasks, now, on_status_change)
         self._executions = Executions(
             self._records, definitions, self._state_machines, self._versions, self._threads, now
         )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 _PROGRAM = """\
-import json, pathlib, sys
+import json, pathlib, sys, time
 from datetime import datetime, timezone
 import mlci_asl as asl
 from mlci_emulator.server.data_folder import DataFolder
@@ -41,12 +41,29 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     steps = """
 queue = moto["sqs"].call("CreateQueue", {"QueueName": "q"}, REGION)["QueueUrl"]
 moto["ssm"].call("PutParameter", {"Name": "/a", "Value": "b", "Type": "String"}, REGION)
+def status_changes():
+    queue = moto["sqs"].call("CreateQueue", {"QueueName": "events"}, REGION)["QueueUrl"]
+    moto["eventbridge"].call("PutRule", {"Name": "r", "EventPattern": json.dumps({"source": ["aws.states"]})}, REGION)
+    target = {"Id": "1", "Arn": f"arn:aws:sqs:{REGION}:000000000000:events"}
+    moto["eventbridge"].call("PutTargets", {"Rule": "r", "Targets": [target]}, REGION)
+    definition = json.dumps({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}})
+    arn = moto["sfn"].call("CreateStateMachine", {"name": "m", "definition": definition,
+        "roleArn": "arn:aws:iam::000000000000:role/r"}, REGION)["stateMachineArn"]
+    moto["sfn"].call("StartExecution", {"stateMachineArn": arn, "name": "e", "input": "{}"}, REGION)
+    received, until = [], time.monotonic() + 10
+    while len(received) < 2 and time.monotonic() < until:
+        answer = moto["sqs"].call("ReceiveMessage", {"QueueUrl": queue, "MaxNumberOfMessages": 10}, REGION)
+        received += [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+        time.sleep(0.05)
+    return received
+
 told = {
     "sent": run("sqs:sendMessage", {"QueueUrl": queue, "MessageBody": {"x": 1}}),
     "received": moto["sqs"].call("ReceiveMessage", {"QueueUrl": queue}, REGION)["Messages"][0]["Body"],
     "no queue": run("sqs:sendMessage", {"QueueUrl": queue + "x", "MessageBody": "m"}),
     "details": run("events:putEvents", {"Entries": [
         {"Source": "s", "DetailType": "t", "Detail": detail} for detail in ({"a": 1}, "text", [1], "1")]}),
+    "status changes": status_changes(),
     "read": run("aws-sdk:ssm:getParameter", {"Name": "/a"}),
     "not there": run("aws-sdk:ssm:getParameter", {"Name": "/none"}),
     "elsewhere": moto["ssm"].call("DescribeParameters", {}, "us-east-1")["Parameters"],
@@ -85,6 +102,19 @@ def test_a_detail_that_is_no_object_fails_its_entry(told: dict[str, Any]) -> Non
     answer = json.loads(told["details"]["cause"])
     assert [entry.get("ErrorCode") for entry in answer["Entries"]] == [None, *["MalformedDetail"] * 3]
     assert answer["FailedEntryCount"] == 3
+
+
+def test_an_execution_sends_its_changes_of_status(told: dict[str, Any]) -> None:
+    """As in the recorded test test_event_bridge_events_base of LocalStack."""
+    events = told["status changes"]
+    assert [event["detail"]["status"] for event in events] == ["RUNNING", "SUCCEEDED"]
+    arn = "arn:aws:states:eu-west-1:000000000000:execution:m:e"
+    for event in events:
+        assert (event["source"], event["detail-type"]) == ("aws.states", "Step Functions Execution Status Change")
+        assert event["resources"] == [arn] == [event["detail"]["executionArn"]]
+        assert isinstance(event["detail"]["startDate"], int)
+    assert (events[0]["detail"]["output"], events[0]["detail"]["stopDate"]) == (None, None)
+    assert events[1]["detail"]["output"] == "{}"
 
 
 def test_sdk_integrations_ask_moto_in_the_execution_s_region(told: dict[str, Any]) -> None:
