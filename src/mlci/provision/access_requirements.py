@@ -30,8 +30,9 @@ class Needs:
     """The access of a flow's steps to AWS, as far as policies depend on it.
 
     `outside` are inputs at S3 URIs of others, `images` the ECR repositories of images. A step's `request:` names KMS
-    `keys`, `subnets` and `security_groups`. `has_rules` says whether the state machine reads metrics.
-    `instance_types` and `max_runtime_s` bound the cost of a job; empty and None leave it unbounded.
+    `keys`, `subnets` and `security_groups`; `output_keys` are the keys that outputs are encrypted by. `has_rules` says
+    whether the state machine reads metrics. `instance_types` and `max_runtime_s` bound the cost of a job; empty and
+    None leave it unbounded.
     """
 
     flow: str
@@ -42,6 +43,7 @@ class Needs:
     outside: tuple[str, ...] = ()
     images: tuple[Image, ...] = ()
     keys: tuple[str, ...] = ()
+    output_keys: tuple[str, ...] = ()
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
     instance_types: tuple[str, ...] = ()
@@ -65,6 +67,7 @@ def needs(flow: Flow, images: Mapping[str, str]) -> Needs:
         outside=tuple(sorted({source.uri for source in sources if isinstance(source, S3Location)})),
         images=tuple(sorted({image for uri in images.values() if (image := image_of(uri))})),
         keys=tuple(sorted({key for step in steps for key in _keys(step)})),
+        output_keys=tuple(sorted({key for step in steps for key in _output_keys(step)})),
         subnets=_in_networks(steps, "Subnets"),
         security_groups=_in_networks(steps, "SecurityGroupIds"),
         instance_types=tuple(sorted({name for step in steps for name in _instance_types(step)})),
@@ -122,6 +125,11 @@ def _runtimes_s(step: Step) -> Iterator[int]:
 def _keys(step: Step) -> Iterator[str]:
     for name in ("KmsKeyId", "VolumeKmsKeyId"):
         yield from (key for key in _named(step.request, name) if isinstance(key, str))
+
+
+def _output_keys(step: Step) -> Iterator[str]:
+    """Yield the keys that SageMaker encrypts the step's outputs by. A volume's key is no object's."""
+    yield from (key for key in _named(step.request, "KmsKeyId") if isinstance(key, str))
 
 
 def _in_networks(steps: Iterable[Step], name: str) -> tuple[str, ...]:

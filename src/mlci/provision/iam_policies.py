@@ -134,6 +134,7 @@ def _build(needs: Needs, scope: AccountScope, is_base: bool) -> Iterator[Stateme
     yield from _executions(names, scope)
     yield _pass_role("protected_workflow" if is_base else "workflow", "states.amazonaws.com", scope)
     yield from _granted((grant for of_type in _grants(needs) for grant in of_type.build), needs, names, scope)
+    yield from _keys(needs.output_keys, scope, ("kms:Decrypt",))
 
 
 def _project(name: str, scope: AccountScope) -> Iterator[Statement]:
@@ -249,6 +250,7 @@ def _workflow(needs: Needs, scope: AccountScope, is_protected: bool) -> Iterator
     yield from _granted(grants, needs, names, scope)
     for service in sorted({of_type.passes_role_to for of_type in types if of_type.passes_role_to}):
         yield _pass_role("protected_job" if is_protected else "job", service, scope)
+    yield from _keys(needs.output_keys, scope, _COPY_AND_READ)
 
 
 def _job_conditions(needs: Needs) -> Mapping[str, Mapping[str, object]]:
@@ -283,7 +285,7 @@ def _job(needs: Needs, scope: AccountScope, is_protected: bool) -> Iterator[Stat
     yield from _read_external_inputs(needs, scope)
     yield from _granted((grant for of_type in _grants(needs) for grant in of_type.job), needs, names, scope)
     yield from _images(needs, scope)
-    yield from _keys(needs, scope)
+    yield from _keys(needs.keys, scope, _ENCRYPT_AND_DECRYPT, creates_grants=True)
     if needs.subnets:
         yield from _join_network(needs, scope)
 
@@ -315,26 +317,42 @@ def pull_images(repositories: Sequence[str]) -> Iterator[Statement]:
     yield Statement("PullImages", _READ_IMAGE, tuple(repositories))
 
 
-def _keys(needs: Needs, scope: AccountScope) -> Iterator[Statement]:
-    """Yield the statements for the flow's KMS keys. A condition limits the keys to those with the flow's aliases."""
-    keys = [key for key in needs.keys if "alias/" not in key]
-    aliases = sorted({key.rpartition(":")[2] for key in needs.keys if "alias/" in key})
+#: The actions on keys by which the state machine reads metrics, and copies models.
+#: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html ("Permissions")
+_COPY_AND_READ = ("kms:Decrypt", "kms:GenerateDataKey")
+_ENCRYPT_AND_DECRYPT = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
+
+
+def _keys(
+    named: Iterable[str], scope: AccountScope, actions: tuple[str, ...], creates_grants: bool = False
+) -> Iterator[Statement]:
+    """Yield the statements for KMS keys. A condition limits the keys to those with the flow's aliases."""
+    named = list(named)
+    keys = [key for key in named if "alias/" not in key]
+    aliases = sorted({key.rpartition(":")[2] for key in named if "alias/" in key})
     if keys:
         arns = tuple(key if key.startswith("arn:") else scope.arn("kms", f"key/{key}") for key in keys)
-        yield from _use_keys("", arns, {})
+        yield from _use_keys("", arns, {}, actions, creates_grants)
     if aliases:
-        named = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": aliases}}
-        yield from _use_keys("ByAlias", (scope.arn("kms", "key/*"),), named)
+        condition = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": aliases}}
+        yield from _use_keys("ByAlias", (scope.arn("kms", "key/*"),), condition, actions, creates_grants)
 
 
-def _use_keys(ending: str, keys: tuple[str, ...], condition: Mapping[str, Mapping[str, object]]) -> Iterator[Statement]:
+def _use_keys(
+    ending: str,
+    keys: tuple[str, ...],
+    condition: Mapping[str, Mapping[str, object]],
+    actions: tuple[str, ...],
+    creates_grants: bool,
+) -> Iterator[Statement]:
     """Yield the statements for keys. SageMaker creates a grant for EBS; any other grant would outlast the job.
 
     Source: https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html (kms:GrantIsForAWSResource)
     """
-    yield Statement(f"UseKeys{ending}", ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"), keys, condition)
-    for_aws = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
-    yield Statement(f"LendKeys{ending}", ("kms:CreateGrant",), keys, {**condition, **for_aws})
+    yield Statement(f"UseKeys{ending}", actions, keys, condition)
+    if creates_grants:
+        for_aws = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+        yield Statement(f"LendKeys{ending}", ("kms:CreateGrant",), keys, {**condition, **for_aws})
 
 
 def _join_network(needs: Needs, scope: AccountScope) -> Iterator[Statement]:

@@ -41,6 +41,7 @@ _JOB = JobType("TrainingJob", console_page="jobs", log_group="/aws/sagemaker/Tra
 #: is spare.
 _SCRIPT_MODE_HYPERPARAMETERS = 5
 _SCRIPT_MODE_PREFIX = "sagemaker_"
+_SUBMIT_DIRECTORY = "sagemaker_submit_directory"
 
 
 def _hyperparameter_problems(value: Json) -> Iterator[tuple[tuple[str, ...], str, str]]:
@@ -99,7 +100,7 @@ _KEYS = (
 def _request(step: ResolvedStep) -> dict[str, Json]:
     script_mode: dict[str, Json] = {
         "sagemaker_program": STARTER,
-        "sagemaker_submit_directory": f"{step.code_uri}sourcedir.tar.gz",
+        _SUBMIT_DIRECTORY: f"{step.code_uri}sourcedir.tar.gz",
         "sagemaker_container_log_level": 20,
     }
     values: dict[str, Json] = {**step.hyperparameters, **script_mode}
@@ -125,7 +126,30 @@ def _finish(step: ResolvedStep, request: dict[str, Json]) -> dict[str, Json]:
     # A shell script may start a Python that imports from the code's root, which the toolkits have on PYTHONPATH.
     roots = ("",) if step.shell else step.import_roots
     encoded = encode_hyperparameters(texts, step.script, roots)
-    return {**request, "HyperParameters": {**{name: sent[name] for name in sent if name not in texts}, **encoded}}
+    values = {**{name: sent[name] for name in sent if name not in texts}, **encoded}
+    return _with_code_channel(step, {**request, "HyperParameters": values})
+
+
+def _with_code_channel(step: ResolvedStep, request: dict[str, Json]) -> dict[str, Json]:
+    """Return the request with the code as a channel, if the container has no network to fetch it by.
+
+    Source: AWS's SDK does the same (sagemaker-python-sdk 2, src/sagemaker/estimator.py: CONTAINER_CODE_CHANNEL_…, and
+    src/sagemaker/job.py: code_channel).
+    """
+    parameters, channels = request["HyperParameters"], request.get("InputDataConfig") or []
+    if request.get("EnableNetworkIsolation") is not True or not isinstance(channels, list):
+        return request
+    archive = f"{step.code_uri}sourcedir.tar.gz"
+    if not isinstance(parameters, dict) or parameters.get(_SUBMIT_DIRECTORY) != json.dumps(archive):
+        return request
+    taken = {channel.get("ChannelName") for channel in channels if isinstance(channel, dict)}
+    name = next(name for name in ("code", *(f"code-{number}" for number in range(2, 99))) if name not in taken)
+    local = json.dumps(f"/opt/ml/input/data/{name}/sourcedir.tar.gz")
+    return {
+        **request,
+        "HyperParameters": {**parameters, _SUBMIT_DIRECTORY: local},
+        "InputDataConfig": [*channels, _channel(name, archive)],
+    }
 
 
 def _channel(name: str, uri: str) -> dict[str, Json]:
@@ -146,19 +170,33 @@ def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[st
         "from": _output_prefix(step, request).removeprefix("s3://").rstrip("/"),
         "attempt": attempt_counters(S3_RETRIES),
     }
-    return {**jobs.execution_input(step, request), "model": model}
+    key = _output_config(request).get("KmsKeyId")
+    return {**jobs.execution_input(step, request), "model": model, **({"model_key": key} if key else {})}
+
+
+def _output_config(request: Mapping[str, Json]) -> Mapping[str, Json]:
+    config = request.get("OutputDataConfig")
+    return config if isinstance(config, dict) else {}
 
 
 def _output_prefix(step: ResolvedStep, request: Mapping[str, Json]) -> str:
     """Return the prefix that SageMaker puts the job's archives below, according to its request."""
-    output = request.get("OutputDataConfig")
-    prefix = output.get("S3OutputPath") if isinstance(output, dict) else None
+    prefix = _output_config(request).get("S3OutputPath")
     return prefix if isinstance(prefix, str) else _model_prefix(step)
 
 
 def _states(paths: StepPaths) -> tuple[State, ...]:
-    """SageMaker puts a model under the job's name, which a retry changes; others look for it under the run's."""
+    """SageMaker puts a model under the job's name, which a retry changes; others look for it under the run's.
+
+    A copy has the bucket's default encryption unless the request names a key. Step Functions names the parameters as
+    the SDK for Java 2 does: SSEKMSKeyId is `ssekmsKeyId` there.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html (x-amz-server-side-encryption)
+    """
     model = f"{paths.input}.model"
+    key: dict[str, str] = {}
+    if "model_key" in paths.input_fields:
+        key = {"ServerSideEncryption": "aws:kms", "SsekmsKeyId.$": f"{paths.input}.model_key"}
     copy = TaskState(
         title="keep the model",
         resource="arn:aws:states:::aws-sdk:s3:copyObject",
@@ -166,6 +204,7 @@ def _states(paths: StepPaths) -> tuple[State, ...]:
             "Bucket.$": f"{model}.bucket",
             "Key.$": f"{model}.key",
             "CopySource.$": f"States.Format('{{}}/{{}}/output/model.tar.gz', {model}.from, {paths.result}.job)",
+            **key,
         },
         transient_errors=S3_TRANSIENT_ERRORS,
         retries=S3_RETRIES,

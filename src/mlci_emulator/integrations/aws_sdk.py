@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 PLAIN: Mapping[tuple[str, str], PlainShape] = {
     ("s3", "getObject"): {"Bucket!": str, "Key!": str},
     ("s3", "headObject"): {"Bucket!": str, "Key!": str},
-    ("s3", "copyObject"): {"Bucket!": str, "CopySource!": str, "Key!": str},
+    ("s3", "copyObject"): {
+        "Bucket!": str,
+        "CopySource!": str,
+        "Key!": str,
+        "ServerSideEncryption": str,
+        "SsekmsKeyId": str,
+    },
     ("s3", "listObjectsV2"): {"Bucket!": str, "Prefix": str, "Delimiter": str, "MaxKeys": int},
     ("s3", "deleteObject"): {"Bucket!": str, "Key!": str},
     ("sagemaker", "describeTrainingJob"): {"TrainingJobName!": str},
@@ -34,6 +40,11 @@ PLAIN: Mapping[tuple[str, str], PlainShape] = {
     ("sagemaker", "stopProcessingJob"): {"ProcessingJobName!": str},
 }
 
+
+#: The API's names of members in PLAIN that the SDK for Java 2 spells otherwise.
+#: Sources: `ssekmsKeyId` in https://docs.aws.amazon.com/sdk-for-kotlin/api/latest/s3/ (CopyObjectResponse), which
+#: spells members as the SDK for Java does; https://github.com/boto/boto3/issues/4253 (Step Functions has its names).
+API_NAMES: Mapping[str, str] = {"SsekmsKeyId": "SSEKMSKeyId"}
 
 #: The members that the SDK for Java 2 adds to a request. Recorded, for a body that is a text.
 _SDK_DEFAULTS: Mapping[tuple[str, str], Mapping[str, str]] = {
@@ -57,7 +68,10 @@ def call(service: Service, integration: Integration, task: TaskCall) -> Json:
     parameters = fields(task.parameters)
     is_plain = (name, action) in PLAIN and set(parameters) <= _names(PLAIN[name, action])
     operation = None if is_plain else sdk_names.operation_model(name, action)
-    sent = parameters if operation is None else task_values.to_api(operation.input_shape, parameters)
+    if operation is None:
+        sent = {API_NAMES.get(member, member): value for member, value in parameters.items()}
+    else:
+        sent = task_values.to_api(operation.input_shape, parameters)
     try:
         if operation is not None and name in _CHECKS:
             _CHECKS[name](operation.input_shape, sent)

@@ -189,6 +189,7 @@ def training(parameters: Json) -> TrainingRequest:
         for fields in cast("list[dict[str, Json]]", request.get("InputDataConfig", []))
     )
     _require_distinct("channels", "ChannelName", [channel.name for channel in channels])
+    code_uri = _code_location(name, code_uri, channels, bool(request.get("EnableNetworkIsolation")))
     return TrainingRequest(
         name,
         image,
@@ -220,6 +221,24 @@ def _script(name: str, algorithm: Mapping[str, Json], hyperparameters: Mapping[s
     if algorithm.get("AlgorithmName"):
         raise UnsupportedRequest(f'the training job "{name}" runs an algorithm resource, which is not on this machine.')
     return program, code_uri
+
+
+def _code_location(name: str, code: str, channels: tuple[Channel, ...], is_isolated: bool) -> str:
+    """Return the URI of the code, which a channel may hold; a container without a network can't fetch it from S3.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/mkt-algo-model-internet-free.html
+    """
+    for channel in channels:
+        folder = f"/opt/ml/input/data/{channel.name}/"
+        if code.startswith(folder):
+            file = code.removeprefix(folder)
+            return channel.uri if channel.uri.endswith(f"/{file}") else f"{channel.uri.rstrip('/')}/{file}"
+    if is_isolated:
+        raise UnsupportedRequest(
+            f'the training job "{name}" has EnableNetworkIsolation, so its container can\'t fetch {code}, and on AWS '
+            "the job fails. Pass the archive as a channel, and its path in that as sagemaker_submit_directory."
+        )
+    return code
 
 
 def _resources(name: str, resources: Mapping[str, Json]) -> Mapping[str, Json]:

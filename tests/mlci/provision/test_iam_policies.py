@@ -334,6 +334,22 @@ def test_jobs_use_the_flows_key_and_lend_it_to_aws_alone(key: str) -> None:
     assert not decided(output, another)
 
 
+@pytest.mark.parametrize("key", ["1234abcd", arn("kms", "key/1234abcd"), "alias/models", arn("kms", "alias/models")])
+def test_who_reads_and_copies_outputs_may_use_their_key(key: str) -> None:
+    there, alias = arn("kms", "key/1234abcd"), ("kms:ResourceAliases", "alias/models")
+    encrypted, volume = replace(NEEDS, keys=(key,), output_keys=(key,)), replace(NEEDS, keys=(key,))
+    for role, actions in {
+        "workflow": {"kms:Decrypt", "kms:GenerateDataKey"},  # GetObject for rules, CopyObject for models
+        "protected_workflow": {"kms:Decrypt", "kms:GenerateDataKey"},
+        "pull_request_build": {"kms:Decrypt"},
+        "base_build": {"kms:Decrypt"},
+    }.items():
+        for action in ("kms:Decrypt", "kms:GenerateDataKey", "kms:Encrypt", "kms:CreateGrant"):
+            call = Call(action, there, (alias,))
+            assert decided(policy(role, encrypted, SCOPE), call) is (action in actions), (role, action)  # type: ignore[arg-type]
+            assert not decided(policy(role, volume, SCOPE), call)  # type: ignore[arg-type]
+
+
 def test_what_a_steps_request_says_of_keys_and_networks() -> None:
     flow = load(
         b"""
@@ -346,6 +362,7 @@ steps:
     request:
       VpcConfig: {Subnets: [subnet-1], SecurityGroupIds: [sg-1, sg-2]}
       OutputDataConfig: {KmsKeyId: alias/models}
+      ResourceConfig: {VolumeKmsKeyId: alias/volumes}
   test:
     uses: processing
     run: t.py
@@ -354,8 +371,9 @@ steps:
         "flow.yaml",
     )
     found = needs_of(flow, {})
+    assert found.output_keys == ("alias/models",)
     assert (found.subnets, found.security_groups) == (("subnet-1", "subnet-2"), ("sg-1", "sg-2"))
-    assert found.keys == ("alias/models",)
+    assert found.keys == ("alias/models", "alias/volumes")
 
 
 def test_the_base_branch_and_none_besides_starts_its_builds() -> None:

@@ -27,7 +27,8 @@ def differences(shape: PlainShape, model: Any, place: str) -> Iterator[str]:
         if model.type_name not in _TYPES[shape]:
             yield f"{place} is a {model.type_name}"
     elif shape:  # a shape without fields stands for one that is refused as a whole
-        known = {name.removesuffix("!"): inner for name, inner in shape.items()}
+        written = {name.removesuffix("!"): inner for name, inner in shape.items()}
+        known = {aws_sdk.API_NAMES.get(name, name): inner for name, inner in written.items()}
         yield from (f"{place}.{name} is not there" for name in known if name not in model.members)
         required = {name.removesuffix("!") for name in shape if name.endswith("!")}
         yield from (f"{place}.{name} is required" for name in model.required_members if name not in required)

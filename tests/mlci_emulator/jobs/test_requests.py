@@ -177,3 +177,20 @@ def test_a_url_of_something_else_than_s3_is_rejected() -> None:
     request["ProcessingInputs"][0]["S3Input"]["S3Uri"] = "https://example.com/data"  # type: ignore[index, call-overload]
     with pytest.raises(InvalidRequest, match="is no S3 URI"):
         requests.processing(request)
+
+
+def test_an_isolated_container_gets_its_code_by_a_channel() -> None:
+    """It has no network, so a job that fetches its code from S3 fails on AWS."""
+    request = training_request("t", EnableNetworkIsolation=True)
+    with pytest.raises(UnsupportedRequest, match=r"EnableNetworkIsolation.*Pass the archive as a channel"):
+        requests.training(request)
+
+    def by_channel(fields: dict[str, Any]) -> None:
+        source = {"S3Uri": "s3://b/sourcedir.tar.gz", "S3DataType": "S3Prefix"}
+        fields.setdefault("InputDataConfig", []).append({"ChannelName": "code", "DataSource": {"S3DataSource": source}})
+        path = '"/opt/ml/input/data/code/sourcedir.tar.gz"'
+        fields["HyperParameters"]["sagemaker_submit_directory"] = path
+
+    read = requests.training(changed(request, by_channel))
+    assert read.code_uri == "s3://b/sourcedir.tar.gz"
+    assert [channel.name for channel in read.channels][-1] == "code"
