@@ -11,7 +11,13 @@ class EmulatorError(Exception):
         self.what, self.hint = what, hint
 
     def __str__(self) -> str:
-        return f"{self.what} {self.hint}" if self.hint else self.what
+        """
+        >>> str(EmulatorError("port 80 is taken", "Pass another one.")), str(EmulatorError("port 80 is taken"))
+        ('port 80 is taken. Pass another one.', 'port 80 is taken')
+        """
+        if not self.hint:
+            return self.what
+        return f"{self.what}{'' if self.what.endswith(('.', '?', '!', ':')) else '.'} {self.hint}"
 
 
 class ConfigurationError(EmulatorError):

@@ -1,9 +1,10 @@
-"""HTTP on loopback: waitress, with three changes.
+"""HTTP on loopback: waitress, with four changes.
 
 - The guard checks a request when its head has arrived, before any of its body is read.
 - Threads are started as needed: a GetActivityTask holds one for a minute, and no other request may wait for that.
 - Headers with an underscore in their names are in `environ["mlci.underscored"]`, by their names in lower case. waitress
   drops them, since WSGI cannot tell `a_b` from `a-b`, but S3's user metadata may have such names.
+- A client that speaks TLS gets a response at once, which it reports as a wrong version. waitress waits for a request.
 """
 
 from __future__ import annotations
@@ -227,8 +228,22 @@ class _Task(WSGITask):  # type: ignore[misc]
         return head
 
 
+#: The first byte of a TLS connection: a handshake record. Source: RFC 8446, section 5.1
+_TLS_HANDSHAKE = 0x16
+_NO_TLS = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nmlci serve speaks http, not https: use http://\n"
+
+
 class _Channel(HTTPChannel):  # type: ignore[misc]
     task_class: Callable[..., WSGITask] = _Task
+
+    def received(self, data: bytes) -> bool:
+        if self.request is None and data[:1] == bytes([_TLS_HANDSHAKE]):
+            with contextlib.suppress(OSError):
+                self.socket.send(_NO_TLS)
+            self.will_close = True
+            return False
+        is_read: bool = super().received(data)
+        return is_read
 
     def send_continue(self) -> None:
         """Do not wait for a body afterwards if none follows: boto3 expects 100 Continue for an empty object, too.

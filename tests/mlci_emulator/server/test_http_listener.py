@@ -189,3 +189,15 @@ def test_only_loopback_is_bound() -> None:
     assert {found.getsockname()[0] for found in sockets} <= {"127.0.0.1", "::1"}
     for found in sockets:
         found.close()
+
+
+def test_a_client_that_speaks_tls_fails_at_once(port: int) -> None:
+    import ssl
+
+    start_s = time.monotonic()
+    with connect(port) as plain, pytest.raises(ssl.SSLError, match=r"(?i)wrong.version.number"):
+        ssl.create_default_context().wrap_socket(plain, server_hostname="localhost")
+    assert time.monotonic() - start_s < 5
+    with connect(port) as raw:
+        raw.sendall(b"\x16\x03\x01\x00\x05hello")
+        assert raw.makefile("rb").read().endswith(b"mlci serve speaks http, not https: use http://\n")
