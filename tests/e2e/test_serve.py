@@ -30,6 +30,9 @@ def test_it_prints_what_clients_need(served: Serving) -> None:
     exports = dict(served.exports)
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", exports.pop("AWS_ENDPOINT_URL"))
     assert re.fullmatch(r"AKIA[A-Z2-7]{16}", exports.pop("AWS_ACCESS_KEY_ID"))
+    folder = Path(exports.pop("AWS_DATA_PATH"))
+    assert exports.pop("SAGEMAKER_USER_CONFIG_OVERRIDE") == str(folder / "sagemaker.yaml")
+    assert (folder / "sagemaker.yaml").is_file()
     assert exports == {
         "AWS_SECRET_ACCESS_KEY": "mlci",
         "AWS_DEFAULT_REGION": "us-east-1",

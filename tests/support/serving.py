@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -68,6 +69,6 @@ def _exports(process: subprocess.Popen[str]) -> dict[str, str]:
         if not line.startswith("export "):
             return exports
         name, _, value = line.removeprefix("export ").strip().partition("=")
-        exports[name] = value
+        exports[name] = "".join(shlex.split(value))
     assert process.stderr is not None
     raise AssertionError(f"the server did not start: {process.stderr.read()}{os.linesep}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shlex
 import sys
 import tempfile
 import threading
@@ -17,6 +18,7 @@ from mlci_emulator.jobs.isolation import Isolation
 from mlci_emulator.server.data_folder import DataFolder
 from mlci_emulator.server.http_listener import HttpListener, bind
 from mlci_emulator.server.request_guard import RequestGuard
+from mlci_emulator.server.sdk_configuration import write_sdk_configuration
 from mlci_emulator.server.service_assembly import EmulatorServices, ServerContext
 
 #: The exit code of a process that a second signal ends.
@@ -56,6 +58,7 @@ def serve(settings: ServeSettings, wait: Callable[[], object]) -> int:
     key = settings.access_key or generate_access_key()
     tempfile.tempdir = str(folder.spool)  # bodies of large requests, of this process only
     exports = _exports(port, key, settings.region)
+    exports |= write_sdk_configuration(folder.path / "sdk", exports["AWS_ENDPOINT_URL"])
     services = EmulatorServices(
         folder,
         ServerContext(
@@ -71,7 +74,7 @@ def serve(settings: ServeSettings, wait: Callable[[], object]) -> int:
     listener = HttpListener(sockets, services.application, RequestGuard(port, lambda: {key, *services.issued_keys()}))
     listener.start()
     for name, value in exports.items():
-        print(f"export {name}={value}")
+        print(f"export {name}={shlex.quote(value)}")
     print(f"# State and objects lie in {folder.path}. Ctrl-C ends it.", flush=True)
     services.warm_up()
     wait()

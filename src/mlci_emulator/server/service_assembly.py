@@ -24,6 +24,8 @@ from mlci_emulator.protocol.rest_json import RestOperation
 from mlci_emulator.server.application import Application, RoutingTable
 from mlci_emulator.server.cloudwatch_logs import LogFeed
 from mlci_emulator.server.data_folder import DataFolder
+from mlci_emulator.server.log_search import OPERATION, LogSearch
+from mlci_emulator.server.moto_services.bridge import BridgedServices, ResourceFailures
 from mlci_emulator.server.moto_services.clients import MotoMessageService, services
 from mlci_emulator.server.moto_services.inline_objects import inline_objects
 from mlci_emulator.server.moto_services.journal import Journal
@@ -50,6 +52,8 @@ _MOTO_SAGEMAKER = re.compile(
     r"(?:Create|Describe|Delete|List|Update)(?:Domain|FeatureGroup|Experiment|Trial|TrialComponent|ModelCard)s?"
     r"|(?:Dis)?[Aa]ssociateTrialComponent"
 )
+#: The operations of CloudWatch Logs that moto handles.
+_MOTO_LOGS = re.compile(rf"(?!{OPERATION}$).*")
 
 
 @dataclass(frozen=True)
@@ -83,17 +87,19 @@ class EmulatorServices:
             self._jobs.mode()
         self._sagemaker = SageMaker(store, self._jobs, folder.path / "sagemaker")
         others = services(self._moto, context.exports.get("AWS_ENDPOINT_URL", "http://127.0.0.1"))
+        self._logs = LogFeed(self._moto, self._log_files)
+        others["cloudwatchlogs"] = logs = LogSearch(self._moto, self._logs, others["cloudwatchlogs"])
         messages = MotoMessageService(others, MessageRecords(folder.path))
         #: The handlers of state machines' tasks.
         self.handlers = Integrations(self._s3, self._sagemaker, self._functions, messages, others)
         self._states = StepFunctions(folder.path / "states", self.handlers, on_status_change=self._put_status_change)
         self.handlers.services["sfn"] = self._states
-        self._logs = LogFeed(self._moto, self._log_files)
         self.application = Application(
             RoutingTable(
                 json={
                     "AWSStepFunctions": JsonService("stepfunctions", self._states, self._report_error),
                     "SageMaker": JsonService("sagemaker", self._sagemaker, self._report_error, True, _MOTO_SAGEMAKER),
+                    "Logs_20140328": JsonService("logs", logs, self._report_error, excluded=_MOTO_LOGS),
                 },
                 own=("sagemaker", "states"),
                 s3=S3Endpoint(self._s3),
@@ -128,11 +134,10 @@ class EmulatorServices:
             self._logs.feed(region)
         return self._moto.respond(environ, inline_objects(service, body, self._s3))
 
-    def _register(self, is_replay: Callable[[], bool]) -> None:
-        from mlci_emulator.server.moto_services.bridge import BridgedServices
+    def _register(self, is_replay: Callable[[], bool], failures: ResourceFailures) -> None:
         from mlci_emulator.server.moto_services.register import register
 
-        register(BridgedServices(self._s3, self._states, is_replay))
+        register(BridgedServices(self._s3, self._states, self._sagemaker, is_replay, failures))
 
     def issued_keys(self) -> frozenset[str]:
         """The access keys that STS and IAM issued to clients; they are valid as well."""

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from mlci_emulator.protocol.operations import ApiError, Response, Service
+
+
+@dataclass
+class ResourceFailures:
+    """The resources of stacks that one request could not create or update: their reasons, by stack and logical id.
+
+    `known` are those of a request that is repeated: it fails alike, whatever the emulator's services hold by then.
+    `noted` are those of the current request.
+    """
+
+    known: Mapping[str, str] = field(default_factory=dict)
+    noted: dict[str, str] = field(default_factory=dict)
 
 
 class BridgedServices(NamedTuple):
@@ -13,7 +26,9 @@ class BridgedServices(NamedTuple):
 
     s3: Service
     states: Service
+    sagemaker: Service
     is_replay: Callable[[], bool]
+    failures: ResourceFailures
 
 
 def call_service(service: Service, operation: str, request: Mapping[str, Any], region: str) -> Response:

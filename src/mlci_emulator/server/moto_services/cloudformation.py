@@ -1,23 +1,55 @@
 """moto's CloudFormation with corrections.
 
-A change set lists what conditions and parameters change, and its execution creates and deletes these resources and sets
-the outputs. Policies are detached from their roles before either is deleted.
+A stack whose resource fails is rolled back. A change set lists what conditions and parameters change, and its execution
+creates and deletes these resources and sets the outputs. Policies are detached from their roles before either is
+deleted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from moto.cloudformation.models import Change, ChangeSet, CloudFormationBackend, Stack
 from moto.cloudformation.parsing import ResourceMap, get_references_from_template
 from moto.iam.models import ManagedPolicy, iam_backends
 
+from mlci_emulator.server.moto_services.cloudformation_rollback import (
+    ResourceFailureError,
+    StackState,
+    fail_if_refused,
+    roll_back_creation,
+)
+
 
 class MotoCloudFormation(CloudFormationBackend):
     """The backend of one account and region."""
 
     __module__ = CloudFormationBackend.__module__  # where moto looks for a backend's URLs
+
+    def create_stack(self, name: str, *args: Any, **options: Any) -> Stack:
+        try:
+            return super().create_stack(name, *args, **options)
+        except ResourceFailureError as failure:
+            stack = self.get_stack(name)
+            self._roll_back_creation(stack, failure)
+            return stack
+
+    def update_stack(
+        self,
+        name: str,
+        template: str,
+        role_arn: str | None,
+        parameters: list[dict[str, Any]],
+        tags: dict[str, str] | None,
+    ) -> Stack:
+        stack = self.get_stack(name)
+        with self._roll_back_update(stack):
+            resolved = self._resolve_update_parameters(stack, parameters)
+            _expect_available(stack, Stack.parse_template(template), resolved)
+            super().update_stack(name, template, role_arn, parameters, tags)
+        return stack
 
     def create_change_set(self, *args: Any, **options: Any) -> tuple[str, str]:
         change_set, stack = super().create_change_set(*args, **options)
@@ -26,18 +58,48 @@ class MotoCloudFormation(CloudFormationBackend):
 
     def execute_change_set(self, change_set_name: str, stack_name: str | None = None) -> None:
         known = [item for name, item in self.change_sets.items() if change_set_name in (name, item.change_set_name)]
-        if known:
-            _delete_unconditioned(known[-1], self.stacks[known[-1].stack_id])
-        super().execute_change_set(change_set_name, stack_name)
-        stack = self.stacks[known[-1].stack_id]
+        if not known:
+            return super().execute_change_set(change_set_name, stack_name)
+        change_set, stack = known[-1], self.stacks[known[-1].stack_id]
+        if change_set.change_set_type == "UPDATE":
+            with self._roll_back_update(stack):
+                _expect_available(stack, change_set.template_dict, change_set.parameters)
+                self._execute(change_set, stack)
+        else:
+            try:
+                self._execute(change_set, stack)
+            except ResourceFailureError as failure:
+                self._roll_back_creation(stack, failure)
+        change_set.execution_status = "EXECUTE_FAILED" if "ROLLBACK" in stack.status else "EXECUTE_COMPLETE"
+        return None
+
+    def _execute(self, change_set: ChangeSet, stack: Stack) -> None:
+        _delete_unconditioned(change_set, stack)
+        super().execute_change_set(change_set.change_set_id)
         stack._parse_template()
         stack.output_map = stack._create_output_map()
+
+    def _roll_back_creation(self, stack: Stack, failure: ResourceFailureError) -> None:
+        self._detach_policies(stack)
+        roll_back_creation(stack, failure)
+
+    @contextmanager
+    def _roll_back_update(self, stack: Stack) -> Iterator[None]:
+        """Restore the stack's resources if one of them fails while it is updated."""
+        before = StackState.of(stack)
+        try:
+            yield
+        except ResourceFailureError as failure:
+            before.restore(stack, failure)
+
+    def _detach_policies(self, stack: Stack) -> None:
+        for resource in stack.resource_map._parsed_resources.values():
+            _detach(resource, self.account_id)
 
     def delete_stack(self, name_or_stack_id: str) -> None:
         for stack in self.stacks.values():
             if name_or_stack_id in (stack.name, stack.stack_id):
-                for resource in stack.resource_map._parsed_resources.values():
-                    _detach(resource, self.account_id)
+                self._detach_policies(stack)
                 for written in stack.resource_map._resource_json_map.values():
                     if _is_retained(written):
                         written["DeletionPolicy"] = "Retain"  # the only such value that moto knows
@@ -50,7 +112,7 @@ def _changes(change_set: ChangeSet, stack: Stack) -> list[Change]:
     before = {**present.resolved_parameters, **present.input_parameters}
     # A number may be text in one of the two.
     changed = {name for name, value in change_set.parameters.items() if str(before.get(name)) != str(value)}
-    desired = _desired(stack, change_set.template_dict, {**present.input_parameters, **change_set.parameters})
+    desired = _desired(stack, change_set.template_dict, change_set.parameters)
     actions = {name: "Add" for name in new if name in desired - old.keys()}
     for name in new:
         if name in old and name in desired:
@@ -72,8 +134,11 @@ def _actual(stack: Stack) -> dict[str, Any]:
 
 
 def _desired(stack: Stack, template: dict[str, Any], parameters: Mapping[str, Any]) -> set[str]:
-    """Return the resources of a template whose condition, if they have one, holds with these parameters."""
-    texts = {name: str(value) for name, value in parameters.items()}
+    """Return the resources of a template whose condition, if they have one, holds with these parameters.
+
+    Parameters that are missing have the stack's values.
+    """
+    texts = {name: str(value) for name, value in {**stack.resource_map.input_parameters, **parameters}.items()}
     resources = ResourceMap(stack.stack_id, stack.name, texts, {}, stack.region_name, stack.account_id, template, {})
     resources.load_mapping()
     resources.load_parameters()
@@ -83,6 +148,15 @@ def _desired(stack: Stack, template: dict[str, Any], parameters: Mapping[str, An
         for name, written in template["Resources"].items()
         if "Condition" not in written or resources.lazy_condition_map[written["Condition"]]
     }
+
+
+def _expect_available(stack: Stack, template: dict[str, Any], parameters: Mapping[str, Any]) -> None:
+    """Fail an update that has resources of refused types before it changes anything.
+
+    Raises: ResourceFailureError
+    """
+    for name in sorted(_desired(stack, template, parameters) - _actual(stack).keys()):
+        fail_if_refused(stack, name, template["Resources"][name]["Type"])
 
 
 def _delete_unconditioned(change_set: ChangeSet, stack: Stack) -> None:

@@ -12,15 +12,20 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 
 class JournalEntry(NamedTuple):
-    """One request: WSGI's variables that say what it is, its body, and the seed of its ids."""
+    """One request: WSGI's variables that say what it is, its body, and the seed of its ids.
+
+    `failures` are the resources of stacks that the request could not create, with their reasons.
+    """
 
     environ: Mapping[str, str]
     body: bytes
     seed: int
+    failures: Mapping[str, str] = MappingProxyType({})
 
 
 #: The variables of a request; the others are the server's.
@@ -53,11 +58,16 @@ class Journal:
                     return
                 whole += len(line)
                 fields = json.loads(line)
-                yield JournalEntry(fields["environ"], base64.b64decode(fields["body"]), fields["seed"])
+                yield JournalEntry(
+                    fields["environ"], base64.b64decode(fields["body"]), fields["seed"], fields.get("failures", {})
+                )
 
     def append(self, entry: JournalEntry) -> None:
         body = base64.b64encode(entry.body).decode()
-        line = json.dumps({"environ": entry.environ, "body": body, "seed": entry.seed}).encode() + b"\n"
+        fields = {"environ": entry.environ, "body": body, "seed": entry.seed}
+        if entry.failures:
+            fields["failures"] = dict(entry.failures)
+        line = json.dumps(fields).encode() + b"\n"
         self._file.parent.mkdir(parents=True, exist_ok=True)
         # One write: the line is whole or the incomplete last one. Mode 0600, as requests hold secrets.
         file = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -19,6 +19,8 @@ from urllib.parse import parse_qs
 from mlci_emulator.protocol import http_responses
 from mlci_emulator.protocol.http_responses import HttpResponse
 from mlci_emulator.protocol.operations import ApiError
+from mlci_emulator.server.credential_scope import parse_scope
+from mlci_emulator.server.moto_services.bridge import ResourceFailures
 from mlci_emulator.server.moto_services.journal import Journal, new_entry
 
 #: Operations that change nothing, by the first word of their names.
@@ -33,13 +35,15 @@ _ISSUED_KEY = re.compile(rb"<AccessKeyId>(\w+)</AccessKeyId>")
 _TRANSIENT = re.compile(
     r"(?:SendMessage|DeleteMessage|ChangeMessageVisibility|Publish|PutEvents$|PutMetricData$|Invoke|PutRecord)"
 )
+_REST_XML = ("cloudfront", "route53")
 _BLOCKING = re.compile(r"(?:ReceiveMessage|Invoke)")
 
 
 class MotoServer:
     """moto's server application, with a journal.
 
-    `register` is called once, after moto's import, with a function that tells whether moto is repeating old requests.
+    `register` is called once, after moto's import, with a function that tells whether moto is repeating old requests,
+    and with the resources that fail in the current request.
     """
 
     def __init__(
@@ -47,10 +51,10 @@ class MotoServer:
         journal: Journal,
         account: str,
         report: Callable[[str], None],
-        register: Callable[[Callable[[], bool]], None] = lambda is_replay: None,
+        register: Callable[[Callable[[], bool], ResourceFailures], None] = lambda is_replay, failures: None,
     ) -> None:
         self._journal, self._account, self._report, self._register = journal, account, report, register
-        self._is_replay = False
+        self._is_replay, self._failures = False, ResourceFailures()
         self._lock = threading.RLock()
         self._application: Any = None
         self.issued_keys: frozenset[str] = frozenset()
@@ -65,12 +69,13 @@ class MotoServer:
             os.environ["MOTO_ACCOUNT_ID"] = self._account
             os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
             os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+            os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
             from moto.moto_api._internal import mock_random
 
             from mlci_emulator.server.moto_services.dispatch import MotoDispatcher
 
             self._seed = mock_random.seed
-            self._register(lambda: self._is_replay)
+            self._register(lambda: self._is_replay, self._failures)
             self._application = MotoDispatcher()
             self._is_replay = True
             self._replay()
@@ -80,10 +85,12 @@ class MotoServer:
         failed = total = 0
         for entry in self._journal.entries():
             total += 1
+            self._failures.known = entry.failures
             try:
                 failed += self._call({**SERVER_ENVIRON, **entry.environ}, entry.body, entry.seed).status >= 400
             except Exception:  # noqa: BLE001 - a request that moto no longer takes must not lose the others
                 failed += 1
+        self._failures.known = {}
         if failed:
             self._report(f"{failed} of {total} requests in the journal of other services could not be repeated")
 
@@ -107,6 +114,8 @@ class MotoServer:
         is_journaled = _is_change(environ, operation)
         with nullcontext() if _BLOCKING.match(operation) else self._lock:
             entry = new_entry(environ, body, secrets.randbits(64))
+            if is_journaled:
+                self._failures.noted.clear()
             try:
                 response = self._call(environ, body, entry.seed)
             except ApiError as error:
@@ -114,8 +123,8 @@ class MotoServer:
                     http_responses.protocol_of(environ, None), error.code, error.message, error.status
                 )
             if is_journaled and response.status < 400:
-                self._journal.append(entry)
-        return response
+                self._journal.append(entry._replace(failures=dict(self._failures.noted)))
+        return _unrouted(environ) if _is_page(response) else response
 
     def _call(self, environ: Mapping[str, Any], body: bytes, seed: int) -> HttpResponse:
         self._seed(seed)
@@ -138,6 +147,21 @@ class MotoServer:
         if _KEY_ISSUERS.match(operation_of(environ, body)):
             self.issued_keys |= {key.decode() for key in _ISSUED_KEY.findall(content)}
         return HttpResponse(int(status.split(" ", 1)[0]), tuple(filter(_is_passed_on, headers)), content)
+
+
+def _is_page(response: HttpResponse) -> bool:
+    """Return whether moto's web framework responded, which had no route for the request."""
+    is_html = any(name.lower() == "content-type" and "text/html" in value for name, value in response.headers)
+    return response.status in (404, 405) and is_html and b"<!doctype html>" in response.body[:32].lower()
+
+
+def _unrouted(environ: Mapping[str, Any]) -> HttpResponse:
+    scope = parse_scope(str(environ.get("HTTP_AUTHORIZATION", "")), "")
+    service = scope.service if scope else "this service"
+    message = f"mlci serve does not do {environ['REQUEST_METHOD']} {environ['PATH_INFO']} of {service}"
+    # The protocol of these services, restXml, has the errors of the query protocol.
+    protocol = "query" if service in _REST_XML else http_responses.protocol_of(environ, None)
+    return http_responses.error(protocol, "UnknownOperationException", message, 400)
 
 
 SERVER_ENVIRON: Mapping[str, Any] = {

@@ -100,6 +100,7 @@ class Models:
     # --- Endpoint configurations ---
 
     def create_endpoint_config(self, request: Request, region: str) -> Response:
+        _expect_no_capture(request)
         for variant in (*request["ProductionVariants"], *(request.get("ShadowProductionVariants") or [])):
             if variant.get("ModelName"):
                 self.find(variant["ModelName"], region)
@@ -225,6 +226,20 @@ class Models:
 
 def arn_of(kind: Kind, name: str, region: str) -> str:
     return f"arn:aws:sagemaker:{region}:{ACCOUNT}:{kind}/{name}"
+
+
+def _expect_no_capture(request: Request) -> None:
+    """Reject settings whose results nothing would write.
+
+    Raises: ApiError
+    """
+    if (request.get("DataCaptureConfig") or {}).get("EnableCapture"):
+        raise errors.invalid(
+            "The local cloud captures no data of endpoints. Leave DataCaptureConfig out, or set EnableCapture to false."
+        )
+    for member in ("AsyncInferenceConfig", "ExplainerConfig"):
+        if request.get(member):
+            raise errors.invalid(f"The local cloud's endpoints have no {member}. Leave it out.")
 
 
 def _containers(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:

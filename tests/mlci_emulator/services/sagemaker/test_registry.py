@@ -102,6 +102,40 @@ def test_an_endpoint_whose_artefact_is_gone_fails(sagemaker: SageMakerHarness) -
     assert described["FailureReason"] == "Could not find model data at s3://b/model.tar.gz."
 
 
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (
+            {
+                "DataCaptureConfig": {
+                    "EnableCapture": True,
+                    "InitialSamplingPercentage": 100,
+                    "DestinationS3Uri": "s3://bucket/captured",
+                    "CaptureOptions": [{"CaptureMode": "Input"}],
+                }
+            },
+            "captures no data",
+        ),
+        ({"AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "s3://bucket/out"}}}, "AsyncInferenceConfig"),
+    ],
+)
+def test_settings_that_nothing_would_perform_are_rejected(
+    sagemaker: SageMakerHarness, settings: dict[str, Any], reason: str
+) -> None:
+    make_model(sagemaker)
+    variant = {
+        "VariantName": "all",
+        "ModelName": "model",
+        "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": 1,
+    }
+    request = {"EndpointConfigName": "config", "ProductionVariants": [variant]}
+    assert reason in refused(sagemaker, "CreateEndpointConfig", **request, **settings)
+    if "DataCaptureConfig" in settings:
+        settings["DataCaptureConfig"]["EnableCapture"] = False
+        sagemaker.call("CreateEndpointConfig", **request, **settings)
+
+
 def test_endpoint_configurations(sagemaker: SageMakerHarness) -> None:
     make_model(sagemaker)
     assert make_config(sagemaker) == {"EndpointConfigArn": f"{ARN}:endpoint-config/config"}
