@@ -127,7 +127,12 @@ class MotoMessageService:
         """
         name = "eventbridge" if service == "events" else service
         call = self._services[name].call
-        response = _put_events(call, request, region) if service == "events" else call(operation, request, region)
+        try:
+            response = _put_events(call, request, region) if service == "events" else call(operation, request, region)
+        except ApiError as error:
+            if error.code == "NotFound" and "TopicArn" in request:  # moto takes the topic's ARN for an endpoint's
+                raise ApiError(error.code, "Topic does not exist", error.status) from error
+            raise
         self._records.record(service, operation, request, region, response)
         return response
 

@@ -64,6 +64,7 @@ told = {
     "details": run("events:putEvents", {"Entries": [
         {"Source": "s", "DetailType": "t", "Detail": detail} for detail in ({"a": 1}, "text", [1], "1")]}),
     "status changes": status_changes(),
+    "no topic": run("sns:publish", {"TopicArn": f"arn:aws:sns:{REGION}:000000000000:no", "Message": "m"}),
     "read": run("aws-sdk:ssm:getParameter", {"Name": "/a"}),
     "not there": run("aws-sdk:ssm:getParameter", {"Name": "/none"}),
     "elsewhere": moto["ssm"].call("DescribeParameters", {}, "us-east-1")["Parameters"],
@@ -115,6 +116,12 @@ def test_an_execution_sends_its_changes_of_status(told: dict[str, Any]) -> None:
         assert isinstance(event["detail"]["startDate"], int)
     assert (events[0]["detail"]["output"], events[0]["detail"]["stopDate"]) == (None, None)
     assert events[1]["detail"]["output"] == "{}"
+
+
+def test_a_topic_that_is_not_there_fails_the_task(told: dict[str, Any]) -> None:
+    """As in the recorded test test_publish_base_error_topic_arn of LocalStack."""
+    assert told["no topic"]["error"] == "SNS.NotFoundException"
+    assert told["no topic"]["cause"].startswith("Topic does not exist (Service: AmazonSNS; Status Code: 404; ")
 
 
 def test_sdk_integrations_ask_moto_in_the_execution_s_region(told: dict[str, Any]) -> None:
