@@ -13,6 +13,7 @@ In the order in which `load` uses them:
     schema_models.py        the pydantic models of each part of the file
     validation_messages.py  pydantic's errors as problems of a flow
     reference_check.py      checks that each reference names something that exists
+    written_step.py         a step as the file has it, and what it is built with
     steps.py                a step, from its keys
     rules.py                the rules of the gate and of `if`
     paths.py                paths of the repository, and locations in S3

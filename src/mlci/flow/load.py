@@ -27,7 +27,7 @@ from mlci.step_types.base import StepType
 
 if TYPE_CHECKING:
     from mlci.flow.schema_models import FlowModel
-    from mlci.flow.steps import WrittenStep
+    from mlci.flow.written_step import WrittenStep
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _FLOW_STAND_INS: Mapping[str, Json] = {"flow": "unknown", "steps": {}}
@@ -61,16 +61,18 @@ def _built(document: Document, params: Params, filled: FilledDocument, problems:
     # pydantic takes 0.15 s to import, which only those who load a flow need to spend.
     from mlci.flow.reference_check import StepInterface, check_references
     from mlci.flow.rules import build_rules
-    from mlci.flow.steps import StepContext, build_step, reach_of
+    from mlci.flow.steps import build_step
+    from mlci.flow.written_step import StepContext, interface_of
 
     head = _head(filled, problems)
     written = _written_steps(filled.value.get("steps", {}), problems)
     steps = {
-        name: reach_of(step, problems) if step else StepInterface(None, None, None) for name, step in written.items()
+        name: interface_of(step, problems) if step else StepInterface(None, None, None)
+        for name, step in written.items()
     }
     check_references(filled.uses, steps, problems)
     has_gate = "gate" in filled.value
-    around = StepContext(document, head.defaults, filled.texts, steps, has_gate, problems)
+    context = StepContext(document, head.defaults, filled.texts, steps, has_gate, problems)
     gate: tuple[Rule, ...] = ()
     if has_gate:
         gate = build_rules(filled.value["gate"], ("gate",), "the gate", steps, problems)
@@ -78,7 +80,7 @@ def _built(document: Document, params: Params, filled: FilledDocument, problems:
         name=head.flow,
         file=document.file,
         params=params.values,
-        steps={name: build_step(step, around) for name, step in written.items() if step},
+        steps={name: build_step(step, context) for name, step in written.items() if step},
         gate=gate,
         python=head.local.python,
         aws=_aws(head, problems),
@@ -129,8 +131,8 @@ def _check_step_name(name: str, twin: str, problems: Problems) -> None:
 
 def _written_step(name: str, written: Json, problems: Problems) -> WrittenStep | None:
     from mlci.flow.schema_models import step_model
-    from mlci.flow.steps import WrittenStep
     from mlci.flow.validation_messages import validated
+    from mlci.flow.written_step import WrittenStep
 
     path: Path = ("steps", name)
     if not isinstance(written, dict):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from mlci.flow.dependencies import GATE
@@ -24,74 +22,19 @@ from mlci.flow.models import (
 )
 from mlci.flow.names import check_name
 from mlci.flow.paths import repository_path, source
-from mlci.flow.problems import Candidates, Problems, listed
-from mlci.flow.reference_check import StepInterface, check_step
+from mlci.flow.problems import Candidates, listed
+from mlci.flow.reference_check import check_step
 from mlci.flow.rules import build_rules
-from mlci.flow.schema_models import DefaultsModel, SchemaModel
-from mlci.flow.yaml_document import Document, Path
-from mlci.step_types import all_keys, owners_of
-from mlci.step_types.base import Key, StepType
+from mlci.flow.written_step import StepContext, WrittenStep
+from mlci.flow.yaml_document import Path
+from mlci.step_types import owners_of
+from mlci.step_types.base import Key
 from mlci.step_types.sagemaker_jobs import INSTANCE_TYPE
 
 
-@dataclass(frozen=True)
-class WrittenStep:
-    """A step as the file has it: `values` is what is right of `raw`.
-
-    Where `uses` is wrong, `is_type_known` is False and `step_type` a guess: the step is then held to no type's limits.
-    """
-
-    name: str
-    raw: Mapping[str, Json]
-    values: SchemaModel
-    step_type: StepType
-    is_type_known: bool
-
-    def path(self, *rest: str | int) -> Path:
-        return ("steps", self.name, *rest)
-
-    def key(self, name: str) -> Key | None:
-        """Return a key with the limits of the step's type; None if the type has no such key."""
-        if self.is_type_known:
-            return self.step_type.key(name)
-        key = self.step_type.key(name) or all_keys().get(name)
-        return key and replace(key, job_maximum=None, max_items=None, max_chars=None, names=None)
-
-    def written(self, name: str) -> Any:
-        """Return the value of a key as its model has it; None if the type has no such key."""
-        return getattr(self.values, name, None)
-
-
-@dataclass(frozen=True)
-class StepContext:
-    """The parts of the flow that building a step needs: document, defaults, filled-in texts, and the other steps."""
-
-    document: Document
-    defaults: DefaultsModel
-    texts: Mapping[Path, Text]
-    steps: Mapping[str, StepInterface]
-    has_gate: bool
-    problems: Problems
-
-
-def reach_of(step: WrittenStep, problems: Problems) -> StepInterface:
-    """Return the names of this step that references may use."""
-    outputs: tuple[str, ...] | None = step.step_type.outputs
-    if not step.is_type_known or problems.is_partly_suspect(step.path("outputs")):
-        outputs = None
-    elif outputs is None:
-        outputs = tuple(step.written("outputs"))
-    inputs = step.raw.get("inputs", {})
-    return StepInterface(
-        inputs=tuple(inputs) if isinstance(inputs, dict) else None,
-        outputs=outputs,
-        writes_metrics="metrics" in step.raw,
-    )
-
-
-def build_step(step: WrittenStep, around: StepContext) -> Step:
-    """The step. Where something in it is wrong, that is reported, and a stand-in takes its place."""
-    return _Building(step, around).step()
+def build_step(step: WrittenStep, context: StepContext) -> Step:
+    """Return the step. A wrong value is reported, and a stand-in takes its place."""
+    return _Building(step, context).step()
 
 
 #: The keys that a Step has a field for, or that decide when it runs. The values of all others are in `Step.values`.
@@ -116,8 +59,8 @@ _BUILT_KEYS = frozenset(
 
 
 class _Building:
-    def __init__(self, step: WrittenStep, around: StepContext) -> None:
-        self._step, self._around, self._problems = step, around, around.problems
+    def __init__(self, step: WrittenStep, context: StepContext) -> None:
+        self._step, self._context, self._problems = step, context, context.problems
         self._uses = step.step_type.name
 
     def step(self) -> Step:
@@ -150,7 +93,7 @@ class _Building:
 
     def _default(self, key: str) -> Any:
         """The value of a key in `defaults`."""
-        return getattr(self._around.defaults, key)
+        return getattr(self._context.defaults, key)
 
     def _effective(self, key: Key) -> tuple[Any, Path]:
         """The value that holds for this step, and where it stands."""
@@ -212,7 +155,7 @@ class _Building:
         """A value as it is written, and each text with references in it as a Text."""
         match value:
             case str():
-                return self._around.texts.get(path, value)
+                return self._context.texts.get(path, value)
             case list():
                 return [self._value(part, (*path, index)) for index, part in enumerate(value)]
             case dict():
@@ -322,7 +265,7 @@ class _Building:
 
     def _source(self, text: str, path: Path) -> Source | None:
         """Return the source that this input names; report a problem and return None if it names nothing."""
-        parts = self._around.texts.get(path, (text,))
+        parts = self._context.texts.get(path, (text,))
         if len(parts) == 1 and isinstance(parts[0], StepOutput):
             return parts[0]
         if self._problems.is_suspect(path):
@@ -357,7 +300,7 @@ class _Building:
         if not isinstance(written, str) or self._problems.is_suspect(path):
             return None
         output, *rest = written.split("/")
-        outputs = self._around.steps[self._step.name].outputs
+        outputs = self._context.steps[self._step.name].outputs
         if not rest or not {"", ".", ".."}.isdisjoint([output, *rest]) or not written.isprintable():
             hint = "Write <output>/<path of a JSON file in it>, such as evaluation/metrics.json"
             self._problems.at(path, f'"{written[:80]}" does not name a file in an output', hint)
@@ -371,11 +314,11 @@ class _Building:
 
     def _text(self, value: Scalar, path: Path) -> Text:
         """The value as text: numbers as the file has them, so that 0.20 stays 0.20."""
-        if path in self._around.texts:
-            return self._around.texts[path]
+        if path in self._context.texts:
+            return self._context.texts[path]
         if isinstance(value, str):
             return (value,)
-        return (self._around.document.written(path) or str(value),)
+        return (self._context.document.written(path) or str(value),)
 
     def _args(self) -> tuple[Text, ...]:
         key = self._step.key("args")
@@ -405,7 +348,7 @@ class _Building:
         for name, value in written.items():
             path = self._path("hyperparameters", name)
             is_named_well = self._check_name(key, name, path)
-            text = self._around.texts.get(path, ())
+            text = self._context.texts.get(path, ())
             has_reference = any(not isinstance(part, str) for part in text)
             values[name] = text if has_reference else value
             known_value = self._known_part(text) if has_reference else value
@@ -459,7 +402,7 @@ class _Building:
         if "if" not in self._step.raw:
             return ()
         reader = f'"if" of step "{self._step.name}"'
-        rules = build_rules(self._step.raw["if"], self._path("if"), reader, self._around.steps, self._problems)
+        rules = build_rules(self._step.raw["if"], self._path("if"), reader, self._context.steps, self._problems)
         for rule in rules:
             if rule.step == self._step.name and not self._problems.is_partly_suspect(self._path("if")):
                 what = f"{reader} reads the metrics of the step itself, which are not there before it runs"
@@ -478,13 +421,13 @@ class _Building:
             if self._problems.is_suspect(path):
                 continue
             if name == GATE:
-                if not self._around.has_gate:
+                if not self._context.has_gate:
                     what = f'step "{self._step.name}" runs after the gate, and the flow has none'
                     self._problems.at(path, what, 'Add "gate" with at least one rule')
             elif name == self._step.name:
                 self._problems.at(path, f'step "{name}" runs after itself')
             elif check_step(
-                path, None, name, f'step "{self._step.name}" runs after', self._around.steps, self._problems
+                path, None, name, f'step "{self._step.name}" runs after', self._context.steps, self._problems
             ):
                 found.append(name)
         return tuple(dict.fromkeys(found))
