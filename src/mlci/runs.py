@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mlci.errors import InputError
 from mlci.flow.models import Json
 from mlci.report import render_reports
+from mlci.report.result import is_readable
 
 if TYPE_CHECKING:
     from mlci.report.result import Result
@@ -76,12 +77,22 @@ class RunFolder:
         _write_files(self.path, dict(render_reports(result)))
 
     def result(self) -> dict[str, Json] | None:
-        """result.json as it was written; None while the run goes on, or where it was killed."""
+        """Returns result.json as it was written; None while the run goes on, or where it was killed.
+
+        Raises: InputError, if the file is damaged, or of another version of mlci.
+        """
+        file = self.path / "result.json"
         try:
-            result = json.loads((self.path / "result.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            result = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
             return None
-        return result if isinstance(result, dict) else None
+        except OSError as error:
+            raise InputError(f'"{file}" can\'t be read: {error.strerror}') from error
+        except (ValueError, RecursionError):
+            result = None
+        if not isinstance(result, dict) or not is_readable(result):
+            raise InputError(f'"{file}" is damaged, or of another version of mlci', "The logs are beside it.")
+        return result
 
 
 @dataclass(frozen=True)

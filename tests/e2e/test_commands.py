@@ -167,3 +167,20 @@ def test_fifty_executions_in_one_store_leave_nothing_temporary(project: Project)
     store = project.root / "store"
     assert {path.name for path in store.rglob("*") if path.is_file()} == {f"x-{n}.log" for n in range(50)}
     assert list((store / ".mlci-work").iterdir()) == []
+
+
+def test_a_damaged_run_is_listed_and_said_to_be_damaged(project: Project) -> None:
+    project.write(".mlci/runs/one/result.json", '{"schema": 2}')
+    listed, shown = project.mlci("list"), project.mlci("show")
+    assert (listed.returncode, shown.returncode) == (0, 2)
+    assert "unreadable" in listed.stdout
+    assert "is damaged, or of another version of mlci" in shown.stderr
+
+
+def test_a_working_directory_that_is_gone_is_an_error_of_the_input(project: Project) -> None:
+    leave = "import os, sys; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')"
+    done = project.python(f"{leave}\nfrom mlci.cli import main; sys.exit(main(['list']))")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "mlci: the working directory does not exist any more. Change to another one.\n",
+    )

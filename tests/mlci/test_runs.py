@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mlci.errors import InputError
 from mlci.runs import RunFolder
 
 
@@ -29,3 +30,23 @@ def test_a_name_that_is_no_utf_8_is_written_with_a_replacement(tmp_path: Path) -
     folder = RunFolder(tmp_path / "runs" / "one")
     folder.start('{"Comment": "caf\udce9"}', "{}")
     assert "caf?" in (folder.path / "definition.json").read_text()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"schema": 2}',
+        '{"schema": 1}',
+        '{"schema": 1, "flow": "x", "cloud": "local", "status": "passed", "started": "", "seconds": 1e999}',
+        '{"schema": 1, "flow": "x", "cloud": "local", "status": "passed", "started": "", "seconds": 1, "rules": [1]}',
+        100_000 * "[",
+    ],
+)
+def test_a_damaged_result_is_an_error_with_its_file(tmp_path: Path, text: str) -> None:
+    folder = RunFolder(tmp_path)
+    (tmp_path / "result.json").write_text(text)
+    with pytest.raises(InputError, match=r"result\.json.* is damaged, or of another version of mlci"):
+        folder.result()

@@ -114,6 +114,9 @@ def _run_command(arguments: list[str], is_debug: bool) -> int:
         print(console_text(usage.getvalue()), end="", file=sys.stderr)
         return InputError.exit_code
     except OSError as error:
+        if not _has_working_directory():
+            what = "the working directory does not exist any more. Change to another one."
+            return _fail(what, InputError.exit_code, is_debug)
         return _fail(_system_error(error), MlciError.exit_code, is_debug)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the one broad handler: no traceback, and never exit code 1
         what = f"an error inside of mlci: {type(error).__name__}: {error}. Please report it, with what --debug shows."
@@ -133,6 +136,14 @@ def _fail(message: str, code: int, is_debug: bool) -> int:
         print(console_text(traceback.format_exc()), file=sys.stderr)
     print(console_text(f"mlci: {message}"), file=sys.stderr)
     return code
+
+
+def _has_working_directory() -> bool:
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True
 
 
 def _system_error(error: OSError) -> str:

@@ -15,6 +15,7 @@ from mlci.gate import Metrics, RuleVerdict
 
 #: The version of result.json's format. It changes when a reader of the old format would be misled by the new one.
 SCHEMA = 1
+_SECONDS_MAX = 1e12
 
 
 class Status(Enum):
@@ -100,6 +101,29 @@ def _rule(judged: RuleVerdict) -> dict[str, Json]:
         "held": judged.held,
         "text": judged.text,
     }
+
+
+def is_readable(document: Json) -> bool:
+    """True if the document is a result.json of this schema, as far as `mlci list` and `mlci show` read it."""
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        return False
+    steps, rules = document.get("steps"), document.get("rules")
+    return (
+        all(isinstance(document.get(name), str) for name in ("flow", "cloud", "status", "started"))
+        and all(isinstance(document.get(name), str | None) for name in ("commit", "reason"))
+        and _is_time(document.get("seconds"))
+        and isinstance(rules, list)
+        and all(isinstance(rule, dict) and {"held", "text"} <= rule.keys() for rule in rules)
+        and isinstance(steps, dict)
+        and all(
+            isinstance(s, dict) and isinstance(s.get("status"), str) and _is_time(s.get("seconds"))
+            for s in steps.values()
+        )
+    )
+
+
+def _is_time(value: Json) -> bool:
+    return isinstance(value, int | float) and 0 <= value < _SECONDS_MAX
 
 
 def result_json(result: Result) -> str:
