@@ -22,6 +22,7 @@ The map:
     git.py             the state of the git repository
     build.py           the build that runs, according to CodeBuild and git
     interrupts.py      work that signals and timeouts interrupt
+    empty_outputs.py   reports the outputs that a step left empty
     run.py             the whole line
     provision/         policies, and the CloudFormation stack of a flow
     scaffold/          the files that `mlci init` writes

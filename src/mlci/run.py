@@ -17,6 +17,7 @@ from mlci.backends.stop_signal import StopSignal
 from mlci.baseline import may_write, read_baseline, write_baseline
 from mlci.compile import Compiled, compile_plan
 from mlci.compile.names import GATE_MISSED
+from mlci.empty_outputs import EmptyOutputs
 from mlci.errors import CloudError
 from mlci.flow.models import Flow, Json
 from mlci.gate import METRICS_MAX_BYTES, Metrics, Verdict, judge, parse_metrics
@@ -143,11 +144,12 @@ def _execute(planned: Plan, compiled: Compiled, context: RunContext, cloud: Clou
     """Deploys and executes, in a thread of its own: this one waits for signals and for the timeout."""
     progress, lock = beginning(planned.steps), threading.Lock()
     stop, has_started = StopSignal(), threading.Event()
+    outputs = EmptyOutputs(planned, cloud.is_empty, context.reporter.log)
 
     def on_event(event: Event) -> None:
         nonlocal progress
         with lock:
-            progress = progress.after(event)
+            progress = outputs.explain(progress, progress.after(event))
             context.reporter.update(progress.steps)
 
     def work() -> Outcome:

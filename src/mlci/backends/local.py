@@ -108,6 +108,10 @@ class LocalCloud:
         with translated():
             self.emulator.store.put_bytes(data, uri)
 
+    def is_empty(self, prefix: str) -> bool:
+        with translated():
+            return next(iter(self.emulator.store.list(prefix)), None) is None
+
     def missing(self, uploads: Iterable[Upload]) -> list[Upload]:
         with translated():
             return [upload for upload in uploads if not self._is_stored(upload)]

@@ -110,6 +110,9 @@ class Cloud(Protocol):
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
         """Returns an object's bytes, at most `max_bytes` of them; None if there is no such object."""
 
+    def is_empty(self, prefix: str) -> bool:
+        """Returns True if no object's URI begins with this text."""
+
     def write(self, uri: str, data: bytes) -> None:
         """Writes an object, whole or not at all."""
 

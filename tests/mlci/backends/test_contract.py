@@ -121,6 +121,14 @@ def test_objects_are_whole_or_not_there(side: Side) -> None:
     assert side.cloud.read(uri) == b"two"
 
 
+def test_a_prefix_is_empty_until_an_object_s_uri_begins_with_it(side: Side) -> None:
+    prefix = f"s3://{BUCKET}/mlci/small/out/"
+    assert side.cloud.is_empty(prefix)
+    side.cloud.write(f"{prefix}inner/a.json", b"one")
+    assert not side.cloud.is_empty(prefix)
+    assert side.cloud.is_empty(f"{prefix}other")
+
+
 def test_what_is_there_is_not_uploaded(side: Side, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b"x")
     uploads = [

@@ -74,6 +74,9 @@ class AwsCloud:
     def write(self, uri: str, data: bytes) -> None:
         self.objects.write(uri, data)
 
+    def is_empty(self, prefix: str) -> bool:
+        return self.objects.is_empty(prefix)
+
     def missing(self, uploads: Iterable[Upload]) -> list[Upload]:
         return self.objects.missing(uploads)
 

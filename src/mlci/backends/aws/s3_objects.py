@@ -78,6 +78,11 @@ class Objects:
                 return None
             raise
 
+    def is_empty(self, prefix: str) -> bool:
+        """Return True if no object's URI begins with this text."""
+        bucket, key = split_s3_uri(prefix)
+        return not self.api.call("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1).get("Contents")
+
     def write(self, uri: str, data: bytes) -> None:
         """Write an object. S3 rejects it if its bytes do not match the checksum."""
         bucket, key = split_s3_uri(uri)

@@ -1,0 +1,68 @@
+"""Reports the outputs that a step left empty: when it succeeds, and in the reason of a later step that reads them.
+
+SageMaker uploads nothing for an empty folder and saves no archive of an empty model, and the job succeeds. A later step
+then fails on an input that is not there, with the URI alone.
+
+Source: https://github.com/aws/sagemaker-python-sdk/issues/3455 (models); API_CreateTrainingJob.html (inputs).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+
+from mlci.backends.progress import Progress, StepState
+from mlci.errors import CloudError
+from mlci.flow.models import StepOutput
+from mlci.plan.models import Plan
+from mlci.step_types.training import MODEL_OUTPUT
+
+#: The message of S3's NoSuchKey: a training step copies its model, which the job did not save.
+_NO_SUCH_KEY = "The specified key does not exist"
+
+
+class EmptyOutputs:
+    """The empty outputs of a run's steps. `is_empty` returns whether no object's URI begins with a text."""
+
+    def __init__(self, planned: Plan, is_empty: Callable[[str], bool], log: Callable[[str], None]) -> None:
+        self._planned, self._is_empty, self._log = planned, is_empty, log
+        self._empty: set[StepOutput] = set()
+
+    def explain(self, before: Progress, progress: Progress) -> Progress:
+        """Return the progress, in which the reason of a step that just failed names the empty output behind it.
+
+        An empty output of a step that just succeeded is logged.
+        """
+        changed = {name: step for name, step in progress.steps.items() if step.status != before.steps[name].status}
+        for name, step in changed.items():
+            if step.status == "succeeded":
+                self._check(name)
+        failed = {name: self._explained(name, step) for name, step in changed.items() if step.status == "failed"}
+        return replace(progress, steps={**progress.steps, **failed}) if failed else progress
+
+    def _check(self, name: str) -> None:
+        for output, uri in self._planned.steps[name].outputs.items():
+            if self._is_model(name, output):
+                continue  # it is copied to its place after the job, and that fails if there is none
+            with contextlib.suppress(CloudError):  # the run does not depend on it
+                if self._is_empty(uri):
+                    self._empty.add(StepOutput(name, output))
+                    self._log(_sentence(StepOutput(name, output)))
+
+    def _explained(self, name: str, step: StepState) -> StepState:
+        reason = step.reason or ""
+        if _NO_SUCH_KEY in reason and self._is_model(name, MODEL_OUTPUT):
+            return replace(step, reason=f"{_sentence(StepOutput(name, MODEL_OUTPUT))}. {reason}")
+        sources = self._planned.flow.steps[name].inputs.values()
+        sentences = [
+            _sentence(source) for source in sources if isinstance(source, StepOutput) and source in self._empty
+        ]
+        return replace(step, reason=". ".join([*sentences, reason])) if sentences else step
+
+    def _is_model(self, name: str, output: str) -> bool:
+        return self._planned.flow.steps[name].uses == "training" and output == MODEL_OUTPUT
+
+
+def _sentence(output: StepOutput) -> str:
+    return f'step "{output.step}" left its output "{output.output}" empty'
