@@ -16,9 +16,9 @@ from mlci.backends.progress import Progress, StepState
 from mlci.errors import CloudError
 from mlci.flow.models import StepOutput
 from mlci.plan.models import Plan
-from mlci.step_types.training import MODEL_OUTPUT
+from mlci.step_types import STEP_TYPES
 
-#: The message of S3's NoSuchKey: a training step copies its model, which the job did not save.
+#: The message of S3's NoSuchKey: a step copies an output that its job did not save.
 _NO_SUCH_KEY = "The specified key does not exist"
 
 
@@ -42,9 +42,9 @@ class EmptyOutputs:
         return replace(progress, steps={**progress.steps, **failed}) if failed else progress
 
     def _check(self, name: str) -> None:
+        if self._copied_outputs(name):
+            return  # they are copied to their place after the job, and that fails if there is nothing to copy
         for output, uri in self._planned.steps[name].outputs.items():
-            if self._is_model(name, output):
-                continue  # it is copied to its place after the job, and that fails if there is none
             with contextlib.suppress(CloudError):  # the run does not depend on it
                 if self._is_empty(uri):
                     self._empty.add(StepOutput(name, output))
@@ -52,16 +52,16 @@ class EmptyOutputs:
 
     def _explained(self, name: str, step: StepState) -> StepState:
         reason = step.reason or ""
-        if _NO_SUCH_KEY in reason and self._is_model(name, MODEL_OUTPUT):
-            return replace(step, reason=f"{_sentence(StepOutput(name, MODEL_OUTPUT))}. {reason}")
-        sources = self._planned.flow.steps[name].inputs.values()
-        sentences = [
-            _sentence(source) for source in sources if isinstance(source, StepOutput) and source in self._empty
-        ]
-        return replace(step, reason=". ".join([*sentences, reason])) if sentences else step
+        if _NO_SUCH_KEY in reason and self._copied_outputs(name):
+            sources = [StepOutput(name, output) for output in self._copied_outputs(name)]
+        else:
+            inputs = self._planned.flow.steps[name].inputs.values()
+            sources = [source for source in inputs if isinstance(source, StepOutput) and source in self._empty]
+        return replace(step, reason=". ".join([*map(_sentence, sources), reason])) if sources else step
 
-    def _is_model(self, name: str, output: str) -> bool:
-        return self._planned.flow.steps[name].uses == "training" and output == MODEL_OUTPUT
+    def _copied_outputs(self, name: str) -> tuple[str, ...]:
+        """Return the outputs that the step's type gives it: SageMaker saves them under the job's own name."""
+        return STEP_TYPES[self._planned.flow.steps[name].uses].outputs or ()
 
 
 def _sentence(output: StepOutput) -> str:
