@@ -8,6 +8,7 @@ The way of the data, which is the direction of the imports, too; `run.py` shows 
 The map:
 
     errors.py          the errors that a user reads, and their exit codes
+    s3_uris.py         S3 URIs, split into bucket and key
     aws_settings.py    the settings of the aws backend, in one table
     step_types/        one object for each step type
     flow/              flow.yaml → Flow

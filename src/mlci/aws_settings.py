@@ -41,7 +41,12 @@ class AwsSetting:
         >>> AWS_SETTINGS["job_role"].parameter("breast-cancer")
         '/mlci/breast-cancer/job_role'
         """
-        return f"/mlci/{flow}/{self.name}"
+        return f"{parameter_folder(flow)}{self.name}"
+
+
+def parameter_folder(flow: str) -> str:
+    """Return the start of the names of a flow's SSM parameters."""
+    return f"/mlci/{flow}/"
 
 
 _SETTINGS = (
@@ -58,3 +63,5 @@ _SETTINGS = (
 
 #: By name, in the order in which they are listed.
 AWS_SETTINGS: Mapping[AwsSettingName, AwsSetting] = {setting.name: setting for setting in _SETTINGS}
+#: The settings that `mlci bootstrap` writes.
+PROVISIONED_SETTINGS = tuple(setting for setting in _SETTINGS if setting.is_provisioned)

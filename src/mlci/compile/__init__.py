@@ -26,6 +26,7 @@ from mlci.compile.structure import structure_of
 from mlci.errors import InputError
 from mlci.flow.models import Json
 from mlci.plan.models import Bound, Plan, PlannedStep, S3Uri
+from mlci.s3_uris import split_s3_uri
 from mlci.step_types.base import S3_RETRIES, attempt_counters
 
 __all__ = ["Compiled", "Definition", "compile_plan", "compiler_version"]
@@ -105,7 +106,7 @@ def _step_input(step: PlannedStep) -> dict[str, Json]:
 
 
 def _object(uri: S3Uri) -> dict[str, Json]:
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    bucket, key = split_s3_uri(uri)
     return {"bucket": bucket, "key": key}
 
 

@@ -18,7 +18,6 @@ In the order in which `load` uses them:
     rules.py                the rules of the gate and of `if`
     paths.py                paths of the repository, and locations in S3
     durations.py            durations such as 1h30m
-    s3_uris.py              S3 URIs, split into bucket and key
     names.py                the names that a flow may give
     limits.py               the limits of AWS that any flow can break
     dependencies.py         the predecessors of each step, and cycles

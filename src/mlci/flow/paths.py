@@ -8,6 +8,7 @@ import re
 from mlci.flow import limits
 from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.models import RepositoryPath, S3Location
+from mlci.s3_uris import split_s3_uri
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _DRIVE = re.compile(r"[A-Za-z]:($|[\\/])")
@@ -48,7 +49,7 @@ def repository_path(text: str) -> str:
 
 def s3_location(text: str) -> S3Location:
     """The location. Raises InvalidValue where S3 could not have it."""
-    bucket = bucket_name(text.removeprefix("s3://").partition("/")[0])
+    bucket = bucket_name(split_s3_uri(text)[0])
     if len(text) > limits.MAX_S3_URI_CHARS or not text.isprintable():
         raise InvalidValue(
             f'the location in bucket "{bucket}" is no S3 URI',

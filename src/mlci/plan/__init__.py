@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from mlci.flow.models import Flow, Json, Step, StepOutput
 from mlci.plan.models import Bound, Plan, PlannedStep, S3Uri, Target, Upload
-from mlci.plan.names import Names, run_id
+from mlci.plan.names import FLOW_TAG, RUN_TAG, STEP_TAG, Names, run_id
 from mlci.plan.requests import RequestContext, api_request, resolve
 from mlci.plan.thresholds import bounds, number_at
 from mlci.stage.models import DataUnit, Staged
@@ -41,7 +41,7 @@ def plan(flow: Flow, staged: Staged, target: Target, baseline: Mapping[str, Json
             data_uris=data_uris,
             outputs=outputs,
             job_role=target.job_role,
-            tags={"mlci:flow": flow.name, "mlci:run": target.run_id, "mlci:step": step.name},
+            tags={FLOW_TAG: flow.name, RUN_TAG: target.run_id, STEP_TAG: step.name},
         )
         steps[step.name] = _planned(step, context, baseline)
     uploads = {upload.uri: upload for upload in _uploads(flow, staged, target)}

@@ -15,6 +15,8 @@ _ATTEMPT_MAX_CHARS = 6
 _FLOW_MAX_CHARS = 18
 #: The tags of the resources that mlci creates.
 FLOW_TAG, REPOSITORY_TAG, VERSION_TAG = "mlci:flow", "mlci:repository", "mlci:version"
+#: Those of jobs, beside the flow's.
+RUN_TAG, STEP_TAG = "mlci:run", "mlci:step"
 
 
 @dataclass(frozen=True)

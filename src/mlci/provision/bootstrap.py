@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlci.aws_settings import AWS_SETTINGS
+from mlci.aws_settings import PROVISIONED_SETTINGS
 from mlci.backends.aws.cloudformation_stacks import Stack
 from mlci.backends.stop_signal import StopSignal
 from mlci.provision.change_set import apply_changes, delete_unusable_stack, find_updatable_stack
@@ -18,7 +18,6 @@ from mlci.provision.github_connection import complete_handshake, connections_pag
 from mlci.provision.install_files import install_files
 from mlci.provision.parameter_values import current_values, resolve_values, verify_values
 from mlci.provision.prompt import Prompt
-from mlci.provision.template import SETTINGS
 from mlci.report.stack_report import BootstrapSummary, Line, next_step_lines, resource_lines
 
 
@@ -63,7 +62,7 @@ def _summary_lines(desired: DesiredStack, stack: Stack, repository: RepositoryCo
         region=account.region,
         repository=desired.values["Repository"],
         outputs=stack.outputs,
-        settings=tuple(AWS_SETTINGS[name].parameter(desired.flow) for name in SETTINGS),
+        settings=tuple(setting.parameter(desired.flow) for setting in PROVISIONED_SETTINGS),
         uses_actions=desired.values["Trigger"] == "actions",
         has_buildspec=(repository.root / "buildspec.yaml").is_file(),
         connections_page=None if is_connected else connections_page(account),

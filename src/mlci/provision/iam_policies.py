@@ -18,10 +18,11 @@ from typing import TypeAlias
 
 from typing_extensions import assert_never
 
-from mlci.flow.s3_uris import split_s3_uri
+from mlci.aws_settings import parameter_folder
 from mlci.plan.names import Names, baselines, install_prefix
 from mlci.provision.access_requirements import Needs
 from mlci.provision.stack_names import ROLES, Role, build_log_group, project_name
+from mlci.s3_uris import split_s3_uri
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import Grant, Grants
 
@@ -122,7 +123,9 @@ def _build(needs: Needs, scope: AccountScope, is_base: bool) -> Iterator[Stateme
     """Yield the statements for the calls of `pipeline.py`, and for those that CodeBuild makes with the role."""
     names = Names(needs.flow, is_protected=is_base)
     yield from _project(project_name(needs.flow, is_base), scope)
-    yield Statement("ReadSettings", ("ssm:GetParameters",), (scope.arn("ssm", f"parameter/mlci/{needs.flow}/*"),))
+    yield Statement(
+        "ReadSettings", ("ssm:GetParameters",), (scope.arn("ssm", f"parameter{parameter_folder(needs.flow)}*"),)
+    )
     yield _list_bucket(scope)
     baseline_prefix = f"{baselines(needs.flow)}/"
     yield _use_objects("ReadRuns", "s3:GetObject", (f"{names.prefix}/runs/", baseline_prefix), scope)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import yaml
 
-from mlci.aws_settings import AWS_SETTINGS, AwsSettingName
+from mlci.aws_settings import PROVISIONED_SETTINGS, AwsSettingName
 from mlci.provision.access_requirements import Needs
 from mlci.provision.cloudformation_functions import Resource, Value, and_, equals, get_att, is_set, ref, resource
 from mlci.provision.codebuild_projects import codebuild_projects
@@ -38,8 +38,8 @@ _CONDITIONS: dict[str, Value] = {
 }
 
 
-#: The settings that the stack writes to SSM parameters, with their values.
-SETTINGS: Mapping[AwsSettingName, Value] = {
+#: The resources of the stack that settings name.
+_SETTING_VALUES: Mapping[AwsSettingName, Value] = {
     "bucket": BUCKET,
     "workflow_role": get_att(logical_id("workflow")),
     "job_role": get_att(logical_id("job")),
@@ -95,10 +95,11 @@ def _parameter(parameter: Parameter) -> Value:
 def _settings(flow: str) -> dict[str, Resource]:
     """Return the SSM parameters that runs read, if no option and no variable sets the value."""
     return {
-        f"{capitalized(name)}Setting": resource(
-            "AWS::SSM::Parameter", {"Name": AWS_SETTINGS[name].parameter(flow), "Type": "String", "Value": value}
+        f"{capitalized(setting.name)}Setting": resource(
+            "AWS::SSM::Parameter",
+            {"Name": setting.parameter(flow), "Type": "String", "Value": _SETTING_VALUES[setting.name]},
         )
-        for name, value in SETTINGS.items()
+        for setting in PROVISIONED_SETTINGS
     }
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
+from mlci.s3_uris import split_s3_uri
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types.base import (
     S3_RETRIES,
@@ -163,7 +164,7 @@ def _model_prefix(step: ResolvedStep) -> str:
 
 
 def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[str, Json]:
-    bucket, _, folder = step.outputs[MODEL_OUTPUT].removeprefix("s3://").partition("/")
+    bucket, folder = split_s3_uri(step.outputs[MODEL_OUTPUT])
     model: dict[str, Json] = {
         "bucket": bucket,
         "key": f"{folder}model.tar.gz",

@@ -18,8 +18,8 @@ from typing import IO
 from mlci.backends.aws.api_calls import Api, AwsError, translate_errors
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, InputError
-from mlci.flow.s3_uris import split_s3_uri
 from mlci.plan.models import Upload
+from mlci.s3_uris import split_s3_uri
 from mlci.stage.archive import source_archive
 from mlci.stage.models import StagedFile
 
