@@ -14,7 +14,7 @@ from mlci.errors import InputError
 if TYPE_CHECKING:
     from mlci.backends.aws.settings import Settings
     from mlci.flow.models import Flow
-    from mlci.provision.access_requirements import Needs
+    from mlci.provision.access_requirements import AccessRequirements
     from mlci.provision.context import Account, RepositoryContext
     from mlci.provision.iam_policies import AccountScope, Document
     from mlci.provision.prompt import Prompt
@@ -31,7 +31,7 @@ def stack_template(flow: Flow, flow_file: Path, region: str | None) -> str:
     """
     from mlci.provision.template import template
 
-    return template(_needs(flow, flow_file, region))
+    return template(_requirements(flow, flow_file, region))
 
 
 def role_policies(flow: Flow, flow_file: Path, settings: Settings) -> dict[Role, Document]:
@@ -41,14 +41,14 @@ def role_policies(flow: Flow, flow_file: Path, settings: Settings) -> dict[Role,
     """
     from mlci.provision.iam_policies import policies
 
-    return policies(_needs(flow, flow_file, settings.get("region")), _policy_resources(flow, settings))
+    return policies(_requirements(flow, flow_file, settings.get("region")), _policy_resources(flow, settings))
 
 
-def _needs(flow: Flow, flow_file: Path, region: str | None) -> Needs:
+def _requirements(flow: Flow, flow_file: Path, region: str | None) -> AccessRequirements:
     """The access that a flow's runs need. If no region is known, images are looked up in us-east-1."""
-    from mlci.provision.access_requirements import needs
+    from mlci.provision.access_requirements import access_requirements
 
-    return needs(flow, stage_flow(flow, flow_file, region or "us-east-1").images)
+    return access_requirements(flow, stage_flow(flow, flow_file, region or "us-east-1").images)
 
 
 def _policy_resources(flow: Flow, settings: Settings) -> AccountScope:

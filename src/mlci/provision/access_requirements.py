@@ -26,7 +26,7 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Needs:
+class AccessRequirements:
     """The access of a flow's steps to AWS, as far as policies depend on it.
 
     `outside` are inputs at S3 URIs of others, `images` the ECR repositories of images. A step's `request:` names KMS
@@ -50,7 +50,7 @@ class Needs:
     max_runtime_s: int | None = None
 
 
-def needs(flow: Flow, images: Mapping[str, str]) -> Needs:
+def access_requirements(flow: Flow, images: Mapping[str, str]) -> AccessRequirements:
     """Return the access requirements of a flow. `images` maps steps to the full URIs of their images.
 
     Raises: InputError, with every value that is not safe in an ARN.
@@ -58,7 +58,7 @@ def needs(flow: Flow, images: Mapping[str, str]) -> Needs:
     check_arn_values(flow, images)
     steps = list(flow.steps.values())
     sources = [source for step in steps for source in step.inputs.values()]
-    return Needs(
+    return AccessRequirements(
         flow=flow.name,
         uses=flow.step_types,
         reads_data=any(isinstance(source, RepositoryPath) for source in sources),

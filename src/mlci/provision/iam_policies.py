@@ -20,7 +20,7 @@ from typing_extensions import assert_never
 
 from mlci.aws_settings import parameter_folder
 from mlci.plan.names import Names, baselines, install_prefix
-from mlci.provision.access_requirements import Needs
+from mlci.provision.access_requirements import AccessRequirements
 from mlci.provision.stack_names import ROLES, Role, build_log_group, project_name
 from mlci.s3_uris import split_s3_uri
 from mlci.step_types import STEP_TYPES
@@ -91,53 +91,55 @@ class Statement:
         return {**document, "Condition": self.condition} if self.condition else document
 
 
-def policy(role: Role, needs: Needs, scope: AccountScope) -> Document:
+def policy(role: Role, requirements: AccessRequirements, scope: AccountScope) -> Document:
     """Return the policy document of a role."""
-    return document(statements(role, needs, scope))
+    return document(statements(role, requirements, scope))
 
 
-def statements(role: Role, needs: Needs, scope: AccountScope) -> list[Statement]:
+def statements(role: Role, requirements: AccessRequirements, scope: AccountScope) -> list[Statement]:
     """Return the statements of a role."""
     match role:
         case "pull_request_build" | "base_build":
-            return list(_build(needs, scope, is_base=role == "base_build"))
+            return list(_build(requirements, scope, is_base=role == "base_build"))
         case "workflow" | "protected_workflow":
-            return list(_workflow(needs, scope, is_protected=role == "protected_workflow"))
+            return list(_workflow(requirements, scope, is_protected=role == "protected_workflow"))
         case "job" | "protected_job":
-            return list(_job(needs, scope, is_protected=role == "protected_job"))
+            return list(_job(requirements, scope, is_protected=role == "protected_job"))
         case "pull_request_actions" | "base_actions":
-            return list(_actions(needs, scope, is_base=role == "base_actions"))
+            return list(_actions(requirements, scope, is_base=role == "base_actions"))
         case _:
             assert_never(role)
 
 
-def policies(needs: Needs, scope: AccountScope) -> dict[Role, Document]:
-    return {role: policy(role, needs, scope) for role in ROLES}
+def policies(requirements: AccessRequirements, scope: AccountScope) -> dict[Role, Document]:
+    return {role: policy(role, requirements, scope) for role in ROLES}
 
 
 def document(statements: Iterable[Statement]) -> Document:
     return {"Version": "2012-10-17", "Statement": [statement.document() for statement in statements]}
 
 
-def _build(needs: Needs, scope: AccountScope, is_base: bool) -> Iterator[Statement]:
+def _build(requirements: AccessRequirements, scope: AccountScope, is_base: bool) -> Iterator[Statement]:
     """Yield the statements for the calls of `pipeline.py`, and for those that CodeBuild makes with the role."""
-    names = Names(needs.flow, is_protected=is_base)
-    yield from _project(project_name(needs.flow, is_base), scope)
+    names = Names(requirements.flow, is_protected=is_base)
+    yield from _project(project_name(requirements.flow, is_base), scope)
     yield Statement(
-        "ReadSettings", ("ssm:GetParameters",), (scope.arn("ssm", f"parameter{parameter_folder(needs.flow)}*"),)
+        "ReadSettings", ("ssm:GetParameters",), (scope.arn("ssm", f"parameter{parameter_folder(requirements.flow)}*"),)
     )
     yield _list_bucket(scope)
-    baseline_prefix = f"{baselines(needs.flow)}/"
+    baseline_prefix = f"{baselines(requirements.flow)}/"
     yield _use_objects("ReadRuns", "s3:GetObject", (f"{names.prefix}/runs/", baseline_prefix), scope)
-    yield _use_objects("ReadInstall", "s3:GetObject", (f"{install_prefix(needs.flow)}/",), scope)
-    staged = ["code/"] + ["data/"] * needs.reads_data
+    yield _use_objects("ReadInstall", "s3:GetObject", (f"{install_prefix(requirements.flow)}/",), scope)
+    staged = ["code/"] + ["data/"] * requirements.reads_data
     yield _use_objects("Stage", "s3:PutObject", [f"{names.prefix}/{folder}" for folder in staged], scope)
     if is_base:
         yield _use_objects("WriteBaselines", "s3:PutObject", (baseline_prefix,), scope)
     yield from _executions(names, scope)
     yield _pass_role("protected_workflow" if is_base else "workflow", "states.amazonaws.com", scope)
-    yield from _granted((grant for of_type in _grants(needs) for grant in of_type.build), needs, names, scope)
-    yield from _keys(needs.output_keys, scope, ("kms:Decrypt",))
+    yield from _granted(
+        (grant for of_type in _grants(requirements) for grant in of_type.build), requirements, names, scope
+    )
+    yield from _keys(requirements.output_keys, scope, ("kms:Decrypt",))
 
 
 def _project(name: str, scope: AccountScope) -> Iterator[Statement]:
@@ -200,12 +202,14 @@ def _executions(names: Names, scope: AccountScope) -> Iterator[Statement]:
     )
 
 
-def _grants(needs: Needs) -> list[Grants]:
+def _grants(requirements: AccessRequirements) -> list[Grants]:
     """The rights that the flow's step types need."""
-    return [STEP_TYPES[uses].grants for uses in sorted(needs.uses)]
+    return [STEP_TYPES[uses].grants for uses in sorted(requirements.uses)]
 
 
-def _granted(grants: Iterable[Grant], needs: Needs, names: Names, scope: AccountScope) -> Iterator[Statement]:
+def _granted(
+    grants: Iterable[Grant], requirements: AccessRequirements, names: Names, scope: AccountScope
+) -> Iterator[Statement]:
     """The grants as statements, one for each sid."""
     by_sid: dict[str, list[Grant]] = {}
     for grant in grants:
@@ -216,7 +220,7 @@ def _granted(grants: Iterable[Grant], needs: Needs, names: Names, scope: Account
             sid,
             tuple(dict.fromkeys(action for grant in alike for action in grant.actions)),
             tuple(dict.fromkeys(_arn(resource, names, scope) for grant in alike for resource in grant.resources)),
-            {**_conditions(alike, scope), **(_job_conditions(needs) if creates_jobs else {})},
+            {**_conditions(alike, scope), **(_job_conditions(requirements) if creates_jobs else {})},
         )
 
 
@@ -241,22 +245,22 @@ def _conditions(grants: Sequence[Grant], scope: AccountScope) -> Mapping[str, Ma
     return {**scope.owner_condition, **merged}
 
 
-def _workflow(needs: Needs, scope: AccountScope, is_protected: bool) -> Iterator[Statement]:
+def _workflow(requirements: AccessRequirements, scope: AccountScope, is_protected: bool) -> Iterator[Statement]:
     """The rights of the state machine: what its steps need, and to read the metrics of rules."""
-    names, types = Names(needs.flow, is_protected), _grants(needs)
+    names, types = Names(requirements.flow, is_protected), _grants(requirements)
     grants = [grant for of_type in types for grant in of_type.workflow]
-    if needs.has_rules:
+    if requirements.has_rules:
         grants += [
             Grant("ListBucket", ("s3:ListBucket",), ("s3:",)),
             Grant("ReadRuns", ("s3:GetObject",), ("s3:{runs}",)),
         ]
-    yield from _granted(grants, needs, names, scope)
+    yield from _granted(grants, requirements, names, scope)
     for service in sorted({of_type.passes_role_to for of_type in types if of_type.passes_role_to}):
         yield _pass_role("protected_job" if is_protected else "job", service, scope)
-    yield from _keys(needs.output_keys, scope, _COPY_AND_READ)
+    yield from _keys(requirements.output_keys, scope, _COPY_AND_READ)
 
 
-def _job_conditions(needs: Needs) -> Mapping[str, Mapping[str, object]]:
+def _job_conditions(requirements: AccessRequirements) -> Mapping[str, Mapping[str, object]]:
     """Return the conditions of job creation: the flow's instance types, its longest time limit, and its network.
 
     A flow without a network needs no condition for it: its job role can't join one. IAM has no key for the instance
@@ -265,38 +269,43 @@ def _job_conditions(needs: Needs) -> Mapping[str, Mapping[str, object]]:
     Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html
     """
     allowed: dict[str, tuple[str, ...]] = {}
-    if needs.instance_types:
-        allowed["sagemaker:InstanceTypes"] = needs.instance_types
-    if needs.subnets:
-        allowed |= {"sagemaker:VpcSecurityGroupIds": needs.security_groups, "sagemaker:VpcSubnets": needs.subnets}
+    if requirements.instance_types:
+        allowed["sagemaker:InstanceTypes"] = requirements.instance_types
+    if requirements.subnets:
+        allowed |= {
+            "sagemaker:VpcSecurityGroupIds": requirements.security_groups,
+            "sagemaker:VpcSubnets": requirements.subnets,
+        }
     conditions: dict[str, Mapping[str, object]] = {}
     if allowed:
         conditions["ForAllValues:StringEquals"] = {key: list(values) for key, values in allowed.items()}
-    if needs.max_runtime_s is not None:
-        limit = {"sagemaker:MaxRuntimeInSeconds": str(needs.max_runtime_s)}
+    if requirements.max_runtime_s is not None:
+        limit = {"sagemaker:MaxRuntimeInSeconds": str(requirements.max_runtime_s)}
         conditions["NumericLessThanEqualsIfExists"] = limit
     return conditions
 
 
-def _job(needs: Needs, scope: AccountScope, is_protected: bool) -> Iterator[Statement]:
+def _job(requirements: AccessRequirements, scope: AccountScope, is_protected: bool) -> Iterator[Statement]:
     """Yield the statements for the calls that SageMaker and the script make with a job's role."""
-    names = Names(needs.flow, is_protected)
-    folders = ["code/"] + ["data/"] * needs.reads_data + ["runs/"] * needs.reads_outputs
+    names = Names(requirements.flow, is_protected)
+    folders = ["code/"] + ["data/"] * requirements.reads_data + ["runs/"] * requirements.reads_outputs
     yield _list_bucket(scope)
     yield _use_objects("ReadInputs", "s3:GetObject", [f"{names.prefix}/{folder}" for folder in folders], scope)
     yield _use_objects("WriteOutputs", "s3:PutObject", (f"{names.prefix}/runs/",), scope)
-    yield from _read_external_inputs(needs, scope)
-    yield from _granted((grant for of_type in _grants(needs) for grant in of_type.job), needs, names, scope)
-    yield from _images(needs, scope)
-    yield from _keys(needs.keys, scope, _ENCRYPT_AND_DECRYPT, creates_grants=True)
-    if needs.subnets:
-        yield from _join_network(needs, scope)
+    yield from _read_external_inputs(requirements, scope)
+    yield from _granted(
+        (grant for of_type in _grants(requirements) for grant in of_type.job), requirements, names, scope
+    )
+    yield from _images(requirements, scope)
+    yield from _keys(requirements.keys, scope, _ENCRYPT_AND_DECRYPT, creates_grants=True)
+    if requirements.subnets:
+        yield from _join_network(requirements, scope)
 
 
-def _read_external_inputs(needs: Needs, scope: AccountScope) -> Iterator[Statement]:
+def _read_external_inputs(requirements: AccessRequirements, scope: AccountScope) -> Iterator[Statement]:
     """Yield the statements for reading inputs elsewhere in S3. A URI is a prefix of keys: `s3://acme` is a bucket."""
     s3 = f"arn:{scope.partition}:s3:::"
-    locations = [split_s3_uri(uri) for uri in needs.outside]
+    locations = [split_s3_uri(uri) for uri in requirements.outside]
     if locations:
         yield Statement("ReadOutside", ("s3:GetObject",), tuple(f"{s3}{bucket}/{key}*" for bucket, key in locations))
     for number, bucket in enumerate(sorted({bucket for bucket, _ in locations}), 1):
@@ -306,9 +315,10 @@ def _read_external_inputs(needs: Needs, scope: AccountScope) -> Iterator[Stateme
         )
 
 
-def _images(needs: Needs, scope: AccountScope) -> Iterator[Statement]:
+def _images(requirements: AccessRequirements, scope: AccountScope) -> Iterator[Statement]:
     arns = [
-        f"arn:{scope.partition}:ecr:{image.region}:{image.account}:repository/{image.name}" for image in needs.images
+        f"arn:{scope.partition}:ecr:{image.region}:{image.account}:repository/{image.name}"
+        for image in requirements.images
     ]
     if arns:
         yield from pull_images(arns)
@@ -358,15 +368,17 @@ def _use_keys(
         yield Statement(f"LendKeys{ending}", ("kms:CreateGrant",), keys, {**condition, **for_aws})
 
 
-def _join_network(needs: Needs, scope: AccountScope) -> Iterator[Statement]:
+def _join_network(requirements: AccessRequirements, scope: AccountScope) -> Iterator[Statement]:
     """Yield the statements for network interfaces, which a job creates for SageMaker. A subnet may be another
     account's, which shares it.
 
     Source: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html ("… API: Execution Role Permissions")
     """
     interfaces = scope.arn("ec2", "network-interface/*")
-    subnets = tuple(f"arn:{scope.partition}:ec2:{scope.region}:*:subnet/{subnet}" for subnet in needs.subnets)
-    groups = (f"arn:{scope.partition}:ec2:{scope.region}:*:security-group/{group}" for group in needs.security_groups)
+    subnets = tuple(f"arn:{scope.partition}:ec2:{scope.region}:*:subnet/{subnet}" for subnet in requirements.subnets)
+    groups = (
+        f"arn:{scope.partition}:ec2:{scope.region}:*:security-group/{group}" for group in requirements.security_groups
+    )
     yield Statement("LookAround", DESCRIBE_NETWORK, ("*",))
     yield Statement("JoinNetwork", ("ec2:CreateNetworkInterface",), (interfaces, *subnets, *groups))
     lent = ("CreateNetworkInterfacePermission", "DeleteNetworkInterface", "DeleteNetworkInterfacePermission")
@@ -394,9 +406,9 @@ _OVERRIDES = (
 )
 
 
-def _actions(needs: Needs, scope: AccountScope, is_base: bool) -> Iterator[Statement]:
+def _actions(requirements: AccessRequirements, scope: AccountScope, is_base: bool) -> Iterator[Statement]:
     """Yield the statements for .github/workflows/ml-ci.yml: it starts a build, follows its log, and stops it."""
-    name = project_name(needs.flow, is_base)
+    name = project_name(requirements.flow, is_base)
     arns = (scope.arn("codebuild", f"project/{name}"),)
     as_it_is = {f"codebuild:{override}": "true" for override in _OVERRIDES}
     yield Statement("Build", ("codebuild:StartBuild",), arns, {"Null": as_it_is})

@@ -16,7 +16,7 @@ from typing_extensions import assert_never
 
 from mlci.plan.names import Names
 from mlci.provision import iam_policies
-from mlci.provision.access_requirements import Needs
+from mlci.provision.access_requirements import AccessRequirements
 from mlci.provision.cloudformation_functions import Resource, Value, if_, ref, resource, skip_checks, sub, substitute
 from mlci.provision.iam_policies import AccountScope, Statement
 from mlci.provision.stack_names import GITHUB_OIDC_HOST, ROLES, Role, logical_id, project_name, tags
@@ -61,7 +61,7 @@ OIDC_AUDIENCE: Value = sub("sts.${AWS::URLSuffix}")
 _ANY_RESOURCE_REASON = "As CodeBuild documents it: a network interface has no ARN before it exists"
 
 
-def iam_roles(needs: Needs) -> dict[str, Resource]:
+def iam_roles(requirements: AccessRequirements) -> dict[str, Resource]:
     """Return every role with its policies, and the policies that depend on parameters."""
     resources: dict[str, Resource] = {}
     for role in ROLES:
@@ -70,15 +70,15 @@ def iam_roles(needs: Needs) -> dict[str, Resource]:
             "AWS::IAM::Role",
             {
                 "Description": _DESCRIPTIONS[role],
-                "AssumeRolePolicyDocument": _trust(role, needs.flow),
+                "AssumeRolePolicyDocument": _trust(role, requirements.flow),
                 "PermissionsBoundary": if_("HasBoundary", ref("PermissionsBoundary")),
                 **({"MaxSessionDuration": _ACTIONS_MAX_S} if role in ACTIONS else {}),
-                "Tags": tags(needs.flow),
+                "Tags": tags(requirements.flow),
             },
             **condition,
         )
     for kind, pair in _KINDS.items():
-        resources |= _policies(kind, pair, needs)
+        resources |= _policies(kind, pair, requirements)
     resources["EncryptionPolicy"] = _policy(
         "mlci: objects of the bucket under the key", iam_policies.document(_encryption()), ROLES[:6], Condition="HasKey"
     )
@@ -98,10 +98,10 @@ def iam_roles(needs: Needs) -> dict[str, Resource]:
     return resources
 
 
-def _policies(kind: str, pair: tuple[Role, Role], needs: Needs) -> dict[str, Resource]:
+def _policies(kind: str, pair: tuple[Role, Role], requirements: AccessRequirements) -> dict[str, Resource]:
     """Return the policies of two roles: one with their common statements, and one for each."""
     condition = {"Condition": "UsesActions"} if pair == ACTIONS else {}
-    one, other = (iam_policies.statements(role, needs, SCOPE) for role in pair)
+    one, other = (iam_policies.statements(role, requirements, SCOPE) for role in pair)
     common = [statement for statement in one if statement in other]
     resources = {}
     for role, statements in zip(pair, (one, other), strict=True):

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import yaml
 
 from mlci.aws_settings import PROVISIONED_SETTINGS, AwsSettingName
-from mlci.provision.access_requirements import Needs
+from mlci.provision.access_requirements import AccessRequirements
 from mlci.provision.cloudformation_functions import Resource, Value, and_, equals, get_att, is_set, ref, resource
 from mlci.provision.codebuild_projects import codebuild_projects
 from mlci.provision.iam_roles import ACTIONS, BUCKET, CONNECTION, OIDC_AUDIENCE, iam_roles
@@ -46,23 +46,23 @@ _SETTING_VALUES: Mapping[AwsSettingName, Value] = {
 }
 
 
-def template(needs: Needs) -> str:
+def template(requirements: AccessRequirements) -> str:
     """Return the template as YAML. The same flow gives the same text."""
     document = {
         "AWSTemplateFormatVersion": "2010-09-09",
-        "Description": f"mlci: continuous integration of the flow {needs.flow}",
+        "Description": f"mlci: continuous integration of the flow {requirements.flow}",
         # cfn-lint reads the empty default of a conditional list as an invalid subnet.
         "Metadata": {"cfn-lint": {"config": {"ignore_checks": ["W1033"]}}},
         "Parameters": {parameter.name: _parameter(parameter) for parameter in PARAMETERS},
         "Conditions": _CONDITIONS,
         "Resources": {
-            **storage_resources(needs.flow),
-            **iam_roles(needs),
-            **codebuild_projects(needs.flow),
-            **_settings(needs.flow),
+            **storage_resources(requirements.flow),
+            **iam_roles(requirements),
+            **codebuild_projects(requirements.flow),
+            **_settings(requirements.flow),
             "GitHubConnection": resource(
                 "AWS::CodeConnections::Connection",
-                {"ConnectionName": connection_name(needs.flow), "ProviderType": "GitHub"},
+                {"ConnectionName": connection_name(requirements.flow), "ProviderType": "GitHub"},
                 Condition="MakesConnection",
             ),
             "GitHubOidcProvider": resource(

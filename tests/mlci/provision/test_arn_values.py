@@ -8,7 +8,7 @@ import pytest
 
 from mlci.errors import InputError
 from mlci.flow import load
-from mlci.provision.access_requirements import check_arn_values, needs
+from mlci.provision.access_requirements import access_requirements, check_arn_values
 from mlci.provision.arn_values import ValueKind, problem_of
 from mlci.provision.iam_policies import AccountScope, policies, policy
 from mlci.provision.stack_names import ROLES
@@ -101,7 +101,7 @@ def flow_with(**values: str) -> bytes:
 )
 def test_validate_policy_and_bootstrap_reject_a_flow_alike(values: dict[str, str], words: str) -> None:
     flow = load(flow_with(**values), "flow.yaml")
-    for check in (check_arn_values, needs):
+    for check in (check_arn_values, access_requirements):
         with pytest.raises(InputError, match=rf'flow\.yaml:\d+:\d+: step "train": .*{words}'):
             check(flow, {})
 
@@ -109,7 +109,7 @@ def test_validate_policy_and_bootstrap_reject_a_flow_alike(values: dict[str, str
 def test_all_problems_are_reported_at_once() -> None:
     flow = load(flow_with(subnet="*", key="*", uri="s3://acme/*"), "flow.yaml")
     with pytest.raises(InputError) as raised:
-        needs(flow, {})
+        access_requirements(flow, {})
     assert len(raised.value.problems) == 3
 
 
@@ -121,7 +121,7 @@ def test_all_problems_are_reported_at_once() -> None:
     ],
 )
 def test_an_input_grants_its_own_bucket_alone(uri: str, allowed: tuple[str, ...], denied: tuple[str, ...]) -> None:
-    document = policy("job", needs(load(flow_with(uri=uri), "flow.yaml"), {}), SCOPE)
+    document = policy("job", access_requirements(load(flow_with(uri=uri), "flow.yaml"), {}), SCOPE)
     for keys, is_allowed in ((allowed, True), (denied, False)):
         for key in keys:
             assert decided(document, Call("s3:GetObject", f"arn:aws:s3:::{key}")) is is_allowed
@@ -142,7 +142,7 @@ def test_an_input_grants_its_own_bucket_alone(uri: str, allowed: tuple[str, ...]
 def test_a_job_has_an_instance_type_and_a_time_limit_of_the_flow(
     role: str, context: tuple[tuple[str, str], ...], is_allowed: bool
 ) -> None:
-    documents = policies(needs(load(flow_with(), "flow.yaml"), {}), SCOPE)
+    documents = policies(access_requirements(load(flow_with(), "flow.yaml"), {}), SCOPE)
     name = "mlcip-small--train-1" if role == "protected_workflow" else "mlci-small--train-1"
     call = Call("sagemaker:CreateTrainingJob", f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/{name}", context)
     assert decided(documents[role], call) is is_allowed  # type: ignore[index]
@@ -151,6 +151,6 @@ def test_a_job_has_an_instance_type_and_a_time_limit_of_the_flow(
 def test_a_request_that_names_another_instance_type_is_allowed_as_well() -> None:
     text = flow_with().decode() + "      ResourceConfig: {InstanceType: ml.c5.xlarge}\n"
     text += "      StoppingCondition: {MaxRuntimeInSeconds: 7200}\n"
-    found = needs(load(text.encode(), "flow.yaml"), {})
+    found = access_requirements(load(text.encode(), "flow.yaml"), {})
     assert (found.instance_types, found.max_runtime_s) == (("ml.c5.xlarge", "ml.m5.large"), 7200)
     assert "ml.c5.xlarge" in json.dumps(policies(found, SCOPE))

@@ -16,8 +16,8 @@ from moto.cloudformation.parsing import ResourceMap, clean_json
 
 from mlci.backends.aws.cloudformation_stacks import TEMPLATE_MAX_BYTES
 from mlci.flow import load
-from mlci.provision.access_requirements import Image, Needs, image_of
-from mlci.provision.access_requirements import needs as needs_of
+from mlci.provision.access_requirements import AccessRequirements, Image, image_of
+from mlci.provision.access_requirements import access_requirements as access_requirements
 from mlci.provision.desired_stack import DesiredStack
 from mlci.provision.iam_policies import UNKNOWN, AccountScope, policies, policy
 from mlci.provision.stack_names import ROLES, Role, logical_id
@@ -35,7 +35,7 @@ SCOPE = AccountScope(
     {role: f"arn:aws:iam::{ACCOUNT}:role/mlci-breast-cancer-{logical_id(role)}-1" for role in ROLES},
 )
 #: What the example needs.
-NEEDS = Needs(
+REQUIREMENTS = AccessRequirements(
     "breast-cancer",
     frozenset(["processing", "training"]),
     reads_data=True,
@@ -54,19 +54,19 @@ def called(role: Role) -> list[Call]:
     return [read(entry) for entry in [*output["seen"], *unseen]]
 
 
-def allows(role: Role, action: str, resource: str, needs: Needs = NEEDS) -> bool:
-    return decided(policy(role, needs, SCOPE), Call(action, resource, (("aws:ResourceAccount", ACCOUNT),)))
+def allows(role: Role, action: str, resource: str, requirements: AccessRequirements = REQUIREMENTS) -> bool:
+    return decided(policy(role, requirements, SCOPE), Call(action, resource, (("aws:ResourceAccount", ACCOUNT),)))
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_what_a_role_is_there_for_is_allowed(role: Role) -> None:
-    document = policy(role, NEEDS, SCOPE)
+    document = policy(role, REQUIREMENTS, SCOPE)
     assert [call for call in called(role) if not decided(document, call)] == []
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_what_a_pull_request_could_do_harm_with_is_denied(role: Role) -> None:
-    document = policy(role, NEEDS, SCOPE)
+    document = policy(role, REQUIREMENTS, SCOPE)
     assert CALLS[role]["denied"]
     assert [call for call in map(read, CALLS[role]["denied"]) if decided(document, call)] == []
 
@@ -74,7 +74,7 @@ def test_what_a_pull_request_could_do_harm_with_is_denied(role: Role) -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_every_action_and_every_resource_of_a_policy_is_called_for(role: Role) -> None:
     """Nothing is allowed that no build needs, nor what acts for one."""
-    document, calls = policy(role, NEEDS, SCOPE), called(role)
+    document, calls = policy(role, REQUIREMENTS, SCOPE), called(role)
     parts = [
         {**statement, name: [part]}
         for statement in document["Statement"]  # type: ignore[attr-defined]
@@ -85,7 +85,16 @@ def test_every_action_and_every_resource_of_a_policy_is_called_for(role: Role) -
 
 
 _JOBS_OF_BUILDS = ("FollowJobs", "FindJobs", "FindJobLogs", "ReadJobLogs")
-_BUILD = ("WriteBuildLog", "ReportTests", "ReadSource", "ReadSettings", "ListBucket", "ReadRuns", "Stage")
+_BUILD = (
+    "WriteBuildLog",
+    "ReportTests",
+    "ReadSource",
+    "ReadSettings",
+    "ListBucket",
+    "ReadRuns",
+    "ReadInstall",
+    "Stage",
+)
 _WORKFLOW = ("CreateJobs", "FollowJobs", "AwaitJobs", "ListBucket", "ReadRuns", "KeepModels", "PassRole")
 _JOB = (
     "ListBucket",
@@ -113,22 +122,22 @@ SIDS: dict[Role, tuple[str, ...]] = {
 
 @pytest.mark.parametrize("role", ROLES)
 def test_the_statements_of_a_role(role: Role) -> None:
-    written = policy(role, NEEDS, SCOPE)
+    written = policy(role, REQUIREMENTS, SCOPE)
     assert written["Version"] == "2012-10-17"
-    output = _by_sid(role, NEEDS)
+    output = _by_sid(role, REQUIREMENTS)
     assert tuple(output) == SIDS[role]
     for statement in output.values():
         assert statement["Effect"] == "Allow"
         assert statement["Action"]
         assert statement["Resource"]
         assert all(re.fullmatch(r"[a-z0-9-]+:[A-Z][A-Za-z]+", action) for action in statement["Action"])
-    assert policies(NEEDS, SCOPE)[role] == written
+    assert policies(REQUIREMENTS, SCOPE)[role] == written
 
 
 def test_a_job_gets_rights_on_the_flows_inputs_keys_and_network() -> None:
     """No call of the example needs them, so each statement is compared as a whole."""
-    needs = replace(
-        NEEDS,
+    requirements = replace(
+        REQUIREMENTS,
         outside=("s3://lake/raw/x", "s3://acme", "s3://lake/y/"),
         keys=("1234abcd", f"arn:aws:kms:{REGION}:111111111111:key/5678", "alias/k", arn("kms", "alias/a")),
         subnets=("subnet-1", "subnet-2"),
@@ -166,30 +175,30 @@ def test_a_job_gets_rights_on_the_flows_inputs_keys_and_network() -> None:
     ]
     roles: tuple[Role, ...] = ("job", "protected_job")
     for role in roles:
-        output = _by_sid(role, needs)
+        output = _by_sid(role, requirements)
         assert [statement for sid, statement in output.items() if sid not in SIDS["job"]] == expected
-        assert {sid: output[sid] for sid in SIDS["job"]} == _by_sid(role, NEEDS)
+        assert {sid: output[sid] for sid in SIDS["job"]} == _by_sid(role, REQUIREMENTS)
 
 
 @pytest.mark.parametrize("role", ["workflow", "protected_workflow"])
 def test_the_conditions_of_job_creation(role: Role) -> None:
     network = {"sagemaker:VpcSecurityGroupIds": ["sg-1"], "sagemaker:VpcSubnets": ["subnet-1"]}
     types = {"sagemaker:InstanceTypes": ["ml.c5.xlarge", "ml.m5.large"]}
-    joined = replace(NEEDS, subnets=("subnet-1",), security_groups=("sg-1",))
-    typed = replace(NEEDS, instance_types=("ml.c5.xlarge", "ml.m5.large"))
+    joined = replace(REQUIREMENTS, subnets=("subnet-1",), security_groups=("sg-1",))
+    typed = replace(REQUIREMENTS, instance_types=("ml.c5.xlarge", "ml.m5.large"))
     limit = {"NumericLessThanEqualsIfExists": {"sagemaker:MaxRuntimeInSeconds": "7200"}}
-    for needs, condition in (
-        (NEEDS, None),
+    for requirements, condition in (
+        (REQUIREMENTS, None),
         (joined, {"ForAllValues:StringEquals": network}),
         (typed, {"ForAllValues:StringEquals": types}),
         (replace(typed, max_runtime_s=7200), {"ForAllValues:StringEquals": types, **limit}),
         (replace(joined, max_runtime_s=7200), {"ForAllValues:StringEquals": network, **limit}),
     ):
-        assert _by_sid(role, needs)["CreateJobs"].get("Condition") == condition
+        assert _by_sid(role, requirements)["CreateJobs"].get("Condition") == condition
 
 
 def test_what_a_flow_without_data_outputs_and_rules_lacks() -> None:
-    plain = Needs("plain", frozenset(["processing"]))
+    plain = AccessRequirements("plain", frozenset(["processing"]))
     prefix = f"{BUCKET}/mlci/plain"
     assert _by_sid("job", plain)["ReadInputs"]["Resource"] == [f"{prefix}/code/*"]
     assert _by_sid("job", replace(plain, reads_data=True))["ReadInputs"]["Resource"] == [
@@ -225,7 +234,7 @@ _OVERRIDES = [
 @pytest.mark.parametrize("role", ["pull_request_actions", "base_actions"])
 def test_a_workflow_starts_builds_as_the_project_has_them(role: Role) -> None:
     overrides = {f"codebuild:{override}": "true" for override in _OVERRIDES}
-    assert _by_sid(role, NEEDS)["Build"]["Condition"] == {"Null": overrides}
+    assert _by_sid(role, REQUIREMENTS)["Build"]["Condition"] == {"Null": overrides}
 
 
 @pytest.mark.parametrize(
@@ -239,7 +248,7 @@ def test_a_workflow_starts_builds_as_the_project_has_them(role: Role) -> None:
 )
 def test_a_role_is_passed_to_its_service_alone(role: Role, passed: Role, service: str) -> None:
     to = {"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}
-    assert _by_sid(role, NEEDS)["PassRole"] == _allowed("PassRole", ["iam:PassRole"], [SCOPE.roles[passed]], to)
+    assert _by_sid(role, REQUIREMENTS)["PassRole"] == _allowed("PassRole", ["iam:PassRole"], [SCOPE.roles[passed]], to)
 
 
 def test_only_the_base_branchs_build_writes_the_baseline() -> None:
@@ -253,13 +262,8 @@ def test_no_role_writes_what_builds_install() -> None:
     assert not [
         role for role in ROLES for action in ("PutObject", "DeleteObject") if allows(role, f"s3:{action}", file)
     ]
-    [denial] = [
-        statement
-        for statement in yaml.safe_load(template(NEEDS))["Resources"]["BucketPolicy"]["Properties"]["PolicyDocument"][
-            "Statement"
-        ]
-        if statement["Sid"] == "OnlyBootstrapWrites"
-    ]
+    bucket_policy = yaml.safe_load(template(REQUIREMENTS))["Resources"]["BucketPolicy"]["Properties"]["PolicyDocument"]
+    [denial] = [each for each in bucket_policy["Statement"] if each["Sid"] == "OnlyBootstrapWrites"]
     assert denial["Resource"] == [{"Fn::Sub": "${Bucket.Arn}/mlci/breast-cancer/install/*"}]
     denied = {each["Fn::GetAtt"][0] for each in denial["Condition"]["ArnEquals"]["aws:PrincipalArn"]}
     assert denied == {logical_id(role) for role in ROLES if not role.endswith("_actions")}
@@ -268,7 +272,7 @@ def test_no_role_writes_what_builds_install() -> None:
 def test_the_bucket_is_the_accounts_own_where_the_account_is_known() -> None:
     uses_bucket = [
         statement
-        for document in policies(NEEDS, SCOPE).values()
+        for document in policies(REQUIREMENTS, SCOPE).values()
         for statement in document["Statement"]  # type: ignore[attr-defined]
         if any(BUCKET in resource for resource in statement["Resource"])
     ]
@@ -276,7 +280,7 @@ def test_the_bucket_is_the_accounts_own_where_the_account_is_known() -> None:
     assert {json.dumps(statement["Condition"]) for statement in uses_bucket} == {
         json.dumps({"StringEquals": {"aws:ResourceAccount": ACCOUNT}})
     }
-    assert "aws:ResourceAccount" not in json.dumps(policies(NEEDS, replace(SCOPE, account=UNKNOWN)))
+    assert "aws:ResourceAccount" not in json.dumps(policies(REQUIREMENTS, replace(SCOPE, account=UNKNOWN)))
 
 
 def test_only_the_job_role_is_passed_to_sagemaker() -> None:
@@ -287,11 +291,11 @@ def test_only_the_job_role_is_passed_to_sagemaker() -> None:
 
 
 def test_what_no_step_needs_is_absent() -> None:
-    plain = json.dumps(policies(Needs("plain", frozenset(["processing"])), SCOPE))
+    plain = json.dumps(policies(AccessRequirements("plain", frozenset(["processing"])), SCOPE))
     for absent in ("Training", "training-job", "/data/*", "ecr:", "ec2:", "kms:", "KeepModels", "ReadOutside"):
         assert absent not in plain
     full = replace(
-        NEEDS, outside=("s3://lake/raw/x",), keys=("alias/k",), subnets=("subnet-1",), security_groups=("sg-1",)
+        REQUIREMENTS, outside=("s3://lake/raw/x",), keys=("alias/k",), subnets=("subnet-1",), security_groups=("sg-1",)
     )
     output = json.dumps(policies(full, SCOPE))
     for present in ("Training", "/data/*", "ecr:", "ec2:", "kms:", "arn:aws:s3:::lake/raw/x*"):
@@ -302,30 +306,30 @@ def test_what_no_step_needs_is_absent() -> None:
 
 
 def test_jobs_join_no_network_but_the_flows() -> None:
-    needs = replace(NEEDS, subnets=("subnet-1", "subnet-2"), security_groups=("sg-1",))
+    requirements = replace(REQUIREMENTS, subnets=("subnet-1", "subnet-2"), security_groups=("sg-1",))
     job = arn("sagemaker", "training-job/mlci-breast-cancer--train-1")
 
     def creates(subnets: str, groups: str) -> bool:
         network = (("sagemaker:VpcSubnets", subnets), ("sagemaker:VpcSecurityGroupIds", groups))
-        return decided(policy("workflow", needs, SCOPE), Call("sagemaker:CreateTrainingJob", job, network))
+        return decided(policy("workflow", requirements, SCOPE), Call("sagemaker:CreateTrainingJob", job, network))
 
     assert creates("subnet-1,subnet-2", "sg-1")
     assert not creates("subnet-1,subnet-9", "sg-1")
     assert not creates("subnet-1", "sg-9")
-    assert allows("workflow", "sagemaker:CreateTrainingJob", job, needs)  # another step, in no network
+    assert allows("workflow", "sagemaker:CreateTrainingJob", job, requirements)  # another step, in no network
 
-    assert allows("job", "ec2:CreateNetworkInterface", arn("ec2", "subnet/subnet-1"), needs)
-    assert not allows("job", "ec2:CreateNetworkInterface", arn("ec2", "subnet/subnet-9"), needs)
+    assert allows("job", "ec2:CreateNetworkInterface", arn("ec2", "subnet/subnet-1"), requirements)
+    assert not allows("job", "ec2:CreateNetworkInterface", arn("ec2", "subnet/subnet-9"), requirements)
     for subnet, is_allowed in (("subnet-2", True), ("subnet-9", False)):
         where = (("ec2:Subnet", arn("ec2", f"subnet/{subnet}")),)
         lend = Call("ec2:CreateNetworkInterfacePermission", arn("ec2", "network-interface/eni-1"), where)
-        assert decided(policy("job", needs, SCOPE), lend) is is_allowed
+        assert decided(policy("job", requirements, SCOPE), lend) is is_allowed
 
 
 @pytest.mark.parametrize("key", ["1234abcd", arn("kms", "key/1234abcd"), "alias/models", arn("kms", "alias/models")])
 def test_jobs_use_the_flows_key_and_lend_it_to_aws_alone(key: str) -> None:
-    needs = replace(NEEDS, keys=(key,))
-    output, there = policy("job", needs, SCOPE), arn("kms", "key/1234abcd")
+    requirements = replace(REQUIREMENTS, keys=(key,))
+    output, there = policy("job", requirements, SCOPE), arn("kms", "key/1234abcd")
     alias = ("kms:ResourceAliases", "alias/other,alias/models")
     assert decided(output, Call("kms:Encrypt", there, (alias,)))
     assert decided(output, Call("kms:CreateGrant", there, (alias, ("kms:GrantIsForAWSResource", "true"))))
@@ -337,7 +341,7 @@ def test_jobs_use_the_flows_key_and_lend_it_to_aws_alone(key: str) -> None:
 @pytest.mark.parametrize("key", ["1234abcd", arn("kms", "key/1234abcd"), "alias/models", arn("kms", "alias/models")])
 def test_who_reads_and_copies_outputs_may_use_their_key(key: str) -> None:
     there, alias = arn("kms", "key/1234abcd"), ("kms:ResourceAliases", "alias/models")
-    encrypted, volume = replace(NEEDS, keys=(key,), output_keys=(key,)), replace(NEEDS, keys=(key,))
+    encrypted, volume = replace(REQUIREMENTS, keys=(key,), output_keys=(key,)), replace(REQUIREMENTS, keys=(key,))
     for role, actions in {
         "workflow": {"kms:Decrypt", "kms:GenerateDataKey"},  # GetObject for rules, CopyObject for models
         "protected_workflow": {"kms:Decrypt", "kms:GenerateDataKey"},
@@ -370,7 +374,7 @@ steps:
 """,
         "flow.yaml",
     )
-    found = needs_of(flow, {})
+    found = access_requirements(flow, {})
     assert found.output_keys == ("alias/models",)
     assert (found.subnets, found.security_groups) == (("subnet-1", "subnet-2"), ("sg-1", "sg-2"))
     assert found.keys == ("alias/models", "alias/volumes")
@@ -378,7 +382,7 @@ steps:
 
 def test_the_base_branch_and_none_besides_starts_its_builds() -> None:
     """The filters of webhooks are regular expressions, and a branch's name is none."""
-    written = yaml.safe_load(template(NEEDS))
+    written = yaml.safe_load(template(REQUIREMENTS))
     for branch, others in (("main", ("main2", "xmain")), ("release/1.0", ("release/1x0", "release/1.0/x"))):
         resources = ResourceMap(
             "1", "mlci-x", {"Repository": "o/r", "BaseBranch": branch}, {}, REGION, ACCOUNT, written, {}
@@ -394,7 +398,7 @@ def test_the_base_branch_and_none_besides_starts_its_builds() -> None:
 
 
 def test_no_policy_allows_every_action_of_a_service() -> None:
-    for document in policies(NEEDS, SCOPE).values():
+    for document in policies(REQUIREMENTS, SCOPE).values():
         for statement in document["Statement"]:  # type: ignore[attr-defined]
             assert not any("*" in action for action in statement["Action"])
 
@@ -404,9 +408,9 @@ def test_an_image_outside_of_ecr_needs_no_right() -> None:
 
 
 def test_the_template_fits_and_says_the_same_each_time() -> None:
-    text = template(NEEDS)
+    text = template(REQUIREMENTS)
     whole = yaml.safe_load(text)
-    assert text == template(NEEDS)
+    assert text == template(REQUIREMENTS)
     assert len(json.dumps(whole, separators=(",", ":")).encode()) < TEMPLATE_MAX_BYTES
     assert not set(whole["Parameters"]) & set(whole["Resources"])
     assert "FullAccess" not in text
@@ -415,7 +419,7 @@ def test_the_template_fits_and_says_the_same_each_time() -> None:
 
 def test_the_template_of_a_large_flow_fits() -> None:
     large = replace(
-        NEEDS,
+        REQUIREMENTS,
         flow="a-flow-with-the-longest-name-of-40-chars",
         outside=tuple(f"s3://lake-{number % 3}/raw/of-the-year-{number}/" for number in range(10)),
         images=tuple(Image(ACCOUNT, REGION, f"team/image-{number}") for number in range(4)),
@@ -427,7 +431,7 @@ def test_the_template_of_a_large_flow_fits() -> None:
 
 
 def test_each_project_waits_for_the_policy_of_its_role() -> None:
-    resources = yaml.safe_load(template(NEEDS))["Resources"]
+    resources = yaml.safe_load(template(REQUIREMENTS))["Resources"]
     assert "PullRequestBuildPolicy" in resources["PullRequestProject"]["DependsOn"]
     assert "BaseBuildPolicy" in resources["BaseProject"]["DependsOn"]
     output = {
@@ -436,8 +440,8 @@ def test_each_project_waits_for_the_policy_of_its_role() -> None:
     assert "MLCI_PROTECTED" not in output
 
 
-def _by_sid(role: Role, needs: Needs) -> dict[str, dict[str, Any]]:
-    statements: Any = policy(role, needs, SCOPE)["Statement"]
+def _by_sid(role: Role, requirements: AccessRequirements) -> dict[str, dict[str, Any]]:
+    statements: Any = policy(role, requirements, SCOPE)["Statement"]
     assert len({statement["Sid"] for statement in statements}) == len(statements)
     return {statement["Sid"]: statement for statement in statements}
 
@@ -450,6 +454,6 @@ def _allowed(
 
 
 def _statement(role: str, sid: str) -> dict[str, object]:
-    statements = policies(NEEDS, SCOPE)[role]["Statement"]  # type: ignore[index]
+    statements = policies(REQUIREMENTS, SCOPE)[role]["Statement"]  # type: ignore[index]
     assert isinstance(statements, list)
     return next(statement for statement in statements if statement["Sid"] == sid)

@@ -8,18 +8,18 @@ import pytest
 import yaml
 from moto.cloudformation.parsing import ResourceMap, clean_json
 
-from mlci.provision.access_requirements import Needs
+from mlci.provision.access_requirements import AccessRequirements
 from mlci.provision.stack_names import connection_name
 from mlci.provision.template import template
 from support.iam_calls import ACCOUNT, REGION
 
-NEEDS = Needs("small", frozenset(["processing"]))
+REQUIREMENTS = AccessRequirements("small", frozenset(["processing"]))
 GITHUB = "token.actions.githubusercontent.com"
 
 
 def evaluated(resource: str, **parameters: str) -> Any:
     """Return the properties of a resource, for these parameters."""
-    document = yaml.safe_load(template(NEEDS))
+    document = yaml.safe_load(template(REQUIREMENTS))
     given = {"Repository": "octo/model", **parameters}
     resources = ResourceMap("1", "mlci-small", given, {}, REGION, ACCOUNT, document, {})
     resources.load_parameters()
@@ -66,7 +66,7 @@ def test_the_trust_of_github_actions_names_the_repository_by_its_id() -> None:
 
 def test_the_audience_of_tokens_has_the_domain_of_the_partition() -> None:
     """moto knows one domain, so that of China is not evaluated here."""
-    resources = yaml.safe_load(template(NEEDS))["Resources"]
+    resources = yaml.safe_load(template(REQUIREMENTS))["Resources"]
     audience = {"Fn::Sub": "sts.${AWS::URLSuffix}"}
     assert resources["GitHubOidcProvider"]["Properties"]["ClientIdList"] == [audience]
     for role in ("PullRequestActionsRole", "BaseActionsRole"):

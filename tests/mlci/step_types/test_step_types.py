@@ -172,12 +172,12 @@ def test_a_line_of_the_plan_begins_with_the_type(step_type: StepType) -> None:
 
 @TYPES
 def test_every_role_has_a_policy_for_a_flow_of_this_type_alone(step_type: StepType) -> None:
-    from mlci.provision.access_requirements import Needs
+    from mlci.provision.access_requirements import AccessRequirements
     from mlci.provision.iam_policies import AccountScope
 
     place = AccountScope("aws", "eu-west-1", "123456789012", "bucket", "connection", dict.fromkeys(ROLES, "arn:role"))
     for role in ROLES:
-        granted: list[Statement] = statements(role, Needs("flow", frozenset([step_type.name])), place)
+        granted: list[Statement] = statements(role, AccessRequirements("flow", frozenset([step_type.name])), place)
         assert len({statement.sid for statement in granted}) == len(granted)
         for statement in granted:
             assert statement.actions, statement.sid

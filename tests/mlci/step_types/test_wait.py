@@ -16,7 +16,7 @@ from mlci.compile import compile_plan
 from mlci.errors import InputError
 from mlci.flow import load
 from mlci.plan import Plan, Target, plan
-from mlci.provision.access_requirements import needs
+from mlci.provision.access_requirements import access_requirements
 from mlci.provision.iam_policies import AccountScope, policies
 from mlci.provision.stack_names import ROLES
 from mlci.stage.models import CodeUnit, Staged
@@ -128,7 +128,7 @@ def test_a_wait_needs_no_rights() -> None:
             FLOW[FLOW.index("  settle:") : FLOW.index("  register:")], ""
         )
     )
-    assert policies(needs(with_wait, {}), scope) == policies(needs(without.flow, {}), scope)
+    assert policies(access_requirements(with_wait, {}), scope) == policies(access_requirements(without.flow, {}), scope)
 
 
 def test_a_wait_runs_from_its_state_s_entry_to_its_exit() -> None:
