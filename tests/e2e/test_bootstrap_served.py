@@ -179,7 +179,8 @@ def test_a_whole_life(repository: Project, served: Account) -> None:
     (bucket,) = buckets(served)
     assert served.client("ssm").get_parameter(Name="/mlci/small/bucket")["Parameter"]["Value"] == bucket
     denied = json.loads(served.client("s3").get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
-    assert [statement["Sid"] for statement in denied] == ["OnlyWithTls", "OnlyTheBaseBranchWrites"]
+    sids = ["OnlyWithTls", "OnlyTheBaseBranchWrites", "OnlyBootstrapWrites"]
+    assert [statement["Sid"] for statement in denied] == sids
     assert {"Runs": 30, "ProtectedRuns": 30, "Code": 180}.items() <= expirations(served, bucket).items()
 
     done = bootstrap(repository, served)
@@ -273,7 +274,7 @@ def test_what_is_wrong_is_told_in_sentences_and_makes_nothing(repository: Projec
         "--kms-key": (key, "--kms-key: there is no key"),
         "--existing-bucket": ("there-is-none", 'the bucket "there-is-none" does not exist'),
         "--permissions-boundary": ("arn:aws:iam::000000000000:policy/none", "there is no policy"),
-        "--vpc-id": ("vpc-00000000", "Give all three, or none."),
+        "--vpc-id": ("vpc-00000000", "Set all three, or none."),
         "--region": ("nowhere", '"nowhere" is no AWS region'),
         "--delete-bucket": (None, "--delete-bucket goes with --delete"),
     }

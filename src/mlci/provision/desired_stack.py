@@ -28,21 +28,25 @@ class DesiredStack:
 
     @property
     def body(self) -> str:
-        """The template to send. A template over the limit is sent as compact JSON, without metadata and descriptions.
+        """The template to send. One over the limit is sent as compact JSON without metadata, and without the labels of
+        policy statements if need be.
 
-        Raises: InputError, if even that is over the limit.
+        Raises: InputError, if none is within CloudFormation's limit.
         """
         if _size_bytes(self.template) <= TEMPLATE_MAX_BYTES:
             return self.template
         document = yaml.safe_load(self.template)
         for part in (document, *document["Resources"].values()):
             part.pop("Metadata", None)
-            for statement in part.get("Properties", {}).get("PolicyDocument", {}).get("Statement", ()):
-                statement.pop("Sid", None)  # a label, which `mlci policy` shows
         for parameter in document.get("Parameters", {}).values():
             parameter.pop("ConstraintDescription", None)  # mlci has checked the values
             parameter.pop("Description", None)  # `mlci bootstrap --help` shows them
-        compact = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+        compact = _compact(document)
+        if _size_bytes(compact) > TEMPLATE_MAX_BYTES:
+            for part in document["Resources"].values():
+                for statement in part.get("Properties", {}).get("PolicyDocument", {}).get("Statement", ()):
+                    statement.pop("Sid", None)  # `mlci policy` shows them
+            compact = _compact(document)
         if _size_bytes(compact) > TEMPLATE_MAX_BYTES:
             what = f"the template has {_size_bytes(compact):,} bytes; CloudFormation accepts {TEMPLATE_MAX_BYTES:,}"
             raise InputError(what, "Group S3 inputs under fewer prefixes, or split the flow.")
@@ -57,6 +61,10 @@ class DesiredStack:
         return ChangeSetRequest(
             self.stack, self.body, values, unchanged, {FLOW_TAG: self.flow}, is_creation=stack is None
         )
+
+
+def _compact(document: object) -> str:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
 
 
 def _size_bytes(text: str) -> int:
