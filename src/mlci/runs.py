@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,7 +143,8 @@ def _write_files(folder: Path, texts: Mapping[str, str]) -> None:
 
     Each text is written to a temporary file, and all are renamed when the disk has taken the last one.
     """
-    temporary = {name: folder / f".{name}-{os.getpid()}.tmp" for name in texts}
+    unique = secrets.token_hex(4)  # a build that was cut off and its successor may write the same run's reports at once
+    temporary = {name: folder / f".{name}-{unique}.tmp" for name in texts}
     try:
         for name, text in texts.items():
             with temporary[name].open("wb") as file:
