@@ -160,7 +160,7 @@ def test_plan_tells_what_a_run_would_do_and_changes_nothing(
 ) -> None:
     told = small.mlci("plan", **account)
     assert told.returncode == 0, told.stderr
-    assert "3 of 3 objects to upload" in told.stdout
+    assert "4 of 4 objects to upload" in told.stdout
     assert "mlci-small\n  to be created" in told.stdout
     assert changes(aws) == []
     assert small.mlci("run", **account).returncode == 0
