@@ -164,7 +164,7 @@ def test_plan_tells_what_a_run_would_do_and_changes_nothing(
     assert "mlci-small\n  to be created" in told.stdout
     assert changes(aws) == []
     assert small.mlci("run", **account).returncode == 0
-    assert "0 of 3 objects to upload" in small.mlci("plan", **account).stdout
+    assert "0 of 4 objects to upload" in small.mlci("plan", **account).stdout
     small.write("flow.yaml", FLOW.replace("gate:", "  extra: {uses: processing, run: measure.py}\ngate:"))
     aws.calls.clear()
     told = small.mlci("plan", **account)
@@ -173,6 +173,7 @@ def test_plan_tells_what_a_run_would_do_and_changes_nothing(
     assert changes(aws) == []
 
 
+@pytest.mark.slow
 def test_stop_ends_a_run_that_someone_else_started(small: Project, aws: PretendAws, account: dict[str, str]) -> None:
     aws.sagemaker.scripts["train"] = Script(seconds=300, outlives_stop=True)
     running = small.start("run", **account)

@@ -135,6 +135,7 @@ def test_the_example_comes_to_the_same_as_on_the_local_cloud(example: Project, s
 
 
 @pytest.mark.skipif(shutil.which("aws") is None, reason="the AWS CLI is not installed")
+@pytest.mark.slow
 def test_the_aws_cli_lists_what_a_run_left(project: Project, served: Account) -> None:
     small(project, "listed")
     assert project.mlci("run", **served.environment).returncode == 0

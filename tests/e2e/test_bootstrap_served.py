@@ -141,6 +141,7 @@ def test_the_template_is_printed_without_an_account(repository: Project) -> None
 
 
 @pytest.mark.e2e
+@pytest.mark.slow
 def test_policies_are_of_the_region_that_is_set_anywhere(repository: Project) -> None:
     repository.write("flow.yaml", FLOW.replace("mine.example/image:7", "xgboost:1.7-1"))
     by_variable = repository.mlci("policy", "job", MLCI_REGION="eu-west-1")
@@ -242,6 +243,7 @@ def test_a_stack_outlives_the_server(repository: Project, tmp_path: Path) -> Non
 
 
 @pytest.mark.e2e
+@pytest.mark.slow
 def test_ctrl_c_at_the_question_leaves_nothing(repository: Project, served: Account) -> None:
     with at_a_terminal(repository, served) as (process, _):
         assert process.stdout is not None

@@ -61,6 +61,7 @@ def test_git_that_is_not_installed_is_an_error_and_no_missing_baseline(measured:
     assert "git is not installed here" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_base_branch_that_the_checkout_does_not_name_is_an_error(measured: Project) -> None:
     """A detached checkout without branches, as a shallow fetch of a pull request's merge leaves it."""
     git(measured.root, "remote", "add", "origin", "https://example.com/octo/model.git")
@@ -103,6 +104,7 @@ def test_a_cache_that_came_with_the_repository_decides_nothing(measured: Project
     assert [file.name for file in (measured.root / ".mlci/cache").iterdir()] == ["x"]
 
 
+@pytest.mark.slow
 def test_rights_are_not_derived_from_the_cache(script_flow: MakeFlow, tmp_path: Path) -> None:
     import hashlib
     import json

@@ -54,6 +54,7 @@ def test_init_into_another_folder_keeps_its_gitignore(project: Project) -> None:
     assert project.mlci("validate", "--flow", "there/flow.yaml").returncode == 0
 
 
+@pytest.mark.slow
 def test_pipeline_py_is_mlci_run(example: Project) -> None:
     shutil.copy(ROOT / "pipeline.py", example.root)
     command = [sys.executable, "pipeline.py", "--param", "min_auc=0.9999"]

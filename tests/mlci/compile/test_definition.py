@@ -134,6 +134,7 @@ def test_the_sdk_leaves_the_root_logger_alone() -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_another_process_region_locale_and_hash_seed_give_the_same_bytes() -> None:
     code = (
         "import sys; sys.path[:0] = sys.argv[1:]\n"
