@@ -15,7 +15,7 @@ def graph(**before: str) -> Graph:
 
 
 def waits(composition: Composition) -> dict[str, frozenset[str]]:
-    """What each step of a composition waits for, the composition taken at its word."""
+    """Return the steps that each step waits for, by the composition alone."""
     match composition:
         case str():
             return {composition: frozenset()}

@@ -25,7 +25,7 @@ def connections() -> CodeConnections:
 
 @pytest.fixture
 def problems(pretended: PretendAws, connections: CodeConnections) -> Callable[..., list[str]]:
-    """What is wrong with values, in sentences."""
+    """Return the problems of values, as sentences."""
 
     @functools.cache
     def api(service: str) -> Api:

@@ -10,23 +10,10 @@ import pytest
 
 from mlci_emulator.protocol import java_patterns, models
 from mlci_emulator.protocol.aws_json import JsonService
-from mlci_emulator.protocol.operations import ApiError, Request, Response
+from mlci_emulator.protocol.operations import ApiError, Response
+from support.recorded_service import Recorded
 
 NOON = datetime(2026, 11, 25, 12, 0, 0, 123_456, timezone.utc)
-
-
-class Recorded:
-    """A service that keeps what it was asked and answers what it was given."""
-
-    def __init__(self, answer: Response | Exception) -> None:
-        self.answer = answer
-        self.asked: list[tuple[str, Request, str]] = []
-
-    def call(self, operation: str, request: Request, region: str) -> Response:
-        self.asked.append((operation, request, region))
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
 
 
 def ask(

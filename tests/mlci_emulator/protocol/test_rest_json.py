@@ -6,23 +6,9 @@ import json
 import re
 from typing import Any
 
-from mlci_emulator.protocol.operations import ApiError, Request, Response
+from mlci_emulator.protocol.operations import ApiError, Response
 from mlci_emulator.protocol.rest_json import RestOperation
-
-
-class Recorded:
-    """A service that keeps what it was asked and answers what it was given."""
-
-    def __init__(self, answer: Response | Exception) -> None:
-        self.answer = answer
-        self.asked: list[tuple[str, Request, str]] = []
-
-    def call(self, operation: str, request: Request, region: str) -> Response:
-        self.asked.append((operation, request, region))
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
-
+from support.recorded_service import Recorded
 
 ENVIRON: dict[str, Any] = {
     "REQUEST_METHOD": "POST",
