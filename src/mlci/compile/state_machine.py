@@ -149,8 +149,14 @@ class _Builder:
         rule = self.sdk.ChoiceRule
         value = _path("$.metrics", check.step, "found", *check.path)
         limits = "$.gate" if guard.owner == GATE else _path("$.steps", guard.owner) + ".when"
+        limit = f"{limits}[{number}]"
         compare = rule.NumericGreaterThanEqualsPath if check.is_lower else rule.NumericLessThanEqualsPath
-        return [rule.IsPresent(value, True), rule.IsNumeric(value, True), compare(value, f"{limits}[{number}]")]
+        is_met = rule.NumericLessThanEquals if check.is_lower else rule.NumericGreaterThanEquals
+        holds = [
+            [rule.IsNumeric(value, True), compare(value, limit)],
+            *([rule.BooleanEquals(value, truth), is_met(limit, int(truth))] for truth in (True, False)),
+        ]
+        return [rule.IsPresent(value, True), rule.Or([rule.And(conditions) for conditions in holds])]
 
     def _read_metrics(self, owner: str, step: str, after: Any) -> Any:
         """Puts a step's metrics at `$.metrics.<step>.found`.
@@ -288,16 +294,18 @@ def _any(sdk: Any, conditions: Sequence[Any]) -> Any:
     return conditions[0] if len(conditions) == 1 else sdk.Or(list(conditions))
 
 
-def _path(root: str, *keys: str) -> str:
-    """A reference path. Keys that are no plain words are quoted.
+def _path(root: str, *keys: str | int) -> str:
+    """A reference path. Keys that are no plain words are quoted; an integer is the index of a list's item.
 
-    >>> _path("$.steps", "train-a", "when")
-    "$.steps['train-a'].when"
+    >>> _path("$.steps", "train-a", "when", 0)
+    "$.steps['train-a'].when[0]"
     """
-    return root + "".join(
-        f".{key}" if re.fullmatch(r"[A-Za-z_]\w*", key, re.ASCII) else f"[{_quoted(key)}]" for key in keys
-    )
+    return root + "".join(map(_segment, keys))
 
 
-def _quoted(key: str) -> str:
-    return "'" + key.replace("\\", "\\\\").replace("'", "\\'") + "'"
+def _segment(key: str | int) -> str:
+    if isinstance(key, int):
+        return f"[{key}]"
+    if re.fullmatch(r"[A-Za-z_]\w*", key, re.ASCII):
+        return f".{key}"
+    return "['" + key.replace("\\", "\\\\").replace("'", "\\'") + "']"

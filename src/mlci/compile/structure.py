@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from mlci.compile.series_parallel import Composition, ancestors, decompose
 from mlci.compile.time_limit import longest_path_s, time_limit_s
 from mlci.flow import dependencies
+from mlci.flow.metric_paths import MetricPath
 from mlci.flow.models import Json
 from mlci.plan.models import Bound, Plan
 
@@ -19,7 +20,7 @@ class Check:
     """One comparison in the state machine: the number at `path` in the metrics of `step`, against one in the input."""
 
     step: str
-    path: tuple[str, ...]
+    path: MetricPath
     is_lower: bool
 
 

@@ -16,6 +16,7 @@ In the order in which `load` uses them:
     written_step.py         a step as the file has it, and what it is built with
     steps.py                a step, from its keys
     rules.py                the rules of the gate and of `if`
+    metric_paths.py         the names of metrics in rules
     paths.py                paths of the repository, and locations in S3
     durations.py            durations such as 1h30m
     names.py                the names that a flow may give

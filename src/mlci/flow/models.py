@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from mlci.aws_settings import AwsSettingName
+from mlci.flow.metric_paths import MetricPath, format_metric
 from mlci.step_types.base import Json as Json
 from mlci.step_types.base import Scalar as Scalar
 
@@ -79,15 +80,15 @@ class Rule:
     """
 
     step: str
-    path: tuple[str, ...]
+    path: MetricPath
     op: Op
     limit: float
     is_relative: bool = False
 
     @property
     def metric(self) -> str:
-        """As the flow writes it: `evaluate.auc`."""
-        return ".".join((self.step, *self.path))
+        """The metric's name: `evaluate.auc`."""
+        return format_metric(self.step, self.path)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import get_args
 
+from mlci.flow.invalid_value import InvalidValue
+from mlci.flow.metric_paths import MetricPath, parse_metric
 from mlci.flow.models import Json, Op, Rule
 from mlci.flow.problems import Problems
 from mlci.flow.reference_check import StepInterface, check_step
@@ -50,19 +52,22 @@ def _rules(item: Json, path: Path, reader: str, steps: Mapping[str, StepInterfac
     if item.keys() <= {"metric"}:
         what = f'rule {int(path[-1]) + 1} of "{path[-2]}" has no limit'
         problems.at(path, what, 'Give it "min", "max", "max_drop" or "max_rise"')
-    step, *metric = model.metric.split(".")
-    if not model.metric or problems.is_suspect((*path, "metric")):
-        metric = []
-    elif not all([step, *metric]) or not metric:
-        what = f'"{model.metric}" does not name a metric'
-        problems.at(
-            (*path, "metric"), what, "Write the step that writes it, a dot, and its path in the JSON: evaluate.auc"
-        )
-        metric = []
-    else:
+    step, metric = _metric(model.metric, (*path, "metric"), problems)
+    if metric:
         _check_metric(step, (*path, "metric"), reader, steps, problems)
     limits = [(op, _limit(_as_written(getattr(model, op), item.get(op)), (*path, op), problems)) for op in OPS]
-    return [Rule(step, tuple(metric), op, *limit) for op, limit in limits if limit and metric]
+    return [Rule(step, metric, op, *limit) for op, limit in limits if limit and metric]
+
+
+def _metric(written: str, path: Path, problems: Problems) -> tuple[str, MetricPath]:
+    """Return the step and the path of a metric; the path is empty where the name is wrong, which is reported."""
+    if not written or problems.is_suspect(path):
+        return "", ()
+    try:
+        return parse_metric(written)
+    except InvalidValue as invalid:
+        problems.at(path, invalid.what, invalid.hint)
+        return "", ()
 
 
 def _check_metric(step: str, path: Path, reader: str, steps: Mapping[str, StepInterface], problems: Problems) -> None:

@@ -35,8 +35,9 @@ class RuleModel(SchemaModel):
     """One metric and what it must meet. Give at least one of min, max, max_drop and max_rise."""
 
     metric: str = Field(
-        description="The step that writes the metric, then the path to the number in its JSON: evaluate.auc.",
-        examples=["evaluate.auc"],
+        description="The step that writes the metric, then the path to the number in its metrics: evaluate.auc, or "
+        'evaluate["a.b"][0].f1 for a name with a dot and the item of a list. true counts as 1, and false as 0.',
+        examples=["evaluate.auc", 'evaluate["a.b"][0].f1'],
     )
     min: float | None = Field(default=None, description="The metric is at least this.")
     max: float | None = Field(default=None, description="The metric is at most this.")

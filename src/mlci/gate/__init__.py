@@ -1,6 +1,7 @@
 """Metrics + bounds → Verdict. Pure; the state machine judges the same bounds, to stop what comes after the gate.
 
 metrics_file.py  the metrics that a step wrote, read within bounds
+metric_names.py  the names of the metrics that a step wrote, for messages
 verdict.py       the verdict on each rule, and on all
 """
 

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from mlci.flow.models import Json
+from mlci.flow.models import Json, Rule
+from mlci.gate.metric_names import missing_metric
 from mlci.gate.metrics_file import Metrics
 from mlci.plan.models import Bound
-from mlci.plan.thresholds import exact, exact_threshold, number_at
+from mlci.plan.thresholds import exact, exact_threshold, number_at, value_at
 
 _SIGN = {True: "≥", False: "≤"}
 
@@ -64,7 +65,7 @@ def _judged(bound: Bound, metrics: Metrics | None) -> RuleVerdict:
             bound, value, False, f'{rule.metric} can\'t be judged: the metrics of "{rule.step}" are {metrics.problem}'
         )
     if value is None:
-        return RuleVerdict(bound, None, False, f"{rule.metric} is {_what_is_there(metrics.document, rule.path)}")
+        return RuleVerdict(bound, None, False, f"{rule.metric} is {_what_is_there(metrics.document, rule)}")
     threshold = exact_threshold(rule, bound.baseline)
     if threshold is None or bound.threshold is None:
         return RuleVerdict(bound, value, True, f"{rule.metric} {_number(value)}: no baseline to compare with yet")
@@ -83,12 +84,11 @@ def _distance(one: Fraction, other: Fraction) -> float:
         return sys.float_info.max
 
 
-def _what_is_there(document: Json, path: Sequence[str]) -> str:
-    value = document
-    for part in path:
-        if not isinstance(value, dict) or part not in value:
-            return "missing from the metrics file"
-        value = value[part]
+def _what_is_there(document: Json, rule: Rule) -> str:
+    try:
+        value = value_at(document, rule.path)
+    except LookupError:
+        return missing_metric(rule.step, rule.path, document)
     if isinstance(value, float):
         return "not a number that can be compared: it is beyond 1.8e308, the largest double"
     return f"not a number: {json.dumps(value)[:60]}"

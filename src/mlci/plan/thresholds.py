@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 
+from mlci.flow.metric_paths import MetricPath
 from mlci.flow.models import Json, Rule
 from mlci.plan.models import Bound
 
@@ -45,17 +46,42 @@ def bounds(rules: Iterable[Rule], baseline: Mapping[str, Json]) -> tuple[Bound, 
     return tuple(_bound(rule, number_at(baseline.get(rule.step), rule.path)) for rule in rules)
 
 
-def number_at(metrics: Json, path: Iterable[str]) -> float | None:
-    """Returns the number that a dotted path leads to; None where there is none, or none within a double's range."""
-    value = metrics
-    for part in path:
-        value = value.get(part) if isinstance(value, dict) else None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+def number_at(metrics: Json, path: MetricPath) -> float | None:
+    """Returns the number that a path leads to; None where there is none, or none within a double's range.
+
+    >>> number_at({"a.b": [{"f1": 0.5}], "ok": True}, ("a.b", 0, "f1")), number_at({"ok": True}, ("ok",))
+    (0.5, 1)
+    """
+    try:
+        value = value_at(metrics, path)
+    except LookupError:
+        return None
+    if isinstance(value, bool):
+        return int(value)
+    if not isinstance(value, (int, float)):
         return None
     try:
         return value if math.isfinite(value) else None
     except OverflowError:  # an integer that no double holds
         return None
+
+
+def value_at(metrics: Json, path: MetricPath) -> Json:
+    """Returns the value that a path leads to.
+
+    >>> value_at({"a": [1, 2]}, ("a", 1))
+    2
+
+    Raises: LookupError, if there is none.
+    """
+    value = metrics
+    for key in path:
+        match key, value:
+            case (str(), dict()) | (int(), list()):
+                value = value[key]  # type: ignore[index]
+            case _:
+                raise LookupError(key)
+    return value
 
 
 def exact(number: float) -> Fraction:

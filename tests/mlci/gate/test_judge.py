@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -61,12 +62,11 @@ def test_without_a_baseline_a_drop_is_not_limited_but_the_metric_must_be_there()
 @pytest.mark.parametrize(
     ("metrics", "words"),
     [
-        ("{}", "missing from the metrics file"),
+        ("{}", "missing from the metrics, which hold no number"),
         ('{"auc": null}', "not a number: null"),
         ('{"auc": "0.99"}', 'not a number: "0.99"'),
-        ('{"auc": true}', "not a number: true"),
         ('{"auc": {"deep": 1}}', "not a number"),
-        ("[1, 2]", "missing from the metrics file"),
+        ("[1, 2]", "missing from the metrics. There are: evaluate[0], evaluate[1]"),
         ('{"auc": NaN}', "it holds NaN"),
         ('{"auc": Infinity}', "it holds Infinity"),
         ('{"auc": 1e999}', "not a number"),
@@ -110,7 +110,17 @@ def test_what_is_no_finite_number_misses_and_says_why(metrics: str, words: str) 
             "52 ≤ 51 (baseline 50, max_rise 2%) is missed by 1",
         ),
         (rule("max_drop", 0.02), '{"auc": 0.94}', None, 0.94, True, "0.94: no baseline to compare with yet"),
-        (rule("min", 0), "{}", None, None, False, "is missing from the metrics file"),
+        (rule("min", 0), "{}", None, None, False, "is missing from the metrics, which hold no number"),
+        (
+            rule("min", 0, path="acu"),
+            '{"auc": 1, "f": [0.5], "note": "x"}',
+            None,
+            None,
+            False,
+            "is missing from the metrics; did you mean evaluate.auc? There are: evaluate.auc, evaluate.f[0]",
+        ),
+        (rule("min", 1), '{"auc": true}', None, 1, True, "1 ≥ 1"),
+        (rule("min", 0.5), '{"auc": false}', {"auc": True}, 0, False, "0 ≥ 0.5 is missed by 0.5"),
         (rule("min", 0), '{"auc": "' + "x" * 99 + '"}', None, None, False, 'is not a number: "' + "x" * 59),
         (
             rule("min", 0),
@@ -151,7 +161,7 @@ def test_a_verdict_holds_its_rule_the_value_and_a_text(
 ) -> None:
     verdict = judged(checked, metrics, baseline)
     [bound] = bounds([checked], {"evaluate": baseline})
-    assert verdict == RuleVerdict(bound, value, held, f"evaluate.auc {text}")
+    assert verdict == RuleVerdict(bound, value, held, f"{checked.metric} {text}")
     assert type(verdict.held) is bool
 
 
@@ -212,6 +222,14 @@ def test_a_step_that_wrote_nothing_misses_and_an_empty_gate_holds() -> None:
     assert judge((), {}).held
 
 
+def test_the_names_of_a_large_file_are_cut() -> None:
+    names = {f"m{number}": number for number in range(500)}
+    found = judged(rule("min", 0), json.dumps({"x" * 100: 1, **names})).text
+    assert found.endswith(", evaluate.m6 and many more")
+    assert "x" * 70 + "…," in found
+    assert len(found) < 300
+
+
 def test_a_dotted_path_leads_into_objects() -> None:
     assert judged(rule("min", 1, path="classes.malignant.recall"), '{"classes": {"malignant": {"recall": 1}}}').held
 
@@ -264,10 +282,8 @@ json_values = st.recursive(
 
 @given(json_values, st.sampled_from(["min", "max", "max_drop", "max_rise"]), st.floats(0, 10))
 def test_nothing_but_a_finite_number_on_the_right_side_ever_holds(value: Json, op: Op, limit: float) -> None:
-    import json
-
     found = judged(rule(op, limit), json.dumps({"auc": value}), {"auc": 1.0})
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < math.inf
+    is_number = isinstance(value, (int, float)) and abs(value) < math.inf
     if found.held:
         assert is_number
         assert found.margin is not None
