@@ -6,6 +6,8 @@ In the order in which a job passes through them:
     transform_request.py   reads CreateModel and CreateTransformJob requests, likewise
     job.py                 the settings, context, phases and result of a job
     runner.py              runs one job to its end: folder, script, outputs, result
+    python_overlay.py      gives a job a Python environment of its own, above the one that it runs with
+    interpreter.py         runs as a process: describes the interpreter that jobs run with
     workspace.py           the temporary folder of a job
     contained_files.py     opens, walks and removes the files that a script left, and follows no link out of the job
     transfer.py            downloads inputs from the store, and uploads outputs to it

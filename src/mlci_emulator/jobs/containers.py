@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlci_emulator.jobs.python_overlay import JobPython
+
 if TYPE_CHECKING:
     from mlci_asl import Json
 
@@ -71,13 +73,13 @@ def host_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name in INHERITED_VARIABLES or name.startswith("LC_")}
 
 
-def base_environment(host: Mapping[str, str], python: str, temporary: Path) -> dict[str, str]:
+def base_environment(host: Mapping[str, str], python: JobPython, temporary: Path) -> dict[str, str]:
     """Return the variables that every script gets, for every kind of job."""
-    folders = [os.path.dirname(python), host.get("PATH", os.defpath)]
     return {
         **host,
         **NO_CREDENTIALS,
-        "PATH": os.pathsep.join(folder for folder in folders if folder),
+        **python.variables,
+        "PATH": os.pathsep.join([*python.folders, host.get("PATH", os.defpath)]),
         "PYTHONUNBUFFERED": "1",  # so that the log can be followed
         "TMPDIR": str(temporary),
     }

@@ -21,7 +21,8 @@ class JobSettings:
     """The folders, the interpreter, the environment and the isolation that all jobs use.
 
     `work` is the folder of their workspaces, `logs` returns a job's log file by its name, `environment` is the user's
-    environment, of which jobs see little, and `extra` holds variables that every job gets.
+    environment, of which jobs see little, and `extra` holds variables that every job gets. `pythons` returns the
+    interpreter of a job by its name; None stands for `python`.
     """
 
     work: Path
@@ -30,6 +31,7 @@ class JobSettings:
     environment: Mapping[str, str]
     isolation: Isolation = "auto"
     extra: Mapping[str, str] = field(default_factory=dict)
+    pythons: Callable[[str], str | None] = lambda job: None
 
 
 @dataclass(frozen=True)

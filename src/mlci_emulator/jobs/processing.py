@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mlci_emulator.jobs import failure_reason
 from mlci_emulator.jobs.containers import ContainerCommand, base_environment, local_command, write_json
+from mlci_emulator.jobs.python_overlay import JobPython
 from mlci_emulator.jobs.requests import ProcessingRequest
 from mlci_emulator.jobs.training_toolkit import HOST
 from mlci_emulator.jobs.transfer import TransferFailed, download, upload
@@ -44,11 +45,11 @@ def prepare_folder(
 
 
 def container_command(
-    request: ProcessingRequest, host: Mapping[str, str], python: str, temporary: Path
+    request: ProcessingRequest, host: Mapping[str, str], python: JobPython, temporary: Path
 ) -> ContainerCommand:
     """Return the script's command. On AWS the image sets the working folder; here it is removed after the job."""
     environment = {**base_environment(host, python, temporary), **request.environment}
-    return ContainerCommand(local_command(request.command, python), environment, "/opt/ml")
+    return ContainerCommand(local_command(request.command, python.executable), environment, "/opt/ml")
 
 
 def upload_outputs(request: ProcessingRequest, space: Workspace, store: DirectoryStore) -> None:

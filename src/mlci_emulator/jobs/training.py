@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from mlci_emulator.jobs import failure_reason, image_toolkits, training_toolkit
 from mlci_emulator.jobs.containers import ContainerCommand, base_environment, write_json
+from mlci_emulator.jobs.python_overlay import JobPython
 from mlci_emulator.jobs.requests import TrainingRequest
 from mlci_emulator.jobs.transfer import TransferFailed, download, has_files, pack, unpack
 from mlci_emulator.jobs.workspace import Workspace
@@ -62,7 +63,7 @@ def has_setup(space: Workspace) -> bool:
 
 
 def container_command(
-    request: TrainingRequest, arn: str, base: str, host: Mapping[str, str], python: str, space: Workspace
+    request: TrainingRequest, arn: str, base: str, host: Mapping[str, str], python: JobPython, space: Workspace
 ) -> ContainerCommand:
     """Return the script's command. `base` is `/opt/ml`, or the folder that replaces it in all variables.
 
@@ -91,7 +92,7 @@ def container_command(
         environment["PYTHONPATH"] += ":" + request.environment["PYTHONPATH"]
     toolkit = image_toolkits.image_toolkit(request.image)
     arguments = training_toolkit.script_arguments(training_toolkit.user_hyperparameters(hyperparameters))
-    command = image_toolkits.start_command(toolkit, python, request.program, arguments, has_setup(space))
+    command = image_toolkits.start_command(toolkit, python.executable, request.program, arguments, has_setup(space))
     return ContainerCommand(command, environment, "/opt/ml/code")
 
 

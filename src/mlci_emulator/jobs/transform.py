@@ -14,6 +14,7 @@ from typing import Any
 from mlci_emulator.jobs import failure_reason, inference
 from mlci_emulator.jobs.contained_files import walk
 from mlci_emulator.jobs.containers import ContainerCommand, base_environment, write_json
+from mlci_emulator.jobs.python_overlay import JobPython
 from mlci_emulator.jobs.transfer import TransferFailed, download, unpack, upload
 from mlci_emulator.jobs.transform_request import TransformRequest
 from mlci_emulator.jobs.workspace import Workspace
@@ -89,7 +90,7 @@ def _prepare_model(
 
 
 def container_command(
-    request: TransformRequest, request_file: str, host: Mapping[str, str], python: str, temporary: Path
+    request: TransformRequest, request_file: str, host: Mapping[str, str], python: JobPython, temporary: Path
 ) -> ContainerCommand:
     """Return the command that transforms the files of the request."""
     environment = {
@@ -98,7 +99,7 @@ def container_command(
         "SM_MODEL_DIR": "/opt/ml/model",
         **request.environment,
     }
-    return ContainerCommand((python, inference.__file__, request_file), environment, "/opt/ml")
+    return ContainerCommand((python.executable, inference.__file__, request_file), environment, "/opt/ml")
 
 
 def upload_outputs(request: TransformRequest, space: Workspace, store: DirectoryStore) -> None:

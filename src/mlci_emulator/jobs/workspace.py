@@ -5,6 +5,7 @@
         ml/     the job's /opt/ml
         tmp/    the job's TMPDIR
         opt/    the folder in which its mounts are prepared
+        python/ the job's own Python environment
 
 A folder whose lock is free belongs to an mlci that was killed; the next mlci removes it.
 """
@@ -39,6 +40,10 @@ class Workspace:
     @property
     def temporary(self) -> Path:
         return self.folder / "tmp"
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "python"
 
     @property
     def stage(self) -> Path:

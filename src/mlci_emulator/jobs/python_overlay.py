@@ -1,0 +1,119 @@
+"""Gives each job a Python environment of its own above the one that it runs with.
+
+The environment is empty, and sees the packages below it. `pip install` in a job finds what is there already, and adds
+to the job's own environment, which is removed with the job; pip uninstalls nothing below. (With PIP_TARGET instead,
+pip 23.2 installs every dependency again, and uninstalls from the environment below.)
+
+It is a virtual environment as PEP 405 describes it. `uv run --with` builds its own in the same way:
+https://docs.astral.sh/uv/concepts/projects/run/.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlci_emulator.jobs import interpreter
+
+_QUERY_S = 60.0
+
+
+@dataclass(frozen=True)
+class JobPython:
+    """The interpreter of a job: its executable, the folders that are first on PATH, and variables."""
+
+    executable: str
+    folders: tuple[str, ...]
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PythonFacts:
+    """An interpreter, as `interpreter.describe` returns it."""
+
+    base: str
+    version: str
+    library: str
+    sites: tuple[str, ...]
+
+
+def bare(python: str) -> JobPython:
+    """Return an interpreter as it is."""
+    return JobPython(python, (os.path.dirname(python),) if os.path.dirname(python) else ())
+
+
+def overlay(python: str, folder: Path, environment: Mapping[str, str]) -> JobPython:
+    """Make an environment above an interpreter in this folder, and return it.
+
+    An interpreter that does not answer is returned as it is: the job's start says what is wrong with it.
+    """
+    facts = python_facts(python, tuple(sorted(environment.items())))
+    if facts is None:
+        return bare(python)
+    programs, packages = folder / "bin", folder / facts.library
+    programs.mkdir(parents=True)
+    packages.mkdir(parents=True)
+    home = os.path.dirname(facts.base)
+    settings = f"home = {home}\ninclude-system-site-packages = false\nversion = {facts.version}\n"
+    (folder / "pyvenv.cfg").write_bytes(os.fsencode(settings))
+    major, minor, _ = facts.version.split(".")
+    for name in ("python", "python3", f"python{major}.{minor}"):
+        (programs / name).symlink_to(facts.base)
+    # In the order of the interpreter below; `addsitedir` reads the .pth files there, too. ASCII, whatever the locale.
+    lines = [f"import site; site.addsitedir({site!a})\n" for site in facts.sites]
+    (packages / "_below.pth").write_text("".join(lines), encoding="ascii")
+    executable = programs / "python"
+    _write_pip(programs, python, executable)
+    return JobPython(
+        str(executable),
+        (str(programs), *bare(python).folders),
+        {"VIRTUAL_ENV": str(folder)},  # uv looks for it
+    )
+
+
+def _write_pip(programs: Path, python: str, executable: Path) -> None:
+    """Write the program `pip` where the interpreter below has one: that one would install there."""
+    for name in ("pip", "pip3"):
+        if os.path.exists(os.path.join(os.path.dirname(python), name)):
+            # Not by #!: a path may be longer than the kernel reads, or hold a space.
+            text = f"#!/bin/sh\nexec '{_quoted(executable)}' -m pip \"$@\"\n"
+            (programs / name).write_bytes(os.fsencode(text))
+            (programs / name).chmod(0o755)
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "'\\''")
+
+
+@functools.cache
+def python_facts(python: str, environment: tuple[tuple[str, str], ...] = ()) -> PythonFacts | None:
+    """Return the facts of an interpreter; None if it does not answer."""
+    if python == sys.executable:
+        return _facts(interpreter.describe())
+    try:
+        done = subprocess.run(
+            [python, interpreter.__file__],
+            env=dict(environment),
+            cwd="/",
+            capture_output=True,
+            timeout=_QUERY_S,
+            check=True,
+        )
+        return _facts(json.loads(done.stdout))
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _facts(described: Mapping[str, object]) -> PythonFacts:
+    sites = described["sites"]
+    if not isinstance(sites, list):
+        raise TypeError(sites)
+    return PythonFacts(
+        str(described["base"]), str(described["version"]), str(described["library"]), tuple(map(str, sites))
+    )
