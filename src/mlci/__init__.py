@@ -9,6 +9,7 @@ The map:
 
     errors.py          the errors that a user reads, and their exit codes
     s3_uris.py         S3 URIs, split into bucket and key
+    run_lock.py        the lock that tells a running run from one that was killed
     aws_settings.py    the settings of the aws backend, in one table
     step_types/        one object for each step type
     flow/              flow.yaml → Flow
@@ -23,6 +24,7 @@ The map:
     git.py             the state of the git repository
     build.py           the build that runs, according to CodeBuild and git
     interrupts.py      work that signals and timeouts interrupt
+    watch.py           a run while it goes on: its jobs' logs, signs of life, requests to stop it
     empty_outputs.py   reports the outputs that a step left empty
     run.py             the whole line
     provision/         policies, and the CloudFormation stack of a flow

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Protocol
 
@@ -24,9 +24,11 @@ from mlci.gate import METRICS_MAX_BYTES, Metrics, Verdict, judge, parse_metrics
 from mlci.interrupts import InterruptSource, run_interruptible
 from mlci.plan import Plan, Target, plan
 from mlci.report.mermaid import mermaid
-from mlci.report.result import Result, Status
+from mlci.report.result import Result, RunStart, Status
+from mlci.run_lock import RunLock
 from mlci.runs import RunFolder
 from mlci.stage import Cache, Repository, stage
+from mlci.watch import RunWatch, WatchOptions
 
 #: The reason of an execution that did not end by itself, where AWS gives none.
 _STOPPED = {"ABORTED": "the execution was stopped", "TIMED_OUT": "the execution reached its own time limit"}
@@ -48,7 +50,8 @@ class RunReporter(Protocol):
 class RunContext:
     """The context of a run, from outside of the flow. `timeout_s` limits the whole run.
 
-    `attaches` lets a build that was cut off, and started again, continue its own run.
+    `attaches` lets a build that was cut off, and started again, continue its own run. `is_dirty` says whether the
+    work tree differs from its commit; None if that is not known. `lock` is held while the run goes on.
     """
 
     repository: Repository
@@ -60,6 +63,9 @@ class RunContext:
     interrupts: InterruptSource
     timeout_s: float | None = None
     attaches: bool = True
+    is_dirty: bool | None = None
+    watch: WatchOptions = field(default_factory=WatchOptions)
+    lock: RunLock = field(default_factory=RunLock)
 
     def for_run(self, run_id: str) -> RunContext:
         """The context of another run."""
@@ -73,7 +79,17 @@ def prepare(flow: Flow, context: RunContext, baseline: Mapping[str, Json]) -> tu
     """
     staged = stage(flow, context.repository, context.region, context.cache)
     planned = plan(flow, staged, context.target, baseline)
-    return planned, compile_plan(planned, context.cache.get, context.timeout_s)
+
+    def cached(key: Json, compute: Callable[[], str]) -> str:
+        return context.cache.get(key, lambda: _announced(compute, context.reporter.log))
+
+    return planned, compile_plan(planned, cached, context.timeout_s)
+
+
+def _announced(compile_it: Callable[[], str], log: Callable[[str], None]) -> str:
+    """Compiles a definition that is not known yet: the SDK takes seconds to import, in which nothing else happens."""
+    log("compiling the flow, which takes some seconds where its structure is new")
+    return compile_it()
 
 
 def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
@@ -86,7 +102,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
     context = attach(flow, context, baseline, cloud)
     planned, compiled = prepare(flow, context, baseline)
     cloud.check(planned)
-    progress, outcome = _execute(planned, compiled, context, cloud)
+    progress, outcome = _execute(planned, compiled, context, cloud, started)
     metrics, outcome = _collect_metrics(planned, progress, outcome, cloud)
     verdict = judge(planned.gate, metrics)
     status, reason = conclude(outcome, verdict, progress)
@@ -97,6 +113,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
         run_id=context.target.run_id,
         cloud=cloud.name,
         commit=context.target.commit,
+        is_dirty=context.is_dirty,
         status=status,
         started=started,
         seconds=(datetime.now(timezone.utc) - started).total_seconds(),
@@ -113,6 +130,8 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
         context.folder.finish(result)
     except OSError as error:
         return replace(result, unwritten=f"{error.strerror}: {context.folder.path}")
+    finally:
+        context.lock.release()
     return result
 
 
@@ -140,14 +159,18 @@ def attach(flow: Flow, context: RunContext, baseline: Mapping[str, Json], cloud:
     return context
 
 
-def _execute(planned: Plan, compiled: Compiled, context: RunContext, cloud: Cloud) -> tuple[Progress, Outcome]:
+def _execute(
+    planned: Plan, compiled: Compiled, context: RunContext, cloud: Cloud, started: datetime
+) -> tuple[Progress, Outcome]:
     """Deploys and executes, in a thread of its own: this one waits for signals and for the timeout."""
     progress, lock = beginning(planned.steps), threading.Lock()
     stop, has_started = StopSignal(), threading.Event()
     outputs = EmptyOutputs(planned, cloud.is_empty, context.reporter.log)
+    watch = RunWatch(context.watch, context.folder, context.reporter.log, lambda: progress.steps)
 
     def on_event(event: Event) -> None:
         nonlocal progress
+        watch.print_new_lines()
         with lock:
             progress = outputs.explain(progress, progress.after(event))
             context.reporter.update(progress.steps)
@@ -155,7 +178,8 @@ def _execute(planned: Plan, compiled: Compiled, context: RunContext, cloud: Clou
     def work() -> Outcome:
         version = cloud.publish(planned.flow.name, compiled.definition)
         context.reporter.log(f"{planned.flow.name}: run {context.target.run_id} on the {cloud.name} cloud")
-        context.folder.start(compiled.definition, compiled.execution_input)
+        context.folder.start(compiled.definition, compiled.execution_input, run_start(planned, context, cloud, started))
+        context.lock.acquire(context.folder.start_file)
         has_started.set()
         cloud.upload(planned.uploads, stop)
         return cloud.run(version, context.target.run_id, compiled.execution_input, on_event, stop)
@@ -166,13 +190,26 @@ def _execute(planned: Plan, compiled: Compiled, context: RunContext, cloud: Clou
 
     context.reporter.update(progress.steps)
     try:
-        with context.interrupts() as interrupts, context.reporter.live():
+        with context.interrupts() as interrupts, context.reporter.live(), watch.running(interrupts):
             outcome = run_interruptible(work, interrupts, interrupt, context.timeout_s)
     except (CloudError, OSError) as error:  # OSError: the disk is full, or a file went away while it was staged
         if not has_started.is_set():
             raise
         outcome = Outcome(ExecutionArn(""), "FAILED", type(error).__name__, str(error))
     return progress.finished(datetime.now(timezone.utc)), outcome
+
+
+def run_start(planned: Plan, context: RunContext, cloud: Cloud, started: datetime) -> RunStart:
+    """The part of the run that is known at its start."""
+    return RunStart(
+        flow=planned.flow.name,
+        run_id=context.target.run_id,
+        cloud=cloud.name,
+        started=started,
+        commit=context.target.commit,
+        is_dirty=context.is_dirty,
+        steps=tuple(planned.steps),
+    )
 
 
 def conclude(outcome: Outcome, verdict: Verdict, progress: Progress) -> tuple[Status, str]:

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 from mlci.errors import InputError
 from mlci.flow.models import Json
 from mlci.report import render_reports
-from mlci.report.result import is_readable
+from mlci.report.log_lines import lines_of
+from mlci.report.result import RunStart, is_readable
+from mlci.report.run_list import ListedRun
+from mlci.run_lock import is_locked
 
 if TYPE_CHECKING:
     from mlci.report.result import Result
@@ -55,9 +58,14 @@ class RunFolder:
                 text = file.read().decode(errors="replace")
         except OSError:
             return ""
-        return "\n".join(text.splitlines()[-lines:])
+        return "\n".join(lines_of(text)[-lines:])
 
-    def start(self, definition: str, execution_input: str) -> None:
+    @property
+    def start_file(self) -> Path:
+        """The file that is written when the run starts, and that its process locks."""
+        return self.path / "run.json"
+
+    def start(self, definition: str, execution_input: str, start: RunStart) -> None:
         """Creates the folder with the run's definition and input, and points `.mlci/latest` at it.
 
         The folder may exist: a build that was cut off attaches to its run.
@@ -66,9 +74,49 @@ class RunFolder:
         texts = {
             "definition.json": definition + "\n",
             "input.json": json.dumps(json.loads(execution_input), indent=2) + "\n",
+            self.start_file.name: json.dumps(start.to_json(), indent=2) + "\n",
         }
         _write_files(self.path, texts)
         _link(self.path.parent.parent / "latest", Path("runs", self.path.name))
+
+    def started(self) -> RunStart | None:
+        """Returns what is known of the run since its start; None for a run of an older mlci, or a damaged file."""
+        try:
+            return RunStart.from_json(json.loads(self.start_file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, RecursionError):
+            return None
+
+    def is_running(self) -> bool:
+        """Returns True if the process of the run is alive, and has not reported yet."""
+        return is_locked(self.start_file) and not (self.path / "result.json").exists()
+
+    def listed(self, displayed: str) -> ListedRun:
+        """Returns the run as `mlci list` and `mlci show` tell it. `displayed` is the folder as a user types it."""
+        start = self.started()
+        try:
+            result = self.result()
+        except InputError:
+            return ListedRun(self.run_id, displayed, "unreadable", start)
+        if result is not None:
+            return ListedRun(self.run_id, displayed, "finished", start, result)
+        if start is None:
+            return ListedRun(self.run_id, displayed, "unfinished")
+        return ListedRun(self.run_id, displayed, "running" if self.is_running() else "killed", start)
+
+    def request_stop(self) -> None:
+        """Asks the process of the run to stop it."""
+        (self.path / "stop").touch()
+
+    def is_stop_requested(self) -> bool:
+        return (self.path / "stop").exists()
+
+    def execution_input(self) -> dict[str, Json] | None:
+        """Returns the input of the run's execution; None where it can't be read."""
+        try:
+            document = json.loads((self.path / "input.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return None
+        return document if isinstance(document, dict) else None
 
     def finish(self, result: Result) -> None:
         """Writes the reports: all of them, or none.

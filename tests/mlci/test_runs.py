@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import resource
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
 from mlci.errors import InputError
+from mlci.report.result import RunStart
 from mlci.runs import RunFolder
+
+START = RunStart("small", "one", "local", datetime(2026, 11, 23, 10, 15, 30, tzinfo=timezone.utc), "0" * 40, True)
 
 
 def test_files_that_the_disk_does_not_take_are_not_begun(tmp_path: Path) -> None:
     """A limit on the size of files stands for a full disk: the second file does not fit."""
     folder = RunFolder(tmp_path / "runs" / "one")
-    folder.start("{}", "{}")
+    folder.start("{}", "{}", START)
     before = {path.name: path.read_text() for path in folder.path.iterdir() if path.is_file()}
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
     try:
         with pytest.raises(OSError, match="File too large"):
-            folder.start('{"StartAt": "other"}', '{"long": "' + 200 * "x" + '"}')
+            folder.start('{"StartAt": "other"}', '{"long": "' + 200 * "x" + '"}', START)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert {path.name: path.read_text() for path in folder.path.iterdir() if path.is_file()} == before
@@ -28,7 +32,7 @@ def test_files_that_the_disk_does_not_take_are_not_begun(tmp_path: Path) -> None
 
 def test_a_name_that_is_no_utf_8_is_written_with_a_replacement(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "runs" / "one")
-    folder.start('{"Comment": "caf\udce9"}', "{}")
+    folder.start('{"Comment": "caf\udce9"}', "{}", START)
     assert "caf?" in (folder.path / "definition.json").read_text()
 
 

@@ -1,11 +1,14 @@
-"""`mlci logs`: the log of a step."""
+"""`mlci logs`: the logs of a run's steps."""
 
 from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,28 +17,120 @@ from mlci.cli.options import debug_option, flow_option
 from mlci.cli.output import echo
 from mlci.errors import InputError
 
+if TYPE_CHECKING:
+    from mlci.runs import RunFolder, Runs
+
 
 @click.command("logs")
 @flow_option
-@click.argument("words", metavar="[RUN] STEP", nargs=-1, required=True)
+@click.argument("words", metavar="[RUN] [STEP]", nargs=-1)
+@click.option("-f", "--follow", "follows", is_flag=True, help="Print lines as they come, until the run ends.")
 @debug_option
-def command(flow_file: Path, words: Sequence[str]) -> int:
-    """Print the log of a step.
+def command(flow_file: Path, words: Sequence[str], follows: bool) -> int:
+    """Print the log of a step, or those of all steps.
 
-    Of the newest run, or of RUN: a run's id, or the beginning or end of one. A pipe or a file gets the log as it is; a
-    terminal gets it without control sequences.
+    Of the newest run, or of RUN: a run's id, or the beginning or end of one. Without STEP, each line begins with its
+    step. A pipe or a file gets a single step's log as it is; a terminal gets it without control sequences. The cells of
+    a matrix are named as in the report: "train(fold=0)"; "train" means all of them.
+
+    \b
+    Examples:
+      mlci logs train
+      mlci logs 3f9c2a train
+      mlci logs -f              # another terminal's run, while it goes on
+    """
+    selection = _selection(runs_of(flow_file), words)
+    if follows:
+        _follow(selection)
+    elif selection.step in selection.folder.logged_steps():
+        _print_log(selection.folder.log(selection.step))
+    else:
+        selection.check(selection.folder.logged_steps())
+        _print_lines(selection)
+    return 0
+
+
+@dataclass(frozen=True)
+class LogSelection:
+    """A run, and the step whose logs are wanted; "" for all steps."""
+
+    folder: RunFolder
+    step: str
+
+    def has(self, step: str) -> bool:
+        """Returns True for the step itself, and for the cells of a matrix step."""
+        return self.step in ("", step) or step.startswith(f"{self.step}(")
+
+    def check(self, known: Sequence[str]) -> None:
+        """Raises InputError if none of these steps is selected."""
+        if not any(self.has(step) for step in known):
+            what = f'run {self.folder.run_id} has no log of a step "{self.step}"' if self.step else "there are no logs"
+            raise InputError(what, f"It has: {', '.join(known) or 'none'}")
+
+
+def _selection(runs: Runs, words: Sequence[str]) -> LogSelection:
+    """The run and the step that the words name. A single word is a step of the newest run if that has it, else a run.
+
+    Raises: InputError.
     """
     if len(words) > 2:
-        raise InputError("`mlci logs` takes a step, or a run and a step", "Example: mlci logs 3f9c2a train")
-    *run, step = words
-    folder = runs_of(flow_file).find(run[0] if run else None)
-    known = folder.logged_steps()
-    if step not in known:
-        raise InputError(f'run {folder.run_id} has no log of a step "{step}"', f"It has: {', '.join(known) or 'none'}")
-    with folder.log(step).open("rb") as file:
+        raise InputError("`mlci logs` takes a run and a step", "Example: mlci logs 3f9c2a train")
+    if len(words) == 2:
+        return LogSelection(runs.find(words[0]), words[1])
+    newest = runs.find(None)
+    word = words[0] if words else ""
+    is_step = any(LogSelection(newest, word).has(step) for step in _steps(newest))
+    names_run = any(word == folder.run_id or folder.is_named(word) for folder in runs.all()) or word == "latest"
+    return LogSelection(runs.find(word), "") if names_run and not is_step else LogSelection(newest, word)
+
+
+def _steps(folder: RunFolder) -> list[str]:
+    """The steps of a run, also those that have no log yet."""
+    start = folder.started()
+    return list(dict.fromkeys([*(start.steps if start else ()), *folder.logged_steps()]))
+
+
+def _print_log(log: Path) -> None:
+    with log.open("rb") as file:
         if sys.stdout.isatty():
             for line in file:
                 echo(line.decode("utf-8", "replace").removesuffix("\n"))
         else:
             shutil.copyfileobj(file, sys.stdout.buffer)
-    return 0
+
+
+def _print_lines(selection: LogSelection) -> None:
+    from mlci.watch import LogFollower
+
+    for step, line in LogFollower(selection.folder, selection.has).rest():
+        echo(_shown(selection, step, line))
+
+
+def _follow(selection: LogSelection, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Prints lines until the run has ended. Ctrl-C ends it, and not the run."""
+    from mlci.watch import POLL_S, LogFollower
+
+    selection.check(_steps(selection.folder))
+    follower = LogFollower(selection.folder, selection.has)
+    try:
+        while True:
+            is_running = selection.folder.is_running()  # asked first, so that nothing comes after the last look
+            for step, line in follower.new_lines() if is_running else follower.rest():
+                echo(_shown(selection, step, line))
+            if not is_running or _is_lost():
+                return
+            sleep(POLL_S)
+    except KeyboardInterrupt:
+        return
+
+
+def _is_lost() -> bool:
+    """Returns True if nobody reads standard output any more."""
+    from mlci.cli.streams import LossTolerantFile
+
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    return isinstance(raw, LossTolerantFile) and raw.error is not None
+
+
+def _shown(selection: LogSelection, step: str, line: str) -> str:
+    return line if step == selection.step else f"{step} | {line}"

@@ -82,6 +82,9 @@ isolation_option = click.option(
 debug_option = click.option(
     "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error [MLCI_DEBUG]."
 )
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print a JSON document instead, for other programs (docs/running.md)."
+)
 cloud_option = click.option(
     "--cloud",
     type=click.Choice(list(BACKENDS)),
@@ -95,6 +98,13 @@ timeout_option = click.option(
     envvar="MLCI_TIMEOUT",
     metavar="DURATION",
     help="Stop the run after this time, such as 90s, 30m or 2h, and exit with 4.",
+)
+follow_option = click.option(
+    "--follow",
+    "follows_logs",
+    is_flag=True,
+    envvar="MLCI_FOLLOW",
+    help="Print the jobs' logs as they grow, each line after its step's name.",
 )
 attach_option = click.option(
     "--attach",

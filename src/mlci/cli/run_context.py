@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from mlci.backends import configure, default_backend
 from mlci.cli.flow_file import build_of_flow, cache_of, load_flow, runs_of
@@ -35,8 +35,14 @@ class RunSession:
 
 
 @contextmanager
-def open_run(options: RunOptions, timeout_s: float | None = None, attaches: bool = True) -> Iterator[RunSession]:
-    """Yields the flow, with an open backend.
+def open_run(
+    options: RunOptions,
+    timeout_s: float | None = None,
+    attaches: bool = True,
+    follows_logs: bool = False,
+    out: TextIO | None = None,
+) -> Iterator[RunSession]:
+    """Yields the flow, with an open backend. `out` is where progress is shown, by default standard output.
 
     Raises: InputError, for a flow, an option or a setting that is wrong.
     """
@@ -50,7 +56,8 @@ def open_run(options: RunOptions, timeout_s: float | None = None, attaches: bool
             f"{build} can't run under the protected names, which are the base branch's",
             "Leave out --protected (MLCI_PROTECTED).",
         )
-    context = _context(options.flow_file, build, location, timeout_s, attaches)
+    context = _context(options.flow_file, build, location, out or sys.stdout, follows_logs)
+    context = replace(context, timeout_s=timeout_s, attaches=attaches)
     if location.is_protected and not build.is_trusted:
         context.reporter.log(_without_baseline(build))
 
@@ -78,11 +85,12 @@ def backend_name(options: RunOptions) -> tuple[str, str]:
     return (options.cloud, "--cloud or MLCI_CLOUD") if options.cloud else default_backend(os.environ)
 
 
-def local_context(flow_file: Path, build: Build, timeout_s: float | None = None) -> RunContext:
+def local_context(flow_file: Path, build: Build) -> RunContext:
     """The context of a run on the local backend. Commands that only look at a flow take the same."""
     from mlci.backends.local import LOCATION
 
-    return _context(flow_file, build, LOCATION, timeout_s, attaches=False)
+    # What these commands print is their result, so progress goes elsewhere.
+    return replace(_context(flow_file, build, LOCATION, sys.stderr), attaches=False)
 
 
 def _backend_options(flow: Flow, options: RunOptions, build: Build) -> BackendOptions:
@@ -116,11 +124,12 @@ def _target(build: Build, location: Location) -> Target:
     )
 
 
-def _context(flow_file: Path, build: Build, location: Location, timeout_s: float | None, attaches: bool) -> RunContext:
+def _context(flow_file: Path, build: Build, location: Location, out: TextIO, follows_logs: bool = False) -> RunContext:
     from mlci.cli.signals import interrupt_signals
     from mlci.report.console import ConsoleReporter
     from mlci.run import RunContext
     from mlci.stage import find_repository
+    from mlci.watch import WatchOptions
 
     target = _target(build, location)
     folder = runs_of(flow_file).folder(target.run_id)
@@ -130,8 +139,12 @@ def _context(flow_file: Path, build: Build, location: Location, timeout_s: float
         cache=cache_of(),
         target=target,
         folder=folder,
-        reporter=ConsoleReporter(sys.stdout, sys.stdout.isatty(), folder.tail),
+        reporter=ConsoleReporter(out, out.isatty(), folder.tail, follows_logs),
         interrupts=interrupt_signals,
-        timeout_s=timeout_s,
-        attaches=attaches,
+        watch=WatchOptions(follows_logs, None if out.isatty() else _heartbeat_s(os.environ)),
     )
+
+
+def _heartbeat_s(environment: Mapping[str, str]) -> float:
+    """The time between two signs of life in a build log. Only tests set it."""
+    return float(environment.get("MLCI_HEARTBEAT_S", "60"))

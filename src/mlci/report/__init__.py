@@ -4,11 +4,14 @@
     formatting.py      headlines, durations and figures
     signs.py           signs and colours of steps and rules
     untrusted_text.py  text from outside, made safe for each medium
+    log_lines.py       the lines of a job's log
+    heartbeat.py       the sign of life of a run in a build log
     console.py         the progress of a run, its summary, and tables
     markdown.py        report.md
     html.py            report.html
     junit.py           junit.xml
     mermaid.py         the flow as a graph
+    metrics_table.py   the numbers in metrics files, by name
     run_list.py        earlier runs, for `mlci list` and `mlci show`
     plan_preview.py    a plan, for `mlci plan`
     stack_report.py    a stack and its changes, for `mlci bootstrap`

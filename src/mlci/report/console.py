@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 from mlci.backends.progress import StepState
 from mlci.gate import RuleVerdict
 from mlci.report.formatting import HEADLINE, duration
+from mlci.report.log_lines import last_line
 from mlci.report.result import Result, Status
 from mlci.report.signs import STEP_SIGNS, STEP_STYLES, rule_sign
 from mlci.report.untrusted_text import console_text, one_line, plain_text
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class ConsoleReporter:
-    """Reports the progress of a run. `log_tail` gives the last lines of a step's log; `clock` is UTC."""
+    """Reports the progress of a run. `log_tail` gives the last lines of a step's log; `clock` is UTC.
+
+    `shows_logs` says that somebody prints every line of the logs, so that a failure does not repeat the last ones.
+    """
 
     out: TextIO
     is_terminal: bool
     log_tail: Callable[[str], str]
+    shows_logs: bool = False
     clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
     steps: Mapping[str, StepState] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -43,7 +48,8 @@ class ConsoleReporter:
         if self._console is not None:
             self._console.print(text, markup=False, highlight=False)
         else:
-            print(text, file=self.out, flush=True)
+            self.out.write(f"{text}\n")  # in one call, because several threads log
+            self.out.flush()
 
     def update(self, steps: Mapping[str, StepState]) -> None:
         """Takes the newest state of each step, and logs the changes. Called from the threads that run steps."""
@@ -59,7 +65,7 @@ class ConsoleReporter:
             took = f" in {duration(step.seconds(now))}" if step.ended else ""
             self.log(f"{now:%H:%M:%S}  {STEP_SIGNS[step.status]} {name} {step.status}{took}")
         if step.status == "failed":
-            self.log(failure(name, step.reason or "", self.log_tail(name)))
+            self.log(failure(name, step.reason or "", "" if self.shows_logs else self.log_tail(name)))
 
     @contextmanager
     def live(self) -> Iterator[None]:
@@ -82,11 +88,16 @@ class ConsoleReporter:
         from rich.table import Table
         from rich.text import Text
 
-        table, now = Table.grid(padding=(0, 2)), self.clock()
+        table, now = Table.grid(padding=(0, 2), expand=True), self.clock()
+        for _ in range(3):
+            table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for name, step in self.steps.items():
             style = STEP_STYLES.get(step.status, "dim")
             took = duration(step.seconds(now)) if step.started else ""
-            table.add_row(Text(f"{STEP_SIGNS[step.status]} {name}", style), Text(step.status, style), Text(took))
+            last = one_line(console_text(last_line(self.log_tail(name)))) if step.status == "running" else ""
+            head = Text(one_line(console_text(f"{STEP_SIGNS[step.status]} {name}")), style)
+            table.add_row(head, Text(step.status, style), Text(took), Text(last, "dim"))
         return table
 
 

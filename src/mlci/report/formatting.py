@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlci.flow.models import Scalar
 from mlci.plan.models import Bound
 from mlci.report.result import Status
 from mlci.report.signs import STEP_COLOURS
@@ -35,6 +36,21 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def rough_duration(seconds: float) -> str:
+    """An estimated time span, or an age.
+
+    >>> rough_duration(8), rough_duration(130), rough_duration(4000), rough_duration(200_000)
+    ('8 s', '2 min', '1 h 7 min', '2 days')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min" if minutes < 60 else f"1 h {minutes - 60} min"
+    hours = round(minutes / 60)
+    return f"{hours} h" if hours < 48 else f"{round(hours / 24)} days"
+
+
 def limit(bound: Bound) -> str:
     """Return a rule's limit for a table's cell: `≥ 0.97 (min)`, or the leeway of a change without a baseline."""
     leeway = f"{figure(bound.rule.limit * 100)}%" if bound.rule.is_relative else figure(bound.rule.limit)
@@ -52,6 +68,15 @@ def figure(value: float | None, signed: bool = False) -> str:
     if value is None:
         return "–"
     return f"{value:+.5g}" if signed else f"{value:.6g}"
+
+
+def scalar(value: Scalar) -> str:
+    """A param's value as a flow writes it.
+
+    >>> scalar(True), scalar(0.5), scalar("x")
+    ('true', '0.5', 'x')
+    """
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def count(number: int, noun: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from mlci.report.formatting import HEADLINE, STATUS_COLOURS, duration, figure, limit
+from mlci.report.formatting import HEADLINE, STATUS_COLOURS, duration, figure, limit, scalar
+from mlci.report.metrics_table import ungated_metrics
 from mlci.report.result import Result, Status
 from mlci.report.signs import STEP_COLOURS, rule_colour, rule_sign
 from mlci.report.untrusted_text import html_text
@@ -29,6 +30,7 @@ def page(result: Result) -> str:
         f"<p>Run <code>{html_text(result.run_id)}</code> on the {html_text(result.cloud)} cloud, started "
         f"{result.started:%Y-%m-%d %H:%M:%S} UTC, {duration(result.seconds)}"
         + (f", commit <code>{html_text(result.commit[:12])}</code>" if result.commit else "")
+        + (" with changes that it does not hold" if result.is_dirty and result.commit else "")
         + ".</p>",
     ]
     if result.reason:
@@ -38,6 +40,11 @@ def page(result: Result) -> str:
         body.append(_table(("", "metric", "value", "limit", "baseline", "margin"), _rules(result)))
     body.append("<h2>Steps</h2>")
     body.append(_table(("step", "status", "time", "when", "reason"), _steps(result)))
+    params = {name: scalar(value) for name, value in result.params.items()}
+    others = {name: figure(value) for name, value in ungated_metrics(result).items()}
+    for title, head, values in (("Params", "param", params), ("Metrics that no rule judges", "metric", others)):
+        if values:
+            body.append(f"<h2>{title}</h2>{_table((head, 'value'), _values(values))}")
     for step, tail in result.log_tails.items():
         body.append(f"<h2>Last lines of {html_text(step)}'s log</h2><pre>{html_text(tail)}</pre>")
     return (
@@ -80,6 +87,11 @@ def _steps(result: Result) -> Iterable[str]:
             f"<tr><td>{html_text(name)}</td><td>{step.status}</td><td>{time}</td>"
             f'<td><div class="lane">{bar}</div></td><td>{html_text(step.reason or "")}</td></tr>'
         )
+
+
+def _values(values: Mapping[str, str]) -> Iterable[str]:
+    for name, value in values.items():
+        yield f'<tr><td><code>{html_text(name)}</code></td><td class="number">{html_text(value)}</td></tr>'
 
 
 def _table(head: tuple[str, ...], rows: Iterable[str]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from mlci.backends.progress import StepState
-from mlci.report.formatting import HEADLINE, duration, figure, limit
+from mlci.report.formatting import HEADLINE, duration, figure, limit, scalar
+from mlci.report.metrics_table import ungated_metrics
 from mlci.report.result import Result, Status
 from mlci.report.untrusted_text import html_text, markdown_block, markdown_code, markdown_text, plain_text
 
@@ -18,7 +19,8 @@ def markdown(result: Result) -> str:
     parts = [
         f"## {_SIGN[result.status]} {markdown_text(result.flow)}: {HEADLINE[result.status]}",
         f"Run {markdown_code(result.run_id)} on the {markdown_text(result.cloud)} cloud, {duration(result.seconds)}"
-        + (f", commit {markdown_code(result.commit[:12])}" if result.commit else ""),
+        + (f", commit {markdown_code(result.commit[:12])}" if result.commit else "")
+        + (" with changes that it does not hold" if result.is_dirty and result.commit else ""),
     ]
     if result.reason:
         parts.append(markdown_block(result.reason))
@@ -43,10 +45,21 @@ def markdown(result: Result) -> str:
     parts += ["### Steps", _table(("step", "status", "time", "reason"), steps)]
     if result.graph:
         parts.append(markdown_block(result.graph, "mermaid"))
+    parts += _values("Params", "param", {name: scalar(value) for name, value in result.params.items()})
+    others = {name: figure(value) for name, value in ungated_metrics(result).items()}
+    parts += _values("Metrics that no rule judges", "metric", others)
     for step, tail in result.log_tails.items():
         head = f"<details open><summary>Last lines of <code>{html_text(step)}</code>'s log</summary>"
         parts.append(f"{head}\n\n{markdown_block(tail)}\n</details>")
     return "\n\n".join(parts) + "\n"
+
+
+def _values(title: str, head: str, values: Mapping[str, str]) -> list[str]:
+    """A folded table of names and values; nothing where there are none."""
+    if not values:
+        return []
+    rows = ((markdown_code(name), markdown_code(value)) for name, value in values.items())
+    return [f"<details><summary>{title} ({len(values)})</summary>\n\n{_table((head, 'value'), rows)}\n\n</details>"]
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

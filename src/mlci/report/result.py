@@ -27,6 +27,53 @@ class Status(Enum):
     STOPPED = "stopped"
 
 
+@dataclass(frozen=True)
+class RunStart:
+    """The part of a run that is known when it starts: run.json. `steps` are the names that its log and report show."""
+
+    flow: str
+    run_id: str
+    cloud: str
+    started: datetime
+    commit: str | None = None
+    is_dirty: bool | None = None
+    is_partial: bool = False
+    steps: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "schema": SCHEMA,
+            "flow": self.flow,
+            "run_id": self.run_id,
+            "cloud": self.cloud,
+            "started": self.started.isoformat(timespec="milliseconds"),
+            "commit": self.commit,
+            "dirty": self.is_dirty,
+            "partial": self.is_partial,
+            "steps": list(self.steps),
+        }
+
+    @staticmethod
+    def from_json(document: Json) -> RunStart:
+        """Returns the start of a run as `to_json` wrote it.
+
+        Raises: ValueError.
+        """
+        if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+            raise ValueError("this is no run.json of this version of mlci")
+        steps, commit, dirty = document.get("steps"), document.get("commit"), document.get("dirty")
+        return RunStart(
+            flow=str(document.get("flow")),
+            run_id=str(document.get("run_id")),
+            cloud=str(document.get("cloud")),
+            started=datetime.fromisoformat(str(document.get("started"))),
+            commit=commit if isinstance(commit, str) else None,
+            is_dirty=dirty if isinstance(dirty, bool) else None,
+            is_partial=document.get("partial") is True,
+            steps=tuple(str(step) for step in steps) if isinstance(steps, list) else (),
+        )
+
+
 _EXIT_CODE = {Status.PASSED: 0, Status.GATE_MISSED: 1, Status.FAILED: 3, Status.STOPPED: 4}
 
 
@@ -34,7 +81,9 @@ _EXIT_CODE = {Status.PASSED: 0, Status.GATE_MISSED: 1, Status.FAILED: 3, Status.
 class Result:
     """A finished run. `seconds` is wall time; `reason` says in a sentence why it did not pass.
 
-    `unwritten` says why the reports could not be written; it is empty in every report.
+    `unwritten` says why the reports could not be written; it is empty in every report. `is_dirty` says whether the work
+    tree differed from the commit; None if that is not known. A partial run has no verdict; `taken` maps each step whose
+    outputs it took from an earlier run to that run's id.
     """
 
     flow: str
@@ -53,6 +102,9 @@ class Result:
     log_tails: Mapping[str, str] = field(default_factory=dict)
     graph: str = ""
     unwritten: str = ""
+    is_dirty: bool | None = None
+    taken: Mapping[str, str] = field(default_factory=dict)
+    is_partial: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -71,6 +123,7 @@ def to_json(result: Result) -> dict[str, Json]:
         "run_id": result.run_id,
         "cloud": result.cloud,
         "commit": result.commit,
+        "dirty": result.is_dirty,
         "status": result.status.value,
         "exit_code": result.exit_code,
         "reason": result.reason,
@@ -84,6 +137,8 @@ def to_json(result: Result) -> dict[str, Json]:
         "metrics": {name: strict(metrics.document) for name, metrics in result.metrics.items()},
         "rules": [_rule(judged) for judged in result.rules],
         "execution": result.execution,
+        "partial": result.is_partial,
+        "taken": dict(result.taken),
     }
 
 

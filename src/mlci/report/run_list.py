@@ -1,46 +1,195 @@
-"""Earlier runs, as `mlci list` and `mlci show` tell them, from their result.json."""
+"""Earlier runs, and those that go on, as `mlci list` and `mlci show` tell them."""
 
 from __future__ import annotations
 
-from typing import Any  # result.json may be of an older or newer mlci: what is missing is shown as a dash
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Literal  # result.json may be of an older or newer mlci: what is missing is shown as a dash
 
-from mlci.report.formatting import duration
+from mlci.flow.models import Json
+from mlci.report.formatting import duration, figure, rough_duration, scalar
+from mlci.report.metrics_table import metric_values
+from mlci.report.result import SCHEMA, RunStart
 from mlci.report.signs import STEP_SIGNS, rule_sign
 
+#: The columns of `mlci list`.
+HEAD = ("run", "flow", "status", "started", "time", "commit", "gate", "metrics")
+_NONE = "–"
 
-def row(run_id: str, result: dict[str, Any] | None) -> tuple[str, ...]:
-    """A run in a line: id, status, start, time, commit, and how many of the gate's rules held."""
-    if result is None:
-        return (run_id, "unfinished", "–", "–", "–", "–")
-    rules = result.get("rules", [])
-    held = sum(1 for rule in rules if rule.get("held"))
-    return (
-        run_id,
-        str(result.get("status", "–")),
-        str(result.get("started", "–"))[:19].replace("T", " "),
-        duration(float(result.get("seconds", 0))),
-        (result.get("commit") or "–")[:12],
-        f"{held} of {len(rules)} held" if rules else "–",
-    )
+RunState = Literal["finished", "running", "killed", "unfinished", "unreadable"]
 
 
-def describe(run_id: str, result: dict[str, Any] | None, folder: str) -> str:
-    """One run in full: its verdict, rules, steps, and where its files are."""
-    if result is None:
-        return f"run {run_id} has not finished: it still runs, or was killed\nfiles: {folder}/"
+@dataclass(frozen=True)
+class ListedRun:
+    """A run as its folder tells it. `result` is its result.json, None where it has none that can be read.
+
+    "killed" is a run without a result whose process is gone, and "unfinished" one of which that is not known: it is of
+    an older mlci, and has no `start`.
+    """
+
+    run_id: str
+    folder: str
+    state: RunState
+    start: RunStart | None = None
+    result: Mapping[str, Any] | None = None
+
+    @property
+    def status(self) -> str:
+        return str(self.result["status"]) if self.result else self.state
+
+    @property
+    def flow(self) -> str | None:
+        """The name of the flow; None if it is not known."""
+        if self.result:
+            return str(self.result["flow"])
+        return self.start.flow if self.start else None
+
+    @property
+    def commit(self) -> str | None:
+        commit = self.result.get("commit") if self.result else self.start.commit if self.start else None
+        return str(commit) if commit else None
+
+    @property
+    def is_dirty(self) -> bool | None:
+        """True if the work tree differed from the commit; None if that is not known."""
+        dirty = self.result.get("dirty") if self.result else self.start.is_dirty if self.start else None
+        return dirty if isinstance(dirty, bool) else None
+
+    @property
+    def is_partial(self) -> bool:
+        return bool(self.result.get("partial")) if self.result else bool(self.start and self.start.is_partial)
+
+    @property
+    def started(self) -> datetime | None:
+        if self.start:
+            return self.start.started
+        try:
+            return datetime.fromisoformat(str(self.result["started"])) if self.result else None
+        except ValueError:
+            return None
+
+    @property
+    def headline_metrics(self) -> dict[str, float | None]:
+        """The metrics that the gate's rules judge, by their names."""
+        rules = self.result["rules"] if self.result else []
+        return {str(rule["metric"]): rule.get("value") for rule in rules if "metric" in rule}
+
+    def row(self, now: datetime) -> tuple[str, ...]:
+        """Returns the run in a line, one cell for each column of HEAD."""
+        rules = self.result["rules"] if self.result else []
+        held = sum(1 for rule in rules if rule.get("held"))
+        gate = f"{held} of {len(rules)} held" if rules else "part of the flow" if self.is_partial else _NONE
+        return (
+            self.run_id,
+            self.flow or _NONE,
+            self.status,
+            f"{self.started:%Y-%m-%d %H:%M:%S}" if self.started else _NONE,
+            self._time(now),
+            _commit(self.commit, self.is_dirty),
+            gate,
+            ", ".join(f"{name} {figure(value)}" for name, value in self.headline_metrics.items()) or _NONE,
+        )
+
+    def _time(self, now: datetime) -> str:
+        if self.result:
+            return duration(float(self.result.get("seconds", 0)))
+        if self.state == "running" and self.started:
+            return duration(max(0.0, (now - self.started.astimezone(timezone.utc)).total_seconds()))
+        return _NONE
+
+    def to_json(self) -> dict[str, Json]:
+        """Returns the run as an entry of `mlci list --json`."""
+        rules = self.result["rules"] if self.result else []
+        return {
+            "run_id": self.run_id,
+            "flow": self.flow,
+            "status": self.status,
+            "cloud": str(self.result["cloud"]) if self.result else self.start.cloud if self.start else None,
+            "started": self.started.isoformat(timespec="milliseconds") if self.started else None,
+            "seconds": self.result.get("seconds") if self.result else None,
+            "commit": self.commit,
+            "dirty": self.is_dirty,
+            "partial": self.is_partial,
+            "rules": len(rules),
+            "rules_held": sum(1 for rule in rules if rule.get("held")),
+            "metrics": dict(self.headline_metrics),
+            "folder": self.folder,
+        }
+
+    def show_json(self) -> dict[str, Json]:
+        """Returns result.json, or what is known of a run without one, with its state as `status`."""
+        if self.result:
+            return dict(self.result)
+        known: dict[str, Json] = {"schema": SCHEMA, "run_id": self.run_id}
+        return {**(self.start.to_json() if self.start else known), "status": self.state}
+
+
+def list_json(runs: list[ListedRun]) -> dict[str, Json]:
+    """Returns the document of `mlci list --json`, the newest run first."""
+    return {"schema": SCHEMA, "runs": [run.to_json() for run in runs]}
+
+
+def describe(run: ListedRun, now: datetime) -> str:
+    """Returns one run in full: its verdict, rules, params, metrics and steps, and where its files are."""
+    if run.result is None:
+        return "\n".join([*_unfinished(run, now), f"files: {run.folder}/"])
+    result = run.result
+    part = ", a part of the flow, without a verdict" if run.is_partial else ""
     lines = [
-        f"{result['flow']}: {str(result['status']).replace('_', ' ')} in {duration(result['seconds'])}",
-        f"run {run_id} on the {result['cloud']} cloud, commit {(result.get('commit') or '–')[:12]}",
+        f"{result['flow']}: {str(result['status']).replace('_', ' ')} in {duration(result['seconds'])}{part}",
+        f"run {run.run_id} on the {result['cloud']} cloud, commit {_commit(run.commit, run.is_dirty)}",
     ]
     if result.get("reason"):
         lines += ["", str(result["reason"])]
     if result["rules"]:
-        lines += ["", "gate"]
-        lines += [f"  {rule_sign(rule['held'])} {rule['text']}" for rule in result["rules"]]
+        lines += ["", "gate", *(f"  {rule_sign(rule['held'])} {rule['text']}" for rule in result["rules"])]
+    lines += _section("params", {name: scalar(value) for name, value in (result.get("params") or {}).items()})
+    others = {
+        name: figure(value)
+        for name, value in metric_values(result.get("metrics") or {}).items()
+        if name not in run.headline_metrics
+    }
+    lines += _section("metrics that no rule judges", others)
+    lines += _section("taken from earlier runs", {step: str(taken) for step, taken in _taken(result).items()})
     lines += ["", "steps"]
     width = max((len(name) for name in result["steps"]), default=0)
     lines += [
         f"  {STEP_SIGNS.get(step['status'], ' ')} {name:{width}}  {step['status']:9}  {duration(step['seconds'])}"
         for name, step in result["steps"].items()
     ]
-    return "\n".join([*lines, "", f"files: {folder}/"])
+    return "\n".join([*lines, "", f"files: {run.folder}/"])
+
+
+def _unfinished(run: ListedRun, now: datetime) -> list[str]:
+    name = f"run {run.run_id}" + (f" of {run.flow}" if run.flow else "")
+    match run.state:
+        case "running" if run.started:
+            age = rough_duration((now - run.started).total_seconds())
+            return [f"{name} is running: it has started {age} ago", f"its logs: mlci logs -f {run.run_id}"]
+        case "killed":
+            lines = [f"{name} has not finished: its process was killed"]
+            if run.start and run.start.cloud == "aws":
+                lines.append(f"its execution on AWS may still run: mlci stop {run.run_id}")
+            return lines
+        case _:
+            return [f"{name} has not finished: it still runs, or was killed"]
+
+
+def _taken(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    taken = result.get("taken")
+    return taken if isinstance(taken, dict) else {}
+
+
+def _section(title: str, values: Mapping[str, str]) -> list[str]:
+    width = max((len(name) for name in values), default=0)
+    return ["", title, *(f"  {name:{width}}  {value}" for name, value in values.items())] if values else []
+
+
+def _commit(commit: str | None, is_dirty: bool | None) -> str:
+    """The beginning of a commit, marked where the work tree differed from it.
+
+    >>> _commit("0123456789abcdef", True), _commit(None, None)
+    ('0123456789ab*', '–')
+    """
+    return f"{commit[:12]}{'*' if is_dirty else ''}" if commit else _NONE
