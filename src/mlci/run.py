@@ -123,6 +123,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
         execution=outcome.execution,
         reason=reason,
         params=flow.params,
+        env=flow.env,
         log_tails={name: context.folder.tail(name) for name in _failed(progress)},
         graph=mermaid(flow, {name: step.status for name, step in progress.steps.items()}, verdict.held),
     )

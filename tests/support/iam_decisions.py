@@ -18,12 +18,17 @@ def decided(document: Mapping[str, Any], call: Call) -> bool:
     """Whether a policy document allows a call."""
     context = dict(call.context)
     holding = [
-        {name: member for name, member in statement.items() if name != "Condition"}
+        {"Effect": statement["Effect"], "Action": statement["Action"], "Resource": _patterns(statement["Resource"])}
         for statement in document["Statement"]
         if all(_holds(operator, wanted, context) for operator, wanted in statement.get("Condition", {}).items())
     ]
     engine = IAMPolicy(json.dumps({**document, "Statement": holding}))
     return engine.is_action_permitted(call.action, call.resource) is PermissionResult.PERMITTED
+
+
+def _patterns(resources: str | list[str]) -> list[str]:
+    """The resources for moto, which makes regular expressions of them and knows `*` but not `?`."""
+    return [each.replace("?", ".") for each in ([resources] if isinstance(resources, str) else resources)]
 
 
 def _holds(operator: str, wanted: Mapping[str, Any], context: Mapping[str, str]) -> bool:

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def load_flow(flow_file: Path, params: Sequence[str] = ()) -> Flow:
-    """The flow of a file, with the values that options and the environment give to its params.
+    """The flow of a file, with the values that options and the environment give to its params and variables.
 
     Raises: InputError.
     """
     from mlci.flow import MAX_BYTES, load, param_overrides
 
     overrides, origins = param_overrides(params, os.environ)
-    return load(read_file(flow_file, MAX_BYTES + 1), str(flow_file), overrides, origins)
+    return load(read_file(flow_file, MAX_BYTES + 1), str(flow_file), overrides, origins, os.environ)
 
 
 def read_file(file: Path, max_bytes: int = -1) -> bytes:

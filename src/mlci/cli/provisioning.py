@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mlci.flow.models import Flow
     from mlci.provision.access_requirements import AccessRequirements
     from mlci.provision.context import Account, RepositoryContext
-    from mlci.provision.iam_policies import AccountScope, Document
+    from mlci.provision.policy_statements import AccountScope, Document
     from mlci.provision.prompt import Prompt
     from mlci.provision.stack_names import Role
 
@@ -53,7 +53,7 @@ def _requirements(flow: Flow, flow_file: Path, region: str | None) -> AccessRequ
 
 def _policy_resources(flow: Flow, settings: Settings) -> AccountScope:
     """The account and resources that policies name; `*` for those that are not known."""
-    from mlci.provision.iam_policies import UNKNOWN, AccountScope
+    from mlci.provision.policy_statements import UNKNOWN, AccountScope
     from mlci.provision.stack_names import ROLES, logical_id, stack_name
 
     known: dict[Role, str | None] = {"workflow": settings.get("workflow_role"), "job": settings.get("job_role")}

@@ -9,12 +9,15 @@ In the order in which `load` uses them:
     problems.py             the problems of one file, collected and shown together; the nearest word
     invalid_value.py        the exception of all that reads one value
     params.py               params: defaults, and the options and variables that override them
-    references.py           the forms of `${{ … }}`, and the document with its params filled in
+    environment.py          variables of the environment that a flow may read
+    references.py           the forms of `${{ … }}`, and the document with params and variables filled in
     schema_models.py        the pydantic models of each part of the file
     validation_messages.py  pydantic's errors as problems of a flow
     reference_check.py      checks that each reference names something that exists
     written_step.py         a step as the file has it, and what it is built with
+    secret_variables.py     the variables of a step that hold secrets
     steps.py                a step, from its keys
+    secrets.py              the sources of secrets
     rules.py                the rules of the gate and of `if`
     metric_paths.py         the names of metrics in rules
     paths.py                paths of the repository, and locations in S3
@@ -47,6 +50,8 @@ from mlci.flow.models import (
     Rule,
     S3Location,
     Scalar,
+    Secret,
+    SecretValue,
     Source,
     Step,
     StepOutput,
@@ -69,6 +74,8 @@ __all__ = [
     "Rule",
     "S3Location",
     "Scalar",
+    "Secret",
+    "SecretValue",
     "Source",
     "Step",
     "StepOutput",

@@ -38,10 +38,12 @@ def load(
     file: str,
     overrides: Mapping[str, str] = _NOTHING,
     override_origins: Mapping[str, str] = _NOTHING,
+    environment: Mapping[str, str] = _NOTHING,
 ) -> Flow:
     """The flow that this text describes, with params overridden and filled in. `file` is its name in messages.
 
-    `overrides` and `override_origins` are what `param_overrides` gives.
+    `overrides` and `override_origins` are what `param_overrides` gives. `environment` has the variables that
+    `${{ env.NAME }}` reads.
 
     Raises:
         InputError: with every problem that the text and the overrides have.
@@ -50,7 +52,7 @@ def load(
     problems = Problems(document)
     given = document.value
     params = read_params(given.get("params"), "params" in given, overrides, override_origins, problems)
-    filled = fill_in(document, params, problems)
+    filled = fill_in(document, params, environment, problems)
     flow = _built(document, params, filled, problems)
     _check_cycles(flow, problems)
     problems.raise_if_any()
@@ -61,6 +63,7 @@ def _built(document: Document, params: Params, filled: FilledDocument, problems:
     # pydantic takes 0.15 s to import, which only those who load a flow need to spend.
     from mlci.flow.reference_check import StepInterface, check_references
     from mlci.flow.rules import build_rules
+    from mlci.flow.secrets import build_secrets
     from mlci.flow.steps import build_step
     from mlci.flow.written_step import StepContext, interface_of
 
@@ -70,7 +73,7 @@ def _built(document: Document, params: Params, filled: FilledDocument, problems:
         name: interface_of(step, problems) if step else StepInterface(None, None, None)
         for name, step in written.items()
     }
-    check_references(filled.uses, steps, problems)
+    check_references(filled.uses, steps, _secret_names(filled), problems)
     has_gate = "gate" in filled.value
     context = StepContext(document, head.defaults, filled.texts, steps, has_gate, problems)
     gate: tuple[Rule, ...] = ()
@@ -82,6 +85,8 @@ def _built(document: Document, params: Params, filled: FilledDocument, problems:
         params=params.values,
         steps={name: build_step(step, context) for name, step in written.items() if step},
         gate=gate,
+        secrets=build_secrets(filled.value.get("secrets", {}), problems),
+        env=filled.variables,
         python=head.local.python,
         aws=_aws(head, problems),
         positions={path: place.value for path, place in document.spans.items()},
@@ -89,11 +94,11 @@ def _built(document: Document, params: Params, filled: FilledDocument, problems:
 
 
 def _head(filled: FilledDocument, problems: Problems) -> FlowModel:
-    """All but params, steps and gate, whose parts are validated one by one, so that none hides another."""
+    """All but params, secrets, steps and gate, whose parts are validated one by one, so that none hides another."""
     from mlci.flow.schema_models import FlowModel
     from mlci.flow.validation_messages import validated
 
-    apart: dict[str, Json] = {"params": {}, "gate": [], "steps": {}}
+    apart: dict[str, Json] = {"params": {}, "secrets": {}, "gate": [], "steps": {}}
     whole = {key: apart.get(key, part) for key, part in filled.value.items()}
     if filled.value.get("steps") == {}:
         problems.at(("steps",), "the flow has no steps", "Add at least one")
@@ -104,6 +109,12 @@ def _head(filled: FilledDocument, problems: Problems) -> FlowModel:
         except InvalidValue as invalid:
             problems.at(("flow",), invalid.what, invalid.hint)
     return head
+
+
+def _secret_names(filled: FilledDocument) -> tuple[str, ...] | None:
+    """Return the names of the secrets; None where they are wrong as a whole, which is reported."""
+    written = filled.value.get("secrets", {})
+    return tuple(written) if isinstance(written, dict) else None
 
 
 def _written_steps(written: Json, problems: Problems) -> dict[str, WrittenStep | None]:
@@ -170,7 +181,7 @@ def _aws(head: FlowModel, problems: Problems) -> dict[AwsSettingName, str]:
     values = {name: getattr(head.aws, name) for name in AWS_SETTINGS}
     aws = {name: value for name, value in values.items() if value is not None}
     try:
-        if "bucket" in aws:
+        if "bucket" in aws and not problems.is_suspect(("aws", "bucket")):
             bucket_name(aws["bucket"])
     except InvalidValue as invalid:
         problems.at(("aws", "bucket"), invalid.what, invalid.hint)

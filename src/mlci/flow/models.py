@@ -16,6 +16,7 @@ from mlci.step_types.base import Json as Json
 from mlci.step_types.base import Scalar as Scalar
 
 Op = Literal["min", "max", "max_drop", "max_rise"]
+SecretService = Literal["ssm", "secretsmanager"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,13 @@ class OutputPath:
 
 
 @dataclass(frozen=True)
+class SecretValue:
+    """`${{ secrets.<name> }}`: the value of that secret, which the job itself reads."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class RepositoryPath:
     """A file or folder of the repository, relative to the flow file's folder, with `/`."""
 
@@ -63,7 +71,7 @@ class S3Location:
     uri: str
 
 
-Reference: TypeAlias = "StepOutput | InputPath | OutputPath"
+Reference: TypeAlias = "StepOutput | InputPath | OutputPath | SecretValue"
 #: A text with references in it, in order; a text without any is a tuple of one string.
 Text: TypeAlias = "tuple[str | Reference, ...]"
 #: A value under a key of flow.yaml; a text with references in it is a Text.
@@ -92,13 +100,51 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Secret:
+    """A secret of the flow: the service of AWS that holds it, and its name or ARN there.
+
+    `kms_key` is the customer managed key that it is encrypted by, if it is. `allows_pull_requests` says that jobs of
+    pull requests may read it.
+    """
+
+    name: str
+    service: SecretService
+    id: str
+    kms_key: str | None = None
+    allows_pull_requests: bool = False
+
+    @property
+    def source(self) -> str:
+        """As the flow writes it: `ssm:/team/wandb`."""
+        return f"{self.service}:{self.id}"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that holds the value for local runs."""
+        return secret_variable(self.name)
+
+
+SECRET_VARIABLE_PREFIX = "MLCI_SECRET_"
+
+
+def secret_variable(name: str) -> str:
+    """Return the environment variable that holds a secret for local runs.
+
+    >>> secret_variable("hub-token")
+    'MLCI_SECRET_HUB_TOKEN'
+    """
+    return SECRET_VARIABLE_PREFIX + name.upper().replace("-", "_")
+
+
+@dataclass(frozen=True)
 class Step:
     """One unit of work. `uses` is the name of its step type.
 
     `run` is the script, relative to the flow file's folder. `image` is `framework:version` or a full image URI.
     `after` names steps only; `is_after_gate` says whether `after: gate` was given. `metrics` is
     `<output>/<path of a JSON file in it>`. `request` is merged over the AWS API request. `values` holds the keys that
-    only the step's type has. What a type has no key for is None or empty.
+    only the step's type has. `secrets` are the variables of `env` that hold secrets; `env` has the others. What a type
+    has no key for is None or empty.
     """
 
     name: str
@@ -114,6 +160,7 @@ class Step:
     args: tuple[Text, ...] = ()
     hyperparameters: Mapping[str, Scalar | Text] = field(default_factory=dict)
     env: Mapping[str, Text] = field(default_factory=dict)
+    secrets: Mapping[str, Text] = field(default_factory=dict)
     include: tuple[str, ...] = ()
     when: tuple[Rule, ...] = ()
     after: tuple[str, ...] = ()
@@ -138,7 +185,8 @@ def texts_in(value: Value) -> Iterator[Text]:
 class Flow:
     """A flow, whole and valid.
 
-    `params` holds the values after overrides. `python` is `local: {python: …}`. `aws` holds the
+    `params` holds the values after overrides, `env` those of the environment variables that it reads, and `secrets` the
+    secrets that it declares, by name. `python` is `local: {python: …}`. `aws` holds the
     settings that `aws:` gives. `positions` tells where each part stands in the file, by its path from the top:
     `("steps", "train", "run")`.
     """
@@ -148,6 +196,8 @@ class Flow:
     params: Mapping[str, Scalar]
     steps: Mapping[str, Step]
     gate: tuple[Rule, ...]
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
     python: str | None = None
     aws: Mapping[AwsSettingName, str] = field(default_factory=dict)
     positions: Mapping[tuple[str | int, ...], Position] = field(default_factory=dict, compare=False, repr=False)
@@ -156,6 +206,18 @@ class Flow:
     def step_types(self) -> frozenset[str]:
         """The names of the step types that its steps use."""
         return frozenset(step.uses for step in self.steps.values())
+
+    def secrets_of(self, step: str) -> tuple[Secret, ...]:
+        """The secrets that a step reads, sorted by name."""
+        texts = self.steps[step].secrets.values()
+        names = {part.name for text in texts for part in text if isinstance(part, SecretValue)}
+        return tuple(self.secrets[name] for name in sorted(names))
+
+    @property
+    def used_secrets(self) -> tuple[Secret, ...]:
+        """The secrets that some step reads, sorted by name."""
+        used = {secret.name: secret for step in self.steps for secret in self.secrets_of(step)}
+        return tuple(used[name] for name in sorted(used))
 
     def position(self, *path: str | int) -> Position:
         """Returns the position of this part, or of the nearest part around it that the file has."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mlci.errors import InputError, Problem
 from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.models import Json, Scalar
-from mlci.flow.problems import Candidates, Problems
+from mlci.flow.problems import Candidates, Problems, listed
 from mlci.flow.yaml_document import Path
 from mlci.flow.yaml_scalars import describe, read_integer, read_number
 
@@ -17,7 +17,7 @@ OPTION = "--param"
 VARIABLE_PREFIX = "MLCI_PARAM_"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 #: How Python shows bytes of an option that are no UTF-8, and the character that no process can be given.
-_NOT_TEXT = re.compile("[\ud800-\udfff\0]")
+NOT_TEXT = re.compile("[\ud800-\udfff\0]")
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
@@ -119,8 +119,9 @@ def _overridden(key: str, origin: str, defaults: Params, problems: Problems) -> 
     by_key = {name: name for name in names} if origin == OPTION else {variable_of(name): name for name in names}
     if key not in by_key:
         what = f'there is no param "{key}"' if origin == OPTION else f"no param belongs to the variable {key}"
-        hint = "" if names else "The flow has no params"
-        problems.outside(origin, what, hint, Candidates(key, tuple(by_key)))
+        hint = f"The params are {listed(names)}" if names else "The flow has no params"
+        prefix = "" if origin == OPTION else VARIABLE_PREFIX
+        problems.outside(origin, what, hint, Candidates(key, tuple(by_key), prefix))
     return by_key.get(key)
 
 
@@ -144,7 +145,7 @@ def _parsed(name: str, text: str, default: Scalar) -> Scalar:
         case _:
             if "${{" in text:
                 raise InvalidValue(f'the value of the param "{name}" cannot hold a reference')
-            if _NOT_TEXT.search(text):
+            if NOT_TEXT.search(text):
                 raise InvalidValue(f'the value of the param "{name}" is not valid UTF-8 text')
             return text
     described = default if not isinstance(default, bool) else str(default).lower()

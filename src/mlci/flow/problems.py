@@ -24,10 +24,11 @@ _MAX_COMPARISONS = 4_000
 
 @dataclass(frozen=True)
 class Candidates:
-    """A word that does not exist, and the words that exist in its place."""
+    """A word that does not exist, and the words that exist in its place. All begin with `prefix`."""
 
     word: str
     choices: tuple[str, ...]
+    prefix: str = ""
 
 
 @dataclass(frozen=True, order=True)
@@ -38,14 +39,16 @@ class _Finding:
     what: str
     hint: str
     words: tuple[str, ...]
+    prefix: str = ""
 
     @property
     def comparisons(self) -> int:
         return min(len(self.words), _MAX_CHOICES)
 
     def problem(self, may_compare: bool) -> Problem:
-        near = nearest(self.words[0], self.words[1:]) if self.words and may_compare else None
-        hint = f'Did you mean "{near}"?' if near else self.hint
+        word, *choices = (text.removeprefix(self.prefix) for text in self.words or ("",))
+        near = nearest(word, choices) if may_compare else None
+        hint = f'Did you mean "{self.prefix}{near}"?' if near else self.hint
         return Problem(self.file, self.line, self.column, printable(self.what), printable(hint))
 
 
@@ -99,8 +102,8 @@ class Problems:
             raise InputError(self._shown())
 
     def _add(self, position: Position, what: str, hint: str, near: Candidates | None) -> None:
-        words = (near.word, *near.choices) if near else ()
-        self._findings.append(_Finding(position.file, position.line, position.column, what, hint, words))
+        words, prefix = ((near.word, *near.choices), near.prefix) if near else ((), "")
+        self._findings.append(_Finding(position.file, position.line, position.column, what, hint, words, prefix))
 
     def _shown(self) -> list[Problem]:
         findings = sorted(set(self._findings))

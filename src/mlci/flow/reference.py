@@ -26,6 +26,8 @@ def reference(schema: Mapping[str, Any]) -> str:
         _keys_by_type(definitions["StepModel"]),
         "### A rule, in `gate` and in a step's `if`",
         _described(definitions["RuleModel"]),
+        "### A secret, in `secrets`",
+        _described(definitions["SecretModel"]),
         "### `local`",
         _described(definitions["LocalModel"]),
         "### `aws`",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mlci.flow.models import InputPath, OutputPath, StepOutput
+from mlci.flow.models import InputPath, OutputPath, SecretValue, StepOutput
 from mlci.flow.problems import Candidates, Problems, listed
 from mlci.flow.references import UsedReference, format_reference
 from mlci.flow.yaml_document import Path
@@ -26,8 +26,16 @@ _TAKE_OUTPUTS = tuple(name for name, key in all_keys().items() if key.takes_outp
 _OTHERS_OUTPUT = "${{ steps.<step>.outputs.<output> }}"
 
 
-def check_references(uses: Iterable[UsedReference], steps: Mapping[str, StepInterface], problems: Problems) -> None:
-    """Reports every reference that is not allowed in its place, or that names nothing."""
+def check_references(
+    uses: Iterable[UsedReference],
+    steps: Mapping[str, StepInterface],
+    secrets: tuple[str, ...] | None,
+    problems: Problems,
+) -> None:
+    """Reports every reference that is not allowed in its place, or that names nothing.
+
+    `secrets` are the names of the secrets; None if they are wrong, and were reported.
+    """
     for use in uses:
         if problems.is_suspect(use.path[:3]):
             continue  # the step or the key around it is wrong, so nothing is known about the place
@@ -36,6 +44,8 @@ def check_references(uses: Iterable[UsedReference], steps: Mapping[str, StepInte
                 _check_step_output(use, target, steps, problems)
             case InputPath(name) | OutputPath(name) as target:
                 _check_own(use, name, isinstance(target, InputPath), steps, problems)
+            case SecretValue(name):
+                _check_secret(use, name, secrets, problems)
 
 
 def check_step(
@@ -94,6 +104,19 @@ def _check_own(
     if known is not None and name not in known:
         what = f'step "{step}" has no {kind.removesuffix("s")} "{name}"'
         _report_unknown(use, what, kind, name, known, problems)
+
+
+def _check_secret(use: UsedReference, name: str, secrets: tuple[str, ...] | None, problems: Problems) -> None:
+    """Checks a secret, which only variables of a step's environment may hold: all else stands in the request."""
+    is_variable = use.path[:2] == ("defaults", "env") or (use.path[0], use.path[2:3]) == ("steps", ("env",))
+    if not is_variable:
+        what = f'"{format_reference(SecretValue(name))}" cannot stand here: requests, logs and reports would show it'
+        hint = 'Write it in "env" of the step, and read the variable in the script'
+        problems.at_reference(use.path, use.ordinal, what, hint)
+    elif secrets is not None and name not in secrets:
+        hint = f"The secrets are {listed(secrets)}" if secrets else f'Add secrets: {{{name}: "ssm:/<path>"}}'
+        what = f'the secret "{name}" is not declared'
+        problems.at_reference(use.path, use.ordinal, what, hint, Candidates(name, secrets))
 
 
 def _report_unknown(

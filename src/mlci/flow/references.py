@@ -1,7 +1,7 @@
-"""References, `${{ … }}`: their forms, and the document with its params filled in.
+"""References, `${{ … }}`: their forms, and the document with its params and variables filled in.
 
-A param is known before anything runs, so its value takes the reference's place here. The other references stay: they
-stand for what a run will know.
+A param or a variable is known before anything runs, so its value takes the reference's place here. The other references
+stay: they stand for what a run will know.
 """
 
 from __future__ import annotations
@@ -11,22 +11,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from mlci.flow.environment import check_variable
 from mlci.flow.invalid_value import InvalidValue
-from mlci.flow.models import InputPath, Json, OutputPath, Reference, Scalar, StepOutput, Text
+from mlci.flow.models import InputPath, Json, OutputPath, Reference, Scalar, SecretValue, StepOutput, Text
 from mlci.flow.params import Params
 from mlci.flow.problems import Candidates, Problems, nearest
 from mlci.flow.yaml_document import MAX_CHARACTERS, Document, Path
 
 OPEN, CLOSE = "${{", "}}"
 _FORMS = (
-    "References are ${{ params.<name> }}, ${{ steps.<step>.outputs.<output> }}, and in args "
-    "${{ inputs.<name> }} and ${{ outputs.<name> }}"
+    "References are ${{ params.<name> }}, ${{ env.<NAME> }}, ${{ steps.<step>.outputs.<output> }}, in args "
+    "${{ inputs.<name> }} and ${{ outputs.<name> }}, and in env ${{ secrets.<name> }}"
 )
 _PARAM = re.compile(r"params\.([A-Za-z_][A-Za-z0-9_-]*)")
 _STEP_OUTPUT = re.compile(r"steps\.([A-Za-z][A-Za-z0-9_-]*)\.outputs\.([A-Za-z0-9][A-Za-z0-9._-]*)")
 _INPUT = re.compile(r"inputs\.([A-Za-z0-9][A-Za-z0-9._-]*)")
 _OUTPUT = re.compile(r"outputs\.([A-Za-z0-9][A-Za-z0-9._-]*)")
-_ROOTS = ("params", "steps", "inputs", "outputs")
+_SECRET = re.compile(r"secrets\.([A-Za-z_][A-Za-z0-9_-]*)")
+_VARIABLE = re.compile(r"env\.([A-Za-z_][A-Za-z0-9_]*)")
+_ROOTS = ("params", "steps", "inputs", "outputs", "secrets", "env")
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,14 @@ class ParamValue:
     name: str
 
 
-ReferenceTarget: TypeAlias = "ParamValue | Reference"
+@dataclass(frozen=True)
+class EnvironmentValue:
+    """`${{ env.<NAME> }}`."""
+
+    name: str
+
+
+ReferenceTarget: TypeAlias = "ParamValue | EnvironmentValue | Reference"
 
 
 @dataclass(frozen=True)
@@ -50,22 +60,23 @@ class UsedReference:
 
 @dataclass(frozen=True)
 class FilledDocument:
-    """The document's value with its params filled in.
+    """The document's value with its params and variables filled in.
 
     `texts` has the parts of every text that had a reference in it; in `value`, such a text is still whole. `uses` are
-    the references that are left.
+    the references that are left, and `variables` those of the environment that were read, with their values.
     """
 
     value: Mapping[str, Json]
     texts: Mapping[Path, Text]
     uses: tuple[UsedReference, ...]
+    variables: Mapping[str, str]
 
 
-def fill_in(document: Document, params: Params, problems: Problems) -> FilledDocument:
-    """Returns the document with its params filled in, and the references that are left."""
-    filling = _ParamFilling(params, problems)
+def fill_in(document: Document, params: Params, environment: Mapping[str, str], problems: Problems) -> FilledDocument:
+    """Returns the document with its params and variables filled in, and the references that are left."""
+    filling = _Filling(params, environment, problems)
     value = {key: filling.tree(part, (key,)) for key, part in document.value.items()}
-    return FilledDocument(value, filling.texts, tuple(filling.uses))
+    return FilledDocument(value, filling.texts, tuple(filling.uses), dict(sorted(filling.variables.items())))
 
 
 #: More than this in one text is a mistake, and finding the place of each would take seconds.
@@ -116,6 +127,10 @@ def _target(text: str) -> ReferenceTarget | InvalidValue:
         return InputPath(match[1])
     if match := _OUTPUT.fullmatch(text):
         return OutputPath(match[1])
+    if match := _SECRET.fullmatch(text):
+        return SecretValue(match[1])
+    if match := _VARIABLE.fullmatch(text):
+        return EnvironmentValue(match[1])
     shown = f"{text[:57]}..." if len(text) > 60 else text
     root, dot, rest = text.partition(".")
     near = nearest(root, _ROOTS)
@@ -123,11 +138,12 @@ def _target(text: str) -> ReferenceTarget | InvalidValue:
     return InvalidValue(f'"{OPEN} {shown}{" " if shown else ""}{CLOSE}" is not a reference', hint)
 
 
-class _ParamFilling:
-    def __init__(self, params: Params, problems: Problems) -> None:
+class _Filling:
+    def __init__(self, params: Params, environment: Mapping[str, str], problems: Problems) -> None:
         self.texts: dict[Path, Text] = {}
         self.uses: list[UsedReference] = []
-        self._params, self._problems = params, problems
+        self.variables: dict[str, str] = {}
+        self._params, self._environment, self._problems = params, environment, problems
         self._characters_left = MAX_CHARACTERS
 
     def tree(self, value: Json, path: Path) -> Json:
@@ -158,6 +174,8 @@ class _ParamFilling:
             match piece:
                 case ParamValue(name):
                     parts.append(format_scalar(self._params.values.get(name, "")))
+                case EnvironmentValue(name):
+                    parts.append(self.variables.get(name, ""))
                 case InvalidValue():
                     pass
                 case _:
@@ -181,6 +199,12 @@ class _ParamFilling:
                     choices = tuple(self._params.values)
                     hint = "" if choices else "The flow has no params"
                     self._problems.at_reference(path, ordinal, what, hint, Candidates(name, choices))
+            case EnvironmentValue(name):
+                try:
+                    check_variable(name, self._environment.get(name))
+                    self.variables[name] = self._environment[name]
+                except InvalidValue as invalid:
+                    self._problems.at_reference(path, ordinal, invalid.what, invalid.hint)
             case _:
                 self.uses.append(UsedReference(path, ordinal, part))
 
@@ -194,12 +218,16 @@ def format_reference(reference: Reference) -> str:
             return f"${{{{ inputs.{name} }}}}"
         case OutputPath(name):
             return f"${{{{ outputs.{name} }}}}"
+        case SecretValue(name):
+            return f"${{{{ secrets.{name} }}}}"
 
 
 def _why_constant(path: Path) -> str | None:
     """Returns the reason why no reference may stand here; None where one may."""
     if path[0] in ("flow", "params"):
         return f'"{path[0]}" takes no references: it is read before them'
+    if path[0] == "secrets":
+        return '"secrets" takes no references: rights in AWS are derived from it'
     if len(path) == 3 and path[0] == "steps" and path[2] == "uses":
         return '"uses" takes no references: it decides what the step\'s other keys mean'
     return None

@@ -55,7 +55,7 @@ class RuleModel(SchemaModel):
 
 
 #: The ways of writing one value. pydantic puts them into the places of errors, so none may be taken for a key.
-_TEXT, _LIST = "<text>", "<list>"
+_TEXT, _LIST, _MAP = "<text>", "<list>", "<map>"
 
 
 def _kind_of_list(value: object) -> str:
@@ -145,6 +145,34 @@ def step_model(uses: str | None, is_closed: bool = False) -> type[SchemaModel]:
     return step
 
 
+class SecretModel(SchemaModel):
+    """A secret in AWS, and who may read it."""
+
+    from_: str = Field(
+        alias="from",
+        description="The place of its value: ssm:<name of a parameter>, or secretsmanager:<name or ARN of a secret>.",
+        examples=["ssm:/team/wandb", "secretsmanager:wandb"],
+    )
+    pull_request: bool = Field(
+        default=False,
+        description="Jobs of pull requests may read it, too. By default only those of the base branch may.",
+    )
+    kms_key: str | None = Field(
+        default=None,
+        description="The KMS key that it is encrypted by, if it is a key of your own: its ID, ARN or alias.",
+        examples=["alias/team"],
+    )
+
+
+def _kind_of_secret(value: object) -> str:
+    return _TEXT if isinstance(value, str) else _MAP
+
+
+SecretSourceValue = Annotated[
+    Annotated[str, Tag(_TEXT)] | Annotated[SecretModel, Tag(_MAP)], Discriminator(_kind_of_secret)
+]
+
+
 class LocalModel(SchemaModel):
     """Settings of steps that run on this machine."""
 
@@ -181,6 +209,12 @@ class FlowModel(SchemaModel):
     gate: list[RuleModel] = Field(
         default_factory=list,
         description="The rules that the metrics must meet for the run to pass. A missing metric misses its rule.",
+    )
+    secrets: dict[str, SecretSourceValue] = Field(
+        default_factory=dict,
+        description="Secrets that jobs read from AWS, by name: ssm:<parameter>, secretsmanager:<secret>, or a map. "
+        "Use ${{ secrets.<name> }} in `env`. Locally, MLCI_SECRET_NAME holds the value.",
+        examples=[{"wandb": "ssm:/team/wandb"}],
     )
     local: LocalModel = Field(default_factory=LocalModel)
     aws: AwsModel = Field(default_factory=AwsModel)  # type: ignore[valid-type]

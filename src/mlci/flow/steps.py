@@ -25,6 +25,7 @@ from mlci.flow.paths import repository_path, source
 from mlci.flow.problems import Candidates, listed
 from mlci.flow.reference_check import check_step
 from mlci.flow.rules import build_rules
+from mlci.flow.secret_variables import split_variables
 from mlci.flow.written_step import StepContext, WrittenStep
 from mlci.flow.yaml_document import Path
 from mlci.step_types import owners_of
@@ -65,6 +66,7 @@ class _Building:
 
     def step(self) -> Step:
         self._check_keys()
+        env, secrets = split_variables(self._step, self._env(), self._problems)
         return Step(
             name=self._step.name,
             uses=self._uses,
@@ -78,7 +80,8 @@ class _Building:
             outputs=self._outputs(),
             args=self._args(),
             hyperparameters=self._hyperparameters(),
-            env=self._env(),
+            env=env,
+            secrets=secrets,
             include=self._include(),
             when=self._when(),
             after=self._after(),
@@ -365,7 +368,8 @@ class _Building:
             self._check_value(key, request)
         return request
 
-    def _env(self) -> dict[str, Text]:
+    def _env(self) -> dict[str, tuple[Text, Path]]:
+        """Return the variables, and the place of each in the file."""
         key = self._step.key("env")
         if key is None:
             return {}
@@ -373,13 +377,14 @@ class _Building:
         written |= {name: (value, ("defaults", "env", name)) for name, value in self._default("env").items()}
         written |= {name: (value, self._path("env", name)) for name, value in self._step.written("env").items()}
         self._check_count(key, len(written), "environment variables")
-        env: dict[str, Text] = {}
+        env: dict[str, tuple[Text, Path]] = {}
         for name, (value, path) in written.items():
             if self._problems.is_suspect(path):
                 continue
-            env[name] = self._text(value, path)
+            text = self._text(value, path)
+            env[name] = text, path
             self._check_name(key, name, path)
-            self._check_length(key, path, f'the value of "{name}"', len(self._known_part(env[name])))
+            self._check_length(key, path, f'the value of "{name}"', len(self._known_part(text)))
         return env
 
     def _include(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from mlci.flow.schema_models import (
     FlowModel,
     LocalModel,
     RuleModel,
+    SecretModel,
     step_model,
 )
 from mlci.flow.yaml_document import Path
@@ -249,6 +250,7 @@ def _report_missing(path: Path, key: str, problems: Problems) -> None:
         "uses": f"Add {_either(f'uses: {name}' for name in STEP_TYPES)}",
         **{name: step_key.missing_hint for name, step_key in all_keys().items()},
         "metric": "Add metric: <step>.<name>",
+        "from": "Add from: ssm:<parameter>, or secretsmanager:<secret>",
         "flow": "Add flow: <name>",
         "steps": "A flow has at least one step",
     }.get(key, "")
@@ -309,6 +311,8 @@ def _model_at(path: Path) -> type[BaseModel]:
             return LocalModel
         case ("aws",):
             return AwsModel
+        case ("secrets", _):
+            return SecretModel
         case _:
             return RuleModel
 
@@ -320,6 +324,8 @@ def _owner(path: Path) -> str:
             return "the flow"
         case ("steps", str(name)):
             return f'step "{name}"'
+        case ("secrets", str(name)):
+            return f'secret "{name}"'
         case (*_, int(index)):
             return f'rule {index + 1} of "{_key_of(path)}"'
         case _:

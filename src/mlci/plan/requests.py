@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mlci.flow.models import (
-    InputPath,
     Json,
     OutputPath,
+    Reference,
     RepositoryPath,
     S3Location,
     Scalar,
+    SecretValue,
     Source,
     Step,
     StepOutput,
@@ -109,7 +110,8 @@ class _Resolver:
     def _text(self, text: Text) -> str:
         return "".join(part if isinstance(part, str) else self._reference(part) for part in text)
 
-    def _reference(self, reference: StepOutput | InputPath | OutputPath) -> str:
+    def _reference(self, reference: Reference) -> str:
+        assert not isinstance(reference, SecretValue)  # the flow takes secrets in `Step.secrets` alone
         if isinstance(reference, StepOutput):
             return self.context.outputs[reference]
         container = self.step_type.container

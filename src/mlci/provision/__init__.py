@@ -5,6 +5,8 @@ From the flow to the template; these modules are pure:
     access_requirements.py       a flow → what its runs access in AWS
     stack_names.py               names of the stack, its roles, projects and log groups
     stack_parameters.py          the template's parameters, which are also options of `mlci bootstrap`
+    policy_statements.py         a policy's statements and document, and the account that they are about
+    secret_access.py             the statements by which jobs read secrets
     iam_policies.py              access requirements → the policy of each role
     cloudformation_functions.py  intrinsic functions and resources as a template holds them
     iam_roles.py                 the roles with their trust policies, and the managed policies

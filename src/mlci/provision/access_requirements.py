@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from mlci.errors import InputError, Problem
-from mlci.flow.models import Flow, Json, RepositoryPath, S3Location, Step, StepOutput
+from mlci.flow.models import Flow, Json, RepositoryPath, S3Location, Secret, Step, StepOutput
 from mlci.provision.arn_values import ValueKind, problem_of
 
 _ECR = re.compile(
@@ -31,8 +31,8 @@ class AccessRequirements:
 
     `outside` are inputs at S3 URIs of others, `images` the ECR repositories of images. A step's `request:` names KMS
     `keys`, `subnets` and `security_groups`; `output_keys` are the keys that outputs are encrypted by. `has_rules` says
-    whether the state machine reads metrics. `instance_types` and `max_runtime_s` bound the cost of a job; empty and
-    None leave it unbounded.
+    whether the state machine reads metrics. `secrets` are those that some step reads. `instance_types` and
+    `max_runtime_s` bound the cost of a job; empty and None leave it unbounded.
     """
 
     flow: str
@@ -46,6 +46,7 @@ class AccessRequirements:
     output_keys: tuple[str, ...] = ()
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
+    secrets: tuple[Secret, ...] = ()
     instance_types: tuple[str, ...] = ()
     max_runtime_s: int | None = None
 
@@ -70,6 +71,7 @@ def access_requirements(flow: Flow, images: Mapping[str, str]) -> AccessRequirem
         output_keys=tuple(sorted({key for step in steps for key in _output_keys(step)})),
         subnets=_in_networks(steps, "Subnets"),
         security_groups=_in_networks(steps, "SecurityGroupIds"),
+        secrets=flow.used_secrets,
         instance_types=tuple(sorted({name for step in steps for name in _instance_types(step)})),
         max_runtime_s=max((limit for step in steps for limit in _runtimes_s(step)), default=None),
     )
@@ -90,6 +92,10 @@ def check_arn_values(flow: Flow, images: Mapping[str, str]) -> None:
             if problem := problem_of(kind, value):
                 at = flow.position("steps", name, *path)
                 problems.append(Problem(at.file, at.line, at.column, f'step "{name}": {problem[0]}', problem[1]))
+    for secret in flow.secrets.values():
+        if secret.kms_key is not None and (problem := problem_of("KMS key", secret.kms_key)):
+            at = flow.position("secrets", secret.name, "kms_key")
+            problems.append(Problem(at.file, at.line, at.column, f'secret "{secret.name}": {problem[0]}', problem[1]))
     if problems:
         raise InputError(problems)
 

@@ -13,82 +13,26 @@ https://docs.aws.amazon.com/codebuild/latest/userguide/setting-up-service-role.h
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from typing_extensions import assert_never
 
 from mlci.aws_settings import parameter_folder
 from mlci.plan.names import Names, baselines, install_prefix
 from mlci.provision.access_requirements import AccessRequirements
+from mlci.provision.policy_statements import AccountScope, Document, Statement, document
+from mlci.provision.secret_access import secret_statements
 from mlci.provision.stack_names import ROLES, Role, build_log_group, project_name
 from mlci.s3_uris import split_s3_uri
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import Grant, Grants
 
-Document: TypeAlias = "dict[str, object]"
-
 _READ_IMAGE = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 
 
-#: An account, a region or a name that is not known: what `mlci policy` prints for it.
-UNKNOWN = "*"
 #: The actions by which a build or a job describes its VPC; IAM can't limit them to a resource.
 DESCRIBE_NETWORK = tuple(
     f"ec2:Describe{things}" for things in ("DhcpOptions", "NetworkInterfaces", "SecurityGroups", "Subnets", "Vpcs")
 )
-
-
-@dataclass(frozen=True)
-class AccountScope:
-    """The account of the policies and the resources in it: as names and ARNs, or as the template's references.
-
-    `roles` are the ARNs of those that policies pass on.
-    """
-
-    partition: str
-    region: str
-    account: str
-    bucket: str
-    connection: str
-    roles: Mapping[Role, str]
-
-    @property
-    def owner_condition(self) -> Mapping[str, Mapping[str, object]]:
-        """The condition that the bucket belongs to the account: of a deleted bucket, somebody else can take the name.
-
-        Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
-        (aws:ResourceAccount)
-        """
-        return {} if self.account == UNKNOWN else {"StringEquals": {"aws:ResourceAccount": self.account}}
-
-    def arn(self, service: str, resource: str) -> str:
-        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
-
-    def objects(self, *prefixes: str) -> list[str]:
-        return [f"arn:{self.partition}:s3:::{self.bucket}/{prefix}*" for prefix in prefixes]
-
-    def log_streams(self, group: str, stream: str) -> str:
-        return self.arn("logs", f"log-group:{group}:log-stream:{stream}")
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One statement with the effect Allow."""
-
-    sid: str
-    actions: tuple[str, ...]
-    resources: tuple[str, ...]
-    condition: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-
-    def document(self) -> Document:
-        document: Document = {
-            "Sid": self.sid,
-            "Effect": "Allow",
-            "Action": sorted(self.actions),
-            "Resource": sorted(self.resources),
-        }
-        return {**document, "Condition": self.condition} if self.condition else document
 
 
 def policy(role: Role, requirements: AccessRequirements, scope: AccountScope) -> Document:
@@ -113,10 +57,6 @@ def statements(role: Role, requirements: AccessRequirements, scope: AccountScope
 
 def policies(requirements: AccessRequirements, scope: AccountScope) -> dict[Role, Document]:
     return {role: policy(role, requirements, scope) for role in ROLES}
-
-
-def document(statements: Iterable[Statement]) -> Document:
-    return {"Version": "2012-10-17", "Statement": [statement.document() for statement in statements]}
 
 
 def _build(requirements: AccessRequirements, scope: AccountScope, is_base: bool) -> Iterator[Statement]:
@@ -296,6 +236,7 @@ def _job(requirements: AccessRequirements, scope: AccountScope, is_protected: bo
     yield from _granted(
         (grant for of_type in _grants(requirements) for grant in of_type.job), requirements, names, scope
     )
+    yield from secret_statements(requirements.secrets, scope, is_protected)
     yield from _images(requirements, scope)
     yield from _keys(requirements.keys, scope, _ENCRYPT_AND_DECRYPT, creates_grants=True)
     if requirements.subnets:

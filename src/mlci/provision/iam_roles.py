@@ -18,7 +18,7 @@ from mlci.plan.names import Names
 from mlci.provision import iam_policies
 from mlci.provision.access_requirements import AccessRequirements
 from mlci.provision.cloudformation_functions import Resource, Value, if_, ref, resource, skip_checks, sub, substitute
-from mlci.provision.iam_policies import AccountScope, Statement
+from mlci.provision.policy_statements import AccountScope, Document, Statement, document
 from mlci.provision.stack_names import GITHUB_OIDC_HOST, ROLES, Role, logical_id, project_name, tags
 
 _BUILDS: tuple[Role, Role] = ("pull_request_build", "base_build")
@@ -80,18 +80,18 @@ def iam_roles(requirements: AccessRequirements) -> dict[str, Resource]:
     for kind, pair in _KINDS.items():
         resources |= _policies(kind, pair, requirements)
     resources["EncryptionPolicy"] = _policy(
-        "mlci: objects of the bucket under the key", iam_policies.document(_encryption()), ROLES[:6], Condition="HasKey"
+        "mlci: objects of the bucket under the key", document(_encryption()), ROLES[:6], Condition="HasKey"
     )
     resources["NetworkPolicy"] = _policy(
         "mlci: builds in the VPC",
-        iam_policies.document(_join_network()),
+        document(_join_network()),
         _BUILDS,
         Condition="IsInVpc",
         Metadata=skip_checks(CKV_AWS_111=_ANY_RESOURCE_REASON),
     )
     resources["ImagesPolicy"] = _policy(
         "mlci: jobs on images of the repository",
-        iam_policies.document(iam_policies.pull_images(["${ImageRepository.Arn}"])),
+        document(iam_policies.pull_images(["${ImageRepository.Arn}"])),
         _JOBS,
         Condition="HasImageRepository",
     )
@@ -105,11 +105,11 @@ def _policies(kind: str, pair: tuple[Role, Role], requirements: AccessRequiremen
     common = [statement for statement in one if statement in other]
     resources = {}
     for role, statements in zip(pair, (one, other), strict=True):
-        own = iam_policies.document(statement for statement in statements if statement not in common)
+        own = document(statement for statement in statements if statement not in common)
         resources[_own_policy(role)] = _policy(_DESCRIPTIONS[role], own, (role,), **condition)
     if common:
         description = f"{_DESCRIPTIONS[pair[0]]}, and {_DESCRIPTIONS[pair[1]].removeprefix('mlci: ')}"
-        resources[f"{kind}Policy"] = _policy(description, iam_policies.document(common), pair, **condition)
+        resources[f"{kind}Policy"] = _policy(description, document(common), pair, **condition)
     return resources
 
 
@@ -122,7 +122,7 @@ def _own_policy(role: Role) -> str:
     return logical_id(role).removesuffix("Role") + "Policy"
 
 
-def _policy(about: str, document: iam_policies.Document, to: tuple[Role, ...], **attributes: Value) -> Resource:
+def _policy(about: str, document: Document, to: tuple[Role, ...], **attributes: Value) -> Resource:
     return resource(
         "AWS::IAM::ManagedPolicy",
         {

@@ -42,7 +42,11 @@ def page(result: Result) -> str:
     body.append(_table(("step", "status", "time", "when", "reason"), _steps(result)))
     params = {name: scalar(value) for name, value in result.params.items()}
     others = {name: figure(value) for name, value in ungated_metrics(result).items()}
-    for title, head, values in (("Params", "param", params), ("Metrics that no rule judges", "metric", others)):
+    for title, head, values in (
+        ("Params", "param", params),
+        ("Environment", "variable", result.env),
+        ("Metrics that no rule judges", "metric", others),
+    ):
         if values:
             body.append(f"<h2>{title}</h2>{_table((head, 'value'), _values(values))}")
     for step, tail in result.log_tails.items():

@@ -46,6 +46,7 @@ def markdown(result: Result) -> str:
     if result.graph:
         parts.append(markdown_block(result.graph, "mermaid"))
     parts += _values("Params", "param", {name: scalar(value) for name, value in result.params.items()})
+    parts += _values("Environment", "variable", result.env)
     others = {name: figure(value) for name, value in ungated_metrics(result).items()}
     parts += _values("Metrics that no rule judges", "metric", others)
     for step, tail in result.log_tails.items():

@@ -83,7 +83,8 @@ class Result:
 
     `unwritten` says why the reports could not be written; it is empty in every report. `is_dirty` says whether the work
     tree differed from the commit; None if that is not known. A partial run has no verdict; `taken` maps each step whose
-    outputs it took from an earlier run to that run's id.
+    outputs it took from an earlier run to that run's id. `env` holds the variables that the flow read from the
+    environment.
     """
 
     flow: str
@@ -99,6 +100,7 @@ class Result:
     execution: str
     reason: str = ""
     params: Mapping[str, Scalar] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
     log_tails: Mapping[str, str] = field(default_factory=dict)
     graph: str = ""
     unwritten: str = ""
@@ -130,6 +132,7 @@ def to_json(result: Result) -> dict[str, Json]:
         "started": result.started.isoformat(timespec="milliseconds"),
         "seconds": round(result.seconds, 3),
         "params": dict(result.params),
+        "env": dict(result.env),
         "steps": {
             name: {"status": step.status, "seconds": result.seconds_of(name), "job": step.job, "reason": step.reason}
             for name, step in result.steps.items()

@@ -87,7 +87,8 @@ TIMEOUT = Key(
 ENV = Key(
     "env",
     "map of scalars",
-    "Environment variables. A step's own are added to those of defaults, and win.",
+    "Environment variables. A step's own are added to those of defaults, and win. The one place for "
+    "${{ secrets.<name> }}.",
     in_defaults=True,
     takes_outputs=True,
     max_items=100,

@@ -81,8 +81,8 @@ _REFERENCES = [
         [
             (
                 '23:18: "${{ params.max_depth + 1 }}" is not a reference. References are ${{ '
-                "params.<name> }}, ${{ steps.<step>.outputs.<output> }}, and in args ${{ inputs.<name> }} "
-                "and ${{ outputs.<name> }}"
+                "params.<name> }}, ${{ env.<NAME> }}, ${{ steps.<step>.outputs.<output> }}, in args "
+                "${{ inputs.<name> }} and ${{ outputs.<name> }}, and in env ${{ secrets.<name> }}"
             )
         ],
     ),
@@ -99,8 +99,8 @@ _REFERENCES = [
         [
             (
                 '23:20: "${{ }}" is not a reference. References are ${{ params.<name> }}, ${{ '
-                "steps.<step>.outputs.<output> }}, and in args ${{ inputs.<name> }} and ${{ "
-                "outputs.<name> }}"
+                "env.<NAME> }}, ${{ steps.<step>.outputs.<output> }}, in args ${{ inputs.<name> }} and ${{ "
+                "outputs.<name> }}, and in env ${{ secrets.<name> }}"
             )
         ],
     ),
@@ -398,7 +398,10 @@ _KEYS_AND_TYPES = [
                 '9:8: "steps" must be a mapping of steps, but is a list. Write each step by its name: '
                 '"train:", and its keys indented below it'
             ),
-            ('10:1: unknown key "other" in the flow. Known keys: aws, defaults, flow, gate, local, params, steps'),
+            (
+                '10:1: unknown key "other" in the flow. '
+                "Known keys: aws, defaults, flow, gate, local, params, secrets, steps"
+            ),
         ],
     ),
     Case(

@@ -10,7 +10,8 @@ from mlci.errors import InputError
 from mlci.flow import load
 from mlci.provision.access_requirements import access_requirements, check_arn_values
 from mlci.provision.arn_values import ValueKind, problem_of
-from mlci.provision.iam_policies import AccountScope, policies, policy
+from mlci.provision.iam_policies import policies, policy
+from mlci.provision.policy_statements import AccountScope
 from mlci.provision.stack_names import ROLES
 from support.iam_calls import ACCOUNT, REGION, Call
 from support.iam_decisions import decided

@@ -19,7 +19,8 @@ from mlci.flow import load
 from mlci.provision.access_requirements import AccessRequirements, Image, image_of
 from mlci.provision.access_requirements import access_requirements as access_requirements
 from mlci.provision.desired_stack import DesiredStack
-from mlci.provision.iam_policies import UNKNOWN, AccountScope, policies, policy
+from mlci.provision.iam_policies import policies, policy
+from mlci.provision.policy_statements import UNKNOWN, AccountScope
 from mlci.provision.stack_names import ROLES, Role, logical_id
 from mlci.provision.template import template
 from support.iam_calls import ACCOUNT, REGION, Call, arn, read

@@ -44,6 +44,7 @@ def result(status: Status = Status.GATE_MISSED, reason: str = "because", log: st
         metrics=metrics,
         execution="arn:aws:states:us-east-1:000000000000:execution:mlci-x:y",
         reason=reason,
+        env={"GIT_SHA": "a|b<i>\n`c"},
         log_tails={"train": log},
         graph="flowchart LR\n",
     )

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import mlci
-from mlci.provision.iam_policies import Statement, statements
+from mlci.provision.iam_policies import statements
+from mlci.provision.policy_statements import Statement
 from mlci.provision.stack_names import ROLES
 from mlci.step_types import STEP_TYPES, all_keys
 from mlci.step_types.base import JobType, ResolvedStep, StepPaths, StepType, TaskState, WaitState, attempt_counters
@@ -173,7 +174,7 @@ def test_a_line_of_the_plan_begins_with_the_type(step_type: StepType) -> None:
 @TYPES
 def test_every_role_has_a_policy_for_a_flow_of_this_type_alone(step_type: StepType) -> None:
     from mlci.provision.access_requirements import AccessRequirements
-    from mlci.provision.iam_policies import AccountScope
+    from mlci.provision.policy_statements import AccountScope
 
     place = AccountScope("aws", "eu-west-1", "123456789012", "bucket", "connection", dict.fromkeys(ROLES, "arn:role"))
     for role in ROLES:

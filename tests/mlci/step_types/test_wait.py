@@ -17,7 +17,8 @@ from mlci.errors import InputError
 from mlci.flow import load
 from mlci.plan import Plan, Target, plan
 from mlci.provision.access_requirements import access_requirements
-from mlci.provision.iam_policies import AccountScope, policies
+from mlci.provision.iam_policies import policies
+from mlci.provision.policy_statements import AccountScope
 from mlci.provision.stack_names import ROLES
 from mlci.stage.models import CodeUnit, Staged
 from support.aws_account import account

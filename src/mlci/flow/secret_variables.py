@@ -1,0 +1,61 @@
+"""The variables of a step that hold secrets: the job's starter sets them, so they are kept apart from the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from mlci.flow.models import SECRET_VARIABLE_PREFIX, Json, SecretValue, StepOutput, Text
+from mlci.flow.problems import Problems
+from mlci.flow.written_step import WrittenStep
+from mlci.flow.yaml_document import Path
+from mlci.step_types.script_start import SHELL_SUFFIX
+
+_ISOLATION = "EnableNetworkIsolation"
+
+
+def split_variables(
+    step: WrittenStep, variables: Mapping[str, tuple[Text, Path]], problems: Problems
+) -> tuple[dict[str, Text], dict[str, Text]]:
+    """Return the variables without secrets, and those with. `variables` have their places in the file.
+
+    Reports variables that the starter can't set, and steps that have no starter or can't reach AWS.
+    """
+    env: dict[str, Text] = {}
+    secrets: dict[str, Text] = {}
+    for name, (text, path) in variables.items():
+        (secrets if _secrets_in(text) else env)[name] = text
+        if name.startswith(SECRET_VARIABLE_PREFIX):
+            what = f"variables that begin with {SECRET_VARIABLE_PREFIX} are mlci's own, and scripts don't get them"
+            problems.at_key(path, what, "Give it another name")
+        if name in secrets and any(isinstance(part, StepOutput) for part in text):
+            what = f'"{name}" holds a secret and the output of a step'
+            problems.at(path, what, "Write the output in a variable of its own")
+    if secrets:
+        _check_starter(step, next(name for text in secrets.values() for name in _secrets_in(text)), problems)
+    return env, secrets
+
+
+def _secrets_in(text: Text) -> list[str]:
+    return [part.name for part in text if isinstance(part, SecretValue)]
+
+
+def _check_starter(step: WrittenStep, secret: str, problems: Problems) -> None:
+    """Report a step whose starter can't read a secret."""
+    reads = f'step "{step.name}" reads the secret "{secret}"'
+    container, script = step.step_type.container, step.written("run")
+    path = step.path("run")
+    if container and container.package == "files" and str(script).endswith(SHELL_SUFFIX):
+        what = f"{reads}, and a processing step's shell script starts without Python, which reads secrets"
+        if not problems.is_suspect(path):
+            problems.at(path, what, "Start the shell script from a Python script")
+    for rest in _isolations(step.raw.get("request"), ()):
+        what = f"{reads} from AWS, and network isolation cuts its container off from AWS"
+        problems.at_key(step.path("request", *rest), what, "Remove one of them")
+
+
+def _isolations(request: Json, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yield the paths in a request at which network isolation is switched on."""
+    for name, value in request.items() if isinstance(request, dict) else ():
+        if name == _ISOLATION and value is True:
+            yield (*path, name)
+        yield from _isolations(value, (*path, name))
