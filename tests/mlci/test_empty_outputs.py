@@ -11,6 +11,7 @@ from mlci.errors import CloudError
 from mlci.flow import load
 from mlci.plan import Plan, Target, plan
 from mlci.stage.models import CodeUnit, Staged, StagedFile
+from mlci.step_types.script_start import ScriptStart
 
 FLOW = """
 flow: case
@@ -28,7 +29,9 @@ def planned() -> Plan:
     flow = load(FLOW.encode(), "flow.yaml", {}, {})
     files = (StagedFile("a.py", "0" * 64, 0, Path("a.py"), b""),)
     staged = Staged(
-        dict.fromkeys(flow.steps, CodeUnit("a.py", files, files)), {}, dict.fromkeys(flow.steps, "mine.example/image:7")
+        dict.fromkeys(flow.steps, CodeUnit(ScriptStart({"script": "a.py"}), files, files)),
+        {},
+        dict.fromkeys(flow.steps, "mine.example/image:7"),
     )
     return plan(flow, staged, Target("models", "arn:aws:iam::123456789012:role/job", "20261123-101530-3f9c2a"), {})
 

@@ -20,7 +20,7 @@ from mlci.stage import Cache, CodeUnit, find_repository, stage
 from mlci.stage.archive import source_archive
 from mlci.stage.script_package import packaged
 from mlci.step_types import hyperparameters as encoding
-from mlci.step_types.script_start import STARTER
+from mlci.step_types.script_start import STARTER, ScriptStart
 from support.toolkit_cases import ALONE, BROKEN_BY_A_SHELL, ENDINGS, LAYOUTS, PROBE, SAME, VALUES, Layout
 from support.training_toolkits import TOOLKITS, TRAINING_5_0, Image, Missing, Result, Toolkit, write
 
@@ -71,14 +71,14 @@ def unit_of(folder: Path, script: str, files: Mapping[str, str]) -> CodeUnit:
 
 
 def with_starter(image: Image, unit: CodeUnit, hyperparameters: Mapping[str, str]) -> Result:
-    sent = encoding.encode_hyperparameters(hyperparameters, unit.script, unit.import_roots)
+    sent = encoding.encode_hyperparameters(hyperparameters)
     return image.train(source_archive(unit.package), {**sent, "sagemaker_program": json.dumps(STARTER)})
 
 
 def without_starter(image: Image, unit: CodeUnit, hyperparameters: Mapping[str, str]) -> Result:
     """Run the script as mlci would if there were no starter: by its path, and with a PYTHONPATH for its imports."""
-    sent = {**hyperparameters, "sagemaker_program": json.dumps(unit.script)}
-    return image.train(source_archive(unit.files), sent, unit.import_roots)
+    sent = {**hyperparameters, "sagemaker_program": json.dumps(unit.start.run["script"])}
+    return image.train(source_archive(unit.files), sent, unit.start.import_roots)
 
 
 def arguments_of(hyperparameters: Mapping[str, str]) -> list[str]:
@@ -99,7 +99,7 @@ LAYOUT = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 @LAYOUT
 def test_a_script_sees_what_it_sees_when_a_person_starts_it(image: Image, layout: Layout, tmp_path: Path) -> None:
     unit = unit_of(tmp_path / "repository", layout.script, layout.files)
-    person = image.person(layout.command(["--eta", "0.1"]), layout.files, unit.import_roots)
+    person = image.person(layout.command(["--eta", "0.1"]), layout.files, unit.start.import_roots)
     result = with_starter(image, unit, {"eta": "0.1"})
     assert person.exit_code == 0, person.log
     assert view(person), "the script wrote nothing of itself"
@@ -116,7 +116,7 @@ def outcome(result: Result, person: Result) -> str:
 @LAYOUT
 def test_the_toolkits_alone_start_fewer_layouts(image: Image, layout: Layout, tmp_path: Path) -> None:
     unit = unit_of(tmp_path / "repository", layout.script, layout.files)
-    person = image.person(layout.command(["--eta", "0.1"]), layout.files, unit.import_roots)
+    person = image.person(layout.command(["--eta", "0.1"]), layout.files, unit.start.import_roots)
     result = without_starter(image, unit, {"eta": "0.1"})
     name = next(name for name, listed in LAYOUTS.items() if listed is layout)
     expected = dict(zip([toolkit.name for toolkit in TOOLKITS], ALONE[name].split(), strict=True))
@@ -129,7 +129,8 @@ def test_a_script_fails_with_the_exit_code_and_the_text_that_a_person_gets(
 ) -> None:
     person = image.person(["python", "train.py"], {"train.py": source}, ())
     files = unit_of(tmp_path / "repository", "ok.py", {"ok.py": "", "train.py": source}).files
-    unit = CodeUnit("train.py", files, packaged(files, "train.py", "archive"))
+    start = ScriptStart({"script": "train.py"})
+    unit = CodeUnit(start, files, packaged(files, start, "archive"))
     result = with_starter(image, unit, {})
     assert person.exit_code != 0
     assert result.exit_code != 0

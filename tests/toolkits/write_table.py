@@ -36,7 +36,7 @@ def layout_cell(toolkit: Toolkit, layout: Layout, environments: Path) -> list[st
             image = Image(toolkit, Path(folder))
             image.build(environments)
             unit = table.unit_of(image.folder / "repository", layout.script, layout.files)
-            person = image.person(layout.command(["--eta", "0.1"]), layout.files, unit.import_roots)
+            person = image.person(layout.command(["--eta", "0.1"]), layout.files, unit.start.import_roots)
             cell.append(seen(start(image, unit, {"eta": "0.1"}), person))
     return cell
 

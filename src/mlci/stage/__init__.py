@@ -3,7 +3,7 @@
 repository.py      the files of the repository, and the border that no path may cross
 python_imports.py  the modules that a script imports from the repository
 script_package.py  the files of a step's code in the layout of its container, with the starter
-mlci_start.py      the starter: runs in the container, and starts the script there
+starter/           the files that run in the container, and start the script there
 image_uris.py      the URIs of SageMaker's container images
 cache.py           results that are slow to compute, in the user's cache folder
 sdk_imports.py     imports of the SageMaker SDKs without their side effects
@@ -35,7 +35,7 @@ from mlci.stage.repository import (
 )
 from mlci.stage.script_package import packaged
 from mlci.step_types import STEP_TYPES
-from mlci.step_types.script_start import SHELL_SUFFIX, shell_of
+from mlci.step_types.script_start import SHELL_SUFFIX, ScriptStart, shell_of
 
 __all__ = [
     "Cache",
@@ -134,10 +134,16 @@ def _code_unit(step: Step, path: str, repository: Repository) -> CodeUnit:
     import_roots = tuple("" if root == repository.root else repository.relative(root) for root in roots)
     name = repository.relative(script)
     content = next(file.content for file in files if file.path == name) or b""
-    shell = shell_of(content.partition(b"\n")[0]) if name.endswith(SHELL_SUFFIX) else ()
+    is_shell_script = name.endswith(SHELL_SUFFIX)
+    start = ScriptStart(
+        run={"script": name},
+        # A shell script may start a Python that imports from the code's root, which the toolkits have on PYTHONPATH.
+        import_roots=("",) if is_shell_script else import_roots,
+        command=(*shell_of(content.partition(b"\n")[0]), f"./{name}") if is_shell_script else (),
+    )
     container = STEP_TYPES[step.uses].container
     assert container is not None  # a step with a script has one
-    return CodeUnit(name, tuple(files), packaged(files, name, container.package), import_roots, shell)
+    return CodeUnit(start, tuple(files), packaged(files, start, container.package))
 
 
 def _included(step: Step, repository: Repository) -> Iterator[Path]:

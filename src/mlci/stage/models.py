@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mlci.step_types.script_start import ScriptStart
+
 
 @dataclass(frozen=True)
 class StagedFile:
@@ -27,16 +29,13 @@ class StagedFile:
 class CodeUnit:
     """The files that one step needs, relative to the repository's root.
 
-    `script` is its entry point. `package` is what is uploaded: the files in the layout of the step's container, and
-    the starter. `import_roots` are the folders, beside the script's own, at which its imports start; "" is the root.
-    `shell` is the program, with its option, that runs a shell script; it is empty for a Python script.
+    `start` says how its script starts. `package` is what is uploaded: the files in the layout of the step's container,
+    and the starter.
     """
 
-    script: str
+    start: ScriptStart
     files: tuple[StagedFile, ...]
     package: tuple[StagedFile, ...]
-    import_roots: tuple[str, ...] = ()
-    shell: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:

@@ -3,45 +3,54 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from mlci.stage.models import StagedFile
 from mlci.stage.repository import UnusableFile
 from mlci.step_types.base import CodePackage
-from mlci.step_types.script_start import SHELL_SUFFIX, STARTER
+from mlci.step_types.script_start import DOCUMENT, STARTER, STARTER_PREFIX, ScriptStart
 
 #: The folder of an archive that holds the code until the starter moves it to the root.
 ARCHIVE_FOLDER = "mlci_code"
 #: The toolkits install it if it is beside the program. Source: modules.has_requirements in sagemaker-training-toolkit.
 REQUIREMENTS = "requirements.txt"
+_STARTER_FOLDER = Path(__file__).with_name("starter")
+_SUPERVISOR = f"{STARTER_PREFIX}_supervise.py"
 
 
-def packaged(files: Sequence[StagedFile], script: str, package: CodePackage) -> tuple[StagedFile, ...]:
+def packaged(files: Sequence[StagedFile], start: ScriptStart, package: CodePackage) -> tuple[StagedFile, ...]:
     """Return the files that are uploaded for a step's script.
 
     In an archive, the starter and requirements.txt lie at the root, and all else in a folder, which the starter moves
     to the root before the script runs. Until then no file of the repository lies where a training toolkit, or the pip
-    that it starts, takes it for its own: a `setup.py`, a `pyproject.toml`, a `json.py`. A shell script outside of an
-    archive needs no starter: its image may have no Python.
+    that it starts, takes it for its own: a `setup.py`, a `pyproject.toml`, a `json.py`. A script that runs without
+    Python, outside of an archive, needs no starter.
 
-    Raises: UnusableFile, if a file of the repository has the starter's name.
+    Raises: UnusableFile, if a file of the repository has a name of the starter's.
     """
     if package == "archive":
-        return (_starter(), *(_in_archive(file) for file in files))
-    if script.endswith(SHELL_SUFFIX):
+        return (*_starter(start), *(_in_archive(file) for file in files))
+    if not start.needs_starter:
         return tuple(files)
-    if any(file.path == STARTER for file in files):
-        raise UnusableFile(f'"{STARTER}" at the repository\'s root has the name of a file that mlci adds', "Rename it.")
-    return (_starter(), *files)
+    for file in files:
+        if file.path.startswith(STARTER_PREFIX) and file.path.endswith((".py", ".json")):
+            what = f'"{file.path}" at the repository\'s root has the name of a file that mlci adds'
+            raise UnusableFile(what, "Rename it.")
+    return (*_starter(start), *files)
 
 
 def _in_archive(file: StagedFile) -> StagedFile:
     return file if file.path == REQUIREMENTS else replace(file, path=f"{ARCHIVE_FOLDER}/{file.path}")
 
 
-def _starter() -> StagedFile:
-    source = Path(__file__).with_name(STARTER)
-    content = source.read_bytes()
-    return StagedFile(STARTER, hashlib.sha256(content).hexdigest(), len(content), source, content)
+def _starter(start: ScriptStart) -> Iterator[StagedFile]:
+    names = [STARTER, *(f"{STARTER_PREFIX}_{feature}.py" for feature in start.features)]
+    for name in [*names, _SUPERVISOR] if start.features else names:
+        yield _staged(name, _STARTER_FOLDER / name, (_STARTER_FOLDER / name).read_bytes())
+    yield _staged(DOCUMENT, _STARTER_FOLDER / STARTER, start.document())
+
+
+def _staged(path: str, source: Path, content: bytes) -> StagedFile:
+    return StagedFile(path, hashlib.sha256(content).hexdigest(), len(content), source, content)

@@ -99,7 +99,8 @@ class ResolvedStep:
     """A step whose values are all known, in plain types: what a type makes its request and its input of.
 
     `inputs` and `outputs` are URIs; `values` holds the keys that only this type has. `job` is what the names of the
-    step's jobs begin with. `shell` is the command that runs a shell script. What the type has no key for is empty.
+    step's jobs begin with. `command` runs the script in `working_dir`; it is empty where the starter does, which is
+    `mlci_start.py` beside the code. What the type has no key for is empty.
     """
 
     name: str
@@ -112,10 +113,9 @@ class ResolvedStep:
     hyperparameters: Mapping[str, Scalar] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Json] = field(default_factory=dict)
-    script: str = ""
     code_uri: str = ""
-    import_roots: tuple[str, ...] = ()
-    shell: tuple[str, ...] = ()
+    working_dir: str = ""
+    command: tuple[str, ...] = ()
     image: str = ""
     instance: str = ""
     instance_count: int = 1

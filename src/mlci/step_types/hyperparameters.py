@@ -3,8 +3,9 @@
 SageMaker's training toolkits pass hyperparameters to the script as arguments. Some do so through a shell without
 quotes: a value such as `a b`, `[1, 2]` or `$(x)` arrives as something else, or runs. The toolkits do not pass
 hyperparameters whose names begin with `sagemaker_`. They put these into the variable SM_FRAMEWORK_PARAMS, which no
-shell reads. So mlci sends a value that a shell may change under such a name. The starter (`stage/mlci_start.py`), which
-runs the script, restores the name: in the arguments, in the SM_* variables and in hyperparameters.json.
+shell reads. So mlci sends a value that a shell may change under such a name. The starter
+(`stage/starter/mlci_start.py`), which runs the script, restores the name: in the arguments, in the SM_* variables and
+in hyperparameters.json.
 
 Sources, in sagemaker-training-toolkit at v5.0.0: src/sagemaker_training/process.py (`run_async` joins the command and
 calls `create_subprocess_shell`; `check_error` strips quotes from the last argument), mapping.py (`to_cmd_args`),
@@ -20,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mlci.step_types.base import Json
 
-#: The hyperparameter that says what the starter runs, and the prefix of each that travels under another name.
+#: The hyperparameter with the arguments that the starter adds, and the prefix of each that travels under another name.
 START = "sagemaker_mlci_start"
 VALUE = "sagemaker_mlci_value_"
 
@@ -58,21 +59,18 @@ DISTRIBUTED = frozenset(
 )
 
 
-def encode_hyperparameters(
-    hyperparameters: Mapping[str, str], script: str, import_roots: Sequence[str] = ()
-) -> dict[str, str]:
+def encode_hyperparameters(hyperparameters: Mapping[str, str], args: Sequence[str] = ()) -> dict[str, str]:
     r"""Return the HyperParameters of the API request, from those that the script gets. Values are as in the API: JSON.
 
-    `import_roots` are the folders at which the script's imports start. They and the script are relative to the code's
-    root, which is "".
+    `args` are the script's arguments that come before those.
 
-    >>> encode_hyperparameters({"eta": "0.1", "layers": "[1, 2]", "title": '"a b"'}, "src/train.py", ["src"])
+    >>> encode_hyperparameters({"eta": "0.1", "layers": "[1, 2]", "title": '"a b"'}, ["fit"])
     ... # doctest: +NORMALIZE_WHITESPACE
     {'eta': '0.1', 'sagemaker_mlci_value_layers': '[1, 2]', 'sagemaker_mlci_value_title': '"a b"',
-     'sagemaker_mlci_start': '{"script": "src/train.py", "import_roots": ["src"]}'}
+     'sagemaker_mlci_start': '{"args": ["fit"]}'}
     """
     sent = {name if travels_plain(name, value) else VALUE + name: value for name, value in hyperparameters.items()}
-    sent[START] = json.dumps({"script": script, "import_roots": list(import_roots)})
+    sent[START] = json.dumps({"args": list(args)})
     return sent
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types.base import Container, JobType, Json, Key, Request, ResolvedStep, State, StepPaths, StepType
-from mlci.step_types.script_start import processing_entrypoint, shell_entrypoint
+from mlci.step_types.script_start import processing_entrypoint
 
 _CONTAINER = Container(
     code="/opt/ml/processing/input/code",
@@ -63,11 +63,7 @@ _KEYS = (
 
 
 def _request(step: ResolvedStep) -> dict[str, Json]:
-    entrypoint = (
-        shell_entrypoint(_CONTAINER.code, step.script, step.shell)
-        if step.shell
-        else processing_entrypoint(_CONTAINER.code, step.script, step.import_roots)
-    )
+    entrypoint = processing_entrypoint(_CONTAINER.code, step.working_dir, step.command)
     application: dict[str, Json] = {"ImageUri": step.image, "ContainerEntrypoint": list(entrypoint)}
     if step.args:
         application["ContainerArguments"] = list(step.args)

@@ -124,9 +124,7 @@ def _finish(step: ResolvedStep, request: dict[str, Json]) -> dict[str, Json]:
     if not isinstance(sent, dict):
         return request  # AWS's model says what is wrong with it
     texts = {name: value for name, value in sent.items() if isinstance(value, str)}
-    # A shell script may start a Python that imports from the code's root, which the toolkits have on PYTHONPATH.
-    roots = ("",) if step.shell else step.import_roots
-    encoded = encode_hyperparameters(texts, step.script, roots)
+    encoded = encode_hyperparameters(texts, step.args)
     values = {**{name: sent[name] for name in sent if name not in texts}, **encoded}
     return _with_code_channel(step, {**request, "HyperParameters": values})
 

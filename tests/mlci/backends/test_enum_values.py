@@ -14,6 +14,7 @@ from mlci.errors import InputError
 from mlci.flow import load
 from mlci.plan import Plan, Target, plan
 from mlci.stage.models import CodeUnit, Staged, StagedFile
+from mlci.step_types.script_start import ScriptStart
 
 SAGEMAKER = botocore.session.get_session().get_service_model("sagemaker")
 CHECKS = {"local": check_jobs, "aws": lambda planned: request_validation.check(planned, SAGEMAKER)}
@@ -35,7 +36,7 @@ def planned(prepare: str = "", train: str = "", instance: str = "ml.m5.large") -
     text = FLOW.replace("ml.m5.large", instance).replace("    outputs:", f"{prepare}    outputs:") + train
     flow = load(text.encode(), "flow.yaml", {}, {})
     files = (StagedFile("a.py", "0" * 64, 0, Path("a.py"), b""),)
-    code = dict.fromkeys(flow.steps, CodeUnit("a.py", files, files))
+    code = dict.fromkeys(flow.steps, CodeUnit(ScriptStart({"script": "a.py"}), files, files))
     staged = Staged(code, {}, dict.fromkeys(flow.steps, "mine.example/image:7"))
     return plan(flow, staged, Target("models", "arn:aws:iam::123456789012:role/job", "20261123-101530-3f9c2a"), {})
 

@@ -21,6 +21,7 @@ from mlci.flow import load
 from mlci.flow.models import Json
 from mlci.plan import Plan, Target, plan
 from mlci.stage.models import CodeUnit, Staged, StagedFile
+from mlci.step_types.script_start import ScriptStart
 from support.examples import examples
 
 #: A fresh process imports this module, and what test modules share.
@@ -53,7 +54,9 @@ def planned(
     flow = load(text.encode(), "flow.yaml", params, {})
     content = StagedFile("a.py", "0" * 64, 0, Path("a.py"), b"")
     staged = Staged(
-        {name: CodeUnit("a.py", (content,), (content,)) for name in flow.steps}, {}, dict.fromkeys(flow.steps, "mine:7")
+        {name: CodeUnit(ScriptStart({"script": "a.py"}), (content,), (content,)) for name in flow.steps},
+        {},
+        dict.fromkeys(flow.steps, "mine:7"),
     )
     return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", run), baseline or {})
 

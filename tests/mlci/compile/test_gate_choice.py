@@ -18,6 +18,7 @@ from mlci.gate import judge, parse_metrics
 from mlci.plan import Plan, Target, plan
 from mlci.plan.thresholds import bounds
 from mlci.stage.models import CodeUnit, Staged, StagedFile
+from mlci.step_types.script_start import ScriptStart
 from mlci_asl import TaskCall
 from support.examples import examples
 from support.executions import ScriptedHandlers, run
@@ -34,7 +35,7 @@ gate: [{metric: measure.auc, min: 0}]
 def planned(rule: Rule) -> Plan:
     flow = replace(load(FLOW.encode(), "flow.yaml", {}, {}), gate=(rule,))
     files = (StagedFile("a.py", "0" * 64, 0, Path("a.py"), b""),)
-    staged = Staged({"measure": CodeUnit("a.py", files, files)}, {}, {"measure": "mine:7"})
+    staged = Staged({"measure": CodeUnit(ScriptStart({"script": "a.py"}), files, files)}, {}, {"measure": "mine:7"})
     return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a"), {})
 
 

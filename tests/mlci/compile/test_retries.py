@@ -14,6 +14,7 @@ from mlci.compile import compile_plan
 from mlci.flow import load
 from mlci.plan import Plan, Target, plan
 from mlci.stage.models import CodeUnit, Staged, StagedFile
+from mlci.step_types.script_start import ScriptStart
 from mlci_asl import Json, TaskCall, TaskError
 from support.executions import Run, ScriptedHandlers, run
 
@@ -39,7 +40,7 @@ QUOTA += " and a request delta of 1 Instances. Please contact AWS support to req
 def planned(text: str) -> Plan:
     flow = load(text.encode(), "flow.yaml", {}, {})
     files = (StagedFile("a.py", "0" * 64, 0, Path("a.py"), b""),)
-    code = dict.fromkeys(flow.steps, CodeUnit("a.py", files, files))
+    code = dict.fromkeys(flow.steps, CodeUnit(ScriptStart({"script": "a.py"}), files, files))
     target = Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a")
     return plan(flow, Staged(code, {}, dict.fromkeys(flow.steps, "mine:7")), target, {})
 

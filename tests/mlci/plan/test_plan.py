@@ -11,6 +11,7 @@ import pytest
 from mlci.flow import load
 from mlci.plan import Plan, Target, plan
 from mlci.stage.models import CodeUnit, DataUnit, Staged, StagedFile
+from mlci.step_types.script_start import ScriptStart
 
 FLOW = b"""
 flow: small
@@ -44,7 +45,7 @@ def file(path: str) -> StagedFile:
 
 def unit(script: str, paths: tuple[str, ...], import_roots: tuple[str, ...] = ()) -> CodeUnit:
     files = tuple(file(path) for path in paths)
-    return CodeUnit(script, files, (file("mlci_start.py"), *files), import_roots)
+    return CodeUnit(ScriptStart({"script": script}, import_roots), files, (file("mlci_start.py"), *files))
 
 
 @pytest.fixture
@@ -86,10 +87,6 @@ def test_request_is_merged_over_the_api_request(planned: Plan) -> None:
     assert made["AppSpecification"]["ContainerEntrypoint"] == [
         "python3",
         "/opt/ml/processing/input/code/mlci_start.py",
-        "--import-root=src",
-        "--import-root=",
-        "--",
-        "src/prepare.py",
     ]
 
 
@@ -107,7 +104,7 @@ def test_hyperparameters_are_json_texts_and_travel_under_names_that_no_shell_cha
         "rate": "0.5",
         "flag": "true",
         "sagemaker_mlci_value_cut": "[1, 2]",
-        "sagemaker_mlci_start": '{"script": "src/train.py", "import_roots": []}',
+        "sagemaker_mlci_start": '{"args": []}',
         "sagemaker_program": '"mlci_start.py"',
         "sagemaker_container_log_level": "10",
     }

@@ -14,6 +14,7 @@ from mlci.provision.context import RepositoryContext
 from mlci.provision.parameter_values import changed_values, file_pattern, resolve_values
 from mlci.provision.stack_parameters import PARAMETERS
 from mlci.stage import CodeUnit, DataUnit, Repository, Staged, StagedFile
+from mlci.step_types.script_start import ScriptStart
 
 
 def around(name: str | None = "octo/model", base_branch: str | None = "trunk") -> RepositoryContext:
@@ -58,7 +59,7 @@ def test_only_what_differs_is_shown() -> None:
 def staged(names: list[str], folder: str | None = None) -> Staged:
     files = tuple(StagedFile(name, "0", 0, Path(name)) for name in names)
     data = {folder: DataUnit(folder, (), is_folder=True)} if folder else {}
-    return Staged({"train": CodeUnit(names[0], files, files)}, data, {})
+    return Staged({"train": CodeUnit(ScriptStart({"script": names[0]}), files, files)}, data, {})
 
 
 def test_the_pattern_of_what_a_flow_reads(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from mlci.errors import InputError
 from mlci.flow import load
 from mlci.flow.models import Flow
-from mlci.stage import Cache, CodeUnit, Staged, find_repository, mlci_start, stage
+from mlci.stage import Cache, CodeUnit, Staged, find_repository, stage
 from mlci.stage.models import StagedFile, digest_of
+from mlci.stage.starter import mlci_start
 
 FLOW = """
 flow: small
@@ -251,7 +252,7 @@ def code(tmp_path: Path) -> Path:
 def test_an_archive_shows_a_toolkit_nothing_but_the_starter_and_the_requirements(code: Path) -> None:
     moved = {f"mlci_code/{name}" for name in ("src/one.py", "src/one.sh", "setup.py", "json.py")}
     unit = code_of(code, "training", "src/one.py")
-    assert paths_of(unit) == {"mlci_start.py", "requirements.txt", *moved}
+    assert paths_of(unit) == {"mlci_start.py", "mlci_start.json", "requirements.txt", *moved}
     assert {file.path for file in unit.files} >= {"src/one.py", "setup.py", "requirements.txt"}
     starter = next(file for file in unit.package if file.path == "mlci_start.py")
     assert starter.content == Path(mlci_start.__file__).read_bytes()
@@ -261,9 +262,9 @@ def test_a_python_script_of_a_processing_step_gets_the_starter_beside_it_and_a_s
     code: Path,
 ) -> None:
     files = {"src/one.py", "src/one.sh", "setup.py", "json.py", "requirements.txt"}
-    assert paths_of(code_of(code, "processing", "src/one.py")) == {"mlci_start.py", *files}
+    assert paths_of(code_of(code, "processing", "src/one.py")) == {"mlci_start.py", "mlci_start.json", *files}
     unit = code_of(code, "processing", "src/one.sh")
-    assert (paths_of(unit), unit.shell) == (files, ("/bin/sh", "-e"))
+    assert (paths_of(unit), unit.start.command) == (files, ("/bin/sh", "-e", "./src/one.sh"))
 
 
 @pytest.mark.parametrize("uses", ["processing", "training"])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlci.stage import mlci_start
+from mlci.stage.starter import mlci_start
 from mlci.step_types import hyperparameters
 from mlci_emulator.jobs import training_toolkit
 from support.examples import examples
@@ -47,14 +47,17 @@ def job(values: dict[str, str], program: str) -> training_toolkit.ToolkitJob:
 
 
 @settings(max_examples=examples(100))
-@given(SENT, st.sampled_from(["train.py", "src/my train.py", "x.sh"]))
-def test_the_starter_makes_arguments_and_variables_as_if_there_were_none(values: dict[str, str], script: str) -> None:
-    sent = hyperparameters.encode_hyperparameters(values, script, ["src"])
+@given(SENT, st.sampled_from(["train.py", "src/my train.py", "x.sh"]), st.lists(st.text(string.printable), max_size=4))
+def test_the_starter_makes_arguments_and_variables_as_if_there_were_none(
+    values: dict[str, str], script: str, args: list[str]
+) -> None:
+    sent = hyperparameters.encode_hyperparameters(values, args)
     by_toolkit = training_toolkit.environment(job(sent, "mlci_start.py"))
     parameters = json.loads(by_toolkit["SM_FRAMEWORK_PARAMS"])
-    arguments, changes = mlci_start.training(parameters, by_toolkit)
-    assert arguments == training_toolkit.script_arguments(training_toolkit.user_hyperparameters(values))
+    arguments, changes = mlci_start.training(parameters, by_toolkit, script)
+    assert arguments == args + training_toolkit.script_arguments(training_toolkit.user_hyperparameters(values))
     exact = training_toolkit.environment(job(values, script))
+    exact["SM_USER_ARGS"] = json.dumps(arguments, separators=(",", ":"))
     seen = {**by_toolkit, **changes}
     if len({name.upper() for name in values}) == len(values):  # else two names share a variable
         assert seen == exact
@@ -63,7 +66,7 @@ def test_the_starter_makes_arguments_and_variables_as_if_there_were_none(values:
 @settings(max_examples=examples(100))
 @given(SENT)
 def test_no_argument_of_the_toolkits_means_anything_to_a_shell(values: dict[str, str]) -> None:
-    sent = hyperparameters.encode_hyperparameters(values, "train.py")
+    sent = hyperparameters.encode_hyperparameters(values, ["$(x)"])
     for argument in training_toolkit.script_arguments(training_toolkit.user_hyperparameters(sent)):
         assert argument
         assert set(argument) <= set(string.ascii_letters + string.digits + "_@%+=:,./-")

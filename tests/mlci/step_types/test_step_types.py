@@ -30,7 +30,6 @@ STEP = ResolvedStep(
     tags={},
     outputs={"model": "s3://bucket/run/step/model/"},
     values={key.name: key.minimum or 1 for key in all_keys().values()},
-    script="a.py",
     image="mine:7",
     instance="ml.m5.xlarge",
     timeout_s=60,

@@ -13,6 +13,7 @@ from mlci.compile import compile_plan
 from mlci.flow import load
 from mlci.plan import Plan, Target, plan
 from mlci.stage.models import CodeUnit, DataUnit, Staged, StagedFile
+from mlci.step_types.script_start import ScriptStart
 
 FLOW = """flow: keyed
 defaults: {image: "mine.example/image:7"}
@@ -30,7 +31,9 @@ def planned(request: str, channel: str = "train") -> Plan:
     flow = load(FLOW.replace("REQUEST", request).replace("INPUT", channel).encode(), "flow.yaml", {}, {})
     files = (StagedFile("a.py", "0" * 64, 0, Path("a.py"), b""),)
     data = {"data.csv": DataUnit("data.csv", files, is_folder=False)}
-    staged = Staged({"train": CodeUnit("a.py", files, files)}, data, {"train": "mine.example/image:7"})
+    staged = Staged(
+        {"train": CodeUnit(ScriptStart({"script": "a.py"}), files, files)}, data, {"train": "mine.example/image:7"}
+    )
     return plan(flow, staged, Target("bucket", "arn:aws:iam::123456789012:role/r", "20261123-101530-3f9c2a"), {})
 
 

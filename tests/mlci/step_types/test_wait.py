@@ -21,6 +21,7 @@ from mlci.provision.iam_policies import policies
 from mlci.provision.policy_statements import AccountScope
 from mlci.provision.stack_names import ROLES
 from mlci.stage.models import CodeUnit, Staged
+from mlci.step_types.script_start import ScriptStart
 from support.aws_account import account
 from support.project import Project
 
@@ -43,7 +44,9 @@ def planned(text: str = FLOW, **params: str) -> Plan:
     flow = load(text.encode(), "flow.yaml", params, {})
     scripts = [step.name for step in flow.steps.values() if step.run]
     staged = Staged(
-        dict.fromkeys(scripts, CodeUnit("a.py", (), ())), {}, dict.fromkeys(scripts, "mine.example/image:7")
+        dict.fromkeys(scripts, CodeUnit(ScriptStart({"script": "a.py"}), (), ())),
+        {},
+        dict.fromkeys(scripts, "mine.example/image:7"),
     )
     return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a"), {})
 

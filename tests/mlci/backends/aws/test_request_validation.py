@@ -16,6 +16,7 @@ from mlci.flow.models import Json
 from mlci.plan import Plan, Target, plan
 from mlci.stage.models import CodeUnit, DataUnit, Staged, StagedFile
 from mlci.step_types import STEP_TYPES
+from mlci.step_types.script_start import ScriptStart
 
 SAGEMAKER = botocore.session.get_session().get_service_model("sagemaker")
 FLOW = """
@@ -44,7 +45,7 @@ def planned(request: str = "") -> Plan:
     flow = load(FLOW.replace("REQUEST", request).encode(), "flow.yaml", {}, {})
     file = StagedFile("a.py", "0" * 64, 0, Path("a.py"), b"")
     unit = DataUnit("data.csv", (file,), is_folder=False)
-    code = {name: CodeUnit("a.py", (file,), (file,), ("src",)) for name in flow.steps}
+    code = {name: CodeUnit(ScriptStart({"script": "a.py"}, ("src",)), (file,), (file,)) for name in flow.steps}
     staged = Staged(code, {"data.csv": unit}, dict.fromkeys(flow.steps, "mine.example/image:7"))
     return plan(flow, staged, Target("models", "arn:aws:iam::123456789012:role/job", "20261123-101530-3f9c2a"), {})
 

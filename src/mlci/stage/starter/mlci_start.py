@@ -1,16 +1,18 @@
 """Starts a step's script inside of its container as `python SCRIPT` in the repository's root would.
 
-mlci stages this file beside a step's code, and never runs it itself. A processing job starts it as
+mlci stages this file beside a step's code, and `mlci_start.json`, which says how the script starts. A processing job
+runs
 
-    python3 mlci_start.py [--import-root=FOLDER ...] [--] SCRIPT [ARGUMENT ...]
+    python3 mlci_start.py [ARGUMENT ...]
 
-and SageMaker's training toolkits start it as their `sagemaker_program`. They pass hyperparameters as arguments, some
-through a shell, which changes or runs them. So the starter ignores its arguments there. The script's path, and each
-hyperparameter that a shell would change, is in SM_FRAMEWORK_PARAMS. The toolkits fill this variable with all
+and SageMaker's training toolkits run it as their `sagemaker_program`. They pass hyperparameters as arguments, some
+through a shell, which changes or runs them. So the starter ignores its arguments there. The script's own arguments, and
+each hyperparameter that a shell would change, are in SM_FRAMEWORK_PARAMS. The toolkits fill this variable with all
 hyperparameters whose names begin with `sagemaker_`, and pass it through no shell.
 
 The script then gets a fresh interpreter in this process's place (`exec`). So signals, exit codes, tracebacks,
-`multiprocessing`, pickled classes and `inspect` are those of `python SCRIPT`; nothing of this file is left.
+`multiprocessing`, pickled classes and `inspect` are those of `python SCRIPT`; nothing of this file is left. Only where
+something has to happen to the script's output, or after its end, does this process stay as the script's parent.
 
 Standard library only; Python 3.6 and newer.
 """
@@ -29,7 +31,8 @@ import signal
 
 TYPE_CHECKING = False  # importing typing takes as long as all the rest
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, NoReturn, Sequence, Tuple
+    from types import ModuleType
+    from typing import Any, Callable, Dict, List, NoReturn, Sequence, Tuple
 
 #: Hyperparameters of mlci. `mlci.step_types.hyperparameters` has the same names, and a test compares them.
 START = "sagemaker_mlci_start"
@@ -37,29 +40,86 @@ VALUE = "sagemaker_mlci_value_"
 #: The folder of a training job's archive that holds the code until this file runs. The toolkits act on a `setup.py`
 #: that lies beside their program, and import modules from there.
 CODE = "mlci_code"
+#: The file beside this one that says how the script starts.
+DOCUMENT = "mlci_start.json"
+#: The keys of that file that have a module of their own, `mlci_start_<key>.py`, in the order of their preparation.
+FEATURES: "Tuple[str, ...]" = ()
 
-IMPORT_ROOT = "--import-root="
+
+class ScriptJob:
+    """The script that is about to start. `prepare(value, job)` of a feature changes it.
+
+    `folder` holds the code, and `working_dir` is where the script starts. A filter gets each line of the script's
+    output, with its end, and returns what is printed. The actions in `after` run in their order when the script has
+    succeeded; one that raises SystemExit with a text makes the job fail with it.
+    """
+
+    def __init__(self, folder: str, working_dir: str, command: "List[str]", environment: "Dict[str, str]") -> None:
+        self.folder = folder
+        self.working_dir = working_dir
+        self.command = command
+        self.environment = environment
+        self.filters: List[Callable[[bytes], bytes]] = []
+        self.after: List[Callable[[], None]] = []
 
 
 def main(arguments: "Sequence[str]", environment: "Dict[str, str]") -> "NoReturn":
-    """Become the script."""
+    """Become the script, or its parent where something is left to do afterwards."""
     folder = os.path.dirname(os.path.abspath(__file__))
+    document = read_document(folder)
+    features = [(module("mlci_start_" + name, folder), document[name]) for name in FEATURES if name in document]
+    supervisor = module("mlci_start_supervise", folder) if features else None
     parameters = _json(environment.get("SM_FRAMEWORK_PARAMS", "{}"))
+    changes: Dict[str, str] = {}
     if START in parameters:
-        script, roots = parameters[START]["script"], parameters[START]["import_roots"]
+        name = entry_point(document["run"])
         unfold(folder)
-        arguments, changes = training(parameters, environment)
-        rewrite_hyperparameters(environment.get("SM_INPUT_CONFIG_DIR", ""), script)
-    else:
-        roots, script, arguments = processing(arguments)
-        changes = {}
-    os.chdir(folder)
+        arguments, changes = training(parameters, environment, name)
+        rewrite_hyperparameters(environment.get("SM_INPUT_CONFIG_DIR", ""), name)
+    working_dir = os.path.join(folder, document.get("working_dir", ""))
+    os.chdir(working_dir)
     environment = dict(environment, **changes)
-    path = python_path(environment.get("PYTHONPATH", ""), folder, roots)
+    path = python_path(environment.get("PYTHONPATH", ""), folder, document["import_roots"])
     environment.pop("PYTHONPATH", None)
     if path:
         environment["PYTHONPATH"] = path
-    replace_process(command(script) + list(arguments), environment)
+    line = command(document["run"], os.path.relpath(folder, working_dir)) + list(arguments)
+    job = ScriptJob(folder, working_dir, line, environment)
+    for feature, value in features:
+        feature.prepare(value, job)
+    if supervisor and (job.filters or job.after):
+        supervisor.supervise(job)
+    replace_process(job.command, job.environment)
+
+
+def read_document(folder: str) -> "Dict[str, Any]":
+    """Return the document that says how the script starts."""
+    try:
+        with open(os.path.join(folder, DOCUMENT), encoding="utf-8") as stream:
+            document: Dict[str, Any] = json.load(stream)
+    except OSError as error:
+        sys.exit("mlci_start.py: no script to run: {}: {}".format(DOCUMENT, error.strerror))
+    return document
+
+
+def module(name: str, folder: str) -> "ModuleType":
+    """Return a module that lies beside this file, and leave no trace of it among the code."""
+    keep, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    sys.path.append(folder)  # at the end: a json.py of the repository must not be taken for Python's
+    try:
+        return __import__(name)
+    finally:
+        sys.path.remove(folder)
+        sys.dont_write_bytecode = keep
+
+
+def entry_point(run: "Dict[str, Any]") -> str:
+    """Return the script's name, as the toolkits have it in their variables.
+
+    >>> entry_point({"script": "src/a.py"}), entry_point({"module": "a.b"}), entry_point({"command": ["dvc"]})
+    ('src/a.py', 'a.b', 'dvc')
+    """
+    return str(run.get("script") or run.get("module") or run["command"][0])
 
 
 def _json(text: str) -> "Dict[str, Any]":
@@ -68,25 +128,6 @@ def _json(text: str) -> "Dict[str, Any]":
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def processing(arguments: "Sequence[str]") -> "Tuple[List[str], str, List[str]]":
-    """Return the import roots, the script and its arguments, from the command line of a processing job.
-
-    >>> processing(["--import-root=", "--import-root=src", "src/a.py", "--import-root=b", "--"])
-    (['', 'src'], 'src/a.py', ['--import-root=b', '--'])
-    >>> processing(["--", "-a.py", "--", "b"])
-    ([], '-a.py', ['--', 'b'])
-    """
-    rest = list(arguments)
-    roots = []
-    while rest and rest[0].startswith(IMPORT_ROOT):
-        roots.append(rest.pop(0)[len(IMPORT_ROOT) :])
-    if rest and rest[0] == "--":
-        rest.pop(0)
-    if not rest:
-        sys.exit("mlci_start.py: no script to run: neither an argument nor SM_FRAMEWORK_PARAMS names one")
-    return roots, rest[0], rest[1:]
 
 
 def unfold(folder: str) -> None:
@@ -105,16 +146,18 @@ def unfold(folder: str) -> None:
         os.rmdir(parent)
 
 
-def training(parameters: "Dict[str, Any]", environment: "Dict[str, str]") -> "Tuple[List[str], Dict[str, str]]":
+def training(
+    parameters: "Dict[str, Any]", environment: "Dict[str, str]", script: str
+) -> "Tuple[List[str], Dict[str, str]]":
     """Return the script's arguments, and the variables that a toolkit sets for a script that it starts itself.
 
-    Both are as the toolkits make them (mapping.to_cmd_args and mapping.to_env_vars), of all hyperparameters.
+    Both are as the toolkits make them (mapping.to_cmd_args and mapping.to_env_vars), of all hyperparameters. Arguments
+    that the flow gives come before those.
     """
-    script = parameters[START]["script"]
     values = {name[len(VALUE) :]: value for name, value in parameters.items() if name.startswith(VALUE)}
     others = {name: value for name, value in parameters.items() if name != START and not name.startswith(VALUE)}
     hyperparameters = dict(_json(environment.get("SM_HPS", "{}")), **values)
-    arguments = to_arguments(hyperparameters)
+    arguments = list(parameters[START]["args"]) + to_arguments(hyperparameters)
     facts = _json(environment.get("SM_TRAINING_ENV", "{}"))
     module = script[: -len(".py")] if script.endswith(".py") else script
     facts.update(
@@ -201,13 +244,26 @@ def python_path(present: str, folder: str, roots: "Sequence[str]") -> str:
     return os.pathsep.join(paths)
 
 
-def command(script: str) -> "List[str]":
-    """Return the script's command: this interpreter, or the shell that a shell script names, or else bash or sh."""
-    if not script.endswith(".sh"):
-        return [sys.executable or "python3", "./" + script if script.startswith("-") else script]
+def command(run: "Dict[str, Any]", code: str) -> "List[str]":
+    """Return the command of a script, a module or a program. `code` leads from the working folder to the code's.
+
+    A Python script is run by this interpreter, and another by the program that its first line names, or else by bash or
+    sh.
+
+    >>> command({"command": ["dvc"]}, "."), command({"module": "a.b"}, ".")[1:], command({"script": "a.py"}, "..")[1:]
+    (['dvc'], ['-m', 'a.b'], ['../a.py'])
+    """
+    if "command" in run:
+        return list(run["command"])
+    python = sys.executable or "python3"
+    if "module" in run:
+        return [python, "-m", run["module"]]
+    script = os.path.normpath(os.path.join(code, run["script"]))
+    if script.endswith(".py"):
+        return [python, "./" + script if script.startswith("-") else script]
     with open(script, "rb") as stream:
         first = stream.readline()
-    return [*interpreter(first), "./" + script]
+    return [*interpreter(first), script if script.startswith("..") else "./" + script]
 
 
 def interpreter(first_line: bytes) -> "List[str]":
@@ -234,8 +290,13 @@ def replace_process(command_line: "Sequence[str]", environment: "Dict[str, str]"
     try:
         os.execvpe(encoded[0], encoded, variables)
     except OSError as error:
-        sys.stderr.write("{}: {}: {}\n".format(command_line[-1], command_line[0], error.strerror))
-        sys.exit(127 if isinstance(error, FileNotFoundError) else 126)
+        not_started(command_line, error)
+
+
+def not_started(command_line: "Sequence[str]", error: OSError) -> "NoReturn":
+    """Say why a command does not start, and exit with a shell's code for that."""
+    sys.stderr.write("{}: {}\n".format(command_line[0], error.strerror))
+    sys.exit(127 if isinstance(error, FileNotFoundError) else 126)
 
 
 def _encoded(text: str) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mlci.stage import mlci_start
+from mlci.stage.starter import mlci_start
 from mlci.step_types import script_start
 
 STARTER = Path(mlci_start.__file__)
@@ -59,8 +59,16 @@ def run(
     )
 
 
-def start(folder: Path, *arguments: str, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
+def describe(folder: Path, script: str, roots: Sequence[str] = (), **keys: object) -> None:
+    document = {"run": {"script": script}, "import_roots": roots, **keys}
+    (folder / "mlci_start.json").write_text(json.dumps(document), encoding="utf-8")
+
+
+def start(
+    folder: Path, script: str, *arguments: str, roots: Sequence[str] = (), python: str = sys.executable
+) -> subprocess.CompletedProcess[str]:
     """A processing job's command, from another working folder."""
+    describe(folder, script, roots)
     return run([python, str(folder / "mlci_start.py"), *arguments], Path("/"))
 
 
@@ -68,7 +76,8 @@ def train(
     folder: Path, script: str, values: Mapping[str, object], variables: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """A toolkit's command, with the variables that it sets."""
-    parameters = {mlci_start.START: {"script": script, "import_roots": []}, **values}
+    describe(folder, script)
+    parameters = {mlci_start.START: {"args": []}, **values}
     given = {"SM_FRAMEWORK_PARAMS": json.dumps(parameters), "SM_HPS": "{}", **(variables or {})}
     return run([sys.executable, "mlci_start.py", "--ignored", "x"], folder, given)
 
@@ -93,7 +102,7 @@ def test_modules_of_the_repository_are_not_taken_for_pythons(version: str, tmp_p
 def test_imports_start_at_the_roots_in_their_order(tmp_path: Path) -> None:
     files = {"src/m/x.py": "import a, b\nprint(a.X, b.X)", "src/a.py": "X = 1", "a.py": "X = 2", "b.py": "X = 3"}
     folder = write(tmp_path, files)
-    assert start(folder, "--import-root=src", "--import-root=", "src/m/x.py").stdout == "1 3\n"
+    assert start(folder, "src/m/x.py", roots=["src", ""]).stdout == "1 3\n"
     assert "No module named 'a'" in start(folder, "src/m/x.py").stderr
 
 
@@ -128,7 +137,8 @@ def test_a_signal_to_the_starters_process_reaches_the_script(tmp_path: Path) -> 
         "print('up', flush=True)\nsignal.pause()"
     )
     folder = write(tmp_path, {"x.py": source})
-    with subprocess.Popen([sys.executable, folder / "mlci_start.py", "x.py"], stdout=subprocess.PIPE) as process:
+    describe(folder, "x.py")
+    with subprocess.Popen([sys.executable, folder / "mlci_start.py"], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"up\n"
         process.terminate()
@@ -152,7 +162,8 @@ def test_a_shell_script_runs_with_what_its_first_line_names(first_line: str, she
     folder = write(tmp_path, {"a/x y.sh": first_line + SHELL})
     expected = f"./a/x y.sh|a b||{os.path.realpath(folder)}|{shell}|"
     assert start(folder, "a/x y.sh", "a b", "").stdout == expected
-    entrypoint = script_start.shell_entrypoint(str(folder), "a/x y.sh", script_start.shell_of(first_line.encode()))
+    command = [*script_start.shell_of(first_line.encode()), "./a/x y.sh"]
+    entrypoint = script_start.processing_entrypoint(str(folder), "", command)
     assert run([*entrypoint, "a b", ""], Path("/")).stdout == expected
 
 
@@ -164,7 +175,7 @@ def test_a_first_line_may_have_one_argument(tmp_path: Path) -> None:
 
 def test_a_shell_that_is_not_there_is_reported(tmp_path: Path) -> None:
     started = start(write(tmp_path, {"x.sh": "#!/absent/sh\n"}), "x.sh")
-    assert (started.returncode, started.stderr) == (127, "./x.sh: /absent/sh: No such file or directory\n")
+    assert (started.returncode, started.stderr) == (127, "/absent/sh: No such file or directory\n")
 
 
 def test_a_broken_pipe_kills_a_shells_command_as_without_the_starter(tmp_path: Path) -> None:
@@ -183,7 +194,8 @@ def test_a_training_jobs_code_is_moved_to_the_root_over_what_an_image_brought(tm
     folder = write(tmp_path, {**{f"mlci_code/{path}": text for path, text in packed.items()}, **image})
     assert train(folder, "train.py", {}).stdout == "2\n"
     left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert left == {"train.py", "lib/a.py", "lib/kept.py", "mlci_code/b", "mlci_start.py", "requirements.txt"}
+    starter = {"mlci_start.py", "mlci_start.json"}
+    assert left == {"train.py", "lib/a.py", "lib/kept.py", "mlci_code/b", "requirements.txt", *starter}
 
 
 def test_arguments_of_a_toolkit_do_not_count(tmp_path: Path) -> None:
@@ -234,13 +246,14 @@ def test_text_is_utf_8_in_any_locale(version: str, tmp_path: Path) -> None:
         "print(os.fsencode(sys.argv[2]).decode('utf-8') == chr(252), os.fsencode(os.environ['SM_HP_X']))"
     )
     folder = write(tmp_path, {"x.py": source})
-    parameters = {mlci_start.START: {"script": "x.py", "import_roots": []}, f"{mlci_start.VALUE}x": "ü"}
+    describe(folder, "x.py")
+    parameters = {mlci_start.START: {"args": []}, f"{mlci_start.VALUE}x": "ü"}
     variables = {"SM_FRAMEWORK_PARAMS": json.dumps(parameters), "LANG": "C", "LC_ALL": "C"}
     done = run([python(version), "mlci_start.py"], folder, variables)
     assert done.stdout == "True b'\\xc3\\xbc'\n", done.stderr
 
 
 def test_without_a_script_the_starter_says_so(tmp_path: Path) -> None:
-    started = start(write(tmp_path, {}))
+    started = run([sys.executable, "mlci_start.py"], write(tmp_path, {}))
     assert started.returncode == 1
     assert started.stderr.startswith("mlci_start.py: no script to run")

@@ -1,0 +1,10 @@
+"""The files that run in a step's container, beside its code: they start the script. Nothing of mlci imports them.
+
+mlci_start.py            the starter: becomes the script, as `python SCRIPT` in the code's folder would be
+mlci_start_supervise.py  runs the script as a child, where something has to happen to its output or after its end
+
+Beside them lies `mlci_start.json`, which says how the script starts; `mlci.step_types.script_start` makes it. A key
+of it that is more than the start itself is a feature: `FEATURES` in mlci_start.py names them in their order, and each
+is a file `mlci_start_<feature>.py` with a function `prepare(value, job)`. A step's code holds the files of its own
+features alone. Standard library only; Python 3.6 and newer.
+"""
