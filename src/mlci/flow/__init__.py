@@ -11,6 +11,9 @@ In the order in which `load` uses them:
     params.py               params: defaults, and the options and variables that override them
     environment.py          variables of the environment that a flow may read
     references.py           the forms of `${{ … }}`, and the document with params and variables filled in
+    matrix_cells.py         the cells of a matrix, by the rules of GitHub Actions
+    matrix.py               a step's matrix, read and checked
+    matrix_expansion.py     the document with a step for each cell
     schema_models.py        the pydantic models of each part of the file
     validation_messages.py  pydantic's errors as problems of a flow
     reference_check.py      checks that each reference names something that exists
@@ -24,6 +27,7 @@ In the order in which `load` uses them:
     durations.py            durations such as 1h30m
     names.py                the names that a flow may give
     limits.py               the limits of AWS that any flow can break
+    cell_references.py      the cells that a reference to a step with a matrix means
     dependencies.py         the predecessors of each step, and cycles
     models.py               Flow, Step, Rule and the other types that later stages share
     json_schema.py          the JSON schema of flow.yaml

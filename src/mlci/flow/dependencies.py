@@ -7,6 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
 from mlci.flow.models import Flow, Rule, Step, StepOutput, texts_in
+from mlci.flow.names import written_name
 
 #: The gate as a node of the graph; no step can have this name.
 GATE = "gate"
@@ -34,12 +35,14 @@ def needs(step: Step) -> set[str]:
 def cycles(flow: Flow) -> Iterator[tuple[str, ...]]:
     """Yields the cycles of steps that wait for each other: each waits for the next, and the last for the first.
 
-    `GATE` is among them where a step waits for the gate. A step that names itself is no circle here.
+    `GATE` is among them where a step waits for the gate. A step that names itself is no circle here, and the cells of
+    a step are one.
     """
-    graph: dict[str, set[str]] = {GATE: _read_by(flow.gate) & flow.steps.keys()}
+    graph: dict[str, set[str]] = {GATE: set(map(written_name, _read_by(flow.gate) & flow.steps.keys()))}
     for name in sorted(flow.steps):
-        step = flow.steps[name]
-        graph[name] = (needs(step) & flow.steps.keys()) - {name} | ({GATE} if step.is_after_gate else set())
+        step, own = flow.steps[name], written_name(name)
+        before = set(map(written_name, needs(step) & flow.steps.keys())) - {own}
+        graph.setdefault(own, set()).update(before, {GATE} if step.is_after_gate else ())
     for _ in range(_MAX_CYCLES):
         try:
             TopologicalSorter({name: sorted(before) for name, before in graph.items()}).prepare()
@@ -59,4 +62,5 @@ def _read_by(rules: tuple[Rule, ...]) -> set[str]:
 def _outputs_read(step: Step) -> Iterator[str]:
     values = [*step.args, *step.env.values(), *step.hyperparameters.values(), *step.values.values()]
     parts = [part for value in values for text in texts_in(value) for part in text]
-    return (part.step for part in [*parts, *step.inputs.values()] if isinstance(part, StepOutput))
+    outputs = (part for part in [*parts, *step.inputs.values()] if isinstance(part, StepOutput))
+    return (name for output in outputs for name in output.steps)

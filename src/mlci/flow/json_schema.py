@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 from mlci.flow import limits
 from mlci.flow.models import Json
+from mlci.flow.references import TEMPLATE_PREFIX
 from mlci.step_types import STEP_TYPES, all_keys
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -19,6 +21,9 @@ def schema() -> dict[str, Json]:
     assert isinstance(opened, dict)
     _name_keys(opened)
     _add_step_types(opened)
+    opened["patternProperties"] = {
+        f"^{re.escape(TEMPLATE_PREFIX)}": {"description": "For YAML anchors and templates; mlci does not read it."}
+    }
     return {"$schema": DIALECT, **opened, "title": "mlci flow"}
 
 

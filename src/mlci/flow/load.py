@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 
 from mlci.aws_settings import AWS_SETTINGS, AwsSettingName
 from mlci.flow import names
+from mlci.flow.cell_references import resolve_cells
 from mlci.flow.dependencies import GATE, cycles
 from mlci.flow.invalid_value import InvalidValue
-from mlci.flow.models import Flow, Json, Rule
+from mlci.flow.matrix_expansion import ExpandedDocument, expand_matrices
+from mlci.flow.models import Cell, Flow, Json, Matrix, Rule
 from mlci.flow.params import Params, read_params
 from mlci.flow.paths import bucket_name
 from mlci.flow.problems import Problems, nearest
-from mlci.flow.references import FilledDocument, fill_in
-from mlci.flow.yaml_document import Document, Path, read
+from mlci.flow.references import fill_in
+from mlci.flow.yaml_document import Path, read
 from mlci.flow.yaml_scalars import describe
 from mlci.step_types import STEP_TYPES, all_keys
 from mlci.step_types.base import StepType
@@ -52,14 +54,14 @@ def load(
     problems = Problems(document)
     given = document.value
     params = read_params(given.get("params"), "params" in given, overrides, override_origins, problems)
-    filled = fill_in(document, params, environment, problems)
-    flow = _built(document, params, filled, problems)
+    expanded = expand_matrices(document, fill_in(document, params, environment, problems), problems)
+    flow = resolve_cells(_built(expanded, params, problems), expanded.cells, problems)
     _check_cycles(flow, problems)
     problems.raise_if_any()
     return flow
 
 
-def _built(document: Document, params: Params, filled: FilledDocument, problems: Problems) -> Flow:
+def _built(expanded: ExpandedDocument, params: Params, problems: Problems) -> Flow:
     # pydantic takes 0.15 s to import, which only those who load a flow need to spend.
     from mlci.flow.reference_check import StepInterface, check_references
     from mlci.flow.rules import build_rules
@@ -67,43 +69,45 @@ def _built(document: Document, params: Params, filled: FilledDocument, problems:
     from mlci.flow.steps import build_step
     from mlci.flow.written_step import StepContext, interface_of
 
-    head = _head(filled, problems)
-    written = _written_steps(filled.value.get("steps", {}), problems)
+    document, value = expanded.document, expanded.value
+    head = _head(value, problems)
+    written = _written_steps(value.get("steps", {}), expanded.cell_of, problems)
     steps = {
-        name: interface_of(step, problems) if step else StepInterface(None, None, None)
+        names.written_name(name): interface_of(step, problems) if step else StepInterface(None, None, None)
         for name, step in written.items()
     }
-    check_references(filled.uses, steps, _secret_names(filled), problems)
-    has_gate = "gate" in filled.value
-    context = StepContext(document, head.defaults, filled.texts, steps, has_gate, problems)
+    check_references(expanded.uses, steps, _secret_names(value), problems)
+    has_gate = "gate" in value
+    context = StepContext(document, head.defaults, expanded.texts, steps, has_gate, problems)
     gate: tuple[Rule, ...] = ()
     if has_gate:
-        gate = build_rules(filled.value["gate"], ("gate",), "the gate", steps, problems)
+        gate = build_rules(value["gate"], ("gate",), "the gate", steps, problems)
     return Flow(
         name=head.flow,
         file=document.file,
         params=params.values,
         steps={name: build_step(step, context) for name, step in written.items() if step},
         gate=gate,
-        secrets=build_secrets(filled.value.get("secrets", {}), problems),
-        env=filled.variables,
+        secrets=build_secrets(value.get("secrets", {}), problems),
+        env=expanded.variables,
         python=head.local.python,
         aws=_aws(head, problems),
+        matrices={name: _matrix(cells, written) for name, cells in expanded.cells.items() if cells},
         positions={path: place.value for path, place in document.spans.items()},
     )
 
 
-def _head(filled: FilledDocument, problems: Problems) -> FlowModel:
+def _head(value: Mapping[str, Json], problems: Problems) -> FlowModel:
     """All but params, secrets, steps and gate, whose parts are validated one by one, so that none hides another."""
     from mlci.flow.schema_models import FlowModel
     from mlci.flow.validation_messages import validated
 
     apart: dict[str, Json] = {"params": {}, "secrets": {}, "gate": [], "steps": {}}
-    whole = {key: apart.get(key, part) for key, part in filled.value.items()}
-    if filled.value.get("steps") == {}:
+    whole = {key: apart.get(key, part) for key, part in value.items()}
+    if value.get("steps") == {}:
         problems.at(("steps",), "the flow has no steps", "Add at least one")
     head = validated(FlowModel, whole, (), _FLOW_STAND_INS, problems)
-    if "flow" in filled.value and not problems.is_suspect(("flow",)):
+    if "flow" in value and not problems.is_suspect(("flow",)):
         try:
             names.check_name(names.FLOW, head.flow)
         except InvalidValue as invalid:
@@ -111,13 +115,18 @@ def _head(filled: FilledDocument, problems: Problems) -> FlowModel:
     return head
 
 
-def _secret_names(filled: FilledDocument) -> tuple[str, ...] | None:
+def _secret_names(value: Mapping[str, Json]) -> tuple[str, ...] | None:
     """Return the names of the secrets; None where they are wrong as a whole, which is reported."""
-    written = filled.value.get("secrets", {})
+    written = value.get("secrets", {})
     return tuple(written) if isinstance(written, dict) else None
 
 
-def _written_steps(written: Json, problems: Problems) -> dict[str, WrittenStep | None]:
+def _matrix(cells: tuple[Cell, ...], written: Mapping[str, WrittenStep | None]) -> Matrix:
+    first = written[cells[0].name]
+    return Matrix(tuple(cell.name for cell in cells), first.written("max_parallel") if first else None)
+
+
+def _written_steps(written: Json, cells: Mapping[str, Cell], problems: Problems) -> dict[str, WrittenStep | None]:
     """The steps as they are written; None for one that is no mapping, which was reported."""
     path: Path = ("steps",)
     if not isinstance(written, dict):
@@ -125,9 +134,9 @@ def _written_steps(written: Json, problems: Problems) -> dict[str, WrittenStep |
         problems.at(path, f'"steps" must be a mapping of steps, but is {describe(written)}', hint)
         return {}
     twins: dict[str, str] = {}
-    for name in written:
+    for name in dict.fromkeys(cells[name].step if name in cells else name for name in written):
         _check_step_name(name, twins.setdefault(name.lower().replace("_", "-"), name), problems)
-    return {name: _written_step(name, part, problems) for name, part in written.items()}
+    return {name: _written_step(name, part, cells.get(name), problems) for name, part in written.items()}
 
 
 def _check_step_name(name: str, twin: str, problems: Problems) -> None:
@@ -140,7 +149,7 @@ def _check_step_name(name: str, twin: str, problems: Problems) -> None:
         problems.at_key(("steps", name), what, "Rename one")
 
 
-def _written_step(name: str, written: Json, problems: Problems) -> WrittenStep | None:
+def _written_step(name: str, written: Json, cell: Cell | None, problems: Problems) -> WrittenStep | None:
     from mlci.flow.schema_models import step_model
     from mlci.flow.validation_messages import validated
     from mlci.flow.written_step import WrittenStep
@@ -154,7 +163,7 @@ def _written_step(name: str, written: Json, problems: Problems) -> WrittenStep |
         )
         problems.at_key(path, what, 'It needs at least "uses" and "run"')
         return None
-    apart: dict[str, Json] = {"if": []}
+    apart: dict[str, Json] = {"if": [], "matrix": {}}
     uses = written.get("uses")
     known = uses if isinstance(uses, str) and uses in STEP_TYPES else None
     step_type = STEP_TYPES[known or _nearest_type(uses)]
@@ -162,7 +171,7 @@ def _written_step(name: str, written: Json, problems: Problems) -> WrittenStep |
     whole = {key: apart.get(key, part) for key, part in written.items() if key not in foreign}
     model = step_model(step_type.name, is_closed=known is not None)
     values = validated(model, whole, path, _step_stand_ins(step_type), problems)
-    return WrittenStep(name, written, values, step_type, known is not None)
+    return WrittenStep(cell.step if cell else name, written, values, step_type, known is not None, cell)
 
 
 def _nearest_type(uses: Json) -> str:

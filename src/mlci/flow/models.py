@@ -29,11 +29,39 @@ class Position:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """One combination of the values of a step's matrix; in a Flow, it is a step of its own, called `name`.
+
+    `step` is the step as the flow writes it, and `index` the cell's place among its cells. `identity` tells the cell
+    from the others: keys, and values as text. `keys` are those of the whole matrix, in order. `folder` is where its
+    outputs lie below the step's: `fold=1/depth=3`.
+    """
+
+    step: str
+    index: int
+    name: str
+    values: Mapping[str, Scalar] = field(compare=False)
+    identity: tuple[tuple[str, str], ...]
+    keys: tuple[str, ...]
+    folder: str
+
+
+@dataclass(frozen=True)
 class StepOutput:
-    """`${{ steps.<step>.outputs.<output> }}`: the URI under which that output lies."""
+    """`${{ steps.<step>.outputs.<output> }}`: the URI under which that output lies.
+
+    Where `cells` names cells of the step, these are their outputs, a folder each below `folder`.
+    """
 
     step: str
     output: str
+    cells: tuple[str, ...] = ()
+    folder: str = ""
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The steps of the flow that write it."""
+        return self.cells or (self.step,)
 
 
 @dataclass(frozen=True)
@@ -144,7 +172,8 @@ class Step:
     `after` names steps only; `is_after_gate` says whether `after: gate` was given. `metrics` is
     `<output>/<path of a JSON file in it>`. `request` is merged over the AWS API request. `values` holds the keys that
     only the step's type has. `secrets` are the variables of `env` that hold secrets; `env` has the others. What a type
-    has no key for is None or empty.
+    has no key for is None or empty. `cell` is set for a cell of a step with a matrix. Where not `fail_fast`, a failure
+    of the step leaves the steps and cells beside it running.
     """
 
     name: str
@@ -163,11 +192,21 @@ class Step:
     secrets: Mapping[str, Text] = field(default_factory=dict)
     include: tuple[str, ...] = ()
     when: tuple[Rule, ...] = ()
+    cell: Cell | None = None
+    fail_fast: bool = True
     after: tuple[str, ...] = ()
     is_after_gate: bool = False
     metrics: str | None = None
     request: Mapping[str, Json] = field(default_factory=dict)
     values: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The cells of a step, by their names in order; at most `max_parallel` of them run at once, None for no limit."""
+
+    cells: tuple[str, ...]
+    max_parallel: int | None = None
 
 
 def texts_in(value: Value) -> Iterator[Text]:
@@ -186,8 +225,9 @@ class Flow:
     """A flow, whole and valid.
 
     `params` holds the values after overrides, `env` those of the environment variables that it reads, and `secrets` the
-    secrets that it declares, by name. `python` is `local: {python: …}`. `aws` holds the
-    settings that `aws:` gives. `positions` tells where each part stands in the file, by its path from the top:
+    secrets that it declares, by name. `python` is `local: {python: …}`. `aws` holds the settings that `aws:` gives.
+    `steps` has each cell of a step with a matrix as a step, and `matrices` the names of a step's cells by its own.
+    `positions` tells where each part stands in the file, by its path from the top:
     `("steps", "train", "run")`.
     """
 
@@ -200,6 +240,7 @@ class Flow:
     env: Mapping[str, str] = field(default_factory=dict)
     python: str | None = None
     aws: Mapping[AwsSettingName, str] = field(default_factory=dict)
+    matrices: Mapping[str, Matrix] = field(default_factory=dict)
     positions: Mapping[tuple[str | int, ...], Position] = field(default_factory=dict, compare=False, repr=False)
 
     @property

@@ -29,3 +29,12 @@ def check_name(rule: NameRule, name: str) -> None:
         raise InvalidValue(what, f"At most {rule.max_chars} are allowed")
     if not rule.pattern.fullmatch(name):
         raise InvalidValue(f'"{shown}" cannot be the name of {rule.kind}', f"Use {rule.allowed}")
+
+
+def written_name(step: str) -> str:
+    """Return a step's name as the flow has it: for a cell, the name of the step that it is a cell of.
+
+    >>> written_name("train(fold=1)"), written_name("train")
+    ('train', 'train')
+    """
+    return step.partition("(")[0]

@@ -88,6 +88,15 @@ class Problems:
         self._suspects.add(path)
         self._ancestors.update(path[:end] for end in range(len(path)))
 
+    def use(self, document: Document) -> None:
+        """Take positions from this form of the document from now on."""
+        self._document = document
+
+    def copy_suspects(self, inside: Path, other: Path) -> None:
+        """Have later checks leave alone below `other` what they leave alone below `inside`."""
+        for path in [path for path in self._suspects if path[: len(inside)] == inside]:
+            self.suspect((*other, *path[len(inside) :]))
+
     def is_suspect(self, path: Path) -> bool:
         """Says whether this value, or one around it, has a problem."""
         return any(path[:end] in self._suspects for end in range(1, len(path) + 1))

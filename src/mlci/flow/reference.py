@@ -24,6 +24,8 @@ def reference(schema: Mapping[str, Any]) -> str:
         _described(definitions["StepModel"]),
         "Each type of step takes some of these keys:",
         _keys_by_type(definitions["StepModel"]),
+        "### `matrix`",
+        _described(definitions["MatrixModel"]),
         "### A rule, in `gate` and in a step's `if`",
         _described(definitions["RuleModel"]),
         "### A secret, in `secrets`",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mlci.flow.models import InputPath, OutputPath, SecretValue, StepOutput
+from mlci.flow.names import written_name
 from mlci.flow.problems import Candidates, Problems, listed
 from mlci.flow.references import UsedReference, format_reference
 from mlci.flow.yaml_document import Path
@@ -132,5 +133,5 @@ def _report_unknown(
 def _key_and_step(path: Path) -> tuple[str, str | None]:
     """The key and the step that a path is in."""
     if len(path) > 3 and path[0] == "steps":
-        return str(path[2]), str(path[1])
+        return str(path[2]), written_name(str(path[1]))
     return str(path[0]), None

@@ -9,19 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from mlci.flow.environment import check_variable
 from mlci.flow.invalid_value import InvalidValue
-from mlci.flow.models import InputPath, Json, OutputPath, Reference, Scalar, SecretValue, StepOutput, Text
+from mlci.flow.models import InputPath, Json, OutputPath, Reference, Scalar, SecretValue, StepOutput
 from mlci.flow.params import Params
 from mlci.flow.problems import Candidates, Problems, nearest
 from mlci.flow.yaml_document import MAX_CHARACTERS, Document, Path
 
 OPEN, CLOSE = "${{", "}}"
 _FORMS = (
-    "References are ${{ params.<name> }}, ${{ env.<NAME> }}, ${{ steps.<step>.outputs.<output> }}, in args "
-    "${{ inputs.<name> }} and ${{ outputs.<name> }}, and in env ${{ secrets.<name> }}"
+    "References are ${{ params.<name> }}, ${{ env.<NAME> }}, ${{ steps.<step>.outputs.<output> }}, ${{ matrix.<key> }} "
+    "in a step that has a matrix, in args ${{ inputs.<name> }} and ${{ outputs.<name> }}, and in env "
+    "${{ secrets.<name> }}"
 )
 _PARAM = re.compile(r"params\.([A-Za-z_][A-Za-z0-9_-]*)")
 _STEP_OUTPUT = re.compile(r"steps\.([A-Za-z][A-Za-z0-9_-]*)\.outputs\.([A-Za-z0-9][A-Za-z0-9._-]*)")
@@ -29,7 +30,10 @@ _INPUT = re.compile(r"inputs\.([A-Za-z0-9][A-Za-z0-9._-]*)")
 _OUTPUT = re.compile(r"outputs\.([A-Za-z0-9][A-Za-z0-9._-]*)")
 _SECRET = re.compile(r"secrets\.([A-Za-z_][A-Za-z0-9_-]*)")
 _VARIABLE = re.compile(r"env\.([A-Za-z_][A-Za-z0-9_]*)")
-_ROOTS = ("params", "steps", "inputs", "outputs", "secrets", "env")
+_MATRIX = re.compile(r"matrix\.([A-Za-z_][A-Za-z0-9_-]*)")
+_ROOTS = ("params", "steps", "inputs", "outputs", "secrets", "env", "matrix")
+#: Keys at the top that begin so are for templates and YAML anchors, and hold no references of their own.
+TEMPLATE_PREFIX = "x-"
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,17 @@ class EnvironmentValue:
     name: str
 
 
-ReferenceTarget: TypeAlias = "ParamValue | EnvironmentValue | Reference"
+@dataclass(frozen=True)
+class MatrixValue:
+    """`${{ matrix.<name> }}`: a value of the cell that a step is."""
+
+    name: str
+
+
+#: What stands in a text until the cells of a matrix are known.
+OpenReference: TypeAlias = "Reference | MatrixValue"
+ReferenceTarget: TypeAlias = "ParamValue | EnvironmentValue | OpenReference"
+Open = TypeVar("Open")
 
 
 @dataclass(frozen=True)
@@ -55,7 +69,7 @@ class UsedReference:
 
     path: Path
     ordinal: int
-    target: Reference
+    target: OpenReference
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,7 @@ class FilledDocument:
     """
 
     value: Mapping[str, Json]
-    texts: Mapping[Path, Text]
+    texts: Mapping[Path, tuple[str | OpenReference, ...]]
     uses: tuple[UsedReference, ...]
     variables: Mapping[str, str]
 
@@ -75,7 +89,8 @@ class FilledDocument:
 def fill_in(document: Document, params: Params, environment: Mapping[str, str], problems: Problems) -> FilledDocument:
     """Returns the document with its params and variables filled in, and the references that are left."""
     filling = _Filling(params, environment, problems)
-    value = {key: filling.tree(part, (key,)) for key, part in document.value.items()}
+    parts = {key: part for key, part in document.value.items() if not key.startswith(TEMPLATE_PREFIX)}
+    value = {key: filling.tree(part, (key,)) for key, part in parts.items()}
     return FilledDocument(value, filling.texts, tuple(filling.uses), dict(sorted(filling.variables.items())))
 
 
@@ -131,6 +146,8 @@ def _target(text: str) -> ReferenceTarget | InvalidValue:
         return SecretValue(match[1])
     if match := _VARIABLE.fullmatch(text):
         return EnvironmentValue(match[1])
+    if match := _MATRIX.fullmatch(text):
+        return MatrixValue(match[1])
     shown = f"{text[:57]}..." if len(text) > 60 else text
     root, dot, rest = text.partition(".")
     near = nearest(root, _ROOTS)
@@ -140,7 +157,7 @@ def _target(text: str) -> ReferenceTarget | InvalidValue:
 
 class _Filling:
     def __init__(self, params: Params, environment: Mapping[str, str], problems: Problems) -> None:
-        self.texts: dict[Path, Text] = {}
+        self.texts: dict[Path, tuple[str | OpenReference, ...]] = {}
         self.uses: list[UsedReference] = []
         self.variables: dict[str, str] = {}
         self._params, self._environment, self._problems = params, environment, problems
@@ -161,7 +178,7 @@ class _Filling:
         if refusal := _why_constant(path):
             self._problems.at_reference(path, 0, refusal)
             return text
-        parts: list[str | Reference] = []
+        parts: list[str | OpenReference] = []
         found = split(text)
         references = [part for part in found if not isinstance(part, str)]
         for ordinal, part in enumerate(references):
@@ -184,7 +201,7 @@ class _Filling:
         if self._characters_left < 0:
             self._problems.at(path, "with its params filled in, the flow is too large", "Write shorter params")
             self._problems.raise_if_any()
-        self.texts[path] = _joined(parts)
+        self.texts[path] = joined(parts)
         return "".join(part if isinstance(part, str) else format_reference(part) for part in parts)
 
     def _note(self, part: ReferenceTarget | InvalidValue, path: Path, ordinal: int) -> None:
@@ -209,7 +226,7 @@ class _Filling:
                 self.uses.append(UsedReference(path, ordinal, part))
 
 
-def format_reference(reference: Reference) -> str:
+def format_reference(reference: OpenReference) -> str:
     """The reference as a flow writes it."""
     match reference:
         case StepOutput(step, output):
@@ -220,6 +237,8 @@ def format_reference(reference: Reference) -> str:
             return f"${{{{ outputs.{name} }}}}"
         case SecretValue(name):
             return f"${{{{ secrets.{name} }}}}"
+        case MatrixValue(name):
+            return f"${{{{ matrix.{name} }}}}"
 
 
 def _why_constant(path: Path) -> str | None:
@@ -233,12 +252,12 @@ def _why_constant(path: Path) -> str | None:
     return None
 
 
-def _joined(parts: list[str | Reference]) -> Text:
-    """The parts with neighbouring strings made one; a tuple of one string where there is no reference."""
-    joined: list[str | Reference] = []
+def joined(parts: list[str | Open]) -> tuple[str | Open, ...]:
+    """Return the parts with neighbouring strings made one; a tuple of one string where there is no reference."""
+    whole: list[str | Open] = []
     for part in parts:
-        if isinstance(part, str) and joined and isinstance(joined[-1], str):
-            joined[-1] += part
+        if isinstance(part, str) and whole and isinstance(whole[-1], str):
+            whole[-1] += part
         elif part != "":
-            joined.append(part)
-    return tuple(joined) or ("",)
+            whole.append(part)
+    return tuple(whole) or ("",)

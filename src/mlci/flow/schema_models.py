@@ -54,6 +54,24 @@ class RuleModel(SchemaModel):
     )
 
 
+class MatrixModel(BaseModel):
+    """Values by key: the step runs once for each combination. Beside the keys, include and exclude change them."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, list[ScalarValue]]
+
+    include: list[dict[str, ScalarValue]] = Field(
+        default_factory=list,
+        description="Values to add to the combinations that they agree with, or combinations of their own.",
+        examples=[[{"fold": 6, "depth": 3}]],
+    )
+    exclude: list[dict[str, ScalarValue]] = Field(
+        default_factory=list,
+        description="Values whose combinations are left out.",
+        examples=[[{"fold": 1, "depth": 6}]],
+    )
+
+
 #: The ways of writing one value. pydantic puts them into the places of errors, so none may be taken for a key.
 _TEXT, _LIST, _MAP = "<text>", "<list>", "<map>"
 
@@ -76,6 +94,8 @@ _TYPES: Mapping[KeyKind, tuple[Any, Callable[[], object] | None]] = {
     "text or texts": (OneOrMoreValue, list),
     "map of texts": (dict[str, str], dict),
     "map of scalars": (dict[str, ScalarValue], dict),
+    "boolean": (bool, None),
+    "matrix": (MatrixModel, None),
     "rules": (list[RuleModel], list),
     "json": (dict[str, JsonValue], dict),
 }
@@ -89,6 +109,29 @@ COMMON_KEYS = (
         examples=("gate", ["train"]),
     ),
     Key("if", "rules", "Rules on metrics. Where one does not hold, the step and what depends on it are skipped."),
+    Key(
+        "matrix",
+        "matrix",
+        "Lists of values by key: the step runs once for each combination, which it reads as ${{ matrix.<key> }}.",
+        examples=({"fold": [1, 2, 3, 4, 5]},),
+    ),
+    Key(
+        "max_parallel",
+        "integer",
+        "How many cells of the matrix run at once. By default, as many as this machine has cores, and on AWS all.",
+        examples=(2,),
+        minimum=1,
+        # Source: https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html
+        maximum=40,
+    ),
+    Key(
+        "fail_fast",
+        "boolean",
+        "True by default: a failure of the step stops the run. If false, the other cells, and the steps beside it, "
+        "run to their end first; what depends on it is skipped, and the run fails.",
+        examples=(False,),
+        in_defaults=True,
+    ),
 )
 
 
@@ -120,7 +163,7 @@ else:
         "DefaultsModel",
         __base__=SchemaModel,
         __doc__="What every step takes where it says nothing itself.",
-        **_fields(key for key in all_keys().values() if key.in_defaults),
+        **_fields(key for key in (*all_keys().values(), *COMMON_KEYS) if key.in_defaults),
     )
 
 

@@ -66,9 +66,10 @@ class _Building:
 
     def step(self) -> Step:
         self._check_keys()
+        self._check_max_parallel()
         env, secrets = split_variables(self._step, self._env(), self._problems)
         return Step(
-            name=self._step.name,
+            name=str(self._path()[1]),
             uses=self._uses,
             run=self._run(),
             image=self._image(),
@@ -84,6 +85,8 @@ class _Building:
             secrets=secrets,
             include=self._include(),
             when=self._when(),
+            cell=self._step.cell,
+            fail_fast=self._fail_fast(),
             after=self._after(),
             is_after_gate=GATE in self._after_written(),
             metrics=self._metrics(),
@@ -123,6 +126,16 @@ class _Building:
             what = f'"{key}" is for {" and ".join(owners)} steps, and "{self._step.name}" is '
             self._problems.at_key(self._path(key), f"{what}{_article(self._uses)} {self._uses} step", hint)
             self._problems.suspect(self._path(key))
+
+    def _check_max_parallel(self) -> None:
+        path = self._path("max_parallel")
+        if "max_parallel" in self._step.raw and "matrix" not in self._step.raw and not self._problems.is_suspect(path):
+            what = f'"max_parallel" limits the cells of a matrix, and step "{self._step.name}" has none'
+            self._problems.at_key(path, what, "Remove it, or give the step a matrix")
+
+    def _fail_fast(self) -> bool:
+        written = [self._step.written("fail_fast"), self._default("fail_fast")]
+        return next((value for value in written if value is not None), True)
 
     def _check_count(self, key: Key, count: int, what: str) -> None:
         path = self._path(key.name)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from mlci.flow.models import Json
+from mlci.flow.names import written_name
 from mlci.flow.problems import Candidates, Problems, listed, nearest
 from mlci.flow.schema_models import (
     AwsModel,
@@ -323,7 +324,7 @@ def _owner(path: Path) -> str:
         case ():
             return "the flow"
         case ("steps", str(name)):
-            return f'step "{name}"'
+            return f'step "{written_name(name)}"'
         case ("secrets", str(name)):
             return f'secret "{name}"'
         case (*_, int(index)):

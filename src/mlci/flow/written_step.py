@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mlci.flow.models import Json, Text
+from mlci.flow.models import Cell, Json, Text
 from mlci.flow.problems import Problems
 from mlci.flow.reference_check import StepInterface
 from mlci.flow.schema_models import DefaultsModel, SchemaModel
@@ -20,6 +20,7 @@ class WrittenStep:
     """A step as the file has it: `values` is what is right of `raw`.
 
     Where `uses` is wrong, `is_type_known` is False and `step_type` a guess: the step is then held to no type's limits.
+    `cell` is the cell that it is, of the step `name`.
     """
 
     name: str
@@ -27,9 +28,10 @@ class WrittenStep:
     values: SchemaModel
     step_type: StepType
     is_type_known: bool
+    cell: Cell | None = None
 
     def path(self, *rest: str | int) -> Path:
-        return ("steps", self.name, *rest)
+        return ("steps", self.cell.name if self.cell else self.name, *rest)
 
     def key(self, name: str) -> Key | None:
         """Return a key with the limits of the step's type; None if the type has no such key."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from mlci.flow.models import Flow, Json, Step, StepOutput
+from mlci.flow.models import Flow, Json, Step
 from mlci.plan.models import Bound, Plan, PlannedStep, S3Uri, Target, Upload
-from mlci.plan.names import FLOW_TAG, RUN_TAG, STEP_TAG, Names, run_id
+from mlci.plan.names import CELL_TAG, FLOW_TAG, RUN_TAG, STEP_TAG, Names, run_id
 from mlci.plan.requests import RequestContext, api_request, resolve
 from mlci.plan.thresholds import bounds, number_at
 from mlci.stage.models import DataUnit, Staged
@@ -25,7 +25,7 @@ def plan(flow: Flow, staged: Staged, target: Target, baseline: Mapping[str, Json
     """Return the plan of a run. `baseline` maps steps to the metrics of the base branch's last passing run."""
     names = _names(flow, target)
     outputs = {
-        StepOutput(step.name, name): _uri(target, f"{names.run(target.run_id)}/{step.name}/{name}/")
+        (step.name, name): _uri(target, f"{names.run(target.run_id)}/{_folder(step, name)}")
         for step in flow.steps.values()
         for name in step.outputs
     }
@@ -33,7 +33,7 @@ def plan(flow: Flow, staged: Staged, target: Target, baseline: Mapping[str, Json
     steps = {}
     for step in flow.steps.values():
         context = RequestContext(
-            job=names.job(step.name, target.run_id),
+            job=names.job(step, target.run_id),
             code=staged.code.get(step.name),
             code_uri=_code_uri(flow, step, staged, target),
             image=staged.images.get(step.name),
@@ -41,7 +41,7 @@ def plan(flow: Flow, staged: Staged, target: Target, baseline: Mapping[str, Json
             data_uris=data_uris,
             outputs=outputs,
             job_role=target.job_role,
-            tags={FLOW_TAG: flow.name, RUN_TAG: target.run_id, STEP_TAG: step.name},
+            tags={FLOW_TAG: flow.name, RUN_TAG: target.run_id, **_step_tags(step)},
         )
         steps[step.name] = _planned(step, context, baseline)
     uploads = {upload.uri: upload for upload in _uploads(flow, staged, target)}
@@ -51,7 +51,7 @@ def plan(flow: Flow, staged: Staged, target: Target, baseline: Mapping[str, Json
 def _planned(step: Step, context: RequestContext, baseline: Mapping[str, Json]) -> PlannedStep:
     step_type, resolved = STEP_TYPES[step.uses], resolve(step, context)
     request = api_request(step, resolved)
-    outputs = {name: context.outputs[StepOutput(step.name, name)] for name in step.outputs}
+    outputs = {name: context.outputs[step.name, name] for name in step.outputs}
     return PlannedStep(
         name=step.name,
         job=context.job if step_type.job else None,
@@ -62,6 +62,19 @@ def _planned(step: Step, context: RequestContext, baseline: Mapping[str, Json]) 
         metrics=_metrics_uri(step, outputs),
         when=bounds(step.when, baseline),
     )
+
+
+def _step_tags(step: Step) -> dict[str, str]:
+    """The tags of a step. A value of a tag has no parentheses, which the name of a cell has.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Tag.html
+    """
+    return {STEP_TAG: step.cell.step, CELL_TAG: step.cell.folder} if step.cell else {STEP_TAG: step.name}
+
+
+def _folder(step: Step, output: str) -> str:
+    """The folder of an output below a run's. The cells of a step share one, so that they can be read together."""
+    return f"{step.cell.step}/{output}/{step.cell.folder}/" if step.cell else f"{step.name}/{output}/"
 
 
 def _names(flow: Flow, target: Target) -> Names:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+
+from mlci.flow.models import Step
 
 #: Job names are at most 63 of [a-zA-Z0-9-]; the state machine appends `-<attempt>-<retry>`, at most six characters.
 #: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
@@ -16,7 +18,7 @@ _FLOW_MAX_CHARS = 18
 #: The tags of the resources that mlci creates.
 FLOW_TAG, REPOSITORY_TAG, VERSION_TAG = "mlci:flow", "mlci:repository", "mlci:version"
 #: Those of jobs, beside the flow's.
-RUN_TAG, STEP_TAG = "mlci:run", "mlci:step"
+RUN_TAG, STEP_TAG, CELL_TAG = "mlci:run", "mlci:step", "mlci:cell"
 
 
 @dataclass(frozen=True)
@@ -57,25 +59,29 @@ class Names:
         """The beginning of the names of all jobs."""
         return f"{'mlcip' if self.is_protected else 'mlci'}-{_fit(self.flow, _FLOW_MAX_CHARS)}--"
 
-    def job(self, step: str, run: str) -> str:
+    def job(self, step: Step, run: str) -> str:
         """Return the beginning of the names of a step's jobs. Long names of flows and steps are cut and end in a hash.
 
-        >>> Names("breast-cancer").job("train_model", "20261123-101530-3f9c2a")
+        A cell has its number behind two -, which no step's name has in a row.
+
+        >>> Names("breast-cancer").job(Step("train_model", "training"), "20261123-101530-3f9c2a")
         'mlci-breast-cancer--train-mod-ea41-20261123-101530-3f9c2a'
         """
-        room = JOB_NAME_MAX_CHARS - _ATTEMPT_MAX_CHARS - len(self.jobs) - len(run) - 1
-        return f"{self.jobs}{_fit(step, room)}-{run}"
+        number = f"--{step.cell.index}" if step.cell else ""
+        room = JOB_NAME_MAX_CHARS - _ATTEMPT_MAX_CHARS - len(self.jobs) - len(run) - 1 - len(number)
+        return f"{self.jobs}{_fit(step.cell.step if step.cell else step.name, room)}{number}-{run}"
 
-    def step_of(self, job: str, steps: Iterable[str]) -> tuple[str, str]:
+    def step_of(self, job: str, steps: Mapping[str, Step]) -> tuple[str, str]:
         """The run and the step that a job belongs to, from its name. One that is no step's goes by its own name.
 
-        >>> Names("iris").step_of("mlci-iris--train-20261123-101530-3f9c2a-0-1", ["train"])
+        >>> steps = {"train": Step("train", "training")}
+        >>> Names("iris").step_of("mlci-iris--train-20261123-101530-3f9c2a-0-1", steps)
         ('20261123-101530-3f9c2a', 'train')
         """
         *_, day, time, random, _, _ = job.split("-")
         run = f"{day}-{time}-{random}"
         base = job.rsplit("-", 2)[0]
-        return run, next((step for step in steps if self.job(step, run) == base), base)
+        return run, next((name for name, step in steps.items() if self.job(step, run) == base), base)
 
 
 def run_id(now: datetime, random: str) -> str:

@@ -29,7 +29,8 @@ from mlci.step_types.base import ResolvedStep, StepType
 class RequestContext:
     """The values that a request takes from outside the step: locations, the role and the tags.
 
-    `code`, `code_uri` and `image` are None for a step without a script, or without an image.
+    `outputs` has the URI of each output by its step and its name. `code`, `code_uri` and `image` are None for a step
+    without a script, or without an image.
     """
 
     job: str
@@ -38,7 +39,7 @@ class RequestContext:
     image: str | None
     data: Mapping[str, DataUnit]
     data_uris: Mapping[str, S3Uri]
-    outputs: Mapping[StepOutput, S3Uri]
+    outputs: Mapping[tuple[str, str], S3Uri]
     job_role: str
     tags: Mapping[str, str]
 
@@ -68,7 +69,7 @@ class _Resolver:
             role=context.job_role,
             tags=context.tags,
             inputs={name: self._source_uri(source) for name, source in step.inputs.items()},
-            outputs={name: context.outputs[StepOutput(step.name, name)] for name in step.outputs},
+            outputs={name: context.outputs[step.name, name] for name in step.outputs},
             args=tuple(self._text(text) for text in step.args),
             hyperparameters={name: self._value(value) for name, value in step.hyperparameters.items()},
             env={name: self._text(text) for name, text in step.env.items()},
@@ -88,9 +89,17 @@ class _Resolver:
             case S3Location(uri):
                 return uri
             case StepOutput():
-                return self.context.outputs[source]
+                return self._output_uri(source)
             case RepositoryPath(path):
                 return self.context.data_uris[path]
+
+    def _output_uri(self, output: StepOutput) -> str:
+        """The URI of an output; of several cells' outputs, that of the folder that holds a folder for each."""
+        if not output.cells:
+            return self.context.outputs[output.step, output.output]
+        first = self.context.outputs[output.cells[0], output.output]
+        shared, _, _ = first.rpartition(f"/{output.step}/{output.output}/")
+        return f"{shared}/{output.step}/{output.output}/{output.folder}"
 
     def _json(self, value: Value) -> Json:
         match value:
@@ -112,7 +121,7 @@ class _Resolver:
     def _reference(self, reference: Reference) -> str:
         assert not isinstance(reference, SecretValue)  # the flow takes secrets in `Step.secrets` alone
         if isinstance(reference, StepOutput):
-            return self.context.outputs[reference]
+            return self._output_uri(reference)
         container = self.step_type.container
         assert container is not None  # the flow takes paths in the container for a script's arguments alone
         if isinstance(reference, OutputPath):

@@ -24,6 +24,8 @@ KeyKind = Literal[
     "text or texts",
     "map of texts",
     "map of scalars",
+    "boolean",
+    "matrix",
     "rules",
     "json",
 ]

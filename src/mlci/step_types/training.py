@@ -157,8 +157,11 @@ def _channel(name: str, uri: str) -> dict[str, Json]:
 
 
 def _model_prefix(step: ResolvedStep) -> str:
-    """Return the prefix below which SageMaker puts `<job>/output/model.tar.gz`, beside the model's fixed location."""
-    return step.outputs[MODEL_OUTPUT].removesuffix(f"{MODEL_OUTPUT}/") + "jobs"
+    """Return the prefix below which SageMaker puts `<job>/output/model.tar.gz`, beside the models' fixed location.
+
+    The cells of a matrix share it; each has a folder of its own below `model/`.
+    """
+    return step.outputs[MODEL_OUTPUT].rpartition(f"/{MODEL_OUTPUT}/")[0] + "/jobs"
 
 
 def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[str, Json]:

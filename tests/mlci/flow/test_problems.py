@@ -81,8 +81,9 @@ _REFERENCES = [
         [
             (
                 '23:18: "${{ params.max_depth + 1 }}" is not a reference. References are ${{ '
-                "params.<name> }}, ${{ env.<NAME> }}, ${{ steps.<step>.outputs.<output> }}, in args "
-                "${{ inputs.<name> }} and ${{ outputs.<name> }}, and in env ${{ secrets.<name> }}"
+                "params.<name> }}, ${{ env.<NAME> }}, ${{ steps.<step>.outputs.<output> }}, ${{ matrix.<key> }} "
+                "in a step that has a matrix, in args ${{ inputs.<name> }} and ${{ outputs.<name> }}, and in env "
+                "${{ secrets.<name> }}"
             )
         ],
     ),
@@ -98,9 +99,10 @@ _REFERENCES = [
         "x/${{ params.max_depth }}",
         [
             (
-                '23:20: "${{ }}" is not a reference. References are ${{ params.<name> }}, ${{ '
-                "env.<NAME> }}, ${{ steps.<step>.outputs.<output> }}, in args ${{ inputs.<name> }} and ${{ "
-                "outputs.<name> }}, and in env ${{ secrets.<name> }}"
+                '23:20: "${{ }}" is not a reference. References are ${{ '
+                "params.<name> }}, ${{ env.<NAME> }}, ${{ steps.<step>.outputs.<output> }}, ${{ matrix.<key> }} "
+                "in a step that has a matrix, in args ${{ inputs.<name> }} and ${{ outputs.<name> }}, and in env "
+                "${{ secrets.<name> }}"
             )
         ],
     ),
@@ -227,8 +229,9 @@ _KEYS_AND_TYPES = [
         IN_TRAIN + "    volume_gb: 1\n",
         [
             (
-                '20:5: unknown key "frobnicate" in step "train". Known keys: after, env, hyperparameters, '
-                "if, image, include, inputs, instance, instance_count, request, run, timeout, uses, volume_gb"
+                '20:5: unknown key "frobnicate" in step "train". Known keys: after, env, fail_fast, '
+                "hyperparameters, if, image, include, inputs, instance, instance_count, matrix, max_parallel, request, "
+                "run, timeout, uses, volume_gb"
             )
         ],
     ),

@@ -7,11 +7,17 @@ import re
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from mlci.flow.models import Cell, Step
 from mlci.plan.names import JOB_NAME_MAX_CHARS, Names, baseline_key
 
 RUN = "20261123-101530-3f9c2a"
 #: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
 JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+
+
+def _step(name: str) -> Step:
+    return Step(name, "training")
+
 
 flows = st.from_regex(r"[a-zA-Z][a-zA-Z0-9-]{0,59}", fullmatch=True)
 steps = st.from_regex(r"[a-zA-Z][a-zA-Z0-9_-]{0,62}", fullmatch=True)
@@ -19,14 +25,26 @@ steps = st.from_regex(r"[a-zA-Z][a-zA-Z0-9_-]{0,62}", fullmatch=True)
 
 @given(flows, steps, st.booleans())
 def test_a_job_name_is_one_that_sagemaker_takes_even_after_retries(flow: str, step: str, is_protected: bool) -> None:
-    name = f"{Names(flow, is_protected).job(step, RUN)}-9-99"
+    name = f"{Names(flow, is_protected).job(_step(step), RUN)}-9-99"
     assert JOB_NAME.fullmatch(name)
     assert len(name) <= JOB_NAME_MAX_CHARS
 
 
 @given(flows, st.sets(steps, min_size=2, max_size=6))
 def test_steps_of_one_run_never_share_a_job_name(flow: str, names: set[str]) -> None:
-    assert len({Names(flow).job(step, RUN) for step in names}) == len(names)
+    assert len({Names(flow).job(_step(step), RUN) for step in names}) == len(names)
+
+
+@given(flows, st.sets(steps, min_size=2, max_size=3), st.integers(1, 256))
+def test_cells_share_no_job_name_with_each_other_or_with_another_step(flow: str, names: set[str], count: int) -> None:
+    cells = [
+        Step(f"{name}(k={index})", "training", cell=Cell(name, index, "", {}, (), (), f"k={index}"))
+        for name in names
+        for index in range(count)
+    ]
+    jobs = [Names(flow).job(step, RUN) for step in (*cells, *map(_step, names))]
+    assert len(set(jobs)) == len(jobs)
+    assert all(JOB_NAME.fullmatch(f"{job}-9-99") and len(f"{job}-9-99") <= JOB_NAME_MAX_CHARS for job in jobs)
 
 
 @given(flows, flows, steps, st.booleans(), st.booleans())
@@ -41,7 +59,7 @@ def test_no_name_of_a_flow_begins_as_those_of_another_do(
     ours, theirs = Names(flow, is_protected), Names(other, is_other_protected)
     assume(ours != theirs)
     assert ours.machine != theirs.machine
-    assert not theirs.job(step, RUN).startswith(ours.jobs)
+    assert not theirs.job(_step(step), RUN).startswith(ours.jobs)
     for mine in (ours.code(""), ours.data(""), ours.run("")):
         assert not any(key.startswith(mine) for key in (theirs.code("0"), theirs.data("0"), theirs.run(RUN)))
         assert not baseline_key(other, "main").startswith(mine)
