@@ -126,6 +126,7 @@ _S3 = {
     "CopyObject": "PutObject",
     "CreateMultipartUpload": "PutObject",
     "UploadPart": "PutObject",
+    "UploadPartCopy": "PutObject",
     "CompleteMultipartUpload": "PutObject",
 }
 
@@ -142,11 +143,11 @@ def _s3(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:
         case "ListBucket":
             prefix = request.get("Prefix")
             yield Call("s3:ListBucket", bucket, (_OWN, ("s3:prefix", prefix)) if prefix else (_OWN,))
-        case "GetObject" | "PutObject" | "DeleteObject":
+        case "GetObject" | "PutObject" | "DeleteObject" | "AbortMultipartUpload":
             yield Call(f"s3:{action}", f"{bucket}/{request['Key']}", (_OWN,))
         case _:
             raise KeyError(operation)
-    if operation == "CopyObject":
+    if operation in ("CopyObject", "UploadPartCopy"):
         yield Call("s3:GetObject", f"arn:aws:s3:::{request['CopySource'].lstrip('/')}", (_OWN,))
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from mlci.backends.events import Event
 from mlci.compile.names import step_of_state
-from mlci.step_types import STEP_TYPES
+from mlci.step_types import STEP_TYPES, has_alternative
 
 StepStatus = Literal["waiting", "running", "succeeded", "reused", "failed", "skipped", "stopped"]
 
@@ -83,7 +83,10 @@ def _advanced(step: StepState, event: Event) -> StepState:
         case "TaskSucceeded" | "WaitStateExited":
             return replace(step, status="succeeded", ended=event.timestamp, reason=None)
         case "TaskFailed" | "TaskSubmitFailed" | "TaskStartFailed" | "TaskTimedOut":
-            return replace(step, status="failed", ended=event.timestamp, reason=_reason(event))
+            reason = _reason(event)
+            if has_alternative(reason):
+                return replace(step, status="running", ended=None)
+            return replace(step, status="failed", ended=event.timestamp, reason=reason)
         case _:
             return step
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any  # the SDK is untyped: Any stands for its states, and ends in this module
 
 from typing_extensions import assert_never
@@ -26,6 +27,8 @@ from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import (
     S3_RETRIES,
     S3_TRANSIENT_ERRORS,
+    Alternative,
+    MapState,
     RetryRule,
     State,
     StepPaths,
@@ -63,6 +66,7 @@ class _Builder:
         self.sdk, self.structure = sdk, structure
         self.names: set[str] = set(structure.steps)
         self.extra: dict[str, dict[str, object]] = {}  # fields that the SDK refuses, by state
+        self.undoing: dict[str, Any] = {}  # the tasks that take back what others did, by name
 
     def machine(self) -> dict[str, object]:
         first = self._behind(self.structure.composition, frozenset(), self._verdict())
@@ -189,40 +193,101 @@ class _Builder:
             after = self._state(name, state, paths, after)
         return after
 
-    def _state(self, step: str, state: State, paths: StepPaths, after: Any) -> Any:
+    def _state(self, step: str, state: State, paths: StepPaths, after: Any, failed: Any = None) -> Any:
+        """Return a described state. A failure of it leads to `failed`, if there is one, and else to its own states."""
         name = self._name(state_name(step, state.title)) if state.title else step
         match state:
             case TaskState():
-                return self._task(name, step, state, paths, after)
+                task = self._task(name, state, paths)
+                if failed is None:
+                    fail = self._fail(f"{step}: {state.failure_title}", f"step {step} failed")
+                    failed = self._try_again(
+                        name,
+                        task,
+                        state.retries,
+                        state.attempt_path,
+                        fail,
+                        lambda choice: self._add_alternative(choice, step, state.alternative, paths, after),
+                    )
+                task.add_catch(self._catch(self._undo(step, state, paths, failed)))
+                return self._then(task, after)
+            case MapState():
+                return self._then(self._map(name, step, state, paths, failed), after)
             case WaitState():
                 return self._then(self.sdk.Wait(name, seconds_path=state.seconds_path), after)
             case _:
                 assert_never(state)
 
-    def _task(self, name: str, step: str, state: TaskState, paths: StepPaths, after: Any) -> Any:
+    def _add_alternative(
+        self, choice: Any, step: str, alternative: Alternative | None, paths: StepPaths, after: Any
+    ) -> None:
+        """Lead a failed task to its alternative. Where that fails as well, it is the choice's turn again."""
+        if alternative is None:
+            return
+        entry = after
+        for state in reversed(alternative.states):
+            entry = self._state(step, state, paths, entry, choice)
+        sdk, cause = self.sdk.ChoiceRule, "$.failure.Cause"
+        is_cause = _any(sdk, [sdk.StringMatches(cause, pattern) for pattern in alternative.causes])
+        choice.add_choice(sdk.And([sdk.IsPresent(cause, True), is_cause]), entry)
+
+    def _map(self, name: str, step: str, state: MapState, paths: StepPaths, failed: Any) -> Any:
+        """Return a Map. Its iterations have no failure of their own: a failed one fails the Map."""
+        task = self._task(self._name(state_name(step, state.task.title)), state.task, replace(paths, result="$"))
+        result = self.sdk.Map(
+            name,
+            iterator=task,
+            items_path=state.items_path,
+            max_concurrency=state.max_concurrency,
+            result_path=paths.result + state.keeps_below,
+        )
+        self.extra[name] = {"ItemSelector": dict(state.item)}
+        result.add_catch(self._catch(self._undo(step, state, paths, failed)))
+        return result
+
+    def _undo(self, step: str, state: TaskState | MapState, paths: StepPaths, failed: Any) -> Any:
+        """Return the task that takes a state's work back, on the way to `failed`. States may share one."""
+        if state.undo is None:
+            return failed
+        name = state_name(step, state.undo.title)
+        if name not in self.undoing:
+            undo = self.undoing[name] = self._task(self._name(name), state.undo, paths)
+            undo.add_catch(self.sdk.Catch(error_equals=["States.ALL"], result_path="$.undo", next_step=failed))
+            undo.next(failed)
+        return self.undoing[name]
+
+    def _task(self, name: str, state: TaskState, paths: StepPaths) -> Any:
         timeout = {"timeout_seconds": state.timeout_s, "timeout_seconds_path": state.timeout_path}
         task = self.sdk.Task(
             name,
             resource=self._integration(state.resource),
             parameters=dict(state.parameters),
-            result_path=paths.result if state.keeps else None,
+            result_path=paths.result + state.keeps_below if state.keeps else None,
             **{field: value for field, value in timeout.items() if value is not None},
         )
         if state.keeps:
             self.extra[name] = {"ResultSelector": {f"{key}.$": path for key, path in state.keeps.items()}}
         task.add_retry(self._retry(state.transient_errors))
-        fail = self._fail(f"{step}: {state.failure_title}", f"step {step} failed")
-        task.add_catch(self._catch(self._try_again(name, task, state.retries, state.attempt_path, fail)))
-        return self._then(task, after)
+        return task
 
-    def _try_again(self, name: str, task: Any, rules: Sequence[RetryRule], attempt: str, fail: Any) -> Any:
+    def _try_again(
+        self,
+        name: str,
+        task: Any,
+        rules: Sequence[RetryRule],
+        attempt: str,
+        fail: Any,
+        add_first: Callable[[Any], None] = lambda choice: None,
+    ) -> Any:
         """Return the state that leads a failed task back, later and as a new attempt, if its failure passes by itself.
 
-        `attempt` is the path of the counters: the number of the attempt, and how often each rule applied.
+        `attempt` is the path of the counters: the number of the attempt, and how often each rule applied. `add_first`
+        adds the choices in front of these.
         """
         if not rules:
             return fail
         choice = self.sdk.Choice(self._name(f"{name}: try again?"))
+        add_first(choice)
         for rule in rules:
             counters = {"number": f"States.MathAdd({attempt}.number, 1)"}
             counters |= {other.kind: f"{attempt}.{other.kind}" for other in rules}
@@ -288,6 +353,10 @@ class _Builder:
             state.update(self.extra.get(name, {}))
             for branch in state.get("Branches", ()):
                 self._add_extra(branch)
+            if "Iterator" in state:  # the SDK knows the former name of ItemProcessor alone
+                processor = state.pop("Iterator")
+                self._add_extra(processor)
+                state["ItemProcessor"] = {"ProcessorConfig": {"Mode": "INLINE"}, **processor}
 
 
 def _any(sdk: Any, conditions: Sequence[Any]) -> Any:

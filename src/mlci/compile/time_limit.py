@@ -15,7 +15,7 @@ from typing_extensions import assert_never
 from mlci.compile.series_parallel import Composition, Parallel, Series
 from mlci.plan.models import Plan
 from mlci.step_types import STEP_TYPES
-from mlci.step_types.base import S3_RETRIES, RetryRule, State, StepPaths, TaskState, WaitState
+from mlci.step_types.base import S3_RETRIES, MapState, RetryRule, State, StepPaths, TaskState, WaitState
 
 #: The retries by error name of every task: the first wait, their number, and the growth of the wait.
 RETRY_WAIT_S, RETRY_ATTEMPTS, RETRY_GROWTH = 5, 6, 2.0
@@ -65,9 +65,14 @@ def _step_s(plan: Plan, name: str) -> float:
 def _state_s(plan: Plan, name: str, state: State) -> float:
     match state:
         case TaskState(timeout_s=int(limit_s)):
-            return _task_s(limit_s, state.retries, is_call=True)
+            others = state.alternative.states if state.alternative else ()
+            return _task_s(limit_s, state.retries, is_call=True) + sum(_state_s(plan, name, other) for other in others)
         case TaskState(timeout_path=str(path)):
             return _task_s(_seconds(plan, name, path), state.retries, is_call=False)
+        case MapState():
+            # Each iteration may take its limit once, and one iteration takes all of its attempts.
+            rounds = math.ceil(state.max_items / state.max_concurrency)
+            return (rounds - 1) * (state.task.timeout_s or 0) + _state_s(plan, name, state.task)
         case WaitState(seconds_path=path):
             return _seconds(plan, name, path)
         case TaskState():

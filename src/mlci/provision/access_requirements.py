@@ -29,10 +29,11 @@ class Image:
 class AccessRequirements:
     """The access of a flow's steps to AWS, as far as policies depend on it.
 
-    `outside` are inputs at S3 URIs of others, `images` the ECR repositories of images. A step's `request:` names KMS
-    `keys`, `subnets` and `security_groups`; `output_keys` are the keys that outputs are encrypted by. `has_rules` says
-    whether the state machine reads metrics. `secrets` are those that some step reads. `instance_types` and
-    `max_runtime_s` bound the cost of a job; empty and None leave it unbounded.
+    `outside` are inputs at S3 URIs of others, `images` the ECR repositories of images. A step's `request:` names
+    `outside_outputs`, which are prefixes of its outputs other than the run's, KMS `keys`, `subnets` and
+    `security_groups`; `output_keys` are the keys that outputs are encrypted by. `has_rules` says whether the state
+    machine reads metrics. `secrets` are those that some step reads. `instance_types` and `max_runtime_s` bound the cost
+    of a job; empty and None leave it unbounded.
     """
 
     flow: str
@@ -42,6 +43,7 @@ class AccessRequirements:
     has_rules: bool = False
     outside: tuple[str, ...] = ()
     images: tuple[Image, ...] = ()
+    outside_outputs: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     output_keys: tuple[str, ...] = ()
     subnets: tuple[str, ...] = ()
@@ -67,6 +69,7 @@ def access_requirements(flow: Flow, images: Mapping[str, str]) -> AccessRequirem
         has_rules=bool(flow.gate) or any(step.when for step in steps),
         outside=tuple(sorted({source.uri for source in sources if isinstance(source, S3Location)})),
         images=tuple(sorted({image for uri in images.values() if (image := image_of(uri))})),
+        outside_outputs=tuple(sorted({uri for step in steps for uri in _outside_outputs(step)})),
         keys=tuple(sorted({key for step in steps for key in _keys(step)})),
         output_keys=tuple(sorted({key for step in steps for key in _output_keys(step)})),
         subnets=_in_networks(steps, "Subnets"),
@@ -84,6 +87,7 @@ def check_arn_values(flow: Flow, images: Mapping[str, str]) -> None:
         values: list[tuple[tuple[str, ...], ValueKind, str]] = [
             *((("inputs", key), "S3 URI", source.uri) for key, source in step.inputs.items() if _is_s3(source)),
             *((("image",), "image", uri) for uri in (images.get(name), step.image) if isinstance(uri, str)),
+            *((("request",), "S3 URI", uri) for uri in _outside_outputs(step)),
             *((("request",), "KMS key", key) for key in _keys(step)),
             *((("request",), "subnet", subnet) for subnet in _in_networks([step], "Subnets")),
             *((("request",), "security group", group) for group in _in_networks([step], "SecurityGroupIds")),
@@ -126,6 +130,13 @@ def _runtimes_s(step: Step) -> Iterator[int]:
     if step.instance:
         yield step.timeout_s
         yield from (limit for limit in _named(step.request, "MaxRuntimeInSeconds") if isinstance(limit, int))
+
+
+def _outside_outputs(step: Step) -> Iterator[str]:
+    """Yield the prefixes of outputs in the step's `request:`: of a model, and of a processing job's outputs."""
+    outputs = [output for output in _named(step.request, "S3Output") if isinstance(output, dict)]
+    named = [*_named(step.request, "S3OutputPath"), *(output.get("S3Uri") for output in outputs)]
+    yield from (uri for uri in named if isinstance(uri, str))
 
 
 def _keys(step: Step) -> Iterator[str]:

@@ -195,6 +195,7 @@ def _workflow(requirements: AccessRequirements, scope: AccountScope, is_protecte
             Grant("ReadRuns", ("s3:GetObject",), ("s3:{runs}",)),
         ]
     yield from _granted(grants, requirements, names, scope)
+    yield from _use_outside_outputs("ReadOutsideOutputs", "s3:GetObject", requirements, scope)
     for service in sorted({of_type.passes_role_to for of_type in types if of_type.passes_role_to}):
         yield _pass_role("protected_job" if is_protected else "job", service, scope)
     yield from _keys(requirements.output_keys, scope, _COPY_AND_READ)
@@ -233,6 +234,7 @@ def _job(requirements: AccessRequirements, scope: AccountScope, is_protected: bo
     yield _use_objects("ReadInputs", "s3:GetObject", [f"{names.prefix}/{folder}" for folder in folders], scope)
     yield _use_objects("WriteOutputs", "s3:PutObject", (f"{names.prefix}/runs/",), scope)
     yield from _read_external_inputs(requirements, scope)
+    yield from _use_outside_outputs("WriteOutsideOutputs", "s3:PutObject", requirements, scope)
     yield from _granted(
         (grant for of_type in _grants(requirements) for grant in of_type.job), requirements, names, scope
     )
@@ -254,6 +256,15 @@ def _read_external_inputs(requirements: AccessRequirements, scope: AccountScope)
         yield Statement(
             f"ListOutside{number}", ("s3:ListBucket",), (f"{s3}{bucket}",), {"StringLike": {"s3:prefix": prefixes}}
         )
+
+
+def _use_outside_outputs(
+    sid: str, action: str, requirements: AccessRequirements, scope: AccountScope
+) -> Iterator[Statement]:
+    """Yield the statement for outputs that `request:` puts elsewhere in S3: jobs write them, and models are copied."""
+    folders = ["/".join(split_s3_uri(uri)).rstrip("/") for uri in requirements.outside_outputs]
+    if folders:
+        yield Statement(sid, (action,), tuple(f"arn:{scope.partition}:s3:::{folder}/*" for folder in folders))
 
 
 def _images(requirements: AccessRequirements, scope: AccountScope) -> Iterator[Statement]:

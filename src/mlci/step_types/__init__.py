@@ -6,6 +6,7 @@
     sagemaker_jobs.py   what all types of SageMaker jobs share
     processing.py       a processing job
     training.py         a training job
+    model_copy.py       the states that copy a model to the run's folder
     wait.py             a pause, without a job
 
 Step types stand below the flow. Every other package asks `STEP_TYPES` and names no type itself.
@@ -14,14 +15,15 @@ Step types stand below the flow. Every other package asks `STEP_TYPES` and names
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from fnmatch import fnmatchcase
 from types import MappingProxyType
 
-from mlci.step_types.base import JobType, Key, StepPaths, StepType
+from mlci.step_types.base import JobType, Key, MapState, State, StepPaths, StepType, TaskState
 from mlci.step_types.processing import PROCESSING
 from mlci.step_types.training import TRAINING
 from mlci.step_types.wait import WAIT
 
-__all__ = ["STEP_TYPES", "all_keys", "jobs_of", "owners_of", "state_titles"]
+__all__ = ["STEP_TYPES", "all_keys", "has_alternative", "jobs_of", "owners_of", "state_titles"]
 
 #: Every step type by its name, in the order in which messages and the schema list them.
 STEP_TYPES: Mapping[str, StepType] = MappingProxyType({kind.name: kind for kind in (PROCESSING, TRAINING, WAIT)})
@@ -52,9 +54,28 @@ def jobs_of(names: Collection[str]) -> dict[str, JobType]:
 
 def state_titles() -> frozenset[str]:
     """Return the titles of the states that any step type has."""
-    return frozenset(_titles())
+    return frozenset(title for state in _all_states() for title in _titles(state))
 
 
-def _titles() -> Iterator[str]:
+def _titles(state: State) -> Iterator[str]:
+    """Yield the titles of a state and of all that belong to it."""
+    yield state.title
+    if isinstance(state, MapState):
+        yield state.task.title
+    if isinstance(state, (MapState, TaskState)) and state.undo:
+        yield state.undo.title
+    if isinstance(state, TaskState) and state.alternative:
+        for other in state.alternative.states:
+            yield from _titles(other)
+
+
+def has_alternative(cause: str) -> bool:
+    """Return whether another way remains for a task that failed with this cause."""
+    alternatives = (state.alternative for state in _all_states() if isinstance(state, TaskState))
+    causes = (cause for alternative in alternatives if alternative for cause in alternative.causes)
+    return any(fnmatchcase(cause, pattern) for pattern in causes)
+
+
+def _all_states() -> Iterator[State]:
     for kind in STEP_TYPES.values():
-        yield from (state.title for state in kind.states(StepPaths("$.input", "$.result")))
+        yield from kind.states(StepPaths("$.input", "$.result"))

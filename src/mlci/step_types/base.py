@@ -224,7 +224,8 @@ class TaskState:
     `title` is "" for the step's main state, which bears the step's name; another is named "<step>: <title>".
     `keeps` maps a name to a path in the task's result; it is stored at the step's result path. A failure ends in the
     Fail state "<step>: <failure_title>". `transient_errors` are names of errors that always pass by themselves;
-    `retries` tells others by their causes, and counts them at `attempt_path`.
+    `retries` tells others by their causes, and counts them at `attempt_path`. `alternative` does the same another way.
+    `keeps_below` is a path below the step's result path. `undo` takes back what has been done if the task fails.
     """
 
     title: str
@@ -233,10 +234,42 @@ class TaskState:
     transient_errors: tuple[str, ...]
     failure_title: str
     keeps: Mapping[str, str] = field(default_factory=dict)
+    keeps_below: str = ""
     timeout_s: int | None = None
     timeout_path: str | None = None
     retries: tuple[RetryRule, ...] = ()
     attempt_path: str = ""
+    alternative: Alternative | None = None
+    undo: TaskState | None = None
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """States that do a task's work in its place, if its failure has one of these causes, which are patterns.
+
+    Where one of them fails, the task is tried again, or not, as if it had failed itself.
+    """
+
+    causes: tuple[str, ...]
+    states: tuple[State, ...]
+
+
+@dataclass(frozen=True)
+class MapState:
+    """A Map state: a task for each item of the array at `items_path`, which has at most `max_items`.
+
+    `item` is the input of an iteration. The iterations' results are stored at `keeps_below` below the step's result
+    path. `undo` is that of a task.
+    """
+
+    title: str
+    items_path: str
+    item: Mapping[str, str]
+    max_items: int
+    max_concurrency: int
+    task: TaskState
+    keeps_below: str
+    undo: TaskState | None = None
 
 
 @dataclass(frozen=True)
@@ -247,7 +280,7 @@ class WaitState:
     seconds_path: str
 
 
-State: TypeAlias = "TaskState | WaitState"
+State: TypeAlias = "TaskState | MapState | WaitState"
 
 #: Names of errors that always pass by themselves: the API was called too often, or the SDK did not reach it.
 SAGEMAKER_TRANSIENT_ERRORS = ("SageMaker.SdkClientException", "ThrottlingException")

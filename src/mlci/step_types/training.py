@@ -16,9 +16,7 @@ from mlci.s3_uris import split_s3_uri
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types.base import (
     S3_RETRIES,
-    S3_TRANSIENT_ERRORS,
     Container,
-    Grant,
     JobType,
     Json,
     Key,
@@ -28,10 +26,10 @@ from mlci.step_types.base import (
     State,
     StepPaths,
     StepType,
-    TaskState,
     attempt_counters,
 )
 from mlci.step_types.hyperparameters import encode_hyperparameters, problems
+from mlci.step_types.model_copy import COPY_GRANTS, model_copy
 from mlci.step_types.script_start import STARTER
 
 #: The one output: `/opt/ml/model`, packed as model.tar.gz.
@@ -51,7 +49,11 @@ def _hyperparameter_problems(value: Json) -> Iterator[tuple[tuple[str, ...], str
 
 
 def _request_problems(value: Json) -> Iterator[tuple[tuple[str, ...], str, str]]:
-    """Yield the hyperparameters in `request:` that would not arrive."""
+    """Yield the hyperparameters in `request:` that would not arrive, and a place that no model can be copied from."""
+    output_path = _output_config(value).get("S3OutputPath") if isinstance(value, dict) else None
+    if isinstance(output_path, str) and not output_path.startswith("s3://"):
+        sentence = "the state machine copies the model from here, and needs an s3:// URI"
+        yield ("OutputDataConfig", "S3OutputPath"), sentence, "Write s3://<bucket>/<prefix>"
     hyperparameters = value.get("HyperParameters") if isinstance(value, dict) else None
     if not isinstance(hyperparameters, dict):
         return
@@ -166,10 +168,12 @@ def _model_prefix(step: ResolvedStep) -> str:
 
 def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[str, Json]:
     bucket, folder = split_s3_uri(step.outputs[MODEL_OUTPUT])
+    from_bucket, prefix = split_s3_uri(_output_prefix(step, request))
     model: dict[str, Json] = {
         "bucket": bucket,
         "key": f"{folder}model.tar.gz",
-        "from": _output_prefix(step, request).removeprefix("s3://").rstrip("/"),
+        "from_bucket": from_bucket,
+        "from_prefix": f"{prefix.rstrip('/')}/" if prefix.rstrip("/") else "",
         "attempt": attempt_counters(S3_RETRIES),
     }
     key = _output_config(request).get("KmsKeyId")
@@ -188,33 +192,8 @@ def _output_prefix(step: ResolvedStep, request: Mapping[str, Json]) -> str:
 
 
 def _states(paths: StepPaths) -> tuple[State, ...]:
-    """SageMaker puts a model under the job's name, which a retry changes; others look for it under the run's.
-
-    A copy has the bucket's default encryption unless the request names a key. Step Functions names the parameters as
-    the SDK for Java 2 does: SSEKMSKeyId is `ssekmsKeyId` there.
-
-    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html (x-amz-server-side-encryption)
-    """
-    model = f"{paths.input}.model"
-    key: dict[str, str] = {}
-    if "model_key" in paths.input_fields:
-        key = {"ServerSideEncryption": "aws:kms", "SsekmsKeyId.$": f"{paths.input}.model_key"}
-    copy = TaskState(
-        title="keep the model",
-        resource="arn:aws:states:::aws-sdk:s3:copyObject",
-        parameters={
-            "Bucket.$": f"{model}.bucket",
-            "Key.$": f"{model}.key",
-            "CopySource.$": f"States.Format('{{}}/{{}}/output/model.tar.gz', {model}.from, {paths.result}.job)",
-            **key,
-        },
-        transient_errors=S3_TRANSIENT_ERRORS,
-        retries=S3_RETRIES,
-        attempt_path=f"{model}.attempt",
-        failure_title="model not kept",
-        timeout_s=900,
-    )
-    return jobs.task(_JOB, paths, keeps={"job": f"$.{_JOB.name_field}"}), copy
+    """SageMaker puts a model under the job's name, which a retry changes; others look for it under the run's."""
+    return jobs.task(_JOB, paths, keeps={"job": f"$.{_JOB.name_field}"}), model_copy(paths)
 
 
 TRAINING = StepType(
@@ -268,11 +247,6 @@ TRAINING = StepType(
     job=_JOB,
     execution_input=_execution_input,
     states=_states,
-    grants=jobs.grants(
-        _JOB,
-        Grant("ListBucket", ("s3:ListBucket",), ("s3:",)),
-        Grant("ReadRuns", ("s3:GetObject",), ("s3:{runs}",)),
-        Grant("KeepModels", ("s3:PutObject",), ("s3:{runs}",)),
-    ),
+    grants=jobs.grants(_JOB, *COPY_GRANTS),
     summary=partial(jobs.summary, "training"),
 )

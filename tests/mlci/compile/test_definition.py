@@ -68,7 +68,7 @@ def fresh(key: Json, make: Callable[[], str]) -> str:
 def states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, state in machine["States"].items():
         yield name, state
-        for branch in state.get("Branches", ()):
+        for branch in (*state.get("Branches", ()), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])):
             yield from states(branch)
 
 
@@ -91,7 +91,7 @@ def test_service_integrations_are_those_of_the_runs_partition(partition: str) ->
     assert there == plain.replace('"arn:aws:states:::', f'"arn:{partition}:states:::')
     assert (keys[0] == keys[1]) is (partition == "aws")
     resources = {state["Resource"] for _, state in states(json.loads(there)) if state["Type"] == "Task"}
-    assert len(resources) == 4
+    assert len(resources) == 9
     assert {resource.split(":")[1] for resource in resources} == {partition}
 
 

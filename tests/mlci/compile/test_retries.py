@@ -192,4 +192,4 @@ def test_the_tasks_limit_follows_the_jobs_in_request(condition: str, seconds: in
 def test_the_model_is_copied_from_where_the_request_puts_it() -> None:
     text = FLOW.replace("run: a.py}", "run: a.py, request: {OutputDataConfig: {S3OutputPath: s3://mine/models/}}}")
     model: Any = planned(text).steps["train"].execution_input["model"]
-    assert model["from"] == "mine/models"
+    assert (model["from_bucket"], model["from_prefix"]) == ("mine", "models/")

@@ -29,7 +29,7 @@ steps:
     inputs: {{raw: "{uri}"}}
     request:
       VpcConfig: {{Subnets: ["{subnet}"], SecurityGroupIds: ["{group}"]}}
-      OutputDataConfig: {{KmsKeyId: "{key}"}}
+      OutputDataConfig: {{KmsKeyId: "{key}", S3OutputPath: "{output}"}}
 """
 FINE = {
     "image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/model:7",
@@ -37,6 +37,7 @@ FINE = {
     "subnet": "subnet-0123456789abcdef0",
     "group": "sg-0123456789abcdef0",
     "key": "alias/models",
+    "output": "s3://acme/models",
 }
 
 
@@ -98,6 +99,7 @@ def flow_with(**values: str) -> bytes:
         ({"subnet": "*"}, "valid subnet"),
         ({"group": "*"}, "valid security group"),
         ({"key": "*"}, "valid KMS key"),
+        ({"output": "s3://acme/*"}, "valid S3 URI"),
     ],
 )
 def test_validate_policy_and_bootstrap_reject_a_flow_alike(values: dict[str, str], words: str) -> None:

@@ -355,6 +355,35 @@ def test_who_reads_and_copies_outputs_may_use_their_key(key: str) -> None:
             assert not decided(policy(role, volume, SCOPE), call)  # type: ignore[arg-type]
 
 
+def test_outputs_elsewhere_are_written_by_jobs_and_copied_by_the_state_machine() -> None:
+    elsewhere = replace(REQUIREMENTS, outside_outputs=("s3://models/best/", "s3://results"))
+    for role in ROLES:
+        for key, is_there in (("models/best/job/output/model.tar.gz", True), ("results/x", True), ("models/x", False)):
+            allowed = {
+                action for action in ("GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload")
+                if decided(policy(role, elsewhere, SCOPE), Call(f"s3:{action}", f"arn:aws:s3:::{key}"))
+            }  # fmt: skip
+            expected = {"GetObject"} if "workflow" in role else {"PutObject"} if "job" in role else set()
+            assert allowed == (expected if is_there else set()), (role, key)
+
+
+def test_where_a_steps_request_puts_outputs() -> None:
+    flow = load(
+        b"""
+flow: small
+defaults: {image: "mine.example/image:7"}
+steps:
+  train: {uses: training, run: t.py, request: {OutputDataConfig: {S3OutputPath: s3://models/best}}}
+  test:
+    uses: processing
+    run: t.py
+    request: {ProcessingOutputConfig: {Outputs: [{OutputName: o, S3Output: {S3Uri: s3://results/o}}]}}
+""",
+        "flow.yaml",
+    )
+    assert access_requirements(flow, {}).outside_outputs == ("s3://models/best", "s3://results/o")
+
+
 def test_what_a_steps_request_says_of_keys_and_networks() -> None:
     flow = load(
         b"""

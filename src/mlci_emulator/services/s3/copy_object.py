@@ -15,6 +15,10 @@ from mlci_emulator.services.s3.object_metadata import checksum_members, encrypti
 from mlci_emulator.services.s3.objects import publish
 from mlci_emulator.store.atomic_files import copy_data
 
+#: The largest source of a copy, or of a part of it.
+#: Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html (5 GB)
+MAX_SOURCE_BYTES = 5 << 30
+
 #: A copy of an object onto itself must change at least one of these members.
 _CHANGED_MEMBERS = (
     "StorageClass",
@@ -34,9 +38,7 @@ def copy(context: S3Context, request: Request, region: str) -> Response:
     context.require_bucket(bucket)
     source = open_source(context, request)
     with source.stream:
-        if source.status.st_size > request_body.MAX_PUT_BYTES:
-            message = "The specified copy source is larger than the maximum allowable size for a copy source"
-            raise invalid_request(f"{message}: {request_body.MAX_PUT_BYTES}")
+        check_source_size(source.status.st_size)
         if source_of(request) == (bucket, key) and not _changes(request):
             raise invalid_request(
                 "This copy request is illegal because it is trying to copy an object to itself without changing the "
@@ -65,6 +67,13 @@ def open_source(context: S3Context, request: Request) -> OpenObject:
         source.stream.close()
         raise
     return source
+
+
+def check_source_size(size_bytes: int) -> None:
+    """Raises: S3Error: so much can't be copied at once."""
+    if size_bytes > MAX_SOURCE_BYTES:
+        message = "The specified copy source is larger than the maximum allowable size for a copy source"
+        raise invalid_request(f"{message}: {MAX_SOURCE_BYTES}")
 
 
 def source_of(request: Request) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from typing import Any
 from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.services.s3 import checksums, conditional_requests, request_body
 from mlci_emulator.services.s3.context import S3Context, bucket_and_key
-from mlci_emulator.services.s3.copy_object import open_source
+from mlci_emulator.services.s3.copy_object import check_source_size, open_source
 from mlci_emulator.services.s3.errors import S3Error, invalid_argument, invalid_request, no_such_upload
 from mlci_emulator.services.s3.metadata_records import StoredPart, Upload
 from mlci_emulator.services.s3.object_metadata import encryption, record_from_request
@@ -58,6 +58,7 @@ def copy_part(context: S3Context, request: Request, region: str) -> Response:
         if range_header is not None:
             _check_source_range(str(range_header), source.status.st_size)
         byte_range = conditional_requests.requested_range({"Range": range_header}, source.status.st_size, source.record)
+        check_source_size(byte_range.size_bytes)
         source.stream.seek(byte_range.start)
         with open(file, "wb") as stream:
             algorithms = {upload.algorithm} if upload.algorithm else set()

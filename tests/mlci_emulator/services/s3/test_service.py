@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from mlci_emulator.protocol.operations import ApiError
 from mlci_emulator.protocol.timestamps import parse_date
-from mlci_emulator.services.s3 import S3
+from mlci_emulator.services.s3 import S3, copy_object
 from mlci_emulator.store.directory import DirectoryStore
 
 REGION = "us-east-1"
@@ -395,6 +395,19 @@ def test_an_object_has_the_default_encryption_of_its_bucket(harness: S3Harness, 
     assert harness.call("HeadObject", Key="old")["ServerSideEncryption"] == "AES256"
     asked = harness.call("PutObject", Key="k", Body=b"x", ServerSideEncryption="AES256")
     assert tuple(asked.get(name) for name in names) == ("AES256", None, None)
+
+
+def test_a_large_source_is_copied_in_parts_alone(harness: S3Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3's limit is 5 GiB: of an object for CopyObject, and of the range for UploadPartCopy."""
+    assert copy_object.MAX_SOURCE_BYTES == 5_368_709_120
+    monkeypatch.setattr(copy_object, "MAX_SOURCE_BYTES", 10)
+    harness.call("PutObject", Key="source", Body=b"0123456789x")
+    at = {"Key": "c", "UploadId": harness.call("CreateMultipartUpload", Key="c")["UploadId"], "PartNumber": 1}
+    for operation, more in (("CopyObject", {"Key": "c"}), ("UploadPartCopy", at)):
+        with pytest.raises(ApiError, match="larger than the maximum allowable size for a copy source: 10") as raised:
+            harness.call(operation, CopySource="data/source", **more)
+        assert (raised.value.code, raised.value.status) == ("InvalidRequest", 400)
+    harness.call("UploadPartCopy", CopySource="data/source", CopySourceRange="bytes=1-10", **at)
 
 
 def test_an_object_without_a_checksum_gets_crc64nvme(harness: S3Harness) -> None:
