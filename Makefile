@@ -21,8 +21,9 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.10 --no-annotat
 .PHONY: run test slow lint lock clean
 .DEFAULT_GOAL := run
 
+# Jobs run with the example's packages, whatever environment is active.
 run: $(READY)
-	@$(PY) pipeline.py $(ARGS)
+	@VIRTUAL_ENV="$(abspath $(VENV))" $(PY) pipeline.py $(ARGS)
 
 test: $(READY)
 	@$(PY) -m pytest -q -n auto -m "not slow and not toolkits" $(ARGS)

@@ -1,12 +1,13 @@
 """The backends that a definition runs on, registered by name, and what they have in common.
 
-protocol.py       what a run needs of a backend
-events.py         an event of an execution's history
-stop_signal.py    the signal that asks a run to stop
-enum_values.py    values of a request that the API does not list
-progress.py       the state of each step, from the history
-local.py          the local backend: an adapter to the emulator
-aws/              the aws backend, through boto3
+protocol.py        what a run needs of a backend
+events.py          an event of an execution's history
+stop_signal.py     the signal that asks a run to stop
+enum_values.py     values of a request that the API does not list
+progress.py        the state of each step, from the history
+project_python.py  the interpreter that local jobs run with
+local.py           the local backend: an adapter to the emulator
+aws/               the aws backend, through boto3
 """
 
 from __future__ import annotations

@@ -6,15 +6,15 @@ Only this module translates between mlci's types and the emulator's. The emulato
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlci.backends.enum_values import UnlistedValue, problem_of
 from mlci.backends.events import Event
+from mlci.backends.project_python import python_of_flow
 from mlci.backends.protocol import (
     BackendOptions,
     Change,
@@ -27,11 +27,11 @@ from mlci.backends.protocol import (
 )
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, InputError, Problem
-from mlci.flow.models import Flow
 from mlci.plan.models import Plan, Upload
 from mlci.plan.names import Names
 from mlci.stage.archive import source_archive
 from mlci.stage.models import StagedFile
+from mlci.stage.repository import find_repository
 from mlci.step_types import STEP_TYPES
 from mlci_emulator.errors import ConfigurationError, EmulatorError
 from mlci_emulator.identity import BUCKET, JOB_ROLE, REGION
@@ -73,10 +73,14 @@ class LocalBackend:
     @contextmanager
     def open(self, log_file: Callable[[str], Path], log: Callable[[str], None]) -> Iterator[LocalCloud]:
         options = self.options
-        python = _interpreter(options.flow, options.python)
-        settings = job_settings(options.home / "work", log_file, python, options.environment, options.isolation)
+        repository = find_repository(Path(options.flow.file))
+        folders = (repository.base, repository.root)
+        python = python_of_flow(options.flow, options.environment, folders, options.python)
+        settings = job_settings(
+            options.home / "work", log_file, python.executable, options.environment, options.isolation
+        )
         with open_local(options.home / "store", settings, log) as cloud:
-            yield cloud
+            yield replace(cloud, announce=lambda: log(str(python)))
 
 
 def configure(options: BackendOptions) -> LocalBackend:
@@ -85,9 +89,10 @@ def configure(options: BackendOptions) -> LocalBackend:
 
 @dataclass
 class LocalCloud:
-    """The cloud of one run. `published` maps each version to its machine."""
+    """The cloud of one run. `published` maps each version to its machine; `announce` says what jobs run with."""
 
     emulator: EmbeddedEmulator
+    announce: Callable[[], None] = lambda: None
     name: str = "local"
     published: dict[VersionArn, asl.Machine] = field(default_factory=dict)
 
@@ -173,6 +178,7 @@ class LocalCloud:
 
         with translated():
             machine = self.emulator.load(definition)
+            self.announce()
             self.emulator.jobs.mode()
         digest = hashlib.sha256(definition.encode()).hexdigest()[:12]
         version = VersionArn(f"{state_machine_arn(Names(flow).machine)}:{digest}")
@@ -231,22 +237,6 @@ def open_local(
 
     with open_emulator(store, settings, log) as emulator:
         yield LocalCloud(emulator)
-
-
-def _interpreter(flow: Flow, default: str) -> str:
-    """Returns the Python interpreter of local jobs: `local: {python: …}`, or the default.
-
-    Raises: InputError.
-    """
-    if flow.python is None:
-        return default
-    command = str(Path(flow.file).resolve().parent / flow.python) if "/" in flow.python else flow.python
-    python = shutil.which(command)
-    if python is None:
-        at = flow.position("local", "python")
-        problem = Problem(at.file, at.line, at.column, f'"{flow.python}" is no Python interpreter', "Is it installed?")
-        raise InputError([problem])
-    return python
 
 
 def job_settings(

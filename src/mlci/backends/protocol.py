@@ -61,7 +61,7 @@ class BackendOptions:
     """All that a backend may be configured by, read by the command line.
 
     `home` is the folder `.mlci`. `settings` are the options of the aws backend, None for those not given. `repository`
-    is the name of the flow's repository. `python` and `isolation` are those of local jobs.
+    is the name of the flow's repository. `python` is mlci's own interpreter, and `isolation` that of local jobs.
     """
 
     flow: Flow

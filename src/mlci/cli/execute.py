@@ -71,12 +71,15 @@ def command(
     Prints the execution's output. Exit code 0 if it succeeded, 3 if it failed, 4 if it was stopped.
     """
     from mlci.backends.local import job_settings
+    from mlci.backends.project_python import project_python
 
     definition = read_file(definition_file).decode("utf-8", "replace")
     execution_input = read_file(input_file).decode("utf-8", "replace") if input_file else "{}"
     logs = store / ".mlci-logs"
+    python = project_python(os.environ, [Path.cwd()], sys.executable)
+    _log(str(python))
     settings = job_settings(
-        store / ".mlci-work", lambda job: logs / f"{job}.log", sys.executable, os.environ, isolation
+        store / ".mlci-work", lambda job: logs / f"{job}.log", python.executable, os.environ, isolation
     )
     with interrupt_signals() as interrupts:
         return _execute(

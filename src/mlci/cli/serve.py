@@ -78,12 +78,15 @@ def command(
     """
     _check_installed()
     from mlci.backends.local import translated
+    from mlci.backends.project_python import project_python
     from mlci.interrupts import next_interrupt
     from mlci_emulator.server.serve import ServeSettings, serve
 
+    python = project_python(os.environ, [Path.cwd()], sys.executable)
     settings = ServeSettings(
-        port, data, access_key, region, isolation, sys.executable, dict(os.environ), is_verbose, is_debug
+        port, data, access_key, region, isolation, python.executable, dict(os.environ), is_verbose, is_debug
     )
+    print(f"# {python}")
     with interrupt_signals() as interrupts, translated():
         code = serve(settings, lambda: next_interrupt(interrupts))
         sys.stdout.flush()

@@ -219,7 +219,12 @@ SecretSourceValue = Annotated[
 class LocalModel(SchemaModel):
     """Settings of steps that run on this machine."""
 
-    python: str | None = Field(default=None, description="The Python that runs the scripts, instead of mlci's own.")
+    python: str | None = Field(
+        default=None,
+        description="The Python that runs the scripts: a path relative to this file, or a name on PATH. Default: that "
+        "of the active environment, else of .venv, else mlci's own.",
+        examples=[".venv/bin/python", "python3.11"],
+    )
 
 
 class _AwsModel(SchemaModel):
