@@ -6,7 +6,7 @@ Only this module translates between mlci's types and the emulator's. The emulato
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from mlci.backends.protocol import (
     Location,
     Outcome,
     RunningExecution,
+    TaggedObject,
     VersionArn,
 )
 from mlci.backends.stop_signal import StopSignal
@@ -117,7 +118,22 @@ class LocalCloud:
         with translated():
             return next(iter(self.emulator.store.list(prefix)), None) is None
 
-    def missing(self, uploads: Iterable[Upload]) -> list[Upload]:
+    def list(self, prefix: str) -> Sequence[str]:
+        with translated():
+            return tuple(self.emulator.store.list(prefix))
+
+    def read_tagged(self, uri: str) -> TaggedObject | None:
+        data = self.read(uri)
+        return None if data is None else TaggedObject(data, hashlib.sha256(data).hexdigest())
+
+    def replace(self, uri: str, data: bytes, tag: str | None) -> bool:
+        def is_unchanged(current: bytes | None) -> bool:
+            return (None if current is None else hashlib.sha256(current).hexdigest()) == tag
+
+        with translated():
+            return self.emulator.store.replace_bytes(data, uri, is_unchanged)
+
+    def missing(self, uploads: Iterable[Upload]) -> Sequence[Upload]:
         with translated():
             return [upload for upload in uploads if not self._is_stored(upload)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +40,14 @@ class RunningExecution:
 
     name: str
     execution_input: str
+
+
+@dataclass(frozen=True)
+class TaggedObject:
+    """An object's bytes, and a tag that each replacement changes: the ETag on S3."""
+
+    data: bytes
+    tag: str
 
 
 @dataclass(frozen=True)
@@ -116,7 +124,16 @@ class Cloud(Protocol):
     def write(self, uri: str, data: bytes) -> None:
         """Writes an object, whole or not at all."""
 
-    def missing(self, uploads: Iterable[Upload]) -> list[Upload]:
+    def list(self, prefix: str) -> Sequence[str]:
+        """Returns the URIs of all objects whose URI begins with this text."""
+
+    def read_tagged(self, uri: str) -> TaggedObject | None:
+        """Returns an object with its tag; None if there is no such object."""
+
+    def replace(self, uri: str, data: bytes, tag: str | None) -> bool:
+        """Writes an object if its tag is still this one, or, for None, if there is still none; else returns False."""
+
+    def missing(self, uploads: Iterable[Upload]) -> Sequence[Upload]:
         """Returns the uploads that the store does not hold yet."""
 
     def upload(self, uploads: Iterable[Upload], stop: StopSignal) -> int:

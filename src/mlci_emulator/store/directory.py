@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
 import secrets
@@ -148,6 +149,22 @@ class DirectoryStore:
     def put_bytes(self, data: bytes, uri: str) -> None:
         with self._put(uri) as file, open(file, "wb", closefd=False) as stream:
             stream.write(data)
+
+    def replace_bytes(self, data: bytes, uri: str, may_replace: Callable[[bytes | None], bool]) -> bool:
+        """Store an object if `may_replace` agrees to its current content, None where there is none; else return False.
+
+        Of those that replace objects so, in any process, one at a time does it in each bucket.
+        """
+        with self._created_folder(bucket_and_object_names(uri)[0], []) as folder:
+            fcntl.flock(folder, fcntl.LOCK_EX)  # until the folder is closed
+            try:
+                current = self.read_bytes(uri)
+            except NoSuchKey:
+                current = None
+            if not may_replace(current):
+                return False
+            self.put_bytes(data, uri)
+            return True
 
     def put_file(self, source: str | Path, uri: str, folder: int | None = None) -> None:
         """Store a copy of a file, named by its path, or by its name in an open folder. No link is followed.

@@ -121,6 +121,40 @@ def test_objects_are_whole_or_not_there(side: Side) -> None:
     assert side.cloud.read(uri) == b"two"
 
 
+def test_an_object_is_replaced_only_if_it_is_still_the_one_that_was_read(side: Side) -> None:
+    uri = f"s3://{BUCKET}/mlci/small/replaced.json"
+    assert side.cloud.read_tagged(uri) is None
+    assert not side.cloud.replace(uri, b"one", "no such tag")
+    assert side.cloud.replace(uri, b"one", None)
+    assert not side.cloud.replace(uri, b"two", None)
+    first = side.cloud.read_tagged(uri)
+    assert first is not None
+    assert first.data == b"one"
+    assert side.cloud.replace(uri, b"two", first.tag)
+    assert not side.cloud.replace(uri, b"three", first.tag)
+    assert side.cloud.read(uri) == b"two"
+    assert uri in side.cloud.list(f"s3://{BUCKET}/mlci/small/repl")
+    assert uri not in side.cloud.list(f"s3://{BUCKET}/mlci/small/x")
+
+
+@pytest.mark.parametrize("side", ["local", "served"], indirect=True)  # moto's check and write are two steps
+def test_of_writers_that_race_each_replaces_what_it_read(side: Side) -> None:
+    uri = f"s3://{BUCKET}/mlci/small/raced.json"
+
+    def count(times: int) -> None:
+        while times:
+            found = side.cloud.read_tagged(uri)
+            number = int(found.data) if found else 0
+            times -= side.cloud.replace(uri, str(number + 1).encode(), found.tag if found else None)
+
+    threads = [threading.Thread(target=count, args=(5,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert side.cloud.read(uri) == b"20"
+
+
 def test_a_prefix_is_empty_until_an_object_s_uri_begins_with_it(side: Side) -> None:
     prefix = f"s3://{BUCKET}/mlci/small/out/"
     assert side.cloud.is_empty(prefix)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -20,7 +20,7 @@ from mlci.backends.aws.session import Session
 from mlci.backends.aws.state_machines import DesiredStateMachine, StateMachines, state_machine_tags
 from mlci.backends.aws.stop_run import RunStopper
 from mlci.backends.events import Event
-from mlci.backends.protocol import Change, ExecutionArn, Outcome, RunningExecution, VersionArn
+from mlci.backends.protocol import Change, ExecutionArn, Outcome, RunningExecution, TaggedObject, VersionArn
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError
 from mlci.plan.models import Plan, Upload
@@ -77,7 +77,16 @@ class AwsCloud:
     def is_empty(self, prefix: str) -> bool:
         return self.objects.is_empty(prefix)
 
-    def missing(self, uploads: Iterable[Upload]) -> list[Upload]:
+    def list(self, prefix: str) -> Sequence[str]:
+        return self.objects.list(prefix)
+
+    def read_tagged(self, uri: str) -> TaggedObject | None:
+        return self.objects.read_tagged(uri)
+
+    def replace(self, uri: str, data: bytes, tag: str | None) -> bool:
+        return self.objects.replace(uri, data, tag)
+
+    def missing(self, uploads: Iterable[Upload]) -> Sequence[Upload]:
         return self.objects.missing(uploads)
 
     def upload(self, uploads: Iterable[Upload], stop: StopSignal) -> int:

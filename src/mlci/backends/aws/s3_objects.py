@@ -10,12 +10,13 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO
 
 from mlci.backends.aws.api_calls import Api, AwsError, translate_errors
+from mlci.backends.protocol import TaggedObject
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, InputError
 from mlci.plan.models import Upload
@@ -63,13 +64,17 @@ class Objects:
 
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
         """Return an object's bytes, at most `max_bytes` of them, or None if there is no such object."""
+        found = self.read_tagged(uri, max_bytes)
+        return None if found is None else found.data
+
+    def read_tagged(self, uri: str, max_bytes: int | None = None) -> TaggedObject | None:
+        """Return an object with its ETag, at most `max_bytes` of it, or None if there is no such object."""
         bucket, key = split_s3_uri(uri)
 
-        def get() -> bytes:
+        def get() -> TaggedObject:
             response = self.api.call_once("get_object", Bucket=bucket, Key=key, ExpectedBucketOwner=self.owner)
             with translate_errors("get_object"):
-                body: bytes = response["Body"].read(max_bytes)
-                return body
+                return TaggedObject(response["Body"].read(max_bytes), response["ETag"])
 
         try:
             return self.api.retry_policy.call(get)
@@ -83,7 +88,26 @@ class Objects:
         bucket, key = split_s3_uri(prefix)
         return not self.api.call("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1).get("Contents")
 
-    def write(self, uri: str, data: bytes) -> None:
+    def list(self, prefix: str) -> Sequence[str]:
+        """Return the URIs of all objects whose URI begins with this text."""
+        bucket, key = split_s3_uri(prefix)
+        return [f"s3://{bucket}/{found}" for found in self._sizes(bucket, key)]
+
+    def replace(self, uri: str, data: bytes, tag: str | None) -> bool:
+        """Write an object if its ETag is still `tag`, or, for None, if there is still none; else return False.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html (412 and 409 are the
+        answers to a condition that does not hold, or no longer does; 404 is that to If-Match without an object)
+        """
+        try:
+            self.write(uri, data, **({"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}))
+        except AwsError as error:
+            if error.code in ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409", "404"):
+                return False
+            raise
+        return True
+
+    def write(self, uri: str, data: bytes, **conditions: str) -> None:
         """Write an object. S3 rejects it if its bytes do not match the checksum."""
         bucket, key = split_s3_uri(uri)
         digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
@@ -95,9 +119,10 @@ class Objects:
             ChecksumAlgorithm="SHA256",
             ChecksumSHA256=digest,
             ExpectedBucketOwner=self.owner,
+            **conditions,
         )
 
-    def missing(self, uploads: Iterable[Upload]) -> list[Upload]:
+    def missing(self, uploads: Iterable[Upload]) -> Sequence[Upload]:
         """Return the uploads that S3 lacks. Each unit lies under the hash of its content: one list per unit is
         enough."""
         units: dict[str, list[Upload]] = defaultdict(list)
