@@ -27,8 +27,9 @@ _AT_COMMIT = re.compile(r"(?P<name>.*?)(?:\^\{(?P<commit>[0-9a-f]+)\})?")
 @dataclass(frozen=True)
 class Build:
     """One build. `branch` is the head's branch, None where a tag or a bare commit is built, and `base_branch` the one
-    that pull requests go to. `id` is None outside of CodeBuild. A build that no webhook started is "manual", whether a
-    person or GitHub Actions did; it may be of a pull request as well, and then it has a `pull_request`."""
+    that pull requests go to. `id` is None outside of CodeBuild. A build that no push and no pull request started is
+    "manual", whether a person, a schedule or another build did; it may be of a pull request as well, and then it has a
+    `pull_request`."""
 
     kind: Kind = "local"
     id: str | None = None
@@ -46,6 +47,11 @@ class Build:
         return self.id.partition(":")[0] if self.id else None
 
     @property
+    def is_build(self) -> bool:
+        """Says whether a CI system runs it, and not a person on a machine of theirs."""
+        return self.kind != "local"
+
+    @property
     def is_trusted(self) -> bool:
         """Says whether it builds merged code: the base branch itself, and no pull request.
 
@@ -59,7 +65,7 @@ class Build:
             "pull_request": of,
             "push": f"push to {self.branch}" if self.branch else "push of a tag",
             "manual": f"build of {of}, started",
-            "local": "run outside of CodeBuild",
+            "local": "run outside of a build",
         }[self.kind]
         return f"{what} by {self.initiator or 'hand'}" if self.kind == "manual" or self.initiator else what
 
@@ -112,17 +118,26 @@ def _in_codebuild(variables: Mapping[str, str], git: GitState, base: str | None)
 def _in_github_actions(variables: Mapping[str, str], git: GitState, base: str | None) -> Build:
     """Returns the build of a job of GitHub Actions, which checks out the merge of a pull request, and no branch.
 
-    Source: https://docs.github.com/en/actions/reference/workflows-and-actions/variables (GITHUB_BASE_REF and
-    GITHUB_HEAD_REF are set for pull requests only).
+    Events such as `pull_request_target`, `workflow_run` and `issue_comment` name the default branch and its commit,
+    whatever a job checks out. So a branch is built where its own commit is checked out, and by no pull request's event.
+
+    Source: https://docs.github.com/en/actions/reference/workflows-and-actions/variables (GITHUB_BASE_REF is set for
+    pull requests only) and events-that-trigger-workflows (GITHUB_SHA and GITHUB_REF of each event)
     """
-    into = variables.get("GITHUB_BASE_REF")
+    into, event = variables.get("GITHUB_BASE_REF"), variables.get("GITHUB_EVENT_NAME", "")
     pull_request = _pull_request_number(variables.get("GITHUB_REF", ""))
-    branch = git.branch or (None if into else _branch(variables.get("GITHUB_REF", "")))
+    is_of_event = git.commit is not None and git.commit == variables.get("GITHUB_SHA")
+    branch = _branch(variables.get("GITHUB_REF", "")) if is_of_event and not into else None
+    kind: Kind = "pull_request" if into or pull_request else "push" if event == "push" else "manual"
+    server, repository, run = (variables.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
     return Build(
-        repository=repository_name(git.remote),
+        kind=kind,
+        url=f"{server}/{repository}/actions/runs/{run}" if run else None,
+        initiator=variables.get("GITHUB_ACTOR"),
+        repository=repository_name(git.remote or (f"{server}/{repository}" if repository else None)),
         commit=git.commit,
-        branch=None if into and not pull_request else branch,  # a fork's pull request is trusted by no branch's name
-        base_branch=into or base,
+        branch=branch,
+        base_branch=into or base or (branch if branch in _USUAL_BASES else None),
         pull_request=pull_request,
     )
 

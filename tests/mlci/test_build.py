@@ -190,24 +190,65 @@ ACTIONS = {"GITHUB_ACTIONS": "true", "GITHUB_REF": "refs/pull/7/merge", "GITHUB_
 DETACHED = GitState(COMMIT, None, None, "https://github.com/octo/model")
 
 
+PUSHED = {
+    "GITHUB_ACTIONS": "true",
+    "GITHUB_EVENT_NAME": "push",
+    "GITHUB_REF": "refs/heads/main",
+    "GITHUB_SHA": COMMIT,
+    "GITHUB_SERVER_URL": "https://github.com",
+    "GITHUB_REPOSITORY": "octo/model",
+    "GITHUB_RUN_ID": "1658821493",
+    "GITHUB_ACTOR": "ada",
+}
+
+
 def test_a_pull_request_in_github_actions_names_its_base() -> None:
-    build = built({**ACTIONS, "GITHUB_HEAD_REF": "better"}, DETACHED)
-    assert (build.kind, build.pull_request, build.base_branch, build.branch) == ("local", 7, "trunk", None)
-    assert not build.is_trusted
+    build = built({**PUSHED, **ACTIONS, "GITHUB_EVENT_NAME": "pull_request", "GITHUB_HEAD_REF": "better"}, DETACHED)
+    assert (build.kind, build.pull_request, build.base_branch, build.branch) == ("pull_request", 7, "trunk", None)
+    assert str(build) == "pull request 7 by ada"
+    assert (build.is_build, build.is_trusted) == (True, False)
 
 
 def test_a_push_in_github_actions_has_its_branch_though_the_checkout_is_detached() -> None:
-    build = built({"GITHUB_ACTIONS": "true", "GITHUB_REF": "refs/heads/main"}, GitState(COMMIT, None, "main"))
-    assert (build.branch, build.base_branch, build.is_trusted) == ("main", "main", True)
+    build = built(PUSHED, GitState(COMMIT, None, "main"))
+    assert (build.kind, build.branch, build.base_branch, build.is_trusted) == ("push", "main", "main", True)
+    assert build.url == "https://github.com/octo/model/actions/runs/1658821493"
+    assert build.repository == "github.com/octo/model"
+    assert build.id is None  # CodeBuild's, by which a build finds its run on AWS again
+
+
+@pytest.mark.parametrize("event", ["schedule", "workflow_dispatch"])
+def test_a_base_branch_that_is_built_by_hand_or_by_the_clock_is_trusted(event: str) -> None:
+    build = built({**PUSHED, "GITHUB_EVENT_NAME": event}, GitState(COMMIT, "main", None))
+    assert (build.kind, build.base_branch, build.is_trusted) == ("manual", "main", True)
+
+
+@pytest.mark.parametrize("event", ["push", "workflow_run", "issue_comment", "workflow_dispatch"])
+@pytest.mark.parametrize("branch", [None, "main"])
+def test_another_commit_than_the_events_is_trusted_by_no_branchs_name(event: str, branch: str | None) -> None:
+    """`workflow_run` and `issue_comment` name the default branch, and their jobs may check out a fork's `main`."""
+    other = GitState("f" * 40, branch, "main")
+    assert not built({**PUSHED, "GITHUB_EVENT_NAME": event}, other).is_trusted
+
+
+@pytest.mark.parametrize("ref", ["refs/heads/feature", "refs/tags/main", "refs/heads/gh-readonly-queue/main/pr-7-abc"])
+def test_what_is_not_the_base_branch_is_not_trusted(ref: str) -> None:
+    assert not built({**PUSHED, "GITHUB_REF": ref}, GitState(COMMIT, "main", "main")).is_trusted
 
 
 def test_a_pull_request_whose_number_is_not_known_is_trusted_by_no_branchs_name() -> None:
     """With `pull_request_target`, GITHUB_REF is the base branch, whatever is checked out."""
-    target = {"GITHUB_ACTIONS": "true", "GITHUB_REF": "refs/heads/main", "GITHUB_BASE_REF": "main"}
+    target = {**PUSHED, "GITHUB_EVENT_NAME": "pull_request_target", "GITHUB_BASE_REF": "main"}
+    assert built(target, DETACHED).kind == "pull_request"
     assert not built(target, GitState(COMMIT, "main", "main")).is_trusted
     assert not built(target, DETACHED).is_trusted
 
 
 def test_a_base_branch_that_nothing_names_is_not_guessed() -> None:
     assert built({**PUSH, "CODEBUILD_WEBHOOK_HEAD_REF": "refs/heads/trunk"}).base_branch is None
-    assert built({"GITHUB_ACTIONS": "true", "GITHUB_REF": "refs/heads/trunk"}, DETACHED).base_branch is None
+    assert built({**PUSHED, "GITHUB_REF": "refs/heads/trunk"}, DETACHED).base_branch is None
+
+
+def test_outside_of_ci_it_is_no_build() -> None:
+    assert not built({}, DETACHED).is_build
+    assert built(PUSH).is_build
