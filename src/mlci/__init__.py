@@ -19,9 +19,10 @@ The map:
     backends/          the local and the aws backend
     gate/              metrics → verdict
     report/            Result → console and files
-    baseline.py        the metrics that rules compare with
+    baseline/          the metrics that rules compare with
     runs.py            the folder of a run
     git.py             the state of the git repository
+    git_history.py     its uncommitted files, and the order of its commits
     build.py           the build that runs, according to CodeBuild and git
     interrupts.py      work that signals and timeouts interrupt
     watch.py           a run while it goes on: its jobs' logs, signs of life, requests to stop it

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def check_untracked(folder: Path) -> None:
 
 def _references(root: Path) -> list[list[str]]:
     """Returns the local branches and the remote's: the name, the commit, and the name that a symbolic one leads to."""
-    listed = _run(root, "for-each-ref", "--format=%(refname) %(objectname) %(symref)", "refs/remotes/origin", _LOCAL)
+    listed = run_git(root, "for-each-ref", "--format=%(refname) %(objectname) %(symref)", "refs/remotes/origin", _LOCAL)
     return [line.split(" ") for line in (listed or "").splitlines()]
 
 
@@ -125,20 +125,27 @@ def _base_branch(
 
 def _parents(root: Path) -> list[str]:
     """Returns the parents that the commit itself names: a shallow clone hides them from `HEAD^1`."""
-    header = (_run(root, "cat-file", "commit", "HEAD") or "").partition("\n\n")[0]
+    header = (run_git(root, "cat-file", "commit", "HEAD") or "").partition("\n\n")[0]
     return [line.removeprefix("parent ") for line in header.splitlines() if line.startswith("parent ")]
 
 
 def _line(root: Path, *arguments: str) -> str | None:
-    return (_run(root, *arguments) or "").rstrip("\n") or None
+    return (run_git(root, *arguments) or "").rstrip("\n") or None
 
 
-def _run(root: Path, *arguments: str) -> str | None:
+def run_git(root: Path, *arguments: str, settings: Sequence[str] = ()) -> str | None:
     """Runs git in a work tree's top folder and returns its output; None where git exits with 1, "there is none".
+
+    `settings` are further ones, as `name=value`.
 
     Raises: InputError, where git is not installed, refuses the repository, or fails otherwise.
     """
-    command = ["git", "--no-optional-locks", *(word for setting in _SETTINGS for word in ("-c", setting)), *arguments]
+    command = [
+        "git",
+        "--no-optional-locks",
+        *(word for setting in (*_SETTINGS, *settings) for word in ("-c", setting)),
+        *arguments,
+    ]
     try:
         completed = subprocess.run(
             command, cwd=root, env=_environment(os.environ, root), capture_output=True, timeout=_TIMEOUT_S, check=False

@@ -14,7 +14,15 @@ from mlci.backends.events import Event
 from mlci.backends.progress import Progress, StepState, beginning, reason_of
 from mlci.backends.protocol import Cloud, ExecutionArn, Outcome
 from mlci.backends.stop_signal import StopSignal
-from mlci.baseline import may_write, read_baseline, write_baseline
+from mlci.baseline import (
+    NO_HISTORY,
+    Baseline,
+    CommitHistory,
+    WorkTree,
+    read_baseline,
+    record_baseline,
+    unearned_reason,
+)
 from mlci.compile import Compiled, compile_plan
 from mlci.compile.names import GATE_MISSED
 from mlci.empty_outputs import EmptyOutputs
@@ -24,7 +32,7 @@ from mlci.gate import METRICS_MAX_BYTES, Metrics, Verdict, judge, parse_metrics
 from mlci.interrupts import InterruptSource, run_interruptible
 from mlci.plan import Plan, Target, plan
 from mlci.report.mermaid import mermaid
-from mlci.report.result import Result, RunStart, Status
+from mlci.report.result import BaselineUpdate, Result, RunStart, Status, strict
 from mlci.run_lock import RunLock
 from mlci.runs import RunFolder
 from mlci.stage import Cache, Repository, stage
@@ -50,8 +58,9 @@ class RunReporter(Protocol):
 class RunContext:
     """The context of a run, from outside of the flow. `timeout_s` limits the whole run.
 
-    `attaches` lets a build that was cut off, and started again, continue its own run. `is_dirty` says whether the
-    work tree differs from its commit; None if that is not known. `lock` is held while the run goes on.
+    `attaches` lets a build that was cut off, and started again, continue its own run. `tree` and `history` say what the
+    commit of the target does not hold, None if that is not known, and which others it builds on. `lock` is held while
+    the run goes on.
     """
 
     repository: Repository
@@ -63,9 +72,15 @@ class RunContext:
     interrupts: InterruptSource
     timeout_s: float | None = None
     attaches: bool = True
-    is_dirty: bool | None = None
+    tree: WorkTree | None = None
+    history: CommitHistory = NO_HISTORY
     watch: WatchOptions = field(default_factory=WatchOptions)
     lock: RunLock = field(default_factory=RunLock)
+
+    @property
+    def is_dirty(self) -> bool | None:
+        """True if tracked files differ from the commit; None if that is not known."""
+        return None if self.tree is None else bool(self.tree.changed)
 
     def for_run(self, run_id: str) -> RunContext:
         """The context of another run."""
@@ -106,8 +121,9 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
     metrics, outcome = _collect_metrics(planned, progress, outcome, cloud)
     verdict = judge(planned.gate, metrics)
     status, reason = conclude(outcome, verdict, progress)
-    if status is Status.PASSED and may_write(context.target):
-        status, reason = _update_baseline(planned, metrics, cloud)
+    baseline_update = None
+    if status is Status.PASSED and metrics and context.target.is_trusted:
+        status, reason, baseline_update = _update_baseline(planned, metrics, context, cloud)
     result = Result(
         flow=flow.name,
         run_id=context.target.run_id,
@@ -122,6 +138,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
         metrics=metrics,
         execution=outcome.execution,
         reason=reason,
+        baseline_update=baseline_update,
         params=flow.params,
         env=flow.env,
         log_tails={name: context.folder.tail(name) for name in _failed(progress)},
@@ -256,10 +273,26 @@ def read_metrics(planned: Plan, progress: Progress, cloud: Cloud) -> dict[str, M
     return metrics
 
 
-def _update_baseline(planned: Plan, metrics: Mapping[str, Metrics], cloud: Cloud) -> tuple[Status, str]:
-    """Writes the baseline of a passing run, which fails if that fails: later runs would compare with an older one."""
+def _update_baseline(
+    planned: Plan, metrics: Mapping[str, Metrics], context: RunContext, cloud: Cloud
+) -> tuple[Status, str, BaselineUpdate]:
+    """Makes a passing run the baseline, where it earned it.
+
+    The run fails if the baseline can't be written: later runs would compare with an older one.
+    """
+    target = planned.target
+    unearned = unearned_reason(planned, context.tree or WorkTree())
+    if unearned:
+        context.reporter.log(f"the baseline of {target.base_branch} was not written: {unearned}")
+        return Status.PASSED, "", BaselineUpdate(reason=unearned)
+    documents = {step: strict(measured.document) for step, measured in metrics.items()}
+    committed = context.history.committed(target.commit) if target.commit else None
+    baseline = Baseline(documents, target.run_id, target.commit, committed)
     try:
-        write_baseline(planned, metrics, cloud)
+        kept = record_baseline(planned.flow.name, target, baseline, cloud, context.history)
     except (CloudError, OSError) as error:
-        return Status.FAILED, f"the gate held, and the baseline could not be written: {error}"
-    return Status.PASSED, ""
+        reason = f"the gate held, and the baseline could not be written: {error}"
+        return Status.FAILED, reason, BaselineUpdate(is_earned=True, reason=str(error))
+    if kept:
+        context.reporter.log(f"the baseline of {target.base_branch} was not replaced: {kept}")
+    return Status.PASSED, "", BaselineUpdate(is_earned=True, is_written=not kept, reason=kept)

@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError
 
 from mlci.provision.stack_names import Role, logical_id, project_name
 from support.aws_account import Account, account
+from support.git_repositories import commit
 from support.iam_calls import ACCOUNT, Call, arn, read
 from support.iam_decisions import decided
 from support.iam_derived import calls_of_the_jobs, calls_of_the_workflow
@@ -150,7 +151,9 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         target.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
     git = ["git", "-C", str(repository.root)]
+    (repository.root / ".gitignore").write_text(".mlci/\n")
     subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
+    commit(repository.root)
     subprocess.run([*git, "remote", "add", "origin", "git@github.com:octo/model.git"], check=True)
     with account(tmp_path_factory.mktemp("served"), "any") as served, ExitStack() as stack:
         done = repository.mlci("bootstrap", "--yes", **served.administrator)

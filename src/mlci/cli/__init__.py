@@ -19,6 +19,7 @@
     logs.py           mlci logs
     config.py         mlci config
     stop.py           mlci stop
+    baseline.py       mlci baseline
     bootstrap.py      mlci bootstrap
     policy.py         mlci policy
     buildspec.py      mlci buildspec

@@ -32,6 +32,7 @@ COMMANDS = (
     "logs",
     "config",
     "stop",
+    "baseline",
     "bootstrap",
     "policy",
     "buildspec",

@@ -58,6 +58,7 @@ def open_run(
         )
     context = _context(options.flow_file, build, location, out or sys.stdout, follows_logs)
     context = replace(context, timeout_s=timeout_s, attaches=attaches)
+    context = _with_history(context, options.flow_file)
     if location.is_protected and not build.is_trusted:
         context.reporter.log(_without_baseline(build))
 
@@ -67,6 +68,13 @@ def open_run(
 
     with backend.open(log_file, context.reporter.log) as cloud:
         yield RunSession(flow, context, cloud)
+
+
+def _with_history(context: RunContext, flow_file: Path) -> RunContext:
+    from mlci.git_history import GitHistory, work_tree
+
+    folder = flow_file.resolve().parent
+    return replace(context, tree=work_tree(folder), history=GitHistory(folder))
 
 
 def _without_baseline(build: Build) -> str:

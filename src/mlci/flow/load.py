@@ -86,6 +86,7 @@ def _built(expanded: ExpandedDocument, params: Params, problems: Problems) -> Fl
         name=head.flow,
         file=document.file,
         params=params.values,
+        overridden=params.overridden,
         steps={name: build_step(step, context) for name, step in written.items() if step},
         gate=gate,
         secrets=build_secrets(value.get("secrets", {}), problems),

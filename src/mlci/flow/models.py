@@ -224,8 +224,9 @@ def texts_in(value: Value) -> Iterator[Text]:
 class Flow:
     """A flow, whole and valid.
 
-    `params` holds the values after overrides, `env` those of the environment variables that it reads, and `secrets` the
-    secrets that it declares, by name. `python` is `local: {python: …}`. `aws` holds the settings that `aws:` gives.
+    `params` holds the values after overrides, of which those `overridden` are not the flow's own, `env` those of the
+    environment variables that it reads, and `secrets` the secrets that it declares, by name. `python` is
+    `local: {python: …}`. `aws` holds the settings that `aws:` gives.
     `steps` has each cell of a step with a matrix as a step, and `matrices` the names of a step's cells by its own.
     `positions` tells where each part stands in the file, by its path from the top:
     `("steps", "train", "run")`.
@@ -236,6 +237,7 @@ class Flow:
     params: Mapping[str, Scalar]
     steps: Mapping[str, Step]
     gate: tuple[Rule, ...]
+    overridden: tuple[str, ...] = ()
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     python: str | None = None

@@ -24,10 +24,13 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?
 
 @dataclass(frozen=True)
 class Params:
-    """The params with their values after overrides; `broken` are those whose value is wrong and was reported."""
+    """The params with their values after overrides; `broken` are those whose value is wrong and was reported.
+
+    `overridden` are those whose value is another than the flow's own."""
 
     values: Mapping[str, Scalar]
     broken: frozenset[str]
+    overridden: tuple[str, ...] = ()
 
 
 def param_overrides(options: Sequence[str], environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -86,7 +89,8 @@ def read_params(
         except InvalidValue as invalid:
             broken.add(name)
             problems.outside(origin, invalid.what, invalid.hint)
-    return Params(values, frozenset(broken))
+    overridden = tuple(name for name, value in values.items() if value != defaults.values[name])
+    return Params(values, frozenset(broken), overridden)
 
 
 def _defaults(written: Mapping[str, Json], problems: Problems) -> Params:

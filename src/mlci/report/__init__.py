@@ -13,6 +13,7 @@
     mermaid.py         the flow as a graph
     metrics_table.py   the numbers in metrics files, by name
     run_list.py        earlier runs, for `mlci list` and `mlci show`
+    baseline_list.py   baselines, for `mlci baseline`
     plan_preview.py    a plan, for `mlci plan`
     stack_report.py    a stack and its changes, for `mlci bootstrap`
 

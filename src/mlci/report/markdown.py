@@ -38,6 +38,9 @@ def markdown(result: Result) -> str:
             for judged in result.rules
         )
         parts += ["### Gate", _table(("", "metric", "value", "limit", "baseline", "margin", ""), rules)]
+    update = result.baseline_update
+    if update:
+        parts.append(f"Baseline: {markdown_text(update.reason or 'this run is the baseline now')}.")
     steps = (
         (markdown_text(name), step.status, duration(result.seconds_of(name)) if step.ended else "", _reason(step))
         for name, step in result.steps.items()

@@ -78,6 +78,16 @@ _EXIT_CODE = {Status.PASSED: 0, Status.GATE_MISSED: 1, Status.FAILED: 3, Status.
 
 
 @dataclass(frozen=True)
+class BaselineUpdate:
+    """The baseline after a passing run of the base branch: `reason` says why the run did not earn it, or why another
+    run's stayed. A run that earned it can be made the baseline by hand."""
+
+    is_earned: bool = False
+    is_written: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Result:
     """A finished run. `seconds` is wall time; `reason` says in a sentence why it did not pass.
 
@@ -85,6 +95,7 @@ class Result:
     tree differed from the commit; None if that is not known. A partial run has no verdict; `taken` maps each step whose
     outputs it took from an earlier run to that run's id. `env` holds the variables that the flow read from the
     environment.
+    `baseline_update` is None for a run that was not of the base branch, or did not pass.
     """
 
     flow: str
@@ -99,6 +110,7 @@ class Result:
     metrics: Mapping[str, Metrics]
     execution: str
     reason: str = ""
+    baseline_update: BaselineUpdate | None = None
     params: Mapping[str, Scalar] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     log_tails: Mapping[str, str] = field(default_factory=dict)
@@ -139,10 +151,17 @@ def to_json(result: Result) -> dict[str, Json]:
         },
         "metrics": {name: strict(metrics.document) for name, metrics in result.metrics.items()},
         "rules": [_rule(judged) for judged in result.rules],
+        "baseline": _baseline(result.baseline_update),
         "execution": result.execution,
         "partial": result.is_partial,
         "taken": dict(result.taken),
     }
+
+
+def _baseline(update: BaselineUpdate | None) -> Json:
+    if update is None:
+        return None
+    return {"earned": update.is_earned, "written": update.is_written, "reason": update.reason}
 
 
 def _rule(judged: RuleVerdict) -> dict[str, Json]:

@@ -1,0 +1,43 @@
+"""The baseline: the metrics of the base branch's last passing run, which rules compare with.
+
+It is one object, `mlci/<flow>/baselines/<branch>.json`. Each run that earned it is kept beside it, at
+`mlci/<flow>/baselines/<branch>/<run id>.json`, in the same format: the history.
+
+    document.py   the format
+    earned.py     who may write it: a clean commit of the base branch, with the flow's own params
+    storage.py    reading it, and replacing it, but never by an older commit's
+"""
+
+from __future__ import annotations
+
+from mlci.baseline.document import Baseline, parse_baseline
+from mlci.baseline.earned import NO_HISTORY, CommitHistory, WorkTree, unearned_reason
+from mlci.baseline.storage import (
+    baseline_uri,
+    by_hand,
+    find_former,
+    former_baselines,
+    read_baseline,
+    read_current,
+    record_baseline,
+    replace_baseline,
+    reset,
+)
+
+__all__ = [
+    "NO_HISTORY",
+    "Baseline",
+    "CommitHistory",
+    "WorkTree",
+    "baseline_uri",
+    "by_hand",
+    "find_former",
+    "former_baselines",
+    "parse_baseline",
+    "read_baseline",
+    "read_current",
+    "record_baseline",
+    "replace_baseline",
+    "reset",
+    "unearned_reason",
+]

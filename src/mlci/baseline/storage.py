@@ -1,0 +1,148 @@
+"""The baselines in a flow's bucket. One is replaced only if it is still the one that was looked at, so that of two
+builds that end at the same time, the newer commit's stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from mlci.backends.protocol import Cloud
+from mlci.baseline.document import Baseline, parse_baseline, render_baseline
+from mlci.baseline.earned import CommitHistory, is_older
+from mlci.errors import CloudError, InputError
+from mlci.flow.models import Flow, Json
+from mlci.plan import Target
+from mlci.plan.models import S3Uri
+from mlci.plan.names import baseline_key
+
+_ATTEMPTS = 20
+
+
+def baseline_uri(flow: str, target: Target) -> S3Uri | None:
+    """The URI of the base branch's baseline; None if the base branch is not known."""
+    return S3Uri(f"s3://{target.bucket}/{baseline_key(flow, target.base_branch)}") if target.base_branch else None
+
+
+def read_baseline(flow: Flow, target: Target, cloud: Cloud) -> dict[str, Json]:
+    """The metrics of the base branch's last passing run, by step; empty if there was none.
+
+    Raises: CloudError, for a baseline that is damaged or of another schema: to judge without it would let a drop pass.
+    InputError, if a rule needs the baseline, and the base branch is not known.
+    """
+    if target.base_branch is None and target.commit and _is_compared(flow):
+        raise _unknown_branch("and a rule of the flow compares with its baseline")
+    current = read_current(flow.name, target, cloud) if target.base_branch else None
+    return dict(current.metrics) if current else {}
+
+
+def read_current(flow: str, target: Target, cloud: Cloud) -> Baseline | None:
+    """The base branch's baseline; None if there was none yet.
+
+    Raises: CloudError, for a baseline that is damaged; InputError, if the base branch is not known.
+    """
+    uri = _uri(flow, target)
+    data = cloud.read(uri)
+    return None if data is None else parse_baseline(data, uri)
+
+
+def record_baseline(flow: str, target: Target, baseline: Baseline, cloud: Cloud, history: CommitHistory) -> str:
+    """Keeps the baseline of a passing run in the history, and makes it the current one unless that is a newer commit's.
+
+    Returns why it was not made the current one; empty if it was.
+
+    Raises: CloudError.
+    """
+    cloud.write(_former_uri(flow, target, baseline.run_id), render_baseline(baseline))
+    newer = _replace(flow, target, baseline, cloud, history)
+    if newer is None:
+        return ""
+    commit = f"commit {newer.commit[:12]}" if newer.commit else "a commit"
+    return f"it is that of run {newer.run_id}, of {commit}, which is newer"
+
+
+def replace_baseline(flow: str, target: Target, baseline: Baseline, cloud: Cloud) -> None:
+    """Makes a baseline the current one, whatever the current one is.
+
+    Raises: CloudError; InputError, if the base branch is not known.
+    """
+    _replace(flow, target, baseline, cloud, None)
+
+
+def former_baselines(flow: str, target: Target, cloud: Cloud) -> Iterator[Baseline]:
+    """Yields the runs that earned the baseline, the newest first.
+
+    Raises: CloudError; InputError, if the base branch is not known.
+    """
+    for uri in sorted(cloud.list(_former_prefix(flow, target)), reverse=True):
+        data = cloud.read(uri)
+        if data is not None:
+            yield parse_baseline(data, uri)
+
+
+def find_former(flow: str, target: Target, run: str, cloud: Cloud) -> Baseline | None:
+    """The one run of the history whose id begins or ends so; None if there is none.
+
+    Raises: CloudError; InputError, if the base branch is not known, or if there is more than one.
+    """
+    ids = {uri.rpartition("/")[2].removesuffix(".json"): uri for uri in cloud.list(_former_prefix(flow, target))}
+    near = [run] if run in ids else sorted(name for name in ids if name.startswith(run) or name.endswith(run))
+    if len(near) > 1:
+        raise InputError(f'more than one run is called "{run}"', f"There are: {', '.join(near[:5])}")
+    data = cloud.read(ids[near[0]]) if near else None
+    return parse_baseline(data, ids[near[0]]) if data is not None else None
+
+
+def _replace(
+    flow: str, target: Target, baseline: Baseline, cloud: Cloud, history: CommitHistory | None
+) -> Baseline | None:
+    """Makes a baseline the current one, unless that is a newer commit's by the `history`: then it is returned."""
+    uri, data = _uri(flow, target), render_baseline(baseline)
+    for _ in range(_ATTEMPTS):
+        found = cloud.read_tagged(uri)
+        if found is not None:
+            if found.data == data:  # also where the answer to the first write was lost, and the write was not
+                return None
+            if history is not None:
+                current = parse_baseline(found.data, uri)
+                if is_older(baseline, current, history):
+                    return current
+        if cloud.replace(uri, data, found.tag if found else None):
+            return None
+    raise CloudError(f"other runs replace the baseline {uri} all the time.", hint="Try again.")
+
+
+def reset() -> Baseline:
+    """Returns what stands in a baseline's place until the next passing run on the base branch."""
+    return Baseline(origin="reset")
+
+
+def by_hand(baseline: Baseline) -> Baseline:
+    """Returns a baseline as `mlci baseline set` writes it."""
+    return replace(baseline, origin="set")
+
+
+def _uri(flow: str, target: Target) -> S3Uri:
+    uri = baseline_uri(flow, target)
+    if uri is None:
+        raise _unknown_branch("and each base branch has its own baseline")
+    return uri
+
+
+def _former_prefix(flow: str, target: Target) -> str:
+    return f"{_uri(flow, target).removesuffix('.json')}/"
+
+
+def _former_uri(flow: str, target: Target, run_id: str) -> str:
+    return f"{_former_prefix(flow, target)}{run_id}.json"
+
+
+def _unknown_branch(why: str) -> InputError:
+    return InputError(
+        f"the base branch is not known, {why}",
+        "Name it: MLCI_BASE_BRANCH=main. Or fetch it: git fetch origin && git remote set-head origin --auto.",
+    )
+
+
+def _is_compared(flow: Flow) -> bool:
+    rules = (*flow.gate, *(rule for step in flow.steps.values() for rule in step.when))
+    return any(rule.op in ("max_drop", "max_rise") for rule in rules)

@@ -1,0 +1,43 @@
+"""The baseline's format."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+
+import pytest
+
+from mlci.baseline.document import SCHEMA, Baseline, parse_baseline, render_baseline
+from mlci.errors import CloudError
+
+URI = "s3://bucket/mlci/iris/baselines/main.json"
+
+
+def test_the_metrics_are_read_by_step() -> None:
+    document = {"schema": SCHEMA, "run_id": "r", "commit": None, "metrics": {"evaluate": {"auc": 0.9}}}
+    assert parse_baseline(json.dumps(document).encode(), URI) == Baseline({"evaluate": {"auc": 0.9}}, "r")
+
+
+def test_a_baseline_is_read_as_it_was_written() -> None:
+    committed = datetime(2026, 11, 23, 8, 15, 30, tzinfo=timezone.utc)
+    for baseline in (Baseline({"a": {"b": [1]}}, "r", "0" * 40, committed, "set"), Baseline(origin="reset")):
+        assert parse_baseline(render_baseline(baseline), URI) == baseline
+
+
+@pytest.mark.parametrize("committed", [1, "yesterday", "2026-11-23T10:15:30", None])
+def test_a_time_that_can_not_be_compared_is_not_known(committed: object) -> None:
+    document = {"schema": SCHEMA, "run_id": 1, "commit": [], "metrics": {}, "committed": committed, "origin": "else"}
+    assert parse_baseline(json.dumps(document).encode(), URI) == Baseline()
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"1", b"{}", b'{"schema": 1}', b'{"schema": 1, "metrics": []}', b"\xff"])
+def test_a_damaged_baseline_is_named_with_its_cure(data: bytes) -> None:
+    with pytest.raises(CloudError, match=f"the baseline {URI} is damaged. Reset it"):
+        parse_baseline(data, URI)
+
+
+@pytest.mark.parametrize("schema", [2, "1", None, [1]])
+def test_another_schema_is_named_with_its_cure(schema: object) -> None:
+    data = json.dumps({"schema": schema, "metrics": {}}).encode()
+    with pytest.raises(CloudError, match=r"has schema .*, and this version of mlci reads schema 1\. Upgrade mlci"):
+        parse_baseline(data, URI)

@@ -1,0 +1,179 @@
+"""The baseline in a bucket: whoever writes last, the newest commit's stays."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlci.backends.protocol import Cloud, TaggedObject
+from mlci.baseline import (
+    NO_HISTORY,
+    Baseline,
+    by_hand,
+    find_former,
+    former_baselines,
+    read_current,
+    record_baseline,
+    replace_baseline,
+    reset,
+)
+from mlci.errors import CloudError, InputError
+from mlci.plan import Target
+from support.examples import examples
+
+TARGET = Target("b", "role", "run", "c", "main", is_trusted=True)
+
+
+@dataclass
+class InMemoryObjects:
+    """The objects of a cloud. `between` runs before each conditional write, as another build would."""
+
+    objects: dict[str, bytes] = field(default_factory=dict)
+    between: Callable[[], object] = lambda: None
+
+    def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
+        return self.objects.get(uri)
+
+    def write(self, uri: str, data: bytes) -> None:
+        self.objects[uri] = data
+
+    def list(self, prefix: str) -> list[str]:
+        return [uri for uri in self.objects if uri.startswith(prefix)]
+
+    def read_tagged(self, uri: str) -> TaggedObject | None:
+        data = self.objects.get(uri)
+        return None if data is None else TaggedObject(data, data.decode())
+
+    def replace(self, uri: str, data: bytes, tag: str | None) -> bool:
+        between, self.between = self.between, lambda: None
+        between()
+        found = self.read_tagged(uri)
+        if (found.tag if found else None) != tag:
+            return False
+        self.objects[uri] = data
+        return True
+
+
+class Numbered:
+    """A history of the commits "0" to "9"."""
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        return older < newer
+
+    def committed(self, commit: str) -> datetime | None:
+        return None
+
+
+def baseline(number: int, run: str = "") -> Baseline:
+    """That of commit `number`."""
+    return Baseline({"evaluate": {"auc": number / 10}}, run or f"2026-{number}", str(number))
+
+
+def record(cloud: InMemoryObjects, of: Baseline) -> str:
+    return record_baseline("iris", TARGET, of, _cloud(cloud), Numbered())
+
+
+def current(cloud: InMemoryObjects) -> Baseline | None:
+    return read_current("iris", TARGET, _cloud(cloud))
+
+
+def _cloud(objects: InMemoryObjects) -> Cloud:
+    return objects  # type: ignore[return-value]  # it has all that baselines use
+
+
+@settings(max_examples=examples(100))
+@given(st.lists(st.integers(0, 9), min_size=1), st.data())
+def test_the_newest_commits_stays_in_whatever_order_builds_end(numbers: list[int], data: st.DataObject) -> None:
+    cloud = InMemoryObjects()
+    for position, number in enumerate(numbers):
+        other = data.draw(st.sampled_from([None, *numbers]))
+        if other is not None:
+            cloud.between = functools.partial(record, cloud, baseline(other, f"2026-{other}-{position}"))
+        kept = record(cloud, baseline(number))
+        seen = current(cloud)
+        assert seen is not None
+        assert (kept == "") == (seen.commit == str(number))
+    final = current(cloud)
+    assert final is not None
+    recorded = [former.commit for former in former_baselines("iris", TARGET, _cloud(cloud))]
+    assert final.commit == max(str(commit) for commit in recorded)
+
+
+def test_an_older_commits_run_is_kept_in_the_history_alone() -> None:
+    cloud = InMemoryObjects()
+    assert record(cloud, baseline(2)) == ""
+    assert record(cloud, baseline(1)) == "it is that of run 2026-2, of commit 2, which is newer"
+    assert current(cloud) == baseline(2)
+    assert list(former_baselines("iris", TARGET, _cloud(cloud))) == [baseline(2), baseline(1)]
+
+
+def test_a_run_of_the_history_can_be_set_and_the_next_one_replaces_it() -> None:
+    cloud = InMemoryObjects()
+    record(cloud, baseline(1))
+    record(cloud, baseline(3))
+    former = find_former("iris", TARGET, "2026-1", _cloud(cloud))
+    assert former == baseline(1)
+    replace_baseline("iris", TARGET, by_hand(baseline(1)), _cloud(cloud))
+    assert current(cloud) == by_hand(baseline(1))
+    assert record(cloud, baseline(2)) == ""
+    assert current(cloud) == baseline(2)
+
+
+def test_a_reset_leaves_no_metrics_and_any_commit_may_follow() -> None:
+    cloud = InMemoryObjects()
+    record(cloud, baseline(3))
+    replace_baseline("iris", TARGET, reset(), _cloud(cloud))
+    replace_baseline("iris", TARGET, reset(), _cloud(cloud))
+    seen = current(cloud)
+    assert seen is not None
+    assert (seen.metrics, seen.run_id) == ({}, "")
+    assert record(cloud, baseline(1)) == ""
+
+
+def test_a_reset_cures_a_damaged_baseline() -> None:
+    cloud = InMemoryObjects({"s3://b/mlci/iris/baselines/main.json": b"{"})
+    with pytest.raises(CloudError, match="mlci baseline reset"):
+        record(cloud, baseline(1))
+    replace_baseline("iris", TARGET, reset(), _cloud(cloud))
+    assert record(cloud, baseline(1)) == ""
+
+
+def test_a_run_is_found_by_a_part_of_its_id_that_is_its_alone() -> None:
+    cloud = InMemoryObjects()
+    for run in ("20261123-1-aaa", "20261123-2-bbb", "20261123-2"):
+        record(cloud, baseline(1, run))
+    found = {part: find_former("iris", TARGET, part, _cloud(cloud)) for part in ("aaa", "20261123-2", "nope")}
+    assert {part: each and each.run_id for part, each in found.items()} == {
+        "aaa": "20261123-1-aaa",
+        "20261123-2": "20261123-2",
+        "nope": None,
+    }
+    with pytest.raises(InputError, match='more than one run is called "20261123"'):
+        find_former("iris", TARGET, "20261123", _cloud(cloud))
+
+
+def test_builds_that_never_get_their_turn_give_up() -> None:
+    cloud = InMemoryObjects()
+
+    def others() -> None:
+        cloud.objects["s3://b/mlci/iris/baselines/main.json"] = b'{"schema": 1, "metrics": {"x": %d}}' % next(counter)
+        cloud.between = others
+
+    counter = iter(range(1000))
+    cloud.between = others
+    with pytest.raises(CloudError, match="all the time"):
+        record(cloud, baseline(1))
+
+
+def test_without_a_base_branch_there_is_none() -> None:
+    unknown = Target("b", "role", "run", "c")
+    with pytest.raises(InputError, match="the base branch is not known, and each base branch"):
+        read_current("iris", unknown, _cloud(InMemoryObjects()))
+    with pytest.raises(InputError, match="MLCI_BASE_BRANCH"):
+        record_baseline("iris", unknown, baseline(1), _cloud(InMemoryObjects()), NO_HISTORY)
