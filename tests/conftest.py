@@ -20,7 +20,7 @@ _PREFIXES = ("AWS_", "MLCI_", "CODEBUILD_", "GITHUB_", "SM_", "SAGEMAKER_")
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No AWS, no CodeBuild and no option of mlci in the environment, and no file of AWS settings to be found."""
-    for name in [name for name in os.environ if name.startswith(_PREFIXES)]:
+    for name in [name for name in os.environ if name.startswith(_PREFIXES) or name == "CI"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)

@@ -85,6 +85,17 @@ def build_of(environment: Mapping[str, str], git: GitState) -> Build:
     return Build(repository=repository_name(git.remote), commit=git.commit, branch=git.branch, base_branch=base)
 
 
+def is_build(environment: Mapping[str, str]) -> bool:
+    """Returns True in CodeBuild, and in other CI systems, which set CI.
+
+    Source: https://docs.github.com/en/actions/reference/workflows-and-actions/variables (CI is always true there)
+
+    >>> is_build({"CI": "true"}), is_build({"CI": "false"}), is_build({"CODEBUILD_BUILD_ID": "models:1"})
+    (True, False, True)
+    """
+    return "CODEBUILD_BUILD_ID" in environment or environment.get("CI", "").lower() in ("true", "1")
+
+
 def _in_codebuild(variables: Mapping[str, str], git: GitState, base: str | None) -> Build:
     """Returns the build of CodeBuild.
 

@@ -30,6 +30,7 @@ from mlci.errors import CloudError
 from mlci.flow.models import Flow, Json
 from mlci.gate import METRICS_MAX_BYTES, Metrics, Verdict, judge, parse_metrics
 from mlci.interrupts import InterruptSource, run_interruptible
+from mlci.partial import PartialRun
 from mlci.plan import Plan, Target, plan
 from mlci.report.mermaid import mermaid
 from mlci.report.result import BaselineUpdate, Result, RunStart, Status, strict
@@ -60,7 +61,7 @@ class RunContext:
 
     `attaches` lets a build that was cut off, and started again, continue its own run. `tree` and `history` say what the
     commit of the target does not hold, None if that is not known, and which others it builds on. `lock` is held while
-    the run goes on.
+    the run goes on. `part` is set where only a part of the flow is run.
     """
 
     repository: Repository
@@ -74,6 +75,7 @@ class RunContext:
     attaches: bool = True
     tree: WorkTree | None = None
     history: CommitHistory = NO_HISTORY
+    part: PartialRun | None = None
     watch: WatchOptions = field(default_factory=WatchOptions)
     lock: RunLock = field(default_factory=RunLock)
 
@@ -93,7 +95,7 @@ def prepare(flow: Flow, context: RunContext, baseline: Mapping[str, Json]) -> tu
     Raises: InputError.
     """
     staged = stage(flow, context.repository, context.region, context.cache)
-    planned = plan(flow, staged, context.target, baseline)
+    planned = plan(flow, staged, context.target, baseline, context.part.outputs if context.part else None)
 
     def cached(key: Json, compute: Callable[[], str]) -> str:
         return context.cache.get(key, lambda: _announced(compute, context.reporter.log))
@@ -122,7 +124,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
     verdict = judge(planned.gate, metrics)
     status, reason = conclude(outcome, verdict, progress)
     baseline_update = None
-    if status is Status.PASSED and metrics and context.target.is_trusted:
+    if status is Status.PASSED and metrics and context.part is None and context.target.is_trusted:
         status, reason, baseline_update = _update_baseline(planned, metrics, context, cloud)
     result = Result(
         flow=flow.name,
@@ -130,6 +132,8 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
         cloud=cloud.name,
         commit=context.target.commit,
         is_dirty=context.is_dirty,
+        is_partial=context.part is not None,
+        taken=context.part.taken_runs if context.part else {},
         status=status,
         started=started,
         seconds=(datetime.now(timezone.utc) - started).total_seconds(),
@@ -226,6 +230,7 @@ def run_start(planned: Plan, context: RunContext, cloud: Cloud, started: datetim
         started=started,
         commit=context.target.commit,
         is_dirty=context.is_dirty,
+        is_partial=context.part is not None,
         steps=tuple(planned.steps),
     )
 

@@ -39,6 +39,10 @@ class RunFolder:
         """Another run's folder, beside this one."""
         return RunFolder(self.path.with_name(run_id))
 
+    def siblings(self) -> list[RunFolder]:
+        """The runs in the same place, the newest first."""
+        return Runs(self.path.parent.parent).all()
+
     def is_named(self, text: str) -> bool:
         """Return True if the run's id begins or ends with `text`."""
         return self.run_id.startswith(text) or self.run_id.endswith(text)

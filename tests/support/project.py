@@ -71,5 +71,5 @@ CACHE = Path(tempfile.gettempdir()) / f"mlci-tests-{os.getuid()}-cache"
 
 def clean_environment(more: Mapping[str, str]) -> dict[str, str]:
     outside = ("AWS_", "MLCI_", "CODEBUILD_", "GITHUB_", "VIRTUAL_ENV", "CONDA_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(outside)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(outside) and name != "CI"}
     return {**kept, "MLCI_CACHE": str(CACHE), **more}

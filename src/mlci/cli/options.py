@@ -106,6 +106,14 @@ follow_option = click.option(
     envvar="MLCI_FOLLOW",
     help="Print the jobs' logs as they grow, each line after its step's name.",
 )
+only_option = click.option(
+    "--only",
+    multiple=True,
+    metavar="STEP",
+    help="Run this step alone. May be given several times.",
+)
+from_option = click.option("--from", "first", metavar="STEP", help="Run this step, and all that depend on it.")
+until_option = click.option("--until", "last", metavar="STEP", help="Run this step, and all that it depends on.")
 attach_option = click.option(
     "--attach",
     "attaches",

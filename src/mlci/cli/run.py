@@ -2,31 +2,126 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
 import click
 
 from mlci.cli.flow_file import displayed
-from mlci.cli.options import RunOptions, attach_option, follow_option, run_options, timeout_option
+from mlci.cli.options import (
+    RunOptions,
+    attach_option,
+    follow_option,
+    from_option,
+    only_option,
+    run_options,
+    timeout_option,
+    until_option,
+)
 from mlci.cli.output import echo
 from mlci.cli.run_context import open_run
+from mlci.errors import InputError
+
+if TYPE_CHECKING:
+    from mlci.cli.run_context import RunSession
+    from mlci.flow.part import Part
+    from mlci.plan import Plan
 
 
 @click.command("run")
-@run_options(follow_option, timeout_option, attach_option)
-def command(options: RunOptions, follows_logs: bool, timeout_s: float | None, attaches: bool) -> int:
+@run_options(follow_option, only_option, from_option, until_option, timeout_option, attach_option)
+def command(
+    options: RunOptions,
+    follows_logs: bool,
+    only: Sequence[str],
+    first: str | None,
+    last: str | None,
+    timeout_s: float | None,
+    attaches: bool,
+) -> int:
     """Run the flow: stage, deploy, execute, judge, report.
+
+    With --only, --from or --until, a part of the flow is run. What else it needs is taken from the newest run that has
+    it, which is said. It has no verdict and writes no baseline, and a build refuses it.
 
     \b
     Examples:
       mlci run
       mlci run --follow
       mlci run --param max_depth=6 --param min_auc=0.98
+      mlci run --from train
       mlci run --flow flows/nightly.yaml --timeout 45m
       mlci run --cloud aws --bucket my-bucket
     """
     from mlci.report.console import summary
     from mlci.run import run
 
+    part = _part(only, first, last)
     with open_run(options, timeout_s, attaches, follows_logs) as session:
+        if part is not None:
+            session = _narrowed(session, part, options)
         result = run(session.flow, session.context, session.cloud)
     echo(summary(result, displayed(session.context.folder.sibling(result.run_id).path)))
     return result.exit_code
+
+
+def _part(only: Sequence[str], first: str | None, last: str | None) -> Part | None:
+    """The part that the options choose; None for the whole flow.
+
+    Raises: InputError, in a build, whose success would look like a verdict.
+    """
+    from mlci.build import is_build
+    from mlci.flow.part import Part
+
+    if not (only or first or last):
+        return None
+    if is_build(os.environ):
+        raise InputError(
+            "a build runs the whole flow: a part has no verdict",
+            "Leave out --only, --from and --until. (CODEBUILD_BUILD_ID or CI is set, so this is a build.)",
+        )
+    return Part(tuple(only), first, last)
+
+
+def _narrowed(session: RunSession, part: Part, options: RunOptions) -> RunSession:
+    """The session with the steps of a part alone.
+
+    Raises: InputError.
+    """
+    from mlci.baseline import read_baseline
+    from mlci.partial import PartialRunPlanner, earlier_runs
+    from mlci.plan import plan
+    from mlci.stage import stage
+
+    flow, context, cloud = session.flow, session.context, session.cloud
+    baseline = read_baseline(replace(flow, gate=()), context.target, cloud)
+
+    def whole() -> Plan | None:
+        try:
+            return plan(flow, stage(flow, context.repository, context.region, context.cache), context.target, baseline)
+        except InputError:  # of a step that is not run
+            return None
+
+    planner = PartialRunPlanner(
+        target=context.target,
+        baseline=baseline,
+        earlier=tuple(earlier_runs(context.folder.siblings(), flow.name, cloud.name)),
+        is_empty=cloud.is_empty,
+        whole=whole,
+        now=datetime.now(timezone.utc),
+        command=_command(options, cloud.name),
+    )
+    narrowed = planner.plan(flow, part)
+    for message in narrowed.messages:
+        context.reporter.log(message)
+    return replace(session, flow=narrowed.flow, context=replace(context, part=narrowed))
+
+
+def _command(options: RunOptions, cloud: str) -> str:
+    """The command that runs this flow on this cloud."""
+    flow = [] if str(options.flow_file) == "flow.yaml" else ["--flow", str(options.flow_file)]
+    return shlex.join(["mlci", "run", *flow, *(["--cloud", cloud] if cloud != "local" else [])])

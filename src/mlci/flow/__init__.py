@@ -29,6 +29,7 @@ In the order in which `load` uses them:
     limits.py               the limits of AWS that any flow can break
     cell_references.py      the cells that a reference to a step with a matrix means
     dependencies.py         the predecessors of each step, and cycles
+    part.py                 the steps that --only, --from and --until choose
     models.py               Flow, Step, Rule and the other types that later stages share
     json_schema.py          the JSON schema of flow.yaml
     reference.py            the tables of docs/flow.md

@@ -29,7 +29,7 @@ def dependencies(flow: Flow) -> Mapping[str, frozenset[str]]:
 
 def needs(step: Step) -> set[str]:
     """Returns the steps that this one names."""
-    return {*_outputs_read(step), *step.after, *_read_by(step.when)}
+    return {*(name for output in outputs_read(step) for name in output.steps), *step.after, *_read_by(step.when)}
 
 
 def cycles(flow: Flow) -> Iterator[tuple[str, ...]]:
@@ -59,8 +59,8 @@ def _read_by(rules: tuple[Rule, ...]) -> set[str]:
     return {rule.step for rule in rules}
 
 
-def _outputs_read(step: Step) -> Iterator[str]:
+def outputs_read(step: Step) -> Iterator[StepOutput]:
+    """Returns the outputs of other steps that this one reads, or names."""
     values = [*step.args, *step.env.values(), *step.hyperparameters.values(), *step.values.values()]
     parts = [part for value in values for text in texts_in(value) for part in text]
-    outputs = (part for part in [*parts, *step.inputs.values()] if isinstance(part, StepOutput))
-    return (name for output in outputs for name in output.steps)
+    return (part for part in [*parts, *step.inputs.values()] if isinstance(part, StepOutput))

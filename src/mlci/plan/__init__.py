@@ -18,17 +18,30 @@ from mlci.plan.thresholds import bounds, number_at
 from mlci.stage.models import DataUnit, Staged
 from mlci.step_types import STEP_TYPES
 
-__all__ = ["Bound", "Plan", "PlannedStep", "S3Uri", "Target", "Upload", "number_at", "plan", "run_id"]
+__all__ = ["Bound", "Plan", "PlannedStep", "S3Uri", "Target", "Upload", "number_at", "output_uris", "plan", "run_id"]
 
 
-def plan(flow: Flow, staged: Staged, target: Target, baseline: Mapping[str, Json]) -> Plan:
-    """Return the plan of a run. `baseline` maps steps to the metrics of the base branch's last passing run."""
-    names = _names(flow, target)
-    outputs = {
-        (step.name, name): _uri(target, f"{names.run(target.run_id)}/{_folder(step, name)}")
+def output_uris(flow: Flow, target: Target) -> dict[tuple[str, str], S3Uri]:
+    """Return the URI of each output in the target's run, by its step and its name."""
+    run = _names(flow, target).run(target.run_id)
+    return {
+        (step.name, name): _uri(target, f"{run}/{_folder(step, name)}")
         for step in flow.steps.values()
         for name in step.outputs
     }
+
+
+def plan(
+    flow: Flow,
+    staged: Staged,
+    target: Target,
+    baseline: Mapping[str, Json],
+    taken: Mapping[tuple[str, str], S3Uri] | None = None,
+) -> Plan:
+    """Return the plan of a run. `baseline` maps steps to the metrics of the base branch's last passing run, and `taken`
+    outputs of steps that are not in the flow to their URIs."""
+    names = _names(flow, target)
+    outputs = {**(taken or {}), **output_uris(flow, target)}
     data_uris = {path: _data_uri(flow, unit, target) for path, unit in staged.data.items()}
     steps = {}
     for step in flow.steps.values():

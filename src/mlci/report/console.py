@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from mlci.backends.progress import StepState
 from mlci.gate import RuleVerdict
-from mlci.report.formatting import HEADLINE, duration
+from mlci.report.formatting import duration, headline
 from mlci.report.log_lines import last_line
 from mlci.report.result import Result, Status
 from mlci.report.signs import STEP_SIGNS, STEP_STYLES, rule_sign
@@ -124,7 +124,7 @@ def summary(result: Result, folder: str) -> str:
         lines.append("gate")
         lines += [f"  {rule_sign(judged.held)} {judged.text}{_margin(judged)}" for judged in result.rules]
         lines.append("")
-    lines.append(f"{result.flow}: {HEADLINE[result.status]} in {duration(result.seconds)}")
+    lines.append(f"{result.flow}: {headline(result)} in {duration(result.seconds)}")
     failed = [name for name, step in result.steps.items() if step.status == "failed"]
     if failed:
         lines.append(f"failed: {', '.join(failed)} (the reason stands above, and in the report)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlci.flow.models import Scalar
 from mlci.plan.models import Bound
-from mlci.report.result import Status
+from mlci.report.result import Result, Status
 from mlci.report.signs import STEP_COLOURS
 
 HEADLINE = {
@@ -20,6 +20,14 @@ STATUS_COLOURS = {
     Status.FAILED: STEP_COLOURS["failed"],
     Status.STOPPED: STEP_COLOURS["stopped"],
 }
+
+
+def headline(result: Result) -> str:
+    """The verdict in a word; a run of a part of the flow has none."""
+    if result.is_partial:
+        word = "succeeded" if result.status is Status.PASSED else HEADLINE[result.status]
+        return f"part of the flow {word} (no verdict)"
+    return HEADLINE[result.status]
 
 
 def duration(seconds: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mlci.report.formatting import HEADLINE, STATUS_COLOURS, duration, figure, limit, scalar
+from mlci.report.formatting import STATUS_COLOURS, duration, figure, headline, limit, scalar
 from mlci.report.metrics_table import ungated_metrics
 from mlci.report.result import Result, Status
 from mlci.report.signs import STEP_COLOURS, rule_colour, rule_sign
@@ -26,7 +26,7 @@ pre { background: #f6f8fa; padding: .8rem; overflow-x: auto; font-size: .85rem; 
 def page(result: Result) -> str:
     """The report as an HTML document."""
     body = [
-        f"<h1>{html_text(result.flow)}: {HEADLINE[result.status]}</h1>",
+        f"<h1>{html_text(result.flow)}: {headline(result)}</h1>",
         f"<p>Run <code>{html_text(result.run_id)}</code> on the {html_text(result.cloud)} cloud, started "
         f"{result.started:%Y-%m-%d %H:%M:%S} UTC, {duration(result.seconds)}"
         + (f", commit <code>{html_text(result.commit[:12])}</code>" if result.commit else "")
@@ -42,11 +42,13 @@ def page(result: Result) -> str:
     body.append(_table(("step", "status", "time", "when", "reason"), _steps(result)))
     params = {name: scalar(value) for name, value in result.params.items()}
     others = {name: figure(value) for name, value in ungated_metrics(result).items()}
-    for title, head, values in (
+    tables = (
         ("Params", "param", params),
         ("Environment", "variable", result.env),
         ("Metrics that no rule judges", "metric", others),
-    ):
+        ("Taken from earlier runs", "step", result.taken),
+    )
+    for title, head, values in tables:
         if values:
             body.append(f"<h2>{title}</h2>{_table((head, 'value'), _values(values))}")
     for step, tail in result.log_tails.items():
@@ -54,7 +56,7 @@ def page(result: Result) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html_text(result.flow)}: {HEADLINE[result.status]}</title><style>{_STYLE}</style></head>"
+        f"<title>{html_text(result.flow)}: {headline(result)}</title><style>{_STYLE}</style></head>"
         f'<body style="{_colours(result.status)}">\n' + "\n".join(body) + "\n</body></html>\n"
     )
 

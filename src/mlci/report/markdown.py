@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mlci.backends.progress import StepState
-from mlci.report.formatting import HEADLINE, duration, figure, limit, scalar
+from mlci.report.formatting import duration, figure, headline, limit, scalar
 from mlci.report.metrics_table import ungated_metrics
 from mlci.report.result import Result, Status
 from mlci.report.untrusted_text import html_text, markdown_block, markdown_code, markdown_text, plain_text
@@ -17,7 +17,7 @@ _SIGN = {Status.PASSED: "✅", Status.GATE_MISSED: "❌", Status.FAILED: "💥",
 def markdown(result: Result) -> str:
     """The report, as GitHub shows it."""
     parts = [
-        f"## {_SIGN[result.status]} {markdown_text(result.flow)}: {HEADLINE[result.status]}",
+        f"## {_SIGN[result.status]} {markdown_text(result.flow)}: {headline(result)}",
         f"Run {markdown_code(result.run_id)} on the {markdown_text(result.cloud)} cloud, {duration(result.seconds)}"
         + (f", commit {markdown_code(result.commit[:12])}" if result.commit else "")
         + (" with changes that it does not hold" if result.is_dirty and result.commit else ""),
@@ -52,6 +52,7 @@ def markdown(result: Result) -> str:
     parts += _values("Environment", "variable", result.env)
     others = {name: figure(value) for name, value in ungated_metrics(result).items()}
     parts += _values("Metrics that no rule judges", "metric", others)
+    parts += _values("Taken from earlier runs", "step", result.taken)
     for step, tail in result.log_tails.items():
         head = f"<details open><summary>Last lines of <code>{html_text(step)}</code>'s log</summary>"
         parts.append(f"{head}\n\n{markdown_block(tail)}\n</details>")

@@ -6,12 +6,16 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timezone
 
 import pytest
 
 from mlci.backends.stop_signal import StopSignal
+from mlci.flow.part import Part
+from mlci.partial import PartialRunPlanner, earlier_runs
 from mlci.report.result import Result, Status, to_json
-from mlci.run import prepare
+from mlci.run import prepare, run
 from support.aws_builds import FLOW, Builder
 from support.fake_aws import BUCKET, PretendAws, Script, response
 
@@ -225,3 +229,28 @@ def test_a_state_machine_that_is_not_known_everywhere_yet_is_waited_for(
     pretended.fault = lambda name: left.pop() if name == "sfn.StartExecution" and left else None
     assert builder.run().status is Status.PASSED
     assert pretended.calls.count("sfn.StartExecution") == 4
+
+
+def test_a_part_of_a_flow_takes_the_outputs_in_the_bucket_and_writes_no_baseline(
+    builder: Builder, pretended: PretendAws
+) -> None:
+    whole = builder.run()
+    baseline = pretended.get(f"s3://{BUCKET}/mlci/small/baselines/main.json")
+    flow, context, cloud = builder.flow(), builder.context(), builder.cloud(builder.flow())
+    planner = PartialRunPlanner(
+        context.target,
+        {},
+        tuple(earlier_runs(context.folder.siblings(), flow.name, cloud.name)),
+        cloud.is_empty,
+        lambda: None,
+        datetime.now(timezone.utc),
+    )
+    partial = planner.plan(flow, Part(only=("measure",)))
+    result = run(partial.flow, replace(context, part=partial), cloud)
+    assert (result.status, result.is_partial, result.taken) == (Status.PASSED, True, {"train": whole.run_id})
+    assert [name for name in pretended.sagemaker.jobs if result.run_id in name] == [
+        f"mlci-small--measure-{result.run_id}-0-0"
+    ]
+    started_with = (builder.root / ".mlci/runs" / result.run_id / "input.json").read_text()
+    assert f"s3://{BUCKET}/mlci/small/runs/{whole.run_id}/train/model/" in started_with
+    assert pretended.get(f"s3://{BUCKET}/mlci/small/baselines/main.json") == baseline

@@ -1,0 +1,228 @@
+"""A run of a part of a flow: what its steps need of the others is taken from earlier runs.
+
+A partial run has no verdict, so it has no gate either. An `if:` whose metrics come from a step that is not run is
+judged by the metrics of the earlier run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from mlci.compile import execution_input
+from mlci.errors import InputError, Problem
+from mlci.flow.dependencies import outputs_read
+from mlci.flow.models import Flow, Json, Step
+from mlci.flow.names import written_name
+from mlci.flow.part import Part, choose_steps, with_earlier, with_later
+from mlci.flow.problems import listed
+from mlci.gate import Metrics, judge
+from mlci.plan import Plan, S3Uri, Target, output_uris
+from mlci.plan.thresholds import bounds
+from mlci.report.formatting import rough_duration
+from mlci.runs import RunFolder
+
+_RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    """A run that has reported."""
+
+    folder: RunFolder
+    result: Mapping[str, Json]
+
+    @property
+    def run_id(self) -> str:
+        return self.folder.run_id
+
+    def has(self, step: str) -> bool:
+        """Returns True if the step has its outputs from this run."""
+        steps = self.result.get("steps")
+        state = steps.get(step) if isinstance(steps, dict) else None
+        return isinstance(state, dict) and state.get("status") in ("succeeded", "reused")
+
+    def metrics(self, step: str) -> Metrics | None:
+        """Returns the metrics that the step wrote; None if there are none."""
+        documents = self.result.get("metrics")
+        return Metrics(documents[step]) if isinstance(documents, dict) and step in documents else None
+
+    def age_s(self, now: datetime) -> float:
+        return max(0.0, (now - datetime.fromisoformat(str(self.result["started"]))).total_seconds())
+
+
+def earlier_runs(folders: Iterable[RunFolder], flow: str, cloud: str) -> Iterator[EarlierRun]:
+    """Yields the runs of a flow on a cloud that have reported, in the order of the folders."""
+    for folder in folders:
+        try:
+            result = folder.result()
+        except InputError:
+            continue
+        if result is not None and (result["flow"], result["cloud"]) == (flow, cloud):
+            yield EarlierRun(folder, result)
+
+
+@dataclass(frozen=True)
+class PartialRun:
+    """The flow of a partial run: its steps alone, and no gate.
+
+    `outputs` has the URI of each output that is taken from an earlier run, and `taken` the run of each such step, by
+    its name in the flow: all cells of a matrix come from one run. `messages` say so.
+    """
+
+    flow: Flow
+    outputs: Mapping[tuple[str, str], S3Uri] = field(default_factory=dict)
+    taken: Mapping[str, EarlierRun] = field(default_factory=dict)
+    messages: tuple[str, ...] = ()
+
+    @property
+    def taken_runs(self) -> dict[str, str]:
+        """The id of the run that each step's outputs are taken from."""
+        return {step: run.run_id for step, run in self.taken.items()}
+
+
+@dataclass(frozen=True)
+class PartialRunPlanner:
+    """Plans partial runs. `earlier` are the runs to take outputs from, the newest first; `is_empty` returns whether no
+    object's URI begins with a text; `whole` returns the plan of the whole flow, None where the flow has problems.
+    `command` is how a user starts a run."""
+
+    target: Target
+    baseline: Mapping[str, Json]
+    earlier: tuple[EarlierRun, ...]
+    is_empty: Callable[[str], bool]
+    whole: Callable[[], Plan | None]
+    now: datetime
+    command: str = "mlci run"
+
+    def plan(self, flow: Flow, part: Part) -> PartialRun:
+        """Returns the flow of a part, and what it takes.
+
+        Raises: InputError, where the flow has no such part, or no earlier run has what it needs.
+        """
+        chosen = choose_steps(flow, part)
+        needed = _needed(flow, chosen.steps)
+        taken = self._found(flow, needed)
+        missed = self._missed_conditions(flow, chosen.steps, taken)
+        named = {name for _, name in part.options}
+        asked = [name for name in missed if written_name(name) in named]
+        if asked:
+            hint = "Run the steps that it judges as well, with --from."
+            raise InputError(
+                [Problem("", 0, 0, f'step "{name}" would be skipped: {missed[name]}', hint) for name in asked]
+            )
+        skipped = with_later(missed, flow) & set(chosen.steps)
+        steps = {name: _without_outer_rules(flow.steps[name], taken) for name in chosen.steps if name not in skipped}
+        messages = [*self._taken_messages(flow, taken)]
+        messages += [f"{name}: not run: {text}" for name, text in missed.items()]
+        messages += [f"{name}: not run: it depends on a step that is not" for name in sorted(skipped - missed.keys())]
+        messages += [
+            f"{name}: not run: it is behind the gate, and a part has no verdict" for name in chosen.behind_gate
+        ]
+        outputs = {
+            (name, output): self._uri(flow, taken[written_name(name)], (name, output))
+            for name, step in flow.steps.items()
+            if written_name(name) in taken
+            for output in step.outputs
+        }
+        matrices = {name: matrix for name, matrix in flow.matrices.items() if steps.keys() & set(matrix.cells)}
+        narrowed = replace(flow, steps=steps, gate=(), matrices=matrices)
+        return PartialRun(narrowed, outputs, taken, tuple(messages))
+
+    def _found(self, flow: Flow, needed: Mapping[str, _Needed]) -> dict[str, EarlierRun]:
+        """Returns the newest run that has what is needed of each step.
+
+        Raises: InputError, with all that no run has.
+        """
+        found, problems = {}, []
+        for step, need in needed.items():
+            run = next((run for run in self.earlier if self._has(flow, run, need)), None)
+            if run is not None:
+                found[step] = run
+            else:
+                outputs = sorted({output for _, output in need.outputs})
+                what = f"{listed(outputs)} of " if outputs else ""
+                command = f"Run that first: {self.command} --until {step}"
+                problems.append(Problem("", 0, 0, f'no earlier run has {what}step "{step}", which is needed', command))
+        if problems:
+            raise InputError(problems)
+        return found
+
+    def _has(self, flow: Flow, run: EarlierRun, need: _Needed) -> bool:
+        return all(map(run.has, need.steps)) and not any(
+            self.is_empty(self._uri(flow, run, output)) for output in need.outputs
+        )
+
+    def _uri(self, flow: Flow, run: EarlierRun, output: tuple[str, str]) -> S3Uri:
+        return output_uris(flow, replace(self.target, run_id=run.run_id))[output]
+
+    def _missed_conditions(
+        self, flow: Flow, chosen: Collection[str], taken: Mapping[str, EarlierRun]
+    ) -> dict[str, str]:
+        """Returns the steps whose `if:` does not hold by the metrics of earlier runs, and why."""
+        missed = {}
+        for name in chosen:
+            outer = [rule for rule in flow.steps[name].when if written_name(rule.step) in taken]
+            metrics = {rule.step: taken[written_name(rule.step)].metrics(rule.step) for rule in outer}
+            known = {step: document for step, document in metrics.items() if document is not None}
+            verdict = judge(bounds(outer, self.baseline), known)
+            if not verdict.held:
+                missed[name] = "; ".join(judged.text for judged in verdict.rules if not judged.held)
+        return missed
+
+    def _taken_messages(self, flow: Flow, taken: Mapping[str, EarlierRun]) -> Iterator[str]:
+        if not taken:
+            return
+        whole = self.whole()
+        current = _fingerprints(execution_input(whole)) if whole else {}
+        for step, run in taken.items():
+            earlier = _fingerprints(run.folder.execution_input() or {})
+            cells = [name for name in flow.steps if written_name(name) == step]
+            known = [name for name in with_earlier(cells, flow) if name in current and name in earlier]
+            change = ""
+            if set(cells) <= set(known):
+                is_same = all(current[name] == earlier[name] for name in known)
+                change = "; what it ran has not changed" if is_same else "; its code, data or settings have changed"
+            yield f"{step}: taken from run {run.run_id}, {rough_duration(run.age_s(self.now))} old{change}"
+
+
+@dataclass(frozen=True)
+class _Needed:
+    """The steps that an earlier run must have, and their outputs; metrics that an `if:` reads need a step alone."""
+
+    steps: set[str] = field(default_factory=set)
+    outputs: set[tuple[str, str]] = field(default_factory=set)
+
+
+def _needed(flow: Flow, chosen: Collection[str]) -> dict[str, _Needed]:
+    """Returns what steps need of the others, by their names in the flow."""
+    needed: dict[str, _Needed] = {}
+    for name in chosen:
+        for rule in flow.steps[name].when:
+            if rule.step not in chosen:
+                needed.setdefault(written_name(rule.step), _Needed()).steps.add(rule.step)
+        for output in outputs_read(flow.steps[name]):
+            for step in set(output.steps) - set(chosen):
+                need = needed.setdefault(written_name(step), _Needed())
+                need.steps.add(step)
+                need.outputs.add((step, output.output))
+    return {name: needed[name] for name in map(written_name, flow.steps) if name in needed}
+
+
+def _without_outer_rules(step: Step, taken: Collection[str]) -> Step:
+    return replace(step, when=tuple(rule for rule in step.when if written_name(rule.step) not in taken))
+
+
+def _fingerprints(document: Mapping[str, Json]) -> dict[str, str]:
+    """Returns what each step of an execution input runs, apart from the run's id and the limits of rules."""
+    steps = document.get("steps")
+    return {
+        name: _RUN_ID.sub(
+            "", json.dumps({key: value for key, value in values.items() if key != "when"}, sort_keys=True)
+        )
+        for name, values in (steps.items() if isinstance(steps, dict) else ())
+        if isinstance(values, dict)
+    }

@@ -1,0 +1,93 @@
+"""Parts of a flow, run by the real command: what they take from earlier runs, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.project import Project
+
+SCRIPTS = {
+    "prepare": 'open("/opt/ml/processing/output/out/rows", "w").write("1 2 3")',
+    "measure": """
+import json
+rows = open("/opt/ml/processing/input/rows/rows").read().split()
+json.dump({"rows": len(rows)}, open("/opt/ml/processing/output/out/m.json", "w"))
+print("measured", len(rows))
+""",
+    "publish": "print('published')",
+}
+FLOW = """
+flow: parts
+defaults: {image: 'mine.example/image:1', timeout: 1m}
+steps:
+  prepare: {uses: processing, run: prepare.py, outputs: [out]}
+  measure:
+    uses: processing
+    run: measure.py
+    inputs: {rows: "${{ steps.prepare.outputs.out }}"}
+    outputs: [out]
+    metrics: out/m.json
+  publish: {uses: processing, run: publish.py, after: gate}
+gate: [{metric: measure.rows, min: 3}]
+"""
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A repository whose flow ran once as a whole."""
+    project = Project(tmp_path_factory.mktemp("parts"))
+    for name, script in SCRIPTS.items():
+        project.write(f"{name}.py", script)
+    project.write("flow.yaml", FLOW)
+    refused = project.mlci("run", "--only", "measure")
+    assert refused.returncode == 2
+    assert 'no earlier run has "out" of step "prepare", which is needed. Run that first: mlci run' in refused.stderr
+    assert project.runs == []
+    done = project.mlci("run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project
+
+
+def test_a_single_step_takes_what_it_reads_from_the_last_run_that_has_it(parts: Project) -> None:
+    whole = parts.result()["run_id"]
+    done = parts.mlci("run", "--only", "measure")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"prepare: taken from run {whole}, " in done.stdout
+    assert "old; what it ran has not changed\n" in done.stdout
+    assert "parts: part of the flow succeeded (no verdict) in " in done.stdout
+    result = parts.result()
+    assert (result["partial"], result["taken"], list(result["steps"])) == (True, {"prepare": whole}, ["measure"])
+    assert (result["status"], result["rules"], result["metrics"]) == ("passed", [], {"measure": {"rows": 3}})
+    listed = json.loads(parts.mlci("list", "--json").stdout)["runs"][0]
+    assert (listed["partial"], listed["rules"]) == (True, 0)
+
+
+def test_a_part_behind_the_gate_or_of_another_flow_or_in_a_build_is_refused(parts: Project) -> None:
+    before = parts.runs
+    for arguments, environment, message in (
+        (("--from", "publish"), {}, 'step "publish" is behind the gate'),
+        (("--until", "mesure"), {}, '--until: the flow has no step "mesure". Did you mean "measure"?'),
+        (("--only", "measure"), {"CI": "true"}, "a build runs the whole flow: a part has no verdict"),
+    ):
+        refused = parts.mlci("run", *arguments, **environment)
+        assert refused.returncode == 2
+        assert message in refused.stderr
+    assert parts.runs == before
+
+
+def test_the_end_of_a_flow_leaves_out_what_is_behind_the_gate_and_fails_as_any_run(parts: Project) -> None:
+    parts.write("prepare.py", "# another comment\n" + SCRIPTS["prepare"])
+    parts.write("measure.py", "raise SystemExit('broken')")
+    try:
+        failed = parts.mlci("run", "--from", "measure")
+    finally:
+        parts.write("measure.py", SCRIPTS["measure"])
+    assert failed.returncode == 3, failed.stderr
+    assert "old; its code, data or settings have changed\n" in failed.stdout
+    assert "publish: not run: it is behind the gate, and a part has no verdict\n" in failed.stdout
+    assert "parts: part of the flow failed (no verdict) in " in failed.stdout
+    assert list(parts.result()["steps"]) == ["measure"]
+    assert "part of the flow failed (no verdict)" in Path(parts.root / ".mlci/latest/report.md").read_text()
