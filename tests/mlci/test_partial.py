@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -36,8 +37,10 @@ FLOW = load(TEXT.encode(), "flow.yaml", {}, {})
 OLD, NEW = "20261122-101530-aaaaaa", "20261123-101530-bbbbbb"
 
 
-def run(tmp_path: Path, run_id: str, auc: float = 0.95, **steps: str) -> EarlierRun:
-    states = {name: {"status": status, "seconds": 1.0} for name, status in steps.items()}
+def run(
+    tmp_path: Path, run_id: str, auc: float = 0.95, cells: Mapping[str, str] | None = None, **steps: str
+) -> EarlierRun:
+    states = {name: {"status": status, "seconds": 1.0} for name, status in {**(cells or {}), **steps}.items()}
     metrics = {"evaluate": {"auc": auc}}
     result = {"flow": "small", "cloud": "local", "started": STARTED.isoformat(), "steps": states, "metrics": metrics}
     return EarlierRun(Runs(tmp_path).folder(run_id), result)  # type: ignore[arg-type]
@@ -112,3 +115,48 @@ def test_runs_of_other_flows_and_clouds_and_damaged_ones_are_passed_over(tmp_pat
     runs.folder("0").path.mkdir()
     found = earlier_runs(runs.folder("5").siblings(), "small", "local")
     assert [run.run_id for run in found] == ["4"]
+
+
+FOLDS = load(
+    b"""
+flow: small
+defaults: {image: "mine.example/image:7"}
+steps:
+  train: {uses: training, run: a.py, matrix: {fold: [0, 1]}}
+  test:
+    uses: processing
+    run: a.py
+    matrix: {fold: [0, 1]}
+    inputs: {model: "${{ steps.train.outputs.model }}"}
+    outputs: [out]
+  gather: {uses: processing, run: a.py, inputs: {all: "${{ steps.test.outputs.out }}"}}
+""",
+    "flow.yaml",
+    {},
+    {},
+)
+
+
+def plan_folds(part: Part, *earlier: EarlierRun) -> PartialRun:
+    target = Target("bucket", "role", "20261201-000000-cccccc")
+    return PartialRunPlanner(target, {}, earlier, lambda uri: False, lambda: None, STARTED).plan(FOLDS, part)
+
+
+def test_the_cells_of_a_matrix_are_run_together_and_taken_from_one_run(tmp_path: Path) -> None:
+    cells = {"train(fold=0)": "succeeded", "train(fold=1)": "succeeded"}
+    newer = run(tmp_path, NEW, cells={**cells, "train(fold=1)": "failed"})
+    older = run(tmp_path, OLD, cells=cells)
+    partial = plan_folds(Part(only=("test",)), newer, older)
+    assert partial.taken_runs == {"train": OLD}
+    assert list(partial.flow.steps) == ["test(fold=0)", "test(fold=1)"]
+    assert list(partial.flow.matrices) == ["test"]
+    uri = f"s3://bucket/mlci/small/runs/{OLD}/train/model/fold="
+    assert partial.outputs == {(f"train(fold={fold})", "model"): f"{uri}{fold}/" for fold in range(2)}
+    tests = {name.replace("train", "test"): status for name, status in cells.items()}
+    gathered = plan_folds(Part(first="gather"), run(tmp_path, NEW, cells=tests))
+    assert (gathered.taken_runs, list(gathered.flow.steps)) == ({"test": NEW}, ["gather"])
+
+
+def test_a_single_cell_is_no_part(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r'"train\(fold=1\)" is a cell of a matrix, .*Name the step: "train"\.'):
+        plan_folds(Part(only=("train(fold=1)",)))
