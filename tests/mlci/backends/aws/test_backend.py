@@ -55,7 +55,9 @@ def test_the_same_again_changes_no_state_machine_and_uploads_nothing(builder: Bu
     first, pretended.calls[:] = list(pretended.calls), []
     builder.run()
     assert "sfn.CreateStateMachine" in first
-    assert first.count("s3.PutObject") == 3 + 1 + 2  # two scripts, the data, a starter, and the baseline, twice
+    assert (
+        first.count("s3.PutObject") == 3 + 2 + 2
+    )  # two scripts, the data, a starter and its document, and the baseline, twice
     again = pretended.calls
     assert not {"sfn.CreateStateMachine", "sfn.UpdateStateMachine", "sfn.TagResource"} & set(again)
     assert again.count("s3.PutObject") == 2  # the baseline, which names another run
