@@ -66,6 +66,8 @@ def _exports(process: subprocess.Popen[str]) -> dict[str, str]:
     assert process.stdout is not None
     exports: dict[str, str] = {}
     for line in process.stdout:
+        if line.startswith("#") and not exports:
+            continue
         if not line.startswith("export "):
             return exports
         name, _, value = line.removeprefix("export ").strip().partition("=")
