@@ -9,6 +9,7 @@ from typing import Literal
 
 from mlci_emulator.jobs.isolation import Isolation
 from mlci_emulator.jobs.process import StopSignal
+from mlci_emulator.jobs.python_overlay import Interpreter
 
 JobStatus = Literal["Completed", "Failed", "Stopped"]
 
@@ -22,7 +23,8 @@ class JobSettings:
 
     `work` is the folder of their workspaces, `logs` returns a job's log file by its name, `environment` is the user's
     environment, of which jobs see little, and `extra` holds variables that every job gets. `pythons` returns the
-    interpreter of a job by its name; None stands for `python`.
+    interpreter of a job by its name, and may take its time: it gets the job's log and stop signal. None stands for
+    `python`. It raises PythonUnavailable.
     """
 
     work: Path
@@ -31,7 +33,7 @@ class JobSettings:
     environment: Mapping[str, str]
     isolation: Isolation = "auto"
     extra: Mapping[str, str] = field(default_factory=dict)
-    pythons: Callable[[str], str | None] = lambda job: None
+    pythons: Callable[[str, Path, StopSignal], Interpreter | None] = lambda job, log, stop: None
 
 
 @dataclass(frozen=True)

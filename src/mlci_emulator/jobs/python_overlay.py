@@ -15,13 +15,29 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlci_emulator.jobs import interpreter
 
 _QUERY_S = 60.0
+
+
+class PythonUnavailable(Exception):
+    """A job's interpreter can't be had; the text says why."""
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """An interpreter that jobs run with, and variables that belong to it.
+
+    `folders` are on PATH after its own.
+    """
+
+    executable: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+    folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,19 +59,31 @@ class PythonFacts:
     sites: tuple[str, ...]
 
 
-def bare(python: str) -> JobPython:
+def bare(python: Interpreter) -> JobPython:
     """Return an interpreter as it is."""
-    return JobPython(python, (os.path.dirname(python),) if os.path.dirname(python) else ())
+    folder = os.path.dirname(python.executable)
+    return JobPython(python.executable, (*([folder] if folder else []), *python.folders), python.variables)
 
 
-def overlay(python: str, folder: Path, environment: Mapping[str, str]) -> JobPython:
+def overlay(python: Interpreter, folder: Path, environment: Mapping[str, str]) -> JobPython:
     """Make an environment above an interpreter in this folder, and return it.
 
     An interpreter that does not answer is returned as it is: the job's start says what is wrong with it.
     """
-    facts = python_facts(python, tuple(sorted(environment.items())))
+    facts = python_facts(python.executable, environment)
     if facts is None:
         return bare(python)
+    executable = make_environment(facts, folder, facts.sites)
+    _write_pip(executable)
+    programs = str(executable.parent)
+    # uv looks for VIRTUAL_ENV.
+    return JobPython(
+        str(executable), (programs, *bare(python).folders), {**python.variables, "VIRTUAL_ENV": str(folder)}
+    )
+
+
+def make_environment(facts: PythonFacts, folder: Path, sites: Iterable[str]) -> Path:
+    """Make an empty environment for an interpreter, with these folders of packages below, and return its executable."""
     programs, packages = folder / "bin", folder / facts.library
     programs.mkdir(parents=True)
     packages.mkdir(parents=True)
@@ -66,34 +94,30 @@ def overlay(python: str, folder: Path, environment: Mapping[str, str]) -> JobPyt
     for name in ("python", "python3", f"python{major}.{minor}"):
         (programs / name).symlink_to(facts.base)
     # In the order of the interpreter below; `addsitedir` reads the .pth files there, too. ASCII, whatever the locale.
-    lines = [f"import site; site.addsitedir({site!a})\n" for site in facts.sites]
+    lines = [f"import site; site.addsitedir({site!a})\n" for site in sites]
     (packages / "_below.pth").write_text("".join(lines), encoding="ascii")
-    executable = programs / "python"
-    _write_pip(programs, python, executable)
-    return JobPython(
-        str(executable),
-        (str(programs), *bare(python).folders),
-        {"VIRTUAL_ENV": str(folder)},  # uv looks for it
-    )
+    return programs / "python"
 
 
-def _write_pip(programs: Path, python: str, executable: Path) -> None:
-    """Write the program `pip` where the interpreter below has one: that one would install there."""
+def _write_pip(executable: Path) -> None:
+    """Write the program `pip`: another one on PATH would install elsewhere.
+
+    It is no script of Python's: a path in its first line may be longer than the kernel reads, or hold a space.
+    """
+    quoted = str(executable).replace("'", "'\\''")
     for name in ("pip", "pip3"):
-        if os.path.exists(os.path.join(os.path.dirname(python), name)):
-            # Not by #!: a path may be longer than the kernel reads, or hold a space.
-            text = f"#!/bin/sh\nexec '{_quoted(executable)}' -m pip \"$@\"\n"
-            (programs / name).write_bytes(os.fsencode(text))
-            (programs / name).chmod(0o755)
+        program = executable.with_name(name)
+        program.write_bytes(os.fsencode(f"#!/bin/sh\nexec '{quoted}' -m pip \"$@\"\n"))
+        program.chmod(0o755)
 
 
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "'\\''")
+def python_facts(python: str, environment: Mapping[str, str]) -> PythonFacts | None:
+    """Return the facts of an interpreter; None if it does not answer. Each is asked once."""
+    return _ask(python, tuple(sorted(environment.items())))
 
 
 @functools.cache
-def python_facts(python: str, environment: tuple[tuple[str, str], ...] = ()) -> PythonFacts | None:
-    """Return the facts of an interpreter; None if it does not answer."""
+def _ask(python: str, environment: tuple[tuple[str, str], ...]) -> PythonFacts | None:
     if python == sys.executable:
         return _facts(interpreter.describe())
     try:

@@ -24,7 +24,7 @@ from mlci_emulator.jobs.process import (
     StopSignal,
     Supervisors,
 )
-from mlci_emulator.jobs.python_overlay import JobPython, overlay
+from mlci_emulator.jobs.python_overlay import Interpreter, JobPython, PythonUnavailable, overlay
 from mlci_emulator.jobs.requests import ProcessingRequest, TrainingRequest
 from mlci_emulator.jobs.transfer import Interrupted, TransferFailed
 from mlci_emulator.jobs.workspace import Workspace, remove_abandoned, workspace
@@ -94,7 +94,7 @@ class LocalJobs:
             job.on_phase("Downloading")
             processing.prepare_folder(request, job.arn, space, self._store, job.stop.is_set)
             command = processing.container_command(
-                request, self._host, self._python(request.name, space), space.temporary
+                request, self._host, self._python(request.name, space, job), space.temporary
             )
             continuous = [output for output in request.outputs if output.is_continuous]
             with continuous_upload(continuous, space, self._store):
@@ -119,7 +119,7 @@ class LocalJobs:
             training.prepare_folder(request, space, self._store, job.stop.is_set)
             base = str(space.ml) if self.mode() == "paths" else CONTAINER
             command = training.container_command(
-                request, job.arn, base, self._host, self._python(request.name, space), space
+                request, job.arn, base, self._host, self._python(request.name, space, job), space
             )
             script = self._run_script(job, request.max_runtime_s, space, command, training.log_notes(space))
             if not script.has_exited:
@@ -147,7 +147,7 @@ class LocalJobs:
         def run(space: Workspace) -> JobResult:
             job.on_phase("Downloading")
             inference_request = transform.prepare_folder(request, space, self._store, job.stop.is_set)
-            python, temporary = self._python(request.name, space), space.temporary
+            python, temporary = self._python(request.name, space, job), space.temporary
             command = transform.container_command(request, inference_request, self._host, python, temporary)
             script = self._run_script(job, request.max_runtime_s, space, command)
             if not script.has_exited:
@@ -169,7 +169,7 @@ class LocalJobs:
 
         def run(space: Workspace) -> JobResult:
             inference_request = transform.prepare_folder(request, space, self._store, job.stop.is_set, payload)
-            python, temporary = self._python(request.name, space), space.temporary
+            python, temporary = self._python(request.name, space, job), space.temporary
             command = transform.container_command(request, inference_request, self._host, python, temporary)
             script = self._run_script(job, request.max_runtime_s, space, command)
             response = transform.response(space)
@@ -182,9 +182,15 @@ class LocalJobs:
         result = self._in_workspace(run)
         return responses[0] if responses else result
 
-    def _python(self, name: str, space: Workspace) -> JobPython:
-        """Return the interpreter of the job of that name, with an environment of the job's own above it."""
-        return overlay(self._settings.pythons(name) or self._settings.python, space.python, self._host)
+    def _python(self, name: str, space: Workspace, job: JobContext) -> JobPython:
+        """Return the interpreter of the job of that name, with an environment of the job's own above it.
+
+        Raises: PythonUnavailable
+        """
+        chosen = self._settings.pythons(name, job.log.absolute(), job.stop)
+        if job.stop.is_set():
+            raise Interrupted
+        return overlay(chosen or Interpreter(self._settings.python), space.python, self._host)
 
     def _upload_partial_model(self, request: TrainingRequest, job: JobContext, space: Workspace) -> None:
         """Upload the output of a job that did not complete, as SageMaker does.
@@ -211,6 +217,8 @@ class LocalJobs:
             return JobResult("Stopped")
         except TransferFailed as error:
             return JobResult("Failed", str(error)[: failure_reason.LIMIT])
+        except PythonUnavailable as error:
+            return JobResult("Failed", f"ClientError: {error}"[: failure_reason.LIMIT])
         except EntryPointError as error:
             reason = f"ClientError: the entry point can't be started: {error}"
             return JobResult("Failed", reason[: failure_reason.LIMIT])

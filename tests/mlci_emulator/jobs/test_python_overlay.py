@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mlci_emulator.jobs.python_overlay import JobPython, bare, overlay, python_facts
+from mlci_emulator.jobs.python_overlay import Interpreter, JobPython, bare, overlay, python_facts
 from mlci_emulator.jobs.runner import LocalJobs
 from support.local_jobs import JobHarness
 
@@ -38,14 +38,14 @@ def run(python: JobPython, code: str) -> object:
 
 
 def test_a_job_sees_the_packages_below_and_has_a_prefix_of_its_own(below: Path, tmp_path: Path) -> None:
-    python = overlay(str(below / "bin" / "python"), tmp_path / "job", _ENVIRONMENT)
+    python = overlay(Interpreter(str(below / "bin" / "python")), tmp_path / "job", _ENVIRONMENT)
     assert run(python, "[__import__('there').VALUE, __import__('editable').__name__]") == ["below", "editable"]
     assert run(python, "sys.prefix") == str(tmp_path / "job")
     assert run(python, "list(sys.version_info[:3])") == list(sys.version_info[:3])
 
 
 def test_a_jobs_own_package_comes_first(below: Path, tmp_path: Path) -> None:
-    python = overlay(str(below / "bin" / "python"), tmp_path / "job", _ENVIRONMENT)
+    python = overlay(Interpreter(str(below / "bin" / "python")), tmp_path / "job", _ENVIRONMENT)
     sites = next((tmp_path / "job").glob("lib/python*/site-packages"))
     (sites / "there.py").write_text("VALUE = 'own'\n")
     assert run(python, "__import__('there').VALUE") == "own"
@@ -53,14 +53,13 @@ def test_a_jobs_own_package_comes_first(below: Path, tmp_path: Path) -> None:
 
 def test_an_interpreter_that_does_not_answer_is_left_as_it_is(tmp_path: Path) -> None:
     for python in ("/nowhere/python", "/bin/false"):
-        assert overlay(python, tmp_path / "job", _ENVIRONMENT) == bare(python)
+        assert overlay(Interpreter(python), tmp_path / "job", _ENVIRONMENT) == bare(Interpreter(python))
     assert not (tmp_path / "job").exists()
 
 
-def test_facts_of_this_interpreter_are_those_of_a_process_of_it(tmp_path: Path) -> None:
-    link = tmp_path / "python"
-    link.symlink_to(sys.executable)
-    own, asked = python_facts(sys.executable), python_facts(os.path.join(sys.prefix, "bin", "..", "bin", "python"))
+def test_facts_of_this_interpreter_are_those_of_a_process_of_it() -> None:
+    own = python_facts(sys.executable, _ENVIRONMENT)
+    asked = python_facts(os.path.join(sys.prefix, "bin", "..", "bin", "python"), _ENVIRONMENT)
     assert own is not None
     assert own == asked
 

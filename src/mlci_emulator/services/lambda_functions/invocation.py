@@ -25,7 +25,7 @@ from mlci_emulator.jobs.contained_files import read_file
 from mlci_emulator.jobs.containers import base_environment, host_environment
 from mlci_emulator.jobs.log_files import LogFile
 from mlci_emulator.jobs.process import EntryPointError, LaunchRequest, ProcessResult, Supervisors
-from mlci_emulator.jobs.python_overlay import bare
+from mlci_emulator.jobs.python_overlay import Interpreter, bare
 from mlci_emulator.jobs.workspace import Workspace, remove_abandoned, workspace
 from mlci_emulator.services.lambda_functions.function_code import FunctionCode
 
@@ -131,7 +131,7 @@ class FunctionInvoker:
             stream.path.absolute(),
             (python, str(RUNTIME), str(space.folder)),
             {
-                **base_environment(self._host, bare(python), space.temporary),
+                **base_environment(self._host, bare(Interpreter(python)), space.temporary),
                 **_environment(invocation, stream),
                 **self._extra,
             },
