@@ -26,6 +26,7 @@ from mlci.backends.protocol import (
     TaggedObject,
     VersionArn,
 )
+from mlci.backends.secrets import check_values, job_variables
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, InputError, Problem
 from mlci.plan.models import Plan, Upload
@@ -80,8 +81,13 @@ class LocalBackend:
         settings = job_settings(
             options.home / "work", log_file, python.executable, options.environment, options.isolation
         )
+        settings = replace(settings, variables=self._job_variables)
         with open_local(options.home / "store", settings, log) as cloud:
-            yield replace(cloud, announce=lambda: log(str(python)))
+            yield replace(cloud, announce=lambda: log(str(python)), environment=options.environment)
+
+    def _job_variables(self, job: str) -> Mapping[str, str]:
+        flow = self.options.flow
+        return job_variables(flow, Names(flow.name).step_of(job, flow.steps)[1], self.options.environment)
 
 
 def configure(options: BackendOptions) -> LocalBackend:
@@ -90,15 +96,20 @@ def configure(options: BackendOptions) -> LocalBackend:
 
 @dataclass
 class LocalCloud:
-    """The cloud of one run. `published` maps each version to its machine; `announce` says what jobs run with."""
+    """The cloud of one run. `published` maps each version to its machine; `announce` says what jobs run with.
+
+    `environment` has the values of secrets.
+    """
 
     emulator: EmbeddedEmulator
     announce: Callable[[], None] = lambda: None
+    environment: Mapping[str, str] = field(default_factory=dict)
     name: str = "local"
     published: dict[VersionArn, asl.Machine] = field(default_factory=dict)
 
     def check(self, planned: Plan) -> None:
         check_jobs(planned)
+        check_values(planned, self.environment)
 
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
         from mlci_emulator.store.directory import NoSuchKey

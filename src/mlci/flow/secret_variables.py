@@ -8,7 +8,6 @@ from mlci.flow.models import SECRET_VARIABLE_PREFIX, Json, SecretValue, StepOutp
 from mlci.flow.problems import Problems
 from mlci.flow.written_step import WrittenStep
 from mlci.flow.yaml_document import Path
-from mlci.step_types.script_start import SHELL_SUFFIX
 
 _ISOLATION = "EnableNetworkIsolation"
 
@@ -18,7 +17,7 @@ def split_variables(
 ) -> tuple[dict[str, Text], dict[str, Text]]:
     """Return the variables without secrets, and those with. `variables` have their places in the file.
 
-    Reports variables that the starter can't set, and steps that have no starter or can't reach AWS.
+    Reports variables that the starter can't set, and steps that can't reach AWS.
     """
     env: dict[str, Text] = {}
     secrets: dict[str, Text] = {}
@@ -31,7 +30,7 @@ def split_variables(
             what = f'"{name}" holds a secret and the output of a step'
             problems.at(path, what, "Write the output in a variable of its own")
     if secrets:
-        _check_starter(step, next(name for text in secrets.values() for name in _secrets_in(text)), problems)
+        _check_isolation(step, next(name for text in secrets.values() for name in _secrets_in(text)), problems)
     return env, secrets
 
 
@@ -39,17 +38,10 @@ def _secrets_in(text: Text) -> list[str]:
     return [part.name for part in text if isinstance(part, SecretValue)]
 
 
-def _check_starter(step: WrittenStep, secret: str, problems: Problems) -> None:
-    """Report a step whose starter can't read a secret."""
-    reads = f'step "{step.name}" reads the secret "{secret}"'
-    container, script = step.step_type.container, step.written("run")
-    path = step.path("run")
-    if container and container.package == "files" and str(script).endswith(SHELL_SUFFIX):
-        what = f"{reads}, and a processing step's shell script starts without Python, which reads secrets"
-        if not problems.is_suspect(path):
-            problems.at(path, what, "Start the shell script from a Python script")
+def _check_isolation(step: WrittenStep, secret: str, problems: Problems) -> None:
+    """Report a step whose container has no network to read a secret by."""
     for rest in _isolations(step.raw.get("request"), ()):
-        what = f"{reads} from AWS, and network isolation cuts its container off from AWS"
+        what = f'step "{step.name}" reads the secret "{secret}" from AWS, and network isolation cuts it off from AWS'
         problems.at_key(step.path("request", *rest), what, "Remove one of them")
 
 

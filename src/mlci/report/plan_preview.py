@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any  # a definition is plain JSON
 
 from mlci.backends.protocol import Change
+from mlci.flow.models import Step
 from mlci.plan.models import Bound, Plan, Upload
 from mlci.report.formatting import count, limit
 
@@ -23,6 +24,8 @@ def preview(planned: Plan, definition: str, missing: Sequence[Upload], change: C
         "run\n" + "\n".join(_steps(planned)),
         "reuse\n  nothing: every step runs",
     ]
+    if planned.flow.secrets:
+        parts.append("secrets\n" + "\n".join(_secrets(planned)))
     if planned.gate:
         parts.append("gate\n" + "\n".join(f"  {_rule(bound)}" for bound in planned.gate))
     if live:
@@ -100,6 +103,21 @@ def _steps(planned: Plan) -> Iterator[str]:
         when = f", if {' and '.join(_rule(bound) for bound in step.when)}" if step.when else ""
         gated = ", behind the gate" if spec.is_after_gate else ""
         yield f"  {name:{width}}  {step.summary}{gated}{when}"
+
+
+def _secrets(planned: Plan) -> Iterator[str]:
+    """Yield a line for each secret: its name, its source and its readers. Its value is not known."""
+    flow = planned.flow
+    width = max(len(name) for name in flow.secrets)
+    for name, secret in sorted(flow.secrets.items()):
+        readers = {_written_name(flow.steps[step]): step for step in planned.steps if secret in flow.secrets_of(step)}
+        read = f"read by {', '.join(readers)}" if readers else "read by no step"
+        shared = "; jobs of pull requests may read it" if secret.allows_pull_requests else ""
+        yield f"  {name:{width}}  {secret.source}, {read}{shared}"
+
+
+def _written_name(step: Step) -> str:
+    return step.cell.step if step.cell else step.name
 
 
 def _rule(bound: Bound) -> str:

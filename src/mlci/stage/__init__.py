@@ -3,6 +3,7 @@
 repository.py      the files of the repository, and the border that no path may cross
 python_imports.py  the modules that a script imports from the repository
 script_package.py  the files of a step's code in the layout of its container, with the starter
+start_secrets.py   the secrets of a step, as the starter reads them
 starter/           the files that run in the container, and start the script there
 image_uris.py      the URIs of SageMaker's container images
 cache.py           results that are slow to compute, in the user's cache folder
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlci.errors import InputError, Problem
-from mlci.flow.models import Flow, RepositoryPath, Step
+from mlci.flow.models import Flow, Json, RepositoryPath, Step
 from mlci.stage.cache import Cache, cache_folder
 from mlci.stage.image_uris import UnknownImage, check_runs_scripts, image_uri, is_framework
 from mlci.stage.models import CodeUnit, DataUnit, Staged, StagedFile
@@ -34,6 +35,7 @@ from mlci.stage.repository import (
     read_code,
 )
 from mlci.stage.script_package import packaged
+from mlci.stage.start_secrets import secrets_feature
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.script_start import SHELL_SUFFIX, ScriptStart, shell_of
 
@@ -82,7 +84,7 @@ def stage(flow: Flow, repository: Repository, region: str, cache: Cache) -> Stag
     data: dict[str, DataUnit] = {}
     for step in flow.steps.values():
         if step.run is not None:
-            code |= attempt(step, ("run",), partial(_code_unit, step, step.run, repository))
+            code |= attempt(step, ("run",), partial(_code_unit, flow, step, step.run, repository))
         if step.image is not None:
             images |= attempt(step, ("image",), partial(_image, step, step.image, region, cache))
         for name, source in step.inputs.items():
@@ -113,7 +115,7 @@ def _described(error: Exception, repository: Repository) -> tuple[str, str]:
     raise error
 
 
-def _code_unit(step: Step, path: str, repository: Repository) -> CodeUnit:
+def _code_unit(flow: Flow, step: Step, path: str, repository: Repository) -> CodeUnit:
     script = repository.find(path)
     if not script.is_file():
         raise UnusableFile(f'"{path}" is a folder', "`run` names one script.")
@@ -140,10 +142,16 @@ def _code_unit(step: Step, path: str, repository: Repository) -> CodeUnit:
         # A shell script may start a Python that imports from the code's root, which the toolkits have on PYTHONPATH.
         import_roots=("",) if is_shell_script else import_roots,
         command=(*shell_of(content.partition(b"\n")[0]), f"./{name}") if is_shell_script else (),
+        features=_features(flow, step),
     )
     container = STEP_TYPES[step.uses].container
     assert container is not None  # a step with a script has one
     return CodeUnit(start, tuple(files), packaged(files, start, container.package))
+
+
+def _features(flow: Flow, step: Step) -> dict[str, Json]:
+    """Return what the starter does beyond starting the script."""
+    return {"secrets": secrets_feature(flow, step)} if step.secrets else {}
 
 
 def _included(step: Step, repository: Repository) -> Iterator[Path]:

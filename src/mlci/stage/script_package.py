@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,8 @@ ARCHIVE_FOLDER = "mlci_code"
 REQUIREMENTS = "requirements.txt"
 _STARTER_FOLDER = Path(__file__).with_name("starter")
 _SUPERVISOR = f"{STARTER_PREFIX}_supervise.py"
+#: Files that a feature needs beside its own.
+_COMPANIONS: Mapping[str, tuple[str, ...]] = {"secrets": (f"{STARTER_PREFIX}_aws.py",)}
 
 
 def packaged(files: Sequence[StagedFile], start: ScriptStart, package: CodePackage) -> tuple[StagedFile, ...]:
@@ -46,7 +48,9 @@ def _in_archive(file: StagedFile) -> StagedFile:
 
 
 def _starter(start: ScriptStart) -> Iterator[StagedFile]:
-    names = [STARTER, *(f"{STARTER_PREFIX}_{feature}.py" for feature in start.features)]
+    names = [STARTER]
+    for feature in start.features:
+        names += [f"{STARTER_PREFIX}_{feature}.py", *_COMPANIONS.get(feature, ())]
     for name in [*names, _SUPERVISOR] if start.features else names:
         yield _staged(name, _STARTER_FOLDER / name, (_STARTER_FOLDER / name).read_bytes())
     yield _staged(DOCUMENT, _STARTER_FOLDER / STARTER, start.document())

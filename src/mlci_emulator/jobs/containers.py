@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,11 +57,15 @@ NO_CREDENTIALS = {
 
 @dataclass(frozen=True)
 class ContainerCommand:
-    """A script's command, environment and working folder. Paths are as the script sees them."""
+    """A script's command, environment and working folder. Paths are as the script sees them.
+
+    `private` are variables that stand in no request.
+    """
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
     working_folder: str
+    private: Mapping[str, str] = field(default_factory=dict)
 
 
 def host_environment(environment: Mapping[str, str]) -> dict[str, str]:

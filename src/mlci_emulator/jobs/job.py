@@ -25,6 +25,8 @@ class JobSettings:
     environment, of which jobs see little, and `extra` holds variables that every job gets. `pythons` returns the
     interpreter of a job by its name, and may take its time: it gets the job's log and stop signal. None stands for
     `python`. It raises PythonUnavailable.
+    `variables` returns the variables that a job gets beside those of its request, by its name: no request, description
+    or log has them.
     """
 
     work: Path
@@ -34,6 +36,7 @@ class JobSettings:
     isolation: Isolation = "auto"
     extra: Mapping[str, str] = field(default_factory=dict)
     pythons: Callable[[str, Path, StopSignal], Interpreter | None] = lambda job, log, stop: None
+    variables: Callable[[str], Mapping[str, str]] = lambda job: {}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,6 +96,7 @@ class LocalJobs:
             command = processing.container_command(
                 request, self._host, self._python(request.name, space, job), space.temporary
             )
+            command = self._with_variables(request.name, command)
             continuous = [output for output in request.outputs if output.is_continuous]
             with continuous_upload(continuous, space, self._store):
                 script = self._run_script(job, request.max_runtime_s, space, command)
@@ -121,6 +122,7 @@ class LocalJobs:
             command = training.container_command(
                 request, job.arn, base, self._host, self._python(request.name, space, job), space
             )
+            command = self._with_variables(request.name, command)
             script = self._run_script(job, request.max_runtime_s, space, command, training.log_notes(space))
             if not script.has_exited:
                 stopped = _stopped(script.process, request.max_runtime_s)
@@ -192,6 +194,10 @@ class LocalJobs:
             raise Interrupted
         return overlay(chosen or Interpreter(self._settings.python), space.python, self._host)
 
+    def _with_variables(self, name: str, command: ContainerCommand) -> ContainerCommand:
+        """Return the command with the variables that stand in no request."""
+        return replace(command, private=self._settings.variables(name))
+
     def _upload_partial_model(self, request: TrainingRequest, job: JobContext, space: Workspace) -> None:
         """Upload the output of a job that did not complete, as SageMaker does.
 
@@ -257,6 +263,7 @@ def _launch_request(mode: Mode, space: Workspace, log: Path, container: Containe
         base = str(space.ml)
         command, environment = command_in_folder(base, command), environment_in_folder(base, environment)
         folder = command_in_folder(base, [folder])[0]
+    environment |= container.private  # as they are: a secret is no path
     return LaunchRequest(mode, space.ml, space.stage, log, command, environment, folder, space.temporary)
 
 

@@ -21,6 +21,7 @@ from mlci.backends.aws.state_machines import DesiredStateMachine, StateMachines,
 from mlci.backends.aws.stop_run import RunStopper
 from mlci.backends.events import Event
 from mlci.backends.protocol import Change, ExecutionArn, Outcome, RunningExecution, TaggedObject, VersionArn
+from mlci.backends.secrets import check_readers
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError
 from mlci.plan.models import Plan, Upload
@@ -67,6 +68,7 @@ class AwsCloud:
 
     def check(self, planned: Plan) -> None:
         request_validation.check(planned, self.jobs.api.client.meta.service_model)
+        check_readers(planned, self.target.is_protected)
 
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
         return self.objects.read(uri, max_bytes)

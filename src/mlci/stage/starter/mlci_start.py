@@ -43,7 +43,7 @@ CODE = "mlci_code"
 #: The file beside this one that says how the script starts.
 DOCUMENT = "mlci_start.json"
 #: The keys of that file that have a module of their own, `mlci_start_<key>.py`, in the order of their preparation.
-FEATURES: "Tuple[str, ...]" = ()
+FEATURES: "Tuple[str, ...]" = ("secrets",)
 
 
 class ScriptJob:
@@ -51,7 +51,8 @@ class ScriptJob:
 
     `folder` holds the code, and `working_dir` is where the script starts. A filter gets each line of the script's
     output, with its end, and returns what is printed. The actions in `after` run in their order when the script has
-    succeeded; one that raises SystemExit with a text makes the job fail with it.
+    succeeded; one that raises SystemExit with a text makes the job fail with it. Those in `always` run before, however
+    the script has ended.
     """
 
     def __init__(self, folder: str, working_dir: str, command: "List[str]", environment: "Dict[str, str]") -> None:
@@ -61,6 +62,11 @@ class ScriptJob:
         self.environment = environment
         self.filters: List[Callable[[bytes], bytes]] = []
         self.after: List[Callable[[], None]] = []
+        self.always: List[Callable[[], None]] = []
+
+    def module(self, name: str) -> "ModuleType":
+        """Return a module that lies beside this file."""
+        return module(name, self.folder)
 
 
 def main(arguments: "Sequence[str]", environment: "Dict[str, str]") -> "NoReturn":

@@ -34,6 +34,8 @@ _DRAIN_S = 5
 def supervise(job: "ScriptJob") -> "NoReturn":
     """Run the script, do what is due afterwards, and exit as the script did."""
     returncode = run(job.command, job.environment, job.filters)
+    for action in job.always:
+        action()
     if returncode == 0:
         done = [_succeeds(action) for action in job.after]
         returncode = 0 if all(done) else 1

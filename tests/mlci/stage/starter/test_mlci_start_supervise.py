@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -38,10 +39,9 @@ def folder(tmp_path: Path) -> Path:
     for file in STARTER.glob("mlci_start*.py"):
         shutil.copy(file, tmp_path)
     starter = tmp_path / "mlci_start.py"
-    known = f'FEATURES: "Tuple[str, ...]" = {mlci_start.FEATURES!r}'
-    text = starter.read_text()
-    assert known in text
-    starter.write_text(text.replace(known, 'FEATURES = ("test",)'))
+    text, count = re.subn(r"(?m)^FEATURES: .*$", 'FEATURES = ("test",)', starter.read_text())
+    assert count == 1
+    starter.write_text(text)
     (tmp_path / "mlci_start_test.py").write_text(FEATURE)
     return tmp_path
 
