@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from mlci.backends.aws.api_calls import Api
-from mlci.backends.aws.s3_objects import SINGLE_MAX_BYTES, Objects
+from mlci.backends.aws.object_checksums import SINGLE_MAX_BYTES
+from mlci.backends.aws.s3_objects import Objects
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import InputError
 from mlci.plan.models import S3Uri, Upload

@@ -71,7 +71,9 @@ def _build(requirements: AccessRequirements, scope: AccountScope, is_base: bool)
     yield _use_objects("ReadRuns", "s3:GetObject", (f"{names.prefix}/runs/", baseline_prefix), scope)
     yield _use_objects("ReadInstall", "s3:GetObject", (f"{install_prefix(requirements.flow)}/",), scope)
     staged = ["code/"] + ["data/"] * requirements.reads_data
-    yield _use_objects("Stage", "s3:PutObject", [f"{names.prefix}/{folder}" for folder in staged], scope)
+    # What is there already is asked for its checksum.
+    staged_objects = tuple(scope.objects(*(f"{names.prefix}/{folder}" for folder in staged)))
+    yield Statement("Stage", ("s3:GetObject", "s3:PutObject"), staged_objects, scope.owner_condition)
     if is_base:
         yield _use_objects("WriteBaselines", "s3:PutObject", (baseline_prefix,), scope)
     yield from _executions(names, scope)

@@ -1,4 +1,4 @@
-"""S3: objects by their URIs, with checksums. An object that exists is not uploaded again.
+"""S3: objects by their URIs, with checksums. An object that has the upload's checksum is not uploaded again.
 
 Requests name no encryption, so objects get the bucket's own. They name the bucket's owner, because somebody else can
 take the name of a deleted bucket.
@@ -16,6 +16,13 @@ from dataclasses import dataclass
 from typing import IO
 
 from mlci.backends.aws.api_calls import Api, AwsError, translate_errors
+from mlci.backends.aws.object_checksums import (
+    SINGLE_MAX_BYTES,
+    is_in_parts,
+    part_bytes,
+    stored_checksum,
+    upload_checksum,
+)
 from mlci.backends.protocol import TaggedObject
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, InputError
@@ -24,11 +31,7 @@ from mlci.s3_uris import split_s3_uri
 from mlci.stage.archive import source_archive
 from mlci.stage.models import StagedFile
 
-#: Up to this size, an object is one request, whose checksum S3 verifies.
-SINGLE_MAX_BYTES = 16 << 20
-#: Larger objects are uploaded in parts of this size, or in larger parts if these would be too many.
-#: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-PART_BYTES, MAX_PARTS = 16 << 20, 10_000
+#: Requests at the same time.
 WORKERS = 8
 
 
@@ -123,18 +126,21 @@ class Objects:
         )
 
     def missing(self, uploads: Iterable[Upload]) -> Sequence[Upload]:
-        """Return the uploads that S3 lacks. Each unit lies under the hash of its content: one list per unit is
-        enough."""
+        """Return the uploads that S3 lacks. A list of each unit's folder shows what is not there at all; what has the
+        right size is asked for its checksum, because others may write there as well."""
         units: dict[str, list[Upload]] = defaultdict(list)
         for upload in uploads:
             units[upload.unit].append(upload)
-        found = {unit: self._sizes(*split_s3_uri(unit)) for unit in units}
-        return [
-            upload
-            for unit, members in units.items()
-            for upload in members
-            if not _is_there(upload, found[unit].get(split_s3_uri(upload.uri)[1]))
-        ]
+        sizes = {unit: self._sizes(*split_s3_uri(unit)) for unit in units}
+
+        def is_stored(upload: Upload) -> bool:
+            size = sizes[upload.unit].get(split_s3_uri(upload.uri)[1])
+            return _has_size(upload, size) and self._checksum(upload.uri) == upload_checksum(upload)
+
+        in_order = [upload for members in units.values() for upload in members]
+        with ThreadPoolExecutor(WORKERS, "compare") as pool:
+            stored = list(pool.map(is_stored, in_order))
+        return [upload for upload, is_there in zip(in_order, stored, strict=True) if not is_there]
 
     def upload(self, uploads: Iterable[Upload], stop: StopSignal) -> int:
         """Upload the missing objects, and return their number. `stop` ends it early."""
@@ -158,6 +164,23 @@ class Objects:
         )
         return {entry["Key"]: int(entry["Size"]) for page in pages for entry in page.get("Contents", ())}
 
+    def _checksum(self, uri: str) -> str:
+        """Return an object's SHA-256 checksum. It is empty if there is none, or if the object may not be read: the
+        object is uploaded again then.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html (x-amz-checksum-mode)
+        """
+        bucket, key = split_s3_uri(uri)
+        try:
+            response = self.api.call(
+                "head_object", Bucket=bucket, Key=key, ChecksumMode="ENABLED", ExpectedBucketOwner=self.owner
+            )
+        except AwsError as error:
+            if error.code in ("403", "404", "AccessDenied", "NoSuchKey"):
+                return ""
+            raise
+        return stored_checksum(response.get("ChecksumSHA256", ""))
+
     def _put(self, upload: Upload) -> None:
         if upload.is_archive:
             self.write(upload.uri, source_archive(upload.files))
@@ -165,7 +188,7 @@ class Objects:
         file = upload.files[0]
         if file.content is not None:
             self.write(upload.uri, file.content)
-        elif file.size_bytes <= SINGLE_MAX_BYTES:
+        elif not is_in_parts(file):
             with file.source.open("rb") as stream:
                 self.write(upload.uri, CheckedReader(stream, file).read())
         else:
@@ -175,8 +198,11 @@ class Objects:
         from boto3.s3.transfer import TransferConfig
 
         bucket, key = split_s3_uri(uri)
-        part = max(PART_BYTES, -(-file.size_bytes // MAX_PARTS))
-        settings = TransferConfig(multipart_threshold=SINGLE_MAX_BYTES, multipart_chunksize=part, max_concurrency=4)
+        settings = TransferConfig(
+            multipart_threshold=SINGLE_MAX_BYTES,
+            multipart_chunksize=part_bytes(file.size_bytes),
+            max_concurrency=4,
+        )
         with file.source.open("rb") as stream, translate_errors("upload_part"):
             self.api.client.upload_fileobj(
                 CheckedReader(stream, file),
@@ -206,6 +232,6 @@ class CheckedReader:
         return data
 
 
-def _is_there(upload: Upload, size: int | None) -> bool:
-    """Return True if an object of that size is the upload. The size of an archive is not known before it is packed."""
+def _has_size(upload: Upload, size: int | None) -> bool:
+    """Return True if an object of that size may be the upload. An archive's size is not known before it is packed."""
     return size is not None and (upload.is_archive or size == upload.files[0].size_bytes)

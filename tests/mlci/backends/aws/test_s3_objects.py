@@ -11,7 +11,8 @@ from botocore.model import OperationModel
 
 from mlci.backends.aws import s3_objects as module
 from mlci.backends.aws.buckets import Buckets
-from mlci.backends.aws.s3_objects import SINGLE_MAX_BYTES, Objects
+from mlci.backends.aws.object_checksums import SINGLE_MAX_BYTES
+from mlci.backends.aws.s3_objects import Objects
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, InputError
 from mlci.plan.models import S3Uri, Upload
@@ -52,7 +53,8 @@ def test_each_object_is_sent_once(objects: Objects, pretended: PretendAws, tmp_p
     assert objects.read(f"{PREFIX}/d1/y/z.csv") == b"zz"
     pretended.calls.clear()
     assert objects.upload(uploads, StopSignal()) == 0
-    assert pretended.calls == ["s3.ListObjectsV2"] * 2  # one for each unit, whatever it holds
+    # One list for each unit, and one checksum for each object.
+    assert sorted(pretended.calls) == ["s3.HeadObject"] * 3 + ["s3.ListObjectsV2"] * 2
 
 
 def test_one_that_is_there_in_part_is_sent_again(objects: Objects, tmp_path: Path) -> None:
@@ -60,6 +62,41 @@ def test_one_that_is_there_in_part_is_sent_again(objects: Objects, tmp_path: Pat
     objects.write(upload.uri, b"who")
     assert objects.upload([upload], StopSignal()) == 1
     assert objects.read(upload.uri) == b"whole"
+
+
+def test_an_object_of_the_same_size_is_compared_by_its_hash(objects: Objects, tmp_path: Path) -> None:
+    """Whoever may write beside a run's code and data could put others' in their place."""
+    large = b"x" * (SINGLE_MAX_BYTES + 10)
+    at = S3Uri(f"{PREFIX}/d2/")
+    uploads = [
+        Upload(S3Uri(f"{at}{name}"), at, (staged(tmp_path, name, data),))
+        for name, data in (("small.csv", b"good"), ("large.bin", large), ("other.csv", b"also good"))
+    ]
+    uploads.append(Upload(S3Uri(f"{at}code.tar.gz"), at, (read_code(Path(__file__), "code.py"),), is_archive=True))
+    assert objects.upload(uploads, StopSignal()) == 4
+    assert objects.missing(uploads) == []
+    objects.write(uploads[0].uri, b"evil")
+    objects.write(uploads[1].uri, b"y" + large[1:])
+    objects.write(uploads[3].uri, b"an archive of somebody else's")
+    assert objects.missing(uploads) == [uploads[0], uploads[1], uploads[3]]
+    assert objects.upload(uploads, StopSignal()) == 3
+    assert objects.read(uploads[0].uri) == b"good"
+    assert objects.read(uploads[1].uri) == large
+
+
+def test_an_object_without_a_checksum_of_ours_is_sent_again(objects: Objects, tmp_path: Path) -> None:
+    upload = Upload(S3Uri(f"{PREFIX}/d1/x.csv"), S3Uri(f"{PREFIX}/d1/"), (staged(tmp_path, "x.csv", b"same"),))
+    key = upload.uri.partition(f"{BUCKET}/")[2]
+    boto3.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"same")
+    assert objects.upload([upload], StopSignal()) == 1
+    assert objects.missing([upload]) == []
+
+
+def test_an_object_that_may_not_be_read_is_sent_again(objects: Objects, pretended: PretendAws, tmp_path: Path) -> None:
+    upload = Upload(S3Uri(f"{PREFIX}/d1/x.csv"), S3Uri(f"{PREFIX}/d1/"), (staged(tmp_path, "x.csv", b"same"),))
+    assert objects.upload([upload], StopSignal()) == 1
+    pretended.fault = lambda name: response(403, "") if name == "s3.HeadObject" else None
+    assert objects.missing([upload]) == [upload]
 
 
 @pytest.mark.parametrize("size", [0, 1, SINGLE_MAX_BYTES, SINGLE_MAX_BYTES + 1, 3 * SINGLE_MAX_BYTES])
@@ -73,6 +110,7 @@ def test_a_file_arrives_whole_in_one_piece_or_in_many(objects: Objects, tmp_path
     assert response["ContentLength"] == size
     assert "ChecksumSHA256" in response
     assert ("-" in response["ETag"]) == (size > SINGLE_MAX_BYTES)
+    assert objects.missing([Upload(uri, S3Uri(uri.rpartition("/")[0] + "/"), (file,))]) == []
 
 
 @pytest.mark.parametrize("size", [100, SINGLE_MAX_BYTES + 100])
