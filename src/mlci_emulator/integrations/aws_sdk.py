@@ -93,7 +93,7 @@ def call(service: Service, integration: Integration, task: TaskCall) -> Json:
     if operation is None:
         sent = {API_NAMES.get(member, member): value for member, value in parameters.items()}
     else:
-        sent = task_values.to_api(operation.input_shape, parameters)
+        sent = task_values.to_api(operation.input_shape, parameters, sdk_names.sdk_member_name)
     try:
         if operation is not None and name in _CHECKS:
             _CHECKS[name](operation.input_shape, sent)
@@ -101,7 +101,9 @@ def call(service: Service, integration: Integration, task: TaskCall) -> Json:
         output = service.call(integration.operation, request, task_context(task).region)
     except ApiError as error:
         raise sdk_v2_error(name, error) from error
-    return task_values.to_task(operation.output_shape if operation is not None else None, output)
+    if operation is None:
+        return task_values.to_task(None, {sdk_names.sdk_member_name(key): item for key, item in output.items()})
+    return task_values.to_task(operation.output_shape, output, names=sdk_names.sdk_member_name)
 
 
 def forward(service: Service, integration: Integration, task: TaskCall) -> Json:

@@ -154,7 +154,8 @@ def _parameter_problems(integration: Integration, parameters: Json, form: Form) 
     operation = sdk_names.operation_model(service, integration.action)
     if operation is None or operation.input_shape is None:
         return ()
-    return problems_of_value(operation.input_shape, parameters, form)
+    names = sdk_names.sdk_member_name if integration.is_sdk else sdk_names.member_name
+    return problems_of_value(operation.input_shape, parameters, form, names)
 
 
 def _plain_shape(integration: Integration) -> PlainShape:

@@ -6,13 +6,13 @@ Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_MockI
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Literal
 
 from mlci_asl import Json
 from mlci_emulator.integrations import catalog, sdk_names
 from mlci_emulator.integrations.resource_arns import Integration, Pattern, parse_resource
-from mlci_emulator.integrations.sdk_names import member_name
 from mlci_emulator.protocol import validation
 from mlci_emulator.protocol.validation import Problem
 
@@ -41,7 +41,6 @@ _RULES = validation.Rules(
     },
     order=validation.in_model_order,
     constraints=("enum", "min", "max"),
-    member_name=member_name,
     is_null_absent=False,
 )
 
@@ -57,7 +56,8 @@ def problem(resource: str, result: Json, mode: Mode) -> str | None:
         return None
     if integration.service == "lambda" and isinstance(result, dict):  # the payload is the function's own result
         result = {name: value for name, value in result.items() if name != "Payload"}
-    found = validation.problems(_RULES, model.output_shape, result)
+    names = sdk_names.sdk_member_name if integration.is_sdk else sdk_names.member_name
+    found = validation.problems(dataclasses.replace(_RULES, member_name=names), model.output_shape, result)
     return next((text for text in (_text(problem, mode) for problem in found) if text is not None), None)
 
 

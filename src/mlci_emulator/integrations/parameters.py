@@ -10,6 +10,7 @@ service, as recorded for SQS; whatever else passes can be sent.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -68,9 +69,13 @@ _TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-def problems(shape: Any, value: Json, form: Form = Form.FINISHED) -> tuple[str, ...]:
-    """Return what is wrong with a value of this shape (of botocore), each thing once."""
-    found = validation.problems(_RULES, shape, _without_computed(value, form))
+def problems(
+    shape: Any, value: Json, form: Form = Form.FINISHED, names: task_values.Names = member_name
+) -> tuple[str, ...]:
+    """Return what is wrong with a value of this shape (of botocore), each thing once. `names` returns the task's name
+    of a member."""
+    rules = dataclasses.replace(_RULES, member_name=names)
+    found = validation.problems(rules, shape, _without_computed(value, form))
     return tuple(dict.fromkeys(text for text in map(_text, found) if text is not None))
 
 

@@ -49,6 +49,15 @@ _BOTOCORE_NAMES: Mapping[str, str] = MappingProxyType(
 )
 
 
+#: The capitals at the beginning of a name, without the one that begins the next word.
+_LEADING_ACRONYM = re.compile(r"[A-Z]+(?![a-z])")
+#: Names of members, somewhere in the models, that are keywords of Java or methods of every class of the SDK.
+_RESERVED = frozenset(
+    {"Boolean", "Build", "Builder", "Default", "Double", "Else", "Enum", "Equals", "Float", "Int", "Interface", "Long"}
+    | {"Notify", "NotifyAll", "OverrideConfiguration", "Package", "Public", "Return", "Static", "Wait"}
+)
+
+
 def service_model(name: str) -> ServiceModel | None:
     """Return the model of a service by its name in aws-sdk resources; None if there is no such service."""
     botocore_name = _BOTOCORE_NAMES.get(name) or _hyphenated_names().get(name)
@@ -87,12 +96,31 @@ def exception_name(shape: str) -> str:
 
 
 def member_name(name: str) -> str:
-    """Return Step Functions' name of a member: in PascalCase, in whatever case the API has it.
+    """Return an optimised integration's name of a member: in PascalCase, in whatever case the API has it.
 
-    >>> [member_name(name) for name in ("stateMachineArn", "Bucket", "SSEKMSKeyId", "x-amz-id")]
-    ['StateMachineArn', 'Bucket', 'SSEKMSKeyId', 'X-amz-id']
+    >>> [member_name(name) for name in ("stateMachineArn", "Bucket", "BOOL", "x-amz-id")]
+    ['StateMachineArn', 'Bucket', 'BOOL', 'X-amz-id']
     """
     return name[:1].upper() + name[1:]
+
+
+def sdk_member_name(name: str) -> str:
+    """Return an aws-sdk integration's name of a member: that of the SDK for Java 2, in PascalCase.
+
+    The SDK writes an acronym at the beginning in lower case, and adds "Value" to a name that Java does not take.
+
+    Sources: `unCapitalize` in Utils and rewriteInvalidMemberName in DefaultNamingStrategy of aws/aws-sdk-java-v2;
+    DynamoDB's customization.config there (NUL); https://github.com/aws/aws-sdk-js/issues/4294 (Bool).
+
+    >>> [sdk_member_name(name) for name in ("SSEKMSKeyId", "ETag", "ChecksumCRC32", "BOOL", "NULL", "stateMachineArn")]
+    ['SsekmsKeyId', 'ETag', 'ChecksumCRC32', 'Bool', 'Nul', 'StateMachineArn']
+    """
+    if name == "NULL":
+        return "Nul"
+    acronym = _LEADING_ACRONYM.match(name)
+    start = acronym.group().capitalize() if acronym else name[:1].upper()
+    pascal = start + name[len(start) :]
+    return f"{pascal}Value" if pascal in _RESERVED else pascal
 
 
 def _pascal(text: str) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mlci_asl import TaskError
 from mlci_asl.timestamps import parse_timestamp
@@ -34,22 +34,26 @@ def as_text(value: Json) -> str:
     return value if isinstance(value, str) else as_json_text(value)
 
 
-def to_api(shape: Any, value: Json) -> Any:
-    """Return a value in the API's names and types, by its shape (of botocore). Null members are left out."""
+Names: TypeAlias = Callable[[str], str]
+
+
+def to_api(shape: Any, value: Json, names: Names = member_name) -> Any:
+    """Return a value in the API's names and types, by its shape (of botocore). Null members are left out. `names`
+    returns the task's name of a member."""
     if shape is None or value is None or getattr(shape, "is_document_type", False):
         return value
     match shape.type_name:
         case "structure" if isinstance(value, dict):
-            members = {member_name(name): name for name in shape.members}
+            members = {names(name): name for name in shape.members}
             return {
-                members[key]: to_api(shape.members[members[key]], item)
+                members[key]: to_api(shape.members[members[key]], item, names)
                 for key, item in value.items()
                 if item is not None and key in members
             }
         case "list" if isinstance(value, list):
-            return [to_api(shape.member, item) for item in value]
+            return [to_api(shape.member, item, names) for item in value]
         case "map" if isinstance(value, dict):
-            return {key: to_api(shape.value, item) for key, item in value.items()}
+            return {key: to_api(shape.value, item, names) for key, item in value.items()}
         case "string" | "character":
             return as_text(value)
         case "integer" | "long" if isinstance(value, float):
@@ -84,7 +88,7 @@ def _time(value: Json) -> datetime:
     return time
 
 
-def to_task(shape: Any, value: Any, name: str = "") -> Json:
+def to_task(shape: Any, value: Any, name: str = "", names: Names = member_name) -> Json:
     """Return an API's output as a task's JSON. Without a shape, structures must have PascalCase names already.
 
     Raises: TaskError, for bytes that are no text, or too many.
@@ -96,17 +100,17 @@ def to_task(shape: Any, value: Any, name: str = "") -> Json:
         case bytes() | bytearray() | Path():
             return _text(value, name)
         case Mapping() if kind == "map":
-            return {str(key): to_task(shape.value, item, str(key)) for key, item in value.items()}
+            return {str(key): to_task(shape.value, item, str(key), names) for key, item in value.items()}
         case Mapping():
             members = getattr(shape, "members", {})
             return {
-                member_name(key) if shape is not None else key: to_task(members.get(key), item, key)
+                names(key) if shape is not None else key: to_task(members.get(key), item, key, names)
                 for key, item in value.items()
                 if item is not None and key != "ResponseMetadata"
             }
         case list() | tuple():
             member = getattr(shape, "member", None)
-            return [to_task(member, item, name) for item in value]
+            return [to_task(member, item, name, names) for item in value]
         case None | bool() | int() | float() | str():
             return value
     if hasattr(value, "read"):

@@ -63,7 +63,7 @@ def right(shape: Any) -> st.SearchStrategy[Any]:
     match shape.type_name:
         case "structure":
             names = [*shape.required_members, *list(shape.members)[:3]]
-            chosen = {sdk_names.member_name(name): later(shape.members[name]) for name in names}
+            chosen = {sdk_names.sdk_member_name(name): later(shape.members[name]) for name in names}
             return st.fixed_dictionaries({}, optional=chosen)
         case "list":
             return st.lists(later(shape.member), max_size=2)

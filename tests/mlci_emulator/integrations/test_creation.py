@@ -137,6 +137,11 @@ def test_a_given_service_makes_its_actions_right(tmp_path: Path) -> None:
             {"MaxResults": "5"},
             "The value for the field 'MaxResults' must be an INTEGER",
         ),
+        (
+            "aws-sdk:s3:copyObject",
+            {"Bucket": "b", "Key": "k", "CopySource": "b/x", "SSEKMSKeyId": "key"},
+            'The field "SSEKMSKeyId" is not supported by Step Functions',
+        ),
         ("sns:publish", {"TopicArn": ["t"], "Message": 1}, "The value for the field 'TopicArn' must be a STRING"),
     ],
 )

@@ -163,6 +163,23 @@ def test_what_cannot_be_sent_is_rejected_at_creation_and_when_the_task_starts(
     assert local.sagemaker.asked == []
 
 
+def test_names_are_those_of_the_sdk_for_java_2(local: Local, tmp_path: Path) -> None:
+    """An optimised integration has the API's own names."""
+    local.s3.answer = {"SSEKMSKeyId": "arn", "CopyObjectResult": {"ETag": "e"}}
+    copied = local.run("aws-sdk:s3:copyObject", {"Bucket": "b", "Key": "k", "CopySource": "b/x", "SsekmsKeyId": "key"})
+    assert copied == {"SsekmsKeyId": "arn", "CopyObjectResult": {"ETag": "e"}}
+    assert local.s3.asked == [("CopyObject", {"Bucket": "b", "Key": "k", "CopySource": "b/x", "SSEKMSKeyId": "key"})]
+    dynamodb = FakeService({"Item": {"is": {"BOOL": True}, "no": {"NULL": True}, "all": {"SS": ["a"]}}})
+    there = Local(tmp_path / "there", services={"dynamodb": dynamodb})
+    given: Any = {"TableName": "t", "Key": {"is": {"Bool": True}}}
+    assert there.run("aws-sdk:dynamodb:getItem", given) == {
+        "Item": {"is": {"Bool": True}, "no": {"Nul": True}, "all": {"Ss": ["a"]}}
+    }
+    optimised: Any = there.run("dynamodb:getItem", {"TableName": "t", "Key": {"is": {"BOOL": True}}})
+    assert optimised["Item"] == dynamodb.answer["Item"]  # type: ignore[index]
+    assert dynamodb.asked == [("GetItem", {"TableName": "t", "Key": {"is": {"BOOL": True}}})] * 2
+
+
 def test_an_optimised_integration_can_stand_on_a_given_service(tmp_path: Path) -> None:
     dynamodb = FakeService({"Item": {"id": {"S": "1"}}})
     local = Local(tmp_path, services={"dynamodb": dynamodb})
