@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import Protocol
 
 from mlci.backends.events import Event
-from mlci.backends.progress import Progress, StepState, beginning, reason_of
+from mlci.backends.progress import Progress, StepState, initial_progress, reason_of
 from mlci.backends.protocol import Cloud, ExecutionArn, Outcome
 from mlci.backends.stop_signal import StopSignal
 from mlci.baseline import (
@@ -185,7 +185,7 @@ def _execute(
     planned: Plan, compiled: Compiled, context: RunContext, cloud: Cloud, started: datetime
 ) -> tuple[Progress, Outcome]:
     """Deploys and executes, in a thread of its own: this one waits for signals and for the timeout."""
-    progress, lock = beginning(planned.steps), threading.Lock()
+    progress, lock = initial_progress(planned.steps), threading.Lock()
     stop, has_started = StopSignal(), threading.Event()
     outputs = EmptyOutputs(planned, cloud.is_empty, context.reporter.log)
     watch = RunWatch(context.watch, context.folder, context.reporter.log, lambda: progress.steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from mlci.backends.progress import Progress, beginning
+from mlci.backends.progress import Progress, initial_progress
 from mlci.empty_outputs import EmptyOutputs
 from mlci.errors import CloudError
 from mlci.flow import load
@@ -44,7 +44,7 @@ class Run:
         self.outputs = EmptyOutputs(
             planned(), lambda uri: not any(uri.endswith(f"{name}/") for name in full), self.lines.append
         )
-        self.progress = beginning(planned().steps)
+        self.progress = initial_progress(planned().steps)
 
     def change(self, step: str, status: str, reason: str | None = None) -> str | None:
         """Change a step's status, and return its reason as the run reports it."""

@@ -48,7 +48,7 @@ LOCATION = Location(BUCKET, JOB_ROLE, REGION)
 
 
 @contextmanager
-def translated(file: str = "definition") -> Iterator[None]:
+def translate_emulator_errors(file: str = "definition") -> Iterator[None]:
     """Turns the emulator's errors into mlci's own. `file` is the name of a definition in errors.
 
     Raises: InputError, for a wrong option, setting or definition; CloudError, for any other error of the emulator.
@@ -114,7 +114,7 @@ class LocalCloud:
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
         from mlci_emulator.store.directory import NoSuchKey
 
-        with translated():
+        with translate_emulator_errors():
             try:
                 with self.emulator.store.open(uri) as stream:
                     return stream.read(-1 if max_bytes is None else max_bytes)
@@ -122,15 +122,15 @@ class LocalCloud:
                 return None
 
     def write(self, uri: str, data: bytes) -> None:
-        with translated():
+        with translate_emulator_errors():
             self.emulator.store.put_bytes(data, uri)
 
     def is_empty(self, prefix: str) -> bool:
-        with translated():
+        with translate_emulator_errors():
             return next(iter(self.emulator.store.list(prefix)), None) is None
 
     def list(self, prefix: str) -> Sequence[str]:
-        with translated():
+        with translate_emulator_errors():
             return tuple(self.emulator.store.list(prefix))
 
     def read_tagged(self, uri: str) -> TaggedObject | None:
@@ -141,11 +141,11 @@ class LocalCloud:
         def is_unchanged(current: bytes | None) -> bool:
             return (None if current is None else hashlib.sha256(current).hexdigest()) == tag
 
-        with translated():
+        with translate_emulator_errors():
             return self.emulator.store.replace_bytes(data, uri, is_unchanged)
 
     def missing(self, uploads: Iterable[Upload]) -> Sequence[Upload]:
-        with translated():
+        with translate_emulator_errors():
             return [upload for upload in uploads if not self._is_stored(upload)]
 
     def upload(self, uploads: Iterable[Upload], stop: StopSignal) -> int:
@@ -155,7 +155,7 @@ class LocalCloud:
         for upload in missing:
             if stop.is_set():
                 break
-            with translated():
+            with translate_emulator_errors():
                 if upload.is_archive:
                     self.emulator.store.put_bytes(source_archive(upload.files), upload.uri)
                 else:
@@ -182,7 +182,7 @@ class LocalCloud:
         units: dict[str, set[str]] = {}
         for upload in uploads:
             units.setdefault(upload.unit, set()).add(upload.uri)
-        with translated():
+        with translate_emulator_errors():
             for unit, uris in units.items():
                 for uri in set(self.emulator.store.list(unit)) - uris:
                     self.emulator.store.remove(uri)
@@ -203,7 +203,7 @@ class LocalCloud:
         """
         from mlci_emulator.embedded import state_machine_arn
 
-        with translated():
+        with translate_emulator_errors():
             machine = self.emulator.load(definition)
             self.announce()
             self.emulator.jobs.mode()
@@ -279,7 +279,7 @@ def check_definition(definition: str) -> None:
     """Raises InputError with every problem of a definition and its place in it."""
     from mlci_emulator.embedded import load_definition
 
-    with translated():
+    with translate_emulator_errors():
         load_definition(definition)
 
 

@@ -70,7 +70,7 @@ class Progress:
         return Progress({name: final(step) for name, step in self.steps.items()}, self.owners)
 
 
-def beginning(steps: Iterable[str]) -> Progress:
+def initial_progress(steps: Iterable[str]) -> Progress:
     """Before the first event: every step waits."""
     return Progress({name: StepState() for name in steps})
 

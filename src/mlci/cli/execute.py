@@ -102,7 +102,7 @@ def _execute(
 
     Raises: InputError, for a definition or an input that Step Functions would reject.
     """
-    from mlci.backends.local import execute, translated
+    from mlci.backends.local import execute, translate_emulator_errors
     from mlci.backends.stop_signal import StopSignal
     from mlci.interrupts import run_interruptible
     from mlci_emulator.embedded import open_emulator
@@ -112,7 +112,7 @@ def _execute(
     except ValueError as error:
         raise InputError(f"the execution's input is not JSON: {error}", "Check the file that --input names.") from error
     stop, names = StopSignal(), (Path(file).stem, secrets.token_hex(8))
-    with translated(file), open_emulator(store, settings, _log, functions, store / _HOME) as emulator:
+    with translate_emulator_errors(file), open_emulator(store, settings, _log, functions, store / _HOME) as emulator:
         machine = emulator.load(definition)
         outcome = run_interruptible(
             lambda: execute(emulator, machine, execution_input, names, _log_event, stop),
@@ -133,10 +133,10 @@ def _read_functions(options: Sequence[str]) -> list[FunctionCode]:
     """
     if not options:
         return []
-    from mlci.backends.local import translated
+    from mlci.backends.local import translate_emulator_errors
     from mlci_emulator.services.lambda_functions import function_option
 
-    with translated():
+    with translate_emulator_errors():
         return [function_option(text) for text in options]
 
 

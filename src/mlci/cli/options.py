@@ -9,12 +9,13 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
 from mlci.aws_settings import AWS_SETTINGS, AwsSettingName
 from mlci.backends import BACKENDS
+from mlci.backends.protocol import Isolation
 from mlci.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ param_option = click.option(
 )
 isolation_option = click.option(
     "--isolation",
-    type=click.Choice(["auto", "namespace", "link", "paths"]),
+    type=click.Choice(list(get_args(Isolation))),
     default="auto",
     show_default=True,
     envvar="MLCI_ISOLATION",

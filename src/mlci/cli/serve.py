@@ -77,7 +77,7 @@ def command(
       python -c 'import boto3; print(boto3.client("s3").list_buckets()["Buckets"])'
     """
     _check_installed()
-    from mlci.backends.local import translated
+    from mlci.backends.local import translate_emulator_errors
     from mlci.backends.project_python import project_python
     from mlci.interrupts import next_interrupt
     from mlci_emulator.server.serve import ServeSettings, serve
@@ -87,7 +87,7 @@ def command(
         port, data, access_key, region, isolation, python.executable, dict(os.environ), is_verbose, is_debug
     )
     print(f"# {python}")
-    with interrupt_signals() as interrupts, translated():
+    with interrupt_signals() as interrupts, translate_emulator_errors():
         code = serve(settings, lambda: next_interrupt(interrupts))
         sys.stdout.flush()
         os._exit(code)  # all is closed, and to take down what moto holds would take Python another second

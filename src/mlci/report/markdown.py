@@ -7,17 +7,17 @@ from collections.abc import Iterable, Mapping
 from mlci.backends.progress import StepState
 from mlci.report.formatting import duration, figure, headline, limit, scalar
 from mlci.report.metrics_table import ungated_metrics
-from mlci.report.result import Result, Status
+from mlci.report.result import Result
+from mlci.report.signs import STATUS_EMOJI, rule_emoji
 from mlci.report.untrusted_text import html_text, markdown_block, markdown_code, markdown_text, plain_text
 
 _REASON_MAX = 200
-_SIGN = {Status.PASSED: "✅", Status.GATE_MISSED: "❌", Status.FAILED: "💥", Status.STOPPED: "⏹"}
 
 
 def markdown(result: Result) -> str:
     """The report, as GitHub shows it."""
     parts = [
-        f"## {_SIGN[result.status]} {markdown_text(result.flow)}: {headline(result)}",
+        f"## {STATUS_EMOJI[result.status]} {markdown_text(result.flow)}: {headline(result)}",
         f"Run {markdown_code(result.run_id)} on the {markdown_text(result.cloud)} cloud, {duration(result.seconds)}"
         + (f", commit {markdown_code(result.commit[:12])}" if result.commit else "")
         + (" with changes that it does not hold" if result.is_dirty and result.commit else ""),
@@ -27,7 +27,7 @@ def markdown(result: Result) -> str:
     if result.rules:
         rules = (
             (
-                "✅" if judged.held else "❌",
+                rule_emoji(judged.held),
                 markdown_code(judged.bound.rule.metric),
                 figure(judged.value),
                 limit(judged.bound),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlci.backends.progress import StepStatus
+from mlci.report.result import Status
 
 STEP_SIGNS: Mapping[StepStatus, str] = {
     "waiting": "·",
@@ -33,6 +34,20 @@ STEP_STYLES: Mapping[StepStatus, str] = {
     "failed": "bold red",
     "stopped": "yellow",
 }
+
+
+#: The emoji of a run on GitHub, where signs have no colour.
+STATUS_EMOJI: Mapping[Status, str] = {
+    Status.PASSED: "✅",
+    Status.GATE_MISSED: "❌",
+    Status.FAILED: "💥",
+    Status.STOPPED: "⏹",
+}
+
+
+def rule_emoji(held: bool) -> str:
+    """The emoji of a rule on GitHub."""
+    return STATUS_EMOJI[Status.PASSED if held else Status.GATE_MISSED]
 
 
 def rule_sign(held: bool) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from mlci.backends.aws.cloudformation_stacks import ResourceChange, StackEvent
+from mlci.report.signs import STEP_SIGNS
 
 Style = Literal["", "bold", "green", "yellow", "bold red", "dim"]
 
@@ -79,11 +80,13 @@ def event_line(event: StackEvent, now: datetime) -> Line | None:
         return None
     name = "the stack" if event.is_stack else event.resource
     reason = f": {event.reason}" if event.reason and not event.status.endswith("_COMPLETE") else ""
+    time = f"{now:%H:%M:%S}"
     if event.status.endswith("_FAILED"):
-        return Line(f"{now:%H:%M:%S}  ✘ {name} {event.status}{reason}", "bold red" if event.is_failure else "dim")
+        style: Style = "bold red" if event.is_failure else "dim"
+        return Line(f"{time}  {STEP_SIGNS['failed']} {name} {event.status}{reason}", style)
     if event.status.endswith("_IN_PROGRESS"):
-        return Line(f"{now:%H:%M:%S}  ▶ {name} {event.status}{'' if event.is_stack else reason}", "dim")
-    return Line(f"{now:%H:%M:%S}  ✔ {name} {event.status}", "green")
+        return Line(f"{time}  {STEP_SIGNS['running']} {name} {event.status}{'' if event.is_stack else reason}", "dim")
+    return Line(f"{time}  {STEP_SIGNS['succeeded']} {name} {event.status}", "green")
 
 
 def failure_summary(events: Iterable[StackEvent]) -> str:

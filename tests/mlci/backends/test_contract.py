@@ -17,7 +17,7 @@ from mlci.backends.aws.caller_identity import identify
 from mlci.backends.aws.session import open_session
 from mlci.backends.events import Event
 from mlci.backends.local import open_local
-from mlci.backends.progress import Progress, beginning
+from mlci.backends.progress import Progress, initial_progress
 from mlci.backends.protocol import Cloud, Outcome
 from mlci.backends.stop_signal import StopSignal
 from mlci.compile import Compiled
@@ -68,7 +68,7 @@ class Side:
         return self.cloud.run(version, planned.target.run_id, compiled.execution_input, self.events.append, stop)
 
     def progress(self, planned: Plan) -> Progress:
-        progress = beginning(planned.steps)
+        progress = initial_progress(planned.steps)
         for event in self.events:
             progress = progress.after(event)
         return progress

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mlci.backends.events import Event
-from mlci.backends.progress import Progress, StepState, beginning
+from mlci.backends.progress import Progress, StepState, initial_progress
 from mlci.compile import compile_plan
 from mlci.errors import InputError
 from mlci.flow import load
@@ -140,7 +140,7 @@ def test_a_wait_runs_from_its_state_s_entry_to_its_exit() -> None:
     end = start + timedelta(seconds=30)
     entered = Event(2, 1, start, "WaitStateEntered", {"stateEnteredEventDetails": {"name": "settle"}})
     exited = Event(3, 2, end, "WaitStateExited", {"stateExitedEventDetails": {"name": "settle"}})
-    progress: Progress = beginning(["settle"]).after(entered)
+    progress: Progress = initial_progress(["settle"]).after(entered)
     assert progress.steps["settle"] == StepState("running", start)
     assert progress.finished(end).steps["settle"].status == "stopped"
     progress = progress.after(exited)
