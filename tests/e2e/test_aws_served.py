@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -237,3 +238,22 @@ def test_ten_runs_of_three_definitions_at_once(tmp_path: Path, served: Account) 
         more = [[], ["extra"], ["behind"]][number % 3]
         assert set(project.result()["steps"]) == {"train", "measure", *more}
     assert running(served, "crowded") == []
+
+
+@pytest.mark.slow
+def test_logs_are_followed_while_a_job_runs_on_aws(project: Project, served: Account) -> None:
+    small(project, "followed")
+    talk = 'import os, time; print("hello\\r10 %\\r20 %", flush=True)'
+    wait = f"while not os.path.exists({str(project.root / 'go')!r}): time.sleep(0.1)"
+    project.write("train.py", f"{talk}\n{wait}\nprint('bye')\n{SLOW.replace('SECONDS', '0')}")
+    run = project.start("run", "--follow", **served.environment)
+    log = f"{project.root}/.mlci/runs/*/logs/train.log"
+    wait_for(lambda: any("20 %" in Path(file).read_text() for file in glob.glob(log)), 60)
+    second = project.start("logs", "-f", "train")
+    assert run.poll() is None
+    project.write("go", "")
+    out, err = run.communicate(timeout=120)
+    assert run.returncode == 0, out + err
+    followed = second.communicate(timeout=60)[0].splitlines()
+    assert (followed[0], "bye" in followed, followed.count("bye")) == ("20 %", True, 1)
+    assert out.index("train | 20 %\n") < out.index("train | bye\n") < out.index("train succeeded")

@@ -517,7 +517,9 @@ class PretendAws:
             known = self.sagemaker.jobs.get(name)
             return {"logStreams": [{"logStreamName": f"{name}/algo-1-1"}] if known and known.script.log else []}
         lines = self.sagemaker.jobs[request["logStreamName"].partition("/")[0]].script.log
-        return {"events": [{"timestamp": 1, "message": line, "ingestionTime": 1} for line in lines]}
+        start = int(request.get("nextToken", "f/0").removeprefix("f/"))
+        events = [{"timestamp": 1, "message": line, "ingestionTime": 1} for line in lines[start:]]
+        return {"events": events, "nextForwardToken": f"f/{len(lines)}"}
 
 
 def response(status: int, body: Mapping[str, Any] | str) -> AWSResponse:

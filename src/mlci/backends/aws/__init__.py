@@ -13,7 +13,8 @@ In the order of a run:
     executions.py             executions: start, history, stop (Step Functions)
     follow_execution.py       an execution, polled to its end
     sagemaker_jobs.py         jobs of each type: description, list, stop (SageMaker)
-    cloudwatch_logs.py        the last lines of a job's log (CloudWatch Logs)
+    cloudwatch_logs.py        the lines of a job's log, read on and on (CloudWatch Logs)
+    job_logs.py               the logs of a run's jobs, copied to files while the jobs run
     failure_reasons.py        events of failed jobs, completed with the job's reason and log
     stop_run.py               stops the jobs of a run and waits for their end
     console_urls.py           links to the AWS console

@@ -14,6 +14,7 @@ from mlci.backends.aws.cloudwatch_logs import Logs
 from mlci.backends.aws.executions import Executions
 from mlci.backends.aws.failure_reasons import EventExplainer
 from mlci.backends.aws.follow_execution import ExecutionFollower
+from mlci.backends.aws.job_logs import JobLogs
 from mlci.backends.aws.s3_objects import Objects
 from mlci.backends.aws.sagemaker_jobs import Job, Jobs
 from mlci.backends.aws.session import Session
@@ -120,7 +121,8 @@ class AwsCloud:
         """Run an execution to its end. Errors of AWS are part of the outcome: the execution may run by then, and must
         not be left running."""
         arn = self.target.execution(version.split(":")[6], execution)
-        explainer = EventExplainer(self.jobs, self.logs, self.log_file, self.log, self._link, on_event, self.clock)
+        logs = JobLogs(self.logs, self.log_file, self.log, self.clock)
+        explainer = EventExplainer(self.jobs, logs, self.log, self._link, on_event)
         try:
             if stop.is_set():
                 if not self.executions.stop(arn, stop.error, stop.cause):  # there is one where a build was attached to
@@ -128,7 +130,10 @@ class AwsCloud:
             else:
                 self.executions.start(version, execution, execution_input, arn)
             self.log(f"execution: {console_urls.execution_link(arn) if self.has_console else arn}")
-            outcome = ExecutionFollower(self.executions, arn, explainer.handle, self.log, self.clock).follow(stop)
+            follower = ExecutionFollower(
+                self.executions, arn, explainer.handle, self.log, self.clock, explainer.follow_logs
+            )
+            outcome = follower.follow(stop)
         except CloudError as error:
             outcome = self._after_error(Outcome(arn, "FAILED", type(error).__name__, str(error)))
         if outcome.status != "SUCCEEDED":

@@ -1,4 +1,4 @@
-"""CloudWatch Logs: the log of a job.
+"""CloudWatch Logs: the log of a job, read on from where the last call ended.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
 """
@@ -6,26 +6,35 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.backends.aws.sagemaker_jobs import JOBS, Job
 
-#: The most events that GetLogEvents returns at a time; as many of a job's last lines are stored.
+#: The most events that GetLogEvents returns at a time.
 #: Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html
-MAX_LINES = 10_000
+PAGE_LINES = 10_000
+#: The most that is read of a stream at a time, so that one that grows quickly does not hold up the run.
+_MAX_PAGES = 50
+
+
+@dataclass
+class LogPosition:
+    """The place in each stream of a job's log up to which it was read."""
+
+    tokens: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Logs:
     api: Api
 
-    def lines(self, job: Job) -> list[str]:
-        """Return the last lines of a job's log, at most MAX_LINES of each instance; an empty list if it has no log."""
+    def lines(self, job: Job, position: LogPosition) -> list[str]:
+        """Return the lines of a job's log after a position, and advance it; an empty list if there is no log yet."""
         group = JOBS[job.kind].log_group
         try:
             streams = sorted(self._streams(group, job))
-            return [line for stream in streams for line in self._lines(group, stream)]
+            return [line for stream in streams for line in self._lines(group, stream, position)]
         except AwsError as error:
             if error.code == "ResourceNotFoundException":
                 return []
@@ -41,9 +50,20 @@ class Logs:
         for page in pages:
             yield from (stream["logStreamName"] for stream in page.get("logStreams", ()))
 
-    def _lines(self, group: str, stream: str) -> list[str]:
-        """Return the latest lines of a stream. One call returns at most 1 MB or MAX_LINES; the console has the rest."""
-        page = self.api.call(
-            "get_log_events", logGroupName=group, logStreamName=stream, startFromHead=False, limit=MAX_LINES
-        )
-        return [str(event["message"]).rstrip("\n") for event in page["events"]]
+    def _lines(self, group: str, stream: str, position: LogPosition) -> Iterator[str]:
+        """Yield the new lines of a stream. At its end, GetLogEvents returns the token that it was given."""
+        for _ in range(_MAX_PAGES):
+            token = position.tokens.get(stream)
+            page = self.api.call(
+                "get_log_events",
+                logGroupName=group,
+                logStreamName=stream,
+                startFromHead=True,
+                limit=PAGE_LINES,
+                **({"nextToken": token} if token else {}),
+            )
+            yield from (str(event["message"]).rstrip("\n") for event in page["events"])
+            following = page.get("nextForwardToken")
+            if not following or following == token:
+                return
+            position.tokens[stream] = following

@@ -1,22 +1,19 @@
-"""Explained failures: an event of a failed job gets the job's own failure reason, and the job's log is fetched, before
-the event is passed on."""
+"""Explained failures: an event of a failed job gets the job's own failure reason. The log of a job that ended is
+complete before the event is passed on."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
-from mlci.backends.aws.api_calls import RIGHTS_HINT, AwsError, Clock
-from mlci.backends.aws.cloudwatch_logs import Logs
+from mlci.backends.aws.api_calls import RIGHTS_HINT, AwsError
+from mlci.backends.aws.job_logs import JobLogs
 from mlci.backends.aws.sagemaker_jobs import Job, Jobs, job_of
 from mlci.backends.events import Event
 from mlci.backends.progress import reason_of
 
 FAILURES = ("TaskFailed", "TaskTimedOut")
-#: Lines reach CloudWatch some seconds after a job has printed them.
-_LOG_WAITS_S = (0.0, 2.0, 4.0)
 
 
 @dataclass
@@ -24,14 +21,12 @@ class EventExplainer:
     """Handles the events of one execution, and passes them to `on_event`."""
 
     all_jobs: Jobs
-    logs: Logs
-    log_file: Callable[[str], Path]
+    logs: JobLogs
     log: Callable[[str], None]
     link: Callable[[Job], str]
     on_event: Callable[[Event], None]
-    clock: Clock = field(default_factory=Clock)
     _owners: dict[int, Job] = field(default_factory=dict)
-    _saved: set[Job] = field(default_factory=set)
+    _ended: set[Job] = field(default_factory=set)
 
     @property
     def jobs(self) -> list[Job]:
@@ -40,20 +35,27 @@ class EventExplainer:
 
     def handle(self, event: Event) -> None:
         job = self._job(event)
+        if job is not None and event.type == "TaskSucceeded":
+            self._ended.add(job)
+            self.logs.copy(job)
         if job is None or event.type not in FAILURES:
             self.on_event(event)
             return
-        self._save_log(job, _LOG_WAITS_S)
+        self._ended.add(job)
+        self.logs.copy_failed(job)
         self.on_event(self._with_reason(event, job))
         if "is not authorized to perform: sagemaker:" in _cause(event):  # by the workflow role, not by a job's script
             self.log(RIGHTS_HINT)
         self.log(f"{job.kind} job: {self.link(job)}")
 
+    def follow_logs(self) -> None:
+        """Copy what the running jobs have logged."""
+        self.logs.follow(job for job in self.jobs if job not in self._ended)
+
     def save_logs(self) -> None:
-        """Fetch the logs that were not fetched yet."""
+        """Copy what has come late, also of jobs that were stopped."""
         for job in self.jobs:
-            if job not in self._saved:
-                self._save_log(job, (0.0,))
+            self.logs.copy(job)
 
     def _job(self, event: Event) -> Job | None:
         """Return the job of an event: TaskScheduled names it, and the following events lead back to that."""
@@ -86,23 +88,6 @@ class EventExplainer:
             if isinstance(details, dict)
             else event
         )
-
-    def _save_log(self, job: Job, waits_s: tuple[float, ...]) -> None:
-        """Write a job's log to its file. A log that can't be fetched is reported, and is no error."""
-        self._saved.add(job)
-        for wait_s in waits_s:
-            if wait_s:
-                self.clock.sleep(wait_s)
-            try:
-                lines = self.logs.lines(job)
-            except AwsError as error:
-                self.log(f"the log of {job} can't be read: {error}")
-                return
-            if lines:
-                file = self.log_file(job.name)
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-                return
 
 
 def _cause(event: Event) -> str:

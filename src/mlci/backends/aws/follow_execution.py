@@ -45,13 +45,17 @@ def pause_s(empty_polls: int, longest_s: float = LONGEST_S) -> float:
 
 @dataclass
 class ExecutionFollower:
-    """Follows one execution. `log` receives one line when polls begin to fail, and one when they succeed again."""
+    """Follows one execution. `log` receives one line when polls begin to fail, and one when they succeed again.
+
+    `on_poll` is called after each poll, while the execution runs.
+    """
 
     executions: Executions
     arn: ExecutionArn
     on_event: Callable[[Event], None]
     log: Callable[[str], None] = lambda text: None
     clock: Clock = field(default_factory=Clock)
+    on_poll: Callable[[], None] = lambda: None
     last_id: int = 0
     _empty_polls: int = 0
     _failed_polls: int = 0
@@ -72,6 +76,7 @@ class ExecutionFollower:
                 self.on_event(event)
                 if event.type in _TERMINAL_EVENTS:
                     return _outcome(self.arn, event)
+            self.on_poll()
             pause = self._pause_s()
             if is_stop_sent:
                 self.clock.sleep(min(pause, 5.0))

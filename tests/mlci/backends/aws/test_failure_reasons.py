@@ -12,6 +12,7 @@ import pytest
 from mlci.backends.aws import console_urls
 from mlci.backends.aws.cloudwatch_logs import Logs
 from mlci.backends.aws.failure_reasons import EventExplainer
+from mlci.backends.aws.job_logs import JobLogs
 from mlci.backends.aws.sagemaker_jobs import JOBS, Job, Jobs
 from mlci.backends.aws.stop_run import RunStopper
 from mlci.backends.events import Event
@@ -42,12 +43,10 @@ def explained(
         session = pretended.session()
         made = EventExplainer(
             Jobs(session.api("sagemaker")),
-            Logs(session.api("logs")),
-            lambda job: tmp_path / f"{job}.log",
+            JobLogs(Logs(session.api("logs")), lambda job: tmp_path / f"{job}.log", messages.append, waiting_clock()),
             messages.append,
             lambda job: console_urls.job_link(job, "aws", "eu-west-1"),
             heard.append,
-            waiting_clock(),
         )
         script = Script(log=("one", "two"))
         reason = "AlgorithmError: no such column: age"
