@@ -49,7 +49,13 @@ def _calls(service: str, operation: str, request: Mapping[str, Any]) -> Iterable
         case "sts" if operation == "GetCallerIdentity":
             return ()  # allowed to everybody
         case "ssm":
-            return [Call(f"ssm:{operation}", arn("ssm", f"parameter{name}")) for name in request["Names"]]
+            names = request["Names"] if "Names" in request else [request["Name"]]
+            return [Call(f"ssm:{operation}", arn("ssm", f"parameter/{name.lstrip('/')}")) for name in names]
+        case "secretsmanager":
+            secret = request["SecretId"]
+            # Secrets Manager adds six characters to a name.
+            named = secret if secret.startswith("arn:") else arn("secretsmanager", f"secret:{secret}-aBcD12")
+            return [Call(f"secretsmanager:{operation}", named)]
         case "states":
             return _states(operation, request)
         case "sagemaker":
