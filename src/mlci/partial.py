@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from mlci.compile import execution_input
+from mlci.compile import execution_input, step_inputs
 from mlci.errors import InputError, Problem
 from mlci.flow.dependencies import outputs_read
 from mlci.flow.models import Flow, Json, Step
@@ -218,11 +218,8 @@ def _without_outer_rules(step: Step, taken: Collection[str]) -> Step:
 
 def _fingerprints(document: Mapping[str, Json]) -> dict[str, str]:
     """Returns what each step of an execution input runs, apart from the run's id and the limits of rules."""
-    steps = document.get("steps")
+    limits = ("when", "when_cells")
     return {
-        name: _RUN_ID.sub(
-            "", json.dumps({key: value for key, value in values.items() if key != "when"}, sort_keys=True)
-        )
-        for name, values in (steps.items() if isinstance(steps, dict) else ())
-        if isinstance(values, dict)
+        name: _RUN_ID.sub("", json.dumps({key: values[key] for key in values if key not in limits}, sort_keys=True))
+        for name, values in step_inputs(document).items()
     }

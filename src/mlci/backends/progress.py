@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Literal
 
 from mlci.backends.events import Event
-from mlci.compile.names import step_of_state
+from mlci.compile.names import CELLS_TITLE, step_of_state
+from mlci.flow.names import written_name
 from mlci.step_types import STEP_TYPES, has_alternative
 
 StepStatus = Literal["waiting", "running", "succeeded", "reused", "failed", "skipped", "stopped"]
@@ -34,30 +35,50 @@ class StepState:
 
 @dataclass(frozen=True)
 class Progress:
-    """The steps of a run. `owners` tells which step an event belongs to, by the id of the event before it."""
+    """The steps of a run, with each cell of a matrix as a step.
+
+    `owners` tells which step an event belongs to, and `iterations` which iteration of a Map over cells it is in, by the
+    id of the event before it.
+    """
 
     steps: Mapping[str, StepState]
     owners: Mapping[int, str] = field(default_factory=dict, repr=False)
+    iterations: Mapping[int, int] = field(default_factory=dict, repr=False)
 
     def after(self, event: Event) -> Progress:
         """This progress, one event further."""
+        iteration = _iteration(event, self.iterations)
+        if iteration is None:
+            return self._after(event, None)
+        return replace(self, iterations={**self.iterations, event.id: iteration})._after(event, iteration)
+
+    def _after(self, event: Event, iteration: int | None) -> Progress:
         entered = event.details.get("stateEnteredEventDetails")
         if isinstance(entered, dict):
-            return self._entered(str(entered.get("name")), event)
+            return self._entered(str(entered.get("name")), event, iteration)
         owner = self.owners.get(event.previous_id, "")
         if not owner:
             return self
         owners = {**self.owners, event.id: owner}
-        return Progress({**self.steps, owner: _advanced(self.steps[owner], event)}, owners)
+        return replace(self, steps={**self.steps, owner: _advanced(self.steps[owner], event)}, owners=owners)
 
-    def _entered(self, state: str, event: Event) -> Progress:
-        owner = step_of_state(state, self.steps)
-        if owner is None:
+    def _entered(self, state: str, event: Event, iteration: int | None) -> Progress:
+        cells = self._cells()
+        written = step_of_state(state, cells)
+        if written is None:
             return self
+        owner = cells[written][iteration or 0]
         step, owners = self.steps[owner], {**self.owners, event.id: owner}
-        if state == owner:
+        if state == written:
             step = replace(step, status="running", started=step.started or event.timestamp, ended=None)
-        return Progress({**self.steps, owner: step}, owners)
+        return replace(self, steps={**self.steps, owner: step}, owners=owners)
+
+    def _cells(self) -> dict[str, list[str]]:
+        """The steps by the name that the flow writes, and that their states have: the cells of each, or it alone."""
+        cells: dict[str, list[str]] = {}
+        for name in self.steps:
+            cells.setdefault(written_name(name), []).append(name)
+        return cells
 
     def finished(self, now: datetime) -> Progress:
         """After the last event: what never began was skipped, and what had not ended was stopped."""
@@ -67,12 +88,21 @@ class Progress:
                 return replace(step, status="stopped", ended=now)
             return replace(step, status="skipped") if step.status == "waiting" else step
 
-        return Progress({name: final(step) for name, step in self.steps.items()}, self.owners)
+        return replace(self, steps={name: final(step) for name, step in self.steps.items()})
 
 
 def initial_progress(steps: Iterable[str]) -> Progress:
     """Before the first event: every step waits."""
     return Progress({name: StepState() for name in steps})
+
+
+def _iteration(event: Event, iterations: Mapping[int, int]) -> int | None:
+    """The index of the iteration of a Map over cells that an event is in. Other Maps may lie inside of it."""
+    for details in event.details.values():
+        if isinstance(details, dict) and str(details.get("name", "")).startswith(CELLS_TITLE):
+            index = details.get("index")
+            return index if event.type == "MapIterationStarted" and isinstance(index, int) else None
+    return iterations.get(event.previous_id)
 
 
 def _advanced(step: StepState, event: Event) -> StepState:

@@ -4,10 +4,16 @@ Pure: the same plan gives the same bytes. The definition depends on the plan's s
 compiling imports an SDK that takes seconds.
 
     series_parallel.py  the nesting of a graph that a state machine can express
-    structure.py        the part of a plan that decides the definition
+    concurrency.py      the number of jobs that run at once
     time_limit.py       the time limit of an execution
+    guards.py           the conditions of steps, and the numbers that they compare
+    step_values.py      a step's part of the execution input
+    structure.py        the part of a plan that decides the definition
+    execution_input.py  all values of a run
     names.py            names in the definition by which its results are recognized
-    state_machine.py    the definition, by the SDK's states
+    states.py           the SDK's states, with names, retries and failures
+    metric_checks.py    the states that read metrics and compare them
+    state_machine.py    the definition
 """
 
 from __future__ import annotations
@@ -22,14 +28,13 @@ from pathlib import Path
 from typing import NewType
 
 from mlci import step_types
+from mlci.compile.execution_input import execution_input, step_inputs
 from mlci.compile.structure import structure_of
 from mlci.errors import InputError
 from mlci.flow.models import Json
-from mlci.plan.models import Bound, Plan, PlannedStep, S3Uri
-from mlci.s3_uris import split_s3_uri
-from mlci.step_types.base import S3_RETRIES, attempt_counters
+from mlci.plan.models import Plan
 
-__all__ = ["Compiled", "Definition", "compile_plan", "compiler_version"]
+__all__ = ["Compiled", "Definition", "compile_plan", "compiler_version", "execution_input", "step_inputs"]
 
 Definition = NewType("Definition", str)
 
@@ -38,8 +43,6 @@ INPUT_MAX_BYTES = 262_144
 DEFINITION_MAX_BYTES = 1_048_576
 #: All code that shapes a definition, beside the structure that it is made of.
 STATE_MAKING_FOLDERS = (Path(__file__).parent, Path(step_types.__file__).parent)
-#: The limit where there is no baseline to compare with: every JSON number holds.
-_NO_LIMIT = 1e300
 
 
 @dataclass(frozen=True)
@@ -80,40 +83,6 @@ def compile_plan(
                 "Split it into two flows, or give jobs fewer arguments, hyperparameters and environment values.",
             )
     return Compiled(Definition(definition), input_text)
-
-
-def execution_input(plan: Plan) -> dict[str, Json]:
-    """Return all values of a run, to which the definition's paths lead."""
-    return {
-        "run": plan.target.run_id,
-        "build": plan.target.build,
-        "steps": {name: _step_input(step) for name, step in plan.steps.items()},
-        "gate": [_limit(bound) for bound in plan.gate],
-        "metrics": {},
-        "trained": {},
-    }
-
-
-def _step_input(step: PlannedStep) -> dict[str, Json]:
-    values = dict(step.execution_input)
-    if step.request:
-        values["request"] = dict(step.request)
-    if step.when:
-        values["when"] = [_limit(bound) for bound in step.when]
-    if step.metrics:
-        values["metrics"] = {**_object(step.metrics), "attempt": attempt_counters(S3_RETRIES)}
-    return values
-
-
-def _object(uri: S3Uri) -> dict[str, Json]:
-    bucket, key = split_s3_uri(uri)
-    return {"bucket": bucket, "key": key}
-
-
-def _limit(bound: Bound) -> float:
-    if bound.threshold is None:
-        return -_NO_LIMIT if bound.is_lower else _NO_LIMIT
-    return bound.threshold
 
 
 def compiler_version(folders: Iterable[Path] = STATE_MAKING_FOLDERS, sdk_version: str | None = None) -> str:

@@ -8,6 +8,8 @@ from mlci.step_types import state_titles
 
 #: The error name of the Fail state that a missed gate ends in.
 GATE_MISSED = "mlci.GateMissed"
+#: The beginning of the name of a Map state over the cells of a matrix; the names of its steps follow.
+CELLS_TITLE = "each cell: "
 
 
 def state_name(step: str, title: str) -> str:

@@ -8,9 +8,10 @@ on the order's comparability graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from itertools import groupby
 from typing import TypeAlias
 
 
@@ -28,8 +29,15 @@ class Parallel:
     items: tuple[Composition, ...]
 
 
-#: A step's name, or steps in series or in parallel.
-Composition: TypeAlias = "str | Series | Parallel"
+@dataclass(frozen=True)
+class Cells:
+    """Steps with the same matrix, once for each of its cells, which start together and are awaited together."""
+
+    item: Composition
+
+
+#: A step's name, or steps in series, in parallel, or in the cells of a matrix.
+Composition: TypeAlias = "str | Series | Parallel | Cells"
 
 
 def decompose(dependencies: Mapping[str, frozenset[str]]) -> Composition:
@@ -55,7 +63,55 @@ def leaves(composition: Composition) -> tuple[str, ...]:
     """Return the steps of a composition, in order."""
     if isinstance(composition, str):
         return (composition,)
+    if isinstance(composition, Cells):
+        return leaves(composition.item)
     return tuple(leaf for item in composition.items for leaf in leaves(item))
+
+
+def with_cells(composition: Composition, matrix_of: Callable[[str], Hashable]) -> Composition:
+    """Return the composition with the steps of one matrix in its cells, as many together as follow each other.
+
+    `matrix_of` returns None for a step without a matrix, and equal values for steps that may share cells.
+
+    >>> with_cells(Series(("a", "b", "c")), {"a": None, "b": 1, "c": 1}.get)
+    Series(items=('a', Cells(item=Series(items=('b', 'c')))))
+    """
+    matrices = {matrix_of(leaf) for leaf in leaves(composition)}
+    if matrices == {None}:
+        return composition
+    if len(matrices) == 1 or isinstance(composition, str):
+        return Cells(composition)
+    match composition:
+        case Series(items):
+            return Series(tuple(_runs(items, matrix_of)))
+        case Parallel(items):
+            return Parallel(tuple(with_cells(item, matrix_of) for item in items))
+        case Cells():
+            return composition
+
+
+def _runs(items: Sequence[Composition], matrix_of: Callable[[str], Hashable]) -> Iterator[Composition]:
+    """Yield the items, those of one matrix that follow each other as one."""
+
+    def matrix(item: Composition) -> Hashable:
+        found = {matrix_of(leaf) for leaf in leaves(item)}
+        return found.pop() if len(found) == 1 else None
+
+    for found, run in groupby(items, matrix):
+        same = tuple(run)
+        if found is None:
+            yield from (with_cells(item, matrix_of) for item in same)
+        else:
+            yield Cells(same[0] if len(same) == 1 else Series(same))
+
+
+def cell_groups(composition: Composition) -> Iterator[tuple[str, ...]]:
+    """Yield the steps of each group that runs in the cells of one matrix."""
+    match composition:
+        case Cells(item):
+            yield leaves(item)
+        case Series(items) | Parallel(items):
+            yield from (group for item in items for group in cell_groups(item))
 
 
 def _compose(steps: Sequence[str], before: Mapping[str, frozenset[str]]) -> Composition:

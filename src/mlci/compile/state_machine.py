@@ -10,39 +10,25 @@ is read from S3 just before it.
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any  # the SDK is untyped: Any stands for its states, and ends in this module
 
 from typing_extensions import assert_never
 
-from mlci.compile.names import GATE_MISSED, state_name
-from mlci.compile.series_parallel import Composition, Parallel, Series, leaves
-from mlci.compile.structure import GATE, Check, Guard, Structure
-from mlci.compile.time_limit import READ_METRICS_S, RETRY_ATTEMPTS, RETRY_GROWTH, RETRY_WAIT_S
+from mlci.compile.guards import Guard
+from mlci.compile.metric_checks import MetricChecks
+from mlci.compile.names import CELLS_TITLE, GATE_MISSED, state_name
+from mlci.compile.series_parallel import Cells, Composition, Parallel, Series, leaves
+from mlci.compile.states import any_of, path_of
+from mlci.compile.structure import Structure
 from mlci.stage.sdk_imports import quiet_sdk
 from mlci.step_types import STEP_TYPES
-from mlci.step_types.base import (
-    S3_RETRIES,
-    S3_TRANSIENT_ERRORS,
-    Alternative,
-    MapState,
-    RetryRule,
-    State,
-    StepPaths,
-    TaskState,
-    WaitState,
-)
-
-#: State names are at most 80 characters.
-#: Source: https://docs.aws.amazon.com/step-functions/latest/dg/statemachine-structure.html
-STATE_NAME_MAX_CHARS = 80
+from mlci.step_types.base import Alternative, MapState, State, StepPaths, TaskState, WaitState
 
 #: Where the states of steps put their results.
 RESULTS = "$.trained"
-_GET_OBJECT = "arn:aws:states:::aws-sdk:s3:getObject"
 
 
 def definition(structure: Structure) -> str:
@@ -59,13 +45,13 @@ def definition(structure: Structure) -> str:
     return json.dumps(body, indent=2)
 
 
-class _Builder:
-    """Builds states from the end to the start: each is made with the state that follows it (None: the branch ends)."""
+class _Builder(MetricChecks):
+    """Builds the states of a whole flow."""
 
     def __init__(self, sdk: Any, structure: Structure) -> None:
-        self.sdk, self.structure = sdk, structure
-        self.names: set[str] = set(structure.steps)
-        self.extra: dict[str, dict[str, object]] = {}  # fields that the SDK refuses, by state
+        super().__init__(sdk, structure.partition, structure.steps)
+        self.structure = structure
+        self.is_in_cell = False  # of a matrix, where conditions on single cells are checked
         self.undoing: dict[str, Any] = {}  # the tasks that take back what others did, by name
 
     def machine(self) -> dict[str, object]:
@@ -75,14 +61,6 @@ class _Builder:
         ).to_dict()
         self._add_extra(graph)
         return dict(graph)
-
-    def _integration(self, resource: str) -> str:
-        """Return the ARN of a service integration in the run's partition. Step Functions rejects that of another one at
-        run time ("The resource belongs to a different partition from the running execution").
-
-        Source: https://github.com/aws/aws-cdk/issues/4597
-        """
-        return resource.replace("arn:aws:", f"arn:{self.structure.partition}:", 1)
 
     def _verdict(self) -> Any:
         """The end: every rule of the gate, once more where steps behind it already checked, and the run's outcome."""
@@ -98,12 +76,16 @@ class _Builder:
 
     def _behind(self, composition: Composition, established: frozenset[str], after: Any) -> Any:
         """Return a composition behind the guards that all of its steps share, other than those already established."""
-        guards = [guard for guard in self._shared(composition) if guard.owner not in established]
+        guards = self._open_guards(composition, established)
         entry = self._compose(composition, established | {guard.owner for guard in guards}, after)
         for guard in reversed(guards):
             skipped = after or self.sdk.Succeed(self._name(f"{guard.owner}: skipped"))
             entry = self._check(guard, entry, skipped)
         return entry
+
+    def _open_guards(self, composition: Composition, established: frozenset[str]) -> list[Guard]:
+        shared = [guard for guard in self._shared(composition) if guard.owner not in established]
+        return [guard for guard in shared if self.is_in_cell or not guard.is_per_cell]
 
     def _shared(self, composition: Composition) -> Sequence[Guard]:
         each = [self.structure.steps[leaf].guards for leaf in leaves(composition)]
@@ -118,18 +100,79 @@ class _Builder:
                     after = self._behind(item, established, after)
                 return after
             case Parallel(items):
-                parallel = self.sdk.Parallel(
-                    self._name("together: " + ", ".join(leaves(composition))), result_path=None
-                )
-                for item in items:
-                    parallel.add_branch(self._behind(item, established, None))
-                return self._then(parallel, after)
+                return self._together(items, established, after)
+            case Cells(item):
+                return self._cells(item, established, after)
+
+    def _together(self, items: Sequence[Composition], established: frozenset[str], after: Any) -> Any:
+        steps = leaves(Parallel(tuple(items)))
+        title = "together: " + ", ".join(steps)
+        parallel = self.sdk.Parallel(self._name(title), result_path=None)
+        if self._fails_fast(steps):
+            for item in items:
+                parallel.add_branch(self._behind(item, established, None))
+            return self._then(parallel, after)
+        with self._branch():
+            for item in items:
+                end = self._ended("ended: " + ", ".join(leaves(item)), {})
+                parallel.add_branch(self._behind(item, established, end))
+        return self._joined(parallel, title, after)
+
+    def _cells(self, item: Composition, established: frozenset[str], after: Any) -> Any:
+        """Return a Map over the cells of a matrix. The data of an iteration has the shape of the execution input."""
+        steps = leaves(item)
+        title = CELLS_TITLE + ", ".join(steps)
+        end = self._ended("ended in a cell: " + ", ".join(steps), {})
+        with self._branch():
+            self.is_in_cell = True
+            first = self._behind(item, established, end)
+            self.is_in_cell = False
+        group = path_of("$.cells", steps[0])
+        state = self.sdk.Map(self._name(title), iterator=first, items_path=f"{group}.items", result_path=None)
+        self.extra[state.state_id] = {
+            "ItemSelector": {"run.$": "$.run", "metrics": {}, "trained": {}, "steps": self._cell_steps(item, group)},
+            "MaxConcurrencyPath": f"{group}.max_parallel",
+        }
+        return self._then(state, after) if self._fails_fast(steps) else self._joined(state, title, after)
+
+    def _cell_steps(self, item: Composition, group: str) -> dict[str, object]:
+        """Return the steps in the data of an iteration: those of the Map, and what their conditions read of others."""
+        cell = "$$.Map.Item.Value"
+        entries: dict[str, object] = {}
+        for name in leaves(item):
+            step = self.structure.steps[name]
+            entry = {f"{field}.$": path_of(cell, name, field) for field in step.value_fields}
+            if step.request_fields:
+                shared, own = path_of(f"{group}.shared", name, "request"), path_of(cell, name, "request")
+                entry["request.$"] = f"States.JsonMerge({shared}, {own}, false)"
+            entries[name] = entry
+        guards = [guard for name in leaves(item) for guard in self.structure.steps[name].guards if guard.is_per_cell]
+        for guard in guards:
+            if guard.owner not in entries:
+                fields = [
+                    field for field in ("when", "when_cells") if field in self.structure.steps[guard.owner].value_fields
+                ]
+                entries[guard.owner] = {f"{field}.$": path_of(cell, guard.owner, field) for field in fields}
+            for check in guard.checks:
+                if check.step not in entries and check.scope != "cells":
+                    root = cell if check.scope == "own cell" else "$.steps"
+                    entries[check.step] = {"metrics.$": path_of(root, check.step, "metrics")}
+        return entries
+
+    def _fails_fast(self, steps: Iterable[str]) -> bool:
+        return all(self.structure.steps[step].fail_fast for step in steps)
+
+    def _failure(self, step: str, title: str) -> Any:
+        """Return the end of a failed step: the run's, or, if others go on beside it, the end of its branch."""
+        if self.structure.steps[step].fail_fast or not self.is_in_branch:
+            return self._fail(f"{step}: {title}", f"step {step} failed")
+        return self._ended(f"{step}: {title}", {"failed": step})
 
     def _grouped(self, items: Sequence[Composition], established: frozenset[str]) -> list[Composition]:
         """Neighbours behind the same guards are put behind them together, so that these are checked once."""
         groups: list[tuple[list[Guard], list[Composition]]] = []
         for item in items:
-            guards = [guard for guard in self._shared(item) if guard.owner not in established]
+            guards = self._open_guards(item, established)
             if groups and guards and groups[-1][0] and groups[-1][0][0] == guards[0]:
                 groups[-1][1].append(item)
             else:
@@ -138,57 +181,10 @@ class _Builder:
             return list(items)
         return [group[0] if len(group) == 1 else Series(tuple(group)) for _, group in groups]
 
-    def _check(self, guard: Guard, then: Any, otherwise: Any) -> Any:
-        """Reads the metrics that a guard needs, and goes on by whether all of its comparisons hold."""
-        choice = self.sdk.Choice(self._name(f"{guard.owner}: holds?"))
-        rules = [rule for number, check in enumerate(guard.checks) for rule in self._rules(guard, number, check)]
-        choice.add_choice(self.sdk.ChoiceRule.And(rules), then)
-        choice.default_choice(otherwise)
-        entry = choice
-        for step in reversed(list(dict.fromkeys(check.step for check in guard.checks))):
-            entry = self._read_metrics(guard.owner, step, entry)
-        return entry
-
-    def _rules(self, guard: Guard, number: int, check: Check) -> list[Any]:
-        rule = self.sdk.ChoiceRule
-        value = _path("$.metrics", check.step, "found", *check.path)
-        limits = "$.gate" if guard.owner == GATE else _path("$.steps", guard.owner) + ".when"
-        limit = f"{limits}[{number}]"
-        compare = rule.NumericGreaterThanEqualsPath if check.is_lower else rule.NumericLessThanEqualsPath
-        is_met = rule.NumericLessThanEquals if check.is_lower else rule.NumericGreaterThanEquals
-        holds = [
-            [rule.IsNumeric(value, True), compare(value, limit)],
-            *([rule.BooleanEquals(value, truth), is_met(limit, int(truth))] for truth in (True, False)),
-        ]
-        return [rule.IsPresent(value, True), rule.Or([rule.And(conditions) for conditions in holds])]
-
-    def _read_metrics(self, owner: str, step: str, after: Any) -> Any:
-        """Puts a step's metrics at `$.metrics.<step>.found`.
-
-        A file that is missing or no JSON leaves an error there instead, so that every rule on it is missed. A file that
-        S3 does not hand out ends the run.
-        """
-        here = _path("$.steps", step) + ".metrics"
-        task = self.sdk.Task(
-            self._name(f"{owner}: read metrics of {step}"),
-            resource=self._integration(_GET_OBJECT),
-            parameters={"Bucket.$": f"{here}.bucket", "Key.$": f"{here}.key"},
-            result_path=_path("$.metrics", step),
-            timeout_seconds=READ_METRICS_S,
-        )
-        self.extra[task.state_id] = {"ResultSelector": {"found.$": "States.StringToJson($.Body)"}}
-        task.add_retry(self._retry(S3_TRANSIENT_ERRORS))
-        fail = self._fail(f"{task.state_id}: failed", f"the metrics of step {step} could not be read")
-        again = self._try_again(task.state_id, task, S3_RETRIES, f"{here}.attempt", fail)
-        task.add_catch(self._catch(again, dict.fromkeys(error for rule in S3_RETRIES for error in rule.errors)))
-        for errors in (["States.DataLimitExceeded"], ["States.ALL"]):
-            task.add_catch(self.sdk.Catch(error_equals=errors, result_path=_path("$.metrics", step), next_step=after))
-        return self._then(task, after)
-
     def _step(self, name: str, after: Any) -> Any:
         """Return the first of the states that the step's type describes, joined to each other and to what follows."""
         step = self.structure.steps[name]
-        paths = StepPaths(_path("$.steps", name), _path(RESULTS, name), step.request_fields, step.input_fields)
+        paths = StepPaths(path_of("$.steps", name), path_of(RESULTS, name), step.request_fields, step.input_fields)
         for state in reversed(STEP_TYPES[step.uses].states(paths)):
             after = self._state(name, state, paths, after)
         return after
@@ -200,7 +196,7 @@ class _Builder:
             case TaskState():
                 task = self._task(name, state, paths)
                 if failed is None:
-                    fail = self._fail(f"{step}: {state.failure_title}", f"step {step} failed")
+                    fail = self._failure(step, state.failure_title)
                     failed = self._try_again(
                         name,
                         task,
@@ -228,7 +224,7 @@ class _Builder:
         for state in reversed(alternative.states):
             entry = self._state(step, state, paths, entry, choice)
         sdk, cause = self.sdk.ChoiceRule, "$.failure.Cause"
-        is_cause = _any(sdk, [sdk.StringMatches(cause, pattern) for pattern in alternative.causes])
+        is_cause = any_of(sdk, [sdk.StringMatches(cause, pattern) for pattern in alternative.causes])
         choice.add_choice(sdk.And([sdk.IsPresent(cause, True), is_cause]), entry)
 
     def _map(self, name: str, step: str, state: MapState, paths: StepPaths, failed: Any) -> Any:
@@ -269,112 +265,3 @@ class _Builder:
             self.extra[name] = {"ResultSelector": {f"{key}.$": path for key, path in state.keeps.items()}}
         task.add_retry(self._retry(state.transient_errors))
         return task
-
-    def _try_again(
-        self,
-        name: str,
-        task: Any,
-        rules: Sequence[RetryRule],
-        attempt: str,
-        fail: Any,
-        add_first: Callable[[Any], None] = lambda choice: None,
-    ) -> Any:
-        """Return the state that leads a failed task back, later and as a new attempt, if its failure passes by itself.
-
-        `attempt` is the path of the counters: the number of the attempt, and how often each rule applied. `add_first`
-        adds the choices in front of these.
-        """
-        if not rules:
-            return fail
-        choice = self.sdk.Choice(self._name(f"{name}: try again?"))
-        add_first(choice)
-        for rule in rules:
-            counters = {"number": f"States.MathAdd({attempt}.number, 1)"}
-            counters |= {other.kind: f"{attempt}.{other.kind}" for other in rules}
-            counters[rule.kind] = f"States.MathAdd({attempt}.{rule.kind}, 1)"
-            again = self.sdk.Pass(
-                self._name(f"{name}: next attempt, {rule.kind}"),
-                parameters={f"{key}.$": value for key, value in counters.items()},
-                result_path=attempt,
-            )
-            wait = self.sdk.Wait(self._name(f"{name}: wait for {rule.kind}"), seconds=rule.wait_s)
-            again.next(wait)
-            wait.next(task)
-            choice.add_choice(self._applies(rule, f"{attempt}.{rule.kind}"), again)
-        choice.default_choice(fail)
-        return choice
-
-    def _applies(self, rule: RetryRule, counter: str) -> Any:
-        """Return the condition that a rule matches `$.failure`, and was not used up."""
-        sdk, cause = self.sdk.ChoiceRule, "$.failure.Cause"
-        conditions = [sdk.IsPresent(cause, True), sdk.NumericLessThan(counter, rule.attempts)]
-        if rule.errors:
-            conditions.append(_any(sdk, [sdk.StringEquals("$.failure.Error", name) for name in rule.errors]))
-        conditions.append(_any(sdk, [sdk.StringMatches(cause, pattern) for pattern in rule.causes]))
-        conditions += [sdk.Not(sdk.StringMatches(cause, pattern)) for pattern in rule.unless]
-        return sdk.And(conditions)
-
-    def _fail(self, state: str, what: str) -> Any:
-        fail = self.sdk.Fail(self._name(state))
-        self.extra[fail.state_id] = {
-            "ErrorPath": "$.failure.Error",
-            "CausePath": f"States.Format('{what}: {{}}', States.JsonToString($.failure))",
-        }
-        return fail
-
-    def _catch(self, handler: Any, errors: Iterable[str] = ("States.ALL",)) -> Any:
-        return self.sdk.Catch(error_equals=list(errors), result_path="$.failure", next_step=handler)
-
-    def _retry(self, errors: Sequence[str]) -> Any:
-        return self.sdk.Retry(
-            error_equals=list(errors),
-            interval_seconds=RETRY_WAIT_S,
-            max_attempts=RETRY_ATTEMPTS,
-            backoff_rate=RETRY_GROWTH,
-        )
-
-    def _then(self, state: Any, after: Any) -> Any:
-        if after is not None:
-            state.next(after)
-        return state
-
-    def _name(self, desired: str) -> str:
-        """Return the desired state name, cut to what AWS takes, and numbered if another state has it."""
-        number, name = 1, desired[:STATE_NAME_MAX_CHARS]
-        while name in self.names:
-            number += 1
-            mark = f" ({number})"
-            name = desired[: STATE_NAME_MAX_CHARS - len(mark)] + mark
-        self.names.add(name)
-        return name
-
-    def _add_extra(self, graph: Any) -> None:
-        for name, state in graph["States"].items():
-            state.update(self.extra.get(name, {}))
-            for branch in state.get("Branches", ()):
-                self._add_extra(branch)
-            if "Iterator" in state:  # the SDK knows the former name of ItemProcessor alone
-                processor = state.pop("Iterator")
-                self._add_extra(processor)
-                state["ItemProcessor"] = {"ProcessorConfig": {"Mode": "INLINE"}, **processor}
-
-
-def _any(sdk: Any, conditions: Sequence[Any]) -> Any:
-    return conditions[0] if len(conditions) == 1 else sdk.Or(list(conditions))
-
-
-def _path(root: str, *keys: str | int) -> str:
-    """A reference path. Keys that are no plain words are quoted; an integer is the index of a list's item.
-
-    >>> _path("$.steps", "train-a", "when", 0)
-    "$.steps['train-a'].when[0]"
-    """
-    return root + "".join(map(_segment, keys))
-
-
-def _segment(key: str | int) -> str:
-    if isinstance(key, int):
-        return f"[{key}]"
-    if re.fullmatch(r"[A-Za-z_]\w*", key, re.ASCII):
-        return f".{key}"
-    return "['" + key.replace("\\", "\\\\").replace("'", "\\'") + "']"

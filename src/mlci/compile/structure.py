@@ -1,45 +1,41 @@
-"""Plan → the structure of its state machine, and nothing else: two plans of one structure compile alike."""
+"""Plan → the structure of its state machine, and nothing else: two plans of one structure compile alike.
+
+The cells of a matrix have one structure: that of their step. Steps are called as the flow writes them here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from mlci.compile.series_parallel import Composition, ancestors, decompose
+from mlci.compile.guards import GATE, Guard, gate_guard, step_guards
+from mlci.compile.series_parallel import Composition, ancestors, decompose, with_cells
+from mlci.compile.step_values import step_values
 from mlci.compile.time_limit import longest_path_s, time_limit_s
+from mlci.errors import InputError, Problem
 from mlci.flow import dependencies
-from mlci.flow.metric_paths import MetricPath
 from mlci.flow.models import Json
-from mlci.plan.models import Bound, Plan
+from mlci.flow.names import written_name
+from mlci.plan.models import Plan, PlannedStep
 
-GATE = "gate"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One comparison in the state machine: the number at `path` in the metrics of `step`, against one in the input."""
-
-    step: str
-    path: MetricPath
-    is_lower: bool
-
-
-@dataclass(frozen=True)
-class Guard:
-    """The condition of some steps: a step's `if`, or the gate; `owner` is that step, or "gate"."""
-
-    owner: str
-    checks: tuple[Check, ...]
+__all__ = ["GATE", "StepStructure", "Structure", "structure_of"]
 
 
 @dataclass(frozen=True)
 class StepStructure:
-    """A step's type, the fields of its request and of its input, and the guards that it stands behind, in order."""
+    """A step's type, the fields of its request and of its input, and the guards that it stands behind, in order.
+
+    `value_fields` are those of the step's part of the execution input, apart from the request. A failure of a step that
+    does not `fail_fast` leaves what is beside it running.
+    """
 
     uses: str
     request_fields: tuple[str, ...]
     input_fields: tuple[str, ...]
+    value_fields: tuple[str, ...]
     guards: tuple[Guard, ...]
+    has_cells: bool = False
+    fail_fast: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,31 +58,62 @@ class Structure:
 
 
 def structure_of(plan: Plan, timeout_s: float | None) -> Structure:
-    """Return the structure of the state machine that the plan compiles to. `timeout_s` limits the whole run."""
-    direct = dependencies(plan.flow)
-    before = ancestors(direct)
-    gate = Guard(GATE, _checks(plan.gate)) if plan.gate else None
-    order = sorted(plan.steps, key=lambda name: (len(before[name]), name))
+    """Return the structure of the state machine that the plan compiles to. `timeout_s` limits the whole run.
+
+    Raises: InputError, for cells of a step that need different states.
+    """
+    structures, composition = _steps_and_composition(plan)
+    limit_s = time_limit_s(longest_path_s(plan, composition), timeout_s)
+    gate = gate_guard(plan)
+    return Structure(plan.flow.name, plan.target.partition, structures, composition, gate, limit_s)
+
+
+def composition_of(plan: Plan) -> Composition:
+    """Return the order of the plan's steps, with those of a matrix in its cells."""
+    return _steps_and_composition(plan)[1]
+
+
+def _steps_and_composition(plan: Plan) -> tuple[dict[str, StepStructure], Composition]:
+    steps = {name: plan.cells(name) for name in plan.written_steps}
+    direct: dict[str, set[str]] = {name: set() for name in steps}
+    for name, needed in dependencies(plan.flow).items():
+        if name in plan.steps:
+            own = written_name(name)
+            direct[own] |= {written_name(other) for other in needed if other in plan.steps} - {own}
+    graph = {name: frozenset(needed) for name, needed in direct.items()}
+    before = ancestors(graph)
+    order = sorted(steps, key=lambda name: (len(before[name]), name))
 
     def guards(name: str) -> tuple[Guard, ...]:
-        """A step runs only if its own `if` holds, and those of all that it depends on: in the order of the graph."""
-        guards: list[Guard] = []
         line = [step for step in order if step in before[name]] + [name]
-        if gate and any(plan.flow.steps[step].is_after_gate for step in line):
-            guards.append(gate)
-        guards.extend(Guard(step, _checks(plan.steps[step].when)) for step in line if plan.steps[step].when)
-        return tuple(guards)
+        return step_guards(plan, {step: steps[step][0] for step in line})
 
-    steps = {
-        name: StepStructure(
-            plan.flow.steps[name].uses, tuple(sorted(step.request)), tuple(sorted(step.execution_input)), guards(name)
-        )
-        for name, step in plan.steps.items()
-    }
-    composition = decompose({name: direct[name] for name in plan.steps})
-    limit_s = time_limit_s(longest_path_s(plan, composition), timeout_s)
-    return Structure(plan.flow.name, plan.target.partition, steps, composition, gate, limit_s)
+    structures = {name: _step(plan, cells, guards(name)) for name, cells in steps.items()}
+
+    def matrix_of(name: str) -> Hashable:
+        """Steps share cells if these are the same, and if the guards before all of the cells are."""
+        if name not in plan.flow.matrices:
+            return None
+        own = [plan.flow.steps[planned.name].cell for planned in steps[name]]
+        identities = tuple(tuple(sorted(cell.identity)) for cell in own if cell)
+        return identities, tuple(guard for guard in structures[name].guards if not guard.is_per_cell)
+
+    return structures, with_cells(decompose(graph), matrix_of)
 
 
-def _checks(bounds: Iterable[Bound]) -> tuple[Check, ...]:
-    return tuple(Check(bound.rule.step, bound.rule.path, bound.is_lower) for bound in bounds)
+def _step(plan: Plan, cells: Sequence[PlannedStep], guards: tuple[Guard, ...]) -> StepStructure:
+    first = cells[0]
+    step = plan.flow.steps[first.name]
+
+    def fields(cell: PlannedStep) -> tuple[tuple[str, ...], ...]:
+        values = step_values(plan, cell)
+        return tuple(sorted(cell.request)), tuple(sorted(cell.execution_input)), tuple(sorted(values))
+
+    request_fields, input_fields, value_fields = fields(first)
+    for cell in cells:
+        if fields(cell) != (request_fields, input_fields, value_fields):
+            at = plan.flow.position("steps", written_name(first.name), "matrix")
+            what = f'the cells "{first.name}" and "{cell.name}" make requests with different fields'
+            raise InputError([Problem(at.file, at.line, at.column, what, "Write them as two steps")])
+    has_cells = step.cell is not None
+    return StepStructure(step.uses, request_fields, input_fields, value_fields, guards, has_cells, step.fail_fast)

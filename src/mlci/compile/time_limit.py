@@ -12,7 +12,8 @@ import math
 
 from typing_extensions import assert_never
 
-from mlci.compile.series_parallel import Composition, Parallel, Series
+from mlci.compile.concurrency import MAX_CONCURRENT_CELLS, max_parallel
+from mlci.compile.series_parallel import Cells, Composition, Parallel, Series, leaves
 from mlci.plan.models import Plan
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import S3_RETRIES, MapState, RetryRule, State, StepPaths, TaskState, WaitState
@@ -49,11 +50,15 @@ def longest_path_s(plan: Plan, composition: Composition) -> float:
 def _composition_s(plan: Plan, composition: Composition) -> float:
     match composition:
         case str(name):
-            return _step_s(plan, name)
+            return max(_step_s(plan, step.name) for step in plan.cells(name))
         case Series(items):
             return sum(_composition_s(plan, item) for item in items)
         case Parallel(items):
             return max(_composition_s(plan, item) for item in items)
+        case Cells(item):
+            names = leaves(item)
+            waves = math.ceil(len(plan.cells(names[0])) / (max_parallel(plan, names) or MAX_CONCURRENT_CELLS))
+            return waves * _composition_s(plan, item)
 
 
 def _step_s(plan: Plan, name: str) -> float:

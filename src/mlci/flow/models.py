@@ -16,6 +16,8 @@ from mlci.step_types.base import Json as Json
 from mlci.step_types.base import Scalar as Scalar
 
 Op = Literal["min", "max", "max_drop", "max_rise"]
+#: The one number that a rule makes of those of all cells. `std` is the population's, as NumPy's.
+Aggregate = Literal["mean", "min", "max", "std"]
 SecretService = Literal["ssm", "secretsmanager"]
 
 
@@ -120,11 +122,19 @@ class Rule:
     op: Op
     limit: float
     is_relative: bool = False
+    aggregate: Aggregate | None = None
+    cells: tuple[str, ...] = ()
 
     @property
     def metric(self) -> str:
-        """The metric's name: `evaluate.auc`."""
-        return format_metric(self.step, self.path)
+        """The metric's name: `evaluate.auc`, or `mean(evaluate.auc)` for one number of all cells."""
+        name = format_metric(self.step, self.path)
+        return f"{self.aggregate}({name})" if self.aggregate else name
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The steps whose metrics it reads."""
+        return self.cells or (self.step,)
 
 
 @dataclass(frozen=True)

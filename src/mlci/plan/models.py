@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NewType
 
 from mlci.flow.models import Flow, Json, Rule
+from mlci.flow.names import written_name
 from mlci.stage.models import StagedFile
 
 S3Uri = NewType("S3Uri", str)
@@ -18,7 +19,8 @@ class Target:
 
     `commit` is None outside of git, `build` (the build's id) outside of a build. `is_trusted` says that what runs is
     merged: it may write the baseline. `is_protected` chooses the names that pull requests' builds have no rights on.
-    `partition` is the group of regions that the run's region belongs to: `aws`, `aws-cn` or `aws-us-gov`.
+    `partition` is the group of regions that the run's region belongs to: `aws`, `aws-cn` or `aws-us-gov`. `cores` is
+    the number of cores that all jobs share; None where each has machines of its own.
     """
 
     bucket: str
@@ -30,6 +32,7 @@ class Target:
     build: str | None = None
     is_protected: bool = False
     partition: str = "aws"
+    cores: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,3 +92,13 @@ class Plan:
     steps: Mapping[str, PlannedStep]
     gate: tuple[Bound, ...]
     uploads: tuple[Upload, ...] = field(repr=False, default=())
+
+    @property
+    def written_steps(self) -> tuple[str, ...]:
+        """The names of the steps as the flow writes them, where a step has one for all of its cells."""
+        return tuple(dict.fromkeys(map(written_name, self.steps)))
+
+    def cells(self, step: str) -> tuple[PlannedStep, ...]:
+        """Return the cells of a step, by the name that the flow writes; a step without a matrix is one."""
+        matrix = self.flow.matrices.get(step)
+        return tuple(self.steps[cell] for cell in matrix.cells if cell in self.steps) if matrix else (self.steps[step],)

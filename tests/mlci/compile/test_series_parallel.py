@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlci.compile.series_parallel import Composition, Parallel, Series, ancestors, decompose, leaves
+from mlci.compile.series_parallel import Cells, Composition, Parallel, Series, ancestors, decompose, leaves
 
 Graph = dict[str, frozenset[str]]
 
@@ -27,6 +27,8 @@ def waits(composition: Composition) -> dict[str, frozenset[str]]:
                 earlier = frozenset(found)
                 found.update({step: before | earlier for step, before in waits(item).items()})
             return found
+        case Cells(item):
+            return waits(item)
 
 
 def test_a_chain_is_a_series() -> None:

@@ -86,7 +86,10 @@ def test_the_value_is_in_the_input_and_the_structure_in_the_definition() -> None
         ("    secnds: 30\n", '8:5: unknown key "secnds" in step "settle". Did you mean "seconds"?'),
         (
             "    seconds: 30\n    rest: 1\n",
-            '9:5: unknown key "rest" in step "settle". Known keys: after, if, seconds, uses',
+            (
+                '9:5: unknown key "rest" in step "settle". Known keys: after, fail_fast, if, matrix, max_parallel, '
+                "seconds, uses"
+            ),
         ),
         (
             "    seconds: 30\n    timeout: 1h\n",

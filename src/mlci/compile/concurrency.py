@@ -1,0 +1,66 @@
+"""The number of jobs that run at once: in the cells of a matrix, and beside each step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from mlci.compile.series_parallel import Cells, Composition, Parallel, Series, leaves
+from mlci.plan.models import Plan
+from mlci.step_types import STEP_TYPES
+
+#: "In this mode, the Map state supports up to 40 concurrent iterations."
+#: Source: https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html
+MAX_CONCURRENT_CELLS = 40
+
+
+def max_parallel(plan: Plan, steps: Sequence[str]) -> int:
+    """Return how many cells of these steps, which share them, run at once; 0 for no limit.
+
+    That is the least `max_parallel` of the steps, else the number of cores where the jobs run on this machine.
+    """
+    limits = [plan.flow.matrices[step].max_parallel for step in steps]
+    return min((limit for limit in limits if limit is not None), default=plan.target.cores or 0)
+
+
+def jobs_at_once(plan: Plan, composition: Composition) -> dict[str, int]:
+    """Return the number of jobs that may run while a job of each step runs, itself included, by the step's name."""
+    return dict(_at_once(plan, composition, 0))
+
+
+def _at_once(plan: Plan, composition: Composition, beside: int) -> Iterator[tuple[str, int]]:
+    match composition:
+        case str(name):
+            yield name, beside + _width(plan, name)
+        case Series(items):
+            for item in items:
+                yield from _at_once(plan, item, beside)
+        case Parallel(items):
+            widths = [_width(plan, item) for item in items]
+            for item, width in zip(items, widths, strict=True):
+                yield from _at_once(plan, item, beside + sum(widths) - width)
+        case Cells(item):
+            others = (_cells_at_once(plan, leaves(item)) - 1) * _width(plan, item)
+            yield from _at_once(plan, item, beside + others)
+
+
+def _width(plan: Plan, composition: Composition) -> int:
+    """Return the largest number of jobs of a composition that run at once."""
+    match composition:
+        case str(name):
+            return 1 if STEP_TYPES[plan.flow.steps[plan.cells(name)[0].name].uses].job else 0
+        case Series(items):
+            return max(_width(plan, item) for item in items)
+        case Parallel(items):
+            return sum(_width(plan, item) for item in items)
+        case Cells(item):
+            return _cells_at_once(plan, leaves(item)) * _width(plan, item)
+
+
+def _cells_at_once(plan: Plan, steps: Sequence[str]) -> int:
+    cells = len(plan.cells(steps[0]))
+    return min(cells, max_parallel(plan, steps) or MAX_CONCURRENT_CELLS)
+
+
+def thread_shares(plan: Plan, composition: Composition, cores: int) -> Mapping[str, int]:
+    """Return the share of the cores that a job of each step gets, by the step's name; at least one."""
+    return {name: max(1, cores // max(1, count)) for name, count in jobs_at_once(plan, composition).items()}

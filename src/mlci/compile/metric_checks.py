@@ -1,0 +1,172 @@
+"""The states that read metrics from S3, and compare them with the limits in the execution input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any  # the SDK is untyped: Any stands for its states
+
+from mlci.compile.guards import GATE, Check, Guard
+from mlci.compile.states import StateFactory, path_of
+from mlci.compile.time_limit import READ_METRICS_S
+from mlci.flow.metric_paths import format_metric
+from mlci.step_types.base import S3_RETRIES, S3_TRANSIENT_ERRORS
+
+_GET_OBJECT = "arn:aws:states:::aws-sdk:s3:getObject"
+#: Where the results of a Map over cells are kept for the state after it.
+_CELL_RESULTS = "$.found_in_cells"
+#: The JSONata of each aggregate of the numbers `$v`.
+_AGGREGATES = {
+    "mean": "$average($v)",
+    "min": "$min($v)",
+    "max": "$max($v)",
+    "std": "($m := $average($v); $sqrt($average($map($v, function($x) { ($x - $m) * ($x - $m) }))))",
+}
+#: More than the rounding errors of these, in parts of the sum of all numbers.
+_ROUNDING = "1e-12"
+
+
+class MetricChecks(StateFactory):
+    """Makes the states of guards."""
+
+    def _check(self, guard: Guard, then: Any, otherwise: Any) -> Any:
+        """Read the metrics that a guard needs, and go on by whether all of its comparisons hold."""
+        numbered = list(enumerate(guard.checks))
+        entry = then
+        for number, check in numbered:
+            if check.aggregate:
+                entry = self._aggregate(guard, number, check, entry, otherwise)
+        each: dict[str, list[Check]] = {}
+        for _, check in numbered:
+            if check.scope == "cells" and not check.aggregate:
+                each.setdefault(check.step, []).append(check)
+        for step, checks in each.items():
+            entry = self._each_cell(guard, step, checks, entry, otherwise)
+        own = [(number, check) for number, check in numbered if check.scope != "cells"]
+        return self._own_metrics(guard, own, entry, otherwise) if own else entry
+
+    def _own_metrics(self, guard: Guard, checks: Sequence[tuple[int, Check]], then: Any, otherwise: Any) -> Any:
+        choice = self.sdk.Choice(self._name(f"{guard.owner}: holds?"))
+        limits = path_of("$.gate") if guard.owner == GATE else path_of("$.steps", guard.owner, "when")
+        rules = [
+            rule
+            for number, check in checks
+            for rule in self._rules(
+                path_of("$.metrics", check.step, "found", *check.path), f"{limits}[{number}]", check.is_lower
+            )
+        ]
+        choice.add_choice(self.sdk.ChoiceRule.And(rules), then)
+        choice.default_choice(otherwise)
+        entry = choice
+        for step in reversed(list(dict.fromkeys(check.step for _, check in checks))):
+            place, result = path_of("$.steps", step, "metrics"), path_of("$.metrics", step)
+            entry = self._read_metrics(f"{guard.owner}: read metrics of {step}", step, place, result, entry)
+        return entry
+
+    def _each_cell(self, guard: Guard, step: str, checks: Sequence[Check], then: Any, otherwise: Any) -> Any:
+        """Compare the metrics of each cell of a step with its own limits, in the iterations of a Map."""
+        choice = self.sdk.Choice(self._name(f"{guard.owner}: holds for a cell of {step}?"))
+        rules = [
+            rule
+            for number, check in enumerate(checks)
+            for rule in self._rules(path_of("$.metrics.found", *check.path), f"$.limits[{number}]", check.is_lower)
+        ]
+        missed = self._ended(f"{guard.owner}: missed by a cell of {step}", {"missed": True})
+        choice.add_choice(self.sdk.ChoiceRule.And(rules), self._ended(f"{guard.owner}: held by a cell of {step}", {}))
+        choice.default_choice(missed)
+        cells = self._read_cells(guard, step, f"{guard.owner}: check each cell of {step}", choice, "missed")
+        verdict = self.sdk.Choice(self._name(f"{guard.owner}: holds for each cell of {step}?"))
+        verdict.add_choice(self.sdk.ChoiceRule.IsPresent(f"{_CELL_RESULTS}.missed[0]", True), otherwise)
+        verdict.default_choice(then)
+        cells.next(verdict)
+        return cells
+
+    def _aggregate(self, guard: Guard, number: int, check: Check, then: Any, otherwise: Any) -> Any:
+        """Compare one number of all cells of a step, in JSONata: the intrinsic functions add integers only.
+
+        Its doubles may lie a rounding error beside the exact number, by which mlci judges in the end, so the comparison
+        leaves room for that: what holds exactly holds here, too.
+        """
+        metric = f"{check.aggregate}({format_metric(check.step, check.path)})"
+        value = path_of("$.metrics.found", *check.path)
+        kinds = self.sdk.Choice(self._name(f"{guard.owner}: a number for {metric}?"))
+        rule = self.sdk.ChoiceRule
+        is_there = rule.IsPresent(value, True)
+        taken = self.sdk.Pass(self._name(f"{guard.owner}: take it for {metric}"), parameters={"value.$": value})
+        kinds.add_choice(rule.And([is_there, rule.IsNumeric(value, True)]), taken)
+        for truth in (True, False):
+            end = self._ended(f"{guard.owner}: {int(truth)} for {metric}", {"value": int(truth)})
+            kinds.add_choice(rule.And([is_there, rule.BooleanEquals(value, truth)]), end)
+        kinds.default_choice(self._ended(f"{guard.owner}: none for {metric}", {}))
+        cells = self._read_cells(guard, check.step, f"{guard.owner}: read each cell for {metric}", kinds, "value")
+        limits = ("gate",) if guard.owner == GATE else ("steps", guard.owner, "when")
+        limit = f"{_jsonata(*limits)}[{number}]"
+        count = f"$count({_jsonata(*_cells_of(guard), check.step)})"
+        condition = aggregate_condition(check, f"{_jsonata('found_in_cells')}.value", count, limit)
+        cells.next(self._condition(f"{guard.owner}: holds {metric}?", condition, then, otherwise))
+        return cells
+
+    def _read_cells(self, guard: Guard, step: str, name: str, after: Any, kept: str) -> Any:
+        """Return a Map that reads the metrics of each cell, goes on with `after`, and keeps what has a field `kept`."""
+        title = f"{guard.owner}: read metrics of a cell of {step}"
+        if title in self.names:
+            title = f"{name}: read metrics"
+        read = self._read_metrics(title, step, "$.metrics", "$.metrics", after)
+        cells = self.sdk.Map(
+            self._name(name),
+            iterator=read,
+            items_path=path_of("$", *_cells_of(guard), step),
+            result_path=_CELL_RESULTS,
+        )
+        self.extra[cells.state_id] = {"ResultSelector": {f"{kept}.$": f"$[*].{kept}"}}
+        return cells
+
+    def _rules(self, value: str, limit: str, is_lower: bool) -> list[Any]:
+        """Return the conditions that the number at one path, or the boolean, meets the limit at another."""
+        rule = self.sdk.ChoiceRule
+        compare = rule.NumericGreaterThanEqualsPath if is_lower else rule.NumericLessThanEqualsPath
+        is_met = rule.NumericLessThanEquals if is_lower else rule.NumericGreaterThanEquals
+        holds = [
+            [rule.IsNumeric(value, True), compare(value, limit)],
+            *([rule.BooleanEquals(value, truth), is_met(limit, int(truth))] for truth in (True, False)),
+        ]
+        return [rule.IsPresent(value, True), rule.Or([rule.And(conditions) for conditions in holds])]
+
+    def _read_metrics(self, name: str, step: str, place: str, result: str, after: Any) -> Any:
+        """Put the metrics that lie at a place at `<result>.found`.
+
+        A file that is missing or no JSON leaves an error there instead, so that every rule on it is missed. A file that
+        S3 does not hand out ends the run.
+        """
+        task = self.sdk.Task(
+            self._name(name),
+            resource=self._integration(_GET_OBJECT),
+            parameters={"Bucket.$": f"{place}.bucket", "Key.$": f"{place}.key"},
+            result_path=result,
+            timeout_seconds=READ_METRICS_S,
+        )
+        self.extra[task.state_id] = {"ResultSelector": {"found.$": "States.StringToJson($.Body)"}}
+        task.add_retry(self._retry(S3_TRANSIENT_ERRORS))
+        fail = self._fail(f"{task.state_id}: failed", f"the metrics of step {step} could not be read")
+        again = self._try_again(task.state_id, task, S3_RETRIES, f"{place}.attempt", fail)
+        task.add_catch(self._catch(again, dict.fromkeys(error for rule in S3_RETRIES for error in rule.errors)))
+        for errors in (["States.DataLimitExceeded"], ["States.ALL"]):
+            task.add_catch(self.sdk.Catch(error_equals=errors, result_path=result, next_step=after))
+        return self._then(task, after)
+
+
+def aggregate_condition(check: Check, values: str, count: str, limit: str) -> str:
+    """Return the JSONata condition that an aggregate holds, from expressions for its numbers and the others."""
+    assert check.aggregate is not None
+    compared = f"$a + $r >= {limit}" if check.is_lower else f"$a - $r <= {limit}"
+    rounding = f"{_ROUNDING} * $sum($map($v, function($x) {{ $abs($x) }}))"
+    holds = f"($a := {_AGGREGATES[check.aggregate]}; $r := {rounding}; {compared})"
+    return f"($v := {values}; $count($v) = {count} and {holds})"
+
+
+def _cells_of(guard: Guard) -> tuple[str, ...]:
+    """Return the keys in the execution input of the cells that a guard compares, by step."""
+    return ("gate_cells",) if guard.owner == GATE else ("steps", guard.owner, "when_cells")
+
+
+def _jsonata(*keys: str) -> str:
+    return "$states.input" + "".join(f".`{key}`" for key in keys)

@@ -1,0 +1,24 @@
+"""A step's part of the execution input, apart from its request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mlci.compile.guards import guard_values, metrics_place
+from mlci.flow.models import Cell, Json
+from mlci.plan.models import Bound, Plan, PlannedStep
+
+
+def step_values(plan: Plan, step: PlannedStep) -> dict[str, Json]:
+    """Return the values of a step, or of a cell: what its type needs, the limits of its `if`, its metrics' place."""
+    values = {**step.execution_input, **when_values(plan, step.when, plan.flow.steps[step.name].cell)}
+    if step.metrics:
+        values["metrics"] = metrics_place(step)
+    return values
+
+
+def when_values(plan: Plan, bounds: Iterable[Bound], owner: Cell | None) -> dict[str, Json]:
+    """Return the limits of an `if`; {} for a step that has none."""
+    limits, cells = guard_values(plan, bounds, owner)
+    values: dict[str, Json] = {"when": limits} if limits else {}
+    return {**values, "when_cells": cells} if cells else values
