@@ -8,61 +8,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from mlci.compile import execution_input, step_inputs
+from mlci.earlier_runs import EarlierRun
 from mlci.errors import InputError, Problem
 from mlci.flow.dependencies import outputs_read
 from mlci.flow.models import Flow, Json, Step
 from mlci.flow.names import written_name
 from mlci.flow.part import Part, choose_steps, with_earlier, with_later
 from mlci.flow.problems import listed
-from mlci.gate import Metrics, judge
+from mlci.gate import judge
 from mlci.plan import Plan, S3Uri, Target, output_uris
 from mlci.plan.thresholds import bounds
 from mlci.report.formatting import rough_duration
-from mlci.runs import RunFolder
 
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
-
-
-@dataclass(frozen=True)
-class EarlierRun:
-    """A run that has reported."""
-
-    folder: RunFolder
-    result: Mapping[str, Json]
-
-    @property
-    def run_id(self) -> str:
-        return self.folder.run_id
-
-    def has(self, step: str) -> bool:
-        """Returns True if the step has its outputs from this run."""
-        steps = self.result.get("steps")
-        state = steps.get(step) if isinstance(steps, dict) else None
-        return isinstance(state, dict) and state.get("status") in ("succeeded", "reused")
-
-    def metrics(self, step: str) -> Metrics | None:
-        """Returns the metrics that the step wrote; None if there are none."""
-        documents = self.result.get("metrics")
-        return Metrics(documents[step]) if isinstance(documents, dict) and step in documents else None
-
-    def age_s(self, now: datetime) -> float:
-        return max(0.0, (now - datetime.fromisoformat(str(self.result["started"]))).total_seconds())
-
-
-def earlier_runs(folders: Iterable[RunFolder], flow: str, cloud: str) -> Iterator[EarlierRun]:
-    """Yields the runs of a flow on a cloud that have reported, in the order of the folders."""
-    for folder in folders:
-        try:
-            result = folder.result()
-        except InputError:
-            continue
-        if result is not None and (result["flow"], result["cloud"]) == (flow, cloud):
-            yield EarlierRun(folder, result)
 
 
 @dataclass(frozen=True)

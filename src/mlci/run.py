@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -25,13 +26,16 @@ from mlci.baseline import (
 )
 from mlci.compile import Compiled, compile_plan
 from mlci.compile.names import GATE_MISSED
+from mlci.earlier_runs import earlier_runs
 from mlci.empty_outputs import EmptyOutputs
 from mlci.errors import CloudError
+from mlci.flow import dependencies
 from mlci.flow.models import Flow, Json
 from mlci.gate import METRICS_MAX_BYTES, Metrics, Verdict, judge, parse_metrics
 from mlci.interrupts import InterruptSource, run_interruptible
 from mlci.partial import PartialRun
 from mlci.plan import Plan, Target, plan
+from mlci.report.estimate import remaining_s, usual_seconds
 from mlci.report.mermaid import mermaid
 from mlci.report.result import BaselineUpdate, Result, RunStart, Status, strict
 from mlci.run_lock import RunLock
@@ -188,7 +192,8 @@ def _execute(
     progress, lock = initial_progress(planned.steps), threading.Lock()
     stop, has_started = StopSignal(), threading.Event()
     outputs = EmptyOutputs(planned, cloud.is_empty, context.reporter.log)
-    watch = RunWatch(context.watch, context.folder, context.reporter.log, lambda: progress.steps)
+    rest_s = functools.partial(_rest_s, planned.flow, functools.cache(lambda: _usual_seconds(planned, context, cloud)))
+    watch = RunWatch(context.watch, context.folder, context.reporter.log, lambda: progress.steps, rest_s)
 
     def on_event(event: Event) -> None:
         nonlocal progress
@@ -219,6 +224,22 @@ def _execute(
             raise
         outcome = Outcome(ExecutionArn(""), "FAILED", type(error).__name__, str(error))
     return progress.finished(datetime.now(timezone.utc)), outcome
+
+
+def _usual_seconds(planned: Plan, context: RunContext, cloud: Cloud) -> Mapping[str, float]:
+    """The seconds that each step usually takes: by the runs of this machine, else by the cloud's newest."""
+    runs = earlier_runs(context.folder.siblings(), planned.flow.name, cloud.name)
+    usual = usual_seconds(run.seconds() for run in runs)
+    if usual.keys() >= planned.steps.keys():
+        return usual
+    try:
+        return {**cloud.step_seconds(planned.flow.name, planned.steps.keys()), **usual}
+    except CloudError:
+        return usual
+
+
+def _rest_s(flow: Flow, usual_s: Callable[[], Mapping[str, float]], steps: Mapping[str, StepState]) -> float | None:
+    return remaining_s(steps, dependencies(flow), usual_s(), datetime.now(timezone.utc))
 
 
 def run_start(planned: Plan, context: RunContext, cloud: Cloud, started: datetime) -> RunStart:

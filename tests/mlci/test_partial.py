@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from mlci.earlier_runs import EarlierRun, earlier_runs
 from mlci.errors import InputError
 from mlci.flow import load
 from mlci.flow.part import Part
-from mlci.partial import EarlierRun, PartialRun, PartialRunPlanner, earlier_runs
+from mlci.partial import PartialRun, PartialRunPlanner
 from mlci.plan import Target
 from mlci.runs import Runs
 
@@ -43,7 +44,7 @@ def run(
     states = {name: {"status": status, "seconds": 1.0} for name, status in {**(cells or {}), **steps}.items()}
     metrics = {"evaluate": {"auc": auc}}
     result = {"flow": "small", "cloud": "local", "started": STARTED.isoformat(), "steps": states, "metrics": metrics}
-    return EarlierRun(Runs(tmp_path).folder(run_id), result)  # type: ignore[arg-type]
+    return EarlierRun(Runs(tmp_path).folder(run_id), result, STARTED)  # type: ignore[arg-type]
 
 
 def plan(part: Part, *earlier: EarlierRun, empty: str = "nothing") -> PartialRun:

@@ -350,7 +350,9 @@ class States:
             "input": execution.given,
         }
 
-    def _listExecutions(self, stateMachineArn: str, statusFilter: str) -> Mapping[str, Any]:
+    def _listExecutions(
+        self, stateMachineArn: str, statusFilter: str, maxResults: int | None = None
+    ) -> Mapping[str, Any]:
         self._machine(stateMachineArn)
         if statusFilter == "PENDING_REDRIVE":
             raise Refusal("ValidationException", "PENDING_REDRIVE needs a mapRunArn.")
@@ -366,7 +368,7 @@ class States:
             for execution in self.executions.values()
             if execution.version.rpartition(":")[0] == stateMachineArn and execution.status == statusFilter
         ]
-        return {"executions": found}
+        return {"executions": found[::-1][:maxResults]}
 
     def _getExecutionHistory(
         self,

@@ -6,7 +6,7 @@ Only this module translates between mlci's types and the emulator's. The emulato
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -214,6 +214,9 @@ class LocalCloud:
 
     def running(self, flow: str) -> Iterable[RunningExecution]:
         return ()  # a local execution lives and ends with its own process
+
+    def step_seconds(self, flow: str, steps: Collection[str]) -> Mapping[str, float]:
+        return {}  # the runs' own folders have them
 
     def run(
         self,

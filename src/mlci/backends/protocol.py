@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,6 +150,9 @@ class Cloud(Protocol):
 
     def running(self, flow: str) -> Iterable[RunningExecution]:
         """Returns the flow's executions that run now, whoever started them."""
+
+    def step_seconds(self, flow: str, steps: Collection[str]) -> Mapping[str, float]:
+        """Returns the seconds that steps took in the newest execution that succeeded, as far as the cloud knows one."""
 
     def run(
         self,

@@ -93,7 +93,8 @@ def _narrowed(session: RunSession, part: Part, options: RunOptions) -> RunSessio
     Raises: InputError.
     """
     from mlci.baseline import read_baseline
-    from mlci.partial import PartialRunPlanner, earlier_runs
+    from mlci.earlier_runs import earlier_runs
+    from mlci.partial import PartialRunPlanner
     from mlci.plan import plan
     from mlci.stage import stage
 

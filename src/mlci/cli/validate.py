@@ -2,30 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mlci.cli.flow_file import load_flow
-from mlci.cli.options import debug_option, flow_option, param_option
-from mlci.cli.output import echo
+from mlci.cli.options import debug_option, flow_option, json_option, param_option
+from mlci.cli.output import echo, echo_document
 from mlci.cli.run_context import local_context
+from mlci.errors import InputError
+
+if TYPE_CHECKING:
+    from mlci.flow.models import Flow, Json
 
 
 @click.command("validate")
 @flow_option
 @param_option
+@json_option
 @debug_option
-def command(flow_file: Path, params: Sequence[str]) -> int:
+def command(flow_file: Path, params: Sequence[str], as_json: bool) -> int:
     """Check the flow, its scripts and its data.
 
     Changes nothing. Reports all problems at once, with file, line and column.
     """
+    from mlci.report.formatting import count
+    from mlci.report.plan_json import validation_json
+
+    try:
+        flow = _checked(flow_file, params)
+    except InputError as error:
+        if as_json:
+            _print_json(validation_json(str(flow_file), None, error.problems))
+        raise
+    if as_json:
+        _print_json(validation_json(str(flow_file), flow))
+    else:
+        echo(f"{flow_file} is valid: {count(len(flow.steps), 'step')}, {count(len(flow.gate), 'rule')} in the gate")
+    return 0
+
+
+def _print_json(document: Mapping[str, Json]) -> None:
+    echo_document(json.dumps(document, indent=2) + "\n")
+
+
+def _checked(flow_file: Path, params: Sequence[str]) -> Flow:
+    """The flow of a file, of which all is right.
+
+    Raises: InputError, with all that is not.
+    """
     from mlci.backends.local import check_definition, check_jobs
     from mlci.build import Build
     from mlci.provision.access_requirements import check_arn_values
-    from mlci.report.formatting import count
     from mlci.run import prepare
 
     flow = load_flow(flow_file, params)
@@ -33,5 +64,4 @@ def command(flow_file: Path, params: Sequence[str]) -> int:
     planned, compiled = prepare(flow, local_context(flow_file, Build()), {})
     check_jobs(planned)
     check_definition(compiled.definition)
-    echo(f"{flow_file} is valid: {count(len(flow.steps), 'step')}, {count(len(flow.gate), 'rule')} in the gate")
-    return 0
+    return flow

@@ -5,6 +5,7 @@
     signs.py           signs and colours of steps and rules
     untrusted_text.py  text from outside, made safe for each medium
     log_lines.py       the lines of a job's log
+    estimate.py        the time that is left of a run
     heartbeat.py       the sign of life of a run in a build log
     console.py         the progress of a run, its summary, and tables
     markdown.py        report.md
@@ -15,6 +16,7 @@
     run_list.py        earlier runs, for `mlci list` and `mlci show`
     baseline_list.py   baselines, for `mlci baseline`
     plan_preview.py    a plan, for `mlci plan`
+    plan_json.py       a plan, a validation and settings, for other programs
     stack_report.py    a stack and its changes, for `mlci bootstrap`
 
 A report is a pure function: a result in, a text out. Text from outside passes through `untrusted_text`.

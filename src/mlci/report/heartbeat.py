@@ -34,4 +34,4 @@ def rest(seconds: float) -> str:
     >>> rest(130), rest(0)
     ('about 2 min left', 'it takes longer than earlier runs')
     """
-    return f"about {rough_duration(seconds)} left" if seconds > 0 else "it takes longer than earlier runs"
+    return f"about {rough_duration(max(1.0, seconds))} left" if seconds > 0 else "it takes longer than earlier runs"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -21,6 +21,7 @@ from mlci.backends.aws.session import Session
 from mlci.backends.aws.state_machines import DesiredStateMachine, StateMachines, state_machine_tags
 from mlci.backends.aws.stop_run import RunStopper
 from mlci.backends.events import Event
+from mlci.backends.progress import initial_progress
 from mlci.backends.protocol import Change, ExecutionArn, Outcome, RunningExecution, TaggedObject, VersionArn
 from mlci.backends.secrets import check_readers
 from mlci.backends.stop_signal import StopSignal
@@ -109,6 +110,16 @@ class AwsCloud:
 
     def running(self, flow: str) -> Iterable[RunningExecution]:
         return self.executions.running(self.target.machine(flow))
+
+    def step_seconds(self, flow: str, steps: Collection[str]) -> Mapping[str, float]:
+        arn = self.executions.newest_succeeded(self.target.machine(flow))
+        if arn is None:
+            return {}
+        progress = initial_progress(steps)
+        for event in self.executions.events_after(arn, 0):
+            progress = progress.after(event)
+        ended = {name: step for name, step in progress.steps.items() if step.status == "succeeded" and step.ended}
+        return {name: step.seconds(step.ended) for name, step in ended.items() if step.ended}
 
     def run(
         self,

@@ -68,6 +68,17 @@ class Executions:
             if error.code != "StateMachineDoesNotExist":
                 raise
 
+    def newest_succeeded(self, machine: str) -> ExecutionArn | None:
+        """Return the newest execution of a state machine that succeeded; None if there is none."""
+        request = {"stateMachineArn": machine, "statusFilter": "SUCCEEDED", "maxResults": 1}
+        try:
+            found = self.api.call("list_executions", **request)["executions"]
+        except AwsError as error:
+            if error.code == "StateMachineDoesNotExist":
+                return None
+            raise
+        return ExecutionArn(found[0]["executionArn"]) if found else None
+
     def events_after(self, arn: ExecutionArn, last_id: int) -> list[Event]:
         """Return the events after the one with this ID, in order. Errors are not retried: the caller polls again.
 

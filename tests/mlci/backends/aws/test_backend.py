@@ -12,8 +12,9 @@ from datetime import datetime, timezone
 import pytest
 
 from mlci.backends.stop_signal import StopSignal
+from mlci.earlier_runs import earlier_runs
 from mlci.flow.part import Part
-from mlci.partial import PartialRunPlanner, earlier_runs
+from mlci.partial import PartialRunPlanner
 from mlci.report.result import Result, Status, to_json
 from mlci.run import prepare, run
 from support.aws_builds import FLOW, Builder
@@ -256,3 +257,13 @@ def test_a_part_of_a_flow_takes_the_outputs_in_the_bucket_and_writes_no_baseline
     started_with = (builder.root / ".mlci/runs" / result.run_id / "input.json").read_text()
     assert f"s3://{BUCKET}/mlci/small/runs/{whole.run_id}/train/model/" in started_with
     assert pretended.get(f"s3://{BUCKET}/mlci/small/baselines/main.json") == baseline
+
+
+def test_a_build_knows_from_the_newest_execution_how_long_steps_take(builder: Builder, pretended: PretendAws) -> None:
+    cloud = builder.cloud(builder.flow())
+    assert cloud.step_seconds("small", ["train", "measure"]) == {}
+    pretended.sagemaker.scripts["train"] = Script(seconds=0.3)
+    builder.run()
+    seconds = cloud.step_seconds("small", ["train", "measure"])
+    assert seconds.keys() == {"train", "measure"}
+    assert seconds["train"] >= 0.3

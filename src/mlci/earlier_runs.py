@@ -1,0 +1,58 @@
+"""Runs of a flow that have reported: what a later run takes from them, or expects by them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from mlci.errors import InputError
+from mlci.flow.models import Json
+from mlci.gate import Metrics
+from mlci.runs import RunFolder
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    """A run that has reported."""
+
+    folder: RunFolder
+    result: Mapping[str, Json]
+    started: datetime
+
+    @property
+    def run_id(self) -> str:
+        return self.folder.run_id
+
+    def has(self, step: str) -> bool:
+        """Returns True if the step has its outputs from this run."""
+        steps = self.result.get("steps")
+        state = steps.get(step) if isinstance(steps, dict) else None
+        return isinstance(state, dict) and state.get("status") in ("succeeded", "reused")
+
+    def metrics(self, step: str) -> Metrics | None:
+        """Returns the metrics that the step wrote; None if there are none."""
+        documents = self.result.get("metrics")
+        return Metrics(documents[step]) if isinstance(documents, dict) and step in documents else None
+
+    def seconds(self) -> dict[str, float]:
+        """Returns the seconds that each step took that was run and succeeded."""
+        steps = self.result.get("steps")
+        states = steps.items() if isinstance(steps, dict) else ()
+        found = {name: state for name, state in states if isinstance(state, dict)}
+        return {name: float(str(state["seconds"])) for name, state in found.items() if state["status"] == "succeeded"}
+
+    def age_s(self, now: datetime) -> float:
+        return max(0.0, (now - self.started).total_seconds())
+
+
+def earlier_runs(folders: Iterable[RunFolder], flow: str, cloud: str) -> Iterator[EarlierRun]:
+    """Yields the runs of a flow on a cloud that have reported, in the order of the folders."""
+    for folder in folders:
+        try:
+            result = folder.result()
+            started = datetime.fromisoformat(str(result["started"])) if result else None
+        except (InputError, ValueError):
+            continue
+        if result and started and started.tzinfo and (result["flow"], result["cloud"]) == (flow, cloud):
+            yield EarlierRun(folder, result, started)

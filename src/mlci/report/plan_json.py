@@ -1,0 +1,91 @@
+"""The documents of `mlci plan --json`, `mlci validate --json` and `mlci config --json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from mlci.backends.protocol import Change
+from mlci.errors import Problem
+from mlci.flow.models import Flow, Json
+from mlci.plan.models import Bound, Plan, PlannedStep, Upload
+from mlci.report.result import SCHEMA
+
+
+def plan_json(
+    planned: Plan, cloud: str, missing: Sequence[Upload], change: Change, running: Sequence[str]
+) -> dict[str, Json]:
+    """Returns the plan of a run: objects to upload, the state machine, each step's request, and the gate."""
+    uploads: list[Json] = [{"uri": upload.uri, "bytes": _size(upload)} for upload in missing]
+    return {
+        "schema": SCHEMA,
+        "flow": planned.flow.name,
+        "cloud": cloud,
+        "objects": len(planned.uploads),
+        "uploads": uploads,
+        "state_machine": {"name": change.machine, "change": change.what, "differs": list(change.differs)},
+        "steps": {name: _step(planned, name, step) for name, step in planned.steps.items()},
+        "gate": _rules(planned.gate),
+        "running": list(running),
+    }
+
+
+def _size(upload: Upload) -> int:
+    """The size of an object; of an archive, that of the files in it."""
+    return sum(file.size_bytes for file in upload.files)
+
+
+def _step(planned: Plan, name: str, step: PlannedStep) -> dict[str, Json]:
+    flow_step = planned.flow.steps[name]
+    return {
+        "uses": flow_step.uses,
+        "summary": step.summary,
+        "behind_gate": flow_step.is_after_gate,
+        "if": _rules(step.when),
+        "outputs": dict(step.outputs),
+        "request": dict(step.request),
+    }
+
+
+def _rules(bounds: Iterable[Bound]) -> list[Json]:
+    return [
+        {
+            "metric": bound.rule.metric,
+            "op": bound.rule.op,
+            "limit": bound.rule.limit,
+            "relative": bound.rule.is_relative,
+            "threshold": bound.threshold,
+            "baseline": bound.baseline,
+        }
+        for bound in bounds
+    ]
+
+
+def validation_json(file: str, flow: Flow | None, problems: Iterable[Problem] = ()) -> dict[str, Json]:
+    """Returns the result of a validation. A flow that can't be loaded has neither name nor steps."""
+    found: list[Json] = [
+        {
+            "file": problem.file,
+            "line": problem.line,
+            "column": problem.column,
+            "what": problem.what,
+            "hint": problem.hint,
+        }
+        for problem in problems
+    ]
+    return {
+        "schema": SCHEMA,
+        "file": file,
+        "valid": not found,
+        "flow": flow.name if flow else None,
+        "steps": list(flow.steps) if flow else [],
+        "rules": len(flow.gate) if flow else 0,
+        "problems": found,
+    }
+
+
+def settings_json(settings: Mapping[str, tuple[str | None, str]]) -> dict[str, Json]:
+    """Returns the settings of a run, each with its value, null where it is not set, and its origin."""
+    return {
+        "schema": SCHEMA,
+        "settings": {name: {"value": value, "from": by} for name, (value, by) in settings.items()},
+    }
