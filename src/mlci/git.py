@@ -1,40 +1,19 @@
 """The state of the git repository that a run starts from.
 
-The files of a checkout decide nothing about how git is run. Git starts at the folder that holds `.git`, so a folder
-that only looks like a bare repository is never read. Only plumbing commands run: they start no hook, no filter, no
-pager and no file system monitor, write nothing, and fetch nothing.
+`git_command` runs git. Only plumbing commands run: they start no hook, no filter and no pager, write nothing, and fetch
+nothing.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlci.errors import InputError
+from mlci.git_command import run_git
 from mlci.stage.repository import git_root
 
-#: Settings that win over the repository's own. Source: https://git-scm.com/docs/git-config
-_SETTINGS = ("safe.bareRepository=explicit", "core.fsmonitor=", "core.hooksPath=/dev/null")
-#: Variables that name another repository, as git sets them for a hook that starts mlci.
-#: Source: https://git-scm.com/docs/git#_environment_variables
-_LOCAL_VARIABLES = frozenset(
-    {
-        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-        "GIT_COMMON_DIR",
-        "GIT_DIR",
-        "GIT_INDEX_FILE",
-        "GIT_NAMESPACE",
-        "GIT_OBJECT_DIRECTORY",
-        "GIT_PREFIX",
-        "GIT_WORK_TREE",
-    }
-)
-_TIMEOUT_S = 30
-_OTHER_OWNER = re.compile("dubious ownership|unsafe repository")
 _USUAL_BASE_BRANCHES = ("main", "master")
 _LOCAL, _REMOTE = "refs/heads/", "refs/remotes/origin/"
 
@@ -131,53 +110,3 @@ def _parents(root: Path) -> list[str]:
 
 def _line(root: Path, *arguments: str) -> str | None:
     return (run_git(root, *arguments) or "").rstrip("\n") or None
-
-
-def run_git(root: Path, *arguments: str, settings: Sequence[str] = ()) -> str | None:
-    """Runs git in a work tree's top folder and returns its output; None where git exits with 1, "there is none".
-
-    `settings` are further ones, as `name=value`.
-
-    Raises: InputError, where git is not installed, refuses the repository, or fails otherwise.
-    """
-    command = [
-        "git",
-        "--no-optional-locks",
-        *(word for setting in (*_SETTINGS, *settings) for word in ("-c", setting)),
-        *arguments,
-    ]
-    try:
-        completed = subprocess.run(
-            command, cwd=root, env=_environment(os.environ, root), capture_output=True, timeout=_TIMEOUT_S, check=False
-        )
-    except FileNotFoundError as error:
-        raise InputError(f"{root} is a git repository, and git is not installed here", "Install git.") from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise InputError(f"git can't be run in {root}: {error}", "Check the installation of git.") from error
-    if completed.returncode == 1 and not completed.stderr:
-        return None
-    if completed.returncode != 0:
-        raise _failure(root, completed.stderr.decode("utf-8", "backslashreplace"))
-    return completed.stdout.decode("utf-8", "backslashreplace")
-
-
-def _environment(environment: Mapping[str, str], root: Path) -> dict[str, str]:
-    """Returns the variables that git is run with: messages in English, no prompt, no fetch of a partial clone."""
-    return {
-        **{name: value for name, value in environment.items() if name not in _LOCAL_VARIABLES},
-        "GIT_ALLOW_PROTOCOL": "",
-        "GIT_CEILING_DIRECTORIES": str(root.parent),
-        "GIT_NO_LAZY_FETCH": "1",
-        "GIT_TERMINAL_PROMPT": "0",
-        "LC_ALL": "C",
-    }
-
-
-def _failure(root: Path, message: str) -> InputError:
-    if _OTHER_OWNER.search(message):
-        return InputError(
-            f"git does not read {root}, because another user owns it",
-            f"Tell git that you trust it: git config --global --add safe.directory {root}",
-        )
-    first = message.strip().partition("\n")[0] or "it gave no reason"
-    return InputError(f"git can't read the repository {root}: {first}", f"Try it: git -C {root} rev-parse HEAD")

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from mlci.baseline import WorkTree
-from mlci.git import run_git
+from mlci.git_command import run_git
 from mlci.stage.repository import git_root
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def unit_of(folder: Path, script: str, files: Mapping[str, str]) -> CodeUnit:
     }
     flow: Flow = load(json.dumps(flow_text).encode(), "flow.yaml", {}, {})
     (folder / "flow.yaml").write_text("")
-    (folder / ".git").mkdir(exist_ok=True)
+    subprocess.run(["git", "init", "-q", str(folder)], check=True)
     return stage(flow, find_repository(folder / "flow.yaml"), "eu-west-1", Cache(None)).code["train"]
 
 

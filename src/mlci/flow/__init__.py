@@ -18,6 +18,7 @@ In the order in which `load` uses them:
     validation_messages.py  pydantic's errors as problems of a flow
     reference_check.py      checks that each reference names something that exists
     written_step.py         a step as the file has it, and what it is built with
+    script_keys.py          the keys of a step that say how its script starts
     secret_variables.py     the variables of a step that hold secrets
     steps.py                a step, from its keys
     secrets.py              the sources of secrets

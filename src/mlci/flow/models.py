@@ -178,8 +178,10 @@ def secret_variable(name: str) -> str:
 class Step:
     """One unit of work. `uses` is the name of its step type.
 
-    `run` is the script, relative to the flow file's folder. `image` is `framework:version` or a full image URI.
-    `after` names steps only; `is_after_gate` says whether `after: gate` was given. `metrics` is
+    `run` is the script, relative to `source` or else the flow file's folder; or `-m <module>`, or a program of the
+    image. `source` is a folder that is sent whole, and `working_dir` where the script starts. `input_paths` and
+    `output_paths` are what the script reads and writes by paths relative to it. `image` is `framework:version` or a
+    full image URI. `after` names steps only; `is_after_gate` says whether `after: gate` was given. `metrics` is
     `<output>/<path of a JSON file in it>`. `request` is merged over the AWS API request. `values` holds the keys that
     only the step's type has. `secrets` are the variables of `env` that hold secrets; `env` has the others. What a type
     has no key for is None or empty. `cell` is set for a cell of a step with a matrix. Where not `fail_fast`, a failure
@@ -209,6 +211,10 @@ class Step:
     metrics: str | None = None
     request: Mapping[str, Json] = field(default_factory=dict)
     values: Mapping[str, Value] = field(default_factory=dict)
+    source: str | None = None
+    working_dir: str | None = None
+    input_paths: Mapping[str, str] = field(default_factory=dict)
+    output_paths: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ def reference(schema: Mapping[str, Any]) -> str:
         _keys_by_type(definitions["StepModel"]),
         "### `matrix`",
         _described(definitions["MatrixModel"]),
+        "### An input, in a step's `inputs`",
+        _described(definitions["InputModel"]),
         "### A rule, in `gate` and in a step's `if`",
         _described(definitions["RuleModel"]),
         "### A secret, in `secrets`",
@@ -103,7 +105,7 @@ def _is_reference(choice: Mapping[str, Any]) -> bool:
 
 def _name(ref: str) -> str:
     name = ref.rpartition("/")[2]
-    names = {"RuleModel": "rule", "StepModel": "step"}
+    names = {"RuleModel": "rule", "StepModel": "step", "InputModel": "map"}
     return names.get(name, "any value" if name == "JsonValue" else "map")
 
 

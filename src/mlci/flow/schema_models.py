@@ -83,6 +83,37 @@ def _kind_of_list(value: object) -> str:
 OneOrMoreValue = Annotated[Annotated[str, Tag(_TEXT)] | Annotated[list[str], Tag(_LIST)], Discriminator(_kind_of_list)]
 
 
+def _kind_of_map(value: object) -> str:
+    return _MAP if isinstance(value, dict) else _LIST
+
+
+ListOrMapValue = Annotated[
+    Annotated[list[str], Tag(_LIST)] | Annotated[dict[str, str], Tag(_MAP)], Discriminator(_kind_of_map)
+]
+
+
+class InputModel(SchemaModel):
+    """An input that the script reads at a path of its own."""
+
+    source: str = Field(
+        alias="from",
+        description="A path in the repository, an s3:// URI, or ${{ steps.<step>.outputs.<output> }}.",
+        examples=["data/raw.csv"],
+    )
+    path: str | None = Field(
+        default=None,
+        description="The path at which the script reads it, relative to the working folder: the input's only file, "
+        "where it has this name, or else the folder.",
+        examples=["data/raw.csv"],
+    )
+
+
+def _kind_of_source(value: object) -> str:
+    return _MAP if isinstance(value, dict) else _TEXT
+
+
+SourceValue = Annotated[Annotated[str, Tag(_TEXT)] | Annotated[InputModel, Tag(_MAP)], Discriminator(_kind_of_source)]
+
 #: The pydantic type of each kind of value, and what it is where the key is not there.
 _TYPES: Mapping[KeyKind, tuple[Any, Callable[[], object] | None]] = {
     "text": (str, None),
@@ -93,6 +124,8 @@ _TYPES: Mapping[KeyKind, tuple[Any, Callable[[], object] | None]] = {
     "scalars": (list[ScalarValue], list),
     "text or texts": (OneOrMoreValue, list),
     "map of texts": (dict[str, str], dict),
+    "texts or map of texts": (ListOrMapValue, list),
+    "map of sources": (dict[str, SourceValue], dict),
     "map of scalars": (dict[str, ScalarValue], dict),
     "boolean": (bool, None),
     "matrix": (MatrixModel, None),

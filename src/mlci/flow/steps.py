@@ -25,6 +25,8 @@ from mlci.flow.paths import repository_path, source
 from mlci.flow.problems import Candidates, listed
 from mlci.flow.reference_check import check_step
 from mlci.flow.rules import build_rules
+from mlci.flow.schema_models import InputModel
+from mlci.flow.script_keys import ScriptKeys
 from mlci.flow.secret_variables import split_variables
 from mlci.flow.written_step import StepContext, WrittenStep
 from mlci.flow.yaml_document import Path
@@ -53,10 +55,16 @@ _BUILT_KEYS = frozenset(
         "outputs",
         "request",
         "run",
+        "source",
         "timeout",
         "volume_gb",
+        "working_dir",
     }
 )
+
+
+#: As long as the URI of an output can be: a bucket of 63 characters, the names of flow, step and output, and a run's.
+_LONGEST_URI = "s3://" + "x" * 235
 
 
 class _Building:
@@ -68,10 +76,15 @@ class _Building:
         self._check_keys()
         self._check_max_parallel()
         env, secrets = split_variables(self._step, self._env(), self._problems)
+        script = ScriptKeys(self._step, self._context)
+        source_folder, working_dir = script.folders()
+        input_paths, output_paths = script.paths()
         return Step(
             name=str(self._path()[1]),
             uses=self._uses,
-            run=self._run(),
+            run=script.run(),
+            source=source_folder,
+            working_dir=working_dir,
             image=self._image(),
             instance=self._instance(),
             instance_count=self._instance_count(),
@@ -79,6 +92,8 @@ class _Building:
             timeout_s=self._timeout_s(),
             inputs=self._inputs(),
             outputs=self._outputs(),
+            input_paths=input_paths,
+            output_paths=output_paths,
             args=self._args(),
             hyperparameters=self._hyperparameters(),
             env=env,
@@ -181,23 +196,6 @@ class _Building:
 
     # What runs, and on what.
 
-    def _run(self) -> str | None:
-        key, path = self._step.key("run"), self._path("run")
-        if key is None:
-            return None
-        written = str(self._step.written("run"))
-        if "run" not in self._step.raw or self._problems.is_suspect(path):
-            return written
-        try:
-            script = repository_path(written)
-        except InvalidValue as invalid:
-            self._report(path, invalid)
-            return written
-        if script == ".":
-            self._problems.at(path, f'"{written}" is a folder, and "run" names a script')
-        self._check_length(key, path, "the script's path", len(script))
-        return script
-
     def _image(self) -> str | None:
         key = self._step.key("image")
         if key is None:
@@ -275,11 +273,14 @@ class _Building:
             for name in raw:
                 self._check_name(key, name, self._path("inputs", name))
         sources = {
-            name: self._source(text, self._path("inputs", name)) for name, text in self._step.written("inputs").items()
+            name: self._source(value.source, self._path("inputs", name, "from"), name)
+            if isinstance(value, InputModel)
+            else self._source(value, self._path("inputs", name), name)
+            for name, value in self._step.written("inputs").items()
         }
         return {name: found for name, found in sources.items() if found is not None}
 
-    def _source(self, text: str, path: Path) -> Source | None:
+    def _source(self, text: str, path: Path, name: str) -> Source | None:
         """Return the source that this input names; report a problem and return None if it names nothing."""
         parts = self._context.texts.get(path, (text,))
         if len(parts) == 1 and isinstance(parts[0], StepOutput):
@@ -288,7 +289,7 @@ class _Building:
             return None
         if any(isinstance(part, StepOutput) for part in parts):
             hint = "Read the output whole, and add the path in args: ${{ inputs.<name> }}/<path>"
-            self._problems.at(path, f'input "{path[-1]}" adds a text to a reference', hint)
+            self._problems.at(path, f'input "{name}" adds a text to a reference', hint)
             return None
         try:
             return source(text)
@@ -298,18 +299,30 @@ class _Building:
 
     def _outputs(self) -> tuple[str, ...]:
         key, fixed = self._step.key("outputs"), self._step.step_type.outputs
-        if key is None or fixed is not None:
+        written = self._step.written("outputs") or []
+        if key is None:
             return fixed or ()
-        outputs = self._step.written("outputs") or []
-        self._check_count(key, len(outputs), "outputs")
-        for index, name in enumerate(outputs):
-            path = self._path("outputs", index)
+        if fixed is not None:
+            self._check_fixed_outputs(written, fixed)
+            return fixed
+        self._check_count(key, len(written), "outputs")
+        names = list(written)
+        for index, name in enumerate(names):
+            path = self._path("outputs", name if isinstance(written, dict) else index)
             if self._problems.is_suspect(path):
                 continue
-            if name in outputs[:index]:
+            if name in names[:index]:
                 self._problems.at(path, f'the output "{name}" is given twice', "Remove one")
             self._check_name(key, name, path)
-        return tuple(outputs)
+        return tuple(names)
+
+    def _check_fixed_outputs(self, written: list[str] | dict[str, str], fixed: tuple[str, ...]) -> None:
+        """Reports outputs that the step's type does not have."""
+        for index, name in enumerate(written):
+            path = self._path("outputs", name if isinstance(written, dict) else index)
+            if name not in fixed and not self._problems.is_suspect(path):
+                what = f'"{name}" is no output of {_article(self._uses)} {self._uses} step'
+                self._problems.at_key(path, what, f'Its only output is "{listed(fixed)}"'.replace('""', '"'))
 
     def _metrics(self) -> str | None:
         path, written = self._path("metrics"), self._step.written("metrics")
@@ -345,12 +358,9 @@ class _Building:
         texts = [self._text(value, self._path("args", index)) for index, value in enumerate(args)]
         for index, text in enumerate(texts):
             path = self._path("args", index)
-            known = self._known_part(text)
-            if self._problems.is_suspect(path):
-                continue
-            if "\n" in known or "\r" in known:
-                self._problems.at(path, f"argument {index + 1} holds a line break, which AWS does not allow")
-            self._check_length(key, path, f"argument {index + 1}", len(known))
+            if not self._problems.is_suspect(path):
+                self._check_length(key, path, f"argument {index + 1}", len(self._known_part(text)))
+        self._check_value(key, [self._known_part(text, _LONGEST_URI) for text in texts])
         return tuple(texts)
 
     def _hyperparameters(self) -> dict[str, Scalar | Text]:
@@ -450,8 +460,8 @@ class _Building:
                 found.append(name)
         return tuple(dict.fromkeys(found))
 
-    def _known_part(self, text: Text) -> str:
-        """The text as far as it is known before the run: an output's URI is not, a path in the container is."""
+    def _known_part(self, text: Text, uri: str = "") -> str:
+        """The text as far as it is known before the run: a path in the container is; `uri` stands for an output's."""
         container, words = self._step.step_type.container, []
         for part in text:
             match part:
@@ -462,7 +472,7 @@ class _Building:
                 case OutputPath(name) if container:
                     words.append(container.output(name))
                 case _:
-                    pass
+                    words.append(uri)
         return "".join(words)
 
 

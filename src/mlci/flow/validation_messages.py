@@ -18,6 +18,7 @@ from mlci.flow.schema_models import (
     AwsModel,
     DefaultsModel,
     FlowModel,
+    InputModel,
     LocalModel,
     RuleModel,
     SecretModel,
@@ -251,7 +252,9 @@ def _report_missing(path: Path, key: str, problems: Problems) -> None:
         "uses": f"Add {_either(f'uses: {name}' for name in STEP_TYPES)}",
         **{name: step_key.missing_hint for name, step_key in all_keys().items()},
         "metric": "Add metric: <step>.<name>",
-        "from": "Add from: ssm:<parameter>, or secretsmanager:<secret>",
+        "from": "Add from: <path, s3:// URI or another step's output>"
+        if path[:1] == ("steps",)
+        else "Add from: ssm:<parameter>, or secretsmanager:<secret>",
         "flow": "Add flow: <name>",
         "steps": "A flow has at least one step",
     }.get(key, "")
@@ -314,6 +317,8 @@ def _model_at(path: Path) -> type[BaseModel]:
             return AwsModel
         case ("secrets", _):
             return SecretModel
+        case ("steps", _, "inputs", _):
+            return InputModel
         case _:
             return RuleModel
 
@@ -327,6 +332,8 @@ def _owner(path: Path) -> str:
             return f'step "{written_name(name)}"'
         case ("secrets", str(name)):
             return f'secret "{name}"'
+        case ("steps", _, "inputs", str(name)):
+            return f'input "{name}"'
         case (*_, int(index)):
             return f'rule {index + 1} of "{_key_of(path)}"'
         case _:

@@ -1,6 +1,10 @@
 """Flow → Staged: reads and hashes the files that the steps need from the repository. Deploy uploads them later.
 
 repository.py      the files of the repository, and the border that no path may cross
+git_files.py       the files that git does not ignore
+code_units.py      the files that a step's script needs, and how it starts
+places.py          the inputs and outputs that a script reads and writes by relative paths
+nearest_path.py    the path that a wrong one was meant to be
 python_imports.py  the modules that a script imports from the repository
 script_package.py  the files of a step's code in the layout of its container, with the starter
 start_secrets.py   the secrets of a step, as the starter reads them
@@ -14,30 +18,25 @@ archive.py         code units packed for script mode
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from mlci.errors import InputError, Problem
-from mlci.flow.models import Flow, Json, RepositoryPath, Step
+from mlci.flow.models import Flow, RepositoryPath, Step
 from mlci.stage.cache import Cache, cache_folder
+from mlci.stage.code_units import code_unit
+from mlci.stage.git_files import GitFiles
 from mlci.stage.image_uris import UnknownImage, check_runs_scripts, image_uri, is_framework
 from mlci.stage.models import CodeUnit, DataUnit, Staged, StagedFile
-from mlci.stage.python_imports import imports_of
+from mlci.stage.nearest_path import nearest_path
 from mlci.stage.repository import (
     OutsideRepository,
     Repository,
     UnusableFile,
     find_repository,
     hash_data,
-    is_ignored,
-    read_code,
 )
-from mlci.stage.script_package import packaged
-from mlci.stage.start_secrets import secrets_feature
-from mlci.step_types import STEP_TYPES
-from mlci.step_types.script_start import SHELL_SUFFIX, ScriptStart, shell_of
 
 __all__ = [
     "Cache",
@@ -52,9 +51,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-#: What `run` may name: SageMaker's training toolkit starts Python programs and shell scripts, and so do we.
-SCRIPT_ENDINGS = (".py", ".sh")
 
 
 def stage(flow: Flow, repository: Repository, region: str, cache: Cache) -> Staged:
@@ -82,9 +78,10 @@ def stage(flow: Flow, repository: Repository, region: str, cache: Cache) -> Stag
     code: dict[str, CodeUnit] = {}
     images: dict[str, str] = {}
     data: dict[str, DataUnit] = {}
+    git_files = GitFiles(repository)
     for step in flow.steps.values():
         if step.run is not None:
-            code |= attempt(step, ("run",), partial(_code_unit, flow, step, step.run, repository))
+            code |= attempt(step, ("run",), partial(code_unit, flow, step, step.run, repository, git_files))
         if step.image is not None:
             images |= attempt(step, ("image",), partial(_image, step, step.image, region, cache))
         for name, source in step.inputs.items():
@@ -105,7 +102,10 @@ def _described(error: Exception, repository: Repository) -> tuple[str, str]:
         case OutsideRepository():
             return str(error), "Only what lies in the repository can be staged."
         case FileNotFoundError():
-            return f'"{error.args[-1]}" does not exist', f"Paths are relative to {repository.base}."
+            path = str(error.args[-1])
+            near = nearest_path(repository, path)
+            hint = f'Did you mean "{near}"?' if near else f"Paths are relative to {repository.base}."
+            return f'"{path}" does not exist', hint
         case SyntaxError():
             return f"{error.filename}:{error.lineno}:{error.offset}: {error.msg}", "The script does not parse."
         case UnusableFile(args=(what, hint)):
@@ -113,73 +113,6 @@ def _described(error: Exception, repository: Repository) -> tuple[str, str]:
         case OSError():
             return f'"{error.filename}" can\'t be read: {error.strerror}', "Check its permissions."
     raise error
-
-
-def _code_unit(flow: Flow, step: Step, path: str, repository: Repository) -> CodeUnit:
-    script = repository.find(path)
-    if not script.is_file():
-        raise UnusableFile(f'"{path}" is a folder', "`run` names one script.")
-    if script.suffix not in SCRIPT_ENDINGS:
-        raise UnusableFile(f'"{path}" is neither a .py nor a .sh file', "`run` names a Python or a shell script.")
-    roots: tuple[Path, ...] = ()
-    locations = {script}
-    if script.suffix == ".py":
-        bases = dict.fromkeys((repository.base, repository.base / "src", repository.root, repository.root / "src"))
-        found = imports_of(script, tuple(bases))
-        locations.update(found.files)
-        roots = found.roots
-    locations.update(_included(step, repository))
-    files = []
-    for location in sorted(locations):
-        repository.check(location, repository.relative(location))
-        files.append(read_code(location, repository.relative(location)))
-    import_roots = tuple("" if root == repository.root else repository.relative(root) for root in roots)
-    name = repository.relative(script)
-    content = next(file.content for file in files if file.path == name) or b""
-    is_shell_script = name.endswith(SHELL_SUFFIX)
-    start = ScriptStart(
-        run={"script": name},
-        # A shell script may start a Python that imports from the code's root, which the toolkits have on PYTHONPATH.
-        import_roots=("",) if is_shell_script else import_roots,
-        command=(*shell_of(content.partition(b"\n")[0]), f"./{name}") if is_shell_script else (),
-        features=_features(flow, step),
-    )
-    container = STEP_TYPES[step.uses].container
-    assert container is not None  # a step with a script has one
-    return CodeUnit(start, tuple(files), packaged(files, start, container.package))
-
-
-def _features(flow: Flow, step: Step) -> dict[str, Json]:
-    """Return what the starter does beyond starting the script."""
-    return {"secrets": secrets_feature(flow, step)} if step.secrets else {}
-
-
-def _included(step: Step, repository: Repository) -> Iterator[Path]:
-    for pattern in step.include:
-        if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-            raise OutsideRepository(f'"{pattern}" in `include` leaves the repository')
-        matches = [
-            location
-            for location in _matches(repository.base, pattern)
-            if not is_ignored(location.relative_to(repository.base))
-        ]
-        if not matches:
-            raise UnusableFile(f'"{pattern}" in `include` matches no file', "Patterns are like `src/shared/**/*.json`.")
-        for location in matches:
-            repository.check(location, repository.relative(location))
-            yield from repository.walk(location) if location.is_dir() else (location,)
-
-
-def _matches(base: Path, pattern: str) -> list[Path]:
-    """Returns the files and folders that match a pattern; "." is the flow's own folder."""
-    if not Path(pattern).parts:
-        return [base]
-    try:
-        return sorted(base.glob(pattern))
-    except (ValueError, IndexError, NotImplementedError) as error:  # such as "a**": Python's versions differ in which
-        raise UnusableFile(
-            f'"{pattern}" in `include` is not a pattern: {error}', "Patterns are like `src/shared/**/*.json`."
-        ) from error
 
 
 def _data_unit(path: str, repository: Repository) -> DataUnit:

@@ -30,9 +30,50 @@ def imports_of(script: Path, roots: Sequence[Path]) -> Imports:
     Raises: SyntaxError, with the file's name in it, for source that does not parse.
     """
     search = (script.parent, *(root for root in roots if root != script.parent))
-    found: dict[Path, None] = {}
-    used: dict[Path, None] = {}
-    queue = [script]
+    return _needed([script], search, {}, {})
+
+
+def imports_of_module(name: str, working_dir: Path, roots: Sequence[Path]) -> Imports | None:
+    """Returns the repository's modules that `python -m` of this name needs, started in a folder, with the module's own.
+
+    `roots` are searched in order, after the working folder. None if no folder of these has a module of the name's first
+    part: the environment may have it.
+
+    Raises: ModuleNotFoundError, with what is there in its arguments, if the repository has the first part alone;
+    SyntaxError.
+    """
+    search = (working_dir, *(root for root in roots if root != working_dir))
+    first, *rest = name.split(".")
+    root = next((root for root in search if _is_module(root / first)), None)
+    if root is None:
+        return None
+    location = root.joinpath(first, *rest)
+    main = location / "__main__.py" if location.is_dir() else location.with_suffix(".py")
+    if not main.is_file():
+        raise ModuleNotFoundError(*_module_names(location.parent, name))
+    packages = [each / "__init__.py" for each in reversed(main.relative_to(root).parents) if each != Path()]
+    files = [*(root / each for each in packages if (root / each).is_file()), main]
+    return _needed(files, search, dict.fromkeys(files), {root: None})
+
+
+def _is_module(location: Path) -> bool:
+    return location.with_suffix(".py").is_file() or next(location.glob("**/*.py"), None) is not None
+
+
+def _module_names(folder: Path, name: str) -> Iterator[str]:
+    """Yields the names of the modules in a package that `python -m` runs."""
+    package = name.rpartition(".")[0]
+    found = (path.stem if path.is_file() else path.name for path in sorted(folder.glob("*")) if _is_runnable(path))
+    yield from (f"{package}.{each}".lstrip(".") for each in found)
+
+
+def _is_runnable(path: Path) -> bool:
+    return (path.suffix == ".py" and not path.stem.startswith("__")) or (path / "__main__.py").is_file()
+
+
+def _needed(queue: list[Path], search: Sequence[Path], found: dict[Path, None], used: dict[Path, None]) -> Imports:
+    """Returns what the files in `queue` need, and what is `found` and `used` already."""
+    script = queue[0] if not found else None
     while queue:
         source = queue.pop()
         for root, file in _modules(source, search):

@@ -15,12 +15,13 @@ from pathlib import Path
 from mlci.stage.models import StagedFile
 
 #: Never part of a unit: what tools leave behind, and mlci's own folder.
-IGNORED_NAMES = frozenset({".git", ".mlci", ".venv", "__pycache__", ".DS_Store", ".ipynb_checkpoints"})
+IGNORED_NAMES = frozenset({".env", ".git", ".mlci", ".venv", "__pycache__", ".DS_Store", ".ipynb_checkpoints"})
 _CHUNK_BYTES = 1 << 20
 
 
-#: Never staged, not even through a link or as an input: credentials of remotes, and what earlier runs left.
-_PRIVATE_NAMES = frozenset({".git", ".mlci"})
+#: Never staged, not even through a link or as an input: credentials of remotes, variables that mostly hold secrets, and
+#: what earlier runs left.
+_PRIVATE_NAMES = frozenset({".env", ".git", ".mlci"})
 #: Characters that neither an S3 key in XML nor a line of a digest can hold; surrogates stand for bytes not in UTF-8.
 _NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 

@@ -23,6 +23,8 @@ KeyKind = Literal[
     "scalars",
     "text or texts",
     "map of texts",
+    "texts or map of texts",
+    "map of sources",
     "map of scalars",
     "boolean",
     "matrix",
@@ -68,7 +70,7 @@ class Key:
     max_items: int | None = None
     max_chars: int | None = None
     names: NameRule | None = None
-    problems: Callable[[Json], Iterator[tuple[tuple[str, ...], str, str]]] | None = None
+    problems: Callable[[Json], Iterator[tuple[tuple[str | int, ...], str, str]]] | None = None
 
 
 CodePackage = Literal["files", "archive"]
@@ -78,14 +80,15 @@ CodePackage = Literal["files", "archive"]
 class Container:
     """The places where a script finds its files: folders in the container, and the form in which its code is staged.
 
-    `inputs` and `outputs` are the folders that hold one folder for each input and output; None where the script's
-    arguments cannot name them.
+    `inputs` and `outputs` are the folders that hold one folder for each input and output. `archive` is the file that
+    holds an output where another step reads it, packed; None if outputs are not packed.
     """
 
     code: str
     package: CodePackage
-    inputs: str | None = None
-    outputs: str | None = None
+    inputs: str
+    outputs: str
+    archive: str | None = None
 
     def input(self, name: str) -> str:
         """Return the folder of an input."""

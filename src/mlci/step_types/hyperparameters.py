@@ -74,6 +74,25 @@ def encode_hyperparameters(hyperparameters: Mapping[str, str], args: Sequence[st
     return sent
 
 
+def argument_problems(args: Sequence[str]) -> Iterator[tuple[tuple[int, ...], str, str]]:
+    r"""Yield what can't be sent of a training script's arguments: where, a sentence and a remedy.
+
+    >>> [found[:2] for found in argument_problems(["a", "b\0"])]
+    [((1,), 'argument 2 holds a character that no argument can hold: U+0000')]
+    >>> [found[1] for found in argument_problems(["x" * 2500])]
+    ['the arguments have 2514 characters, as they are sent in JSON; SageMaker allows 2500']
+    """
+    for index, text in enumerate(args):
+        impossible = _IMPOSSIBLE.search(text)
+        if impossible:
+            sentence = f"holds a character that no argument can hold: U+{ord(impossible[0]):04X}"
+            yield (index,), f"argument {index + 1} {sentence}", ""
+    count = len(json.dumps({"args": list(args)}))
+    if count > MAX_VALUE_CHARS:
+        what = f"the arguments have {count} characters, as they are sent in JSON; SageMaker allows {MAX_VALUE_CHARS}"
+        yield (), what, "Put some of them into a file that is sent along, or into hyperparameters"
+
+
 def travels_plain(name: str, value: str) -> bool:
     """Return True if a hyperparameter can be sent under its own name: a shell leaves it alone, or the toolkits keep it.
 

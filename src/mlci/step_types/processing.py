@@ -5,6 +5,7 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateProc
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -22,24 +23,27 @@ _JOB = JobType("ProcessingJob", console_page="processing-jobs", log_group="/aws/
 #: AppSpecification, https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AppSpecification.html
 _MAX_ARGUMENT_CHARS = 256
 
+
+def _argument_problems(value: Json) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+    for index, text in enumerate(value if isinstance(value, list) else ()):
+        if isinstance(text, str) and ("\n" in text or "\r" in text):
+            yield (index,), f"argument {index + 1} holds a line break, which AWS does not allow", ""
+
+
 _KEYS = (
     # The script's path is an argument of the container's entry point.
     replace(jobs.RUN, max_chars=_MAX_ARGUMENT_CHARS - len(f"{_CONTAINER.code}/")),
     # A job has 10 inputs, one of which is the code, at /opt/ml/processing/input/code.
     replace(jobs.INPUTS, max_items=9, names=replace(jobs.INPUT_NAME, reserved=frozenset(["code"]))),
-    Key(
-        "args",
-        "scalars",
-        "The script's arguments (processing). ${{ inputs.<name> }} and ${{ outputs.<name> }} give paths "
-        "inside the container.",
-        takes_outputs=True,
-        max_items=100,
-        max_chars=_MAX_ARGUMENT_CHARS,
-    ),
+    replace(jobs.ARGS, max_items=100, max_chars=_MAX_ARGUMENT_CHARS, problems=_argument_problems),
+    jobs.WORKING_DIR,
+    jobs.SOURCE,
     Key(
         "outputs",
-        "texts",
-        "The names of what the step writes, each a folder (processing).",
+        "texts or map of texts",
+        "The names of what the step writes, each a folder; or each name with the path that the script writes, which "
+        "becomes that output. A training step has one, model.",
+        examples=(["evaluation"], {"model": "models/model.pkl"}),
         # ProcessingOutputConfig,
         # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingOutputConfig.html
         max_items=10,
@@ -105,7 +109,7 @@ PROCESSING = StepType(
     name="processing",
     description="a processing job (any script with inputs and outputs)",
     keys=_KEYS,
-    hints={"hyperparameters": 'Give a processing step\'s script its values as "args"'},
+    hints={"hyperparameters": 'Give a processing step\'s script its values as "args": [--name, value]'},
     outputs=None,
     container=_CONTAINER,
     request=Request(

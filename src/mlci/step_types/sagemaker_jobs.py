@@ -96,22 +96,47 @@ ENV = Key(
 INCLUDE = Key(
     "include",
     "texts",
-    "Globs of files to send along with the script and what it imports, relative to this file.",
+    "Globs of files to send along with the script and what it imports, relative to this file. A file that git ignores "
+    "needs its own name.",
     in_defaults=True,
 )
 RUN = Key(
     "run",
     "text",
-    "The script, relative to this file.",
-    examples=("src/train.py",),
+    "What starts: a script (.py, .sh, or with a first line #!), relative to this file or to source; -m <module>, as "
+    "python -m; or a program of the image, by its name alone.",
+    examples=("src/train.py", "-m package.train"),
     is_required=True,
     missing_hint="Add run: <path of the script>",
 )
+ARGS = Key(
+    "args",
+    "scalars",
+    "The script's arguments. In a processing step, ${{ inputs.<name> }} and ${{ outputs.<name> }} give paths inside "
+    "the container; in a training step, arguments come before those that hyperparameters make.",
+    examples=(["--epochs", 3, "model.depth=6"],),
+    takes_outputs=True,
+)
+WORKING_DIR = Key(
+    "working_dir",
+    "text",
+    "The folder that the script starts in, relative to this file; the repository's root by default.",
+    examples=(".",),
+    in_defaults=True,
+)
+SOURCE = Key(
+    "source",
+    "text",
+    "A folder that is sent whole, but for files that git ignores. run is relative to it, and it is the working folder.",
+    examples=("code",),
+    in_defaults=True,
+)
 INPUTS = Key(
     "inputs",
-    "map of texts",
+    "map of sources",
     "What the step reads, by name: a path in the repository, an s3:// URI, or "
-    "${{ steps.<step>.outputs.<output> }}. For training, each is a channel.",
+    "${{ steps.<step>.outputs.<output> }}. For training, each is a channel. With from and path, it is linked to a path "
+    "that the script reads.",
     takes_outputs=True,
     names=INPUT_NAME,
 )

@@ -8,6 +8,7 @@ does without it: its image may have none.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +20,8 @@ DOCUMENT = "mlci_start.json"
 #: Begins the names of all files that belong to the starter.
 STARTER_PREFIX = "mlci_start"
 SHELL_SUFFIX = ".sh"
+#: `run: -m package.module`.
+MODULE = re.compile(r"-m +([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)")
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,9 @@ def processing_entrypoint(folder: str, working_dir: str, command: Sequence[str])
     >>> processing_entrypoint("/opt/ml/processing/input/code", "", ())
     ['python3', '/opt/ml/processing/input/code/mlci_start.py']
     >>> processing_entrypoint("/c", "src", ("/bin/sh", "-e", "./x.sh"))
-    ['/bin/sh', '-c', 'cd "$0" && exec "$@"', '/c/src', '/bin/sh', '-e', './x.sh']
+    ['/bin/sh', '-c', 'mkdir -p "$0" && cd "$0" && exec "$@"', '/c/src', '/bin/sh', '-e', './x.sh']
     """
     if not command:
         return ["python3", f"{folder}/{STARTER}"]
-    return ["/bin/sh", "-c", 'cd "$0" && exec "$@"', f"{folder}/{working_dir}".rstrip("/"), *command]
+    make = 'mkdir -p "$0" && ' if working_dir else ""  # none of the files that are sent may lie there
+    return ["/bin/sh", "-c", f'{make}cd "$0" && exec "$@"', f"{folder}/{working_dir}".rstrip("/"), *command]

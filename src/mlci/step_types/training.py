@@ -28,13 +28,19 @@ from mlci.step_types.base import (
     StepType,
     attempt_counters,
 )
-from mlci.step_types.hyperparameters import encode_hyperparameters, problems
+from mlci.step_types.hyperparameters import argument_problems, encode_hyperparameters, problems
 from mlci.step_types.model_copy import COPY_GRANTS, model_copy
 from mlci.step_types.script_start import STARTER
 
 #: The one output: `/opt/ml/model`, packed as model.tar.gz.
 MODEL_OUTPUT = "model"
-_CONTAINER = Container(code="/opt/ml/code", package="archive")
+_CONTAINER = Container(
+    code="/opt/ml/code",
+    package="archive",
+    inputs="/opt/ml/input/data",
+    outputs="/opt/ml",
+    archive=f"{MODEL_OUTPUT}.tar.gz",
+)
 _JOB = JobType("TrainingJob", console_page="jobs", log_group="/aws/sagemaker/TrainingJobs")
 #: Script mode sends sagemaker_program, _submit_directory, _container_log_level and what the starter needs on top; one
 #: is spare.
@@ -43,12 +49,16 @@ _SCRIPT_MODE_PREFIX = "sagemaker_"
 _SUBMIT_DIRECTORY = "sagemaker_submit_directory"
 
 
-def _hyperparameter_problems(value: Json) -> Iterator[tuple[tuple[str, ...], str, str]]:
+def _hyperparameter_problems(value: Json) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
     sent = {name: json.dumps(each) for name, each in value.items()} if isinstance(value, dict) else {}
     yield from _located(problems(sent), ())
 
 
-def _request_problems(value: Json) -> Iterator[tuple[tuple[str, ...], str, str]]:
+def _argument_problems(value: Json) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+    yield from argument_problems([str(text) for text in value] if isinstance(value, list) else [])
+
+
+def _request_problems(value: Json) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
     """Yield the hyperparameters in `request:` that would not arrive, and a place that no model can be copied from."""
     output_path = _output_config(value).get("S3OutputPath") if isinstance(value, dict) else None
     if isinstance(output_path, str) and not output_path.startswith("s3://"):
@@ -65,7 +75,9 @@ def _request_problems(value: Json) -> Iterator[tuple[tuple[str, ...], str, str]]
     yield from _located(problems(texts), path)
 
 
-def _located(found: Iterable[tuple[str, str]], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str, str]]:
+def _located(
+    found: Iterable[tuple[str, str]], path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
     for name, sentence in found:
         yield ((*path, name), f'hyperparameter "{name[:80]}": {sentence}', "") if name else (path, sentence, "")
 
@@ -90,6 +102,15 @@ _KEYS = (
         ),
         problems=_hyperparameter_problems,
     ),
+    replace(jobs.ARGS, problems=_argument_problems),
+    Key(
+        "outputs",
+        "texts or map of texts",
+        f'The path that the script writes, by the name "{MODEL_OUTPUT}": it becomes the model.',
+        examples=({MODEL_OUTPUT: "models/model.pkl"},),
+    ),
+    jobs.WORKING_DIR,
+    jobs.SOURCE,
     jobs.INCLUDE,
     jobs.IMAGE,
     jobs.INSTANCE,
@@ -201,8 +222,6 @@ TRAINING = StepType(
     description="a training job (a script that writes a model)",
     keys=_KEYS,
     hints={
-        "args": 'Give a training step\'s script its values as "hyperparameters"',
-        "outputs": f'A training step has one output, "{MODEL_OUTPUT}"',
         "metrics": "Write metrics in a processing step that reads the model",
     },
     outputs=(MODEL_OUTPUT,),

@@ -229,9 +229,9 @@ _KEYS_AND_TYPES = [
         IN_TRAIN + "    volume_gb: 1\n",
         [
             (
-                '20:5: unknown key "frobnicate" in step "train". Known keys: after, env, fail_fast, '
-                "hyperparameters, if, image, include, inputs, instance, instance_count, matrix, max_parallel, request, "
-                "run, timeout, uses, volume_gb"
+                '20:5: unknown key "frobnicate" in step "train". Known keys: after, args, env, fail_fast, '
+                "hyperparameters, if, image, include, inputs, instance, instance_count, matrix, max_parallel, outputs, "
+                "request, run, source, timeout, uses, volume_gb, working_dir"
             )
         ],
     ),
@@ -443,24 +443,10 @@ _KEYS_AND_TYPES = [
     ),
     Case(
         IN_TRAIN,
-        IN_TRAIN + "    args: [a]\n",
-        IN_TRAIN + "    volume_gb: 40\n",
+        IN_TRAIN + "    outputs: {modle: model.pkl}\n    metrics: model/x.json\n",
+        IN_TRAIN + "    outputs: {model: model.pkl}\n",
         [
-            (
-                '20:5: "args" is for processing steps, and "train" is a training step. Give a training '
-                'step\'s script its values as "hyperparameters"'
-            )
-        ],
-    ),
-    Case(
-        IN_TRAIN,
-        IN_TRAIN + "    outputs: [model]\n    metrics: model/x.json\n",
-        IN_TRAIN + "    volume_gb: 40\n",
-        [
-            (
-                '20:5: "outputs" is for processing steps, and "train" is a training step. A training step '
-                'has one output, "model"'
-            ),
+            '20:15: "modle" is no output of a training step. Its only output is "model"',
             (
                 '21:5: "metrics" is for processing steps, and "train" is a training step. Write metrics '
                 "in a processing step that reads the model"
@@ -474,7 +460,7 @@ _KEYS_AND_TYPES = [
         [
             (
                 '13:5: "hyperparameters" is for training steps, and "preprocess" is a processing step. '
-                'Give a processing step\'s script its values as "args"'
+                'Give a processing step\'s script its values as "args": [--name, value]'
             )
         ],
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,11 +30,15 @@ steps:
 """
 
 
+def git_init(root: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+
+
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     root = tmp_path / "repository"
-    (root / ".git").mkdir(parents=True)
-    (root / "code").mkdir()
+    (root / "code").mkdir(parents=True)
+    git_init(root)
     (root / "data").mkdir()
     (root / "code/one.py").write_text("import two\n")
     (root / "code/two.py").write_text("")
@@ -243,7 +248,9 @@ def paths_of(unit: CodeUnit) -> set[str]:
 def code(tmp_path: Path) -> Path:
     """Returns a repository of code with all that training toolkits and pip act on."""
     root = tmp_path / "repository"
-    for name in (".git/config", "src/one.py", "src/one.sh", "setup.py", "json.py", "requirements.txt"):
+    root.mkdir()
+    git_init(root)
+    for name in ("src/one.py", "src/one.sh", "setup.py", "json.py", "requirements.txt"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("#!/bin/sh -e\n" if name.endswith(".sh") else "")
     return root

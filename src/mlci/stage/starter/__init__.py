@@ -3,6 +3,7 @@
 mlci_start.py            the starter: becomes the script, as `python SCRIPT` in the code's folder would be
 mlci_start_secrets.py    sets the variables that hold secrets, and masks secrets in the output
 mlci_start_aws.py        reads a secret from AWS
+mlci_start_places.py     links inputs to the paths that a script reads, and moves what it writes
 mlci_start_supervise.py  runs the script as a child, where something has to happen to its output or after its end
 
 Beside them lies `mlci_start.json`, which says how the script starts; `mlci.step_types.script_start` makes it. A key

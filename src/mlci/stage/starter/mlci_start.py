@@ -43,7 +43,7 @@ CODE = "mlci_code"
 #: The file beside this one that says how the script starts.
 DOCUMENT = "mlci_start.json"
 #: The keys of that file that have a module of their own, `mlci_start_<key>.py`, in the order of their preparation.
-FEATURES: "Tuple[str, ...]" = ("secrets",)
+FEATURES: "Tuple[str, ...]" = ("secrets", "places")
 
 
 class ScriptJob:
@@ -83,6 +83,7 @@ def main(arguments: "Sequence[str]", environment: "Dict[str, str]") -> "NoReturn
         arguments, changes = training(parameters, environment, name)
         rewrite_hyperparameters(environment.get("SM_INPUT_CONFIG_DIR", ""), name)
     working_dir = os.path.join(folder, document.get("working_dir", ""))
+    os.makedirs(working_dir, exist_ok=True)  # none of the files that are sent may lie there
     os.chdir(working_dir)
     environment = dict(environment, **changes)
     path = python_path(environment.get("PYTHONPATH", ""), folder, document["import_roots"])

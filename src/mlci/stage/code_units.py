@@ -1,0 +1,201 @@
+"""A step's code unit: what `run` names, the files that it needs, and how it starts."""
+
+from __future__ import annotations
+
+import difflib
+import posixpath
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlci.flow.models import Flow, Json, Step
+from mlci.stage.git_files import GitFiles
+from mlci.stage.models import CodeUnit
+from mlci.stage.places import places
+from mlci.stage.python_imports import Imports, imports_of, imports_of_module
+from mlci.stage.repository import OutsideRepository, Repository, UnusableFile, is_ignored, read_code
+from mlci.stage.script_package import packaged
+from mlci.stage.start_secrets import secrets_feature
+from mlci.step_types import STEP_TYPES
+from mlci.step_types.script_start import MODULE, SHELL_SUFFIX, ScriptStart, shell_of
+
+PYTHON_SUFFIX = ".py"
+_NOTHING = Imports((), ())
+#: A first line that runs a script with Python.
+_PYTHON_LINE = re.compile(rb"#!.*\bpython[0-9.]*\b")
+#: A program of the image: a file name without an ending that makes it a script.
+_PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """The way a script starts, in the repository's own paths. `files` are the script and what it imports."""
+
+    run: dict[str, Json]
+    files: tuple[Path, ...]
+    roots: tuple[Path, ...] = ()
+    command: tuple[str, ...] = ()
+
+
+def code_unit(flow: Flow, step: Step, run: str, repository: Repository, git_files: GitFiles) -> CodeUnit:
+    """Return the files that a step's script needs, and how it starts.
+
+    Raises: OutsideRepository, UnusableFile, FileNotFoundError, SyntaxError.
+    """
+    root = repository.root if step.source is None else _folder(repository, step.source, "source")
+    working_dir = root if step.working_dir is None else _folder(repository, step.working_dir, "working_dir")
+    entry = _entry(step, run, repository, root, working_dir)
+    locations = {*entry.files, *_included(step, repository, git_files)}
+    if step.source is not None:
+        locations.update(each for each in repository.walk(root) if not git_files.is_ignored(each))
+    files = []
+    for location in sorted(locations):
+        if not location.is_relative_to(root):
+            what = f'"{repository.relative(location)}" in `include` lies outside of `source`, which is all that is sent'
+            raise UnusableFile(what, "Move it there, or leave `source` out.")
+        repository.check(location, repository.relative(location))
+        files.append(read_code(location, location.relative_to(root).as_posix()))
+    start = ScriptStart(
+        run=entry.run,
+        import_roots=tuple(_relative(each, root) for each in entry.roots),
+        working_dir=_relative(working_dir, root),
+        features=_features(flow, step),
+        command=entry.command,
+    )
+    container = STEP_TYPES[step.uses].container
+    assert container is not None  # a step with a script has one
+    return CodeUnit(start, tuple(files), packaged(files, start, container.package))
+
+
+def _features(flow: Flow, step: Step) -> dict[str, Json]:
+    """Return what the starter does beyond starting the script: the value of each feature by its name."""
+    features: dict[str, Json] = {}
+    if step.secrets:
+        features["secrets"] = secrets_feature(flow, step)
+    if step.input_paths or step.output_paths:
+        features["places"] = places(step, flow.steps)
+    return features
+
+
+def _relative(location: Path, root: Path) -> str:
+    return "" if location == root else location.relative_to(root).as_posix()
+
+
+def _folder(repository: Repository, path: str, key: str) -> Path:
+    folder = repository.find(path)
+    if not folder.is_dir():
+        raise UnusableFile(f'"{path}" is a file', f"`{key}` names a folder.")
+    return folder
+
+
+def _entry(step: Step, run: str, repository: Repository, root: Path, working_dir: Path) -> _Entry:
+    base = root if step.source is not None else repository.base
+    bases = tuple(dict.fromkeys((base, base / "src", root, root / "src")))
+    if module := MODULE.fullmatch(run):
+        return _module(module[1], working_dir, bases)
+    path = run if step.source is None else posixpath.join(step.source, run)
+    try:
+        script = repository.find(path)
+    except FileNotFoundError:
+        if _is_program(run):
+            return _Entry({"command": [run]}, (), (root,), (run,))
+        raise _missing(run, path, repository) from None
+    if script.is_dir():
+        raise UnusableFile(f'"{run}" is a folder', "`run` names one script.")
+    return _script(script, run, root, working_dir, bases)
+
+
+def _is_program(run: str) -> bool:
+    return _PROGRAM.fullmatch(run) is not None and Path(run).suffix not in (PYTHON_SUFFIX, SHELL_SUFFIX)
+
+
+def _missing(run: str, path: str, repository: Repository) -> Exception:
+    """Return the error for a script that is not there; `run` may be a whole command."""
+    try:
+        words = shlex.split(run)
+    except ValueError:
+        words = []
+    interpreters = ("python", "python3", "bash", "sh")
+    rest = words[1:] if words and words[0] in interpreters else words
+    if len(words) < 2 or not rest:
+        return FileNotFoundError(path)
+    script, args = (" ".join(rest[:2]), rest[2:]) if rest[0] == "-m" else (rest[0], rest[1:])
+    written = f"run: {script}" + (f", args: [{', '.join(args)}]" if args else "")
+    return UnusableFile(f'"{run}" is a command, and `run` names one script', f"Write {written}")
+
+
+def _module(name: str, working_dir: Path, bases: tuple[Path, ...]) -> _Entry:
+    try:
+        found = imports_of_module(name, working_dir, bases)
+    except ModuleNotFoundError as error:
+        names = [str(each) for each in error.args]
+        near = difflib.get_close_matches(name, names, 1)
+        hint = f'Did you mean "{near[0]}"?' if near else f"`python -m` can run there: {', '.join(names) or 'nothing'}."
+        raise UnusableFile(f'no module "{name}" that `python -m` can run is in the repository', hint) from None
+    found = found or _NOTHING  # a module of the image
+    return _Entry({"module": name}, found.files, found.roots)
+
+
+def _script(script: Path, run: str, root: Path, working_dir: Path, bases: tuple[Path, ...]) -> _Entry:
+    if not script.is_relative_to(root):
+        raise UnusableFile(f'"{run}" lies outside of `source`', "`run` is relative to `source`.")
+    with script.open("rb") as stream:
+        first = stream.readline(1024)
+    entry: dict[str, Json] = {"script": _relative(script, root)}
+    if first.startswith(b"#!") and first.endswith(b"\r\n") and script.suffix != PYTHON_SUFFIX:
+        raise UnusableFile(
+            f'the lines of "{run}" end as on Windows, so its first line names no program', "Save it with LF."
+        )
+    if script.suffix == PYTHON_SUFFIX or _PYTHON_LINE.match(first):
+        found = imports_of(script, bases)
+        return _Entry(entry, (script, *found.files), found.roots)
+    if script.suffix != SHELL_SUFFIX and not first.startswith(b"#!"):
+        what = f'"{run}" is neither a .py nor a .sh file, and has no first line `#!` that names a program'
+        raise UnusableFile(what, "`run` names a script, `-m <module>`, or a program of the image.")
+    path = posixpath.relpath(_relative(script, root), _relative(working_dir, root) or ".")
+    name = path if path.startswith("../") else f"./{path}"
+    # A shell script may start a Python that imports from the code's root, which the toolkits have on PYTHONPATH.
+    return _Entry(entry, (script,), (root,), (*shell_of(first), name))
+
+
+def _included(step: Step, repository: Repository, git_files: GitFiles) -> Iterator[Path]:
+    for pattern in step.include:
+        if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+            raise OutsideRepository(f'"{pattern}" in `include` leaves the repository')
+        named = repository.base / pattern
+        if named.is_file():
+            repository.check(named, repository.relative(named))
+            yield named
+            continue
+        found = list(_files(repository, pattern))
+        if not found:
+            raise UnusableFile(f'"{pattern}" in `include` matches no file', "Patterns are like `src/shared/**/*.json`.")
+        kept = [location for location in found if not git_files.is_ignored(location)]
+        if not kept:
+            names = ", ".join(location.relative_to(repository.base).as_posix() for location in found[:3])
+            more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+            what = f'"{pattern}" in `include` matches only files that git ignores: {names}{more}'
+            raise UnusableFile(what, "Name each of them that is needed, without * or ?.")
+        yield from kept
+
+
+def _files(repository: Repository, pattern: str) -> Iterator[Path]:
+    for location in _matches(repository.base, pattern):
+        if is_ignored(location.relative_to(repository.base)):
+            continue
+        repository.check(location, repository.relative(location))
+        yield from repository.walk(location) if location.is_dir() else (location,)
+
+
+def _matches(base: Path, pattern: str) -> list[Path]:
+    """Return the files and folders that match a pattern; "." is the flow's own folder."""
+    if not Path(pattern).parts:
+        return [base]
+    try:
+        return sorted(base.glob(pattern))
+    except (ValueError, IndexError, NotImplementedError) as error:  # such as "a**": Python's versions differ in which
+        raise UnusableFile(
+            f'"{pattern}" in `include` is not a pattern: {error}', "Patterns are like `src/shared/**/*.json`."
+        ) from error
