@@ -129,7 +129,8 @@ class PartialRunPlanner:
         missed = {}
         for name in chosen:
             outer = [rule for rule in flow.steps[name].when if written_name(rule.step) in taken]
-            metrics = {rule.step: taken[written_name(rule.step)].metrics(rule.step) for rule in outer}
+            read = [step for rule in outer for step in rule.steps]
+            metrics = {step: taken[written_name(step)].metrics(step) for step in read}
             known = {step: document for step, document in metrics.items() if document is not None}
             verdict = judge(bounds(outer, self.baseline), known)
             if not verdict.held:
@@ -165,8 +166,8 @@ def _needed(flow: Flow, chosen: Collection[str]) -> dict[str, _Needed]:
     needed: dict[str, _Needed] = {}
     for name in chosen:
         for rule in flow.steps[name].when:
-            if rule.step not in chosen:
-                needed.setdefault(written_name(rule.step), _Needed()).steps.add(rule.step)
+            for step in set(rule.steps) - set(chosen):
+                needed.setdefault(written_name(step), _Needed()).steps.add(step)
         for output in outputs_read(flow.steps[name]):
             for step in set(output.steps) - set(chosen):
                 need = needed.setdefault(written_name(step), _Needed())

@@ -158,7 +158,8 @@ def aggregate_condition(check: Check, values: str, count: str, limit: str) -> st
     """Return the JSONata condition that an aggregate holds, from expressions for its numbers and the others."""
     assert check.aggregate is not None
     compared = f"$a + $r >= {limit}" if check.is_lower else f"$a - $r <= {limit}"
-    rounding = f"{_ROUNDING} * $sum($map($v, function($x) {{ $abs($x) }}))"
+    is_computed = check.aggregate in ("mean", "std")
+    rounding = f"{_ROUNDING} * $sum($map($v, function($x) {{ $abs($x) }}))" if is_computed else "0"
     holds = f"($a := {_AGGREGATES[check.aggregate]}; $r := {rounding}; {compared})"
     return f"($v := {values}; $count($v) = {count} and {holds})"
 

@@ -14,6 +14,7 @@ from typing_extensions import assert_never
 
 from mlci.compile.concurrency import MAX_CONCURRENT_CELLS, max_parallel
 from mlci.compile.series_parallel import Cells, Composition, Parallel, Series, leaves
+from mlci.flow.names import written_name
 from mlci.plan.models import Plan
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import S3_RETRIES, MapState, RetryRule, State, StepPaths, TaskState, WaitState
@@ -43,7 +44,7 @@ def time_limit_s(longest_s: float, timeout_s: float | None) -> int:
 def longest_path_s(plan: Plan, composition: Composition) -> float:
     """Return the longest time that the steps can take, with all of their retries and all reads of metrics."""
     owners = [plan.gate, *(step.when for step in plan.steps.values())]
-    reads = sum(len({bound.rule.step for bound in bounds}) for bounds in owners)
+    reads = sum(len({written_name(bound.rule.step) for bound in bounds}) for bounds in owners)
     return _composition_s(plan, composition) + 2 * reads * _task_s(READ_METRICS_S, S3_RETRIES, is_call=True)
 
 

@@ -35,7 +35,9 @@ def cell_rules(rule: Rule, reader: Cell | None, cells: Mapping[str, tuple[Cell, 
     """Return a rule for each cell that it means, or one with all of their names where they are judged as one number."""
     if rule.step not in cells:
         return (rule,)
-    names = [cell.name for cell in meant_cells(reader, cells[rule.step])]
+    names = tuple(cell.name for cell in meant_cells(reader, cells[rule.step]))
+    if rule.aggregate and names:
+        return (replace(rule, cells=names),)
     return tuple(replace(rule, step=name) for name in names)
 
 

@@ -56,7 +56,7 @@ def cycles(flow: Flow) -> Iterator[tuple[str, ...]]:
 
 
 def _read_by(rules: tuple[Rule, ...]) -> set[str]:
-    return {rule.step for rule in rules}
+    return {step for rule in rules for step in rule.steps}
 
 
 def outputs_read(step: Step) -> Iterator[StepOutput]:

@@ -20,6 +20,7 @@ class StepInterface:
     inputs: tuple[str, ...] | None
     outputs: tuple[str, ...] | None
     writes_metrics: bool | None
+    has_cells: bool = False
 
 
 #: Under these keys of a step a run's values may stand, and nowhere else.

@@ -49,14 +49,17 @@ def _rules(item: Json, path: Path, reader: str, steps: Mapping[str, StepInterfac
             )
         return []
     model = validated(RuleModel, item, path, {"metric": ""}, problems)
-    if item.keys() <= {"metric"}:
+    if item.keys() <= {"metric", "aggregate"}:
         what = f'rule {int(path[-1]) + 1} of "{path[-2]}" has no limit'
         problems.at(path, what, 'Give it "min", "max", "max_drop" or "max_rise"')
     step, metric = _metric(model.metric, (*path, "metric"), problems)
     if metric:
         _check_metric(step, (*path, "metric"), reader, steps, problems)
+    if model.aggregate and metric and step in steps and not steps[step].has_cells:
+        what = f'"aggregate" makes one number of all cells of a matrix, and step "{step}" has none'
+        problems.at_key((*path, "aggregate"), what, "Remove it")
     limits = [(op, _limit(_as_written(getattr(model, op), item.get(op)), (*path, op), problems)) for op in OPS]
-    return [Rule(step, metric, op, *limit) for op, limit in limits if limit and metric]
+    return [Rule(step, metric, op, *limit, model.aggregate) for op, limit in limits if limit and metric]
 
 
 def _metric(written: str, path: Path, problems: Problems) -> tuple[str, MetricPath]:

@@ -52,6 +52,12 @@ class RuleModel(SchemaModel):
         description='How far the metric may rise above the baseline: 0.02 in its own unit, or "2%" of the baseline.',
         examples=[0.02, "2%"],
     )
+    aggregate: Literal["mean", "min", "max", "std"] | None = Field(
+        default=None,
+        description="For a step with a matrix: one number of all cells is judged, and not each cell's own. std is the "
+        "population's, as NumPy's.",
+        examples=["mean"],
+    )
 
 
 class MatrixModel(BaseModel):

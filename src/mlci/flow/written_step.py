@@ -69,4 +69,5 @@ def interface_of(step: WrittenStep, problems: Problems) -> StepInterface:
         inputs=tuple(inputs) if isinstance(inputs, dict) else None,
         outputs=outputs,
         writes_metrics="metrics" in step.raw,
+        has_cells="matrix" in step.raw,
     )

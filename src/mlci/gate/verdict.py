@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from mlci.flow.models import Json, Rule
 from mlci.gate.metric_names import missing_metric
 from mlci.gate.metrics_file import Metrics
 from mlci.plan.models import Bound
-from mlci.plan.thresholds import exact, exact_threshold, number_at, value_at
+from mlci.plan.thresholds import aggregated, exact, exact_threshold, number_at, value_at
 
 _SIGN = {True: "≥", False: "≤"}
 
@@ -52,7 +52,21 @@ class Verdict:
 
 def judge(gate: Sequence[Bound], metrics: Mapping[str, Metrics]) -> Verdict:
     """Returns the verdict on each rule. A metric that is missing, no number or NaN misses its rule."""
-    return Verdict(tuple(_judged(bound, metrics.get(bound.rule.step)) for bound in gate))
+    return Verdict(tuple(_judged_rule(bound, metrics) for bound in gate))
+
+
+def _judged_rule(bound: Bound, metrics: Mapping[str, Metrics]) -> RuleVerdict:
+    rule = bound.rule
+    if rule.aggregate is None:
+        return _judged(bound, metrics.get(rule.step))
+    numbers = []
+    for cell in rule.cells:
+        own = replace(bound, rule=replace(rule, step=cell, aggregate=None, cells=()), threshold=None)
+        judged = _judged(own, metrics.get(cell))
+        if judged.value is None or not judged.held:
+            return RuleVerdict(bound, None, False, f"{rule.metric} can't be judged: {judged.text}")
+        numbers.append(judged.value)
+    return _compared(bound, aggregated(numbers, rule.aggregate))
 
 
 def _judged(bound: Bound, metrics: Metrics | None) -> RuleVerdict:
@@ -66,6 +80,11 @@ def _judged(bound: Bound, metrics: Metrics | None) -> RuleVerdict:
         )
     if value is None:
         return RuleVerdict(bound, None, False, f"{rule.metric} is {_what_is_there(metrics.document, rule)}")
+    return _compared(bound, value)
+
+
+def _compared(bound: Bound, value: float) -> RuleVerdict:
+    rule = bound.rule
     threshold = exact_threshold(rule, bound.baseline)
     if threshold is None or bound.threshold is None:
         return RuleVerdict(bound, value, True, f"{rule.metric} {_number(value)}: no baseline to compare with yet")

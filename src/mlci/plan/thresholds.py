@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Mapping
-from decimal import Decimal
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from fractions import Fraction
 
 from mlci.flow.metric_paths import MetricPath
-from mlci.flow.models import Json, Rule
+from mlci.flow.models import Aggregate, Json, Rule
+from mlci.flow.names import written_name
 from mlci.plan.models import Bound
 
 #: Beyond this power of ten, a number of a JSON text is taken as the double that it is nearest to.
@@ -36,6 +37,21 @@ class ExactFloat(float):
         return number
 
 
+class ExactFraction(float):
+    """A computed number that keeps its exact value, which may be no double.
+
+    >>> exact(ExactFraction(Fraction(1, 3)))
+    Fraction(1, 3)
+    """
+
+    fraction: Fraction
+
+    def __new__(cls, fraction: Fraction) -> ExactFraction:
+        number = super().__new__(cls, fraction)
+        number.fraction = fraction
+        return number
+
+
 def bounds(rules: Iterable[Rule], baseline: Mapping[str, Json]) -> tuple[Bound, ...]:
     """Returns each rule with its threshold. `baseline` maps steps to their metrics.
 
@@ -43,7 +59,37 @@ def bounds(rules: Iterable[Rule], baseline: Mapping[str, Json]) -> tuple[Bound, 
     >>> bounds([rule], {"evaluate": {"auc": 0.75}})[0].threshold
     0.73
     """
-    return tuple(_bound(rule, number_at(baseline.get(rule.step), rule.path)) for rule in rules)
+    return tuple(_bound(rule, _baseline_number(rule, baseline)) for rule in rules)
+
+
+def _baseline_number(rule: Rule, baseline: Mapping[str, Json]) -> float | None:
+    """Returns the metric of a baseline; for one number of all cells, that of the cells which the baseline has."""
+    if rule.aggregate is None:
+        return number_at(baseline.get(rule.step), rule.path)
+    cells = [metrics for step, metrics in baseline.items() if written_name(step) == rule.step]
+    found = [number_at(metrics, rule.path) for metrics in cells]
+    numbers = [number for number in found if number is not None]
+    return aggregated(numbers, rule.aggregate) if numbers and len(numbers) == len(found) else None
+
+
+def aggregated(numbers: Sequence[float], aggregate: Aggregate) -> float:
+    """Returns one number of some, exactly; a root to 100 digits. The deviation is that of the population.
+
+    >>> aggregated([1, 2], "mean"), aggregated([1, 3], "std"), aggregated([0.1, 0.2, 0.3], "mean") == 0.2
+    (1.5, 1.0, True)
+    """
+    values = list(map(exact, numbers))
+    match aggregate:
+        case "min" | "max":
+            return min(numbers, key=exact) if aggregate == "min" else max(numbers, key=exact)
+        case "mean":
+            return ExactFraction(sum(values, Fraction()) / len(values))
+        case "std":
+            mean = sum(values, Fraction()) / len(values)
+            variance = sum(((value - mean) ** 2 for value in values), Fraction()) / len(values)
+            digits = Context(prec=100, Emax=MAX_EMAX, Emin=MIN_EMIN)
+            quotient = digits.divide(Decimal(variance.numerator), Decimal(variance.denominator))
+            return ExactFraction(Fraction(digits.sqrt(quotient)))
 
 
 def number_at(metrics: Json, path: MetricPath) -> float | None:
@@ -92,6 +138,8 @@ def exact(number: float) -> Fraction:
     """
     if isinstance(number, int):
         return Fraction(number)
+    if isinstance(number, ExactFraction):
+        return number.fraction
     written = number.written if isinstance(number, ExactFloat) else Decimal(repr(number))
     if written and abs(written.adjusted()) > _MAX_EXPONENT:
         return Fraction(float(number))

@@ -47,7 +47,7 @@ def _step_node(node: str, step: Step, status: StepStatus | None) -> str:
 
 
 def _arrows(flow: Flow, steps: Mapping[str, str], data: Mapping[str, str]) -> Iterator[str]:
-    judged = [rule.step for rule in flow.gate]
+    judged = [step for rule in flow.gate for step in rule.steps]
     for name, before in dependencies(flow).items():
         step = flow.steps[name]
         yield from (f"{data[place]} --> {steps[name]}" for place in _places(step))

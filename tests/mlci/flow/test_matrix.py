@@ -285,3 +285,29 @@ def test_a_circle_of_steps_with_a_matrix_is_told_once() -> None:
     assert problems == [
         '7:3: "train" needs "score" and "score" needs "train". Steps cannot wait for each other in a circle'
     ]
+
+
+def test_a_rule_may_judge_one_number_of_all_cells() -> None:
+    flow = _flow(("min: 0.3}", "min: 0.3, aggregate: mean}"))
+    (rule,) = flow.gate
+    assert (rule.metric, rule.step, rule.cells) == ("mean(score.r2)", "score", flow.matrices["score"].cells)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("min: 0.3}", "min: 0.3, aggregate: median}", '"aggregate" must be "mean", "min", "max" or "std"'),
+        (
+            "by_fold:\n",
+            (
+                "single: {<<: *step, run: a.py, outputs: [o], metrics: o/m.json}\n  by_fold:\n    "
+                "if: [{metric: single.x, min: 1, aggregate: mean}]\n"
+            ),
+            '"aggregate" makes one number of all cells of a matrix, and step "single" has none. Remove it',
+        ),
+    ],
+)
+def test_a_wrong_aggregate_is_refused(old: str, new: str, expected: str) -> None:
+    problems = problems_of(_edited((old, new)))
+    assert len(problems) == 1
+    assert expected in problems[0]
