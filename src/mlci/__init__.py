@@ -29,6 +29,7 @@ The map:
     watch.py           a run while it goes on: its jobs' logs, signs of life, requests to stop it
     empty_outputs.py   reports the outputs that a step left empty
     earlier_runs.py    runs of a flow that have reported
+    clean.py           what runs left on this machine, found and removed
     partial.py         the part of a flow that a run was asked for, and what it takes from earlier runs
     run.py             the whole line
     provision/         policies, and the CloudFormation stack of a flow

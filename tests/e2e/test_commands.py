@@ -95,6 +95,7 @@ def test_looking_prints_what_it_promises(example: Project) -> None:
         "plan",
         "config",
         "stop",
+        "clean",
         "bootstrap",
         "policy",
     ],

@@ -19,6 +19,7 @@
     logs.py           mlci logs
     config.py         mlci config
     stop.py           mlci stop
+    clean.py          mlci clean
     baseline.py       mlci baseline
     bootstrap.py      mlci bootstrap
     policy.py         mlci policy

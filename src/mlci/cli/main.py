@@ -32,6 +32,7 @@ COMMANDS = (
     "logs",
     "config",
     "stop",
+    "clean",
     "baseline",
     "bootstrap",
     "policy",

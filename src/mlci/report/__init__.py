@@ -15,6 +15,7 @@
     metrics_table.py   the numbers in metrics files, by name
     run_list.py        earlier runs, for `mlci list` and `mlci show`
     baseline_list.py   baselines, for `mlci baseline`
+    leftover_table.py  the rows of `mlci clean`
     plan_preview.py    a plan, for `mlci plan`
     plan_json.py       a plan, a validation and settings, for other programs
     stack_report.py    a stack and its changes, for `mlci bootstrap`

@@ -87,6 +87,18 @@ def scalar(value: Scalar) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def size(size_bytes: int) -> str:
+    """A size to read.
+
+    >>> size(800), size(1_500_000), size(2_340_000_000)
+    ('800 bytes', '1.5 MB', '2.3 GB')
+    """
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size_bytes >= factor:
+            return f"{size_bytes / factor:.1f} {unit}"
+    return f"{size_bytes} bytes"
+
+
 def count(number: int, noun: str) -> str:
     """A number of things.
 

@@ -10,7 +10,7 @@ from typing import Any  # a definition is plain JSON
 from mlci.backends.protocol import Change
 from mlci.flow.models import Step
 from mlci.plan.models import Bound, Plan, Upload
-from mlci.report.formatting import count, limit
+from mlci.report.formatting import count, limit, size
 
 #: Objects that are named one by one; of more, only the number and the size are told.
 _NAMED = 20
@@ -34,8 +34,8 @@ def preview(planned: Plan, definition: str, missing: Sequence[Upload], change: C
 
 
 def _staged(planned: Plan, missing: Sequence[Upload]) -> str:
-    size = sum(file.size_bytes for upload in missing for file in upload.files)
-    lines = [f"stage\n  {len(missing)} of {count(len(planned.uploads), 'object')} to upload, {_bytes(size)}"]
+    total = sum(file.size_bytes for upload in missing for file in upload.files)
+    lines = [f"stage\n  {len(missing)} of {count(len(planned.uploads), 'object')} to upload, {size(total)}"]
     lines += [f"  + {upload.uri}" for upload in missing[:_NAMED]]
     if len(missing) > _NAMED:
         lines.append(f"  … and {len(missing) - _NAMED} more")
@@ -122,14 +122,3 @@ def _written_name(step: Step) -> str:
 
 def _rule(bound: Bound) -> str:
     return f"{bound.rule.metric} {limit(bound)}"
-
-
-def _bytes(size: int) -> str:
-    """A size to read.
-
-    >>> _bytes(800), _bytes(1_500_000)
-    ('800 bytes', '1.5 MB')
-    """
-    if size < 1_000:
-        return f"{size} bytes"
-    return f"{size / 1e6:.1f} MB" if size >= 1_000_000 else f"{size / 1e3:.1f} kB"
