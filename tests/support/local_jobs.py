@@ -108,6 +108,7 @@ class JobHarness:
 
     root: Path
     reports: list[str] = field(default_factory=list)
+    variables: Callable[[str], Mapping[str, str]] = lambda name: {}
 
     def __post_init__(self) -> None:
         self.store = DirectoryStore(self.root / "store")
@@ -121,7 +122,9 @@ class JobHarness:
         return self.root / "logs" / f"{name}.log"
 
     def jobs(self, isolation: Isolation = "auto") -> LocalJobs:
-        settings = JobSettings(self.work, self.log, sys.executable, self.environment, isolation)
+        settings = JobSettings(
+            self.work, self.log, sys.executable, self.environment, isolation, variables=self.variables
+        )
         return LocalJobs(self.store, settings, self.reports.append)
 
     def process(

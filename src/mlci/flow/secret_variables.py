@@ -23,12 +23,14 @@ def split_variables(
     secrets: dict[str, Text] = {}
     for name, (text, path) in variables.items():
         (secrets if _secrets_in(text) else env)[name] = text
-        if name.startswith(SECRET_VARIABLE_PREFIX):
-            what = f"variables that begin with {SECRET_VARIABLE_PREFIX} are mlci's own, and scripts don't get them"
-            problems.at_key(path, what, "Give it another name")
+        _check_name(name, path, problems)
         if name in secrets and any(isinstance(part, StepOutput) for part in text):
             what = f'"{name}" holds a secret and the output of a step'
             problems.at(path, what, "Write the output in a variable of its own")
+    request = step.raw.get("request")
+    requested = request.get("Environment") if isinstance(request, dict) else None
+    for name in requested if isinstance(requested, dict) else ():
+        _check_name(name, step.path("request", "Environment", name), problems)
     if secrets:
         _check_isolation(step, next(name for text in secrets.values() for name in _secrets_in(text)), problems)
     return env, secrets
@@ -36,6 +38,13 @@ def split_variables(
 
 def _secrets_in(text: Text) -> list[str]:
     return [part.name for part in text if isinstance(part, SecretValue)]
+
+
+def _check_name(variable: str, path: Path, problems: Problems) -> None:
+    """Report a variable by which the starter would take a value of the request for a secret's."""
+    if variable.startswith(SECRET_VARIABLE_PREFIX):
+        what = f"variables that begin with {SECRET_VARIABLE_PREFIX} are mlci's own, and scripts don't get them"
+        problems.at_key(path, what, "Give it another name")
 
 
 def _check_isolation(step: WrittenStep, secret: str, problems: Problems) -> None:

@@ -163,6 +163,13 @@ def test_a_secret_that_is_not_declared() -> None:
                 "AWS. Remove one of them"
             ),
         ),
+        (
+            ["    request: {Environment: {MLCI_SECRET_WANDB: x}}"],
+            (
+                "21:29: variables that begin with MLCI_SECRET_ are mlci's own, and scripts don't get them. "
+                "Give it another name"
+            ),
+        ),
         (["    env: {A: '${{ secrets.wandb }}'}", "    request: {EnableNetworkIsolation: false}"], None),
     ],
 )

@@ -72,6 +72,19 @@ def hard_coded(jobs_mode: str) -> str:
     return "os.environ['BASE']" if jobs_mode == "paths" else "'/opt/ml'"
 
 
+def test_variables_of_one_job_stand_in_no_request(harness: JobHarness, mode: Isolation) -> None:
+    """Their values reach the job as they are, also where paths are replaced."""
+    private = {"one": {"PRIVATE": "/opt/ml/x"}, "two": {"PRIVATE": "/opt/ml/y"}}
+    harness.variables = lambda name: private.get(name, {})
+    script = "import os; print(os.environ.get('PRIVATE', 'none')[::-1])"
+    with harness.jobs(mode) as jobs:
+        for name, value in (("one", "x/lm/tpo/"), ("two", "y/lm/tpo/"), ("three", "enon")):
+            processed = harness.process(script, jobs, name=name)
+            trained = harness.train(f"{script}; open(os.environ['SM_MODEL_DIR'] + '/m', 'w')", jobs, name=name)
+            assert harness.log(name).read_text() == f"{value}\n{value}\n"
+            assert "PRIVATE" not in json.dumps([processed, trained], default=str)
+
+
 def test_a_processing_job_from_inputs_to_outputs(harness: JobHarness, jobs: LocalJobs) -> None:
     harness.store.put_bytes(b"1", "s3://b/data/x.csv")
     harness.store.put_bytes(b"2", "s3://b/tree/a/y.csv")
