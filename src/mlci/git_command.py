@@ -30,6 +30,8 @@ _LOCAL_VARIABLES = frozenset(
     }
 )
 _TIMEOUT_S = 30
+#: Begins the variables that hold secrets for local runs. `mlci.flow.models` has the same, and a test compares them.
+_SECRETS = "MLCI_SECRET_"
 _OTHER_OWNER = re.compile("dubious ownership|unsafe repository")
 
 
@@ -62,9 +64,13 @@ def run_git(root: Path, *arguments: str, settings: Sequence[str] = (), errors: s
 
 
 def _environment(environment: Mapping[str, str], root: Path) -> dict[str, str]:
-    """Returns the variables that git is run with: messages in English, no prompt, no fetch of a partial clone."""
+    """Returns the variables that git is run with: messages in English, no prompt, no fetch of a partial clone.
+
+    Secrets are not git's business, nor that of the programs which it may start.
+    """
+    kept = {name: value for name, value in environment.items() if not name.startswith(_SECRETS)}
     return {
-        **{name: value for name, value in environment.items() if name not in _LOCAL_VARIABLES},
+        **{name: value for name, value in kept.items() if name not in _LOCAL_VARIABLES},
         "GIT_ALLOW_PROTOCOL": "",
         "GIT_CEILING_DIRECTORIES": str(root.parent),
         "GIT_NO_LAZY_FETCH": "1",

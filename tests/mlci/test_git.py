@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlci.errors import InputError
+from mlci.flow.models import secret_variable
 from mlci.git import GitState, check_untracked, git_state
 
 
@@ -86,6 +87,19 @@ def test_a_shallow_clone_of_another_branch_has_no_base(tmp_path: Path) -> None:
     git(origin, "branch", "feature")
     git(tmp_path, "clone", "-q", "--depth=1", "--branch=feature", f"file://{origin}", "clone")
     assert git_state(tmp_path / "clone").base_branch is None
+
+
+def test_git_gets_no_secrets(origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bin").mkdir()
+    program, seen = tmp_path / "bin" / "git", tmp_path / "seen"
+    program.write_text(f'#!/bin/sh\nenv > "{seen}"\necho bad >&2\nexit 128\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv(secret_variable("wandb"), "s3cret-value")
+    with pytest.raises(InputError):
+        git_state(origin)
+    assert "PATH=" in seen.read_text()
+    assert "s3cret-value" not in seen.read_text()
 
 
 def test_git_that_is_not_installed_is_an_error(origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
