@@ -1,4 +1,18 @@
-"""The small working flow that `mlci init` puts into another repository; `files/` holds it as it is written there."""
+"""The files that `mlci init` writes: a sample in an empty repository, and what fits where there is code already.
+The folder `files` holds those that are written as they are.
+
+planned_files.py        files to write, and writing them: none that exists is changed
+ci_files.py             the buildspec of CodeBuild, and the workflow of GitHub Actions
+repository_survey.py    the files of a repository, and what they tell
+drafting.py             a survey → the text of flow.yaml
+draft_flow.py           a drafted flow, and its text
+dvc_stages.py           dvc.yaml → its stages, one by one
+dvc_interpolation.py    variables in dvc.yaml
+dvc_flow.py             stages of dvc.yaml → steps
+mlproject_flow.py       entry points of an MLproject → steps
+script_flow.py          scripts that nothing orders → steps
+shell_command.py        a command line → what a step starts
+"""
 
 from __future__ import annotations
 
@@ -9,69 +23,83 @@ from pathlib import Path
 
 from mlci.errors import InputError
 from mlci.flow import schema
-from mlci.provision.install_files import install_files
+from mlci.scaffold.ci_files import BUILDSPEC, FILES, CiSystem, buildspec, ci_files
+from mlci.scaffold.drafting import draft
+from mlci.scaffold.planned_files import PlannedFile, Scaffold, appended, planned, preview, write
+from mlci.scaffold.repository_survey import Survey, survey
 
-_FILES = Path(__file__).parent / "files"
+__all__ = ["CiSystem", "Scaffold", "buildspec", "plan_scaffold", "preview", "write"]
+
 _IGNORED = ".mlci/"
-_BUILDSPEC = "buildspec.yaml"
-#: What the first line of the template's flow.yaml points editors to.
+_FLOW, _PIPELINE = Path("flow.yaml"), Path("pipeline.py")
+#: What the first line of flow.yaml points editors to.
 SCHEMA = Path(".github/flow.schema.json")
+#: What a review should see: a pull request that changes them could lower its own gate.
+_CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
 
 
-def install(folder: Path) -> Iterator[Path]:
-    """Writes the template below a folder, and yields each file that it wrote. No existing file is changed, but for
-    a line that is appended to .gitignore. A buildspec.yaml that is there already is the repository's own.
+def plan_scaffold(folder: Path, system: CiSystem | None, base_branch: str) -> Scaffold:
+    """Returns what `mlci init` would do in a folder; `system` is None if no option names one.
 
-    Raises: InputError, before anything is written, where another file of the template exists already.
+    Raises: InputError, where there is nothing to do, or nothing that a flow could be drafted from.
     """
-    sources = sorted(path for path in _FILES.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    if (folder / _BUILDSPEC).exists():
-        sources.remove(_FILES / _BUILDSPEC)
-    targets = [folder / source.relative_to(_FILES) for source in sources]
-    taken = [str(target) for target in [*targets, folder / SCHEMA] if target.exists()]
+    found = survey(folder)
+    files = [*ci_files(system or "codebuild", base_branch, found.requirements), *_support(folder, found)]
+    if (folder / _FLOW).exists():
+        if system is None:
+            raise InputError(
+                f"already there: {folder / _FLOW}",
+                "`mlci init` changes no file. `mlci init --ci github` or `--ci codebuild` adds what runs the flow.",
+            )
+        return planned(folder, files)
+    if not found.has_code:
+        return planned(folder, [*_sample(folder), *files])
+    text, remarks = draft(found, flow_name(folder), str(SCHEMA))
+    return planned(folder, [PlannedFile(_FLOW, text.encode()), *files], remarks)
+
+
+def _sample(folder: Path) -> Iterator[PlannedFile]:
+    """Yields the sample: a small flow with its scripts and its data.
+
+    Raises: InputError, where a file of it exists.
+    """
+    names = [
+        source.relative_to(FILES)
+        for source in sorted(FILES.rglob("*"))
+        if source.is_file() and "__pycache__" not in source.parts and source.parent != FILES
+    ]
+    taken = [str(folder / name) for name in names if (folder / name).exists()]
     if taken:
         raise InputError(
             f"already there: {', '.join(taken)}",
             "`mlci init` changes no file: name another folder, or move these away.",
         )
-    try:
-        for source, target in zip(sources, targets, strict=True):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(_filled(source, folder), encoding="utf-8")
-            yield target
-        schema_file = folder / SCHEMA
-        schema_file.parent.mkdir(exist_ok=True)
-        schema_file.write_text(json.dumps(schema(), indent=2) + "\n", encoding="utf-8")
-        yield schema_file
-        yield from _ignore(folder / ".gitignore")
-    except OSError as error:
-        raise InputError(
-            f'"{error.filename}" can\'t be written: {error.strerror}', "Name a folder that you may write to."
-        ) from error
+    text = (FILES / _FLOW).read_text(encoding="utf-8").replace("FLOW_NAME", flow_name(folder))
+    yield PlannedFile(_FLOW, text.encode())
+    for name in names:
+        yield PlannedFile(name, (FILES / name).read_bytes())
 
 
-def buildspec() -> str:
-    """Return the buildspec.yaml of a repository with a flow: the commands that CodeBuild runs."""
-    return _filled(_FILES / _BUILDSPEC, Path())
+def _support(folder: Path, found: Survey) -> Iterator[PlannedFile]:
+    """Yields what each repository with a flow has: an entry point, the schema, lines of .gitignore and CODEOWNERS."""
+    yield PlannedFile(_PIPELINE, (FILES / _PIPELINE).read_bytes())
+    yield PlannedFile(SCHEMA, (json.dumps(schema(), indent=2) + "\n").encode())
+    yield from appended(folder, ".gitignore", [_IGNORED])
+    yield from _owned(folder, found)
 
 
-def _filled(source: Path, folder: Path) -> str:
-    text = source.read_text(encoding="utf-8").replace("FLOW_NAME", _flow_name(folder))
-    if source.name == _BUILDSPEC:
-        files = install_files()
-        text = text.replace("INSTALL_SHA256", files.sha256).replace("INSTALL_VERSION", files.version)
-    return text
+def _owned(folder: Path, found: Survey) -> Iterator[PlannedFile]:
+    """Yields the addition to a CODEOWNERS that names owners of everything: the gate's files get them by name."""
+    name = next((name for name in _CODEOWNERS if (folder / name).is_file()), None)
+    if name is None:
+        return
+    owners = re.search(r"^\*\s+(\S.*)$", found.text(name) or (folder / name).read_text(encoding="utf-8"), re.MULTILINE)
+    if owners:
+        who = owners[1].partition("#")[0].strip()
+        yield from appended(folder, name, [f"/{file} {who}" for file in (_FLOW, BUILDSPEC, ".github/")])
 
 
-def _ignore(file: Path) -> Iterator[Path]:
-    """Writes `.mlci/` to .gitignore, unless it is there."""
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
-    if _IGNORED not in text.split():
-        file.write_text(text + ("" if text.endswith("\n") or not text else "\n") + _IGNORED + "\n", encoding="utf-8")
-        yield file
-
-
-def _flow_name(folder: Path) -> str:
+def flow_name(folder: Path) -> str:
     """Returns the folder's name as the name of a flow."""
     plain = re.sub(r"[^a-zA-Z0-9]+", "-", folder.resolve().name).strip("-")[:40].rstrip("-")
     return plain if re.match(r"[a-zA-Z]", plain) else f"flow-{plain}".rstrip("-")

@@ -1,0 +1,52 @@
+"""The files by which a CI system runs the flow: CodeBuild's buildspec, or a workflow of GitHub Actions."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from mlci.provision.install_files import install_files
+from mlci.scaffold.planned_files import PlannedFile
+
+CiSystem: TypeAlias = Literal["codebuild", "github", "none"]
+
+FILES = Path(__file__).parent / "files"
+BUILDSPEC = Path("buildspec.yaml")
+WORKFLOW = Path(".github/workflows/mlci.yml")
+#: The wheel of mlci and its locks, for workflows: no package index has mlci.
+INSTALL_FOLDER = Path(".github/mlci")
+
+
+def ci_files(system: CiSystem, base_branch: str, requirements: Sequence[str]) -> Iterator[PlannedFile]:
+    """Yields the files of a CI system. `requirements` are the project's own files of pip."""
+    if system == "codebuild":
+        yield PlannedFile(BUILDSPEC, buildspec().encode())
+    elif system == "github":
+        yield PlannedFile(WORKFLOW, workflow(base_branch, requirements).encode())
+        for name, data in install_files().files.items():
+            yield PlannedFile(INSTALL_FOLDER / name, data)
+
+
+def buildspec() -> str:
+    """Returns the buildspec.yaml of a repository with a flow: the commands that CodeBuild runs."""
+    files = install_files()
+    text = (FILES / BUILDSPEC).read_text(encoding="utf-8")
+    return text.replace("INSTALL_SHA256", files.sha256).replace("INSTALL_VERSION", files.version)
+
+
+def workflow(base_branch: str, requirements: Sequence[str]) -> str:
+    """Returns the workflow that runs a flow on the local cloud, on GitHub's runner."""
+    python = '"$RUNNER_TEMP/project/bin/python" -m pip install --quiet --disable-pip-version-check'
+    install = [
+        f"          {python} {'.' if name == 'pyproject.toml' else f'-r {shlex.quote(name)}'}" for name in requirements
+    ] or ["          # Nothing: the repository has no requirements.txt and no pyproject.toml."]
+    caches = [f"            {name}" for name in (f"{INSTALL_FOLDER}/runtime.txt", *requirements)]
+    text = (FILES / WORKFLOW.name).read_text(encoding="utf-8")
+    return (
+        text.replace("BASE__BRANCH", json.dumps(base_branch))
+        .replace("CACHE_PATHS", "\n".join(["|", *caches]))
+        .replace("INSTALL_PROJECT", "\n".join(install))
+    )
