@@ -28,7 +28,9 @@ from mlci.backends.protocol import (
 )
 from mlci.backends.secrets import check_values, job_variables
 from mlci.backends.stop_signal import StopSignal
+from mlci.backends.thread_shares import thread_shares, thread_variables
 from mlci.errors import CloudError, InputError, Problem
+from mlci.flow.names import written_name
 from mlci.plan.models import Plan, Upload
 from mlci.plan.names import Names
 from mlci.stage.archive import source_archive
@@ -70,7 +72,10 @@ class LocalBackend:
     """The local backend, before a run."""
 
     options: BackendOptions
-    location: Location = LOCATION
+
+    @property
+    def location(self) -> Location:
+        return replace(LOCATION, cores=self.options.cores)
 
     @contextmanager
     def open(self, log_file: Callable[[str], Path], log: Callable[[str], None]) -> Iterator[LocalCloud]:
@@ -81,13 +86,22 @@ class LocalBackend:
         settings = job_settings(
             options.home / "work", log_file, python.executable, options.environment, options.isolation
         )
-        settings = replace(settings, variables=self._job_variables)
+        shares: dict[str, int] = {}
+        settings = replace(
+            settings,
+            variables=self._job_variables,
+            defaults=lambda job: thread_variables(shares.get(written_name(self._step_of(job)))),
+        )
         with open_local(options.home / "store", settings, log) as cloud:
-            yield replace(cloud, announce=lambda: log(str(python)), environment=options.environment)
+            announce = lambda: log(str(python))  # noqa: E731
+            yield replace(cloud, announce=announce, environment=options.environment, thread_shares=shares)
 
     def _job_variables(self, job: str) -> Mapping[str, str]:
+        return job_variables(self.options.flow, self._step_of(job), self.options.environment)
+
+    def _step_of(self, job: str) -> str:
         flow = self.options.flow
-        return job_variables(flow, Names(flow.name).step_of(job, flow.steps)[1], self.options.environment)
+        return Names(flow.name).step_of(job, flow.steps)[1]
 
 
 def configure(options: BackendOptions) -> LocalBackend:
@@ -98,7 +112,8 @@ def configure(options: BackendOptions) -> LocalBackend:
 class LocalCloud:
     """The cloud of one run. `published` maps each version to its machine; `announce` says what jobs run with.
 
-    `environment` has the values of secrets.
+    `environment` has the values of secrets. `thread_shares` has the cores that a job of each step gets, where jobs run
+    beside each other; `check` fills it.
     """
 
     emulator: EmbeddedEmulator
@@ -106,9 +121,11 @@ class LocalCloud:
     environment: Mapping[str, str] = field(default_factory=dict)
     name: str = "local"
     published: dict[VersionArn, asl.Machine] = field(default_factory=dict)
+    thread_shares: dict[str, int] = field(default_factory=dict)
 
     def check(self, planned: Plan) -> None:
         check_jobs(planned)
+        self.thread_shares.update(thread_shares(planned))
         check_values(planned, self.environment)
 
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:

@@ -69,7 +69,8 @@ class BackendOptions:
     """All that a backend may be configured by, read by the command line.
 
     `home` is the folder `.mlci`. `settings` are the options of the aws backend, None for those not given. `repository`
-    is the name of the flow's repository. `python` is mlci's own interpreter, and `isolation` that of local jobs.
+    is the name of the flow's repository. `python` is mlci's own interpreter. `isolation` is that of local jobs, and
+    `cores` the number of cores that they may use.
     """
 
     flow: Flow
@@ -80,17 +81,22 @@ class BackendOptions:
     is_protected: bool = False
     python: str = ""
     isolation: Isolation = "auto"
+    cores: int = 1
 
 
 @dataclass(frozen=True)
 class Location:
-    """The bucket, job role, region and partition of a backend's runs, and whether they take the protected names."""
+    """The bucket, job role, region and partition of a backend's runs, and whether they take the protected names.
+
+    `cores` is the number of cores that all jobs share; None where each has machines of its own.
+    """
 
     bucket: str
     job_role: str
     region: str
     is_protected: bool = False
     partition: str = "aws"
+    cores: int | None = None
 
 
 class Backend(Protocol):

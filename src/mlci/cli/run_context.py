@@ -98,7 +98,7 @@ def local_context(flow_file: Path, build: Build) -> RunContext:
     from mlci.backends.local import LOCATION
 
     # What these commands print is their result, so progress goes elsewhere.
-    return replace(_context(flow_file, build, LOCATION, sys.stderr), attaches=False)
+    return replace(_context(flow_file, build, replace(LOCATION, cores=_cores()), sys.stderr), attaches=False)
 
 
 def _backend_options(flow: Flow, options: RunOptions, build: Build) -> BackendOptions:
@@ -113,7 +113,16 @@ def _backend_options(flow: Flow, options: RunOptions, build: Build) -> BackendOp
         is_protected=options.is_protected,
         python=sys.executable,
         isolation=options.isolation,
+        cores=_cores(),
     )
+
+
+def _cores() -> int:
+    """The number of cores that this process may use, which may be fewer than the machine has."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS
+        return os.cpu_count() or 1
 
 
 def _target(build: Build, location: Location) -> Target:
@@ -129,6 +138,7 @@ def _target(build: Build, location: Location) -> Target:
         build=build.id,
         is_protected=location.is_protected,
         partition=location.partition,
+        cores=location.cores,
     )
 
 

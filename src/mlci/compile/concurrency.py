@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from mlci.compile.series_parallel import Cells, Composition, Parallel, Series, leaves
 from mlci.plan.models import Plan
@@ -61,6 +61,7 @@ def _cells_at_once(plan: Plan, steps: Sequence[str]) -> int:
     return min(cells, max_parallel(plan, steps) or MAX_CONCURRENT_CELLS)
 
 
-def thread_shares(plan: Plan, composition: Composition, cores: int) -> Mapping[str, int]:
-    """Return the share of the cores that a job of each step gets, by the step's name; at least one."""
-    return {name: max(1, cores // max(1, count)) for name, count in jobs_at_once(plan, composition).items()}
+def shares_of_cores(plan: Plan, composition: Composition) -> dict[str, int]:
+    """Return the cores that a job of each step gets where others run beside it, by the step's name; at least one."""
+    at_once = jobs_at_once(plan, composition)
+    return {name: max(1, (plan.target.cores or 1) // count) for name, count in at_once.items() if count > 1}

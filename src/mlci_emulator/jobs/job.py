@@ -26,7 +26,8 @@ class JobSettings:
     interpreter of a job by its name, and may take its time: it gets the job's log and stop signal. None stands for
     `python`. It raises PythonUnavailable.
     `variables` returns the variables that a job gets beside those of its request, by its name: no request, description
-    or log has them.
+    or log has them. `defaults` returns the variables that a job gets where neither this machine nor its request sets
+    them, by its name.
     """
 
     work: Path
@@ -37,6 +38,7 @@ class JobSettings:
     extra: Mapping[str, str] = field(default_factory=dict)
     pythons: Callable[[str, Path, StopSignal], Interpreter | None] = lambda job, log, stop: None
     variables: Callable[[str], Mapping[str, str]] = lambda job: {}
+    defaults: Callable[[str], Mapping[str, str]] = lambda job: {}
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class LocalJobs:
             job.on_phase("Downloading")
             processing.prepare_folder(request, job.arn, space, self._store, job.stop.is_set)
             command = processing.container_command(
-                request, self._host, self._python(request.name, space, job), space.temporary
+                request, self._host_of(request.name), self._python(request.name, space, job), space.temporary
             )
             command = self._with_variables(request.name, command)
             continuous = [output for output in request.outputs if output.is_continuous]
@@ -120,7 +120,7 @@ class LocalJobs:
             training.prepare_folder(request, space, self._store, job.stop.is_set)
             base = str(space.ml) if self.mode() == "paths" else CONTAINER
             command = training.container_command(
-                request, job.arn, base, self._host, self._python(request.name, space, job), space
+                request, job.arn, base, self._host_of(request.name), self._python(request.name, space, job), space
             )
             command = self._with_variables(request.name, command)
             script = self._run_script(job, request.max_runtime_s, space, command, training.log_notes(space))
@@ -193,6 +193,10 @@ class LocalJobs:
         if job.stop.is_set():
             raise Interrupted
         return overlay(chosen or Interpreter(self._settings.python), space.python, self._host)
+
+    def _host_of(self, name: str) -> dict[str, str]:
+        """Return the variables of this machine that a job gets unless its request sets them."""
+        return {**self._settings.defaults(name), **self._host}
 
     def _with_variables(self, name: str, command: ContainerCommand) -> ContainerCommand:
         """Return the command with the variables that stand in no request."""

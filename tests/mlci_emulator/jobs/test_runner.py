@@ -22,6 +22,7 @@ import pytest
 from mlci_emulator.errors import ConfigurationError
 from mlci_emulator.jobs import isolation
 from mlci_emulator.jobs.isolation import Isolation
+from mlci_emulator.jobs.job import JobSettings
 from mlci_emulator.jobs.process import Supervisors
 from mlci_emulator.jobs.runner import LocalJobs
 from support.local_jobs import FakeStopSignal, JobHarness, processes_with, sourcedir, training_request
@@ -748,3 +749,20 @@ print("LISTS", os.listdir("/dev/shm"))
     assert not os.path.lexists(f"/tmp/{name}")
     assert not os.path.lexists(f"/dev/shm/{name}")
     assert list(harness.work.iterdir()) == []
+
+
+def test_a_default_variable_gives_way_to_the_machine_s_and_to_the_request_s(harness: JobHarness) -> None:
+    defaults = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    settings = JobSettings(
+        harness.work, harness.log, sys.executable, harness.environment, defaults=lambda job: {**defaults, "JOB": job}
+    )
+    script = """
+import json, os
+os.makedirs("/opt/ml/processing/output/out/deep/er")
+names = ["JOB", "MKL_NUM_THREADS", "OMP_NUM_THREADS"]
+json.dump([os.environ.get(n) for n in names], open("/opt/ml/processing/output/out/deep/er/found.json", "w"))
+"""
+    with LocalJobs(harness.store, settings) as jobs:
+        described = harness.process(script, jobs, Environment={"OMP_NUM_THREADS": "3"})
+    assert described["ProcessingJobStatus"] == "Completed", described
+    assert harness.output("deep/er/found.json") == ["job", "1", "3"]
