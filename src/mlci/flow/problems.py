@@ -6,6 +6,7 @@ Whatever has a problem is *suspect*: later checks leave it alone, so that one mi
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -15,6 +16,7 @@ from mlci.flow.models import Position
 from mlci.flow.yaml_document import Document, Path
 from mlci.flow.yaml_scalars import printable
 
+_VARIABLE = re.compile(r"""["']?\$\{\{\s*env\.\w+\s*\}\}["']?""")
 #: A file with more than this is wrong as a whole, and finding a near word for each would take seconds.
 MAX_SHOWN = 100
 _MAX_CHOICES, _MAX_WORD_CHARS = 200, 64
@@ -82,6 +84,11 @@ class Problems:
     def outside(self, origin: str, what: str, hint: str = "", near: Candidates | None = None) -> None:
         """A problem with what came from outside the file: an option or a variable."""
         self._add(Position(origin, 0, 0), what, hint, near)
+
+    def reads_variable(self, path: Path) -> bool:
+        """Says whether the file has a variable of the environment, and nothing else, at this path."""
+        written = self._document.written(path)
+        return bool(written and _VARIABLE.fullmatch(written))
 
     def suspect(self, path: Path) -> None:
         """Have later checks leave this value alone."""

@@ -30,6 +30,7 @@ from mlci.step_types import STEP_TYPES, all_keys
 
 Model = TypeVar("Model", bound=BaseModel)
 
+_VARIABLE_HINT = "A variable's value is text: use a param, which MLCI_PARAM_<NAME> overrides"
 #: Among more unknown keys than this, none is looked at as a required key's misspelling: it would take seconds.
 _MAX_MISSPELT = 20
 
@@ -193,7 +194,8 @@ def _report(
     near = None
     if details[0]["type"] == "literal_error" and isinstance(value, str):
         near = Candidates(value, _choices(details[0]))
-    problems.at(path, f"{label(path)} must be {expected}, but is {describe(value)}", _hint(key, expected, value), near)
+    hint = _VARIABLE_HINT if problems.reads_variable(path) else _hint(key, expected, value)
+    problems.at(path, f"{label(path)} must be {expected}, but is {describe(value)}", hint, near)
 
 
 def _expected(detail: ErrorDetails) -> str:

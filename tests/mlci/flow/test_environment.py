@@ -63,6 +63,18 @@ def test_a_value_that_is_no_text_is_refused(value: str) -> None:
         loaded(with_lines(IN_TRAIN, "    env: {COMMIT: '${{ env.GIT_SHA }}'}"), GIT_SHA=value)
 
 
+def test_a_number_is_no_variable() -> None:
+    text = changed("min: ${{ params.min_auc }}", "min: ${{ env.MIN_AUC }}")
+    with pytest.raises(InputError) as caught:
+        loaded(text, MIN_AUC="0.9")
+    assert [str(problem) for problem in caught.value.problems] == [
+        (
+            'flow.yaml:34:10: "min" must be a number, but is the text "0.9". '
+            "A variable's value is text: use a param, which MLCI_PARAM_<NAME> overrides"
+        )
+    ]
+
+
 def test_secrets_take_no_variables() -> None:
     text = with_lines(AT_TOP, "secrets: {wandb: 'ssm:/${{ env.STAGE }}/wandb'}")
     assert problems_of(text) == ['2:24: "secrets" takes no references: rights in AWS are derived from it']
