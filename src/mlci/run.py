@@ -295,7 +295,7 @@ def read_metrics(planned: Plan, progress: Progress, cloud: Cloud) -> dict[str, M
         if step.metrics and progress.steps[name].status in ("succeeded", "reused"):
             data = cloud.read(step.metrics, METRICS_MAX_BYTES + 1)
             if data is not None:
-                metrics[name] = parse_metrics(data)
+                metrics[name] = parse_metrics(data, planned.flow.steps[name].collects_metrics)
     return metrics
 
 

@@ -12,6 +12,8 @@ from mlci.flow.metric_paths import format_metric
 from mlci.step_types.base import S3_RETRIES, S3_TRANSIENT_ERRORS
 
 _GET_OBJECT = "arn:aws:states:::aws-sdk:s3:getObject"
+#: Metrics that are not there yet are looked for again after this time, and after twice as long.
+_LATE_WAIT_S, _LATE_ATTEMPTS = 3, 2
 #: Where the results of a Map over cells are kept for the state after it.
 _CELL_RESULTS = "$.found_in_cells"
 #: The JSONata of each aggregate of the numbers `$v`.
@@ -26,7 +28,9 @@ _ROUNDING = "1e-12"
 
 
 class MetricChecks(StateFactory):
-    """Makes the states of guards."""
+    """Makes the states of guards. `late_metrics` are steps whose metrics may reach S3 after their job's end."""
+
+    late_metrics: frozenset[str] = frozenset()
 
     def _check(self, guard: Guard, then: Any, otherwise: Any) -> Any:
         """Read the metrics that a guard needs, and go on by whether all of its comparisons hold."""
@@ -146,6 +150,8 @@ class MetricChecks(StateFactory):
         )
         self.extra[task.state_id] = {"ResultSelector": {"found.$": "States.StringToJson($.Body)"}}
         task.add_retry(self._retry(S3_TRANSIENT_ERRORS))
+        if step in self.late_metrics:
+            task.add_retry(self._retry(("S3.NoSuchKeyException",), wait_s=_LATE_WAIT_S, attempts=_LATE_ATTEMPTS))
         fail = self._fail(f"{task.state_id}: failed", f"the metrics of step {step} could not be read")
         again = self._try_again(task.state_id, task, S3_RETRIES, f"{place}.attempt", fail)
         task.add_catch(self._catch(again, dict.fromkeys(error for rule in S3_RETRIES for error in rule.errors)))

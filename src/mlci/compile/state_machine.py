@@ -53,6 +53,7 @@ class _Builder(MetricChecks):
         self.structure = structure
         self.is_in_cell = False  # of a matrix, where conditions on single cells are checked
         self.undoing: dict[str, Any] = {}  # the tasks that take back what others did, by name
+        self.late_metrics = frozenset(name for name, step in structure.steps.items() if _is_late(step.uses))
 
     def machine(self) -> dict[str, object]:
         first = self._behind(self.structure.composition, frozenset(), self._verdict())
@@ -265,3 +266,13 @@ class _Builder(MetricChecks):
             self.extra[name] = {"ResultSelector": {f"{key}.$": path for key, path in state.keeps.items()}}
         task.add_retry(self._retry(state.transient_errors))
         return task
+
+
+def _is_late(uses: str) -> bool:
+    """Return True if a field of the request carries metrics to S3 while the job runs.
+
+    SageMaker's documentation does not say that all is there before it reports the job's end.
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/model-checkpoints.html
+    """
+    container = STEP_TYPES[uses].container
+    return container is not None and container.metrics_field is not None

@@ -94,11 +94,11 @@ class StateFactory:
     def _catch(self, handler: Any, errors: Iterable[str] = ("States.ALL",)) -> Any:
         return self.sdk.Catch(error_equals=list(errors), result_path="$.failure", next_step=handler)
 
-    def _retry(self, errors: Sequence[str]) -> Any:
+    def _retry(self, errors: Sequence[str], wait_s: int = RETRY_WAIT_S, attempts: int = RETRY_ATTEMPTS) -> Any:
         return self.sdk.Retry(
             error_equals=list(errors),
-            interval_seconds=RETRY_WAIT_S,
-            max_attempts=RETRY_ATTEMPTS,
+            interval_seconds=wait_s,
+            max_attempts=attempts,
             backoff_rate=RETRY_GROWTH,
         )
 

@@ -23,6 +23,7 @@ In the order in which `load` uses them:
     steps.py                a step, from its keys
     secrets.py              the sources of secrets
     rules.py                the rules of the gate and of `if`
+    metric_sources.py       the files and the lines of output that hold a step's metrics
     metric_paths.py         the names of metrics in rules
     paths.py                paths of the repository, and locations in S3
     durations.py            durations such as 1h30m
@@ -48,6 +49,8 @@ from mlci.flow.models import (
     Flow,
     InputPath,
     Json,
+    MetricDefinition,
+    MetricsFiles,
     Op,
     OutputPath,
     Position,
@@ -72,6 +75,8 @@ __all__ = [
     "Flow",
     "InputPath",
     "Json",
+    "MetricDefinition",
+    "MetricsFiles",
     "Op",
     "OutputPath",
     "Position",

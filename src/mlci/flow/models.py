@@ -175,17 +175,39 @@ def secret_variable(name: str) -> str:
 
 
 @dataclass(frozen=True)
+class MetricsFiles:
+    """The files that a path or a glob means, which hold metrics of a step.
+
+    `pattern` is relative to `root`: to the folder with a folder for each output, to /opt/ml in the container, or to the
+    script's working folder. Their metrics stand on top, or under `name`.
+    """
+
+    pattern: str
+    root: Literal["outputs", "container", "working_dir"]
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class MetricDefinition:
+    """A metric in the lines that a script prints: the first group of a regular expression, of the last match."""
+
+    name: str
+    regex: str
+
+
+@dataclass(frozen=True)
 class Step:
     """One unit of work. `uses` is the name of its step type.
 
     `run` is the script, relative to `source` or else the flow file's folder; or `-m <module>`, or a program of the
     image. `source` is a folder that is sent whole, and `working_dir` where the script starts. `input_paths` and
     `output_paths` are what the script reads and writes by paths relative to it. `image` is `framework:version` or a
-    full image URI. `after` names steps only; `is_after_gate` says whether `after: gate` was given. `metrics` is
-    `<output>/<path of a JSON file in it>`. `request` is merged over the AWS API request. `values` holds the keys that
-    only the step's type has. `secrets` are the variables of `env` that hold secrets; `env` has the others. What a type
-    has no key for is None or empty. `cell` is set for a cell of a step with a matrix. Where not `fail_fast`, a failure
-    of the step leaves the steps and cells beside it running.
+    full image URI. `after` names steps only; `is_after_gate` says whether `after: gate` was given. `collects_metrics`
+    says whether the job puts its metrics into one file; `metrics` is otherwise the single file to read. `request` is
+    merged over the AWS API request. `values` holds the keys that only the step's type has. `secrets` are the variables
+    of `env` that hold secrets; `env` has the others. What a type has no key for is None or empty. `cell` is set for a
+    cell of a step with a matrix. Where not `fail_fast`, a failure of the step leaves the steps and cells beside it
+    running.
     """
 
     name: str
@@ -208,7 +230,9 @@ class Step:
     fail_fast: bool = True
     after: tuple[str, ...] = ()
     is_after_gate: bool = False
-    metrics: str | None = None
+    metrics: tuple[MetricsFiles, ...] = ()
+    metric_definitions: tuple[MetricDefinition, ...] = ()
+    collects_metrics: bool = False
     request: Mapping[str, Json] = field(default_factory=dict)
     values: Mapping[str, Value] = field(default_factory=dict)
     source: str | None = None

@@ -32,6 +32,8 @@ def reference(schema: Mapping[str, Any]) -> str:
         _described(definitions["RuleModel"]),
         "### A secret, in `secrets`",
         _described(definitions["SecretModel"]),
+        "### An item of `metric_definitions`",
+        _described(definitions["MetricDefinitionModel"]),
         "### `local`",
         _described(definitions["LocalModel"]),
         "### `aws`",
@@ -105,7 +107,7 @@ def _is_reference(choice: Mapping[str, Any]) -> bool:
 
 def _name(ref: str) -> str:
     name = ref.rpartition("/")[2]
-    names = {"RuleModel": "rule", "StepModel": "step", "InputModel": "map"}
+    names = {"RuleModel": "rule", "StepModel": "step", "InputModel": "map", "MetricDefinitionModel": "map"}
     return names.get(name, "any value" if name == "JsonValue" else "map")
 
 

@@ -78,15 +78,31 @@ class MatrixModel(BaseModel):
     )
 
 
+class MetricDefinitionModel(SchemaModel):
+    """A metric in the lines that a script prints, as SageMaker has them."""
+
+    name: str = Field(description="The metric's name in rules: val_loss is <step>.val_loss.", examples=["val_loss"])
+    regex: str = Field(
+        description="A regular expression, whose first group is the value. The last line that matches counts.",
+        examples=["val_loss=([0-9.]+)"],
+    )
+
+
 #: The ways of writing one value. pydantic puts them into the places of errors, so none may be taken for a key.
 _TEXT, _LIST, _MAP = "<text>", "<list>", "<map>"
 
 
-def _kind_of_list(value: object) -> str:
+def _kind_of_value(value: object) -> str:
     return _LIST if isinstance(value, list) else _TEXT
 
 
-OneOrMoreValue = Annotated[Annotated[str, Tag(_TEXT)] | Annotated[list[str], Tag(_LIST)], Discriminator(_kind_of_list)]
+def _kind_of_named_value(value: object) -> str:
+    return _MAP if isinstance(value, dict) else _kind_of_value(value)
+
+
+_TextOrTexts = Annotated[str, Tag(_TEXT)] | Annotated[list[str], Tag(_LIST)]
+OneOrMoreValue = Annotated[_TextOrTexts, Discriminator(_kind_of_value)]
+NamedValue = Annotated[_TextOrTexts | Annotated[dict[str, str], Tag(_MAP)], Discriminator(_kind_of_named_value)]
 
 
 def _kind_of_map(value: object) -> str:
@@ -129,6 +145,8 @@ _TYPES: Mapping[KeyKind, tuple[Any, Callable[[], object] | None]] = {
     "texts": (list[str], list),
     "scalars": (list[ScalarValue], list),
     "text or texts": (OneOrMoreValue, list),
+    "text, texts or map of texts": (NamedValue, list),
+    "metric definitions": (list[MetricDefinitionModel], list),
     "map of texts": (dict[str, str], dict),
     "texts or map of texts": (ListOrMapValue, list),
     "map of sources": (dict[str, SourceValue], dict),

@@ -8,9 +8,12 @@ from typing import Any
 from mlci.flow.dependencies import GATE
 from mlci.flow.durations import format_duration, parse_duration
 from mlci.flow.invalid_value import InvalidValue
+from mlci.flow.metric_sources import build_definitions, build_metrics_files, is_read_in_place
 from mlci.flow.models import (
     InputPath,
     Json,
+    MetricDefinition,
+    MetricsFiles,
     OutputPath,
     Rule,
     Scalar,
@@ -22,7 +25,7 @@ from mlci.flow.models import (
 )
 from mlci.flow.names import check_name
 from mlci.flow.paths import repository_path, source
-from mlci.flow.problems import Candidates, listed
+from mlci.flow.problems import listed
 from mlci.flow.reference_check import check_step
 from mlci.flow.rules import build_rules
 from mlci.flow.schema_models import InputModel
@@ -51,6 +54,7 @@ _BUILT_KEYS = frozenset(
         "inputs",
         "instance",
         "instance_count",
+        "metric_definitions",
         "metrics",
         "outputs",
         "request",
@@ -79,6 +83,7 @@ class _Building:
         script = ScriptKeys(self._step, self._context)
         source_folder, working_dir = script.folders()
         input_paths, output_paths = script.paths()
+        outputs, metrics, metric_definitions = self._outputs(), self._metrics(), self._metric_definitions()
         return Step(
             name=str(self._path()[1]),
             uses=self._uses,
@@ -91,7 +96,7 @@ class _Building:
             volume_gb=self._volume_gb(),
             timeout_s=self._timeout_s(),
             inputs=self._inputs(),
-            outputs=self._outputs(),
+            outputs=outputs,
             input_paths=input_paths,
             output_paths=output_paths,
             args=self._args(),
@@ -104,7 +109,9 @@ class _Building:
             fail_fast=self._fail_fast(),
             after=self._after(),
             is_after_gate=GATE in self._after_written(),
-            metrics=self._metrics(),
+            metrics=metrics,
+            metric_definitions=metric_definitions,
+            collects_metrics=self._collects_metrics(metrics, metric_definitions, outputs),
             request=self._request(),
             values=self._values(),
         )
@@ -324,20 +331,41 @@ class _Building:
                 what = f'"{name}" is no output of {_article(self._uses)} {self._uses} step'
                 self._problems.at_key(path, what, f'Its only output is "{listed(fixed)}"'.replace('""', '"'))
 
-    def _metrics(self) -> str | None:
-        path, written = self._path("metrics"), self._step.written("metrics")
-        if not isinstance(written, str) or self._problems.is_suspect(path):
-            return None
-        output, *rest = written.split("/")
+    def _metrics(self) -> tuple[MetricsFiles, ...]:
+        if self._step.key("metrics") is None or "metrics" not in self._step.raw:
+            return ()
         outputs = self._context.steps[self._step.name].outputs
-        if not rest or not {"", ".", ".."}.isdisjoint([output, *rest]) or not written.isprintable():
-            hint = "Write <output>/<path of a JSON file in it>, such as evaluation/metrics.json"
-            self._problems.at(path, f'"{written[:80]}" does not name a file in an output', hint)
-        elif outputs is not None and output not in outputs:
-            what = f'"metrics" is in "{output}", which is no output of step "{self._step.name}"'
-            hint = f"Add it: outputs: [{', '.join([*outputs, output])}]" if len(outputs) < 5 else ""
-            self._problems.at(path, what, hint, Candidates(output, outputs))
-        return written
+        return build_metrics_files(self._step.written("metrics"), self._path("metrics"), outputs, self._problems)
+
+    def _metric_definitions(self) -> tuple[MetricDefinition, ...]:
+        key, path = self._step.key("metric_definitions"), self._path("metric_definitions")
+        if key is None or key.name not in self._step.raw or self._problems.is_suspect(path):
+            return ()
+        definitions = [definition.model_dump() for definition in self._step.written(key.name)]
+        return build_definitions(definitions, path, key, self._problems)
+
+    def _collects_metrics(
+        self, files: tuple[MetricsFiles, ...], definitions: tuple[MetricDefinition, ...], outputs: tuple[str, ...]
+    ) -> bool:
+        """True if the job writes one file of its metrics, to an output of mlci's own where outputs are files."""
+        if not files and not definitions:
+            return False
+        container, request = self._step.step_type.container, self._step.written("request") or {}
+        field = container.metrics_field if container else None
+        if field is not None and field in request:
+            hint = "Remove it, or write the metrics in a step that reads this one's output"
+            what = f'{field} is how the metrics of step "{self._step.name}" get to S3'
+            self._problems.at_key(self._path("request", field), what, hint)
+        if self._step.step_type.outputs is not None:  # an archive
+            return True
+        if is_read_in_place(files, definitions):
+            return False
+        key = self._step.key("outputs")
+        if key is not None and key.max_items is not None and len(outputs) == key.max_items:
+            what = f'step "{self._step.name}" has {len(outputs)} outputs, and its metrics need one more'
+            at = self._path("metrics" if files else "metric_definitions")
+            self._problems.at_key(at, what, f"AWS allows {key.max_items}")
+        return True
 
     # What the script is given.
 

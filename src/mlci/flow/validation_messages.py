@@ -20,6 +20,7 @@ from mlci.flow.schema_models import (
     FlowModel,
     InputModel,
     LocalModel,
+    MetricDefinitionModel,
     RuleModel,
     SecretModel,
     step_model,
@@ -52,6 +53,8 @@ _EXPECTED_UNDER = {
     "after": "a step's name, a list of them, or gate",
     "max_drop": 'a number, or a percentage such as "2%"',
     "max_rise": 'a number, or a percentage such as "2%"',
+    "metrics": "a path, a list of them, or a map of names to paths",
+    "metric_definitions": "a list of names and regular expressions",
 }
 #: Words that other tools have for our keys, too far apart for a spelling check.
 _SYNONYMS = {
@@ -257,6 +260,7 @@ def _report_missing(path: Path, key: str, problems: Problems) -> None:
         "from": "Add from: <path, s3:// URI or another step's output>"
         if path[:1] == ("steps",)
         else "Add from: ssm:<parameter>, or secretsmanager:<secret>",
+        "regex": "Add regex: <regular expression with one group>",
         "flow": "Add flow: <name>",
         "steps": "A flow has at least one step",
     }.get(key, "")
@@ -321,6 +325,8 @@ def _model_at(path: Path) -> type[BaseModel]:
             return SecretModel
         case ("steps", _, "inputs", _):
             return InputModel
+        case ("steps", _, "metric_definitions", _):
+            return MetricDefinitionModel
         case _:
             return RuleModel
 
@@ -336,6 +342,8 @@ def _owner(path: Path) -> str:
             return f'secret "{name}"'
         case ("steps", _, "inputs", str(name)):
             return f'input "{name}"'
+        case (*_, "metric_definitions", int(index)):
+            return f'item {index + 1} of "metric_definitions"'
         case (*_, int(index)):
             return f'rule {index + 1} of "{_key_of(path)}"'
         case _:

@@ -68,6 +68,6 @@ def interface_of(step: WrittenStep, problems: Problems) -> StepInterface:
     return StepInterface(
         inputs=tuple(inputs) if isinstance(inputs, dict) else None,
         outputs=outputs,
-        writes_metrics="metrics" in step.raw,
+        writes_metrics=not step.raw.keys().isdisjoint(["metrics", "metric_definitions"]),
         has_cells="matrix" in step.raw,
     )

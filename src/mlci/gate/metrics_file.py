@@ -26,8 +26,10 @@ class Metrics:
     problem: str = ""
 
 
-def parse_metrics(data: bytes) -> Metrics:
+def parse_metrics(data: bytes, is_collected: bool = False) -> Metrics:
     """Reads a metrics file as the state machine does: strict JSON, with an object on top.
+
+    A file that the job collected has a text in its place where there was nothing to collect: the problem.
 
     NaN and Infinity, which Python writes and JSON does not know, stay in the document, so that a report can show the
     rest of it. They are the problem, for `States.StringToJson` refuses the whole file.
@@ -53,6 +55,8 @@ def parse_metrics(data: bytes) -> Metrics:
         return Metrics(document, f"not JSON: it holds {constants[0]}")
     if _is_deep(document):
         return Metrics(None, _TOO_DEEP)
+    if is_collected and isinstance(document, str):
+        return Metrics(None, document)
     return Metrics(document)
 
 

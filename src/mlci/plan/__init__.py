@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from mlci.flow.models import Flow, Json, Step
 from mlci.plan.models import Bound, Plan, PlannedStep, S3Uri, Target, Upload
-from mlci.plan.names import CELL_TAG, FLOW_TAG, RUN_TAG, STEP_TAG, Names, run_id
+from mlci.plan.names import CELL_TAG, FLOW_TAG, METRICS_FOLDER, RUN_TAG, STEP_TAG, Names, run_id
 from mlci.plan.requests import RequestContext, api_request, resolve
 from mlci.plan.thresholds import bounds, number_at
 from mlci.stage.models import DataUnit, Staged
@@ -53,6 +53,7 @@ def plan(
             data=staged.data,
             data_uris=data_uris,
             outputs=outputs,
+            metrics_folder=_uri(target, f"{names.run(target.run_id)}/{_folder(step, METRICS_FOLDER)}"),
             job_role=target.job_role,
             tags={FLOW_TAG: flow.name, RUN_TAG: target.run_id, **_step_tags(step)},
         )
@@ -72,7 +73,7 @@ def _planned(step: Step, context: RequestContext, baseline: Mapping[str, Json]) 
         execution_input=step_type.execution_input(resolved, request),
         outputs=outputs,
         summary=step_type.summary(resolved, request),
-        metrics=_metrics_uri(step, outputs),
+        metrics=_metrics_uri(step, context.metrics_folder, outputs),
         when=bounds(step.when, baseline),
     )
 
@@ -113,10 +114,12 @@ def _data_uri(flow: Flow, unit: DataUnit, target: Target) -> S3Uri:
     return folder if unit.is_folder else S3Uri(folder + unit.files[0].path)
 
 
-def _metrics_uri(step: Step, outputs: Mapping[str, S3Uri]) -> S3Uri | None:
-    if step.metrics is None:
+def _metrics_uri(step: Step, folder: S3Uri, outputs: Mapping[str, S3Uri]) -> S3Uri | None:
+    if step.collects_metrics:
+        return S3Uri(f"{folder}metrics.json")
+    if not step.metrics:
         return None
-    output, _, path = step.metrics.partition("/")
+    output, _, path = step.metrics[0].pattern.partition("/")
     return S3Uri(outputs[output] + path)
 
 

@@ -29,8 +29,8 @@ from mlci.step_types.base import ResolvedStep, StepType
 class RequestContext:
     """The values that a request takes from outside the step: locations, the role and the tags.
 
-    `outputs` has the URI of each output by its step and its name. `code`, `code_uri` and `image` are None for a step
-    without a script, or without an image.
+    `outputs` has the URI of each output by its step and its name, and `metrics_folder` is for the metrics that a job
+    collects. `code`, `code_uri` and `image` are None for a step without a script, or without an image.
     """
 
     job: str
@@ -40,6 +40,7 @@ class RequestContext:
     data: Mapping[str, DataUnit]
     data_uris: Mapping[str, S3Uri]
     outputs: Mapping[tuple[str, str], S3Uri]
+    metrics_folder: S3Uri
     job_role: str
     tags: Mapping[str, str]
 
@@ -74,6 +75,8 @@ class _Resolver:
             hyperparameters={name: self._value(value) for name, value in step.hyperparameters.items()},
             env={name: self._text(text) for name, text in step.env.items()},
             values={name: self._json(value) for name, value in step.values.items()},
+            metrics_folder=context.metrics_folder if step.collects_metrics else "",
+            metric_definitions=tuple((each.name, each.regex) for each in step.metric_definitions),
             code_uri=context.code_uri or "",
             working_dir=context.code.start.working_dir if context.code else "",
             command=context.code.start.command if context.code and not context.code.start.needs_starter else (),

@@ -8,6 +8,7 @@ nearest_path.py    the path that a wrong one was meant to be
 python_imports.py  the modules that a script imports from the repository
 script_package.py  the files of a step's code in the layout of its container, with the starter
 start_secrets.py   the secrets of a step, as the starter reads them
+start_metrics.py   the files and lines that the starter collects a step's metrics from
 starter/           the files that run in the container, and start the script there
 image_uris.py      the URIs of SageMaker's container images
 cache.py           results that are slow to compute, in the user's cache folder

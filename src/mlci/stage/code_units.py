@@ -17,8 +17,10 @@ from mlci.stage.places import places
 from mlci.stage.python_imports import Imports, imports_of, imports_of_module
 from mlci.stage.repository import OutsideRepository, Repository, UnusableFile, is_ignored, read_code
 from mlci.stage.script_package import packaged
+from mlci.stage.start_metrics import metrics_feature
 from mlci.stage.start_secrets import secrets_feature
 from mlci.step_types import STEP_TYPES
+from mlci.step_types.base import Container
 from mlci.step_types.script_start import MODULE, SHELL_SUFFIX, ScriptStart, shell_of
 
 PYTHON_SUFFIX = ".py"
@@ -57,25 +59,27 @@ def code_unit(flow: Flow, step: Step, run: str, repository: Repository, git_file
             raise UnusableFile(what, "Move it there, or leave `source` out.")
         repository.check(location, repository.relative(location))
         files.append(read_code(location, location.relative_to(root).as_posix()))
+    container = STEP_TYPES[step.uses].container
+    assert container is not None  # a step with a script has one
     start = ScriptStart(
         run=entry.run,
         import_roots=tuple(_relative(each, root) for each in entry.roots),
         working_dir=_relative(working_dir, root),
-        features=_features(flow, step),
+        features=_features(flow, step, container),
         command=entry.command,
     )
-    container = STEP_TYPES[step.uses].container
-    assert container is not None  # a step with a script has one
     return CodeUnit(start, tuple(files), packaged(files, start, container.package))
 
 
-def _features(flow: Flow, step: Step) -> dict[str, Json]:
+def _features(flow: Flow, step: Step, container: Container) -> dict[str, Json]:
     """Return what the starter does beyond starting the script: the value of each feature by its name."""
     features: dict[str, Json] = {}
     if step.secrets:
         features["secrets"] = secrets_feature(flow, step)
     if step.input_paths or step.output_paths:
         features["places"] = places(step, flow.steps)
+    if step.collects_metrics:
+        features["metrics"] = metrics_feature(step, container)
     return features
 
 

@@ -22,6 +22,8 @@ KeyKind = Literal[
     "texts",
     "scalars",
     "text or texts",
+    "text, texts or map of texts",
+    "metric definitions",
     "map of texts",
     "texts or map of texts",
     "map of sources",
@@ -81,14 +83,18 @@ class Container:
     """The places where a script finds its files: folders in the container, and the form in which its code is staged.
 
     `inputs` and `outputs` are the folders that hold one folder for each input and output. `archive` is the file that
-    holds an output where another step reads it, packed; None if outputs are not packed.
+    holds an output where another step reads it, packed; None if outputs are not packed. `metrics` is the folder of the
+    metrics that the starter collects, and `metrics_field` the field of the request that carries it out, if a flow's own
+    `request:` can't have that as well.
     """
 
     code: str
     package: CodePackage
     inputs: str
     outputs: str
+    metrics: str
     archive: str | None = None
+    metrics_field: str | None = None
 
     def input(self, name: str) -> str:
         """Return the folder of an input."""
@@ -104,8 +110,9 @@ class ResolvedStep:
     """A step whose values are all known, in plain types: what a type makes its request and its input of.
 
     `inputs` and `outputs` are URIs; `values` holds the keys that only this type has. `job` is what the names of the
-    step's jobs begin with. `command` runs the script in `working_dir`; it is empty where the starter does, which is
-    `mlci_start.py` beside the code. What the type has no key for is empty.
+    step's jobs begin with. `metrics_folder` is the URI for the metrics that the job collects. `command` runs the script
+    in `working_dir`; it is empty where the starter does, which is `mlci_start.py` beside the code. What the type has no
+    key for is empty.
     """
 
     name: str
@@ -118,6 +125,8 @@ class ResolvedStep:
     hyperparameters: Mapping[str, Scalar] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Json] = field(default_factory=dict)
+    metrics_folder: str = ""
+    metric_definitions: tuple[tuple[str, str], ...] = ()
     code_uri: str = ""
     working_dir: str = ""
     command: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ from mlci.step_types.script_start import processing_entrypoint
 _CONTAINER = Container(
     code="/opt/ml/processing/input/code",
     package="files",
+    metrics=f"/opt/ml/processing/{jobs.METRICS_OUTPUT}",
     inputs="/opt/ml/processing/input",
     outputs="/opt/ml/processing/output",
 )
@@ -49,12 +50,8 @@ _KEYS = (
         max_items=10,
         names=jobs.OUTPUT_NAME,
     ),
-    Key(
-        "metrics",
-        "text",
-        "The JSON file with the step's metrics, in one of its outputs: evaluation/metrics.json.",
-        examples=("evaluation/metrics.json",),
-    ),
+    jobs.METRICS,
+    jobs.METRIC_DEFINITIONS,
     jobs.env(max_chars=256),
     jobs.INCLUDE,
     jobs.IMAGE,
@@ -75,7 +72,9 @@ def _request(step: ResolvedStep) -> dict[str, Json]:
         "AppSpecification": application,
         "Environment": dict(step.env),
         "ProcessingInputs": [_input(name, uri) for name, uri in {"code": step.code_uri, **step.inputs}.items()],
-        "ProcessingOutputConfig": {"Outputs": [_output(name, uri) for name, uri in step.outputs.items()]},
+        "ProcessingOutputConfig": {
+            "Outputs": [_output(name, uri, _CONTAINER.output(name)) for name, uri in step.outputs.items()]
+        },
         "ProcessingResources": {"ClusterConfig": jobs.cluster(step)},
         **jobs.common_fields(step),
     }
@@ -94,11 +93,18 @@ def _input(name: str, uri: str) -> dict[str, Json]:
     }
 
 
-def _output(name: str, uri: str) -> dict[str, Json]:
-    return {
-        "OutputName": name,
-        "S3Output": {"S3Uri": uri, "LocalPath": _CONTAINER.output(name), "S3UploadMode": "EndOfJob"},
-    }
+def _output(name: str, uri: str, folder: str) -> dict[str, Json]:
+    return {"OutputName": name, "S3Output": {"S3Uri": uri, "LocalPath": folder, "S3UploadMode": "EndOfJob"}}
+
+
+def _finish(step: ResolvedStep, request: dict[str, Json]) -> dict[str, Json]:
+    """Return the request with an output for the metrics that the job collects, beside those of `request:`."""
+    config = request.get("ProcessingOutputConfig")
+    outputs = config.get("Outputs") if isinstance(config, dict) else None
+    if not step.metrics_folder or not isinstance(config, dict) or not isinstance(outputs, list):
+        return request
+    metrics = _output(jobs.METRICS_OUTPUT, step.metrics_folder, _CONTAINER.metrics)
+    return {**request, "ProcessingOutputConfig": {**config, "Outputs": [*outputs, metrics]}}
 
 
 def _states(paths: StepPaths) -> tuple[State, ...]:
@@ -134,6 +140,7 @@ PROCESSING = StepType(
             }
         ),
         build=_request,
+        finish=_finish,
     ),
     job=_JOB,
     execution_input=jobs.execution_input,

@@ -37,7 +37,9 @@ _CHANNEL_WORDS = "letters, digits, ., - and _, beginning with a letter or digit"
 #: Channel, https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Channel.html; used for every input and output,
 #: because each is also a folder's name.
 INPUT_NAME = NameRule("an input", re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*"), 64, _CHANNEL_WORDS)
-OUTPUT_NAME = replace(INPUT_NAME, kind="an output")
+#: The output of mlci's own that holds a step's metrics.
+METRICS_OUTPUT = "mlci-metrics"
+OUTPUT_NAME = replace(INPUT_NAME, kind="an output", reserved=frozenset([METRICS_OUTPUT]))
 
 IMAGE = Key(
     "image",
@@ -139,6 +141,23 @@ INPUTS = Key(
     "that the script reads.",
     takes_outputs=True,
     names=INPUT_NAME,
+)
+METRICS = Key(
+    "metrics",
+    "text, texts or map of texts",
+    "The files with the step's metrics: a path or glob in an output (evaluation/metrics.json), in the script's working "
+    "folder, or below /opt/ml. JSON, YAML, or CSV of one row; of several, the top-level names are put together. "
+    "{train: a.json} puts a file's metrics under a name.",
+    examples=("evaluation/metrics.json", ["reports/a.json", "reports/b.csv"], {"train": "train.json"}),
+)
+METRIC_DEFINITIONS = Key(
+    "metric_definitions",
+    "metric definitions",
+    "Metrics in the lines that the script prints, by a name and a regular expression; the last match counts.",
+    examples=([{"name": "val_loss", "regex": "val_loss=([0-9.]+)"}],),
+    # AlgorithmSpecification and MetricDefinition in CreateTrainingJob.
+    max_items=40,
+    max_chars=500,
 )
 REQUEST = Key("request", "json", "Merged over the request of the AWS API, for whatever mlci has no key for.")
 

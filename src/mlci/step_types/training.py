@@ -39,7 +39,9 @@ _CONTAINER = Container(
     package="archive",
     inputs="/opt/ml/input/data",
     outputs="/opt/ml",
+    metrics=f"/opt/ml/{jobs.METRICS_OUTPUT}",
     archive=f"{MODEL_OUTPUT}.tar.gz",
+    metrics_field="CheckpointConfig",
 )
 _JOB = JobType("TrainingJob", console_page="jobs", log_group="/aws/sagemaker/TrainingJobs")
 #: Script mode sends sagemaker_program, _submit_directory, _container_log_level and what the starter needs on top; one
@@ -111,6 +113,8 @@ _KEYS = (
     ),
     jobs.WORKING_DIR,
     jobs.SOURCE,
+    jobs.METRICS,
+    jobs.METRIC_DEFINITIONS,
     jobs.INCLUDE,
     jobs.IMAGE,
     jobs.INSTANCE,
@@ -122,20 +126,34 @@ _KEYS = (
 
 
 def _request(step: ResolvedStep) -> dict[str, Json]:
+    """Return the request.
+
+    Step Functions can't open an archive, and a job's outputs are archives. What is in the folder of CheckpointConfig
+    goes to S3 file by file.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/model-checkpoints.html ("automatically syncs the checkpoints
+    in that directory with S3")
+    """
     script_mode: dict[str, Json] = {
         "sagemaker_program": STARTER,
         _SUBMIT_DIRECTORY: f"{step.code_uri}sourcedir.tar.gz",
         "sagemaker_container_log_level": 20,
     }
     values: dict[str, Json] = {**step.hyperparameters, **script_mode}
+    algorithm: dict[str, Json] = {"TrainingImage": step.image, "TrainingInputMode": "File"}
     request: dict[str, Json] = {
-        "AlgorithmSpecification": {"TrainingImage": step.image, "TrainingInputMode": "File"},
+        "AlgorithmSpecification": algorithm,
         "Environment": dict(step.env),
         "HyperParameters": {name: json.dumps(value) for name, value in values.items()},
         "OutputDataConfig": {"S3OutputPath": _model_prefix(step)},
         "ResourceConfig": jobs.cluster(step),
         **jobs.common_fields(step),
     }
+    if step.metric_definitions:
+        definitions: list[Json] = [{"Name": name, "Regex": regex} for name, regex in step.metric_definitions]
+        request["AlgorithmSpecification"] = {**algorithm, "MetricDefinitions": definitions}
+    if step.metrics_folder:
+        request["CheckpointConfig"] = {"S3Uri": step.metrics_folder, "LocalPath": _CONTAINER.metrics}
     if step.inputs:
         request["InputDataConfig"] = [_channel(name, uri) for name, uri in step.inputs.items()]
     return request
@@ -221,9 +239,7 @@ TRAINING = StepType(
     name="training",
     description="a training job (a script that writes a model)",
     keys=_KEYS,
-    hints={
-        "metrics": "Write metrics in a processing step that reads the model",
-    },
+    hints={},
     outputs=(MODEL_OUTPUT,),
     container=_CONTAINER,
     request=Request(

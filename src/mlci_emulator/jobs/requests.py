@@ -32,7 +32,6 @@ DEFAULT_MAX_RUNTIME_S = 24 * 60 * 60
 #: Fields of a training job that only AWS supports. The SDK always sets the debugger's hook and the profiler, which only
 #: observe; they matter where they have rules, because somebody reads the rules' results.
 _UNSUPPORTED_FIELDS = (
-    "CheckpointConfig",
     "DebugRuleConfigurations",
     "ProfilerRuleConfigurations",
     "TensorBoardOutputConfig",
@@ -40,6 +39,8 @@ _UNSUPPORTED_FIELDS = (
     "MlflowConfig",
     "ModelPackageConfig",
 )
+#: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CheckpointConfig.html
+DEFAULT_CHECKPOINT_FOLDER = "/opt/ml/checkpoints/"
 _SCALAR_TYPES = {"string": str, "integer": int, "long": int, "boolean": bool, "float": float, "double": float}
 
 
@@ -108,7 +109,10 @@ class Channel:
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """A training job in script mode that can run here. `hyperparameters` map names to JSON text, as in the API."""
+    """A training job in script mode that can run here. `hyperparameters` map names to JSON text, as in the API.
+
+    `checkpoints` is the folder that is kept in step with S3, if there is one.
+    """
 
     name: str
     image: str
@@ -121,6 +125,7 @@ class TrainingRequest:
     environment: Mapping[str, str]
     max_runtime_s: int
     api_request: Mapping[str, Json]
+    checkpoints: S3Transfer | None = None
 
 
 def processing(parameters: Json) -> ProcessingRequest:
@@ -202,7 +207,20 @@ def training(parameters: Json) -> TrainingRequest:
         cast("dict[str, str]", request.get("Environment", {})),
         cast(int, _member(request, "StoppingCondition").get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S)),
         request,
+        _checkpoints(name, _member(request, "CheckpointConfig")),
     )
+
+
+def _checkpoints(name: str, config: Mapping[str, Json]) -> S3Transfer | None:
+    if not config:
+        return None
+    path = str(config.get("LocalPath") or DEFAULT_CHECKPOINT_FOLDER)
+    parts = [part for part in path.split("/") if part]
+    if parts[:2] != ["opt", "ml"] or len(parts) < 3 or ".." in parts or not path.startswith("/"):
+        raise UnsupportedRequest(
+            f'the training job "{name}" has its checkpoints in "{path}"; locally they are in a folder below /opt/ml.'
+        )
+    return S3Transfer("checkpoints", s3_uri("CheckpointConfig", config["S3Uri"]), path, is_continuous=True)
 
 
 def _script(name: str, algorithm: Mapping[str, Json], hyperparameters: Mapping[str, str]) -> tuple[str, str]:

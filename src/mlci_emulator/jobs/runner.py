@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mlci_emulator.errors import OperationError
 from mlci_emulator.jobs import failure_reason, log_files, processing, training
 from mlci_emulator.jobs.containers import ContainerCommand, host_environment
-from mlci_emulator.jobs.continuous_upload import continuous_upload
+from mlci_emulator.jobs.continuous_upload import continuous_upload, synchronized_checkpoints
 from mlci_emulator.jobs.isolation import CONTAINER, Isolator, command_in_folder, container_link, environment_in_folder
 from mlci_emulator.jobs.job import JobContext, JobResult, JobSettings
 from mlci_emulator.jobs.process import (
@@ -123,7 +123,8 @@ class LocalJobs:
                 request, job.arn, base, self._host_of(request.name), self._python(request.name, space, job), space
             )
             command = self._with_variables(request.name, command)
-            script = self._run_script(job, request.max_runtime_s, space, command, training.log_notes(space))
+            with synchronized_checkpoints(request.checkpoints, space, self._store, job.stop.is_set):
+                script = self._run_script(job, request.max_runtime_s, space, command, training.log_notes(space))
             if not script.has_exited:
                 stopped = _stopped(script.process, request.max_runtime_s)
                 if stopped.is_timed_out or job.saves_model_on_stop():

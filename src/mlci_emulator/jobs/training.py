@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from mlci_emulator.jobs import failure_reason, image_toolkits, training_toolkit
 from mlci_emulator.jobs.containers import ContainerCommand, base_environment, write_json
@@ -17,6 +18,9 @@ from mlci_emulator.jobs.requests import TrainingRequest
 from mlci_emulator.jobs.transfer import TransferFailed, download, has_files, pack, unpack
 from mlci_emulator.jobs.workspace import Workspace
 from mlci_emulator.store.directory import DirectoryStore
+
+if TYPE_CHECKING:
+    from mlci_asl import Json
 
 
 def prepare_folder(
@@ -36,6 +40,10 @@ def prepare_folder(
     write_json(
         configuration / "inputdataconfig.json", {channel.name: dict(channel.config) for channel in request.channels}
     )
+    if request.checkpoints:
+        # Source: https://github.com/awslabs/sagemaker-debugger, smdebug/core/state_store.py
+        checkpoints: dict[str, Json] = {"S3Uri": request.checkpoints.uri, "LocalPath": request.checkpoints.path}
+        write_json(configuration / "checkpointconfig.json", checkpoints)
     write_json(configuration / "resourceconfig.json", training_toolkit.resource_config(request.instance))
     unpack(store, request.code_uri, space.ml / "code", space.temporary)
     if image_toolkits.runs_module(image_toolkits.image_toolkit(request.image), request.program, has_setup(space)):

@@ -23,7 +23,9 @@ class Interrupted(Exception):
     """The job was stopped during the transfer."""
 
 
-def download(store: DirectoryStore, uri: str, folder: Path, is_stopped: Callable[[], bool]) -> None:
+def download(
+    store: DirectoryStore, uri: str, folder: Path, is_stopped: Callable[[], bool], is_required: bool = True
+) -> None:
     """Copy all objects whose keys begin with the URI's key into the folder.
 
     An object below `<uri>/` gets its name relative to that folder. Another one, whose key continues the last name of
@@ -33,7 +35,7 @@ def download(store: DirectoryStore, uri: str, folder: Path, is_stopped: Callable
     objects that match the specified key name prefix"); https://github.com/aws/sagemaker-python-sdk/issues/3612 (names).
 
     Raises:
-        TransferFailed: no key begins like this.
+        TransferFailed: no key begins like this, and one is required.
         Interrupted: the job was stopped.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,7 +45,7 @@ def download(store: DirectoryStore, uri: str, folder: Path, is_stopped: Callable
         if is_stopped():
             raise Interrupted
         _fetch(store, object_uri, folder, input_name(uri, object_uri))
-    if is_empty:
+    if is_empty and is_required:
         # Source: the text of CreateTrainingJob's ValidationException. Jobs that started before report it like this.
         raise TransferFailed(
             f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}" given in input data source.'

@@ -9,6 +9,7 @@ import pytest
 from mlci.flow import (
     Flow,
     InputPath,
+    MetricsFiles,
     OutputPath,
     Position,
     RepositoryPath,
@@ -65,7 +66,7 @@ _EXPECTED = Flow(
             timeout_s=1800,
             inputs={"model": StepOutput("train", "model"), "test": StepOutput("preprocess", "test")},
             outputs=("evaluation",),
-            metrics="evaluation/metrics.json",
+            metrics=(MetricsFiles("evaluation/metrics.json", "outputs"),),
         ),
     },
     gate=(

@@ -230,8 +230,8 @@ _KEYS_AND_TYPES = [
         [
             (
                 '20:5: unknown key "frobnicate" in step "train". Known keys: after, args, env, fail_fast, '
-                "hyperparameters, if, image, include, inputs, instance, instance_count, matrix, max_parallel, outputs, "
-                "request, run, source, timeout, uses, volume_gb, working_dir"
+                "hyperparameters, if, image, include, inputs, instance, instance_count, matrix, max_parallel, "
+                "metric_definitions, metrics, outputs, request, run, source, timeout, uses, volume_gb, working_dir"
             )
         ],
     ),
@@ -443,14 +443,10 @@ _KEYS_AND_TYPES = [
     ),
     Case(
         IN_TRAIN,
-        IN_TRAIN + "    outputs: {modle: model.pkl}\n    metrics: model/x.json\n",
-        IN_TRAIN + "    outputs: {model: model.pkl}\n",
+        IN_TRAIN + "    outputs: {modle: model.pkl}\n",
+        IN_TRAIN + "    outputs: {model: model.pkl}\n    metrics: model/x.json\n",
         [
             '20:15: "modle" is no output of a training step. Its only output is "model"',
-            (
-                '21:5: "metrics" is for processing steps, and "train" is a training step. Write metrics '
-                "in a processing step that reads the model"
-            ),
         ],
     ),
     Case(
@@ -548,6 +544,10 @@ _ORDER = [
     ),
 ]
 
+_NO_METRICS_FILE = (
+    '{}: "{}" does not name a file. Write <output>/<path of a file in it>, or a path in the script\'s working folder, '
+    "such as reports/metrics.json"
+)
 _RULES = [
     Case(
         "metric: evaluate.auc",
@@ -687,25 +687,88 @@ _RULES = [
     ),
     Case(
         "metrics: evaluation/metrics.json",
+        "metrics: evaluation",
         "metrics: metrics.json",
-        "metrics: evaluation/metrics.json",
-        [
-            (
-                '31:14: "metrics.json" does not name a file in an output. Write <output>/<path of a JSON '
-                "file in it>, such as evaluation/metrics.json"
-            )
-        ],
+        ['31:14: "evaluation" is an output, and "metrics" names a file. Such as evaluation/*.json'],
     ),
     Case(
         "metrics: evaluation/metrics.json",
         "metrics: evaluation/../x.json",
-        "metrics: evaluation/x.json",
+        "metrics: ./evaluaton/x.json",
+        [_NO_METRICS_FILE.format("31:14", "evaluation/../x.json")],
+    ),
+    Case(
+        "metrics: evaluation/metrics.json",
+        "metrics: [/tmp/x.json, evaluation/a.json, a//b.csv]",
+        "metrics: [/opt/ml/output/data/x.json, evaluation/a.json, a/**/*.csv]",
+        [_NO_METRICS_FILE.format("31:15", "/tmp/x.json"), _NO_METRICS_FILE.format("31:47", "a//b.csv")],
+    ),
+    Case(
+        "metrics: evaluation/metrics.json",
+        "metrics: {a: '../x.json', b: 3}",
+        "metrics: {a: x.json, b: y.yaml}",
+        [
+            _NO_METRICS_FILE.format("31:18", "../x.json"),
+            '31:34: "b" must be text, but is the integer 3. Put it in quotes',
+        ],
+    ),
+    Case(
+        "metrics: evaluation/metrics.json",
+        "metrics: []",
+        "metrics: [a.json]",
+        [_NO_METRICS_FILE.format("31:14", "").replace('"" does not name a file', '"metrics" names no file')],
+    ),
+    Case(
+        "metrics: evaluation/metrics.json",
+        "metrics: 3",
+        "metrics: '3'",
+        ['31:14: "metrics" must be a path, a list of them, or a map of names to paths, but is the integer 3'],
+    ),
+    Case(
+        IN_TRAIN,
+        IN_TRAIN + "    metrics: m.json\n    request: {CheckpointConfig: {S3Uri: 's3://b/c'}}\n",
+        IN_TRAIN + "    request: {CheckpointConfig: {S3Uri: 's3://b/c'}}\n",
         [
             (
-                '31:14: "evaluation/../x.json" does not name a file in an output. Write <output>/<path of '
-                "a JSON file in it>, such as evaluation/metrics.json"
+                '21:15: CheckpointConfig is how the metrics of step "train" get to S3. Remove it, or write the metrics '
+                "in a step that reads this one's output"
             )
         ],
+    ),
+    Case(
+        "outputs: [evaluation]",
+        "outputs: [evaluation, b, c, d, e, f, g, h, i, j]\n    metric_definitions: [{name: a, regex: 'a=(.*)'}]",
+        "outputs: [evaluation, b, c, d, e, f, g, h, i]\n    metric_definitions: [{name: a, regex: 'a=(.*)'}]",
+        ['32:5: step "evaluate" has 10 outputs, and its metrics need one more. AWS allows 10'],
+    ),
+    Case(
+        IN_TRAIN,
+        IN_TRAIN + "    metric_definitions: [{name: a, regex: 'a=('}, {name: a, regex: ''}, {Name: x}, 3]\n",
+        IN_TRAIN + "    metric_definitions: [{name: a, regex: 'a=(.*)'}, {name: b, regex: b}]\n",
+        [
+            '20:73: item 3 of "metric_definitions" lacks "regex". Add regex: <regular expression with one group>',
+            '20:74: unknown key "Name" in item 3 of "metric_definitions". Did you mean "name"?',
+            '20:84: item 4 of "metric_definitions" must be a mapping, but is the integer 3',
+        ],
+    ),
+    Case(
+        IN_TRAIN,
+        IN_TRAIN + "    metric_definitions: [{name: a, regex: 'a=('}, {name: a, regex: ''}]\n",
+        IN_TRAIN + "    metric_definitions: [{name: a.b, regex: 'a=(.*)'}]\n",
+        [
+            (
+                '20:43: "a=(" is not a regular expression: missing ), unterminated subpattern at position 2. In YAML, '
+                "put it in single quotes"
+            ),
+            '20:58: the metric "a" is defined twice. Remove one, or write one regex for both: a|b',
+            """20:68: "regex" must be a line of text. Such as: name: val_loss, regex: 'val_loss=([0-9.]+)'""",
+        ],
+    ),
+    Case(
+        IN_TRAIN,
+        IN_TRAIN + "    metric_definitions: {a: 'a=(.*)'}\n",
+        IN_TRAIN + "    metric_definitions: [{name: a, regex: 'a=(.*)'}]\n",
+        ['20:25: "metric_definitions" must be a list of names and regular expressions, but is a mapping'],
     ),
 ]
 

@@ -84,8 +84,7 @@ def test_a_script_has_a_container_and_an_image(step_type: StepType) -> None:
     assert (step_type.key("run") is None) == (step_type.container is None)
     assert step_type.container is None or step_type.key("image") is not None
     assert (step_type.key("request") is None) == (step_type.request is None)
-    assert step_type.key("metrics") is None or step_type.key("outputs") is not None
-    assert step_type.outputs is None or step_type.key("metrics") is None
+    assert (step_type.key("metrics") is None) == (step_type.container is None)
 
 
 @TYPES

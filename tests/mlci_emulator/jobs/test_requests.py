@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mlci_emulator.jobs import requests
-from mlci_emulator.jobs.requests import InvalidRequest, MalformedRequest, UnsupportedRequest
+from mlci_emulator.jobs.requests import InvalidRequest, MalformedRequest, S3Transfer, UnsupportedRequest
 from support.local_jobs import processing_request, training_request
 
 if TYPE_CHECKING:
@@ -96,12 +96,26 @@ def test_a_processing_job_that_cannot_run_here(change: Callable[[dict[str, Any]]
         (lambda r: r["HyperParameters"].pop("sagemaker_submit_directory"), "not in script mode"),
         (lambda r: r["AlgorithmSpecification"].update(ContainerEntrypoint=["x"]), "not in script mode"),
         (lambda r: r["ResourceConfig"].update(InstanceCount=2), "Use one instance"),
-        (lambda r: r.update(CheckpointConfig={"S3Uri": "s3://b/c"}), "CheckpointConfig"),
+        (lambda r: r.update(CheckpointConfig={"S3Uri": "s3://b/c", "LocalPath": "/tmp/c"}), "below /opt/ml"),
+        (lambda r: r.update(CheckpointConfig={"S3Uri": "s3://b/c", "LocalPath": "/opt/ml"}), "below /opt/ml"),
+        (lambda r: r.update(CheckpointConfig={"S3Uri": "s3://b/c", "LocalPath": "/opt/ml/../x"}), "below /opt/ml"),
     ],
 )
 def test_a_training_job_that_cannot_run_here(change: Callable[[dict[str, Any]], object], advice: str) -> None:
     with pytest.raises(UnsupportedRequest, match=advice):
         requests.training(changed(training_request(), change))
+
+
+@pytest.mark.parametrize(
+    ("config", "path"),
+    [
+        ({"S3Uri": "s3://b/c"}, "/opt/ml/checkpoints/"),
+        ({"S3Uri": "https://s3.us-east-1.amazonaws.com/b/c", "LocalPath": "/opt/ml/own"}, "/opt/ml/own"),
+    ],
+)
+def test_checkpoints_have_a_place_in_s3_and_in_the_container(config: Json, path: str) -> None:
+    checkpoints = requests.training(training_request(CheckpointConfig=config)).checkpoints
+    assert checkpoints == S3Transfer("checkpoints", "s3://b/c", path, is_continuous=True)
 
 
 @pytest.mark.parametrize(

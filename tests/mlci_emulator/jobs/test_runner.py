@@ -627,6 +627,44 @@ for _ in range(1100):
     assert os.listdir(harness.work) == []
 
 
+CHECKPOINTS = """
+import json, os
+folder = os.environ["FOLDER"]
+print(sorted(os.listdir(folder)), json.load(open(os.environ["SM_INPUT_CONFIG_DIR"] + "/checkpointconfig.json")))
+os.remove(folder + "/old")
+os.makedirs(folder + "/sub")
+open(folder + "/sub/new", "w").write("1")
+raise SystemExit(int(os.environ["CODE"]))
+"""
+
+
+@pytest.mark.parametrize("code", ["0", "1"])
+def test_checkpoints_are_those_of_s3_at_the_start_and_those_of_the_folder_at_the_end(
+    harness: JobHarness, jobs: LocalJobs, code: str
+) -> None:
+    for name in ("old", "kept"):
+        harness.store.put_bytes(name.encode(), f"s3://b/checkpoints/{name}")
+    described = harness.train(
+        CHECKPOINTS,
+        jobs,
+        Environment={"FOLDER": "/opt/ml/own", "CODE": code},
+        CheckpointConfig={"S3Uri": "s3://b/checkpoints/", "LocalPath": "/opt/ml/own"},
+    )
+    assert described["TrainingJobStatus"] == ("Completed" if code == "0" else "Failed"), described
+    log = harness.log("job").read_text()
+    assert log.startswith("['kept', 'old'] {'S3Uri': 's3://b/checkpoints/', 'LocalPath': '/opt/ml/own'}"), log
+    assert list(harness.store.list("s3://b/checkpoints/")) == ["s3://b/checkpoints/kept", "s3://b/checkpoints/sub/new"]
+
+
+def test_checkpoints_begin_empty(harness: JobHarness, jobs: LocalJobs) -> None:
+    script = "import os; print(os.listdir(os.environ['FOLDER']))"
+    config: Json = {"S3Uri": "s3://b/none"}
+    described = harness.train(script, jobs, Environment={"FOLDER": "/opt/ml/checkpoints"}, CheckpointConfig=config)
+    assert described["TrainingJobStatus"] == "Completed"
+    assert harness.log("job").read_text().startswith("[]")
+    assert list(harness.store.list("s3://b/none")) == []
+
+
 def continuous_output() -> Json:
     target: Json = {
         "S3Uri": "https://s3.amazonaws.com/b/out",

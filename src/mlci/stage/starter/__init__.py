@@ -5,6 +5,7 @@ mlci_start_secrets.py    sets the variables that hold secrets, and masks secrets
 mlci_start_aws.py        reads a secret from AWS
 mlci_start_places.py     links inputs to the paths that a script reads, and moves what it writes
 mlci_start_supervise.py  runs the script as a child, where something has to happen to its output or after its end
+mlci_start_metrics.py    collects metrics from files and from the script's output into one file
 
 Beside them lies `mlci_start.json`, which says how the script starts; `mlci.step_types.script_start` makes it. A key
 of it that is more than the start itself is a feature: `FEATURES` in mlci_start.py names them in their order, and each

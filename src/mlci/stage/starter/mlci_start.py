@@ -43,7 +43,8 @@ CODE = "mlci_code"
 #: The file beside this one that says how the script starts.
 DOCUMENT = "mlci_start.json"
 #: The keys of that file that have a module of their own, `mlci_start_<key>.py`, in the order of their preparation.
-FEATURES: "Tuple[str, ...]" = ("secrets", "places")
+#: Metrics are collected before outputs are moved from where the script wrote them.
+FEATURES: "Tuple[str, ...]" = ("secrets", "metrics", "places")
 
 
 class ScriptJob:
