@@ -59,7 +59,7 @@ def plan(
         )
         steps[step.name] = _planned(step, context, baseline)
     uploads = {upload.uri: upload for upload in _uploads(flow, staged, target)}
-    return Plan(flow, target, steps, bounds(flow.gate, baseline), tuple(uploads.values()))
+    return Plan(flow, target, steps, bounds(flow.gate, baseline), tuple(uploads.values()), staged.data)
 
 
 def _planned(step: Step, context: RequestContext, baseline: Mapping[str, Json]) -> PlannedStep:
@@ -75,6 +75,7 @@ def _planned(step: Step, context: RequestContext, baseline: Mapping[str, Json]) 
         summary=step_type.summary(resolved, request),
         metrics=_metrics_uri(step, context.metrics_folder, outputs),
         when=bounds(step.when, baseline),
+        code=context.code,
     )
 
 

@@ -8,7 +8,7 @@ from typing import NewType
 
 from mlci.flow.models import Flow, Json, Rule
 from mlci.flow.names import written_name
-from mlci.stage.models import StagedFile
+from mlci.stage.models import CodeUnit, DataUnit, StagedFile
 
 S3Uri = NewType("S3Uri", str)
 
@@ -70,7 +70,7 @@ class PlannedStep:
 
     `request` is its API request without the name of what it creates, and {} for a step that makes none. `job` is what
     the names of its jobs begin with, None for a step without a job. `execution_input` is the rest of the step's part of
-    the execution input. `summary` says in a line what the step is.
+    the execution input. `summary` says in a line what the step is, and `code` are the files of its script.
     """
 
     name: str
@@ -81,17 +81,22 @@ class PlannedStep:
     summary: str
     metrics: S3Uri | None = None
     when: tuple[Bound, ...] = ()
+    code: CodeUnit | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A run with all of its values, before anything is started. Equal inputs give equal plans."""
+    """A run with all of its values, before anything is started. Equal inputs give equal plans.
+
+    `data` has what the steps read from the repository, by its path in the flow.
+    """
 
     flow: Flow
     target: Target
     steps: Mapping[str, PlannedStep]
     gate: tuple[Bound, ...]
     uploads: tuple[Upload, ...] = field(repr=False, default=())
+    data: Mapping[str, DataUnit] = field(repr=False, default_factory=dict)
 
     @property
     def written_steps(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@
     baseline_list.py   baselines, for `mlci baseline`
     leftover_table.py  the rows of `mlci clean`
     plan_preview.py    a plan, for `mlci plan`
+    staged_files.py    the files that a plan stages for each step
     plan_json.py       a plan, a validation and settings, for other programs
     stack_report.py    a stack and its changes, for `mlci bootstrap`
 

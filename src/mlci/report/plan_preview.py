@@ -11,6 +11,7 @@ from mlci.backends.protocol import Change
 from mlci.flow.models import Step
 from mlci.plan.models import Bound, Plan, Upload
 from mlci.report.formatting import count, limit, size
+from mlci.report.staged_files import staged_files
 
 #: Objects that are named one by one; of more, only the number and the size are told.
 _NAMED = 20
@@ -20,6 +21,7 @@ def preview(planned: Plan, definition: str, missing: Sequence[Upload], change: C
     """The plan in paragraphs: what is staged, what becomes of the state machine, what runs, and the gate."""
     parts = [
         _staged(planned, missing),
+        staged_files(planned),
         machine_change(change, definition),
         "run\n" + "\n".join(_steps(planned)),
         "reuse\n  nothing: every step runs",
