@@ -134,7 +134,7 @@ def test_an_expression_that_runs_away_ends_in_an_error(monkeypatch: pytest.Monke
     start = time.monotonic()
     with pytest.raises(jsonata.JsonataError, match=words):
         _evaluated(text)
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 30
 
 
 @pytest.mark.parametrize("text", ["(" * 5_000, "[" * 5_000, "-" * 5_000 + "1", "1" + "+1" * 5_000, "{'a':" * 5_000])

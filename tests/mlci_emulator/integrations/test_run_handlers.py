@@ -188,6 +188,6 @@ def test_stops_at_any_moment_leave_no_process_of_a_task(harness: JobHarness, emu
         began = time.monotonic()
         with pytest.raises(TaskError):
             emulator.tasks(TaskCall(PROCESSING, "State", request, stop, lambda answer: None))
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 30
         timer.join()
     assert processes_with(marker) == []

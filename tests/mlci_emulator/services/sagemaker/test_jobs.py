@@ -269,7 +269,7 @@ def test_close_stops_all_jobs(sagemaker: SageMakerHarness) -> None:
         time.sleep(0.01)
     started = time.monotonic()
     sagemaker.service.close()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20
     assert processes_with(str(sagemaker.harness.root)) == []
     assert {sagemaker.describe("ProcessingJob", name)["ProcessingJobStatus"] for name in ("a", "b")} == {"Stopped"}
     sagemaker.create_processing(WAIT, "c")
