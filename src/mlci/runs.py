@@ -158,11 +158,17 @@ class Runs:
         return RunFolder(self.home / "runs" / run_id)
 
     def all(self) -> list[RunFolder]:
-        """Every run, the newest first."""
+        """Every run, the newest first.
+
+        Raises: InputError, if the folder may not be read.
+        """
         try:
             names = sorted((entry.name for entry in (self.home / "runs").iterdir() if entry.is_dir()), reverse=True)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError as error:
+            hint = "Check its owner and its permissions."
+            raise InputError(f'"{self.home / "runs"}" can\'t be read: {error.strerror}', hint) from error
         return [self.folder(name) for name in names]
 
     def complete(self, run: str) -> str:

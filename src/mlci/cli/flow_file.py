@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,8 +25,44 @@ def load_flow(flow_file: Path, params: Sequence[str] = ()) -> Flow:
     """
     from mlci.flow import MAX_BYTES, load, param_overrides
 
+    check_regular(flow_file)
     overrides, origins = param_overrides(params, os.environ)
     return load(read_file(flow_file, MAX_BYTES + 1), str(flow_file), overrides, origins, os.environ)
+
+
+def check_regular(file: Path) -> None:
+    """Checks that a file is no pipe, socket or device: to read one may wait for ever.
+
+    Raises: InputError.
+    """
+    try:
+        is_other = not stat.S_ISREG(file.stat().st_mode)
+    except OSError:
+        return  # `read_file` says what is wrong
+    if is_other:
+        raise InputError(f'"{file}" is no file', "Name the flow's file with --flow.")
+
+
+def check_writable(home: Path) -> None:
+    """Checks that runs can be kept in the folder `.mlci`.
+
+    Raises: InputError.
+    """
+    folders = [folder for folder in (home, *(home / name for name in ("runs", "store", "work"))) if _exists(folder)]
+    for folder in folders or [home.parent]:
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            hint = "mlci keeps its runs there: check its owner and its permissions, or work in a copy of the checkout."
+            raise InputError(f'"{folder}" can\'t be written', hint)
+
+
+def _exists(folder: Path) -> bool:
+    try:
+        folder.stat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return os.access(folder.parent, os.X_OK)  # if its parent is closed, that is named
+    return True
 
 
 def read_file(file: Path, max_bytes: int = -1) -> bytes:

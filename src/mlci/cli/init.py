@@ -37,6 +37,7 @@ def command(folder: Path, system: CiSystem | None, is_dry: bool) -> int:
     """
     from mlci.scaffold import plan_scaffold, preview, write
 
+    folder.absolute()  # raises if the working directory is gone, which `main` explains
     scaffold = plan_scaffold(folder, system, _base_branch(folder))
     for path in scaffold.kept:
         echo(f"kept {folder / path}, which is there already")

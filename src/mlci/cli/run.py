@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlci.cli.flow_file import displayed
+from mlci.cli.flow_file import check_writable, displayed, runs_of
 from mlci.cli.options import (
     RunOptions,
     attach_option,
@@ -61,6 +61,7 @@ def command(
     from mlci.run import run
 
     part = _part(only, first, last)
+    check_writable(runs_of(options.flow_file).home)
     with open_run(options, timeout_s, attaches, follows_logs) as session:
         if part is not None:
             session = _narrowed(session, part, options)
