@@ -145,6 +145,12 @@ def test_plan_and_policy_know_secrets_by_name(tmp_path: Path) -> None:
     assert "  wandb  ssm:/team/wandb, read by train\n" in planned.stdout
     assert "  key    secretsmanager:team/key, read by measure; jobs of pull requests may read it\n" in planned.stdout
     assert VALUE not in planned.stdout
+    document = json.loads(project.mlci("plan", "--json", **variables).stdout)
+    assert document["secrets"] == {
+        "wandb": {"from": "ssm:/team/wandb", "pull_request": False, "steps": ["train"]},
+        "key": {"from": "secretsmanager:team/key", "pull_request": True, "steps": ["measure"]},
+    }
+    assert document["env"] == {"GIT_SHA": "x"}
     assert project.mlci("validate", GIT_SHA="x").returncode == 0
     policies = json.loads(project.mlci("policy", GIT_SHA="x").stdout)
     statements = {role: {each["Sid"]: each["Resource"] for each in policies[role]["Statement"]} for role in policies}

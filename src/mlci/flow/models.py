@@ -296,6 +296,11 @@ class Flow:
         names = {part.name for text in texts for part in text if isinstance(part, SecretValue)}
         return tuple(self.secrets[name] for name in sorted(names))
 
+    def readers(self, secret: Secret) -> tuple[str, ...]:
+        """The names of the steps that read a secret, as the flow writes them."""
+        steps = (step for step in self.steps.values() if secret in self.secrets_of(step.name))
+        return tuple(dict.fromkeys(step.cell.step if step.cell else step.name for step in steps))
+
     @property
     def used_secrets(self) -> tuple[Secret, ...]:
         """The secrets that some step reads, sorted by name."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mlci.backends.protocol import Change
 from mlci.errors import Problem
-from mlci.flow.models import Flow, Json
+from mlci.flow.models import Flow, Json, Secret
 from mlci.plan.models import Bound, Plan, PlannedStep, Upload
 from mlci.report.result import SCHEMA
 
@@ -25,6 +25,8 @@ def plan_json(
         "state_machine": {"name": change.machine, "change": change.what, "differs": list(change.differs)},
         "steps": {name: _step(planned, name, step) for name, step in planned.steps.items()},
         "gate": _rules(planned.gate),
+        "secrets": {name: _secret(planned.flow, secret) for name, secret in planned.flow.secrets.items()},
+        "env": dict(planned.flow.env),
         "running": list(running),
     }
 
@@ -43,6 +45,14 @@ def _step(planned: Plan, name: str, step: PlannedStep) -> dict[str, Json]:
         "if": _rules(step.when),
         "outputs": dict(step.outputs),
         "request": dict(step.request),
+    }
+
+
+def _secret(flow: Flow, secret: Secret) -> dict[str, Json]:
+    return {
+        "from": secret.source,
+        "pull_request": secret.allows_pull_requests,
+        "steps": list(flow.readers(secret)),
     }
 
 

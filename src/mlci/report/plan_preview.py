@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any  # a definition is plain JSON
 
 from mlci.backends.protocol import Change
-from mlci.flow.models import Step
 from mlci.plan.models import Bound, Plan, Upload
 from mlci.report.formatting import count, limit, size
 from mlci.report.staged_files import staged_files
@@ -112,14 +111,10 @@ def _secrets(planned: Plan) -> Iterator[str]:
     flow = planned.flow
     width = max(len(name) for name in flow.secrets)
     for name, secret in sorted(flow.secrets.items()):
-        readers = {_written_name(flow.steps[step]): step for step in planned.steps if secret in flow.secrets_of(step)}
+        readers = flow.readers(secret)
         read = f"read by {', '.join(readers)}" if readers else "read by no step"
         shared = "; jobs of pull requests may read it" if secret.allows_pull_requests else ""
         yield f"  {name:{width}}  {secret.source}, {read}{shared}"
-
-
-def _written_name(step: Step) -> str:
-    return step.cell.step if step.cell else step.name
 
 
 def _rule(bound: Bound) -> str:
