@@ -1,17 +1,18 @@
 """The files that `mlci init` writes: a sample in an empty repository, and what fits where there is code already.
-The folder `files` holds those that are written as they are.
 
-planned_files.py        files to write, and writing them: none that exists is changed
-ci_files.py             the buildspec of CodeBuild, and the workflow of GitHub Actions
-repository_survey.py    the files of a repository, and what they tell
-drafting.py             a survey → the text of flow.yaml
-draft_flow.py           a drafted flow, and its text
-dvc_stages.py           dvc.yaml → its stages, one by one
-dvc_interpolation.py    variables in dvc.yaml
-dvc_flow.py             stages of dvc.yaml → steps
-mlproject_flow.py       entry points of an MLproject → steps
-script_flow.py          scripts that nothing orders → steps
-shell_command.py        a command line → what a step starts
+    planned_files.py        files to write, and writing them: none that exists is changed
+    ci_files.py             the buildspec of CodeBuild, and the workflow of GitHub Actions
+    repository_survey.py    the files of a repository, and what they tell
+    drafting.py             a survey → the text of flow.yaml
+    draft_flow.py           a drafted flow, and its text
+    dvc_stages.py           dvc.yaml → its stages, one by one
+    dvc_interpolation.py    variables in dvc.yaml
+    dvc_flow.py             stages of dvc.yaml → steps
+    mlproject_flow.py       entry points of an MLproject → steps
+    script_flow.py          scripts that nothing orders → steps
+    shell_command.py        a command line → what a step starts
+
+The folder `files` holds what is written as it is.
 """
 
 from __future__ import annotations

@@ -15,7 +15,10 @@ from mlci.flow.yaml_scalars import read_plain
 DraftValue: TypeAlias = "Scalar | None | Sequence[DraftValue] | Mapping[str, DraftValue]"
 
 #: Text that no reader of YAML takes for anything else, words such as `no` aside.
-_PLAIN = re.compile(r"[A-Za-z_./](?:[A-Za-z0-9_./@=:-]*[A-Za-z0-9_./])?")
+_PLAIN = re.compile(r"[A-Za-z_./](?:[A-Za-z0-9_./@=:-]*[A-Za-z0-9_./])?|[0-9]+[smh]")
+#: No step has this name: `after: gate` means the flow's gate.
+RESERVED = "gate"
+
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9]+")
 _WIDTH = 100
 

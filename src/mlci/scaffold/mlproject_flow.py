@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any  # what a YAML file holds
 
 from mlci.flow.models import Scalar
-from mlci.scaffold.draft_flow import DraftStep, DraftValue, name_for
+from mlci.scaffold.draft_flow import RESERVED, DraftStep, DraftValue, name_for
 from mlci.scaffold.repository_survey import Survey
 from mlci.scaffold.shell_command import parse_command
 
@@ -73,7 +73,7 @@ def _step(
             text = text.replace(word, references[parameter])
         return text
 
-    step = name_for(name, [each.name for each in before])
+    step = name_for(name, [RESERVED, *(each.name for each in before)])
     keys: dict[str, DraftValue] = {"uses": "processing", "run": start.run}
     if start.args:
         keys["args"] = [filled(argument) for argument in start.args]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-from mlci.scaffold.draft_flow import DraftStep, DraftValue, name_for
+from mlci.scaffold.draft_flow import RESERVED, DraftStep, DraftValue, name_for
 from mlci.scaffold.repository_survey import Survey
 
 #: The words in file names that tell what a script does, in the order in which scripts run.
@@ -63,7 +63,7 @@ def _runs(text: str) -> bool:
 
 
 def _step(name: str, text: str, before: list[str]) -> DraftStep:
-    step = name_for(PurePosixPath(name).stem, before)
+    step = name_for(PurePosixPath(name).stem, [RESERVED, *before])
     after: dict[str, DraftValue] = {"after": [before[-1]]} if before else {}
     if not _SAGEMAKER.search(text):
         return DraftStep(step, {"uses": "processing", "run": name, **after}, (_FILL_IN,))

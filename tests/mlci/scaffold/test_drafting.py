@@ -117,8 +117,8 @@ def test_a_stage_in_a_folder_of_its_own_keeps_its_relative_paths(tmp_path: Path)
         "uses": "processing",
         "run": "model/train.py",
         "working_dir": "model",
-        "inputs": {"data": {"from": "data.csv", "path": "../data.csv"}},
         "outputs": {"out": "out"},
+        "include": ["data.csv"],
     }
 
 
@@ -128,8 +128,20 @@ def test_more_inputs_and_outputs_than_a_job_has_are_told(tmp_path: Path) -> None
     write_all(tmp_path, {"dvc.yaml": json.dumps({"stages": {"a": stage}}), "a.py": MAIN})
     steps, text, _ = drafted(tmp_path)
     assert (len(steps["a"]["inputs"]), len(steps["a"]["outputs"])) == (9, 10)
-    assert "Left out: d9.csv" in text
-    assert "Left out: o10.csv, o11.csv" in text
+    assert "the dependency d9.csv: a processing job has 9 inputs" in text
+    assert "the output o10.csv: a processing job has 10 outputs" in text
+
+
+def test_places_that_a_job_can_not_have_are_told(tmp_path: Path) -> None:
+    stage = {"cmd": "python a.py", "deps": ["data", "data/a.csv"], "outs": ["data/out", "o", "o/in", "../up"]}
+    write_all(tmp_path, {"dvc.yaml": json.dumps({"stages": {"a": stage}}), "a.py": MAIN, "data/a.csv": ""})
+    steps, text, remarks = drafted(tmp_path)
+    assert steps["a"]["inputs"] == {"a": {"from": "data/a.csv", "path": "data/a.csv"}}
+    assert steps["a"]["outputs"] == {"out": "data/out", "o": "o"}
+    assert "the dependency data: it lies in another input or output, or around it" in text
+    assert "the output o/in: it lies in another output" in text
+    assert "the output ../up: it does not lie below the working folder" in text
+    assert not any("needs your hand" in remark for remark in remarks)
 
 
 def test_entry_points_of_mlproject_become_steps(tmp_path: Path) -> None:
