@@ -1,15 +1,17 @@
 """The backends that a definition runs on, registered by name, and what they have in common.
 
-protocol.py        what a run needs of a backend
-events.py          an event of an execution's history
-stop_signal.py     the signal that asks a run to stop
-enum_values.py     values of a request that the API does not list
-thread_shares.py   the cores of this machine, shared by the local jobs that run at once
-secrets.py         checks that a run's secrets can be read, and the values that local jobs get
-progress.py        the state of each step, from the history
-project_python.py  the interpreter that local jobs run with
-local.py           the local backend: an adapter to the emulator
-aws/               the aws backend, through boto3
+protocol.py                   what a run needs of a backend
+events.py                     an event of an execution's history
+stop_signal.py                the signal that asks a run to stop
+enum_values.py                values of a request that the API does not list
+thread_shares.py              the cores of this machine, shared by the local jobs that run at once
+secrets.py                    checks that a run's secrets can be read, and the values that local jobs get
+progress.py                   the state of each step, from the history
+project_python.py             the interpreter that local jobs run with
+job_pythons.py                the interpreter of each local job
+requirements_environments.py  environments that hold a requirements file, in the user's cache folder
+local.py                      the local backend: an adapter to the emulator
+aws/                          the aws backend, through boto3
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ Only this module translates between mlci's types and the emulator's. The emulato
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from mlci.backends.enum_values import UnlistedValue, problem_of
 from mlci.backends.events import Event
-from mlci.backends.project_python import python_of_flow
+from mlci.backends.job_pythons import JobPythons, PythonDescription
+from mlci.backends.project_python import ProjectPython, python_of_flow
 from mlci.backends.protocol import (
     BackendOptions,
     Change,
@@ -25,6 +27,13 @@ from mlci.backends.protocol import (
     RunningExecution,
     TaggedObject,
     VersionArn,
+)
+from mlci.backends.requirements_environments import FOLDER as ENVIRONMENTS
+from mlci.backends.requirements_environments import (
+    EnvironmentBase,
+    EnvironmentFailed,
+    EnvironmentStore,
+    installer_environment,
 )
 from mlci.backends.secrets import check_values, job_variables
 from mlci.backends.stop_signal import StopSignal
@@ -44,6 +53,8 @@ if TYPE_CHECKING:
     import mlci_asl as asl
     from mlci_emulator.embedded import EmbeddedEmulator
     from mlci_emulator.jobs.job import JobSettings as JobSettings
+    from mlci_emulator.jobs.process import StopSignal as JobStopSignal
+    from mlci_emulator.jobs.python_overlay import Interpreter
 
 _CHUNK_BYTES = 1 << 20
 LOCATION = Location(BUCKET, JOB_ROLE, REGION)
@@ -87,14 +98,43 @@ class LocalBackend:
             options.home / "work", log_file, python.executable, options.environment, options.isolation
         )
         shares: dict[str, int] = {}
+        planned: list[Plan] = []
+        pythons = self._pythons(python, log)
         settings = replace(
             settings,
             variables=self._job_variables,
             defaults=lambda job: thread_variables(shares.get(written_name(self._step_of(job)))),
+            pythons=lambda *job: _job_python(pythons, planned[-1], *job) if planned else None,
         )
-        with open_local(options.home / "store", settings, log) as cloud:
+        with pythons, open_local(options.home / "store", settings, log) as cloud:
             announce = lambda: log(str(python))  # noqa: E731
-            yield replace(cloud, announce=announce, environment=options.environment, thread_shares=shares)
+            cloud = replace(cloud, announce=announce, environment=options.environment)
+            yield replace(cloud, planned=planned, thread_shares=shares)
+
+    def _pythons(self, python: ProjectPython, log: Callable[[str], None]) -> JobPythons:
+        from mlci_emulator.jobs.containers import host_environment
+        from mlci_emulator.jobs.python_overlay import make_environment, python_facts
+
+        options = self.options
+        host = host_environment(options.environment)
+
+        def describe(executable: str) -> PythonDescription | None:
+            facts = python_facts(executable, host)
+            return PythonDescription(facts.version, facts.sites) if facts else None
+
+        def make(base: EnvironmentBase, folder: Path) -> Path:
+            facts = python_facts(base.executable, host)
+            if facts is None:
+                raise EnvironmentFailed(f"{base.executable} does not answer: is it a Python?")
+            return make_environment(facts, folder, base.sites)
+
+        environments = EnvironmentStore(
+            (options.cache or options.home) / ENVIRONMENTS,
+            installer_environment(host, options.environment),
+            make,
+            log,
+        )
+        return JobPythons(python, environments, options.environment.get("PATH", os.defpath), describe, log)
 
     def _job_variables(self, job: str) -> Mapping[str, str]:
         return job_variables(self.options.flow, self._step_of(job), self.options.environment)
@@ -114,11 +154,13 @@ class LocalCloud:
 
     `environment` has the values of secrets. `thread_shares` has the cores that a job of each step gets, where jobs run
     beside each other; `check` fills it.
+    `planned` gets the run's plan when it is checked.
     """
 
     emulator: EmbeddedEmulator
     announce: Callable[[], None] = lambda: None
     environment: Mapping[str, str] = field(default_factory=dict)
+    planned: list[Plan] = field(default_factory=list)
     name: str = "local"
     published: dict[VersionArn, asl.Machine] = field(default_factory=dict)
     thread_shares: dict[str, int] = field(default_factory=dict)
@@ -127,6 +169,7 @@ class LocalCloud:
         check_jobs(planned)
         self.thread_shares.update(thread_shares(planned))
         check_values(planned, self.environment)
+        self.planned.append(planned)
 
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
         from mlci_emulator.store.directory import NoSuchKey
@@ -284,6 +327,22 @@ def open_local(
 
     with open_emulator(store, settings, log) as emulator:
         yield LocalCloud(emulator)
+
+
+def _job_python(pythons: JobPythons, planned: Plan, job: str, log: Path, stop: JobStopSignal) -> Interpreter | None:
+    """Returns the interpreter of a job.
+
+    Raises: PythonUnavailable
+    """
+    from mlci_emulator.jobs.python_overlay import Interpreter, PythonUnavailable
+
+    names = Names(planned.flow.name, planned.target.is_protected)
+    step = planned.steps[names.step_of(job, planned.flow.steps)[1]]
+    try:
+        found = pythons.of(step, log, stop.is_set)
+    except EnvironmentFailed as error:
+        raise PythonUnavailable(str(error)) from error
+    return Interpreter(found.executable, found.variables, found.folders) if found else None
 
 
 def job_settings(

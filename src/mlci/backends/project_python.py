@@ -14,10 +14,15 @@ from mlci.flow.models import Flow
 
 @dataclass(frozen=True)
 class ProjectPython:
-    """An interpreter, and where it comes from, in words."""
+    """An interpreter, and where it comes from, in words.
+
+    `is_own` says that it is mlci's own, and `is_fixed` that the flow names it.
+    """
 
     executable: str
     origin: str
+    is_own: bool = False
+    is_fixed: bool = False
 
     def __str__(self) -> str:
         return f"python: {self.executable} ({self.origin})"
@@ -36,7 +41,7 @@ def python_of_flow(flow: Flow, environment: Mapping[str, str], folders: Iterable
         at = flow.position("local", "python")
         problem = Problem(at.file, at.line, at.column, f'"{flow.python}" is no Python interpreter', "Is it installed?")
         raise InputError([problem])
-    return ProjectPython(python, "local: python in the flow")
+    return ProjectPython(python, "local: python in the flow", is_fixed=True)
 
 
 def project_python(environment: Mapping[str, str], folders: Iterable[Path], own: str) -> ProjectPython:
@@ -49,7 +54,7 @@ def project_python(environment: Mapping[str, str], folders: Iterable[Path], own:
         python = folder / "bin" / "python"
         if os.access(python, os.X_OK) and python.is_file():
             return ProjectPython(str(python), origin)
-    return ProjectPython(own, "mlci's own: no environment is active, and the repository has no .venv")
+    return ProjectPython(own, "mlci's own: no environment is active, and the repository has no .venv", is_own=True)
 
 
 def _environments(

@@ -69,8 +69,8 @@ class BackendOptions:
     """All that a backend may be configured by, read by the command line.
 
     `home` is the folder `.mlci`. `settings` are the options of the aws backend, None for those not given. `repository`
-    is the name of the flow's repository. `python` is mlci's own interpreter. `isolation` is that of local jobs, and
-    `cores` the number of cores that they may use.
+    is the name of the flow's repository. `python` is mlci's own interpreter, and `cache` the user's cache folder.
+    `isolation` is that of local jobs, and `cores` the number of cores that they may use.
     """
 
     flow: Flow
@@ -80,6 +80,7 @@ class BackendOptions:
     repository: str | None = None
     is_protected: bool = False
     python: str = ""
+    cache: Path | None = None
     isolation: Isolation = "auto"
     cores: int = 1
 

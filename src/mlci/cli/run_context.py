@@ -112,6 +112,7 @@ def _backend_options(flow: Flow, options: RunOptions, build: Build) -> BackendOp
         repository=build.repository,
         is_protected=options.is_protected,
         python=sys.executable,
+        cache=cache_of().folder,
         isolation=options.isolation,
         cores=_cores(),
     )

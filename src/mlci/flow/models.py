@@ -225,6 +225,7 @@ class Step:
     env: Mapping[str, Text] = field(default_factory=dict)
     secrets: Mapping[str, Text] = field(default_factory=dict)
     include: tuple[str, ...] = ()
+    requirements: str | None = None
     when: tuple[Rule, ...] = ()
     cell: Cell | None = None
     fail_fast: bool = True

@@ -49,14 +49,14 @@ def _check_name(variable: str, path: Path, problems: Problems) -> None:
 
 def _check_isolation(step: WrittenStep, secret: str, problems: Problems) -> None:
     """Report a step whose container has no network to read a secret by."""
-    for rest in _isolations(step.raw.get("request"), ()):
+    for rest in isolations(step.raw.get("request"), ()):
         what = f'step "{step.name}" reads the secret "{secret}" from AWS, and network isolation cuts it off from AWS'
         problems.at_key(step.path("request", *rest), what, "Remove one of them")
 
 
-def _isolations(request: Json, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+def isolations(request: Json, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Yield the paths in a request at which network isolation is switched on."""
     for name, value in request.items() if isinstance(request, dict) else ():
         if name == _ISOLATION and value is True:
             yield (*path, name)
-        yield from _isolations(value, (*path, name))
+        yield from isolations(value, (*path, name))

@@ -58,6 +58,7 @@ _BUILT_KEYS = frozenset(
         "metrics",
         "outputs",
         "request",
+        "requirements",
         "run",
         "source",
         "timeout",
@@ -104,6 +105,7 @@ class _Building:
             env=env,
             secrets=secrets,
             include=self._include(),
+            requirements=self._requirements(),
             when=self._when(),
             cell=self._step.cell,
             fail_fast=self._fail_fast(),
@@ -451,6 +453,19 @@ class _Building:
             except InvalidValue as invalid:
                 self._report(path, invalid)
         return tuple(dict.fromkeys(glob for glob, _ in written))
+
+    def _requirements(self) -> str | None:
+        key = self._step.key("requirements")
+        if key is None:
+            return None
+        written, path = self._effective(key)
+        if written is None or self._problems.is_suspect(path):
+            return None
+        try:
+            return repository_path(written)
+        except InvalidValue as invalid:
+            self._report(path, invalid)
+            return None
 
     # When it runs.
 

@@ -76,6 +76,7 @@ def _planned(step: Step, context: RequestContext, baseline: Mapping[str, Json]) 
         metrics=_metrics_uri(step, context.metrics_folder, outputs),
         when=bounds(step.when, baseline),
         code=context.code,
+        image=context.image or "",
     )
 
 

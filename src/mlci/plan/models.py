@@ -70,7 +70,8 @@ class PlannedStep:
 
     `request` is its API request without the name of what it creates, and {} for a step that makes none. `job` is what
     the names of its jobs begin with, None for a step without a job. `execution_input` is the rest of the step's part of
-    the execution input. `summary` says in a line what the step is, and `code` are the files of its script.
+    the execution input. `summary` says in a line what the step is, `code` are the files of its script, and `image`
+    is the URI of its image.
     """
 
     name: str
@@ -82,6 +83,7 @@ class PlannedStep:
     metrics: S3Uri | None = None
     when: tuple[Bound, ...] = ()
     code: CodeUnit | None = field(default=None, repr=False)
+    image: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,22 @@
 """Flow → Staged: reads and hashes the files that the steps need from the repository. Deploy uploads them later.
 
-repository.py      the files of the repository, and the border that no path may cross
-git_files.py       the files that git does not ignore
-code_units.py      the files that a step's script needs, and how it starts
-places.py          the inputs and outputs that a script reads and writes by relative paths
-nearest_path.py    the path that a wrong one was meant to be
-python_imports.py  the modules that a script imports from the repository
-script_package.py  the files of a step's code in the layout of its container, with the starter
-start_secrets.py   the secrets of a step, as the starter reads them
-start_metrics.py   the files and lines that the starter collects a step's metrics from
-starter/           the files that run in the container, and start the script there
-image_uris.py      the URIs of SageMaker's container images
-cache.py           results that are slow to compute, in the user's cache folder
-sdk_imports.py     imports of the SageMaker SDKs without their side effects
-models.py          the result: Staged, with its units of code and data
-archive.py         code units packed for script mode
+repository.py          the files of the repository, and the border that no path may cross
+git_files.py           the files that git does not ignore
+code_units.py          the files that a step's script needs, and how it starts
+places.py              the inputs and outputs that a script reads and writes by relative paths
+nearest_path.py        the path that a wrong one was meant to be
+python_imports.py      the modules that a script imports from the repository
+script_package.py      the files of a step's code in the layout of its container, with the starter
+start_secrets.py       the secrets of a step, as the starter reads them
+start_metrics.py       the files and lines that the starter collects a step's metrics from
+starter/               the files that run in the container, and start the script there
+requirements_files.py  the requirements files that a step's job installs
+image_contents.py      what SageMaker's images hold, as far as it is known
+image_uris.py          the URIs of SageMaker's container images
+cache.py               results that are slow to compute, in the user's cache folder
+sdk_imports.py         imports of the SageMaker SDKs without their side effects
+models.py              the result: Staged, with its units of code and data
+archive.py             code units packed for script mode
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from mlci.stage.repository import (
     find_repository,
     hash_data,
 )
+from mlci.stage.requirements_files import UnusableRequirements
 
 __all__ = [
     "Cache",
@@ -71,7 +74,7 @@ def stage(flow: Flow, repository: Repository, region: str, cache: Cache) -> Stag
             at = flow.position("defaults", "image") if inherits else flow.position("steps", step.name, "image")
             problems.append(Problem(at.file, at.line, at.column, *error.args))
         except _REFUSALS as error:
-            at = flow.position("steps", step.name, *path)
+            at = flow.position(*_path_of(error, flow, step, path))
             what, hint = _described(error, repository)
             problems.append(Problem(at.file, at.line, at.column, f'step "{step.name}": {what}', hint))
         return {}
@@ -92,6 +95,14 @@ def stage(flow: Flow, repository: Repository, region: str, cache: Cache) -> Stag
     if problems:
         raise InputError(problems)
     return Staged(code, data, images)
+
+
+def _path_of(error: Exception, flow: Flow, step: Step, path: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns the part of the flow that a problem is about."""
+    if isinstance(error, UnusableRequirements):
+        own = ("steps", step.name, "requirements")
+        return own if own in flow.positions or step.requirements is None else ("defaults", "requirements")
+    return ("steps", step.name, *path)
 
 
 _REFUSALS = (OutsideRepository, SyntaxError, UnusableFile, OSError)

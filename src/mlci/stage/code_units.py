@@ -12,10 +12,11 @@ from pathlib import Path
 
 from mlci.flow.models import Flow, Json, Step
 from mlci.stage.git_files import GitFiles
-from mlci.stage.models import CodeUnit
+from mlci.stage.models import CodeUnit, Requirements
 from mlci.stage.places import places
 from mlci.stage.python_imports import Imports, imports_of, imports_of_module
 from mlci.stage.repository import OutsideRepository, Repository, UnusableFile, is_ignored, read_code
+from mlci.stage.requirements_files import requirements_of
 from mlci.stage.script_package import packaged
 from mlci.stage.start_metrics import metrics_feature
 from mlci.stage.start_secrets import secrets_feature
@@ -52,6 +53,9 @@ def code_unit(flow: Flow, step: Step, run: str, repository: Repository, git_file
     locations = {*entry.files, *_included(step, repository, git_files)}
     if step.source is not None:
         locations.update(each for each in repository.walk(root) if not git_files.is_ignored(each))
+    script = entry.files[0] if "script" in entry.run else None
+    requirements = requirements_of(step, script, locations, root, repository)
+    locations.update(requirements.locations if requirements else ())
     files = []
     for location in sorted(locations):
         if not location.is_relative_to(root):
@@ -65,17 +69,19 @@ def code_unit(flow: Flow, step: Step, run: str, repository: Repository, git_file
         run=entry.run,
         import_roots=tuple(_relative(each, root) for each in entry.roots),
         working_dir=_relative(working_dir, root),
-        features=_features(flow, step, container),
+        features=_features(flow, step, container, requirements),
         command=entry.command,
     )
-    return CodeUnit(start, tuple(files), packaged(files, start, container.package))
+    return CodeUnit(start, tuple(files), packaged(files, start, container.package), requirements)
 
 
-def _features(flow: Flow, step: Step, container: Container) -> dict[str, Json]:
+def _features(flow: Flow, step: Step, container: Container, requirements: Requirements | None) -> dict[str, Json]:
     """Return what the starter does beyond starting the script: the value of each feature by its name."""
     features: dict[str, Json] = {}
     if step.secrets:
         features["secrets"] = secrets_feature(flow, step)
+    if requirements is not None:
+        features["requirements"] = {"file": requirements.file, "digest": requirements.digest}
     if step.input_paths or step.output_paths:
         features["places"] = places(step, flow.steps)
     if step.collects_metrics:

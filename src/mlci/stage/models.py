@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,16 +27,36 @@ class StagedFile:
 
 
 @dataclass(frozen=True)
+class Requirements:
+    """The requirements files that a job installs: the first one, by its path in the code, and those that it includes.
+
+    `locations` are the files in the repository.
+    """
+
+    file: str
+    files: tuple[StagedFile, ...]
+    locations: tuple[Path, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def digest(self) -> str:
+        """The content address of what is installed: the bytes, and the names by which the files include each other."""
+        folder = os.path.dirname(self.file) or "."
+        first, *others = (f"{file.sha256}  {os.path.relpath(file.path, folder)}\n" for file in self.files)
+        return hashlib.sha256("".join([first, *sorted(others)]).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
 class CodeUnit:
     """The files that one step needs, relative to the repository's root.
 
     `start` says how its script starts. `package` is what is uploaded: the files in the layout of the step's container,
-    and the starter.
+    and the starter. `requirements` are installed before the script starts.
     """
 
     start: ScriptStart
     files: tuple[StagedFile, ...]
     package: tuple[StagedFile, ...]
+    requirements: Requirements | None = None
 
     @property
     def digest(self) -> str:

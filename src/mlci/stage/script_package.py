@@ -14,8 +14,6 @@ from mlci.step_types.script_start import DOCUMENT, STARTER, STARTER_PREFIX, Scri
 
 #: The folder of an archive that holds the code until the starter moves it to the root.
 ARCHIVE_FOLDER = "mlci_code"
-#: The toolkits install it if it is beside the program. Source: modules.has_requirements in sagemaker-training-toolkit.
-REQUIREMENTS = "requirements.txt"
 _STARTER_FOLDER = Path(__file__).with_name("starter")
 _SUPERVISOR = f"{STARTER_PREFIX}_supervise.py"
 #: Files that a feature needs beside its own.
@@ -25,9 +23,9 @@ _COMPANIONS: Mapping[str, tuple[str, ...]] = {"secrets": (f"{STARTER_PREFIX}_aws
 def packaged(files: Sequence[StagedFile], start: ScriptStart, package: CodePackage) -> tuple[StagedFile, ...]:
     """Return the files that are uploaded for a step's script.
 
-    In an archive, the starter and requirements.txt lie at the root, and all else in a folder, which the starter moves
-    to the root before the script runs. Until then no file of the repository lies where a training toolkit, or the pip
-    that it starts, takes it for its own: a `setup.py`, a `pyproject.toml`, a `json.py`. A script that runs without
+    In an archive, the starter lies at the root, and all else in a folder, which the starter moves to the root before
+    the script runs. Until then no file of the repository lies where a training toolkit takes it for its own: a
+    `setup.py`, a `requirements.txt`, which the starter installs itself, a `json.py`. A script that runs without
     Python, outside of an archive, needs no starter.
 
     Raises: UnusableFile, if a file of the repository has a name of the starter's.
@@ -44,7 +42,7 @@ def packaged(files: Sequence[StagedFile], start: ScriptStart, package: CodePacka
 
 
 def _in_archive(file: StagedFile) -> StagedFile:
-    return file if file.path == REQUIREMENTS else replace(file, path=f"{ARCHIVE_FOLDER}/{file.path}")
+    return replace(file, path=f"{ARCHIVE_FOLDER}/{file.path}")
 
 
 def _starter(start: ScriptStart) -> Iterator[StagedFile]:

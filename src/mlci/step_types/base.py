@@ -86,6 +86,7 @@ class Container:
     holds an output where another step reads it, packed; None if outputs are not packed. `metrics` is the folder of the
     metrics that the starter collects, and `metrics_field` the field of the request that carries it out, if a flow's own
     `request:` can't have that as well.
+    `installs_requirements` says that a requirements.txt beside the script is installed.
     """
 
     code: str
@@ -95,6 +96,7 @@ class Container:
     metrics: str
     archive: str | None = None
     metrics_field: str | None = None
+    installs_requirements: bool = False
 
     def input(self, name: str) -> str:
         """Return the folder of an input."""

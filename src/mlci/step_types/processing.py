@@ -54,6 +54,7 @@ _KEYS = (
     jobs.METRIC_DEFINITIONS,
     jobs.env(max_chars=256),
     jobs.INCLUDE,
+    jobs.REQUIREMENTS,
     jobs.IMAGE,
     jobs.INSTANCE,
     replace(jobs.INSTANCE_COUNT, job_maximum=100),

@@ -102,6 +102,16 @@ INCLUDE = Key(
     "needs its own name.",
     in_defaults=True,
 )
+#: The value of `requirements` that installs nothing.
+NO_REQUIREMENTS = "none"
+REQUIREMENTS = Key(
+    "requirements",
+    "text",
+    "The requirements file of pip that the job installs before its script starts, relative to this file; none for "
+    "nothing. A training step installs the requirements.txt beside its script by default, as SageMaker does.",
+    examples=("requirements.txt", NO_REQUIREMENTS),
+    in_defaults=True,
+)
 RUN = Key(
     "run",
     "text",

@@ -42,6 +42,7 @@ _CONTAINER = Container(
     metrics=f"/opt/ml/{jobs.METRICS_OUTPUT}",
     archive=f"{MODEL_OUTPUT}.tar.gz",
     metrics_field="CheckpointConfig",
+    installs_requirements=True,
 )
 _JOB = JobType("TrainingJob", console_page="jobs", log_group="/aws/sagemaker/TrainingJobs")
 #: Script mode sends sagemaker_program, _submit_directory, _container_log_level and what the starter needs on top; one
@@ -116,6 +117,7 @@ _KEYS = (
     jobs.METRICS,
     jobs.METRIC_DEFINITIONS,
     jobs.INCLUDE,
+    jobs.REQUIREMENTS,
     jobs.IMAGE,
     jobs.INSTANCE,
     jobs.INSTANCE_COUNT,

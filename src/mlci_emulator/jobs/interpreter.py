@@ -6,7 +6,6 @@ from 3.6 on. Standard library only.
 
 import json
 import os
-import site
 import sys
 import sysconfig
 
@@ -18,14 +17,12 @@ def describe():
     `base` is the executable below its virtual environment, or its own, `library` the folder of packages relative to a
     prefix, and `sites` are the folders that hold its packages.
     """
-    sites = list(getattr(site, "getsitepackages", list)())  # virtualenv before version 20 had a site module without it
-    if site.ENABLE_USER_SITE:
-        sites.append(site.getusersitepackages())
+    names = ("site-packages", "dist-packages")
     return {
         "base": getattr(sys, "_base_executable", None) or os.path.realpath(sys.executable),
         "version": ".".join(str(part) for part in sys.version_info[:3]),
         "library": sysconfig.get_path("purelib", "posix_prefix", {"base": "", "platbase": ""}).lstrip("/"),
-        "sites": [folder for folder in sites if os.path.isdir(folder)],
+        "sites": [entry for entry in sys.path if os.path.basename(entry) in names and os.path.isdir(entry)],
     }
 
 

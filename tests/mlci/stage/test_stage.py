@@ -256,10 +256,13 @@ def code(tmp_path: Path) -> Path:
     return root
 
 
-def test_an_archive_shows_a_toolkit_nothing_but_the_starter_and_the_requirements(code: Path) -> None:
-    moved = {f"mlci_code/{name}" for name in ("src/one.py", "src/one.sh", "setup.py", "json.py")}
+def test_an_archive_shows_a_toolkit_nothing_but_the_starter(code: Path) -> None:
+    moved = {f"mlci_code/{name}" for name in ("src/one.py", "src/one.sh", "setup.py", "json.py", "requirements.txt")}
     unit = code_of(code, "training", "src/one.py")
-    assert paths_of(unit) == {"mlci_start.py", "mlci_start.json", "requirements.txt", *moved}
+    names = {f"mlci_start{name}" for name in (".py", ".json", "_requirements.py", "_supervise.py")}
+    assert paths_of(unit) == {*names, *moved}
+    assert unit.requirements is not None
+    assert unit.start.features["requirements"] == {"file": "requirements.txt", "digest": unit.requirements.digest}
     assert {file.path for file in unit.files} >= {"src/one.py", "setup.py", "requirements.txt"}
     starter = next(file for file in unit.package if file.path == "mlci_start.py")
     assert starter.content == Path(mlci_start.__file__).read_bytes()

@@ -44,7 +44,7 @@ CODE = "mlci_code"
 DOCUMENT = "mlci_start.json"
 #: The keys of that file that have a module of their own, `mlci_start_<key>.py`, in the order of their preparation.
 #: Metrics are collected before outputs are moved from where the script wrote them.
-FEATURES: "Tuple[str, ...]" = ("secrets", "metrics", "places")
+FEATURES: "Tuple[str, ...]" = ("secrets", "requirements", "metrics", "places")
 
 
 class ScriptJob:
