@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from html import unescape
 from xml.etree import ElementTree
 
 import pytest
@@ -88,6 +89,37 @@ def test_junit_has_a_case_a_step_and_a_rule() -> None:
         "evaluate.recall min",
     ]
     assert (root.get("tests"), root.get("failures"), root.get("skipped")) == ("5", "2", "1")
+
+
+def test_reports_have_params_and_the_metrics_that_no_rule_judges() -> None:
+    rule = Rule("fold", ("auc",), "min", 0.5, aggregate="mean", cells=("fold(n=0)", "fold(n=1)"))
+    metrics = {name: parse_metrics(b'{"auc": 0.75, "loss": 0.125, "by.class": [1]}') for name in rule.cells}
+    made = replace(
+        result(), params={"depth": 4}, metrics=metrics, rules=judge(bounds([rule], {}), metrics).rules, is_dirty=True
+    )
+    for text in ("depth", "fold(n=0).loss", "0.125", "with changes that it does not hold"):
+        assert text in page(made)
+        assert text in markdown(made)
+    assert 'fold(n=1)["by.class"][0]' in unescape(page(made))
+    assert "fold(n=0).auc" not in page(made) + markdown(made)
+
+
+def test_a_partial_run_is_called_so_everywhere() -> None:
+    made = replace(result(Status.PASSED), rules=(), is_partial=True, taken={"prepare": "20261122-101530-aaaaaa"})
+    for text in (page(made), markdown(made), summary(made, "folder")):
+        assert "part of the flow succeeded (no verdict)" in text
+    for text in (page(made), markdown(made)):
+        assert "20261122-101530-aaaaaa" in text
+    assert (to_json(made)["partial"], to_json(made)["taken"]) == (True, {"prepare": "20261122-101530-aaaaaa"})
+
+
+@given(st.text(), st.text())
+def test_no_name_or_value_breaks_a_table(name: str, value: str) -> None:
+    document = json.dumps({name: 1})
+    made = replace(result(), params={name: value}, metrics={"evaluate": parse_metrics(document.encode())})
+    table_lines = [line for line in markdown(made).split("\n") if line.startswith("| ")]
+    assert all(line.endswith(" |") for line in table_lines)
+    assert "<script" not in page(replace(made, params={"<script>": "<script>"}))
 
 
 @given(st.text(), st.text())

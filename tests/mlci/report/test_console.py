@@ -1,0 +1,53 @@
+"""The live table of a terminal, and the lines of a build log."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime, timedelta, timezone
+
+from rich.console import Console
+
+from mlci.backends.progress import StepState
+from mlci.report.console import ConsoleReporter
+
+START = datetime(2026, 11, 23, 10, 15, 30, tzinfo=timezone.utc)
+LOGS = {
+    "prepare": "all done\n",
+    "train(fold=0)": "epoch 1\n 10 %\r 20 %\r",
+    "train(fold=1)": "\x1b[31m::error::forged\x1b[0m " + 200 * "x" + "\n\n",
+}
+STEPS = {
+    "prepare": StepState("succeeded", START, START + timedelta(seconds=2)),
+    "train(fold=0)": StepState("running", START),
+    "train(fold=1)": StepState("running", START),
+    "evaluate": StepState(),
+}
+
+
+def reporter(shows_logs: bool = False) -> ConsoleReporter:
+    now = START + timedelta(seconds=75)
+    return ConsoleReporter(io.StringIO(), False, lambda step: LOGS.get(step, ""), shows_logs, lambda: now)
+
+
+def test_the_live_table_has_the_last_line_beside_each_step_that_runs() -> None:
+    made, out = reporter(), io.StringIO()
+    made.steps = STEPS
+    Console(file=out, width=80, force_terminal=True, color_system=None).print(made._table())
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    assert len(lines) == 4
+    assert lines[0].split() == ["✔", "prepare", "succeeded", "2.0", "s"]
+    assert lines[1].endswith("1 min 15 s  20 %")
+    assert ": :error::forged xxx" in lines[2]
+    assert lines[2].endswith("…")
+    assert all(len(line) <= 80 for line in lines)
+    assert "\x1b[31m" not in out.getvalue()
+
+
+def test_a_failure_repeats_no_lines_that_were_followed() -> None:
+    for shows_logs in (False, True):
+        made = reporter(shows_logs)
+        made.update(STEPS)
+        made.update({**STEPS, "prepare": StepState("failed", START, START, None, "AlgorithmError")})
+        text = made.out.getvalue()  # type: ignore[attr-defined]
+        assert 'step "prepare" failed: AlgorithmError' in text
+        assert ("| all done" in text) is not shows_logs
