@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -50,8 +50,8 @@ def image(request: pytest.FixtureRequest, environments: Path, tmp_path: Path) ->
     return image
 
 
-def unit_of(folder: Path, script: str, files: Mapping[str, str]) -> CodeUnit:
-    """The code unit that mlci stages of a flow with one training step."""
+def unit_of(folder: Path, script: str, files: Mapping[str, str], **keys: object) -> CodeUnit:
+    """The code unit that mlci stages of a flow with one training step; `keys` are more of the step's."""
     write(folder, files)
     flow_text = {
         "flow": "table",
@@ -62,6 +62,7 @@ def unit_of(folder: Path, script: str, files: Mapping[str, str]) -> CodeUnit:
                 "image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/x:1",
                 "instance": "ml.m5.large",
                 "include": sorted({path.split("/")[0] for path in files}),
+                **keys,
             }
         },
     }
@@ -71,8 +72,8 @@ def unit_of(folder: Path, script: str, files: Mapping[str, str]) -> CodeUnit:
     return stage(flow, find_repository(folder / "flow.yaml"), "eu-west-1", Cache(None)).code["train"]
 
 
-def with_starter(image: Image, unit: CodeUnit, hyperparameters: Mapping[str, str]) -> Result:
-    sent = encoding.encode_hyperparameters(hyperparameters)
+def with_starter(image: Image, unit: CodeUnit, hyperparameters: Mapping[str, str], args: Sequence[str] = ()) -> Result:
+    sent = encoding.encode_hyperparameters(hyperparameters, args)
     return image.train(source_archive(unit.package), {**sent, "sagemaker_program": json.dumps(STARTER)})
 
 
@@ -175,6 +176,43 @@ def arguments(result: Result) -> list[str] | None:
     """The arguments that the script got; None if it did not run to its end."""
     argv = result.probe.get("argv")
     return argv[1:] if isinstance(argv, list) and result.exit_code == 0 else None
+
+
+#: What a shell, a toolkit or a parser of arguments could change.
+ARGUMENTS = [
+    "fit",
+    "model.depth=[2, 3]",
+    "+trainer={a: 1}",
+    "--flag",
+    "-x",
+    "--",
+    "it's",
+    "$HOME `x` *",
+    "",
+    "a\nb",
+    "ü",
+]
+
+
+def test_arguments_arrive_exact_and_before_hyperparameters(image: Image, tmp_path: Path) -> None:
+    unit = unit_of(tmp_path / "repository", "train.py", {"train.py": PROBE})
+    result = with_starter(image, unit, {"eta": "0.1"}, ARGUMENTS)
+    assert arguments(result) == [*ARGUMENTS, "--eta", "0.1"], result.log
+    assert result.probe["user_args"] == [*ARGUMENTS, "--eta", "0.1"]
+
+
+def test_a_module_runs_as_python_m_does(image: Image, tmp_path: Path) -> None:
+    module = {"src/pkg/__init__.py": "X = 1", "src/pkg/train.py": "from . import X\nIMPORTED = X\n" + PROBE}
+    result = with_starter(image, unit_of(tmp_path / "module", "-m pkg.train", module), {})
+    assert (result.exit_code, result.probe["imported"]) == (0, 1), result.log
+
+
+def test_a_script_in_a_source_folder_reads_and_writes_relative_paths(image: Image, tmp_path: Path) -> None:
+    files = {"job/train.py": PROBE + "\nopen('models/m.txt', 'w').write(open('conf/a').read())\n", "job/conf/a": "text"}
+    keys = {"source": "job", "include": [], "outputs": {"model": "models/m.txt"}}
+    result = with_starter(image, unit_of(tmp_path / "source", "train.py", files, **keys), {})
+    assert result.exit_code == 0, result.log
+    assert [path.read_text() for path in tmp_path.rglob("model/m.txt")] == ["text"]
 
 
 @pytest.mark.parametrize("name", VALUES)

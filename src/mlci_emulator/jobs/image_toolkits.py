@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mlci_emulator.jobs.isolation import command_in_folder
 from mlci_emulator.jobs.training_toolkit import decode_hyperparameter, script_arguments, user_hyperparameters
 
 if TYPE_CHECKING:
@@ -135,16 +136,27 @@ _PROGRAM = re.compile(r"[A-Za-z0-9._+/][A-Za-z0-9._+/-]*")
 
 
 def in_folder(base: str, hyperparameters: Mapping[str, str]) -> dict[str, str]:
-    """Return hyperparameters with `base` for `/opt/ml` at the start of texts.
+    """Return hyperparameters with `base` for `/opt/ml` at the start of texts, also of those in lists and objects.
 
-    >>> in_folder("/w", {"a": '"/opt/ml/model"', "b": "1", "c": '"/opt/mlx"'})
-    {'a': '"/w/model"', 'b': '1', 'c': '"/opt/mlx"'}
+    >>> in_folder("/w", {"a": '"/opt/ml/model"', "b": "1", "c": '"/opt/mlx"', "d": '{"x": ["/opt/ml/x"]}'})
+    {'a': '"/w/model"', 'b': '1', 'c': '"/opt/mlx"', 'd': '{"x": ["/w/x"]}'}
     """
     return {name: _in_folder(base, value) for name, value in hyperparameters.items()}
 
 
 def _in_folder(base: str, value: str) -> str:
-    text: Json = decode_hyperparameter(value)
-    if not isinstance(text, str) or not (text == "/opt/ml" or text.startswith("/opt/ml/")):
-        return value
-    return json.dumps(base + text.removeprefix("/opt/ml"))
+    decoded: Json = decode_hyperparameter(value)
+    changed = _with_base(base, decoded)
+    return value if changed == decoded else json.dumps(changed)
+
+
+def _with_base(base: str, value: Json) -> Json:
+    match value:
+        case str():
+            return command_in_folder(base, [value])[0]
+        case list():
+            return [_with_base(base, part) for part in value]
+        case dict():
+            return {key: _with_base(base, part) for key, part in value.items()}
+        case _:
+            return value
