@@ -326,9 +326,20 @@ def test_a_baseline_is_kept_on_the_base_branch_and_compared_with_elsewhere(scrip
     assert project.result()["rules"][0]["baseline"] == 0.95
 
 
-def test_a_local_run_imports_no_boto3(script_flow: MakeFlow) -> None:
-    project = script_flow({"one": "pass"})
+#: What a run on the local cloud does without: each takes from five milliseconds to some seconds to import.
+NOT_IMPORTED = (
+    *("asyncio", "difflib", "email", "http", "importlib.metadata", "ssl", "unittest", "urllib.request"),
+    *("boto3", "botocore", "jinja2", "jsonata", "moto", "numpy", "pandas", "requests", "rich", "waitress"),
+    *("sagemaker", "stepfunctions"),
+)
+
+
+def test_a_local_run_imports_no_more_than_it_needs(script_flow: MakeFlow) -> None:
+    tail = "gate: [{metric: one.auc, min: 0.5}]"
+    project = script_flow({"one": METRICS.replace("METRICS", '{"auc": 0.95}')}, {"one": MEASURED}, tail)
     assert project.mlci("run").returncode == 0  # compiles, with an SDK that imports boto3
-    code = "import sys; from mlci.cli import main; assert main(['run']) == 0; print('boto3' in sys.modules)"
+    code = "import sys; from mlci.cli import main; assert main(['run']) == 0; print(*sys.modules)"
     done = project.python(code)
-    assert done.stdout.splitlines()[-1] == "False", done.stdout + done.stderr
+    imported = done.stdout.splitlines()[-1].split()
+    assert [name for name in NOT_IMPORTED if name in imported] == [], done.stdout + done.stderr
+    assert len(imported) < 560

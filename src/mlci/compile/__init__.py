@@ -21,9 +21,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import NewType
 
@@ -90,11 +90,24 @@ def compiler_version(folders: Iterable[Path] = STATE_MAKING_FOLDERS, sdk_version
 
     `sdk_version` is the installed one by default.
     """
-    digest = hashlib.sha256((sdk_version or metadata.version("stepfunctions")).encode())
+    digest = hashlib.sha256((sdk_version or _sdk_version(sys.path)).encode())
     for folder in folders:
         for file in sorted(folder.glob("*.py")):
             digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _sdk_version(paths: Iterable[str]) -> str:
+    """Return the SDK's version, from the name of the folder of its metadata: `stepfunctions-2.3.0.dist-info`.
+
+    importlib.metadata knows it too, but imports the package email, which takes as long as all of `mlci.plan`.
+    """
+    for path in paths:
+        for folder in sorted(Path(path).glob("stepfunctions-*.dist-info")):
+            return folder.name.removesuffix(".dist-info")
+    from importlib import metadata
+
+    return f"stepfunctions-{metadata.version('stepfunctions')}"
 
 
 @functools.cache

@@ -5,7 +5,6 @@ Whatever has a problem is *suspect*: later checks leave it alone, so that one mi
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -146,7 +145,9 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
         return None
     likely = sorted(choices, key=lambda choice: (abs(len(choice) - len(word)), choice[:1] != word[:1], choice))
     by_lower = {choice.lower(): choice for choice in likely[:_MAX_CHOICES]}
-    found = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.6)
+    from difflib import get_close_matches  # only flows with a problem need it
+
+    found = get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.6)
     return by_lower[found[0]] if found else None
 
 

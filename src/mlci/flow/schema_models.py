@@ -10,11 +10,18 @@ from __future__ import annotations
 import functools
 import keyword
 import os
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 # Looking for plugins reads the metadata of every installed package: a third of the time that the import takes.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+# Even so, pydantic 2 imports what looks for them, and with it importlib.metadata and the package email. A pydantic that
+# has it elsewhere only starts later.
+_no_plugins = ModuleType("pydantic.plugin._loader")
+_no_plugins.__dict__["get_plugins"] = tuple
+sys.modules.setdefault(_no_plugins.__name__, _no_plugins)
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag, create_model
 

@@ -8,11 +8,14 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import Distribution, PackageNotFoundError, distribution, version
 from importlib.util import find_spec
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from mlci.errors import InputError
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 #: Source: https://docs.aws.amazon.com/boto3/latest/guide/configuration.html#using-environment-variables
 _PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
@@ -52,6 +55,8 @@ _OWN_ENVIRONMENT = (
 
 def _conflict(error: ImportError) -> str:
     """Return why the SDKs can't be imported: another package changed their versions, or they are gone."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         found = version("sagemaker")
     except PackageNotFoundError:
@@ -86,4 +91,6 @@ def _pkg_resources() -> Iterator[None]:
 
 def _require(name: str) -> list[Distribution]:
     """Return the distribution of that name, as `pkg_resources.require` returns it first."""
+    from importlib.metadata import distribution
+
     return [distribution(name)]

@@ -6,7 +6,6 @@ Source: https://smithy.io/2.0/spec/protocol-traits.html#timestampformat-trait
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
 
@@ -23,6 +22,8 @@ def parse_date(value: Any) -> datetime | None:
 
 def http_date(value: Any) -> str:
     """Return a date as HTTP headers have it, or the value's text if it is no date."""
+    from email.utils import format_datetime  # a run without HTTP needs no package email
+
     date = parse_date(value)
     return format_datetime(date.astimezone(timezone.utc), usegmt=True) if date is not None else str(value)
 
@@ -42,6 +43,8 @@ def epoch_seconds(date: datetime) -> float:
 
 
 def _parse_text(text: str) -> datetime | None:
+    from email.utils import parsedate_to_datetime
+
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             return parse(text.removesuffix("Z"))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mlci_emulator import identity
 from mlci_emulator.errors import OperationError
@@ -22,6 +21,9 @@ from mlci_emulator.services.timestamps import Clock
 from mlci_emulator.store.atomic_files import ATTEMPTS
 from mlci_emulator.store.directory import DirectoryStore, NoSuchKey
 from mlci_emulator.store.object_keys import RESERVED
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
 
 #: The canonical user id of the only account.
 OWNER = hashlib.sha256(identity.ACCOUNT.encode()).hexdigest()
@@ -56,7 +58,7 @@ class S3Context:
     _object_locks: list[threading.Lock] = field(default_factory=lambda: [threading.Lock() for _ in range(_LOCKS)])
     _upload_locks: list[threading.Lock] = field(default_factory=lambda: [threading.Lock() for _ in range(_LOCKS)])
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _temporary: list[tempfile.TemporaryDirectory[str]] = field(default_factory=list)
+    _temporary: list[TemporaryDirectory[str]] = field(default_factory=list)
 
     def object_lock(self, bucket: str, key: str) -> threading.Lock:
         """Return the lock to hold while this object is replaced, removed or recorded; a few objects share it."""
@@ -72,6 +74,8 @@ class S3Context:
             return self.home / "uploads"
         with self._lock:
             if not self._temporary:
+                import tempfile  # few executions have uploads
+
                 self._temporary.append(tempfile.TemporaryDirectory(prefix="mlci-s3-"))
         return Path(self._temporary[0].name)
 
