@@ -12,9 +12,11 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from mlci.backends.requirements_environments import remove_environment, stored_environments
 from mlci.runs import RunFolder, Runs
 
 Kind = Literal[
@@ -48,7 +50,10 @@ def leftovers(runs: Runs, cache: Path | None, keep: int) -> list[Leftover]:
     work = [path for path in _folders(runs.home / "work") if path.name.startswith(_JOB_PREFIX)]
     found += [_work_folder(path) for path in work if not _is_locked(path / "lock")]
     found += [_plain("cached definitions and images", path) for path in _cached(cache)]
-    return found
+    return found + [
+        Leftover("environments", stored.folder, stored.size_bytes, partial(remove_environment, stored))
+        for stored in stored_environments(cache)
+    ]
 
 
 def _any_runs(runs: Runs) -> bool:

@@ -40,6 +40,8 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
     for name in ("mlci-job-0123456789ab", "mlci-job-abababababab"):
         write(f".mlci/work/{name}/lock", "")
         write(f".mlci/work/{name}/ml/model/m")
+    write(f"cache/environments/{UNIT}/mlci-environment.json", '{"requirements": "r.txt", "python": "3.11"}')
+    write(f"cache/environments/{UNIT}/bin/python")
     for name in (UNIT, "mine.txt"):
         write(f"cache/{name}")
     write(".mlci/mine.txt")
@@ -53,7 +55,8 @@ def write(path: str, text: str = "1234567890") -> None:
 
 
 def files() -> set[str]:
-    return {str(path) for root in (".mlci", "cache") for path in Path(root).rglob("*") if path.is_file()}
+    found = {str(path) for root in (".mlci", "cache") for path in Path(root).rglob("*") if path.is_file()}
+    return {path for path in found if not path.endswith(f"environments/{UNIT}.lock")}  # an empty file that stays
 
 
 KEPT = {
@@ -118,6 +121,16 @@ def test_the_folder_of_a_job_that_runs_is_left_alone(runs: Runs) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert main(["clean", "--yes"]) == 0
     assert {path.name for path in Path(".mlci/work").iterdir()} == {"mlci-job-0123456789ab"}
+
+
+def test_an_environment_that_a_job_uses_is_left_alone(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
+    with Path(f"cache/environments/{UNIT}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        assert main(["clean", "--yes"]) == 3
+    assert f"not removed, because it is in use, or belongs to another user: cache/environments/{UNIT}" in (
+        capsys.readouterr().err
+    )
+    assert Path(f"cache/environments/{UNIT}/bin/python").is_file()
 
 
 def test_links_are_not_followed(runs: Runs, tmp_path: Path) -> None:
