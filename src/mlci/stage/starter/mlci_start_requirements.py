@@ -13,7 +13,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List
+    from typing import Any, Callable, Dict, List, Sequence
 
 #: Holds the digest of what is installed already. `mlci.backends.job_pythons` has the same name, and a test compares it.
 INSTALLED = "MLCI_INSTALLED_REQUIREMENTS"
@@ -30,18 +30,32 @@ def prepare(value: "Dict[str, Any]", job: "Any") -> None:
     folder, file = os.path.split(os.path.join(job.folder, name))
     started = time.time()
     _say("installing {} with {}".format(name, sys.executable))
-    code = pip(["install", "-r", file], folder, job.environment)
+    code = pip(["install", "-r", file], folder, job.environment, job.filters)
     if code:
         sys.exit("mlci: {} could not be installed: pip ended with exit code {}".format(name, code))
     _say("installed {} in {:.0f} s".format(name, time.time() - started))
 
 
-def pip(arguments: "List[str]", folder: str, environment: "Dict[str, str]") -> int:
-    """Run pip in a folder, and return its exit code. By -I, no module of the repository is taken for Python's."""
+def pip(
+    arguments: "List[str]", folder: str, environment: "Dict[str, str]", filters: "Sequence[Callable[[bytes], bytes]]"
+) -> int:
+    """Run pip in a folder, and return its exit code. By -I, no module of the repository is taken for Python's.
+
+    The URL of an index may hold a secret, so its output passes through the filters that there are by now.
+    """
     line = [sys.executable or "python3", "-I", "-m", "pip", *arguments]
     variables = dict(_SETTINGS, **environment)
     variables.pop("PYTHONPATH", None)
-    return subprocess.call(line, cwd=folder, env=variables, stdin=subprocess.DEVNULL)
+    if not filters:
+        return subprocess.call(line, cwd=folder, env=variables, stdin=subprocess.DEVNULL)
+    none, pipe, same = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
+    with subprocess.Popen(line, cwd=folder, env=variables, stdin=none, stdout=pipe, stderr=same) as process:
+        for text in process.stdout or ():
+            for each in filters:
+                text = each(text)
+            sys.stdout.buffer.write(text)
+            sys.stdout.flush()
+    return int(process.returncode)
 
 
 def _say(text: str) -> None:

@@ -54,6 +54,18 @@ def test_a_failure_ends_the_job_with_its_reason(
         mlci_start_requirements.prepare(VALUE, job(tmp_path, FAILS="2"))
 
 
+def test_secrets_are_masked_in_pips_output(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "requirements.txt").write_text("--no-such-option=$s3cret-value\n")
+    one = job(tmp_path, PATH=os.environ["PATH"])
+    one.filters.append(lambda line: line.replace(b"s3cret-value", b"***"))
+    with pytest.raises(SystemExit, match=r"pip ended with exit code [12]"):
+        mlci_start_requirements.prepare(VALUE, one)
+    output = b"".join(capfdbinary.readouterr())
+    assert b"no-such-option" in output
+    assert b"s3cret-value" not in output
+
+
 def test_what_a_local_run_has_installed_is_left(
     tmp_path: Path, calls: list[tuple[list[str], dict[str, str], str]]
 ) -> None:
