@@ -48,21 +48,27 @@ class EmptyOutputs:
             with contextlib.suppress(CloudError):  # the run does not depend on it
                 if self._is_empty(uri):
                     self._empty.add(StepOutput(name, output))
-                    self._log(_sentence(StepOutput(name, output)))
+                    self._log(self._sentence(name, output))
 
     def _explained(self, name: str, step: StepState) -> StepState:
         reason = step.reason or ""
         if _NO_SUCH_KEY in reason and self._copied_outputs(name):
-            sources = [StepOutput(name, output) for output in self._copied_outputs(name)]
-        else:
-            inputs = self._planned.flow.steps[name].inputs.values()
-            sources = [source for source in inputs if isinstance(source, StepOutput) and source in self._empty]
-        return replace(step, reason=". ".join([*map(_sentence, sources), reason])) if sources else step
+            return replace(step, reason=". ".join(self._sentence(name, each) for each in self._copied_outputs(name)))
+        inputs = self._planned.flow.steps[name].inputs.values()
+        sources = [source for source in inputs if isinstance(source, StepOutput) and source in self._empty]
+        sentences = [self._sentence(source.step, source.output) for source in sources]
+        return replace(step, reason=". ".join([*sentences, reason])) if sources else step
+
+    def _sentence(self, name: str, output: str) -> str:
+        """Say that an output is empty, and where it is written."""
+        step = self._planned.flow.steps.get(name)
+        container = STEP_TYPES[step.uses].container if step else None
+        what = f'step "{name}" left its output "{output}" empty'
+        if step is None or container is None or output in step.output_paths:
+            return what
+        example = f"outputs: {{{output}: <path>}}"
+        return f"{what}: its script wrote nothing to {container.output(output)}. For a path of its own, write {example}"
 
     def _copied_outputs(self, name: str) -> tuple[str, ...]:
         """Return the outputs that the step's type gives it: SageMaker saves them under the job's own name."""
         return STEP_TYPES[self._planned.flow.steps[name].uses].outputs or ()
-
-
-def _sentence(output: StepOutput) -> str:
-    return f'step "{output.step}" left its output "{output.output}" empty'

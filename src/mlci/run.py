@@ -31,14 +31,16 @@ from mlci.empty_outputs import EmptyOutputs
 from mlci.errors import CloudError
 from mlci.flow import dependencies
 from mlci.flow.models import Flow, Json
-from mlci.gate import METRICS_MAX_BYTES, Metrics, Verdict, judge, parse_metrics
+from mlci.gate import Metrics, Verdict, judge
 from mlci.interrupts import InterruptSource, run_interruptible
 from mlci.partial import PartialRun
 from mlci.plan import Plan, Target, plan
 from mlci.report.estimate import remaining_s, usual_seconds
+from mlci.report.log_tail import without_repetition
 from mlci.report.mermaid import mermaid
 from mlci.report.result import BaselineUpdate, Result, RunStart, Status, strict
 from mlci.run_lock import RunLock
+from mlci.run_metrics import read_metrics, unread_metrics
 from mlci.runs import RunFolder
 from mlci.stage import Cache, Repository, stage
 from mlci.watch import RunWatch, WatchOptions
@@ -126,6 +128,8 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
     progress, outcome = _execute(planned, compiled, context, cloud, started)
     metrics, outcome = _collect_metrics(planned, progress, outcome, cloud)
     verdict = judge(planned.gate, metrics)
+    for line in unread_metrics(metrics, {bound.rule.step for bound in planned.gate}):
+        context.reporter.log(line)
     status, reason = conclude(outcome, verdict, progress)
     baseline_update = None
     if status is Status.PASSED and metrics and context.part is None and context.target.is_trusted:
@@ -149,7 +153,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
         baseline_update=baseline_update,
         params=flow.params,
         env=flow.env,
-        log_tails={name: context.folder.tail(name) for name in _failed(progress)},
+        log_tails=_log_tails(progress, context.folder),
         graph=mermaid(flow, {name: step.status for name, step in progress.steps.items()}, verdict.held),
     )
     try:
@@ -274,6 +278,13 @@ def conclude(outcome: Outcome, verdict: Verdict, progress: Progress) -> tuple[St
     return Status.GATE_MISSED, missed
 
 
+def _log_tails(progress: Progress, folder: RunFolder) -> dict[str, str]:
+    """The last lines in the logs of the failed steps, as far as their reasons do not have them."""
+    reasons = {name: progress.steps[name].reason or "" for name in _failed(progress)}
+    tails = {name: without_repetition(folder.tail(name), reason) for name, reason in reasons.items()}
+    return {name: tail for name, tail in tails.items() if tail}
+
+
 def _failed(progress: Progress) -> list[str]:
     return [name for name, step in progress.steps.items() if step.status == "failed"]
 
@@ -288,17 +299,6 @@ def _collect_metrics(
         return {}, replace(outcome, status="FAILED", error=type(error).__name__, cause=str(error))
 
 
-def read_metrics(planned: Plan, progress: Progress, cloud: Cloud) -> dict[str, Metrics]:
-    """The metrics that this run's steps wrote; steps that did not succeed, or wrote none, are left out."""
-    metrics = {}
-    for name, step in planned.steps.items():
-        if step.metrics and progress.steps[name].status in ("succeeded", "reused"):
-            data = cloud.read(step.metrics, METRICS_MAX_BYTES + 1)
-            if data is not None:
-                metrics[name] = parse_metrics(data, planned.flow.steps[name].collects_metrics)
-    return metrics
-
-
 def _update_baseline(
     planned: Plan, metrics: Mapping[str, Metrics], context: RunContext, cloud: Cloud
 ) -> tuple[Status, str, BaselineUpdate]:
@@ -311,7 +311,7 @@ def _update_baseline(
     if unearned:
         context.reporter.log(f"the baseline of {target.base_branch} was not written: {unearned}")
         return Status.PASSED, "", BaselineUpdate(reason=unearned)
-    documents = {step: strict(measured.document) for step, measured in metrics.items()}
+    documents = {step: strict(each.document) for step, each in metrics.items() if each.document is not None}
     committed = context.history.committed(target.commit) if target.commit else None
     baseline = Baseline(documents, target.run_id, target.commit, committed)
     try:

@@ -21,6 +21,10 @@ steps:
   fit: {uses: training, run: a.py, inputs: {train: "${{ steps.split.outputs.train }}"}}
   score: {uses: processing, run: a.py, inputs: {test: "${{ steps.split.outputs.test }}"}, outputs: [x]}
 """
+EMPTY = (
+    'step "split" left its output "train" empty: its script wrote nothing to /opt/ml/processing/output/train. For a '
+    "path of its own, write outputs: {train: <path>}"
+)
 NO_INPUT = 'No S3 objects found under S3 URL "s3://b/x" given in input data source.'
 NO_KEY = "The specified key does not exist. (Service: S3, Status Code: 404)"
 
@@ -60,13 +64,13 @@ def test_an_empty_output_is_reported_when_its_step_succeeds_and_once() -> None:
     assert run.lines == []
     run.change("split", "succeeded")
     run.change("split", "succeeded")
-    assert run.lines == ['step "split" left its output "train" empty']
+    assert run.lines == [EMPTY]
 
 
 def test_the_reason_of_its_reader_names_it_and_no_other_reason_does() -> None:
     run = Run("split/test")
     run.change("split", "succeeded")
-    assert run.change("fit", "failed", NO_INPUT) == f'step "split" left its output "train" empty. {NO_INPUT}'
+    assert run.change("fit", "failed", NO_INPUT) == f"{EMPTY}. {NO_INPUT}"
     assert run.change("score", "failed", "AlgorithmError") == "AlgorithmError"
 
 
@@ -75,7 +79,10 @@ def test_a_model_is_empty_where_there_is_none_to_copy() -> None:
     run.change("split", "succeeded")
     run.change("fit", "succeeded")
     assert run.lines == [], "the model is not in its place yet"
-    assert run.change("fit", "failed", NO_KEY) == f'step "fit" left its output "model" empty. {NO_KEY}'
+    assert run.change("fit", "failed", NO_KEY) == (
+        'step "fit" left its output "model" empty: its script wrote nothing to /opt/ml/model. For a path of its own, '
+        "write outputs: {model: <path>}"
+    )
     assert run.change("score", "failed", NO_KEY) == NO_KEY
 
 

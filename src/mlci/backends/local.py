@@ -6,6 +6,7 @@ Only this module translates between mlci's types and the emulator's. The emulato
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -189,9 +190,9 @@ class LocalCloud:
         with translate_emulator_errors():
             return next(iter(self.emulator.store.list(prefix)), None) is None
 
-    def list(self, prefix: str) -> Sequence[str]:
+    def list(self, prefix: str, most: int | None = None) -> Sequence[str]:
         with translate_emulator_errors():
-            return tuple(self.emulator.store.list(prefix))
+            return tuple(itertools.islice(self.emulator.store.list(prefix), most))
 
     def read_tagged(self, uri: str) -> TaggedObject | None:
         data = self.read(uri)

@@ -131,8 +131,8 @@ class Cloud(Protocol):
     def write(self, uri: str, data: bytes) -> None:
         """Writes an object, whole or not at all."""
 
-    def list(self, prefix: str) -> Sequence[str]:
-        """Returns the URIs of all objects whose URI begins with this text."""
+    def list(self, prefix: str, most: int | None = None) -> Sequence[str]:
+        """Returns the URIs of all objects whose URI begins with this text; at most so many."""
 
     def read_tagged(self, uri: str) -> TaggedObject | None:
         """Returns an object with its tag; None if there is no such object."""

@@ -7,6 +7,7 @@ verdict.py       the verdict on each rule, and on all
 
 from __future__ import annotations
 
+from mlci.gate.metric_names import missing_file
 from mlci.gate.metrics_file import METRICS_MAX_BYTES, METRICS_MAX_DEPTH, Metrics, parse_metrics
 from mlci.gate.verdict import RuleVerdict, Verdict, judge
 
@@ -17,5 +18,6 @@ __all__ = [
     "RuleVerdict",
     "Verdict",
     "judge",
+    "missing_file",
     "parse_metrics",
 ]

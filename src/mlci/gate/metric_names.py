@@ -1,8 +1,8 @@
-"""The names of the metrics that a step wrote, for the message about one that it did not."""
+"""The names of the metrics and files that a step wrote, for the message about one that it did not."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mlci.flow.metric_paths import MetricPath, format_metric
 from mlci.flow.models import Json
@@ -27,6 +27,20 @@ def missing_metric(step: str, path: MetricPath, document: Json) -> str:
     count = f"{len(names) - _MAX_SHOWN}" if len(names) < _MAX_NAMES else "many"
     more = f" and {count} more" if len(names) > _MAX_SHOWN else ""
     return f"missing from the metrics{question} There are: {', '.join(shown[:_MAX_SHOWN])}{more}"
+
+
+def missing_file(path: str, files: Sequence[str]) -> str:
+    """Return what is wrong with the path of metrics that are not there: the nearest file, and those that are.
+
+    >>> missing_file("out/metrics.json", ["out/metric.json", "out/plot.png"])
+    'missing: there is no file out/metrics.json; did you mean out/metric.json? There are: out/metric.json, out/plot.png'
+    """
+    if not files:
+        return f"missing: there is no file {path}, and no other in that output"
+    near = nearest(path, files)
+    more = f" and {len(files) - _MAX_SHOWN} more" if len(files) > _MAX_SHOWN else ""
+    question = f"; did you mean {near}?" if near else "."
+    return f"missing: there is no file {path}{question} There are: {', '.join(files[:_MAX_SHOWN])}{more}"
 
 
 def metric_names(step: str, document: Json) -> list[str]:

@@ -36,7 +36,7 @@ class RuleVerdict:
             return None
         distance = _distance(exact(self.value), threshold)
         is_above = exact(self.value) >= threshold
-        return distance if is_above == self.bound.is_lower else -distance
+        return distance if distance == 0 or is_above == self.bound.is_lower else -distance
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TypeGuard
 from mlci.errors import InputError, Problem
 from mlci.flow.models import Flow, Json, RepositoryPath, S3Location, Secret, Step, StepOutput
 from mlci.provision.arn_values import ValueKind, problem_of
+from mlci.step_types import STEP_TYPES
 
 _ECR = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<name>[^:@]+)"
@@ -65,7 +66,8 @@ def access_requirements(flow: Flow, images: Mapping[str, str]) -> AccessRequirem
         flow=flow.name,
         uses=flow.step_types,
         reads_data=any(isinstance(source, RepositoryPath) for source in sources),
-        reads_outputs=any(isinstance(source, StepOutput) for source in sources),
+        reads_outputs=any(isinstance(source, StepOutput) for source in sources)
+        or any(_syncs_metrics(step) for step in steps),
         has_rules=bool(flow.gate) or any(step.when for step in steps),
         outside=tuple(sorted({source.uri for source in sources if isinstance(source, S3Location)})),
         images=tuple(sorted({image for uri in images.values() if (image := image_of(uri))})),
@@ -112,6 +114,16 @@ def image_of(uri: str) -> Image | None:
     """
     found = _ECR.match(uri)
     return Image(found["account"], found["region"], found["name"]) if found else None
+
+
+def _syncs_metrics(step: Step) -> bool:
+    """Return True if SageMaker reads the step's metrics back, where a job starts again on another machine.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/model-checkpoints.html ("Existing checkpoints in S3 are
+    written to the SageMaker AI container at the start of the job")
+    """
+    container = STEP_TYPES[step.uses].container
+    return step.collects_metrics and container is not None and container.metrics_field is not None
 
 
 def _is_s3(source: object) -> TypeGuard[S3Location]:

@@ -4,6 +4,7 @@
     formatting.py      headlines, durations and figures
     signs.py           signs and colours of steps and rules
     untrusted_text.py  text from outside, made safe for each medium
+    log_tail.py        the end of a failed step's log, without what its reason says
     log_lines.py       the lines of a job's log
     estimate.py        the time that is left of a run
     heartbeat.py       the sign of life of a run in a build log

@@ -13,6 +13,7 @@ from mlci.backends.progress import StepState
 from mlci.gate import RuleVerdict
 from mlci.report.formatting import duration, headline
 from mlci.report.log_lines import last_line
+from mlci.report.log_tail import without_repetition
 from mlci.report.result import Result, Status
 from mlci.report.signs import STEP_SIGNS, STEP_STYLES, rule_sign
 from mlci.report.untrusted_text import console_text, one_line, plain_text
@@ -104,7 +105,8 @@ class ConsoleReporter:
 def failure(step: str, reason: str, tail: str) -> str:
     """A failing step's reason, and its last log lines unless the reason has them already."""
     lines = [f'step "{step}" failed: {_indented(reason.strip())}']
-    if tail and tail.strip() not in reason:
+    tail = without_repetition(tail, reason)
+    if tail:
         lines += [
             f"  last lines of its log (all: mlci logs {step}):",
             *(f"  | {line}" for line in plain_text(tail).split("\n")),

@@ -222,6 +222,11 @@ def test_a_step_that_wrote_nothing_misses_and_an_empty_gate_holds() -> None:
     assert judge((), {}).held
 
 
+@pytest.mark.parametrize("op", ["min", "max"])
+def test_the_margin_of_a_metric_at_its_limit_has_no_sign(op: Op) -> None:
+    assert str(judged(rule(op, 0.5), '{"auc": 0.5}').margin) == "0.0"
+
+
 def test_the_names_of_a_large_file_are_cut() -> None:
     names = {f"m{number}": number for number in range(500)}
     found = judged(rule("min", 0), json.dumps({"x" * 100: 1, **names})).text

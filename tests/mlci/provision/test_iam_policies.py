@@ -487,3 +487,16 @@ def _statement(role: str, sid: str) -> dict[str, object]:
     statements = policies(REQUIREMENTS, SCOPE)[role]["Statement"]  # type: ignore[index]
     assert isinstance(statements, list)
     return next(statement for statement in statements if statement["Sid"] == sid)
+
+
+@pytest.mark.parametrize(
+    ("step", "reads"),
+    [
+        ("{uses: training, run: a.py, metrics: m.json}", True),
+        ("{uses: training, run: a.py}", False),
+        ("{uses: processing, run: a.py, metrics: m.json}", False),
+    ],
+)
+def test_a_training_job_reads_its_own_metrics_back_where_it_starts_again(step: str, reads: bool) -> None:
+    flow = load(f'{{flow: f, defaults: {{image: "mine.example/i:1"}}, steps: {{s: {step}}}}}'.encode(), "f", {}, {})
+    assert access_requirements(flow, {}).reads_outputs is reads

@@ -81,8 +81,8 @@ class AwsCloud:
     def is_empty(self, prefix: str) -> bool:
         return self.objects.is_empty(prefix)
 
-    def list(self, prefix: str) -> Sequence[str]:
-        return self.objects.list(prefix)
+    def list(self, prefix: str, most: int | None = None) -> Sequence[str]:
+        return self.objects.list(prefix, most)
 
     def read_tagged(self, uri: str) -> TaggedObject | None:
         return self.objects.read_tagged(uri)

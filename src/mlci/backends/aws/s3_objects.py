@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO
@@ -91,10 +92,10 @@ class Objects:
         bucket, key = split_s3_uri(prefix)
         return not self.api.call("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1).get("Contents")
 
-    def list(self, prefix: str) -> Sequence[str]:
-        """Return the URIs of all objects whose URI begins with this text."""
+    def list(self, prefix: str, most: int | None = None) -> Sequence[str]:
+        """Return the URIs of all objects whose URI begins with this text; at most so many."""
         bucket, key = split_s3_uri(prefix)
-        return [f"s3://{bucket}/{found}" for found in self._sizes(bucket, key)]
+        return [f"s3://{bucket}/{found}" for found, _ in itertools.islice(self._sizes(bucket, key), most)]
 
     def replace(self, uri: str, data: bytes, tag: str | None) -> bool:
         """Write an object if its ETag is still `tag`, or, for None, if there is still none; else return False.
@@ -131,7 +132,7 @@ class Objects:
         units: dict[str, list[Upload]] = defaultdict(list)
         for upload in uploads:
             units[upload.unit].append(upload)
-        sizes = {unit: self._sizes(*split_s3_uri(unit)) for unit in units}
+        sizes = {unit: dict(self._sizes(*split_s3_uri(unit))) for unit in units}
 
         def is_stored(upload: Upload) -> bool:
             size = sizes[upload.unit].get(split_s3_uri(upload.uri)[1])
@@ -154,7 +155,7 @@ class Objects:
             list(pool.map(put, missing))
         return len(missing)
 
-    def _sizes(self, bucket: str, prefix: str) -> dict[str, int]:
+    def _sizes(self, bucket: str, prefix: str) -> Iterator[tuple[str, int]]:
         pages = self.api.pages(
             "list_objects_v2",
             ("ContinuationToken", "NextContinuationToken"),
@@ -162,7 +163,7 @@ class Objects:
             Prefix=prefix,
             ExpectedBucketOwner=self.owner,
         )
-        return {entry["Key"]: int(entry["Size"]) for page in pages for entry in page.get("Contents", ())}
+        return ((entry["Key"], int(entry["Size"])) for page in pages for entry in page.get("Contents", ()))
 
     def _checksum(self, uri: str) -> str:
         """Return an object's SHA-256 checksum. It is empty if there is none, or if the object may not be read: the
