@@ -15,14 +15,14 @@ from datetime import datetime
 from mlci.compile import execution_input, step_inputs
 from mlci.earlier_runs import EarlierRun
 from mlci.errors import InputError, Problem
-from mlci.flow.dependencies import outputs_read
-from mlci.flow.models import Flow, Json, Step
+from mlci.flow.dependencies import outputs_read, selected_by
+from mlci.flow.models import Flow, Json, Step, StepOutput
 from mlci.flow.names import written_name
 from mlci.flow.part import Part, choose_steps, with_earlier, with_later
 from mlci.flow.problems import listed
 from mlci.gate import judge
 from mlci.plan import Plan, S3Uri, Target, output_uris
-from mlci.plan.thresholds import bounds
+from mlci.plan.thresholds import best_cell, bounds
 from mlci.report.formatting import rough_duration
 
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
@@ -78,7 +78,8 @@ class PartialRunPlanner:
                 [Problem("", 0, 0, f'step "{name}" would be skipped: {missed[name]}', hint) for name in asked]
             )
         skipped = with_later(missed, flow) & set(chosen.steps)
-        steps = {name: _without_outer_rules(flow.steps[name], taken) for name in chosen.steps if name not in skipped}
+        kept = {name: flow.steps[name] for name in chosen.steps if name not in skipped}
+        steps = {name: _with_best_cells(_without_outer_rules(step, taken), taken) for name, step in kept.items()}
         messages = [*self._taken_messages(flow, taken)]
         messages += [f"{name}: not run: {text}" for name, text in missed.items()]
         messages += [f"{name}: not run: it depends on a step that is not" for name in sorted(skipped - missed.keys())]
@@ -168,6 +169,8 @@ def _needed(flow: Flow, chosen: Collection[str]) -> dict[str, _Needed]:
         for rule in flow.steps[name].when:
             for step in set(rule.steps) - set(chosen):
                 needed.setdefault(written_name(step), _Needed()).steps.add(step)
+        for step in set(selected_by(flow.steps[name])) - set(chosen):
+            needed.setdefault(written_name(step), _Needed()).steps.add(step)
         for output in outputs_read(flow.steps[name]):
             for step in set(output.steps) - set(chosen):
                 need = needed.setdefault(written_name(step), _Needed())
@@ -178,6 +181,26 @@ def _needed(flow: Flow, chosen: Collection[str]) -> dict[str, _Needed]:
 
 def _without_outer_rules(step: Step, taken: Collection[str]) -> Step:
     return replace(step, when=tuple(rule for rule in step.when if written_name(rule.step) not in taken))
+
+
+def _with_best_cells(step: Step, taken: Mapping[str, EarlierRun]) -> Step:
+    """Returns the step with its inputs of the best cell chosen, where metrics of an earlier run decide.
+
+    Raises: InputError, where that run has no such metric.
+    """
+    inputs, open_selections = dict(step.inputs), dict(step.selections)
+    for name, selection in step.selections.items():
+        source = inputs[name]
+        if selection.step not in taken or not isinstance(source, StepOutput):
+            continue
+        found = [taken[selection.step].metrics(cell) for cell in selection.cells]
+        best = best_cell(selection, [metrics.document if metrics else None for metrics in found])
+        if best is None:
+            what = f'no cell that "{step.name}" could read has the metric {selection.metric}'
+            raise InputError([Problem("", 0, 0, what, f"Run {selection.step} as well, with --from")])
+        inputs[name] = replace(source, step=source.cells[best], cells=())
+        del open_selections[name]
+    return replace(step, inputs=inputs, selections=open_selections)
 
 
 def _fingerprints(document: Mapping[str, Json]) -> dict[str, str]:

@@ -13,6 +13,7 @@ compiling imports an SDK that takes seconds.
     names.py            names in the definition by which its results are recognized
     states.py           the SDK's states, with names, retries and failures
     metric_checks.py    the states that read metrics and compare them
+    selections.py       the states that choose the best cell for a step's input
     state_machine.py    the definition
 """
 

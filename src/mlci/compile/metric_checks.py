@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any  # the SDK is untyped: Any stands for its states
 
 from mlci.compile.guards import GATE, Check, Guard
@@ -15,7 +15,7 @@ _GET_OBJECT = "arn:aws:states:::aws-sdk:s3:getObject"
 #: Metrics that are not there yet are looked for again after this time, and after twice as long.
 _LATE_WAIT_S, _LATE_ATTEMPTS = 3, 2
 #: Where the results of a Map over cells are kept for the state after it.
-_CELL_RESULTS = "$.found_in_cells"
+CELL_RESULTS = "$.found_in_cells"
 #: The JSONata of each aggregate of the numbers `$v`.
 _AGGREGATES = {
     "mean": "$average($v)",
@@ -79,50 +79,52 @@ class MetricChecks(StateFactory):
         choice.default_choice(missed)
         cells = self._read_cells(guard, step, f"{guard.owner}: check each cell of {step}", choice, "missed")
         verdict = self.sdk.Choice(self._name(f"{guard.owner}: holds for each cell of {step}?"))
-        verdict.add_choice(self.sdk.ChoiceRule.IsPresent(f"{_CELL_RESULTS}.missed[0]", True), otherwise)
+        verdict.add_choice(self.sdk.ChoiceRule.IsPresent(f"{CELL_RESULTS}.missed[0]", True), otherwise)
         verdict.default_choice(then)
         cells.next(verdict)
         return cells
 
-    def _aggregate(self, guard: Guard, number: int, check: Check, then: Any, otherwise: Any) -> Any:
+    def _aggregate(self, guard: Guard, index: int, check: Check, then: Any, otherwise: Any) -> Any:
         """Compare one number of all cells of a step, in JSONata: the intrinsic functions add integers only.
 
         Its doubles may lie a rounding error beside the exact number, by which mlci judges in the end, so the comparison
         leaves room for that: what holds exactly holds here, too.
         """
         metric = f"{check.aggregate}({format_metric(check.step, check.path)})"
-        value = path_of("$.metrics.found", *check.path)
-        kinds = self.sdk.Choice(self._name(f"{guard.owner}: a number for {metric}?"))
-        rule = self.sdk.ChoiceRule
-        is_there = rule.IsPresent(value, True)
-        taken = self.sdk.Pass(self._name(f"{guard.owner}: take it for {metric}"), parameters={"value.$": value})
-        kinds.add_choice(rule.And([is_there, rule.IsNumeric(value, True)]), taken)
-        for truth in (True, False):
-            end = self._ended(f"{guard.owner}: {int(truth)} for {metric}", {"value": int(truth)})
-            kinds.add_choice(rule.And([is_there, rule.BooleanEquals(value, truth)]), end)
-        kinds.default_choice(self._ended(f"{guard.owner}: none for {metric}", {}))
-        cells = self._read_cells(guard, check.step, f"{guard.owner}: read each cell for {metric}", kinds, "value")
+        number = self._number_of_cell(f"{guard.owner}: {metric}", path_of("$.metrics.found", *check.path), {})
+        cells = self._read_cells(guard, check.step, f"{guard.owner}: read each cell for {metric}", number, "value")
         limits = ("gate",) if guard.owner == GATE else ("steps", guard.owner, "when")
-        limit = f"{_jsonata(*limits)}[{number}]"
-        count = f"$count({_jsonata(*_cells_of(guard), check.step)})"
-        condition = aggregate_condition(check, f"{_jsonata('found_in_cells')}.value", count, limit)
+        limit = f"{jsonata_path(*limits)}[{index}]"
+        count = f"$count({jsonata_path(*_cells_of(guard), check.step)})"
+        condition = aggregate_condition(check, f"{jsonata_path('found_in_cells')}.value", count, limit)
         cells.next(self._condition(f"{guard.owner}: holds {metric}?", condition, then, otherwise))
         return cells
 
     def _read_cells(self, guard: Guard, step: str, name: str, after: Any, kept: str) -> Any:
         """Return a Map that reads the metrics of each cell, goes on with `after`, and keeps what has a field `kept`."""
-        title = f"{guard.owner}: read metrics of a cell of {step}"
-        if title in self.names:
-            title = f"{name}: read metrics"
-        read = self._read_metrics(title, step, "$.metrics", "$.metrics", after)
-        cells = self.sdk.Map(
-            self._name(name),
-            iterator=read,
-            items_path=path_of("$", *_cells_of(guard), step),
-            result_path=_CELL_RESULTS,
-        )
-        self.extra[cells.state_id] = {"ResultSelector": {f"{kept}.$": f"$[*].{kept}"}}
+        return self._map_cells(name, step, path_of("$", *_cells_of(guard), step), after, {f"{kept}.$": f"$[*].{kept}"})
+
+    def _map_cells(self, name: str, step: str, items: str, after: Any, selector: Mapping[str, str]) -> Any:
+        """Return a Map over places of metrics, which reads each and goes on with `after`."""
+        read = self._read_metrics(f"{name}: read metrics", step, "$.metrics", "$.metrics", after)
+        cells = self.sdk.Map(self._name(name), iterator=read, items_path=items, result_path=CELL_RESULTS)
+        self.extra[cells.state_id] = {"ResultSelector": dict(selector)}
         return cells
+
+    def _number_of_cell(self, title: str, value: str, kept: Mapping[str, str]) -> Any:
+        """Return the states that end an iteration with the number at a path, beside what is `kept`; or with nothing."""
+        rule = self.sdk.ChoiceRule
+        kinds = self.sdk.Choice(self._name(f"{title}: a number?"))
+        is_there = rule.IsPresent(value, True)
+        for word, condition, output in (
+            ("number", rule.IsNumeric(value, True), {"value.$": value}),
+            ("true", rule.BooleanEquals(value, True), {"value": 1}),
+            ("false", rule.BooleanEquals(value, False), {"value": 0}),
+        ):
+            end = self.sdk.Pass(self._name(f"{title}: {word}"), parameters={**output, **kept})
+            kinds.add_choice(rule.And([is_there, condition]), end)
+        kinds.default_choice(self._ended(f"{title}: none", {}))
+        return kinds
 
     def _rules(self, value: str, limit: str, is_lower: bool) -> list[Any]:
         """Return the conditions that the number at one path, or the boolean, meets the limit at another."""
@@ -175,5 +177,5 @@ def _cells_of(guard: Guard) -> tuple[str, ...]:
     return ("gate_cells",) if guard.owner == GATE else ("steps", guard.owner, "when_cells")
 
 
-def _jsonata(*keys: str) -> str:
+def jsonata_path(*keys: str) -> str:
     return "$states.input" + "".join(f".`{key}`" for key in keys)

@@ -18,10 +18,10 @@ from typing import Any  # the SDK is untyped: Any stands for its states, and end
 from typing_extensions import assert_never
 
 from mlci.compile.guards import Guard
-from mlci.compile.metric_checks import MetricChecks
 from mlci.compile.names import CELLS_TITLE, GATE_MISSED, state_name
+from mlci.compile.selections import SelectionStates
 from mlci.compile.series_parallel import Cells, Composition, Parallel, Series, leaves
-from mlci.compile.states import any_of, path_of
+from mlci.compile.states import STEP_FAILED, any_of, path_of
 from mlci.compile.structure import Structure
 from mlci.stage.sdk_imports import quiet_sdk
 from mlci.step_types import STEP_TYPES
@@ -45,7 +45,7 @@ def definition(structure: Structure) -> str:
     return json.dumps(body, indent=2)
 
 
-class _Builder(MetricChecks):
+class _Builder(SelectionStates):
     """Builds the states of a whole flow."""
 
     def __init__(self, sdk: Any, structure: Structure) -> None:
@@ -163,10 +163,12 @@ class _Builder(MetricChecks):
     def _fails_fast(self, steps: Iterable[str]) -> bool:
         return all(self.structure.steps[step].fail_fast for step in steps)
 
-    def _failure(self, step: str, title: str) -> Any:
+    def _failure(self, step: str, title: str, is_caught: bool = True) -> Any:
         """Return the end of a failed step: the run's, or, if others go on beside it, the end of its branch."""
         if self.structure.steps[step].fail_fast or not self.is_in_branch:
-            return self._fail(f"{step}: {title}", f"step {step} failed")
+            if is_caught:
+                return self._fail(f"{step}: {title}", f"step {step} failed")
+            return self.sdk.Fail(self._name(f"{step}: {title}"), error=STEP_FAILED, cause=f"{step}: {title}")
         return self._ended(f"{step}: {title}", {"failed": step})
 
     def _grouped(self, items: Sequence[Composition], established: frozenset[str]) -> list[Composition]:
@@ -188,6 +190,9 @@ class _Builder(MetricChecks):
         paths = StepPaths(path_of("$.steps", name), path_of(RESULTS, name), step.request_fields, step.input_fields)
         for state in reversed(STEP_TYPES[step.uses].states(paths)):
             after = self._state(name, state, paths, after)
+        for input_name, path, best in reversed(step.selections):
+            failed = self._failure(name, f"no cell to choose {input_name} from", is_caught=False)
+            after = self._select(name, input_name, path, best, failed, after)
         return after
 
     def _state(self, step: str, state: State, paths: StepPaths, after: Any, failed: Any = None) -> Any:

@@ -14,7 +14,19 @@ def step_values(plan: Plan, step: PlannedStep) -> dict[str, Json]:
     values = {**step.execution_input, **when_values(plan, step.when, plan.flow.steps[step.name].cell)}
     if step.metrics:
         values["metrics"] = metrics_place(step)
+    if step.selections:
+        values["select"] = {name: _candidates(plan, step, name) for name in step.selections}
     return values
+
+
+def _candidates(plan: Plan, step: PlannedStep, name: str) -> dict[str, Json]:
+    """Return the cells that an input is chosen from: the URI of each, and the place of the metrics that decide."""
+    selection, scored = step.selections[name], plan.flow.steps[step.name].selections[name].cells
+    candidates: list[Json] = [
+        {"uri": uri, "metrics": metrics_place(plan.steps[cell])}
+        for uri, cell in zip(selection.outputs, scored, strict=True)
+    ]
+    return {"uri": selection.uri, "candidates": candidates}
 
 
 def when_values(plan: Plan, bounds: Iterable[Bound], owner: Cell | None) -> dict[str, Json]:

@@ -14,6 +14,7 @@ from mlci.compile.step_values import step_values
 from mlci.compile.time_limit import longest_path_s, time_limit_s
 from mlci.errors import InputError, Problem
 from mlci.flow import dependencies
+from mlci.flow.metric_paths import MetricPath
 from mlci.flow.models import Json
 from mlci.flow.names import written_name
 from mlci.plan.models import Plan, PlannedStep
@@ -26,7 +27,8 @@ class StepStructure:
     """A step's type, the fields of its request and of its input, and the guards that it stands behind, in order.
 
     `value_fields` are those of the step's part of the execution input, apart from the request. A failure of a step that
-    does not `fail_fast` leaves what is beside it running.
+    does not `fail_fast` leaves what is beside it running. `selections` are its inputs of the best cell of a
+    matrix: their names, the path of the metric, and "max" or "min".
     """
 
     uses: str
@@ -36,6 +38,7 @@ class StepStructure:
     guards: tuple[Guard, ...]
     has_cells: bool = False
     fail_fast: bool = True
+    selections: tuple[tuple[str, MetricPath, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,4 +119,7 @@ def _step(plan: Plan, cells: Sequence[PlannedStep], guards: tuple[Guard, ...]) -
             what = f'the cells "{first.name}" and "{cell.name}" make requests with different fields'
             raise InputError([Problem(at.file, at.line, at.column, what, "Write them as two steps")])
     has_cells = step.cell is not None
-    return StepStructure(step.uses, request_fields, input_fields, value_fields, guards, has_cells, step.fail_fast)
+    selections = tuple((name, each.path, each.best) for name, each in sorted(step.selections.items()))
+    return StepStructure(
+        step.uses, request_fields, input_fields, value_fields, guards, has_cells, step.fail_fast, selections
+    )

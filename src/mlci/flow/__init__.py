@@ -29,6 +29,7 @@ In the order in which `load` uses them:
     durations.py            durations such as 1h30m
     names.py                the names that a flow may give
     limits.py               the limits of AWS that any flow can break
+    selections.py           the inputs that are of the best cell of a matrix
     cell_references.py      the cells that a reference to a step with a matrix means
     dependencies.py         the predecessors of each step, and cycles
     part.py                 the steps that --only, --from and --until choose

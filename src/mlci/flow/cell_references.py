@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from mlci.flow.invalid_value import InvalidValue
-from mlci.flow.models import Cell, Flow, Rule, Scalar, Source, Step, StepOutput, Text, Value
+from mlci.flow.models import Cell, Flow, Rule, Scalar, Selection, Source, Step, StepOutput, Text, Value
 from mlci.flow.problems import Problems, listed
 from mlci.flow.yaml_document import Path
 
@@ -52,6 +52,7 @@ class _StepResolver:
         return replace(
             step,
             inputs={name: self._source(source, name) for name, source in step.inputs.items()},
+            selections={name: self._selection(name, selection) for name, selection in step.selections.items()},
             args=tuple(self._text(text, "args") for text in step.args),
             hyperparameters={name: self._scalar(value) for name, value in step.hyperparameters.items()},
             env={name: self._text(text, "env") for name, text in step.env.items()},
@@ -75,7 +76,29 @@ class _StepResolver:
         return names
 
     def _source(self, source: Source, name: str) -> Source:
+        if isinstance(source, StepOutput) and source.step in self.cells and name in self.step.selections:
+            cells = meant_cells(self.step.cell, self.cells[source.step])
+            return replace(source, cells=tuple(cell.name for cell in cells))
         return self._output(source, ("inputs", name)) if isinstance(source, StepOutput) else source
+
+    def _selection(self, name: str, selection: Selection) -> Selection:
+        """The selection with the cell of the metrics' step that belongs to each cell to choose from."""
+        source, scored, path = self.step.inputs.get(name), self.cells.get(selection.step), ("inputs", name, "select")
+        if not isinstance(source, StepOutput) or source.step not in self.cells or scored is None:
+            return selection  # it was reported
+        names = []
+        for cell in meant_cells(self.step.cell, self.cells[source.step]):
+            found = meant_cells(cell, scored)
+            if len(found) != 1:
+                what = f'"{selection.step}" has {len(found) or "no"} cells for "{cell.name}", and one is to decide'
+                hint = f'Give "{selection.step}" the matrix of "{source.step}"'
+                self._report((*path, "metric"), InvalidValue(what, hint))
+                return selection
+            names.append(found[0].name)
+        if len(names) < 2:
+            what = f'"{self.step.name}" reads one cell of "{source.step}" already, so there is none to choose'
+            self._report(path, InvalidValue(what, 'Remove "select"'))
+        return replace(selection, cells=tuple(names))
 
     def _scalar(self, value: Scalar | Text) -> Scalar | Text:
         return self._text(value, "hyperparameters") if isinstance(value, tuple) else value

@@ -29,7 +29,12 @@ def dependencies(flow: Flow) -> Mapping[str, frozenset[str]]:
 
 def needs(step: Step) -> set[str]:
     """Returns the steps that this one names."""
-    return {*(name for output in outputs_read(step) for name in output.steps), *step.after, *_read_by(step.when)}
+    return {
+        *(name for output in outputs_read(step) for name in output.steps),
+        *step.after,
+        *_read_by(step.when),
+        *selected_by(step),
+    }
 
 
 def cycles(flow: Flow) -> Iterator[tuple[str, ...]]:
@@ -57,6 +62,12 @@ def cycles(flow: Flow) -> Iterator[tuple[str, ...]]:
 
 def _read_by(rules: tuple[Rule, ...]) -> set[str]:
     return {step for rule in rules for step in rule.steps}
+
+
+def selected_by(step: Step) -> Iterator[str]:
+    """Yields the steps whose metrics choose the cells that this one reads."""
+    for selection in step.selections.values():
+        yield from selection.cells or (selection.step,)
 
 
 def outputs_read(step: Step) -> Iterator[StepOutput]:

@@ -138,6 +138,24 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """The choice of one cell: that whose metric is the largest or the smallest.
+
+    `step` wrote the metrics, and `path` leads to the number. `cells` are the steps whose metrics decide, in the order
+    of the cells to choose from.
+    """
+
+    step: str
+    path: MetricPath
+    best: Literal["max", "min"]
+    cells: tuple[str, ...] = ()
+
+    @property
+    def metric(self) -> str:
+        return format_metric(self.step, self.path)
+
+
+@dataclass(frozen=True)
 class Secret:
     """A secret of the flow: the service of AWS that holds it, and its name or ARN there.
 
@@ -207,7 +225,7 @@ class Step:
     merged over the AWS API request. `values` holds the keys that only the step's type has. `secrets` are the variables
     of `env` that hold secrets; `env` has the others. What a type has no key for is None or empty. `cell` is set for a
     cell of a step with a matrix. Where not `fail_fast`, a failure of the step leaves the steps and cells beside it
-    running.
+    running. `selections` has the inputs that are of the best cell of a matrix.
     """
 
     name: str
@@ -238,6 +256,7 @@ class Step:
     values: Mapping[str, Value] = field(default_factory=dict)
     source: str | None = None
     working_dir: str | None = None
+    selections: Mapping[str, Selection] = field(default_factory=dict)
     input_paths: Mapping[str, str] = field(default_factory=dict)
     output_paths: Mapping[str, str] = field(default_factory=dict)
 

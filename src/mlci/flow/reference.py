@@ -28,6 +28,8 @@ def reference(schema: Mapping[str, Any]) -> str:
         _described(definitions["MatrixModel"]),
         "### An input, in a step's `inputs`",
         _described(definitions["InputModel"]),
+        "### `select`, in an input",
+        _described(definitions["SelectModel"]),
         "### A rule, in `gate` and in a step's `if`",
         _described(definitions["RuleModel"]),
         "### A secret, in `secrets`",

@@ -121,8 +121,18 @@ ListOrMapValue = Annotated[
 ]
 
 
+class SelectModel(SchemaModel):
+    """The choice of one cell of a matrix by a metric."""
+
+    metric: str = Field(
+        description="The metric that decides: the step that writes it, which has the same matrix, and the path to it.",
+        examples=["score.r2"],
+    )
+    best: Literal["max", "min"] = Field(description="The cell whose metric is the largest, or the smallest, is read.")
+
+
 class InputModel(SchemaModel):
-    """An input that the script reads at a path of its own."""
+    """An input that the script reads at a path of its own, or of one cell of a matrix."""
 
     source: str = Field(
         alias="from",
@@ -134,6 +144,9 @@ class InputModel(SchemaModel):
         description="The path at which the script reads it, relative to the working folder: the input's only file, "
         "where it has this name, or else the folder.",
         examples=["data/raw.csv"],
+    )
+    select: SelectModel | None = Field(
+        default=None, description="For an output of a step with a matrix: the one cell to read, instead of all."
     )
 
 

@@ -31,6 +31,7 @@ from mlci.flow.rules import build_rules
 from mlci.flow.schema_models import InputModel
 from mlci.flow.script_keys import ScriptKeys
 from mlci.flow.secret_variables import split_variables
+from mlci.flow.selections import build_selections
 from mlci.flow.written_step import StepContext, WrittenStep
 from mlci.flow.yaml_document import Path
 from mlci.step_types import owners_of
@@ -98,6 +99,7 @@ class _Building:
             timeout_s=self._timeout_s(),
             inputs=self._inputs(),
             outputs=outputs,
+            selections=build_selections(self._step, self._context),
             input_paths=input_paths,
             output_paths=output_paths,
             args=self._args(),

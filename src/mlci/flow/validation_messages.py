@@ -23,6 +23,7 @@ from mlci.flow.schema_models import (
     MetricDefinitionModel,
     RuleModel,
     SecretModel,
+    SelectModel,
     step_model,
 )
 from mlci.flow.yaml_document import Path
@@ -325,6 +326,8 @@ def _model_at(path: Path) -> type[BaseModel]:
             return SecretModel
         case ("steps", _, "inputs", _):
             return InputModel
+        case ("steps", _, "inputs", _, "select"):
+            return SelectModel
         case ("steps", _, "metric_definitions", _):
             return MetricDefinitionModel
         case _:

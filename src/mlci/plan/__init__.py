@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from mlci.flow.models import Flow, Json, Step
-from mlci.plan.models import Bound, Plan, PlannedStep, S3Uri, Target, Upload
+from mlci.flow.models import Flow, Json, Step, StepOutput
+from mlci.plan.models import Bound, Plan, PlannedSelection, PlannedStep, S3Uri, Target, Upload
 from mlci.plan.names import CELL_TAG, FLOW_TAG, METRICS_FOLDER, RUN_TAG, STEP_TAG, Names, run_id
-from mlci.plan.requests import RequestContext, api_request, resolve
+from mlci.plan.requests import RequestContext, api_request, resolve, selected_uri
 from mlci.plan.thresholds import bounds, number_at
 from mlci.stage.models import DataUnit, Staged
 from mlci.step_types import STEP_TYPES
@@ -77,7 +77,16 @@ def _planned(step: Step, context: RequestContext, baseline: Mapping[str, Json]) 
         when=bounds(step.when, baseline),
         code=context.code,
         image=context.image or "",
+        selections=dict(_selections(step, context)),
     )
+
+
+def _selections(step: Step, context: RequestContext) -> Iterator[tuple[str, PlannedSelection]]:
+    for name in step.selections:
+        source = step.inputs[name]
+        if isinstance(source, StepOutput):
+            outputs = tuple(context.outputs[cell, source.output] for cell in source.cells)
+            yield name, PlannedSelection(selected_uri(step, name, source, context.outputs), outputs)
 
 
 def _step_tags(step: Step) -> dict[str, str]:

@@ -65,6 +65,17 @@ class Bound:
 
 
 @dataclass(frozen=True)
+class PlannedSelection:
+    """An input of the best cell: `uri` stands in the request for the URI of the cell that is chosen.
+
+    `outputs` are the URIs to choose from.
+    """
+
+    uri: S3Uri
+    outputs: tuple[S3Uri, ...]
+
+
+@dataclass(frozen=True)
 class PlannedStep:
     """A step with all of its values.
 
@@ -84,6 +95,7 @@ class PlannedStep:
     when: tuple[Bound, ...] = ()
     code: CodeUnit | None = field(default=None, repr=False)
     image: str = ""
+    selections: Mapping[str, PlannedSelection] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

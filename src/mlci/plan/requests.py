@@ -56,6 +56,16 @@ def api_request(step: Step, resolved: ResolvedStep) -> dict[str, Json]:
     return request.finish(resolved, _merged(request.build(resolved), step.request)) if request else {}
 
 
+def selected_uri(step: Step, name: str, source: StepOutput, outputs: Mapping[tuple[str, str], S3Uri]) -> S3Uri:
+    """Return what stands in a request for the URI of an input of the best cell, which is known while the run goes on.
+
+    Nothing lies there. It is no part of another text in the request.
+    """
+    shared, _, _ = outputs[source.cells[0], source.output].rpartition(f"/{source.step}/{source.output}/")
+    own = f"{step.cell.step}/selected/{name}/{step.cell.folder}" if step.cell else f"{step.name}/selected/{name}"
+    return S3Uri(f"{shared}/{own}/")
+
+
 @dataclass(frozen=True)
 class _Resolver:
     step: Step
@@ -69,7 +79,7 @@ class _Resolver:
             job=context.job,
             role=context.job_role,
             tags=context.tags,
-            inputs={name: self._source_uri(source) for name, source in step.inputs.items()},
+            inputs={name: self._input_uri(name, source) for name, source in step.inputs.items()},
             outputs={name: context.outputs[step.name, name] for name in step.outputs},
             args=tuple(self._text(text) for text in step.args),
             hyperparameters={name: self._value(value) for name, value in step.hyperparameters.items()},
@@ -86,6 +96,11 @@ class _Resolver:
             volume_gb=step.volume_gb,
             timeout_s=step.timeout_s,
         )
+
+    def _input_uri(self, name: str, source: Source) -> str:
+        if name in self.step.selections and isinstance(source, StepOutput):
+            return selected_uri(self.step, name, source, self.context.outputs)
+        return self._source_uri(source)
 
     def _source_uri(self, source: Source) -> str:
         match source:

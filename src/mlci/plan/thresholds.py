@@ -14,7 +14,7 @@ from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from fractions import Fraction
 
 from mlci.flow.metric_paths import MetricPath
-from mlci.flow.models import Aggregate, Json, Rule
+from mlci.flow.models import Aggregate, Json, Rule, Selection
 from mlci.flow.names import written_name
 from mlci.plan.models import Bound
 
@@ -90,6 +90,18 @@ def aggregated(numbers: Sequence[float], aggregate: Aggregate) -> float:
             digits = Context(prec=100, Emax=MAX_EMAX, Emin=MIN_EMIN)
             quotient = digits.divide(Decimal(variance.numerator), Decimal(variance.denominator))
             return ExactFraction(Fraction(digits.sqrt(quotient)))
+
+
+def best_cell(selection: Selection, metrics: Sequence[Json]) -> int | None:
+    """Returns the index of the cell whose metric is the best, the first of those that are as good; None for none.
+
+    >>> best_cell(Selection("score", ("r2",), "max"), [{"r2": 0.1}, None, {"r2": 0.5}, {"r2": 0.5}])
+    2
+    """
+    numbers = {index: number_at(document, selection.path) for index, document in enumerate(metrics)}
+    found = {index: float(number) for index, number in numbers.items() if number is not None}
+    choose = max if selection.best == "max" else min
+    return choose(found, key=lambda index: found[index]) if found else None
 
 
 def number_at(metrics: Json, path: MetricPath) -> float | None:

@@ -257,3 +257,59 @@ def test_a_drop_of_an_aggregate_is_measured_by_the_cells_of_the_baseline() -> No
     baseline: dict[str, Json] = {"score(fold=1)": {"r2": 0.5}, "score(fold=2)": {"r2": 0.7}, "other": {"r2": 9}}
     assert bounds([rule], baseline)[0].threshold == pytest.approx(0.5)
     assert bounds([rule], {"score(fold=1)": {}})[0].threshold is None
+
+
+SELECTING = (
+    FLOW
+    + """
+  best:
+    uses: processing
+    run: a.py
+    inputs:
+      model: {from: "${{ steps.train.outputs.model }}", select: {metric: score.r2, best: max}}
+      data: "${{ steps.split.outputs.data }}"
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("best", "values", "fold"),
+    [
+        ("max", (0.1, 0.5, 0.3), 2),
+        ("min", (0.1, 0.5, 0.3), 1),
+        ("max", (0.5, 0.5, 0.5), 1),
+        ("max", (None, "x", -1), 3),
+        ("max", (True, 0.5, False), 1),
+        ("min", (3, 2, 1), 3),
+        ("max", (None, None, None), None),
+    ],
+)
+def test_the_best_cell_is_read(best: str, values: tuple[Json, ...], fold: int | None) -> None:
+    bodies = {f"fold={cell}/": json.dumps({"r2": value}) for cell, value in enumerate(values, 1)}
+    handlers = Handlers(bodies=bodies)
+    outcome = execute(planned(SELECTING.replace("best: max", f"best: {best}")), handlers)
+    requests: list[Any] = [call.parameters for call in handlers.calls if call.state == "best"]
+    if fold is None:
+        assert requests == []
+        assert (outcome.outcome.error, outcome.outcome.cause) == (
+            "mlci.StepFailed", "best: no cell to choose model from"
+        )  # fmt: skip
+        return
+    assert outcome.types[-1] == "ExecutionSucceeded"
+    (request,) = requests
+    uris = {each["InputName"]: each["S3Input"]["S3Uri"] for each in request["ProcessingInputs"]}
+    assert uris["model"].endswith(f"/train/model/fold={fold}/")
+    assert uris["data"].endswith("/split/data/")
+
+
+def test_each_cell_of_fewer_keys_reads_the_best_of_its_own() -> None:
+    text = SELECTING.replace("matrix: {fold: [1, 2, 3]}", "matrix: {fold: [1, 2], depth: [3, 6]}").replace(
+        "  best:\n", "  best:\n    matrix: {fold: [1, 2]}\n"
+    )
+    scores = {(1, 3): 0.9, (1, 6): 0.1, (2, 3): 0.2, (2, 6): 0.4}
+    bodies = {f"fold={fold}/depth={depth}/": json.dumps({"r2": score}) for (fold, depth), score in scores.items()}
+    handlers = Handlers(bodies=bodies)
+    assert execute(planned(text), handlers).types[-1] == "ExecutionSucceeded"
+    requests: list[Any] = [call.parameters for call in handlers.calls if call.state == "best"]
+    uris = {each["S3Input"]["S3Uri"] for request in requests for each in request["ProcessingInputs"]}
+    assert {uri.partition("/train/model/")[2] for uri in uris} - {""} == {"fold=1/depth=3/", "fold=2/depth=6/"}

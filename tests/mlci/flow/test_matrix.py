@@ -311,3 +311,47 @@ def test_a_wrong_aggregate_is_refused(old: str, new: str, expected: str) -> None
     problems = problems_of(_edited((old, new)))
     assert len(problems) == 1
     assert expected in problems[0]
+
+
+_BEST = 'inputs: {scores: "${{ steps.score.outputs.evaluation }}"}'
+_SELECT = 'inputs: {m: {from: "${{ steps.train.outputs.model }}", select: {metric: score.r2, best: max}}}'
+
+
+def test_an_input_may_be_of_the_best_cell() -> None:
+    step = _flow((_BEST, _SELECT)).steps["summary"]
+    assert step.selections["m"].metric == "score.r2"
+    assert step.selections["m"].cells == (
+        "score(depth=3,fold=1)",
+        "score(depth=6,fold=1)",
+        "score(depth=3,fold=2)",
+        "score(depth=6,fold=2)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("best: max", "best: most", '"best" must be "max" or "min", but is the text "most"'),
+        ("best: max", "bst: max", "Did you mean"),
+        ("metric: score.r2", "metric: scor.r2", 'reads a metric of step "scor", which does not exist. Did you mean'),
+        ("metric: score.r2", "metric: train.r2", 'reads a metric of step "train", which writes none'),
+        ("metric: score.r2", "metric: score", '"score" does not name a metric'),
+        (
+            "steps.train.outputs.model",
+            "steps.split.outputs.folds",
+            '"select" chooses a cell of a matrix, and input "m"',
+        ),
+    ],
+)
+def test_a_wrong_selection_is_refused(old: str, new: str, expected: str) -> None:
+    problems = problems_of(_edited((_BEST, _SELECT.replace(old, new))))
+    assert any(expected in problem for problem in problems), problems
+    assert len(problems) <= 2, problems
+
+
+def test_a_cell_that_reads_one_cell_already_has_none_to_choose() -> None:
+    own = 'inputs: {model: "${{ steps.train.outputs.model }}"}'
+    selecting = 'inputs: {model: {from: "${{ steps.train.outputs.model }}", select: {metric: by_fold.x, best: max}}}'
+    text = _edited((own, selecting), ("    after: score", "    outputs: [o]\n    metrics: o/m.json"))
+    problems = problems_of(text)
+    assert any('reads one cell of "train" already, so there is none to choose. Remove "select"' in p for p in problems)
