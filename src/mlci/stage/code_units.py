@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import posixpath
 import re
 import shlex
@@ -140,8 +139,10 @@ def _module(name: str, working_dir: Path, bases: tuple[Path, ...]) -> _Entry:
     try:
         found = imports_of_module(name, working_dir, bases)
     except ModuleNotFoundError as error:
+        from difflib import get_close_matches  # only an error needs it
+
         names = [str(each) for each in error.args]
-        near = difflib.get_close_matches(name, names, 1)
+        near = get_close_matches(name, names, 1)
         hint = f'Did you mean "{near[0]}"?' if near else f"`python -m` can run there: {', '.join(names) or 'nothing'}."
         raise UnusableFile(f'no module "{name}" that `python -m` can run is in the repository', hint) from None
     found = found or _NOTHING  # a module of the image

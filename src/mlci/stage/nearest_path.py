@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator
 from itertools import islice
@@ -23,11 +22,13 @@ def nearest_path(repository: Repository, path: str) -> str | None:
 
 
 def _spelt_alike(base: Path, path: str) -> str | None:
+    from difflib import get_close_matches  # only a path that does not exist needs it
+
     location = base
     for part in Path(path).parts:
         if not (location / part).exists():
             names = [name for name in _names(location) if name not in IGNORED_NAMES]
-            near = difflib.get_close_matches(part, names, 1, 0.7)
+            near = get_close_matches(part, names, 1, 0.7)
             if not near:
                 return None
             part = near[0]
