@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mlci.backends.events import Event
 from mlci.backends.progress import Progress, StepState, initial_progress, reason_of
@@ -26,16 +26,13 @@ from mlci.baseline import (
 )
 from mlci.compile import Compiled, compile_plan
 from mlci.compile.names import GATE_MISSED
-from mlci.earlier_runs import earlier_runs
 from mlci.empty_outputs import EmptyOutputs
 from mlci.errors import CloudError
 from mlci.flow import dependencies
 from mlci.flow.models import Flow, Json
 from mlci.gate import Metrics, Verdict, judge
 from mlci.interrupts import InterruptSource, run_interruptible
-from mlci.partial import PartialRun
 from mlci.plan import Plan, Target, plan
-from mlci.report.estimate import remaining_s, usual_seconds
 from mlci.report.log_tail import without_repetition
 from mlci.report.mermaid import mermaid
 from mlci.report.result import BaselineUpdate, Result, RunStart, Status, strict
@@ -44,6 +41,9 @@ from mlci.run_metrics import read_metrics, unread_metrics
 from mlci.runs import RunFolder
 from mlci.stage import Cache, Repository, stage
 from mlci.watch import RunWatch, WatchOptions
+
+if TYPE_CHECKING:
+    from mlci.partial import PartialRun
 
 #: The reason of an execution that did not end by itself, where AWS gives none.
 _STOPPED = {"ABORTED": "the execution was stopped", "TIMED_OUT": "the execution reached its own time limit"}
@@ -232,6 +232,9 @@ def _execute(
 
 def _usual_seconds(planned: Plan, context: RunContext, cloud: Cloud) -> Mapping[str, float]:
     """The seconds that each step usually takes: by the runs of this machine, else by the cloud's newest."""
+    from mlci.earlier_runs import earlier_runs
+    from mlci.report.estimate import usual_seconds
+
     runs = earlier_runs(context.folder.siblings(), planned.flow.name, cloud.name)
     usual = usual_seconds(run.seconds() for run in runs)
     if usual.keys() >= planned.steps.keys():
@@ -243,6 +246,8 @@ def _usual_seconds(planned: Plan, context: RunContext, cloud: Cloud) -> Mapping[
 
 
 def _rest_s(flow: Flow, usual_s: Callable[[], Mapping[str, float]], steps: Mapping[str, StepState]) -> float | None:
+    from mlci.report.estimate import remaining_s
+
     return remaining_s(steps, dependencies(flow), usual_s(), datetime.now(timezone.utc))
 
 

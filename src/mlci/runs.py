@@ -16,11 +16,11 @@ from mlci.flow.models import Json
 from mlci.report import render_reports
 from mlci.report.log_lines import lines_of
 from mlci.report.result import RunStart, is_readable
-from mlci.report.run_list import ListedRun
 from mlci.run_lock import is_locked
 
 if TYPE_CHECKING:
     from mlci.report.result import Result
+    from mlci.report.run_list import ListedRun
 
 _TAIL_BYTES = 16_384
 
@@ -96,6 +96,8 @@ class RunFolder:
 
     def listed(self, displayed: str) -> ListedRun:
         """Returns the run as `mlci list` and `mlci show` tell it. `displayed` is the folder as a user types it."""
+        from mlci.report.run_list import ListedRun
+
         start = self.started()
         try:
             result = self.result()
