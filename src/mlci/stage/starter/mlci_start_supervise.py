@@ -102,7 +102,8 @@ def pump(source: int, target: int, filters: "Sequence[Filter]") -> None:
         chunk = os.read(source, 1 << 16)
         lines, rest = _lines(rest, chunk)
         if rest and (not chunk or len(rest) > _MAX_LINE_BYTES):
-            lines, rest = [*lines, rest], b""
+            end = rest.rfind(b" ") + 1 if chunk else 0  # a filter finds a word that is not cut
+            lines, rest = [*lines, rest[: end or None]], rest[end:] if end else b""
         for each in filters:
             lines = [each(line) for line in lines]
         if not _write(target, b"".join(lines)):

@@ -72,6 +72,22 @@ def test_no_value_is_in_the_output_however_it_is_written(tmp_path: Path) -> None
     assert not [form for form in forms(value) if form.encode() in output], output
 
 
+def test_a_value_in_a_line_that_is_printed_in_parts_is_masked(tmp_path: Path) -> None:
+    """It lies around the place where the line would be cut: where what is read reaches the limit of 1 MiB."""
+    source = (
+        "import os, sys\n"
+        "value = os.environ['WANDB_API_KEY']\n"
+        "for padding in range(0, 100, 7):\n"
+        "    sys.stdout.write('x ' * (557046 + padding) + value + ' ' + 'y' * 99)\n"
+    )
+    done = run(tmp_path, source, MLCI_SECRET_WANDB="s3cret-value-" + 40 * "z")
+    assert done.returncode == 0
+    assert len(done.stdout) > 15 << 20
+    assert b"***" in done.stdout
+    assert b"s3cret-value" not in done.stdout
+    assert b"zzzz" not in done.stdout
+
+
 def test_files_that_say_why_the_script_failed_are_masked(tmp_path: Path) -> None:
     source = (
         "import os, sys\n"
