@@ -180,3 +180,36 @@ def test_a_source_folder_is_the_working_folder_and_holds_what_git_does_not_ignor
     assert found[1:3] == [1, "text"]
     assert {"conf", "entry.py", "lib"} <= set(found[3])
     assert not {"secret.bin", "skipped"} & set(found[3])
+
+
+def test_everything_that_cannot_start_is_said_at_once_and_nothing_is_staged(tmp_path: Path) -> None:
+    project = ported(tmp_path)
+    wrong = FLOW.replace("run: src/train.py", "run: python src/train.py --fast").replace("t.report", "t.repotr")
+    wrong = wrong.replace("data/raw.csv, path", "data/rwa.csv, path").replace("source: job", "source: jbo")
+    project.write("flow.yaml", wrong)
+    done = project.mlci("run")
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert [line.partition(": step ")[2] for line in lines if "flow.yaml:" in line] == [
+        '"prepare": "data/rwa.csv" does not exist. Did you mean "data/raw.csv"?',
+        (
+            '"train": "python src/train.py --fast" is a command, and `run` names one script. '
+            "Write run: src/train.py, args: [--fast]"
+        ),
+        (
+            '"package": no module "forecast.repotr" that `python -m` can run is in the repository. '
+            'Did you mean "forecast.report"?'
+        ),
+        '"source": "jbo" does not exist. Did you mean "job"?',
+    ]
+    assert not (tmp_path / ".mlci").exists()
+    project.write("flow.yaml", FLOW.replace("outputs: {model: models/model.json}", "outputs: {model: ../model.json}"))
+    done = project.mlci("validate")
+    assert (done.returncode, '"../model.json" is not a path below the working folder' in done.stderr) == (2, True)
+
+
+def test_a_plan_shows_the_files_of_each_step(project: Project) -> None:
+    planned = project.mlci("plan", "--cloud", "local")
+    assert planned.returncode == 0, planned.stderr
+    assert "  package: -m forecast.report of the repository, 3 files" in planned.stdout
+    assert "  program: cp, a program of the image, 1 file, 9 bytes" in planned.stdout

@@ -2,6 +2,7 @@
 
 repository.py          the files of the repository, and the border that no path may cross
 git_files.py           the files that git does not ignore
+included_files.py      the files that `include` names
 code_units.py          the files that a step's script needs, and how it starts
 places.py              the inputs and outputs that a script reads and writes by relative paths
 nearest_path.py        the path that a wrong one was meant to be
@@ -28,9 +29,10 @@ from typing import TypeVar
 from mlci.errors import InputError, Problem
 from mlci.flow.models import Flow, RepositoryPath, Step
 from mlci.stage.cache import Cache, cache_folder
-from mlci.stage.code_units import code_unit
+from mlci.stage.code_units import code_unit, folder_of
 from mlci.stage.git_files import GitFiles
 from mlci.stage.image_uris import UnknownImage, check_runs_scripts, image_uri, is_framework
+from mlci.stage.included_files import included_files
 from mlci.stage.models import CodeUnit, DataUnit, Staged, StagedFile
 from mlci.stage.nearest_path import nearest_path
 from mlci.stage.repository import (
@@ -63,46 +65,66 @@ def stage(flow: Flow, repository: Repository, region: str, cache: Cache) -> Stag
     Raises: InputError with every problem: files that are missing, unreadable, empty or outside of the repository,
     scripts that do not parse, images that SageMaker does not have.
     """
-    problems: list[Problem] = []
-
-    def attempt(step: Step, path: tuple[str, ...], work: Callable[[], T]) -> dict[str, T]:
-        """Returns the result of `work` by the step's name; notes a problem at that path in the flow if it fails."""
-        try:
-            return {step.name: work()}
-        except UnknownImage as error:
-            inherits = ("steps", step.name, "image") not in flow.positions
-            at = flow.position("defaults", "image") if inherits else flow.position("steps", step.name, "image")
-            problems.append(Problem(at.file, at.line, at.column, *error.args))
-        except _REFUSALS as error:
-            at = flow.position(*_path_of(error, flow, step, path))
-            what, hint = _described(error, repository)
-            problems.append(Problem(at.file, at.line, at.column, f'step "{step.name}": {what}', hint))
-        return {}
-
+    staging = _Staging(flow, repository)
     code: dict[str, CodeUnit] = {}
     images: dict[str, str] = {}
     data: dict[str, DataUnit] = {}
-    git_files = GitFiles(repository)
     for step in flow.steps.values():
-        if step.run is not None:
-            code |= attempt(step, ("run",), partial(code_unit, flow, step, step.run, repository, git_files))
+        code |= staging.code(step)
         if step.image is not None:
-            images |= attempt(step, ("image",), partial(_image, step, step.image, region, cache))
+            images |= staging.attempt(step, "image", partial(_image, step, step.image, region, cache))
         for name, source in step.inputs.items():
             if isinstance(source, RepositoryPath) and source.path not in data:
-                units = attempt(step, ("inputs", name), partial(_data_unit, source.path, repository))
+                units = staging.attempt(step, "inputs", partial(_data_unit, source.path, repository), name)
                 data |= {unit.path: unit for unit in units.values()}
-    if problems:
-        raise InputError(problems)
+    if staging.problems:
+        raise InputError(staging.problems)
     return Staged(code, data, images)
 
 
-def _path_of(error: Exception, flow: Flow, step: Step, path: tuple[str, ...]) -> tuple[str, ...]:
-    """Returns the part of the flow that a problem is about."""
-    if isinstance(error, UnusableRequirements):
-        own = ("steps", step.name, "requirements")
-        return own if own in flow.positions or step.requirements is None else ("defaults", "requirements")
-    return ("steps", step.name, *path)
+class _Staging:
+    """The staging of a flow's steps, with the problems so far."""
+
+    def __init__(self, flow: Flow, repository: Repository) -> None:
+        self.problems: list[Problem] = []
+        self._flow, self._repository, self._git_files = flow, repository, GitFiles(repository)
+
+    def attempt(self, step: Step, key: str, work: Callable[[], T], *rest: str) -> dict[str, T]:
+        """Returns the result of `work` by the step's name; notes a problem at a key of the flow if it fails."""
+        try:
+            return {step.name: work()}
+        except UnknownImage as error:
+            at = self._flow.position(*_written(self._flow, step, "image"))
+            self.problems.append(Problem(at.file, at.line, at.column, *error.args))
+        except _REFUSALS as error:
+            key = "requirements" if isinstance(error, UnusableRequirements) else key
+            at = self._flow.position(*_written(self._flow, step, key), *rest)
+            what, hint = _described(error, self._repository)
+            self.problems.append(Problem(at.file, at.line, at.column, f'step "{step.name}": {what}', hint))
+        return {}
+
+    def code(self, step: Step) -> dict[str, CodeUnit]:
+        """Returns the code of a step's script by the step's name; nothing for a step without one."""
+        if step.run is None:
+            return {}
+        folders = {"source": step.source, "working_dir": step.working_dir}
+        found = [
+            self.attempt(step, key, partial(folder_of, self._repository, path, key))
+            for key, path in folders.items()
+            if path is not None
+        ]
+        if not all(found):
+            return {}
+        included = self.attempt(step, "include", partial(included_files, step, self._repository, self._git_files))
+        files = included.get(step.name, ())
+        work = partial(code_unit, self._flow, step, step.run, self._repository, self._git_files, files)
+        return self.attempt(step, "run", work)
+
+
+def _written(flow: Flow, step: Step, key: str) -> tuple[str, ...]:
+    """Returns where the flow gives a key of a step: in the step, or in `defaults`."""
+    own = ("steps", step.name, key)
+    return own if own in flow.positions or ("defaults", key) not in flow.positions else ("defaults", key)
 
 
 _REFUSALS = (OutsideRepository, SyntaxError, UnusableFile, OSError)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from mlci.stage.git_files import GitFiles
 from mlci.stage.models import CodeUnit, Requirements
 from mlci.stage.places import places
 from mlci.stage.python_imports import Imports, imports_of, imports_of_module
-from mlci.stage.repository import OutsideRepository, Repository, UnusableFile, is_ignored, read_code
+from mlci.stage.repository import Repository, UnusableFile, read_code
 from mlci.stage.requirements_files import requirements_of
 from mlci.stage.script_package import packaged
 from mlci.stage.start_metrics import metrics_feature
@@ -41,15 +40,17 @@ class _Entry:
     command: tuple[str, ...] = ()
 
 
-def code_unit(flow: Flow, step: Step, run: str, repository: Repository, git_files: GitFiles) -> CodeUnit:
-    """Return the files that a step's script needs, and how it starts.
+def code_unit(
+    flow: Flow, step: Step, run: str, repository: Repository, git_files: GitFiles, included: tuple[Path, ...]
+) -> CodeUnit:
+    """Return the files that a step's script needs, and how it starts. `included` are those of `include`.
 
     Raises: OutsideRepository, UnusableFile, FileNotFoundError, SyntaxError.
     """
-    root = repository.root if step.source is None else _folder(repository, step.source, "source")
-    working_dir = root if step.working_dir is None else _folder(repository, step.working_dir, "working_dir")
+    root = repository.root if step.source is None else folder_of(repository, step.source, "source")
+    working_dir = root if step.working_dir is None else folder_of(repository, step.working_dir, "working_dir")
     entry = _entry(step, run, repository, root, working_dir)
-    locations = {*entry.files, *_included(step, repository, git_files)}
+    locations = {*entry.files, *included}
     if step.source is not None:
         locations.update(each for each in repository.walk(root) if not git_files.is_ignored(each))
     script = entry.files[0] if "script" in entry.run else None
@@ -57,9 +58,6 @@ def code_unit(flow: Flow, step: Step, run: str, repository: Repository, git_file
     locations.update(requirements.locations if requirements else ())
     files = []
     for location in sorted(locations):
-        if not location.is_relative_to(root):
-            what = f'"{repository.relative(location)}" in `include` lies outside of `source`, which is all that is sent'
-            raise UnusableFile(what, "Move it there, or leave `source` out.")
         repository.check(location, repository.relative(location))
         files.append(read_code(location, location.relative_to(root).as_posix()))
     container = STEP_TYPES[step.uses].container
@@ -92,7 +90,11 @@ def _relative(location: Path, root: Path) -> str:
     return "" if location == root else location.relative_to(root).as_posix()
 
 
-def _folder(repository: Repository, path: str, key: str) -> Path:
+def folder_of(repository: Repository, path: str, key: str) -> Path:
+    """Return the folder that a key names.
+
+    Raises: OutsideRepository, UnusableFile, FileNotFoundError.
+    """
     folder = repository.find(path)
     if not folder.is_dir():
         raise UnusableFile(f'"{path}" is a file', f"`{key}` names a folder.")
@@ -169,44 +171,3 @@ def _script(script: Path, run: str, root: Path, working_dir: Path, bases: tuple[
     name = path if path.startswith("../") else f"./{path}"
     # A shell script may start a Python that imports from the code's root, which the toolkits have on PYTHONPATH.
     return _Entry(entry, (script,), (root,), (*shell_of(first), name))
-
-
-def _included(step: Step, repository: Repository, git_files: GitFiles) -> Iterator[Path]:
-    for pattern in step.include:
-        if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-            raise OutsideRepository(f'"{pattern}" in `include` leaves the repository')
-        named = repository.base / pattern
-        if named.is_file():
-            repository.check(named, repository.relative(named))
-            yield named
-            continue
-        found = list(_files(repository, pattern))
-        if not found:
-            raise UnusableFile(f'"{pattern}" in `include` matches no file', "Patterns are like `src/shared/**/*.json`.")
-        kept = [location for location in found if not git_files.is_ignored(location)]
-        if not kept:
-            names = ", ".join(location.relative_to(repository.base).as_posix() for location in found[:3])
-            more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-            what = f'"{pattern}" in `include` matches only files that git ignores: {names}{more}'
-            raise UnusableFile(what, "Name each of them that is needed, without * or ?.")
-        yield from kept
-
-
-def _files(repository: Repository, pattern: str) -> Iterator[Path]:
-    for location in _matches(repository.base, pattern):
-        if is_ignored(location.relative_to(repository.base)):
-            continue
-        repository.check(location, repository.relative(location))
-        yield from repository.walk(location) if location.is_dir() else (location,)
-
-
-def _matches(base: Path, pattern: str) -> list[Path]:
-    """Return the files and folders that match a pattern; "." is the flow's own folder."""
-    if not Path(pattern).parts:
-        return [base]
-    try:
-        return sorted(base.glob(pattern))
-    except (ValueError, IndexError, NotImplementedError) as error:  # such as "a**": Python's versions differ in which
-        raise UnusableFile(
-            f'"{pattern}" in `include` is not a pattern: {error}', "Patterns are like `src/shared/**/*.json`."
-        ) from error

@@ -22,18 +22,32 @@ def nearest_path(repository: Repository, path: str) -> str | None:
 
 
 def _spelt_alike(base: Path, path: str) -> str | None:
-    from difflib import get_close_matches  # only a path that does not exist needs it
-
     location = base
     for part in Path(path).parts:
         if not (location / part).exists():
             names = [name for name in _names(location) if name not in IGNORED_NAMES]
-            near = get_close_matches(part, names, 1, 0.7)
-            if not near:
+            near = _near(part, names)
+            if near is None:
                 return None
-            part = near[0]
+            part = near
         location = location / part
     return os.path.relpath(location, base)
+
+
+def _near(name: str, names: list[str]) -> str | None:
+    """Return the name that is spelt alike; the ending that two files share says nothing.
+
+    >>> _near("trian.py", ["train.py", "a.py"]), _near("one.py", ["two.py"]), _near("data.cvs", ["data.csv"])
+    ('train.py', None, 'data.csv')
+    """
+    from difflib import get_close_matches  # only a path that does not exist needs it
+
+    suffix = Path(name).suffix
+    stems = {Path(each).stem: each for each in names if Path(each).suffix == suffix}
+    near = get_close_matches(Path(name).stem, list(stems), 1, 0.6)
+    if near:
+        return stems[near[0]]
+    return next(iter(get_close_matches(name, names, 1, 0.75)), None)
 
 
 def _names(folder: Path) -> list[str]:

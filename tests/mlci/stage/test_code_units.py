@@ -188,3 +188,23 @@ def test_places_stand_in_the_document(root: Path) -> None:
     names = {file.path for file in found.package}
     assert {"mlci_start.py", "mlci_start.json", "mlci_start_places.py", "mlci_start_supervise.py"} <= names
     assert found.start.needs_starter
+
+
+def test_all_problems_of_a_step_are_said_at_their_keys(root: Path) -> None:
+    text = (
+        f"flow: x\ndefaults: {{image: '{IMAGE}', working_dir: cnof}}\nsteps:\n"
+        "  a:\n    uses: processing\n    run: trian.py\n    working_dir: conf\n    include: ['*.none']\n"
+        "    inputs: {i: {from: daat}}\n"
+        "  b: {uses: training, run: train.py}\n"
+        "  c: {uses: training, run: train.py, source: jbo}\n"
+    )
+    (root / "flow.yaml").write_text(text)
+    with pytest.raises(InputError) as caught:
+        stage(load(text.encode(), "flow.yaml", {}, {}), find_repository(root / "flow.yaml"), "us-east-1", Cache(None))
+    assert str(caught.value).splitlines() == [
+        'flow.yaml:2:87: step "b": "cnof" does not exist. Did you mean "conf"?',
+        'flow.yaml:6:10: step "a": "trian.py" does not exist. Did you mean "train.py"?',
+        'flow.yaml:8:14: step "a": "*.none" in `include` matches no file. Patterns are like `src/shared/**/*.json`.',
+        'flow.yaml:9:17: step "a": "daat" does not exist. Did you mean "data"?',
+        'flow.yaml:11:46: step "c": "jbo" does not exist. Did you mean "job"?',
+    ]
