@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import threading
@@ -40,7 +41,7 @@ from mlci.run_lock import RunLock
 from mlci.run_metrics import read_metrics, unread_metrics
 from mlci.runs import RunFolder
 from mlci.stage import Cache, Repository, stage
-from mlci.watch import RunWatch, WatchOptions
+from mlci.watch import LateSeconds, RunWatch, WatchOptions
 
 if TYPE_CHECKING:
     from mlci.partial import PartialRun
@@ -196,7 +197,7 @@ def _execute(
     progress, lock = initial_progress(planned.steps), threading.Lock()
     stop, has_started = StopSignal(), threading.Event()
     outputs = EmptyOutputs(planned, cloud.is_empty, context.reporter.log)
-    rest_s = functools.partial(_rest_s, planned.flow, functools.cache(lambda: _usual_seconds(planned, context, cloud)))
+    rest_s = functools.partial(_rest_s, planned.flow, LateSeconds(lambda: _usual_seconds(planned, context, cloud)))
     watch = RunWatch(context.watch, context.folder, context.reporter.log, lambda: progress.steps, rest_s)
 
     def on_event(event: Event) -> None:
@@ -239,10 +240,9 @@ def _usual_seconds(planned: Plan, context: RunContext, cloud: Cloud) -> Mapping[
     usual = usual_seconds(run.seconds() for run in runs)
     if usual.keys() >= planned.steps.keys():
         return usual
-    try:
+    with contextlib.suppress(CloudError):
         return {**cloud.step_seconds(planned.flow.name, planned.steps.keys()), **usual}
-    except CloudError:
-        return usual
+    return usual
 
 
 def _rest_s(flow: Flow, usual_s: Callable[[], Mapping[str, float]], steps: Mapping[str, StepState]) -> float | None:

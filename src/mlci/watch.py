@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from mlci.backends.progress import StepState
+from mlci.errors import MlciError
 from mlci.interrupts import Interrupts
 from mlci.report.heartbeat import heartbeat
 from mlci.report.log_lines import LineSplitter, last_line
@@ -19,6 +21,8 @@ from mlci.runs import RunFolder
 POLL_S = 0.2
 #: The most that is read of a log at a time: the other logs get their turn.
 _CHUNK_BYTES = 1 << 20
+#: The time that a sign of life may wait for an estimate.
+_LOOK_UP_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,29 @@ class WatchOptions:
 
     follows_logs: bool = False
     heartbeat_s: float | None = None
+
+
+class LateSeconds:
+    """The seconds of steps, which another thread looks up from the first call on: AWS may respond late, or never.
+
+    A call returns {} until they are known, and waits for them for a moment only.
+    """
+
+    def __init__(self, look_up: Callable[[], Mapping[str, float]]) -> None:
+        self._look_up = look_up
+        self._found: Mapping[str, float] = {}
+        self._thread: threading.Thread | None = None
+
+    def __call__(self) -> Mapping[str, float]:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="look-up", daemon=True)
+            self._thread.start()
+            self._thread.join(_LOOK_UP_S)
+        return self._found
+
+    def _run(self) -> None:
+        with contextlib.suppress(MlciError, OSError):  # an estimate is worth no error
+            self._found = self._look_up()
 
 
 class LogFollower:

@@ -120,3 +120,17 @@ def test_compiling_a_new_structure_says_so(script_flow: Callable[..., Project], 
     assert json.loads(first.stdout) == json.loads(second.stdout)
     assert "compiling the flow, which takes some seconds" in first.stderr
     assert second.stderr == ""
+
+
+def test_a_list_marks_runs_of_a_changed_work_tree(script_flow: Callable[..., Project]) -> None:
+    project = script_flow({"one": "print(1)"})
+    project.write(".gitignore", ".mlci/\n")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.example"]
+    for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "x"]):
+        subprocess.run([*git, *words], cwd=project.root, check=True)
+    assert project.mlci("run").returncode == 0
+    project.write("one.py", "print(2)")
+    assert project.mlci("run").returncode == 0
+    newer, older = json.loads(project.mlci("list", "--json").stdout)["runs"]
+    assert (newer["dirty"], older["dirty"], newer["commit"]) == (True, False, older["commit"])
+    assert f"  {newer['commit'][:12]}*  " in project.mlci("list").stdout

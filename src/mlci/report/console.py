@@ -47,7 +47,7 @@ class ConsoleReporter:
         """Prints a line, above the live table if there is one."""
         text = console_text(text)
         if self._console is not None:
-            self._console.print(text, markup=False, highlight=False)
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
             self.out.write(f"{text}\n")  # in one call, because several threads log
             self.out.flush()
