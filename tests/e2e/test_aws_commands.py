@@ -15,6 +15,7 @@ from moto import mock_aws
 from support.aws_builds import FLOW
 from support.fake_aws import BUCKET, REGION, PretendAws, Script, response
 from support.fake_endpoint import endpoint
+from support.git_repositories import commit, repository
 from support.project import Project
 
 
@@ -276,3 +277,29 @@ def test_pipeline_py_takes_the_same_options(small: Project, aws: PretendAws, acc
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert Path(small.root / ".mlci/latest/result.json").exists()
+
+
+@pytest.mark.slow
+def test_the_baseline_is_shown_set_and_reset_on_aws(small: Project, account: dict[str, str], aws: PretendAws) -> None:
+    def ran(*arguments: str) -> str:
+        done = small.mlci(*arguments, "--cloud", "aws", **account)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    small.write(".gitignore", ".mlci/\n")
+    repository(small.root)
+    assert "main has no baseline yet" in ran("baseline", "show")
+    ran("run")
+    first = str(small.result()["run_id"])
+    aws.sagemaker.scripts["measure"] = Script(metrics={"auc": 0.96})
+    commit(small.root)
+    ran("run")
+    second = str(small.result()["run_id"])
+    assert [entry["run_id"] for entry in json.loads(ran("baseline", "history", "--json"))] == [second, first]
+    ran("baseline", "set", first)
+    shown = json.loads(ran("baseline", "show", "--json"))
+    assert (shown["run_id"], shown["origin"], shown["metrics"]) == (first, "set", {"measure": {"auc": 0.95}})
+    ran("baseline", "reset")
+    assert "was reset" in ran("baseline", "show")
+    ran("baseline", "set", second[-6:])
+    assert f"is run {second}" in ran("baseline", "show")

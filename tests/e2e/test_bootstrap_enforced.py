@@ -250,6 +250,27 @@ def test_a_pull_request_that_passes_itself_off_as_a_push_does_not_get_at_the_bas
     assert life.baseline() == baseline
 
 
+def test_the_base_branchs_role_decides_about_the_baseline_and_that_of_pull_requests_does_not(
+    life: Life, baseline: bytes
+) -> None:
+    def decided(is_base: bool, *command: str) -> tuple[int, str]:
+        done = life.repository.mlci("baseline", *command, **life.environment(is_base, PUSH))
+        return done.returncode, done.stdout + done.stderr
+
+    run = json.loads(baseline)["run_id"]
+    code, listed = decided(True, "history", "--json")
+    assert (code, run in listed) == (0, True), listed
+    for command in (("set", run), ("reset",)):
+        code, said = decided(False, *command)
+        assert code == 3, said
+        assert "is not authorized to perform: s3:PutObject" in said
+    assert life.baseline() == baseline
+    assert decided(False, "show")[0] == 0
+    assert decided(True, "reset")[0] == 0
+    assert decided(True, "set", run)[0] == 0
+    assert json.loads(life.baseline())["metrics"] == json.loads(baseline)["metrics"]
+
+
 def test_a_pull_request_that_takes_the_base_branchs_names_starts_nothing(life: Life, baseline: bytes) -> None:
     settings = {"MLCI_PROTECTED": "true", "MLCI_WORKFLOW_ROLE": f"arn:aws:iam::{ACCOUNT}:role/{life.roles['workflow']}"}
     machine = arn("states", f"stateMachine:mlci-{FLOW}_protected")
