@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from mlci.errors import InputError
 from mlci.flow import load
 from mlci.flow.models import Scalar
+from mlci.report.formatting import count
 from mlci.scaffold.draft_flow import DraftFlow, DraftStep, DraftValue, render_flow
 from mlci.scaffold.dvc_flow import dvc_steps
 from mlci.scaffold.dvc_stages import read_pipeline
@@ -14,9 +15,11 @@ from mlci.scaffold.mlproject_flow import mlproject_steps
 from mlci.scaffold.repository_survey import Survey
 from mlci.scaffold.script_flow import script_steps
 
+_FROM_DVC = "from dvc.yaml"  # whose stages name the files that they read
 _ABOUT = (
-    "Drafted by `mlci init` {source}: read it once. `mlci validate` checks it, `mlci plan` shows what would run, and",
-    "`mlci run` runs it. docs/porting.md and docs/flow.md of mlci tell what else a step can have.",
+    "Drafted by `mlci init` {source}: read it once.",
+    "`mlci validate` checks it, `mlci plan` shows what would run, and `mlci run` runs it. docs/porting.md and",
+    "docs/flow.md of mlci tell what else a step can have.",
 )
 
 
@@ -27,7 +30,7 @@ def draft(survey: Survey, name: str, schema: str) -> tuple[str, list[str]]:
     """
     flow = _drafted(survey, name)
     text = render_flow(flow, schema)
-    remarks = [f"{len(flow.steps)} steps: {', '.join(step.name for step in flow.steps)}"]
+    remarks = [f"{count(len(flow.steps), 'step')}: {', '.join(step.name for step in flow.steps)}"]
     if any("Not translated" in comment for step in flow.steps for comment in step.comments) or any(
         "not translated" in comment for comment in flow.comments
     ):
@@ -46,7 +49,7 @@ def _drafted(survey: Survey, name: str) -> DraftFlow:
         steps, metrics = dvc_steps(pipeline, survey)
         comments += pipeline.remarks
         if steps:
-            return _flow(survey, name, "from dvc.yaml", steps, comments, metrics=metrics)
+            return _flow(survey, name, _FROM_DVC, steps, comments, metrics=metrics)
     if "MLproject" in survey.files:
         steps, params = mlproject_steps(survey.yaml("MLproject"), survey)
         if steps:
@@ -55,7 +58,8 @@ def _drafted(survey: Survey, name: str) -> DraftFlow:
     if not steps:
         raise InputError(
             "no script was found that looks like a step: none is called prepare, train or evaluate, and reads like one",
-            "Write flow.yaml by hand (docs/flow.md), or begin with the sample, in an empty folder: mlci init sample.",
+            "Write flow.yaml by hand (docs/flow.md; docs/porting.md has notebooks, too), or begin with the sample, in "
+            "an empty folder: mlci init sample.",
         )
     if others:
         comments.append(f"Scripts that were left out: {', '.join(others)}")
@@ -77,5 +81,7 @@ def _flow(
         "timeout": "1h",
         "working_dir": ".",
     }
+    if survey.config and source != _FROM_DVC:
+        defaults["include"] = survey.config
     about = tuple(line.format(source=source) for line in _ABOUT)
     return DraftFlow(name, tuple(steps), params or {}, defaults, (*about, *comments), tuple(metrics or ()))

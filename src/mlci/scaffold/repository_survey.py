@@ -14,9 +14,14 @@ _SKIPPED = frozenset({".git", ".mlci", ".venv", "venv", ".dvc", "__pycache__", "
 _MAX_FILES = 20_000
 _MAX_BYTES = 1_000_000
 _CODE = (".py", ".sh")
+#: Endings of files with code that no step starts as it is.
+_OTHER_CODE = (".ipynb", ".R", ".r", ".jl")
+#: Where scripts look for their settings.
+_CONFIG_FILES = ("params.yaml", "config.yaml", "config.yml", "config.json", "config.toml")
+_CONFIG_FOLDERS = ("conf", "config", "configs")
 _IMAGES = (  # the framework among the requirements, and the image of SageMaker that has it
-    ("torch", "pytorch:2.3-py311"),
-    ("tensorflow", "tensorflow:2.14-py310"),
+    ("torch", "pytorch:2.3"),
+    ("tensorflow", "tensorflow:2.14@py310"),
     ("xgboost", "xgboost:1.7-1"),
 )
 
@@ -37,9 +42,15 @@ class Survey:
     @property
     def has_code(self) -> bool:
         """True if there is anything that a flow could be drafted from."""
-        return any(name.endswith(_CODE) and name not in _NO_STEPS for name in self.files) or any(
+        return any(name.endswith((*_CODE, *_OTHER_CODE)) and name not in _NO_STEPS for name in self.files) or any(
             name in self.files for name in ("dvc.yaml", "MLproject")
         )
+
+    @property
+    def config(self) -> list[str]:
+        """The files that scripts may read their settings from, as globs of `include`."""
+        folders = (f"{name}/**" for name in _CONFIG_FOLDERS if name in self.folders)
+        return [*(name for name in _CONFIG_FILES if name in self.files), *folders]
 
     def is_code(self, path: str) -> bool:
         """True for a file with code, and for a folder with nothing but code."""

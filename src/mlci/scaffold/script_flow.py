@@ -20,6 +20,7 @@ _WORD = re.compile(r"[A-Za-z]+")
 _MAIN = re.compile(r"^if __name__ == [\"']__main__[\"']", re.MULTILINE)
 _SAGEMAKER = re.compile(r"SM_(?:CHANNEL|MODEL_DIR|OUTPUT|HP)_?")
 _CHANNEL = re.compile(r"SM_CHANNEL_([A-Z0-9_]+)")
+_RELATIVE_IMPORT = re.compile(r"^\s*from \.", re.MULTILINE)
 _NOT_SCRIPTS = ("test", "tests", "docs", "examples", "notebooks", "scripts/ci")
 _MAX_SCRIPTS = 8
 
@@ -32,7 +33,7 @@ def script_steps(survey: Survey) -> tuple[list[DraftStep], list[str]]:
     chosen, others = ranked[:_MAX_SCRIPTS], ranked[_MAX_SCRIPTS:]
     steps: list[DraftStep] = []
     for _, name in chosen:
-        steps.append(_step(name, survey.text(name), [step.name for step in steps]))
+        steps.append(_step(name, survey, [step.name for step in steps]))
     return steps, [name for _, name in others]
 
 
@@ -62,11 +63,22 @@ def _runs(text: str) -> bool:
     return any(not line.startswith(heads) and "(" in line for line in lines)
 
 
-def _step(name: str, text: str, before: list[str]) -> DraftStep:
+def _step(name: str, survey: Survey, before: list[str]) -> DraftStep:
+    text = survey.text(name)
     step = name_for(PurePosixPath(name).stem, [RESERVED, *before])
     after: dict[str, DraftValue] = {"after": [before[-1]]} if before else {}
     if not _SAGEMAKER.search(text):
-        return DraftStep(step, {"uses": "processing", "run": name, **after}, (_FILL_IN,))
+        run = f"-m {_module(name, survey)}" if _RELATIVE_IMPORT.search(text) else name
+        return DraftStep(step, {"uses": "processing", "run": run, **after}, (_FILL_IN,))
     channels = ", ".join(sorted({match.lower() for match in _CHANNEL.findall(text)}))
     remark = f"It reads the channels {channels}: give each an input." if channels else "Give each channel an input."
     return DraftStep(step, {"uses": "training", "run": name, **after}, (remark,))
+
+
+def _module(name: str, survey: Survey) -> str:
+    """Returns the name of a file's module, below the topmost folder that is a package."""
+    parts = PurePosixPath(name).with_suffix("").parts
+    first = len(parts) - 1
+    while first and "/".join((*parts[:first], "__init__.py")) in survey.files:
+        first -= 1
+    return ".".join(parts[first:])

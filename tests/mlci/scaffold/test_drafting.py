@@ -13,6 +13,7 @@ from mlci.errors import InputError
 from mlci.scaffold import plan_scaffold
 from mlci.scaffold.drafting import draft
 from mlci.scaffold.repository_survey import survey
+from mlci.stage.image_uris import image_uri
 
 MAIN = "import sys\nif __name__ == '__main__':\n    print(1)\n"
 
@@ -231,3 +232,25 @@ def test_the_owners_of_everything_own_the_gate_by_name(tmp_path: Path) -> None:
     files = plan_scaffold(tmp_path, "none", "main").files
     [owners] = [file.data.decode() for file in files if file.path.name == "CODEOWNERS"]
     assert owners == "/flow.yaml @octo/ml\n/buildspec.yaml @octo/ml\n/.github/ @octo/ml\n"
+
+
+def test_a_module_of_a_package_that_imports_its_neighbours_is_started_by_its_name(tmp_path: Path) -> None:
+    files = {"src/pkg/__init__.py": "", "src/pkg/sub/__init__.py": "", "config/a.yaml": "", "params.yaml": ""}
+    write_all(tmp_path, {**files, "src/pkg/sub/train.py": f"from . import x\n{MAIN}"})
+    steps, text, remarks = drafted(tmp_path)
+    assert steps == {"train": {"uses": "processing", "run": "-m pkg.sub.train"}}
+    assert yaml.safe_load(text)["defaults"]["include"] == ["params.yaml", "config/**"]
+    assert remarks == ["1 step: train"]
+
+
+def test_notebooks_are_code_and_no_reason_for_a_sample(tmp_path: Path) -> None:
+    write_all(tmp_path, {"model.ipynb": "{}"})
+    with pytest.raises(InputError, match="notebooks"):
+        plan_scaffold(tmp_path, None, "main")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("packages", ["torch", "tensorflow", "xgboost", "pandas"])
+def test_the_image_that_is_drafted_is_one_of_sagemakers(tmp_path: Path, packages: str) -> None:
+    write_all(tmp_path, {"requirements.txt": packages})
+    assert image_uri(survey(tmp_path).image, "us-east-1", "ml.m5.large")
