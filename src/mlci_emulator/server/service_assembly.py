@@ -92,7 +92,12 @@ class EmulatorServices:
         messages = MotoMessageService(others, MessageRecords(folder.path))
         #: The handlers of state machines' tasks.
         self.handlers = Integrations(self._s3, self._sagemaker, self._functions, messages, others)
-        self._states = StepFunctions(folder.path / "states", self.handlers, on_status_change=self._put_status_change)
+        self._states = StepFunctions(
+            folder.path / "states",
+            self.handlers,
+            on_status_change=self._put_status_change,
+            has_log_group=self._has_log_group,
+        )
         self.handlers.services["sfn"] = self._states
         self.application = Application(
             RoutingTable(
@@ -112,6 +117,14 @@ class EmulatorServices:
             self._report_error,
             context.report if context.is_verbose else None,
         )
+
+    def _has_log_group(self, arn: str) -> bool:
+        """Return whether a log group exists: `arn:aws:logs:<region>:<account>:log-group:<name>:*`."""
+        parts = arn.split(":")
+        if len(parts) < 7 or not self._moto.is_in_use():
+            return False
+        with self._moto.backend("logs", parts[3]) as logs:
+            return parts[6] in logs.groups
 
     def _put_status_change(self, detail: Response) -> None:
         """Send a status-change event of an execution to the rules of its region's default event bus."""

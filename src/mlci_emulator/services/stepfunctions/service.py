@@ -40,13 +40,14 @@ class StepFunctions:
         account: str = ACCOUNT,
         now: Clock = utc_now,
         on_status_change: Callable[[Response], None] = lambda detail: None,
+        has_log_group: Callable[[str], bool] = lambda arn: True,
     ) -> None:
         self._records = StepFunctionsRecords(home)
         tokens = TaskTokens()
         self._activities = Activities(self._records, account, now)
         tasks = TaskHandlers(handlers, self._activities, tokens)
         definitions = Definitions(tasks)
-        self._state_machines = StateMachines(self._records, definitions, account, now)
+        self._state_machines = StateMachines(self._records, definitions, account, now, has_log_group)
         self._versions = Versions(self._records, self._state_machines, now)
         self._threads = ExecutionThreads(self._records, tasks, now, on_status_change)
         self._executions = Executions(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlci_emulator.protocol.operations import ApiError, Request, Response
@@ -39,8 +39,16 @@ VERSIONED_MEMBERS = (
 class StateMachines:
     """The state machines of all regions."""
 
-    def __init__(self, records: StepFunctionsRecords, definitions: Definitions, account: str, now: Clock) -> None:
+    def __init__(
+        self,
+        records: StepFunctionsRecords,
+        definitions: Definitions,
+        account: str,
+        now: Clock,
+        has_log_group: Callable[[str], bool] = lambda arn: True,
+    ) -> None:
         self._records, self._definitions, self._account, self._now = records, definitions, account, now
+        self._has_log_group = has_log_group
         self.lock = threading.RLock()
 
     def create(self, request: Request, region: str) -> tuple[Document, bool]:
@@ -74,7 +82,7 @@ class StateMachines:
             "type": str(request.get("type", "STANDARD")),
             "created": epoch_seconds(self._now()),
             "revision": INITIAL,
-            "loggingConfiguration": _logging(request.get("loggingConfiguration") or {}),
+            "loggingConfiguration": self._logging(request.get("loggingConfiguration") or {}),
             "tracingConfiguration": {**_TRACING, **(request.get("tracingConfiguration") or {})},
             "encryptionConfiguration": request.get("encryptionConfiguration") or dict(ENCRYPTION),
             "tags": {str(tag["key"]): str(tag["value"]) for tag in request.get("tags") or ()},
@@ -118,7 +126,7 @@ class StateMachines:
                 self._definitions.load(str(request["definition"]), doc["type"])
             new = {name: request[name] for name in members}
             if "loggingConfiguration" in new:
-                new["loggingConfiguration"] = _logging(new["loggingConfiguration"])
+                new["loggingConfiguration"] = self._logging(new["loggingConfiguration"])
             if "tracingConfiguration" in new:
                 new["tracingConfiguration"] = {**_TRACING, **new["tracingConfiguration"]}
             if any(doc.get(name) != value for name, value in new.items()):
@@ -180,24 +188,30 @@ class StateMachines:
             raise ApiError("ResourceNotFound", f"Resource not found: '{arn}'")
         return doc, found
 
+    def _logging(self, configuration: Mapping[str, Any]) -> Document:
+        """Return a logging configuration with its defaults.
+
+        The messages are those of the recorded tests test_invalid_logging_configuration, test_multiple_destinations and
+        test_deleted_log_group of LocalStack, whose snapshots also have levels of OFF without a destination.
+
+        Raises: ApiError InvalidLoggingConfiguration.
+        """
+        complete: Document = {**_LOGGING, **configuration}
+        destinations = complete.get("destinations") or ()
+        if len(destinations) > 1 or (not destinations and complete["level"] != "OFF"):
+            raise _invalid_logging("Must specify exactly one Log Destination.")
+        for destination in destinations:
+            arn = (destination.get("cloudWatchLogsLogGroup") or {}).get("logGroupArn")
+            if arn is not None and not self._has_log_group(arn):
+                raise _invalid_logging("Log Destination not found.")
+        return complete
+
     def _save_tagged(self, doc: Document, kind: Kind) -> None:
         self._records.put(kind, doc["arn"], doc["arn"].split(":")[3], doc)
 
 
-def _logging(configuration: Mapping[str, Any]) -> Document:
-    """Return a logging configuration with its defaults.
-
-    The message is that of the recorded tests test_invalid_logging_configuration and test_multiple_destinations of
-    LocalStack, whose snapshots also have levels of OFF without a destination.
-
-    Raises: ApiError InvalidLoggingConfiguration.
-    """
-    complete: Document = {**_LOGGING, **configuration}
-    count = len(complete.get("destinations") or ())
-    if count > 1 or (count == 0 and complete["level"] != "OFF"):
-        message = "Invalid Logging Configuration: Must specify exactly one Log Destination."
-        raise ApiError("InvalidLoggingConfiguration", message)
-    return complete
+def _invalid_logging(what: str) -> ApiError:
+    return ApiError("InvalidLoggingConfiguration", f"Invalid Logging Configuration: {what}")
 
 
 def does_not_exist(arn: str) -> ApiError:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from mlci_emulator.protocol.operations import ApiError
-from support.stepfunctions import PASS, Client, machine
+from mlci_emulator.services.stepfunctions import StepFunctions
+from support.stepfunctions import PASS, Client, Echo, machine
 
 ONE, TWO = machine(S={**PASS, "Result": 1}), machine(S={**PASS, "Result": 2})
 
@@ -170,6 +171,27 @@ def test_variable_references_are_described(sfn: Client) -> None:
 
 
 _DESTINATION = {"cloudWatchLogsLogGroup": {"logGroupArn": "arn:aws:logs:eu-west-1:000000000000:log-group:g:*"}}
+
+
+def test_a_log_group_must_exist() -> None:
+    """As in the recorded test test_deleted_log_group of LocalStack."""
+    groups = ["arn:aws:logs:eu-west-1:000000000000:log-group:g:*"]
+    states = StepFunctions(None, Echo(), has_log_group=lambda arn: arn in groups)
+    definition = machine(S={"Type": "Pass", "End": True})
+    request = {"name": "m", "definition": definition, "roleArn": "arn:aws:iam::000000000000:role/r"}
+    logged = {"loggingConfiguration": {"level": "ALL", "destinations": [_DESTINATION]}}
+    try:
+        arn = states.call("CreateStateMachine", {**request, **logged}, "eu-west-1")["stateMachineArn"]
+        groups.clear()
+        for operation, members in (
+            ("CreateStateMachine", {**request, "name": "n"}),
+            ("UpdateStateMachine", {"stateMachineArn": arn}),
+        ):
+            with pytest.raises(ApiError, match="Invalid Logging Configuration: Log Destination not found") as caught:
+                states.call(operation, {**members, **logged}, "eu-west-1")
+            assert caught.value.code == "InvalidLoggingConfiguration"
+    finally:
+        states.close()
 
 
 @pytest.mark.parametrize("configuration", [{"level": "ALL"}, {"level": "ALL", "destinations": [_DESTINATION] * 2}])
