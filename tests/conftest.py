@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,10 @@ import pytest
 from support.examples import load_profile
 
 load_profile()
+
+# Where the variable is set, each process compiles every module that it imports: a quarter of the CPU time of a run.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 #: Variables that change what mlci, boto3 or the example's scripts do. CODEBUILD_BUILD_ID alone turns the cloud to AWS.
 _PREFIXES = ("AWS_", "MLCI_", "CODEBUILD_", "GITHUB_", "SM_", "SAGEMAKER_")

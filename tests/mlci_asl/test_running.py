@@ -319,6 +319,7 @@ class TestInput:
             with pytest.raises(ValueError, match="nested"):
                 _execute(given)
 
+    @pytest.mark.slow
     def test_that_grows_deeper_in_a_loop_is_no_crash(self) -> None:
         loop = {"Type": "Pass", "Parameters": {"a.$": "$"}, "Next": "C"}
         rule = {"Variable": "$.b", "IsPresent": True, "Next": "E"}
