@@ -96,7 +96,7 @@ def test_the_types_of_steps_are_offered() -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        (IN_TRAIN, IN_TRAIN + "    metrics: a/b.json\n"),
+        (IN_TRAIN, IN_TRAIN + "    seconds: 3\n"),
         ("    run: src/breast_cancer/train.py\n", ""),
         (IN_PREPROCESS, IN_PREPROCESS + "    hyperparameters: {a: 1}\n"),
     ],

@@ -21,7 +21,7 @@ def test_it_holds_what_a_package_needs_at_run_time_and_nothing_of_development() 
     names = zipfile.ZipFile(BytesIO(own_wheel().data)).namelist()
     assert "mlci/locks/runtime.txt" in names
     assert "mlci_emulator/protocol/sagemaker_shapes.json" in names
-    assert "mlci/stage/mlci_start.py" in names
+    assert {"mlci/stage/starter/mlci_start.py", "mlci/stage/starter/mlci_start_aws.py"} <= set(names)
     assert "mlci/locks/all.txt" not in names
     assert not [name for name in names if "__pycache__" in name]
 
