@@ -244,3 +244,25 @@ def test_requirements_are_installed_by_the_toolkits_that_do(image: Image, tmp_pa
     result = with_starter(image, unit_of(tmp_path / "repository", "train.py", files), {})
     assert result.exit_code != 0
     assert "there-is-no-such-package-of-mlci" in result.log
+
+
+def test_the_starter_collects_metrics_under_each_toolkit(image: Image, tmp_path: Path) -> None:
+    script = """
+import os, pathlib, sys
+pathlib.Path("reports").mkdir()
+pathlib.Path("reports/m.json").write_text('{"auc": 0.90}')
+pathlib.Path(os.environ["SM_OUTPUT_DATA_DIR"], "row.csv").write_text("f1\\n0.5\\n")
+print("loss=0.5"), print("loss=0.25", file=sys.stderr)
+"""
+    unit = unit_of(
+        tmp_path / "repository",
+        "src/train.py",
+        {"src/train.py": script},
+        metrics=["reports/m.json", "/opt/ml/output/data/row.csv"],
+        metric_definitions=[{"name": "loss", "regex": "loss=([0-9.]+)"}],
+    )
+    result = with_starter(image, unit, {})
+    assert result.exit_code == 0, result.log
+    collected = json.loads((image.folder / "ml" / "mlci-metrics" / "metrics.json").read_text())
+    assert collected.pop("loss") in (0.5, 0.25)
+    assert collected == {"auc": 0.9, "f1": 0.5}

@@ -4,10 +4,8 @@ All go into one file, `metrics.json`, which the state machine and mlci read. It 
 as they are written, or a text that says why there are no metrics. Such a text misses every rule, and the job succeeds.
 """
 
-import csv
-import difflib
 import glob
-import io
+import itertools
 import json
 import os
 import re
@@ -24,7 +22,7 @@ FILE = "metrics.json"
 MAX_BYTES, MAX_DEPTH = 65536, 100
 #: A metrics file with more than this is not read.
 _MAX_FILE_BYTES = 1 << 20
-#: The files that are looked at, and shown, where one is missing.
+#: The folders, and files of each, that are looked at where a file is missing; and the files that are shown.
 _MAX_LISTED, _MAX_SHOWN = 1000, 8
 #: A longer line of the output is matched up to here.
 _MAX_LINE_CHARS = 1 << 16
@@ -164,6 +162,8 @@ class Files:
             folder = os.path.dirname(folder)
         names = [self.prefix + name for name in listed(self.top, folder)]
         wanted = self.prefix + self.pattern
+        import difflib  # only a job with a problem needs it
+
         near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.6)
         question = "; did you mean {}?".format(near[0]) if near else "."
         place = " in {}".format(self.prefix + folder) if folder else ""
@@ -183,12 +183,8 @@ def version(path: str) -> "Tuple[int, int, int]":
 def listed(top: str, folder: str) -> "List[str]":
     """Return files below a folder that may hold metrics, by their paths from the top: the nearest to it first."""
     names: List[str] = []
-    count = 0
-    for parent, folders, files in os.walk(os.path.join(top, folder)):
+    for parent, folders, files in itertools.islice(os.walk(os.path.join(top, folder)), _MAX_LISTED):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        count += len(files) + len(folders)
-        if count > _MAX_LISTED:
-            folders[:] = []
         found = [name for name in files if name.endswith(_SUFFIXES) and not name.startswith("mlci_start")]
         names.extend(os.path.relpath(os.path.join(parent, name), top) for name in found[:_MAX_LISTED])
     return sorted(names, key=lambda name: (name.count(os.sep), name))
@@ -253,6 +249,9 @@ def from_csv(text: str, delimiter: str) -> "Dict[str, Any]":
     >>> from_csv("name,auc,ok\nforest,0.90,True\n", ",")
     {'name': 'forest', 'auc': '0.90', 'ok': True}
     """
+    import csv
+    import io
+
     try:
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
     except csv.Error as error:

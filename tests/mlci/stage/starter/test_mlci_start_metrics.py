@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +23,15 @@ from mlci.stage.starter.mlci_start import ScriptJob
 from support.examples import examples
 
 Run = Callable[..., bytes]
+
+
+def python(version: str) -> str:
+    """The interpreter of a version; skips where the machine has none."""
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for candidate in (*map(str, versions.glob(f"{version}.*/bin/python")), shutil.which(f"python{version}")):
+        if candidate and subprocess.run([candidate, "-c", ""], check=False, capture_output=True).returncode == 0:
+            return candidate
+    pytest.skip(f"Python {version} is not on this machine")
 
 
 @pytest.fixture
@@ -329,3 +341,31 @@ def test_the_bounds_are_those_of_mlci() -> None:
     assert parse_metrics(metrics.dumps(json.loads(deep))).problem == ""
     with pytest.raises(metrics.MetricsProblem):
         metrics.dumps(json.loads(f'{{"a": {deep}}}'))
+
+
+COLLECT = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import mlci_start, mlci_start_metrics
+job = mlci_start.ScriptJob(sys.argv[2], sys.argv[2], [], {})
+files = [{"pattern": "*.csv"}, {"pattern": "m.json", "name": "n"}, {"pattern": "missing.json"}]
+for some in (files[:2], files):
+    definitions = [{"name": "l", "regex": "l=(.*)"}]
+    mlci_start_metrics.prepare({"files": some, "definitions": definitions, "target": "target"}, job)
+open(sys.argv[2] + "/a.csv", "w").write("a,b\\n1,2.50\\n")
+open(sys.argv[2] + "/m.json", "w").write("[1e-3, true]")
+for action, line in zip(job.after, job.filters):
+    line(b"l=0.5\\n")
+    action()
+    print(open(sys.argv[2] + "/target/metrics.json").read())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13"])
+def test_metrics_are_collected_by_every_python(version: str, tmp_path: Path) -> None:
+    command = [python(version), "-B", "-c", COLLECT, str(Path(metrics.__file__).parent), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert first == {"a": 1, "b": 2.5, "n": [0.001, True], "l": 0.5}
+    assert second.startswith("missing: there is no file missing.json. There are: a.csv, m.json"), done.stderr
