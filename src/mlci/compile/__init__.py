@@ -31,7 +31,7 @@ from typing import NewType
 from mlci import step_types
 from mlci.compile.execution_input import execution_input, step_inputs
 from mlci.compile.structure import structure_of
-from mlci.errors import InputError
+from mlci.errors import InputError, Problem
 from mlci.flow.models import Json
 from mlci.plan.models import Plan
 
@@ -72,18 +72,29 @@ def compile_plan(
         return definition(structure)
 
     definition = cached(["definition", _installed_version(), structure.key()], compute)
-    input_text = json.dumps(execution_input(plan), sort_keys=True)
-    for what, text, limit in (
-        ("execution input", input_text, INPUT_MAX_BYTES),
-        ("definition", definition, DEFINITION_MAX_BYTES),
-    ):
-        if len(text.encode()) > limit:
-            raise InputError(
-                f"the flow is too large for Step Functions: its {what} has {len(text.encode()):,} bytes, "
-                f"and {limit:,} is the most",
-                "Split it into two flows, or give jobs fewer arguments, hyperparameters and environment values.",
-            )
+    values = execution_input(plan)
+    input_text = json.dumps(values, sort_keys=True)
+    _check_size(plan, "definition", definition, DEFINITION_MAX_BYTES, {})
+    _check_size(plan, "execution input", input_text, INPUT_MAX_BYTES, values.get("cells"))
     return Compiled(Definition(definition), input_text)
+
+
+def _check_size(plan: Plan, what: str, text: str, limit: int, groups: Json) -> None:
+    """Raise InputError if a text is too large: at the matrix whose cells take most of it, if there is one."""
+    if len(text.encode()) <= limit:
+        return
+    sentence = (
+        f"the flow is too large for Step Functions: its {what} has {len(text.encode()):,} bytes, "
+        f"and {limit:,} is the most"
+    )
+    if isinstance(groups, dict) and groups:
+        largest = max(groups, key=lambda step: len(json.dumps(groups[step])))
+        at, count = plan.flow.position("steps", largest, "matrix"), len(plan.cells(largest))
+        share = len(json.dumps(groups[largest]))
+        hint = f"The {count} cells of this matrix take {share:,}: use fewer, or split the flow in two."
+        raise InputError([Problem(at.file, at.line, at.column, sentence, hint)])
+    hint = "Split it into two flows, or give jobs fewer arguments, hyperparameters and environment values."
+    raise InputError(sentence, hint)
 
 
 def compiler_version(folders: Iterable[Path] = STATE_MAKING_FOLDERS, sdk_version: str | None = None) -> str:

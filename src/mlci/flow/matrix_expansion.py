@@ -119,7 +119,10 @@ class _MatrixExpansion:
         return ExpandedDocument(document, value, texts, uses, self.filled.variables, self.cells)
 
     def _paths_in(self, step: str) -> list[Path]:
-        return [path for path in self.document.spans if path[:2] == ("steps", step)]
+        """The paths of a step that its cells have, too: all but those inside of its matrix."""
+        inside = ("steps", step, "matrix")
+        found = (path for path in self.document.spans if path[:2] == inside[:2])
+        return [path for path in found if path[:3] != inside or len(path) == 3]
 
     def _step(self, name: str, written: Json) -> Iterator[tuple[str, Json]]:
         """A step, or its cells. One whose matrix is wrong stays a step, and its references stay text."""
@@ -128,7 +131,8 @@ class _MatrixExpansion:
             yield name, written
             return
         for cell in cells:
-            yield cell.name, self._filled(written, ("steps", name), cell)
+            kept = {**written, "matrix": {}} if isinstance(written, dict) else written
+            yield cell.name, self._filled(kept, ("steps", name), cell)
 
     def _filled(self, value: Json, path: Path, cell: Cell) -> Json:
         match value:

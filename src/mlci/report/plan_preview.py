@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any  # a definition is plain JSON
 
 from mlci.backends.protocol import Change
+from mlci.compile.concurrency import max_parallel
 from mlci.plan.models import Bound, Plan, Upload
 from mlci.report.formatting import count, limit, size
 from mlci.report.staged_files import staged_files
@@ -98,12 +99,27 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _steps(planned: Plan) -> Iterator[str]:
-    width = max(len(name) for name in planned.steps)
-    for name, step in planned.steps.items():
-        spec = planned.flow.steps[name]
+    """Yield a line for each step; one with a matrix has a second line, with its cells."""
+    width = max(len(name) for name in planned.written_steps)
+    for name in planned.written_steps:
+        cells = planned.cells(name)
+        step, spec = cells[0], planned.flow.steps[cells[0].name]
         when = f", if {' and '.join(_rule(bound) for bound in step.when)}" if step.when else ""
         gated = ", behind the gate" if spec.is_after_gate else ""
-        yield f"  {name:{width}}  {step.summary}{gated}{when}"
+        summary = "; ".join(dict.fromkeys(cell.summary for cell in cells))
+        yield f"  {name:{width}}  {_cells(planned, name)}{summary}{gated}{when}"
+        if spec.cell:
+            yield f"  {'':{width}}  {', '.join(cell.name[len(name) + 1 : -1] for cell in cells)}"
+
+
+def _cells(planned: Plan, step: str) -> str:
+    """The number of a step's cells, and how many of them run at once; "" for a step without a matrix."""
+    matrix = planned.flow.matrices.get(step)
+    if matrix is None:
+        return ""
+    at_once = max_parallel(planned, (step,))
+    limited = f" (at most {at_once} at once)" if 0 < at_once < len(matrix.cells) else ""
+    return f"{count(len(matrix.cells), 'cell')}{limited}, "
 
 
 def _secrets(planned: Plan) -> Iterator[str]:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlci.compile import compile_plan, step_inputs
+from mlci.errors import InputError
 from mlci.flow import load
 from mlci.flow.models import Aggregate, Json, Op, Rule
 from mlci.gate import judge, parse_metrics
@@ -313,3 +314,16 @@ def test_each_cell_of_fewer_keys_reads_the_best_of_its_own() -> None:
     requests: list[Any] = [call.parameters for call in handlers.calls if call.state == "best"]
     uris = {each["S3Input"]["S3Uri"] for request in requests for each in request["ProcessingInputs"]}
     assert {uri.partition("/train/model/")[2] for uri in uris} - {""} == {"fold=1/depth=3/", "fold=2/depth=6/"}
+
+
+def test_cells_that_do_not_fit_into_the_input_are_refused_at_their_matrix() -> None:
+    text = FLOW.replace("[1, 2, 3]", str(list(range(250)))).replace(
+        'hyperparameters: {fold: "${{ matrix.fold }}"}',
+        f'hyperparameters: {{fold: "${{{{ matrix.fold }}}}-{"x" * 2000}"}}',
+    )
+    with pytest.raises(InputError) as caught:
+        compile_plan(planned(text), cached)
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.column) == (9, 13), str(problem)
+    assert "its execution input has" in problem.what
+    assert "The 250 cells of this matrix take" in problem.hint
