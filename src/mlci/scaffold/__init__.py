@@ -33,6 +33,7 @@ __all__ = ["CiSystem", "Scaffold", "buildspec", "plan_scaffold", "preview", "wri
 
 _IGNORED = ".mlci/"
 _FLOW, _PIPELINE = Path("flow.yaml"), Path("pipeline.py")
+_NAMES_REQUIREMENTS = re.compile(r"^\s*requirements:", re.MULTILINE)
 #: What the first line of flow.yaml points editors to.
 SCHEMA = Path(".github/flow.schema.json")
 #: What a review should see: a pull request that changes them could lower its own gate.
@@ -45,8 +46,13 @@ def plan_scaffold(folder: Path, system: CiSystem | None, base_branch: str) -> Sc
     Raises: InputError, where there is nothing to do, or nothing that a flow could be drafted from.
     """
     found = survey(folder)
-    files = [*ci_files(system or "codebuild", base_branch, found.requirements), *_support(folder, found)]
-    if (folder / _FLOW).exists():
+    exists = (folder / _FLOW).exists()
+    drafted = draft(found, flow_name(folder), str(SCHEMA)) if found.has_code and not exists else ("", [])
+    flow = found.text(str(_FLOW)) if exists else drafted[0]
+    # Where the steps name their requirements, mlci installs them.
+    requirements = () if _NAMES_REQUIREMENTS.search(flow) else found.requirements
+    files = [*ci_files(system or "codebuild", base_branch, requirements), *_support(folder, found)]
+    if exists:
         if system is None:
             raise InputError(
                 f"already there: {folder / _FLOW}",
@@ -55,8 +61,7 @@ def plan_scaffold(folder: Path, system: CiSystem | None, base_branch: str) -> Sc
         return planned(folder, files)
     if not found.has_code:
         return planned(folder, [*_sample(folder), *files])
-    text, remarks = draft(found, flow_name(folder), str(SCHEMA))
-    return planned(folder, [PlannedFile(_FLOW, text.encode()), *files], remarks)
+    return planned(folder, [PlannedFile(_FLOW, flow.encode()), *files], drafted[1])
 
 
 def _sample(folder: Path) -> Iterator[PlannedFile]:

@@ -42,7 +42,7 @@ def workflow(base_branch: str, requirements: Sequence[str]) -> str:
     python = '"$RUNNER_TEMP/project/bin/python" -m pip install --quiet --disable-pip-version-check'
     install = [
         f"          {python} {'.' if name == 'pyproject.toml' else f'-r {shlex.quote(name)}'}" for name in requirements
-    ] or ["          # Nothing: the repository has no requirements.txt and no pyproject.toml."]
+    ] or ["          # Nothing: mlci installs what flow.yaml names as requirements."]
     caches = [f"            {name}" for name in (f"{INSTALL_FOLDER}/runtime.txt", *requirements)]
     text = (FILES / WORKFLOW.name).read_text(encoding="utf-8")
     return (

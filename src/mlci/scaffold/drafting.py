@@ -81,6 +81,9 @@ def _flow(
         "timeout": "1h",
         "working_dir": ".",
     }
+    files = [name for name in survey.requirements if name.endswith(".txt")]
+    if files:
+        defaults["requirements"] = files[0]
     if survey.config and source != _FROM_DVC:
         defaults["include"] = survey.config
     about = tuple(line.format(source=source) for line in _ABOUT)

@@ -101,7 +101,8 @@ def test_the_stages_of_dvc_become_steps(dvc: Path) -> None:
     assert "https://example.com/x: the script has to fetch it itself" in text
     assert '"data/extra.csv" is not here' in text
     assert "#   - metric: evaluate.auc" in text
-    assert yaml.safe_load(text)["defaults"]["image"] == "xgboost:1.7-1"
+    defaults = yaml.safe_load(text)["defaults"]
+    assert (defaults["image"], defaults["requirements"]) == ("xgboost:1.7-1", "requirements.txt")
 
 
 def test_a_stage_in_a_folder_of_its_own_keeps_its_relative_paths(tmp_path: Path) -> None:
@@ -212,7 +213,25 @@ def test_a_repository_with_code_gets_no_sample(dvc: Path) -> None:
     }
     [workflow] = [file.data.decode() for file in scaffold.files if file.path.name == "mlci.yml"]
     assert 'branches: ["trunk"]' in workflow
-    assert "pip install --quiet --disable-pip-version-check -r requirements.txt" in workflow
+    assert "mlci installs what flow.yaml names as requirements" in workflow
+    assert ".github/mlci/runtime.txt\n" in workflow
+
+
+@pytest.mark.parametrize(
+    ("files", "line"),
+    [
+        ({"requirements.txt": "numpy\n"}, "-m pip install --quiet --disable-pip-version-check -r requirements.txt\n"),
+        ({"pyproject.toml": "[project]\n"}, "-m pip install --quiet --disable-pip-version-check .\n"),
+        ({}, "# Nothing"),
+    ],
+)
+def test_a_workflow_installs_what_the_flow_does_not_name(tmp_path: Path, files: dict[str, str], line: str) -> None:
+    write_all(tmp_path, {"flow.yaml": "flow: iris\n", **files})
+    [workflow] = [
+        file.data.decode() for file in plan_scaffold(tmp_path, "github", "main").files if "mlci.yml" in file.path.name
+    ]
+    assert line in workflow
+    assert all(f"            {name}\n" in workflow for name in files)
 
 
 @pytest.mark.parametrize(
