@@ -86,7 +86,9 @@ def test_a_failing_job_explains_itself(builder: Builder, pretended: PretendAws) 
     result = builder.run()
     assert result.status is Status.FAILED
     assert result.steps["train"].reason == "AlgorithmError: ValueError: no such column: age"
-    assert result.log_tails["train"].splitlines() == ["reading", "ValueError: no such column: age"]
+    assert result.log_tails["train"] == "reading"  # the reason has the rest
+    log = builder.root / ".mlci/runs" / result.run_id / "logs/train.log"
+    assert log.read_text() == "reading\nValueError: no such column: age\n"
     assert f"/sagemaker/home?region=eu-west-1#/jobs/{result.steps['train'].job}" in builder.log.text
 
 
