@@ -368,4 +368,4 @@ def test_metrics_are_collected_by_every_python(version: str, tmp_path: Path) -> 
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     first, second = map(json.loads, done.stdout.splitlines())
     assert first == {"a": 1, "b": 2.5, "n": [0.001, True], "l": 0.5}
-    assert second.startswith("missing: there is no file missing.json. There are: a.csv, m.json"), done.stderr
+    assert second.startswith("missing: there is no file missing.json; did you mean m.json? There are: "), done.stderr
