@@ -92,7 +92,7 @@ def test_the_script_has_the_package(tmp_path: Path) -> None:
     (tmp_path / "pip.py").write_text("raise SystemExit('a module of the repository')\n")
     code = (
         "import sys; sys.path.append(sys.argv[1]); import mlci_start_requirements as m, os\n"
-        "class Job: folder = os.getcwd(); environment = dict(os.environ)\n"
+        "class Job: folder = os.getcwd(); environment = dict(os.environ); filters = ()\n"
         "m.prepare({'file': 'requirements.txt', 'digest': 'd1'}, Job)\n"
         "import of_the_file; print(of_the_file.VERSION)\n"
     )
