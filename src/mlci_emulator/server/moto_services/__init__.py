@@ -7,6 +7,7 @@
     journal.py                       the requests to repeat after a restart
     inline_objects.py                puts the objects that a request names into the request
     clients.py                       moto's services for state machines: topics, queues, aws-sdk integrations
+    event_targets.py                 the events that moto's EventBridge delivers
     lambda_functions.py              Lambda functions that were created in moto
     register.py                      registers the emulator's services and resources with moto
     bridge.py                        the emulator's services as moto calls them

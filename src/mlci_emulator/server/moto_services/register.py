@@ -17,6 +17,7 @@ from mlci_emulator.server.moto_services.cloudformation_rollback import report_re
 from mlci_emulator.server.moto_services.cloudformation_s3 import BucketPolicyResource, BucketResource
 from mlci_emulator.server.moto_services.cloudformation_sagemaker import sagemaker_resources
 from mlci_emulator.server.moto_services.cloudformation_stepfunctions import StateMachineResource
+from mlci_emulator.server.moto_services.event_targets import deliver_whole_events
 from mlci_emulator.server.moto_services.operation_guard import guard_operations
 from mlci_emulator.server.moto_services.s3_bridge import MotoS3
 from mlci_emulator.server.moto_services.sts_identity import MotoSts
@@ -32,6 +33,7 @@ def register(services: BridgedServices) -> None:
     from moto.sts.models import sts_backends
 
     guard_operations()
+    deliver_whole_events()
     s3_backends.backend = type("BridgedS3", (MotoS3,), {"services": services})
     sts_backends.backend = MotoSts
     cloudformation_backends.backend = MotoCloudFormation

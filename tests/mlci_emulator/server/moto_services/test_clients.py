@@ -112,6 +112,7 @@ def test_an_execution_sends_its_changes_of_status(told: dict[str, Any]) -> None:
     arn = "arn:aws:states:eu-west-1:000000000000:execution:m:e"
     for event in events:
         assert (event["source"], event["detail-type"]) == ("aws.states", "Step Functions Execution Status Change")
+        assert (event["account"], event["region"], event["version"]) == ("000000000000", "eu-west-1", "0")
         assert event["resources"] == [arn] == [event["detail"]["executionArn"]]
         assert isinstance(event["detail"]["startDate"], int)
     assert (events[0]["detail"]["output"], events[0]["detail"]["stopDate"]) == (None, None)
