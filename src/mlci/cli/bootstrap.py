@@ -81,7 +81,7 @@ def command(
 
     _check_modes(prints, deletes, with_bucket)
     flow = load_flow(flow_file)
-    region = stack_region(flow, region)
+    region = stack_region(flow, region, needs_profile=not prints)
     if prints:
         echo_document(stack_template(flow, flow_file, region))
         return 0

@@ -31,7 +31,7 @@ def command(role: str | None, flow_file: Path, aws: Mapping[AwsSettingName, str 
     from mlci.backends.aws.configure import resolve_settings
 
     flow = load_flow(flow_file)
-    settings = resolve_settings(flow, aws, os.environ, ssm=lambda region: lambda names: {})
+    settings = resolve_settings(flow, aws, os.environ, ssm=lambda region: lambda names: {}, needs_profile=False)
     documents = role_policies(flow, flow_file, settings)
     if role is not None and role not in documents:
         raise InputError(f'there is no role "{role}"', f"Roles: {', '.join(documents)}")

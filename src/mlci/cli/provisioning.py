@@ -68,11 +68,11 @@ def _policy_resources(flow: Flow, settings: Settings) -> AccountScope:
     return AccountScope(partition, region, account, bucket, connection, roles)
 
 
-def stack_region(flow: Flow, option: str | None) -> str | None:
+def stack_region(flow: Flow, option: str | None, needs_profile: bool = True) -> str | None:
     """The region of the stack: of `--region` or MLCI_REGION, else the AWS SDK's own, else the flow's."""
     from mlci.backends.aws.session import default_region
 
-    return option or (default_region(os.environ) or (None, ""))[0] or flow.aws.get("region")
+    return option or (default_region(os.environ, needs_profile) or (None, ""))[0] or flow.aws.get("region")
 
 
 def open_account(flow: Flow, region: str | None) -> Account:

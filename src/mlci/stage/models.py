@@ -41,8 +41,8 @@ class Requirements:
     def digest(self) -> str:
         """The content address of what is installed: the bytes, and the names by which the files include each other."""
         folder = os.path.dirname(self.file) or "."
-        first, *others = (f"{file.sha256}  {os.path.relpath(file.path, folder)}\n" for file in self.files)
-        return hashlib.sha256("".join([first, *sorted(others)]).encode()).hexdigest()[:32]
+        lines = sorted(f"{file.sha256}  {os.path.relpath(file.path, folder)}\n" for file in self.files[1:])
+        return hashlib.sha256("".join([f"{self.files[0].sha256}\n", *lines]).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)

@@ -80,12 +80,16 @@ def resolve_settings(
     options: Mapping[AwsSettingName, str | None],
     environment: Mapping[str, str],
     ssm: Callable[[str], ReadParameters] | None = None,
+    needs_profile: bool = True,
 ) -> Settings:
     """Returns each setting with its origin. `ssm` reads parameters of a region, by default with the credentials.
 
+    Where the caller asks AWS for nothing, the profile need not exist.
+
     Raises: InputError, if SSM is needed and there are no credentials.
     """
-    return resolve(flow, options, environment, default_region(environment), ssm or _ssm_parameters)
+    region = default_region(environment, needs_profile)
+    return resolve(flow, options, environment, region, ssm or _ssm_parameters)
 
 
 def settings_to_show(
@@ -102,7 +106,7 @@ def settings_to_show(
 
         return read
 
-    return resolve_settings(flow, options, environment, ssm)
+    return resolve_settings(flow, options, environment, ssm, needs_profile=False)
 
 
 def checked_settings(

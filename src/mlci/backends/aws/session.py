@@ -66,10 +66,13 @@ def open_session(region: str) -> Session:
     return Session(boto, region)
 
 
-def default_region(environment: Mapping[str, str]) -> tuple[str, str] | None:
+def default_region(environment: Mapping[str, str], needs_profile: bool = True) -> tuple[str, str] | None:
     """Return the region that the AWS SDKs would use, and its source; None if there is none.
 
-    boto3 itself reads AWS_DEFAULT_REGION alone; all other SDKs read AWS_REGION.
+    boto3 itself reads AWS_DEFAULT_REGION alone; all other SDKs read AWS_REGION. A profile that does not exist has no
+    region, and is an error where the profile is needed for more.
+
+    Raises: InputError.
     """
     for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
         if environment.get(name):
@@ -80,6 +83,8 @@ def default_region(environment: Mapping[str, str]) -> tuple[str, str] | None:
     try:
         region = boto3.Session().region_name
     except ProfileNotFound as error:
+        if not needs_profile:
+            return None
         raise InputError(str(error), _PROFILES) from error
     return (str(region), "the AWS profile") if region else None
 

@@ -72,6 +72,7 @@ def test_a_profile_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         open_session("eu-west-1")
     with pytest.raises(InputError, match="nobody"):
         default_region({})
+    assert default_region({}, needs_profile=False) is None
 
 
 def test_the_region_that_the_sdks_would_take(monkeypatch: pytest.MonkeyPatch) -> None:
