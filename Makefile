@@ -29,7 +29,7 @@ test: $(READY)
 	@$(PY) -m pytest -q -n auto -m "not slow and not toolkits" $(ARGS)
 
 slow: $(READY)
-	@$(PY) -m pytest -q -n auto -m "slow and not network and not toolkits" $(ARGS)
+	@$(PY) -m pytest -q -n auto -m "slow and not network and not toolkits and not examples" $(ARGS)
 
 lint: $(READY)
 	@$(VENV)/bin/ruff check --quiet . && echo "ruff check: no findings"

@@ -1,0 +1,1 @@
+"""Tell the cultivar of a wine from its chemistry."""
