@@ -31,7 +31,7 @@ from mlci.empty_outputs import EmptyOutputs
 from mlci.errors import CloudError
 from mlci.flow import dependencies
 from mlci.flow.models import Flow, Json
-from mlci.gate import Metrics, Verdict, judge
+from mlci.gate import Metrics, Verdict, chosen_cells, judge
 from mlci.interrupts import InterruptSource, run_interruptible
 from mlci.plan import Plan, Target, plan
 from mlci.report.log_tail import without_repetition
@@ -129,7 +129,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
     progress, outcome = _execute(planned, compiled, context, cloud, started)
     metrics, outcome = _collect_metrics(planned, progress, outcome, cloud)
     verdict = judge(planned.gate, metrics)
-    for line in unread_metrics(metrics, {bound.rule.step for bound in planned.gate}):
+    for line in unread_metrics(metrics, {step for bound in planned.gate for step in bound.rule.steps}):
         context.reporter.log(line)
     status, reason = conclude(outcome, verdict, progress)
     baseline_update = None
@@ -148,6 +148,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
         seconds=(datetime.now(timezone.utc) - started).total_seconds(),
         steps=progress.steps,
         rules=verdict.rules,
+        chosen=chosen_cells(planned.flow, metrics, [name for name, step in progress.steps.items() if step.started]),
         metrics=metrics,
         execution=outcome.execution,
         reason=reason,

@@ -112,6 +112,7 @@ def passed(result: dict[str, Any]) -> None:
         ("std(score.r2)", True),
         ("summary.folds", True),
     ]
+    assert result["chosen"] == {"publish.model": "train(fold=3)"}
     assert result["rules"][5]["value"] == pytest.approx(0.88)
 
 
@@ -134,7 +135,7 @@ def test_the_reports_and_the_graph_know_the_cells(folds: Project) -> None:
     assert "score(fold=5).r2 min" in names
     assert "train\\(fold=5\\)" in folds.latest("report.md") or "train(fold=5)" in folds.latest("report.md")
     graph = folds.mlci("graph").stdout
-    assert graph.count("train") == 1
+    assert graph.count('"train<br') == 1
     assert "5 cells" in graph
 
 

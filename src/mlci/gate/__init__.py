@@ -2,11 +2,13 @@
 
 metrics_file.py  the metrics that a step wrote, read within bounds
 metric_names.py  the names of the metrics that a step wrote, for messages
+chosen_cells.py  the cells that steps read as the best by a metric
 verdict.py       the verdict on each rule, and on all
 """
 
 from __future__ import annotations
 
+from mlci.gate.chosen_cells import chosen_cells
 from mlci.gate.metric_names import missing_file
 from mlci.gate.metrics_file import METRICS_MAX_BYTES, METRICS_MAX_DEPTH, Metrics, parse_metrics
 from mlci.gate.verdict import RuleVerdict, Verdict, judge
@@ -17,6 +19,7 @@ __all__ = [
     "Metrics",
     "RuleVerdict",
     "Verdict",
+    "chosen_cells",
     "judge",
     "missing_file",
     "parse_metrics",

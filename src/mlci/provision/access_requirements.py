@@ -68,7 +68,7 @@ def access_requirements(flow: Flow, images: Mapping[str, str]) -> AccessRequirem
         reads_data=any(isinstance(source, RepositoryPath) for source in sources),
         reads_outputs=any(isinstance(source, StepOutput) for source in sources)
         or any(_syncs_metrics(step) for step in steps),
-        has_rules=bool(flow.gate) or any(step.when for step in steps),
+        has_rules=bool(flow.gate) or any(step.when or step.selections for step in steps),
         outside=tuple(sorted({source.uri for source in sources if isinstance(source, S3Location)})),
         images=tuple(sorted({image for uri in images.values() if (image := image_of(uri))})),
         outside_outputs=tuple(sorted({uri for step in steps for uri in _outside_outputs(step)})),

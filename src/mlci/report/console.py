@@ -126,6 +126,7 @@ def summary(result: Result, folder: str) -> str:
         lines.append("gate")
         lines += [f"  {rule_sign(judged.held)} {judged.text}{_margin(judged)}" for judged in result.rules]
         lines.append("")
+    lines += [f"{name} is of {cell}, the best" for name, cell in result.chosen.items()]
     lines.append(f"{result.flow}: {headline(result)} in {duration(result.seconds)}")
     failed = [name for name, step in result.steps.items() if step.status == "failed"]
     if failed:

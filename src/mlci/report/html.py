@@ -47,6 +47,7 @@ def page(result: Result) -> str:
         ("Environment", "variable", result.env),
         ("Metrics that no rule judges", "metric", others),
         ("Taken from earlier runs", "step", result.taken),
+        ("Best cells", "input", result.chosen),
     )
     for title, head, values in tables:
         if values:

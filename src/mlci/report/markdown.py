@@ -53,6 +53,7 @@ def markdown(result: Result) -> str:
     others = {name: figure(value) for name, value in ungated_metrics(result).items()}
     parts += _values("Metrics that no rule judges", "metric", others)
     parts += _values("Taken from earlier runs", "step", result.taken)
+    parts += _values("Best cells", "input", result.chosen)
     for step, tail in result.log_tails.items():
         head = f"<details open><summary>Last lines of <code>{html_text(step)}</code>'s log</summary>"
         parts.append(f"{head}\n\n{markdown_block(tail)}\n</details>")

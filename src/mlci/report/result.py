@@ -93,7 +93,8 @@ class Result:
 
     `unwritten` says why the reports could not be written; it is empty in every report. `is_dirty` says whether the work
     tree differed from the commit; None if that is not known. A partial run has no verdict; `taken` maps each step whose
-    outputs it took from an earlier run to that run's id. `env` holds the variables that the flow read from the
+    outputs it took from an earlier run to that run's id. `chosen` has the cell of each input that is of the
+    best cell of a matrix, by `<step>.<input>`. `env` holds the variables that the flow read from the
     environment.
     `baseline_update` is None for a run that was not of the base branch, or did not pass.
     """
@@ -118,6 +119,7 @@ class Result:
     unwritten: str = ""
     is_dirty: bool | None = None
     taken: Mapping[str, str] = field(default_factory=dict)
+    chosen: Mapping[str, str] = field(default_factory=dict)
     is_partial: bool = False
 
     @property
@@ -155,6 +157,7 @@ def to_json(result: Result) -> dict[str, Json]:
         "execution": result.execution,
         "partial": result.is_partial,
         "taken": dict(result.taken),
+        "chosen": dict(result.chosen),
     }
 
 

@@ -500,3 +500,17 @@ def _statement(role: str, sid: str) -> dict[str, object]:
 def test_a_training_job_reads_its_own_metrics_back_where_it_starts_again(step: str, reads: bool) -> None:
     flow = load(f'{{flow: f, defaults: {{image: "mine.example/i:1"}}, steps: {{s: {step}}}}}'.encode(), "f", {}, {})
     assert access_requirements(flow, {}).reads_outputs is reads
+
+
+def test_the_state_machine_may_read_the_metrics_by_which_it_chooses_a_cell() -> None:
+    text = """
+flow: folds
+defaults: {image: "mine.example/image:7"}
+steps:
+  score: {uses: processing, run: a.py, matrix: {fold: [1, 2]}, outputs: [out], metrics: out/m.json}
+  best: {uses: processing, run: a.py, inputs: {m: SOURCE}}
+"""
+    output = "${{ steps.score.outputs.out }}"
+    all_cells = load(text.replace("SOURCE", f'"{output}"').encode(), "flow.yaml")
+    best = load(text.replace("SOURCE", f'{{from: "{output}", select: {{metric: score.x, best: max}}}}').encode(), "f")
+    assert [access_requirements(flow, {}).has_rules for flow in (all_cells, best)] == [False, True]
