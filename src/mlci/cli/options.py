@@ -111,10 +111,15 @@ only_option = click.option(
     "--only",
     multiple=True,
     metavar="STEP",
+    envvar="MLCI_ONLY",
     help="Run this step alone. May be given several times.",
 )
-from_option = click.option("--from", "first", metavar="STEP", help="Run this step, and all that depend on it.")
-until_option = click.option("--until", "last", metavar="STEP", help="Run this step, and all that it depends on.")
+from_option = click.option(
+    "--from", "first", metavar="STEP", envvar="MLCI_FROM", help="Run this step, and all that depend on it."
+)
+until_option = click.option(
+    "--until", "last", metavar="STEP", envvar="MLCI_UNTIL", help="Run this step, and all that it depends on."
+)
 attach_option = click.option(
     "--attach",
     "attaches",

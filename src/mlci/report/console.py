@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -108,7 +109,7 @@ def failure(step: str, reason: str, tail: str) -> str:
     tail = without_repetition(tail, reason)
     if tail:
         lines += [
-            f"  last lines of its log (all: mlci logs {step}):",
+            f"  last lines of its log (all: mlci logs {shlex.quote(step)}):",
             *(f"  | {line}" for line in plain_text(tail).split("\n")),
         ]
     return "\n".join(lines)

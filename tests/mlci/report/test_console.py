@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from rich.console import Console
 
 from mlci.backends.progress import StepState
-from mlci.report.console import ConsoleReporter
+from mlci.report.console import ConsoleReporter, failure
 
 START = datetime(2026, 11, 23, 10, 15, 30, tzinfo=timezone.utc)
 LOGS = {
@@ -41,6 +41,11 @@ def test_the_live_table_has_the_last_line_beside_each_step_that_runs() -> None:
     assert lines[2].endswith("…")
     assert all(len(line) <= 80 for line in lines)
     assert "\x1b[31m" not in out.getvalue()
+
+
+def test_the_command_for_a_log_can_be_pasted() -> None:
+    assert "(all: mlci logs 'train(fold=0)')" in failure("train(fold=0)", "it failed", "epoch 1")
+    assert "(all: mlci logs train)" in failure("train", "it failed", "epoch 1")
 
 
 def test_a_failure_repeats_no_lines_that_were_followed() -> None:
