@@ -82,6 +82,7 @@ def test_a_run_passes_and_a_second_one_changes_nothing(
     assert len(next(iter(aws.states.machines.values())).versions) == 1
 
 
+@pytest.mark.slow
 def test_the_result_has_the_shape_of_a_local_one(small: Project, aws: PretendAws, account: dict[str, str]) -> None:
     small.write("train.py", "import os\nopen(os.environ['SM_MODEL_DIR'] + '/model', 'w').close()\n")
     small.write(
@@ -156,6 +157,7 @@ def test_a_failed_step_is_exit_code_3_with_its_reason_and_log(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_plan_tells_what_a_run_would_do_and_changes_nothing(
     small: Project, aws: PretendAws, account: dict[str, str]
 ) -> None:

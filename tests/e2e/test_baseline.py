@@ -83,6 +83,7 @@ def test_the_baseline_does_not_creep(measured: Project) -> None:
     assert baseline(measured) == earned
 
 
+@pytest.mark.slow
 def test_a_rerun_of_an_older_commit_does_not_replace_a_newer_commits(measured: Project) -> None:
     ran(measured, "run")
     first, newer = run_id(measured), committed(measured, 0.96)
