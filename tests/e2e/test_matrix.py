@@ -151,6 +151,7 @@ def test_plan_lists_a_step_once_with_its_cells(folds: Project) -> None:
     assert plan.returncode == 0, plan.stderr
     assert "train    5 cells (at most" in plan.stdout or "train    5 cells, " in plan.stdout
     assert "fold=1, fold=2, fold=3, fold=4, fold=5" in plan.stdout
+    assert "score.r2 ≥ 0.8 (min), in each of 5 cells" in plan.stdout
 
 
 def test_a_failed_fold_stops_the_run_or_leaves_the_others_running(tmp_path: Path) -> None:

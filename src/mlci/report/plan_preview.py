@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any  # a definition is plain JSON
 
 from mlci.backends.protocol import Change
 from mlci.compile.concurrency import max_parallel
+from mlci.flow.names import written_name
 from mlci.plan.models import Bound, Plan, Upload
 from mlci.report.formatting import count, limit, size
 from mlci.report.staged_files import staged_files
@@ -29,7 +31,7 @@ def preview(planned: Plan, definition: str, missing: Sequence[Upload], change: C
     if planned.flow.secrets:
         parts.append("secrets\n" + "\n".join(_secrets(planned)))
     if planned.gate:
-        parts.append("gate\n" + "\n".join(f"  {_rule(bound)}" for bound in planned.gate))
+        parts.append("gate\n" + "\n".join(_gate(planned)))
     if live:
         parts.append("running now\n" + "\n".join(f"  {name}" for name in live))
     return "\n\n".join(parts)
@@ -120,6 +122,16 @@ def _cells(planned: Plan, step: str) -> str:
     at_once = max_parallel(planned, (step,))
     limited = f" (at most {at_once} at once)" if 0 < at_once < len(matrix.cells) else ""
     return f"{count(len(matrix.cells), 'cell')}{limited}, "
+
+
+def _gate(planned: Plan) -> Iterator[str]:
+    """Yield a line for each rule; the cells of a step share one where they have the same limit."""
+    lines: dict[str, int] = {}
+    for bound in planned.gate:
+        written = replace(bound, rule=replace(bound.rule, step=written_name(bound.rule.step)))
+        lines[_rule(written)] = lines.get(_rule(written), 0) + 1
+    for line, cells in lines.items():
+        yield f"  {line}, in each of {count(cells, 'cell')}" if cells > 1 else f"  {line}"
 
 
 def _secrets(planned: Plan) -> Iterator[str]:
