@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mlci.compile import compile_plan, step_inputs
 from mlci.errors import InputError
-from mlci.flow import load
+from mlci.flow import dependencies, load
 from mlci.flow.models import Aggregate, Json, Op, Rule
 from mlci.gate import judge, parse_metrics
 from mlci.plan import Plan, Target, plan
@@ -327,3 +327,29 @@ def test_cells_that_do_not_fit_into_the_input_are_refused_at_their_matrix() -> N
     assert (problem.line, problem.column) == (9, 13), str(problem)
     assert "its execution input has" in problem.what
     assert "The 250 cells of this matrix take" in problem.hint
+
+
+_MATRICES = st.sampled_from([None, "{fold: [1, 2]}", "{fold: [1, 2], depth: [3, 6]}", "{depth: [3, 6]}"])
+_STEP = st.tuples(_MATRICES, st.booleans(), st.sets(st.integers(0, 3), max_size=2))
+
+
+@pytest.mark.slow
+@given(st.lists(_STEP, min_size=2, max_size=5))
+@settings(max_examples=examples(15), deadline=None)
+def test_every_cell_runs_once_and_after_all_that_it_waits_for(
+    steps: list[tuple[str | None, bool, set[int]]],
+) -> None:
+    text = 'flow: any\ndefaults: {image: "mine.example/image:7"}\nsteps:\n'
+    for index, (matrix, fail_fast, before) in enumerate(steps):
+        keys = [f"matrix: {matrix}"] if matrix else []
+        after = ", ".join(f"s{other}" for other in sorted(before) if other < index)
+        keys += [f"fail_fast: {str(fail_fast).lower()}", f"after: [{after}]"]
+        text += f"  s{index}: {{uses: processing, run: a.py, {', '.join(keys)}}}\n"
+    of = planned(text)
+    handlers = Handlers()
+    assert execute(of, handlers).types[-1] == "ExecutionSucceeded"
+    names = [str(call.parameters["ProcessingJobName"]).rsplit("-", 2)[0] for call in handlers.calls]  # type: ignore[index,call-overload]
+    assert sorted(names) == sorted(step.job or "" for step in of.steps.values())
+    order = {name: names.index(step.job or "") for name, step in of.steps.items()}
+    for name, before_it in dependencies(of.flow).items():
+        assert all(order[other] < order[name] for other in before_it)
