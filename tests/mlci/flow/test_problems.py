@@ -231,7 +231,8 @@ _KEYS_AND_TYPES = [
             (
                 '20:5: unknown key "frobnicate" in step "train". Known keys: after, args, env, fail_fast, '
                 "hyperparameters, if, image, include, inputs, instance, instance_count, matrix, max_parallel, "
-                "metric_definitions, metrics, outputs, request, run, source, timeout, uses, volume_gb, working_dir"
+                "metric_definitions, metrics, outputs, request, requirements, run, source, timeout, uses, volume_gb, "
+                "working_dir"
             )
         ],
     ),
