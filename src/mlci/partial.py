@@ -15,15 +15,16 @@ from datetime import datetime
 from mlci.compile import execution_input, step_inputs
 from mlci.earlier_runs import EarlierRun
 from mlci.errors import InputError, Problem
-from mlci.flow.dependencies import outputs_read, selected_by
-from mlci.flow.models import Flow, Json, Step, StepOutput
+from mlci.flow.dependencies import metrics_read, outputs_read, selected_by
+from mlci.flow.models import Flow, Json, MetricValue, Step, StepOutput, Value
 from mlci.flow.names import written_name
 from mlci.flow.part import Part, choose_steps, with_earlier, with_later
 from mlci.flow.problems import listed
 from mlci.gate import judge
 from mlci.plan import Plan, S3Uri, Target, output_uris
-from mlci.plan.thresholds import best_cell, bounds
+from mlci.plan.thresholds import best_cell, bounds, value_at
 from mlci.report.formatting import rough_duration
+from mlci.step_types.base import MISSING_METRIC
 
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 
@@ -80,6 +81,7 @@ class PartialRunPlanner:
         skipped = with_later(missed, flow) & set(chosen.steps)
         kept = {name: flow.steps[name] for name in chosen.steps if name not in skipped}
         steps = {name: _with_best_cells(_without_outer_rules(step, taken), taken) for name, step in kept.items()}
+        steps = {name: _with_known_metrics(step, taken) for name, step in steps.items()}
         messages = [*self._taken_messages(flow, taken)]
         messages += [f"{name}: not run: {text}" for name, text in missed.items()]
         messages += [f"{name}: not run: it depends on a step that is not" for name in sorted(skipped - missed.keys())]
@@ -169,7 +171,8 @@ def _needed(flow: Flow, chosen: Collection[str]) -> dict[str, _Needed]:
         for rule in flow.steps[name].when:
             for step in set(rule.steps) - set(chosen):
                 needed.setdefault(written_name(step), _Needed()).steps.add(step)
-        for step in set(selected_by(flow.steps[name])) - set(chosen):
+        read = (metric.step for metric in metrics_read(flow.steps[name]))
+        for step in {*selected_by(flow.steps[name]), *read} - set(chosen):
             needed.setdefault(written_name(step), _Needed()).steps.add(step)
         for output in outputs_read(flow.steps[name]):
             for step in set(output.steps) - set(chosen):
@@ -201,6 +204,29 @@ def _with_best_cells(step: Step, taken: Mapping[str, EarlierRun]) -> Step:
         inputs[name] = replace(source, step=source.cells[best], cells=())
         del open_selections[name]
     return replace(step, inputs=inputs, selections=open_selections)
+
+
+def _with_known_metrics(step: Step, taken: Mapping[str, EarlierRun]) -> Step:
+    """Returns the step with the metrics of earlier runs in its texts."""
+    return replace(step, values={key: _with_known_values(value, taken) for key, value in step.values.items()})
+
+
+def _with_known_values(value: Value, taken: Mapping[str, EarlierRun]) -> Value:
+    if not isinstance(value, tuple):
+        return value
+    return tuple(
+        _known_text(part, taken[part.step]) if isinstance(part, MetricValue) and part.step in taken else part
+        for part in value
+    )
+
+
+def _known_text(metric: MetricValue, run: EarlierRun) -> str:
+    metrics = run.metrics(metric.step)
+    try:
+        found = value_at(metrics.document if metrics else None, metric.path)
+    except LookupError:
+        return MISSING_METRIC
+    return found if isinstance(found, str) else json.dumps(found)
 
 
 def _fingerprints(document: Mapping[str, Json]) -> dict[str, str]:

@@ -26,7 +26,7 @@ from mlci.baseline import (
     unearned_reason,
 )
 from mlci.compile import Compiled, compile_plan
-from mlci.compile.names import GATE_MISSED
+from mlci.compile.names import FAIL_REACHED, GATE_MISSED
 from mlci.empty_outputs import EmptyOutputs
 from mlci.errors import CloudError
 from mlci.flow import dependencies
@@ -40,6 +40,7 @@ from mlci.report.result import BaselineUpdate, Result, RunStart, Status, strict
 from mlci.run_lock import RunLock
 from mlci.run_metrics import read_metrics, unread_metrics
 from mlci.runs import RunFolder
+from mlci.skipped_steps import explain_skipped
 from mlci.stage import Cache, Repository, stage
 from mlci.watch import LateSeconds, RunWatch, WatchOptions
 
@@ -128,6 +129,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
     cloud.check(planned)
     progress, outcome = _execute(planned, compiled, context, cloud, started)
     metrics, outcome = _collect_metrics(planned, progress, outcome, cloud)
+    progress = explain_skipped(planned, progress, metrics)
     verdict = judge(planned.gate, metrics)
     for line in unread_metrics(metrics, {step for bound in planned.gate for step in bound.rule.steps}):
         context.reporter.log(line)
@@ -270,13 +272,16 @@ def conclude(outcome: Outcome, verdict: Verdict, progress: Progress) -> tuple[St
     """The status of a run, and its reason. It passes only if the execution succeeded and mlci finds the gate held."""
     if outcome.status in _STOPPED:
         return Status.STOPPED, outcome.cause or _STOPPED[outcome.status]
-    failed = _failed(progress)
+    is_fail_reached = outcome.error == FAIL_REACHED
+    failed = [name for name in _failed(progress) if not (is_fail_reached and name == progress.ended_by)]
     if failed:
         reasons = (f'step "{name}" failed: {progress.steps[name].reason}' for name in failed)
         return Status.FAILED, "\n".join(reasons)
     missed = "\n".join(judged.text for judged in verdict.rules if not judged.held)
     if outcome.status == "SUCCEEDED":
         return (Status.PASSED, "") if verdict.held else (Status.GATE_MISSED, missed)
+    if is_fail_reached:
+        return Status.GATE_MISSED, outcome.cause
     if outcome.error != GATE_MISSED:
         return Status.FAILED, f"the execution failed: {outcome.error}: {reason_of(outcome.cause)}"
     if verdict.held:

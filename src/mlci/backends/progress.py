@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from mlci.backends.events import Event
-from mlci.compile.names import CELLS_TITLE, step_of_state
+from mlci.compile.names import CELLS_TITLE, FAIL_REACHED, step_of_state
 from mlci.flow.names import written_name
 from mlci.step_types import STEP_TYPES, has_alternative
 
@@ -38,12 +38,13 @@ class Progress:
     """The steps of a run, with each cell of a matrix as a step.
 
     `owners` tells which step an event belongs to, and `iterations` which iteration of a Map over cells it is in, by the
-    id of the event before it.
+    id of the event before it. `ended_by` is the step whose Fail state ends the run, once that is reached.
     """
 
     steps: Mapping[str, StepState]
     owners: Mapping[int, str] = field(default_factory=dict, repr=False)
     iterations: Mapping[int, int] = field(default_factory=dict, repr=False)
+    ended_by: str = ""
 
     def after(self, event: Event) -> Progress:
         """This progress, one event further."""
@@ -56,6 +57,9 @@ class Progress:
         entered = event.details.get("stateEnteredEventDetails")
         if isinstance(entered, dict):
             return self._entered(str(entered.get("name")), event, iteration)
+        failed = event.details.get("executionFailedEventDetails")
+        if isinstance(failed, dict) and failed.get("error") == FAIL_REACHED:
+            return self._ended(str(failed.get("cause") or ""), event.timestamp)
         owner = self.owners.get(event.previous_id, "")
         if not owner:
             return self
@@ -71,7 +75,15 @@ class Progress:
         step, owners = self.steps[owner], {**self.owners, event.id: owner}
         if state == written:
             step = replace(step, status="running", started=step.started or event.timestamp, ended=None)
-        return replace(self, steps={**self.steps, owner: step}, owners=owners)
+        ended_by = self.ended_by or (owner if event.type == "FailStateEntered" else "")
+        return replace(self, steps={**self.steps, owner: step}, owners=owners, ended_by=ended_by)
+
+    def _ended(self, message: str, at: datetime) -> Progress:
+        """With the message of the step that ended the run."""
+        if not self.ended_by:
+            return self
+        step = replace(self.steps[self.ended_by], status="failed", ended=at, reason=message)
+        return replace(self, steps={**self.steps, self.ended_by: step})
 
     def _cells(self) -> dict[str, list[str]]:
         """The steps by the name that the flow writes, and that their states have: the cells of each, or it alone."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any  # the SDK is untyped: Any stands for its states
 
 from mlci.compile.guards import GATE, Check, Guard
 from mlci.compile.states import StateFactory, path_of
 from mlci.compile.time_limit import READ_METRICS_S
-from mlci.flow.metric_paths import format_metric
-from mlci.step_types.base import S3_RETRIES, S3_TRANSIENT_ERRORS
+from mlci.flow.metric_paths import MetricPath, format_metric
+from mlci.step_types.base import MISSING_METRIC, S3_RETRIES, S3_TRANSIENT_ERRORS
 
 _GET_OBJECT = "arn:aws:states:::aws-sdk:s3:getObject"
 #: Metrics that are not there yet are looked for again after this time, and after twice as long.
@@ -170,6 +171,22 @@ def aggregate_condition(check: Check, values: str, count: str, limit: str) -> st
     rounding = f"{_ROUNDING} * $sum($map($v, function($x) {{ $abs($x) }}))" if is_computed else "0"
     holds = f"($a := {_AGGREGATES[check.aggregate]}; $r := {rounding}; {compared})"
     return f"($v := {values}; $count($v) = {count} and {holds})"
+
+
+def message_cause(texts: str, metrics: Sequence[tuple[str, MetricPath]]) -> str:
+    """Return the JSONata of a message: the texts at a path, with the metrics that were read between them.
+
+    >>> message_cause("$.steps.stop.message", [("evaluate", ("auc",))])[3:47]
+    '$states.input.steps.stop.message[0] & ($v :='
+    """
+    texts = "$states.input" + texts.removeprefix("$").replace("['", ".`").replace("']", "`")
+    parts = [f"{texts}[0]"]
+    for index, (step, path) in enumerate(metrics, 1):
+        value = jsonata_path("metrics", step, "found")
+        for key in path:
+            value = f"{value}[{key}]" if isinstance(key, int) else f"$lookup({value}, {json.dumps(key)})"
+        parts += [f"($v := {value}; $exists($v) ? $string($v) : '{MISSING_METRIC}')", f"{texts}[{index}]"]
+    return f"{{% {' & '.join(parts)} %}}"
 
 
 def _cells_of(guard: Guard) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ from mlci.step_types import state_titles
 
 #: The error name of the Fail state that a missed gate ends in.
 GATE_MISSED = "mlci.GateMissed"
+#: The error name of the Fail state of a step that ends the run as a missed gate does.
+FAIL_REACHED = "mlci.FailReached"
 #: The beginning of the name of a Map state over the cells of a matrix; the names of its steps follow.
 CELLS_TITLE = "each cell: "
 

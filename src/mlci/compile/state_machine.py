@@ -18,14 +18,15 @@ from typing import Any  # the SDK is untyped: Any stands for its states, and end
 from typing_extensions import assert_never
 
 from mlci.compile.guards import Guard
-from mlci.compile.names import CELLS_TITLE, GATE_MISSED, state_name
+from mlci.compile.metric_checks import message_cause
+from mlci.compile.names import CELLS_TITLE, FAIL_REACHED, GATE_MISSED, state_name
 from mlci.compile.selections import SelectionStates
 from mlci.compile.series_parallel import Cells, Composition, Parallel, Series, leaves
 from mlci.compile.states import STEP_FAILED, any_of, path_of
 from mlci.compile.structure import Structure
 from mlci.stage.sdk_imports import quiet_sdk
 from mlci.step_types import STEP_TYPES
-from mlci.step_types.base import Alternative, MapState, State, StepPaths, TaskState, WaitState
+from mlci.step_types.base import Alternative, FailState, MapState, State, StepPaths, TaskState, WaitState
 
 #: Where the states of steps put their results.
 RESULTS = "$.trained"
@@ -147,6 +148,9 @@ class _Builder(SelectionStates):
                 shared, own = path_of(f"{group}.shared", name, "request"), path_of(cell, name, "request")
                 entry["request.$"] = f"States.JsonMerge({shared}, {own}, false)"
             entries[name] = entry
+        for name in leaves(item):
+            for other, _ in self.structure.steps[name].message_metrics:
+                entries[other] = {"metrics.$": path_of("$.steps", other, "metrics")}
         guards = [guard for name in leaves(item) for guard in self.structure.steps[name].guards if guard.is_per_cell]
         for guard in guards:
             if guard.owner not in entries:
@@ -217,8 +221,20 @@ class _Builder(SelectionStates):
                 return self._then(self._map(name, step, state, paths, failed), after)
             case WaitState():
                 return self._then(self.sdk.Wait(name, seconds_path=state.seconds_path), after)
+            case FailState():
+                return self._fail_step(name, step, state)
             case _:
                 assert_never(state)
+
+    def _fail_step(self, name: str, step: str, state: FailState) -> Any:
+        """Return the state that ends the run with the step's message, behind those that read the metrics in it."""
+        metrics = self.structure.steps[step].message_metrics
+        entry = self.sdk.Fail(name, error=FAIL_REACHED, cause="")
+        self.extra[name] = {"QueryLanguage": "JSONata", "Cause": message_cause(state.message_path, metrics)}
+        for other in reversed(list(dict.fromkeys(other for other, _ in metrics))):
+            place, result = path_of("$.steps", other, "metrics"), path_of("$.metrics", other)
+            entry = self._read_metrics(f"{step}: read metrics of {other}", other, place, result, entry)
+        return entry
 
     def _add_alternative(
         self, choice: Any, step: str, alternative: Alternative | None, paths: StepPaths, after: Any

@@ -14,6 +14,7 @@ from mlci.compile.step_values import step_values
 from mlci.compile.time_limit import longest_path_s, time_limit_s
 from mlci.errors import InputError, Problem
 from mlci.flow import dependencies
+from mlci.flow.dependencies import metrics_read
 from mlci.flow.metric_paths import MetricPath
 from mlci.flow.models import Json
 from mlci.flow.names import written_name
@@ -28,7 +29,8 @@ class StepStructure:
 
     `value_fields` are those of the step's part of the execution input, apart from the request. A failure of a step that
     does not `fail_fast` leaves what is beside it running. `selections` are its inputs of the best cell of a
-    matrix: their names, the path of the metric, and "max" or "min".
+    matrix: their names, the path of the metric, and "max" or "min". `message_metrics` are the metrics that its message
+    names, in order.
     """
 
     uses: str
@@ -39,6 +41,7 @@ class StepStructure:
     has_cells: bool = False
     fail_fast: bool = True
     selections: tuple[tuple[str, MetricPath, str], ...] = ()
+    message_metrics: tuple[tuple[str, MetricPath], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,7 @@ def _step(plan: Plan, cells: Sequence[PlannedStep], guards: tuple[Guard, ...]) -
             raise InputError([Problem(at.file, at.line, at.column, what, "Write them as two steps")])
     has_cells = step.cell is not None
     selections = tuple((name, each.path, each.best) for name, each in sorted(step.selections.items()))
+    named = tuple((metric.step, metric.path) for metric in metrics_read(step))
     return StepStructure(
-        step.uses, request_fields, input_fields, value_fields, guards, has_cells, step.fail_fast, selections
+        step.uses, request_fields, input_fields, value_fields, guards, has_cells, step.fail_fast, selections, named
     )

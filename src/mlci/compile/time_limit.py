@@ -14,10 +14,11 @@ from typing_extensions import assert_never
 
 from mlci.compile.concurrency import MAX_CONCURRENT_CELLS, max_parallel
 from mlci.compile.series_parallel import Cells, Composition, Parallel, Series, leaves
+from mlci.flow.dependencies import metrics_read
 from mlci.flow.names import written_name
 from mlci.plan.models import Plan
 from mlci.step_types import STEP_TYPES
-from mlci.step_types.base import S3_RETRIES, MapState, RetryRule, State, StepPaths, TaskState, WaitState
+from mlci.step_types.base import S3_RETRIES, FailState, MapState, RetryRule, State, StepPaths, TaskState, WaitState
 
 #: The retries by error name of every task: the first wait, their number, and the growth of the wait.
 RETRY_WAIT_S, RETRY_ATTEMPTS, RETRY_GROWTH = 5, 6, 2.0
@@ -45,6 +46,7 @@ def longest_path_s(plan: Plan, composition: Composition) -> float:
     """Return the longest time that the steps can take, with all of their retries and all reads of metrics."""
     owners = [plan.gate, *(step.when for step in plan.steps.values())]
     reads = sum(len({written_name(bound.rule.step) for bound in bounds}) for bounds in owners)
+    reads += sum(len({metric.step for metric in metrics_read(step)}) for step in plan.flow.steps.values())
     return _composition_s(plan, composition) + 2 * reads * _task_s(READ_METRICS_S, S3_RETRIES, is_call=True)
 
 
@@ -81,6 +83,8 @@ def _state_s(plan: Plan, name: str, state: State) -> float:
             return (rounds - 1) * (state.task.timeout_s or 0) + _state_s(plan, name, state.task)
         case WaitState(seconds_path=path):
             return _seconds(plan, name, path)
+        case FailState():
+            return 0
         case TaskState():
             raise AssertionError(f"{name} has a task without a time limit")
         case _:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
-from mlci.flow.models import Flow, Rule, Step, StepOutput, texts_in
+from mlci.flow.models import Flow, MetricValue, Rule, Step, StepOutput, texts_in
 from mlci.flow.names import written_name
 
 #: The gate as a node of the graph; no step can have this name.
@@ -34,6 +34,7 @@ def needs(step: Step) -> set[str]:
         *step.after,
         *_read_by(step.when),
         *selected_by(step),
+        *(metric.step for metric in metrics_read(step)),
     }
 
 
@@ -75,3 +76,9 @@ def outputs_read(step: Step) -> Iterator[StepOutput]:
     values = [*step.args, *step.env.values(), *step.hyperparameters.values(), *step.values.values()]
     parts = [part for value in values for text in texts_in(value) for part in text]
     return (part for part in [*parts, *step.inputs.values()] if isinstance(part, StepOutput))
+
+
+def metrics_read(step: Step) -> tuple[MetricValue, ...]:
+    """Returns the metrics of other steps that texts of this one name, in order."""
+    texts = (text for value in step.values.values() for text in texts_in(value))
+    return tuple(part for text in texts for part in text if isinstance(part, MetricValue))

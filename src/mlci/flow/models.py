@@ -101,7 +101,19 @@ class S3Location:
     uri: str
 
 
-Reference: TypeAlias = "StepOutput | InputPath | OutputPath | SecretValue"
+@dataclass(frozen=True)
+class MetricValue:
+    """`${{ steps.<step>.metrics.<path> }}`: the metric of a step, which is known while the flow runs."""
+
+    step: str
+    path: MetricPath
+
+    @property
+    def metric(self) -> str:
+        return format_metric(self.step, self.path)
+
+
+Reference: TypeAlias = "StepOutput | InputPath | OutputPath | SecretValue | MetricValue"
 #: A text with references in it, in order; a text without any is a tuple of one string.
 Text: TypeAlias = "tuple[str | Reference, ...]"
 #: A value under a key of flow.yaml; a text with references in it is a Text.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mlci.flow.models import InputPath, OutputPath, SecretValue, StepOutput
+from mlci.flow.models import InputPath, MetricValue, OutputPath, SecretValue, StepOutput
 from mlci.flow.names import written_name
 from mlci.flow.problems import Candidates, Problems, listed
 from mlci.flow.references import UsedReference, format_reference
@@ -25,6 +25,7 @@ class StepInterface:
 
 #: Under these keys of a step a run's values may stand, and nowhere else.
 _TAKE_OUTPUTS = tuple(name for name, key in all_keys().items() if key.takes_outputs)
+_TAKE_METRICS = tuple(name for name, key in all_keys().items() if key.takes_metrics)
 _OTHERS_OUTPUT = "${{ steps.<step>.outputs.<output> }}"
 
 
@@ -44,6 +45,8 @@ def check_references(
         match use.target:
             case StepOutput() as target:
                 _check_step_output(use, target, steps, problems)
+            case MetricValue() as target:
+                _check_metric_value(use, target, steps, problems)
             case InputPath(name) | OutputPath(name) as target:
                 _check_own(use, name, isinstance(target, InputPath), steps, problems)
             case SecretValue(name):
@@ -87,6 +90,28 @@ def _check_step_output(
     if outputs is not None and target.output not in outputs:
         what = f'step "{target.step}" has no output "{target.output}"'
         _report_unknown(use, what, "outputs", target.output, outputs, problems)
+
+
+def _check_metric_value(
+    use: UsedReference, target: MetricValue, steps: Mapping[str, StepInterface], problems: Problems
+) -> None:
+    """Checks a metric, which only a text that is made while the flow runs may hold."""
+    key, step = _key_and_step(use.path)
+    if step is None or key not in _TAKE_METRICS:
+        what = f'"{format_reference(target)}" cannot stand here: it is known only while the flow runs'
+        hint = f"Metrics can be read in {listed(_TAKE_METRICS)}, and compared in rules"
+        problems.at_reference(use.path, use.ordinal, what, hint)
+        return
+    reader = f'step "{step}" reads a metric of'
+    if not check_step(use.path, use.ordinal, target.step, reader, steps, problems):
+        return
+    found = steps[target.step]
+    if found.writes_metrics is False:
+        hint = f'Give "{target.step}" a "metrics: <output>/<file>.json"' if target.step != step else ""
+        problems.at_reference(use.path, use.ordinal, f'{reader} step "{target.step}", which writes none', hint)
+    elif found.has_cells:
+        what = f'{reader} step "{target.step}", which has a matrix, and so a metric for each of its cells'
+        problems.at_reference(use.path, use.ordinal, what, "Name a step without a matrix that reads these cells")
 
 
 def _check_own(
@@ -133,6 +158,6 @@ def _report_unknown(
 
 def _key_and_step(path: Path) -> tuple[str, str | None]:
     """The key and the step that a path is in."""
-    if len(path) > 3 and path[0] == "steps":
+    if len(path) > 2 and path[0] == "steps":
         return str(path[2]), written_name(str(path[1]))
     return str(path[0]), None

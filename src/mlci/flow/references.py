@@ -13,7 +13,8 @@ from typing import TypeAlias, TypeVar
 
 from mlci.flow.environment import check_variable
 from mlci.flow.invalid_value import InvalidValue
-from mlci.flow.models import InputPath, Json, OutputPath, Reference, Scalar, SecretValue, StepOutput
+from mlci.flow.metric_paths import parse_metric
+from mlci.flow.models import InputPath, Json, MetricValue, OutputPath, Reference, Scalar, SecretValue, StepOutput
 from mlci.flow.params import Params
 from mlci.flow.problems import Candidates, Problems, nearest
 from mlci.flow.yaml_document import MAX_CHARACTERS, Document, Path
@@ -21,11 +22,12 @@ from mlci.flow.yaml_document import MAX_CHARACTERS, Document, Path
 OPEN, CLOSE = "${{", "}}"
 _FORMS = (
     "References are ${{ params.<name> }}, ${{ env.<NAME> }}, ${{ steps.<step>.outputs.<output> }}, ${{ matrix.<key> }} "
-    "in a step that has a matrix, in args ${{ inputs.<name> }} and ${{ outputs.<name> }}, and in env "
-    "${{ secrets.<name> }}"
+    "in a step that has a matrix, in args ${{ inputs.<name> }} and ${{ outputs.<name> }}, in env "
+    "${{ secrets.<name> }}, and in message ${{ steps.<step>.metrics.<path> }}"
 )
 _PARAM = re.compile(r"params\.([A-Za-z_][A-Za-z0-9_-]*)")
 _STEP_OUTPUT = re.compile(r"steps\.([A-Za-z][A-Za-z0-9_-]*)\.outputs\.([A-Za-z0-9][A-Za-z0-9._-]*)")
+_METRIC = re.compile(r"steps\.([A-Za-z][A-Za-z0-9_-]*)\.metrics([.\[].*)")
 _INPUT = re.compile(r"inputs\.([A-Za-z0-9][A-Za-z0-9._-]*)")
 _OUTPUT = re.compile(r"outputs\.([A-Za-z0-9][A-Za-z0-9._-]*)")
 _SECRET = re.compile(r"secrets\.([A-Za-z_][A-Za-z0-9_-]*)")
@@ -138,6 +140,11 @@ def _target(text: str) -> ReferenceTarget | InvalidValue:
         return ParamValue(match[1])
     if match := _STEP_OUTPUT.fullmatch(text):
         return StepOutput(match[1], match[2])
+    if match := _METRIC.fullmatch(text):
+        try:
+            return MetricValue(*parse_metric(match[1] + match[2]))
+        except InvalidValue as invalid:
+            return invalid
     if match := _INPUT.fullmatch(text):
         return InputPath(match[1])
     if match := _OUTPUT.fullmatch(text):
@@ -231,6 +238,8 @@ def format_reference(reference: OpenReference) -> str:
     match reference:
         case StepOutput(step, output):
             return f"${{{{ steps.{step}.outputs.{output} }}}}"
+        case MetricValue(step):
+            return f"${{{{ steps.{step}.metrics{reference.metric[len(step) :]} }}}}"
         case InputPath(name):
             return f"${{{{ inputs.{name} }}}}"
         case OutputPath(name):

@@ -191,6 +191,9 @@ class _Building:
     def _values(self) -> dict[str, Value]:
         keys = [key.name for key in self._step.step_type.keys if key.name not in _BUILT_KEYS]
         written = {name: self._step.written(name) for name in keys}
+        for key in self._step.step_type.keys:
+            if isinstance(value := written.get(key.name), str):
+                self._check_length(key, self._path(key.name), f'"{key.name}"', len(value))
         return {name: self._value(value, self._path(name)) for name, value in written.items() if value is not None}
 
     def _value(self, value: Json, path: Path) -> Value:

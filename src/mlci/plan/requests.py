@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mlci.flow.models import (
     Json,
+    MetricValue,
     OutputPath,
     Reference,
     RepositoryPath,
@@ -122,13 +123,19 @@ class _Resolver:
     def _json(self, value: Value) -> Json:
         match value:
             case tuple():
-                return self._text(value)
+                return self._text_or_parts(value)
             case list():
                 return [self._json(part) for part in value]
             case dict():
                 return {key: self._json(part) for key, part in value.items()}
             case _:
                 return value
+
+    def _text_or_parts(self, text: Text) -> Json:
+        """A text as a whole; or its parts, and a map with the name of each metric, which is known only later."""
+        if not any(isinstance(part, MetricValue) for part in text):
+            return self._text(text)
+        return [{"metric": part.metric} if isinstance(part, MetricValue) else self._text((part,)) for part in text]
 
     def _value(self, value: Scalar | Text) -> Scalar:
         return self._text(value) if isinstance(value, tuple) else value
@@ -137,7 +144,7 @@ class _Resolver:
         return "".join(part if isinstance(part, str) else self._reference(part) for part in text)
 
     def _reference(self, reference: Reference) -> str:
-        assert not isinstance(reference, SecretValue)  # the flow takes secrets in `Step.secrets` alone
+        assert not isinstance(reference, (SecretValue, MetricValue))  # the flow takes secrets in `Step.secrets` alone
         if isinstance(reference, StepOutput):
             return self._output_uri(reference)
         container = self.step_type.container

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from mlci.errors import InputError, Problem
+from mlci.flow.dependencies import metrics_read
 from mlci.flow.models import Flow, Json, RepositoryPath, S3Location, Secret, Step, StepOutput
 from mlci.provision.arn_values import ValueKind, problem_of
 from mlci.step_types import STEP_TYPES
@@ -68,7 +69,7 @@ def access_requirements(flow: Flow, images: Mapping[str, str]) -> AccessRequirem
         reads_data=any(isinstance(source, RepositoryPath) for source in sources),
         reads_outputs=any(isinstance(source, StepOutput) for source in sources)
         or any(_syncs_metrics(step) for step in steps),
-        has_rules=bool(flow.gate) or any(step.when or step.selections for step in steps),
+        has_rules=bool(flow.gate) or any(step.when or step.selections or metrics_read(step) for step in steps),
         outside=tuple(sorted({source.uri for source in sources if isinstance(source, S3Location)})),
         images=tuple(sorted({image for uri in images.values() if (image := image_of(uri))})),
         outside_outputs=tuple(sorted({uri for step in steps for uri in _outside_outputs(step)})),

@@ -24,7 +24,7 @@ def junit(result: Result) -> str:
         elif step.status == "stopped":
             _add(case, "error", "stopped before it ended", step.reason or "")
         elif step.status == "skipped":
-            _add(case, "skipped", "did not run")
+            _add(case, "skipped", step.reason or "did not run")
     rules = ElementTree.SubElement(root, "testsuite", name=f"{flow}.gate", timestamp=_timestamp(result))
     for judged in result.rules:
         rule = judged.bound.rule

@@ -8,6 +8,7 @@
     training.py         a training job
     model_copy.py       the states that copy a model to the run's folder
     wait.py             a pause, without a job
+    fail.py             the end of the run, with a message
 
 Step types stand below the flow. Every other package asks `STEP_TYPES` and names no type itself.
 """
@@ -19,6 +20,7 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 
 from mlci.step_types.base import JobType, Key, MapState, State, StepPaths, StepType, TaskState
+from mlci.step_types.fail import FAIL
 from mlci.step_types.processing import PROCESSING
 from mlci.step_types.training import TRAINING
 from mlci.step_types.wait import WAIT
@@ -26,7 +28,7 @@ from mlci.step_types.wait import WAIT
 __all__ = ["STEP_TYPES", "all_keys", "has_alternative", "jobs_of", "owners_of", "state_titles"]
 
 #: Every step type by its name, in the order in which messages and the schema list them.
-STEP_TYPES: Mapping[str, StepType] = MappingProxyType({kind.name: kind for kind in (PROCESSING, TRAINING, WAIT)})
+STEP_TYPES: Mapping[str, StepType] = MappingProxyType({kind.name: kind for kind in (PROCESSING, TRAINING, WAIT, FAIL)})
 
 
 def all_keys() -> dict[str, Key]:

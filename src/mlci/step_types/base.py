@@ -52,8 +52,9 @@ class Key:
 
     `minimum` and `maximum` hold for the number as it is written, and `pattern` is for the JSON schema alone;
     `job_maximum` also holds for a value that comes from `defaults` (a duration in seconds). `max_chars` is the length
-    of a text, or of each text in it. `names` rules the names in a map or a list. `problems` yields what AWS or the
-    container can't take of a value, as far as it is known: the path below the key, a sentence and a remedy.
+    of a text, or of each text in it. Metrics of other steps may stand where a key `takes_metrics`. `names` rules the
+    names in a map or a list. `problems` yields what AWS or the container can't take of a value, as far as it is known:
+    the path below the key, a sentence and a remedy.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Key:
     in_defaults: bool = False
     default: Scalar | None = None
     takes_outputs: bool = False
+    takes_metrics: bool = False
     minimum: int | None = None
     maximum: int | None = None
     job_maximum: int | None = None
@@ -294,7 +296,20 @@ class WaitState:
     seconds_path: str
 
 
-State: TypeAlias = "TaskState | MapState | WaitState"
+#: The words for a metric that is not there, in a message.
+MISSING_METRIC = "(missing)"
+
+
+@dataclass(frozen=True)
+class FailState:
+    """A Fail state, which ends the run as a missed gate does. `message_path` leads to the texts of its cause, between
+    which the metrics that the step's message names stand."""
+
+    title: str
+    message_path: str
+
+
+State: TypeAlias = "TaskState | MapState | WaitState | FailState"
 
 #: Names of errors that always pass by themselves: the API was called too often, or the SDK did not reach it.
 SAGEMAKER_TRANSIENT_ERRORS = ("SageMaker.SdkClientException", "ThrottlingException")

@@ -82,8 +82,8 @@ _REFERENCES = [
             (
                 '23:18: "${{ params.max_depth + 1 }}" is not a reference. References are ${{ '
                 "params.<name> }}, ${{ env.<NAME> }}, ${{ steps.<step>.outputs.<output> }}, ${{ matrix.<key> }} "
-                "in a step that has a matrix, in args ${{ inputs.<name> }} and ${{ outputs.<name> }}, and in env "
-                "${{ secrets.<name> }}"
+                "in a step that has a matrix, in args ${{ inputs.<name> }} and ${{ outputs.<name> }}, in env "
+                "${{ secrets.<name> }}, and in message ${{ steps.<step>.metrics.<path> }}"
             )
         ],
     ),
@@ -101,8 +101,8 @@ _REFERENCES = [
             (
                 '23:20: "${{ }}" is not a reference. References are ${{ '
                 "params.<name> }}, ${{ env.<NAME> }}, ${{ steps.<step>.outputs.<output> }}, ${{ matrix.<key> }} "
-                "in a step that has a matrix, in args ${{ inputs.<name> }} and ${{ outputs.<name> }}, and in env "
-                "${{ secrets.<name> }}"
+                "in a step that has a matrix, in args ${{ inputs.<name> }} and ${{ outputs.<name> }}, in env "
+                "${{ secrets.<name> }}, and in message ${{ steps.<step>.metrics.<path> }}"
             )
         ],
     ),

@@ -16,7 +16,16 @@ from mlci.provision.iam_policies import statements
 from mlci.provision.policy_statements import Statement
 from mlci.provision.stack_names import ROLES
 from mlci.step_types import STEP_TYPES, all_keys
-from mlci.step_types.base import JobType, ResolvedStep, StepPaths, StepType, TaskState, WaitState, attempt_counters
+from mlci.step_types.base import (
+    FailState,
+    JobType,
+    ResolvedStep,
+    StepPaths,
+    StepType,
+    TaskState,
+    WaitState,
+    attempt_counters,
+)
 from support.project import ROOT
 
 PACKAGE = Path(mlci.__file__).parent
@@ -110,6 +119,8 @@ def _paths(state: object) -> Iterator[str]:
             texts = [*state.parameters.values(), *filter(None, [state.timeout_path]), *counters]
         case WaitState():
             texts = [state.seconds_path]
+        case FailState():
+            texts = [state.message_path]
         case _:
             raise AssertionError(f"no check knows {state}")
     for text in texts:
