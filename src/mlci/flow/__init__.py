@@ -18,6 +18,10 @@ In the order in which `load` uses them:
     validation_messages.py  pydantic's errors as problems of a flow
     reference_check.py      checks that each reference names something that exists
     written_step.py         a step as the file has it, and what it is built with
+    key_reader.py           reads the keys of a step, with the checks that all keys share
+    machine_keys.py         on what a step runs: image, machines, time limit
+    file_keys.py            the files of a step: inputs, outputs, metrics, and what is sent along
+    value_keys.py           the values that a script or a request gets
     script_keys.py          the keys of a step that say how its script starts
     secret_variables.py     the variables of a step that hold secrets
     steps.py                a step, from its keys

@@ -1,0 +1,139 @@
+"""The keys of a step that name files: its inputs and outputs, its metrics, and what is sent along."""
+
+from __future__ import annotations
+
+from mlci.flow.invalid_value import InvalidValue
+from mlci.flow.key_reader import KeyReader
+from mlci.flow.metric_sources import build_definitions, build_metrics_files, is_read_in_place
+from mlci.flow.models import MetricDefinition, MetricsFiles, Source, StepOutput
+from mlci.flow.paths import repository_path, source
+from mlci.flow.problems import listed
+from mlci.flow.schema_models import InputModel
+from mlci.flow.yaml_document import Path
+
+
+class FileKeys(KeyReader):
+    """The keys of one step that name files. What a type has no key for is empty."""
+
+    def inputs(self) -> dict[str, Source]:
+        key, raw = self.step.key("inputs"), self.step.raw.get("inputs")
+        if key is None:
+            return {}
+        if isinstance(raw, dict):
+            self.check_count(key, len(raw), "inputs")
+            for name in raw:
+                self.check_name(key, name, self.path("inputs", name))
+        sources = {
+            name: self._source(value.source, self.path("inputs", name, "from"), name)
+            if isinstance(value, InputModel)
+            else self._source(value, self.path("inputs", name), name)
+            for name, value in self.step.written("inputs").items()
+        }
+        return {name: found for name, found in sources.items() if found is not None}
+
+    def _source(self, text: str, path: Path, name: str) -> Source | None:
+        """Return the source that this input names; report a problem and return None if it names nothing."""
+        parts = self.context.texts.get(path, (text,))
+        if len(parts) == 1 and isinstance(parts[0], StepOutput):
+            return parts[0]
+        if self.problems.is_suspect(path):
+            return None
+        if any(isinstance(part, StepOutput) for part in parts):
+            hint = "Read the output whole, and add the path in args: ${{ inputs.<name> }}/<path>"
+            self.problems.at(path, f'input "{name}" adds a text to a reference', hint)
+            return None
+        try:
+            return source(text)
+        except InvalidValue as invalid:
+            self.report(path, invalid)
+            return None
+
+    def outputs(self) -> tuple[str, ...]:
+        key, fixed = self.step.key("outputs"), self.step.step_type.outputs
+        written = self.step.written("outputs") or []
+        if key is None:
+            return fixed or ()
+        if fixed is not None:
+            self._check_fixed_outputs(written, fixed)
+            return fixed
+        self.check_count(key, len(written), "outputs")
+        names = list(written)
+        for index, name in enumerate(names):
+            path = self.path("outputs", name if isinstance(written, dict) else index)
+            if self.problems.is_suspect(path):
+                continue
+            if name in names[:index]:
+                self.problems.at(path, f'the output "{name}" is given twice', "Remove one")
+            self.check_name(key, name, path)
+        return tuple(names)
+
+    def _check_fixed_outputs(self, written: list[str] | dict[str, str], fixed: tuple[str, ...]) -> None:
+        """Reports outputs that the step's type does not have."""
+        for index, name in enumerate(written):
+            path = self.path("outputs", name if isinstance(written, dict) else index)
+            if name not in fixed and not self.problems.is_suspect(path):
+                what = f'"{name}" is no output of {self.type_phrase} step'
+                self.problems.at_key(path, what, f'Its only output is "{listed(fixed)}"'.replace('""', '"'))
+
+    def metrics(self) -> tuple[MetricsFiles, ...]:
+        if self.step.key("metrics") is None or "metrics" not in self.step.raw:
+            return ()
+        outputs = self.context.steps[self.step.name].outputs
+        return build_metrics_files(self.step.written("metrics"), self.path("metrics"), outputs, self.problems)
+
+    def metric_definitions(self) -> tuple[MetricDefinition, ...]:
+        key, path = self.step.key("metric_definitions"), self.path("metric_definitions")
+        if key is None or key.name not in self.step.raw or self.problems.is_suspect(path):
+            return ()
+        definitions = [definition.model_dump() for definition in self.step.written(key.name)]
+        return build_definitions(definitions, path, key, self.problems)
+
+    def collects_metrics(
+        self, files: tuple[MetricsFiles, ...], definitions: tuple[MetricDefinition, ...], outputs: tuple[str, ...]
+    ) -> bool:
+        """True if the job writes one file of its metrics, to an output of mlci's own where outputs are files."""
+        if not files and not definitions:
+            return False
+        container, request = self.step.step_type.container, self.step.written("request") or {}
+        field = container.metrics_field if container else None
+        if field is not None and field in request:
+            hint = "Remove it, or write the metrics in a step that reads this one's output"
+            what = f'{field} is how the metrics of step "{self.step.name}" get to S3'
+            self.problems.at_key(self.path("request", field), what, hint)
+        if self.step.step_type.outputs is not None:  # an archive
+            return True
+        if is_read_in_place(files, definitions):
+            return False
+        key = self.step.key("outputs")
+        if key is not None and key.max_items is not None and len(outputs) == key.max_items:
+            what = f'step "{self.step.name}" has {len(outputs)} outputs, and its metrics need one more'
+            at = self.path("metrics" if files else "metric_definitions")
+            self.problems.at_key(at, what, f"AWS allows {key.max_items}")
+        return True
+
+    def include(self) -> tuple[str, ...]:
+        if self.step.key("include") is None:
+            return ()
+        written: list[tuple[str, Path]] = []
+        written += [(glob, ("defaults", "include", index)) for index, glob in enumerate(self.default("include"))]
+        written += [(glob, self.path("include", index)) for index, glob in enumerate(self.step.written("include"))]
+        for glob, path in written:
+            try:
+                if not self.problems.is_suspect(path):
+                    repository_path(glob)
+            except InvalidValue as invalid:
+                self.report(path, invalid)
+        return tuple(dict.fromkeys(glob for glob, _ in written))
+
+    def requirements(self) -> str | None:
+        key = self.step.key("requirements")
+        if key is None:
+            return None
+        written, path = self.effective(key)
+        if written is None or self.problems.is_suspect(path):
+            return None
+        try:
+            return repository_path(written)
+        except InvalidValue as invalid:
+            self.report(path, invalid)
+            return None

@@ -1,0 +1,78 @@
+"""The keys of a step that say on what it runs: its image, its machines and its time limit."""
+
+from __future__ import annotations
+
+from mlci.flow.durations import format_duration, parse_duration
+from mlci.flow.invalid_value import InvalidValue
+from mlci.flow.key_reader import KeyReader
+from mlci.step_types.sagemaker_jobs import INSTANCE_TYPE
+
+
+class MachineKeys(KeyReader):
+    """The machine's keys of one step. What a type has no key for is None, empty, 0 or 1."""
+
+    def image(self) -> str | None:
+        key = self.step.key("image")
+        if key is None:
+            return None
+        image, path = self.effective(key)
+        is_written = "image" in self.step.raw or self.default("image") is not None
+        if not is_written and not self.problems.is_partly_suspect(("defaults", "image")):
+            hint = 'Add "image: xgboost:1.7-1", or another, to the step or to "defaults"'
+            self.problems.at_key(self.path(), f'step "{self.step.name}" has no image', hint)
+        if image is None or self.problems.is_partly_suspect(path):
+            return None
+        is_named = ":" in image or "/" in image
+        if not is_named or not image.isascii() or not image.isprintable() or " " in image:
+            hint = "Write framework:version, such as xgboost:1.7-1, or the image's full URI"
+            self.problems.at(path, f'"{image[:80]}" is not an image', hint)
+        self.check_length(key, path, "the image's URI", len(image))
+        return str(image)
+
+    def instance(self) -> str:
+        key = self.step.key("instance")
+        if key is None:
+            return ""
+        instance, path = self.effective(key)
+        if not self.problems.is_suspect(path) and not INSTANCE_TYPE.fullmatch(instance):
+            with_prefix = f"ml.{instance}"
+            hint = f'Did you mean "{with_prefix}"?' if INSTANCE_TYPE.fullmatch(with_prefix) else ""
+            what = f'"{instance[:80]}" is not an instance type'
+            self.problems.at(path, what, hint or f"Such as {key.default}")
+        return str(instance)
+
+    def instance_count(self) -> int:
+        key = self.step.key("instance_count")
+        if key is None:
+            return 1
+        count, path = self.effective(key)
+        most = key.job_maximum
+        if most is not None and count > most and not self.problems.is_suspect(path):
+            self.problems.at(path, f"{self._job()} has at most {most} instances, not {count}")
+        return int(count)
+
+    def volume_gb(self) -> int:
+        key = self.step.key("volume_gb")
+        return int(self.effective(key)[0]) if key else 1
+
+    def timeout_s(self) -> int:
+        key = self.step.key("timeout")
+        if key is None:
+            return 0
+        written, path = self.effective(key)
+        if self.problems.is_suspect(path):
+            return 1
+        try:
+            seconds = parse_duration(written)
+        except InvalidValue as invalid:
+            self.report(path, invalid)
+            return 1
+        if seconds < 1:
+            self.problems.at(path, '"timeout" must be at least 1s')
+        elif key.job_maximum is not None and seconds > key.job_maximum:
+            most = format_duration(key.job_maximum)
+            self.problems.at(path, f'{self._job()} runs for at most {most}, and "timeout" is {written}')
+        return seconds
+
+    def _job(self) -> str:
+        return f"{self.type_phrase} job"

@@ -1,0 +1,120 @@
+"""The keys of a step whose values its script or its request gets: arguments, hyperparameters, variables."""
+
+from __future__ import annotations
+
+import json
+
+from mlci.flow.key_reader import KeyReader
+from mlci.flow.models import Json, Scalar, Text, Value
+from mlci.flow.yaml_document import Path
+
+#: The keys that a Step has a field for, or that decide when it runs. The values of all others are in `Step.values`.
+_BUILT_KEYS = frozenset(
+    {
+        "args",
+        "env",
+        "hyperparameters",
+        "image",
+        "include",
+        "inputs",
+        "instance",
+        "instance_count",
+        "metric_definitions",
+        "metrics",
+        "outputs",
+        "request",
+        "requirements",
+        "run",
+        "source",
+        "timeout",
+        "volume_gb",
+        "working_dir",
+    }
+)
+#: As long as the URI of an output can be: a bucket of 63 characters, the names of flow, step and output, and a run's.
+_LONGEST_URI = "s3://" + "x" * 235
+
+
+class ValueKeys(KeyReader):
+    """The values of one step. What a type has no key for is empty."""
+
+    def args(self) -> tuple[Text, ...]:
+        key = self.step.key("args")
+        if key is None:
+            return ()
+        args = self.step.written("args") or []
+        self.check_count(key, len(args), "args")
+        texts = [self.text(value, self.path("args", index)) for index, value in enumerate(args)]
+        for index, text in enumerate(texts):
+            path = self.path("args", index)
+            if not self.problems.is_suspect(path):
+                self.check_length(key, path, f"argument {index + 1}", len(self.known_part(text)))
+        self.check_value(key, [self.known_part(text, _LONGEST_URI) for text in texts])
+        return tuple(texts)
+
+    def hyperparameters(self) -> dict[str, Scalar | Text]:
+        key = self.step.key("hyperparameters")
+        if key is None or self.problems.is_suspect(self.path("hyperparameters")):
+            return {}
+        written = self.step.written("hyperparameters") or {}
+        self.check_count(key, len(written), "hyperparameters")
+        values: dict[str, Scalar | Text] = {}
+        known: dict[str, Json] = {}
+        for name, value in written.items():
+            path = self.path("hyperparameters", name)
+            is_named_well = self.check_name(key, name, path)
+            text = self.context.texts.get(path, ())
+            has_reference = any(not isinstance(part, str) for part in text)
+            values[name] = text if has_reference else value
+            known_value = self.known_part(text) if has_reference else value
+            self.check_length(key, path, f'the value of "{name}"', len(json.dumps(known_value)))
+            if is_named_well:
+                known[name] = known_value
+        self.check_value(key, known)
+        return values
+
+    def env(self) -> dict[str, tuple[Text, Path]]:
+        """Return the variables, and the place of each in the file."""
+        key = self.step.key("env")
+        if key is None:
+            return {}
+        written: dict[str, tuple[Scalar, Path]] = {}
+        written |= {name: (value, ("defaults", "env", name)) for name, value in self.default("env").items()}
+        written |= {name: (value, self.path("env", name)) for name, value in self.step.written("env").items()}
+        self.check_count(key, len(written), "environment variables")
+        env: dict[str, tuple[Text, Path]] = {}
+        for name, (value, path) in written.items():
+            if self.problems.is_suspect(path):
+                continue
+            text = self.text(value, path)
+            env[name] = text, path
+            self.check_name(key, name, path)
+            self.check_length(key, path, f'the value of "{name}"', len(self.known_part(text)))
+        return env
+
+    def request(self) -> dict[str, Json]:
+        key = self.step.key("request")
+        request: dict[str, Json] = self.step.written("request") or {}
+        if key is not None and not self.problems.is_partly_suspect(self.path("request")):
+            self.check_value(key, request)
+        return request
+
+    def values(self) -> dict[str, Value]:
+        keys = [key.name for key in self.step.step_type.keys if key.name not in _BUILT_KEYS]
+        written = {name: self.step.written(name) for name in keys}
+        for key in self.step.step_type.keys:
+            if isinstance(value := written.get(key.name), str):
+                self.check_length(key, self.path(key.name), f'"{key.name}"', len(value))
+        return {name: self._value(value, self.path(name)) for name, value in written.items() if value is not None}
+
+    def _value(self, value: Json, path: Path) -> Value:
+        """A value as it is written, and each text with references in it as a Text."""
+        match value:
+            case str():
+                return self.context.texts.get(path, value)
+            case list():
+                return [self._value(part, (*path, index)) for index, part in enumerate(value)]
+            case dict():
+                return {key: self._value(part, (*path, key)) for key, part in value.items()}
+            case _:
+                return value
