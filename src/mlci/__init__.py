@@ -32,6 +32,7 @@ The map:
     clean.py           what runs left on this machine, found and removed
     partial.py         the part of a flow that a run was asked for, and what it takes from earlier runs
     skipped_steps.py   the reasons of steps that were skipped
+    conclusion.py      the status of a run, and its reason
     run_metrics.py     the metrics of a run's steps, and why there are none
     run.py             the whole line
     provision/         policies, and the CloudFormation stack of a flow

@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Protocol
 
 from mlci.backends.events import Event
-from mlci.backends.progress import Progress, StepState, initial_progress, reason_of
+from mlci.backends.progress import Progress, StepState, initial_progress
 from mlci.backends.protocol import Cloud, ExecutionArn, Outcome
 from mlci.backends.stop_signal import StopSignal
 from mlci.baseline import (
@@ -26,15 +26,14 @@ from mlci.baseline import (
     unearned_reason,
 )
 from mlci.compile import Compiled, compile_plan
-from mlci.compile.names import FAIL_REACHED, GATE_MISSED
+from mlci.conclusion import conclude, log_tails
 from mlci.empty_outputs import EmptyOutputs
 from mlci.errors import CloudError
 from mlci.flow import dependencies
 from mlci.flow.models import Flow, Json
-from mlci.gate import Metrics, Verdict, chosen_cells, judge
+from mlci.gate import Metrics, chosen_cells, judge
 from mlci.interrupts import InterruptSource, run_interruptible
 from mlci.plan import Plan, Target, plan
-from mlci.report.log_tail import without_repetition
 from mlci.report.mermaid import mermaid
 from mlci.report.result import BaselineUpdate, Result, RunStart, Status, strict
 from mlci.run_lock import RunLock
@@ -46,9 +45,6 @@ from mlci.watch import LateSeconds, RunWatch, WatchOptions
 
 if TYPE_CHECKING:
     from mlci.partial import PartialRun
-
-#: The reason of an execution that did not end by itself, where AWS gives none.
-_STOPPED = {"ABORTED": "the execution was stopped", "TIMED_OUT": "the execution reached its own time limit"}
 
 
 class RunReporter(Protocol):
@@ -157,7 +153,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
         baseline_update=baseline_update,
         params=flow.params,
         env=flow.env,
-        log_tails=_log_tails(progress, context.folder),
+        log_tails=log_tails(progress, context.folder),
         graph=mermaid(flow, {name: step.status for name, step in progress.steps.items()}, verdict.held),
     )
     try:
@@ -266,38 +262,6 @@ def run_start(planned: Plan, context: RunContext, cloud: Cloud, started: datetim
         is_partial=context.part is not None,
         steps=tuple(planned.steps),
     )
-
-
-def conclude(outcome: Outcome, verdict: Verdict, progress: Progress) -> tuple[Status, str]:
-    """The status of a run, and its reason. It passes only if the execution succeeded and mlci finds the gate held."""
-    if outcome.status in _STOPPED:
-        return Status.STOPPED, outcome.cause or _STOPPED[outcome.status]
-    is_fail_reached = outcome.error == FAIL_REACHED
-    failed = [name for name in _failed(progress) if not (is_fail_reached and name == progress.ended_by)]
-    if failed:
-        reasons = (f'step "{name}" failed: {progress.steps[name].reason}' for name in failed)
-        return Status.FAILED, "\n".join(reasons)
-    missed = "\n".join(judged.text for judged in verdict.rules if not judged.held)
-    if outcome.status == "SUCCEEDED":
-        return (Status.PASSED, "") if verdict.held else (Status.GATE_MISSED, missed)
-    if is_fail_reached:
-        return Status.GATE_MISSED, outcome.cause
-    if outcome.error != GATE_MISSED:
-        return Status.FAILED, f"the execution failed: {outcome.error}: {reason_of(outcome.cause)}"
-    if verdict.held:
-        return Status.FAILED, "the state machine found the gate missed, and mlci finds that every rule held"
-    return Status.GATE_MISSED, missed
-
-
-def _log_tails(progress: Progress, folder: RunFolder) -> dict[str, str]:
-    """The last lines in the logs of the failed steps, as far as their reasons do not have them."""
-    reasons = {name: progress.steps[name].reason or "" for name in _failed(progress)}
-    tails = {name: without_repetition(folder.tail(name), reason) for name, reason in reasons.items()}
-    return {name: tail for name, tail in tails.items() if tail}
-
-
-def _failed(progress: Progress) -> list[str]:
-    return [name for name, step in progress.steps.items() if step.status == "failed"]
 
 
 def _collect_metrics(

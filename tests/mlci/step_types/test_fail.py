@@ -16,6 +16,7 @@ from mlci.backends.protocol import ExecutionArn, Outcome
 from mlci.compile import compile_plan
 from mlci.compile.metric_checks import message_cause
 from mlci.compile.names import FAIL_REACHED
+from mlci.conclusion import conclude
 from mlci.errors import InputError
 from mlci.flow import dependencies, load
 from mlci.flow.models import Json
@@ -23,7 +24,6 @@ from mlci.gate import Metrics, Verdict
 from mlci.plan import Plan, Target, plan
 from mlci.provision.access_requirements import access_requirements
 from mlci.report.result import Status
-from mlci.run import conclude
 from mlci.skipped_steps import explain_skipped
 from mlci.stage.models import CodeUnit, Staged
 from mlci.step_types.script_start import ScriptStart

@@ -9,11 +9,11 @@ import pytest
 from mlci.backends.progress import Progress, StepState, StepStatus
 from mlci.backends.protocol import ExecutionArn, Outcome
 from mlci.compile.names import GATE_MISSED
+from mlci.conclusion import conclude
 from mlci.flow.models import Rule
 from mlci.gate import Verdict, judge, parse_metrics
 from mlci.plan.thresholds import bounds
 from mlci.report.result import Status
-from mlci.run import conclude
 
 NOW = datetime(2026, 11, 23, 10, 15, 30, tzinfo=timezone.utc)
 MISSED = "evaluate.auc 0.8 ≥ 0.9 is missed by 0.1\nevaluate.loss 0.5 ≤ 0.25 is missed by 0.25"
