@@ -8,6 +8,7 @@ thread_shares.py              the cores of this machine, shared by the local job
 secrets.py                    checks that a run's secrets can be read, and the values that local jobs get
 progress.py                   the state of each step, from the history
 project_python.py             the interpreter that local jobs run with
+function_handlers.py          the local code of Lambda functions that steps call
 job_pythons.py                the interpreter of each local job
 requirements_environments.py  environments that hold a requirements file, in the user's cache folder
 local.py                      the local backend: an adapter to the emulator

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from mlci.backends.enum_values import UnlistedValue, problem_of
 from mlci.backends.events import Event
+from mlci.backends.function_handlers import FUNCTION_LOG_PREFIX, check_handlers, function_handlers
 from mlci.backends.job_pythons import JobPythons, PythonDescription
 from mlci.backends.project_python import ProjectPython, python_of_flow
 from mlci.backends.protocol import (
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from mlci_emulator.jobs.job import JobSettings as JobSettings
     from mlci_emulator.jobs.process import StopSignal as JobStopSignal
     from mlci_emulator.jobs.python_overlay import Interpreter
+    from mlci_emulator.services.lambda_functions import FunctionCode
 
 _CHUNK_BYTES = 1 << 20
 LOCATION = Location(BUCKET, JOB_ROLE, REGION)
@@ -95,11 +97,12 @@ class LocalBackend:
         repository = find_repository(Path(options.flow.file))
         folders = (repository.base, repository.root)
         python = python_of_flow(options.flow, options.environment, folders, options.python)
+        planned: list[Plan] = []
+        log_file = self._log_files(log_file, planned)
         settings = job_settings(
             options.home / "work", log_file, python.executable, options.environment, options.isolation
         )
         shares: dict[str, int] = {}
-        planned: list[Plan] = []
         pythons = self._pythons(python, log)
         settings = replace(
             settings,
@@ -107,10 +110,22 @@ class LocalBackend:
             defaults=lambda job: thread_variables(shares.get(written_name(self._step_of(job)))),
             pythons=lambda *job: _job_python(pythons, planned[-1], *job) if planned else None,
         )
-        with pythons, open_local(options.home / "store", settings, log) as cloud:
+        functions = self._functions(repository.base, python.executable)
+        with pythons, open_local(options.home / "store", settings, log, functions) as cloud:
             announce = lambda: log(str(python))  # noqa: E731
             cloud = replace(cloud, announce=announce, environment=options.environment)
             yield replace(cloud, planned=planned, thread_shares=shares)
+
+    def _functions(self, base: Path, python: str) -> list[FunctionCode]:
+        """Returns the Lambda functions of the flow's steps, as the emulator invokes them."""
+        if not function_handlers(self.options.flow):
+            return []
+        from mlci_emulator.services.lambda_functions.function_code import FunctionCode
+
+        return [
+            FunctionCode(name, (base / each.file).parent, each.handler, python=python)
+            for name, each in function_handlers(self.options.flow).items()
+        ]
 
     def _pythons(self, python: ProjectPython, log: Callable[[str], None]) -> JobPythons:
         from mlci_emulator.jobs.containers import host_environment
@@ -136,6 +151,21 @@ class LocalBackend:
             log,
         )
         return JobPythons(python, environments, options.environment.get("PATH", os.defpath), describe, log)
+
+    def _log_files(self, log_file: Callable[[str], Path], planned: Sequence[Plan]) -> Callable[[str], Path]:
+        """Returns the log file of a job, and of a Lambda function: that of the first step which calls it."""
+        flow = self.options.flow
+        handlers = function_handlers(flow)
+
+        def path(name: str) -> Path:
+            handler = handlers.get(name.removeprefix(FUNCTION_LOG_PREFIX))
+            if handler is None or not planned or not name.startswith(FUNCTION_LOG_PREFIX):
+                return log_file(name)
+            target = planned[-1].target
+            job = Names(flow.name, target.is_protected).job(flow.steps[handler.step], target.run_id)
+            return log_file(f"{job}-0-0")
+
+        return path
 
     def _job_variables(self, job: str) -> Mapping[str, str]:
         return job_variables(self.options.flow, self._step_of(job), self.options.environment)
@@ -168,6 +198,7 @@ class LocalCloud:
 
     def check(self, planned: Plan) -> None:
         check_jobs(planned)
+        check_handlers(planned.flow, find_repository(Path(planned.flow.file)).base)
         self.thread_shares.update(thread_shares(planned))
         check_values(planned, self.environment)
         self.planned.append(planned)
@@ -321,12 +352,15 @@ def _event(event: asl.Event) -> Event:
 
 @contextmanager
 def open_local(
-    store: Path, settings: JobSettings, log: Callable[[str], None] = lambda text: None
+    store: Path,
+    settings: JobSettings,
+    log: Callable[[str], None] = lambda text: None,
+    functions: Iterable[FunctionCode] = (),
 ) -> Iterator[LocalCloud]:
     """Yields a local cloud on a store's folder. Leaving the context stops its jobs."""
     from mlci_emulator.embedded import open_emulator
 
-    with open_emulator(store, settings, log) as emulator:
+    with open_emulator(store, settings, log, functions) as emulator:
         yield LocalCloud(emulator)
 
 

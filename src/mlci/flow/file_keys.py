@@ -76,6 +76,9 @@ class FileKeys(KeyReader):
                 self.problems.at_key(path, what, f'Its only output is "{listed(fixed)}"'.replace('""', '"'))
 
     def metrics(self) -> tuple[MetricsFiles, ...]:
+        fixed = self.step.step_type.metrics_file
+        if fixed is not None:
+            return (MetricsFiles(fixed, "outputs"),)
         if self.step.key("metrics") is None or "metrics" not in self.step.raw:
             return ()
         outputs = self.context.steps[self.step.name].outputs
@@ -92,7 +95,7 @@ class FileKeys(KeyReader):
         self, files: tuple[MetricsFiles, ...], definitions: tuple[MetricDefinition, ...], outputs: tuple[str, ...]
     ) -> bool:
         """True if the job writes one file of its metrics, to an output of mlci's own where outputs are files."""
-        if not files and not definitions:
+        if (not files and not definitions) or self.step.step_type.metrics_file is not None:
             return False
         container, request = self.step.step_type.container, self.step.written("request") or {}
         field = container.metrics_field if container else None

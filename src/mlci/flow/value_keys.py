@@ -103,8 +103,11 @@ class ValueKeys(KeyReader):
         keys = [key.name for key in self.step.step_type.keys if key.name not in _BUILT_KEYS]
         written = {name: self.step.written(name) for name in keys}
         for key in self.step.step_type.keys:
-            if isinstance(value := written.get(key.name), str):
+            value = written.get(key.name)
+            if isinstance(value, str):
                 self.check_length(key, self.path(key.name), f'"{key.name}"', len(value))
+            if value is not None:
+                self.check_value(key, value)
         return {name: self._value(value, self.path(name)) for name, value in written.items() if value is not None}
 
     def _value(self, value: Json, path: Path) -> Value:

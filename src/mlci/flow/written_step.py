@@ -68,6 +68,7 @@ def interface_of(step: WrittenStep, problems: Problems) -> StepInterface:
     return StepInterface(
         inputs=tuple(inputs) if isinstance(inputs, dict) else None,
         outputs=outputs,
-        writes_metrics=not step.raw.keys().isdisjoint(["metrics", "metric_definitions"]),
+        writes_metrics=step.step_type.metrics_file is not None
+        or not step.raw.keys().isdisjoint(["metrics", "metric_definitions"]),
         has_cells="matrix" in step.raw,
     )

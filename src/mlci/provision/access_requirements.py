@@ -34,8 +34,8 @@ class AccessRequirements:
     `outside` are inputs at S3 URIs of others, `images` the ECR repositories of images. A step's `request:` names
     `outside_outputs`, which are prefixes of its outputs other than the run's, KMS `keys`, `subnets` and
     `security_groups`; `output_keys` are the keys that outputs are encrypted by. `has_rules` says whether the state
-    machine reads metrics. `secrets` are those that some step reads. `instance_types` and `max_runtime_s` bound the cost
-    of a job; empty and None leave it unbounded.
+    machine reads metrics, and `functions` are the Lambda functions that it calls. `secrets` are those that some step
+    reads. `instance_types` and `max_runtime_s` bound the cost of a job; empty and None leave it unbounded.
     """
 
     flow: str
@@ -50,6 +50,7 @@ class AccessRequirements:
     output_keys: tuple[str, ...] = ()
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
     secrets: tuple[Secret, ...] = ()
     instance_types: tuple[str, ...] = ()
     max_runtime_s: int | None = None
@@ -77,6 +78,7 @@ def access_requirements(flow: Flow, images: Mapping[str, str]) -> AccessRequirem
         output_keys=tuple(sorted({key for step in steps for key in _output_keys(step)})),
         subnets=_in_networks(steps, "Subnets"),
         security_groups=_in_networks(steps, "SecurityGroupIds"),
+        functions=tuple(sorted({name for step in steps for name in _functions(step)})),
         secrets=flow.used_secrets,
         instance_types=tuple(sorted({name for step in steps for name in _instance_types(step)})),
         max_runtime_s=max((limit for step in steps for limit in _runtimes_s(step)), default=None),
@@ -91,6 +93,7 @@ def check_arn_values(flow: Flow, images: Mapping[str, str]) -> None:
             *((("inputs", key), "S3 URI", source.uri) for key, source in step.inputs.items() if _is_s3(source)),
             *((("image",), "image", uri) for uri in (images.get(name), step.image) if isinstance(uri, str)),
             *((("request",), "S3 URI", uri) for uri in _outside_outputs(step)),
+            *((("function",), "Lambda function", function) for function in _functions(step)),
             *((("request",), "KMS key", key) for key in _keys(step)),
             *((("request",), "subnet", subnet) for subnet in _in_networks([step], "Subnets")),
             *((("request",), "security group", group) for group in _in_networks([step], "SecurityGroupIds")),
@@ -125,6 +128,13 @@ def _syncs_metrics(step: Step) -> bool:
     """
     container = STEP_TYPES[step.uses].container
     return step.collects_metrics and container is not None and container.metrics_field is not None
+
+
+def _functions(step: Step) -> Iterator[str]:
+    """Yield the Lambda function that a step calls."""
+    match step.values.get("function"):
+        case str(name) | (str(name),):
+            yield name
 
 
 def _is_s3(source: object) -> TypeGuard[S3Location]:

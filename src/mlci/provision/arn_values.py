@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-ValueKind = Literal["S3 URI", "image", "KMS key", "subnet", "security group"]
+ValueKind = Literal["S3 URI", "image", "KMS key", "subnet", "security group", "Lambda function"]
 
 _VALUES: Mapping[ValueKind, tuple[str, str]] = {
     "S3 URI": (r"s3://[a-z0-9.-]+(/((?!\$\{)[^*?])*)?", "It may not contain *, ? or ${, which IAM reads as wildcards"),
@@ -24,6 +24,10 @@ _VALUES: Mapping[ValueKind, tuple[str, str]] = {
         "Use a key ID, alias/…, or the ARN of a key or an alias",
     ),
     "subnet": (r"[A-Za-z0-9-]{1,32}", "Use a subnet ID, subnet-…"),
+    "Lambda function": (
+        r"(arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:)?[A-Za-z0-9_-]+(:(\$LATEST|[A-Za-z0-9_-]+))?",
+        "Use its name, name:alias, or its ARN",
+    ),
     "security group": (r"[A-Za-z0-9-]{1,32}", "Use a security group ID, sg-…"),
 }
 

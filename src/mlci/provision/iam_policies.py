@@ -197,10 +197,21 @@ def _workflow(requirements: AccessRequirements, scope: AccountScope, is_protecte
             Grant("ReadRuns", ("s3:GetObject",), ("s3:{runs}",)),
         ]
     yield from _granted(grants, requirements, names, scope)
+    yield from _invoke_functions(requirements.functions, scope)
     yield from _use_outside_outputs("ReadOutsideOutputs", "s3:GetObject", requirements, scope)
     for service in sorted({of_type.passes_role_to for of_type in types if of_type.passes_role_to}):
         yield _pass_role("protected_job" if is_protected else "job", service, scope)
     yield from _keys(requirements.output_keys, scope, _COPY_AND_READ)
+
+
+def _invoke_functions(functions: Sequence[str], scope: AccountScope) -> Iterator[Statement]:
+    """Yield the statement for the Lambda functions of steps, exactly as the steps name them.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-api-permissions-ref.html
+    """
+    arns = [name if name.startswith("arn:") else scope.arn("lambda", f"function:{name}") for name in functions]
+    if arns:
+        yield Statement("InvokeFunctions", ("lambda:InvokeFunction",), tuple(arns))
 
 
 def _job_conditions(requirements: AccessRequirements) -> Mapping[str, Mapping[str, object]]:

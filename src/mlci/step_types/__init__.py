@@ -8,6 +8,7 @@
     training.py         a training job
     model_copy.py       the states that copy a model to the run's folder
     wait.py             a pause, without a job
+    lambda_function.py  a call of a Lambda function
     fail.py             the end of the run, with a message
 
 Step types stand below the flow. Every other package asks `STEP_TYPES` and names no type itself.
@@ -21,6 +22,7 @@ from types import MappingProxyType
 
 from mlci.step_types.base import JobType, Key, MapState, State, StepPaths, StepType, TaskState
 from mlci.step_types.fail import FAIL
+from mlci.step_types.lambda_function import LAMBDA
 from mlci.step_types.processing import PROCESSING
 from mlci.step_types.training import TRAINING
 from mlci.step_types.wait import WAIT
@@ -28,7 +30,9 @@ from mlci.step_types.wait import WAIT
 __all__ = ["STEP_TYPES", "all_keys", "has_alternative", "jobs_of", "owners_of", "state_titles"]
 
 #: Every step type by its name, in the order in which messages and the schema list them.
-STEP_TYPES: Mapping[str, StepType] = MappingProxyType({kind.name: kind for kind in (PROCESSING, TRAINING, WAIT, FAIL)})
+STEP_TYPES: Mapping[str, StepType] = MappingProxyType(
+    {kind.name: kind for kind in (PROCESSING, TRAINING, LAMBDA, WAIT, FAIL)}
+)
 
 
 def all_keys() -> dict[str, Key]:

@@ -381,10 +381,12 @@ class StepType:
     """Everything that is particular to one value of `uses`. No part has a default: a type says what it lacks.
 
     `hints` give a remedy for keys of other types. `outputs` are the outputs that every step of the type has; None where
-    the flow names them. `container`, `request` and `job` are None for a type that runs no script, makes no API request,
-    or starts no job. `execution_input` returns the step's part of the execution input, without its request; it gets the
-    request as it is sent, because a flow's `request:` may change what the input repeats. `states` are the states in
-    order, the main one first. `summary` says what the step is in one line of `mlci plan`, from the same two.
+    the flow names them. `metrics_file` is the file in an output that holds the metrics of every such step; None where
+    the flow names it, or has none. `container`, `request` and `job` are None for a type that runs no script, makes no
+    API request, or starts no job. `execution_input` returns the step's part of the execution input, without its
+    request; it gets the request as it is sent, because a flow's `request:` may change what the input repeats. `states`
+    are the states in order, the main one first. `summary` says what the step is in one line of `mlci plan`, from the
+    same two.
     """
 
     name: str
@@ -392,6 +394,7 @@ class StepType:
     keys: tuple[Key, ...]
     hints: Mapping[str, str]
     outputs: tuple[str, ...] | None
+    metrics_file: str | None
     container: Container | None
     request: Request | None
     job: JobType | None

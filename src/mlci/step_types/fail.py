@@ -57,6 +57,7 @@ FAIL = StepType(
     ),
     hints={},
     outputs=(),
+    metrics_file=None,
     container=None,
     request=None,
     job=None,

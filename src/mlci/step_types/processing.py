@@ -118,6 +118,7 @@ PROCESSING = StepType(
     keys=_KEYS,
     hints={"hyperparameters": 'Give a processing step\'s script its values as "args": [--name, value]'},
     outputs=None,
+    metrics_file=None,
     container=_CONTAINER,
     request=Request(
         action="CreateProcessingJob",

@@ -243,6 +243,7 @@ TRAINING = StepType(
     keys=_KEYS,
     hints={},
     outputs=(MODEL_OUTPUT,),
+    metrics_file=None,
     container=_CONTAINER,
     request=Request(
         action="CreateTrainingJob",

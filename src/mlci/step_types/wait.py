@@ -42,6 +42,7 @@ WAIT = StepType(
     ),
     hints={"timeout": 'Give a wait step its time as "seconds"'},
     outputs=(),
+    metrics_file=None,
     container=None,
     request=None,
     job=None,

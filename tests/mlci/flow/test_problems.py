@@ -197,7 +197,7 @@ _REFERENCES = [
         [
             (
                 '9:13: "${{ steps.train.outputs.model }}" cannot stand here: it is known only while the '
-                'flow runs. Outputs of steps can be read in "inputs", "args", "env" and "hyperparameters"'
+                'flow runs. Outputs of steps can be read in "inputs", "args", "env", "hyperparameters" and "payload"'
             )
         ],
     ),

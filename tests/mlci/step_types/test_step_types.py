@@ -31,13 +31,13 @@ from support.project import ROOT
 PACKAGE = Path(mlci.__file__).parent
 TYPES = pytest.mark.parametrize("step_type", STEP_TYPES.values(), ids=list(STEP_TYPES))
 #: Parts that a type may lack, and says so by None.
-OPTIONAL = {"outputs", "container", "request", "job"}
+OPTIONAL = {"outputs", "metrics_file", "container", "request", "job"}
 STEP = ResolvedStep(
     name="step",
     job="mlci-flow--step-20261123-101530-3f9c2a",
     role="arn:aws:iam::123456789012:role/job",
     tags={},
-    outputs={"model": "s3://bucket/run/step/model/"},
+    outputs={name: f"s3://bucket/run/step/{name}/" for name in ("model", "result")},
     values={key.name: key.minimum or 1 for key in all_keys().values()},
     image="mine:7",
     instance="ml.m5.xlarge",
@@ -144,7 +144,7 @@ def test_a_job_is_run_followed_and_stopped_with_the_rights_of_its_type(step_type
         role: {action for grant in getattr(step_type.grants, role) for action in grant.actions} for role in ROLES_OF
     }
     if job is None:
-        assert not any(actions.values()) or step_type.request
+        assert not any(actions.values()) or step_type.request or step_type.outputs
         return
     assert step_type.request is not None
     assert step_type.request.name_field == job.name_field
