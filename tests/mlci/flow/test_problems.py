@@ -185,8 +185,8 @@ _REFERENCES = [
         [
             (
                 '20:19: "${{ steps.preprocess.outputs.train }}" cannot stand here: it is known only while '
-                'the flow runs. Outputs of steps can be read in "inputs", "args", "env" and '
-                '"hyperparameters"'
+                'the flow runs. Outputs of steps can be read in "inputs", "args", "env", '
+                '"hyperparameters" and "payload"'
             )
         ],
     ),
