@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal  # result.json may be of an older or newer mlci: what is missing is shown as a dash
@@ -16,6 +17,8 @@ from mlci.report.signs import STEP_SIGNS, rule_sign
 #: The columns of `mlci list`.
 HEAD = ("run", "flow", "status", "started", "time", "commit", "gate", "metrics")
 _NONE = "–"
+#: The cell in the name of a metric: "(fold=0)" of "train(fold=0).auc".
+_CELL = re.compile(r"^([^(.]+)\([^()]*=[^()]*\)(?=[.\[])")
 
 RunState = Literal["finished", "running", "killed", "unfinished", "unreadable"]
 
@@ -88,7 +91,7 @@ class ListedRun:
             self._time(now),
             _commit(self.commit, self.is_dirty),
             gate,
-            ", ".join(f"{name} {figure(value)}" for name, value in self.headline_metrics.items()) or _NONE,
+            ", ".join(_headlines(self.headline_metrics)) or _NONE,
         )
 
     def _time(self, now: datetime) -> str:
@@ -184,6 +187,24 @@ def _taken(result: Mapping[str, Any]) -> Mapping[str, Any]:
 def _section(title: str, values: Mapping[str, str]) -> list[str]:
     width = max((len(name) for name in values), default=0)
     return ["", title, *(f"  {name:{width}}  {value}" for name, value in values.items())] if values else []
+
+
+def _headlines(metrics: Mapping[str, float | None]) -> Iterator[str]:
+    """Yields each metric with its value; those of a matrix's cells as one, with the smallest and the largest.
+
+    >>> list(_headlines({"train(fold=0).auc": 0.9, "train(fold=1).auc": 0.8, "evaluate.auc": None}))
+    ['train.auc 0.8 to 0.9 (2 cells)', 'evaluate.auc –']
+    """
+    cells: dict[str, list[float | None]] = {}
+    for name, value in metrics.items():
+        cells.setdefault(_CELL.sub(r"\1", name), []).append(value)
+    for name, values in cells.items():
+        known = sorted(value for value in values if value is not None)
+        if len(values) == 1:
+            yield f"{name} {figure(values[0])}"
+        else:
+            extremes = f"{figure(known[0])} to {figure(known[-1])}" if known else _NONE
+            yield f"{name} {extremes} ({len(values)} cells)"
 
 
 def _commit(commit: str | None, is_dirty: bool | None) -> str:
