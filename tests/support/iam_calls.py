@@ -2,7 +2,7 @@
 knows of the request. An operation that is not here is asked for on `*`.
 
 Source: https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
-(states, s3, sagemaker, logs, ssm), and for what a role is passed on to
+(states, s3, sagemaker, logs, ssm, lambda), and for what a role is passed on to
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
 """
 
@@ -62,6 +62,10 @@ def _calls(service: str, operation: str, request: Mapping[str, Any]) -> Iterable
             return _sagemaker(operation, request)
         case "logs":
             return [Call(f"logs:{operation}", _log(operation, request))]
+        case "lambda":
+            function = request["FunctionName"]
+            named = function if function.startswith("arn:") else arn("lambda", f"function:{function}")
+            return [Call("lambda:InvokeFunction", named)]
         case "s3":
             return _s3(operation, request)
     raise KeyError(service)

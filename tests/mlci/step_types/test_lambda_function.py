@@ -15,6 +15,7 @@ from mlci.backends.progress import reason_of
 from mlci.compile import compile_plan
 from mlci.errors import InputError
 from mlci.flow import dependencies, load
+from mlci.flow.models import Flow
 from mlci.plan import Plan, Target, plan
 from mlci.provision.access_requirements import access_requirements
 from mlci.provision.iam_policies import policies
@@ -23,6 +24,9 @@ from mlci.provision.stack_names import ROLES
 from mlci.stage.models import CodeUnit, Staged
 from mlci.step_types.script_start import ScriptStart
 from support.aws_account import account
+from support.iam_calls import Call, arn
+from support.iam_decisions import decided
+from support.iam_derived import calls_of_the_workflow
 from support.project import Project
 
 FLOW = """flow: caller
@@ -233,4 +237,17 @@ def test_the_aws_cloud_calls_the_function(tmp_path: Path) -> None:
         )
         done = caller.mlci("run", **served.environment)
         assert done.returncode == 0, done.stdout + done.stderr
-    check_run(caller)
+        check_run(caller)
+        called = list(calls_of_the_workflow(served, caller.result()["execution"]))
+    flow = load(caller.root.joinpath("flow.yaml").read_bytes(), "flow.yaml")
+    assert Call("lambda:InvokeFunction", arn("lambda", "function:notify")) in called
+    assert denied(flow, called) == {"iam:PassRole"}  # the account's role is not the stack's
+    other = load(FLOW.encode(), "flow.yaml")
+    assert denied(other, called) == {"iam:PassRole", "lambda:InvokeFunction"}  # the same function, by an alias
+
+
+def denied(flow: Flow, called: list[Call]) -> set[str]:
+    """The actions among calls that the flow's policy of the state machine does not allow."""
+    scope = AccountScope("aws", "us-east-1", "000000000000", "models", "c", dict.fromkeys(ROLES, "arn:role"))
+    document = policies(access_requirements(flow, {}), scope)["workflow"]
+    return {call.action for call in called if not decided(document, call)}
