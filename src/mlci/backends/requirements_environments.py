@@ -94,7 +94,12 @@ class EnvironmentStore:
         while not _lock_shared(lock, folder / _MARKER):
             if _lock_alone(lock):
                 shutil.rmtree(folder, ignore_errors=True)
-                if not self._fill(folder, requirements, base, log_file, is_stopped):
+                try:
+                    is_made = self._fill(folder, requirements, base, log_file, is_stopped)
+                except EnvironmentFailed:
+                    fcntl.flock(lock, fcntl.LOCK_UN)  # jobs that wait for it try for themselves, or stop
+                    raise
+                if not is_made:
                     return None
             elif is_stopped():
                 return None

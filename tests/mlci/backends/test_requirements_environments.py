@@ -128,6 +128,15 @@ def test_a_file_that_can_not_be_installed_leaves_nothing(store: Callable[[], Env
     assert stored_environments(cache) == []
 
 
+def test_a_failure_lets_the_jobs_that_wait_try_for_themselves(
+    store: Callable[[], EnvironmentStore], cache: Path
+) -> None:
+    failing = store()
+    for _ in range(2):  # the first job's lock stays open as long as the run
+        with pytest.raises(EnvironmentFailed):
+            failing.get(requirements("broken\n"), BASE, cache / "log", iter([False] * 50 + [True] * 50).__next__)
+
+
 def test_a_stop_ends_the_installation_and_leaves_nothing(store: Callable[[], EnvironmentStore], cache: Path) -> None:
     stop = threading.Event()
     threading.Timer(0.3, stop.set).start()
