@@ -93,6 +93,8 @@ class ScriptKeys:
             self._problems.at(at, f'the path of "{name}" holds what is known only while the flow runs', "Write a path")
             return
         path = self._path(written, at)
+        if self._problems.is_suspect(at):
+            return
         if path == "." or path == ".." or path.startswith("../"):
             what = f'"{written[:80]}" is not a path below the working folder'
             self._problems.at(at, what, "Write one such as data/raw.csv")

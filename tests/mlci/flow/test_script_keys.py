@@ -54,6 +54,11 @@ TRAINING = "  a:\n    uses: training\n    run: a.py\n"
             'flow.yaml:7:18: "../x" is not a path below the working folder. Write one such as data/raw.csv',
         ),
         (
+            PROCESSING + "    outputs: {a: /opt/x, b: y}\n",
+            PROCESSING + "    outputs: {a: x, b: y}\n",
+            'flow.yaml:7:18: "/opt/x" lies outside of the repository. Paths are relative to the flow file\'s folder',
+        ),
+        (
             PROCESSING + "    outputs: {a: x, b: x/y}\n",
             PROCESSING + "    outputs: {a: x, b: y}\n",
             'flow.yaml:7:24: output "b" is at "x/y", and output "a" at "x". Neither may lie in the other',
