@@ -78,7 +78,7 @@ def stage(flow: Flow, repository: Repository, region: str, cache: Cache) -> Stag
                 units = staging.attempt(step, "inputs", partial(_data_unit, source.path, repository), name)
                 data |= {unit.path: unit for unit in units.values()}
     if staging.problems:
-        raise InputError(staging.problems)
+        raise InputError(list(dict.fromkeys(staging.problems)))  # cells of a matrix have theirs in common
     return Staged(code, data, images)
 
 
@@ -100,7 +100,8 @@ class _Staging:
             key = "requirements" if isinstance(error, UnusableRequirements) else key
             at = self._flow.position(*_written(self._flow, step, key), *rest)
             what, hint = _described(error, self._repository)
-            self.problems.append(Problem(at.file, at.line, at.column, f'step "{step.name}": {what}', hint))
+            name = step.cell.step if step.cell else step.name
+            self.problems.append(Problem(at.file, at.line, at.column, f'step "{name}": {what}', hint))
         return {}
 
     def code(self, step: Step) -> dict[str, CodeUnit]:

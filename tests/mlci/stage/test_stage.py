@@ -86,6 +86,13 @@ def test_changed_bytes_and_changed_names_change_the_digest(repository: Path) -> 
     assert len({before, renamed, staged(repository, "data").data["data"].digest}) == 3
 
 
+def test_a_problem_that_all_cells_of_a_matrix_have_is_told_once(repository: Path) -> None:
+    data = 'data/absent.csv}\n    matrix: {fold: [1, 2, 3]}\n    args: ["${{ matrix.fold }}"]\n    env: {A: b'
+    assert refusal(repository, data).splitlines() == [
+        f'flow.yaml:8:19: step "one": "data/absent.csv" does not exist. Paths are relative to {repository}.',
+    ]
+
+
 def test_all_problems_are_told_at_once_and_with_their_place(repository: Path) -> None:
     (repository / "code/one.py").unlink()
     assert refusal(repository, "data/absent.csv").splitlines() == [
