@@ -24,6 +24,7 @@ from mlci.compile.selections import SelectionStates
 from mlci.compile.series_parallel import Cells, Composition, Parallel, Series, leaves
 from mlci.compile.states import STEP_FAILED, any_of, path_of
 from mlci.compile.structure import Structure
+from mlci.flow.metric_paths import format_metric
 from mlci.stage.sdk_imports import quiet_sdk
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import Alternative, FailState, MapState, State, StepPaths, TaskState, WaitState
@@ -167,12 +168,12 @@ class _Builder(SelectionStates):
     def _fails_fast(self, steps: Iterable[str]) -> bool:
         return all(self.structure.steps[step].fail_fast for step in steps)
 
-    def _failure(self, step: str, title: str, is_caught: bool = True) -> Any:
+    def _failure(self, step: str, title: str, is_caught: bool = True, reason: str = "") -> Any:
         """Return the end of a failed step: the run's, or, if others go on beside it, the end of its branch."""
         if self.structure.steps[step].fail_fast or not self.is_in_branch:
             if is_caught:
                 return self._fail(f"{step}: {title}", f"step {step} failed")
-            return self.sdk.Fail(self._name(f"{step}: {title}"), error=STEP_FAILED, cause=f"{step}: {title}")
+            return self.sdk.Fail(self._name(f"{step}: {title}"), error=STEP_FAILED, cause=f"{step}: {title}{reason}")
         return self._ended(f"{step}: {title}", {"failed": step})
 
     def _grouped(self, items: Sequence[Composition], established: frozenset[str]) -> list[Composition]:
@@ -195,7 +196,9 @@ class _Builder(SelectionStates):
         for state in reversed(STEP_TYPES[step.uses].states(paths)):
             after = self._state(name, state, paths, after)
         for input_name, path, best in reversed(step.selections):
-            failed = self._failure(name, f"no cell to choose {input_name} from", is_caught=False)
+            metric = format_metric("metrics", path)
+            reason = f': "select" compares {metric}, which is a number in no cell'
+            failed = self._failure(name, f"no cell to choose {input_name} from", is_caught=False, reason=reason)
             after = self._select(name, input_name, path, best, failed, after)
         return after
 

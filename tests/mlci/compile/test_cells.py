@@ -293,8 +293,9 @@ def test_the_best_cell_is_read(best: str, values: tuple[Json, ...], fold: int | 
     if fold is None:
         assert requests == []
         assert (outcome.outcome.error, outcome.outcome.cause) == (
-            "mlci.StepFailed", "best: no cell to choose model from"
-        )  # fmt: skip
+            "mlci.StepFailed",
+            'best: no cell to choose model from: "select" compares metrics.r2, which is a number in no cell',
+        )
         return
     assert outcome.types[-1] == "ExecutionSucceeded"
     (request,) = requests
