@@ -105,6 +105,10 @@ class DirectoryStore:
         """
         bucket_and_object_names(uri)
 
+    def create_bucket(self, bucket: str) -> None:
+        """Create a bucket, if there is none of that name. Writing an object through the store does so, too."""
+        (self.root / bucket).mkdir(parents=True, exist_ok=True)
+
     def exists(self, uri: str) -> bool:
         with contextlib.suppress(NoSuchKey), self.open(uri):
             return True

@@ -190,6 +190,8 @@ def test_the_local_cloud_ends_there_and_goes_on_where_the_if_does_not_hold(tmp_p
     _check_result(project.result())
     assert "auc is 0.8125, x (missing)" in done.stdout
     assert "its if does not hold: measure.auc 0.8125 ≥ 0.9" in project.latest("junit.xml")
+    part = project.mlci("run", "--only", "stop")
+    assert (part.returncode, project.result()["reason"]) == (1, "auc is 0.8125, x (missing)"), part.stderr
     project.write("flow.yaml", RUN % 0.95)
     passed = project.mlci("run")
     assert passed.returncode == 0, passed.stdout + passed.stderr

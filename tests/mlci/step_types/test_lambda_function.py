@@ -251,3 +251,41 @@ def denied(flow: Flow, called: list[Call]) -> set[str]:
     scope = AccountScope("aws", "us-east-1", "000000000000", "models", "c", dict.fromkeys(ROLES, "arn:role"))
     document = policies(access_requirements(flow, {}), scope)["workflow"]
     return {call.action for call in called if not decided(document, call)}
+
+
+CELLS = """flow: cells
+steps:
+  base: {uses: lambda, function: score, payload: {x: "0.5"}, local: "score.py:main"}
+  call:
+    uses: lambda
+    matrix: {x: ["0.1", "0.9"]}
+    max_parallel: 1
+    function: score
+    payload: {x: "${{ matrix.x }}"}
+    after: base
+  stop:
+    uses: fail
+    matrix: {x: ["0.1", "0.9"]}
+    message: "${{ matrix.x }} is above ${{ steps.base.metrics.auc }}"
+    if: [{metric: call.auc, min: 0.8}]
+gate: [{metric: call.auc, aggregate: mean, min: 0.4}]
+"""
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_cells_call_and_end_the_run_where_nothing_was_uploaded(tmp_path: Path) -> None:
+    cells = Project(tmp_path)
+    cells.write("flow.yaml", CELLS)
+    cells.write("score.py", 'def main(event, context):\n    return {"auc": float(event["x"])}\n')
+    done = cells.mlci("run")
+    assert done.returncode == 1, done.stdout + done.stderr
+    result = cells.result()
+    assert (result["status"], result["reason"]) == ("gate_missed", "0.9 is above 0.5")
+    assert {name: step["status"] for name, step in result["steps"].items()} == {
+        "base": "succeeded",
+        "call(x=0.1)": "succeeded",
+        "call(x=0.9)": "succeeded",
+        "stop(x=0.1)": "skipped",
+        "stop(x=0.9)": "failed",
+    }

@@ -31,6 +31,13 @@ def store(tmp_path: Path) -> DirectoryStore:
     return DirectoryStore(tmp_path / "store")
 
 
+def test_a_bucket_is_created_once(store: DirectoryStore) -> None:
+    store.create_bucket("models")
+    store.put_bytes(b"kept", "s3://models/a")
+    store.create_bucket("models")
+    assert store.read_bytes("s3://models/a") == b"kept"
+
+
 @given(key=KEY, data=st.binary(max_size=200))
 def test_stored_objects_are_read_and_listed_and_no_others(key: str, data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
