@@ -95,7 +95,8 @@ class PartialRunPlanner:
             for output in step.outputs
         }
         matrices = {name: matrix for name, matrix in flow.matrices.items() if steps.keys() & set(matrix.cells)}
-        narrowed = replace(flow, steps=steps, gate=(), matrices=matrices)
+        left_out = {name: step for name, step in flow.steps.items() if name not in steps}
+        narrowed = replace(flow, steps=steps, gate=(), matrices=matrices, left_out=left_out)
         return PartialRun(narrowed, outputs, taken, tuple(messages))
 
     def _found(self, flow: Flow, needed: Mapping[str, _Needed]) -> dict[str, EarlierRun]:

@@ -13,7 +13,7 @@ SCRIPTS = {
     "prepare": 'open("/opt/ml/processing/output/out/rows", "w").write("1 2 3")',
     "measure": """
 import json
-rows = open("/opt/ml/processing/input/rows/rows").read().split()
+rows = open("data/rows").read().split()
 json.dump({"rows": len(rows)}, open("/opt/ml/processing/output/out/m.json", "w"))
 print("measured", len(rows))
 """,
@@ -27,7 +27,7 @@ steps:
   measure:
     uses: processing
     run: measure.py
-    inputs: {rows: "${{ steps.prepare.outputs.out }}"}
+    inputs: {rows: {from: "${{ steps.prepare.outputs.out }}", path: data/rows}}
     outputs: [out]
     metrics: out/m.json
   publish: {uses: processing, run: publish.py, after: gate}

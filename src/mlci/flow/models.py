@@ -300,6 +300,7 @@ class Flow:
     environment variables that it reads, and `secrets` the secrets that it declares, by name. `python` is
     `local: {python: …}`. `aws` holds the settings that `aws:` gives.
     `steps` has each cell of a step with a matrix as a step, and `matrices` the names of a step's cells by its own.
+    A flow that is a part of another has in `left_out` the steps of the other that are not in it.
     `positions` tells where each part stands in the file, by its path from the top:
     `("steps", "train", "run")`.
     """
@@ -315,6 +316,7 @@ class Flow:
     python: str | None = None
     aws: Mapping[AwsSettingName, str] = field(default_factory=dict)
     matrices: Mapping[str, Matrix] = field(default_factory=dict)
+    left_out: Mapping[str, Step] = field(default_factory=dict)
     positions: Mapping[tuple[str | int, ...], Position] = field(default_factory=dict, compare=False, repr=False)
 
     @property

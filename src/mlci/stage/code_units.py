@@ -80,7 +80,7 @@ def _features(flow: Flow, step: Step, container: Container, requirements: Requir
     if requirements is not None:
         features["requirements"] = {"file": requirements.file, "digest": requirements.digest}
     if step.input_paths or step.output_paths:
-        features["places"] = places(step, flow.steps)
+        features["places"] = places(step, {**flow.left_out, **flow.steps})
     if step.collects_metrics:
         features["metrics"] = metrics_feature(step, container)
     return features
