@@ -56,7 +56,8 @@ def _values(key: str, written: Json, path: Path, problems: Problems) -> list[Sca
     for index, value in enumerate(written):
         if not isinstance(value, (str, int, float, bool)):
             what = f'item {index + 1} of "{key}" must be text, a number, or true or false, but is {describe(value)}'
-            problems.at((*path, index), what)
+            near = Candidates(key, (INCLUDE, EXCLUDE)) if isinstance(value, dict) else None
+            problems.at((*path, index), what, near=near)
         elif any(same_value(value, other) for other in values):
             problems.at((*path, index), f'"{key}" has the value {format_scalar(value)[:60]} twice', "Remove one")
         else:

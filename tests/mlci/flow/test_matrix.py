@@ -194,6 +194,11 @@ _MATRIX = "matrix: {fold: [1, 2], depth: [3, 6]}"
         (_MATRIX, "matrix: {fold: [], depth: [3]}", '"fold" in "matrix" has no values'),
         (_MATRIX, "matrix: {fold: [1, 1], depth: [3]}", '11:24: "fold" has the value 1 twice. Remove one'),
         (_MATRIX, "matrix: {fold: [[1]], depth: [3]}", '11:21: item 1 of "fold" must be text, a number, or true or'),
+        (
+            _MATRIX,
+            "matrix: {fold: [1, 2], depth: [3, 6], excldue: [{fold: 1}]}",
+            'item 1 of "excldue" must be text, a number, or true or false, but is a mapping. Did you mean "exclude"?',
+        ),
         (_MATRIX, "matrix: {1fold: [1], depth: [3]}", '11:14: "1fold" cannot be a key of a matrix'),
         (
             _MATRIX,
