@@ -15,12 +15,25 @@ from support.project import ROOT, Project, clean_environment
 
 
 def test_init_gives_a_flow_that_runs(project: Project) -> None:
-    assert project.mlci("init").returncode == 0
+    assert project.mlci("init").stdout.endswith("\nReady. Next: mlci run\n")
     done = project.mlci("run")
     assert done.returncode == 0, done.stdout + done.stderr
     assert project.result()["status"] == "passed"
     assert (project.root / ".gitignore").read_text() == ".mlci/\n"
     assert (project.root / "buildspec.yaml").read_text() == project.mlci("buildspec").stdout
+
+
+def test_a_flow_in_a_folder_above_is_named(project: Project) -> None:
+    project.write("tools/deep/script.py", "")
+    below = Project(project.root / "tools/deep")
+    assert below.mlci("validate").stderr.endswith("Make one with `mlci init`, or name another with --flow.\n")
+    project.write("flow.yaml", "flow: small\nsteps: {a: {uses: fail}}\n")
+    done = below.mlci("validate")
+    assert done.returncode == 2
+    assert done.stderr == (
+        f'mlci: there is no file "flow.yaml". There is one in "{project.root}": go there, since runs are kept '
+        "beside it.\n"
+    )
 
 
 def test_a_buildspec_installs_this_very_mlci_by_its_hash_and_runs_the_flow(project: Project) -> None:

@@ -65,6 +65,14 @@ def _exists(folder: Path) -> bool:
     return True
 
 
+def _flow_elsewhere(file: Path) -> str:
+    """Returns what to do where a flow's file is not there: often it is in a folder above."""
+    above = [folder for folder in file.absolute().parent.parents if (folder / file.name).is_file()]
+    if above:
+        return f'There is one in "{above[0]}": go there, since runs are kept beside it.'
+    return "Make one with `mlci init`, or name another with --flow."
+
+
 def read_file(file: Path, max_bytes: int = -1) -> bytes:
     """The first `max_bytes` of a file, or all of it.
 
@@ -74,7 +82,7 @@ def read_file(file: Path, max_bytes: int = -1) -> bytes:
         with file.open("rb") as stream:
             return stream.read(max_bytes)
     except FileNotFoundError as error:
-        hint = "Make one with `mlci init`, or name another with --flow." if file.suffix in (".yaml", ".yml") else ""
+        hint = _flow_elsewhere(file) if file.suffix in (".yaml", ".yml") else ""
         raise InputError(f'there is no file "{file}"', hint) from error
     except OSError as error:
         raise InputError(f'"{file}" can\'t be read: {error.strerror}', "Is it a file, and may you read it?") from error
