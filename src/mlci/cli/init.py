@@ -46,7 +46,8 @@ def command(folder: Path, system: CiSystem | None, is_dry: bool) -> int:
     for remark in scaffold.remarks:
         echo(remark)
     where = "" if folder == Path() else f"cd {folder} && "
-    echo("Nothing was written." if is_dry else f"Ready. Next: {where}mlci run")
+    ready = "Drafted. Next: read flow.yaml, then" if scaffold.remarks else "Ready. Next:"
+    echo("Nothing was written." if is_dry else f"{ready} {where}mlci run")
     return 0
 
 
