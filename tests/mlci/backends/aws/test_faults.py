@@ -16,6 +16,7 @@ from support.fake_aws import FAULTS, PretendAws, Script, response
 OPERATIONS = (
     "s3.HeadBucket",
     "s3.GetObject",
+    "s3.HeadObject",
     "s3.ListObjectsV2",
     "s3.PutObject",
     "sfn.DescribeStateMachine",
