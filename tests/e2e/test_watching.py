@@ -42,9 +42,12 @@ def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
         time.sleep(0.05)
 
 
-def until_logged(project: Project, text: str) -> None:
+def until_logged(project: Project, text: str, runs: int = 1) -> None:
+    """Wait until the logs of this many runs hold the text."""
+
     def is_logged() -> bool:
-        return any(text in log.read_text() for log in project.root.glob(".mlci/runs/*/logs/talk.log"))
+        logs = project.root.glob(".mlci/runs/*/logs/talk.log")
+        return sum(text in log.read_text() for log in logs) >= runs
 
     until(is_logged)
 
@@ -98,8 +101,7 @@ def test_a_running_run_is_told_from_a_killed_one_and_is_stopped_without_aws(chat
     assert (again.returncode, again.stdout) == (0, f"run {run['run_id']}: it has ended already: stopped\n")
 
     killed = chatty.start("run")
-    until(lambda: len(chatty.runs) == 2)
-    until_logged(chatty, "forged")
+    until_logged(chatty, "forged", runs=2)
     os.kill(killed.pid, signal.SIGKILL)
     killed.communicate(timeout=30)
     newest = json.loads(chatty.mlci("list", "--json").stdout)["runs"][0]
