@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,24 @@ def test_the_exit_code_is_the_scripts(folder: Path, source: str, code: int, valu
     assert run(folder, source, **value).returncode == code
 
 
+@contextmanager
+def started(command_line: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a process with the default action of each signal, and kill it at the end.
+
+    A shell starts what it runs in the background with SIGINT ignored, which all of its children inherit.
+    """
+
+    def default_signals() -> None:
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+
+    with subprocess.Popen(command_line, stdout=subprocess.PIPE, preexec_fn=default_signals) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize("value", [{"after": ["one"]}, {"filter": True}], ids=["action", "filter"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 def test_a_signal_reaches_the_script(folder: Path, number: signal.Signals, value: dict[str, object]) -> None:
@@ -93,7 +113,7 @@ def test_a_signal_reaches_the_script(folder: Path, number: signal.Signals, value
         f"import signal, sys\nsignal.signal({number.value}, lambda *_: sys.exit(5))\n"
         "print('up', flush=True)\nsignal.pause()"
     )
-    with subprocess.Popen(command(folder, source, **value), stdout=subprocess.PIPE) as process:
+    with started(command(folder, source, **value)) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"up\n"
         process.send_signal(number)
@@ -118,7 +138,7 @@ def test_filters_see_each_line_of_both_streams_and_change_what_is_printed(folder
 
 def test_a_line_is_printed_when_it_is_whole_and_not_at_the_end(folder: Path) -> None:
     source = "import time\nprint('one', flush=True)\ntime.sleep(60)"
-    with subprocess.Popen(command(folder, source, filter=True), stdout=subprocess.PIPE) as process:
+    with started(command(folder, source, filter=True)) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"one\n"
         process.terminate()
