@@ -115,12 +115,12 @@ def _run_command(arguments: list[str], is_debug: bool) -> int:
         error.show(usage)
         print(console_text(usage.getvalue()), end="", file=sys.stderr)
         return InputError.exit_code
-    except OSError as error:
-        if not _has_working_directory():
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the one broad handler: no traceback, and never exit code 1
+        if not _has_working_directory():  # not an OSError alone: a library fails in its own way there
             what = "the working directory does not exist any more. Change to another one."
             return _fail(what, InputError.exit_code, is_debug)
-        return _fail(_system_error(error), MlciError.exit_code, is_debug)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the one broad handler: no traceback, and never exit code 1
+        if isinstance(error, OSError):
+            return _fail(_system_error(error), MlciError.exit_code, is_debug)
         what = f"an error inside of mlci: {type(error).__name__}: {error}. Please report it, with what --debug shows."
         return _fail(what, MlciError.exit_code, is_debug)
 

@@ -25,6 +25,8 @@ __all__ = ["MappingNode", "Mark", "Node", "ScalarNode", "SequenceNode", "compose
 
 #: The tags that we give to nodes that carry none of their own; a tag of YAML's is never spelt like these.
 _PLAIN, _QUOTED, _COLLECTION = " plain", " quoted", ""
+#: libyaml's words for more than 1,000 levels, since PyYAML 6.0.4.
+_TOO_DEEP = "exceeded maximum nesting depth"
 
 
 class Events(Protocol):
@@ -76,6 +78,9 @@ def compose(
         node: Node | None = _Composer(events(text), file, max_nodes, max_depth).get_single_node()
         return node
     except yaml.MarkedYAMLError as error:
+        if error.problem == _TOO_DEEP and events is not PythonEvents:
+            # libyaml looks ahead, and gives up before the first node is there; PyYAML's own parser gets to the place.
+            return compose(text, file, max_nodes, max_depth, PythonEvents)
         raise _translated(error, text, file) from None
     except yaml.YAMLError as error:
         raise InputError([Problem(file, 1, 1, f"this is not valid YAML: {error}")]) from None

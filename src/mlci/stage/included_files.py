@@ -58,8 +58,10 @@ def _matches(base: Path, pattern: str) -> list[Path]:
     if not Path(pattern).parts:
         return [base]
     try:
+        if any("**" in part and part != "**" for part in Path(pattern).parts):  # Python 3.13 takes it for "*"
+            raise ValueError("** stands for whole folders")
         return sorted(base.glob(pattern))
-    except (ValueError, IndexError, NotImplementedError) as error:  # such as "a**": Python's versions differ in which
+    except (ValueError, IndexError, NotImplementedError) as error:  # such as "[": Python's versions differ in which
         raise UnusableFile(
             f'"{pattern}" in `include` is not a pattern: {error}', "Patterns are like `src/shared/**/*.json`."
         ) from error
