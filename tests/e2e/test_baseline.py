@@ -9,26 +9,8 @@ from collections.abc import Mapping
 import pytest
 
 from support.git_repositories import commit, git, repository
+from support.measured_flow import FLOW, SCRIPT
 from support.project import Project
-
-FLOW = """\
-flow: iris
-params: {auc: 0.95}
-defaults: {image: "mine.example/image:1", timeout: 1m}
-steps:
-  measure:
-    uses: processing
-    run: measure.py
-    args: ["${{ params.auc }}"]
-    outputs: [out]
-    metrics: out/metrics.json
-gate: [{metric: measure.auc, max_drop: 0.02}]
-"""
-SCRIPT = """\
-import json, os, sys
-os.makedirs("/opt/ml/processing/output/out", exist_ok=True)
-json.dump({"auc": float(sys.argv[1])}, open("/opt/ml/processing/output/out/metrics.json", "w"))
-"""
 
 
 @pytest.fixture
@@ -41,7 +23,7 @@ def measured(project: Project) -> Project:
 
 
 def ran(project: Project, *arguments: str, expected: int = 0, environment: Mapping[str, str] | None = None) -> str:
-    """What a command printed."""
+    """The text that a command printed."""
     done = project.mlci(*arguments, **(environment or {}))
     assert done.returncode == expected, done.stdout + done.stderr
     return done.stdout + done.stderr

@@ -10,28 +10,11 @@ import pytest
 
 from support.git_repositories import commit, git, repository
 from support.github_runner import Event, Hosted, JobRun, run_workflow
+from support.measured_flow import FLOW, SCRIPT
 from support.project import Project
 
 pytestmark = pytest.mark.slow
 
-FLOW = """\
-flow: iris
-params: {auc: 0.95}
-defaults: {image: "mine.example/image:1", timeout: 1m}
-steps:
-  measure:
-    uses: processing
-    run: measure.py
-    args: ["${{ params.auc }}"]
-    outputs: [out]
-    metrics: out/metrics.json
-gate: [{metric: measure.auc, max_drop: 0.02}]
-"""
-SCRIPT = """\
-import json, os, sys
-os.makedirs("/opt/ml/processing/output/out", exist_ok=True)
-json.dump({"auc": float(sys.argv[1])}, open("/opt/ml/processing/output/out/metrics.json", "w"))
-"""
 #: They take minutes and a network; this Python has mlci.
 INSTALL = ("Install mlci",)
 

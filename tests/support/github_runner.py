@@ -26,7 +26,7 @@ _NAME = re.compile(r"(?<![\w'/.-])(github|steps|env|runner)((?:\.[\w-]+)+)")
 
 @dataclass(frozen=True)
 class Event:
-    """What starts a run. `number` is a pull request's."""
+    """The event that starts a run. `number` is a pull request's."""
 
     name: str
     ref: str
