@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,7 +12,6 @@ import pytest
 from mlci.backends.events import Event
 from mlci.backends.progress import Progress, initial_progress
 from mlci.backends.protocol import ExecutionArn, Outcome
-from mlci.compile import compile_plan
 from mlci.compile.metric_checks import message_cause
 from mlci.compile.names import FAIL_REACHED
 from mlci.conclusion import conclude
@@ -21,14 +19,12 @@ from mlci.errors import InputError
 from mlci.flow import dependencies, load
 from mlci.flow.models import Json
 from mlci.gate import Metrics, Verdict
-from mlci.plan import Plan, Target, plan
 from mlci.provision.access_requirements import access_requirements
 from mlci.report.result import Status
 from mlci.skipped_steps import explain_skipped
-from mlci.stage.models import CodeUnit, Staged
-from mlci.step_types.script_start import ScriptStart
 from mlci_asl.jsonata import evaluate, parse_expression
 from support.aws_account import account
+from support.compiled_flows import compiled, planned
 from support.project import Project
 
 MESSAGE = 'auc ${{ steps.measure.metrics.auc }}, f1 ${{ steps.measure.metrics["a.b"][0].f1 }} of ${{ params.name }}'
@@ -47,21 +43,8 @@ steps:
 AT = datetime(2026, 11, 23, 10, 15, 30, tzinfo=timezone.utc)
 
 
-def planned(text: str = FLOW) -> Plan:
-    flow = load(text.encode(), "flow.yaml")
-    scripts = [step.name for step in flow.steps.values() if step.run]
-    unit = CodeUnit(ScriptStart({"script": "a.py"}), (), ())
-    staged = Staged(dict.fromkeys(scripts, unit), {}, dict.fromkeys(scripts, "mine.example/image:7"))
-    return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a"), {})
-
-
-def compiled(text: str = FLOW) -> tuple[dict[str, Any], dict[str, Any]]:
-    result = compile_plan(planned(text), lambda key, compute: compute())
-    return json.loads(result.definition), json.loads(result.execution_input)
-
-
 def test_the_texts_are_in_the_input_and_the_metrics_in_the_definition() -> None:
-    definition, execution_input = compiled()
+    definition, execution_input = compiled(FLOW)
     assert execution_input["steps"]["stop-it"]["message"] == ["auc ", ", f1 ", " of a model"]
     branches = [state for state in definition["States"].values() if state["Type"] == "Parallel"]
     states = {name: state for branch in branches[0]["Branches"] for name, state in branch["States"].items()}
@@ -156,7 +139,7 @@ def test_another_error_leaves_the_step_without_its_message() -> None:
 
 
 def test_a_skipped_step_says_why() -> None:
-    steps = explain_skipped(planned(), reached(), {"measure": Metrics({"auc": 0.8}, "")}).steps
+    steps = explain_skipped(planned(FLOW), reached(), {"measure": Metrics({"auc": 0.8}, "")}).steps
     assert steps["go-on"].reason == "its if does not hold: measure.auc 0.8 ≥ 0.9 is missed by 0.1"
     assert steps["later"].reason == 'it depends on step "go-on", which was skipped'
     assert steps["measure"].reason is None

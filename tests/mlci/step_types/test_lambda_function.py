@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mlci.backends.function_handlers import check_handlers, function_handlers
 from mlci.backends.progress import reason_of
-from mlci.compile import compile_plan
 from mlci.errors import InputError
 from mlci.flow import dependencies, load
 from mlci.flow.models import Flow
-from mlci.plan import Plan, Target, plan
 from mlci.provision.access_requirements import access_requirements
 from mlci.provision.iam_policies import policies
 from mlci.provision.policy_statements import AccountScope
 from mlci.provision.stack_names import ROLES
-from mlci.stage.models import CodeUnit, Staged
-from mlci.step_types.script_start import ScriptStart
 from support.aws_account import account
+from support.compiled_flows import compiled, planned
 from support.iam_calls import Call, arn
 from support.iam_decisions import decided
 from support.iam_derived import calls_of_the_workflow
@@ -55,21 +50,8 @@ def handler(event, context):
 """
 
 
-def planned(text: str = FLOW) -> Plan:
-    flow = load(text.encode(), "flow.yaml")
-    scripts = [step.name for step in flow.steps.values() if step.run]
-    unit = CodeUnit(ScriptStart({"script": "a.py"}), (), ())
-    staged = Staged(dict.fromkeys(scripts, unit), {}, dict.fromkeys(scripts, "mine.example/image:7"))
-    return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a"), {})
-
-
-def compiled(text: str = FLOW) -> tuple[dict[str, Any], dict[str, Any]]:
-    result = compile_plan(planned(text), lambda key, compute: compute())
-    return json.loads(result.definition), json.loads(result.execution_input)
-
-
 def test_the_values_are_in_the_input_and_the_structure_in_the_definition() -> None:
-    definition, execution_input = compiled()
+    definition, execution_input = compiled(FLOW)
     run = "mlci/caller/runs/20261123-101530-3f9c2a"
     step = execution_input["steps"]["call"]
     assert step["function"] == "notify:live"
@@ -96,7 +78,7 @@ def test_the_values_are_in_the_input_and_the_structure_in_the_definition() -> No
 
 
 def test_it_waits_for_what_its_payload_reads() -> None:
-    flow = planned().flow
+    flow = planned(FLOW).flow
     assert dependencies(flow)["call"] == {"make"}
     assert dependencies(flow)["stop"] == {"call"}
 
@@ -160,9 +142,9 @@ def test_each_form_of_a_functions_name_is_accepted(function: str) -> None:
 def test_a_local_run_needs_the_code_of_each_function(tmp_path: Path) -> None:
     (tmp_path / "functions").mkdir()
     with pytest.raises(InputError, match=r'there is no file "functions/notify\.py"'):
-        check_handlers(planned().flow, tmp_path)
+        check_handlers(planned(FLOW).flow, tmp_path)
     (tmp_path / "functions" / "notify.py").touch()
-    check_handlers(planned().flow, tmp_path)
+    check_handlers(planned(FLOW).flow, tmp_path)
     with pytest.raises(InputError, match=r"flow.yaml:7:15: .*a local run does not know. Name it: local:"):
         check_handlers(planned(FLOW.replace("    local: functions/notify.py\n", "")).flow, tmp_path)
     twice = FLOW.replace(

@@ -1,0 +1,27 @@
+"""Flows that are planned and compiled without a repository."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mlci.compile import compile_plan
+from mlci.flow import load
+from mlci.plan import Plan, Target, plan
+from mlci.stage.models import CodeUnit, Staged
+from mlci.step_types.script_start import ScriptStart
+
+
+def planned(text: str) -> Plan:
+    """Return the plan of a flow whose steps with a script run `a.py`."""
+    flow = load(text.encode(), "flow.yaml")
+    scripts = [step.name for step in flow.steps.values() if step.run]
+    unit = CodeUnit(ScriptStart({"script": "a.py"}), (), ())
+    staged = Staged(dict.fromkeys(scripts, unit), {}, dict.fromkeys(scripts, "mine.example/image:7"))
+    return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a"), {})
+
+
+def compiled(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the definition and the execution input of a flow."""
+    result = compile_plan(planned(text), lambda key, compute: compute())
+    return json.loads(result.definition), json.loads(result.execution_input)
