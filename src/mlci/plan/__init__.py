@@ -54,7 +54,7 @@ def plan(
             data_uris=data_uris,
             outputs=outputs,
             metrics_folder=_uri(target, f"{names.run(target.run_id)}/{_folder(step, METRICS_FOLDER)}"),
-            job_role=target.job_role,
+            target=target,
             tags={FLOW_TAG: flow.name, RUN_TAG: target.run_id, **_step_tags(step)},
         )
         steps[step.name] = _planned(step, context, baseline)

@@ -20,7 +20,7 @@ from mlci.flow.models import (
     Text,
     Value,
 )
-from mlci.plan.models import S3Uri
+from mlci.plan.models import S3Uri, Target
 from mlci.stage.models import CodeUnit, DataUnit
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import ResolvedStep, StepType
@@ -28,7 +28,7 @@ from mlci.step_types.base import ResolvedStep, StepType
 
 @dataclass(frozen=True)
 class RequestContext:
-    """The values that a request takes from outside the step: locations, the role and the tags.
+    """The values that a request takes from outside the step: locations, the run's target and the tags.
 
     `outputs` has the URI of each output by its step and its name, and `metrics_folder` is for the metrics that a job
     collects. `code`, `code_uri` and `image` are None for a step without a script, or without an image.
@@ -42,7 +42,7 @@ class RequestContext:
     data_uris: Mapping[str, S3Uri]
     outputs: Mapping[tuple[str, str], S3Uri]
     metrics_folder: S3Uri
-    job_role: str
+    target: Target
     tags: Mapping[str, str]
 
 
@@ -78,8 +78,11 @@ class _Resolver:
         return ResolvedStep(
             name=step.name,
             job=context.job,
-            role=context.job_role,
+            role=context.target.job_role,
             tags=context.tags,
+            run_id=context.target.run_id,
+            commit=context.target.commit,
+            is_protected=context.target.is_protected,
             inputs={name: self._input_uri(name, source) for name, source in step.inputs.items()},
             outputs={name: context.outputs[step.name, name] for name in step.outputs},
             args=tuple(self._text(text) for text in step.args),

@@ -116,13 +116,16 @@ class ResolvedStep:
     `inputs` and `outputs` are URIs; `values` holds the keys that only this type has. `job` is what the names of the
     step's jobs begin with. `metrics_folder` is the URI for the metrics that the job collects. `command` runs the script
     in `working_dir`; it is empty where the starter does, which is `mlci_start.py` beside the code. What the type has no
-    key for is empty.
+    key for is empty. `run_id` and `commit` tell the run, whose names are those of merged code if it `is_protected`.
     """
 
     name: str
     job: str
     role: str
     tags: Mapping[str, str]
+    run_id: str = ""
+    commit: str | None = None
+    is_protected: bool = False
     inputs: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
     args: tuple[str, ...] = ()
