@@ -80,14 +80,16 @@ def open_emulator(
     log: Callable[[str], None] = lambda text: None,
     functions: Iterable[FunctionCode] = (),
     home: Path | None = None,
+    registry: Path | None = None,
 ) -> Iterator[EmbeddedEmulator]:
     """Yields an emulator on a store's folder. Leaving the context stops its jobs.
 
-    `home` is the folder where messages are recorded; with None they are dropped with the emulator.
+    `home` is the folder where messages are recorded; with None they are dropped with the emulator. `registry` is
+    the file that keeps the model registry, which is otherwise dropped, too.
     """
     objects = DirectoryStore(store)
     with LocalJobs(objects, settings, log) as jobs, _lambda_service(functions, settings) as lambdas:
-        sagemaker = SageMaker(objects, jobs, None)
+        sagemaker = SageMaker(objects, jobs, None, registry=registry)
         try:
             tasks = Integrations(LateService(lambda: _s3(objects)), sagemaker, lambdas, MessageRecords(home))
             yield EmbeddedEmulator(objects, jobs, tasks)

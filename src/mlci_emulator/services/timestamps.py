@@ -20,3 +20,9 @@ def from_epoch(seconds: float) -> datetime:
     '1970-01-02T00:00:00+00:00'
     """
     return datetime.fromtimestamp(seconds, timezone.utc)
+
+
+def now_in_ms() -> datetime:
+    """Return the current time in milliseconds, as SageMaker's times are."""
+    now = utc_now()
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mlci_emulator.services.database import open_database
+from mlci_emulator.services.database import Database
 from mlci_emulator.services.timestamps import from_epoch
 
 _SCHEMA = """
@@ -99,7 +99,7 @@ class S3Records:
     """The tables. Each call is one transaction; safe to call from any thread."""
 
     def __init__(self, file: Path | None) -> None:
-        self._database = open_database(file, _SCHEMA)
+        self._database = Database(file, _SCHEMA)
 
     # ─── objects ───
 

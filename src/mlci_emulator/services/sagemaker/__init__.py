@@ -9,6 +9,7 @@ From the API's operations down to what they share:
     metrics.py           extracts metrics from a training job's log
     models.py            models, endpoint configurations and endpoints
     runtime.py           InvokeEndpoint
+    registry.py          the operations of the model registry
     model_packages.py    model packages and their groups
     tags.py              AddTags, ListTags, DeleteTags
     listing.py           the List… operations: filters, order, pages

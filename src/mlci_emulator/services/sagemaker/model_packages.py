@@ -6,6 +6,7 @@ https://github.com/getmoto/moto/pull/7165 (CreateModelPackage's errors about nam
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Any
 
@@ -97,23 +98,14 @@ class ModelPackages:
         if not name and not group:
             raise errors.invalid("Missing ARN.")
         if group and request.get("Tags"):
-            raise errors.invalid("A version of a Model Package Group has the group's tags: it can't have Tags.")
+            raise errors.invalid(
+                "Tags are not supported in Model Package versions. Please add them to the Model Package Group."
+            )
         for field in _UNSUPPORTED_MEMBERS:
             if request.get(field):
                 raise errors.invalid(f"the local cloud does not do the {field} of a model package")
         with self._lock:
-            record = self._version(group, region) if group else self._unversioned(str(name), region)
-            left_out = {"Tags", "ClientToken", "ModelPackageName", "ModelPackageGroupName"}
-            record.body |= {
-                field: value for field, value in request.items() if field not in left_out and value is not None
-            }
-            if group:
-                record.body.setdefault("ModelApprovalStatus", "PendingManualApproval")
-            record.approval = record.body.get("ModelApprovalStatus", "")
-            try:
-                self._records.add(record)
-            except NameInUseError as error:
-                raise errors.invalid(f"Model Package already exists: {record.arn}") from error
+            record = self._add_version(group, request, region) if group else self._add_unversioned(request, region)
         tags.put(self._records, record.arn, request.get("Tags") or [])
         return {"ModelPackageArn": record.arn}
 
@@ -158,17 +150,32 @@ class ModelPackages:
             self._records.remove(self._package(request["ModelPackageName"], region))
         return {}
 
-    def _version(self, group_name: str, region: str) -> Record:
-        group = self._group(group_name, region)
-        group.body[_VERSION_COUNT] += 1
-        self._records.save(group)
-        record = self._new_record(f"{group.name}/{group.body[_VERSION_COUNT]}", group.name, region)
-        record.parent = group.name
-        record.body |= {"ModelPackageGroupName": group.name, "ModelPackageVersion": group.body[_VERSION_COUNT]}
-        return record
+    def _add_version(self, group_name: str, request: Request, region: str) -> Record:
+        """Return a new version of a group. If another process has added one meanwhile, the next number is taken."""
+        while True:
+            group = self._group(group_name, region)
+            group.body[_VERSION_COUNT] += 1
+            self._records.save(group)
+            version = group.body[_VERSION_COUNT]
+            record = self._new_record(f"{group.name}/{version}", group.name, region)
+            record.parent = group.name
+            record.body |= {"ModelPackageGroupName": group.name, "ModelPackageVersion": version}
+            record.body |= {"ModelApprovalStatus": "PendingManualApproval", **_described(request)}
+            record.approval = record.body["ModelApprovalStatus"]
+            with contextlib.suppress(NameInUseError):
+                self._records.add(record)
+                return record
 
-    def _unversioned(self, name: str, region: str) -> Record:
-        return self._new_record(name, name, region)
+    def _add_unversioned(self, request: Request, region: str) -> Record:
+        name = str(request["ModelPackageName"])
+        record = self._new_record(name, name, region)
+        record.body |= _described(request)
+        record.approval = record.body.get("ModelApprovalStatus", "")
+        try:
+            self._records.add(record)
+        except NameInUseError as error:
+            raise errors.invalid(f"Model Package already exists: {record.arn}") from error
+        return record
 
     def _new_record(self, key: str, name: str, region: str) -> Record:
         now = self._now()
@@ -198,3 +205,9 @@ class ModelPackages:
             arn = name if name.startswith("arn:") else arn_of("model-package", name, region)
             raise errors.invalid(f"ModelPackage {arn} does not exist.")
         return record
+
+
+def _described(request: Request) -> dict[str, Any]:
+    """Return the members of a CreateModelPackage that its description repeats."""
+    left_out = {"Tags", "ClientToken", "ModelPackageName", "ModelPackageGroupName"}
+    return {field: value for field, value in request.items() if field not in left_out and value is not None}

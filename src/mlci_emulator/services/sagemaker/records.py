@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-import threading
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from mlci_emulator.services.database import Database, open_database
+from mlci_emulator.services.database import Database
 from mlci_emulator.services.timestamps import from_epoch
 
 #: The type of a resource, as in its ARN.
@@ -68,8 +68,7 @@ class SageMakerRecords:
     """The tables of all resources and tags. Safe to use from any thread."""
 
     def __init__(self, file: Path | None) -> None:
-        self._database: Database = open_database(file, SCHEMA)
-        self._lock = threading.Lock()
+        self._database = Database(file, SCHEMA)
 
     def close(self) -> None:
         self._database.close()
@@ -79,18 +78,21 @@ class SageMakerRecords:
 
         Raises: NameInUseError
         """
-        with self._lock:
-            if self.get(record.kind, record.region, record.name) is not None:
-                raise NameInUseError(record.arn)
-            self.save(record)
+        try:
+            self._write("INSERT", record)
+        except sqlite3.IntegrityError as error:  # another process may have the same file
+            raise NameInUseError(record.arn) from error
 
     def save(self, record: Record) -> None:
         """Save a new or changed record."""
+        self._write("INSERT OR REPLACE", record)
+
+    def _write(self, statement: str, record: Record) -> None:
         values = [record.kind, record.region, record.name, record.arn, record.status]
         values += [record.created.timestamp(), record.modified.timestamp()]  # type: ignore[list-item]
         values += [record.parent, record.approval, _to_path_bytes(record.log), _to_json(record.body)]  # type: ignore[list-item]
         marks = ", ".join("?" for _ in values)
-        self._database.execute(f"INSERT OR REPLACE INTO resources ({_COLUMNS}) VALUES ({marks})", values)
+        self._database.execute(f"{statement} INTO resources ({_COLUMNS}) VALUES ({marks})", values)
 
     def get(self, kind: Kind, region: str, name: str) -> Record | None:
         records = self.select("kind = ? AND region = ? AND name = ?", [kind, region, name])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -18,10 +17,10 @@ from mlci_emulator.services.sagemaker import listing, tags
 from mlci_emulator.services.sagemaker.job_status import KINDS, JobKind
 from mlci_emulator.services.sagemaker.job_threads import RunningJob
 from mlci_emulator.services.sagemaker.jobs import Jobs
-from mlci_emulator.services.sagemaker.model_packages import ModelPackages
 from mlci_emulator.services.sagemaker.models import Models
 from mlci_emulator.services.sagemaker.records import SageMakerRecords
-from mlci_emulator.services.timestamps import Clock, utc_now
+from mlci_emulator.services.sagemaker.registry import ModelRegistry
+from mlci_emulator.services.timestamps import Clock, now_in_ms
 from mlci_emulator.store.directory import DirectoryStore
 
 #: The time that `run_to_end` waits for a job that it has stopped. The job ends within half a second, unless it copies
@@ -29,20 +28,25 @@ from mlci_emulator.store.directory import DirectoryStore
 LAST_WAIT_S = 0.9
 
 
-def _now() -> datetime:
-    """Return the current time in milliseconds, as SageMaker's times are."""
-    now = utc_now()
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
-
-
 class SageMaker:
-    """SageMaker. `home` is the folder of its records and logs; None keeps the records in memory."""
+    """SageMaker. `home` is the folder of its records and logs; None keeps the records in memory.
 
-    def __init__(self, store: DirectoryStore, jobs: LocalJobs, home: Path | None, now: Clock = _now) -> None:
+    `registry` is the file of the model registry's records, if they are apart from the others.
+    """
+
+    def __init__(
+        self,
+        store: DirectoryStore,
+        jobs: LocalJobs,
+        home: Path | None,
+        now: Clock = now_in_ms,
+        registry: Path | None = None,
+    ) -> None:
         self._records = SageMakerRecords(home / "sagemaker.sqlite" if home is not None else None)
+        self._packages = SageMakerRecords(registry) if registry is not None else self._records
         logs = home / "logs" if home is not None else None
         self._models = Models(store, self._records, logs, now)
-        self._packages = ModelPackages(self._records, now)
+        self._registry = ModelRegistry(self._packages, now)
         self._runner, self._logs, self._is_closing = jobs, logs, StopSignal()
         self._jobs = Jobs(store, jobs, self._records, self._models, logs, now)
         self._kinds = {f"Create{kind.noun}": kind for kind in KINDS}
@@ -128,7 +132,7 @@ class SageMaker:
         return {kind.arn: running.record.arn}
 
     def _table(self) -> dict[str, Callable[[Request, str], Response]]:
-        models, packages = self._models, self._packages
+        models = self._models
         table: dict[str, Callable[[Request, str], Response]] = {
             "CreateModel": models.create_model,
             "DescribeModel": models.describe_model,
@@ -140,22 +144,18 @@ class SageMaker:
             "UpdateEndpoint": models.update_endpoint,
             "DescribeEndpoint": models.describe_endpoint,
             "DeleteEndpoint": models.delete_endpoint,
-            "CreateModelPackageGroup": packages.create_group,
-            "DescribeModelPackageGroup": packages.describe_group,
-            "DeleteModelPackageGroup": packages.delete_group,
-            "CreateModelPackage": packages.create,
-            "DescribeModelPackage": packages.describe,
-            "BatchDescribeModelPackage": packages.describe_many,
-            "UpdateModelPackage": packages.update,
-            "DeleteModelPackage": packages.delete,
-            "AddTags": lambda request, region: tags.add_tags(self._records, request),
-            "ListTags": lambda request, region: tags.list_tags(self._records, request),
-            "DeleteTags": lambda request, region: tags.delete_tags(self._records, request),
+            "AddTags": lambda request, region: tags.add_tags(self._tagged(request), request),
+            "ListTags": lambda request, region: tags.list_tags(self._tagged(request), request),
+            "DeleteTags": lambda request, region: tags.delete_tags(self._tagged(request), request),
         }
         for kind in KINDS:
             table |= self._job_operations(kind)
         table |= {operation: partial(listing.page, self._records, operation) for operation in listing.LISTINGS}
-        return table
+        return table | self._registry.operations
+
+    def _tagged(self, request: Request) -> SageMakerRecords:
+        """Return the records of the resource whose tags a request is about."""
+        return self._packages if ":model-package" in request["ResourceArn"] else self._records
 
     def _job_operations(self, kind: JobKind) -> dict[str, Callable[[Request, str], Response]]:
         return {

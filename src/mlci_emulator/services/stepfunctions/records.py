@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from mlci_emulator.services.database import open_database
+from mlci_emulator.services.database import Database
 
 Kind = Literal["machine", "version", "alias", "execution", "activity"]
 Document = dict[str, Any]
@@ -31,7 +31,7 @@ class StepFunctionsRecords:
     """The tables. Each call is one transaction; safe to call from any thread."""
 
     def __init__(self, home: Path | None) -> None:
-        self._database = open_database(home / "states.sqlite" if home is not None else None, _SCHEMA)
+        self._database = Database(home / "states.sqlite" if home is not None else None, _SCHEMA)
 
     def close(self) -> None:
         self._database.close()

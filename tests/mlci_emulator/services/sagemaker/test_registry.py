@@ -206,7 +206,7 @@ def test_a_package_by_itself(sagemaker: SageMakerHarness) -> None:
     [
         ({}, "Missing ARN."),
         ({"ModelPackageName": "a", "ModelPackageGroupName": "g"}, "Both ModelPackageName and ModelPackageGroupName"),
-        ({"ModelPackageGroupName": "g", "Tags": [{"Key": "k", "Value": "v"}]}, "has the group's tags"),
+        ({"ModelPackageGroupName": "g", "Tags": [{"Key": "k", "Value": "v"}]}, "Tags are not supported"),
         ({"ModelPackageGroupName": "none"}, f"ModelPackageGroup {ARN}:model-package-group/none does not exist."),
     ],
 )
