@@ -21,6 +21,7 @@ The map:
     gate/              metrics → verdict
     report/            Result → console and files
     baseline/          the metrics that rules compare with
+    model_registry.py  registered models, and decisions about them
     runs.py            the folder of a run
     git.py             the state of the git repository
     git_history.py     its uncommitted files, and the order of its commits

@@ -11,6 +11,7 @@ project_python.py             the interpreter that local jobs run with
 function_handlers.py          the local code of Lambda functions that steps call
 job_pythons.py                the interpreter of each local job
 requirements_environments.py  environments that hold a requirements file, in the user's cache folder
+local_registry.py             the model registry of the local cloud, a file in .mlci
 local.py                      the local backend: an adapter to the emulator
 aws/                          the aws backend, through boto3
 """

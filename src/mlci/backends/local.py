@@ -18,6 +18,7 @@ from mlci.backends.enum_values import UnlistedValue, problem_of
 from mlci.backends.events import Event
 from mlci.backends.function_handlers import FUNCTION_LOG_PREFIX, check_handlers, function_handlers
 from mlci.backends.job_pythons import JobPythons, PythonDescription
+from mlci.backends.local_registry import REGISTRY, open_local_registry
 from mlci.backends.project_python import ProjectPython, python_of_flow
 from mlci.backends.protocol import (
     BackendOptions,
@@ -26,6 +27,7 @@ from mlci.backends.protocol import (
     Isolation,
     Location,
     Outcome,
+    RegistryApi,
     RunningExecution,
     TaggedObject,
     VersionArn,
@@ -92,6 +94,11 @@ class LocalBackend:
         return replace(LOCATION, cores=self.options.cores)
 
     @contextmanager
+    def registry(self) -> Iterator[RegistryApi]:
+        with translate_emulator_errors(), open_local_registry(self.options.home) as registry:
+            yield registry
+
+    @contextmanager
     def open(self, log_file: Callable[[str], Path], log: Callable[[str], None]) -> Iterator[LocalCloud]:
         options = self.options
         repository = find_repository(Path(options.flow.file))
@@ -111,7 +118,7 @@ class LocalBackend:
             pythons=lambda *job: _job_python(pythons, planned[-1], *job) if planned else None,
         )
         functions = self._functions(repository.base, python.executable)
-        with pythons, open_local(options.home / "store", settings, log, functions) as cloud:
+        with pythons, open_local(options.home / "store", settings, log, functions, options.home / REGISTRY) as cloud:
             announce = lambda: log(str(python))  # noqa: E731
             cloud = replace(cloud, announce=announce, environment=options.environment)
             yield replace(cloud, planned=planned, thread_shares=shares)
@@ -357,11 +364,12 @@ def open_local(
     settings: JobSettings,
     log: Callable[[str], None] = lambda text: None,
     functions: Iterable[FunctionCode] = (),
+    registry: Path | None = None,
 ) -> Iterator[LocalCloud]:
-    """Yields a local cloud on a store's folder. Leaving the context stops its jobs."""
+    """Yields a local cloud on a store's folder, and a model registry in a file. Leaving it stops its jobs."""
     from mlci_emulator.embedded import open_emulator
 
-    with open_emulator(store, settings, log, functions) as emulator:
+    with open_emulator(store, settings, log, functions, registry=registry) as emulator:
         yield LocalCloud(emulator)
 
 

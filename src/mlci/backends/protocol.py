@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NewType, Protocol
+from typing import Any, Literal, NewType, Protocol  # the registry's requests and responses have the API's own shapes
 
 from mlci.aws_settings import AwsSettingName
 from mlci.backends.events import Event
@@ -106,11 +106,33 @@ class Backend(Protocol):
     @property
     def location(self) -> Location: ...
 
+    def registry(self) -> AbstractContextManager[RegistryApi]:
+        """Returns the model registry."""
+
     def open(self, log_file: Callable[[str], Path], log: Callable[[str], None]) -> AbstractContextManager[Cloud]:
         """Returns the cloud of one run. `log_file` maps a job's name to its log, and `log` takes messages.
 
         Raises: InputError.
         """
+
+
+class RegistryApi(Protocol):
+    """SageMaker's operations on model packages, and the objects that these name. Errors are CloudError.
+
+    `caller` is who decides, for the registry to keep.
+    """
+
+    @property
+    def caller(self) -> str: ...
+
+    def call(self, operation: str, **request: Any) -> Mapping[str, Any]:
+        """Returns the response of an operation, named as in boto3: `describe_model_package`."""
+
+    def pages(self, operation: str, tokens: tuple[str, str], **request: Any) -> Iterator[Mapping[str, Any]]:
+        """Yields every page of a list. `tokens` names the token of a request, and of a page."""
+
+    def read(self, uri: str) -> bytes | None:
+        """Returns an object's bytes; None if there is none, or it may not be read."""
 
 
 class Cloud(Protocol):

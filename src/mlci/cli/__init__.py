@@ -21,6 +21,7 @@
     stop.py           mlci stop
     clean.py          mlci clean
     baseline.py       mlci baseline
+    models.py         mlci models
     bootstrap.py      mlci bootstrap
     policy.py         mlci policy
     buildspec.py      mlci buildspec

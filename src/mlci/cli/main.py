@@ -34,6 +34,7 @@ COMMANDS = (
     "stop",
     "clean",
     "baseline",
+    "models",
     "bootstrap",
     "policy",
     "buildspec",

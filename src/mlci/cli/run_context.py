@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mlci.build import Build
     from mlci.cli.options import RunOptions
     from mlci.flow.models import Flow
+    from mlci.model_registry import ModelRegistry
     from mlci.plan.models import Target
     from mlci.run import RunContext
 
@@ -68,6 +69,20 @@ def open_run(
 
     with backend.open(log_file, context.reporter.log) as cloud:
         yield RunSession(flow, context, cloud)
+
+
+@contextmanager
+def open_registry(options: RunOptions) -> Iterator[ModelRegistry]:
+    """Yields the model registry of the cloud that the options choose.
+
+    Raises: InputError, for a flow, an option or a setting that is wrong.
+    """
+    from mlci.model_registry import ModelRegistry
+
+    flow, build = load_flow(options.flow_file, options.params), build_of_flow(options.flow_file)
+    backend = configure(backend_name(options)[0], _backend_options(flow, options, build))
+    with backend.registry() as api:
+        yield ModelRegistry(api)
 
 
 def _with_history(context: RunContext, flow_file: Path) -> RunContext:

@@ -16,6 +16,7 @@
     metrics_table.py   the numbers in metrics files, by name
     run_list.py        earlier runs, for `mlci list` and `mlci show`
     baseline_list.py   baselines, for `mlci baseline`
+    model_list.py      registered models, for `mlci models`
     leftover_table.py  the rows of `mlci clean`
     plan_preview.py    a plan, for `mlci plan`
     staged_files.py    the files that a plan stages for each step

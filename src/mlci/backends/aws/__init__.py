@@ -13,6 +13,7 @@ In the order of a run:
     executions.py             executions: start, history, stop (Step Functions)
     follow_execution.py       an execution, polled to its end
     sagemaker_jobs.py         jobs of each type: description, list, stop (SageMaker)
+    model_registry.py         the model registry (SageMaker)
     cloudwatch_logs.py        the lines of a job's log, read on and on (CloudWatch Logs)
     job_logs.py               the logs of a run's jobs, copied to files while the jobs run
     failure_reasons.py        events of failed jobs, completed with the job's reason and log

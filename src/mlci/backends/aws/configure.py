@@ -11,11 +11,13 @@ from pathlib import Path
 from mlci.aws_settings import AwsSettingName
 from mlci.backends.aws.backend import AwsCloud, AwsTarget, aws_cloud
 from mlci.backends.aws.caller_identity import Identity, identify
+from mlci.backends.aws.model_registry import AwsRegistry
+from mlci.backends.aws.s3_objects import Objects
 from mlci.backends.aws.session import Session, default_region
 from mlci.backends.aws.session import open_session as new_session
 from mlci.backends.aws.settings import ReadParameters, Settings, resolve
 from mlci.backends.aws.ssm_parameters import Parameters
-from mlci.backends.protocol import BackendOptions, Location
+from mlci.backends.protocol import BackendOptions, Location, RegistryApi
 from mlci.errors import CloudError, InputError
 from mlci.flow.models import Flow
 
@@ -40,6 +42,12 @@ class AwsBackend:
             self.options.is_protected,
             caller_identity(settings["region"]).partition,
         )
+
+    @contextmanager
+    def registry(self) -> Iterator[RegistryApi]:
+        region = self.settings["region"]
+        session, identity = open_session(region), caller_identity(region)
+        yield AwsRegistry(session.api("sagemaker"), Objects(session.api("s3"), identity.account), identity)
 
     @contextmanager
     def open(self, log_file: Callable[[str], Path], log: Callable[[str], None]) -> Iterator[AwsCloud]:
