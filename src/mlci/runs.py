@@ -76,7 +76,7 @@ class RunFolder:
         """
         (self.path / "logs").mkdir(parents=True, exist_ok=True)
         texts = {
-            "definition.json": definition + "\n",
+            "definition.json": json.dumps(json.loads(definition), indent=2) + "\n",
             "input.json": json.dumps(json.loads(execution_input), indent=2) + "\n",
             self.start_file.name: json.dumps(start.to_json(), indent=2) + "\n",
         }

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlci.errors import InputError
-from mlci.report.result import RunStart
+from mlci.report.result import Result, RunStart, Status
 from mlci.runs import RunFolder
 
 START = RunStart("small", "one", "local", datetime(2026, 11, 23, 10, 15, 30, tzinfo=timezone.utc), "0" * 40, True)
@@ -32,8 +32,26 @@ def test_files_that_the_disk_does_not_take_are_not_begun(tmp_path: Path) -> None
 
 def test_a_name_that_is_no_utf_8_is_written_with_a_replacement(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "runs" / "one")
-    folder.start('{"Comment": "caf\udce9"}', "{}", START)
-    assert "caf?" in (folder.path / "definition.json").read_text()
+    folder.start("{}", "{}", START)
+    folder.finish(
+        Result(
+            flow="small",
+            run_id="one",
+            cloud="local",
+            commit=None,
+            is_dirty=None,
+            status=Status.FAILED,
+            started=START.started,
+            seconds=1,
+            steps={},
+            rules=(),
+            metrics={},
+            execution="",
+            reason="caf\udce9 is full",
+        )
+    )
+    for path in folder.path.iterdir():
+        assert path.is_dir() or path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

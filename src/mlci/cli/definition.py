@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,5 +27,5 @@ def command(flow_file: Path, params: Sequence[str]) -> int:
     from mlci.run import prepare
 
     _, compiled = prepare(load_flow(flow_file, params), local_context(flow_file, Build()), {})
-    echo_document(f"{compiled.definition}\n")
+    echo_document(json.dumps(json.loads(compiled.definition), indent=2) + "\n")
     return 0

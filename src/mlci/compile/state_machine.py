@@ -22,7 +22,7 @@ from mlci.compile.metric_checks import message_cause
 from mlci.compile.names import CELLS_TITLE, FAIL_REACHED, GATE_MISSED, state_name
 from mlci.compile.selections import SelectionStates
 from mlci.compile.series_parallel import Cells, Composition, Parallel, Series, leaves
-from mlci.compile.states import STEP_FAILED, any_of, path_of
+from mlci.compile.states import STEP_FAILED, any_of, path_of, serialised_once
 from mlci.compile.structure import Structure
 from mlci.flow.metric_paths import format_metric
 from mlci.stage.sdk_imports import quiet_sdk
@@ -34,7 +34,7 @@ RESULTS = "$.trained"
 
 
 def definition(structure: Structure) -> str:
-    """Return the definition as JSON text. The same structure gives the same bytes."""
+    """Return the definition as compact JSON text. The same structure gives the same bytes."""
     depth = sys.getrecursionlimit()
     try:
         with quiet_sdk():
@@ -44,7 +44,7 @@ def definition(structure: Structure) -> str:
             body = _Builder(sdk, structure).machine()
     finally:
         sys.setrecursionlimit(depth)
-    return json.dumps(body, indent=2)
+    return json.dumps(body, separators=(",", ":"))  # Step Functions counts white space, too
 
 
 class _Builder(SelectionStates):
@@ -110,7 +110,7 @@ class _Builder(SelectionStates):
     def _together(self, items: Sequence[Composition], established: frozenset[str], after: Any) -> Any:
         steps = leaves(Parallel(tuple(items)))
         title = "together: " + ", ".join(steps)
-        parallel = self.sdk.Parallel(self._name(title), result_path=None)
+        parallel = serialised_once(self.sdk.Parallel(self._name(title), result_path=None))
         if self._fails_fast(steps):
             for item in items:
                 parallel.add_branch(self._behind(item, established, None))
@@ -131,7 +131,9 @@ class _Builder(SelectionStates):
             first = self._behind(item, established, end)
             self.is_in_cell = False
         group = path_of("$.cells", steps[0])
-        state = self.sdk.Map(self._name(title), iterator=first, items_path=f"{group}.items", result_path=None)
+        state = serialised_once(
+            self.sdk.Map(self._name(title), iterator=first, items_path=f"{group}.items", result_path=None)
+        )
         self.extra[state.state_id] = {
             "ItemSelector": {"run.$": "$.run", "metrics": {}, "trained": {}, "steps": self._cell_steps(item, group)},
             "MaxConcurrencyPath": f"{group}.max_parallel",

@@ -162,6 +162,16 @@ def test_what_is_too_large_for_step_functions_is_refused() -> None:
         compile_plan(replace(large, steps={**large.steps, "prepare": blown}), fresh)
 
 
+def test_a_deep_tree_of_steps_fits_into_a_definition() -> None:
+    lines = ["flow: tree", "defaults: {image: 'mine.example/image:7'}", "steps:"]
+    for number in range(127):
+        inputs = f"{{x: '${{{{ steps.s{(number - 1) // 2}.outputs.o }}}}'}}" if number else "{}"
+        lines.append(f"  s{number}: {{uses: processing, run: a.py, outputs: [o], inputs: {inputs}}}")
+    compiled = compile_plan(planned("\n".join(lines)), fresh)
+    names = {name for name, _ in states(json.loads(compiled.definition))}
+    assert {f"s{number}" for number in range(127)} <= names
+
+
 @st.composite
 def flows(draw: st.DrawFn) -> str:
     """Any small flow: a graph of steps, some of them guarded, some behind the gate."""
