@@ -29,6 +29,7 @@ The map:
     interrupts.py      work that signals and timeouts interrupt
     watch.py           a run while it goes on: its jobs' logs, signs of life, requests to stop it
     empty_outputs.py   reports the outputs that a step left empty
+    unsent_files.py    reports the file that a failed step's job was not sent
     earlier_runs.py    runs of a flow that have reported
     clean.py           what runs left on this machine, found and removed
     partial.py         the part of a flow that a run was asked for, and what it takes from earlier runs

@@ -41,6 +41,7 @@ from mlci.run_metrics import read_metrics, unread_metrics
 from mlci.runs import RunFolder
 from mlci.skipped_steps import explain_skipped
 from mlci.stage import Cache, Repository, stage
+from mlci.unsent_files import explain_unsent
 from mlci.watch import LateSeconds, RunWatch, WatchOptions
 
 if TYPE_CHECKING:
@@ -203,7 +204,8 @@ def _execute(
         nonlocal progress
         watch.print_new_lines()
         with lock:
-            progress = outputs.explain(progress, progress.after(event))
+            before, progress = progress, progress.after(event)
+            progress = explain_unsent(before, outputs.explain(before, progress), planned, context.repository)
             context.reporter.update(progress.steps)
 
     def work() -> Outcome:
