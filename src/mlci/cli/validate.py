@@ -29,6 +29,7 @@ def command(flow_file: Path, params: Sequence[str], as_json: bool) -> int:
 
     Changes nothing. Reports all problems at once, with file, line and column.
     """
+    from mlci.flow.names import written_name
     from mlci.report.formatting import count
     from mlci.report.plan_json import validation_json
 
@@ -41,7 +42,10 @@ def command(flow_file: Path, params: Sequence[str], as_json: bool) -> int:
     if as_json:
         _print_json(validation_json(str(flow_file), flow))
     else:
-        echo(f"{flow_file} is valid: {count(len(flow.steps), 'step')}, {count(len(flow.gate), 'rule')} in the gate")
+        steps = {written_name(step) for step in flow.steps}
+        cells = f" ({len(flow.steps)} with each cell of a matrix)" if flow.matrices else ""
+        rules = {(written_name(rule.step), rule.path, rule.op, rule.aggregate) for rule in flow.gate}
+        echo(f"{flow_file} is valid: {count(len(steps), 'step')}{cells}, {count(len(rules), 'rule')} in the gate")
     return 0
 
 

@@ -81,8 +81,9 @@ class ListedRun:
     def row(self, now: datetime) -> tuple[str, ...]:
         """Returns the run in a line, one cell for each column of HEAD."""
         rules = self.result["rules"] if self.result else []
-        held = sum(1 for rule in rules if rule.get("held"))
-        gate = f"{held} of {len(rules)} held" if rules else "part of the flow" if self.is_partial else _NONE
+        is_judged = any(rule.get("held") or rule.get("value") is not None for rule in rules)
+        held = f"{sum(1 for rule in rules if rule.get('held'))} of {len(rules)} held" if is_judged else "not judged"
+        gate = held if rules else "part of the flow" if self.is_partial else _NONE
         return (
             self.run_id,
             self.flow or _NONE,

@@ -51,6 +51,12 @@ def test_a_finished_run_has_its_flow_commit_and_headline_metrics() -> None:
     }
 
 
+def test_the_gate_of_a_run_without_any_of_its_metrics_was_not_judged() -> None:
+    rules = [{"metric": "train.auc", "value": None, "held": False, "text": "train.auc is missing"}]
+    run = ListedRun(RUN.run_id, "f", "finished", RUN, {**RESULT, "status": "failed", "rules": rules})
+    assert row(run)["gate"] == "not judged"
+
+
 def test_a_run_without_a_result_is_running_or_was_killed() -> None:
     running = row(ListedRun(RUN.run_id, "f", "running", RUN))
     assert (running["status"], running["time"], running["flow"]) == ("running", "1 min 35 s", "iris")
