@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlci.backends.enum_values import UnlistedValue, problem_of
 from mlci.backends.events import Event
@@ -204,11 +204,15 @@ class LocalCloud:
     thread_shares: dict[str, int] = field(default_factory=dict)
 
     def check(self, planned: Plan) -> None:
-        check_jobs(planned)
+        check_jobs(planned, self._problem_of_instances)
         check_handlers(planned.flow, find_repository(Path(planned.flow.file)).base)
         self.thread_shares.update(thread_shares(planned))
         check_values(planned, self.environment)
         self.planned.append(planned)
+
+    def _problem_of_instances(self, count: int) -> str:
+        with translate_emulator_errors():
+            return self.emulator.jobs.problem(count)
 
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
         from mlci_emulator.store.directory import NoSuchKey
@@ -406,12 +410,18 @@ def check_definition(definition: str) -> None:
         load_definition(definition)
 
 
-def check_jobs(planned: Plan) -> None:
-    """Raises InputError if SageMaker would reject a request of the plan, or the emulator can't run it."""
+def check_jobs(planned: Plan, problem_of_instances: Callable[[int], str] = lambda count: "") -> None:
+    """Raises InputError if SageMaker would reject a request of the plan, or the emulator can't run it.
+
+    `problem_of_instances` returns why a job with a number of instances can't run, or "".
+    """
     from mlci_emulator.jobs import requests
     from mlci_emulator.protocol import sagemaker_validation
 
-    parsers = {"CreateProcessingJob": requests.processing, "CreateTrainingJob": requests.training}
+    parsers: dict[str, Callable[[Any], requests.ProcessingRequest | requests.TrainingRequest]] = {
+        "CreateProcessingJob": requests.processing,
+        "CreateTrainingJob": requests.training,
+    }
     problems = []
     for name, step in planned.steps.items():
         api = STEP_TYPES[planned.flow.steps[name].uses].request
@@ -427,7 +437,10 @@ def check_jobs(planned: Plan) -> None:
             problems += [problem_of(planned.flow, name, value) for value in unlisted]
             continue
         try:
-            parsers[api.action](request)
+            count = parsers[api.action](request).instance_count
+            if problem := problem_of_instances(count):
+                at = planned.flow.position("steps", name, "instance_count")
+                problems.append(Problem(at.file, at.line, at.column, f'step "{name}": {problem}'))
         except (requests.MalformedRequest, requests.InvalidRequest, requests.UnsupportedRequest) as error:
             at = planned.flow.position("steps", name, "request")
             problems.append(Problem(at.file, at.line, at.column, f'step "{name}": {error}'))

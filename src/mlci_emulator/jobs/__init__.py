@@ -6,6 +6,8 @@ In the order in which a job passes through them:
     transform_request.py   reads CreateModel and CreateTransformJob requests, likewise
     job.py                 the settings, context, phases and result of a job
     runner.py              runs one job to its end: folder, script, outputs, result
+    instances.py           runs the scripts of a job's instances side by side
+    hosts.py               the names and the addresses of a job's instances
     python_overlay.py      gives a job a Python environment of its own, above the one that it runs with
     interpreter.py         runs as a process: describes the interpreter that jobs run with
     workspace.py           the temporary folder of a job
@@ -24,5 +26,6 @@ In the order in which a job passes through them:
     supervisor.py          runs as a process: sets up /opt/ml, runs the script, kills what it leaves
     leftover_processes.py  kills what a job left whose supervisor was killed
     log_files.py           the log of a job: its CloudWatch names, appending to it, reading its end
+    merged_log.py          puts the lines of all instances into the log of their job
     failure_reason.py      a job's FailureReason, in SageMaker's words
 """

@@ -46,7 +46,8 @@ class JobContext:
     """The ARN, the log and the stop signal of one job. `on_phase` is called as each phase starts.
 
     `saves_model_on_stop` returns whether a training job that is stopped uploads the model that it has so far, as it
-    does on SageMaker; where nobody reads that model, the upload only costs time.
+    does on SageMaker; where nobody reads that model, the upload only costs time. `instance_log` returns the log of one
+    of several instances, by the host's name; None keeps it only as part of `log`.
     """
 
     arn: str
@@ -54,6 +55,7 @@ class JobContext:
     stop: StopSignal
     on_phase: Callable[[Phase], None] = lambda phase: None
     saves_model_on_stop: Callable[[], bool] = lambda: False
+    instance_log: Callable[[str], Path | None] = lambda host: None
 
 
 @dataclass(frozen=True)

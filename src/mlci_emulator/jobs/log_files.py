@@ -15,6 +15,17 @@ class LogFile(NamedTuple):
     region: str = ""
 
 
+def instance_log(log: Path, host: str) -> Path:
+    """Return the log of one of a job's instances, beside the log of the job."""
+    return log.with_name(f"{log.stem}.{host}.log")
+
+
+def instance_logs(log: Path) -> dict[str, Path]:
+    """Return the logs of a job's instances by the names of their hosts; none where the job has one instance."""
+    found = sorted(log.parent.glob(f"{log.stem}.algo-*.log"))
+    return {path.name.removeprefix(f"{log.stem}.").removesuffix(".log"): path for path in found}
+
+
 def append(log: Path, text: str) -> int:
     """Append a text to a log, which is created with its folder if necessary, and return the log's new size in bytes."""
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from mlci_emulator.jobs import failure_reason
 from mlci_emulator.jobs.containers import ContainerCommand, base_environment, local_command, write_json
+from mlci_emulator.jobs.hosts import Host
 from mlci_emulator.jobs.python_overlay import JobPython
 from mlci_emulator.jobs.requests import ProcessingRequest
-from mlci_emulator.jobs.training_toolkit import HOST
-from mlci_emulator.jobs.transfer import TransferFailed, download, upload
+from mlci_emulator.jobs.transfer import ALL, TransferFailed, download, upload
 from mlci_emulator.jobs.workspace import Workspace
 from mlci_emulator.store.directory import DirectoryStore
 
@@ -31,17 +31,23 @@ _CONFIG_FIELDS = [
 
 
 def prepare_folder(
-    request: ProcessingRequest, arn: str, space: Workspace, store: DirectoryStore, is_stopped: Callable[[], bool]
+    request: ProcessingRequest,
+    host: Host,
+    arn: str,
+    space: Workspace,
+    store: DirectoryStore,
+    is_stopped: Callable[[], bool],
 ) -> None:
-    """Fill the job's folder, which the container sees as `/opt/ml`."""
+    """Fill a host's folder, which its container sees as `/opt/ml`."""
     for source in request.inputs:
-        download(store, source.uri, space.host_path(source.path), is_stopped)
+        shard = (host.number, len(host.names)) if source.is_sharded else ALL
+        download(store, source.uri, space.host_path(source.path), is_stopped, shard=shard)
     for output in request.outputs:
         space.host_path(output.path).mkdir(parents=True, exist_ok=True)
     (space.ml / "output").mkdir(exist_ok=True)
     config = {name: request.api_request[name] for name in _CONFIG_FIELDS if name in request.api_request}
     write_json(space.ml / "config" / "processingjobconfig.json", {"ProcessingJobArn": arn, **config})
-    write_json(space.ml / "config" / "resourceconfig.json", {"current_host": HOST, "hosts": [HOST]})
+    write_json(space.ml / "config" / "resourceconfig.json", {"current_host": host.name, "hosts": [*host.names]})
 
 
 def container_command(

@@ -1,8 +1,8 @@
 """Reads CreateProcessingJob and CreateTrainingJob requests into the jobs that can run on this machine.
 
 `protocol.sagemaker_validation` checks requests against the API's model. This module rejects the requests that AWS
-accepts and this machine can't run (several instances, Pipe mode, a built-in algorithm); it never ignores them silently.
-Fields that only concern the cluster (roles, disks, networks, tags) have no effect here.
+accepts and this machine can't run (groups of instances, Pipe mode, a built-in algorithm); it never ignores them
+silently. Fields that only concern the cluster (roles, disks, networks, tags) have no effect here.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateProcessingJob.html and
 API_CreateTrainingJob.html
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from mlci_emulator.errors import OperationError
+from mlci_emulator.jobs.hosts import MAX_INSTANCES
 from mlci_emulator.jobs.image_toolkits import refusal
 from mlci_emulator.jobs.training_toolkit import decode_hyperparameter
 from mlci_emulator.protocol import sagemaker_validation
@@ -39,6 +40,8 @@ _UNSUPPORTED_FIELDS = (
     "MlflowConfig",
     "ModelPackageConfig",
 )
+#: The distribution of an input's objects to the instances that gives each a part of them.
+_SHARDED = "ShardedByS3Key"
 #: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CheckpointConfig.html
 DEFAULT_CHECKPOINT_FOLDER = "/opt/ml/checkpoints/"
 _SCALAR_TYPES = {"string": str, "integer": int, "long": int, "boolean": bool, "float": float, "double": float}
@@ -77,12 +80,16 @@ class UnsupportedRequest(Exception):
 
 @dataclass(frozen=True)
 class S3Transfer:
-    """The prefix of a processing job's input or output, and its folder in the container."""
+    """The prefix of a processing job's input or output, and its folder in the container.
+
+    Of an input that `is_sharded`, each instance gets a part of the objects.
+    """
 
     name: str
     uri: str
     path: str
     is_continuous: bool = False
+    is_sharded: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,7 @@ class ProcessingRequest:
     environment: Mapping[str, str]
     max_runtime_s: int
     api_request: Mapping[str, Json]
+    instance_count: int = 1
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,11 @@ class Channel:
     name: str
     uri: str
     config: Mapping[str, Json]
+
+    @property
+    def is_sharded(self) -> bool:
+        """True if each instance gets a part of the objects."""
+        return self.config.get("S3DistributionType") == _SHARDED
 
 
 @dataclass(frozen=True)
@@ -126,6 +139,7 @@ class TrainingRequest:
     max_runtime_s: int
     api_request: Mapping[str, Json]
     checkpoints: S3Transfer | None = None
+    instance_count: int = 1
 
 
 def processing(parameters: Json) -> ProcessingRequest:
@@ -144,7 +158,7 @@ def processing(parameters: Json) -> ProcessingRequest:
             "that is not on this machine. Give the step a script by `run:` (ContainerEntrypoint in a request)."
         )
     cluster = _member(_member(request, "ProcessingResources"), "ClusterConfig")
-    _require_one_instance(name, cluster)
+    instance_count = _instance_count(name, cluster)
     outputs = tuple(
         _processing_output(fields)
         for fields in cast("list[dict[str, Json]]", _member(request, "ProcessingOutputConfig").get("Outputs", []))
@@ -163,6 +177,7 @@ def processing(parameters: Json) -> ProcessingRequest:
         cast("dict[str, str]", request.get("Environment", {})),
         cast(int, _member(request, "StoppingCondition").get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S)),
         request,
+        instance_count,
     )
 
 
@@ -208,6 +223,7 @@ def training(parameters: Json) -> TrainingRequest:
         cast(int, _member(request, "StoppingCondition").get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S)),
         request,
         _checkpoints(name, _member(request, "CheckpointConfig")),
+        _instance_count(name, resources),
     )
 
 
@@ -260,7 +276,7 @@ def _code_location(name: str, code: str, channels: tuple[Channel, ...], is_isola
 
 
 def _resources(name: str, resources: Mapping[str, Json]) -> Mapping[str, Json]:
-    _require_one_instance(name, resources)
+    _instance_count(name, resources)
     if "InstanceType" not in resources or "InstanceCount" not in resources:
         raise InvalidRequest("ResourceConfig has to have an InstanceType and an InstanceCount")
     return resources
@@ -272,7 +288,9 @@ def _processing_input(request: Mapping[str, Json]) -> S3Transfer:
         raise UnsupportedRequest(f'the input "{name}" does not come from S3; the local cloud reads S3Input only.')
     source = _member(request, "S3Input")
     _require_values(name, source, {"S3InputMode": "File", "S3CompressionType": "None", "S3DataType": "S3Prefix"})
-    return S3Transfer(name, s3_uri(name, source["S3Uri"]), _container_path(name, source.get("LocalPath")))
+    path = _container_path(name, source.get("LocalPath"))
+    is_sharded = source.get("S3DataDistributionType") == _SHARDED
+    return S3Transfer(name, s3_uri(name, source["S3Uri"]), path, is_sharded=is_sharded)
 
 
 def _processing_output(request: Mapping[str, Json]) -> S3Transfer:
@@ -350,12 +368,19 @@ def _require_spot_wait_time(request: Mapping[str, Json]) -> None:
         raise InvalidRequest("managed spot training needs a MaxWaitTimeInSeconds that is at least MaxRuntimeInSeconds")
 
 
-def _require_one_instance(name: str, cluster: Mapping[str, Json]) -> None:
-    if cluster.get("InstanceGroups") or cluster.get("InstanceCount", 1) != 1:
+def _instance_count(name: str, cluster: Mapping[str, Json]) -> int:
+    if cluster.get("InstanceGroups"):
         raise UnsupportedRequest(
-            f'the job "{name}" asks for {cluster.get("InstanceCount", "groups of")} instances; the local cloud is one. '
-            "Use one instance for local runs (`instance_count: 1`)."
+            f'the job "{name}" asks for groups of instances, which the local cloud does not do. '
+            "Use instances of one type (`instance_count`)."
         )
+    count = cast(int, cluster.get("InstanceCount", 1))
+    if not 1 <= count <= MAX_INSTANCES:
+        raise UnsupportedRequest(
+            f'the job "{name}" asks for {count} instances; the local cloud starts 1 to {MAX_INSTANCES}. '
+            "Use fewer for local runs (`instance_count`)."
+        )
+    return count
 
 
 def _require_values(name: str, request: Mapping[str, Json], supported: Mapping[str, str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +13,11 @@ from mlci_emulator.errors import OperationError
 from mlci_emulator.jobs import failure_reason, log_files, processing, training
 from mlci_emulator.jobs.containers import ContainerCommand, host_environment
 from mlci_emulator.jobs.continuous_upload import continuous_upload, synchronized_checkpoints
+from mlci_emulator.jobs.hosts import HOSTS_FILE, SINGLE_HOST, hosts_file, hosts_of
+from mlci_emulator.jobs.instances import Ended, Instance, run_together
 from mlci_emulator.jobs.isolation import CONTAINER, Isolator, command_in_folder, container_link, environment_in_folder
 from mlci_emulator.jobs.job import JobContext, JobResult, JobSettings
+from mlci_emulator.jobs.merged_log import merged_log
 from mlci_emulator.jobs.process import (
     EntryPointError,
     IsolationError,
@@ -87,59 +90,80 @@ class LocalJobs:
         """Return the default log file of a job of this name."""
         return self._settings.logs(name)
 
+    def problem(self, instance_count: int) -> str:
+        """Return why a job with that number of instances can't run here, or ""."""
+        if instance_count == 1 or self.mode() == "namespace":
+            return ""
+        return (
+            f"{instance_count} instances each need an /opt/ml, and names by which they reach each other: that is what "
+            f"private namespaces are for, and here the isolation is {self.mode()}. Use one instance for local runs "
+            "(`instance_count: 1`), or a machine where `--isolation namespace` works."
+        )
+
     def process(self, request: ProcessingRequest, job: JobContext) -> JobResult:
         """Run a processing job to its end."""
 
-        def run(space: Workspace) -> JobResult:
-            job.on_phase("Downloading")
-            processing.prepare_folder(request, job.arn, space, self._store, job.stop.is_set)
-            command = processing.container_command(
-                request, self._host_of(request.name), self._python(request.name, space, job), space.temporary
-            )
+        def run_one(instance: Instance, stop: StopSignal) -> _ScriptResult:
+            host, space = instance.host, instance.space
+            processing.prepare_folder(request, host, job.arn, space, self._store, stop.is_set)
+            python = self._python(request.name, space, job)
+            command = processing.container_command(request, self._host_of(request.name), python, space.temporary)
             command = self._with_variables(request.name, command)
             continuous = [output for output in request.outputs if output.is_continuous]
             with continuous_upload(continuous, space, self._store):
-                script = self._run_script(job, request.max_runtime_s, space, command)
-            message = processing.exit_message(space)
+                return self._run_script(job, request.max_runtime_s, instance, stop, command)
+
+        def run(instances: Sequence[Instance]) -> JobResult:
+            ended = self._run_instances(instances, run_one, job)
+            message = processing.exit_message(ended.instance.space)
+            script = ended.result
             if not script.has_exited:
                 return _stopped(script.process, request.max_runtime_s, message)
             if script.exit_code != 0:
                 reason = processing.job_failure_reason(script.exit_code, message, script.log_tail, script.hint)
                 return JobResult("Failed", reason, exit_message=message)
             job.on_phase("Uploading")
-            processing.upload_outputs(request, space, self._store)
+            for instance in reversed(instances):  # of objects of one name, the first host's stays
+                processing.upload_outputs(request, instance.space, self._store)
             return JobResult("Completed", exit_message=message)
 
-        return self._in_workspace(run)
+        return self._in_workspaces(request.name, request.instance_count, job, run)
 
     def train(self, request: TrainingRequest, job: JobContext) -> JobResult:
         """Run a training job to its end."""
+        commands: dict[str, str] = {}
 
-        def run(space: Workspace) -> JobResult:
-            job.on_phase("Downloading")
-            training.prepare_folder(request, space, self._store, job.stop.is_set)
+        def run_one(instance: Instance, stop: StopSignal) -> _ScriptResult:
+            host, space = instance.host, instance.space
+            training.prepare_folder(request, host, space, self._store, stop.is_set)
             base = str(space.ml) if self.mode() == "paths" else CONTAINER
-            command = training.container_command(
-                request, job.arn, base, self._host_of(request.name), self._python(request.name, space, job), space
-            )
+            python, inherited = self._python(request.name, space, job), self._host_of(request.name)
+            command = training.container_command(request, host, job.arn, base, inherited, python, space)
             command = self._with_variables(request.name, command)
-            with synchronized_checkpoints(request.checkpoints, space, self._store, job.stop.is_set):
-                script = self._run_script(job, request.max_runtime_s, space, command, training.log_notes(space))
+            commands[host.name] = " ".join(command.command)
+            notes = training.log_notes(space)
+            with synchronized_checkpoints(request.checkpoints, space, self._store, stop.is_set):
+                return self._run_script(job, request.max_runtime_s, instance, stop, command, notes)
+
+        def run(instances: Sequence[Instance]) -> JobResult:
+            ended = self._run_instances(instances, run_one, job)
+            script, instance = ended.result, ended.instance
+            spaces = [instance.space for instance in instances]
             if not script.has_exited:
                 stopped = _stopped(script.process, request.max_runtime_s)
                 if stopped.is_timed_out or job.saves_model_on_stop():
-                    self._upload_partial_model(request, job, space)
+                    self._upload_partial_model(request, job, spaces)
                 return stopped
             if script.exit_code != 0:
-                arguments, failure = " ".join(command.command), training.failure_message(space)
+                arguments, failure = commands[instance.host.name], training.failure_message(instance.space)
                 reason = failure_reason.training(script.exit_code, failure, script.log_tail, arguments, script.hint)
-                self._upload_partial_model(request, job, space)
+                self._upload_partial_model(request, job, spaces)
                 return JobResult("Failed", reason)
             job.on_phase("Uploading")
-            training.upload_archives(request, space, self._store)
+            training.upload_archives(request, spaces, self._store)
             return JobResult("Completed")
 
-        return self._in_workspace(run)
+        return self._in_workspaces(request.name, request.instance_count, job, run)
 
     def transform(self, request: TransformRequest, job: JobContext) -> JobResult:
         """Run a transform job to its end."""
@@ -152,7 +176,9 @@ class LocalJobs:
             inference_request = transform.prepare_folder(request, space, self._store, job.stop.is_set)
             python, temporary = self._python(request.name, space, job), space.temporary
             command = transform.container_command(request, inference_request, self._host, python, temporary)
-            script = self._run_script(job, request.max_runtime_s, space, command)
+            script = self._run_script(
+                job, request.max_runtime_s, Instance(SINGLE_HOST, space, job.log), job.stop, command
+            )
             if not script.has_exited:
                 return _stopped(script.process, request.max_runtime_s)
             job.on_phase("Uploading")
@@ -174,7 +200,9 @@ class LocalJobs:
             inference_request = transform.prepare_folder(request, space, self._store, job.stop.is_set, payload)
             python, temporary = self._python(request.name, space, job), space.temporary
             command = transform.container_command(request, inference_request, self._host, python, temporary)
-            script = self._run_script(job, request.max_runtime_s, space, command)
+            script = self._run_script(
+                job, request.max_runtime_s, Instance(SINGLE_HOST, space, job.log), job.stop, command
+            )
             response = transform.response(space)
             if script.has_exited and response is not None:
                 responses.append(response)
@@ -203,14 +231,14 @@ class LocalJobs:
         """Return the command with the variables that stand in no request."""
         return replace(command, private=self._settings.variables(name))
 
-    def _upload_partial_model(self, request: TrainingRequest, job: JobContext, space: Workspace) -> None:
+    def _upload_partial_model(self, request: TrainingRequest, job: JobContext, spaces: Sequence[Workspace]) -> None:
         """Upload the output of a job that did not complete, as SageMaker does.
 
         Source: https://github.com/aws/sagemaker-python-sdk/pull/746; API_StopTrainingJob.html
         """
         job.on_phase("Uploading")
         with contextlib.suppress(TransferFailed):  # the job has another failure reason already
-            training.upload_archives(request, space, self._store)
+            training.upload_archives(request, spaces, self._store)
 
     def _sweep(self) -> None:
         """Remove the folders of killed jobs before the first job runs, and not where nothing runs."""
@@ -234,17 +262,59 @@ class LocalJobs:
             reason = f"ClientError: the entry point can't be started: {error}"
             return JobResult("Failed", reason[: failure_reason.LIMIT])
 
+    def _in_workspaces(
+        self, name: str, count: int, job: JobContext, run: Callable[[Sequence[Instance]], JobResult]
+    ) -> JobResult:
+        """Run a job whose instances each have a folder of their own."""
+        hosts = hosts_of(count)
+
+        def run_in(first: Workspace) -> JobResult:
+            if len(hosts) == 1:
+                return run([Instance(hosts[0], first, job.log)])
+            with contextlib.ExitStack() as stack:
+                spaces = [first, *(stack.enter_context(workspace(self._settings.work)) for _ in hosts[1:])]
+                instances = [
+                    Instance(host, space, (job.instance_log(host.name) or space.log).absolute())
+                    for host, space in zip(hosts, spaces, strict=True)
+                ]
+                file = hosts_file(HOSTS_FILE.read_text(), hosts[0].names, name)
+                for space in spaces:
+                    space.hosts.write_text(file)
+                with merged_log(job.log.absolute(), {instance.host.name: instance.log for instance in instances}):
+                    return run(instances)
+
+        return self._in_workspace(run_in)
+
+    def _run_instances(
+        self,
+        instances: Sequence[Instance],
+        run: Callable[[Instance, StopSignal], _ScriptResult],
+        job: JobContext,
+    ) -> Ended[_ScriptResult]:
+        job.on_phase("Downloading")
+        ended = run_together(instances, run, lambda script: script.has_exited and script.exit_code == 0, job.stop)
+        if len(instances) > 1 and ended.result.has_exited and ended.result.exit_code != 0:
+            log_files.append(ended.instance.log, "mlci: this instance failed, so the others are stopped.\n")
+        return ended
+
     def _run_script(
-        self, job: JobContext, max_runtime_s: int, space: Workspace, command: ContainerCommand, log_notes: str = ""
+        self,
+        job: JobContext,
+        max_runtime_s: int,
+        instance: Instance,
+        stop: StopSignal,
+        command: ContainerCommand,
+        log_notes: str = "",
     ) -> _ScriptResult:
         mode = self.mode()
-        log, stop = job.log.absolute(), job.stop
+        log, space = instance.log.absolute(), instance.space
         start = log_files.append(log, log_notes)
         with self._container_path(mode, space, stop) as is_available:
             if not is_available or stop.is_set():
                 raise Interrupted
-            job.on_phase("Training")
-            launch = _launch_request(mode, space, log, command)
+            if instance.host.number == 0:
+                job.on_phase("Training")
+            launch = _launch_request(mode, instance, log, command)
             try:
                 process = self._supervisors.run(launch, timeout_s=max_runtime_s, stop=stop)
             except IsolationError as error:
@@ -262,14 +332,15 @@ class LocalJobs:
             yield is_linked
 
 
-def _launch_request(mode: Mode, space: Workspace, log: Path, container: ContainerCommand) -> LaunchRequest:
+def _launch_request(mode: Mode, instance: Instance, log: Path, container: ContainerCommand) -> LaunchRequest:
+    space, hosts = instance.space, None if instance.host.is_alone else instance.space.hosts
     command, environment, folder = container.command, dict(container.environment), container.working_folder
     if mode == "paths":
         base = str(space.ml)
         command, environment = command_in_folder(base, command), environment_in_folder(base, environment)
         folder = command_in_folder(base, [folder])[0]
     environment |= container.private  # as they are: a secret is no path
-    return LaunchRequest(mode, space.ml, space.stage, log, command, environment, folder, space.temporary)
+    return LaunchRequest(mode, space.ml, space.stage, log, command, environment, folder, space.temporary, hosts)
 
 
 def _stopped(process: ProcessResult, max_runtime_s: int, message: str | None = None) -> JobResult:

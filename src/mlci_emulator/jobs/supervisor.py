@@ -36,7 +36,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 CONTAINER = "/opt/ml"
-TEMPORARY, SHARED_MEMORY = "/tmp", "/dev/shm"
+TEMPORARY, SHARED_MEMORY, HOSTS_FILE = "/tmp", "/dev/shm", "/etc/hosts"
 IS_LINUX = sys.platform == "linux"
 
 # Source: include/uapi/linux/sched.h, mount.h and prctl.h of Linux.
@@ -134,6 +134,8 @@ def _enter_namespace(request: dict[str, Any]) -> None:
             _enter_user_namespace()
         _mount("none", "/", "", MS_REC | MS_PRIVATE)
         _mount_container_path(request["folder"], request["stage"])
+        if request["hosts"]:
+            _mount(request["hosts"], HOSTS_FILE, "", MS_BIND)
         if request["temporary"]:
             _mount_temporary_folders(request["temporary"], request["shared_names"])
     except OSError as error:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mlci_emulator.jobs import failure_reason, image_toolkits, training_toolkit
 from mlci_emulator.jobs.containers import ContainerCommand, base_environment, write_json
+from mlci_emulator.jobs.hosts import Host
 from mlci_emulator.jobs.python_overlay import JobPython
 from mlci_emulator.jobs.requests import TrainingRequest
-from mlci_emulator.jobs.transfer import TransferFailed, download, has_files, pack, unpack
+from mlci_emulator.jobs.transfer import ALL, TransferFailed, download, has_files, pack, unpack
 from mlci_emulator.jobs.workspace import Workspace
 from mlci_emulator.store.directory import DirectoryStore
 
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 
 
 def prepare_folder(
-    request: TrainingRequest, space: Workspace, store: DirectoryStore, is_stopped: Callable[[], bool]
+    request: TrainingRequest, host: Host, space: Workspace, store: DirectoryStore, is_stopped: Callable[[], bool]
 ) -> None:
-    """Fill the job's folder, which the container sees as `/opt/ml`.
+    """Fill a host's folder, which its container sees as `/opt/ml`.
 
     Raises:
         TransferFailed: an input or the script does not exist.
@@ -34,7 +35,8 @@ def prepare_folder(
     for folder in ("model", "output/data", "input/data"):
         (space.ml / folder).mkdir(parents=True)
     for channel in request.channels:
-        download(store, channel.uri, space.ml / "input" / "data" / channel.name, is_stopped)
+        shard = (host.number, len(host.names)) if channel.is_sharded else ALL
+        download(store, channel.uri, space.ml / "input" / "data" / channel.name, is_stopped, shard=shard)
     configuration = space.ml / "input" / "config"
     write_json(configuration / "hyperparameters.json", dict(request.hyperparameters))
     write_json(
@@ -44,7 +46,7 @@ def prepare_folder(
         # Source: https://github.com/awslabs/sagemaker-debugger, smdebug/core/state_store.py
         checkpoints: dict[str, Json] = {"S3Uri": request.checkpoints.uri, "LocalPath": request.checkpoints.path}
         write_json(configuration / "checkpointconfig.json", checkpoints)
-    write_json(configuration / "resourceconfig.json", training_toolkit.resource_config(request.instance))
+    write_json(configuration / "resourceconfig.json", training_toolkit.resource_config(request.instance, host))
     unpack(store, request.code_uri, space.ml / "code", space.temporary)
     if image_toolkits.runs_module(image_toolkits.image_toolkit(request.image), request.program, has_setup(space)):
         return  # Python finds the module, or says that there is none
@@ -71,7 +73,13 @@ def has_setup(space: Workspace) -> bool:
 
 
 def container_command(
-    request: TrainingRequest, arn: str, base: str, host: Mapping[str, str], python: JobPython, space: Workspace
+    request: TrainingRequest,
+    host: Host,
+    arn: str,
+    base: str,
+    inherited: Mapping[str, str],
+    python: JobPython,
+    space: Workspace,
 ) -> ContainerCommand:
     """Return the script's command. `base` is `/opt/ml`, or the folder that replaces it in all variables.
 
@@ -88,9 +96,10 @@ def container_command(
         {channel.name: channel.config for channel in request.channels},
         request.instance,
         training_toolkit.Processors(os.cpu_count() or 1, len(glob.glob("/dev/nvidia[0-9]*"))),
+        host,
     )
     environment = {
-        **base_environment(host, python, space.temporary),
+        **base_environment(inherited, python, space.temporary),
         "SAGEMAKER_REGION": arn.split(":")[3],
         "TRAINING_JOB_ARN": arn,
         **request.environment,
@@ -109,16 +118,21 @@ def output_prefix(output_uri: str, name: str) -> str:
     return f"{output_uri.rstrip('/')}/{name}/output"
 
 
-def upload_archives(request: TrainingRequest, space: Workspace, store: DirectoryStore) -> None:
+def upload_archives(request: TrainingRequest, spaces: Sequence[Workspace], store: DirectoryStore) -> None:
     """Store the job's model and its other output as archives. An empty folder is not stored.
 
-    Source: https://github.com/aws/sagemaker-python-sdk/issues/3455: SageMaker saves no empty archive, and Describe…
-    names it all the same.
+    Each archive has the files of all instances.
+
+    Sources: https://github.com/aws/sagemaker-python-sdk/issues/3455: SageMaker saves no empty archive, and Describe…
+    names it all the same; https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-output.html
+    ("If multiple containers in a single training job write to this directory they should ensure no file/directory
+    names clash. SageMaker AI aggregates the result in a TAR file").
     """
     prefix = output_prefix(request.output_uri, request.name)
     for path, archive in ((["model"], "model.tar.gz"), (["output", "data"], "output.tar.gz")):
-        if has_files(space.ml, path):
-            pack(store, path, f"{prefix}/{archive}", space.ml, space.temporary)
+        roots = [space.ml for space in spaces if has_files(space.ml, path)]
+        if roots:
+            pack(store, path, f"{prefix}/{archive}", roots, spaces[0].temporary)
 
 
 def failure_message(space: Workspace) -> str | None:

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mlci_emulator.jobs.hosts import SINGLE_HOST, Host
+
 if TYPE_CHECKING:
     from mlci_asl import Json
 
 
-HOST = "algo-1"
 GROUP = "homogeneousCluster"
-NETWORK = "eth0"
 LOG_LEVEL = 20
 #: Hyperparameters that the toolkit reads and the script does not get. Source: params.py, SAGEMAKER_HYPERPARAMETERS.
 TOOLKIT_PREFIX = "sagemaker_"
@@ -55,6 +55,7 @@ class ToolkitJob:
     channels: Mapping[str, Mapping[str, Json]]
     instance: str
     processors: Processors
+    host: Host = SINGLE_HOST
 
 
 def decode_hyperparameter(value: str) -> Json:
@@ -112,15 +113,15 @@ def _variable_value(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def resource_config(instance: str) -> dict[str, Json]:
-    """Return the content of `/opt/ml/input/config/resourceconfig.json` for one instance."""
+def resource_config(instance: str, host: Host) -> dict[str, Json]:
+    """Return the content of `/opt/ml/input/config/resourceconfig.json` for one host."""
     return {
-        "current_host": HOST,
+        "current_host": host.name,
         "current_instance_type": instance,
         "current_group_name": GROUP,
-        "hosts": [HOST],
-        "instance_groups": [{"instance_group_name": GROUP, "instance_type": instance, "hosts": [HOST]}],
-        "network_interface_name": NETWORK,
+        "hosts": [*host.names],
+        "instance_groups": [{"instance_group_name": GROUP, "instance_type": instance, "hosts": [*host.names]}],
+        "network_interface_name": host.network,
     }
 
 
@@ -138,7 +139,7 @@ def environment(job: ToolkitJob) -> dict[str, str]:
         **{f"hp_{name}": value for name, value in hyperparameters.items()},
     }
     return {
-        "CURRENT_HOST": HOST,
+        "CURRENT_HOST": job.host.name,
         "PYTHONPATH": f"{job.base}/code",
         "TRAINING_JOB_NAME": job.name,
         **sm_variables({**{name: properties[name] for name in _PROPERTIES_WITH_VARIABLE}, **derived}),
@@ -177,8 +178,9 @@ _PROPERTIES_WITH_VARIABLE = [
 
 def _training_env(job: ToolkitJob, hyperparameters: dict[str, Json]) -> dict[str, Json]:
     """Return the public properties of the toolkit's Environment: the value of `SM_TRAINING_ENV`."""
-    resources = resource_config(job.instance)
-    group: Json = {"instance_group_name": GROUP, "instance_type": job.instance, "hosts": [HOST]}
+    host = job.host
+    resources = resource_config(job.instance, host)
+    group: Json = {"instance_group_name": GROUP, "instance_type": job.instance, "hosts": [*host.names]}
     toolkit_values = {
         name: decode_hyperparameter(value) for name, value in job.hyperparameters.items() if name not in hyperparameters
     }
@@ -187,14 +189,14 @@ def _training_env(job: ToolkitJob, hyperparameters: dict[str, Json]) -> dict[str
             name: value for name, value in toolkit_values.items() if name not in TOOLKIT_HYPERPARAMETERS
         },
         "channel_input_dirs": {name: f"{job.base}/input/data/{name}" for name in job.channels},
-        "current_host": HOST,
+        "current_host": host.name,
         "current_instance_group": GROUP,
-        "current_instance_group_hosts": [HOST],
+        "current_instance_group_hosts": [*host.names],
         "current_instance_type": job.instance,
-        "distribution_hosts": [HOST],
+        "distribution_hosts": [*host.names],
         "distribution_instance_groups": toolkit_values.get("sagemaker_distribution_instance_groups", []),
         "framework_module": None,
-        "hosts": [HOST],
+        "hosts": [*host.names],
         "hyperparameters": hyperparameters,
         "input_config_dir": f"{job.base}/input/config",
         "input_data_config": {name: dict(config) for name, config in job.channels.items()},
@@ -202,14 +204,14 @@ def _training_env(job: ToolkitJob, hyperparameters: dict[str, Json]) -> dict[str
         "instance_groups": [GROUP],
         "instance_groups_dict": {GROUP: group},
         "is_hetero": False,
-        "is_master": True,
+        "is_master": host.name == host.names[0],
         "job_name": job.name,
         "log_level": toolkit_values.get("sagemaker_container_log_level", LOG_LEVEL),
-        "master_hostname": HOST,
+        "master_hostname": host.names[0],
         "model_dir": f"{job.base}/model",
         "module_dir": job.code_uri,
         "module_name": job.program.removesuffix(".py"),
-        "network_interface_name": NETWORK,
+        "network_interface_name": host.network,
         "num_cpus": job.processors.cpus,
         "num_gpus": job.processors.gpus,
         "num_neurons": 0,

@@ -23,10 +23,22 @@ class Interrupted(Exception):
     """The job was stopped during the transfer."""
 
 
+#: The part of an input's objects that is all of them.
+ALL = (0, 1)
+
+
 def download(
-    store: DirectoryStore, uri: str, folder: Path, is_stopped: Callable[[], bool], is_required: bool = True
+    store: DirectoryStore,
+    uri: str,
+    folder: Path,
+    is_stopped: Callable[[], bool],
+    is_required: bool = True,
+    shard: tuple[int, int] = ALL,
 ) -> None:
-    """Copy all objects whose keys begin with the URI's key into the folder.
+    """Copy the objects whose keys begin with the URI's key into the folder: all of them, or shard i of n.
+
+    Shards are as large as each other: each nth object, from the ith on. Source of "approximately 1/n of the total
+    number of objects": https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html.
 
     An object below `<uri>/` gets its name relative to that folder. Another one, whose key continues the last name of
     the URI (`train-x.csv` and `train2/x.csv` for `s3://bucket/data/train`), keeps that name as a whole.
@@ -40,10 +52,13 @@ def download(
     """
     folder.mkdir(parents=True, exist_ok=True)
     is_empty = True
-    for object_uri in store.list(uri):
+    number, count = shard
+    for index, object_uri in enumerate(store.list(uri)):
         is_empty = False
         if is_stopped():
             raise Interrupted
+        if index % count != number:
+            continue
         _fetch(store, object_uri, folder, input_name(uri, object_uri))
     if is_empty and is_required:
         # Source: the text of CreateTrainingJob's ValidationException. Jobs that started before report it like this.
@@ -117,13 +132,13 @@ def has_files(root: Path, path: Sequence[str]) -> bool:
         return next(walk(root, path, follows_links=True), None) is not None
 
 
-def pack(store: DirectoryStore, path: Sequence[str], uri: str, root: Path, temporary: Path) -> None:
-    """Store a folder below `root` as a tar.gz whose bytes only depend on its files' names, contents and execute bits.
+def pack(store: DirectoryStore, path: Sequence[str], uri: str, roots: Sequence[Path], temporary: Path) -> None:
+    """Store a folder below `roots` as a tar.gz whose bytes only depend on its files' names, contents and execute bits.
 
-    Links are followed, but not out of `root`.
+    Links are followed, but not out of a root. Of files of one name, that of the first root counts.
 
     Raises:
-        TransferFailed: a link leads nowhere or out of `root`, or a file can't be stored.
+        TransferFailed: a link leads nowhere or out of a root, or a file can't be stored.
     """
     temporary.mkdir(parents=True, exist_ok=True)
     archive = temporary / "archive.tar.gz"
@@ -133,7 +148,7 @@ def pack(store: DirectoryStore, path: Sequence[str], uri: str, root: Path, tempo
         gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=6, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for file in walk(root, path, follows_links=True):
+        for file in _files(roots, path):
             with open(file.open(), "rb") as stream:
                 status = os.fstat(stream.fileno())
                 member = tarfile.TarInfo(file.name)
@@ -141,6 +156,16 @@ def pack(store: DirectoryStore, path: Sequence[str], uri: str, root: Path, tempo
                 member.mode = 0o755 if status.st_mode & 0o111 else 0o644
                 tar.addfile(member, stream)
     store.move_file(archive, uri)
+
+
+def _files(roots: Sequence[Path], path: Sequence[str]) -> Iterator[ContainedFile]:
+    """Yield the files of a folder below any of the roots, each name once."""
+    names: set[str] = set()
+    for root in roots:
+        for file in walk(root, path, follows_links=True):
+            if file.name not in names:
+                names.add(file.name)
+                yield file
 
 
 def unpack(store: DirectoryStore, uri: str, folder: Path, temporary: Path) -> None:

@@ -5,6 +5,8 @@
         ml/     the job's /opt/ml
         tmp/    the job's TMPDIR
         opt/    the folder in which its mounts are prepared
+    hosts   its /etc/hosts, where the job has several instances
+    log     the log of one of several instances
         python/ the job's own Python environment
 
 A folder whose lock is free belongs to an mlci that was killed; the next mlci removes it.
@@ -48,6 +50,14 @@ class Workspace:
     @property
     def stage(self) -> Path:
         return self.folder / "opt"
+
+    @property
+    def hosts(self) -> Path:
+        return self.folder / "hosts"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
 
     def host_path(self, container_path: str) -> Path:
         """Return the path on this machine of a path in the container, which is `/opt/ml` or below it.

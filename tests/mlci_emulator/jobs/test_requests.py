@@ -77,7 +77,6 @@ def test_a_local_path_outside_of_processing_is_invalid(path: str | None) -> None
     ("change", "advice"),
     [
         (lambda r: r["AppSpecification"].pop("ContainerEntrypoint"), "Give the step a script by `run:`"),
-        (lambda r: r["ProcessingResources"]["ClusterConfig"].update(InstanceCount=2), "Use one instance"),
         (lambda r: r["ProcessingInputs"][0]["S3Input"].update(S3InputMode="Pipe"), "S3InputMode File only"),
         (lambda r: r["ProcessingInputs"][0]["S3Input"].update(S3DataType="ManifestFile"), "S3DataType S3Prefix only"),
         (lambda r: r["ProcessingInputs"][0]["S3Input"].update(S3CompressionType="Gzip"), "S3CompressionType None"),
@@ -89,13 +88,17 @@ def test_a_processing_job_that_cannot_run_here(change: Callable[[dict[str, Any]]
         requests.processing(changed(processing_request(), change))
 
 
+GROUP = {"InstanceGroupName": "a", "InstanceType": "ml.m5.large", "InstanceCount": 2}
+
+
 @pytest.mark.parametrize(
     ("change", "advice"),
     [
         (lambda r: r["HyperParameters"].pop("sagemaker_program"), "Give the step a script by `run:`"),
         (lambda r: r["HyperParameters"].pop("sagemaker_submit_directory"), "not in script mode"),
         (lambda r: r["AlgorithmSpecification"].update(ContainerEntrypoint=["x"]), "not in script mode"),
-        (lambda r: r["ResourceConfig"].update(InstanceCount=2), "Use one instance"),
+        (lambda r: r["ResourceConfig"].update(InstanceCount=101), "starts 1 to 100. Use fewer"),
+        (lambda r: r["ResourceConfig"].update(InstanceGroups=[GROUP]), "Use instances of one type"),
         (lambda r: r.update(CheckpointConfig={"S3Uri": "s3://b/c", "LocalPath": "/tmp/c"}), "below /opt/ml"),
         (lambda r: r.update(CheckpointConfig={"S3Uri": "s3://b/c", "LocalPath": "/opt/ml"}), "below /opt/ml"),
         (lambda r: r.update(CheckpointConfig={"S3Uri": "s3://b/c", "LocalPath": "/opt/ml/../x"}), "below /opt/ml"),

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlci_emulator.errors import OperationError
 from mlci_emulator.identity import ACCOUNT
-from mlci_emulator.jobs import requests
+from mlci_emulator.jobs import log_files, requests
 from mlci_emulator.jobs.job import JobContext, JobResult
 from mlci_emulator.jobs.log_files import LogFile
 from mlci_emulator.jobs.runner import LocalJobs
@@ -108,15 +108,20 @@ class Jobs:
             path = Path(record.log)
             if path.is_file():
                 group = groups.get(record.kind, f"/aws/sagemaker/Endpoints/{record.name}")
-                stream = f"{record.name}/algo-1-{int(record.created.timestamp())}"
-                yield LogFile(group, stream, path, record.region)
+                instances = log_files.instance_logs(path)
+                for host, file in (instances or {"algo-1": path}).items():
+                    stream = f"{record.name}/{host}-{int(record.created.timestamp())}"
+                    yield LogFile(group, stream, file, record.region)
 
     def _prepare_run(self, kind: JobKind, request: Request, region: str) -> Callable[[JobContext], JobResult]:
         parameters: Any = dict(request)
         if kind is PROCESSING:
-            return partial(self._runner.process, requests.processing(parameters))
+            processing = requests.processing(parameters)
+            self._require_instances(processing)
+            return partial(self._runner.process, processing)
         if kind is TRAINING:
             job = requests.training(parameters)
+            self._require_instances(job)
             problem = metrics.definition_problem(request["AlgorithmSpecification"].get("MetricDefinitions") or [])
             if problem:
                 raise requests.InvalidRequest(problem)
@@ -131,6 +136,11 @@ class Jobs:
         self._require_input(batch.source_uri, region, model.body.get("ExecutionRoleArn", ""))
         return partial(self._runner.transform, batch)
 
+    def _require_instances(self, job: requests.ProcessingRequest | requests.TrainingRequest) -> None:
+        problem = self._runner.problem(job.instance_count)
+        if problem:
+            raise requests.UnsupportedRequest(f'the job "{job.name}": {problem}')
+
     def _require_input(self, uri: str, region: str, role: str) -> None:
         try:
             is_there = next(iter(self._store.list(uri)), None) is not None
@@ -144,11 +154,12 @@ class Jobs:
         return Metrics(definitions, log, self._now)
 
     def _run(self, running: RunningJob) -> JobContext:
-        record = running.record
+        record, log = running.record, Path(running.record.log)
         return JobContext(
             record.arn,
-            Path(record.log),
+            log,
             running.signal,
             partial(self.running.advance, running),
             lambda: running.saves_model_on_stop,
+            lambda host: None if self._logs is None else log_files.instance_log(log, host),
         )

@@ -17,6 +17,8 @@ from mlci_emulator.services.timestamps import Clock
 
 #: The size of the chunks in which a log is read.
 _CHUNK_BYTES = 1 << 20
+#: The name of the host that precedes each line of a job with several instances.
+_HOST = re.compile(r"^\[algo-\d+\] ")
 
 
 class Metrics:
@@ -54,7 +56,7 @@ class Metrics:
 
     def _scan(self, lines: Iterable[bytes]) -> None:
         for line in lines:
-            text = line.decode("utf-8", "replace")
+            text = _HOST.sub("", line.decode("utf-8", "replace"))
             for name, pattern in self._patterns:
                 for match in pattern.finditer(text):
                     value = _number(match[1] if pattern.groups else match[0])

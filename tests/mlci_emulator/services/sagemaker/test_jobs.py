@@ -43,6 +43,22 @@ def test_a_processing_job_from_create_to_logs(sagemaker: SageMakerHarness) -> No
     assert sagemaker.call("ListTags", ResourceArn=arn) == {"Tags": [{"Key": "team", "Value": "ml"}]}
 
 
+def test_each_instance_has_a_log_stream_and_all_are_searched_for_metrics(sagemaker: SageMakerHarness) -> None:
+    if sagemaker.jobs.problem(2):
+        pytest.skip("no private namespaces here")
+    script = "import os; print('loss=0.5' if os.environ['SM_CURRENT_HOST'] == 'algo-2' else 'loss=none')"
+    algorithm = training_request()["AlgorithmSpecification"]
+    sagemaker.create_training(
+        script,
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1},
+        AlgorithmSpecification={**algorithm, "MetricDefinitions": [{"Name": "loss", "Regex": "^loss=([0-9.]+)"}]},  # type: ignore[dict-item]
+    )
+    described = sagemaker.wait_for_end("TrainingJob")
+    assert [each["Value"] for each in described["FinalMetricDataList"]] == [0.5]
+    logs = {log.stream.rpartition("-")[0]: log.path.read_text() for log in sagemaker.service.log_files()}
+    assert logs == {"job/algo-1": "loss=none\n", "job/algo-2": "loss=0.5\n"}
+
+
 def test_a_training_job_goes_through_its_statuses(sagemaker: SageMakerHarness) -> None:
     sagemaker.harness.store.put_bytes(b"1", "s3://b/train/x.csv")
     source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/train/"}}
