@@ -1,4 +1,4 @@
-"""The number of jobs that run at once: in the cells of a matrix, and beside each step."""
+"""The number of jobs' instances that run at once: in the cells of a matrix, and beside each step."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ def max_parallel(plan: Plan, steps: Sequence[str]) -> int:
 
 
 def jobs_at_once(plan: Plan, composition: Composition) -> dict[str, int]:
-    """Return the number of jobs that may run while a job of each step runs, itself included, by the step's name."""
+    """Return the number of jobs that may run while a job of each step runs, itself included, by the step's name.
+
+    A job counts as often as it has instances.
+    """
     return dict(_at_once(plan, composition, 0))
 
 
@@ -44,10 +47,11 @@ def _at_once(plan: Plan, composition: Composition, beside: int) -> Iterator[tupl
 
 
 def _width(plan: Plan, composition: Composition) -> int:
-    """Return the largest number of jobs of a composition that run at once."""
+    """Return the largest number of instances of a composition's jobs that run at once."""
     match composition:
         case str(name):
-            return 1 if STEP_TYPES[plan.flow.steps[plan.cells(name)[0].name].uses].job else 0
+            step = plan.flow.steps[plan.cells(name)[0].name]
+            return step.instance_count if STEP_TYPES[step.uses].job else 0
         case Series(items):
             return max(_width(plan, item) for item in items)
         case Parallel(items):
@@ -62,6 +66,6 @@ def _cells_at_once(plan: Plan, steps: Sequence[str]) -> int:
 
 
 def shares_of_cores(plan: Plan, composition: Composition) -> dict[str, int]:
-    """Return the cores that a job of each step gets where others run beside it, by the step's name; at least one."""
+    """Return the cores that an instance of each step gets beside others, by the step's name; at least one."""
     at_once = jobs_at_once(plan, composition)
     return {name: max(1, (plan.target.cores or 1) // count) for name, count in at_once.items() if count > 1}

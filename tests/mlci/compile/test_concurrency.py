@@ -62,3 +62,13 @@ def test_the_number_of_cells_bounds_the_jobs() -> None:
     of = planned(64, FLOW.replace("[1, 2, 3, 4, 5]", "[1, 2]"))
     assert jobs_at_once(of, composition_of(of))["train"] == 3
     assert jobs_at_once(replace(of, target=replace(of.target, cores=None)), composition_of(of))["train"] == 3
+
+
+def test_the_instances_of_a_job_share_the_cores() -> None:
+    of = planned(
+        8, FLOW.replace("last: {", "last: {instance_count: 4, ").replace("beside: {", "beside: {instance_count: 3, ")
+    )
+    assert jobs_at_once(of, composition_of(of))["last"] == 4
+    assert jobs_at_once(of, composition_of(of))["beside"] == 6
+    shares = shares_of_cores(of, composition_of(of))
+    assert (shares["last"], shares["beside"], shares["train"]) == (2, 1, 1)

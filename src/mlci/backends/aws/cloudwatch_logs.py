@@ -30,11 +30,16 @@ class Logs:
     api: Api
 
     def lines(self, job: Job, position: LogPosition) -> list[str]:
-        """Return the lines of a job's log after a position, and advance it; an empty list if there is no log yet."""
+        """Return the lines of a job's log after a position, and advance it; an empty list if there is no log yet.
+
+        Lines of a job with several instances begin with the name of their host.
+        """
         group = JOBS[job.kind].log_group
         try:
             streams = sorted(self._streams(group, job))
-            return [line for stream in streams for line in self._lines(group, stream, position)]
+            return [
+                _host_prefix(stream, job) + line for stream in streams for line in self._lines(group, stream, position)
+            ]
         except AwsError as error:
             if error.code == "ResourceNotFoundException":
                 return []
@@ -67,3 +72,12 @@ class Logs:
             if not following or following == token:
                 return
             position.tokens[stream] = following
+
+
+def _host_prefix(stream: str, job: Job) -> str:
+    """Return what precedes the lines of a stream: `<job>/<host>-<time>`.
+
+    >>> _host_prefix("job/algo-2-1700000000", Job("training", "job", 2)), _host_prefix("job/algo-1-1", Job("a", "job"))
+    ('[algo-2] ', '')
+    """
+    return f"[{stream.rpartition('/')[2].rpartition('-')[0]}] " if job.instance_count > 1 else ""

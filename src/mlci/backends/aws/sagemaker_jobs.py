@@ -6,7 +6,7 @@ Source: the Describe…, List… and Stop… operations of https://docs.aws.amaz
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mlci.backends.aws.api_calls import Api, AwsError
@@ -25,6 +25,7 @@ class Job:
 
     kind: str
     name: str
+    instance_count: int = field(default=1, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.kind} job {self.name}"
@@ -81,8 +82,13 @@ def job_of(resource: str, parameters: Mapping[str, Any]) -> Job | None:
     """
     for name, kind in JOBS.items():
         if resource.partition(".")[0] == kind.task_resource and kind.name_field in parameters:
-            return Job(name, str(parameters[kind.name_field]))
+            return Job(name, str(parameters[kind.name_field]), _instance_count(parameters))
     return None
+
+
+def _instance_count(parameters: Mapping[str, Any]) -> int:
+    cluster = parameters.get("ResourceConfig") or (parameters.get("ProcessingResources") or {}).get("ClusterConfig")
+    return int((cluster or {}).get("InstanceCount") or 1)
 
 
 def _is_unknown(error: AwsError) -> bool:

@@ -40,6 +40,8 @@ VALUE = "sagemaker_mlci_value_"
 #: The folder of a training job's archive that holds the code until this file runs. The toolkits act on a `setup.py`
 #: that lies beside their program, and import modules from there.
 CODE = "mlci_code"
+#: The path of a processing job's hosts from the folder of its code.
+HOSTS = ("..", "..", "..", "config", "resourceconfig.json")
 #: The file beside this one that says how the script starts.
 DOCUMENT = "mlci_start.json"
 #: The keys of that file that have a module of their own, `mlci_start_<key>.py`, in the order of their preparation.
@@ -64,6 +66,10 @@ class ScriptJob:
         self.filters: List[Callable[[bytes], bytes]] = []
         self.after: List[Callable[[], None]] = []
         self.always: List[Callable[[], None]] = []
+
+    def is_first_host(self) -> bool:
+        """Return True on the first of a job's instances, and where it has one."""
+        return is_first_host(self.folder, self.environment)
 
     def module(self, name: str) -> "ModuleType":
         """Return a module that lies beside this file."""
@@ -128,6 +134,28 @@ def entry_point(run: "Dict[str, Any]") -> str:
     ('src/a.py', 'a.b', 'dvc')
     """
     return str(run.get("script") or run.get("module") or run["command"][0])
+
+
+def is_first_host(folder: str, environment: "Dict[str, str]") -> bool:
+    """Return True on the first of a job's instances, and where it has one.
+
+    A training toolkit sets variables; a processing job has a file, which is looked for beside the code.
+
+    >>> is_first_host("/", {"SM_HOSTS": '["algo-1","algo-2"]', "SM_CURRENT_HOST": "algo-2"})
+    False
+    """
+    config: Dict[str, Any] = {}
+    if "SM_HOSTS" in environment:
+        config = _json('{{"hosts": {}}}'.format(environment["SM_HOSTS"]))
+        config["current_host"] = environment.get("SM_CURRENT_HOST")
+    else:
+        try:
+            with open(os.path.join(folder, *HOSTS), encoding="utf-8") as stream:
+                config = _json(stream.read())
+        except OSError:
+            pass
+    hosts = config.get("hosts")
+    return not isinstance(hosts, list) or len(hosts) < 2 or config.get("current_host") == min(hosts)
 
 
 def _json(text: str) -> "Dict[str, Any]":

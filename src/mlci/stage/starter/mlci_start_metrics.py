@@ -39,11 +39,13 @@ class Number(str):
 
 
 def prepare(value: "Dict[str, Any]", job: "ScriptJob") -> None:
-    """Have the metrics collected when the script has succeeded.
+    """Have the metrics collected when the script has succeeded; of several instances, those of the first.
 
     `files` is a list of Files, `definitions` one of names and regular expressions, and `target` the folder of the
     result, relative to the code's.
     """
+    if not job.is_first_host():
+        return
     target = os.path.normpath(os.path.join(job.folder, value["target"]))
     files = [Files(entry, job) for entry in value.get("files", [])]
     lines = Lines(value.get("definitions", []))

@@ -86,10 +86,15 @@ def remove(path: str) -> None:
 
 
 def move_output(place: "Dict[str, Any]", job: "ScriptJob") -> None:
-    """Move what the script wrote into its output; SystemExit if it wrote nothing."""
+    """Move what the script wrote into its output; SystemExit if it wrote nothing.
+
+    Of several instances, only the first has to write something.
+    """
     path = os.path.join(job.working_dir, place["path"])
     folder = os.path.normpath(os.path.join(job.folder, place["folder"]))
     if not os.path.exists(path):
+        if not job.is_first_host():
+            return
         sys.exit(missing(place, job.working_dir))
     os.makedirs(folder, exist_ok=True)
     if os.path.isdir(path):

@@ -9,7 +9,7 @@ import pytest
 
 from mlci.backends.aws.cloudwatch_logs import Logs
 from mlci.backends.aws.job_logs import JobLogs
-from mlci.backends.aws.sagemaker_jobs import Job
+from mlci.backends.aws.sagemaker_jobs import Job, job_of
 from support.fake_aws import PretendAws, PretendJob, Script, response, throttled, waiting_clock
 
 TRAIN = Job("training", "mlci-small--train-20261123-101530-3f9c2a-0-0")
@@ -47,6 +47,15 @@ def test_a_log_grows_with_the_job_and_each_line_is_read_once(
         assert file.read_text() == "".join(f"{line}\n" for line in lines)
     logs.copy(TRAIN)
     assert file.read_text() == "one\ntwo\nthree\n"
+
+
+def test_lines_of_several_instances_begin_with_their_host(logs: JobLogs, pretended: PretendAws, tmp_path: Path) -> None:
+    start(pretended, TRAIN, "one", "two")
+    parameters = {"TrainingJobName": TRAIN.name, "ResourceConfig": {"InstanceCount": 2}}
+    job = job_of("createTrainingJob.sync", parameters)
+    assert job == TRAIN
+    logs.copy(job)
+    assert (tmp_path / "logs/train.log").read_text() == "[algo-1] one\n[algo-1] two\n"
 
 
 def test_a_second_attempt_follows_the_first_and_an_older_file_is_replaced(

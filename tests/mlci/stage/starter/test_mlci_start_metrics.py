@@ -237,6 +237,16 @@ def test_a_file_that_the_script_did_not_write_is_none_of_its_metrics(collect: Ru
     assert json.loads(collect(file("*.json"), before=stale, files={"code/n.json": '{"auc": 2}'})) == {"auc": 2}
 
 
+@pytest.mark.parametrize(("host", "is_collected"), [("algo-1", True), ("algo-2", False)])
+def test_metrics_are_those_of_the_first_host(tmp_path: Path, host: str, is_collected: bool) -> None:
+    """All instances have one place for their metrics: the others would overwrite those of the first."""
+    hosts = {"SM_HOSTS": '["algo-1","algo-2"]', "SM_CURRENT_HOST": host}
+    job = ScriptJob(str(tmp_path), str(tmp_path), [], hosts)
+    definitions = [{"name": "loss", "regex": "loss=(.*)"}]
+    metrics.prepare({"definitions": definitions, "target": "../mlci-metrics"}, job)
+    assert bool(job.filters) == bool(job.after) == is_collected
+
+
 def test_a_target_that_cannot_be_written_fails_the_job(tmp_path: Path) -> None:
     (tmp_path / "code").mkdir()
     (tmp_path / "mlci-metrics").write_text("")

@@ -121,3 +121,11 @@ def test_an_output_that_was_not_written_fails_the_step_and_names_the_nearest(cod
 def test_the_outputs_of_a_script_that_fails_are_not_looked_for(code: Path) -> None:
     done = run(code, "raise SystemExit(3)", outputs=[written("model.pkl")])
     assert (done.returncode, done.stderr) == (3, "")
+
+
+@pytest.mark.parametrize(("host", "returncode"), [("algo-1", 1), ("algo-2", 0)])
+def test_only_the_first_host_has_to_write_an_output(code: Path, host: str, returncode: int) -> None:
+    config = code.parents[2] / "config/resourceconfig.json"
+    config.parent.mkdir()
+    config.write_text(json.dumps({"current_host": host, "hosts": ["algo-1", "algo-2"]}))
+    assert run(code, "", outputs=[written("missing.txt")]).returncode == returncode
