@@ -31,6 +31,15 @@ class FileKeys(KeyReader):
         }
         return {name: found for name, found in sources.items() if found is not None}
 
+    def sharded_inputs(self) -> frozenset[str]:
+        """The inputs of which each instance gets a part."""
+        written = self.step.written("inputs") if self.step.key("inputs") else {}
+        names = [name for name, value in written.items() if isinstance(value, InputModel) and value.shard]
+        for name in names if self.step.key("instance_count") is None else ():
+            what = f'"shard" is for jobs with several instances, which {self.type_phrase} step does not have'
+            self.problems.at_key(self.path("inputs", name, "shard"), what, "Remove it")
+        return frozenset(names)
+
     def _source(self, text: str, path: Path, name: str) -> Source | None:
         """Return the source that this input names; report a problem and return None if it names nothing."""
         parts = self.context.texts.get(path, (text,))

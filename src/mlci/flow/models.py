@@ -237,7 +237,8 @@ class Step:
     merged over the AWS API request. `values` holds the keys that only the step's type has. `secrets` are the variables
     of `env` that hold secrets; `env` has the others. What a type has no key for is None or empty. `cell` is set for a
     cell of a step with a matrix. Where not `fail_fast`, a failure of the step leaves the steps and cells beside it
-    running. `selections` has the inputs that are of the best cell of a matrix.
+    running. `selections` has the inputs that are of the best cell of a matrix, and `sharded_inputs` those of which each
+    instance gets a part.
     """
 
     name: str
@@ -269,6 +270,7 @@ class Step:
     source: str | None = None
     working_dir: str | None = None
     selections: Mapping[str, Selection] = field(default_factory=dict)
+    sharded_inputs: frozenset[str] = frozenset()
     input_paths: Mapping[str, str] = field(default_factory=dict)
     output_paths: Mapping[str, str] = field(default_factory=dict)
 

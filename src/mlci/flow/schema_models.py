@@ -145,6 +145,11 @@ class InputModel(SchemaModel):
         "where it has this name, or else the folder.",
         examples=["data/raw.csv"],
     )
+    shard: bool = Field(
+        default=False,
+        description="Of several instances, each gets a part of the input's files: every nth object. By default, each "
+        "gets all.",
+    )
     select: SelectModel | None = Field(
         default=None, description="For an output of a step with a matrix: the one cell to read, instead of all."
     )

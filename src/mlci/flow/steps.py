@@ -47,6 +47,7 @@ class _StepBuilder(KeyReader):
             inputs=files.inputs(),
             outputs=outputs,
             selections=build_selections(self.step, self.context),
+            sharded_inputs=files.sharded_inputs(),
             input_paths=input_paths,
             output_paths=output_paths,
             args=values.args(),

@@ -84,6 +84,7 @@ class _Resolver:
             commit=context.target.commit,
             is_protected=context.target.is_protected,
             inputs={name: self._input_uri(name, source) for name, source in step.inputs.items()},
+            sharded_inputs=step.sharded_inputs,
             outputs={name: context.outputs[step.name, name] for name in step.outputs},
             args=tuple(self._text(text) for text in step.args),
             hyperparameters={name: self._value(value) for name, value in step.hyperparameters.items()},

@@ -113,10 +113,11 @@ class Container:
 class ResolvedStep:
     """A step whose values are all known, in plain types: what a type makes its request and its input of.
 
-    `inputs` and `outputs` are URIs; `values` holds the keys that only this type has. `job` is what the names of the
-    step's jobs begin with. `metrics_folder` is the URI for the metrics that the job collects. `command` runs the script
-    in `working_dir`; it is empty where the starter does, which is `mlci_start.py` beside the code. What the type has no
-    key for is empty. `run_id` and `commit` tell the run, whose names are those of merged code if it `is_protected`.
+    `inputs` and `outputs` are URIs; of `sharded_inputs` each instance gets a part. `values` holds the keys that only
+    this type has. `job` is what the names of the step's jobs begin with. `metrics_folder` is the URI for the metrics
+    that the job collects. `command` runs the script in `working_dir`; it is empty where the starter does, which is
+    `mlci_start.py` beside the code. What the type has no key for is empty. `run_id` and `commit` tell the run, whose
+    names are those of merged code if it `is_protected`.
     """
 
     name: str
@@ -127,6 +128,7 @@ class ResolvedStep:
     commit: str | None = None
     is_protected: bool = False
     inputs: Mapping[str, str] = field(default_factory=dict)
+    sharded_inputs: frozenset[str] = frozenset()
     outputs: Mapping[str, str] = field(default_factory=dict)
     args: tuple[str, ...] = ()
     hyperparameters: Mapping[str, Scalar] = field(default_factory=dict)

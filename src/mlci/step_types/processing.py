@@ -72,7 +72,10 @@ def _request(step: ResolvedStep) -> dict[str, Json]:
     return {
         "AppSpecification": application,
         "Environment": dict(step.env),
-        "ProcessingInputs": [_input(name, uri) for name, uri in {"code": step.code_uri, **step.inputs}.items()],
+        "ProcessingInputs": [
+            _input(name, uri, jobs.distribution(step, name))
+            for name, uri in {"code": step.code_uri, **step.inputs}.items()
+        ],
         "ProcessingOutputConfig": {
             "Outputs": [_output(name, uri, _CONTAINER.output(name)) for name, uri in step.outputs.items()]
         },
@@ -81,7 +84,7 @@ def _request(step: ResolvedStep) -> dict[str, Json]:
     }
 
 
-def _input(name: str, uri: str) -> dict[str, Json]:
+def _input(name: str, uri: str, distribution: str) -> dict[str, Json]:
     return {
         "InputName": name,
         "S3Input": {
@@ -89,7 +92,7 @@ def _input(name: str, uri: str) -> dict[str, Json]:
             "LocalPath": _CONTAINER.input(name),
             "S3DataType": "S3Prefix",
             "S3InputMode": "File",
-            "S3DataDistributionType": "FullyReplicated",
+            "S3DataDistributionType": distribution,
         },
     }
 

@@ -180,6 +180,11 @@ def env(max_chars: int) -> Key:
     return replace(ENV, max_chars=max_chars, names=names)
 
 
+def distribution(step: ResolvedStep, name: str) -> str:
+    """Return how the objects of an input get to several instances: a part to each, or all to each."""
+    return "ShardedByS3Key" if name in step.sharded_inputs else "FullyReplicated"
+
+
 def cluster(step: ResolvedStep) -> dict[str, Json]:
     """Return a request's machines."""
     return {"InstanceCount": step.instance_count, "InstanceType": step.instance, "VolumeSizeInGB": step.volume_gb}

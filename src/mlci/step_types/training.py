@@ -157,7 +157,9 @@ def _request(step: ResolvedStep) -> dict[str, Json]:
     if step.metrics_folder:
         request["CheckpointConfig"] = {"S3Uri": step.metrics_folder, "LocalPath": _CONTAINER.metrics}
     if step.inputs:
-        request["InputDataConfig"] = [_channel(name, uri) for name, uri in step.inputs.items()]
+        request["InputDataConfig"] = [
+            _channel(name, uri, jobs.distribution(step, name)) for name, uri in step.inputs.items()
+        ]
     return request
 
 
@@ -190,12 +192,12 @@ def _with_code_channel(step: ResolvedStep, request: dict[str, Json]) -> dict[str
     return {
         **request,
         "HyperParameters": {**parameters, _SUBMIT_DIRECTORY: local},
-        "InputDataConfig": [*channels, _channel(name, archive)],
+        "InputDataConfig": [*channels, _channel(name, archive, "FullyReplicated")],
     }
 
 
-def _channel(name: str, uri: str) -> dict[str, Json]:
-    source: dict[str, Json] = {"S3Uri": uri, "S3DataType": "S3Prefix", "S3DataDistributionType": "FullyReplicated"}
+def _channel(name: str, uri: str, distribution: str) -> dict[str, Json]:
+    source: dict[str, Json] = {"S3Uri": uri, "S3DataType": "S3Prefix", "S3DataDistributionType": distribution}
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
 
 
