@@ -34,6 +34,7 @@ LIGHT = [
     Port("from-dvc", "evaluate.r2", edit=("params.yaml", "alpha: 0.05", "alpha: 30.0")),
     Port("cross-validation", "aggregate.accuracy.mean", options=("--param", "neighbours=80")),
     Port("lambda", "price.usd_per_month", options=("--param", "serve_on=ml.g4dn.xlarge")),
+    Port("distributed", "train.loss", options=("--param", "steps=2")),
 ]
 #: Those with a requirements.txt, which pip installs.
 INSTALLED = [
