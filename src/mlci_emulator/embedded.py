@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mlci_asl as asl
 from mlci_emulator.errors import EmulatorError
-from mlci_emulator.identity import ACCOUNT, REGION, WORKFLOW_ROLE
+from mlci_emulator.identity import ACCOUNT, REGION
 from mlci_emulator.integrations import Integrations, MessageRecords
 from mlci_emulator.integrations.resource_arns import ActivityArn, Integration, Pattern, parse_resource
-from mlci_emulator.integrations.task_states import task_states
+from mlci_emulator.integrations.task_states import TaskState, task_states
 from mlci_emulator.jobs.job import JobSettings
 from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.protocol.operations import LateService, Service
+from mlci_emulator.services.own_executions import START, OwnExecutions, OwnMachine
 from mlci_emulator.services.sagemaker import SageMaker
 from mlci_emulator.store.directory import DirectoryStore
 
 if TYPE_CHECKING:
     from mlci_emulator.services.lambda_functions import FunctionCode, LambdaService
+
+
+_DESCRIBE = "arn:aws:states:::aws-sdk:sfn:describeExecution"
 
 
 class InvalidDefinition(EmulatorError):
@@ -35,11 +38,12 @@ class InvalidDefinition(EmulatorError):
 
 @dataclass(frozen=True)
 class EmbeddedEmulator:
-    """A store, a job runner, and the handlers of Task states."""
+    """A store, a job runner, and the handlers of Task states. `executions` runs the machines."""
 
     store: DirectoryStore
     jobs: LocalJobs
     tasks: Integrations
+    executions: OwnExecutions
 
     def load(self, definition: str) -> asl.Machine:
         """Returns the machine of a definition.
@@ -61,16 +65,9 @@ class EmbeddedEmulator:
         on_event: Callable[[asl.Event], None],
         stop: asl.StopSignal,
     ) -> asl.Outcome:
-        """Runs a machine to its end, in this thread."""
-        context = asl.Context(
-            execution_arn=execution_arn(machine_name, execution_name),
-            execution_name=execution_name,
-            role_arn=WORKFLOW_ROLE,
-            started=datetime.now(timezone.utc),
-            machine_arn=state_machine_arn(machine_name),
-            machine_name=machine_name,
-        )
-        return asl.execute(machine, execution_input, context=context, handlers=self.tasks, stop=stop, on_event=on_event)
+        """Runs a machine to its end, in this thread. The executions that it starts go on until the context is left."""
+        owner = OwnMachine(machine, state_machine_arn(machine_name))
+        return self.executions.run(owner, execution_input, execution_name, on_event, stop)
 
 
 @contextmanager
@@ -92,7 +89,9 @@ def open_emulator(
         sagemaker = SageMaker(objects, jobs, None, registry=registry)
         try:
             tasks = Integrations(LateService(lambda: _s3(objects)), sagemaker, lambdas, MessageRecords(home))
-            yield EmbeddedEmulator(objects, jobs, tasks)
+            executions = OwnExecutions(tasks)
+            yield EmbeddedEmulator(objects, jobs, tasks, executions)
+            executions.finish()
         finally:
             sagemaker.close()
 
@@ -117,14 +116,20 @@ def execution_arn(machine_name: str, name: str) -> str:
 
 
 def _need_step_functions(machine: asl.Machine) -> Iterator[asl.Problem]:
-    """Yields a problem for each task that needs other executions, workers or callbacks: one execution has none."""
+    """Yields a problem for each task that needs other machines, workers or callbacks: there are none here."""
     for task in task_states(machine.definition):
         resource = parse_resource(task.resource)
-        is_own = isinstance(resource, Integration) and resource.service in ("states", "sfn")
+        is_own = isinstance(resource, Integration) and resource.service in ("states", "sfn") and not _is_own(task)
         waits = isinstance(resource, Integration) and resource.pattern is Pattern.TOKEN
         if is_own or waits or isinstance(resource, ActivityArn):
             what = f"the resource {task.resource} needs Step Functions itself: run the machine in `mlci serve`."
             yield asl.Problem(f"{task.path}/Resource", what)
+
+
+def _is_own(task: TaskState) -> bool:
+    """Returns True for a task on executions of this machine: it can know their ARNs at run time only."""
+    parameters = task.state.get("Parameters", {})
+    return (task.resource == START and "StateMachineArn.$" in parameters) or task.resource == _DESCRIBE
 
 
 def _s3(objects: DirectoryStore) -> Service:

@@ -89,7 +89,8 @@ class BackendOptions:
 class Location:
     """The bucket, job role, region and partition of a backend's runs, and whether they take the protected names.
 
-    `cores` is the number of cores that all jobs share; None where each has machines of its own.
+    `cores` is the number of cores that all jobs share; None where each has machines of its own. `poll_s` is the time
+    between two looks of a state machine at something that takes its time.
     """
 
     bucket: str
@@ -98,6 +99,7 @@ class Location:
     is_protected: bool = False
     partition: str = "aws"
     cores: int | None = None
+    poll_s: int = 1
 
 
 class Backend(Protocol):

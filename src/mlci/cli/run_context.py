@@ -155,6 +155,7 @@ def _target(build: Build, location: Location) -> Target:
         is_protected=location.is_protected,
         partition=location.partition,
         cores=location.cores,
+        poll_s=location.poll_s,
     )
 
 

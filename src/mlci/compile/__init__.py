@@ -13,6 +13,8 @@ compiling imports an SDK that takes seconds.
     names.py            names in the definition by which its results are recognized
     states.py           the SDK's states, with names, retries and failures
     metric_checks.py    the states that read metrics and compare them
+    cleaner_input.py    what is deleted after a run, in its execution input
+    cleaner.py          the states that delete it
     selections.py       the states that choose the best cell for a step's input
     state_machine.py    the definition
 """
@@ -72,7 +74,7 @@ def compile_plan(
         return definition(structure)
 
     definition = cached(["definition", _installed_version(), structure.key()], compute)
-    values = execution_input(plan)
+    values = execution_input(plan, structure.time_limit_s)
     input_text = json.dumps(values, sort_keys=True)
     _check_size(plan, "definition", definition, DEFINITION_MAX_BYTES, {})
     _check_size(plan, "execution input", input_text, INPUT_MAX_BYTES, values.get("cells"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from mlci.compile.cleaner_input import cleaner_values
 from mlci.compile.concurrency import max_parallel
 from mlci.compile.guards import guard_values
 from mlci.compile.series_parallel import cell_groups
@@ -19,8 +20,8 @@ from mlci.flow.models import Cell, Json
 from mlci.plan.models import Plan, PlannedStep
 
 
-def execution_input(plan: Plan) -> dict[str, Json]:
-    """Return the execution input of a run."""
+def execution_input(plan: Plan, time_limit_s: int = 0) -> dict[str, Json]:
+    """Return the execution input of a run. `time_limit_s` is that of an execution."""
     gate, gate_cells = guard_values(plan, plan.gate, None)
     steps: dict[str, Json] = {
         name: _step_input(plan, step) for name, step in plan.steps.items() if not plan.flow.steps[name].cell
@@ -34,7 +35,11 @@ def execution_input(plan: Plan) -> dict[str, Json]:
         "trained": {},
     }
     groups: dict[str, Json] = {group[0]: _group_input(plan, group) for group in cell_groups(composition_of(plan))}
-    optional: dict[str, Json] = {"gate_cells": gate_cells, "cells": groups}
+    optional: dict[str, Json] = {
+        "gate_cells": gate_cells,
+        "cells": groups,
+        "cleaner": cleaner_values(plan, time_limit_s),
+    }
     return {**values, **{name: value for name, value in optional.items() if value}}
 
 

@@ -10,6 +10,10 @@ from mlci.step_types import state_titles
 GATE_MISSED = "mlci.GateMissed"
 #: The error name of the Fail state of a step that ends the run as a missed gate does.
 FAIL_REACHED = "mlci.FailReached"
+#: The name of a cleaner's execution: the run's, this, and a number.
+CLEANER_NAME = "-cleaner-"
+#: The error name of the Fail state of a cleaner that could not delete what a run left.
+NOT_CLEANED = "mlci.NotCleaned"
 #: The beginning of the name of a Map state over the cells of a matrix; the names of its steps follow.
 CELLS_TITLE = "each cell: "
 
@@ -31,3 +35,12 @@ def step_of_state(state: str, steps: Collection[str]) -> str | None:
     """
     step, _, title = state.partition(": ")
     return step if step in steps and title in state_titles() else None
+
+
+def is_cleaner(execution: str) -> bool:
+    """Return True for the name of an execution that is no run, but cleans up after one.
+
+    >>> is_cleaner("20261123-101530-3f9c2a-cleaner-1"), is_cleaner("20261123-101530-3f9c2a")
+    (True, False)
+    """
+    return CLEANER_NAME in execution

@@ -17,6 +17,7 @@ from typing import Any  # the SDK is untyped: Any stands for its states, and end
 
 from typing_extensions import assert_never
 
+from mlci.compile.cleaner import CleanerStates
 from mlci.compile.guards import Guard
 from mlci.compile.metric_checks import message_cause
 from mlci.compile.names import CELLS_TITLE, FAIL_REACHED, GATE_MISSED, state_name
@@ -47,7 +48,7 @@ def definition(structure: Structure) -> str:
     return json.dumps(body, separators=(",", ":"))  # Step Functions counts white space, too
 
 
-class _Builder(SelectionStates):
+class _Builder(SelectionStates, CleanerStates):
     """Builds the states of a whole flow."""
 
     def __init__(self, sdk: Any, structure: Structure) -> None:
@@ -59,6 +60,7 @@ class _Builder(SelectionStates):
 
     def machine(self) -> dict[str, object]:
         first = self._behind(self.structure.composition, frozenset(), self._verdict())
+        first = self._with_cleaner(self.structure.cleanup, first)
         graph = self.sdk.states.Graph(
             first, comment=f"mlci: the flow {self.structure.flow}", timeout_seconds=self.structure.time_limit_s
         ).to_dict()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from mlci.compile.cleaner_input import CLEANER_MIN_S, cleanup_nouns
 from mlci.compile.guards import GATE, Guard, gate_guard, step_guards
 from mlci.compile.series_parallel import Composition, ancestors, decompose, with_cells
 from mlci.compile.step_values import step_values
@@ -47,7 +48,7 @@ class StepStructure:
 @dataclass(frozen=True)
 class Structure:
     """The structure of a flow's state machine, and the time limit of its executions. `partition` is part of the ARNs of
-    service integrations."""
+    service integrations. `cleanup` are the kinds of resources that its cleaner deletes."""
 
     flow: str
     partition: str
@@ -55,6 +56,7 @@ class Structure:
     composition: Composition
     gate: Guard | None
     time_limit_s: int
+    cleanup: tuple[str, ...] = ()
 
     def key(self) -> Json:
         """Return the structure as plain JSON, by which a compiled definition is stored."""
@@ -71,7 +73,9 @@ def structure_of(plan: Plan, timeout_s: float | None) -> Structure:
     structures, composition = _steps_and_composition(plan)
     limit_s = time_limit_s(longest_path_s(plan, composition), timeout_s)
     gate = gate_guard(plan)
-    return Structure(plan.flow.name, plan.target.partition, structures, composition, gate, limit_s)
+    cleanup = cleanup_nouns(plan)
+    limit_s = max(limit_s, CLEANER_MIN_S) if cleanup else limit_s
+    return Structure(plan.flow.name, plan.target.partition, structures, composition, gate, limit_s, cleanup)
 
 
 def composition_of(plan: Plan) -> Composition:

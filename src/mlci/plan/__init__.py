@@ -66,6 +66,7 @@ def _planned(step: Step, context: RequestContext, baseline: Mapping[str, Json]) 
     step_type, resolved = STEP_TYPES[step.uses], resolve(step, context)
     request = api_request(step, resolved)
     outputs = {name: context.outputs[step.name, name] for name in step.outputs}
+    cleanup = step_type.cleanup
     return PlannedStep(
         name=step.name,
         job=context.job if step_type.job else None,
@@ -78,6 +79,7 @@ def _planned(step: Step, context: RequestContext, baseline: Mapping[str, Json]) 
         code=context.code,
         image=context.image or "",
         selections=dict(_selections(step, context)),
+        deletions=() if context.target.is_protected else tuple((each.noun, each.name(resolved)) for each in cleanup),
     )
 
 

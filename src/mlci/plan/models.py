@@ -20,7 +20,8 @@ class Target:
     `commit` is None outside of git, `build` (the build's id) outside of a build. `is_trusted` says that what runs is
     merged: it may write the baseline. `is_protected` chooses the names that pull requests' builds have no rights on.
     `partition` is the group of regions that the run's region belongs to: `aws`, `aws-cn` or `aws-us-gov`. `cores` is
-    the number of cores that all jobs share; None where each has machines of its own.
+    the number of cores that all jobs share; None where each has machines of its own. `poll_s` is the time between two
+    looks of a state machine at something that takes its time.
     """
 
     bucket: str
@@ -33,6 +34,7 @@ class Target:
     is_protected: bool = False
     partition: str = "aws"
     cores: int | None = None
+    poll_s: int = 1
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class PlannedStep:
     `request` is its API request without the name of what it creates, and {} for a step that makes none. `job` is what
     the names of its jobs begin with, None for a step without a job. `execution_input` is the rest of the step's part of
     the execution input. `summary` says in a line what the step is, `code` are the files of its script, and `image`
-    is the URI of its image.
+    is the URI of its image. `deletions` are the resources to delete after the run: their kinds and names.
     """
 
     name: str
@@ -96,6 +98,7 @@ class PlannedStep:
     code: CodeUnit | None = field(default=None, repr=False)
     image: str = ""
     selections: Mapping[str, PlannedSelection] = field(default_factory=dict)
+    deletions: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,7 @@ class _Resolver:
             run_id=context.target.run_id,
             commit=context.target.commit,
             is_protected=context.target.is_protected,
+            poll_s=context.target.poll_s,
             inputs={name: self._input_uri(name, source) for name, source in step.inputs.items()},
             sharded_inputs=step.sharded_inputs,
             outputs={name: context.outputs[step.name, name] for name in step.outputs},

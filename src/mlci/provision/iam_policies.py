@@ -24,7 +24,7 @@ from mlci.provision.secret_access import secret_statements
 from mlci.provision.stack_names import ROLES, Role, build_log_group, project_name
 from mlci.s3_uris import split_s3_uri
 from mlci.step_types import STEP_TYPES
-from mlci.step_types.base import Grant, Grants
+from mlci.step_types.base import DELETIONS, Grant, Grants
 
 _READ_IMAGE = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 
@@ -168,7 +168,9 @@ def _granted(
 
 def _arn(resource: str, names: Names, scope: AccountScope) -> str:
     """The ARN of a grant's resource."""
-    resource = resource.format(jobs=names.jobs, jobs_lower=names.jobs.lower(), runs=f"{names.prefix}/runs/")
+    resource = resource.format(
+        jobs=names.jobs, jobs_lower=names.jobs.lower(), runs=f"{names.prefix}/runs/", machine=names.machine
+    )
     service, _, rest = resource.partition(":")
     if service == "s3":
         return scope.objects(rest)[0] if rest else f"arn:{scope.partition}:s3:::{scope.bucket}"
@@ -196,12 +198,32 @@ def _workflow(requirements: AccessRequirements, scope: AccountScope, is_protecte
             Grant("ListBucket", ("s3:ListBucket",), ("s3:",)),
             Grant("ReadRuns", ("s3:GetObject",), ("s3:{runs}",)),
         ]
+    if not is_protected:
+        grants += _cleaner_grants(requirements)
     yield from _granted(grants, requirements, names, scope)
     yield from _invoke_functions(requirements.functions, scope)
     yield from _use_outside_outputs("ReadOutsideOutputs", "s3:GetObject", requirements, scope)
     for service in sorted({of_type.passes_role_to for of_type in types if of_type.passes_role_to}):
         yield _pass_role("protected_job" if is_protected else "job", service, scope)
     yield from _keys(requirements.output_keys, scope, _COPY_AND_READ)
+
+
+def _cleaner_grants(requirements: AccessRequirements) -> Iterator[Grant]:
+    """Yield the rights of the cleaner, which a run starts if a step of it leaves something to delete.
+
+    Source: https://docs.aws.amazon.com/step-functions/latest/dg/stepfunctions-iam.html
+    """
+    nouns = {each.noun for uses in requirements.uses for each in STEP_TYPES[uses].cleanup}
+    if not nouns:
+        return
+    yield Grant("StartCleaner", ("states:StartExecution",), ("states:stateMachine:{machine}:*",))
+    yield Grant("FollowRuns", ("states:DescribeExecution",), ("states:execution:{machine}:*",))
+    for deletion in (each for each in DELETIONS if each.noun in nouns):
+        resources = tuple(f"sagemaker:{deletion.noun}/{{{name}}}*" for name in ("jobs", "jobs_lower"))
+        yield Grant("CleanUp", (deletion.permission,), resources)
+        if deletion.listing:
+            action = deletion.listing.action
+            yield Grant("FindLeft", (f"sagemaker:{action[:1].upper()}{action[1:]}",), ("*",))
 
 
 def _invoke_functions(functions: Sequence[str], scope: AccountScope) -> Iterator[Statement]:

@@ -117,7 +117,8 @@ class ResolvedStep:
     this type has. `job` is what the names of the step's jobs begin with. `metrics_folder` is the URI for the metrics
     that the job collects. `command` runs the script in `working_dir`; it is empty where the starter does, which is
     `mlci_start.py` beside the code. What the type has no key for is empty. `run_id` and `commit` tell the run, whose
-    names are those of merged code if it `is_protected`.
+    names are those of merged code if it `is_protected`. `poll_s` is the time between two looks at something
+    that takes its time.
     """
 
     name: str
@@ -127,6 +128,7 @@ class ResolvedStep:
     run_id: str = ""
     commit: str | None = None
     is_protected: bool = False
+    poll_s: int = 1
     inputs: Mapping[str, str] = field(default_factory=dict)
     sharded_inputs: frozenset[str] = frozenset()
     outputs: Mapping[str, str] = field(default_factory=dict)
@@ -352,13 +354,78 @@ S3_RETRIES = (RetryRule("service", (_S3_EXCEPTION,), _SERVICE_CAUSES, wait_s=30,
 
 
 @dataclass(frozen=True)
+class Listing:
+    """The call that lists resources by the name of what they belong to, as SageMaker's API has it.
+
+    `field` takes that name, `items` is the field of the result with the list, and `item` that of an item's own name.
+    """
+
+    action: str
+    field: str
+    items: str
+    item: str
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """The deletion of one kind of resource, in the words of SageMaker's API: `action` takes the name in `field`.
+
+    `noun` is the kind in ARNs. Where a resource gets its name from SageMaker, `listing` finds those that belong to a
+    known name.
+    """
+
+    noun: str
+    action: str
+    field: str
+    listing: Listing | None = None
+
+    @property
+    def key(self) -> str:
+        """The kind as a word in a path: statelint takes no quotes there."""
+        return self.noun.replace("-", "_")
+
+    @property
+    def permission(self) -> str:
+        """The IAM action: sagemaker:DeleteModel."""
+        return f"sagemaker:{self.action[:1].upper()}{self.action[1:]}"
+
+
+#: Every kind of resource that a step may create and that outlives its run unless it is deleted, in the order of their
+#: deletion: what uses another comes first.
+DELETIONS: tuple[Deletion, ...] = (
+    Deletion("endpoint", "deleteEndpoint", "EndpointName"),
+    Deletion("endpoint-config", "deleteEndpointConfig", "EndpointConfigName"),
+    Deletion(
+        "model-package",
+        "deleteModelPackage",
+        "ModelPackageName",
+        Listing("listModelPackages", "ModelPackageGroupName", "ModelPackageSummaryList", "ModelPackageArn"),
+    ),
+    Deletion("model-package-group", "deleteModelPackageGroup", "ModelPackageGroupName"),
+    Deletion("model", "deleteModel", "ModelName"),
+)
+
+
+@dataclass(frozen=True)
+class Cleanup:
+    """A resource that a step creates, and that the cleaner deletes after a run whose names are not protected.
+
+    `noun` is that of one of `DELETIONS`. `name` returns the resource's name; of one that is listed, the name of what it
+    belongs to.
+    """
+
+    noun: str
+    name: Callable[[ResolvedStep], str] = lambda step: step.job
+
+
+@dataclass(frozen=True)
 class Grant:
     """One statement of a policy, `sid`, as far as one type needs it: the grants of all types are merged by it.
 
     A resource is "*" or `<service>:<resource>`, in which `{jobs}` is the beginning of the flow's job names,
-    `{jobs_lower}` the same in lower case, and `{runs}` the prefix of its runs; for `s3`, it is a prefix of keys, or
-    empty for the bucket itself. `condition` is the statement's Condition. A grant that `joins_network` gets the
-    condition that it joins no network but the flow's.
+    `{jobs_lower}` the same in lower case, `{machine}` its state machine, and `{runs}` the prefix of its runs; for `s3`,
+    it is a prefix of keys, or empty for the bucket itself. `condition` is the statement's Condition. A grant that
+    `joins_network` gets the condition that it joins no network but the flow's.
     """
 
     sid: str
@@ -390,8 +457,9 @@ class StepType:
     the flow names it, or has none. `container`, `request` and `job` are None for a type that runs no script, makes no
     API request, or starts no job. `execution_input` returns the step's part of the execution input, without its
     request; it gets the request as it is sent, because a flow's `request:` may change what the input repeats. `states`
-    are the states in order, the main one first. `summary` says what the step is in one line of `mlci plan`, from the
-    same two.
+    are the states in order, the main one first. `cleanup` are the resources that a run leaves, and that are deleted
+    after it unless its names are protected. `summary` says what the step is in one line of `mlci plan`, from the same
+    two.
     """
 
     name: str
@@ -405,6 +473,7 @@ class StepType:
     job: JobType | None
     execution_input: Callable[[ResolvedStep, Mapping[str, Json]], dict[str, Json]]
     states: Callable[[StepPaths], tuple[State, ...]]
+    cleanup: tuple[Cleanup, ...]
     grants: Grants
     summary: Callable[[ResolvedStep, Mapping[str, Json]], str]
 

@@ -63,6 +63,7 @@ FAIL = StepType(
     job=None,
     execution_input=_execution_input,
     states=_states,
+    cleanup=(),
     grants=Grants(),
     summary=_summary,
 )

@@ -151,6 +151,7 @@ LAMBDA = StepType(
     job=None,
     execution_input=_execution_input,
     states=_states,
+    cleanup=(),
     grants=Grants(workflow=(Grant("KeepResults", ("s3:PutObject",), ("s3:{runs}",)),)),
     summary=_summary,
 )

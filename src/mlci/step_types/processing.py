@@ -150,6 +150,7 @@ PROCESSING = StepType(
     job=_JOB,
     execution_input=jobs.execution_input,
     states=_states,
+    cleanup=(),
     grants=jobs.grants(_JOB),
     summary=partial(jobs.summary, "processing"),
 )

@@ -287,6 +287,7 @@ TRAINING = StepType(
     job=_JOB,
     execution_input=_execution_input,
     states=_states,
+    cleanup=(),
     grants=jobs.grants(_JOB, *COPY_GRANTS),
     summary=partial(jobs.summary, "training"),
 )

@@ -48,6 +48,7 @@ WAIT = StepType(
     job=None,
     execution_input=_execution_input,
     states=_states,
+    cleanup=(),
     grants=Grants(),
     summary=_summary,
 )

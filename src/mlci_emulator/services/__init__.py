@@ -6,6 +6,7 @@ Four services, and what they share:
     sagemaker/          SageMaker, on the job runner
     lambda_functions/   Lambda's Invoke
     stepfunctions/      Step Functions, on the interpreter of the Amazon States Language
+    own_executions.py   the executions that a run starts of its own machine, without Step Functions itself
     database.py         the SQLite database of a service
     timestamps.py       the clock, and stored times
 """

@@ -25,6 +25,7 @@ from mlci.backends.progress import initial_progress
 from mlci.backends.protocol import Change, ExecutionArn, Outcome, RunningExecution, TaggedObject, VersionArn
 from mlci.backends.secrets import check_readers
 from mlci.backends.stop_signal import StopSignal
+from mlci.compile.names import is_cleaner
 from mlci.errors import CloudError
 from mlci.plan.models import Plan, Upload
 from mlci.plan.names import Names
@@ -109,7 +110,7 @@ class AwsCloud:
         return self.machines.publish(self._desired(flow, definition))
 
     def running(self, flow: str) -> Iterable[RunningExecution]:
-        return self.executions.running(self.target.machine(flow))
+        return (each for each in self.executions.running(self.target.machine(flow)) if not is_cleaner(each.name))
 
     def step_seconds(self, flow: str, steps: Collection[str]) -> Mapping[str, float]:
         arn = self.executions.newest_succeeded(self.target.machine(flow))

@@ -21,6 +21,10 @@ from mlci.backends.protocol import BackendOptions, Location, RegistryApi
 from mlci.errors import CloudError, InputError
 from mlci.flow.models import Flow
 
+#: The time between two looks of a state machine at something that takes minutes. Each look is paid, and takes events of
+#: the 25,000 that an execution may have; a local server in AWS's place is asked each second.
+#: Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+_POLL_S = 30
 #: `mlci config` must not keep a person waiting for SSM.
 _SSM_S = 10.0
 
@@ -41,6 +45,7 @@ class AwsBackend:
             settings["region"],
             self.options.is_protected,
             caller_identity(settings["region"]).partition,
+            poll_s=_POLL_S if open_session(settings["region"]).api("stepfunctions").is_aws else 1,
         )
 
     @contextmanager

@@ -13,9 +13,12 @@ from typing import Any
 from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.backends.events import Event
 from mlci.backends.protocol import ExecutionArn, RunningExecution, VersionArn
+from mlci.compile.names import is_cleaner
 
 #: The most events that GetExecutionHistory returns at a time.
 PAGE_EVENTS = 1_000
+#: The executions among which a run is looked for; the others are cleaners.
+_NEWEST = 20
 #: CreateStateMachine is eventually consistent: StartExecution may not find a new state machine yet.
 _NEW_MACHINE_WAITS_S = (1.0, 2.0, 4.0, 8.0)
 #: The longest error and cause that StopExecution accepts.
@@ -69,15 +72,16 @@ class Executions:
                 raise
 
     def newest_succeeded(self, machine: str) -> ExecutionArn | None:
-        """Return the newest execution of a state machine that succeeded; None if there is none."""
-        request = {"stateMachineArn": machine, "statusFilter": "SUCCEEDED", "maxResults": 1}
+        """Return the newest run of a state machine that succeeded, as far as the newest executions have one."""
+        request = {"stateMachineArn": machine, "statusFilter": "SUCCEEDED", "maxResults": _NEWEST}
         try:
             found = self.api.call("list_executions", **request)["executions"]
         except AwsError as error:
             if error.code == "StateMachineDoesNotExist":
                 return None
             raise
-        return ExecutionArn(found[0]["executionArn"]) if found else None
+        runs = (entry["executionArn"] for entry in found if not is_cleaner(entry["name"]))
+        return next((ExecutionArn(arn) for arn in runs), None)
 
     def events_after(self, arn: ExecutionArn, last_id: int) -> list[Event]:
         """Return the events after the one with this ID, in order. Errors are not retried: the caller polls again.
