@@ -17,7 +17,8 @@ def planned(text: str) -> Plan:
     flow = load(text.encode(), "flow.yaml")
     scripts = [step.name for step in flow.steps.values() if step.run]
     unit = CodeUnit(ScriptStart({"script": "a.py"}), (), ())
-    staged = Staged(dict.fromkeys(scripts, unit), {}, dict.fromkeys(scripts, "mine.example/image:7"))
+    images = [step.name for step in flow.steps.values() if step.image]
+    staged = Staged(dict.fromkeys(scripts, unit), {}, dict.fromkeys(images, "mine.example/image:7"))
     return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a"), {})
 
 

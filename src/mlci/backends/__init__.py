@@ -3,6 +3,7 @@
 protocol.py                   what a run needs of a backend
 events.py                     an event of an execution's history
 stop_signal.py                the signal that asks a run to stop
+sent_requests.py              the API requests of a step, as they are checked before anything starts
 enum_values.py                values of a request that the API does not list
 thread_shares.py              the cores of this machine, shared by the local jobs that run at once
 secrets.py                    checks that a run's secrets can be read, and the values that local jobs get

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlci.backends.enum_values import UnlistedValue, problem_of
 from mlci.backends.events import Event
@@ -40,6 +40,7 @@ from mlci.backends.requirements_environments import (
     installer_environment,
 )
 from mlci.backends.secrets import check_values, job_variables
+from mlci.backends.sent_requests import sent_requests
 from mlci.backends.stop_signal import StopSignal
 from mlci.backends.thread_shares import thread_shares, thread_variables
 from mlci.errors import CloudError, InputError, Problem
@@ -49,7 +50,6 @@ from mlci.plan.names import Names
 from mlci.stage.archive import source_archive
 from mlci.stage.models import StagedFile
 from mlci.stage.repository import find_repository
-from mlci.step_types import STEP_TYPES
 from mlci_emulator.errors import ConfigurationError, EmulatorError
 from mlci_emulator.identity import BUCKET, JOB_ROLE, REGION
 
@@ -416,28 +416,23 @@ def check_jobs(planned: Plan, problem_of_instances: Callable[[int], str] = lambd
     `problem_of_instances` returns why a job with a number of instances can't run, or "".
     """
     from mlci_emulator.jobs import requests
+    from mlci_emulator.jobs.readable_requests import read_requests
     from mlci_emulator.protocol import sagemaker_validation
 
-    parsers: dict[str, Callable[[Any], requests.ProcessingRequest | requests.TrainingRequest]] = {
-        "CreateProcessingJob": requests.processing,
-        "CreateTrainingJob": requests.training,
-    }
     problems = []
-    for name, step in planned.steps.items():
-        api = STEP_TYPES[planned.flow.steps[name].uses].request
-        if api is None:
-            continue
-        request = {**step.request, api.name_field: f"{step.job}-0-0"}
+    for name in planned.steps:
+        sent = sent_requests(planned, name)
         unlisted = [
             UnlistedValue(problem.path, str(problem.value), problem.shape.metadata["enum"])
-            for problem in sagemaker_validation.problems(api.action, request)
+            for each in sent
+            for problem in sagemaker_validation.problems(each.action, each.request)
             if problem.kind == "enum"
         ]
         if unlisted:
             problems += [problem_of(planned.flow, name, value) for value in unlisted]
             continue
         try:
-            count = parsers[api.action](request).instance_count
+            count = read_requests({each.action: each.request for each in sent})
             if problem := problem_of_instances(count):
                 at = planned.flow.position("steps", name, "instance_count")
                 problems.append(Problem(at.file, at.line, at.column, f'step "{name}": {problem}'))

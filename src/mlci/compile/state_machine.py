@@ -250,6 +250,8 @@ class _Builder(SelectionStates, CleanerStates):
         if alternative is None:
             return
         entry = after
+        if not alternative.states and entry is None:
+            entry = self.sdk.Succeed(self._name(f"{step}: done already"))
         for state in reversed(alternative.states):
             entry = self._state(step, state, paths, entry, choice)
         sdk, cause = self.sdk.ChoiceRule, "$.failure.Cause"

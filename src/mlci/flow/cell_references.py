@@ -13,6 +13,7 @@ from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.models import Cell, Flow, Rule, Scalar, Selection, Source, Step, StepOutput, Text, Value
 from mlci.flow.problems import Problems, listed
 from mlci.flow.yaml_document import Path
+from mlci.step_types import STEP_TYPES
 
 
 def resolve_cells(flow: Flow, cells: Mapping[str, tuple[Cell, ...]], problems: Problems) -> Flow:
@@ -79,7 +80,14 @@ class _StepResolver:
         if isinstance(source, StepOutput) and source.step in self.cells and name in self.step.selections:
             cells = meant_cells(self.step.cell, self.cells[source.step])
             return replace(source, cells=tuple(cell.name for cell in cells))
-        return self._output(source, ("inputs", name)) if isinstance(source, StepOutput) else source
+        if not isinstance(source, StepOutput):
+            return source
+        path, key = STEP_TYPES[self.step.uses].input_path(name), STEP_TYPES[self.step.uses].key(name)
+        found = self._output(source, path)
+        if found.cells and key is not None and key.takes_one_cell:
+            what = f'"{name}" is one, and "{source.step}" has an output "{source.output}" for each of its cells'
+            self._report(path, InvalidValue(what, f'Give "{self.step.name}" the matrix of "{source.step}"'))
+        return found
 
     def _selection(self, name: str, selection: Selection) -> Selection:
         """The selection with the cell of the metrics' step that belongs to each cell to choose from."""

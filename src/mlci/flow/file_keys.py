@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.key_reader import KeyReader
 from mlci.flow.metric_sources import build_definitions, build_metrics_files, is_read_in_place
-from mlci.flow.models import MetricDefinition, MetricsFiles, Source, StepOutput
+from mlci.flow.models import MetricDefinition, MetricsFiles, RepositoryPath, Source, StepOutput
 from mlci.flow.paths import repository_path, source
 from mlci.flow.problems import listed
 from mlci.flow.schema_models import InputModel
@@ -16,6 +16,22 @@ class FileKeys(KeyReader):
     """The keys of one step that name files. What a type has no key for is empty."""
 
     def inputs(self) -> dict[str, Source]:
+        """Return the sources that the step reads: those of `inputs`, and of keys that name one."""
+        return {**self._named_inputs(), **self._sources()}
+
+    def _sources(self) -> dict[str, Source]:
+        found: dict[str, Source] = {}
+        for key in self.step.step_type.keys if self.step.is_type_known else ():
+            text = self.step.written(key.name) if key.kind == "source" else None
+            source = self._source(text, self.path(key.name), key.name) if text is not None else None
+            if source is None:
+                continue
+            found[key.name] = source
+            if not isinstance(source, StepOutput):
+                self.check_value(key, source.path if isinstance(source, RepositoryPath) else source.uri)
+        return found
+
+    def _named_inputs(self) -> dict[str, Source]:
         key, raw = self.step.key("inputs"), self.step.raw.get("inputs")
         if key is None:
             return {}
@@ -48,14 +64,19 @@ class FileKeys(KeyReader):
         if self.problems.is_suspect(path):
             return None
         if any(isinstance(part, StepOutput) for part in parts):
-            hint = "Read the output whole, and add the path in args: ${{ inputs.<name> }}/<path>"
-            self.problems.at(path, f'input "{name}" adds a text to a reference', hint)
+            hint = "Read the output whole"
+            if self.step.key("args"):
+                hint += ", and add the path in args: ${{ inputs.<name> }}/<path>"
+            self.problems.at(path, f"{self._described(name)} adds a text to a reference", hint)
             return None
         try:
             return source(text)
         except InvalidValue as invalid:
             self.report(path, invalid)
             return None
+
+    def _described(self, name: str) -> str:
+        return f'input "{name}"' if self.step.step_type.input_path(name) != (name,) else f'"{name}"'
 
     def outputs(self) -> tuple[str, ...]:
         key, fixed = self.step.key("outputs"), self.step.step_type.outputs

@@ -182,7 +182,13 @@ def _nearest_type(uses: Json) -> str:
 
 def _step_stand_ins(step_type: StepType) -> dict[str, Json]:
     """Values that stand for the required keys of a step where they are wrong or missing."""
-    values: Mapping[str, Json] = {"integer": 1, "duration": "1h", "text": "unknown", "image": "unknown:0"}
+    values: Mapping[str, Json] = {
+        "integer": 1,
+        "duration": "1h",
+        "text": "unknown",
+        "image": "unknown:0",
+        "source": "s3://unknown/unknown.tar.gz",
+    }
     required = {key.name: key.minimum or values.get(key.kind, {}) for key in step_type.keys if key.is_required}
     return {"uses": step_type.name, **required}
 

@@ -174,6 +174,7 @@ _TYPES: Mapping[KeyKind, tuple[Any, Callable[[], object] | None]] = {
     "metric definitions": (list[MetricDefinitionModel], list),
     "map of texts": (dict[str, str], dict),
     "texts or map of texts": (ListOrMapValue, list),
+    "source": (str, None),
     "map of sources": (dict[str, SourceValue], dict),
     "map of scalars": (dict[str, ScalarValue], dict),
     "boolean": (bool, None),

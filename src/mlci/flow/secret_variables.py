@@ -31,9 +31,24 @@ def split_variables(
     requested = request.get("Environment") if isinstance(request, dict) else None
     for name in requested if isinstance(requested, dict) else ():
         _check_name(name, step.path("request", "Environment", name), problems)
-    if secrets:
+    if secrets and step.step_type.container is None and step.is_type_known:
+        _refuse_secrets(step, {name: variables[name][1] for name in secrets}, problems)
+        secrets = {}
+    elif secrets:
         _check_isolation(step, next(name for text in secrets.values() for name in _secrets_in(text)), problems)
     return env, secrets
+
+
+def _refuse_secrets(step: WrittenStep, places: Mapping[str, Path], problems: Problems) -> None:
+    """Report the secrets of a step that runs no script: none of mlci's code is there to read them.
+
+    Those of `defaults` are for the other steps.
+    """
+    for variable, path in places.items():
+        if path[0] == "defaults":
+            continue
+        what = f'"{variable}" holds a secret, which only the script of a step can read'
+        problems.at(path, what, f'Read it in the code of "{step.name}", or remove it')
 
 
 def _secrets_in(text: Text) -> list[str]:

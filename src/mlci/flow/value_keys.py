@@ -8,7 +8,8 @@ from mlci.flow.key_reader import KeyReader
 from mlci.flow.models import Json, Scalar, Text, Value
 from mlci.flow.yaml_document import Path
 
-#: The keys that a Step has a field for, or that decide when it runs. The values of all others are in `Step.values`.
+#: The keys that a Step has a field for, or that decide when it runs. The values of all others are in `Step.values`, but
+#: for sources, which are inputs.
 _BUILT_KEYS = frozenset(
     {
         "args",
@@ -100,7 +101,8 @@ class ValueKeys(KeyReader):
         return request
 
     def values(self) -> dict[str, Value]:
-        keys = [key.name for key in self.step.step_type.keys if key.name not in _BUILT_KEYS]
+        own = self.step.step_type.keys
+        keys = [key.name for key in own if key.name not in _BUILT_KEYS and key.kind != "source"]
         written = {name: self.step.written(name) for name in keys}
         for key in self.step.step_type.keys:
             value = written.get(key.name)

@@ -90,7 +90,7 @@ def check_arn_values(flow: Flow, images: Mapping[str, str]) -> None:
     problems = []
     for name, step in flow.steps.items():
         values: list[tuple[tuple[str, ...], ValueKind, str]] = [
-            *((("inputs", key), "S3 URI", source.uri) for key, source in step.inputs.items() if _is_s3(source)),
+            *((_input_path(step, key), "S3 URI", source.uri) for key, source in step.inputs.items() if _is_s3(source)),
             *((("image",), "image", uri) for uri in (images.get(name), step.image) if isinstance(uri, str)),
             *((("request",), "S3 URI", uri) for uri in _outside_outputs(step)),
             *((("function",), "Lambda function", function) for function in _functions(step)),
@@ -135,6 +135,10 @@ def _functions(step: Step) -> Iterator[str]:
     match step.values.get("function"):
         case str(name) | (str(name),):
             yield name
+
+
+def _input_path(step: Step, name: str) -> tuple[str, ...]:
+    return STEP_TYPES[step.uses].input_path(name)
 
 
 def _is_s3(source: object) -> TypeGuard[S3Location]:

@@ -43,6 +43,7 @@ from mlci.stage.repository import (
     hash_data,
 )
 from mlci.stage.requirements_files import UnusableRequirements
+from mlci.step_types import STEP_TYPES
 
 __all__ = [
     "Cache",
@@ -75,7 +76,8 @@ def stage(flow: Flow, repository: Repository, region: str, cache: Cache) -> Stag
             images |= staging.attempt(step, "image", partial(_image, step, step.image, region, cache))
         for name, source in step.inputs.items():
             if isinstance(source, RepositoryPath) and source.path not in data:
-                units = staging.attempt(step, "inputs", partial(_data_unit, source.path, repository), name)
+                path = STEP_TYPES[step.uses].input_path(name)
+                units = staging.attempt(step, path[0], partial(_data_unit, source.path, repository), *path[1:])
                 data |= {unit.path: unit for unit in units.values()}
     if staging.problems:
         raise InputError(list(dict.fromkeys(staging.problems)))  # cells of a matrix have theirs in common
@@ -165,6 +167,9 @@ def _data_unit(path: str, repository: Repository) -> DataUnit:
 def _image(step: Step, image: str, region: str, cache: Cache) -> str:
     if not is_framework(image):
         return image
-    check_runs_scripts(image)
-    key = ["image", image, region, step.instance]
-    return cache.get(key, lambda: image_uri(image, region, step.instance))
+    scope = STEP_TYPES[step.uses].image_scope
+    assert scope is not None  # a step with an image has one
+    if scope != "inference":
+        check_runs_scripts(image)
+    key = ["image", image, region, step.instance, scope]
+    return cache.get(key, lambda: image_uri(image, region, step.instance, scope))

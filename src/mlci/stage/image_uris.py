@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mlci.flow import nearest
 from mlci.stage.sdk_imports import quiet_sdk
+from mlci.step_types.base import ImageScope
 
 _FRAMEWORK = re.compile(r"(?P<framework>[a-z][a-z0-9-]*):(?P<version>[A-Za-z0-9][\w.-]*)(@(?P<python>py\d+))?")
 
@@ -56,8 +57,10 @@ def check_runs_scripts(image: str) -> None:
         raise UnknownImage(what, "Name a framework, such as xgboost:1.7-1, or an image of your own.")
 
 
-def image_uri(image: str, region: str, instance: str) -> str:
+def image_uri(image: str, region: str, instance: str, scope: ImageScope = "training") -> str:
     """Returns the URI of SageMaker's image for a framework, a region and an instance type. Takes seconds to import.
+
+    Processing uses images to train in, as the SDK's own FrameworkProcessor does.
 
     Raises: UnknownImage. Source: https://docs.aws.amazon.com/sagemaker/latest/dg-ecr-paths/
     """
@@ -74,7 +77,7 @@ def image_uri(image: str, region: str, instance: str) -> str:
                 version=match["version"],
                 py_version=match["python"],
                 instance_type=instance,
-                image_scope="training",  # the scope that processing uses as well: the SDK's own FrameworkProcessor does
+                image_scope=scope,
             )
     except FileNotFoundError as error:
         framework = match["framework"]

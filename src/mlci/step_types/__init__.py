@@ -1,15 +1,17 @@
 """The step types of a flow: one object for each value of `uses`, which holds all that is particular to it.
 
-    base.py             the parts of a step type
-    script_start.py     the commands that start a script in its container
-    hyperparameters.py  the hyperparameters of a training job, as they are sent
-    sagemaker_jobs.py   what all types of SageMaker jobs share
-    processing.py       a processing job
-    training.py         a training job
-    model_copy.py       the states that copy a model to the run's folder
-    wait.py             a pause, without a job
-    lambda_function.py  a call of a Lambda function
-    fail.py             the end of the run, with a message
+    base.py              the parts of a step type
+    script_start.py      the commands that start a script in its container
+    hyperparameters.py   the hyperparameters of a training job, as they are sent
+    sagemaker_jobs.py    what all types of SageMaker jobs share
+    processing.py        a processing job
+    training.py          a training job
+    model_copy.py        the states that copy a model to the run's folder
+    sagemaker_models.py  what all types share that create a model of SageMaker
+    model.py             a model of SageMaker
+    wait.py              a pause, without a job
+    lambda_function.py   a call of a Lambda function
+    fail.py              the end of the run, with a message
 
 Step types stand below the flow. Every other package asks `STEP_TYPES` and names no type itself.
 """
@@ -23,6 +25,7 @@ from types import MappingProxyType
 from mlci.step_types.base import JobType, Key, MapState, State, StepPaths, StepType, TaskState
 from mlci.step_types.fail import FAIL
 from mlci.step_types.lambda_function import LAMBDA
+from mlci.step_types.model import MODEL
 from mlci.step_types.processing import PROCESSING
 from mlci.step_types.training import TRAINING
 from mlci.step_types.wait import WAIT
@@ -31,7 +34,7 @@ __all__ = ["STEP_TYPES", "all_keys", "has_alternative", "jobs_of", "owners_of", 
 
 #: Every step type by its name, in the order in which messages and the schema list them.
 STEP_TYPES: Mapping[str, StepType] = MappingProxyType(
-    {kind.name: kind for kind in (PROCESSING, TRAINING, LAMBDA, WAIT, FAIL)}
+    {kind.name: kind for kind in (PROCESSING, TRAINING, MODEL, LAMBDA, WAIT, FAIL)}
 )
 
 

@@ -26,6 +26,7 @@ KeyKind = Literal[
     "metric definitions",
     "map of texts",
     "texts or map of texts",
+    "source",
     "map of sources",
     "map of scalars",
     "boolean",
@@ -54,7 +55,7 @@ class Key:
     `job_maximum` also holds for a value that comes from `defaults` (a duration in seconds). `max_chars` is the length
     of a text, or of each text in it. Metrics of other steps may stand where a key `takes_metrics`. `names` rules the
     names in a map or a list. `problems` yields what AWS or the container can't take of a value, as far as it is known:
-    the path below the key, a sentence and a remedy.
+    the path below the key, a sentence and a remedy. Where `takes_one_cell`, a source is no folder of several cells.
     """
 
     name: str
@@ -75,9 +76,12 @@ class Key:
     max_chars: int | None = None
     names: NameRule | None = None
     problems: Callable[[Json], Iterator[tuple[tuple[str | int, ...], str, str]]] | None = None
+    takes_one_cell: bool = False
 
 
 CodePackage = Literal["files", "archive"]
+#: SageMaker has images to train in, where scripts of processing jobs run as well, and images to serve models by.
+ImageScope = Literal["training", "inference"]
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,21 @@ class Request:
     task_fields: frozenset[str]
     build: Callable[[ResolvedStep], dict[str, Json]]
     finish: Callable[[ResolvedStep, dict[str, Json]], dict[str, Json]] = lambda step, request: request
+
+
+@dataclass(frozen=True)
+class FurtherRequest:
+    """An API request that a step makes beside its own, whole. `key` is the step's key that is merged over it."""
+
+    action: str
+    request: Mapping[str, Json]
+    task_fields: frozenset[str]
+    key: str
+
+
+def no_further_requests(values: Mapping[str, Json]) -> tuple[FurtherRequest, ...]:
+    """Return the further requests of a type that makes none."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -270,7 +289,8 @@ class TaskState:
 class Alternative:
     """States that do a task's work in its place, if its failure has one of these causes, which are patterns.
 
-    Where one of them fails, the task is tried again, or not, as if it had failed itself.
+    Where one of them fails, the task is tried again, or not, as if it had failed itself. Without states, the work is
+    done.
     """
 
     causes: tuple[str, ...]
@@ -454,10 +474,12 @@ class StepType:
 
     `hints` give a remedy for keys of other types. `outputs` are the outputs that every step of the type has; None where
     the flow names them. `metrics_file` is the file in an output that holds the metrics of every such step; None where
-    the flow names it, or has none. `container`, `request` and `job` are None for a type that runs no script, makes no
+    the flow names it, or has none. `image_scope` is the kind of image that `image` names by a framework and a version,
+    None for a type without an image. `container`, `request` and `job` are None for a type that runs no script, makes no
     API request, or starts no job. `execution_input` returns the step's part of the execution input, without its
     request; it gets the request as it is sent, because a flow's `request:` may change what the input repeats. `states`
-    are the states in order, the main one first. `cleanup` are the resources that a run leaves, and that are deleted
+    are the states in order, the main one first. `further_requests` returns what a step asks of the API beside its own
+    request, from its part of the execution input. `cleanup` are the resources that a run leaves, and that are deleted
     after it unless its names are protected. `summary` says what the step is in one line of `mlci plan`, from the same
     two.
     """
@@ -468,8 +490,10 @@ class StepType:
     hints: Mapping[str, str]
     outputs: tuple[str, ...] | None
     metrics_file: str | None
+    image_scope: ImageScope | None
     container: Container | None
     request: Request | None
+    further_requests: Callable[[Mapping[str, Json]], tuple[FurtherRequest, ...]]
     job: JobType | None
     execution_input: Callable[[ResolvedStep, Mapping[str, Json]], dict[str, Json]]
     states: Callable[[StepPaths], tuple[State, ...]]
@@ -480,3 +504,8 @@ class StepType:
     def key(self, name: str) -> Key | None:
         """Return the key of that name; None if the type has none."""
         return next((key for key in self.keys if key.name == name), None)
+
+    def input_path(self, name: str) -> tuple[str, ...]:
+        """Return where a step names an input: below `inputs`, or by a key of its own."""
+        key = self.key(name)
+        return (name,) if key is not None and key.kind == "source" else ("inputs", name)

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlci.step_types.base import FailState, Grants, Json, Key, ResolvedStep, State, StepPaths, StepType
+from mlci.step_types.base import (
+    FailState,
+    Grants,
+    Json,
+    Key,
+    ResolvedStep,
+    State,
+    StepPaths,
+    StepType,
+    no_further_requests,
+)
 
 #: A cause has at most 32,768 characters; numbers take some of them.
 #: Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_ExecutionFailedEventDetails.html
@@ -58,8 +68,10 @@ FAIL = StepType(
     hints={},
     outputs=(),
     metrics_file=None,
+    image_scope=None,
     container=None,
     request=None,
+    further_requests=no_further_requests,
     job=None,
     execution_input=_execution_input,
     states=_states,

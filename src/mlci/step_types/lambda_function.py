@@ -27,6 +27,7 @@ from mlci.step_types.base import (
     StepType,
     TaskState,
     attempt_counters,
+    no_further_requests,
 )
 
 _RESULT, _FILE = "result", "result.json"
@@ -146,8 +147,10 @@ LAMBDA = StepType(
     },
     outputs=(_RESULT,),
     metrics_file=f"{_RESULT}/{_FILE}",
+    image_scope=None,
     container=None,
     request=None,
+    further_requests=no_further_requests,
     job=None,
     execution_input=_execution_input,
     states=_states,

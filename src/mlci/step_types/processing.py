@@ -10,7 +10,18 @@ from dataclasses import replace
 from functools import partial
 
 from mlci.step_types import sagemaker_jobs as jobs
-from mlci.step_types.base import Container, JobType, Json, Key, Request, ResolvedStep, State, StepPaths, StepType
+from mlci.step_types.base import (
+    Container,
+    JobType,
+    Json,
+    Key,
+    Request,
+    ResolvedStep,
+    State,
+    StepPaths,
+    StepType,
+    no_further_requests,
+)
 from mlci.step_types.script_start import processing_entrypoint
 
 _CONTAINER = Container(
@@ -122,6 +133,7 @@ PROCESSING = StepType(
     hints={"hyperparameters": 'Give a processing step\'s script its values as "args": [--name, value]'},
     outputs=None,
     metrics_file=None,
+    image_scope="training",
     container=_CONTAINER,
     request=Request(
         action="CreateProcessingJob",
@@ -147,6 +159,7 @@ PROCESSING = StepType(
         build=_request,
         finish=_finish,
     ),
+    further_requests=no_further_requests,
     job=_JOB,
     execution_input=jobs.execution_input,
     states=_states,

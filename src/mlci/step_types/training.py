@@ -27,6 +27,7 @@ from mlci.step_types.base import (
     StepPaths,
     StepType,
     attempt_counters,
+    no_further_requests,
 )
 from mlci.step_types.hyperparameters import argument_problems, encode_hyperparameters, problems
 from mlci.step_types.model_copy import COPY_GRANTS, model_copy
@@ -246,6 +247,7 @@ TRAINING = StepType(
     hints={},
     outputs=(MODEL_OUTPUT,),
     metrics_file=None,
+    image_scope="training",
     container=_CONTAINER,
     request=Request(
         action="CreateTrainingJob",
@@ -284,6 +286,7 @@ TRAINING = StepType(
         build=_request,
         finish=_finish,
     ),
+    further_requests=no_further_requests,
     job=_JOB,
     execution_input=_execution_input,
     states=_states,

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlci.step_types.base import Grants, Json, Key, ResolvedStep, State, StepPaths, StepType, WaitState
+from mlci.step_types.base import (
+    Grants,
+    Json,
+    Key,
+    ResolvedStep,
+    State,
+    StepPaths,
+    StepType,
+    WaitState,
+    no_further_requests,
+)
 
 #: AWS takes 0 to 99,999,999; a wait of nothing is a mistake.
 _MIN_SECONDS, _MAX_SECONDS = 1, 99_999_999
@@ -43,8 +53,10 @@ WAIT = StepType(
     hints={"timeout": 'Give a wait step its time as "seconds"'},
     outputs=(),
     metrics_file=None,
+    image_scope=None,
     container=None,
     request=None,
+    further_requests=no_further_requests,
     job=None,
     execution_input=_execution_input,
     states=_states,

@@ -4,6 +4,7 @@ In the order in which a job passes through them:
 
     requests.py            reads CreateProcessingJob and CreateTrainingJob requests, and rejects what can't run here
     transform_request.py   reads CreateModel and CreateTransformJob requests, likewise
+    readable_requests.py   reads the requests that a run will make together, likewise
     job.py                 the settings, context, phases and result of a job
     runner.py              runs one job to its end: folder, script, outputs, result
     instances.py           runs the scripts of a job's instances side by side

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from mlci.step_types import STEP_TYPES
+from mlci.flow.problems import listed
+from mlci.step_types import STEP_TYPES, all_keys
 from mlci.step_types.hyperparameters import DISTRIBUTED
 from support.flow_texts import (
     AT_TOP,
@@ -21,6 +22,8 @@ from support.flow_texts import (
     loaded,
     problems_of,
 )
+
+TAKE_OUTPUTS = listed([name for name, key in all_keys().items() if key.takes_outputs])
 
 
 @dataclass(frozen=True)
@@ -185,8 +188,7 @@ _REFERENCES = [
         [
             (
                 '20:19: "${{ steps.preprocess.outputs.train }}" cannot stand here: it is known only while '
-                'the flow runs. Outputs of steps can be read in "inputs", "args", "env", '
-                '"hyperparameters" and "payload"'
+                f"the flow runs. Outputs of steps can be read in {TAKE_OUTPUTS}"
             )
         ],
     ),
@@ -197,7 +199,7 @@ _REFERENCES = [
         [
             (
                 '9:13: "${{ steps.train.outputs.model }}" cannot stand here: it is known only while the '
-                'flow runs. Outputs of steps can be read in "inputs", "args", "env", "hyperparameters" and "payload"'
+                f"flow runs. Outputs of steps can be read in {TAKE_OUTPUTS}"
             )
         ],
     ),

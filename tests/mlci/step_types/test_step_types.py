@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +31,20 @@ from support.project import ROOT
 PACKAGE = Path(mlci.__file__).parent
 TYPES = pytest.mark.parametrize("step_type", STEP_TYPES.values(), ids=list(STEP_TYPES))
 #: Parts that a type may lack, and says so by None.
-OPTIONAL = {"outputs", "metrics_file", "container", "request", "job"}
+OPTIONAL = {"outputs", "metrics_file", "image_scope", "container", "request", "job"}
 STEP = ResolvedStep(
     name="step",
     job="mlci-flow--step-20261123-101530-3f9c2a",
     role="arn:aws:iam::123456789012:role/job",
     tags={},
-    outputs={name: f"s3://bucket/run/step/{name}/" for name in ("model", "result")},
+    inputs={name: f"s3://bucket/run/other/{name}/" for name in ("model", "input")},
+    outputs={name: f"s3://bucket/run/step/{name}/" for name in ("model", "result", "resource", "output")},
     values={key.name: key.minimum or 1 for key in all_keys().values()},
     image="mine:7",
     instance="ml.m5.xlarge",
     timeout_s=60,
 )
-PATHS = StepPaths("$.steps.step", "$.trained.step", ("RoleArn",))
+PATHS = StepPaths("$.steps.step", "$.trained.step")
 
 
 def test_a_type_leaves_no_part_to_a_default() -> None:
@@ -92,6 +93,7 @@ def test_hints_are_for_keys_of_other_types(step_type: StepType) -> None:
 def test_a_script_has_a_container_and_an_image(step_type: StepType) -> None:
     assert (step_type.key("run") is None) == (step_type.container is None)
     assert step_type.container is None or step_type.key("image") is not None
+    assert (step_type.key("image") is None) == (step_type.image_scope is None)
     assert (step_type.key("request") is None) == (step_type.request is None)
     assert (step_type.key("metrics") is None) == (step_type.container is None)
 
@@ -100,7 +102,8 @@ def test_a_script_has_a_container_and_an_image(step_type: StepType) -> None:
 def test_states_read_only_what_the_execution_input_has(step_type: StepType) -> None:
     request = step_type.request.build(STEP) if step_type.request else {}
     values: dict[str, Any] = {**step_type.execution_input(STEP, request), "request": request}
-    states = step_type.states(PATHS)
+    paths_of_step = replace(PATHS, request_fields=tuple(sorted(request)), input_fields=tuple(sorted(values)))
+    states = step_type.states(paths_of_step)
     assert states[0].title == ""
     assert len({state.title for state in states}) == len(states)
     assert all(state.title for state in states[1:])
@@ -203,6 +206,10 @@ def sources() -> list[Path]:
 _MODULES = {f"mlci.step_types.{name}" for name in STEP_TYPES}
 
 
+#: Types whose names are other things' names as well, such as a field's in JSON: they may be keys.
+_WORDS = {"model", "endpoint", "register"}
+
+
 def named_types(tree: ast.AST) -> Iterator[int]:
     """The lines that compare with a type's name, use it as a key or in a closed set, or import its module."""
     for node in ast.walk(tree):
@@ -222,12 +229,13 @@ def named_types(tree: ast.AST) -> Iterator[int]:
                 compared = list(node.args[:1])
             case _:
                 continue
+        known = set(STEP_TYPES) if isinstance(node, (ast.Compare, ast.MatchValue)) else set(STEP_TYPES) - _WORDS
         for part in compared:
             elements = part.elts if isinstance(part, (ast.Tuple, ast.List, ast.Set)) else [part]
             yield from (
                 element.lineno
                 for element in elements
-                if isinstance(element, ast.Constant) and isinstance(element.value, str) and element.value in STEP_TYPES
+                if isinstance(element, ast.Constant) and isinstance(element.value, str) and element.value in known
             )
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any  # botocore has no types
 
 from mlci.backends.enum_values import UnlistedValue, problem_of
+from mlci.backends.sent_requests import sent_requests
 from mlci.errors import InputError, Problem
 from mlci.plan.models import Plan
-from mlci.step_types import STEP_TYPES
 
 
 def check(planned: Plan, sagemaker: Any) -> None:
@@ -19,20 +19,17 @@ def check(planned: Plan, sagemaker: Any) -> None:
     from botocore.validate import ParamValidator
 
     problems = []
-    for name, step in planned.steps.items():
-        api = STEP_TYPES[planned.flow.steps[name].uses].request
-        if api is None:
-            continue
-        request = {**step.request, api.name_field: f"{step.job}-0-0"}
-        shape = sagemaker.operation_model(api.action).input_shape
-        report = ParamValidator().validate(request, shape)
-        found = report.generate_report().splitlines() if report.has_errors() else []
-        unknown = sorted(set(request) - api.task_fields)
-        found += [f'"{field}" can\'t be given to a task of Step Functions' for field in unknown if not found]
-        at = planned.flow.position("steps", name, "request")
-        problems += [Problem(at.file, at.line, at.column, f'step "{name}": {what}') for what in found]
-        if not found:  # botocore's validator does not look at enumerations
-            problems += [problem_of(planned.flow, name, unlisted) for unlisted in _unlisted(shape, request, ())]
+    for name in planned.steps:
+        for sent in sent_requests(planned, name):
+            shape = sagemaker.operation_model(sent.action).input_shape
+            report = ParamValidator().validate(sent.request, shape)
+            found = report.generate_report().splitlines() if report.has_errors() else []
+            unknown = sorted(set(sent.request) - sent.task_fields)
+            found += [f'"{field}" can\'t be given to a task of Step Functions' for field in unknown if not found]
+            at = planned.flow.position("steps", name, sent.key)
+            problems += [Problem(at.file, at.line, at.column, f'step "{name}": {what}') for what in found]
+            if not found:  # botocore's validator does not look at enumerations
+                problems += [problem_of(planned.flow, name, value) for value in _unlisted(shape, sent.request, ())]
     if problems:
         raise InputError(problems)
 
