@@ -11,14 +11,17 @@ from mlci.plan import Plan, Target, plan
 from mlci.stage.models import CodeUnit, Staged
 from mlci.step_types.script_start import ScriptStart
 
+XGBOOST_IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
+
 
 def planned(text: str) -> Plan:
-    """Return the plan of a flow whose steps with a script run `a.py`."""
+    """Return the plan of a flow whose steps with a script run `a.py`; an algorithm has the image of XGBoost."""
     flow = load(text.encode(), "flow.yaml")
     scripts = [step.name for step in flow.steps.values() if step.run]
+    images = {step.name: "mine.example/image:7" for step in flow.steps.values() if step.image}
+    images |= {step.name: XGBOOST_IMAGE for step in flow.steps.values() if "algorithm" in step.values}
     unit = CodeUnit(ScriptStart({"script": "a.py"}), (), ())
-    images = [step.name for step in flow.steps.values() if step.image]
-    staged = Staged(dict.fromkeys(scripts, unit), {}, dict.fromkeys(images, "mine.example/image:7"))
+    staged = Staged(dict.fromkeys(scripts, unit), {}, images)
     return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a"), {})
 
 

@@ -23,12 +23,21 @@ from mlci.compile.metric_checks import message_cause
 from mlci.compile.names import CELLS_TITLE, FAIL_REACHED, GATE_MISSED, state_name
 from mlci.compile.selections import SelectionStates
 from mlci.compile.series_parallel import Cells, Composition, Parallel, Series, leaves
-from mlci.compile.states import STEP_FAILED, any_of, path_of, serialised_once
+from mlci.compile.states import STEP_FAILED, any_of, path_of, replaced_value, serialised_once
 from mlci.compile.structure import Structure
 from mlci.flow.metric_paths import format_metric
 from mlci.stage.sdk_imports import quiet_sdk
 from mlci.step_types import STEP_TYPES
-from mlci.step_types.base import Alternative, FailState, MapState, State, StepPaths, TaskState, WaitState
+from mlci.step_types.base import (
+    Alternative,
+    FailState,
+    MapState,
+    PassState,
+    State,
+    StepPaths,
+    TaskState,
+    WaitState,
+)
 
 #: Where the states of steps put their results.
 RESULTS = "$.trained"
@@ -228,10 +237,18 @@ class _Builder(SelectionStates, CleanerStates):
                 return self._then(self._map(name, step, state, paths, failed), after)
             case WaitState():
                 return self._then(self.sdk.Wait(name, seconds_path=state.seconds_path), after)
+            case PassState():
+                return self._then(self._pass(name, state, paths), after)
             case FailState():
                 return self._fail_step(name, step, state)
             case _:
                 assert_never(state)
+
+    def _pass(self, name: str, state: PassState, paths: StepPaths) -> Any:
+        """Return the state that computes a value. In JSONata, it passes on its whole input anew."""
+        output = replaced_value(paths.result + state.keeps_below, state.value)
+        self.extra[name] = {"QueryLanguage": "JSONata", "Output": f"{{% {output} %}}"}
+        return self.sdk.Pass(name)
 
     def _fail_step(self, name: str, step: str, state: FailState) -> Any:
         """Return the state that ends the run with the step's message, behind those that read the metrics in it."""

@@ -196,6 +196,22 @@ def path_of(root: str, *keys: str | int) -> str:
     return root + "".join(map(_segment, keys))
 
 
+def replaced_value(path: str, value: str) -> str:
+    """Return the JSONata of a state's input in which a value takes the place of what lies at a path.
+
+    The context of the value's own expression is what lies there before.
+
+    >>> replaced_value("$.metrics", "$count(list)")
+    "$merge([$states.input, {'metrics': $states.input.`metrics`.($count(list))}])"
+    """
+    keys = [name or quoted for name, quoted in re.findall(r"\.(\w+)|\['([^']+)'\]", path)]
+    places = ["$states.input" + "".join(f".`{key}`" for key in keys[:count]) for count in range(len(keys) + 1)]
+    expression = f"{places[-1]}.({value})"
+    for key, place in zip(reversed(keys), reversed(places[:-1]), strict=True):
+        expression = f"$merge([{place}, {{'{key}': {expression}}}])"
+    return expression
+
+
 def _segment(key: str | int) -> str:
     if isinstance(key, int):
         return f"[{key}]"

@@ -18,7 +18,17 @@ from mlci.flow.dependencies import metrics_read
 from mlci.flow.names import written_name
 from mlci.plan.models import Plan
 from mlci.step_types import STEP_TYPES
-from mlci.step_types.base import S3_RETRIES, FailState, MapState, RetryRule, State, StepPaths, TaskState, WaitState
+from mlci.step_types.base import (
+    S3_RETRIES,
+    FailState,
+    MapState,
+    PassState,
+    RetryRule,
+    State,
+    StepPaths,
+    TaskState,
+    WaitState,
+)
 
 #: The retries by error name of every task: the first wait, their number, and the growth of the wait.
 RETRY_WAIT_S, RETRY_ATTEMPTS, RETRY_GROWTH = 5, 6, 2.0
@@ -83,7 +93,7 @@ def _state_s(plan: Plan, name: str, state: State) -> float:
             return (rounds - 1) * (state.task.timeout_s or 0) + _state_s(plan, name, state.task)
         case WaitState(seconds_path=path):
             return _seconds(plan, name, path)
-        case FailState():
+        case FailState() | PassState():
             return 0
         case TaskState():
             raise AssertionError(f"{name} has a task without a time limit")

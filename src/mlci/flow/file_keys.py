@@ -11,6 +11,9 @@ from mlci.flow.problems import listed
 from mlci.flow.schema_models import InputModel
 from mlci.flow.yaml_document import Path
 
+#: Channel, https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Channel.html
+_MAX_CONTENT_TYPE_CHARS = 256
+
 
 class FileKeys(KeyReader):
     """The keys of one step that name files. What a type has no key for is empty."""
@@ -55,6 +58,24 @@ class FileKeys(KeyReader):
             what = f'"shard" is for jobs with several instances, which {self.type_phrase} step does not have'
             self.problems.at_key(self.path("inputs", name, "shard"), what, "Remove it")
         return frozenset(names)
+
+    def content_types(self) -> dict[str, str]:
+        """Return the content types of channels, by input."""
+        found = {}
+        for name, value in (self.step.written("inputs") or {}).items():
+            path = self.path("inputs", name, "content_type")
+            if not isinstance(value, InputModel) or value.content_type is None or self.problems.is_suspect(path):
+                continue
+            container = self.step.step_type.container
+            if container is None or container.archive is None:
+                what = (
+                    f"a channel of a training job has a content type, and an input of {self.type_phrase} job has none"
+                )
+                self.problems.at_key(path, what, "Remove it")
+            elif len(value.content_type) > _MAX_CONTENT_TYPE_CHARS or not value.content_type.isprintable():
+                self.problems.at(path, f'"{value.content_type[:80]}" is not a content type', "Such as text/csv")
+            found[name] = value.content_type
+        return found
 
     def _source(self, text: str, path: Path, name: str) -> Source | None:
         """Return the source that this input names; report a problem and return None if it names nothing."""
@@ -124,8 +145,15 @@ class FileKeys(KeyReader):
     def collects_metrics(
         self, files: tuple[MetricsFiles, ...], definitions: tuple[MetricDefinition, ...], outputs: tuple[str, ...]
     ) -> bool:
-        """True if the job writes one file of its metrics, to an output of mlci's own where outputs are files."""
-        if (not files and not definitions) or self.step.step_type.metrics_file is not None:
+        """True if one file of its metrics is written, by the job: to an output of mlci's own where outputs are files.
+
+        Where the image starts by itself, SageMaker finds metrics in the log, and the state machine writes them.
+        """
+        if self.step.step_type.metrics_file is not None:
+            return False
+        if self.step.key("run") is not None and "run" not in self.step.raw:
+            return self._finds_metrics(files, definitions)
+        if not files and not definitions:
             return False
         container, request = self.step.step_type.container, self.step.written("request") or {}
         field = container.metrics_field if container else None
@@ -143,6 +171,13 @@ class FileKeys(KeyReader):
             at = self.path("metrics" if files else "metric_definitions")
             self.problems.at_key(at, what, f"AWS allows {key.max_items}")
         return True
+
+    def _finds_metrics(self, files: tuple[MetricsFiles, ...], definitions: tuple[MetricDefinition, ...]) -> bool:
+        if files and not is_read_in_place(files, definitions) and self.step.step_type.outputs is None:
+            what = "without run, the image starts by itself, and only one JSON file in an output can be its metrics"
+            if not self.problems.is_partly_suspect(self.path("metrics")):
+                self.problems.at_key(self.path("metrics"), what, "Write metrics: <output>/<file>.json, or add run")
+        return bool(definitions) or "algorithm" in self.step.raw
 
     def include(self) -> tuple[str, ...]:
         if self.step.key("include") is None:

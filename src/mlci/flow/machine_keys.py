@@ -13,8 +13,8 @@ class MachineKeys(KeyReader):
 
     def image(self) -> str | None:
         key = self.step.key("image")
-        if key is None:
-            return None
+        if key is None or "algorithm" in self.step.raw:
+            return None  # an algorithm names its image
         image, path = self.effective(key)
         is_written = "image" in self.step.raw or self.default("image") is not None
         if not is_written and not self.problems.is_partly_suspect(("defaults", "image")):

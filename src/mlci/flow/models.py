@@ -230,14 +230,15 @@ class Step:
     """One unit of work. `uses` is the name of its step type.
 
     `run` is the script, relative to `source` or else the flow file's folder; or `-m <module>`, or a program of the
-    image. `source` is a folder that is sent whole, and `working_dir` where the script starts. `input_paths` and
-    `output_paths` are what the script reads and writes by paths relative to it. `image` is `framework:version` or a
-    full image URI. `after` names steps only; `is_after_gate` says whether `after: gate` was given. `collects_metrics`
-    says whether the job puts its metrics into one file; `metrics` is otherwise the single file to read. `request` is
-    merged over the AWS API request. `values` holds the keys that only the step's type has. `secrets` are the variables
-    of `env` that hold secrets; `env` has the others. What a type has no key for is None or empty. `cell` is set for a
-    cell of a step with a matrix. Where not `fail_fast`, a failure of the step leaves the steps and cells beside it
-    running. `selections` has the inputs that are of the best cell of a matrix, and `sharded_inputs` those of which each
+    image; None where the image starts by itself. `source` is a folder that is sent whole, and `working_dir` where
+    the script starts. `input_paths` and `output_paths` are what the script reads and writes by paths relative to
+    it. `image` is `framework:version` or a full image URI. `after` names steps only; `is_after_gate` says whether
+    `after: gate` was given. `collects_metrics` says whether mlci puts its metrics into one file; `metrics` is
+    otherwise the single file to read. `content_types` are those of channels. `request` is merged over the AWS API
+    request. `values` holds the keys that only the step's type has. `secrets` are the variables of `env` that hold
+    secrets; `env` has the others. What a type has no key for is None or empty. `cell` is set for a cell of a step
+    with a matrix. Where not `fail_fast`, a failure of the step leaves the steps and cells beside it running.
+    `selections` has the inputs that are of the best cell of a matrix, and `sharded_inputs` those of which each
     instance gets a part.
     """
 
@@ -250,6 +251,7 @@ class Step:
     volume_gb: int = 1
     timeout_s: int = 0
     inputs: Mapping[str, Source] = field(default_factory=dict)
+    content_types: Mapping[str, str] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
     args: tuple[Text, ...] = ()
     hyperparameters: Mapping[str, Scalar | Text] = field(default_factory=dict)

@@ -150,6 +150,11 @@ class InputModel(SchemaModel):
         description="Of several instances, each gets a part of the input's files: every nth object. By default, each "
         "gets all.",
     )
+    content_type: str | None = Field(
+        default=None,
+        description="The content type of a training step's channel (ContentType), which built-in algorithms read.",
+        examples=["text/csv"],
+    )
     select: SelectModel | None = Field(
         default=None, description="For an output of a step with a matrix: the one cell to read, instead of all."
     )

@@ -22,11 +22,14 @@ class ScriptKeys:
         self._problems: Problems = context.problems
 
     def run(self) -> str | None:
-        """Return what runs: the script's path, `-m <module>`, or a program's name; None if the type has no script."""
+        """Return what runs: the script's path, `-m <module>`, or a program's name; None if the step has no script."""
         key, path = self._step.key("run"), self._step.path("run")
         if key is None:
             return None
-        written = str(self._step.written("run"))
+        value = self._step.written("run")
+        if value is None:
+            return None  # the image starts by itself, or the step lacks it, which is reported
+        written = str(value)
         if "run" not in self._step.raw or self._problems.is_suspect(path):
             return written
         if written == "-m" or written.startswith("-m "):

@@ -13,6 +13,7 @@ from mlci.flow.rules import build_rules
 from mlci.flow.script_keys import ScriptKeys
 from mlci.flow.secret_variables import split_variables
 from mlci.flow.selections import build_selections
+from mlci.flow.validation_messages import meant_key
 from mlci.flow.value_keys import ValueKeys
 from mlci.flow.written_step import StepContext, WrittenStep
 from mlci.step_types import owners_of
@@ -33,6 +34,7 @@ class _StepBuilder(KeyReader):
         source_folder, working_dir = script.folders()
         input_paths, output_paths = script.paths()
         outputs, metrics, metric_definitions = files.outputs(), files.metrics(), files.metric_definitions()
+        self._check_together()
         return Step(
             name=str(self.path()[1]),
             uses=self.uses,
@@ -45,6 +47,7 @@ class _StepBuilder(KeyReader):
             volume_gb=machine.volume_gb(),
             timeout_s=machine.timeout_s(),
             inputs=files.inputs(),
+            content_types=files.content_types(),
             outputs=outputs,
             selections=build_selections(self.step, self.context),
             sharded_inputs=files.sharded_inputs(),
@@ -80,6 +83,30 @@ class _StepBuilder(KeyReader):
             what = f'"{key}" is for {" and ".join(owners)} steps, and "{self.step.name}" is '
             self.problems.at_key(self.path(key), f"{what}{self.type_phrase} step", hint)
             self.problems.suspect(self.path(key))
+
+    def _check_together(self) -> None:
+        """Report what can't stand together in a step, or what it lacks as a whole."""
+        if not self.step.is_type_known:
+            return
+        defaults = self.context.document.value.get("defaults")
+        for key in self.step.step_type.keys:
+            if key.step_problems is None:
+                continue
+            for rest, what, hint in key.step_problems(self.step.raw, defaults if isinstance(defaults, dict) else {}):
+                path = self.path(*rest)
+                if not rest:
+                    if not self._is_misspelt(key.name):
+                        self.problems.at_key(path, f'step "{self.step.name}" {what}', hint)
+                elif not self.problems.is_suspect(path):
+                    self.problems.at_key(path, f'step "{self.step.name}": {what}', hint)
+
+    def _is_misspelt(self, key: str) -> bool:
+        """Return True if an unknown key of the step was probably meant to be this one."""
+        return any(
+            meant_key(self.path(written)) == key
+            for written in self.step.raw
+            if self.problems.is_suspect(self.path(written))
+        )
 
     def _check_max_parallel(self) -> None:
         path = self.path("max_parallel")

@@ -170,7 +170,7 @@ def _misspelt(by_place: Mapping[Path, list[ErrorDetails]], path: Path) -> frozen
     if not any(detail["type"] == "missing" for details in by_place.values() for detail in details):
         return frozenset()
     unknown = [wrong for wrong, details in by_place.items() if details[0]["type"] == "extra_forbidden"]
-    meant = [((*path, *wrong), _meant((*path, *wrong))) for wrong in unknown[:_MAX_MISSPELT]]
+    meant = [((*path, *wrong), meant_key((*path, *wrong))) for wrong in unknown[:_MAX_MISSPELT]]
     return frozenset((*at[:-1], key) for at, key in meant if key)
 
 
@@ -297,7 +297,7 @@ def _either(words: Iterable[str]) -> str:
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def _meant(path: Path) -> str | None:
+def meant_key(path: Path) -> str | None:
     """The key that the unknown one at the end of this path was probably meant to be."""
     keys = _keys_at(path[:-1])
     return _synonym(path, keys) or nearest(str(path[-1]), keys)

@@ -103,11 +103,16 @@ class ValueKeys(KeyReader):
     def values(self) -> dict[str, Value]:
         own = self.step.step_type.keys
         keys = [key.name for key in own if key.name not in _BUILT_KEYS and key.kind != "source"]
-        written = {name: self.step.written(name) for name in keys}
+        written = {name: self.step.written(name) for name in keys if name in self.step.raw}
         for key in self.step.step_type.keys:
             value = written.get(key.name)
             if isinstance(value, str):
                 self.check_length(key, self.path(key.name), f'"{key.name}"', len(value))
+            if isinstance(value, list):
+                self.check_count(key, len(value), f'words in "{key.name}"')
+                for index, word in enumerate(value):
+                    path = self.path(key.name, index)
+                    self.check_length(key, path, f'item {index + 1} of "{key.name}"', len(str(word)))
             if value is not None:
                 self.check_value(key, value)
         return {name: self._value(value, self.path(name)) for name, value in written.items() if value is not None}

@@ -69,6 +69,6 @@ def interface_of(step: WrittenStep, problems: Problems) -> StepInterface:
         inputs=tuple(inputs) if isinstance(inputs, dict) else None,
         outputs=outputs,
         writes_metrics=step.step_type.metrics_file is not None
-        or not step.raw.keys().isdisjoint(["metrics", "metric_definitions"]),
+        or not step.raw.keys().isdisjoint(["metrics", "metric_definitions", "algorithm"]),
         has_cells="matrix" in step.raw,
     )

@@ -96,6 +96,7 @@ class _Resolver:
             code_uri=context.code_uri or "",
             working_dir=context.code.start.working_dir if context.code else "",
             command=context.code.start.command if context.code and not context.code.start.needs_starter else (),
+            content_types=step.content_types,
             image=context.image or "",
             instance=step.instance,
             instance_count=step.instance_count,

@@ -72,7 +72,11 @@ def stage(flow: Flow, repository: Repository, region: str, cache: Cache) -> Stag
     data: dict[str, DataUnit] = {}
     for step in flow.steps.values():
         code |= staging.code(step)
-        if step.image is not None:
+        algorithm = step.values.get("algorithm")
+        if isinstance(algorithm, str):
+            work = partial(_sagemaker_image, step, algorithm, region, cache)
+            images |= staging.attempt(step, "algorithm", work)
+        elif step.image is not None:
             images |= staging.attempt(step, "image", partial(_image, step, step.image, region, cache))
         for name, source in step.inputs.items():
             if isinstance(source, RepositoryPath) and source.path not in data:
@@ -96,7 +100,7 @@ class _Staging:
         try:
             return {step.name: work()}
         except UnknownImage as error:
-            at = self._flow.position(*_written(self._flow, step, "image"))
+            at = self._flow.position(*_written(self._flow, step, key))
             self.problems.append(Problem(at.file, at.line, at.column, *error.args))
         except _REFUSALS as error:
             key = "requirements" if isinstance(error, UnusableRequirements) else key
@@ -167,9 +171,14 @@ def _data_unit(path: str, repository: Repository) -> DataUnit:
 def _image(step: Step, image: str, region: str, cache: Cache) -> str:
     if not is_framework(image):
         return image
+    if STEP_TYPES[step.uses].image_scope != "inference":
+        check_runs_scripts(image)
+    return _sagemaker_image(step, image, region, cache)
+
+
+def _sagemaker_image(step: Step, image: str, region: str, cache: Cache) -> str:
+    """Returns the URI of an image of SageMaker's: of a framework, or of a built-in algorithm."""
     scope = STEP_TYPES[step.uses].image_scope
     assert scope is not None  # a step with an image has one
-    if scope != "inference":
-        check_runs_scripts(image)
     key = ["image", image, region, step.instance, scope]
     return cache.get(key, lambda: image_uri(image, region, step.instance, scope))

@@ -7,34 +7,10 @@ from pathlib import Path
 
 from mlci.flow import nearest
 from mlci.stage.sdk_imports import quiet_sdk
+from mlci.step_types.algorithms import CLOSED_ALGORITHMS
 from mlci.step_types.base import ImageScope
 
 _FRAMEWORK = re.compile(r"(?P<framework>[a-z][a-z0-9-]*):(?P<version>[A-Za-z0-9][\w.-]*)(@(?P<python>py\d+))?")
-
-
-#: The built-in algorithms whose images run no script of a user's. Sources:
-#: https://docs.aws.amazon.com/sagemaker/latest/dg/common-info-all-im-models.html; sagemaker-python-sdk, doc/algorithms
-#: ("container mode algorithms"). XGBoost is both: its versions from 0.90-1 run scripts.
-_ALGORITHMS = frozenset(
-    [
-        "blazingtext",
-        "factorization-machines",
-        "forecasting-deepar",
-        "image-classification",
-        "ipinsights",
-        "kmeans",
-        "knn",
-        "lda",
-        "linear-learner",
-        "ntm",
-        "object-detection",
-        "object2vec",
-        "pca",
-        "randomcutforest",
-        "semantic-segmentation",
-        "seq2seq",
-    ]
-)
 
 
 class UnknownImage(Exception):
@@ -52,9 +28,10 @@ def is_framework(image: str) -> bool:
 
 def check_runs_scripts(image: str) -> None:
     """Raises: UnknownImage, if `framework:version` names a built-in algorithm, whose image runs no script."""
-    if image.partition(":")[0] in _ALGORITHMS:
+    if image.partition(":")[0] in CLOSED_ALGORITHMS:
         what = f'"{image}" is a built-in algorithm of SageMaker, and its image runs no script'
-        raise UnknownImage(what, "Name a framework, such as xgboost:1.7-1, or an image of your own.")
+        hint = f"Name a framework, such as xgboost:1.7-1, or write algorithm: {image} in place of run and image."
+        raise UnknownImage(what, hint)
 
 
 def image_uri(image: str, region: str, instance: str, scope: ImageScope = "training") -> str:

@@ -4,6 +4,10 @@
     script_start.py      the commands that start a script in its container
     hyperparameters.py   the hyperparameters of a training job, as they are sent
     sagemaker_jobs.py    what all types of SageMaker jobs share
+    own_entrypoint.py    a job that runs what its image starts, and none of the flow's scripts
+    algorithms.py        SageMaker's built-in algorithms
+    xgboost_values.py    the hyperparameters that the built-in XGBoost takes
+    job_metrics.py       the states that keep the metrics that SageMaker found in a job's log
     processing.py        a processing job
     training.py          a training job
     model_copy.py        the states that copy a model to the run's folder
@@ -85,6 +89,13 @@ def has_alternative(cause: str) -> bool:
     return any(fnmatchcase(cause, pattern) for pattern in causes)
 
 
+class _EveryField(tuple[str, ...]):
+    """The fields of a step's input, as if it had every one: a type then describes all states that it can have."""
+
+    def __contains__(self, field: object) -> bool:
+        return True
+
+
 def _all_states() -> Iterator[State]:
     for kind in STEP_TYPES.values():
-        yield from kind.states(StepPaths("$.input", "$.result"))
+        yield from kind.states(StepPaths("$.input", "$.result", input_fields=_EveryField()))

@@ -47,6 +47,12 @@ class NameRule:
     reserved: frozenset[str] = frozenset()
 
 
+#: Yields paths, sentences and remedies, from a step's own keys and those of `defaults`.
+StepCheck: TypeAlias = (
+    "Callable[[Mapping[str, Json], Mapping[str, Json]], Iterator[tuple[tuple[str | int, ...], str, str]]]"
+)
+
+
 @dataclass(frozen=True)
 class Key:
     """One key of a step in flow.yaml.
@@ -56,6 +62,8 @@ class Key:
     of a text, or of each text in it. Metrics of other steps may stand where a key `takes_metrics`. `names` rules the
     names in a map or a list. `problems` yields what AWS or the container can't take of a value, as far as it is known:
     the path below the key, a sentence and a remedy. Where `takes_one_cell`, a source is no folder of several cells.
+    `step_problems` gets the keys that the step itself has, and those of `defaults`, and yields what can't stand
+    together: paths are those below the step.
     """
 
     name: str
@@ -77,6 +85,7 @@ class Key:
     names: NameRule | None = None
     problems: Callable[[Json], Iterator[tuple[tuple[str | int, ...], str, str]]] | None = None
     takes_one_cell: bool = False
+    step_problems: StepCheck | None = None
 
 
 CodePackage = Literal["files", "archive"]
@@ -120,9 +129,9 @@ class ResolvedStep:
     `inputs` and `outputs` are URIs; of `sharded_inputs` each instance gets a part. `values` holds the keys that only
     this type has. `job` is what the names of the step's jobs begin with. `metrics_folder` is the URI for the metrics
     that the job collects. `command` runs the script in `working_dir`; it is empty where the starter does, which is
-    `mlci_start.py` beside the code. What the type has no key for is empty. `run_id` and `commit` tell the run, whose
-    names are those of merged code if it `is_protected`. `poll_s` is the time between two looks at something
-    that takes its time.
+    `mlci_start.py` beside the code. A step without a script has no `code_uri`. `content_types` are those of inputs, by
+    name. What the type has no key for is empty. `run_id` and `commit` tell the run, whose names are those of merged
+    code if it `is_protected`. `poll_s` is the time between two looks at something that takes its time.
     """
 
     name: str
@@ -145,6 +154,7 @@ class ResolvedStep:
     code_uri: str = ""
     working_dir: str = ""
     command: tuple[str, ...] = ()
+    content_types: Mapping[str, str] = field(default_factory=dict)
     image: str = ""
     instance: str = ""
     instance_count: int = 1
@@ -316,6 +326,18 @@ class MapState:
 
 
 @dataclass(frozen=True)
+class PassState:
+    """A Pass state that computes a value and puts it at `keeps_below` below the step's result path.
+
+    `value` is a JSONata expression, whose context is what lies there before.
+    """
+
+    title: str
+    value: str
+    keeps_below: str
+
+
+@dataclass(frozen=True)
 class WaitState:
     """A Wait state. `seconds_path` leads to an integer."""
 
@@ -336,7 +358,7 @@ class FailState:
     message_path: str
 
 
-State: TypeAlias = "TaskState | MapState | WaitState | FailState"
+State: TypeAlias = "TaskState | MapState | PassState | WaitState | FailState"
 
 #: Names of errors that always pass by themselves: the API was called too often, or the SDK did not reach it.
 SAGEMAKER_TRANSIENT_ERRORS = ("SageMaker.SdkClientException", "ThrottlingException")

@@ -22,6 +22,7 @@ from mlci.step_types.base import (
     StepType,
     no_further_requests,
 )
+from mlci.step_types.own_entrypoint import ENTRYPOINT, container_command, processing_problems
 from mlci.step_types.script_start import processing_entrypoint
 
 _CONTAINER = Container(
@@ -44,7 +45,12 @@ def _argument_problems(value: Json) -> Iterator[tuple[tuple[str | int, ...], str
 
 _KEYS = (
     # The script's path is an argument of the container's entry point.
-    replace(jobs.RUN, max_chars=_MAX_ARGUMENT_CHARS - len(f"{_CONTAINER.code}/")),
+    replace(
+        jobs.RUN,
+        max_chars=_MAX_ARGUMENT_CHARS - len(f"{_CONTAINER.code}/"),
+        step_problems=processing_problems,
+    ),
+    ENTRYPOINT,
     # A job has 10 inputs, one of which is the code, at /opt/ml/processing/input/code.
     replace(jobs.INPUTS, max_items=9, names=replace(jobs.INPUT_NAME, reserved=frozenset(["code"]))),
     replace(jobs.ARGS, max_items=100, max_chars=_MAX_ARGUMENT_CHARS, problems=_argument_problems),
@@ -76,16 +82,15 @@ _KEYS = (
 
 
 def _request(step: ResolvedStep) -> dict[str, Json]:
-    entrypoint = processing_entrypoint(_CONTAINER.code, step.working_dir, step.command)
-    application: dict[str, Json] = {"ImageUri": step.image, "ContainerEntrypoint": list(entrypoint)}
-    if step.args:
-        application["ContainerArguments"] = list(step.args)
+    code = {"code": step.code_uri} if step.code_uri else {}
+    values = step.values
+    if code:
+        values = {"entrypoint": [*processing_entrypoint(_CONTAINER.code, step.working_dir, step.command)]}
     return {
-        "AppSpecification": application,
+        "AppSpecification": {"ImageUri": step.image, **container_command(values, step.args)},
         "Environment": dict(step.env),
         "ProcessingInputs": [
-            _input(name, uri, jobs.distribution(step, name))
-            for name, uri in {"code": step.code_uri, **step.inputs}.items()
+            _input(name, uri, jobs.distribution(step, name)) for name, uri in {**code, **step.inputs}.items()
         ],
         "ProcessingOutputConfig": {
             "Outputs": [_output(name, uri, _CONTAINER.output(name)) for name, uri in step.outputs.items()]

@@ -116,10 +116,8 @@ RUN = Key(
     "run",
     "text",
     "What starts: a script (.py, .sh, or with a first line #!), relative to this file or to source; -m <module>, as "
-    "python -m; or a program of the image, by its name alone.",
+    "python -m; or a program of the image, by its name alone. Without it, an image of one's own starts by itself.",
     examples=("src/train.py", "-m package.train"),
-    is_required=True,
-    missing_hint="Add run: <path of the script>",
 )
 ARGS = Key(
     "args",
@@ -148,7 +146,7 @@ INPUTS = Key(
     "map of sources",
     "What the step reads, by name: a path in the repository, an s3:// URI, or "
     "${{ steps.<step>.outputs.<output> }}. For training, each is a channel. With from and path, it is linked to a path "
-    "that the script reads.",
+    "that the script reads; with content_type, a channel has that type.",
     takes_outputs=True,
     names=INPUT_NAME,
 )

@@ -1,4 +1,4 @@
-"""`uses: training`: a SageMaker training job in script mode, whose one output is a model.
+"""`uses: training`: a SageMaker training job, whose one output is a model: in script mode, or what an image does.
 
 Sources: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html; for script mode, the
 hyperparameters that the SageMaker SDK sets (https://github.com/aws/sagemaker-training-toolkit).
@@ -10,10 +10,10 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 
 from mlci.s3_uris import split_s3_uri
 from mlci.step_types import sagemaker_jobs as jobs
+from mlci.step_types.algorithms import defines_metrics
 from mlci.step_types.base import (
     S3_RETRIES,
     Container,
@@ -30,7 +30,15 @@ from mlci.step_types.base import (
     no_further_requests,
 )
 from mlci.step_types.hyperparameters import argument_problems, encode_hyperparameters, problems
+from mlci.step_types.job_metrics import keep_metrics, metric_data_input
 from mlci.step_types.model_copy import COPY_GRANTS, model_copy
+from mlci.step_types.own_entrypoint import (
+    ALGORITHM,
+    ENTRYPOINT,
+    container_command,
+    plain_hyperparameters,
+    training_problems,
+)
 from mlci.step_types.script_start import STARTER
 
 #: The one output: `/opt/ml/model`, packed as model.tar.gz.
@@ -87,14 +95,16 @@ def _located(
 
 
 _KEYS = (
-    jobs.RUN,
+    replace(jobs.RUN, step_problems=training_problems),
+    ALGORITHM,
+    ENTRYPOINT,
     replace(jobs.INPUTS, max_items=20),
     jobs.env(max_chars=512),
     # AlgorithmSpecification and HyperParameters in CreateTrainingJob. Values are counted as they are sent, in JSON.
     Key(
         "hyperparameters",
         "map of scalars",
-        "What the script gets as --name value (training).",
+        "What the script, or the algorithm, gets as --name value (training).",
         takes_outputs=True,
         max_items=100 - _SCRIPT_MODE_HYPERPARAMETERS,
         max_chars=2_500,
@@ -129,7 +139,7 @@ _KEYS = (
 
 
 def _request(step: ResolvedStep) -> dict[str, Json]:
-    """Return the request.
+    """Return the request: of a job in script mode, or of one whose image starts by itself.
 
     Step Functions can't open an archive, and a job's outputs are archives. What is in the folder of CheckpointConfig
     goes to S3 file by file.
@@ -137,37 +147,60 @@ def _request(step: ResolvedStep) -> dict[str, Json]:
     Source: https://docs.aws.amazon.com/sagemaker/latest/dg/model-checkpoints.html ("automatically syncs the checkpoints
     in that directory with S3")
     """
+    request: dict[str, Json] = {
+        "AlgorithmSpecification": algorithm_specification(step),
+        "Environment": dict(step.env),
+        "HyperParameters": hyperparameters(step),
+        "OutputDataConfig": {"S3OutputPath": _model_prefix(step)},
+        "ResourceConfig": jobs.cluster(step),
+        **jobs.common_fields(step),
+    }
+    if step.metrics_folder and step.code_uri:
+        request["CheckpointConfig"] = {"S3Uri": step.metrics_folder, "LocalPath": _CONTAINER.metrics}
+    if step.inputs:
+        request["InputDataConfig"] = channels(step)
+    return request
+
+
+def algorithm_specification(step: ResolvedStep) -> dict[str, Json]:
+    """Return the request's AlgorithmSpecification: the image, how it starts, and the metrics in its log."""
+    algorithm: dict[str, Json] = {"TrainingImage": step.image, "TrainingInputMode": "File"}
+    if not step.code_uri:
+        algorithm |= container_command(step.values, step.args)
+    if step.metric_definitions and not defines_metrics(step.image):
+        algorithm["MetricDefinitions"] = [{"Name": name, "Regex": regex} for name, regex in step.metric_definitions]
+    return algorithm
+
+
+def hyperparameters(step: ResolvedStep) -> dict[str, Json]:
+    """Return the request's HyperParameters, before the starter's: in JSON for a script, and as text for an image."""
+    if not step.code_uri:
+        return plain_hyperparameters(step.hyperparameters)
     script_mode: dict[str, Json] = {
         "sagemaker_program": STARTER,
         _SUBMIT_DIRECTORY: f"{step.code_uri}sourcedir.tar.gz",
         "sagemaker_container_log_level": 20,
     }
     values: dict[str, Json] = {**step.hyperparameters, **script_mode}
-    algorithm: dict[str, Json] = {"TrainingImage": step.image, "TrainingInputMode": "File"}
-    request: dict[str, Json] = {
-        "AlgorithmSpecification": algorithm,
-        "Environment": dict(step.env),
-        "HyperParameters": {name: json.dumps(value) for name, value in values.items()},
-        "OutputDataConfig": {"S3OutputPath": _model_prefix(step)},
-        "ResourceConfig": jobs.cluster(step),
-        **jobs.common_fields(step),
-    }
-    if step.metric_definitions:
-        definitions: list[Json] = [{"Name": name, "Regex": regex} for name, regex in step.metric_definitions]
-        request["AlgorithmSpecification"] = {**algorithm, "MetricDefinitions": definitions}
-    if step.metrics_folder:
-        request["CheckpointConfig"] = {"S3Uri": step.metrics_folder, "LocalPath": _CONTAINER.metrics}
-    if step.inputs:
-        request["InputDataConfig"] = [
-            _channel(name, uri, jobs.distribution(step, name)) for name, uri in step.inputs.items()
-        ]
-    return request
+    return {name: json.dumps(value) for name, value in values.items()}
+
+
+def channels(step: ResolvedStep) -> list[Json]:
+    """Return the request's InputDataConfig."""
+    types = step.content_types
+    return [
+        {
+            **_channel(name, uri, jobs.distribution(step, name)),
+            **({"ContentType": types[name]} if name in types else {}),
+        }
+        for name, uri in step.inputs.items()
+    ]
 
 
 def _finish(step: ResolvedStep, request: dict[str, Json]) -> dict[str, Json]:
     """Return the request with what the starter needs among its hyperparameters, those of `request:` included."""
     sent = request["HyperParameters"]
-    if not isinstance(sent, dict):
+    if not step.code_uri or not isinstance(sent, dict):
         return request  # AWS's model says what is wrong with it
     texts = {name: value for name, value in sent.items() if isinstance(value, str)}
     encoded = encode_hyperparameters(texts, step.args)
@@ -221,7 +254,9 @@ def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[st
         "attempt": attempt_counters(S3_RETRIES),
     }
     key = _output_config(request).get("KmsKeyId")
-    return {**jobs.execution_input(step, request), "model": model, **({"model_key": key} if key else {})}
+    found_in_log = {} if step.code_uri else metric_data_input(step.metrics_folder)
+    values = {**jobs.execution_input(step, request), **found_in_log, "model": model}
+    return {**values, **({"model_key": key} if key else {})}
 
 
 def _output_config(request: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -237,7 +272,13 @@ def _output_prefix(step: ResolvedStep, request: Mapping[str, Json]) -> str:
 
 def _states(paths: StepPaths) -> tuple[State, ...]:
     """SageMaker puts a model under the job's name, which a retry changes; others look for it under the run's."""
-    return jobs.task(_JOB, paths, keeps={"job": f"$.{_JOB.name_field}"}), model_copy(paths)
+    job = jobs.task(_JOB, paths, keeps={"job": f"$.{_JOB.name_field}"})
+    return job, model_copy(paths), *keep_metrics(paths)
+
+
+def _summary(step: ResolvedStep, request: Mapping[str, Json]) -> str:
+    algorithm = step.values.get("algorithm")
+    return jobs.summary(f"training of {algorithm}" if algorithm else "training", step, request)
 
 
 TRAINING = StepType(
@@ -292,5 +333,5 @@ TRAINING = StepType(
     states=_states,
     cleanup=(),
     grants=jobs.grants(_JOB, *COPY_GRANTS),
-    summary=partial(jobs.summary, "training"),
+    summary=_summary,
 )

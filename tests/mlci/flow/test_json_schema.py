@@ -97,7 +97,7 @@ def test_the_types_of_steps_are_offered() -> None:
     ("old", "new"),
     [
         (IN_TRAIN, IN_TRAIN + "    seconds: 3\n"),
-        ("    run: src/breast_cancer/train.py\n", ""),
+        ("    uses: training\n", ""),
         (IN_PREPROCESS, IN_PREPROCESS + "    hyperparameters: {a: 1}\n"),
     ],
 )

@@ -231,10 +231,10 @@ _KEYS_AND_TYPES = [
         IN_TRAIN + "    volume_gb: 1\n",
         [
             (
-                '20:5: unknown key "frobnicate" in step "train". Known keys: after, args, env, fail_fast, '
-                "hyperparameters, if, image, include, inputs, instance, instance_count, matrix, max_parallel, "
-                "metric_definitions, metrics, outputs, request, requirements, run, source, timeout, uses, volume_gb, "
-                "working_dir"
+                '20:5: unknown key "frobnicate" in step "train". Known keys: after, algorithm, args, '
+                "entrypoint, env, fail_fast, hyperparameters, if, image, include, inputs, instance, instance_count, "
+                "matrix, max_parallel, metric_definitions, metrics, outputs, request, requirements, run, source, "
+                "timeout, uses, volume_gb, working_dir"
             )
         ],
     ),
@@ -276,7 +276,17 @@ _KEYS_AND_TYPES = [
         "    uses: training\n",
         [f'17:3: step "train" lacks "uses". Add {either([f"uses: {name}" for name in STEP_TYPES])}'],
     ),
-    Case(IN_TRAIN, "", IN_TRAIN + "", ['17:3: step "train" lacks "run". Add run: <path of the script>']),
+    Case(
+        IN_TRAIN,
+        "",
+        IN_TRAIN + "",
+        [
+            (
+                '17:3: step "train" lacks "run". Add run: <path of the script>; or, for the algorithm of that image, '
+                "algorithm: xgboost:1.7-1 in place of image"
+            )
+        ],
+    ),
     Case(
         "uses: training",
         "uses: trainning",
