@@ -86,7 +86,7 @@ def open_emulator(
     """
     objects = DirectoryStore(store)
     with LocalJobs(objects, settings, log) as jobs, _lambda_service(functions, settings) as lambdas:
-        sagemaker = SageMaker(objects, jobs, None, registry=registry)
+        sagemaker = SageMaker(objects, jobs, None, registry=registry, report=log)
         try:
             tasks = Integrations(LateService(lambda: _s3(objects)), sagemaker, lambdas, MessageRecords(home))
             executions = OwnExecutions(tasks)

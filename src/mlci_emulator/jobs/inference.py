@@ -46,7 +46,7 @@ def main(request_file: str) -> int:
         handlers = Handlers(request, root)
     except Exception as error:  # noqa: BLE001 - the script is the user's, and may raise anything
         traceback.print_exc()
-        _write_failure(folder, error)
+        write_failure(folder, error)
         return 1
     is_successful = True
     for name in request["inputs"]:
@@ -56,7 +56,7 @@ def main(request_file: str) -> int:
             print(f"{name} could not be transformed:", file=sys.stderr)
             traceback.print_exc()
             if is_successful:
-                _write_failure(folder, error, name)
+                write_failure(folder, error, name)
             is_successful = False
             continue
         target = folder / "output" / f"{name}.out"
@@ -67,7 +67,8 @@ def main(request_file: str) -> int:
     return 0 if is_successful else 1
 
 
-def _write_failure(folder: Path, error: Exception, name: str = "") -> None:
+def write_failure(folder: Path, error: Exception, name: str = "") -> None:
+    """Write the kind and the text of a failure to the file that the emulator reads."""
     kind = "ClientError" if isinstance(error, ClientError) else "AlgorithmError"
     text = f"{name}: {type(error).__name__}: {error}" if name else f"{type(error).__name__}: {error}"
     (folder / "failure.json").write_text(json.dumps([kind, text]), encoding="utf-8")
@@ -102,19 +103,18 @@ class Handlers:
         model_fn: Callable[..., Any] = getattr(script, "model_fn", _no_model_fn)
         self._model = _call_handler(model_fn, str(root / "model"))
 
-    def transform(self, data: bytes) -> bytes:
-        """Return the script's response to one payload."""
-        payload = data.decode("utf-8") if self._content_type in _TEXT_TYPES else data
+    def transform(self, data: bytes, content_type: str | None = None, accept: str | None = None) -> bytes:
+        """Return the script's response to one payload, whose types are those of the request by default."""
+        content_type, accept = content_type or self._content_type, accept or self._accept
+        payload = data.decode("utf-8") if content_type in _TEXT_TYPES else data
         with _time_limit(self._timeout_s):
             if self._script_functions["transform"]:
-                result = _call_handler(
-                    self._script_functions["transform"], self._model, payload, self._content_type, self._accept
-                )
+                result = _call_handler(self._script_functions["transform"], self._model, payload, content_type, accept)
             else:
-                value = _call_handler(self._script_functions["input"] or self._input, payload, self._content_type)
+                value = _call_handler(self._script_functions["input"] or self._input, payload, content_type)
                 prediction = _call_handler(self._script_functions["predict"] or self._predict, value, self._model)
-                result = _call_handler(self._script_functions["output"] or self._output, prediction, self._accept)
-        body, self.content_type = result if isinstance(result, tuple) else (result, self._accept)
+                result = _call_handler(self._script_functions["output"] or self._output, prediction, accept)
+        body, self.content_type = result if isinstance(result, tuple) else (result, accept)
         if isinstance(body, str):
             return body.encode("utf-8")
         if isinstance(body, (bytes, bytearray)):

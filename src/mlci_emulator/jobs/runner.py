@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import mlci_asl as asl
 from mlci_emulator.errors import OperationError
 from mlci_emulator.jobs import failure_reason, log_files, processing, training
 from mlci_emulator.jobs.containers import ContainerCommand, host_environment
@@ -190,28 +191,46 @@ class LocalJobs:
 
         return self._in_workspace(run)
 
-    def invoke(self, request: TransformRequest, payload: bytes, job: JobContext) -> JobResult | tuple[bytes, str]:
-        """Return a model's response to one payload and its content type, or the job's result where there is none."""
-        from mlci_emulator.jobs import transform  # imported late, as above
+    def serve(
+        self, request: TransformRequest, job: JobContext, ping_timeout_s: float, in_service: Callable[[int], None]
+    ) -> JobResult:
+        """Serve a model until the job is stopped. `in_service` gets the port once the model responds to /ping.
 
-        responses: list[tuple[bytes, str]] = []
+        A model that does not respond in time fails. Where jobs take turns in `/opt/ml`, this one takes no turn.
+        """
+        from mlci_emulator.jobs import serving_container, transform  # imported late, as above
 
         def run(space: Workspace) -> JobResult:
-            inference_request = transform.prepare_folder(request, space, self._store, job.stop.is_set, payload)
-            python, temporary = self._python(request.name, space, job), space.temporary
-            command = transform.container_command(request, inference_request, self._host, python, temporary)
-            script = self._run_script(
-                job, request.max_runtime_s, Instance(SINGLE_HOST, space, job.log), job.stop, command
-            )
-            response = transform.response(space)
-            if script.has_exited and response is not None:
-                responses.append(response)
-                return JobResult("Completed")
-            kind, text = transform.first_failure(space) or ("AlgorithmError", script.log_tail)
-            return JobResult("Failed" if script.has_exited else "Stopped", f"{kind}: {text}")
+            file = serving_container.prepare_folder(request, space, self._store, job.stop.is_set)
+            python = self._python(request.name, space, job)
+            command = serving_container.container_command(request, file, self._host, python, space.temporary)
+            stop, has_ended = asl.StopSignal(), threading.Event()
+            unsubscribe = job.stop.subscribe(stop.set)
 
-        result = self._in_workspace(run)
-        return responses[0] if responses else result
+            def wait_for_ping() -> None:
+                port = serving_container.wait_for_ping(space, has_ended.wait, ping_timeout_s)
+                if port is not None:
+                    in_service(port)
+                else:
+                    stop.set()
+
+            watcher = threading.Thread(target=wait_for_ping, name=f"ping of {job.arn}", daemon=True)
+            watcher.start()
+            instance = Instance(SINGLE_HOST, space, job.log)
+            try:
+                script = self._run_script(job, None, instance, stop, command, takes_turns=False)
+            finally:
+                unsubscribe()
+                has_ended.set()
+                watcher.join()
+            if script.has_exited:
+                kind, text = transform.first_failure(space) or ("AlgorithmError", script.log_tail)
+                return JobResult("Failed", f"{kind}: {text}")
+            if job.stop.is_set():
+                return JobResult("Stopped")
+            return JobResult("Failed", f"AlgorithmError: no response to /ping within {ping_timeout_s:g} seconds")
+
+        return self._in_workspace(run)
 
     def _python(self, name: str, space: Workspace, job: JobContext) -> JobPython:
         """Return the interpreter of the job of that name, with an environment of the job's own above it.
@@ -300,13 +319,16 @@ class LocalJobs:
     def _run_script(
         self,
         job: JobContext,
-        max_runtime_s: int,
+        max_runtime_s: int | None,
         instance: Instance,
         stop: StopSignal,
         command: ContainerCommand,
         log_notes: str = "",
+        takes_turns: bool = True,
     ) -> _ScriptResult:
         mode = self.mode()
+        if mode == "link" and not takes_turns:
+            mode = "paths"
         log, space = instance.log.absolute(), instance.space
         start = log_files.append(log, log_notes)
         with self._container_path(mode, space, stop) as is_available:

@@ -85,7 +85,7 @@ class EmulatorServices:
         self._jobs = LocalJobs(store, _settings(folder, context), context.report)
         if context.isolation != "auto":
             self._jobs.mode()
-        self._sagemaker = SageMaker(store, self._jobs, folder.path / "sagemaker")
+        self._sagemaker = SageMaker(store, self._jobs, folder.path / "sagemaker", report=context.report)
         others = services(self._moto, context.exports.get("AWS_ENDPOINT_URL", "http://127.0.0.1"))
         self._logs = LogFeed(self._moto, self._log_files)
         others["cloudwatchlogs"] = logs = LogSearch(self._moto, self._logs, others["cloudwatchlogs"])

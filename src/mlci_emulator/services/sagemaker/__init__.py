@@ -8,7 +8,10 @@ From the API's operations down to what they share:
     job_status.py        a job's description, from its creation to its end
     metrics.py           extracts metrics from a training job's log
     models.py            models, endpoint configurations and endpoints
-    runtime.py           InvokeEndpoint
+    runtime.py           deploys endpoints, and InvokeEndpoint
+    deployments.py       what serves an endpoint: a process for each variant
+    endpoint_listener.py  the address of an endpoint on this machine
+    data_capture.py      the data that an endpoint captures
     registry.py          the operations of the model registry
     model_packages.py    model packages and their groups
     tags.py              AddTags, ListTags, DeleteTags

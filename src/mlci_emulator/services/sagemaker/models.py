@@ -1,18 +1,18 @@
 """Operations on models, endpoint configurations and endpoints.
 
-An endpoint becomes InService once the artifacts of its models have been checked. No process serves it; runtime.py
-handles its invocations.
+An endpoint becomes InService once the artifacts of its models have been checked, and runtime.py serves them.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mlci_emulator.errors import OperationError
 from mlci_emulator.identity import ACCOUNT
+from mlci_emulator.jobs.failure_reason import LIMIT
 from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.services.sagemaker import errors, tags
 from mlci_emulator.services.sagemaker.records import Kind, NameInUseError, Record, SageMakerRecords
@@ -24,10 +24,26 @@ from mlci_emulator.store.s3_uris import canonical_s3_uri
 _IN_TRANSITION = ("Creating", "Updating")
 
 
-class Models:
-    """The records of models, endpoint configurations and endpoints."""
+class EndpointServers(Protocol):
+    """Serves endpoints. `runtime.EndpointRuntime` does."""
 
-    def __init__(self, store: DirectoryStore, records: SageMakerRecords, logs: Path | None, now: Clock) -> None:
+    def deploy(self, endpoint: Record, config: Record) -> None: ...
+
+    def remove(self, endpoint: Record) -> None: ...
+
+
+class Models:
+    """The records of models, endpoint configurations and endpoints. `servers` is called once there is an endpoint."""
+
+    def __init__(
+        self,
+        store: DirectoryStore,
+        records: SageMakerRecords,
+        logs: Path | None,
+        now: Clock,
+        servers: Callable[[], EndpointServers],
+    ) -> None:
+        self._servers = servers
         self._store, self._records, self._logs, self._now = store, records, logs, now
         self._lock = threading.Lock()
 
@@ -100,7 +116,7 @@ class Models:
     # --- Endpoint configurations ---
 
     def create_endpoint_config(self, request: Request, region: str) -> Response:
-        _expect_no_capture(request)
+        _expect_supported(request)
         for variant in (*request["ProductionVariants"], *(request.get("ShadowProductionVariants") or [])):
             if variant.get("ModelName"):
                 self.find(variant["ModelName"], region)
@@ -129,9 +145,10 @@ class Models:
         config = self._get_record("endpoint-config", request["EndpointConfigName"], region)
         with self._lock:
             record = self._idle_endpoint(request["EndpointName"], region)
+            before = record.body["EndpointConfigName"]
             record.body["EndpointConfigName"] = config.name
             self._set_status(record, "Updating")
-        self._deploy(record, config)
+        self._deploy(record, config, before)
         return {"EndpointArn": record.arn}
 
     def describe_endpoint(self, request: Request, region: str) -> Response:
@@ -139,7 +156,9 @@ class Models:
 
     def delete_endpoint(self, request: Request, region: str) -> Response:
         with self._lock:
-            self._records.remove(self._idle_endpoint(request["EndpointName"], region))
+            record = self._idle_endpoint(request["EndpointName"], region)
+            self._records.remove(record)
+        self._servers().remove(record)
         return {}
 
     def _idle_endpoint(self, name: str, region: str) -> Record:
@@ -159,16 +178,25 @@ class Models:
             if config is not None:
                 self._deploy(record, config)
 
-    def _deploy(self, record: Record, config: Record) -> None:
-        threading.Thread(target=self._check, args=(record, config), name=record.arn, daemon=True).start()
+    def _deploy(self, record: Record, config: Record, before: str = "") -> None:
+        arguments = (record, config, before)
+        threading.Thread(target=self._check, args=arguments, name=record.arn, daemon=True).start()
 
-    def _check(self, record: Record, config: Record) -> None:
-        """Set an endpoint InService if each variant's model has its artifact, and Failed otherwise."""
+    def _check(self, record: Record, config: Record, before: str) -> None:
+        """Set an endpoint InService once each variant's model is served, and Failed if one can't be.
+
+        An endpoint that can't be updated goes on with the configuration that it had `before`.
+        Source: https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green.html
+        """
         try:
             variants = [self._variant(variant, record.region) for variant in config.body["ProductionVariants"]]
+            self._servers().deploy(record, config)
             status, changes = "InService", dict[str, Any](ProductionVariants=variants)
-        except ApiError as error:
-            status, changes = "Failed", {"FailureReason": error.message}
+        except (ApiError, OperationError) as error:
+            reason = error.message if isinstance(error, ApiError) else str(error)
+            status, changes = "Failed", {"FailureReason": reason[:LIMIT]}
+            if before:
+                status, changes = "InService", {**changes, "EndpointConfigName": before}
         with self._lock:
             if self._records.get("endpoint", record.region, record.name) is not None:
                 record.body.update(changes)
@@ -228,15 +256,11 @@ def arn_of(kind: Kind, name: str, region: str) -> str:
     return f"arn:aws:sagemaker:{region}:{ACCOUNT}:{kind}/{name}"
 
 
-def _expect_no_capture(request: Request) -> None:
+def _expect_supported(request: Request) -> None:
     """Reject settings whose results nothing would write.
 
     Raises: ApiError
     """
-    if (request.get("DataCaptureConfig") or {}).get("EnableCapture"):
-        raise errors.invalid(
-            "The local cloud captures no data of endpoints. Leave DataCaptureConfig out, or set EnableCapture to false."
-        )
     for member in ("AsyncInferenceConfig", "ExplainerConfig"):
         if request.get(member):
             raise errors.invalid(f"The local cloud's endpoints have no {member}. Leave it out.")

@@ -1,41 +1,110 @@
-"""SageMaker Runtime's InvokeEndpoint: each call runs the model's inference script in a process of its own.
+"""Deploys endpoints, and responds to InvokeEndpoint of SageMaker Runtime.
 
-An invocation runs like a transform job with one record, so the response is the script's own. What a server would keep
-between two calls (a loaded model, a cache) is created for each call.
+A deployed endpoint has a lasting process for each of its variants, and an address on this machine. One that an earlier
+server left in service is served again from its next invocation on.
 
 Sources: botocore/data/sagemaker-runtime/2017-05-13; https://github.com/aws/amazon-sagemaker-examples/issues/293 (an
-endpoint that is not there) and /issues/1809 (a model's error).
+endpoint that is not there), /issues/1809 (a model's error) and /issues/1131 (the ping health check).
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mlci_asl import StopSignal
 from mlci_emulator.identity import ACCOUNT
-from mlci_emulator.jobs import inference, requests, transform, transform_request
-from mlci_emulator.jobs.job import JobContext, JobResult
+from mlci_emulator.jobs import inference, requests, transform_request
 from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.jobs.transform_request import TransformRequest
 from mlci_emulator.protocol.operations import ApiError, Request, Response
+from mlci_emulator.services.sagemaker.data_capture import DataCapture
+from mlci_emulator.services.sagemaker.deployments import (
+    TIMEOUT_S,
+    Answer,
+    Deployment,
+    Variant,
+    VariantServer,
+    ping_timeout_s,
+)
+from mlci_emulator.services.sagemaker.endpoint_listener import EndpointListener
 from mlci_emulator.services.sagemaker.models import Models
 from mlci_emulator.services.sagemaker.records import Record, SageMakerRecords
+from mlci_emulator.store.directory import DirectoryStore
 
-#: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html: 60 seconds.
-TIMEOUT_S = 60
 _SUPPORTED_MEMBERS = ("EndpointName", "Body", "ContentType", "Accept", "TargetVariant", "InferenceId")
 
 
 class EndpointRuntime:
-    """Invokes endpoints; `stop` ends all invocations."""
+    """Deploys and invokes endpoints. `report` gets the address of each."""
 
     def __init__(
-        self, runner: LocalJobs, records: SageMakerRecords, models: Models, logs: Path | None, stop: StopSignal
+        self,
+        runner: LocalJobs,
+        store: DirectoryStore,
+        records: SageMakerRecords,
+        models: Models,
+        logs: Path | None,
+        report: Callable[[str], None],
     ) -> None:
-        self._runner, self._records, self._models, self._logs, self._stop = runner, records, models, logs, stop
+        self._runner, self._store, self._records, self._models = runner, store, records, models
+        self._logs, self._report, self._lock = logs, report, threading.Lock()
+        self._deployments: dict[str, Deployment] = {}
+        self._listeners: dict[str, EndpointListener] = {}
+        self._is_closed = False
+
+    def deploy(self, endpoint: Record, config: Record) -> None:
+        """Serve an endpoint by a configuration, once all of its variants respond; what served it before ends then.
+
+        Raises: ApiError, for a variant that can't be served; what served the endpoint before goes on.
+        """
+        deployment = self._started(endpoint, config)
+        failure = deployment.failure()
+        if failure is not None:
+            deployment.close()
+            variant, reason = failure
+            what = (
+                f"The primary container for production variant {variant} did not pass the ping health check. "
+                f"Please check CloudWatch logs for this endpoint. {reason}"
+            )
+            raise _invalid(what)
+        with self._lock:
+            is_late = self._is_closed
+            before = None if is_late else self._deployments.get(endpoint.arn)
+            if not is_late:
+                self._deployments[endpoint.arn] = deployment
+        if is_late:
+            deployment.close()
+        elif before is not None:
+            before.close()
+        else:
+            self._listen(endpoint)
+
+    def remove(self, endpoint: Record) -> None:
+        """Serve an endpoint no longer."""
+        with self._lock:
+            deployment, listener = self._deployments.pop(endpoint.arn, None), self._listeners.pop(endpoint.arn, None)
+        if listener is not None:
+            listener.close()
+        if deployment is not None:
+            deployment.close()
+
+    def urls(self) -> dict[str, str]:
+        """Return the address of each endpoint that is served, by its name."""
+        with self._lock:
+            return {arn.rpartition("/")[2]: listener.url for arn, listener in self._listeners.items()}
+
+    def close(self) -> None:
+        """Serve nothing any longer."""
+        with self._lock:
+            self._is_closed = True
+            deployments, listeners = list(self._deployments.values()), list(self._listeners.values())
+            self._deployments, self._listeners = {}, {}
+        for listener in listeners:
+            listener.close()
+        for deployment in deployments:
+            deployment.close()
 
     def invoke(self, request: Request, region: str) -> Response:
         """Return the model's response.
@@ -51,46 +120,70 @@ class EndpointRuntime:
         endpoint = self._records.get("endpoint", region, name)
         if endpoint is None or endpoint.status not in ("InService", "Updating"):
             raise _invalid(f"Endpoint {name} of account {ACCOUNT} not found.")
-        variant = self._variant(endpoint, request.get("TargetVariant"))
-        job = self._job(endpoint, variant, request)
-        log = self._runner.log(f"endpoint-{name}") if self._logs is None else Path(endpoint.log)
-        response = self._runner.invoke(job, bytes(body), JobContext(endpoint.arn, log, self._stop))
-        if isinstance(response, JobResult):
-            raise _model_error(response, endpoint)
-        data, kind = response
-        return {"Body": data, "ContentType": kind, "InvokedProductionVariant": variant["VariantName"]}
+        deployment = self._deployment(endpoint)
+        variant = deployment.variant(request.get("TargetVariant"))
+        if variant is None:
+            raise _invalid(f"Variant {request.get('TargetVariant')} not found for Endpoint {name}")
+        types = {"Content-Type": request.get("ContentType"), "Accept": request.get("Accept")}
+        answer = deployment.invoke(variant, bytes(body), types, request.get("InferenceId"))
+        if answer.status != 200:
+            raise _model_error(answer, endpoint)
+        return {"Body": answer.body, "ContentType": answer.content_type, "InvokedProductionVariant": variant.name}
 
-    def _variant(self, endpoint: Record, requested: str | None) -> Mapping[str, Any]:
-        """Return the requested variant, or a random one by weight."""
-        config = self._records.get("endpoint-config", endpoint.region, endpoint.body["EndpointConfigName"])
-        if config is None:
-            raise _invalid(f"the configuration of the endpoint {endpoint.name} was deleted; the local cloud needs it")
-        variants = config.body["ProductionVariants"]
-        if requested is None:
-            weights = [variant.get("InitialVariantWeight", 1.0) for variant in variants]
-            chosen: Mapping[str, Any] = random.choices(variants, weights if any(weights) else None)[0]
-            return chosen
-        for variant in variants:
-            if variant["VariantName"] == requested:
-                return dict(variant)
-        raise _invalid(f"Variant {requested} not found for Endpoint {endpoint.name}")
+    def _deployment(self, endpoint: Record) -> Deployment:
+        """Return what serves an endpoint; one of an earlier server is started."""
+        with self._lock:
+            deployment = self._deployments.get(endpoint.arn)
+        if deployment is None:
+            config = self._records.get("endpoint-config", endpoint.region, endpoint.body["EndpointConfigName"])
+            if config is None:
+                what = f"the configuration of the endpoint {endpoint.name} was deleted; the local cloud needs it"
+                raise _invalid(what)
+            self.deploy(endpoint, config)
+            deployment = self._deployments[endpoint.arn]
+        return deployment
 
-    def _job(self, endpoint: Record, variant: Mapping[str, Any], request: Request) -> TransformRequest:
+    def _listen(self, endpoint: Record) -> None:
+        def invoke(body: bytes, types: Mapping[str, str | None]) -> Answer:
+            with self._lock:
+                deployment = self._deployments.get(endpoint.arn)
+            variant = deployment.variant(None) if deployment else None
+            if deployment is None or variant is None:
+                return Answer(503, b"", "text/plain")
+            return deployment.invoke(variant, body, types)
+
+        listener = EndpointListener(invoke)
+        with self._lock:
+            self._listeners[endpoint.arn] = listener
+        self._report(f"the endpoint {endpoint.name} is served at {listener.url}/invocations")
+
+    def _started(self, endpoint: Record, config: Record) -> Deployment:
+        """Return a deployment whose processes are starting."""
+        log = self._runner.log(f"endpoint-{endpoint.name}") if self._logs is None else Path(endpoint.log)
+        requests_ = [self._request(endpoint, variant) for variant in config.body["ProductionVariants"]]
+        capture = config.body.get("DataCaptureConfig") or {}
+        is_captured = capture and capture.get("EnableCapture", True)
+        variants = []
+        for variant, request in zip(config.body["ProductionVariants"], requests_, strict=True):
+            name = variant["VariantName"]
+            server = VariantServer(self._runner, request, endpoint.arn, log, ping_timeout_s(variant))
+            captured = DataCapture(self._store, capture, endpoint.name, name) if is_captured else None
+            variants.append(Variant(name, variant.get("InitialVariantWeight", 1.0), server, captured))
+        return Deployment(tuple(variants))
+
+    def _request(self, endpoint: Record, variant: Mapping[str, Any]) -> TransformRequest:
         try:
             model = self._models.find(variant["ModelName"], endpoint.region)
             files = transform_request.model_files(self._models.container(model))
         except (ApiError, requests.UnsupportedRequest, KeyError) as error:
             raise _invalid(f"the endpoint {endpoint.name} has no model that can run here: {error}") from error
-        accept = request.get("Accept") or "*/*"
-        if accept == "*/*":
-            accept = files.environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", inference.JSON)
         return TransformRequest(
             name=endpoint.name,
             model=files,
             source_uri="",
             output_uri="",
-            content_type=request.get("ContentType"),
-            accept=accept,
+            content_type=None,
+            accept=files.environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", inference.JSON),
             split="None",
             strategy="SingleRecord",
             assemble="None",
@@ -106,10 +199,9 @@ def _invalid(message: str) -> ApiError:
     return ApiError("ValidationError", message)
 
 
-def _model_error(ending: JobResult, endpoint: Record) -> ApiError:
-    kind, _, text = (ending.reason or "AlgorithmError: it was stopped").partition(": ")
-    text = text.removeprefix(f"{transform.PAYLOAD}: ")
-    what = "client error (400)" if kind == "ClientError" else "server error (500)"
+def _model_error(answer: Answer, endpoint: Record) -> ApiError:
+    text = answer.body.decode("utf-8", "replace")
+    what = "client error (400)" if answer.status == 400 else f"server error ({answer.status})"
     console = f"https://{endpoint.region}.console.aws.amazon.com/cloudwatch/home?region={endpoint.region}"
     return ApiError(
         "ModelError",

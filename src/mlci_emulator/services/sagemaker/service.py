@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mlci_asl import StopSignal
 from mlci_emulator.jobs.log_files import LogFile
 from mlci_emulator.jobs.process import StopSignal as JobStop
 from mlci_emulator.jobs.runner import LocalJobs
@@ -23,6 +23,9 @@ from mlci_emulator.services.sagemaker.registry import ModelRegistry
 from mlci_emulator.services.timestamps import Clock, now_in_ms
 from mlci_emulator.store.directory import DirectoryStore
 
+if TYPE_CHECKING:
+    from mlci_emulator.services.sagemaker.runtime import EndpointRuntime
+
 #: The time that `run_to_end` waits for a job that it has stopped. The job ends within half a second, unless it copies
 #: a file, which can't be interrupted; then it ends by itself afterwards, and starts nothing more.
 LAST_WAIT_S = 0.9
@@ -31,7 +34,8 @@ LAST_WAIT_S = 0.9
 class SageMaker:
     """SageMaker. `home` is the folder of its records and logs; None keeps the records in memory.
 
-    `registry` is the file of the model registry's records, if they are apart from the others.
+    `registry` is the file of the model registry's records, if they are apart from the others. `report` gets the address
+    of each endpoint that comes into service.
     """
 
     def __init__(
@@ -41,13 +45,22 @@ class SageMaker:
         home: Path | None,
         now: Clock = now_in_ms,
         registry: Path | None = None,
+        report: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._records = SageMakerRecords(home / "sagemaker.sqlite" if home is not None else None)
         self._packages = SageMakerRecords(registry) if registry is not None else self._records
         logs = home / "logs" if home is not None else None
-        self._models = Models(store, self._records, logs, now)
+        self._models = Models(store, self._records, logs, now, self._endpoint_runtime)
         self._registry = ModelRegistry(self._packages, now)
-        self._runner, self._logs, self._is_closing = jobs, logs, StopSignal()
+        self._runtime: EndpointRuntime | None = None
+        self._runtime_lock = threading.Lock()
+
+        def create_runtime() -> EndpointRuntime:
+            from mlci_emulator.services.sagemaker.runtime import EndpointRuntime  # a run without one is to start soon
+
+            return EndpointRuntime(jobs, store, self._records, self._models, logs, report)
+
+        self._create_runtime = create_runtime
         self._jobs = Jobs(store, jobs, self._records, self._models, logs, now)
         self._kinds = {f"Create{kind.noun}": kind for kind in KINDS}
         self._operations = self._table()
@@ -66,7 +79,7 @@ class SageMaker:
         Raises: ApiError
         """
         if operation == "InvokeEndpoint":  # SageMaker Runtime is a service with an API model of its own
-            return self._invoke(request, region)
+            return self._endpoint_runtime().invoke(request, region)
         handler = self._operations.get(operation)
         if handler is None:
             raise ApiError("UnknownOperationException", f"the local cloud's SageMaker has no {operation}")
@@ -97,18 +110,24 @@ class SageMaker:
         """Yield the current logs of all jobs and endpoints."""
         return self._jobs.log_files()
 
+    def endpoint_urls(self) -> dict[str, str]:
+        """Return the address of each endpoint that is served, by its name."""
+        with self._runtime_lock:
+            return self._runtime.urls() if self._runtime is not None else {}
+
     def close(self) -> None:
-        """Stop all jobs and invocations, and wait until no process of the jobs is left."""
-        self._is_closing.set()
+        """Stop all jobs and endpoints, and wait until no process of theirs is left."""
+        with self._runtime_lock:
+            runtime = self._runtime
+        if runtime is not None:
+            runtime.close()
         self._jobs.running.close()
 
-    def _invoke(self, request: Request, region: str) -> Response:
-        from mlci_emulator.services.sagemaker.runtime import (
-            EndpointRuntime,  # a flow's run has none, and is to start soon
-        )
-
-        invocations = EndpointRuntime(self._runner, self._records, self._models, self._logs, self._is_closing)
-        return invocations.invoke(request, region)
+    def _endpoint_runtime(self) -> EndpointRuntime:
+        with self._runtime_lock:
+            if self._runtime is None:
+                self._runtime = self._create_runtime()
+            return self._runtime
 
     def _run(self, running: RunningJob, stop: JobStop) -> None:
         turn = threading.Event()
