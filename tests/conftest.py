@@ -22,6 +22,11 @@ sys.dont_write_bytecode = False
 _PREFIXES = ("AWS_", "MLCI_", "CODEBUILD_", "GITHUB_", "SM_", "SAGEMAKER_")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two processes for each core: a test that starts the command waits for a third of its time."""
+    return 2 * (os.cpu_count() or 1)
+
+
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No AWS, no CodeBuild and no option of mlci in the environment, and no file of AWS settings to be found."""

@@ -23,9 +23,9 @@ from mlci.backends.aws.s3_objects import Objects
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import InputError
 from mlci.plan.models import S3Uri, Upload
-from mlci.stage.repository import hash_data
 from support.aws_account import Account, account
 from support.project import Project, clean_environment
+from support.staged_files import staged_data
 
 BUCKET = "models"
 SLOW = (
@@ -97,7 +97,7 @@ def test_objects_of_every_size_arrive_whole_and_are_sent_once(tmp_path: Path, se
     uploads = []
     for size in (0, 1, SINGLE_MAX_BYTES, SINGLE_MAX_BYTES + 1, 3 * SINGLE_MAX_BYTES):
         (tmp_path / f"ü {size}").write_bytes(os.urandom(1) * size)
-        file = hash_data(tmp_path / f"ü {size}", f"ü {size}")
+        file = staged_data(tmp_path / f"ü {size}", f"ü {size}")
         unit = S3Uri(f"s3://{BUCKET}/mlci/objects/data/{file.sha256}/")
         uploads.append(Upload(S3Uri(f"{unit}ü {size}"), unit, (file,)))
     assert objects.upload(uploads, StopSignal()) == len(uploads)

@@ -48,6 +48,8 @@ from mlci.flow.names import written_name
 from mlci.plan.models import Plan, Upload
 from mlci.plan.names import Names
 from mlci.stage.archive import source_archive
+from mlci.stage.cache import Cache
+from mlci.stage.file_hashes import FileHashes
 from mlci.stage.models import StagedFile
 from mlci.stage.repository import find_repository
 from mlci_emulator.errors import ConfigurationError, EmulatorError
@@ -61,7 +63,6 @@ if TYPE_CHECKING:
     from mlci_emulator.jobs.python_overlay import Interpreter
     from mlci_emulator.services.lambda_functions import FunctionCode
 
-_CHUNK_BYTES = 1 << 20
 LOCATION = Location(BUCKET, JOB_ROLE, REGION)
 
 
@@ -118,7 +119,8 @@ class LocalBackend:
             pythons=lambda *job: _job_python(pythons, planned[-1], *job) if planned else None,
         )
         functions = self._functions(repository.base, python.executable)
-        with pythons, open_local(options.home / "store", settings, log, functions, options.home / REGISTRY) as cloud:
+        store, registry = options.home / "store", options.home / REGISTRY
+        with pythons, open_local(store, settings, log, functions, registry, options.cache) as cloud:
             announce = lambda: log(str(python))  # noqa: E731
             cloud = replace(cloud, announce=announce, environment=options.environment)
             yield replace(cloud, planned=planned, thread_shares=shares)
@@ -192,10 +194,11 @@ class LocalCloud:
 
     `environment` has the values of secrets. `thread_shares` has the cores that a job of each step gets, where jobs run
     beside each other; `check` fills it.
-    `planned` gets the run's plan when it is checked.
+    `planned` gets the run's plan when it is checked. `hashes` are those of the store's objects.
     """
 
     emulator: EmbeddedEmulator
+    hashes: FileHashes
     announce: Callable[[], None] = lambda: None
     environment: Mapping[str, str] = field(default_factory=dict)
     planned: list[Plan] = field(default_factory=list)
@@ -249,7 +252,9 @@ class LocalCloud:
 
     def missing(self, uploads: Iterable[Upload]) -> Sequence[Upload]:
         with translate_emulator_errors():
-            return [upload for upload in uploads if not self._is_stored(upload)]
+            found = [upload for upload in uploads if not self._is_stored(upload)]
+        self.hashes.save()
+        return found
 
     def upload(self, uploads: Iterable[Upload], stop: StopSignal) -> int:
         uploads = list(uploads)
@@ -270,16 +275,14 @@ class LocalCloud:
         """Return True if the object has the hash of the upload: objects in the store may come from anyone."""
         from mlci_emulator.store.directory import NoSuchKey
 
-        digest = hashlib.sha256()
         try:
             with self.emulator.store.open(upload.uri) as stream:
-                while chunk := stream.read(_CHUNK_BYTES):
-                    digest.update(chunk)
+                digest, _ = self.hashes.of(upload.uri, stream)
         except NoSuchKey:
             return False
         if upload.is_archive:
-            return digest.digest() == hashlib.sha256(source_archive(upload.files)).digest()
-        return digest.hexdigest() == upload.files[0].sha256
+            return digest == hashlib.sha256(source_archive(upload.files)).hexdigest()
+        return digest == upload.files[0].sha256
 
     def _remove_others(self, uploads: Iterable[Upload]) -> None:
         """Removes what lies among the objects of a unit and is none of them: jobs get a unit's folder as a whole."""
@@ -369,12 +372,16 @@ def open_local(
     log: Callable[[str], None] = lambda text: None,
     functions: Iterable[FunctionCode] = (),
     registry: Path | None = None,
+    cache: Path | None = None,
 ) -> Iterator[LocalCloud]:
-    """Yields a local cloud on a store's folder, and a model registry in a file. Leaving it stops its jobs."""
+    """Yields a local cloud on a store's folder, and a model registry in a file. Leaving it stops its jobs.
+
+    The hashes of objects are remembered in the cache folder.
+    """
     from mlci_emulator.embedded import open_emulator
 
     with open_emulator(store, settings, log, functions, registry=registry) as emulator:
-        yield LocalCloud(emulator)
+        yield LocalCloud(emulator, FileHashes(Cache(cache), store.resolve()))
 
 
 def _job_python(pythons: JobPythons, planned: Plan, job: str, log: Path, stop: JobStopSignal) -> Interpreter | None:

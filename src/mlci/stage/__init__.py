@@ -14,6 +14,7 @@ starter/               the files that run in the container, and start the script
 requirements_files.py  the requirements files that a step's job installs
 image_contents.py      what SageMaker's images hold, as far as it is known
 image_uris.py          the URIs of SageMaker's container images
+file_hashes.py         hashes of files, remembered from run to run
 cache.py               results that are slow to compute, in the user's cache folder
 sdk_imports.py         imports of the SageMaker SDKs without their side effects
 models.py              the result: Staged, with its units of code and data
@@ -30,6 +31,7 @@ from mlci.errors import InputError, Problem
 from mlci.flow.models import Flow, RepositoryPath, Step
 from mlci.stage.cache import Cache, cache_folder
 from mlci.stage.code_units import code_unit, folder_of
+from mlci.stage.file_hashes import FileHashes
 from mlci.stage.git_files import GitFiles
 from mlci.stage.image_uris import UnknownImage, check_runs_scripts, image_uri, is_framework
 from mlci.stage.included_files import included_files
@@ -41,6 +43,7 @@ from mlci.stage.repository import (
     UnusableFile,
     find_repository,
     hash_data,
+    hash_folder,
 )
 from mlci.stage.requirements_files import UnusableRequirements
 from mlci.step_types import STEP_TYPES
@@ -66,7 +69,7 @@ def stage(flow: Flow, repository: Repository, region: str, cache: Cache) -> Stag
     Raises: InputError with every problem: files that are missing, unreadable, empty or outside of the repository,
     scripts that do not parse, images that SageMaker does not have.
     """
-    staging = _Staging(flow, repository)
+    staging, hashes = _Staging(flow, repository), FileHashes(cache, repository.root)
     code: dict[str, CodeUnit] = {}
     images: dict[str, str] = {}
     data: dict[str, DataUnit] = {}
@@ -81,8 +84,9 @@ def stage(flow: Flow, repository: Repository, region: str, cache: Cache) -> Stag
         for name, source in step.inputs.items():
             if isinstance(source, RepositoryPath) and source.path not in data:
                 path = STEP_TYPES[step.uses].input_path(name)
-                units = staging.attempt(step, path[0], partial(_data_unit, source.path, repository), *path[1:])
+                units = staging.attempt(step, path[0], partial(_data_unit, source.path, repository, hashes), *path[1:])
                 data |= {unit.path: unit for unit in units.values()}
+    hashes.save()
     if staging.problems:
         raise InputError(list(dict.fromkeys(staging.problems)))  # cells of a matrix have theirs in common
     return Staged(code, data, images)
@@ -156,16 +160,16 @@ def _described(error: Exception, repository: Repository) -> tuple[str, str]:
     raise error
 
 
-def _data_unit(path: str, repository: Repository) -> DataUnit:
+def _data_unit(path: str, repository: Repository, hashes: FileHashes) -> DataUnit:
     location = repository.find(path)
     if location.is_dir():
-        files = tuple(hash_data(file, file.relative_to(location).as_posix()) for file in repository.walk(location))
+        files = hash_folder(location, repository, hashes)
         if not files:
             raise UnusableFile(f'the folder "{path}" is empty', "A job needs at least one file of each input.")
         return DataUnit(path, files, is_folder=True)
     if not location.is_file():
         raise UnusableFile(f'"{path}" is neither a file nor a folder', "Sockets, pipes and devices can't be staged.")
-    return DataUnit(path, (hash_data(location, location.name),), is_folder=False)
+    return DataUnit(path, (hash_data(location, location.name, hashes),), is_folder=False)
 
 
 def _image(step: Step, image: str, region: str, cache: Cache) -> str:

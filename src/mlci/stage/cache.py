@@ -35,7 +35,7 @@ class Cache:
             pass
         text = compute()
         with contextlib.suppress(OSError):  # a folder that may not be written to: the next run computes it again
-            _store(file, json.dumps(text))
+            write_whole(file, json.dumps(text))
         return text
 
 
@@ -58,8 +58,8 @@ def cache_folder(environment: Mapping[str, str], platform: str) -> Path | None:
     return Path(home, "Library/Caches/mlci" if platform == "darwin" else ".cache/mlci")
 
 
-def _store(file: Path, text: str) -> None:
-    """Puts a file in place whole: two runs at once write the same, so either may win."""
+def write_whole(file: Path, text: str) -> None:
+    """Puts a file of the cache in place whole: of two runs at once, either may win."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}-{os.getpid()}")
     try:

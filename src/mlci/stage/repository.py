@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlci.stage.file_hashes import FileHashes
 from mlci.stage.models import StagedFile
 
 #: Never part of a unit: what tools leave behind, and mlci's own folder.
 IGNORED_NAMES = frozenset({".env", ".git", ".mlci", ".venv", "__pycache__", ".DS_Store", ".ipynb_checkpoints"})
-_CHUNK_BYTES = 1 << 20
 
-
+#: Files from this size on are hashed in threads of their own.
+_LARGE_BYTES = 1 << 20
 #: Never staged, not even through a link or as an input: credentials of remotes, variables that mostly hold secrets, and
 #: what earlier runs left.
 _PRIVATE_NAMES = frozenset({".env", ".git", ".mlci"})
@@ -81,17 +82,21 @@ class Repository:
         yield from self._walk(folder, seen)
 
     def _walk(self, folder: Path, seen: set[Path]) -> Iterator[Path]:
-        for entry in sorted(folder.iterdir()):
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+        for entry in found:
             if is_ignored(Path(entry.name)):
                 continue
-            if entry.is_symlink():
-                self.check(entry, self.relative(entry))
-            if entry.is_dir():
-                target = Path(os.path.realpath(entry))
+            path = folder / entry.name
+            is_link = entry.is_symlink()
+            if is_link:
+                self.check(path, self.relative(path))
+            if path.is_dir() if is_link else entry.is_dir():
+                target = Path(os.path.realpath(path))
                 if target not in seen:  # a link back up would never end
-                    yield from self._walk(entry, seen | {target})
-            elif entry.is_file():
-                yield entry
+                    yield from self._walk(path, seen | {target})
+            elif path.is_file() if is_link else entry.is_file():
+                yield path
 
 
 def is_ignored(path: Path) -> bool:
@@ -124,18 +129,34 @@ def read_code(location: Path, path: str) -> StagedFile:
     return StagedFile(path, hashlib.sha256(content).hexdigest(), len(content), location, content)
 
 
-def hash_data(location: Path, path: str) -> StagedFile:
+def hash_data(location: Path, path: str, hashes: FileHashes) -> StagedFile:
     """Hashes a file of data, which may be larger than memory and is read again when it is uploaded.
 
     Raises: UnusableFile, for a name that S3 can't have.
     """
     _check_name(path)
-    digest, size = hashlib.sha256(), 0
-    with location.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-            size += len(chunk)
-    return StagedFile(path, digest.hexdigest(), size, location)
+    with location.open("rb", buffering=0) as file:
+        return StagedFile(path, *hashes.of(str(location), file), location)
+
+
+def hash_folder(folder: Path, repository: Repository, hashes: FileHashes) -> tuple[StagedFile, ...]:
+    """Hashes all files of a folder of data, large ones in parallel.
+
+    Raises: OutsideRepository, for a symbolic link that leads out; UnusableFile, for a name that S3 can't have.
+    """
+    from concurrent.futures import ThreadPoolExecutor  # late: a flow without folders of data goes without
+
+    files = list(repository.walk(folder))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        large = {
+            file: pool.submit(hash_data, file, file.relative_to(folder).as_posix(), hashes)
+            for file in files
+            if file.stat().st_size > _LARGE_BYTES
+        }
+        return tuple(
+            large[file].result() if file in large else hash_data(file, file.relative_to(folder).as_posix(), hashes)
+            for file in files
+        )
 
 
 def _check_name(path: str) -> None:

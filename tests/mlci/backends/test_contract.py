@@ -25,11 +25,11 @@ from mlci.flow.models import Json
 from mlci.plan import Plan
 from mlci.plan.models import S3Uri, Upload
 from mlci.run import prepare, run
-from mlci.stage.repository import hash_data
 from mlci_emulator.jobs.job import JobSettings
 from support.aws_account import Account, account
 from support.aws_builds import FLOW, Builder
 from support.fake_aws import BUCKET, Script
+from support.staged_files import staged_data
 
 TRAIN = "import os\nopen(os.path.join(os.environ['SM_MODEL_DIR'], 'model.json'), 'w').write('{}')\nprint('a line')\n"
 SLOW = "import time\ntime.sleep(60)\n"
@@ -166,7 +166,7 @@ def test_a_prefix_is_empty_until_an_object_s_uri_begins_with_it(side: Side) -> N
 def test_what_is_there_is_not_uploaded(side: Side, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b"x")
     uploads = [
-        Upload(S3Uri(f"{unit}x.csv"), unit, (hash_data(tmp_path / "x.csv", "x.csv"),))
+        Upload(S3Uri(f"{unit}x.csv"), unit, (staged_data(tmp_path / "x.csv", "x.csv"),))
         for unit in (S3Uri(f"s3://{BUCKET}/mlci/small/data/{digest}/") for digest in ("d1", "d2"))
     ]
     assert side.cloud.upload(uploads[:1], StopSignal()) == 1

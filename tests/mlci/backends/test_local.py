@@ -12,8 +12,9 @@ import pytest
 from mlci.backends.local import LocalCloud, open_local
 from mlci.backends.stop_signal import StopSignal
 from mlci.plan.models import S3Uri, Upload
-from mlci.stage.repository import hash_data, read_code
+from mlci.stage.repository import read_code
 from mlci_emulator.jobs.job import JobSettings
+from support.staged_files import staged_data
 
 UNIT = S3Uri("s3://bucket/mlci/small/code/d1/")
 
@@ -30,7 +31,7 @@ def uploads(tmp_path: Path) -> list[Upload]:
     """A file of data, a file of code, and an archive of code, all of one unit."""
     (tmp_path / "a.py").write_bytes(b"code")
     (tmp_path / "b.csv").write_bytes(b"data")
-    code, data = read_code(tmp_path / "a.py", "a.py"), hash_data(tmp_path / "b.csv", "b.csv")
+    code, data = read_code(tmp_path / "a.py", "a.py"), staged_data(tmp_path / "b.csv", "b.csv")
     return [
         Upload(S3Uri(UNIT + "b.csv"), UNIT, (data,)),
         Upload(S3Uri(UNIT + "a.py"), UNIT, (code,)),

@@ -17,8 +17,9 @@ from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, InputError
 from mlci.plan.models import S3Uri, Upload
 from mlci.stage.models import StagedFile
-from mlci.stage.repository import hash_data, read_code
+from mlci.stage.repository import read_code
 from support.fake_aws import ACCOUNT, BUCKET, REGION, PretendAws, response
+from support.staged_files import staged_data
 
 PREFIX = f"s3://{BUCKET}/mlci/small/data"
 CODE = f"s3://{BUCKET}/mlci/small/code/d2"
@@ -31,7 +32,7 @@ def objects(pretended: PretendAws) -> Objects:
 
 def staged(folder: Path, name: str, data: bytes) -> StagedFile:
     (folder / name).write_bytes(data)
-    return hash_data(folder / name, name)
+    return staged_data(folder / name, name)
 
 
 def test_what_was_written_is_read(objects: Objects) -> None:
