@@ -1,6 +1,7 @@
 """Files that runs leave on this machine and that can be made again: found with their sizes, and removed.
 
-Runs that go on and baselines are never among it, nor the outputs of the runs that baselines come from. Links are not
+Runs that go on and baselines are never among it, nor the outputs of the runs that baselines and registered models come
+from. Links are not
 followed, and what mlci did not make is left alone.
 """
 
@@ -43,8 +44,9 @@ def leftovers(runs: Runs, cache: Path | None, keep: int) -> list[Leftover]:
     folders = runs.all()
     kept = {folder.run_id for folder in folders[:keep]} | {folder.run_id for folder in folders if folder.is_running()}
     needed = kept | set(_baseline_runs(runs.home / "store"))
+    outputs = [path for path in _outputs(runs.home / "store") if path.name not in needed and not _is_registered(path)]
     found = [_run(folder) for folder in folders if folder.run_id not in kept]
-    found += [_plain("outputs", path) for path in _outputs(runs.home / "store") if path.name not in needed]
+    found += [_plain("outputs", path) for path in outputs]
     if not _any_runs(runs):
         found += [_staged(runs, path) for path in _units(runs.home / "store")]
     work = [path for path in _folders(runs.home / "work") if path.name.startswith(_JOB_PREFIX)]
@@ -110,6 +112,11 @@ def _baseline_runs(store: Path) -> Iterator[str]:
                     yield str(json.loads(Path(file.path).read_bytes())["run_id"])
                 except (OSError, ValueError, KeyError, TypeError, RecursionError):
                     continue  # a damaged baseline names no run; it is left as it is
+
+
+def _is_registered(outputs: Path) -> bool:
+    """Returns True if the run put a model into the registry: it has the description of a version among its outputs."""
+    return any((step / "package" / "package.json").is_file() for step in _folders(outputs))
 
 
 def _cached(cache: Path | None) -> Iterator[Path]:

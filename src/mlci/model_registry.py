@@ -20,9 +20,7 @@ from mlci.errors import InputError
 from mlci.flow import nearest
 from mlci.flow.models import Json
 from mlci.plan.names import FLOW_TAG, RUN_TAG
-
-#: What mlci notes of a version beside the tags of its run, in CustomerMetadataProperties.
-COMMIT_KEY, PARAM_PREFIX = "mlci:commit", "mlci:param:"
+from mlci.step_types.model_metadata import COMMIT_KEY, PARAM_PREFIX
 
 Approval = Literal["Approved", "Rejected"]
 #: ApprovalDescription in UpdateModelPackage.

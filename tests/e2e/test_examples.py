@@ -33,6 +33,7 @@ class Port:
 LIGHT = [
     Port("from-dvc", "evaluate.r2", edit=("params.yaml", "alpha: 0.05", "alpha: 30.0")),
     Port("cross-validation", "aggregate.accuracy.mean", options=("--param", "neighbours=80")),
+    Port("model-registry", "evaluate.accuracy", options=("--param", "measures=2")),
     Port("lambda", "price.usd_per_month", options=("--param", "serve_on=ml.g4dn.xlarge")),
     Port("distributed", "train.loss", options=("--param", "steps=2")),
 ]

@@ -117,7 +117,24 @@ def _sagemaker(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:
             if request.get("Tags"):
                 yield Call("sagemaker:AddTags", job)
             return
-    raise KeyError(operation)
+    yield from _registry(operation, request)
+
+
+def _registry(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:
+    """A version is created in a group, and is a resource of its own."""
+    group = request["ModelPackageGroupName"]
+    named = arn("sagemaker", f"model-package-group/{group}")
+    match operation:
+        case "CreateModelPackageGroup":
+            yield Call("sagemaker:CreateModelPackageGroup", named)
+            if request.get("Tags"):
+                yield Call("sagemaker:AddTags", named)
+        case "CreateModelPackage":
+            status = (("sagemaker:ModelApprovalStatus", request["ModelApprovalStatus"]),)
+            yield Call("sagemaker:CreateModelPackage", named, status)
+            yield Call("sagemaker:CreateModelPackage", arn("sagemaker", f"model-package/{group}/1"), status)
+        case _:
+            raise KeyError(operation)
 
 
 def _log(operation: str, request: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from mlci.flow.models import Flow, MetricValue, Rule, Step, StepOutput, texts_in
 from mlci.flow.names import written_name
+from mlci.step_types import STEP_TYPES
 
 #: The gate as a node of the graph; no step can have this name.
 GATE = "gate"
@@ -35,6 +36,7 @@ def needs(step: Step) -> set[str]:
         *_read_by(step.when),
         *selected_by(step),
         *(metric.step for metric in metrics_read(step)),
+        *metrics_named(step),
     }
 
 
@@ -76,6 +78,13 @@ def outputs_read(step: Step) -> Iterator[StepOutput]:
     values = [*step.args, *step.env.values(), *step.hyperparameters.values(), *step.values.values()]
     parts = [part for value in values for text in texts_in(value) for part in text]
     return (part for part in [*parts, *step.inputs.values()] if isinstance(part, StepOutput))
+
+
+def metrics_named(step: Step) -> Iterator[str]:
+    """Yields the steps whose metrics this one names as a file."""
+    for key in STEP_TYPES[step.uses].keys:
+        if key.names_metrics and step.values.get(key.name) is not None:
+            yield str(step.values[key.name])
 
 
 def metrics_read(step: Step) -> tuple[MetricValue, ...]:

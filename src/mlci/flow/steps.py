@@ -80,7 +80,8 @@ class _StepBuilder(KeyReader):
                 continue
             own = listed([each.name for each in step_type.keys])
             hint = step_type.hints.get(key, f"{self.type_phrase.capitalize()} step takes {own}")
-            what = f'"{key}" is for {" and ".join(owners)} steps, and "{self.step.name}" is '
+            kinds = f"{', '.join(owners[:-1])} and {owners[-1]}" if len(owners) > 1 else owners[0]
+            what = f'"{key}" is for {kinds} steps, and "{self.step.name}" is '
             self.problems.at_key(self.path(key), f"{what}{self.type_phrase} step", hint)
             self.problems.suspect(self.path(key))
 

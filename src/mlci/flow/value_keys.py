@@ -6,6 +6,7 @@ import json
 
 from mlci.flow.key_reader import KeyReader
 from mlci.flow.models import Json, Scalar, Text, Value
+from mlci.flow.reference_check import check_step
 from mlci.flow.yaml_document import Path
 
 #: The keys that a Step has a field for, or that decide when it runs. The values of all others are in `Step.values`, but
@@ -115,7 +116,25 @@ class ValueKeys(KeyReader):
                     self.check_length(key, path, f'item {index + 1} of "{key.name}"', len(str(word)))
             if value is not None:
                 self.check_value(key, value)
+            if value is not None and key.names_metrics:
+                self._check_metrics_of(self.path(key.name), str(value))
         return {name: self._value(value, self.path(name)) for name, value in written.items() if value is not None}
+
+    def _check_metrics_of(self, path: Path, name: str) -> None:
+        """Reports a step that does not exist, has no metrics, or has those of several cells."""
+        reader = f'step "{self.step.name}" reads the metrics of'
+        if self.problems.is_suspect(path) or not check_step(
+            path, None, name, reader, self.context.steps, self.problems
+        ):
+            return
+        found = self.context.steps[name]
+        if name == self.step.name:
+            self.problems.at(path, f"{reader} itself", "Name the step that evaluates the model")
+        elif found.writes_metrics is False:
+            self.problems.at(path, f'{reader} step "{name}", which writes none', f'Give "{name}" a "metrics"')
+        elif found.has_cells:
+            what = f'{reader} step "{name}", which has a matrix, and so metrics for each of its cells'
+            self.problems.at(path, what, "Name a step without a matrix that reads these cells")
 
     def _value(self, value: Json, path: Path) -> Value:
         """A value as it is written, and each text with references in it as a Text."""

@@ -8,7 +8,7 @@ models.py      the plan
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from mlci.flow.models import Flow, Json, Step, StepOutput
 from mlci.plan.models import Bound, Plan, PlannedSelection, PlannedStep, S3Uri, Target, Upload
@@ -17,6 +17,7 @@ from mlci.plan.requests import RequestContext, api_request, resolve, selected_ur
 from mlci.plan.thresholds import bounds, number_at
 from mlci.stage.models import DataUnit, Staged
 from mlci.step_types import STEP_TYPES
+from mlci.step_types.base import Cleanup, ResolvedStep
 
 __all__ = ["Bound", "Plan", "PlannedStep", "S3Uri", "Target", "Upload", "number_at", "output_uris", "plan", "run_id"]
 
@@ -43,6 +44,15 @@ def plan(
     names = _names(flow, target)
     outputs = {**(taken or {}), **output_uris(flow, target)}
     data_uris = {path: _data_uri(flow, unit, target) for path, unit in staged.data.items()}
+    metrics_folders = {
+        step.name: _uri(target, f"{names.run(target.run_id)}/{_folder(step, METRICS_FOLDER)}")
+        for step in flow.steps.values()
+    }
+    metrics = {
+        step.name: uri
+        for step in flow.steps.values()
+        if (uri := _metrics_uri(step, metrics_folders[step.name], outputs))
+    }
     steps = {}
     for step in flow.steps.values():
         context = RequestContext(
@@ -53,9 +63,11 @@ def plan(
             data=staged.data,
             data_uris=data_uris,
             outputs=outputs,
-            metrics_folder=_uri(target, f"{names.run(target.run_id)}/{_folder(step, METRICS_FOLDER)}"),
+            metrics_folder=metrics_folders[step.name],
             target=target,
             tags={FLOW_TAG: flow.name, RUN_TAG: target.run_id, **_step_tags(step)},
+            params=flow.params,
+            metrics=metrics,
         )
         steps[step.name] = _planned(step, context, baseline)
     uploads = {upload.uri: upload for upload in _uploads(flow, staged, target)}
@@ -74,13 +86,20 @@ def _planned(step: Step, context: RequestContext, baseline: Mapping[str, Json]) 
         execution_input=step_type.execution_input(resolved, request),
         outputs=outputs,
         summary=step_type.summary(resolved, request),
-        metrics=_metrics_uri(step, context.metrics_folder, outputs),
+        metrics=context.metrics.get(step.name),
         when=bounds(step.when, baseline),
         code=context.code,
         image=context.image or "",
         selections=dict(_selections(step, context)),
-        deletions=() if context.target.is_protected else tuple((each.noun, each.name(resolved)) for each in cleanup),
+        deletions=() if context.target.is_protected else tuple(_deletions(cleanup, resolved)),
     )
+
+
+def _deletions(cleanup: Iterable[Cleanup], resolved: ResolvedStep) -> Iterator[tuple[str, str]]:
+    """Yield the kind and the name of each resource to delete after the run."""
+    for each in cleanup:
+        if name := each.name(resolved):
+            yield each.noun, name
 
 
 def _selections(step: Step, context: RequestContext) -> Iterator[tuple[str, PlannedSelection]]:
@@ -127,13 +146,13 @@ def _data_uri(flow: Flow, unit: DataUnit, target: Target) -> S3Uri:
     return folder if unit.is_folder else S3Uri(folder + unit.files[0].path)
 
 
-def _metrics_uri(step: Step, folder: S3Uri, outputs: Mapping[str, S3Uri]) -> S3Uri | None:
+def _metrics_uri(step: Step, folder: S3Uri, outputs: Mapping[tuple[str, str], S3Uri]) -> S3Uri | None:
     if step.collects_metrics:
         return S3Uri(f"{folder}metrics.json")
     if not step.metrics:
         return None
     output, _, path = step.metrics[0].pattern.partition("/")
-    return S3Uri(outputs[output] + path)
+    return S3Uri(outputs[step.name, output] + path)
 
 
 def _uploads(flow: Flow, staged: Staged, target: Target) -> Iterator[Upload]:

@@ -36,6 +36,11 @@ class Target:
     cores: int | None = None
     poll_s: int = 1
 
+    @property
+    def keeps_resources(self) -> bool:
+        """True if what the run creates may outlive it: on AWS only what runs of merged code create."""
+        return self.is_protected or self.cores is not None
+
 
 @dataclass(frozen=True)
 class Upload:

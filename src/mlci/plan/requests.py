@@ -30,8 +30,9 @@ from mlci.step_types.base import ResolvedStep, StepType
 class RequestContext:
     """The values that a request takes from outside the step: locations, the run's target and the tags.
 
-    `outputs` has the URI of each output by its step and its name, and `metrics_folder` is for the metrics that a job
-    collects. `code`, `code_uri` and `image` are None for a step without a script, or without an image.
+    `outputs` has the URI of each output by its step and its name, `metrics` the URI of each step's metrics, and
+    `metrics_folder` is for the metrics that a job collects. `params` are those of the flow. `code`, `code_uri` and
+    `image` are None for a step without a script, or without an image.
     """
 
     job: str
@@ -44,6 +45,8 @@ class RequestContext:
     metrics_folder: S3Uri
     target: Target
     tags: Mapping[str, str]
+    params: Mapping[str, Scalar]
+    metrics: Mapping[str, S3Uri]
 
 
 def resolve(step: Step, context: RequestContext) -> ResolvedStep:
@@ -84,6 +87,9 @@ class _Resolver:
             commit=context.target.commit,
             is_protected=context.target.is_protected,
             poll_s=context.target.poll_s,
+            keeps_resources=context.target.keeps_resources,
+            params=context.params,
+            metrics_uris=context.metrics,
             inputs={name: self._input_uri(name, source) for name, source in step.inputs.items()},
             sharded_inputs=step.sharded_inputs,
             outputs={name: context.outputs[step.name, name] for name in step.outputs},

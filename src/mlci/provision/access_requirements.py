@@ -34,8 +34,9 @@ class AccessRequirements:
     `outside` are inputs at S3 URIs of others, `images` the ECR repositories of images. A step's `request:` names
     `outside_outputs`, which are prefixes of its outputs other than the run's, KMS `keys`, `subnets` and
     `security_groups`; `output_keys` are the keys that outputs are encrypted by. `has_rules` says whether the state
-    machine reads metrics, and `functions` are the Lambda functions that it calls. `secrets` are those that some step
-    reads. `instance_types` and `max_runtime_s` bound the cost of a job; empty and None leave it unbounded.
+    machine reads metrics, `functions` are the Lambda functions that it calls, and `model_groups` the model package
+    groups that merged code registers in. `secrets` are those that some step reads. `instance_types` and `max_runtime_s`
+    bound the cost of a job; empty and None leave it unbounded.
     """
 
     flow: str
@@ -51,6 +52,7 @@ class AccessRequirements:
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
+    model_groups: tuple[str, ...] = ()
     secrets: tuple[Secret, ...] = ()
     instance_types: tuple[str, ...] = ()
     max_runtime_s: int | None = None
@@ -79,6 +81,7 @@ def access_requirements(flow: Flow, images: Mapping[str, str]) -> AccessRequirem
         subnets=_in_networks(steps, "Subnets"),
         security_groups=_in_networks(steps, "SecurityGroupIds"),
         functions=tuple(sorted({name for step in steps for name in _functions(step)})),
+        model_groups=tuple(sorted({name for step in steps for name in _model_groups(step)})),
         secrets=flow.used_secrets,
         instance_types=tuple(sorted({name for step in steps for name in _instance_types(step)})),
         max_runtime_s=max((limit for step in steps for limit in _runtimes_s(step)), default=None),
@@ -139,6 +142,13 @@ def _functions(step: Step) -> Iterator[str]:
 
 def _input_path(step: Step, name: str) -> tuple[str, ...]:
     return STEP_TYPES[step.uses].input_path(name)
+
+
+def _model_groups(step: Step) -> Iterator[str]:
+    """Yield the model package group that a step registers in."""
+    match step.values.get("group"):
+        case str(name) | (str(name),):
+            yield name
 
 
 def _is_s3(source: object) -> TypeGuard[S3Location]:

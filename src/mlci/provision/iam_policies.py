@@ -202,6 +202,7 @@ def _workflow(requirements: AccessRequirements, scope: AccountScope, is_protecte
         grants += _cleaner_grants(requirements)
     yield from _granted(grants, requirements, names, scope)
     yield from _invoke_functions(requirements.functions, scope)
+    yield from _register_models(requirements, names, scope)
     yield from _use_outside_outputs("ReadOutsideOutputs", "s3:GetObject", requirements, scope)
     for service in sorted({of_type.passes_role_to for of_type in types if of_type.passes_role_to}):
         yield _pass_role("protected_job" if is_protected else "job", service, scope)
@@ -234,6 +235,27 @@ def _invoke_functions(functions: Sequence[str], scope: AccountScope) -> Iterator
     arns = [name if name.startswith("arn:") else scope.arn("lambda", f"function:{name}") for name in functions]
     if arns:
         yield Statement("InvokeFunctions", ("lambda:InvokeFunction",), tuple(arns))
+
+
+def _register_models(requirements: AccessRequirements, names: Names, scope: AccountScope) -> Iterator[Statement]:
+    """Yield the statements for model package groups: those that the flow names for merged code; for any other, groups
+    whose names begin as its jobs' names, in which nothing may be approved. No group of a flow's has two - in a row.
+
+    Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html
+    """
+    if not requirements.model_groups:
+        return
+    is_base = names.is_protected
+    groups = list(requirements.model_groups) if is_base else [f"{names.jobs}*"]
+    group_arns = tuple(scope.arn("sagemaker", f"model-package-group/{group}") for group in groups)
+    packages = tuple(scope.arn("sagemaker", f"model-package/{group}/*") for group in groups)
+    yield Statement("CreateModelGroups", ("sagemaker:AddTags", "sagemaker:CreateModelPackageGroup"), group_arns)
+    pending = {"StringEquals": {"sagemaker:ModelApprovalStatus": "PendingManualApproval"}}
+    condition = {} if is_base else pending
+    yield Statement("RegisterModels", ("sagemaker:CreateModelPackage",), (*group_arns, *packages), condition)
+    repositories = _image_arns(requirements, scope)
+    if repositories:
+        yield Statement("DescribeImages", ("ecr:BatchGetImage", "ecr:DescribeImages"), tuple(repositories))
 
 
 def _job_conditions(requirements: AccessRequirements) -> Mapping[str, Mapping[str, object]]:
@@ -303,12 +325,17 @@ def _use_outside_outputs(
 
 
 def _images(requirements: AccessRequirements, scope: AccountScope) -> Iterator[Statement]:
-    arns = [
+    arns = _image_arns(requirements, scope)
+    if arns:
+        yield from pull_images(arns)
+
+
+def _image_arns(requirements: AccessRequirements, scope: AccountScope) -> list[str]:
+    """Return the ARNs of the repositories of the flow's images."""
+    return [
         f"arn:{scope.partition}:ecr:{image.region}:{image.account}:repository/{image.name}"
         for image in requirements.images
     ]
-    if arns:
-        yield from pull_images(arns)
 
 
 def pull_images(repositories: Sequence[str]) -> Iterator[Statement]:

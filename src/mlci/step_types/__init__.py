@@ -13,6 +13,8 @@
     model_copy.py        the states that copy a model to the run's folder
     sagemaker_models.py  what all types share that create a model of SageMaker
     model.py             a model of SageMaker
+    model_metadata.py    what mlci keeps with a registered model
+    register.py          a version of a model in the model registry
     wait.py              a pause, without a job
     lambda_function.py   a call of a Lambda function
     fail.py              the end of the run, with a message
@@ -31,6 +33,7 @@ from mlci.step_types.fail import FAIL
 from mlci.step_types.lambda_function import LAMBDA
 from mlci.step_types.model import MODEL
 from mlci.step_types.processing import PROCESSING
+from mlci.step_types.register import REGISTER
 from mlci.step_types.training import TRAINING
 from mlci.step_types.wait import WAIT
 
@@ -38,7 +41,7 @@ __all__ = ["STEP_TYPES", "all_keys", "has_alternative", "jobs_of", "owners_of", 
 
 #: Every step type by its name, in the order in which messages and the schema list them.
 STEP_TYPES: Mapping[str, StepType] = MappingProxyType(
-    {kind.name: kind for kind in (PROCESSING, TRAINING, MODEL, LAMBDA, WAIT, FAIL)}
+    {kind.name: kind for kind in (PROCESSING, TRAINING, MODEL, REGISTER, LAMBDA, WAIT, FAIL)}
 )
 
 

@@ -64,6 +64,7 @@ class Key:
     the path below the key, a sentence and a remedy. Where `takes_one_cell`, a source is no folder of several cells.
     `step_problems` gets the keys that the step itself has, and those of `defaults`, and yields what can't stand
     together: paths are those below the step.
+    The value of a key that `names_metrics` is the name of a step that writes metrics, which are read as a file.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Key:
     default: Scalar | None = None
     takes_outputs: bool = False
     takes_metrics: bool = False
+    names_metrics: bool = False
     minimum: int | None = None
     maximum: int | None = None
     job_maximum: int | None = None
@@ -131,7 +133,9 @@ class ResolvedStep:
     that the job collects. `command` runs the script in `working_dir`; it is empty where the starter does, which is
     `mlci_start.py` beside the code. A step without a script has no `code_uri`. `content_types` are those of inputs, by
     name. What the type has no key for is empty. `run_id` and `commit` tell the run, whose names are those of merged
-    code if it `is_protected`. `poll_s` is the time between two looks at something that takes its time.
+    code if it `is_protected`. `poll_s` is the time between two looks at something that takes its time. `params` are
+    those of the flow in this run, and `metrics_uris` are the metrics of each step. If `keeps_resources`, what the step
+    creates may outlive the run: on AWS, a run of merged code does so.
     """
 
     name: str
@@ -142,6 +146,9 @@ class ResolvedStep:
     commit: str | None = None
     is_protected: bool = False
     poll_s: int = 1
+    keeps_resources: bool = False
+    params: Mapping[str, Scalar] = field(default_factory=dict)
+    metrics_uris: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
     sharded_inputs: frozenset[str] = frozenset()
     outputs: Mapping[str, str] = field(default_factory=dict)
@@ -453,7 +460,7 @@ class Cleanup:
     """A resource that a step creates, and that the cleaner deletes after a run whose names are not protected.
 
     `noun` is that of one of `DELETIONS`. `name` returns the resource's name; of one that is listed, the name of what it
-    belongs to.
+    belongs to. It is empty where there is nothing to delete.
     """
 
     noun: str

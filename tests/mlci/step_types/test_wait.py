@@ -21,7 +21,6 @@ from mlci.provision.iam_policies import policies
 from mlci.provision.policy_statements import AccountScope
 from mlci.provision.stack_names import ROLES
 from mlci.stage.models import CodeUnit, Staged
-from mlci.step_types import owners_of
 from mlci.step_types.script_start import ScriptStart
 from support.aws_account import account
 from support.project import Project
@@ -100,9 +99,9 @@ def test_the_value_is_in_the_input_and_the_structure_in_the_definition() -> None
             ),
         ),
         (
-            "    seconds: 30\n    image: x:1\n",
+            "    seconds: 30\n    volume_gb: 1\n",
             (
-                f'9:5: "image" is for {" and ".join(owners_of("image"))} steps, and "settle" is a wait step. '
+                '9:5: "volume_gb" is for processing and training steps, and "settle" is a wait step. '
                 'A wait step takes "seconds"'
             ),
         ),
