@@ -19,9 +19,10 @@ from typing import Literal
 
 from mlci.backends.requirements_environments import remove_environment, stored_environments
 from mlci.runs import RunFolder, Runs
+from mlci.stage.file_hashes import HASHES_FOLDER
 
 Kind = Literal[
-    "runs", "outputs", "staged code and data", "work folders", "cached definitions and images", "environments"
+    "runs", "outputs", "staged code and data", "work folders", "cached definitions, images and hashes", "environments"
 ]
 
 _DIGEST = re.compile(r"[0-9a-f]{32}")
@@ -51,7 +52,7 @@ def leftovers(runs: Runs, cache: Path | None, keep: int) -> list[Leftover]:
         found += [_staged(runs, path) for path in _units(runs.home / "store")]
     work = [path for path in _folders(runs.home / "work") if path.name.startswith(_JOB_PREFIX)]
     found += [_work_folder(path) for path in work if not _is_locked(path / "lock")]
-    found += [_plain("cached definitions and images", path) for path in _cached(cache)]
+    found += [_plain("cached definitions, images and hashes", path) for path in _cached(cache)]
     return found + [
         Leftover("environments", stored.folder, stored.size_bytes, partial(remove_environment, stored))
         for stored in stored_environments(cache)
@@ -121,8 +122,8 @@ def _is_registered(outputs: Path) -> bool:
 
 def _cached(cache: Path | None) -> Iterator[Path]:
     if cache is not None:
-        for entry in _entries(cache):
-            if _DIGEST.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+        for entry in [*_entries(cache), *_entries(cache / HASHES_FOLDER)]:
+            if _DIGEST.fullmatch(entry.name.removesuffix(".json")) and entry.is_file(follow_symlinks=False):
                 yield Path(entry.path)
 
 

@@ -30,7 +30,7 @@ def command(flow_file: Path, keep: int, is_dry: bool, yes: bool) -> int:
     """Remove what runs left on this machine and can be made again.
 
     Runs with their outputs in the local store, staged code and data, folders of jobs that were killed, the cache of
-    compiled definitions, and Python environments of jobs. A run that goes on stays, and so do baselines, with the
+    definitions and hashes, and Python environments of jobs. A run that goes on stays, and so do baselines, with the
     outputs of the runs that they come from. Nothing on AWS is touched. Shows the sizes, and asks.
 
     \b

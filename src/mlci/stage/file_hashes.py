@@ -21,6 +21,8 @@ from typing import BinaryIO
 
 from mlci.stage.cache import Cache, write_whole
 
+#: The folder in the cache's that holds a file for each folder of files.
+HASHES_FOLDER = "hashes"
 #: File systems keep times in steps of at most 2 s (FAT).
 _RACY_NS = 2_000_000_000
 _MAX_FILES = 200_000
@@ -36,7 +38,7 @@ class FileHashes:
 
     def __init__(self, cache: Cache, folder: Path, clock_ns: Callable[[], int] = time.time_ns) -> None:
         name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]
-        self._file = cache.folder / "hashes" / f"{name}.json" if cache.folder else None
+        self._file = cache.folder / HASHES_FOLDER / f"{name}.json" if cache.folder else None
         self._clock_ns = clock_ns
         self._known = _read(self._file)
         self._used: dict[str, list[int | str]] = {}
