@@ -18,7 +18,6 @@ from mlci.backends.enum_values import UnlistedValue, problem_of
 from mlci.backends.events import Event
 from mlci.backends.function_handlers import FUNCTION_LOG_PREFIX, check_handlers, function_handlers
 from mlci.backends.job_pythons import JobPythons, PythonDescription
-from mlci.backends.local_registry import REGISTRY, open_local_registry
 from mlci.backends.project_python import ProjectPython, python_of_flow
 from mlci.backends.protocol import (
     BackendOptions,
@@ -96,11 +95,15 @@ class LocalBackend:
 
     @contextmanager
     def registry(self) -> Iterator[RegistryApi]:
+        from mlci.backends.local_registry import open_local_registry
+
         with translate_emulator_errors(), open_local_registry(self.options.home) as registry:
             yield registry
 
     @contextmanager
     def open(self, log_file: Callable[[str], Path], log: Callable[[str], None]) -> Iterator[LocalCloud]:
+        from mlci.backends.local_registry import REGISTRY
+
         options = self.options
         repository = find_repository(Path(options.flow.file))
         folders = (repository.base, repository.root)
