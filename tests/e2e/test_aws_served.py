@@ -136,6 +136,43 @@ def test_the_example_comes_to_the_same_as_on_the_local_cloud(example: Project, s
     assert len(versions["stateMachineVersions"]) == 1
 
 
+WIDE = """
+flow: wide
+defaults: {image: "mine.example/image:7", timeout: 10m}
+steps:
+  train: {uses: training, run: meet.py, instance_count: 2}
+"""
+#: The first host waits for the second, by its name.
+MEET = """
+import json, os, socket, time
+me, hosts = os.environ["SM_CURRENT_HOST"], json.loads(os.environ["SM_HOSTS"])
+if me == hosts[0]:
+    print("met by", socket.create_server((me, 29500)).accept()[0].recv(9).decode(), flush=True)
+while me != hosts[0]:
+    try:
+        socket.create_connection((hosts[0], 29500)).sendall(me.encode())
+        break
+    except OSError:
+        time.sleep(0.05)
+open(os.environ["SM_MODEL_DIR"] + "/" + me, "w").close()
+"""
+
+
+@pytest.mark.slow
+def test_two_instances_meet_and_each_has_a_log_stream(project: Project, served: Account) -> None:
+    project.write("flow.yaml", WIDE)
+    project.write("meet.py", MEET)
+    done = project.mlci("run", **served.environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert project.mlci("logs", "train").stdout == "[algo-1] met by algo-2\n"
+    logs, job = served.client("logs"), project.result()["steps"]["train"]["job"]
+    found = logs.describe_log_streams(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{job}/")
+    assert [stream["logStreamName"].rpartition("-")[0] for stream in found["logStreams"]] == [
+        f"{job}/algo-1",
+        f"{job}/algo-2",
+    ]
+
+
 @pytest.mark.skipif(shutil.which("aws") is None, reason="the AWS CLI is not installed")
 @pytest.mark.slow
 def test_the_aws_cli_lists_what_a_run_left(project: Project, served: Account) -> None:
