@@ -31,8 +31,9 @@ _DESCRIPTIONS = {
     "paths": "/opt/ml/ in arguments and variables is replaced by the job's folder",
 }
 
-#: The result of the probe once it was made: why namespaces don't work, or "". It can't change while the process lives.
-_namespace_probe: list[str] = []
+#: The results of the probes that were made, by whether the network was cut off: why namespaces don't work, or "". They
+#: can't change while the process lives.
+_namespace_probes: dict[bool, str] = {}
 _probe_lock = threading.Lock()
 
 
@@ -62,6 +63,12 @@ class Isolator:
                 self._report(f"isolation: {self._mode} ({_DESCRIPTIONS[self._mode]})")
             return self._mode
 
+    def network_problem(self) -> str:
+        """Return why a job can't be cut off from the network here, or ""."""
+        if self.mode() != "namespace":
+            return f"the isolation is {self.mode()}"
+        return namespace_problem(self._work, self._supervisors, is_offline=True)
+
     def _determine(self) -> Mode:
         match self._requested:
             case "paths":
@@ -84,20 +91,30 @@ class Isolator:
             )
 
 
-def namespace_problem(work: Path, supervisors: Supervisors) -> str:
-    """Return why a job can't have its own namespaces here, or "". The first call tries to create them."""
+def namespace_problem(work: Path, supervisors: Supervisors, is_offline: bool = False) -> str:
+    """Return why a job can't have its own namespaces here, or "". The first call tries to create them.
+
+    One that `is_offline` has one without a network among them.
+    """
     with _probe_lock:
-        if not _namespace_probe:
-            _namespace_probe.append(_probe_namespaces(work, supervisors))
-        return _namespace_probe[0]
+        if is_offline not in _namespace_probes:
+            _namespace_probes[is_offline] = _probe_namespaces(work, supervisors, is_offline)
+        return _namespace_probes[is_offline]
 
 
-def _probe_namespaces(work: Path, supervisors: Supervisors) -> str:
+def _probe_namespaces(work: Path, supervisors: Supervisors, is_offline: bool) -> str:
     if sys.platform != "linux":
         return "namespaces are a feature of Linux"
     with workspace(work) as space:
         try:
-            launch = LaunchRequest("namespace", space.ml, space.stage, Path(os.devnull), temporary=space.temporary)
+            launch = LaunchRequest(
+                "namespace",
+                space.ml,
+                space.stage,
+                Path(os.devnull),
+                temporary=space.temporary,
+                is_offline=is_offline,
+            )
             supervisors.run(launch)
         except IsolationError as error:
             return str(error)

@@ -57,6 +57,7 @@ class StopSignal(Protocol):
 class LaunchRequest:
     """A command to run, and its folders. Without a command, it probes the isolation.
 
+    A job that `is_offline` has a network of its own, in which there is only itself: in a namespace.
     `hosts` is the file that a job in a namespace sees as `/etc/hosts`; None leaves it the machine's.
     `temporary` is the job's TMPDIR. In a namespace it is `/tmp` as well, in which only those entries of the machine's
     `/tmp` are left that the job's paths lead to.
@@ -71,6 +72,7 @@ class LaunchRequest:
     working_folder: str = "/"
     temporary: Path | None = None
     hosts: Path | None = None
+    is_offline: bool = False
 
     def encoded(self) -> bytes:
         """Return the request as `mlci_emulator.jobs.supervisor` reads it."""
@@ -85,6 +87,7 @@ class LaunchRequest:
                 "cwd": self.working_folder,
                 "grace_s": GRACE_S,
                 "temporary": str(self.temporary) if self.temporary is not None else "",
+                "is_offline": self.is_offline,
                 "hosts": str(self.hosts) if self.hosts is not None else "",
                 "shared_names": self._shared_names(),
             }

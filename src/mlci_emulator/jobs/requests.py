@@ -105,6 +105,11 @@ class ProcessingRequest:
     api_request: Mapping[str, Json]
     instance_count: int = 1
 
+    @property
+    def is_offline(self) -> bool:
+        """True if the job has no network but its own."""
+        return bool(_member(self.api_request, "NetworkConfig").get("EnableNetworkIsolation"))
+
 
 @dataclass(frozen=True)
 class Channel:
@@ -140,6 +145,11 @@ class TrainingRequest:
     api_request: Mapping[str, Json]
     checkpoints: S3Transfer | None = None
     instance_count: int = 1
+
+    @property
+    def is_offline(self) -> bool:
+        """True if the job has no network but its own."""
+        return bool(self.api_request.get("EnableNetworkIsolation"))
 
 
 def processing(parameters: Json) -> ProcessingRequest:

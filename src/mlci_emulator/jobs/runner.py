@@ -112,7 +112,9 @@ class LocalJobs:
             command = self._with_variables(request.name, command)
             continuous = [output for output in request.outputs if output.is_continuous]
             with continuous_upload(continuous, space, self._store):
-                return self._run_script(job, request.max_runtime_s, instance, stop, command)
+                return self._run_script(
+                    job, request.max_runtime_s, instance, stop, command, is_offline=request.is_offline
+                )
 
         def run(instances: Sequence[Instance]) -> JobResult:
             ended = self._run_instances(instances, run_one, job)
@@ -144,7 +146,7 @@ class LocalJobs:
             commands[host.name] = " ".join(command.command)
             notes = training.log_notes(space)
             with synchronized_checkpoints(request.checkpoints, space, self._store, stop.is_set):
-                return self._run_script(job, request.max_runtime_s, instance, stop, command, notes)
+                return self._run_script(job, request.max_runtime_s, instance, stop, command, notes, request.is_offline)
 
         def run(instances: Sequence[Instance]) -> JobResult:
             ended = self._run_instances(instances, run_one, job)
@@ -325,11 +327,15 @@ class LocalJobs:
         command: ContainerCommand,
         log_notes: str = "",
         takes_turns: bool = True,
+        is_offline: bool = False,
     ) -> _ScriptResult:
         mode = self.mode()
         if mode == "link" and not takes_turns:
             mode = "paths"
         log, space = instance.log.absolute(), instance.space
+        problem = self._network_problem(instance) if is_offline else ""
+        if problem:
+            log_notes += f"mlci: EnableNetworkIsolation is not enforced here, since {problem}.\n"
         start = log_files.append(log, log_notes)
         with self._container_path(mode, space, stop) as is_available:
             if not is_available or stop.is_set():
@@ -337,12 +343,19 @@ class LocalJobs:
             if instance.host.number == 0:
                 job.on_phase("Training")
             launch = _launch_request(mode, instance, log, command)
+            launch = replace(launch, is_offline=is_offline and not problem)
             try:
                 process = self._supervisors.run(launch, timeout_s=max_runtime_s, stop=stop)
             except IsolationError as error:
                 raise OperationError(f"{job.arn} could not be set up: {error}") from error
         log_tail = failure_reason.last_lines(log, start)
         return _ScriptResult(process, log_tail, failure_reason.isolation_hint(mode, log_tail))
+
+    def _network_problem(self, instance: Instance) -> str:
+        """Return why an instance can't be cut off from the network here, or ""."""
+        if not instance.host.is_alone:
+            return "the instances of a job reach each other by this machine's network"
+        return self._isolator.network_problem()
 
     @contextlib.contextmanager
     def _container_path(self, mode: Mode, space: Workspace, stop: StopSignal) -> Iterator[bool]:

@@ -40,7 +40,7 @@ TEMPORARY, SHARED_MEMORY, HOSTS_FILE = "/tmp", "/dev/shm", "/etc/hosts"
 IS_LINUX = sys.platform == "linux"
 
 # Source: include/uapi/linux/sched.h, mount.h and prctl.h of Linux.
-CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID = 0x00020000, 0x10000000, 0x20000000
+CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x10000000, 0x20000000, 0x40000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 8192, 16384, 1 << 18
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
@@ -123,7 +123,8 @@ def _run_request(request: dict[str, Any], control: int, status: int) -> None:
 def _enter_namespace(request: dict[str, Any]) -> None:
     """Enter a mount namespace in which the job has its own folders, and a PID namespace for the next child.
 
-    Any user can do so. The job's own folders are `/opt/ml`, `/tmp` and `/dev/shm`.
+    Any user can do so. The job's own folders are `/opt/ml`, `/tmp` and `/dev/shm`. A job without a network gets a
+    network namespace as well, in which there is only itself.
     """
     if not IS_LINUX:
         raise SetupError("namespaces are a feature of Linux")
@@ -132,6 +133,9 @@ def _enter_namespace(request: dict[str, Any]) -> None:
             _check(_libc.unshare(CLONE_NEWNS | CLONE_NEWPID), "unshare")
         except PermissionError:
             _enter_user_namespace()
+        if request["is_offline"]:
+            _check(_libc.unshare(CLONE_NEWNET), "unshare")
+            _bring_up_loopback()
         _mount("none", "/", "", MS_REC | MS_PRIVATE)
         _mount_container_path(request["folder"], request["stage"])
         if request["hosts"]:
@@ -149,6 +153,16 @@ def _enter_user_namespace() -> None:
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
         with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
+
+
+def _bring_up_loopback() -> None:
+    import fcntl
+    import socket
+    import struct
+
+    # Source: include/uapi/linux/sockios.h (SIOCSIFFLAGS) and if.h (IFF_UP; struct ifreq).
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, 0x8914, struct.pack("16sh14x", b"lo", 1))
 
 
 def _mount_container_path(folder: str, stage: str) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -15,7 +16,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -804,3 +805,52 @@ json.dump([os.environ.get(n) for n in names], open("/opt/ml/processing/output/ou
         described = harness.process(script, jobs, Environment={"OMP_NUM_THREADS": "3"})
     assert described["ProcessingJobStatus"] == "Completed", described
     assert harness.output("deep/er/found.json") == ["job", "1", "3"]
+
+
+#: Tries to reach this machine, and itself.
+REACH = """
+import os, socket
+def reach(address):
+    try:
+        socket.create_connection(address, timeout=5).close()
+        return "reached"
+    except OSError as error:
+        return type(error).__name__
+own = socket.create_server(("127.0.0.1", 0))
+print(reach(("127.0.0.1", int(os.environ["PORT"]))), reach(own.getsockname()))
+"""
+
+
+@pytest.mark.parametrize("kind", ["train", "process"])
+@pytest.mark.parametrize("is_isolated", [True, False])
+def test_an_isolated_job_has_no_network_but_its_own(harness: JobHarness, kind: str, is_isolated: bool) -> None:
+    if "namespace" not in modes(harness):
+        pytest.skip("--isolation namespace does not work here")
+    with socket.create_server(("127.0.0.1", 0)) as server, harness.jobs("namespace") as jobs:
+        variables: Json = {"PORT": str(server.getsockname()[1])}
+        if kind == "train":
+            harness.train(REACH, jobs, Environment=variables, EnableNetworkIsolation=is_isolated, **_code_channel())
+        else:
+            network: Json = {"EnableNetworkIsolation": is_isolated}
+            harness.process(REACH, jobs, Environment=variables, NetworkConfig=network)
+    expected = "ConnectionRefusedError" if is_isolated else "reached"
+    assert harness.log("job").read_text() == f"{expected} reached\n"
+
+
+def test_a_network_that_cannot_be_cut_off_is_said_in_the_log(harness: JobHarness) -> None:
+    with harness.jobs("paths") as jobs:
+        described = harness.process("print('here')", jobs, NetworkConfig={"EnableNetworkIsolation": True})
+    assert described["ProcessingJobStatus"] == "Completed"
+    note = "mlci: EnableNetworkIsolation is not enforced here, since the isolation is paths."
+    assert harness.log("job").read_text() == f"{note}\nhere\n"
+
+
+def _code_channel() -> dict[str, Any]:
+    """Return the fields by which a job without a network gets its code."""
+    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://b/sourcedir.tar.gz"}
+    values: dict[str, str] = {"sagemaker_program": '"train.py"'}
+    values["sagemaker_submit_directory"] = '"/opt/ml/input/data/code/sourcedir.tar.gz"'
+    return {
+        "HyperParameters": values,
+        "InputDataConfig": [{"ChannelName": "code", "DataSource": {"S3DataSource": source}}],
+    }
