@@ -6,6 +6,7 @@ stop_signal.py                the signal that asks a run to stop
 sent_requests.py              the API requests of a step, as they are checked before anything starts
 enum_values.py                values of a request that the API does not list
 thread_shares.py              the cores of this machine, shared by the local jobs that run at once
+unenforced_keys.py            the keys that have no effect on the local cloud
 secrets.py                    checks that a run's secrets can be read, and the values that local jobs get
 progress.py                   the state of each step, from the history
 project_python.py             the interpreter that local jobs run with

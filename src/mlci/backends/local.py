@@ -42,6 +42,7 @@ from mlci.backends.secrets import check_values, job_variables
 from mlci.backends.sent_requests import sent_requests
 from mlci.backends.stop_signal import StopSignal
 from mlci.backends.thread_shares import thread_shares, thread_variables
+from mlci.backends.unenforced_keys import unenforced_keys
 from mlci.errors import CloudError, InputError, Problem
 from mlci.flow.names import written_name
 from mlci.plan.models import Plan, Upload
@@ -124,7 +125,7 @@ class LocalBackend:
         functions = self._functions(repository.base, python.executable)
         store, registry = options.home / "store", options.home / REGISTRY
         with pythons, open_local(store, settings, log, functions, registry, options.cache) as cloud:
-            announce = lambda: log(str(python))  # noqa: E731
+            announce = lambda: _announce(python, planned, log)  # noqa: E731
             cloud = replace(cloud, announce=announce, environment=options.environment)
             yield replace(cloud, planned=planned, thread_shares=shares)
 
@@ -185,6 +186,13 @@ class LocalBackend:
     def _step_of(self, job: str) -> str:
         flow = self.options.flow
         return Names(flow.name).step_of(job, flow.steps)[1]
+
+
+def _announce(python: ProjectPython, planned: Sequence[Plan], log: Callable[[str], None]) -> None:
+    """Says what the jobs run with, and what of the flow has no effect here."""
+    log(str(python))
+    if planned and (sentence := unenforced_keys(planned[-1])):
+        log(sentence)
 
 
 def configure(options: BackendOptions) -> LocalBackend:

@@ -22,6 +22,7 @@ In the order in which `load` uses them:
     machine_keys.py         on what a step runs: image, machines, time limit
     file_keys.py            the files of a step: inputs, outputs, metrics, and what is sent along
     value_keys.py           the values that a script or a request gets
+    request_keys.py         the keys that become fields of a request
     script_keys.py          the keys of a step that say how its script starts
     secret_variables.py     the variables of a step that hold secrets
     steps.py                a step, from its keys

@@ -36,6 +36,8 @@ def reference(schema: Mapping[str, Any]) -> str:
         _described(definitions["SecretModel"]),
         "### An item of `metric_definitions`",
         _described(definitions["MetricDefinitionModel"]),
+        "### `vpc`",
+        _described(definitions["VpcModel"]),
         "### `local`",
         _described(definitions["LocalModel"]),
         "### `aws`",

@@ -95,6 +95,13 @@ class MetricDefinitionModel(SchemaModel):
     )
 
 
+class VpcModel(SchemaModel):
+    """The network that a job runs in, by the IDs of its parts."""
+
+    subnets: list[str] = Field(description="The subnets: 1 to 16.", examples=[["subnet-1a2b3c4d"]])
+    security_groups: list[str] = Field(description="The security groups: 1 to 5.", examples=[["sg-1a2b3c4d"]])
+
+
 #: The ways of writing one value. pydantic puts them into the places of errors, so none may be taken for a key.
 _TEXT, _LIST, _MAP = "<text>", "<list>", "<map>"
 
@@ -183,6 +190,7 @@ _TYPES: Mapping[KeyKind, tuple[Any, Callable[[], object] | None]] = {
     "map of sources": (dict[str, SourceValue], dict),
     "map of scalars": (dict[str, ScalarValue], dict),
     "boolean": (bool, None),
+    "vpc": (VpcModel, None),
     "matrix": (MatrixModel, None),
     "rules": (list[RuleModel], list),
     "json": (dict[str, JsonValue], dict),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from mlci.flow.models import SECRET_VARIABLE_PREFIX, Json, SecretValue, StepOutput, Text
 from mlci.flow.problems import Problems
@@ -13,9 +13,15 @@ _ISOLATION = "EnableNetworkIsolation"
 
 
 def split_variables(
-    step: WrittenStep, variables: Mapping[str, tuple[Text, Path]], problems: Problems
+    step: WrittenStep,
+    variables: Mapping[str, tuple[Text, Path]],
+    requested: Mapping[str, Json],
+    place: Callable[..., Path],
+    problems: Problems,
 ) -> tuple[dict[str, Text], dict[str, Text]]:
     """Return the variables without secrets, and those with. `variables` have their places in the file.
+
+    `requested` is the request with the fields that keys become, and `place` returns the place of a key's field.
 
     Reports variables that the starter can't set, and steps that can't reach AWS.
     """
@@ -28,14 +34,19 @@ def split_variables(
             what = f'"{name}" holds a secret and the output of a step'
             problems.at(path, what, "Write the output in a variable of its own")
     request = step.raw.get("request")
-    requested = request.get("Environment") if isinstance(request, dict) else None
-    for name in requested if isinstance(requested, dict) else ():
+    variable_fields = request.get("Environment") if isinstance(request, dict) else None
+    for name in variable_fields if isinstance(variable_fields, dict) else ():
         _check_name(name, step.path("request", "Environment", name), problems)
     if secrets and step.step_type.container is None and step.is_type_known:
         _refuse_secrets(step, {name: variables[name][1] for name in secrets}, problems)
         secrets = {}
     elif secrets:
-        _check_isolation(step, next(name for text in secrets.values() for name in _secrets_in(text)), problems)
+        secret = next(name for text in secrets.values() for name in _secrets_in(text))
+        for path in isolations(dict(requested), ()):  # the container has no network to read a secret by
+            what = (
+                f'step "{step.name}" reads the secret "{secret}" from AWS, and network isolation cuts it off from AWS'
+            )
+            problems.at_key(place("network_isolation", *path), what, "Remove one of them")
     return env, secrets
 
 
@@ -60,13 +71,6 @@ def _check_name(variable: str, path: Path, problems: Problems) -> None:
     if variable.startswith(SECRET_VARIABLE_PREFIX):
         what = f"variables that begin with {SECRET_VARIABLE_PREFIX} are mlci's own, and scripts don't get them"
         problems.at_key(path, what, "Give it another name")
-
-
-def _check_isolation(step: WrittenStep, secret: str, problems: Problems) -> None:
-    """Report a step whose container has no network to read a secret by."""
-    for rest in isolations(step.raw.get("request"), ()):
-        what = f'step "{step.name}" reads the secret "{secret}" from AWS, and network isolation cuts it off from AWS'
-        problems.at_key(step.path("request", *rest), what, "Remove one of them")
 
 
 def isolations(request: Json, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

@@ -9,6 +9,7 @@ from mlci.flow.machine_keys import MachineKeys
 from mlci.flow.models import Rule, Step
 from mlci.flow.problems import listed
 from mlci.flow.reference_check import check_step
+from mlci.flow.request_keys import RequestKeys
 from mlci.flow.rules import build_rules
 from mlci.flow.script_keys import ScriptKeys
 from mlci.flow.secret_variables import split_variables
@@ -30,7 +31,9 @@ class _StepBuilder(KeyReader):
         self._check_max_parallel()
         script, machine = ScriptKeys(self.step, self.context), MachineKeys(self.step, self.context)
         files, values = FileKeys(self.step, self.context), ValueKeys(self.step, self.context)
-        env, secrets = split_variables(self.step, values.env(), self.problems)
+        requests, timeout_s = RequestKeys(self.step, self.context), machine.timeout_s()
+        request = requests.request(timeout_s)
+        env, secrets = split_variables(self.step, values.env(), request, requests.place, self.problems)
         source_folder, working_dir = script.folders()
         input_paths, output_paths = script.paths()
         outputs, metrics, metric_definitions = files.outputs(), files.metrics(), files.metric_definitions()
@@ -45,7 +48,7 @@ class _StepBuilder(KeyReader):
             instance=machine.instance(),
             instance_count=machine.instance_count(),
             volume_gb=machine.volume_gb(),
-            timeout_s=machine.timeout_s(),
+            timeout_s=timeout_s,
             inputs=files.inputs(),
             content_types=files.content_types(),
             outputs=outputs,
@@ -67,7 +70,8 @@ class _StepBuilder(KeyReader):
             metrics=metrics,
             metric_definitions=metric_definitions,
             collects_metrics=files.collects_metrics(metrics, metric_definitions, outputs),
-            request=values.request(),
+            keeps_checkpoints=requests.keeps_checkpoints(),
+            request=request,
             values=values.values(),
         )
 

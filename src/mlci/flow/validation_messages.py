@@ -5,7 +5,7 @@ Whatever is wrong is reported and left out, so that a part with one wrong key is
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -24,6 +24,7 @@ from mlci.flow.schema_models import (
     RuleModel,
     SecretModel,
     SelectModel,
+    VpcModel,
     step_model,
 )
 from mlci.flow.yaml_document import Path
@@ -316,6 +317,10 @@ def _model_at(path: Path) -> type[BaseModel]:
             return FlowModel
         case ("steps", _):
             return step_model(None)
+        case ("steps", _, key, *rest):
+            return _model_in_step(key, rest)
+        case ("defaults", "vpc"):
+            return VpcModel
         case ("defaults",):
             return DefaultsModel
         case ("local",):
@@ -324,12 +329,21 @@ def _model_at(path: Path) -> type[BaseModel]:
             return AwsModel
         case ("secrets", _):
             return SecretModel
-        case ("steps", _, "inputs", _):
+        case _:
+            return RuleModel
+
+
+def _model_in_step(key: str | int, rest: Sequence[str | int]) -> type[BaseModel]:
+    """The model of a mapping in a step: below this key."""
+    match (key, *rest):
+        case ("inputs", _):
             return InputModel
-        case ("steps", _, "inputs", _, "select"):
+        case ("inputs", _, "select"):
             return SelectModel
-        case ("steps", _, "metric_definitions", _):
+        case ("metric_definitions", _):
             return MetricDefinitionModel
+        case ("vpc",):
+            return VpcModel
         case _:
             return RuleModel
 

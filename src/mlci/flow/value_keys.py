@@ -14,6 +14,7 @@ from mlci.flow.yaml_document import Path
 _BUILT_KEYS = frozenset(
     {
         "args",
+        "checkpoints",
         "env",
         "hyperparameters",
         "image",
@@ -94,16 +95,9 @@ class ValueKeys(KeyReader):
             self.check_length(key, path, f'the value of "{name}"', len(self.known_part(text)))
         return env
 
-    def request(self) -> dict[str, Json]:
-        key = self.step.key("request")
-        request: dict[str, Json] = self.step.written("request") or {}
-        if key is not None and not self.problems.is_partly_suspect(self.path("request")):
-            self.check_value(key, request)
-        return request
-
     def values(self) -> dict[str, Value]:
         own = self.step.step_type.keys
-        keys = [key.name for key in own if key.name not in _BUILT_KEYS and key.kind != "source"]
+        keys = [key.name for key in own if key.name not in _BUILT_KEYS and key.kind != "source" and not key.becomes]
         written = {name: self.step.written(name) for name in keys if name in self.step.raw}
         for key in self.step.step_type.keys:
             value = written.get(key.name)

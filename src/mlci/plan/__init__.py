@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from mlci.flow.models import Flow, Json, Step, StepOutput
 from mlci.plan.models import Bound, Plan, PlannedSelection, PlannedStep, S3Uri, Target, Upload
-from mlci.plan.names import CELL_TAG, FLOW_TAG, METRICS_FOLDER, RUN_TAG, STEP_TAG, Names, run_id
+from mlci.plan.names import CELL_TAG, CHECKPOINTS_FOLDER, FLOW_TAG, METRICS_FOLDER, RUN_TAG, STEP_TAG, Names, run_id
 from mlci.plan.requests import RequestContext, api_request, resolve, selected_uri
 from mlci.plan.thresholds import bounds, number_at
 from mlci.stage.models import DataUnit, Staged
@@ -45,8 +45,7 @@ def plan(
     outputs = {**(taken or {}), **output_uris(flow, target)}
     data_uris = {path: _data_uri(flow, unit, target) for path, unit in staged.data.items()}
     metrics_folders = {
-        step.name: _uri(target, f"{names.run(target.run_id)}/{_folder(step, METRICS_FOLDER)}")
-        for step in flow.steps.values()
+        step.name: _uri(target, f"{names.run(target.run_id)}/{_metrics_folder(step)}") for step in flow.steps.values()
     }
     metrics = {
         step.name: uri
@@ -64,6 +63,7 @@ def plan(
             data_uris=data_uris,
             outputs=outputs,
             metrics_folder=metrics_folders[step.name],
+            checkpoints_folder=_uri(target, f"{names.run(target.run_id)}/{_folder(step, CHECKPOINTS_FOLDER)}"),
             target=target,
             tags={FLOW_TAG: flow.name, RUN_TAG: target.run_id, **_step_tags(step)},
             params=flow.params,
@@ -121,6 +121,14 @@ def _step_tags(step: Step) -> dict[str, str]:
 def _folder(step: Step, output: str) -> str:
     """The folder of an output below a run's. The cells of a step share one, so that they can be read together."""
     return f"{step.cell.step}/{output}/{step.cell.folder}/" if step.cell else f"{step.name}/{output}/"
+
+
+def _metrics_folder(step: Step) -> str:
+    """The folder of the metrics that a job collects, below a run's."""
+    container = STEP_TYPES[step.uses].container
+    if not step.keeps_checkpoints or container is None:
+        return _folder(step, METRICS_FOLDER)
+    return f"{_folder(step, CHECKPOINTS_FOLDER)}{container.metrics.rpartition('/')[2]}/"
 
 
 def _names(flow: Flow, target: Target) -> Names:

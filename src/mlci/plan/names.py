@@ -17,6 +17,8 @@ _ATTEMPT_MAX_CHARS = 6
 _FLOW_MAX_CHARS = 18
 #: The folder of a step's collected metrics, beside its outputs: no output's name begins like this.
 METRICS_FOLDER = "_metrics"
+#: The folder of a training job's checkpoints, which its metrics are then below.
+CHECKPOINTS_FOLDER = "_checkpoints"
 #: The tags of the resources that mlci creates.
 FLOW_TAG, REPOSITORY_TAG, VERSION_TAG = "mlci:flow", "mlci:repository", "mlci:version"
 #: Those of jobs, beside the flow's.

@@ -24,6 +24,7 @@ from mlci.plan.models import S3Uri, Target
 from mlci.stage.models import CodeUnit, DataUnit
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import ResolvedStep, StepType
+from mlci.step_types.request_parts import merged
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class RequestContext:
     """The values that a request takes from outside the step: locations, the run's target and the tags.
 
     `outputs` has the URI of each output by its step and its name, `metrics` the URI of each step's metrics, and
-    `metrics_folder` is for the metrics that a job collects. `params` are those of the flow. `code`, `code_uri` and
-    `image` are None for a step without a script, or without an image.
+    `metrics_folder` is for the metrics that a job collects, and `checkpoints_folder` for its checkpoints. `params` are
+    those of the flow. `code`, `code_uri` and `image` are None for a step without a script, or without an image.
     """
 
     job: str
@@ -43,6 +44,7 @@ class RequestContext:
     data_uris: Mapping[str, S3Uri]
     outputs: Mapping[tuple[str, str], S3Uri]
     metrics_folder: S3Uri
+    checkpoints_folder: S3Uri
     target: Target
     tags: Mapping[str, str]
     params: Mapping[str, Scalar]
@@ -57,7 +59,7 @@ def resolve(step: Step, context: RequestContext) -> ResolvedStep:
 def api_request(step: Step, resolved: ResolvedStep) -> dict[str, Json]:
     """Return the step's API request, without a name, with the step's `request:` merged over it; {} if it makes none."""
     request = STEP_TYPES[step.uses].request
-    return request.finish(resolved, _merged(request.build(resolved), step.request)) if request else {}
+    return request.finish(resolved, merged(request.build(resolved), step.request)) if request else {}
 
 
 def selected_uri(step: Step, name: str, source: StepOutput, outputs: Mapping[tuple[str, str], S3Uri]) -> S3Uri:
@@ -98,6 +100,7 @@ class _Resolver:
             env={name: self._text(text) for name, text in step.env.items()},
             values={name: self._json(value) for name, value in step.values.items()},
             metrics_folder=context.metrics_folder if step.collects_metrics else "",
+            checkpoints_folder=context.checkpoints_folder if step.keeps_checkpoints else "",
             metric_definitions=tuple((each.name, each.regex) for each in step.metric_definitions),
             code_uri=context.code_uri or "",
             working_dir=context.code.start.working_dir if context.code else "",
@@ -167,11 +170,3 @@ class _Resolver:
         if isinstance(source, RepositoryPath) and not self.context.data[source.path].is_folder:
             return f"{folder}/{self.context.data[source.path].files[0].path}"  # a file keeps its own name
         return folder
-
-
-def _merged(under: Mapping[str, Json], over: Mapping[str, Json]) -> dict[str, Json]:
-    merged = dict(under)
-    for key, value in over.items():
-        below = merged.get(key)
-        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return merged

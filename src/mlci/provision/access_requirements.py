@@ -71,7 +71,7 @@ def access_requirements(flow: Flow, images: Mapping[str, str]) -> AccessRequirem
         uses=flow.step_types,
         reads_data=any(isinstance(source, RepositoryPath) for source in sources),
         reads_outputs=any(isinstance(source, StepOutput) for source in sources)
-        or any(_syncs_metrics(step) for step in steps),
+        or any(_syncs_files(step) for step in steps),
         has_rules=bool(flow.gate) or any(step.when or step.selections or metrics_read(step) for step in steps),
         outside=tuple(sorted({source.uri for source in sources if isinstance(source, S3Location)})),
         images=tuple(sorted({image for uri in images.values() if (image := image_of(uri))})),
@@ -123,14 +123,15 @@ def image_of(uri: str) -> Image | None:
     return Image(found["account"], found["region"], found["name"]) if found else None
 
 
-def _syncs_metrics(step: Step) -> bool:
-    """Return True if SageMaker reads the step's metrics back, where a job starts again on another machine.
+def _syncs_files(step: Step) -> bool:
+    """Return True if SageMaker reads metrics or checkpoints back, where a job starts again on another machine.
 
     Source: https://docs.aws.amazon.com/sagemaker/latest/dg/model-checkpoints.html ("Existing checkpoints in S3 are
     written to the SageMaker AI container at the start of the job")
     """
     container = STEP_TYPES[step.uses].container
-    return step.collects_metrics and container is not None and container.metrics_field is not None
+    collects = step.collects_metrics and container is not None and container.metrics_field is not None
+    return collects or step.keeps_checkpoints
 
 
 def _functions(step: Step) -> Iterator[str]:

@@ -17,7 +17,7 @@ def metrics_feature(step: Step, container: Container) -> dict[str, Json]:
     return {
         "files": [_files(files, step, container) for files in step.metrics],
         "definitions": [{"name": each.name, "regex": each.regex} for each in step.metric_definitions],
-        "target": posixpath.relpath(container.metrics, container.code),
+        "target": posixpath.relpath(container.metrics_of(step.keeps_checkpoints), container.code),
     }
 
 

@@ -8,6 +8,9 @@
     algorithms.py        SageMaker's built-in algorithms
     xgboost_values.py    the hyperparameters that the built-in XGBoost takes
     job_metrics.py       the states that keep the metrics that SageMaker found in a job's log
+    job_security.py      the keys of jobs for networks and encryption
+    managed_spot.py      the keys of training jobs for spot machines and checkpoints
+    request_parts.py     parts of API requests
     processing.py        a processing job
     training.py          a training job
     model_copy.py        the states that copy a model to the run's folder

@@ -30,6 +30,7 @@ KeyKind = Literal[
     "map of sources",
     "map of scalars",
     "boolean",
+    "vpc",
     "matrix",
     "rules",
     "json",
@@ -62,6 +63,7 @@ class Key:
     of a text, or of each text in it. Metrics of other steps may stand where a key `takes_metrics`. `names` rules the
     names in a map or a list. `problems` yields what AWS or the container can't take of a value, as far as it is known:
     the path below the key, a sentence and a remedy. Where `takes_one_cell`, a source is no folder of several cells.
+    A value that `becomes` a part of the API request is merged over it, below the step's `request:`.
     `step_problems` gets the keys that the step itself has, and those of `defaults`, and yields what can't stand
     together: paths are those below the step.
     The value of a key that `names_metrics` is the name of a step that writes metrics, which are read as a file.
@@ -88,6 +90,7 @@ class Key:
     problems: Callable[[Json], Iterator[tuple[tuple[str | int, ...], str, str]]] | None = None
     takes_one_cell: bool = False
     step_problems: StepCheck | None = None
+    becomes: Callable[[Json], dict[str, Json]] | None = None
 
 
 CodePackage = Literal["files", "archive"]
@@ -103,6 +106,7 @@ class Container:
     holds an output where another step reads it, packed; None if outputs are not packed. `metrics` is the folder of the
     metrics that the starter collects, and `metrics_field` the field of the request that carries it out, if a flow's own
     `request:` can't have that as well.
+    `checkpoints` is the folder that is kept in step with S3 where a step asks for it; metrics are then below it.
     `installs_requirements` says that a requirements.txt beside the script is installed.
     """
 
@@ -113,6 +117,7 @@ class Container:
     metrics: str
     archive: str | None = None
     metrics_field: str | None = None
+    checkpoints: str | None = None
     installs_requirements: bool = False
 
     def input(self, name: str) -> str:
@@ -123,6 +128,10 @@ class Container:
         """Return the folder of an output."""
         return f"{self.outputs}/{name}"
 
+    def metrics_of(self, keeps_checkpoints: bool) -> str:
+        """Return the folder of the metrics that the starter collects, in a step with or without checkpoints."""
+        return f"{self.checkpoints}/{self.metrics.rpartition('/')[2]}" if keeps_checkpoints else self.metrics
+
 
 @dataclass(frozen=True)
 class ResolvedStep:
@@ -130,12 +139,12 @@ class ResolvedStep:
 
     `inputs` and `outputs` are URIs; of `sharded_inputs` each instance gets a part. `values` holds the keys that only
     this type has. `job` is what the names of the step's jobs begin with. `metrics_folder` is the URI for the metrics
-    that the job collects. `command` runs the script in `working_dir`; it is empty where the starter does, which is
-    `mlci_start.py` beside the code. A step without a script has no `code_uri`. `content_types` are those of inputs, by
-    name. What the type has no key for is empty. `run_id` and `commit` tell the run, whose names are those of merged
-    code if it `is_protected`. `poll_s` is the time between two looks at something that takes its time. `params` are
-    those of the flow in this run, and `metrics_uris` are the metrics of each step. If `keeps_resources`, what the step
-    creates may outlive the run: on AWS, a run of merged code does so.
+    that the job collects, below `checkpoints_folder` if there is one. `command` runs the script in `working_dir`; it is
+    empty where the starter does, which is `mlci_start.py` beside the code. A step without a script has no `code_uri`.
+    `content_types` are those of inputs, by name. What the type has no key for is empty. `run_id` and `commit` tell the
+    run, whose names are those of merged code if it `is_protected`. `poll_s` is the time between two looks at something
+    that takes its time. `params` are those of the flow in this run, and `metrics_uris` are the metrics of each step. If
+    it `keeps_resources`, what the step creates may outlive the run: on AWS, a run of merged code does so.
     """
 
     name: str
@@ -157,6 +166,7 @@ class ResolvedStep:
     env: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Json] = field(default_factory=dict)
     metrics_folder: str = ""
+    checkpoints_folder: str = ""
     metric_definitions: tuple[tuple[str, str], ...] = ()
     code_uri: str = ""
     working_dir: str = ""

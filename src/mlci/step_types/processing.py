@@ -22,6 +22,7 @@ from mlci.step_types.base import (
     StepType,
     no_further_requests,
 )
+from mlci.step_types.job_security import security_keys
 from mlci.step_types.own_entrypoint import ENTRYPOINT, container_command, processing_problems
 from mlci.step_types.script_start import processing_entrypoint
 
@@ -76,6 +77,11 @@ _KEYS = (
     jobs.INSTANCE,
     replace(jobs.INSTANCE_COUNT, job_maximum=100),
     jobs.VOLUME_GB,
+    *security_keys(
+        output=("ProcessingOutputConfig",),
+        cluster=("ProcessingResources", "ClusterConfig"),
+        network=("NetworkConfig",),
+    ),
     replace(jobs.TIMEOUT, job_maximum=9 * jobs.DAY_S),  # ProcessingStoppingCondition allows 777,600 seconds
     jobs.REQUEST,
 )
@@ -135,7 +141,10 @@ PROCESSING = StepType(
     name="processing",
     description="a processing job (any script with inputs and outputs)",
     keys=_KEYS,
-    hints={"hyperparameters": 'Give a processing step\'s script its values as "args": [--name, value]'},
+    hints={
+        "hyperparameters": 'Give a processing step\'s script its values as "args": [--name, value]',
+        "spot": "SageMaker has spot machines for training jobs alone",
+    },
     outputs=None,
     metrics_file=None,
     image_scope="training",

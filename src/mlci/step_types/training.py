@@ -31,6 +31,8 @@ from mlci.step_types.base import (
 )
 from mlci.step_types.hyperparameters import argument_problems, encode_hyperparameters, problems
 from mlci.step_types.job_metrics import keep_metrics, metric_data_input
+from mlci.step_types.job_security import security_keys
+from mlci.step_types.managed_spot import CHECKPOINTS, SPOT_KEYS
 from mlci.step_types.model_copy import COPY_GRANTS, model_copy
 from mlci.step_types.own_entrypoint import (
     ALGORITHM,
@@ -51,6 +53,7 @@ _CONTAINER = Container(
     metrics=f"/opt/ml/{jobs.METRICS_OUTPUT}",
     archive=f"{MODEL_OUTPUT}.tar.gz",
     metrics_field="CheckpointConfig",
+    checkpoints=CHECKPOINTS,
     installs_requirements=True,
 )
 _JOB = JobType("TrainingJob", console_page="jobs", log_group="/aws/sagemaker/TrainingJobs")
@@ -133,6 +136,8 @@ _KEYS = (
     jobs.INSTANCE,
     jobs.INSTANCE_COUNT,
     jobs.VOLUME_GB,
+    *SPOT_KEYS,
+    *security_keys(output=("OutputDataConfig",), cluster=("ResourceConfig",), network=()),
     replace(jobs.TIMEOUT, job_maximum=28 * jobs.DAY_S),  # StoppingCondition: "the maximum value is 28 days"
     replace(jobs.REQUEST, problems=_request_problems),
 )
@@ -142,7 +147,7 @@ def _request(step: ResolvedStep) -> dict[str, Json]:
     """Return the request: of a job in script mode, or of one whose image starts by itself.
 
     Step Functions can't open an archive, and a job's outputs are archives. What is in the folder of CheckpointConfig
-    goes to S3 file by file.
+    goes to S3 file by file: metrics, and checkpoints with the metrics among them.
 
     Source: https://docs.aws.amazon.com/sagemaker/latest/dg/model-checkpoints.html ("automatically syncs the checkpoints
     in that directory with S3")
@@ -155,7 +160,9 @@ def _request(step: ResolvedStep) -> dict[str, Json]:
         "ResourceConfig": jobs.cluster(step),
         **jobs.common_fields(step),
     }
-    if step.metrics_folder and step.code_uri:
+    if step.checkpoints_folder:
+        request["CheckpointConfig"] = {"S3Uri": step.checkpoints_folder, "LocalPath": CHECKPOINTS}
+    elif step.metrics_folder and step.code_uri:
         request["CheckpointConfig"] = {"S3Uri": step.metrics_folder, "LocalPath": _CONTAINER.metrics}
     if step.inputs:
         request["InputDataConfig"] = channels(step)

@@ -231,10 +231,11 @@ _KEYS_AND_TYPES = [
         IN_TRAIN + "    volume_gb: 1\n",
         [
             (
-                '20:5: unknown key "frobnicate" in step "train". Known keys: after, algorithm, args, '
-                "entrypoint, env, fail_fast, hyperparameters, if, image, include, inputs, instance, instance_count, "
-                "matrix, max_parallel, metric_definitions, metrics, outputs, request, requirements, run, source, "
-                "timeout, uses, volume_gb, working_dir"
+                '20:5: unknown key "frobnicate" in step "train". Known keys: after, algorithm, args, checkpoints, '
+                "encrypt_traffic, entrypoint, env, fail_fast, hyperparameters, if, image, include, inputs, instance, "
+                "instance_count, kms_key, matrix, max_parallel, max_wait, metric_definitions, metrics, "
+                "network_isolation, outputs, request, requirements, run, source, spot, timeout, uses, "
+                "volume_gb, volume_kms_key, vpc, working_dir"
             )
         ],
     ),
