@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from mlci.backends.project_python import ProjectPython
 from mlci.backends.requirements_environments import EnvironmentBase, EnvironmentStore
-from mlci.plan.models import PlannedStep
+from mlci.errors import InputError, Problem
+from mlci.plan.models import Plan, PlannedStep
 from mlci.stage.image_contents import ImageContents, image_contents
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Tells the starter that a requirements file of this digest is installed. `starter/mlci_start_requirements.py` has it.
 INSTALLED = "MLCI_INSTALLED_REQUIREMENTS"
+#: The built-in algorithms that train here, each by the package of its name.
+_PACKAGES_OF_ALGORITHMS = frozenset(["xgboost"])
 #: Other distributions of a package, which differ in how it was built.
 _ALIASES = {"xgboost": ("xgboost-cpu",), "tensorflow": ("tensorflow-cpu", "tensorflow-intel")}
 
@@ -91,6 +94,24 @@ class JobPythons:
         self._compare(contents, str(python))
         below = (os.path.dirname(self._project.executable),) if base.sites else ()
         return JobInterpreter(str(python), {INSTALLED: requirements.digest}, below)
+
+    def check(self, planned: Plan) -> None:
+        """Raises InputError, for a step whose algorithm trains by a package that the project's Python lacks."""
+        problems = []
+        for name, step in planned.flow.steps.items():
+            algorithm = step.values.get("algorithm")
+            package = algorithm.partition(":")[0] if isinstance(algorithm, str) and name in planned.steps else ""
+            if package not in _PACKAGES_OF_ALGORITHMS:
+                continue
+            python = self._project.executable
+            described = self._describe(python)
+            if described and not installed_versions(described.sites, _names(package)):
+                at = planned.flow.position("steps", name, "algorithm")
+                what = f'step "{name}": {algorithm} trains here by the package {package}, which {python} lacks'
+                hint = f"Install it: {python} -m pip install {package}"
+                problems.append(Problem(at.file, at.line, at.column, what, hint))
+        if problems:
+            raise InputError(problems)
 
     def _base(self, contents: ImageContents | None) -> EnvironmentBase:
         """Returns what an environment is made from: the image's Python where it is here, else the project's.

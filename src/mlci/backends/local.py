@@ -127,7 +127,7 @@ class LocalBackend:
         with pythons, open_local(store, settings, log, functions, registry, options.cache) as cloud:
             announce = lambda: _announce(python, planned, log)  # noqa: E731
             cloud = replace(cloud, announce=announce, environment=options.environment)
-            yield replace(cloud, planned=planned, thread_shares=shares)
+            yield replace(cloud, planned=planned, thread_shares=shares, check_pythons=pythons.check)
 
     def _functions(self, base: Path, python: str) -> list[FunctionCode]:
         """Returns the Lambda functions of the flow's steps, as the emulator invokes them."""
@@ -205,7 +205,8 @@ class LocalCloud:
 
     `environment` has the values of secrets. `thread_shares` has the cores that a job of each step gets, where jobs run
     beside each other; `check` fills it.
-    `planned` gets the run's plan when it is checked. `hashes` are those of the store's objects.
+    `planned` gets the run's plan when it is checked. `check_pythons` raises
+    InputError where a Python lacks a package. `hashes` are those of the store's objects.
     """
 
     emulator: EmbeddedEmulator
@@ -216,12 +217,14 @@ class LocalCloud:
     name: str = "local"
     published: dict[VersionArn, asl.Machine] = field(default_factory=dict)
     thread_shares: dict[str, int] = field(default_factory=dict)
+    check_pythons: Callable[[Plan], None] = lambda planned: None
 
     def check(self, planned: Plan) -> None:
         check_jobs(planned, self._problem_of_instances)
         check_handlers(planned.flow, find_repository(Path(planned.flow.file)).base)
         self.thread_shares.update(thread_shares(planned))
         check_values(planned, self.environment)
+        self.check_pythons(planned)
         self.planned.append(planned)
 
     def _problem_of_instances(self, count: int) -> str:
@@ -428,6 +431,9 @@ def check_definition(definition: str) -> None:
         load_definition(definition)
 
 
+_NEEDS_CONTAINER = "Give it a script by `run:`, use --isolation container where there is a runtime, or use --cloud aws"
+
+
 def check_jobs(planned: Plan, problem_of_instances: Callable[[int], str] = lambda count: "") -> None:
     """Raises InputError if SageMaker would reject a request of the plan, or the emulator can't run it.
 
@@ -448,6 +454,11 @@ def check_jobs(planned: Plan, problem_of_instances: Callable[[int], str] = lambd
         ]
         if unlisted:
             problems += [problem_of(planned.flow, name, value) for value in unlisted]
+            continue
+        if planned.flow.steps[name].values.get("entrypoint"):
+            at = planned.flow.position("steps", name, "entrypoint")
+            what = f'step "{name}": its entry point is in the container of {planned.steps[name].image}'
+            problems.append(Problem(at.file, at.line, at.column, what, _NEEDS_CONTAINER))
             continue
         try:
             count = read_requests({each.action: each.request for each in sent})

@@ -134,12 +134,17 @@ def _advanced(step: StepState, event: Event) -> StepState:
 
 
 def _job(event: Event) -> str | None:
+    """Return the name of the job that a task creates; None for any other task."""
     details = event.details.get("taskScheduledEventDetails")
+    if not isinstance(details, dict):
+        return None
+    resource = str(details.get("resource", "")).partition(".")[0]
+    job = next((job for job in _JOBS if job.task_resource == resource), None)
     try:
-        parameters = json.loads(str(details["parameters"])) if isinstance(details, dict) else {}
+        name = json.loads(str(details["parameters"])).get(job.name_field) if job else None
     except (KeyError, ValueError):
         return None
-    return next((str(parameters[job.name_field]) for job in _JOBS if parameters.get(job.name_field)), None)
+    return str(name) if name else None
 
 
 def _reason(event: Event) -> str:

@@ -18,6 +18,8 @@ In the order in which a job passes through them:
     containers.py          the environment and command that every container gives its script
     processing.py          the container of a processing job
     training.py            the container of a training job
+    algorithms.py          the built-in algorithms: which trains here, and its metrics
+    xgboost_training.py    runs as the process of a training job: trains as the built-in XGBoost does
     training_toolkit.py    the SM_* variables and arguments of the SageMaker training toolkit
     image_toolkits.py      the ways in which the toolkits of SageMaker's images start a script
     transform.py           the container of a transform job

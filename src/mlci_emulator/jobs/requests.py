@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from mlci_emulator.errors import OperationError
+from mlci_emulator.jobs import algorithms
 from mlci_emulator.jobs.hosts import MAX_INSTANCES
 from mlci_emulator.jobs.image_toolkits import refusal
 from mlci_emulator.jobs.training_toolkit import decode_hyperparameter
@@ -127,7 +128,9 @@ class Channel:
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """A training job in script mode that can run here. `hyperparameters` map names to JSON text, as in the API.
+    """A training job that can run here, in script mode or of an algorithm. `hyperparameters` are texts, as in the API.
+
+    Without a `program`, the built-in algorithm of the image trains, and there is no code.
 
     `checkpoints` is the folder that is kept in step with S3, if there is one.
     """
@@ -164,8 +167,8 @@ def processing(parameters: Json) -> ProcessingRequest:
     entry = cast("list[str]", application.get("ContainerEntrypoint") or [])
     if not entry:
         raise UnsupportedRequest(
-            f'the processing job "{name}" has no ContainerEntrypoint, so it runs its image\'s own entry point, and '
-            "that is not on this machine. Give the step a script by `run:` (ContainerEntrypoint in a request)."
+            f'the processing job "{name}" has no ContainerEntrypoint, so it runs its image\'s own entry point, '
+            f"that of {application['ImageUri']}, and that needs a container runtime. " + algorithms.WAYS_OUT
         )
     cluster = _member(_member(request, "ProcessingResources"), "ClusterConfig")
     instance_count = _instance_count(name, cluster)
@@ -201,9 +204,11 @@ def training(parameters: Json) -> TrainingRequest:
     name = cast(str, request["TrainingJobName"])
     algorithm = _member(request, "AlgorithmSpecification")
     hyperparameters = cast("dict[str, str]", request.get("HyperParameters", {}))
-    program, code_uri = _script(name, algorithm, hyperparameters)
-    image = cast(str, algorithm["TrainingImage"])
-    reason = refusal(image, program, hyperparameters)
+    image = _training_image(name, algorithm)
+    program, code_uri = _script(algorithm, hyperparameters)
+    if algorithms.is_algorithm(image) and algorithm.get("MetricDefinitions"):
+        raise InvalidRequest(algorithms.OVERRIDE)
+    reason = refusal(image, program, hyperparameters) if program else _starts_by_itself(request, image)
     if reason:
         raise UnsupportedRequest(f'the training job "{name}": {reason}')
     resources = _resources(name, _member(request, "ResourceConfig"))
@@ -219,7 +224,8 @@ def training(parameters: Json) -> TrainingRequest:
         for fields in cast("list[dict[str, Json]]", request.get("InputDataConfig", []))
     )
     _require_distinct("channels", "ChannelName", [channel.name for channel in channels])
-    code_uri = _code_location(name, code_uri, channels, bool(request.get("EnableNetworkIsolation")))
+    if program:
+        code_uri = _code_location(name, code_uri, channels, bool(request.get("EnableNetworkIsolation")))
     return TrainingRequest(
         name,
         image,
@@ -249,22 +255,33 @@ def _checkpoints(name: str, config: Mapping[str, Json]) -> S3Transfer | None:
     return S3Transfer("checkpoints", s3_uri("CheckpointConfig", config["S3Uri"]), path, is_continuous=True)
 
 
-def _script(name: str, algorithm: Mapping[str, Json], hyperparameters: Mapping[str, str]) -> tuple[str, str]:
-    """Return the program of a job in script mode, and the URI of its code."""
-    program = decode_hyperparameter(hyperparameters.get("sagemaker_program", "null"))
-    code_uri = decode_hyperparameter(hyperparameters.get("sagemaker_submit_directory", "null"))
-    if algorithm.get("ContainerEntrypoint") or not isinstance(program, str) or not isinstance(code_uri, str):
-        raise UnsupportedRequest(
-            f'the training job "{name}" is not in script mode (it lacks the hyperparameters sagemaker_program and '
-            "sagemaker_submit_directory, or has a ContainerEntrypoint), so it runs its image's own algorithm, and that "
-            "is not on this machine. Give the step a script by `run:`."
-        )
-    # Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AlgorithmSpecification.html
+def _training_image(name: str, algorithm: Mapping[str, Json]) -> str:
+    """Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AlgorithmSpecification.html"""
     if bool(algorithm.get("TrainingImage")) == bool(algorithm.get("AlgorithmName")):
         raise InvalidRequest("AlgorithmSpecification has to have one of TrainingImage and AlgorithmName, and not both")
     if algorithm.get("AlgorithmName"):
         raise UnsupportedRequest(f'the training job "{name}" runs an algorithm resource, which is not on this machine.')
+    return cast(str, algorithm["TrainingImage"])
+
+
+def _script(algorithm: Mapping[str, Json], hyperparameters: Mapping[str, str]) -> tuple[str, str]:
+    """Return the program of a job in script mode, and the URI of its code; ("", "") of a job in no script mode."""
+    program = decode_hyperparameter(hyperparameters.get("sagemaker_program", "null"))
+    code_uri = decode_hyperparameter(hyperparameters.get("sagemaker_submit_directory", "null"))
+    if algorithm.get("ContainerEntrypoint") or not isinstance(program, str) or not isinstance(code_uri, str):
+        return "", ""
     return program, code_uri
+
+
+def _starts_by_itself(request: Mapping[str, Json], image: str) -> str:
+    """Return why an image that runs no script can't train here, or ""."""
+    algorithm = _member(request, "AlgorithmSpecification")
+    channels = cast("list[dict[str, str]]", request.get("InputDataConfig", []))
+    types = {channel["ChannelName"]: channel.get("ContentType", "") for channel in channels}
+    has_command = bool(algorithm.get("ContainerEntrypoint") or algorithm.get("ContainerArguments"))
+    count = cast(int, _member(request, "ResourceConfig").get("InstanceCount", 1))
+    hyperparameters = cast("dict[str, str]", request.get("HyperParameters", {}))
+    return algorithms.refusal(image, has_command, hyperparameters, types, count)
 
 
 def _code_location(name: str, code: str, channels: tuple[Channel, ...], is_isolated: bool) -> str:

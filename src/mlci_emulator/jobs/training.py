@@ -1,4 +1,6 @@
-"""Prepares the container of a training job in script mode (files, environment, command), and uploads its model.
+"""Prepares the container of a training job (files, environment, command), and uploads its model.
+
+The job is in script mode, or of a built-in algorithm that trains here.
 
 Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html and
 -output.html; sagemaker-training-toolkit (see training_toolkit.py), entry_point.py and process.py.
@@ -9,6 +11,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlci_emulator.jobs import failure_reason, image_toolkits, training_toolkit
@@ -22,6 +25,8 @@ from mlci_emulator.store.directory import DirectoryStore
 
 if TYPE_CHECKING:
     from mlci_asl import Json
+
+XGBOOST_TRAINING = Path(__file__).with_name("xgboost_training.py")
 
 
 def prepare_folder(
@@ -47,6 +52,8 @@ def prepare_folder(
         checkpoints: dict[str, Json] = {"S3Uri": request.checkpoints.uri, "LocalPath": request.checkpoints.path}
         write_json(configuration / "checkpointconfig.json", checkpoints)
     write_json(configuration / "resourceconfig.json", training_toolkit.resource_config(request.instance, host))
+    if not request.program:
+        return
     unpack(store, request.code_uri, space.ml / "code", space.temporary)
     if image_toolkits.runs_module(image_toolkits.image_toolkit(request.image), request.program, has_setup(space)):
         return  # Python finds the module, or says that there is none
@@ -86,6 +93,10 @@ def container_command(
     It also replaces it in hyperparameters: they are in variables that hold JSON, of which the script's starter makes
     arguments.
     """
+    job_variables = {"SAGEMAKER_REGION": arn.split(":")[3], "TRAINING_JOB_ARN": arn, **request.environment}
+    if not request.program:
+        environment = {**base_environment(inherited, python, space.temporary), **job_variables}
+        return ContainerCommand((python.executable, str(XGBOOST_TRAINING), "/opt/ml"), environment, "/opt/ml")
     hyperparameters = image_toolkits.in_folder(base, request.hyperparameters)
     job = training_toolkit.ToolkitJob(
         request.name,
@@ -100,9 +111,7 @@ def container_command(
     )
     environment = {
         **base_environment(inherited, python, space.temporary),
-        "SAGEMAKER_REGION": arn.split(":")[3],
-        "TRAINING_JOB_ARN": arn,
-        **request.environment,
+        **job_variables,
         **training_toolkit.environment(job),
     }
     if "PYTHONPATH" in request.environment:  # the toolkit passes on its own sys.path, which includes it

@@ -16,10 +16,12 @@ from mlci.backends.job_pythons import (
 )
 from mlci.backends.project_python import ProjectPython
 from mlci.backends.requirements_environments import EnvironmentBase, EnvironmentStore
+from mlci.errors import InputError
 from mlci.plan.models import PlannedStep
 from mlci.stage.image_contents import ImageContents, image_contents
 from mlci.stage.models import CodeUnit, Requirements, StagedFile
 from mlci.step_types.script_start import ScriptStart
+from support.compiled_flows import planned
 
 PROJECT = "/project/.venv/bin/python"
 XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
@@ -151,3 +153,39 @@ def test_the_contents_of_sagemakers_images(image: str, python: str, package: tup
 @pytest.mark.parametrize("image", ["", "mine:1.7-1", "sagemaker-xgboost:9.9-9", "pytorch-training"])
 def test_an_image_that_is_not_known(image: str) -> None:
     assert image_contents(f"x.dkr.ecr.us-east-1.amazonaws.com/{image}") is None
+
+
+ALGORITHM = """flow: algorithm
+steps:
+  train:
+    uses: training
+    algorithm: xgboost:1.7-1
+    inputs: {train: "s3://bucket/train/"}
+    hyperparameters: {num_round: 2}
+"""
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "package", "is_there"),
+    [
+        ("xgboost:1.7-1", "xgboost-3.2.0", True),
+        ("xgboost:1.7-1", "xgboost_cpu-3.2.0", True),
+        ("xgboost:1.7-1", "numpy-2.4.6", False),
+        ("kmeans:1", "numpy-2.4.6", True),
+    ],
+)
+def test_an_algorithm_needs_its_package(
+    store: RecordedStore, tmp_path: Path, algorithm: str, package: str, is_there: bool
+) -> None:
+    (tmp_path / f"{package}.dist-info").mkdir()
+    found = pythons(store, {PROJECT: PythonDescription("3.11.2", (str(tmp_path),))})
+    text = ALGORITHM.replace("xgboost:1.7-1", algorithm)
+    if is_there:
+        found.check(planned(text))
+        return
+    with pytest.raises(InputError) as raised:
+        found.check(planned(text))
+    [problem] = raised.value.problems
+    assert (problem.line, problem.column) == (5, 16)
+    assert f"{PROJECT} lacks" in problem.what
+    assert problem.hint == f"Install it: {PROJECT} -m pip install xgboost"

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlci_emulator.errors import OperationError
 from mlci_emulator.identity import ACCOUNT
-from mlci_emulator.jobs import log_files, requests
+from mlci_emulator.jobs import algorithms, log_files, requests
 from mlci_emulator.jobs.job import JobContext, JobResult
 from mlci_emulator.jobs.log_files import LogFile
 from mlci_emulator.jobs.runner import LocalJobs
@@ -150,7 +150,10 @@ class Jobs:
             raise errors.input_not_found(uri, region, role)
 
     def _metrics(self, kind: JobKind, request: Request, log: Path) -> Metrics:
-        definitions = request["AlgorithmSpecification"].get("MetricDefinitions") or [] if kind is TRAINING else []
+        if kind is not TRAINING:
+            return Metrics([], log, self._now)
+        algorithm = request["AlgorithmSpecification"]
+        definitions = algorithm.get("MetricDefinitions") or algorithms.metric_definitions(algorithm["TrainingImage"])
         return Metrics(definitions, log, self._now)
 
     def _run(self, running: RunningJob) -> JobContext:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 import threading
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -61,7 +62,7 @@ class Metrics:
                 for match in pattern.finditer(text):
                     value = _number(match[1] if pattern.groups else match[0])
                     if value is not None:
-                        self._values[name] = (value, self._now())
+                        self._values[name] = (_single_precision(value), self._now())
 
 
 def definition_problem(definitions: Iterable[Mapping[str, str]]) -> str:
@@ -72,6 +73,21 @@ def definition_problem(definitions: Iterable[Mapping[str, str]]) -> str:
         except re.error as error:
             return f"The regex of the metric '{fields['Name']}' is invalid: {error}"
     return ""
+
+
+def _single_precision(value: float) -> float:
+    """Return a value as SageMaker keeps it; one that is too large for that stays as it is.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_MetricData.html (Value: Float); in a recorded
+    description, 1.19876 is 1.1987600326538086.
+
+    >>> _single_precision(1.19876)
+    1.1987600326538086
+    """
+    try:
+        return float(struct.unpack("f", struct.pack("f", value))[0])
+    except OverflowError:
+        return value
 
 
 def _number(text: str | None) -> float | None:

@@ -81,6 +81,10 @@ def test_a_training_job_goes_through_its_statuses(sagemaker: SageMakerHarness) -
     assert described["EnableManagedSpotTraining"] is False
 
 
+#: 0.1 in single precision, in which SageMaker keeps the values of metrics.
+SINGLE_TENTH = 0.10000000149011612
+
+
 def test_metrics_are_there_during_the_run_and_after_it(sagemaker: SageMakerHarness) -> None:
     script = """
 import sys, time
@@ -98,10 +102,10 @@ sys.stdout.write("loss=0.125")
     assert running["TrainingJobStatus"] == "InProgress"
     assert [(item["MetricName"], item["Value"]) for item in running["FinalMetricDataList"]] == [
         ("loss", 0.25),
-        ("acc", 0.1),
+        ("acc", SINGLE_TENTH),
     ]
     described = sagemaker.wait_for_end("TrainingJob")
-    assert [item["Value"] for item in described["FinalMetricDataList"]] == [0.125, 0.1]
+    assert [item["Value"] for item in described["FinalMetricDataList"]] == [0.125, SINGLE_TENTH]
     assert described["FinalMetricDataList"][0]["Timestamp"] >= described["TrainingStartTime"]
 
 
