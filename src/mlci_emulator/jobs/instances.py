@@ -19,11 +19,18 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True)
 class Instance:
-    """One machine of a job: its host, its folder and its log."""
+    """One machine of a job: its host, its folder, its log and its network.
+
+    One that `is_offline` has a network of its own, and `network_of` is the process that holds that of several; without
+    both, it is this machine's. `notes` are the first lines of the log.
+    """
 
     host: Host
     space: Workspace
     log: Path
+    is_offline: bool = False
+    network_of: int = 0
+    notes: str = ""
 
 
 @dataclass(frozen=True)

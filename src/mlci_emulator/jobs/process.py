@@ -57,7 +57,8 @@ class StopSignal(Protocol):
 class LaunchRequest:
     """A command to run, and its folders. Without a command, it probes the isolation.
 
-    A job that `is_offline` has a network of its own, in which there is only itself: in a namespace.
+    A job that `is_offline` has a network of its own, in which there is only itself; `network_of` is the process that
+    holds the network of several instances, or 0. Both need a namespace.
     `hosts` is the file that a job in a namespace sees as `/etc/hosts`; None leaves it the machine's.
     `temporary` is the job's TMPDIR. In a namespace it is `/tmp` as well, in which only those entries of the machine's
     `/tmp` are left that the job's paths lead to.
@@ -73,6 +74,7 @@ class LaunchRequest:
     temporary: Path | None = None
     hosts: Path | None = None
     is_offline: bool = False
+    network_of: int = 0
 
     def encoded(self) -> bytes:
         """Return the request as `mlci_emulator.jobs.supervisor` reads it."""
@@ -88,6 +90,7 @@ class LaunchRequest:
                 "grace_s": GRACE_S,
                 "temporary": str(self.temporary) if self.temporary is not None else "",
                 "is_offline": self.is_offline,
+                "network_of": self.network_of,
                 "hosts": str(self.hosts) if self.hosts is not None else "",
                 "shared_names": self._shared_names(),
             }
@@ -109,6 +112,33 @@ class ProcessResult:
 
     outcome: Literal["exited", "stopped", "timed_out"]
     exit_code: int
+
+
+@contextlib.contextmanager
+def shared_network() -> Iterator[int]:
+    """Yield the id of a process that holds a network, in which there is nothing but a loopback.
+
+    Raises: IsolationError: there can be none here.
+    """
+    holder = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(SUPERVISOR), "network"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        start_new_session=True,
+    )
+    assert holder.stdin is not None
+    assert holder.stdout is not None
+    try:
+        answer = holder.stdout.readline().decode()
+        if answer != "\n":
+            raise IsolationError(answer.strip() or "it ended")
+        yield holder.pid
+    finally:
+        holder.stdin.close()
+        holder.stdout.close()
+        holder.wait()
 
 
 class Supervisors:

@@ -27,6 +27,7 @@ from mlci_emulator.jobs.process import (
     ProcessResult,
     StopSignal,
     Supervisors,
+    shared_network,
 )
 from mlci_emulator.jobs.python_overlay import Interpreter, JobPython, PythonUnavailable, overlay
 from mlci_emulator.jobs.requests import ProcessingRequest, TrainingRequest
@@ -112,9 +113,7 @@ class LocalJobs:
             command = self._with_variables(request.name, command)
             continuous = [output for output in request.outputs if output.is_continuous]
             with continuous_upload(continuous, space, self._store):
-                return self._run_script(
-                    job, request.max_runtime_s, instance, stop, command, is_offline=request.is_offline
-                )
+                return self._run_script(job, request.max_runtime_s, instance, stop, command)
 
         def run(instances: Sequence[Instance]) -> JobResult:
             ended = self._run_instances(instances, run_one, job)
@@ -130,7 +129,7 @@ class LocalJobs:
                 processing.upload_outputs(request, instance.space, self._store)
             return JobResult("Completed", exit_message=message)
 
-        return self._in_workspaces(request.name, request.instance_count, job, run)
+        return self._in_workspaces(request, job, run)
 
     def train(self, request: TrainingRequest, job: JobContext) -> JobResult:
         """Run a training job to its end."""
@@ -146,7 +145,7 @@ class LocalJobs:
             commands[host.name] = " ".join(command.command)
             notes = training.log_notes(space)
             with synchronized_checkpoints(request.checkpoints, space, self._store, stop.is_set):
-                return self._run_script(job, request.max_runtime_s, instance, stop, command, notes, request.is_offline)
+                return self._run_script(job, request.max_runtime_s, instance, stop, command, notes)
 
         def run(instances: Sequence[Instance]) -> JobResult:
             ended = self._run_instances(instances, run_one, job)
@@ -166,7 +165,7 @@ class LocalJobs:
             training.upload_archives(request, spaces, self._store)
             return JobResult("Completed")
 
-        return self._in_workspaces(request.name, request.instance_count, job, run)
+        return self._in_workspaces(request, job, run)
 
     def transform(self, request: TransformRequest, job: JobContext) -> JobResult:
         """Run a transform job to its end."""
@@ -284,21 +283,34 @@ class LocalJobs:
             return JobResult("Failed", reason[: failure_reason.LIMIT])
 
     def _in_workspaces(
-        self, name: str, count: int, job: JobContext, run: Callable[[Sequence[Instance]], JobResult]
+        self,
+        request: ProcessingRequest | TrainingRequest,
+        job: JobContext,
+        run: Callable[[Sequence[Instance]], JobResult],
     ) -> JobResult:
         """Run a job whose instances each have a folder of their own."""
-        hosts = hosts_of(count)
+        hosts = hosts_of(request.instance_count)
+        problem = self._isolator.network_problem() if request.is_offline else ""
+        notes = f"mlci: EnableNetworkIsolation is not enforced here, since {problem}.\n" if problem else ""
+        is_offline = request.is_offline and not problem
 
         def run_in(first: Workspace) -> JobResult:
             if len(hosts) == 1:
-                return run([Instance(hosts[0], first, job.log)])
+                return run([Instance(hosts[0], first, job.log, is_offline=is_offline, notes=notes)])
             with contextlib.ExitStack() as stack:
                 spaces = [first, *(stack.enter_context(workspace(self._settings.work)) for _ in hosts[1:])]
+                network_of = stack.enter_context(shared_network()) if is_offline else 0
                 instances = [
-                    Instance(host, space, (job.instance_log(host.name) or space.log).absolute())
+                    Instance(
+                        host,
+                        space,
+                        (job.instance_log(host.name) or space.log).absolute(),
+                        network_of=network_of,
+                        notes=notes,
+                    )
                     for host, space in zip(hosts, spaces, strict=True)
                 ]
-                file = hosts_file(HOSTS_FILE.read_text(), hosts[0].names, name)
+                file = hosts_file(HOSTS_FILE.read_text(), hosts[0].names, request.name)
                 for space in spaces:
                     space.hosts.write_text(file)
                 with merged_log(job.log.absolute(), {instance.host.name: instance.log for instance in instances}):
@@ -327,35 +339,24 @@ class LocalJobs:
         command: ContainerCommand,
         log_notes: str = "",
         takes_turns: bool = True,
-        is_offline: bool = False,
     ) -> _ScriptResult:
         mode = self.mode()
         if mode == "link" and not takes_turns:
             mode = "paths"
         log, space = instance.log.absolute(), instance.space
-        problem = self._network_problem(instance) if is_offline else ""
-        if problem:
-            log_notes += f"mlci: EnableNetworkIsolation is not enforced here, since {problem}.\n"
-        start = log_files.append(log, log_notes)
+        start = log_files.append(log, instance.notes + log_notes)
         with self._container_path(mode, space, stop) as is_available:
             if not is_available or stop.is_set():
                 raise Interrupted
             if instance.host.number == 0:
                 job.on_phase("Training")
             launch = _launch_request(mode, instance, log, command)
-            launch = replace(launch, is_offline=is_offline and not problem)
             try:
                 process = self._supervisors.run(launch, timeout_s=max_runtime_s, stop=stop)
             except IsolationError as error:
                 raise OperationError(f"{job.arn} could not be set up: {error}") from error
         log_tail = failure_reason.last_lines(log, start)
         return _ScriptResult(process, log_tail, failure_reason.isolation_hint(mode, log_tail))
-
-    def _network_problem(self, instance: Instance) -> str:
-        """Return why an instance can't be cut off from the network here, or ""."""
-        if not instance.host.is_alone:
-            return "the instances of a job reach each other by this machine's network"
-        return self._isolator.network_problem()
 
     @contextlib.contextmanager
     def _container_path(self, mode: Mode, space: Workspace, stop: StopSignal) -> Iterator[bool]:
@@ -375,7 +376,19 @@ def _launch_request(mode: Mode, instance: Instance, log: Path, container: Contai
         command, environment = command_in_folder(base, command), environment_in_folder(base, environment)
         folder = command_in_folder(base, [folder])[0]
     environment |= container.private  # as they are: a secret is no path
-    return LaunchRequest(mode, space.ml, space.stage, log, command, environment, folder, space.temporary, hosts)
+    return LaunchRequest(
+        mode,
+        space.ml,
+        space.stage,
+        log,
+        command,
+        environment,
+        folder,
+        space.temporary,
+        hosts,
+        instance.is_offline,
+        instance.network_of,
+    )
 
 
 def _stopped(process: ProcessResult, max_runtime_s: int, message: str | None = None) -> JobResult:

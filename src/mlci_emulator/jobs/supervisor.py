@@ -59,8 +59,13 @@ class ExecError(Exception):
 
 
 def main() -> NoReturn:
-    """Wait for a request, run it, and exit. The status pipe carries the result; the exit code is always 0."""
+    """Wait for a request, run it, and exit. The status pipe carries the result; the exit code is always 0.
+
+    With the argument "network", hold a network instead.
+    """
     os.umask(0o022)
+    if sys.argv[1] == "network":
+        _hold_network()
     status = int(sys.argv[1])
     os.set_inheritable(status, False)
     control = os.dup(0)  # not inheritable, unlike 0 itself
@@ -130,9 +135,11 @@ def _enter_namespace(request: dict[str, Any]) -> None:
         raise SetupError("namespaces are a feature of Linux")
     try:
         try:
+            if request["network_of"]:
+                _join_network(request["network_of"])
             _check(_libc.unshare(CLONE_NEWNS | CLONE_NEWPID), "unshare")
         except PermissionError:
-            _enter_user_namespace()
+            _enter_user_namespace(CLONE_NEWNS | CLONE_NEWPID)
         if request["is_offline"]:
             _check(_libc.unshare(CLONE_NEWNET), "unshare")
             _bring_up_loopback()
@@ -146,13 +153,43 @@ def _enter_namespace(request: dict[str, Any]) -> None:
         raise SetupError(error.strerror or str(error)) from error
 
 
-def _enter_user_namespace() -> None:
+def _enter_user_namespace(others: int) -> None:
     # The user keeps its id in the namespace. Its capabilities there end with the script's exec, as for any user.
     uid, gid = os.geteuid(), os.getegid()
-    _check(_libc.unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID), "unshare")
+    _check(_libc.unshare(CLONE_NEWUSER | others), "unshare")
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
         with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
+
+
+def _hold_network() -> NoReturn:
+    """Make a network in which there is only a loopback, and keep it until standard input ends.
+
+    Write an empty line when it is there, or else what the system rejected.
+    """
+    try:
+        try:
+            _check(_libc.unshare(CLONE_NEWNET), "unshare")
+        except PermissionError:
+            _enter_user_namespace(CLONE_NEWNET)
+        _bring_up_loopback()
+        answer = "\n"
+    except OSError as error:
+        answer = f"{error.strerror or error}\n"
+    os.write(1, answer.encode())
+    os.read(0, 1)
+    os._exit(0)
+
+
+def _join_network(holder: int) -> None:
+    """Enter the network that another process holds, and its user namespace if that is another one."""
+    spaces = [("net", CLONE_NEWNET)]
+    if os.readlink(f"/proc/{holder}/ns/user") != os.readlink("/proc/self/ns/user"):
+        spaces.insert(0, ("user", CLONE_NEWUSER))
+    for name, kind in spaces:
+        file = os.open(f"/proc/{holder}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        _check(_libc.setns(file, kind), "setns")
+        os.close(file)
 
 
 def _bring_up_loopback() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import tarfile
 import threading
 import time
@@ -144,6 +145,29 @@ open("/opt/ml/processing/output/out/same", "w").write(me)
         {"shared": names[1::2], "whole": names},
     ]
     assert harness.store.read_bytes("s3://b/out/same") == b"algo-1"
+
+
+def test_isolated_instances_reach_each_other_and_nothing_else(harness: JobHarness, several: LocalJobs) -> None:
+    script = f"""{TALK}
+try:
+    socket.create_connection(("127.0.0.1", int(os.environ["PORT"])), timeout=5)
+    print("reached")
+except OSError as error:
+    print(type(error).__name__)
+config = json.load(open("/opt/ml/config/resourceconfig.json"))
+print([name for name, _, _ in talk(config["current_host"], config["hosts"])])
+"""
+    network: Json = {"EnableNetworkIsolation": True}
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: Json = {"PORT": str(server.getsockname()[1])}
+        described = harness.process(script, several, Environment=port, NetworkConfig=network, **TWO_PROCESSORS)
+    assert described["ProcessingJobStatus"] == "Completed"
+    assert sorted(harness.log("job").read_text().splitlines()) == [
+        "[algo-1] ConnectionRefusedError",
+        "[algo-1] ['algo-2']",
+        "[algo-2] ConnectionRefusedError",
+        "[algo-2] ['algo-1']",
+    ]
 
 
 def test_one_failure_fails_the_job_and_stops_the_others(harness: JobHarness, several: LocalJobs) -> None:
