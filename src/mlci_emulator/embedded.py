@@ -22,6 +22,10 @@ from mlci_emulator.services.sagemaker import SageMaker
 from mlci_emulator.store.directory import DirectoryStore
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlci_emulator.server.loopback_s3 import LoopbackS3
+    from mlci_emulator.services.glue import GlueService
     from mlci_emulator.services.lambda_functions import FunctionCode, LambdaService
 
 
@@ -85,10 +89,15 @@ def open_emulator(
     the file that keeps the model registry, which is otherwise dropped, too.
     """
     objects = DirectoryStore(store)
-    with LocalJobs(objects, settings, log) as jobs, _lambda_service(functions, settings) as lambdas:
+    with (
+        LocalJobs(objects, settings, log) as jobs,
+        _lambda_service(functions, settings) as lambdas,
+        _glue_service(objects, settings) as glue,
+    ):
         sagemaker = SageMaker(objects, jobs, None, registry=registry, report=log)
         try:
-            tasks = Integrations(LateService(lambda: _s3(objects)), sagemaker, lambdas, MessageRecords(home))
+            s3 = LateService(lambda: _s3(objects))
+            tasks = Integrations(s3, sagemaker, lambdas, MessageRecords(home), glue_jobs=glue)
             executions = OwnExecutions(tasks)
             yield EmbeddedEmulator(objects, jobs, tasks, executions)
             executions.finish()
@@ -153,3 +162,26 @@ def _lambda_service(functions: Iterable[FunctionCode], settings: JobSettings) ->
         yield service
     finally:
         service.close()
+
+
+@contextmanager
+def _glue_service(objects: DirectoryStore, settings: JobSettings) -> Iterator[GlueService]:
+    """Yields Glue. Its scripts reach the store by an endpoint on loopback, which is started for the first of them."""
+    from mlci_emulator.services.glue import GlueService
+
+    endpoints: list[LoopbackS3] = []
+
+    def exports() -> Mapping[str, str]:
+        from mlci_emulator.server.loopback_s3 import LoopbackS3  # late: most runs need no endpoint
+
+        if not endpoints:
+            endpoints.append(LoopbackS3(_s3(objects)))
+        return endpoints[0].exports()
+
+    service = GlueService(objects, settings, exports)
+    try:
+        yield service
+    finally:
+        service.close()
+        for endpoint in endpoints:
+            endpoint.close()

@@ -13,6 +13,7 @@
     aws_sdk.py             `aws-sdk:service:action`
     sagemaker.py           `sagemaker:create…`
     lambda_invoke.py       `lambda:invoke`, and a function's ARN
+    glue.py                `glue:startJobRun`
     messaging.py           `sns:publish`, `sqs:sendMessage`, `events:putEvents`
     message_validation.py  rejects the messages that these services reject
     message_records.py     records messages instead of sending them

@@ -101,6 +101,7 @@ SUPPORTED: Mapping[str, frozenset[str]] = MappingProxyType(
                 "updateEndpoint",
             }
         ),
+        "glue": frozenset({"startJobRun"}),
         "lambda": frozenset({"invoke"}),
         "sns": frozenset({"publish"}),
         "sqs": frozenset({"sendMessage"}),
@@ -123,7 +124,7 @@ _ALTERNATIVES: Mapping[str, str] = MappingProxyType(
         "apigateway": "call the endpoint from a Lambda function.",
         "ecs": "make it a SageMaker processing job, or a Lambda function.",
         "batch": "make it a SageMaker processing job, or a Lambda function.",
-        "glue": "make it a SageMaker processing job, or a Lambda function.",
+        "glue": "run the machine in `mlci serve`, which runs Python shell jobs.",
         "databrew": "make it a SageMaker processing job.",
         "dynamodb": "run the machine in `mlci serve`, which has DynamoDB.",
         "lambda": "give its code with `mlci execute --function NAME=FILE.py:HANDLER`, or create it in `mlci serve`.",

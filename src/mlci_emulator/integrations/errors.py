@@ -30,6 +30,7 @@ SDK_V1: Mapping[str, SdkV1Names] = MappingProxyType(
     {
         "sagemaker": SdkV1Names("SageMaker", "AmazonSageMaker", "AmazonSageMakerException"),
         "lambda": SdkV1Names("Lambda", "AWSLambda", "AWSLambdaException"),
+        "glue": SdkV1Names("Glue", "AWSGlue", "AWSGlueException"),
         "sns": SdkV1Names("SNS", "AmazonSNS", "AmazonSNSException"),
         "sqs": SdkV1Names("SQS", "AmazonSQS", "AmazonSQSException"),
         "dynamodb": SdkV1Names("DynamoDB", "AmazonDynamoDBv2", "AmazonDynamoDBException"),

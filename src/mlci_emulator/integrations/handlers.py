@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from mlci_asl import Problem, TaskError
-from mlci_emulator.integrations import aws_sdk, catalog, sagemaker, sdk_names
+from mlci_emulator.integrations import aws_sdk, catalog, glue, sagemaker, sdk_names
 from mlci_emulator.integrations import lambda_invoke as functions
 from mlci_emulator.integrations import messaging as messages
 from mlci_emulator.integrations.parameters import Form, PlainShape, fits, is_computed
@@ -24,7 +24,7 @@ class Integrations:
     """Handlers of all supported tasks but `states:startExecution` and activities, which need Step Functions itself.
 
     `services` are further services by their aws-sdk names (`ssm`, `dynamodb`, `sfn`): tasks can call their actions.
-    Without `functions`, tasks that invoke functions are rejected.
+    Without `functions`, tasks that invoke functions are rejected, and without `glue_jobs` those that run Glue jobs.
     """
 
     def __init__(
@@ -34,12 +34,16 @@ class Integrations:
         functions: functions.FunctionService | None,
         messages: messages.MessageService,
         services: Mapping[str, Service] | None = None,
+        glue_jobs: glue.JobRunService | None = None,
     ) -> None:
         self._sagemaker, self._functions, self._messages = sagemaker, functions, messages
         own: dict[str, Service] = {"s3": s3, "sagemaker": sagemaker, "sagemakerruntime": sagemaker}
         self.services: dict[str, Service] = {**(services or {}), **own}
         if functions is not None:
             self.services.setdefault("lambda", functions)
+        self._glue = glue_jobs
+        if glue_jobs is not None:
+            self.services["glue"] = glue_jobs
 
     def supports(self, resource: str) -> bool:
         integration = parse_resource(resource)
@@ -73,6 +77,8 @@ class Integrations:
                 return sagemaker.call(self._sagemaker, integration, task)
             case "lambda" if self._functions is not None:
                 return functions.invoke(self._functions, task)
+            case "glue" if self._glue is not None:
+                return glue.call(self._glue, integration, task)
             case "sns" | "sqs" | "events":
                 return messages.send(self._messages, integration, task)
         return aws_sdk.forward(self.services[catalog.FORWARDED[integration.service]], integration, task)
@@ -124,7 +130,8 @@ class Integrations:
         return None
 
     def _has(self, service: str) -> bool:
-        return service != "lambda" or self._functions is not None
+        needed = {"lambda": self._functions, "glue": self._glue}
+        return service not in needed or needed[service] is not None
 
     def _sdk_problem(self, resource: str, integration: Integration) -> str | None:
         if (

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = {
     "dynamodb": "application/x-amz-json-1.0",
+    "glue": "application/x-amz-json-1.1",
     "lambda": "application/json",
     "sagemaker": "application/x-amz-json-1.1",
     "sns": "text/xml",

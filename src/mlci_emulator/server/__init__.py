@@ -8,6 +8,7 @@
     credential_scope.py   the access key, region and service in a request's signature
     application.py        routes a request to its service
     s3_endpoint.py        S3's REST API over the service
+    loopback_s3.py        the store as an S3 endpoint, for scripts of a run without a server
     aws_chunked.py        bodies of S3's requests: in signed chunks, or hashed
     cloudwatch_logs.py    feeds the logs of jobs and functions to moto's CloudWatch Logs
     log_search.py         FilterLogEvents over moto's CloudWatch Logs

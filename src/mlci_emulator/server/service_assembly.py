@@ -32,6 +32,7 @@ from mlci_emulator.server.moto_services.journal import Journal
 from mlci_emulator.server.moto_services.lambda_functions import MotoFunctions
 from mlci_emulator.server.moto_services.moto_server import MotoServer
 from mlci_emulator.server.s3_endpoint import S3Endpoint
+from mlci_emulator.services.glue import GlueService
 from mlci_emulator.services.lambda_functions import FunctionInvoker, LambdaService
 from mlci_emulator.services.s3 import S3
 from mlci_emulator.services.sagemaker import SageMaker
@@ -51,6 +52,10 @@ _ENDPOINT = re.compile(r"/endpoints/([^/]+)/invocations")
 _MOTO_SAGEMAKER = re.compile(
     r"(?:Create|Describe|Delete|List|Update)(?:Domain|FeatureGroup|Experiment|Trial|TrialComponent|ModelCard)s?"
     r"|(?:Dis)?[Aa]ssociateTrialComponent"
+)
+#: The operations of Glue that moto handles: all but those on jobs and their runs.
+_MOTO_GLUE = re.compile(
+    r"(?!(?:Create|Update|Delete|Get)Job$|GetJobs$|ListJobs$|StartJobRun$|GetJobRuns?$|BatchStopJobRun$).*"
 )
 #: The operations of CloudWatch Logs that moto handles.
 _MOTO_LOGS = re.compile(rf"(?!{OPERATION}$).*")
@@ -89,9 +94,12 @@ class EmulatorServices:
         others = services(self._moto, context.exports.get("AWS_ENDPOINT_URL", "http://127.0.0.1"))
         self._logs = LogFeed(self._moto, self._log_files)
         others["cloudwatchlogs"] = logs = LogSearch(self._moto, self._logs, others["cloudwatchlogs"])
+        self._glue = GlueService(
+            store, _settings(folder, context), lambda: context.exports, folder.path / "glue.sqlite"
+        )
         messages = MotoMessageService(others, MessageRecords(folder.path))
         #: The handlers of state machines' tasks.
-        self.handlers = Integrations(self._s3, self._sagemaker, self._functions, messages, others)
+        self.handlers = Integrations(self._s3, self._sagemaker, self._functions, messages, others, self._glue)
         self._states = StepFunctions(
             folder.path / "states",
             self.handlers,
@@ -104,6 +112,7 @@ class EmulatorServices:
                 json={
                     "AWSStepFunctions": JsonService("stepfunctions", self._states, self._report_error),
                     "SageMaker": JsonService("sagemaker", self._sagemaker, self._report_error, True, _MOTO_SAGEMAKER),
+                    "AWSGlue": JsonService("glue", self._glue, self._report_error, excluded=_MOTO_GLUE),
                     "Logs_20140328": JsonService("logs", logs, self._report_error, excluded=_MOTO_LOGS),
                 },
                 own=("sagemaker", "states"),
@@ -158,6 +167,7 @@ class EmulatorServices:
 
     def _log_files(self, region: str) -> Iterator[LogFile]:
         yield from (file for file in self._sagemaker.log_files() if file.region == region)
+        yield from (file for file in self._glue.log_files() if file.region == region)
         yield from self._lambdas.log_files()
 
     def warm_up(self) -> None:
@@ -174,6 +184,7 @@ class EmulatorServices:
         self._states.close("mlci serve was stopped")
         self._sagemaker.close()
         self._functions.close()
+        self._glue.close()
         self._jobs.close()
         self._s3.close()
 

@@ -172,7 +172,7 @@ def error(client: Any, operation: str, request: dict[str, Any]) -> tuple[int, st
     ("service", "operation", "request_"),
     [  # one of each protocol
         ("codebuild", "StartBuild", {"projectName": "x"}),
-        ("glue", "StartJobRun", {"JobName": "x"}),
+        ("glue", "StartCrawler", {"Name": "x"}),
         ("codepipeline", "StartPipelineExecution", {"name": "x"}),
         ("batch", "SubmitJob", {"jobName": "x", "jobQueue": "x", "jobDefinition": "x"}),
         ("lambda", "CreateEventSourceMapping", {"FunctionName": "f"}),

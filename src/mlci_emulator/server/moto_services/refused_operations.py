@@ -193,9 +193,7 @@ REFUSED: Sequence[RefusedOperations] = (
     RefusedOperations("firehose", ("CreateDeliveryStream",), _delivery_stream),
     RefusedOperations("fis", ("StartExperiment",), "mlci serve injects no faults: the experiment would pass untried."),
     RefusedOperations("glacier", ("InitiateJob",), _JOBS),
-    RefusedOperations(
-        "glue", ("StartCrawler", "StartJobRun", "StartTrigger", "StartWorkflowRun", "CreateSession"), _JOBS
-    ),
+    RefusedOperations("glue", ("StartCrawler", "StartTrigger", "StartWorkflowRun", "CreateSession"), _JOBS),
     RefusedOperations("glue", ("CreateTrigger",), _trigger),
     RefusedOperations("glue", ("CreateCrawler",), _crawler),
     RefusedOperations("greengrass", ("CreateDeployment",), _DEPLOYMENTS),
