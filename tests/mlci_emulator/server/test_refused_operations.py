@@ -67,6 +67,7 @@ PERFORMED: Mapping[str, str] = {
     "transfer": "ImportSshPublicKey",
     "workspaces": "TerminateWorkspaces",
     # The emulator has these services itself, and moto's are never reached.
+    "glue": "StartJobRun BatchStopJobRun",
     "s3": "CompleteMultipartUpload CopyObject RestoreObject",
     "sagemaker": "StartNotebookInstance StartPipelineExecution",
     "sagemaker-metrics": "BatchPutMetrics",
