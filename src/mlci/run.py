@@ -41,6 +41,7 @@ from mlci.run_metrics import read_metrics, unread_metrics
 from mlci.runs import RunFolder
 from mlci.skipped_steps import explain_skipped
 from mlci.stage import Cache, Repository, stage
+from mlci.step_types import closing_titles
 from mlci.unsent_files import explain_unsent
 from mlci.watch import LateSeconds, RunWatch, WatchOptions
 
@@ -194,7 +195,7 @@ def _execute(
     planned: Plan, compiled: Compiled, context: RunContext, cloud: Cloud, started: datetime
 ) -> tuple[Progress, Outcome]:
     """Deploys and executes, in a thread of its own: this one waits for signals and for the timeout."""
-    progress, lock = initial_progress(planned.steps), threading.Lock()
+    progress, lock = initial_progress(planned.steps, _closing(planned)), threading.Lock()
     stop, has_started = StopSignal(), threading.Event()
     outputs = EmptyOutputs(planned, cloud.is_empty, context.reporter.log)
     rest_s = functools.partial(_rest_s, planned.flow, LateSeconds(lambda: _usual_seconds(planned, context, cloud)))
@@ -230,6 +231,13 @@ def _execute(
             raise
         outcome = Outcome(ExecutionArn(""), "FAILED", type(error).__name__, str(error))
     return progress.finished(datetime.now(timezone.utc)), outcome
+
+
+def _closing(planned: Plan) -> dict[str, frozenset[str]]:
+    return {
+        name: closing_titles(planned.flow.steps[name].uses, tuple(sorted(step.execution_input)))
+        for name, step in planned.steps.items()
+    }
 
 
 def _usual_seconds(planned: Plan, context: RunContext, cloud: Cloud) -> Mapping[str, float]:

@@ -35,6 +35,7 @@ LIGHT = [
     Port("cross-validation", "aggregate.accuracy.mean", options=("--param", "neighbours=80")),
     Port("model-registry", "evaluate.accuracy", options=("--param", "measures=2")),
     Port("lambda", "price.usd_per_month", options=("--param", "serve_on=ml.g4dn.xlarge")),
+    Port("batch-transform", "compare.accuracy", options=("--param", "rounds=1", "--param", "depth=1")),
     Port("distributed", "train.loss", options=("--param", "steps=2")),
 ]
 #: Those with a requirements.txt, which pip installs.

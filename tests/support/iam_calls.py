@@ -107,8 +107,11 @@ def _passed(role: str, service: str) -> Call:
     return Call("iam:PassRole", role, (("iam:PassedToService", service),))
 
 
+_JOBS = {"ProcessingJob": "processing-job", "TrainingJob": "training-job", "TransformJob": "transform-job"}
+
+
 def _sagemaker(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:
-    for kind, resource in (("ProcessingJob", "processing-job"), ("TrainingJob", "training-job")):
+    for kind, resource in _JOBS.items():
         if operation in (f"Create{kind}", f"Describe{kind}", f"Stop{kind}"):
             job = arn("sagemaker", f"{resource}/{request[f'{kind}Name'].lower()}")
             yield Call(f"sagemaker:{operation}", job)
@@ -117,6 +120,14 @@ def _sagemaker(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:
             if request.get("Tags"):
                 yield Call("sagemaker:AddTags", job)
             return
+    if operation in ("CreateModel", "DescribeModel", "DeleteModel"):
+        model = arn("sagemaker", f"model/{request['ModelName']}")
+        yield Call(f"sagemaker:{operation}", model)
+        if "ExecutionRoleArn" in request:
+            yield _passed(request["ExecutionRoleArn"], _SAGEMAKER)
+        if request.get("Tags"):
+            yield Call("sagemaker:AddTags", model)
+        return
     yield from _registry(operation, request)
 
 

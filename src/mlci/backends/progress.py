@@ -11,7 +11,7 @@ from typing import Literal
 from mlci.backends.events import Event
 from mlci.compile.names import CELLS_TITLE, FAIL_REACHED, step_of_state
 from mlci.flow.names import written_name
-from mlci.step_types import STEP_TYPES, has_alternative
+from mlci.step_types import STEP_TYPES, has_alternative, is_done_already
 
 StepStatus = Literal["waiting", "running", "succeeded", "reused", "failed", "skipped", "stopped"]
 
@@ -20,13 +20,17 @@ _JOBS = tuple(kind.job for kind in STEP_TYPES.values() if kind.job)
 
 @dataclass(frozen=True)
 class StepState:
-    """A step as the history tells it. `job` is the name of its latest job; `reason` says why it failed."""
+    """A step as the history tells it. `job` is the name of its latest job; `reason` says why it failed.
+
+    `is_closing` says whether the success of the state that it is in is that of the step.
+    """
 
     status: StepStatus = "waiting"
     started: datetime | None = None
     ended: datetime | None = None
     job: str | None = None
     reason: str | None = None
+    is_closing: bool = field(default=True, repr=False, compare=False)
 
     def seconds(self, now: datetime) -> float:
         """Return the time that it has run, in seconds."""
@@ -38,13 +42,15 @@ class Progress:
     """The steps of a run, with each cell of a matrix as a step.
 
     `owners` tells which step an event belongs to, and `iterations` which iteration of a Map over cells it is in, by the
-    id of the event before it. `ended_by` is the step whose Fail state ends the run, once that is reached.
+    id of the event before it. `ended_by` is the step whose Fail state ends the run, once that is reached. `closing` has
+    the titles of the states by whose success a step has succeeded; one that is not there succeeds with each state.
     """
 
     steps: Mapping[str, StepState]
     owners: Mapping[int, str] = field(default_factory=dict, repr=False)
     iterations: Mapping[int, int] = field(default_factory=dict, repr=False)
     ended_by: str = ""
+    closing: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
 
     def after(self, event: Event) -> Progress:
         """This progress, one event further."""
@@ -75,6 +81,9 @@ class Progress:
         step, owners = self.steps[owner], {**self.owners, event.id: owner}
         if state == written:
             step = replace(step, status="running", started=step.started or event.timestamp, ended=None)
+        if owner in self.closing:
+            title = state.removeprefix(written).removeprefix(": ")
+            step = replace(step, is_closing=title in self.closing[owner])
         ended_by = self.ended_by or (owner if event.type == "FailStateEntered" else "")
         return replace(self, steps={**self.steps, owner: step}, owners=owners, ended_by=ended_by)
 
@@ -103,9 +112,9 @@ class Progress:
         return replace(self, steps={name: final(step) for name, step in self.steps.items()})
 
 
-def initial_progress(steps: Iterable[str]) -> Progress:
-    """Before the first event: every step waits."""
-    return Progress({name: StepState() for name in steps})
+def initial_progress(steps: Iterable[str], closing: Mapping[str, frozenset[str]] | None = None) -> Progress:
+    """Before the first event: every step waits. `closing` is as in Progress."""
+    return Progress({name: StepState() for name in steps}, closing=closing or {})
 
 
 def _iteration(event: Event, iterations: Mapping[int, int]) -> int | None:
@@ -123,14 +132,22 @@ def _advanced(step: StepState, event: Event) -> StepState:
             job = _job(event)  # None for a task that is no job
             return replace(step, status="running", job=job, ended=None) if job else step
         case "TaskSucceeded" | "WaitStateExited":
-            return replace(step, status="succeeded", ended=event.timestamp, reason=None)
+            return _succeeded(step, event)
         case "TaskFailed" | "TaskSubmitFailed" | "TaskStartFailed" | "TaskTimedOut":
             reason = _reason(event)
+            if is_done_already(reason):
+                return _succeeded(step, event)
             if has_alternative(reason):
                 return replace(step, status="running", ended=None)
             return replace(step, status="failed", ended=event.timestamp, reason=reason)
         case _:
             return step
+
+
+def _succeeded(step: StepState, event: Event) -> StepState:
+    if step.is_closing:
+        return replace(step, status="succeeded", ended=event.timestamp, reason=None)
+    return replace(step, status="running", ended=None, reason=None)
 
 
 def _job(event: Event) -> str | None:

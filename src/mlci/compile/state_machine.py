@@ -222,7 +222,7 @@ class _Builder(SelectionStates, CleanerStates):
             case TaskState():
                 task = self._task(name, state, paths)
                 if failed is None:
-                    fail = self._failure(step, state.failure_title)
+                    fail = self._undo(step, state, paths, self._failure(step, state.failure_title))
                     failed = self._try_again(
                         name,
                         task,
@@ -231,7 +231,9 @@ class _Builder(SelectionStates, CleanerStates):
                         fail,
                         lambda choice: self._add_alternative(choice, step, state.alternative, paths, after),
                     )
-                task.add_catch(self._catch(self._undo(step, state, paths, failed)))
+                else:
+                    failed = self._undo(step, state, paths, failed)
+                task.add_catch(self._catch(failed))
                 return self._then(task, after)
             case MapState():
                 return self._then(self._map(name, step, state, paths, failed), after)

@@ -4,6 +4,7 @@ repository.py          the files of the repository, and the border that no path 
 git_files.py           the files that git does not ignore
 included_files.py      the files that `include` names
 code_units.py          the files that a step's script needs, and how it starts
+inference_script.py    the script that serves a model, and what it imports
 places.py              the inputs and outputs that a script reads and writes by relative paths
 nearest_path.py        the path that a wrong one was meant to be
 python_imports.py      the modules that a script imports from the repository
@@ -30,11 +31,12 @@ from typing import TypeVar
 from mlci.errors import InputError, Problem
 from mlci.flow.models import Flow, RepositoryPath, Step
 from mlci.stage.cache import Cache, cache_folder
-from mlci.stage.code_units import code_unit, folder_of
+from mlci.stage.code_units import code_root, code_unit, folder_of
 from mlci.stage.file_hashes import FileHashes
 from mlci.stage.git_files import GitFiles
 from mlci.stage.image_uris import UnknownImage, check_runs_scripts, image_uri, is_framework
 from mlci.stage.included_files import included_files
+from mlci.stage.inference_script import InferenceScript, inference_of, inference_script
 from mlci.stage.models import CodeUnit, DataUnit, Staged, StagedFile
 from mlci.stage.nearest_path import nearest_path
 from mlci.stage.repository import (
@@ -127,9 +129,20 @@ class _Staging:
         if not all(found):
             return {}
         included = self.attempt(step, "include", partial(included_files, step, self._repository, self._git_files))
+        inference = self._inference(step)
+        if inference is None and inference_of(step) is not None:
+            return {}
         files = included.get(step.name, ())
-        work = partial(code_unit, self._flow, step, step.run, self._repository, self._git_files, files)
+        work = partial(code_unit, self._flow, step, step.run, self._repository, self._git_files, files, inference)
         return self.attempt(step, "run", work)
+
+    def _inference(self, step: Step) -> InferenceScript | None:
+        path = inference_of(step)
+        if path is None:
+            return None
+        root = code_root(step, self._repository)
+        work = partial(inference_script, step, path, self._repository, root)
+        return self.attempt(step, "inference", work).get(step.name)
 
 
 def _written(flow: Flow, step: Step, key: str) -> tuple[str, ...]:

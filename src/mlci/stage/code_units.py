@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mlci.flow.models import Flow, Json, Step
 from mlci.stage.git_files import GitFiles
+from mlci.stage.inference_script import InferenceScript
 from mlci.stage.models import CodeUnit, Requirements
 from mlci.stage.places import places
 from mlci.stage.python_imports import Imports, imports_of, imports_of_module
@@ -41,16 +42,22 @@ class _Entry:
 
 
 def code_unit(
-    flow: Flow, step: Step, run: str, repository: Repository, git_files: GitFiles, included: tuple[Path, ...]
+    flow: Flow,
+    step: Step,
+    run: str,
+    repository: Repository,
+    git_files: GitFiles,
+    included: tuple[Path, ...],
+    inference: InferenceScript | None = None,
 ) -> CodeUnit:
     """Return the files that a step's script needs, and how it starts. `included` are those of `include`.
 
     Raises: OutsideRepository, UnusableFile, FileNotFoundError, SyntaxError.
     """
-    root = repository.root if step.source is None else folder_of(repository, step.source, "source")
+    root = code_root(step, repository)
     working_dir = root if step.working_dir is None else folder_of(repository, step.working_dir, "working_dir")
     entry = _entry(step, run, repository, root, working_dir)
-    locations = {*entry.files, *included}
+    locations = {*entry.files, *included, *(inference.files if inference else ())}
     if step.source is not None:
         locations.update(each for each in repository.walk(root) if not git_files.is_ignored(each))
     script = entry.files[0] if "script" in entry.run else None
@@ -62,11 +69,14 @@ def code_unit(
         files.append(read_code(location, location.relative_to(root).as_posix()))
     container = STEP_TYPES[step.uses].container
     assert container is not None  # a step with a script has one
+    features = _features(flow, step, container, requirements)
+    if inference is not None:
+        features["inference"] = inference.feature(container, root)
     start = ScriptStart(
         run=entry.run,
         import_roots=tuple(_relative(each, root) for each in entry.roots),
         working_dir=_relative(working_dir, root),
-        features=_features(flow, step, container, requirements),
+        features=features,
         command=entry.command,
     )
     return CodeUnit(start, tuple(files), packaged(files, start, container.package), requirements)
@@ -88,6 +98,14 @@ def _features(flow: Flow, step: Step, container: Container, requirements: Requir
 
 def _relative(location: Path, root: Path) -> str:
     return "" if location == root else location.relative_to(root).as_posix()
+
+
+def code_root(step: Step, repository: Repository) -> Path:
+    """Return the folder of the repository that is the root of a step's code.
+
+    Raises: OutsideRepository, UnusableFile, FileNotFoundError.
+    """
+    return repository.root if step.source is None else folder_of(repository, step.source, "source")
 
 
 def folder_of(repository: Repository, path: str, key: str) -> Path:

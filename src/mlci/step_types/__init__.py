@@ -16,6 +16,7 @@
     model_copy.py        the states that copy a model to the run's folder
     sagemaker_models.py  what all types share that create a model of SageMaker
     model.py             a model of SageMaker
+    transform.py         a batch transform job, with a model of its own
     model_metadata.py    what mlci keeps with a registered model
     register.py          a version of a model in the model registry
     wait.py              a pause, without a job
@@ -31,20 +32,30 @@ from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
-from mlci.step_types.base import JobType, Key, MapState, State, StepPaths, StepType, TaskState
+from mlci.step_types.base import Alternative, JobType, Key, MapState, State, StepPaths, StepType, TaskState, WaitState
 from mlci.step_types.fail import FAIL
 from mlci.step_types.lambda_function import LAMBDA
 from mlci.step_types.model import MODEL
 from mlci.step_types.processing import PROCESSING
 from mlci.step_types.register import REGISTER
 from mlci.step_types.training import TRAINING
+from mlci.step_types.transform import TRANSFORM
 from mlci.step_types.wait import WAIT
 
-__all__ = ["STEP_TYPES", "all_keys", "has_alternative", "jobs_of", "owners_of", "state_titles"]
+__all__ = [
+    "STEP_TYPES",
+    "all_keys",
+    "closing_titles",
+    "has_alternative",
+    "is_done_already",
+    "jobs_of",
+    "owners_of",
+    "state_titles",
+]
 
 #: Every step type by its name, in the order in which messages and the schema list them.
 STEP_TYPES: Mapping[str, StepType] = MappingProxyType(
-    {kind.name: kind for kind in (PROCESSING, TRAINING, MODEL, REGISTER, LAMBDA, WAIT, FAIL)}
+    {kind.name: kind for kind in (PROCESSING, TRAINING, TRANSFORM, MODEL, REGISTER, LAMBDA, WAIT, FAIL)}
 )
 
 
@@ -72,7 +83,8 @@ def jobs_of(names: Collection[str]) -> dict[str, JobType]:
 
 
 def state_titles() -> frozenset[str]:
-    """Return the titles of the states that any step type has."""
+    """Return the titles of the states that any step type has, but for those that take work back: a step has failed
+    when they run."""
     return frozenset(title for state in _all_states() for title in _titles(state))
 
 
@@ -81,18 +93,43 @@ def _titles(state: State) -> Iterator[str]:
     yield state.title
     if isinstance(state, MapState):
         yield state.task.title
-    if isinstance(state, (MapState, TaskState)) and state.undo:
-        yield state.undo.title
     if isinstance(state, TaskState) and state.alternative:
         for other in state.alternative.states:
             yield from _titles(other)
 
 
+def closing_titles(uses: str, input_fields: tuple[str, ...] = ()) -> frozenset[str]:
+    """Return the titles of the states by whose success a step has succeeded: of the last that does something.
+
+    `input_fields` are those of the step's part of the execution input.
+
+    >>> sorted(closing_titles("processing"))
+    ['']
+    """
+    states = STEP_TYPES[uses].states(StepPaths("$.input", "$.result", input_fields=input_fields))
+    last = [state for state in states if isinstance(state, (TaskState, WaitState))][-1:]
+    others = [
+        each
+        for state in last
+        if isinstance(state, TaskState) and state.alternative
+        for each in state.alternative.states[-1:]
+    ]
+    return frozenset(state.title for state in [*last, *others])
+
+
+def is_done_already(cause: str) -> bool:
+    """Return whether a task that failed with this cause has nothing left to do."""
+    return any(fnmatchcase(cause, pattern) for each in _alternatives() if not each.states for pattern in each.causes)
+
+
 def has_alternative(cause: str) -> bool:
     """Return whether another way remains for a task that failed with this cause."""
-    alternatives = (state.alternative for state in _all_states() if isinstance(state, TaskState))
-    causes = (cause for alternative in alternatives if alternative for cause in alternative.causes)
-    return any(fnmatchcase(cause, pattern) for pattern in causes)
+    return any(fnmatchcase(cause, pattern) for each in _alternatives() for pattern in each.causes)
+
+
+def _alternatives() -> Iterator[Alternative]:
+    states = (state for state in _all_states() if isinstance(state, TaskState))
+    yield from (state.alternative for state in states if state.alternative)
 
 
 class _EveryField(tuple[str, ...]):

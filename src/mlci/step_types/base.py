@@ -294,7 +294,8 @@ class TaskState:
     `keeps` maps a name to a path in the task's result; it is stored at the step's result path. A failure ends in the
     Fail state "<step>: <failure_title>". `transient_errors` are names of errors that always pass by themselves;
     `retries` tells others by their causes, and counts them at `attempt_path`. `alternative` does the same another way.
-    `keeps_below` is a path below the step's result path. `undo` takes back what has been done if the task fails.
+    `keeps_below` is a path below the step's result path. `undo` takes back what has been done if the task fails, and is
+    not tried again.
     """
 
     title: str

@@ -90,6 +90,13 @@ def _request_problems(value: Json) -> Iterator[tuple[tuple[str | int, ...], str,
     yield from _located(problems(texts), path)
 
 
+def _inference_problems(value: Json) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+    path = str(value)
+    if not path.endswith(".py") or path.startswith("/") or "\\" in path:
+        hint = "Name a script of the repository, relative to this file: src/inference.py"
+        yield (), f'"{path[:80]}" is no path of a Python script', hint
+
+
 def _located(
     found: Iterable[tuple[str, str]], path: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
@@ -125,6 +132,14 @@ _KEYS = (
         "texts or map of texts",
         f'The path that the script writes, by the name "{MODEL_OUTPUT}": it becomes the model.',
         examples=({MODEL_OUTPUT: "models/model.pkl"},),
+    ),
+    Key(
+        "inference",
+        "text",
+        "The script that serves the model (model_fn and its like), which is put into the model with what it imports "
+        "(training). Relative to this file, or to source.",
+        examples=("src/inference.py",),
+        problems=_inference_problems,
     ),
     jobs.WORKING_DIR,
     jobs.SOURCE,

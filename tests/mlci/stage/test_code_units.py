@@ -208,3 +208,45 @@ def test_all_problems_of_a_step_are_said_at_their_keys(root: Path) -> None:
         'flow.yaml:9:17: step "a": "daat" does not exist. Did you mean "data"?',
         'flow.yaml:11:46: step "c": "jbo" does not exist. Did you mean "job"?',
     ]
+
+
+def test_a_model_is_served_by_a_script_with_what_it_imports(root: Path) -> None:
+    (root / "src/pkg/serve.py").write_text("import helper\nfrom pkg import names\n")
+    found = unit(root, "training", run="train.py", inference="src/pkg/serve.py")
+    files = ["helper.py", "src/pkg/__init__.py", "src/pkg/names.py", "src/pkg/serve.py"]
+    assert found.start.features["inference"] == {
+        "folder": "../model/code",
+        "script": "src/pkg/serve.py",
+        "files": files,
+        "import_roots": [".", "src"],
+    }
+    assert {file.path for file in found.files} == {"train.py", *files}
+    assert "mlci_start_inference.py" in {file.path for file in found.package}
+    assert "mlci_start_inference.py" not in {file.path for file in unit(root, "training", run="train.py").package}
+
+
+def test_the_serving_script_of_a_source_is_relative_to_it(root: Path) -> None:
+    found = unit(root, "training", source="job", run="entry.py", inference="own.py")
+    assert found.start.features["inference"] == {
+        "folder": "../model/code",
+        "script": "own.py",
+        "files": ["own.py"],
+        "import_roots": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"inference": "src/pkg/tool.py"}, '"src/pkg/tool.py" does not exist. Did you mean "src/pkg/tools.py"?'),
+        ({"inference": "../serve.py"}, "leaves the repository"),
+        ({"inference": "tools/run.sh"}, '"tools/run.sh" is no path of a Python script'),
+        ({"inference": "/serve.py"}, '"/serve.py" is no path of a Python script'),
+        ({"inference": "src/pkg/broken.py"}, "The script does not parse"),
+    ],
+)
+def test_a_script_that_cannot_serve_is_refused(root: Path, keys: dict[str, str], expected: str) -> None:
+    (root / "src/pkg/broken.py").write_text("def (\n")
+    with pytest.raises(InputError) as raised:
+        unit(root, "training", run="train.py", **keys)
+    assert expected in str(raised.value)

@@ -5,6 +5,7 @@ mlci_start_secrets.py       sets the variables that hold secrets, and masks secr
 mlci_start_aws.py           reads a secret from AWS
 mlci_start_requirements.py  installs the requirements file of the step
 mlci_start_places.py        links inputs to the paths that a script reads, and moves what it writes
+mlci_start_inference.py     puts the script that serves a model into it
 mlci_start_supervise.py     runs the script as a child, where something has to happen to its output or after its end
 mlci_start_metrics.py       collects metrics from files and from the script's output into one file
 

@@ -45,8 +45,8 @@ HOSTS = ("..", "..", "..", "config", "resourceconfig.json")
 #: The file beside this one that says how the script starts.
 DOCUMENT = "mlci_start.json"
 #: The keys of that file that have a module of their own, `mlci_start_<key>.py`, in the order of their preparation.
-#: Metrics are collected before outputs are moved from where the script wrote them.
-FEATURES: "Tuple[str, ...]" = ("secrets", "requirements", "metrics", "places")
+#: Metrics are collected before outputs are moved from where the script wrote them, and the model gets its code last.
+FEATURES: "Tuple[str, ...]" = ("secrets", "requirements", "metrics", "places", "inference")
 
 
 class ScriptJob:
