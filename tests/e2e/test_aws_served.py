@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,16 @@ from mlci.backends.aws.object_checksums import SINGLE_MAX_BYTES
 from mlci.backends.aws.s3_objects import Objects
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import InputError
+from mlci.flow import load
 from mlci.plan.models import S3Uri, Upload
+from mlci.provision.access_requirements import access_requirements
+from mlci.provision.iam_policies import policies
+from mlci.provision.policy_statements import AccountScope
+from mlci.provision.stack_names import ROLES
 from support.aws_account import Account, account
+from support.iam_calls import calls
+from support.iam_decisions import decided
+from support.iam_derived import calls_of_the_jobs, calls_of_the_workflow
 from support.project import Project, clean_environment
 from support.staged_files import staged_data
 
@@ -138,9 +147,18 @@ def test_the_example_comes_to_the_same_as_on_the_local_cloud(example: Project, s
 
 WIDE = """
 flow: wide
-defaults: {image: "mine.example/image:7", timeout: 10m}
+defaults: {image: "111111111111.dkr.ecr.us-east-1.amazonaws.com/image:7", timeout: 10m}
 steps:
-  train: {uses: training, run: meet.py, instance_count: 2}
+  train:
+    uses: training
+    run: meet.py
+    instance_count: 2
+    spot: true
+    max_wait: 20m
+    checkpoints: true
+    network_isolation: true
+    metric_definitions: [{name: hosts, regex: "hosts=([0-9]+)"}]
+gate: [{metric: train.hosts, min: 2}]
 """
 #: The first host waits for the second, by its name.
 MEET = """
@@ -154,23 +172,53 @@ while me != hosts[0]:
         break
     except OSError:
         time.sleep(0.05)
-open(os.environ["SM_MODEL_DIR"] + "/" + me, "w").close()
+print("hosts=%d" % len(hosts))
+for folder in (os.environ["SM_MODEL_DIR"], "/opt/ml/checkpoints"):
+    open(folder + "/" + me, "w").close()
 """
 
 
 @pytest.mark.slow
 def test_two_instances_meet_and_each_has_a_log_stream(project: Project, served: Account) -> None:
+    """They also leave checkpoints beside their metrics, and the flow's policies allow all that it takes."""
     project.write("flow.yaml", WIDE)
     project.write("meet.py", MEET)
     done = project.mlci("run", **served.environment)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert project.mlci("logs", "train").stdout == "[algo-1] met by algo-2\n"
+    assert sorted(project.mlci("logs", "train").stdout.splitlines()) == [
+        "[algo-1] hosts=2",
+        "[algo-1] met by algo-2",
+        "[algo-2] hosts=2",
+    ]
     logs, job = served.client("logs"), project.result()["steps"]["train"]["job"]
     found = logs.describe_log_streams(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{job}/")
     assert [stream["logStreamName"].rpartition("-")[0] for stream in found["logStreams"]] == [
         f"{job}/algo-1",
         f"{job}/algo-2",
     ]
+    run_id = project.result()["run_id"]
+    prefix = f"mlci/wide/runs/{run_id}/train/_checkpoints/"
+    objects = served.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]
+    names = [entry["Key"].removeprefix(prefix) for entry in objects]
+    assert names == ["algo-1", "algo-2", "mlci-metrics/metrics.json"]
+    described = served.client("sagemaker").describe_training_job(TrainingJobName=job)
+    assert described["EnableManagedSpotTraining"] is described["EnableNetworkIsolation"] is True
+    assert described["StoppingCondition"]["MaxWaitTimeInSeconds"] == 1200
+    requirements = access_requirements(load(WIDE.encode(), "flow.yaml"), {"train": described_image(described)})
+    scope = AccountScope("aws", served.region, "0" * 12, BUCKET, "c", dict.fromkeys(ROLES, "arn:role"))
+    allowed = policies(requirements, scope)
+    workflow = calls_of_the_workflow(served, project.result()["execution"])
+    saved = calls("s3", "PutObject", {"Bucket": BUCKET, "Key": f"{prefix}algo-2"})
+    jobs = [*calls_of_the_jobs(served, run_id), *saved]
+    assert {call.action for call in workflow if not decided(allowed["workflow"], call)} == {"iam:PassRole"}
+    assert [call for call in jobs if not decided(allowed["job"], call)] == []
+    without = replace(requirements, reads_outputs=False)
+    refused = [call for call in jobs if not decided(policies(without, scope)["job"], call)]
+    assert {call.action for call in refused} == {"s3:GetObject"}  # a job that starts again reads its checkpoints
+
+
+def described_image(described: dict[str, Any]) -> str:
+    return str(described["AlgorithmSpecification"]["TrainingImage"])
 
 
 @pytest.mark.skipif(shutil.which("aws") is None, reason="the AWS CLI is not installed")

@@ -245,7 +245,8 @@ def task(job: JobType, paths: StepPaths, keeps: Mapping[str, str]) -> TaskState:
 def summary(kind: str, step: ResolvedStep, request: Mapping[str, Json]) -> str:
     """Return a job in a line: its type, its machines and its time limit."""
     count = f"{step.instance_count} × " if step.instance_count > 1 else ""
-    return f"{kind} on {count}{step.instance}, at most {time_limit_s(step, request):g} s"
+    spot = " (spot)" if request.get("EnableManagedSpotTraining") is True else ""
+    return f"{kind} on {count}{step.instance}{spot}, at most {time_limit_s(step, request):g} s"
 
 
 def grants(job: JobType, *workflow: Grant) -> Grants:

@@ -112,6 +112,11 @@ def test_request_wins_over_the_keys() -> None:
     assert sent["EnableManagedSpotTraining"] is True
 
 
+def test_a_plan_names_spot_machines() -> None:
+    expected = "training on ml.m5.xlarge (spot), at most 7200 s"
+    assert planned(flow(SPOT)).steps["job"].summary == expected
+
+
 def test_a_job_on_spot_machines_waits_and_its_task_waits_as_long() -> None:
     assert request(SPOT)["StoppingCondition"] == {"MaxRuntimeInSeconds": 3600, "MaxWaitTimeInSeconds": 7200}
     _, execution_input = compiled(flow(SPOT))
