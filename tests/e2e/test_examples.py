@@ -37,6 +37,7 @@ LIGHT = [
     Port("lambda", "price.usd_per_month", options=("--param", "serve_on=ml.g4dn.xlarge")),
     Port("batch-transform", "compare.accuracy", options=("--param", "rounds=1", "--param", "depth=1")),
     Port("distributed", "train.loss", options=("--param", "steps=2")),
+    Port("xgboost-algorithm", "train.validation:rmse", options=("--param", "rounds=2")),
 ]
 #: Those with a requirements.txt, which pip installs.
 INSTALLED = [

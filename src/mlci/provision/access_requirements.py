@@ -130,8 +130,8 @@ def _syncs_files(step: Step) -> bool:
     written to the SageMaker AI container at the start of the job")
     """
     container = STEP_TYPES[step.uses].container
-    collects = step.collects_metrics and container is not None and container.metrics_field is not None
-    return collects or step.keeps_checkpoints
+    has_field = container is not None and container.metrics_field is not None
+    return (step.collects_metrics and step.run is not None and has_field) or step.keeps_checkpoints
 
 
 def _functions(step: Step) -> Iterator[str]:
