@@ -143,11 +143,16 @@ class FileKeys(KeyReader):
         return build_definitions(definitions, path, key, self.problems)
 
     def collects_metrics(
-        self, files: tuple[MetricsFiles, ...], definitions: tuple[MetricDefinition, ...], outputs: tuple[str, ...]
+        self,
+        files: tuple[MetricsFiles, ...],
+        definitions: tuple[MetricDefinition, ...],
+        outputs: tuple[str, ...],
+        instance_count: int,
     ) -> bool:
         """True if one file of its metrics is written, by the job: to an output of mlci's own where outputs are files.
 
-        Where the image starts by itself, SageMaker finds metrics in the log, and the state machine writes them.
+        Where the image starts by itself, SageMaker finds metrics in the log, and the state machine writes them. Of
+        several instances, the first one's metrics count, and each may write the same file of an output.
         """
         if self.step.step_type.metrics_file is not None:
             return False
@@ -163,7 +168,7 @@ class FileKeys(KeyReader):
             self.problems.at_key(self.path("request", field), what, hint)
         if self.step.step_type.outputs is not None:  # an archive
             return True
-        if is_read_in_place(files, definitions):
+        if is_read_in_place(files, definitions) and instance_count == 1:
             return False
         key = self.step.key("outputs")
         if key is not None and key.max_items is not None and len(outputs) == key.max_items:

@@ -32,6 +32,7 @@ class _StepBuilder(KeyReader):
         script, machine = ScriptKeys(self.step, self.context), MachineKeys(self.step, self.context)
         files, values = FileKeys(self.step, self.context), ValueKeys(self.step, self.context)
         requests, timeout_s = RequestKeys(self.step, self.context), machine.timeout_s()
+        instance_count = machine.instance_count()
         request = requests.request(timeout_s)
         env, secrets = split_variables(self.step, values.env(), request, requests.place, self.problems)
         source_folder, working_dir = script.folders()
@@ -46,7 +47,7 @@ class _StepBuilder(KeyReader):
             working_dir=working_dir,
             image=machine.image(),
             instance=machine.instance(),
-            instance_count=machine.instance_count(),
+            instance_count=instance_count,
             volume_gb=machine.volume_gb(),
             timeout_s=timeout_s,
             inputs=files.inputs(),
@@ -69,7 +70,7 @@ class _StepBuilder(KeyReader):
             is_after_gate=GATE in self._after_written(),
             metrics=metrics,
             metric_definitions=metric_definitions,
-            collects_metrics=files.collects_metrics(metrics, metric_definitions, outputs),
+            collects_metrics=files.collects_metrics(metrics, metric_definitions, outputs, instance_count),
             keeps_checkpoints=requests.keeps_checkpoints(),
             request=request,
             values=values.values(),

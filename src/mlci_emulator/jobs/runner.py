@@ -31,7 +31,7 @@ from mlci_emulator.jobs.process import (
 )
 from mlci_emulator.jobs.python_overlay import Interpreter, JobPython, PythonUnavailable, overlay
 from mlci_emulator.jobs.requests import ProcessingRequest, TrainingRequest
-from mlci_emulator.jobs.transfer import Interrupted, TransferFailed
+from mlci_emulator.jobs.transfer import Interrupted, TransferFailed, common_files
 from mlci_emulator.jobs.workspace import Workspace, remove_abandoned, workspace
 from mlci_emulator.store.directory import DirectoryStore
 
@@ -125,6 +125,7 @@ class LocalJobs:
                 reason = processing.job_failure_reason(script.exit_code, message, script.log_tail, script.hint)
                 return JobResult("Failed", reason, exit_message=message)
             job.on_phase("Uploading")
+            _note_common_files(instances, [output.path for output in request.outputs])
             for instance in reversed(instances):  # of objects of one name, the first host's stays
                 processing.upload_outputs(request, instance.space, self._store)
             return JobResult("Completed", exit_message=message)
@@ -162,6 +163,7 @@ class LocalJobs:
                 self._upload_partial_model(request, job, spaces)
                 return JobResult("Failed", reason)
             job.on_phase("Uploading")
+            _note_common_files(instances, ["/opt/ml/model", "/opt/ml/output/data"])
             training.upload_archives(request, spaces, self._store)
             return JobResult("Completed")
 
@@ -366,6 +368,17 @@ class LocalJobs:
             return
         with container_link(space, stop.wait) as is_linked:
             yield is_linked
+
+
+def _note_common_files(instances: Sequence[Instance], paths: Sequence[str]) -> None:
+    """Say in the first instance's log which files others have written as well: its own are kept."""
+    first = instances[0]
+    for path in paths if len(instances) > 1 else ():
+        names = common_files([instance.space.ml for instance in instances], Workspace.names(path))
+        if names:
+            text = f"mlci: several instances wrote {path.rstrip('/')}/{names[0]}"
+            text += f" and {len(names) - 1} more" if len(names) > 1 else ""
+            log_files.append(first.log, f"{text}. Here {first.host.name}'s is kept; SageMaker does not say whose.\n")
 
 
 def _launch_request(mode: Mode, instance: Instance, log: Path, container: ContainerCommand) -> LaunchRequest:

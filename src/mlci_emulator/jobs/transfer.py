@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import os
 import tarfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -166,6 +167,18 @@ def _files(roots: Sequence[Path], path: Sequence[str]) -> Iterator[ContainedFile
             if file.name not in names:
                 names.add(file.name)
                 yield file
+
+
+def common_files(roots: Sequence[Path], path: Sequence[str]) -> list[str]:
+    """Return the names of the files that a folder has below more than one of the roots, sorted.
+
+    Links are left out, and so is a folder that can't be walked: its upload fails.
+    """
+    counts: Counter[str] = Counter()
+    for root in roots:
+        with contextlib.suppress(NotContainedError, OSError):
+            counts.update(file.name for file in walk(root, path))
+    return sorted(name for name, count in counts.items() if count > 1)
 
 
 def unpack(store: DirectoryStore, uri: str, folder: Path, temporary: Path) -> None:

@@ -49,3 +49,19 @@ def test_what_cannot_run_on_several_instances_here_is_refused_at_the_keys_place(
     assert str(refusal.value) == 'flow.yaml:7:21: step "train": no namespaces'
     assert sorted(asked) == [1, 2]
     check_jobs(plan)
+
+
+@pytest.mark.parametrize(("count", "place"), [(1, "evaluation/metrics.json"), (2, "_metrics/metrics.json")])
+def test_metrics_in_an_output_of_several_instances_are_those_of_the_first(count: int, place: str) -> None:
+    """Each instance may write the file, and S3 keeps whichever comes last."""
+    plan = planned(f"""flow: wide
+steps:
+  judge:
+    uses: processing
+    image: "mine.example/image:7"
+    run: a.py
+    instance_count: {count}
+    outputs: [evaluation]
+    metrics: evaluation/metrics.json
+""")
+    assert str(plan.steps["judge"].metrics).endswith(f"/judge/{place}")

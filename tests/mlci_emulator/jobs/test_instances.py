@@ -145,6 +145,21 @@ open("/opt/ml/processing/output/out/same", "w").write(me)
         {"shared": names[1::2], "whole": names},
     ]
     assert harness.store.read_bytes("s3://b/out/same") == b"algo-1"
+    note = (
+        "mlci: several instances wrote /opt/ml/processing/output/out/same. Here algo-1's is kept; SageMaker does not "
+    )
+    assert f"[algo-1] {note}say whose.\n" in harness.log("job").read_text()
+
+
+def test_a_model_has_one_of_each_file_and_the_log_says_so(harness: JobHarness, several: LocalJobs) -> None:
+    script = """
+import os
+for name in ("a", "b", os.environ["SM_CURRENT_HOST"]):
+    open(os.environ["SM_MODEL_DIR"] + "/" + name, "w").write(os.environ["SM_CURRENT_HOST"])
+"""
+    assert harness.train(script, several, **TWO)["TrainingJobStatus"] == "Completed"
+    assert model(harness) == {"a": "algo-1", "b": "algo-1", "algo-1": "algo-1", "algo-2": "algo-2"}
+    assert "[algo-1] mlci: several instances wrote /opt/ml/model/a and 1 more." in harness.log("job").read_text()
 
 
 def test_isolated_instances_reach_each_other_and_nothing_else(harness: JobHarness, several: LocalJobs) -> None:
