@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from mlci.flow.problems import listed
+from mlci.flow.schema_models import COMMON_KEYS
 from mlci.step_types import STEP_TYPES, all_keys
 from mlci.step_types.hyperparameters import DISTRIBUTED
 from support.flow_texts import (
@@ -231,11 +232,8 @@ _KEYS_AND_TYPES = [
         IN_TRAIN + "    volume_gb: 1\n",
         [
             (
-                '20:5: unknown key "frobnicate" in step "train". Known keys: after, algorithm, args, checkpoints, '
-                "encrypt_traffic, entrypoint, env, fail_fast, hyperparameters, if, image, include, inputs, instance, "
-                "instance_count, kms_key, matrix, max_parallel, max_wait, metric_definitions, metrics, "
-                "network_isolation, outputs, request, requirements, run, source, spot, timeout, uses, "
-                "volume_gb, volume_kms_key, vpc, working_dir"
+                '20:5: unknown key "frobnicate" in step "train". Known keys: '
+                + ", ".join(sorted(["uses", *(key.name for key in (*STEP_TYPES["training"].keys, *COMMON_KEYS))]))
             )
         ],
     ),
