@@ -65,3 +65,30 @@ class SageMakerHarness:
 
 def sagemaker_harness(harness: JobHarness, jobs: LocalJobs, home: Path | None) -> SageMakerHarness:
     return SageMakerHarness(harness, jobs, SageMaker(harness.store, jobs, home))
+
+
+def tuning_request(strategy: str, seed: int | None = None, **changes: Any) -> dict[str, Any]:
+    """Return a CreateHyperParameterTuningJob request for the script `train.py` in `s3://b/sourcedir.tar.gz`."""
+    training: dict[str, Any] = training_request()
+    static = training.pop("HyperParameters")
+    training.pop("TrainingJobName")
+    definitions = [{"Name": "score", "Regex": r"score=(\S+)"}]
+    training["AlgorithmSpecification"] = {**training["AlgorithmSpecification"], "MetricDefinitions": definitions}
+    categories = {"Name": "booster", "Values": ['"a"', '"b"']}
+    ranges: dict[str, Any] = {
+        "IntegerParameterRanges": [{"Name": "depth", "MinValue": "2", "MaxValue": "8"}],
+        "CategoricalParameterRanges": [categories],
+    }
+    config = {
+        "Strategy": strategy,
+        "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "score"},
+        "ResourceLimits": {"MaxNumberOfTrainingJobs": 4, "MaxParallelTrainingJobs": 2},
+        "ParameterRanges": ranges,
+        **({} if seed is None else {"RandomSeed": seed}),
+    }
+    return {
+        "HyperParameterTuningJobName": "tune",
+        "HyperParameterTuningJobConfig": config,
+        "TrainingJobDefinition": {**training, "StaticHyperParameters": static},
+        **changes,
+    }

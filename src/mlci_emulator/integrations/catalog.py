@@ -95,6 +95,7 @@ SUPPORTED: Mapping[str, frozenset[str]] = MappingProxyType(
                 "createTrainingJob",
                 "createProcessingJob",
                 "createTransformJob",
+                "createHyperParameterTuningJob",
                 "createModel",
                 "createEndpointConfig",
                 "createEndpoint",

@@ -32,14 +32,24 @@ PLAIN: dict[str, PlainShape] = {
     "createProcessingJob": dict(requests.PROCESSING),
     "createTrainingJob": dict(requests.TRAINING),
 }
+
+
+def _read_tuning(parameters: Any) -> object:
+    from mlci_emulator.jobs.tuning_request import tuning  # most runs have no tuning job
+
+    return tuning(parameters)
+
+
 _READ: dict[str, Callable[[Any], object]] = {
     "createProcessingJob": requests.processing,
     "createTrainingJob": requests.training,
+    "createHyperParameterTuningJob": _read_tuning,
 }
 _STATUS = {
     "createProcessingJob": "ProcessingJobStatus",
     "createTrainingJob": "TrainingJobStatus",
     "createTransformJob": "TransformJobStatus",
+    "createHyperParameterTuningJob": "HyperParameterTuningJobStatus",
 }
 #: Source: the environment and tags of jobs that Step Functions has started.
 STARTED_BY: dict[str, Json] = {"Key": "MANAGED_BY_AWS", "Value": "STARTED_BY_STEP_FUNCTIONS"}

@@ -3,6 +3,7 @@
 In the order in which a job passes through them:
 
     requests.py            reads CreateProcessingJob and CreateTrainingJob requests, and rejects what can't run here
+    tuning_request.py      reads CreateHyperParameterTuningJob requests, likewise
     transform_request.py   reads CreateModel and CreateTransformJob requests, likewise
     readable_requests.py   reads the requests that a run will make together, likewise
     job.py                 the settings, context, phases and result of a job

@@ -3,7 +3,12 @@
 From the API's operations down to what they share:
 
     service.py           dispatches operations by name, and runs the jobs of `.sync` tasks to their end
-    jobs.py              Create…, Describe… and Stop… of processing, training and transform jobs
+    jobs.py              Create…, Describe… and Stop… of processing, training, transform and tuning jobs
+    tuning_jobs.py       runs the trials of a tuning job
+    tuning_search.py     chooses the values of a trial
+    early_stopping.py    the rule by which trials are stopped early
+    tuning_status.py     a tuning job's description, made of its trials
+    tuning_listing.py    the list of a tuning job's trials
     job_threads.py       runs each job in a thread, and stops running jobs
     job_status.py        a job's description, from its creation to its end
     metrics.py           extracts metrics from a training job's log

@@ -56,7 +56,10 @@ class JobKind:
 PROCESSING = JobKind("processing-job", "ProcessingJob", "Processing", "processing job")
 TRAINING = JobKind("training-job", "TrainingJob", "Training", "training job")
 TRANSFORM = JobKind("transform-job", "TransformJob", "Transform", "transform job")
-KINDS = (PROCESSING, TRAINING, TRANSFORM)
+TUNING = JobKind(
+    "hyper-parameter-tuning-job", "HyperParameterTuningJob", "HyperParameterTuning", "hyperparameter tuning job"
+)
+KINDS = (PROCESSING, TRAINING, TRANSFORM, TUNING)
 
 
 def create(kind: JobKind, record: Record, request: dict[str, Any]) -> None:
@@ -85,7 +88,7 @@ def advance(kind: JobKind, record: Record, phase: Phase, now: dt.datetime) -> No
     """Show the phase that a job has reached; a job that is being stopped shows no other phase."""
     if record.status != IN_PROGRESS:
         return
-    if phase == "Downloading":
+    if phase == "Downloading" and kind is not TUNING:  # a tuning job's creation is its start
         record.body[f"{kind.verb}StartTime"] = now
     if kind is TRAINING:
         _add_transition(record, phase, now)
@@ -111,7 +114,7 @@ def finish(kind: JobKind, record: Record, ending: JobResult, now: dt.datetime) -
         body["FailureReason"] = ending.reason
     if ending.exit_message is not None:
         body["ExitMessage"] = ending.exit_message
-    if f"{kind.verb}StartTime" in body:
+    if f"{kind.verb}StartTime" in body or kind is TUNING:
         body[f"{kind.verb}EndTime"] = now
     if kind is TRAINING:
         _add_transition(record, "MaxRuntimeExceeded" if is_timed_out else status, now)

@@ -14,8 +14,8 @@ from mlci_emulator.jobs.job import JobContext, JobResult
 from mlci_emulator.jobs.log_files import LogFile
 from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.protocol.operations import Request, Response
-from mlci_emulator.services.sagemaker import errors, job_status, metrics
-from mlci_emulator.services.sagemaker.job_status import KINDS, PROCESSING, TRAINING, JobKind
+from mlci_emulator.services.sagemaker import errors, job_status, listing, metrics, tuning_listing, tuning_status
+from mlci_emulator.services.sagemaker.job_status import KINDS, PROCESSING, TRAINING, TUNING, JobKind
 from mlci_emulator.services.sagemaker.job_threads import JobThreads, RunningJob
 from mlci_emulator.services.sagemaker.metrics import Metrics
 from mlci_emulator.services.sagemaker.models import Models
@@ -53,8 +53,10 @@ class Jobs:
             job_status.finish(kinds[record.kind], record, JobResult("Failed", ABANDONED), self._now())
             self._records.save(record)
 
-    def prepare(self, kind: JobKind, request: Request, region: str) -> RunningJob:
-        """Create the record of a job, and return the job, which the caller starts.
+    def prepare(
+        self, kind: JobKind, request: Request, region: str, parent: str = "", log: Path | None = None
+    ) -> RunningJob:
+        """Create the record of a job, and return the job, which the caller starts. `parent` is a trial's tuning job.
 
         Raises: ApiError
         """
@@ -64,8 +66,8 @@ class Jobs:
             raise errors.invalid(str(error)) from error
         name, now = request[kind.name], self._now()
         arn = f"arn:aws:sagemaker:{region}:{ACCOUNT}:{kind.kind}/{name}"
-        log = self._runner.log(name) if self._logs is None else self._logs / f"{kind.noun}s" / region / f"{name}.log"
-        record = Record(kind.kind, region, name, arn, now, now, log=str(log))
+        log = log or self._log(kind, name, region)
+        record = Record(kind.kind, region, name, arn, now, now, parent=parent, log=str(log))
         job_status.create(kind, record, dict(request))
         running = RunningJob(kind, record, work, self._metrics(kind, request, log), self._run)
         try:
@@ -83,6 +85,8 @@ class Jobs:
         record = self._records.get(kind.kind, region, name)
         if record is None:
             raise errors.job_not_found(kind, name)
+        if kind is TUNING:
+            return tuning_status.describe(record, self.trials(record), self._now())
         running = self.running.find(record.arn)
         values = running.metrics.values() if running is not None else []
         return {**record.body, **({"FinalMetricDataList": values} if values else {})}
@@ -101,12 +105,53 @@ class Jobs:
             raise errors.not_running(kind, record.status)
         return {}
 
+    def trials(self, tuning: Record) -> list[Record]:
+        """Return the trials of a tuning job, in their order."""
+        return self._records.select(
+            "kind = ? AND region = ? AND parent = ?", [TRAINING.kind, tuning.region, tuning.name], "name"
+        )
+
+    def list_tuning_jobs(self, request: Request, region: str) -> Response:
+        """Return the response of ListHyperParameterTuningJobs."""
+        return listing.page(
+            self._records,
+            "ListHyperParameterTuningJobs",
+            request,
+            region,
+            lambda record: tuning_status.listed(record, self.trials(record)),
+        )
+
+    def list_trials(self, request: Request, region: str) -> Response:
+        """Return the response of ListTrainingJobsForHyperParameterTuningJob, all on one page.
+
+        Raises: ApiError
+        """
+        tuning = self._records.get(TUNING.kind, region, request[TUNING.name])
+        if tuning is None:
+            raise errors.job_not_found(TUNING, request[TUNING.name])
+        return tuning_listing.page(tuning, self.trials(tuning), request)
+
+    def prepare_trial(self, request: Request, region: str, parent: Record, log: Path | None) -> RunningJob:
+        """Create the record of a tuning job's trial, which names that job.
+
+        Raises: ApiError
+        """
+        trial = self.prepare(TRAINING, request, region, parent.name, log)
+        trial.record.body["TuningJobArn"] = parent.arn
+        return trial
+
+    def start(self, job: RunningJob) -> None:
+        self.running.start(job)
+
+    def stop_trial(self, job: RunningJob) -> None:
+        self.running.stop(job)
+
     def log_files(self) -> Iterator[LogFile]:
         """Yield the logs of all jobs and endpoints that have one."""
         groups: dict[str, str] = {kind.kind: f"/aws/sagemaker/{kind.noun}s" for kind in KINDS}
         for record in self._records.select("log <> ''", []):
             path = Path(record.log)
-            if path.is_file():
+            if path.is_file() and record.kind != TUNING.kind:  # on SageMaker, the trials alone have logs
                 group = groups.get(record.kind, f"/aws/sagemaker/Endpoints/{record.name}")
                 instances = log_files.instance_logs(path)
                 for host, file in (instances or {"algo-1": path}).items():
@@ -128,6 +173,8 @@ class Jobs:
             for channel in job.channels:
                 self._require_input(channel.uri, region, request["RoleArn"])
             return partial(self._runner.train, job)
+        if kind is TUNING:
+            return self._prepare_tuning(parameters, region)
         # Imported late: a flow has no transform job, and must start fast.
         from mlci_emulator.jobs import transform_request
 
@@ -140,6 +187,32 @@ class Jobs:
         problem = self._runner.problem(job.instance_count)
         if problem:
             raise requests.UnsupportedRequest(f'the job "{job.name}": {problem}')
+
+    def _prepare_tuning(self, parameters: Any, region: str) -> Callable[[JobContext], JobResult]:
+        from mlci_emulator.jobs.tuning_request import tuning  # imported late, as above
+        from mlci_emulator.services.sagemaker import tuning_jobs
+
+        request = tuning(parameters)
+        trial = request.training_request(f"{request.name}-001-00000000", request.first_values)
+        self._prepare_run(TRAINING, trial, region)  # it checks metrics and inputs
+        return lambda context: tuning_jobs.start_trials(
+            request, self._tuning_record(request.name, region), self, self._trial_log(context.log), context
+        )
+
+    def _tuning_record(self, name: str, region: str) -> Record:
+        record = self._records.get(TUNING.kind, region, name)
+        assert record is not None  # it was created before it was started
+        return record
+
+    def _trial_log(self, log: Path) -> Callable[[int], Path | None]:
+        """Return the log of each trial of a tuning job with this log: a file in a folder beside it. A server has it
+        where other training jobs have theirs."""
+        return lambda number: log.with_name(f"{log.stem}.trials") / f"{number:03d}.log" if self._logs is None else None
+
+    def _log(self, kind: JobKind, name: str, region: str) -> Path:
+        if self._logs is None:
+            return self._runner.log(name)
+        return self._logs / f"{kind.noun}s" / region / f"{name}.log"
 
     def _require_input(self, uri: str, region: str, role: str) -> None:
         try:

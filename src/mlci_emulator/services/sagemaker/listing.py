@@ -8,7 +8,7 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListTraini
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -36,6 +36,7 @@ LISTINGS = {
     "ListProcessingJobs": Listing("processing-job", True, _STATUS),
     "ListTrainingJobs": Listing("training-job", True, _STATUS),
     "ListTransformJobs": Listing("transform-job", False, _STATUS),
+    "ListHyperParameterTuningJobs": Listing("hyper-parameter-tuning-job", False, _STATUS),
     "ListModels": Listing("model", False, {}),
     "ListEndpointConfigs": Listing("endpoint-config", False, {}),
     "ListEndpoints": Listing("endpoint", False, _STATUS),
@@ -61,8 +62,14 @@ _NOT_FILTERS = {
 }
 
 
-def page(records: SageMakerRecords, operation: str, request: Request, region: str) -> Response:
-    """Return the response of a List… operation.
+def page(
+    records: SageMakerRecords,
+    operation: str,
+    request: Request,
+    region: str,
+    describe: Callable[[Record], Mapping[str, Any]] = lambda record: record.body,
+) -> Response:
+    """Return the response of a List… operation. `describe` returns what a record's summary is made of.
 
     Raises: ApiError
     """
@@ -79,7 +86,7 @@ def page(records: SageMakerRecords, operation: str, request: Request, region: st
     way = "ASC" if is_ascending else "DESC"
     found = records.select(" AND ".join(conditions), values, f"{column} {way}, name {way}", size + 1)
     member, summary = _summary(operation)
-    response: Response = {member: [_summary_of(record, summary) for record in found[:size]]}
+    response: Response = {member: [_summary_of(record, describe(record), summary) for record in found[:size]]}
     if len(found) > size:
         last = found[size - 1]
         value = last.created.timestamp() if column == "created" else getattr(last, column)
@@ -135,6 +142,6 @@ def _summary(operation: str) -> tuple[str, frozenset[str]]:
     return name, frozenset(members[name].member.members)
 
 
-def _summary_of(record: Record, names: frozenset[str]) -> dict[str, Any]:
-    described = {"LastModifiedTime": record.modified, **record.body}
+def _summary_of(record: Record, description: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    described = {"LastModifiedTime": record.modified, **description}
     return {name: value for name, value in described.items() if name in names}

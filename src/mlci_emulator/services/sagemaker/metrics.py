@@ -23,13 +23,14 @@ _HOST = re.compile(r"^\[algo-\d+\] ")
 
 
 class Metrics:
-    """The last value of each metric in the log so far. Each byte of the log is read once."""
+    """The values of each metric in the log so far, of which the last counts. Each byte of the log is read once."""
 
     def __init__(self, definitions: Iterable[Mapping[str, str]], log: Path, now: Clock) -> None:
         self._patterns = [(fields["Name"], re.compile(fields["Regex"])) for fields in definitions]
         self._log, self._now, self._read = log, now, 0
         self._lock = threading.Lock()
         self._values: dict[str, tuple[float, datetime]] = {}
+        self._histories: dict[str, list[float]] = {}
 
     def values(self, is_ended: bool = False) -> list[dict[str, Any]]:
         """Return FinalMetricDataList. An incomplete last line is read once it is complete, or the job has ended."""
@@ -39,6 +40,11 @@ class Metrics:
             return [
                 {"MetricName": name, "Value": value, "Timestamp": seen} for name, (value, seen) in self._values.items()
             ]
+
+    def history(self, name: str) -> list[float]:
+        """Return all values of a metric in the part of the log that was read, in order."""
+        with self._lock:
+            return list(self._histories.get(name, ()))
 
     def _read_new_lines(self, is_ended: bool) -> None:
         try:
@@ -63,6 +69,7 @@ class Metrics:
                     value = _number(match[1] if pattern.groups else match[0])
                     if value is not None:
                         self._values[name] = (_single_precision(value), self._now())
+                        self._histories.setdefault(name, []).append(value)
 
 
 def definition_problem(definitions: Iterable[Mapping[str, str]]) -> str:

@@ -23,6 +23,7 @@ Kind = Literal[
     "processing-job",
     "training-job",
     "transform-job",
+    "hyper-parameter-tuning-job",
     "model",
     "endpoint-config",
     "endpoint",
@@ -45,7 +46,7 @@ _COLUMNS = "kind, region, name, arn, status, created, modified, parent, approval
 
 @dataclass
 class Record:
-    """A resource. `parent` is a package's group, and `log` the file of a job's log."""
+    """A resource. `parent` is a package's group or a trial's tuning job, and `log` the file of a job's log."""
 
     kind: Kind
     region: str

@@ -170,6 +170,8 @@ class SageMaker:
         for kind in KINDS:
             table |= self._job_operations(kind)
         table |= {operation: partial(listing.page, self._records, operation) for operation in listing.LISTINGS}
+        table["ListHyperParameterTuningJobs"] = self._jobs.list_tuning_jobs
+        table["ListTrainingJobsForHyperParameterTuningJob"] = self._jobs.list_trials
         return table | self._registry.operations
 
     def _tagged(self, request: Request) -> SageMakerRecords:
