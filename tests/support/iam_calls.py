@@ -107,16 +107,26 @@ def _passed(role: str, service: str) -> Call:
     return Call("iam:PassRole", role, (("iam:PassedToService", service),))
 
 
-_JOBS = {"ProcessingJob": "processing-job", "TrainingJob": "training-job", "TransformJob": "transform-job"}
+_JOBS = {
+    "ProcessingJob": "processing-job",
+    "TrainingJob": "training-job",
+    "TransformJob": "transform-job",
+    "HyperParameterTuningJob": "hyper-parameter-tuning-job",
+}
 
 
 def _sagemaker(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:
+    if operation == "ListTrainingJobsForHyperParameterTuningJob":
+        name = request["HyperParameterTuningJobName"].lower()
+        yield Call(f"sagemaker:{operation}", arn("sagemaker", f"hyper-parameter-tuning-job/{name}"))
+        return
     for kind, resource in _JOBS.items():
         if operation in (f"Create{kind}", f"Describe{kind}", f"Stop{kind}"):
             job = arn("sagemaker", f"{resource}/{request[f'{kind}Name'].lower()}")
             yield Call(f"sagemaker:{operation}", job)
-            if "RoleArn" in request:
-                yield _passed(request["RoleArn"], _SAGEMAKER)
+            role = request.get("RoleArn") or request.get("TrainingJobDefinition", {}).get("RoleArn")
+            if role:
+                yield _passed(role, _SAGEMAKER)
             if request.get("Tags"):
                 yield Call("sagemaker:AddTags", job)
             return
@@ -194,5 +204,5 @@ def awaited_job(kind: str) -> list[Call]:
 
     Source: https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html ("IAM policies")
     """
-    rule = arn("events", f"rule/StepFunctionsGetEventsForSageMaker{kind}sRule")
+    rule = arn("events", f"rule/StepFunctionsGetEventsForSageMaker{kind.removeprefix('HyperParameter')}sRule")
     return [Call(f"events:{action}", rule) for action in ("DescribeRule", "PutRule", "PutTargets")]

@@ -13,6 +13,7 @@ _KINDS = {
     "createProcessingJob": "ProcessingJob",
     "createTrainingJob": "TrainingJob",
     "createTransformJob": "TransformJob",
+    "createHyperParameterTuningJob": "HyperParameterTuningJob",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mlci.compile.series_parallel import Cells, Composition, Parallel, Series, leaves
-from mlci.plan.models import Plan
+from mlci.plan.models import Plan, PlannedStep
 from mlci.step_types import STEP_TYPES
 
 #: "In this mode, the Map state supports up to 40 concurrent iterations."
@@ -50,14 +50,25 @@ def _width(plan: Plan, composition: Composition) -> int:
     """Return the largest number of instances of a composition's jobs that run at once."""
     match composition:
         case str(name):
-            step = plan.flow.steps[plan.cells(name)[0].name]
-            return step.instance_count if STEP_TYPES[step.uses].job else 0
+            return _instances_of_step(plan, plan.cells(name)[0])
         case Series(items):
             return max(_width(plan, item) for item in items)
         case Parallel(items):
             return sum(_width(plan, item) for item in items)
         case Cells(item):
             return _cells_at_once(plan, leaves(item)) * _width(plan, item)
+
+
+def _instances_of_step(plan: Plan, step: PlannedStep) -> int:
+    """Return the number of instances that a step runs at once; of trials, one for each core at most."""
+    written = plan.flow.steps[step.name]
+    job = STEP_TYPES[written.uses].job
+    if job is None or not job.has_trials:
+        return written.instance_count if job else 0
+    config = step.request.get("HyperParameterTuningJobConfig")
+    limits = config.get("ResourceLimits") if isinstance(config, dict) else None
+    trials = limits.get("MaxParallelTrainingJobs") if isinstance(limits, dict) else 1
+    return written.instance_count * max(1, min(trials if isinstance(trials, int) else 1, plan.target.cores or 1))
 
 
 def _cells_at_once(plan: Plan, steps: Sequence[str]) -> int:

@@ -188,6 +188,7 @@ def _step_stand_ins(step_type: StepType) -> dict[str, Json]:
         "text": "unknown",
         "image": "unknown:0",
         "source": "s3://unknown/unknown.tar.gz",
+        "objective": {"metric": "unknown", "goal": "maximize"},
     }
     required = {key.name: key.minimum or values.get(key.kind, {}) for key in step_type.keys if key.is_required}
     return {"uses": step_type.name, **required}

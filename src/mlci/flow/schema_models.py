@@ -167,11 +167,43 @@ class InputModel(SchemaModel):
     )
 
 
+def _kind_of_map_or_list(value: object) -> str:
+    return _LIST if isinstance(value, list) else _MAP
+
+
 def _kind_of_source(value: object) -> str:
     return _MAP if isinstance(value, dict) else _TEXT
 
 
 SourceValue = Annotated[Annotated[str, Tag(_TEXT)] | Annotated[InputModel, Tag(_MAP)], Discriminator(_kind_of_source)]
+
+
+class RangeModel(SchemaModel):
+    """The values of a hyperparameter between two numbers: whole numbers where both are, and else any."""
+
+    min: int | float = Field(description="The smallest value.")
+    max: int | float = Field(description="The largest value.")
+    scale: Literal["auto", "linear", "log", "reverse-log"] = Field(
+        default="auto",
+        description="The scale that the values are drawn from. log is for positive numbers of several orders of "
+        "magnitude, and reverse-log for fractions close to 1.",
+    )
+
+
+RangeValue = Annotated[
+    Annotated[list[ScalarValue], Tag(_LIST)] | Annotated[RangeModel, Tag(_MAP)], Discriminator(_kind_of_map_or_list)
+]
+
+
+class ObjectiveModel(SchemaModel):
+    """The metric that the best trial has the largest or the smallest value of."""
+
+    metric: str = Field(
+        description="The name of a metric in metric_definitions: its last value in a trial's output counts.",
+        examples=["validation_auc"],
+    )
+    goal: Literal["maximize", "minimize"] = Field(description="The best value is the largest, or the smallest.")
+
 
 #: The pydantic type of each kind of value, and what it is where the key is not there.
 _TYPES: Mapping[KeyKind, tuple[Any, Callable[[], object] | None]] = {
@@ -184,6 +216,8 @@ _TYPES: Mapping[KeyKind, tuple[Any, Callable[[], object] | None]] = {
     "text or texts": (OneOrMoreValue, list),
     "text, texts or map of texts": (NamedValue, list),
     "metric definitions": (list[MetricDefinitionModel], list),
+    "map of ranges": (dict[str, RangeValue], dict),
+    "objective": (ObjectiveModel, None),
     "map of texts": (dict[str, str], dict),
     "texts or map of texts": (ListOrMapValue, list),
     "source": (str, None),
@@ -234,6 +268,8 @@ COMMON_KEYS = (
 def _field(key: Key, is_required: bool) -> tuple[Any, Any]:
     """A key as pydantic takes it: its type and its field."""
     kind, empty = _TYPES[key.kind]
+    if key.choices:
+        kind = Literal[key.choices]
     options: dict[str, Any] = {"description": key.description, "ge": key.minimum, "le": key.maximum}
     if key.examples:
         options["examples"] = list(key.examples)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+from mlci.flow.durations import parse_duration
+from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.key_reader import KeyReader
 from mlci.flow.models import Json, Scalar, Text, Value
 from mlci.flow.reference_check import check_step
+from mlci.flow.schema_models import SchemaModel
 from mlci.flow.yaml_document import Path
 
 #: The keys that a Step has a field for, or that decide when it runs. The values of all others are in `Step.values`, but
@@ -98,7 +102,7 @@ class ValueKeys(KeyReader):
     def values(self) -> dict[str, Value]:
         own = self.step.step_type.keys
         keys = [key.name for key in own if key.name not in _BUILT_KEYS and key.kind != "source" and not key.becomes]
-        written = {name: self.step.written(name) for name in keys if name in self.step.raw}
+        written = {name: _plain(self.step.written(name)) for name in keys if name in self.step.raw}
         for key in self.step.step_type.keys:
             value = written.get(key.name)
             if isinstance(value, str):
@@ -108,6 +112,8 @@ class ValueKeys(KeyReader):
                 for index, word in enumerate(value):
                     path = self.path(key.name, index)
                     self.check_length(key, path, f'item {index + 1} of "{key.name}"', len(str(word)))
+            if key.kind == "duration" and value is not None:
+                value = written[key.name] = self._seconds(str(value), self.path(key.name))
             if value is not None:
                 self.check_value(key, value)
             if value is not None and key.names_metrics:
@@ -130,6 +136,16 @@ class ValueKeys(KeyReader):
             what = f'{reader} step "{name}", which has a matrix, and so metrics for each of its cells'
             self.problems.at(path, what, "Name a step without a matrix that reads these cells")
 
+    def _seconds(self, written: str, path: Path) -> int | None:
+        """A duration in seconds; None for one that is wrong, which is reported."""
+        if self.problems.is_suspect(path):
+            return None
+        try:
+            return parse_duration(written)
+        except InvalidValue as invalid:
+            self.report(path, invalid)
+            return None
+
     def _value(self, value: Json, path: Path) -> Value:
         """A value as it is written, and each text with references in it as a Text."""
         match value:
@@ -141,3 +157,16 @@ class ValueKeys(KeyReader):
                 return {key: self._value(part, (*path, key)) for key, part in value.items()}
             case _:
                 return value
+
+
+def _plain(value: Any) -> Any:
+    """A value with the models in it as plain maps."""
+    match value:
+        case SchemaModel():
+            return value.model_dump(by_alias=True, exclude_none=True)
+        case list():
+            return [_plain(part) for part in value]
+        case dict():
+            return {key: _plain(part) for key, part in value.items()}
+        case _:
+            return value

@@ -1,9 +1,10 @@
 """Flow + Staged → Plan: names, requests, uploads and limits. Pure: the clock, git and the store are read before.
 
-names.py       names of runs, jobs and objects
-requests.py    a step with all of its values known, and its API request
-thresholds.py  the numbers that metrics are held against
-models.py      the plan
+names.py        names of runs, jobs and objects
+short_names.py  short forms of names, for what has few characters
+requests.py     a step with all of its values known, and its API request
+thresholds.py   the numbers that metrics are held against
+models.py       the plan
 """
 
 from __future__ import annotations

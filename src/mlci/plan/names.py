@@ -9,12 +9,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mlci.flow.models import Step
+from mlci.plan.short_names import decode_run, encode_run, short_digest
+from mlci.step_types import STEP_TYPES
+from mlci.step_types.base import JobType
 
 #: Job names are at most 63 of [a-zA-Z0-9-]; the state machine appends `-<attempt>-<retry>`, at most six characters.
 #: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
 JOB_NAME_MAX_CHARS = 63
 _ATTEMPT_MAX_CHARS = 6
 _FLOW_MAX_CHARS = 18
+#: The parts of the names of tuning jobs, beside the run's 11 characters and the six that the state machine appends.
+#: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateHyperParameterTuningJob.html (at most 32)
+_SHORT_FLOW_CHARS, _SHORT_STEP_CHARS = 4, 3
+#: The training jobs of a tuning job add this to its name, which the attempt ends.
+_TRIAL = re.compile(r"-\d{3,}-[0-9a-f]{8}$")
 #: The folder of a step's collected metrics, beside its outputs: no output's name begins like this.
 METRICS_FOLDER = "_metrics"
 #: The folder of a training job's checkpoints, which its metrics are then below.
@@ -63,14 +71,24 @@ class Names:
         """The beginning of the names of all jobs."""
         return f"{'mlcip' if self.is_protected else 'mlci'}-{_fit(self.flow, _FLOW_MAX_CHARS)}--"
 
+    @property
+    def short_jobs(self) -> str:
+        """The beginning of the names of jobs whose names have few characters, in the place of `jobs`."""
+        return f"{'mlcip' if self.is_protected else 'mlci'}-{short_digest(self.flow, _SHORT_FLOW_CHARS)}--"
+
     def job(self, step: Step, run: str) -> str:
         """Return the beginning of the names of a step's jobs. Long names of flows and steps are cut and end in a hash.
 
-        A cell has its number behind two -, which no step's name has in a row.
+        A cell has its number behind two -, which no step's name has in a row. A type whose jobs have short names gets
+        one that begins with `short_jobs`.
 
         >>> Names("breast-cancer").job(Step("train_model", "training"), "20261123-101530-3f9c2a")
         'mlci-breast-cancer--train-mod-ea41-20261123-101530-3f9c2a'
+        >>> Names("breast-cancer").job(Step("tune", "tuning"), "20261123-101530-3f9c2a")
+        'mlci-d62w--19bti7ozu02hi2i'
         """
+        if _has_short_names(step):
+            return f"{self.short_jobs}{short_digest(step.name, _SHORT_STEP_CHARS)}{encode_run(run)}"
         number = f"--{step.cell.index}" if step.cell else ""
         room = JOB_NAME_MAX_CHARS - _ATTEMPT_MAX_CHARS - len(self.jobs) - len(run) - 1 - len(number)
         return f"{self.jobs}{_fit(step.cell.step if step.cell else step.name, room)}{number}-{run}"
@@ -81,7 +99,16 @@ class Names:
         >>> steps = {"train": Step("train", "training")}
         >>> Names("iris").step_of("mlci-iris--train-20261123-101530-3f9c2a-0-1", steps)
         ('20261123-101530-3f9c2a', 'train')
+        >>> trial = Names("iris").job(Step("tune", "tuning"), "20261123-101530-3f9c2a") + "-0-0-007-0123abcd"
+        >>> Names("iris").step_of(trial, {"tune": Step("tune", "tuning")})
+        ('20261123-101530-3f9c2a', 'tune')
         """
+        if job.startswith(self.short_jobs):
+            base = _TRIAL.sub("", job).rsplit("-", 2)[0]
+            run = decode_run(base.removeprefix(self.short_jobs)[_SHORT_STEP_CHARS:])
+            found = (name for name, step in steps.items() if _has_short_names(step) and self.job(step, run) == base)
+            if step := next(found, None):
+                return run, step
         *_, day, time, random, _, _ = job.split("-")
         run = f"{day}-{time}-{random}"
         base = job.rsplit("-", 2)[0]
@@ -91,6 +118,16 @@ class Names:
 def run_id(now: datetime, random: str) -> str:
     """A run's id, which sorts by time: `20261123-101530-3f9c2a`. `random` holds six hexadecimal digits."""
     return f"{now:%Y%m%d-%H%M%S}-{random}"
+
+
+def run_in_names(job: JobType, run: str) -> str:
+    """Return the part of the names of a run's jobs that is the run."""
+    return encode_run(run) if job.name_max_chars < JOB_NAME_MAX_CHARS else run
+
+
+def _has_short_names(step: Step) -> bool:
+    job = STEP_TYPES[step.uses].job
+    return job is not None and job.name_max_chars < JOB_NAME_MAX_CHARS
 
 
 def _fit(name: str, room: int) -> str:

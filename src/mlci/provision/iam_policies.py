@@ -169,7 +169,11 @@ def _granted(
 def _arn(resource: str, names: Names, scope: AccountScope) -> str:
     """The ARN of a grant's resource."""
     resource = resource.format(
-        jobs=names.jobs, jobs_lower=names.jobs.lower(), runs=f"{names.prefix}/runs/", machine=names.machine
+        jobs=names.jobs,
+        jobs_lower=names.jobs.lower(),
+        short_jobs=names.short_jobs,
+        runs=f"{names.prefix}/runs/",
+        machine=names.machine,
     )
     service, _, rest = resource.partition(":")
     if service == "s3":

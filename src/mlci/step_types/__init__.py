@@ -13,6 +13,8 @@
     request_parts.py     parts of API requests
     processing.py        a processing job
     training.py          a training job
+    tuning.py            a tuning job, whose trials are training jobs
+    tuning_ranges.py     the ranges of a tuning job, as they are sent
     model_copy.py        the states that copy a model to the run's folder
     sagemaker_models.py  what all types share that create a model of SageMaker
     model.py             a model of SageMaker
@@ -40,6 +42,7 @@ from mlci.step_types.processing import PROCESSING
 from mlci.step_types.register import REGISTER
 from mlci.step_types.training import TRAINING
 from mlci.step_types.transform import TRANSFORM
+from mlci.step_types.tuning import TUNING
 from mlci.step_types.wait import WAIT
 
 __all__ = [
@@ -55,7 +58,7 @@ __all__ = [
 
 #: Every step type by its name, in the order in which messages and the schema list them.
 STEP_TYPES: Mapping[str, StepType] = MappingProxyType(
-    {kind.name: kind for kind in (PROCESSING, TRAINING, TRANSFORM, MODEL, REGISTER, LAMBDA, WAIT, FAIL)}
+    {kind.name: kind for kind in (PROCESSING, TRAINING, TUNING, TRANSFORM, MODEL, REGISTER, LAMBDA, WAIT, FAIL)}
 )
 
 
@@ -72,7 +75,7 @@ def owners_of(key: str) -> tuple[str, ...]:
     """Return the names of the types that have this key.
 
     >>> owners_of("hyperparameters")
-    ('training',)
+    ('training', 'tuning')
     """
     return tuple(name for name, kind in STEP_TYPES.items() if kind.key(key))
 

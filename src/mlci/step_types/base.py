@@ -24,6 +24,8 @@ KeyKind = Literal[
     "text or texts",
     "text, texts or map of texts",
     "metric definitions",
+    "map of ranges",
+    "objective",
     "map of texts",
     "texts or map of texts",
     "source",
@@ -60,9 +62,10 @@ class Key:
 
     `minimum` and `maximum` hold for the number as it is written, and `pattern` is for the JSON schema alone;
     `job_maximum` also holds for a value that comes from `defaults` (a duration in seconds). `max_chars` is the length
-    of a text, or of each text in it. Metrics of other steps may stand where a key `takes_metrics`. `names` rules the
-    names in a map or a list. `problems` yields what AWS or the container can't take of a value, as far as it is known:
-    the path below the key, a sentence and a remedy. Where `takes_one_cell`, a source is no folder of several cells.
+    of a text, or of each text in it. `choices` are the only texts that it takes. Metrics of other steps may stand where
+    a key `takes_metrics`. `names` rules the names in a map or a list. `problems` yields what AWS or the container can't
+    take of a value, as far as it is known: the path below the key, a sentence and a remedy. Where `takes_one_cell`, a
+    source is no folder of several cells.
     A value that `becomes` a part of the API request is merged over it, below the step's `request:`.
     `step_problems` gets the keys that the step itself has, and those of `defaults`, and yields what can't stand
     together: paths are those below the step.
@@ -86,6 +89,7 @@ class Key:
     pattern: str = ""
     max_items: int | None = None
     max_chars: int | None = None
+    choices: tuple[str, ...] = ()
     names: NameRule | None = None
     problems: Callable[[Json], Iterator[tuple[tuple[str | int, ...], str, str]]] | None = None
     takes_one_cell: bool = False
@@ -211,11 +215,34 @@ def no_further_requests(values: Mapping[str, Json]) -> tuple[FurtherRequest, ...
 
 @dataclass(frozen=True)
 class JobType:
-    """A SageMaker job: how the API, the console and CloudWatch Logs call it. `noun` is "TrainingJob"."""
+    """A SageMaker job: how the API, the console and CloudWatch Logs call it. `noun` is "TrainingJob".
+
+    `event_noun` is what the rule of EventBridge calls it by which Step Functions waits, if that is another word.
+    `name_max_chars` is the length of a job's name with what the state machine appends. A job that `has_trials` is made
+    of training jobs, whose names are its own, a - and more; they have the logs.
+    """
 
     noun: str
     console_page: str
     log_group: str
+    event_noun: str | None = None
+    name_max_chars: int = 63
+    has_trials: bool = False
+
+    @property
+    def jobs_placeholder(self) -> str:
+        """The placeholder in a grant's resource for the beginning of the names of such jobs."""
+        return "jobs" if self.name_max_chars == JobType.name_max_chars else "short_jobs"
+
+    @property
+    def log_streams(self) -> str:
+        """The character that the names of a job's log streams have behind its own name."""
+        return "-" if self.has_trials else "/"
+
+    @property
+    def events_rule(self) -> str:
+        """The rule of EventBridge by which Step Functions waits for such a job."""
+        return f"StepFunctionsGetEventsForSageMaker{self.event_noun or self.noun}sRule"
 
     @property
     def operation_noun(self) -> str:
@@ -483,9 +510,10 @@ class Grant:
     """One statement of a policy, `sid`, as far as one type needs it: the grants of all types are merged by it.
 
     A resource is "*" or `<service>:<resource>`, in which `{jobs}` is the beginning of the flow's job names,
-    `{jobs_lower}` the same in lower case, `{machine}` its state machine, and `{runs}` the prefix of its runs; for `s3`,
-    it is a prefix of keys, or empty for the bucket itself. `condition` is the statement's Condition. A grant that
-    `joins_network` gets the condition that it joins no network but the flow's.
+    `{jobs_lower}` the same in lower case, `{short_jobs}` that of jobs whose names have few characters, `{machine}` its
+    state machine, and `{runs}` the prefix of its runs; for `s3`, it is a prefix of keys, or empty for the bucket
+    itself. `condition` is the statement's Condition. A grant that `joins_network` gets the condition that it joins no
+    network but the flow's.
     """
 
     sid: str

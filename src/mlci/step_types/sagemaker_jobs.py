@@ -256,9 +256,10 @@ def grants(job: JobType, *workflow: Grant) -> Grants:
     https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html
     """
     # SageMaker writes the names of jobs in lower case where it makes ARNs of them.
-    jobs = tuple(f"sagemaker:{job.arn_resource}/{{{name}}}*" for name in ("jobs", "jobs_lower"))
+    places = ("jobs", "jobs_lower") if job.jobs_placeholder == "jobs" else (job.jobs_placeholder,)
+    jobs = tuple(f"sagemaker:{job.arn_resource}/{{{place}}}*" for place in places)
     follow = (f"sagemaker:Describe{job.noun}", f"sagemaker:Stop{job.noun}")
-    group, streams = f"logs:log-group:{job.log_group}", f"logs:log-group:{job.log_group}:log-stream:{{jobs}}*"
+    group, streams = f"logs:log-group:{job.log_group}", f"logs:log-group:{job.log_group}:log-stream:{{{places[0]}}}*"
     return Grants(
         build=(
             Grant("FollowJobs", follow, jobs),
@@ -273,7 +274,7 @@ def grants(job: JobType, *workflow: Grant) -> Grants:
             Grant(
                 "AwaitJobs",
                 ("events:DescribeRule", "events:PutRule", "events:PutTargets"),
-                (f"events:rule/StepFunctionsGetEventsForSageMaker{job.noun}sRule",),
+                (f"events:rule/{job.events_rule}",),
             ),
             *workflow,
         ),

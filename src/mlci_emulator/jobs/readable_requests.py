@@ -19,6 +19,10 @@ def read_requests(sent: Mapping[str, Mapping[str, Any]]) -> int:
         return requests.processing(dict(sent["CreateProcessingJob"])).instance_count
     if "CreateTrainingJob" in sent:
         return requests.training(dict(sent["CreateTrainingJob"])).instance_count
+    if "CreateHyperParameterTuningJob" in sent:
+        from mlci_emulator.jobs.tuning_request import tuning  # late: most runs have none
+
+        return tuning(dict(sent["CreateHyperParameterTuningJob"])).instance_count
     if "CreateModel" in sent:
         from mlci_emulator.jobs import transform_request  # late: most runs have no model, and are to start soon
 

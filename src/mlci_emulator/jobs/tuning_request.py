@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
+from mlci_emulator.jobs.algorithms import metric_definitions
 from mlci_emulator.jobs.requests import InvalidRequest, MalformedRequest, UnsupportedRequest, training
 from mlci_emulator.protocol import sagemaker_validation
 
@@ -83,6 +84,12 @@ class TuningRequest:
     stops_early: bool
     definition: Mapping[str, Json]
     tags: tuple[Json, ...]
+
+    @property
+    def instance_count(self) -> int:
+        """The number of instances that a trial runs on."""
+        count = _map(self.definition.get("ResourceConfig")).get("InstanceCount", 1)
+        return count if isinstance(count, int) else 1
 
     @property
     def first_values(self) -> dict[str, str]:
@@ -205,7 +212,8 @@ def _require_consistent(request: TuningRequest) -> None:
     Source: https://github.com/aws/sagemaker-python-sdk/issues/3932
     """
     algorithm = _map(request.definition.get("AlgorithmSpecification"))
-    definitions = cast("list[dict[str, str]]", algorithm.get("MetricDefinitions") or [])
+    own = cast("list[dict[str, str]]", algorithm.get("MetricDefinitions") or [])
+    definitions = own or metric_definitions(str(algorithm.get("TrainingImage")))
     if request.metric not in [each["Name"] for each in definitions]:
         raise InvalidRequest(
             "A metric is required for this hyperparameter tuning job objective. Provide a metric in the metric "

@@ -19,6 +19,7 @@ from mlci.step_types import STEP_TYPES, all_keys
 from mlci.step_types.base import (
     FailState,
     JobType,
+    PassState,
     ResolvedStep,
     StepPaths,
     StepType,
@@ -38,8 +39,10 @@ STEP = ResolvedStep(
     role="arn:aws:iam::123456789012:role/job",
     tags={},
     inputs={name: f"s3://bucket/run/other/{name}/" for name in ("model", "input")},
-    outputs={name: f"s3://bucket/run/step/{name}/" for name in ("model", "result", "resource", "output", "package")},
-    values={key.name: key.minimum or 1 for key in all_keys().values()},
+    outputs={
+        name: f"s3://bucket/run/step/{name}/" for name in ("model", "result", "resource", "output", "package", "best")
+    },
+    values={key.name: key.examples[0] if key.examples else key.minimum or 1 for key in all_keys().values()},
     image="mine:7",
     instance="ml.m5.xlarge",
     timeout_s=60,
@@ -95,7 +98,8 @@ def test_a_script_has_a_container_and_an_image(step_type: StepType) -> None:
     assert step_type.container is None or step_type.key("image") is not None
     assert (step_type.key("image") is None) == (step_type.image_scope is None)
     assert (step_type.key("request") is None) == (step_type.request is None)
-    assert (step_type.key("metrics") is None) == (step_type.container is None)
+    has_own_metrics = step_type.container is not None and step_type.metrics_file is None
+    assert (step_type.key("metrics") is not None) == has_own_metrics
 
 
 @TYPES
@@ -124,6 +128,8 @@ def _paths(state: object) -> Iterator[str]:
             texts = [state.seconds_path]
         case FailState():
             texts = [state.message_path]
+        case PassState():
+            texts = []  # it reads the step's result alone
         case _:
             raise AssertionError(f"no check knows {state}")
     for text in texts:

@@ -55,7 +55,7 @@ def test_a_request_becomes_a_tuning_job_and_the_requests_of_its_trials() -> None
         ("Autotune", {"Mode": "Enabled"}, "ranges that SageMaker chooses"),
         (f"{CONFIG}/TuningJobCompletionCriteria", {"TargetObjectiveMetricValue": 1.0}, "completion criteria"),
         (f"{CONFIG}/ResourceLimits/MaxNumberOfTrainingJobs", None, "would never end"),
-        ("TrainingJobDefinition/ResourceConfig/InstanceCount", 2, "2 instances"),
+        ("TrainingJobDefinition/OutputDataConfig/CompressionType", "NONE", "CompressionType GZIP only"),
     ],
 )
 def test_what_this_machine_can_not_do_is_refused(path: str, value: Any, message: str) -> None:

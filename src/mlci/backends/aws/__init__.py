@@ -15,6 +15,7 @@ In the order of a run:
     sagemaker_jobs.py         jobs of each type: description, list, stop (SageMaker)
     model_registry.py         the model registry (SageMaker)
     cloudwatch_logs.py        the lines of a job's log, read on and on (CloudWatch Logs)
+    trial_progress.py         a line for each trial of a tuning job that has ended
     job_logs.py               the logs of a run's jobs, copied to files while the jobs run
     failure_reasons.py        events of failed jobs, completed with the job's reason and log
     stop_run.py               stops the jobs of a run and waits for their end

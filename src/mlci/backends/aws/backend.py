@@ -20,6 +20,7 @@ from mlci.backends.aws.sagemaker_jobs import Job, Jobs
 from mlci.backends.aws.session import Session
 from mlci.backends.aws.state_machines import DesiredStateMachine, StateMachines, state_machine_tags
 from mlci.backends.aws.stop_run import RunStopper
+from mlci.backends.aws.trial_progress import TrialProgress
 from mlci.backends.events import Event
 from mlci.backends.progress import initial_progress
 from mlci.backends.protocol import Change, ExecutionArn, Outcome, RunningExecution, TaggedObject, VersionArn
@@ -133,7 +134,8 @@ class AwsCloud:
         """Run an execution to its end. Errors of AWS are part of the outcome: the execution may run by then, and must
         not be left running."""
         arn = self.target.execution(version.split(":")[6], execution)
-        logs = JobLogs(self.logs, self.log_file, self.log, self.clock)
+        progress = TrialProgress(self.jobs).new_lines
+        logs = JobLogs(self.logs, self.log_file, self.log, self.clock, progress)
         explainer = EventExplainer(self.jobs, logs, self.log, self._link, on_event)
         try:
             if stop.is_set():

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mlci.backends.aws.api_calls import Api, AwsError
-from mlci.backends.aws.sagemaker_jobs import JOBS, Job
+from mlci.backends.aws.sagemaker_jobs import JOBS, Job, trial_number
 
 #: The most events that GetLogEvents returns at a time.
 #: Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html
@@ -38,7 +38,9 @@ class Logs:
         try:
             streams = sorted(self._streams(group, job))
             return [
-                _host_prefix(stream, job) + line for stream in streams for line in self._lines(group, stream, position)
+                _numbered(job, stream) + _host_prefix(stream, job) + line
+                for stream in streams
+                for line in self._lines(group, stream, position)
             ]
         except AwsError as error:
             if error.code == "ResourceNotFoundException":
@@ -50,7 +52,7 @@ class Logs:
             "describe_log_streams",
             ("nextToken", "nextToken"),
             logGroupName=group,
-            logStreamNamePrefix=f"{job.name}/",
+            logStreamNamePrefix=job.name + JOBS[job.kind].log_streams,
         )
         for page in pages:
             yield from (stream["logStreamName"] for stream in page.get("logStreams", ()))
@@ -81,3 +83,12 @@ def _host_prefix(stream: str, job: Job) -> str:
     ('[algo-2] ', '')
     """
     return f"[{stream.rpartition('/')[2].rpartition('-')[0]}] " if job.instance_count > 1 else ""
+
+
+def _numbered(job: Job, stream: str) -> str:
+    """Return the beginning of the lines of one trial of a tuning job; "" for a job without trials.
+
+    >>> _numbered(Job("tuning", "t-0-0"), "t-0-0-012-0123abcd/algo-1-1700000000")
+    '[012] '
+    """
+    return f"[{trial_number(job, stream):>03}] " if JOBS[job.kind].has_trials else ""

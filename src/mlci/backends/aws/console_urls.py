@@ -31,7 +31,7 @@ def job_link(job: Job, partition: str, region: str) -> str:
 def log_link(job: Job, partition: str, region: str) -> str:
     """Return the link to a job's log streams. The console's fragment is encoded twice, with `$` for `%`."""
     group = quote(quote(JOBS[job.kind].log_group, safe=""), safe="").replace("%", "$")
-    prefix = quote(f"?logStreamNameFilter={job.name}/", safe="").replace("%", "$")
+    prefix = quote(f"?logStreamNameFilter={job.name}{JOBS[job.kind].log_streams}", safe="").replace("%", "$")
     return f"{_home(partition, region, 'cloudwatch')}#logsV2:log-groups/log-group/{group}{prefix}"
 
 

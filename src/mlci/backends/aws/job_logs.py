@@ -19,7 +19,8 @@ _LATE_S = 2.0
 
 @dataclass
 class JobLogs:
-    """The logs of one run's jobs. `file` returns the file of a job's log; the jobs of a step share one.
+    """The logs of one run's jobs. `file` returns the file of a job's log; the jobs of a step share one. `progress`
+    returns further lines of a job that are new.
 
     A log that can't be read is told once, and is no error.
     """
@@ -28,6 +29,7 @@ class JobLogs:
     file: Callable[[str], Path]
     log: Callable[[str], None]
     clock: Clock = field(default_factory=Clock)
+    progress: Callable[[Job], list[str]] = lambda job: []
     _positions: dict[Job, LogPosition] = field(default_factory=dict)
     _turns: dict[Job, int] = field(default_factory=dict)
     _has_lines: set[Job] = field(default_factory=set)
@@ -56,6 +58,7 @@ class JobLogs:
             return
         try:
             lines = self.logs.lines(job, self._positions.setdefault(job, LogPosition()))
+            lines += self.progress(job)
         except AwsError as error:
             if is_over or not error.is_transient:
                 self._unreadable.add(job)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlci.backends.aws.api_calls import Api, AwsError
+from mlci.plan.names import run_in_names
 from mlci.step_types import STEP_TYPES, jobs_of
 
 #: The jobs of all step types, by the type's name.
@@ -57,10 +58,25 @@ class Jobs:
         """The jobs of one kind of a run that have not ended: a run's id is part of the names of all of its jobs."""
         kind = JOBS[name]
         pages = self.api.pages(
-            f"list_{kind.operation_noun}s", ("NextToken", "NextToken"), NameContains=run_id, StatusEquals="InProgress"
+            f"list_{kind.operation_noun}s",
+            ("NextToken", "NextToken"),
+            NameContains=run_in_names(kind, run_id),
+            StatusEquals="InProgress",
         )
         for page in pages:
             yield from (Job(name, summary[kind.name_field]) for summary in page[kind.summaries_field])
+
+    def trials(self, job: Job) -> list[Mapping[str, Any]]:
+        """Return SageMaker's summaries of the training jobs that a tuning job has started, in their order."""
+        pages = self.api.pages(
+            "list_training_jobs_for_hyper_parameter_tuning_job",
+            ("NextToken", "NextToken"),
+            HyperParameterTuningJobName=job.name,
+            SortBy="Name",
+            SortOrder="Ascending",
+            MaxResults=100,
+        )
+        return [summary for page in pages for summary in page["TrainingJobSummaries"]]
 
     def stop(self, job: Job) -> bool:
         """Asks a job to stop; False where it is not there, or has ended."""
@@ -89,6 +105,16 @@ def job_of(resource: str, parameters: Mapping[str, Any]) -> Job | None:
 def _instance_count(parameters: Mapping[str, Any]) -> int:
     cluster = parameters.get("ResourceConfig") or (parameters.get("ProcessingResources") or {}).get("ClusterConfig")
     return int((cluster or {}).get("InstanceCount") or 1)
+
+
+def trial_number(job: Job, trial: str) -> int | str:
+    """Return the number of a trial, from its name or from that of its log stream: its tuning job's name and more.
+
+    >>> trial_number(Job("tuning", "t-0-0"), "t-0-0-012-0123abcd/algo-1-1700000000")
+    12
+    """
+    digits = trial.removeprefix(f"{job.name}-").partition("-")[0]
+    return int(digits) if digits.isdigit() else trial
 
 
 def _is_unknown(error: AwsError) -> bool:
