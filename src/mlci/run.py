@@ -179,7 +179,8 @@ def attach(flow: Flow, context: RunContext, baseline: Mapping[str, Json], cloud:
         if not isinstance(running_input, dict) or running_input.get("build") != context.target.build:
             continue
         attached = context.for_run(execution.name)
-        if json.loads(prepare(flow, attached, baseline)[1].execution_input) == running_input:
+        planned, compiled = prepare(flow, attached, baseline)
+        if json.loads(with_images(compiled.execution_input, cloud.published_images(planned.images))) == running_input:
             context.reporter.log(
                 f"attached to run {execution.name}, which this build started and which is still running"
             )
@@ -189,6 +190,13 @@ def attach(flow: Flow, context: RunContext, baseline: Mapping[str, Json], cloud:
             f"run {execution.name} of this build is still running, with another input; it is left alone"
         )
     return context
+
+
+def with_images(execution_input: str, uris: Mapping[str, str]) -> str:
+    """The execution input with these URIs of images in place of others: an image's digest is known once it is built."""
+    for uri, published in uris.items():
+        execution_input = execution_input.replace(json.dumps(uri), json.dumps(published))
+    return execution_input
 
 
 def _execute(
@@ -216,7 +224,9 @@ def _execute(
         context.lock.acquire(context.folder.start_file)
         has_started.set()
         cloud.upload(planned.uploads, stop)
-        return cloud.run(version, context.target.run_id, compiled.execution_input, on_event, stop)
+        execution_input = with_images(compiled.execution_input, cloud.publish_images(planned.images, stop))
+        context.folder.write_input(execution_input)
+        return cloud.run(version, context.target.run_id, execution_input, on_event, stop)
 
     def interrupt(reason: str) -> None:
         context.reporter.log(f"{reason}: stopping the run")

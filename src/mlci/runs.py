@@ -83,6 +83,10 @@ class RunFolder:
         _write_files(self.path, texts)
         _link(self.path.parent.parent / "latest", Path("runs", self.path.name))
 
+    def write_input(self, execution_input: str) -> None:
+        """Writes the run's input once more, as it is sent."""
+        _write_files(self.path, {"input.json": json.dumps(json.loads(execution_input), indent=2) + "\n"})
+
     def started(self) -> RunStart | None:
         """Returns what is known of the run since its start; None for a run of an older mlci, or a damaged file."""
         try:

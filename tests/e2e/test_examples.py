@@ -47,16 +47,18 @@ INSTALLED = [
     Port("from-notebook", "evaluate.accuracy", options=("--param", "measures=2")),
     Port("from-sagemaker", "train.train_loss", options=("--param", "epochs=1")),
 ]
+#: Those whose image is built: test_own_image.py runs them.
+BUILT = [Port("own-image", "evaluate.accuracy")]
 
 
 def test_every_example_is_tried() -> None:
     folders = {folder.name for folder in EXAMPLES.iterdir() if (folder / "flow.yaml").is_file()}
-    assert folders == {port.name for port in (*LIGHT, *INSTALLED)}
+    assert folders == {port.name for port in (*LIGHT, *INSTALLED, *BUILT)}
 
 
 @pytest.mark.e2e
 @pytest.mark.slow
-@pytest.mark.parametrize("port", [*LIGHT, *INSTALLED], ids=lambda port: port.name)
+@pytest.mark.parametrize("port", [*LIGHT, *INSTALLED, *BUILT], ids=lambda port: port.name)
 def test_a_port_is_valid(port: Port, tmp_path: Path) -> None:
     done = checkout(port.name, tmp_path).mlci("validate")
     assert done.returncode == 0, done.stderr

@@ -14,6 +14,9 @@ function_handlers.py          the local code of Lambda functions that steps call
 job_pythons.py                the interpreter of each local job
 requirements_environments.py  environments that hold a requirements file, in the user's cache folder
 local_registry.py             the model registry of the local cloud, a file in .mlci
+container_runtime.py          the container runtime of this machine
+image_builds.py               builds the images of a flow on this machine
+local_images.py               the images of a local run
 local.py                      the local backend: an adapter to the emulator
 aws/                          the aws backend, through boto3
 """

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlci.backends.container_runtime import ContainerRuntime
 from mlci.backends.enum_values import UnlistedValue, problem_of
 from mlci.backends.events import Event
 from mlci.backends.function_handlers import FUNCTION_LOG_PREFIX, check_handlers, function_handlers
 from mlci.backends.job_pythons import JobPythons, PythonDescription
+from mlci.backends.local_images import LocalImages
 from mlci.backends.project_python import ProjectPython, python_of_flow
 from mlci.backends.protocol import (
     BackendOptions,
@@ -45,7 +47,7 @@ from mlci.backends.thread_shares import thread_shares, thread_variables
 from mlci.backends.unenforced_keys import unenforced_keys
 from mlci.errors import CloudError, InputError, Problem
 from mlci.flow.names import written_name
-from mlci.plan.models import Plan, Upload
+from mlci.plan.models import Plan, PlannedImage, Upload
 from mlci.plan.names import Names
 from mlci.stage.archive import source_archive
 from mlci.stage.cache import Cache
@@ -58,6 +60,7 @@ from mlci_emulator.identity import BUCKET, JOB_ROLE, REGION
 if TYPE_CHECKING:
     import mlci_asl as asl
     from mlci_emulator.embedded import EmbeddedEmulator
+    from mlci_emulator.jobs.container_runtime import ContainerRuntime as EmulatorRuntime
     from mlci_emulator.jobs.job import JobSettings as JobSettings
     from mlci_emulator.jobs.process import StopSignal as JobStopSignal
     from mlci_emulator.jobs.python_overlay import Interpreter
@@ -115,19 +118,24 @@ class LocalBackend:
             options.home / "work", log_file, python.executable, options.environment, options.isolation
         )
         shares: dict[str, int] = {}
+        step_log = lambda step: log_file(f"{planned[-1].steps[step].job}-0-0")  # noqa: E731
+        images = LocalImages(options.isolation, options.environment, step_log, log)
         pythons = self._pythons(python, log)
         settings = replace(
             settings,
             variables=self._job_variables,
             defaults=lambda job: thread_variables(shares.get(written_name(self._step_of(job)))),
             pythons=lambda *job: _job_python(pythons, planned[-1], *job) if planned else None,
+            runtime=lambda: emulator_runtime(images.runtime),
+            is_contained=images.is_contained,
         )
         functions = self._functions(repository.base, python.executable)
         store, registry = options.home / "store", options.home / REGISTRY
         with pythons, open_local(store, settings, log, functions, registry, options.cache) as cloud:
             announce = lambda: _announce(python, planned, log)  # noqa: E731
             cloud = replace(cloud, announce=announce, environment=options.environment)
-            yield replace(cloud, planned=planned, thread_shares=shares, check_pythons=pythons.check)
+            cloud = replace(cloud, planned=planned, thread_shares=shares, images=images)
+            yield replace(cloud, check_pythons=pythons.check)
 
     def _functions(self, base: Path, python: str) -> list[FunctionCode]:
         """Returns the Lambda functions of the flow's steps, as the emulator invokes them."""
@@ -206,7 +214,8 @@ class LocalCloud:
     `environment` has the values of secrets. `thread_shares` has the cores that a job of each step gets, where jobs run
     beside each other; `check` fills it.
     `planned` gets the run's plan when it is checked. `check_pythons` raises
-    InputError where a Python lacks a package. `hashes` are those of the store's objects.
+    InputError where a Python lacks a package. `hashes` are those of the store's objects. `images` are those that its
+    jobs run in.
     """
 
     emulator: EmbeddedEmulator
@@ -218,6 +227,7 @@ class LocalCloud:
     published: dict[VersionArn, asl.Machine] = field(default_factory=dict)
     thread_shares: dict[str, int] = field(default_factory=dict)
     check_pythons: Callable[[Plan], None] = lambda planned: None
+    images: LocalImages | None = None
 
     def check(self, planned: Plan) -> None:
         check_jobs(planned, self._problem_of_instances)
@@ -225,6 +235,8 @@ class LocalCloud:
         self.thread_shares.update(thread_shares(planned))
         check_values(planned, self.environment)
         self.check_pythons(planned)
+        if self.images is not None:
+            self.images.check(planned)
         self.planned.append(planned)
 
     def _problem_of_instances(self, count: int) -> str:
@@ -313,6 +325,14 @@ class LocalCloud:
             self.emulator.store.put_bytes(file.content, uri)
         else:
             self.emulator.store.put_checked(file.source, uri, file.sha256)
+
+    def publish_images(self, images: Iterable[PlannedImage], stop: StopSignal) -> Mapping[str, str]:
+        if self.images is not None:
+            self.images.publish(images, stop)
+        return {}
+
+    def published_images(self, images: Iterable[PlannedImage]) -> Mapping[str, str]:
+        return {}  # on this machine, an image is known by its name
 
     def change(self, flow: str, definition: str) -> Change:
         return Change("none kept", Names(flow).machine)
@@ -412,6 +432,13 @@ def _job_python(pythons: JobPythons, planned: Plan, job: str, log: Path, stop: J
     except EnvironmentFailed as error:
         raise PythonUnavailable(str(error)) from error
     return Interpreter(found.executable, found.variables, found.folders) if found else None
+
+
+def emulator_runtime(runtime: ContainerRuntime | None) -> EmulatorRuntime | None:
+    """Returns a container runtime as the emulator's jobs take it."""
+    from mlci_emulator.jobs.container_runtime import ContainerRuntime as EmulatorRuntime
+
+    return EmulatorRuntime(runtime.name, runtime.program, runtime.environment) if runtime else None
 
 
 def job_settings(

@@ -12,10 +12,10 @@ from mlci.aws_settings import AwsSettingName
 from mlci.backends.events import Event
 from mlci.backends.stop_signal import StopSignal
 from mlci.flow.models import Flow
-from mlci.plan.models import Plan, Upload
+from mlci.plan.models import LOCAL_REGISTRY, Plan, PlannedImage, Upload
 
 #: How a local job gets its own /opt/ml.
-Isolation = Literal["auto", "namespace", "link", "paths"]
+Isolation = Literal["auto", "namespace", "container", "link", "paths"]
 
 VersionArn = NewType("VersionArn", str)
 ExecutionArn = NewType("ExecutionArn", str)
@@ -89,6 +89,7 @@ class BackendOptions:
 class Location:
     """The bucket, job role, region and partition of a backend's runs, and whether they take the protected names.
 
+    `registry` is the host of the registry of the images that flows build.
     `cores` is the number of cores that all jobs share; None where each has machines of its own. `poll_s` is the time
     between two looks of a state machine at something that takes its time.
     """
@@ -98,6 +99,7 @@ class Location:
     region: str
     is_protected: bool = False
     partition: str = "aws"
+    registry: str = LOCAL_REGISTRY
     cores: int | None = None
     poll_s: int = 1
 
@@ -169,6 +171,15 @@ class Cloud(Protocol):
 
     def upload(self, uploads: Iterable[Upload], stop: StopSignal) -> int:
         """Uploads what is missing and returns the number of objects. Ends early when `stop` is set."""
+
+    def publish_images(self, images: Iterable[PlannedImage], stop: StopSignal) -> Mapping[str, str]:
+        """Builds the images that are not there yet, and returns what stands for the URI of each in a request.
+
+        Ends early when `stop` is set.
+        """
+
+    def published_images(self, images: Iterable[PlannedImage]) -> Mapping[str, str]:
+        """Returns the same of those images that are there already."""
 
     def change(self, flow: str, definition: str) -> Change:
         """Returns the change that `publish` would make."""

@@ -7,6 +7,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,8 @@ def command(
 
     Prints the execution's output. Exit code 0 if it succeeded, 3 if it failed, 4 if it was stopped.
     """
-    from mlci.backends.local import job_settings
+    from mlci.backends.container_runtime import find_runtime
+    from mlci.backends.local import emulator_runtime, job_settings
     from mlci.backends.project_python import project_python
 
     definition = read_file(definition_file).decode("utf-8", "replace")
@@ -81,6 +83,8 @@ def command(
     settings = job_settings(
         store / ".mlci-work", lambda job: logs / f"{job}.log", python.executable, os.environ, isolation
     )
+    runtime = emulator_runtime(find_runtime(os.environ) if isolation == "container" else None)
+    settings = replace(settings, runtime=lambda: runtime)
     with interrupt_signals() as interrupts:
         return _execute(
             definition, str(definition_file), execution_input, settings, store, interrupts, _read_functions(functions)

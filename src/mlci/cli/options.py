@@ -77,7 +77,8 @@ isolation_option = click.option(
     default="auto",
     show_default=True,
     envvar="MLCI_ISOLATION",
-    help="How a local job gets its own /opt/ml. `auto` takes the first that works here.",
+    help="How a local job gets its own /opt/ml. `auto` takes the first of namespace, link and paths that works here; a "
+    "job whose image the flow builds runs in it. `container` runs each job in its image.",
 )
 #: `main` reads it from the command line, so that it counts for errors of the command line as well.
 debug_option = click.option(

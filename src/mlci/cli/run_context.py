@@ -154,6 +154,7 @@ def _target(build: Build, location: Location) -> Target:
         build=build.id,
         is_protected=location.is_protected,
         partition=location.partition,
+        registry=location.registry,
         cores=location.cores,
         poll_s=location.poll_s,
     )

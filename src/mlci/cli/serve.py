@@ -77,14 +77,16 @@ def command(
       python -c 'import boto3; print(boto3.client("s3").list_buckets()["Buckets"])'
     """
     _check_installed()
-    from mlci.backends.local import translate_emulator_errors
+    from mlci.backends.container_runtime import find_runtime
+    from mlci.backends.local import emulator_runtime, translate_emulator_errors
     from mlci.backends.project_python import project_python
     from mlci.interrupts import next_interrupt
     from mlci_emulator.server.serve import ServeSettings, serve
 
     python = project_python(os.environ, [Path.cwd()], sys.executable)
+    runtime = emulator_runtime(find_runtime(os.environ) if isolation == "container" else None)
     settings = ServeSettings(
-        port, data, access_key, region, isolation, python.executable, dict(os.environ), is_verbose, is_debug
+        port, data, access_key, region, isolation, python.executable, dict(os.environ), is_verbose, is_debug, runtime
     )
     print(f"# {python}")
     with interrupt_signals() as interrupts, translate_emulator_errors():

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 from mlci.flow.durations import format_duration, parse_duration
 from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.key_reader import KeyReader
+from mlci.flow.models import ImageFolder
+from mlci.flow.paths import repository_path
+from mlci.flow.schema_models import ImageModel
+from mlci.flow.yaml_document import Path
 from mlci.step_types.sagemaker_jobs import INSTANCE_TYPE
+
+#: Names that ARG of a Dockerfile can have, and that no program takes for an option.
+_BUILD_ARGUMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class MachineKeys(KeyReader):
     """The machine's keys of one step. What a type has no key for is None, empty, 0 or 1."""
 
-    def image(self) -> str | None:
+    def image(self) -> str | ImageFolder | None:
         key = self.step.key("image")
         if key is None or "algorithm" in self.step.raw:
             return None  # an algorithm names its image
@@ -22,12 +31,36 @@ class MachineKeys(KeyReader):
             self.problems.at_key(self.path(), f'step "{self.step.name}" has no image', hint)
         if image is None or self.problems.is_partly_suspect(path):
             return None
+        if isinstance(image, ImageModel):
+            return self._image_folder(image, path)
         is_named = ":" in image or "/" in image
         if not is_named or not image.isascii() or not image.isprintable() or " " in image:
-            hint = "Write framework:version, such as xgboost:1.7-1, or the image's full URI"
+            hint = "Write framework:version, such as xgboost:1.7-1, the image's full URI, or {build: <folder>}"
             self.problems.at(path, f'"{image[:80]}" is not an image', hint)
         self.check_length(key, path, "the image's URI", len(image))
         return str(image)
+
+    def _image_folder(self, image: ImageModel, path: Path) -> ImageFolder | None:
+        paths = {}
+        for name in ("build", "dockerfile"):
+            try:
+                paths[name] = repository_path(getattr(image, name))
+            except InvalidValue as invalid:
+                self.report((*path, name), invalid)
+        if len(paths) < 2:
+            return None
+        if paths["dockerfile"].startswith("../"):
+            hint = "It is relative to the folder, and part of what is built"
+            self.problems.at((*path, "dockerfile"), f'"{paths["dockerfile"]}" lies outside of the folder', hint)
+            return None
+        args = {}
+        for name, value in image.args.items():
+            place = (*path, "args", name)
+            if not _BUILD_ARGUMENT.fullmatch(name):
+                hint = "Letters, digits and _, beginning with a letter or _"
+                self.problems.at_key(place, f'"{name[:80]}" can\'t be the name of a build argument', hint)
+            args[name] = self.known_part(self.text(value, place))
+        return ImageFolder(paths["build"], paths["dockerfile"], args)
 
     def instance(self) -> str:
         key = self.step.key("instance")

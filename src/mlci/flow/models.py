@@ -95,6 +95,15 @@ class RepositoryPath:
 
 
 @dataclass(frozen=True)
+class ImageFolder:
+    """A folder that an image is built from: its path, that of the Dockerfile in it, and the build's arguments."""
+
+    path: str
+    dockerfile: str = "Dockerfile"
+    args: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class S3Location:
     """An `s3://bucket/key` that exists outside of the flow."""
 
@@ -230,22 +239,22 @@ class Step:
     """One unit of work. `uses` is the name of its step type.
 
     `run` is the script, relative to `source` or else the flow file's folder; or `-m <module>`, or a program of the
-    image; None where the image starts by itself. `source` is a folder that is sent whole, and `working_dir` where
-    the script starts. `input_paths` and `output_paths` are what the script reads and writes by paths relative to
-    it. `image` is `framework:version` or a full image URI. `after` names steps only; `is_after_gate` says whether
-    `after: gate` was given. `collects_metrics` says whether mlci puts its metrics into one file; `metrics` is
-    otherwise the single file to read. `content_types` are those of channels. `request` is merged over the AWS API
-    request, and has the fields that keys become. If it `keeps_checkpoints`, a folder is kept in step with S3.
-    `values` holds the keys that only the step's type has. `secrets` are the variables of `env` that hold secrets;
-    `env` has the others. What a type has no key for is None or empty. `cell` is set for a cell of a step with a
-    matrix. Where not `fail_fast`, a failure of the step leaves the steps and cells beside it running. `selections`
+    image; None where the image starts by itself. `source` is a folder that is sent whole, and `working_dir` where the
+    script starts. `input_paths` and `output_paths` are what the script reads and writes by paths relative to it.
+    `image` is `framework:version`, a full image URI, or the folder that it is built from. `after` names steps only;
+    `is_after_gate` says whether `after: gate` was given. `collects_metrics` says whether mlci puts its metrics into one
+    file; `metrics` is otherwise the single file to read. `content_types` are those of channels. `request` is merged
+    over the AWS API request, and has the fields that keys become. If it `keeps_checkpoints`, a folder is kept in step
+    with S3. `values` holds the keys that only the step's type has. `secrets` are the variables of `env` that hold
+    secrets; `env` has the others. What a type has no key for is None or empty. `cell` is set for a cell of a step with
+    a matrix. Where not `fail_fast`, a failure of the step leaves the steps and cells beside it running. `selections`
     has the inputs that are of the best cell of a matrix, and `sharded_inputs` those of which each instance gets a part.
     """
 
     name: str
     uses: str
     run: str | None = None
-    image: str | None = None
+    image: str | ImageFolder | None = None
     instance: str = ""
     instance_count: int = 1
     volume_gb: int = 1

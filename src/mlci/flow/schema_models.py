@@ -171,6 +171,33 @@ def _kind_of_map_or_list(value: object) -> str:
     return _LIST if isinstance(value, list) else _MAP
 
 
+class ImageModel(SchemaModel):
+    """An image that the run builds, and that its jobs run in."""
+
+    build: str = Field(
+        description="The folder with the Dockerfile, relative to this file. It is sent to the builder but for files "
+        "that git or its .dockerignore ignores. The image needs a python3, and no toolkit of SageMaker's.",
+        examples=["docker/train"],
+    )
+    dockerfile: str = Field(
+        default="Dockerfile",
+        description="The Dockerfile, relative to the folder.",
+        examples=["Dockerfile.gpu"],
+    )
+    args: dict[str, ScalarValue] = Field(
+        default_factory=dict,
+        description="The values of ARG instructions. Not for secrets: an image's history shows them.",
+        examples=[{"BASE": "python:3.11-slim"}],
+    )
+
+
+def _kind_of_image(value: object) -> str:
+    return _MAP if isinstance(value, dict) else _TEXT
+
+
+ImageValue = Annotated[Annotated[str, Tag(_TEXT)] | Annotated[ImageModel, Tag(_MAP)], Discriminator(_kind_of_image)]
+
+
 def _kind_of_source(value: object) -> str:
     return _MAP if isinstance(value, dict) else _TEXT
 
@@ -210,7 +237,7 @@ _TYPES: Mapping[KeyKind, tuple[Any, Callable[[], object] | None]] = {
     "text": (str, None),
     "integer": (int, None),
     "duration": (str, None),
-    "image": (str, None),
+    "image": (ImageValue, None),
     "texts": (list[str], list),
     "scalars": (list[ScalarValue], list),
     "text or texts": (OneOrMoreValue, list),

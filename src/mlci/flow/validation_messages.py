@@ -18,6 +18,7 @@ from mlci.flow.schema_models import (
     AwsModel,
     DefaultsModel,
     FlowModel,
+    ImageModel,
     InputModel,
     LocalModel,
     MetricDefinitionModel,
@@ -51,7 +52,7 @@ _EXPECTED = {
 #: What is expected under some keys, where the type says too little.
 _EXPECTED_UNDER = {
     "timeout": "a duration such as 30m",
-    "image": "framework:version or an image URI",
+    "image": "framework:version, an image URI or {build: <folder>}",
     "after": "a step's name, a list of them, or gate",
     "max_drop": 'a number, or a percentage such as "2%"',
     "max_rise": 'a number, or a percentage such as "2%"',
@@ -225,8 +226,6 @@ def _choices(detail: ErrorDetails) -> tuple[str, ...]:
 def _hint(key: str, expected: str, value: Json) -> str:
     if key == "timeout" and isinstance(value, int):
         return f'Say the unit: "{value}s", "{value}m" or "{value}h"'
-    if key == "image" and isinstance(value, dict):
-        return "mlci builds no images: build it, push it to a registry such as ECR, and write its URI"
     if expected == "text" and isinstance(value, (bool, int, float)):
         return "Put it in quotes"
     if expected == "a list" and isinstance(value, str):
@@ -310,6 +309,9 @@ def _synonym(path: Path, keys: Collection[str]) -> str | None:
     return synonym if synonym in keys else None
 
 
+_SECTIONS: Mapping[str, type[BaseModel]] = {"defaults": DefaultsModel, "local": LocalModel, "aws": AwsModel}
+
+
 def _model_at(path: Path) -> type[BaseModel]:
     """The model of the mapping at this path."""
     match path:
@@ -321,12 +323,10 @@ def _model_at(path: Path) -> type[BaseModel]:
             return _model_in_step(key, rest)
         case ("defaults", "vpc"):
             return VpcModel
-        case ("defaults",):
-            return DefaultsModel
-        case ("local",):
-            return LocalModel
-        case ("aws",):
-            return AwsModel
+        case ("defaults", "image"):
+            return ImageModel
+        case (str(name),) if name in _SECTIONS:
+            return _SECTIONS[name]
         case ("secrets", _):
             return SecretModel
         case _:
@@ -338,6 +338,8 @@ def _model_in_step(key: str | int, rest: Sequence[str | int]) -> type[BaseModel]
     match (key, *rest):
         case ("inputs", _):
             return InputModel
+        case ("image",):
+            return ImageModel
         case ("inputs", _, "select"):
             return SelectModel
         case ("metric_definitions", _):

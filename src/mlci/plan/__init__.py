@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from mlci.flow.models import Flow, Json, Step, StepOutput
-from mlci.plan.models import Bound, Plan, PlannedSelection, PlannedStep, S3Uri, Target, Upload
+from mlci.plan.models import Bound, Plan, PlannedImage, PlannedSelection, PlannedStep, S3Uri, Target, Upload
 from mlci.plan.names import CELL_TAG, CHECKPOINTS_FOLDER, FLOW_TAG, METRICS_FOLDER, RUN_TAG, STEP_TAG, Names, run_id
 from mlci.plan.requests import RequestContext, api_request, resolve, selected_uri
 from mlci.plan.thresholds import bounds, number_at
@@ -59,7 +59,8 @@ def plan(
             job=names.job(step, target.run_id),
             code=staged.code.get(step.name),
             code_uri=_code_uri(flow, step, staged, target),
-            image=staged.images.get(step.name),
+            image=_image_uri(flow, step, staged, target),
+            has_built_image=step.name in staged.image_contexts,
             data=staged.data,
             data_uris=data_uris,
             outputs=outputs,
@@ -72,7 +73,25 @@ def plan(
         )
         steps[step.name] = _planned(step, context, baseline)
     uploads = {upload.uri: upload for upload in _uploads(flow, staged, target)}
-    return Plan(flow, target, steps, bounds(flow.gate, baseline), tuple(uploads.values()), staged.data)
+    images = tuple(_images(flow, staged, target))
+    return Plan(flow, target, steps, bounds(flow.gate, baseline), tuple(uploads.values()), staged.data, images)
+
+
+def _image_uri(flow: Flow, step: Step, staged: Staged, target: Target) -> str | None:
+    """Return the URI of a step's image. One that is built has the hash of its content as its tag."""
+    context = staged.image_contexts.get(step.name)
+    if context is None:
+        return staged.images.get(step.name)
+    return f"{target.registry}/{_names(flow, target).images}:{context.digest}"
+
+
+def _images(flow: Flow, staged: Staged, target: Target) -> Iterator[PlannedImage]:
+    """Yield the images that are built, each once."""
+    steps: dict[str, list[str]] = {}
+    for name in staged.image_contexts:
+        steps.setdefault(_image_uri(flow, flow.steps[name], staged, target) or "", []).append(name)
+    for uri, names in steps.items():
+        yield PlannedImage(uri, staged.image_contexts[names[0]], tuple(names))
 
 
 def _planned(step: Step, context: RequestContext, baseline: Mapping[str, Json]) -> PlannedStep:

@@ -8,9 +8,13 @@ from typing import NewType
 
 from mlci.flow.models import Flow, Json, Rule
 from mlci.flow.names import written_name
-from mlci.stage.models import CodeUnit, DataUnit, StagedFile
+from mlci.stage.models import CodeUnit, DataUnit, ImageContext, StagedFile
 
 S3Uri = NewType("S3Uri", str)
+
+
+#: The host in the names of images that are in no registry.
+LOCAL_REGISTRY = "localhost"
 
 
 @dataclass(frozen=True)
@@ -19,9 +23,10 @@ class Target:
 
     `commit` is None outside of git, `build` (the build's id) outside of a build. `is_trusted` says that what runs is
     merged: it may write the baseline. `is_protected` chooses the names that pull requests' builds have no rights on.
-    `partition` is the group of regions that the run's region belongs to: `aws`, `aws-cn` or `aws-us-gov`. `cores` is
-    the number of cores that all jobs share; None where each has machines of its own. `poll_s` is the time between two
-    looks of a state machine at something that takes its time.
+    `partition` is the group of regions that the run's region belongs to: `aws`, `aws-cn` or `aws-us-gov`, and
+    `registry` the host of the registry that has the images which the flow builds. `cores` is the number of cores that
+    all jobs share; None where each has machines of its own. `poll_s` is the time between two looks of a state machine
+    at something that takes its time.
     """
 
     bucket: str
@@ -33,6 +38,7 @@ class Target:
     build: str | None = None
     is_protected: bool = False
     partition: str = "aws"
+    registry: str = LOCAL_REGISTRY
     cores: int | None = None
     poll_s: int = 1
 
@@ -51,6 +57,15 @@ class Upload:
     unit: S3Uri
     files: tuple[StagedFile, ...]
     is_archive: bool = False
+
+
+@dataclass(frozen=True)
+class PlannedImage:
+    """An image that the run builds, where it is not there yet: its URI, and what it is built from. `steps` use it."""
+
+    uri: str
+    context: ImageContext
+    steps: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -110,7 +125,7 @@ class PlannedStep:
 class Plan:
     """A run with all of its values, before anything is started. Equal inputs give equal plans.
 
-    `data` has what the steps read from the repository, by its path in the flow.
+    `data` has what the steps read from the repository, by its path in the flow, and `images` are those that it builds.
     """
 
     flow: Flow
@@ -119,6 +134,7 @@ class Plan:
     gate: tuple[Bound, ...]
     uploads: tuple[Upload, ...] = field(repr=False, default=())
     data: Mapping[str, DataUnit] = field(repr=False, default_factory=dict)
+    images: tuple[PlannedImage, ...] = field(repr=False, default=())
 
     @property
     def written_steps(self) -> tuple[str, ...]:

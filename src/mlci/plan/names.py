@@ -57,6 +57,21 @@ class Names:
         """The prefix in the bucket of all that runs stage and write."""
         return f"mlci/{self.flow}/protected" if self.is_protected else f"mlci/{self.flow}"
 
+    @property
+    def images(self) -> str:
+        """The repository of the images that are built.
+
+        The names of repositories are in lower case; that of a flow which is not ends in its hash.
+
+        Source: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html (repositoryName)
+
+        >>> Names("iris").images, Names("iris", is_protected=True).images
+        ('mlci-iris', 'mlci-iris_protected')
+        """
+        plain = re.sub(r"[^a-z0-9]+", "-", self.flow.lower()).strip("-")
+        digits = "" if plain == self.flow else "-" + hashlib.sha256(self.flow.encode()).hexdigest()[:4]
+        return f"mlci-{plain}{digits}{'_protected' if self.is_protected else ''}"
+
     def code(self, digest: str) -> str:
         return f"{self.prefix}/code/{digest}"
 

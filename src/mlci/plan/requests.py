@@ -31,6 +31,7 @@ from mlci.step_types.request_parts import merged
 class RequestContext:
     """The values that a request takes from outside the step: locations, the run's target and the tags.
 
+    `image` is the URI of the image, and `has_built_image` says that the flow builds it.
     `outputs` has the URI of each output by its step and its name, `metrics` the URI of each step's metrics, and
     `metrics_folder` is for the metrics that a job collects, and `checkpoints_folder` for its checkpoints. `params` are
     those of the flow. `code`, `code_uri` and `image` are None for a step without a script, or without an image.
@@ -49,6 +50,7 @@ class RequestContext:
     tags: Mapping[str, str]
     params: Mapping[str, Scalar]
     metrics: Mapping[str, S3Uri]
+    has_built_image: bool = False
 
 
 def resolve(step: Step, context: RequestContext) -> ResolvedStep:
@@ -107,6 +109,7 @@ class _Resolver:
             command=context.code.start.command if context.code and not context.code.start.needs_starter else (),
             content_types=step.content_types,
             image=context.image or "",
+            has_built_image=context.has_built_image,
             instance=step.instance,
             instance_count=step.instance_count,
             volume_gb=step.volume_gb,

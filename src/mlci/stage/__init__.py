@@ -14,6 +14,7 @@ start_metrics.py       the files and lines that the starter collects a step's me
 starter/               the files that run in the container, and start the script there
 requirements_files.py  the requirements files that a step's job installs
 image_contents.py      what SageMaker's images hold, as far as it is known
+image_contexts.py      the folder that an image is built from
 image_uris.py          the URIs of SageMaker's container images
 file_hashes.py         hashes of files, remembered from run to run
 cache.py               results that are slow to compute, in the user's cache folder
@@ -25,19 +26,21 @@ archive.py             code units packed for script mode
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 from mlci.errors import InputError, Problem
-from mlci.flow.models import Flow, RepositoryPath, Step
+from mlci.flow.models import Flow, ImageFolder, RepositoryPath, Step
 from mlci.stage.cache import Cache, cache_folder
 from mlci.stage.code_units import code_root, code_unit, folder_of
 from mlci.stage.file_hashes import FileHashes
 from mlci.stage.git_files import GitFiles
+from mlci.stage.image_contexts import image_context
 from mlci.stage.image_uris import UnknownImage, check_runs_scripts, image_uri, is_framework
 from mlci.stage.included_files import included_files
 from mlci.stage.inference_script import InferenceScript, inference_of, inference_script
-from mlci.stage.models import CodeUnit, DataUnit, Staged, StagedFile
+from mlci.stage.models import CodeUnit, DataUnit, ImageContext, Staged, StagedFile
 from mlci.stage.nearest_path import nearest_path
 from mlci.stage.repository import (
     OutsideRepository,
@@ -54,6 +57,7 @@ __all__ = [
     "Cache",
     "CodeUnit",
     "DataUnit",
+    "ImageContext",
     "Repository",
     "Staged",
     "StagedFile",
@@ -71,9 +75,11 @@ def stage(flow: Flow, repository: Repository, region: str, cache: Cache) -> Stag
     Raises: InputError with every problem: files that are missing, unreadable, empty or outside of the repository,
     scripts that do not parse, images that SageMaker does not have.
     """
-    staging, hashes = _Staging(flow, repository), FileHashes(cache, repository.root)
+    hashes = FileHashes(cache, repository.root)
+    staging = _Staging(flow, repository, hashes)
     code: dict[str, CodeUnit] = {}
     images: dict[str, str] = {}
+    contexts: dict[str, ImageContext] = {}
     data: dict[str, DataUnit] = {}
     for step in flow.steps.values():
         code |= staging.code(step)
@@ -81,6 +87,8 @@ def stage(flow: Flow, repository: Repository, region: str, cache: Cache) -> Stag
         if isinstance(algorithm, str):
             work = partial(_sagemaker_image, step, algorithm, region, cache)
             images |= staging.attempt(step, "algorithm", work)
+        elif isinstance(step.image, ImageFolder):
+            contexts |= staging.image_context(step, step.image)
         elif step.image is not None:
             images |= staging.attempt(step, "image", partial(_image, step, step.image, region, cache))
         for name, source in step.inputs.items():
@@ -91,15 +99,17 @@ def stage(flow: Flow, repository: Repository, region: str, cache: Cache) -> Stag
     hashes.save()
     if staging.problems:
         raise InputError(list(dict.fromkeys(staging.problems)))  # cells of a matrix have theirs in common
-    return Staged(code, data, images)
+    return Staged(code, data, images, contexts)
 
 
 class _Staging:
     """The staging of a flow's steps, with the problems so far."""
 
-    def __init__(self, flow: Flow, repository: Repository) -> None:
+    def __init__(self, flow: Flow, repository: Repository, hashes: FileHashes) -> None:
         self.problems: list[Problem] = []
         self._flow, self._repository, self._git_files = flow, repository, GitFiles(repository)
+        self._hashes = hashes
+        self._contexts: dict[tuple[str, str], ImageContext] = {}
 
     def attempt(self, step: Step, key: str, work: Callable[[], T], *rest: str) -> dict[str, T]:
         """Returns the result of `work` by the step's name; notes a problem at a key of the flow if it fails."""
@@ -115,6 +125,17 @@ class _Staging:
             name = step.cell.step if step.cell else step.name
             self.problems.append(Problem(at.file, at.line, at.column, f'step "{name}": {what}', hint))
         return {}
+
+    def image_context(self, step: Step, image: ImageFolder) -> dict[str, ImageContext]:
+        """Returns what a step's image is built from, by the step's name. Each folder is read once."""
+        key = (image.path, image.dockerfile)
+        if key not in self._contexts:
+            work = partial(image_context, image, self._repository, self._git_files, self._hashes)
+            found = self.attempt(step, "image", work)
+            if not found:
+                return {}
+            self._contexts[key] = found[step.name]
+        return {step.name: replace(self._contexts[key], args=image.args)}
 
     def code(self, step: Step) -> dict[str, CodeUnit]:
         """Returns the code of a step's script by the step's name; nothing for a step without one."""

@@ -8,7 +8,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlci.flow.models import Flow, Json, Step
+from mlci.flow.models import Flow, ImageFolder, Json, Step
 from mlci.stage.git_files import GitFiles
 from mlci.stage.inference_script import InferenceScript
 from mlci.stage.models import CodeUnit, Requirements
@@ -85,6 +85,8 @@ def code_unit(
 def _features(flow: Flow, step: Step, container: Container, requirements: Requirements | None) -> dict[str, Json]:
     """Return what the starter does beyond starting the script: the value of each feature by its name."""
     features: dict[str, Json] = {}
+    if container.has_toolkit and isinstance(step.image, ImageFolder):
+        features["toolkit"] = True
     if step.secrets:
         features["secrets"] = secrets_feature(flow, step)
     if requirements is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -77,12 +78,36 @@ class DataUnit:
 
 
 @dataclass(frozen=True)
+class ImageContext:
+    """The files that an image is built from, the path of the Dockerfile among them, and the build's arguments.
+
+    `folder` is the path in the flow. `executables` are the paths of files that can be executed: an image keeps that.
+    """
+
+    folder: str
+    dockerfile: str
+    args: Mapping[str, str]
+    files: tuple[StagedFile, ...]
+    executables: frozenset[str] = frozenset()
+
+    @property
+    def digest(self) -> str:
+        """The content address of the image: all that its build reads of the repository and of the flow."""
+        build = json.dumps([self.dockerfile, dict(self.args), sorted(self.executables)], sort_keys=True)
+        return hashlib.sha256(f"{digest_of(self.files)}\n{build}".encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
 class Staged:
-    """The files that a flow needs: `code` and `images` (full URIs) by step, `data` by path in the flow."""
+    """The files that a flow needs: `code` and `images` (full URIs) by step, `data` by path in the flow.
+
+    `image_contexts` has what images are built from, by step.
+    """
 
     code: Mapping[str, CodeUnit]
     data: Mapping[str, DataUnit]
     images: Mapping[str, str]
+    image_contexts: Mapping[str, ImageContext] = field(default_factory=dict)
 
 
 def digest_of(files: Iterable[StagedFile]) -> str:

@@ -111,7 +111,8 @@ class Container:
     metrics that the starter collects, and `metrics_field` the field of the request that carries it out, if a flow's own
     `request:` can't have that as well.
     `checkpoints` is the folder that is kept in step with S3 where a step asks for it; metrics are then below it.
-    `installs_requirements` says that a requirements.txt beside the script is installed.
+    `installs_requirements` says that a requirements.txt beside the script is installed, and `has_toolkit` that
+    SageMaker's images have a toolkit that starts the script; an image that the flow builds has none.
     """
 
     code: str
@@ -123,6 +124,7 @@ class Container:
     metrics_field: str | None = None
     checkpoints: str | None = None
     installs_requirements: bool = False
+    has_toolkit: bool = False
 
     def input(self, name: str) -> str:
         """Return the folder of an input."""
@@ -149,6 +151,7 @@ class ResolvedStep:
     run, whose names are those of merged code if it `is_protected`. `poll_s` is the time between two looks at something
     that takes its time. `params` are those of the flow in this run, and `metrics_uris` are the metrics of each step. If
     it `keeps_resources`, what the step creates may outlive the run: on AWS, a run of merged code does so.
+    `has_built_image` says that the image is built from a folder of the flow, and has no training toolkit.
     """
 
     name: str
@@ -177,6 +180,7 @@ class ResolvedStep:
     command: tuple[str, ...] = ()
     content_types: Mapping[str, str] = field(default_factory=dict)
     image: str = ""
+    has_built_image: bool = False
     instance: str = ""
     instance_count: int = 1
     volume_gb: int = 1

@@ -44,8 +44,9 @@ OUTPUT_NAME = replace(INPUT_NAME, kind="an output", reserved=frozenset([METRICS_
 IMAGE = Key(
     "image",
     "image",
-    "The container image: framework:version (xgboost:1.7-1), or a full image URI. mlci builds no images.",
-    examples=("xgboost:1.7-1",),
+    "The container image: framework:version (xgboost:1.7-1), a full image URI, or build: <folder of a Dockerfile> for "
+    "an image that the run builds.",
+    examples=("xgboost:1.7-1", {"build": "docker/train"}),
     in_defaults=True,
     # AppSpecification, https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AppSpecification.html
     max_chars=255,

@@ -55,6 +55,7 @@ _CONTAINER = Container(
     metrics_field="CheckpointConfig",
     checkpoints=CHECKPOINTS,
     installs_requirements=True,
+    has_toolkit=True,
 )
 _JOB = JobType("TrainingJob", console_page="jobs", log_group="/aws/sagemaker/TrainingJobs")
 #: Script mode sends sagemaker_program, _submit_directory, _container_log_level and what the starter needs on top; one
@@ -62,6 +63,13 @@ _JOB = JobType("TrainingJob", console_page="jobs", log_group="/aws/sagemaker/Tra
 _SCRIPT_MODE_HYPERPARAMETERS = 5
 _SCRIPT_MODE_PREFIX = "sagemaker_"
 _SUBMIT_DIRECTORY = "sagemaker_submit_directory"
+#: An image without the training toolkit gets the code as a channel, and this unpacks it and runs the starter. It goes
+#: before `train`, which such an image has not.
+#: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AlgorithmSpecification.html
+_UNPACK = (
+    "import os,sys,tarfile as t;_,a,c=sys.argv;os.makedirs(c,exist_ok=True);t.open(a).extractall(c);"
+    "os.execv(sys.executable,[sys.executable,os.path.join(c,'" + STARTER + "'),a])"
+)
 
 
 def _hyperparameter_problems(value: Json) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
@@ -203,7 +211,7 @@ def hyperparameters(step: ResolvedStep) -> dict[str, Json]:
         _SUBMIT_DIRECTORY: f"{step.code_uri}sourcedir.tar.gz",
         "sagemaker_container_log_level": 20,
     }
-    values: dict[str, Json] = {**step.hyperparameters, **script_mode}
+    values: dict[str, Json] = {**step.hyperparameters, **({} if step.has_built_image else script_mode)}
     return {name: json.dumps(value) for name, value in values.items()}
 
 
@@ -227,7 +235,32 @@ def _finish(step: ResolvedStep, request: dict[str, Json]) -> dict[str, Json]:
     texts = {name: value for name, value in sent.items() if isinstance(value, str)}
     encoded = encode_hyperparameters(texts, step.args)
     values = {**{name: sent[name] for name in sent if name not in texts}, **encoded}
-    return _with_code_channel(step, {**request, "HyperParameters": values})
+    request = {**request, "HyperParameters": values}
+    return _with_entry_point(step, request) if step.has_built_image else _with_code_channel(step, request)
+
+
+def _with_entry_point(step: ResolvedStep, request: dict[str, Json]) -> dict[str, Json]:
+    """Return the request with the code as a channel, and an entry point that runs it without a training toolkit."""
+    algorithm, channels = request.get("AlgorithmSpecification"), request.get("InputDataConfig") or []
+    if not isinstance(algorithm, dict) or not isinstance(channels, list) or "ContainerEntrypoint" in algorithm:
+        return request  # AWS's model says what is wrong with it, or `request:` has its own entry point
+    name = _code_channel_name(channels)
+    archive = f"/opt/ml/input/data/{name}/sourcedir.tar.gz"
+    entry: dict[str, Json] = {
+        "ContainerEntrypoint": ["python3", "-Wignore", "-c", _UNPACK],
+        "ContainerArguments": [archive, _CONTAINER.code],
+    }
+    return {
+        **request,
+        "AlgorithmSpecification": {**algorithm, **entry},
+        "InputDataConfig": [*channels, _channel(name, f"{step.code_uri}sourcedir.tar.gz", "FullyReplicated")],
+    }
+
+
+def _code_channel_name(channels: list[Json]) -> str:
+    """Return a name for the channel of the code that no other channel has."""
+    taken = {channel.get("ChannelName") for channel in channels if isinstance(channel, dict)}
+    return next(name for name in ("code", *(f"code-{number}" for number in range(2, 99))) if name not in taken)
 
 
 def _with_code_channel(step: ResolvedStep, request: dict[str, Json]) -> dict[str, Json]:
@@ -242,8 +275,7 @@ def _with_code_channel(step: ResolvedStep, request: dict[str, Json]) -> dict[str
     archive = f"{step.code_uri}sourcedir.tar.gz"
     if not isinstance(parameters, dict) or parameters.get(_SUBMIT_DIRECTORY) != json.dumps(archive):
         return request
-    taken = {channel.get("ChannelName") for channel in channels if isinstance(channel, dict)}
-    name = next(name for name in ("code", *(f"code-{number}" for number in range(2, 99))) if name not in taken)
+    name = _code_channel_name(channels)
     local = json.dumps(f"/opt/ml/input/data/{name}/sourcedir.tar.gz")
     return {
         **request,

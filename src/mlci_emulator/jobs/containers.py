@@ -47,6 +47,11 @@ INHERITED_VARIABLES = frozenset(
     ]
 )
 
+#: Those of them that a script gets in an image, which brings its own paths and locale.
+VARIABLES_IN_IMAGES = frozenset(
+    ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "TZ"]
+)
+
 #: HOME leads to the user's AWS credentials. These variables point boto3 to empty files instead.
 NO_CREDENTIALS = {
     "AWS_CONFIG_FILE": os.devnull,
@@ -59,13 +64,15 @@ NO_CREDENTIALS = {
 class ContainerCommand:
     """A script's command, environment and working folder. Paths are as the script sees them.
 
-    `private` are variables that stand in no request.
+    `private` are variables that stand in no request. In a job that runs in its image, `working_folder` is "" for the
+    image's own, and `arguments` are those of the image's own entry point where there is no command.
     """
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
     working_folder: str
     private: Mapping[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
 
 
 def host_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -79,6 +86,8 @@ def host_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 def base_environment(host: Mapping[str, str], python: JobPython, temporary: Path) -> dict[str, str]:
     """Return the variables that every script gets, for every kind of job."""
+    if python.is_in_image:
+        return {**host, **NO_CREDENTIALS, "PYTHONUNBUFFERED": "1"}
     return {
         **host,
         **NO_CREDENTIALS,
@@ -89,14 +98,14 @@ def base_environment(host: Mapping[str, str], python: JobPython, temporary: Path
     }
 
 
-def local_command(command: Sequence[str], python: str) -> tuple[str, ...]:
+def local_command(command: Sequence[str], python: JobPython) -> tuple[str, ...]:
     """Return the command with this machine's interpreter in place of `python` and `python3`.
 
-    >>> local_command(["python3", "-v", "/opt/ml/x.py"], "/usr/bin/python3.12")
+    >>> local_command(["python3", "-v", "/opt/ml/x.py"], JobPython("/usr/bin/python3.12"))
     ('/usr/bin/python3.12', '-v', '/opt/ml/x.py')
     """
     first, *rest = command
-    return (python if first in ("python", "python3") else first, *rest)
+    return (python.executable if first in ("python", "python3") and not python.is_in_image else first, *rest)
 
 
 def write_json(file: Path, value: Json) -> None:

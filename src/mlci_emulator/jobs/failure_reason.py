@@ -18,6 +18,14 @@ HARD_CODED_HINT = (
     "The script has a path under /opt/ml hard-coded, and this job ran with --isolation paths, where /opt/ml is another "
     "folder: take paths from arguments and SM_* variables, or run where --isolation namespace or link works."
 )
+#: The exit code of docker and podman where they fail themselves.
+#: Source: https://docs.docker.com/engine/containers/run/#exit-status
+RUNTIME_FAILED = 125
+
+
+def runtime_hint(runtime: str) -> str:
+    """Return the hint where a container runtime failed, and not the script."""
+    return f"{runtime} could not run the container. Where another runtime is there, set MLCI_CONTAINER_RUNTIME to it."
 
 
 def last_lines(log: Path, start: int = 0) -> str:

@@ -1,6 +1,7 @@
 """Gives a job its `/opt/ml`: by a private mount (`namespace`), a symbolic link (`link`) or replaced paths (`paths`).
 
-`auto` uses the first of them that works here. Each process probes that once.
+`auto` uses the first of them that works here. Each process probes that once. With `container`, a job runs in its image
+(`container_runtime.py`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from mlci_emulator.errors import ConfigurationError, OperationError
 from mlci_emulator.jobs.process import IsolationError, LaunchRequest, Mode, Supervisors
 from mlci_emulator.jobs.workspace import PREFIX, Workspace, workspace
 
-Isolation = Literal["auto", "namespace", "link", "paths"]
+Isolation = Literal["auto", "namespace", "container", "link", "paths"]
 
 CONTAINER = "/opt/ml"
 #: The interval at which a job that waits for /opt/ml checks whether it is its turn.
@@ -27,6 +28,7 @@ LINK_POLL_S = 0.05
 
 _DESCRIPTIONS = {
     "namespace": "each job has /opt/ml to itself, by a private mount",
+    "container": "each job runs in its image",
     "link": "/opt/ml is a link to the job's folder, so jobs run one at a time",
     "paths": "/opt/ml/ in arguments and variables is replaced by the job's folder",
 }
@@ -46,8 +48,10 @@ class Isolator:
         work: Path,
         supervisors: Supervisors,
         report: Callable[[str], None] = lambda text: None,
+        has_runtime: Callable[[], bool] = lambda: False,
     ) -> None:
         self._requested, self._work, self._supervisors, self._report = requested, work, supervisors, report
+        self._has_runtime = has_runtime
         self._lock = threading.Lock()
         self._mode: Mode | None = None
 
@@ -73,6 +77,9 @@ class Isolator:
         match self._requested:
             case "paths":
                 return "paths"
+            case "container":
+                self._require("container", "" if self._has_runtime() else "there is no container runtime")
+                return "container"
             case "namespace":
                 self._require("namespace", namespace_problem(self._work, self._supervisors))
                 return "namespace"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from mlci_emulator.jobs.container_runtime import ContainerRuntime
 from mlci_emulator.jobs.isolation import Isolation
 from mlci_emulator.jobs.process import StopSignal
 from mlci_emulator.jobs.python_overlay import Interpreter
@@ -27,7 +28,8 @@ class JobSettings:
     `python`. It raises PythonUnavailable.
     `variables` returns the variables that a job gets beside those of its request, by its name: no request, description
     or log has them. `defaults` returns the variables that a job gets where neither this machine nor its request sets
-    them, by its name.
+    them, by its name. `runtime` returns what runs the jobs that run in their images: all with `container`, and
+    otherwise those with an image that `is_contained`.
     """
 
     work: Path
@@ -39,6 +41,8 @@ class JobSettings:
     pythons: Callable[[str, Path, StopSignal], Interpreter | None] = lambda job, log, stop: None
     variables: Callable[[str], Mapping[str, str]] = lambda job: {}
     defaults: Callable[[str], Mapping[str, str]] = lambda job: {}
+    runtime: Callable[[], ContainerRuntime | None] = lambda: None
+    is_contained: Callable[[str], bool] = lambda image: False
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ KILL_AFTER_S = 3.0
 _TEMPORARY_PATH = re.compile(r"/tmp/[^:=,;\s]+")
 _TEMPORARY_NAME = re.compile(r"/tmp/+([^/]+)")
 
-Mode = Literal["namespace", "link", "paths"]
+Mode = Literal["namespace", "link", "paths", "container"]
 
 
 class IsolationError(Exception):
@@ -61,7 +61,8 @@ class LaunchRequest:
     holds the network of several instances, or 0. Both need a namespace.
     `hosts` is the file that a job in a namespace sees as `/etc/hosts`; None leaves it the machine's.
     `temporary` is the job's TMPDIR. In a namespace it is `/tmp` as well, in which only those entries of the machine's
-    `/tmp` are left that the job's paths lead to.
+    `/tmp` are left that the job's paths lead to. `root` is a folder that becomes the root of its file system there.
+    `removal` is a command that is run after the job's end, however it ends.
     """
 
     mode: Mode
@@ -75,6 +76,9 @@ class LaunchRequest:
     hosts: Path | None = None
     is_offline: bool = False
     network_of: int = 0
+    root: Path | None = None
+    removal: tuple[str, ...] = ()
+    removal_environment: Mapping[str, str] = field(default_factory=dict)
 
     def encoded(self) -> bytes:
         """Return the request as `mlci_emulator.jobs.supervisor` reads it."""
@@ -92,7 +96,10 @@ class LaunchRequest:
                 "is_offline": self.is_offline,
                 "network_of": self.network_of,
                 "hosts": str(self.hosts) if self.hosts is not None else "",
-                "shared_names": self._shared_names(),
+                "shared_names": [] if self.root is not None else self._shared_names(),
+                "root": str(self.root) if self.root is not None else "",
+                "removal": list(self.removal),
+                "removal_environment": dict(self.removal_environment),
             }
         )
         return len(data).to_bytes(4, "big") + data
@@ -182,6 +189,8 @@ class Supervisors:
             supervisor.dismiss()
             if supervisor.was_killed and launch.temporary is not None:
                 kill_processes(launch.temporary)
+            if supervisor.was_killed and launch.removal:
+                subprocess.run(launch.removal, env=dict(launch.removal_environment), capture_output=True, check=False)
 
     def _send(self, message: bytes) -> _Supervisor:
         with self._lock:

@@ -55,7 +55,8 @@ def container_command(
 ) -> ContainerCommand:
     """Return the script's command. On AWS the image sets the working folder; here it is removed after the job."""
     environment = {**base_environment(host, python, temporary), **request.environment}
-    return ContainerCommand(local_command(request.command, python.executable), environment, "/opt/ml")
+    folder = "" if python.is_in_image else "/opt/ml"
+    return ContainerCommand(local_command(request.command, python), environment, folder)
 
 
 def upload_outputs(request: ProcessingRequest, space: Workspace, store: DirectoryStore) -> None:

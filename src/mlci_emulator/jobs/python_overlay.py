@@ -42,11 +42,19 @@ class Interpreter:
 
 @dataclass(frozen=True)
 class JobPython:
-    """The interpreter of a job: its executable, the folders that are first on PATH, and variables."""
+    """The interpreter of a job: its executable, the folders that are first on PATH, and variables.
+
+    `is_in_image` says that it is not this machine's, but that of the image which the job runs in.
+    """
 
     executable: str
-    folders: tuple[str, ...]
+    folders: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
+    is_in_image: bool = False
+
+
+#: The interpreter of a job that runs in its image.
+IMAGE_PYTHON = JobPython("python3", is_in_image=True)
 
 
 @dataclass(frozen=True)

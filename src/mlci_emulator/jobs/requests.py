@@ -98,6 +98,7 @@ class ProcessingRequest:
     """A processing job that can run here; `api_request` is the request as it was sent."""
 
     name: str
+    image: str
     command: tuple[str, ...]
     inputs: tuple[S3Transfer, ...]
     outputs: tuple[S3Transfer, ...]
@@ -128,10 +129,12 @@ class Channel:
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """A training job that can run here, in script mode or of an algorithm. `hyperparameters` are texts, as in the API.
+    """A training job that can run here. `hyperparameters` map names to text, as in the API.
 
-    Without a `program`, the built-in algorithm of the image trains, and there is no code.
+    It is in script mode, or has an entry point, or else the built-in algorithm of the image trains. Without a script,
+    `program` and `code_uri` are "", and there is no training toolkit.
 
+    It is in script mode, or has an entry point; `program` and `code_uri` are "" then, and there is no training toolkit.
     `checkpoints` is the folder that is kept in step with S3, if there is one.
     """
 
@@ -148,6 +151,7 @@ class TrainingRequest:
     api_request: Mapping[str, Json]
     checkpoints: S3Transfer | None = None
     instance_count: int = 1
+    entrypoint: tuple[str, ...] = ()
 
     @property
     def is_offline(self) -> bool:
@@ -184,6 +188,7 @@ def processing(parameters: Json) -> ProcessingRequest:
     _require_separate_outputs(outputs)
     return ProcessingRequest(
         name,
+        cast(str, application["ImageUri"]),
         (*entry, *cast("list[str]", application.get("ContainerArguments") or [])),
         inputs,
         outputs,
@@ -205,10 +210,13 @@ def training(parameters: Json) -> TrainingRequest:
     algorithm = _member(request, "AlgorithmSpecification")
     hyperparameters = cast("dict[str, str]", request.get("HyperParameters", {}))
     image = _training_image(name, algorithm)
-    program, code_uri = _script(algorithm, hyperparameters)
+    entrypoint = _entrypoint(algorithm)
+    program, code_uri = ("", "") if entrypoint else _script(hyperparameters)
     if algorithms.is_algorithm(image) and algorithm.get("MetricDefinitions"):
         raise InvalidRequest(algorithms.OVERRIDE)
-    reason = refusal(image, program, hyperparameters) if program else _starts_by_itself(request, image)
+    reason = refusal(image, program, hyperparameters) if program else ""
+    if not program and not entrypoint:
+        reason = _starts_by_itself(request, image)
     if reason:
         raise UnsupportedRequest(f'the training job "{name}": {reason}')
     resources = _resources(name, _member(request, "ResourceConfig"))
@@ -240,6 +248,7 @@ def training(parameters: Json) -> TrainingRequest:
         request,
         _checkpoints(name, _member(request, "CheckpointConfig")),
         _instance_count(name, resources),
+        entrypoint,
     )
 
 
@@ -255,6 +264,12 @@ def _checkpoints(name: str, config: Mapping[str, Json]) -> S3Transfer | None:
     return S3Transfer("checkpoints", s3_uri("CheckpointConfig", config["S3Uri"]), path, is_continuous=True)
 
 
+def _entrypoint(algorithm: Mapping[str, Json]) -> tuple[str, ...]:
+    """Return the command that a request gives in place of `train`."""
+    entry = cast("list[str]", algorithm.get("ContainerEntrypoint") or [])
+    return (*entry, *cast("list[str]", algorithm.get("ContainerArguments") or [])) if entry else ()
+
+
 def _training_image(name: str, algorithm: Mapping[str, Json]) -> str:
     """Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AlgorithmSpecification.html"""
     if bool(algorithm.get("TrainingImage")) == bool(algorithm.get("AlgorithmName")):
@@ -264,11 +279,11 @@ def _training_image(name: str, algorithm: Mapping[str, Json]) -> str:
     return cast(str, algorithm["TrainingImage"])
 
 
-def _script(algorithm: Mapping[str, Json], hyperparameters: Mapping[str, str]) -> tuple[str, str]:
+def _script(hyperparameters: Mapping[str, str]) -> tuple[str, str]:
     """Return the program of a job in script mode, and the URI of its code; ("", "") of a job in no script mode."""
     program = decode_hyperparameter(hyperparameters.get("sagemaker_program", "null"))
     code_uri = decode_hyperparameter(hyperparameters.get("sagemaker_submit_directory", "null"))
-    if algorithm.get("ContainerEntrypoint") or not isinstance(program, str) or not isinstance(code_uri, str):
+    if not isinstance(program, str) or not isinstance(code_uri, str):
         return "", ""
     return program, code_uri
 

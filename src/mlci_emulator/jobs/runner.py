@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 import mlci_asl as asl
 from mlci_emulator.errors import OperationError
 from mlci_emulator.jobs import failure_reason, log_files, processing, training
-from mlci_emulator.jobs.containers import ContainerCommand, host_environment
+from mlci_emulator.jobs.container_runtime import (
+    ContainedCommand,
+    ContainerNetwork,
+    ContainerUnavailable,
+    LocalImage,
+    container,
+)
+from mlci_emulator.jobs.containers import VARIABLES_IN_IMAGES, ContainerCommand, host_environment
 from mlci_emulator.jobs.continuous_upload import continuous_upload, synchronized_checkpoints
 from mlci_emulator.jobs.hosts import HOSTS_FILE, SINGLE_HOST, hosts_file, hosts_of
 from mlci_emulator.jobs.instances import Ended, Instance, run_together
@@ -29,7 +36,7 @@ from mlci_emulator.jobs.process import (
     Supervisors,
     shared_network,
 )
-from mlci_emulator.jobs.python_overlay import Interpreter, JobPython, PythonUnavailable, overlay
+from mlci_emulator.jobs.python_overlay import IMAGE_PYTHON, Interpreter, JobPython, PythonUnavailable, overlay
 from mlci_emulator.jobs.requests import ProcessingRequest, TrainingRequest
 from mlci_emulator.jobs.transfer import Interrupted, TransferFailed, common_files
 from mlci_emulator.jobs.workspace import Workspace, remove_abandoned, workspace
@@ -68,7 +75,8 @@ class LocalJobs:
         self._host = {**host_environment(settings.environment), **settings.extra}
         self._supervisors = Supervisors(self._host)
         self._supervisors.warm_up()
-        self._isolator = Isolator(settings.isolation, settings.work, self._supervisors, report)
+        has_runtime = lambda: settings.runtime() is not None  # noqa: E731
+        self._isolator = Isolator(settings.isolation, settings.work, self._supervisors, report, has_runtime)
         self._sweep_lock, self._has_swept = threading.Lock(), False
 
     def mode(self) -> Mode:
@@ -108,12 +116,14 @@ class LocalJobs:
         def run_one(instance: Instance, stop: StopSignal) -> _ScriptResult:
             host, space = instance.host, instance.space
             processing.prepare_folder(request, host, job.arn, space, self._store, stop.is_set)
-            python = self._python(request.name, space, job)
-            command = processing.container_command(request, self._host_of(request.name), python, space.temporary)
+            image = self._local_image(request.image)
+            python = IMAGE_PYTHON if image else self._python(request.name, space, job)
+            inherited = self._host_of(request.name, python)
+            command = processing.container_command(request, inherited, python, space.temporary)
             command = self._with_variables(request.name, command)
             continuous = [output for output in request.outputs if output.is_continuous]
             with continuous_upload(continuous, space, self._store):
-                return self._run_script(job, request.max_runtime_s, instance, stop, command)
+                return self._run_script(job, request.max_runtime_s, instance, stop, command, image=image)
 
         def run(instances: Sequence[Instance]) -> JobResult:
             ended = self._run_instances(instances, run_one, job)
@@ -139,14 +149,16 @@ class LocalJobs:
         def run_one(instance: Instance, stop: StopSignal) -> _ScriptResult:
             host, space = instance.host, instance.space
             training.prepare_folder(request, host, space, self._store, stop.is_set)
-            base = str(space.ml) if self.mode() == "paths" else CONTAINER
-            python, inherited = self._python(request.name, space, job), self._host_of(request.name)
+            image = self._local_image(request.image)
+            base = str(space.ml) if image is None and self.mode() == "paths" else CONTAINER
+            python = IMAGE_PYTHON if image else self._python(request.name, space, job)
+            inherited = self._host_of(request.name, python)
             command = training.container_command(request, host, job.arn, base, inherited, python, space)
             command = self._with_variables(request.name, command)
             commands[host.name] = " ".join(command.command)
-            notes = training.log_notes(space)
+            notes = "" if image else training.log_notes(space)
             with synchronized_checkpoints(request.checkpoints, space, self._store, stop.is_set):
-                return self._run_script(job, request.max_runtime_s, instance, stop, command, notes)
+                return self._run_script(job, request.max_runtime_s, instance, stop, command, notes, image=image)
 
         def run(instances: Sequence[Instance]) -> JobResult:
             ended = self._run_instances(instances, run_one, job)
@@ -159,7 +171,10 @@ class LocalJobs:
                 return stopped
             if script.exit_code != 0:
                 arguments, failure = commands[instance.host.name], training.failure_message(instance.space)
-                reason = failure_reason.training(script.exit_code, failure, script.log_tail, arguments, script.hint)
+                if request.entrypoint and failure is None:  # those words are the training toolkit's
+                    reason = failure_reason.processing(script.exit_code, script.log_tail, script.hint)
+                else:
+                    reason = failure_reason.training(script.exit_code, failure, script.log_tail, arguments, script.hint)
                 self._upload_partial_model(request, job, spaces)
                 return JobResult("Failed", reason)
             job.on_phase("Uploading")
@@ -245,9 +260,27 @@ class LocalJobs:
             raise Interrupted
         return overlay(chosen or Interpreter(self._settings.python), space.python, self._host)
 
-    def _host_of(self, name: str) -> dict[str, str]:
+    def _local_image(self, image: str) -> LocalImage | None:
+        """Return the image of a job that runs in it; None for a job that runs as a process of this machine.
+
+        Raises: ContainerUnavailable, if the image is not on this machine.
+        """
+        if self._settings.isolation != "container" and not self._settings.is_contained(image):
+            return None
+        runtime = self._settings.runtime()
+        if runtime is None:
+            raise ContainerUnavailable("there is no container runtime")
+        if not runtime.has_image(image):
+            raise ContainerUnavailable(f"the image {image} is not on this machine: {runtime.pull_command(image)}")
+        return LocalImage(runtime, image)
+
+    def _host_of(self, name: str, python: JobPython) -> dict[str, str]:
         """Return the variables of this machine that a job gets unless its request sets them."""
-        return {**self._settings.defaults(name), **self._host}
+        host = self._host
+        if python.is_in_image:
+            names = VARIABLES_IN_IMAGES | self._settings.extra.keys()
+            host = {name: value for name, value in host.items() if name in names}
+        return {**self._settings.defaults(name), **host}
 
     def _with_variables(self, name: str, command: ContainerCommand) -> ContainerCommand:
         """Return the command with the variables that stand in no request."""
@@ -266,7 +299,8 @@ class LocalJobs:
         """Remove the folders of killed jobs before the first job runs, and not where nothing runs."""
         with self._sweep_lock:
             if not self._has_swept:
-                remove_abandoned(self._settings.work)
+                runtime = self._settings.runtime()
+                remove_abandoned(self._settings.work, runtime.remove if runtime else lambda name: None)
                 self._has_swept = True
 
     def _in_workspace(self, run: Callable[[Workspace], JobResult]) -> JobResult:
@@ -278,6 +312,8 @@ class LocalJobs:
             return JobResult("Stopped")
         except TransferFailed as error:
             return JobResult("Failed", str(error)[: failure_reason.LIMIT])
+        except ContainerUnavailable as error:
+            return JobResult("Failed", f"ClientError: {error}"[: failure_reason.LIMIT])
         except PythonUnavailable as error:
             return JobResult("Failed", f"ClientError: {error}"[: failure_reason.LIMIT])
         except EntryPointError as error:
@@ -341,8 +377,9 @@ class LocalJobs:
         command: ContainerCommand,
         log_notes: str = "",
         takes_turns: bool = True,
+        image: LocalImage | None = None,
     ) -> _ScriptResult:
-        mode = self.mode()
+        mode = "container" if image else self.mode()
         if mode == "link" and not takes_turns:
             mode = "paths"
         log, space = instance.log.absolute(), instance.space
@@ -352,13 +389,16 @@ class LocalJobs:
                 raise Interrupted
             if instance.host.number == 0:
                 job.on_phase("Training")
-            launch = _launch_request(mode, instance, log, command)
             try:
-                process = self._supervisors.run(launch, timeout_s=max_runtime_s, stop=stop)
+                with _launch_request(mode, instance, log, command, image) as launch:
+                    process = self._supervisors.run(launch, timeout_s=max_runtime_s, stop=stop)
             except IsolationError as error:
                 raise OperationError(f"{job.arn} could not be set up: {error}") from error
         log_tail = failure_reason.last_lines(log, start)
-        return _ScriptResult(process, log_tail, failure_reason.isolation_hint(mode, log_tail))
+        hint = failure_reason.isolation_hint(mode, log_tail)
+        if image and image.runtime.name != "buildah" and process.exit_code == failure_reason.RUNTIME_FAILED:
+            hint = failure_reason.runtime_hint(image.runtime.name)
+        return _ScriptResult(process, log_tail, hint)
 
     @contextlib.contextmanager
     def _container_path(self, mode: Mode, space: Workspace, stop: StopSignal) -> Iterator[bool]:
@@ -381,27 +421,45 @@ def _note_common_files(instances: Sequence[Instance], paths: Sequence[str]) -> N
             log_files.append(first.log, f"{text}. Here {first.host.name}'s is kept; SageMaker does not say whose.\n")
 
 
-def _launch_request(mode: Mode, instance: Instance, log: Path, container: ContainerCommand) -> LaunchRequest:
+@contextlib.contextmanager
+def _launch_request(
+    mode: Mode, instance: Instance, log: Path, script: ContainerCommand, image: LocalImage | None
+) -> Iterator[LaunchRequest]:
+    """Yield the request to start a job's process."""
     space, hosts = instance.space, None if instance.host.is_alone else instance.space.hosts
-    command, environment, folder = container.command, dict(container.environment), container.working_folder
-    if mode == "paths":
-        base = str(space.ml)
-        command, environment = command_in_folder(base, command), environment_in_folder(base, environment)
-        folder = command_in_folder(base, [folder])[0]
-    environment |= container.private  # as they are: a secret is no path
-    return LaunchRequest(
+    command, environment, folder = script.command, dict(script.environment), script.working_folder
+    launch = LaunchRequest(
         mode,
         space.ml,
         space.stage,
         log,
-        command,
-        environment,
-        folder,
-        space.temporary,
-        hosts,
-        instance.is_offline,
-        instance.network_of,
+        temporary=space.temporary,
+        hosts=hosts,
+        is_offline=instance.is_offline,
+        network_of=instance.network_of,
     )
+    if image is not None:
+        contained = ContainedCommand(command, script.arguments, {**environment, **script.private}, folder)
+        network = ContainerNetwork(hosts, instance.is_offline, instance.network_of)
+        with container(image, space.folder.name, space.ml, contained, network) as contained_launch:
+            yield replace(
+                launch,
+                mode="container" if contained_launch.root is None else "namespace",
+                command=contained_launch.command,
+                environment=contained_launch.environment,
+                working_folder=contained_launch.working_folder,
+                temporary=None,
+                root=contained_launch.root,
+                removal=contained_launch.removal,
+                removal_environment=image.runtime.environment,
+            )
+        return
+    if mode == "paths":
+        base = str(space.ml)
+        command, environment = command_in_folder(base, command), environment_in_folder(base, environment)
+        folder = command_in_folder(base, [folder])[0]
+    environment |= script.private  # as they are: a secret is no path
+    yield replace(launch, command=command, environment=environment, working_folder=folder)
 
 
 def _stopped(process: ProcessResult, max_runtime_s: int, message: str | None = None) -> JobResult:

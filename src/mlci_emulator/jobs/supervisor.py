@@ -16,7 +16,9 @@ marshalled tuple:
 An error in this process is therefore never mistaken for a script's own exit code.
 
 In a namespace the script's parent is process 1 of a PID namespace: when that ends, the kernel kills every process in
-the namespace, also one that called setsid and forked twice. PDEATHSIG ties process 1 to this process. Elsewhere on
+the namespace, also one that called setsid and forked twice. PDEATHSIG ties process 1 to this process. A job that runs
+in an image's files has a namespace, too, and a chroot. Where a container has to be removed, a child of this process
+does all the rest, and this process removes the container after the child's end, however that comes. Elsewhere on
 Linux this process is the "subreaper" that adopts orphans, and it kills its descendants; if the script kills it,
 `leftover_processes` does so. On macOS it kills the script's process group; a process that leaves the group escapes.
 """
@@ -36,7 +38,8 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 CONTAINER = "/opt/ml"
-TEMPORARY, SHARED_MEMORY, HOSTS_FILE = "/tmp", "/dev/shm", "/etc/hosts"
+TEMPORARY, SHARED_MEMORY = "/tmp", "/dev/shm"
+HOSTS_FILE, RESOLVER_FILE = "/etc/hosts", "/etc/resolv.conf"
 IS_LINUX = sys.platform == "linux"
 
 # Source: include/uapi/linux/sched.h, mount.h and prctl.h of Linux.
@@ -72,7 +75,10 @@ def main() -> NoReturn:
     request = _read_request(control)
     if request is not None:
         try:
-            _run_request(request, control, status)
+            if request["removal"]:
+                _run_before_removal(request, control, status)
+            else:
+                _run_request(request, control, status)
         except SetupError as error:
             _report_status(status, "setup_failed", str(error))
         except ExecError as error:
@@ -101,6 +107,60 @@ def _read_exactly(file: int, size: int) -> bytes:
 def _report_status(status: int, what: str, value: int | str) -> None:
     with contextlib.suppress(BrokenPipeError):  # mlci is gone
         os.write(status, marshal.dumps((what, value)))
+
+
+def _run_before_removal(request: dict[str, Any], control: int, status: int) -> None:
+    """Run the request in a child, to which a stop is passed on, and then the command that removes the container."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writer)
+        os.close(control)
+        try:
+            _end_with_parent(os.getppid())
+            _run_request({**request, "removal": []}, reader, status)
+        except SetupError as error:
+            _report_status(status, "setup_failed", str(error))
+        except ExecError as error:
+            _report_status(status, "not_executable", str(error))
+        except BaseException as error:  # noqa: BLE001 - as in main
+            _report_status(status, "setup_failed", f"{type(error).__name__}: {error}")
+        os._exit(0)
+    os.close(reader)
+    waiting = [control]
+    ended, end = os.pipe()
+    os.set_blocking(end, False)
+    signal.set_wakeup_fd(end)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    while _reap_children(child) is None:
+        ready = select.select([ended, *waiting], [], [])[0]
+        if ended in ready:
+            os.read(ended, 512)
+        if control in ready:
+            message = os.read(control, 1)
+            with contextlib.suppress(BrokenPipeError):
+                os.write(writer, message)
+            if not message:
+                os.close(writer)
+                waiting.remove(control)
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _run_quietly(request["removal"], request["removal_environment"])
+
+
+def _run_quietly(command: list[str], environment: dict[str, str]) -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    actions = [(os.POSIX_SPAWN_DUP2, null, number) for number in (0, 1, 2)]
+    with contextlib.suppress(OSError):
+        os.waitpid(os.posix_spawn(command[0], command, environment, file_actions=actions), 0)
+
+
+def _end_with_parent(parent: int) -> None:
+    """Let the kernel kill this process when its parent ends."""
+    if IS_LINUX:
+        _check(_libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
+        if os.getppid() != parent:
+            os._exit(0)
 
 
 def _run_request(request: dict[str, Any], control: int, status: int) -> None:
@@ -144,6 +204,9 @@ def _enter_namespace(request: dict[str, Any]) -> None:
             _check(_libc.unshare(CLONE_NEWNET), "unshare")
             _bring_up_loopback()
         _mount("none", "/", "", MS_REC | MS_PRIVATE)
+        if request["root"]:
+            _mount_in_root(request["folder"], request["root"], request["hosts"] or HOSTS_FILE)
+            return
         _mount_container_path(request["folder"], request["stage"])
         if request["hosts"]:
             _mount(request["hosts"], HOSTS_FILE, "", MS_BIND)
@@ -217,6 +280,22 @@ def _mount_container_path(folder: str, stage: str) -> None:
     _mount(stage, parent, "", MS_MOVE)
 
 
+def _mount_in_root(folder: str, root: str, hosts: str) -> None:
+    """Mount `folder` on `/opt/ml` below the root, and what a process needs of this machine: its devices and network."""
+    os.makedirs(root + CONTAINER, exist_ok=True)
+    _mount(folder, root + CONTAINER, "", MS_BIND | MS_REC)
+    for path in ("/dev", "/sys"):
+        os.makedirs(root + path, exist_ok=True)
+        _mount(path, root + path, "", MS_BIND | MS_REC)
+    if os.path.isdir(root + SHARED_MEMORY):
+        _mount("tmpfs", root + SHARED_MEMORY, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+    for path, source in ((HOSTS_FILE, hosts), (RESOLVER_FILE, RESOLVER_FILE)):
+        if os.path.exists(source) and os.path.isdir(root + "/etc") and not os.path.islink(root + path):
+            os.close(os.open(root + path, os.O_CREAT | os.O_WRONLY))
+            _mount(os.path.realpath(source), root + path, "", MS_BIND)
+    os.makedirs(root + "/proc", exist_ok=True)
+
+
 def _mount_temporary_folders(temporary: str, shared_names: list[str]) -> None:
     """Mount `temporary` on `/tmp`, with these entries of the old one, and an empty file system on `/dev/shm`."""
     if os.path.isdir(TEMPORARY) and not os.path.islink(TEMPORARY):
@@ -246,6 +325,9 @@ def _run_as_init(request: dict[str, Any], folder: os.stat_result, log: int, cont
     try:
         os.close(control)
         _check(_libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
+        if request["root"]:
+            os.chroot(request["root"])
+            os.chdir("/")
         if not os.path.samestat(os.stat(CONTAINER), folder):
             raise SetupError(f"{CONTAINER} is not the job's folder, although the mount succeeded")
         # A container that hides parts of /proc forbids this mount; the old /proc works too, and lists more processes.
@@ -282,15 +364,14 @@ def _start_script(request: dict[str, Any], log: int) -> int:
     if child == 0:
         try:
             os.setsid()
-            if IS_LINUX:
-                _check(_libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
-                if os.getppid() != parent:
-                    os._exit(0)
+            _end_with_parent(parent)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(log, 1)
             os.dup2(log, 2)
             for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and exec would pass that on
                 signal.signal(number, signal.SIG_DFL)
+            if request["root"]:
+                os.makedirs(request["cwd"], exist_ok=True)  # as a runtime does for WORKDIR
             os.chdir(request["cwd"])
             os.execvpe(request["argv"][0], request["argv"], request["env"])
         except OSError as error:  # execvpe names the last folder of PATH that it searched, which does not help

@@ -1,6 +1,6 @@
 """Prepares the container of a training job (files, environment, command), and uploads its model.
 
-The job is in script mode, or of a built-in algorithm that trains here.
+The job is in script mode, has an entry point, or is of a built-in algorithm that trains here.
 
 Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html and
 -output.html; sagemaker-training-toolkit (see training_toolkit.py), entry_point.py and process.py.
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlci_emulator.jobs import failure_reason, image_toolkits, training_toolkit
-from mlci_emulator.jobs.containers import ContainerCommand, base_environment, write_json
+from mlci_emulator.jobs.containers import ContainerCommand, base_environment, local_command, write_json
 from mlci_emulator.jobs.hosts import Host
 from mlci_emulator.jobs.python_overlay import JobPython
 from mlci_emulator.jobs.requests import TrainingRequest
@@ -91,12 +91,21 @@ def container_command(
     """Return the script's command. `base` is `/opt/ml`, or the folder that replaces it in all variables.
 
     It also replaces it in hyperparameters: they are in variables that hold JSON, of which the script's starter makes
-    arguments.
+    arguments. A job with an entry point has no training toolkit, and so none of the toolkit's variables: all that it
+    gets is in /opt/ml/input/config.
     """
-    job_variables = {"SAGEMAKER_REGION": arn.split(":")[3], "TRAINING_JOB_ARN": arn, **request.environment}
+    of_job = {
+        **base_environment(inherited, python, space.temporary),
+        "SAGEMAKER_REGION": arn.split(":")[3],
+        "TRAINING_JOB_ARN": arn,
+        **request.environment,
+    }
+    if request.entrypoint:
+        folder = "" if python.is_in_image else "/opt/ml"
+        environment = {"TRAINING_JOB_NAME": request.name, **of_job}
+        return ContainerCommand(local_command(request.entrypoint, python), environment, folder)
     if not request.program:
-        environment = {**base_environment(inherited, python, space.temporary), **job_variables}
-        return ContainerCommand((python.executable, str(XGBOOST_TRAINING), "/opt/ml"), environment, "/opt/ml")
+        return ContainerCommand((python.executable, str(XGBOOST_TRAINING), "/opt/ml"), of_job, "/opt/ml")
     hyperparameters = image_toolkits.in_folder(base, request.hyperparameters)
     job = training_toolkit.ToolkitJob(
         request.name,
@@ -109,11 +118,7 @@ def container_command(
         training_toolkit.Processors(os.cpu_count() or 1, len(glob.glob("/dev/nvidia[0-9]*"))),
         host,
     )
-    environment = {
-        **base_environment(inherited, python, space.temporary),
-        **job_variables,
-        **training_toolkit.environment(job),
-    }
+    environment = {**of_job, **training_toolkit.environment(job)}
     if "PYTHONPATH" in request.environment:  # the toolkit passes on its own sys.path, which includes it
         environment["PYTHONPATH"] += ":" + request.environment["PYTHONPATH"]
     toolkit = image_toolkits.image_toolkit(request.image)

@@ -18,7 +18,7 @@ import contextlib
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,10 +98,11 @@ def workspace(work: Path) -> Iterator[Workspace]:
         os.close(lock)
 
 
-def remove_abandoned(work: Path) -> None:
+def remove_abandoned(work: Path, remove_container: Callable[[str], None] = lambda name: None) -> None:
     """Remove the folders that a killed mlci left, and kill the processes of its jobs.
 
-    An error leaves a folder for the next time.
+    `remove_container` removes the container of a job, which has the name of the job's folder. An error leaves a folder
+    for the next time.
     """
     with contextlib.suppress(OSError):
         if not work.is_dir():
@@ -112,6 +113,7 @@ def remove_abandoned(work: Path) -> None:
             for folder in folders:
                 if folder.name.startswith(PREFIX) and _is_abandoned(folder):
                     kill_processes(Workspace(folder).temporary)
+                    remove_container(folder.name)
                     remove_tree(folder)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlci_emulator.errors import ConfigurationError
+from mlci_emulator.jobs.container_runtime import ContainerRuntime
 from mlci_emulator.jobs.isolation import Isolation
 from mlci_emulator.server.data_folder import DataFolder
 from mlci_emulator.server.http_listener import HttpListener, bind
@@ -29,7 +30,7 @@ _KEY = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """The options of `mlci serve`. Without an `access_key`, one is generated."""
+    """The options of `mlci serve`. Without an `access_key`, one is generated. `runtime` runs jobs in their images."""
 
     port: int
     data: Path
@@ -40,6 +41,7 @@ class ServeSettings:
     environment: Mapping[str, str]
     is_verbose: bool = False
     is_debug: bool = False
+    runtime: ContainerRuntime | None = None
 
 
 def serve(settings: ServeSettings, wait: Callable[[], object]) -> int:
@@ -69,6 +71,7 @@ def serve(settings: ServeSettings, wait: Callable[[], object]) -> int:
             log,
             settings.is_verbose,
             settings.is_debug,
+            settings.runtime,
         ),
     )
     listener = HttpListener(sockets, services.application, RequestGuard(port, lambda: {key, *services.issued_keys()}))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mlci_emulator.identity import ACCOUNT
 from mlci_emulator.integrations import Integrations, MessageRecords
+from mlci_emulator.jobs.container_runtime import ContainerRuntime
 from mlci_emulator.jobs.isolation import Isolation
 from mlci_emulator.jobs.job import JobSettings
 from mlci_emulator.jobs.log_files import LogFile
@@ -72,6 +73,7 @@ class ServerContext:
     report: Callable[[str], None]
     is_verbose: bool = False
     is_debug: bool = False
+    runtime: ContainerRuntime | None = None
 
 
 class EmulatorServices:
@@ -195,4 +197,12 @@ class EmulatorServices:
 
 
 def _settings(folder: DataFolder, context: ServerContext) -> JobSettings:
-    return JobSettings(folder.work, folder.log, context.python, context.environment, context.isolation, context.exports)
+    return JobSettings(
+        folder.work,
+        folder.log,
+        context.python,
+        context.environment,
+        context.isolation,
+        context.exports,
+        runtime=lambda: context.runtime,
+    )

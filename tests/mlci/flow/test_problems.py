@@ -259,12 +259,30 @@ _KEYS_AND_TYPES = [
     ),
     Case(
         "image: xgboost:1.7-1",
+        "image: {bild: x}",
         "image: {build: x}",
-        "image: mine.example/x:1",
+        ['6:11: unknown key "bild" in "image". Did you mean "build"?'],
+    ),
+    Case(
+        "image: xgboost:1.7-1",
+        "image: {build: x, dockerfile: ../Dockerfile}",
+        "image: {build: x, dockerfile: a/Dockerfile}",
+        ['6:33: "../Dockerfile" lies outside of the folder. It is relative to the folder, and part of what is built'],
+    ),
+    Case(
+        "image: xgboost:1.7-1",
+        "image: {build: /x}",
+        "image: {build: ./x}",
+        ['6:18: "/x" lies outside of the repository. Paths are relative to the flow file\'s folder'],
+    ),
+    Case(
+        "image: xgboost:1.7-1",
+        "image: {build: x, args: {--squash: 1}}",
+        "image: {build: x, args: {SQUASH: 1}}",
         [
             (
-                '6:10: "image" must be framework:version or an image URI, but is a mapping. '
-                "mlci builds no images: build it, push it to a registry such as ECR, and write its URI"
+                '6:28: "--squash" can\'t be the name of a build argument. '
+                "Letters, digits and _, beginning with a letter or _"
             )
         ],
     ),
@@ -363,7 +381,7 @@ _KEYS_AND_TYPES = [
         "image: xgboost:1.7-1",
         "image: 3",
         "image: xgboost:3",
-        ['6:10: "image" must be framework:version or an image URI, but is the integer 3'],
+        ['6:10: "image" must be framework:version, an image URI or {build: <folder>}, but is the integer 3'],
     ),
     Case(
         "      raw: data/breast_cancer.csv",
@@ -1073,7 +1091,12 @@ _LIMITS_OF_AWS = [
         "image: xgboost:1.7-1",
         "image: xgboost",
         "image: 1.dkr.ecr.eu-west-1.amazonaws.com/x@sha256:0",
-        [('6:10: "xgboost" is not an image. Write framework:version, such as xgboost:1.7-1, or the image\'s full URI')],
+        [
+            (
+                '6:10: "xgboost" is not an image. Write framework:version, such as xgboost:1.7-1, '
+                "the image's full URI, or {build: <folder>}"
+            )
+        ],
     ),
     Case(
         "raw: data/breast_cancer.csv",

@@ -58,7 +58,7 @@ RUN = "s3://bucket/mlci/churn/runs/20261123-101530-3f9c2a"
 def planned(text: str = FLOW, target: Target = TARGET) -> Plan:
     flow = load(text.encode(), "flow.yaml")
     scripts = [step.name for step in flow.steps.values() if step.run]
-    images = {step.name: step.image for step in flow.steps.values() if step.image}
+    images = {step.name: step.image for step in flow.steps.values() if isinstance(step.image, str)}
     unit = CodeUnit(ScriptStart({"script": "a.py"}), (), ())
     return plan(flow, Staged(dict.fromkeys(scripts, unit), {}, images), target, {})
 

@@ -96,7 +96,6 @@ GROUP = {"InstanceGroupName": "a", "InstanceType": "ml.m5.large", "InstanceCount
     [
         (lambda r: r["HyperParameters"].pop("sagemaker_program"), "Give the step a script by `run:`"),
         (lambda r: r["HyperParameters"].pop("sagemaker_submit_directory"), "not in script mode"),
-        (lambda r: r["AlgorithmSpecification"].update(ContainerEntrypoint=["x"]), "not in script mode"),
         (lambda r: r["ResourceConfig"].update(InstanceCount=101), "starts 1 to 100. Use fewer"),
         (lambda r: r["ResourceConfig"].update(InstanceGroups=[GROUP]), "Use instances of one type"),
         (lambda r: r.update(CheckpointConfig={"S3Uri": "s3://b/c", "LocalPath": "/tmp/c"}), "below /opt/ml"),
@@ -211,3 +210,15 @@ def test_an_isolated_container_gets_its_code_by_a_channel() -> None:
     read = requests.training(changed(request, by_channel))
     assert read.code_uri == "s3://b/sourcedir.tar.gz"
     assert [channel.name for channel in read.channels][-1] == "code"
+
+
+def test_a_training_job_may_have_an_entry_point_in_place_of_a_script() -> None:
+    algorithm: dict[str, Json] = {
+        "TrainingImage": "image",
+        "TrainingInputMode": "File",
+        "ContainerEntrypoint": ["python3"],
+        "ContainerArguments": ["/x.py", "a"],
+    }
+    training = requests.training(training_request(AlgorithmSpecification=algorithm, HyperParameters={}))
+    assert (training.entrypoint, training.program) == (("python3", "/x.py", "a"), "")
+    assert requests.training(training_request()).entrypoint == ()

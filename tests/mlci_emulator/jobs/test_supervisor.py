@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import marshal
 import os
+import re
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,9 @@ def launch_request(tmp_path: Path, code: str, **changes: Any) -> dict[str, Any]:
         "env": {"SM_HP_MAX-DEPTH": "4", "PATH": os.environ["PATH"]},
         "cwd": str(tmp_path),
         "grace_s": 0.2,
+        "root": "",
+        "removal": [],
+        "removal_environment": {},
         **changes,
     }
 
@@ -111,3 +117,67 @@ def test_namespaces_are_refused_elsewhere(tmp_path: Path) -> None:
     status = run(launch_request(tmp_path, "", mode="namespace"))
     assert status is not None
     assert status[0] == "setup_failed"
+
+
+@pytest.mark.parametrize("code", ["raise SystemExit(3)", "import time; time.sleep(60)"])
+def test_a_container_is_removed_after_the_end_and_after_a_stop(tmp_path: Path, code: str) -> None:
+    removed = tmp_path / "removed"
+    removal = ["/bin/sh", "-c", f"echo $NAME > {removed}"]
+    request = launch_request(tmp_path, code, mode="container", removal=removal, removal_environment={"NAME": "job"})
+    status = run(request, b"S" if "sleep" in code else b"")
+    assert status == (("exited", 15) if "sleep" in code else ("exited", 3 << 8))
+    assert removed.read_text() == "job\n"
+
+
+def test_a_container_is_removed_where_mlci_is_killed(tmp_path: Path) -> None:
+    removed, started = tmp_path / "removed", tmp_path / "started"
+    code = f"import signal, time; signal.signal(15, signal.SIG_IGN); open({str(started)!r}, 'w'); time.sleep(60)"
+    removal = ["/bin/sh", "-c", f"echo x > {removed}"]
+    data = marshal.dumps(launch_request(tmp_path, code, mode="container", removal=removal))
+    reader, writer = os.pipe()
+    command = [sys.executable, "-I", "-S", str(SUPERVISOR), str(writer)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[writer]) as process:
+        os.close(writer)
+        assert process.stdin is not None
+        process.stdin.write(len(data).to_bytes(4, "big") + data)
+        process.stdin.flush()
+        while not started.exists():
+            time.sleep(0.01)
+        process.stdin.close()  # as when mlci is gone
+        process.wait(10)
+    os.close(reader)
+    assert removed.exists()
+
+
+def test_a_job_gets_the_root_that_it_is_given(tmp_path: Path) -> None:
+    """A root with a shell and the libraries that it is linked with."""
+    if os.geteuid() != 0 or shutil.which("ldd") is None:
+        pytest.skip("only root can change the root, and the shell's libraries must be known")
+    root, folder = tmp_path / "root", tmp_path / "ml"
+    folder.mkdir()
+    linked = subprocess.run(["ldd", "/bin/sh"], capture_output=True, text=True, check=True).stdout
+    for file in ["/bin/sh", *re.findall(r"(/\S+) \(0x", linked)]:
+        target = root / file.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, target)
+    script = "echo $GREETING > /opt/ml/found; pwd >> /opt/ml/found; echo /* >> /opt/ml/found; exit 4"
+    request = launch_request(
+        tmp_path,
+        "",
+        mode="namespace",
+        folder=str(folder),
+        root=str(root),
+        argv=["/bin/sh", "-c", script],
+        env={"GREETING": "hello"},
+        cwd="/work",
+        temporary="",
+        shared_names=[],
+        hosts="",
+        is_offline=False,
+        network_of=0,
+    )
+    assert run(request) == ("exited", 4 << 8)
+    greeting, place, entries = (folder / "found").read_text().splitlines()
+    assert (greeting, place) == ("hello", "/work")
+    assert {"/opt", "/proc", "/dev", "/work"} <= set(entries.split())
+    assert "/home" not in entries.split()

@@ -27,8 +27,8 @@ from mlci.backends.protocol import Change, ExecutionArn, Outcome, RunningExecuti
 from mlci.backends.secrets import check_readers
 from mlci.backends.stop_signal import StopSignal
 from mlci.compile.names import is_cleaner
-from mlci.errors import CloudError
-from mlci.plan.models import Plan, Upload
+from mlci.errors import CloudError, InputError
+from mlci.plan.models import Plan, PlannedImage, Upload
 from mlci.plan.names import Names
 from mlci.step_types import jobs_of
 
@@ -73,6 +73,11 @@ class AwsCloud:
     def check(self, planned: Plan) -> None:
         request_validation.check(planned, self.jobs.api.client.meta.service_model)
         check_readers(planned, self.target.is_protected)
+        if planned.images:
+            raise InputError(
+                f"the image of {planned.images[0].context.folder} is built on this machine only",
+                "On AWS, build it, push it to ECR, and write its URI.",
+            )
 
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
         return self.objects.read(uri, max_bytes)
@@ -97,6 +102,12 @@ class AwsCloud:
 
     def upload(self, uploads: Iterable[Upload], stop: StopSignal) -> int:
         return self.objects.upload(uploads, stop)
+
+    def publish_images(self, images: Iterable[PlannedImage], stop: StopSignal) -> Mapping[str, str]:
+        return {}
+
+    def published_images(self, images: Iterable[PlannedImage]) -> Mapping[str, str]:
+        return {}
 
     def change(self, flow: str, definition: str) -> Change:
         desired = self._desired(flow, definition)

@@ -41,6 +41,14 @@ class Identity:
     def state_machine(self, region: str, name: str) -> str:
         return f"arn:{self.partition}:states:{region}:{self.account}:stateMachine:{name}"
 
+    def registry(self, region: str) -> str:
+        """Return the host of the account's registry of images.
+
+        Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html
+        """
+        ending = ".cn" if self.partition == "aws-cn" else ""
+        return f"{self.account}.dkr.ecr.{region}.amazonaws.com{ending}"
+
     def execution(self, region: str, machine: str, name: str) -> str:
         return f"arn:{self.partition}:states:{region}:{self.account}:execution:{machine}:{name}"
 

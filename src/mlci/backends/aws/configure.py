@@ -39,12 +39,14 @@ class AwsBackend:
     @property
     def location(self) -> Location:
         settings = self.settings
+        identity = caller_identity(settings["region"])
         return Location(
             settings["bucket"],
             settings["job_role"],
             settings["region"],
             self.options.is_protected,
-            caller_identity(settings["region"]).partition,
+            identity.partition,
+            identity.registry(settings["region"]),
             poll_s=_POLL_S if open_session(settings["region"]).api("stepfunctions").is_aws else 1,
         )
 

@@ -82,6 +82,10 @@ def main(arguments: "Sequence[str]", environment: "Dict[str, str]") -> "NoReturn
     document = read_document(folder)
     features = [(module("mlci_start_" + name, folder), document[name]) for name in FEATURES if name in document]
     supervisor = module("mlci_start_supervise", folder) if features else None
+    if "toolkit" in document:  # a training job in an image without a toolkit
+        toolkit = module("mlci_start_toolkit", folder)
+        added = toolkit.variables(folder, environment, arguments, entry_point(document["run"]))
+        environment = dict(environment, **{name: to_variable(value) for name, value in added.items()})
     parameters = _json(environment.get("SM_FRAMEWORK_PARAMS", "{}"))
     changes: Dict[str, str] = {}
     if START in parameters:
