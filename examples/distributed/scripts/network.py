@@ -13,7 +13,9 @@ class Group:
 
     def __init__(self, hosts, me):
         self.hosts, self.me = hosts, me
-        if me == hosts[0]:
+        if len(hosts) == 1:
+            self.peers = []
+        elif me == hosts[0]:
             server = socket.create_server((me, PORT))
             self.peers = [server.accept()[0] for _ in hosts[1:]]
         else:

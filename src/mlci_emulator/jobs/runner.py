@@ -21,7 +21,7 @@ from mlci_emulator.jobs.container_runtime import (
 )
 from mlci_emulator.jobs.containers import VARIABLES_IN_IMAGES, ContainerCommand, host_environment
 from mlci_emulator.jobs.continuous_upload import continuous_upload, synchronized_checkpoints
-from mlci_emulator.jobs.hosts import HOSTS_FILE, SINGLE_HOST, hosts_file, hosts_of
+from mlci_emulator.jobs.hosts import HOSTS_FILE, SINGLE_HOST, Host, hosts_file, hosts_of
 from mlci_emulator.jobs.instances import Ended, Instance, run_together
 from mlci_emulator.jobs.isolation import CONTAINER, Isolator, command_in_folder, container_link, environment_in_folder
 from mlci_emulator.jobs.job import JobContext, JobResult, JobSettings
@@ -102,8 +102,10 @@ class LocalJobs:
 
     def problem(self, instance_count: int) -> str:
         """Return why a job with that number of instances can't run here, or ""."""
-        if instance_count == 1 or self.mode() == "namespace":
+        if instance_count == 1:
             return ""
+        if self.mode() == "namespace":
+            return "" if HOSTS_FILE.is_file() else f"the names of instances need a file {HOSTS_FILE}, and there is none"
         return (
             f"{instance_count} instances each need an /opt/ml, and names by which they reach each other: that is what "
             f"private namespaces are for, and here the isolation is {self.mode()}. Use one instance for local runs "
@@ -334,6 +336,7 @@ class LocalJobs:
 
         def run_in(first: Workspace) -> JobResult:
             if len(hosts) == 1:
+                self._write_hosts(request.name, [first], hosts[0])
                 return run([Instance(hosts[0], first, job.log, is_offline=is_offline, notes=notes)])
             with contextlib.ExitStack() as stack:
                 spaces = [first, *(stack.enter_context(workspace(self._settings.work)) for _ in hosts[1:])]
@@ -348,13 +351,18 @@ class LocalJobs:
                     )
                     for host, space in zip(hosts, spaces, strict=True)
                 ]
-                file = hosts_file(HOSTS_FILE.read_text(), hosts[0].names, request.name)
-                for space in spaces:
-                    space.hosts.write_text(file)
+                self._write_hosts(request.name, spaces, hosts[0])
                 with merged_log(job.log.absolute(), {instance.host.name: instance.log for instance in instances}):
                     return run(instances)
 
         return self._in_workspace(run_in)
+
+    def _write_hosts(self, job: str, spaces: Sequence[Workspace], host: Host) -> None:
+        """Write the file by which an instance finds the others, and itself, where it can have one."""
+        if self.mode() == "namespace" and HOSTS_FILE.is_file():
+            file = hosts_file(HOSTS_FILE.read_text(errors="replace"), host.names, job)
+            for space in spaces:
+                space.hosts.write_text(file)
 
     def _run_instances(
         self,
@@ -426,7 +434,7 @@ def _launch_request(
     mode: Mode, instance: Instance, log: Path, script: ContainerCommand, image: LocalImage | None
 ) -> Iterator[LaunchRequest]:
     """Yield the request to start a job's process."""
-    space, hosts = instance.space, None if instance.host.is_alone else instance.space.hosts
+    space, hosts = instance.space, instance.space.hosts if instance.space.hosts.is_file() else None
     command, environment, folder = script.command, dict(script.environment), script.working_folder
     launch = LaunchRequest(
         mode,

@@ -5,7 +5,7 @@
         ml/     the job's /opt/ml
         tmp/    the job's TMPDIR
         opt/    the folder in which its mounts are prepared
-    hosts   its /etc/hosts, where the job has several instances
+    hosts   its /etc/hosts, in a namespace
     log     the log of one of several instances
         python/ the job's own Python environment
 

@@ -90,6 +90,13 @@ json.dump(talk(me, hosts), open(f"/opt/ml/model/{{me}}.json", "w"))
     ]
 
 
+def test_one_instance_finds_itself_by_its_name(harness: JobHarness, several: LocalJobs) -> None:
+    """Scripts take the first host as the master, however many there are."""
+    script = f"{TALK}\nhosts = json.loads(os.environ['SM_HOSTS'])\nprint(hosts, talk(hosts[0], hosts))"
+    assert harness.train(script, several)["TrainingJobStatus"] == "Completed"
+    assert harness.log("job").read_text() == "['algo-1'] []\n"
+
+
 def test_two_jobs_at_once_listen_on_one_port(harness: JobHarness, several: LocalJobs) -> None:
     script = f"{TALK}\nprint(talk(os.environ['SM_CURRENT_HOST'], json.loads(os.environ['SM_HOSTS'])))"
     ends: list[str] = []
