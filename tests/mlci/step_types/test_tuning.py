@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from mlci.errors import InputError
-from mlci.flow.models import Step
+from mlci.flow import load
+from mlci.flow.models import Flow, Step
 from mlci.plan.names import Names, run_in_names
 from mlci.provision.access_requirements import access_requirements
 from mlci.provision.iam_policies import policies
@@ -20,6 +21,9 @@ from mlci.step_types import STEP_TYPES
 from mlci.step_types.tuning_ranges import combinations, parameter_ranges, range_problems
 from support.aws_account import account
 from support.compiled_flows import compiled, planned
+from support.iam_calls import Call, arn
+from support.iam_decisions import decided
+from support.iam_derived import calls_of_the_workflow
 from support.project import Project
 
 FLOW = """flow: tuner
@@ -335,4 +339,20 @@ def test_the_aws_cloud_tries_and_keeps_the_best(tmp_path: Path) -> None:
     with account(tmp_path / "served", "models") as served:
         done = made.mlci("run", **served.environment)
         assert done.returncode == 0, done.stdout + done.stderr
-    check_run(made)
+        check_run(made)
+        called = list(calls_of_the_workflow(served, made.result()["execution"]))
+    flow = load(made.root.joinpath("flow.yaml").read_bytes(), "flow.yaml")
+    created = [call for call in called if call.action == "sagemaker:CreateHyperParameterTuningJob"]
+    assert [call.resource.startswith(arn("sagemaker", f"hyper-parameter-tuning-job/{JOB}")) for call in created] == [
+        True
+    ]
+    assert denied(flow, called) == {"iam:PassRole"}  # the account's role is not the stack's
+    other = load(FLOW.replace("flow: tuner", "flow: other").encode(), "flow.yaml")
+    assert "sagemaker:CreateHyperParameterTuningJob" in denied(other, called)
+
+
+def denied(flow: Flow, called: list[Call]) -> set[str]:
+    """The actions among calls that the flow's policy of the state machine does not allow."""
+    scope = AccountScope("aws", "us-east-1", "000000000000", "models", "c", dict.fromkeys(ROLES, "arn:role"))
+    document = policies(access_requirements(flow, {}), scope)["workflow"]
+    return {call.action for call in called if not decided(document, call)}

@@ -103,6 +103,7 @@ def job_of(resource: str, parameters: Mapping[str, Any]) -> Job | None:
 
 
 def _instance_count(parameters: Mapping[str, Any]) -> int:
+    parameters = parameters.get("TrainingJobDefinition") or parameters  # that of each trial of a tuning job
     cluster = parameters.get("ResourceConfig") or (parameters.get("ProcessingResources") or {}).get("ClusterConfig")
     return int((cluster or {}).get("InstanceCount") or 1)
 

@@ -8,19 +8,27 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from mlci.backends.aws.sagemaker_jobs import ENDED, JOBS, Job, Jobs, trial_number
+from mlci.backends.aws.sagemaker_jobs import ENDED, JOBS, Job, trial_number
 
 _OBJECTIVE = "FinalHyperParameterTuningJobObjectiveMetric"
 _REASON_CHARS = 300
+
+
+class TuningJobs(Protocol):
+    """The descriptions of tuning jobs and of their trials. `sagemaker_jobs.Jobs` is one."""
+
+    def describe(self, job: Job) -> Mapping[str, Any] | None: ...
+
+    def trials(self, job: Job) -> list[Mapping[str, Any]]: ...
 
 
 @dataclass
 class TrialProgress:
     """Tells of the trials of tuning jobs; each trial is told once."""
 
-    jobs: Jobs
+    jobs: TuningJobs
     _told: dict[Job, set[str]] = field(default_factory=dict)
     _limits: dict[Job, int | None] = field(default_factory=dict)
 
