@@ -18,6 +18,14 @@ from mlci.step_types.base import Key
 from mlci.step_types.request_parts import merged
 
 
+def _stopping_condition(request: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return the time limits in a request, wherever it has those of its jobs."""
+    for name, value in request.items():
+        if isinstance(value, dict) and (found := value if name == "StoppingCondition" else _stopping_condition(value)):
+            return found
+    return {}
+
+
 class RequestKeys(KeyReader):
     """The keys of one step that become fields of its request."""
 
@@ -84,8 +92,7 @@ class RequestKeys(KeyReader):
             return
         if any(self.problems.is_suspect(path) for path in (self.path("max_wait"), ("defaults", "max_wait"))):
             return
-        limits = request.get("StoppingCondition")
-        limits = limits if isinstance(limits, dict) else {}
+        limits = _stopping_condition(request)
         (_, path), (written, wait_path) = self.effective(key), self.effective(wait)
         wait_s, run_s = limits.get("MaxWaitTimeInSeconds"), limits.get("MaxRuntimeInSeconds", timeout_s)
         if wait_s is None and written is None:

@@ -228,3 +228,16 @@ def test_an_isolated_step_can_read_no_secret(isolated: str, place: str) -> None:
         planned(text)
     assert str(refusal.value).startswith(f'flow.yaml:{place}: step "job" reads the secret "token" from AWS')
     planned(text.replace("true", "false"))
+
+
+def test_the_trials_of_a_tuning_step_may_wait_as_long_as_a_training_step() -> None:
+    keys = """spot: true
+    max_wait: 30m
+    ranges: {depth: {min: 1, max: 3}}
+    metric_definitions: [{name: auc, regex: 'auc=(.*)'}]
+    objective: {metric: auc, goal: maximize}
+    max_jobs: 3"""
+    with pytest.raises(InputError, match='8:15: "max_wait" is 30m, and the job may run for 1h'):
+        planned(flow(keys, "tuning"))
+    sent: Any = planned(flow(keys.replace("30m", "90m"), "tuning")).steps["job"].request
+    assert sent["TrainingJobDefinition"]["StoppingCondition"]["MaxWaitTimeInSeconds"] == 5400
