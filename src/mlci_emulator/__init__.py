@@ -4,6 +4,7 @@ It knows nothing of flows, raises errors of its own, and imports `mlci_asl` only
 
     server/        the HTTP endpoint, and moto for all other services
     embedded.py    the emulator in the caller's process, for one execution at a time
+    task_results.py  the results of tasks that wait for a token, from another process
     services/      the services: operations by their API names, in the API's own shapes
     integrations/  the integrations of Step Functions' Task states
     jobs/          runs SageMaker's jobs and functions as subprocesses

@@ -20,6 +20,7 @@ from mlci_emulator.protocol.operations import LateService, Service
 from mlci_emulator.services.own_executions import START, OwnExecutions, OwnMachine
 from mlci_emulator.services.sagemaker import SageMaker
 from mlci_emulator.store.directory import DirectoryStore
+from mlci_emulator.task_results import TaskResults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,12 +43,14 @@ class InvalidDefinition(EmulatorError):
 
 @dataclass(frozen=True)
 class EmbeddedEmulator:
-    """A store, a job runner, and the handlers of Task states. `executions` runs the machines."""
+    """A store, a job runner, and the handlers of Task states. `executions` runs the machines, whose tasks with a token
+    need `results`."""
 
     store: DirectoryStore
     jobs: LocalJobs
     tasks: Integrations
     executions: OwnExecutions
+    results: TaskResults | None = None
 
     def load(self, definition: str) -> asl.Machine:
         """Returns the machine of a definition.
@@ -55,7 +58,7 @@ class EmbeddedEmulator:
         Raises: InvalidDefinition.
         """
         machine = load_definition(definition)
-        problems = [*self.tasks.problems(machine), *_need_step_functions(machine)]
+        problems = [*self.tasks.problems(machine), *_need_step_functions(machine, self.results is not None)]
         if problems:
             raise InvalidDefinition(problems)
         return machine
@@ -82,11 +85,13 @@ def open_emulator(
     functions: Iterable[FunctionCode] = (),
     home: Path | None = None,
     registry: Path | None = None,
+    results: TaskResults | None = None,
 ) -> Iterator[EmbeddedEmulator]:
     """Yields an emulator on a store's folder. Leaving the context stops its jobs.
 
     `home` is the folder where messages are recorded; with None they are dropped with the emulator. `registry` is
-    the file that keeps the model registry, which is otherwise dropped, too.
+    the file that keeps the model registry, which is otherwise dropped, too. `results` takes the results of tasks that
+    wait for a token; with None there can be no such tasks.
     """
     objects = DirectoryStore(store)
     with (
@@ -98,8 +103,8 @@ def open_emulator(
         try:
             s3 = LateService(lambda: _s3(objects))
             tasks = Integrations(s3, sagemaker, lambdas, MessageRecords(home), glue_jobs=glue)
-            executions = OwnExecutions(tasks)
-            yield EmbeddedEmulator(objects, jobs, tasks, executions)
+            executions = OwnExecutions(tasks, results)
+            yield EmbeddedEmulator(objects, jobs, tasks, executions, results)
             executions.finish()
         finally:
             sagemaker.close()
@@ -124,12 +129,12 @@ def execution_arn(machine_name: str, name: str) -> str:
     return f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{machine_name}:{name}"
 
 
-def _need_step_functions(machine: asl.Machine) -> Iterator[asl.Problem]:
+def _need_step_functions(machine: asl.Machine, takes_results: bool) -> Iterator[asl.Problem]:
     """Yields a problem for each task that needs other machines, workers or callbacks: there are none here."""
     for task in task_states(machine.definition):
         resource = parse_resource(task.resource)
         is_own = isinstance(resource, Integration) and resource.service in ("states", "sfn") and not _is_own(task)
-        waits = isinstance(resource, Integration) and resource.pattern is Pattern.TOKEN
+        waits = isinstance(resource, Integration) and resource.pattern is Pattern.TOKEN and not takes_results
         if is_own or waits or isinstance(resource, ActivityArn):
             what = f"the resource {task.resource} needs Step Functions itself: run the machine in `mlci serve`."
             yield asl.Problem(f"{task.path}/Resource", what)

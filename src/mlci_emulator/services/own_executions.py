@@ -17,6 +17,7 @@ from mlci_emulator.identity import WORKFLOW_ROLE
 from mlci_emulator.integrations import Integrations
 from mlci_emulator.integrations.response_metadata import with_metadata
 from mlci_emulator.protocol.operations import ApiError, Request, Response
+from mlci_emulator.task_results import TaskResults
 
 #: The resource of a task that starts an execution, and does not wait for it.
 START = "arn:aws:states:::states:startExecution"
@@ -60,13 +61,14 @@ class _Execution:
 class OwnExecutions:
     """The executions of a run's machine: the run, in the caller's thread, and those that it starts.
 
-    It is the handler of all their tasks, and the service `sfn` of their aws-sdk tasks.
+    It is the handler of all their tasks, and the service `sfn` of their aws-sdk tasks. `results` takes the results of
+    tasks that wait for a token.
     """
 
     operations = frozenset({"DescribeExecution"})
 
-    def __init__(self, tasks: Integrations) -> None:
-        self._tasks, self._lock = tasks, threading.Lock()
+    def __init__(self, tasks: Integrations, results: TaskResults | None = None) -> None:
+        self._tasks, self._results, self._lock = tasks, results, threading.Lock()
         self._executions: dict[str, _Execution] = {}
         tasks.services["sfn"] = self
 
@@ -114,7 +116,11 @@ class OwnExecutions:
 
         Raises: asl.TaskError.
         """
-        return self._start(task.execution_arn, task.parameters) if task.resource == START else self._tasks(task)
+        if task.resource == START:
+            return self._start(task.execution_arn, task.parameters)
+        if self._results is not None:
+            self._results.expect_result(task)
+        return self._tasks(task)
 
     def call(self, operation: str, request: Request, region: str) -> Response:
         """Return the description of an execution.
