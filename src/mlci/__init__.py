@@ -32,10 +32,12 @@ The map:
     unsent_files.py    reports the file that a failed step's job was not sent
     earlier_runs.py    runs of a flow that have reported
     clean.py           what runs left on this machine, found and removed
+    approvals.py       the approvals that a run waits for, and decisions about them
     partial.py         the part of a flow that a run was asked for, and what it takes from earlier runs
     skipped_steps.py   the reasons of steps that were skipped
     conclusion.py      the status of a run, and its reason
     run_metrics.py     the metrics of a run's steps, and why there are none
+    build_time.py      the time limit of a build, which approvals keep to
     run.py             the whole line
     provision/         policies, and the CloudFormation stack of a flow
     scaffold/          the files that `mlci init` writes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlci.backends.progress import Progress, reason_of
 from mlci.backends.protocol import Outcome
-from mlci.compile.names import FAIL_REACHED, GATE_MISSED
+from mlci.compile.names import APPROVAL_TIMED_OUT, FAIL_REACHED, GATE_MISSED
 from mlci.gate import Verdict
 from mlci.report.log_tail import without_repetition
 from mlci.report.result import Status
@@ -28,6 +28,8 @@ def conclude(outcome: Outcome, verdict: Verdict, progress: Progress) -> tuple[St
         return (Status.PASSED, "") if verdict.held else (Status.GATE_MISSED, missed)
     if is_fail_reached:
         return Status.GATE_MISSED, outcome.cause
+    if outcome.error == APPROVAL_TIMED_OUT:
+        return Status.STOPPED, outcome.cause
     if outcome.error != GATE_MISSED:
         return Status.FAILED, f"the execution failed: {outcome.error}: {reason_of(outcome.cause)}"
     if verdict.held:

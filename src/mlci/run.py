@@ -58,7 +58,7 @@ class RunReporter(Protocol):
 
     def live(self) -> AbstractContextManager[None]: ...
 
-    def use_logs(self, tail: Callable[[str], str]) -> None: ...
+    def use_run(self, run_id: str, tail: Callable[[str], str]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def attach(flow: Flow, context: RunContext, baseline: Mapping[str, Json], cloud:
             context.reporter.log(
                 f"attached to run {execution.name}, which this build started and which is still running"
             )
-            context.reporter.use_logs(attached.folder.tail)
+            context.reporter.use_run(execution.name, attached.folder.tail)
             return attached
         context.reporter.log(
             f"run {execution.name} of this build is still running, with another input; it is left alone"
@@ -216,6 +216,8 @@ def _execute(
             before, progress = progress, progress.after(event)
             progress = explain_unsent(before, outputs.explain(before, progress), planned, context.repository)
             context.reporter.update(progress.steps)
+            if before.undecided != progress.undecided:
+                context.folder.write_undecided(progress.undecided)
 
     def work() -> Outcome:
         version = cloud.publish(planned.flow.name, compiled.definition)

@@ -19,6 +19,7 @@ from mlci.report.result import RunStart, is_readable
 from mlci.run_lock import is_locked
 
 if TYPE_CHECKING:
+    from mlci.backends.decisions import Question
     from mlci.report.result import Result
     from mlci.report.run_list import ListedRun
 
@@ -111,7 +112,9 @@ class RunFolder:
             return ListedRun(self.run_id, displayed, "finished", start, result)
         if start is None:
             return ListedRun(self.run_id, displayed, "unfinished")
-        return ListedRun(self.run_id, displayed, "running" if self.is_running() else "killed", start)
+        if not self.is_running():
+            return ListedRun(self.run_id, displayed, "killed", start)
+        return ListedRun(self.run_id, displayed, "running", start, undecided=self.undecided())
 
     def request_stop(self) -> None:
         """Asks the process of the run to stop it."""
@@ -119,6 +122,21 @@ class RunFolder:
 
     def is_stop_requested(self) -> bool:
         return (self.path / "stop").exists()
+
+    def write_undecided(self, questions: Mapping[str, Question]) -> None:
+        """Writes down which steps wait for a decision, for other commands to show."""
+        texts = {name: question.message for name, question in questions.items()}
+        _write_files(self.path, {"undecided.json": json.dumps(texts, indent=2) + "\n"})
+
+    def undecided(self) -> dict[str, str]:
+        """Returns the questions of steps that wait for a decision, by step; {} where the run does not go on."""
+        if not self.is_running():
+            return {}
+        try:
+            document = json.loads((self.path / "undecided.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return {str(step): str(text) for step, text in document.items()} if isinstance(document, dict) else {}
 
     def execution_input(self) -> dict[str, Json] | None:
         """Returns the input of the run's execution; None where it can't be read."""

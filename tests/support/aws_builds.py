@@ -55,7 +55,7 @@ class Log:
     def update(self, steps: Mapping[str, StepState]) -> None:
         self.steps = steps
 
-    def use_logs(self, tail: Callable[[str], str]) -> None:
+    def use_run(self, run_id: str, tail: Callable[[str], str]) -> None:
         pass
 
     def live(self) -> nullcontext[None]:

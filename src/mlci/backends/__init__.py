@@ -8,6 +8,7 @@ enum_values.py                values of a request that the API does not list
 thread_shares.py              the cores of this machine, shared by the local jobs that run at once
 unenforced_keys.py            the keys that have no effect on the local cloud
 secrets.py                    checks that a run's secrets can be read, and the values that local jobs get
+decisions.py                  the question of an approval, and the decision about it
 progress.py                   the state of each step, from the history
 project_python.py             the interpreter that local jobs run with
 function_handlers.py          the local code of Lambda functions that steps call

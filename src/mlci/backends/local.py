@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -65,7 +66,10 @@ if TYPE_CHECKING:
     from mlci_emulator.jobs.process import StopSignal as JobStopSignal
     from mlci_emulator.jobs.python_overlay import Interpreter
     from mlci_emulator.services.lambda_functions import FunctionCode
+    from mlci_emulator.store.directory import DirectoryStore
+    from mlci_emulator.task_results import TaskResults
 
+_POLL_S = 0.1
 LOCATION = Location(BUCKET, JOB_ROLE, REGION)
 
 
@@ -131,7 +135,8 @@ class LocalBackend:
         )
         functions = self._functions(repository.base, python.executable)
         store, registry = options.home / "store", options.home / REGISTRY
-        with pythons, open_local(store, settings, log, functions, registry, options.cache) as cloud:
+        results = _task_results(options.home)
+        with pythons, open_local(store, settings, log, functions, registry, options.cache, results) as cloud:
             announce = lambda: _announce(python, planned, log)  # noqa: E731
             cloud = replace(cloud, announce=announce, environment=options.environment)
             cloud = replace(cloud, planned=planned, thread_shares=shares, images=images)
@@ -244,14 +249,7 @@ class LocalCloud:
             return self.emulator.jobs.problem(count)
 
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
-        from mlci_emulator.store.directory import NoSuchKey
-
-        with translate_emulator_errors():
-            try:
-                with self.emulator.store.open(uri) as stream:
-                    return stream.read(-1 if max_bytes is None else max_bytes)
-            except NoSuchKey:
-                return None
+        return _read(self.emulator.store, uri, max_bytes)
 
     def write(self, uri: str, data: bytes) -> None:
         with translate_emulator_errors():
@@ -395,6 +393,67 @@ def execute(
         unsubscribe()
 
 
+@dataclass(frozen=True)
+class LocalDecisions:
+    """The waiting tasks of local runs, which are other processes. `home` is the folder `.mlci`.
+
+    `is_running` tells whether the process of a run is alive.
+    """
+
+    home: Path
+    is_running: Callable[[str], bool]
+    sleep: Callable[[float], None] = time.sleep
+
+    def list(self, prefix: str) -> Sequence[str]:
+        with translate_emulator_errors():
+            return tuple(self._store.list(prefix))
+
+    def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
+        return _read(self._store, uri, max_bytes)
+
+    def send(self, run_id: str, token: str, output: str) -> bool:
+        """Completes a waiting task by its token; returns False if it does not wait any more."""
+        from mlci_emulator.task_results import TaskNotWaiting, send_task_success
+
+        try:
+            is_taken = send_task_success(_results_folder(self.home, run_id), token, output)
+        except TaskNotWaiting:
+            return False
+        while not is_taken():
+            if not self.is_running(run_id):
+                return is_taken()
+            self.sleep(_POLL_S)
+        return True
+
+    @property
+    def _store(self) -> DirectoryStore:
+        from mlci_emulator.store.directory import DirectoryStore
+
+        return DirectoryStore(self.home / "store")
+
+
+def _task_results(home: Path) -> TaskResults:
+    from mlci_emulator.task_results import TaskResults
+
+    return TaskResults(lambda execution: _results_folder(home, execution))
+
+
+def _results_folder(home: Path, run_id: str) -> Path:
+    """Returns the folder through which other processes complete a run's tasks."""
+    return home / "runs" / run_id / "decisions"
+
+
+def _read(store: DirectoryStore, uri: str, max_bytes: int | None) -> bytes | None:
+    from mlci_emulator.store.directory import NoSuchKey
+
+    with translate_emulator_errors():
+        try:
+            with store.open(uri) as stream:
+                return stream.read(-1 if max_bytes is None else max_bytes)
+        except NoSuchKey:
+            return None
+
+
 def _event(event: asl.Event) -> Event:
     return Event(event.id, event.previous_id, event.timestamp, event.type, event.details)
 
@@ -407,6 +466,7 @@ def open_local(
     functions: Iterable[FunctionCode] = (),
     registry: Path | None = None,
     cache: Path | None = None,
+    results: TaskResults | None = None,
 ) -> Iterator[LocalCloud]:
     """Yields a local cloud on a store's folder, and a model registry in a file. Leaving it stops its jobs.
 
@@ -414,7 +474,7 @@ def open_local(
     """
     from mlci_emulator.embedded import open_emulator
 
-    with open_emulator(store, settings, log, functions, registry=registry) as emulator:
+    with open_emulator(store, settings, log, functions, registry=registry, results=results) as emulator:
         yield LocalCloud(emulator, FileHashes(Cache(cache), store.resolve()))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
+from mlci.backends.decisions import Decision, Question, parse_decision, parse_question
 from mlci.backends.events import Event
 from mlci.compile.names import CELLS_TITLE, FAIL_REACHED, step_of_state
 from mlci.flow.names import written_name
@@ -22,7 +23,8 @@ _JOBS = tuple(kind.job for kind in STEP_TYPES.values() if kind.job)
 class StepState:
     """A step as the history tells it. `job` is the name of its latest job; `reason` says why it failed.
 
-    `is_closing` says whether the success of the state that it is in is that of the step.
+    `is_closing` says whether the success of the state that it is in is that of the step. `question` is set while it
+    waits for a decision, and `decision` once there is one.
     """
 
     status: StepStatus = "waiting"
@@ -31,6 +33,13 @@ class StepState:
     job: str | None = None
     reason: str | None = None
     is_closing: bool = field(default=True, repr=False, compare=False)
+    question: Question | None = None
+    decision: Decision | None = None
+
+    @property
+    def is_undecided(self) -> bool:
+        """True while it waits for a decision that can be made."""
+        return self.question is not None and self.question.is_asked
 
     def seconds(self, now: datetime) -> float:
         """Return the time that it has run, in seconds."""
@@ -51,6 +60,11 @@ class Progress:
     iterations: Mapping[int, int] = field(default_factory=dict, repr=False)
     ended_by: str = ""
     closing: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
+
+    @property
+    def undecided(self) -> dict[str, Question]:
+        """The questions that wait for a decision, by step."""
+        return {name: step.question for name, step in self.steps.items() if step.question and step.is_undecided}
 
     def after(self, event: Event) -> Progress:
         """This progress, one event further."""
@@ -106,7 +120,7 @@ class Progress:
 
         def final(step: StepState) -> StepState:
             if step.status == "running":
-                return replace(step, status="stopped", ended=now)
+                return replace(step, status="stopped", ended=now, question=None)
             return replace(step, status="skipped") if step.status == "waiting" else step
 
         return replace(self, steps={name: final(step) for name, step in self.steps.items()})
@@ -126,7 +140,16 @@ def _iteration(event: Event, iterations: Mapping[int, int]) -> int | None:
     return iterations.get(event.previous_id)
 
 
+#: The ending of the resources of tasks that somebody outside completes.
+_TOKEN = ".waitForTaskToken"
+
+
 def _advanced(step: StepState, event: Event) -> StepState:
+    resource = next((str(each.get("resource")) for each in event.details.values() if isinstance(each, dict)), "")
+    if resource.endswith(_TOKEN):
+        return _decided(step, event)
+    if step.decision and not step.decision.is_approved:
+        return step  # the run ends with its reason
     match event.type:
         case "TaskScheduled":
             job = _job(event)  # None for a task that is no job
@@ -148,6 +171,27 @@ def _succeeded(step: StepState, event: Event) -> StepState:
     if step.is_closing:
         return replace(step, status="succeeded", ended=event.timestamp, reason=None)
     return replace(step, status="running", ended=None, reason=None)
+
+
+def _decided(step: StepState, event: Event) -> StepState:
+    """The step after an event of a task that waits for a decision."""
+    details = next((each for each in event.details.values() if isinstance(each, dict)), {})
+    match event.type:
+        case "TaskScheduled":
+            asked = parse_question(str(details.get("parameters")), event.timestamp, details.get("timeoutInSeconds"))
+            return replace(step, status="running", ended=None, question=asked)
+        case "TaskSubmitted" if step.question:
+            return replace(step, question=replace(step.question, is_asked=True))
+        case "TaskSucceeded":
+            step = replace(step, question=None, decision=parse_decision(str(details.get("output"))))
+            return _succeeded(step, event) if step.decision and step.decision.is_approved else step
+        case "TaskTimedOut":
+            reason = "nobody decided in time"
+            return replace(step, status="stopped", ended=event.timestamp, question=None, reason=reason)
+        case "TaskFailed" | "TaskSubmitFailed" | "TaskStartFailed":
+            return replace(step, status="failed", ended=event.timestamp, question=None, reason=_reason(event))
+        case _:
+            return step
 
 
 def _job(event: Event) -> str | None:

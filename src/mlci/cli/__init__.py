@@ -19,6 +19,9 @@
     logs.py           mlci logs
     config.py         mlci config
     stop.py           mlci stop
+    decide.py         the decision of `approve` and `reject`
+    approve.py        mlci approve
+    reject.py         mlci reject
     clean.py          mlci clean
     baseline.py       mlci baseline
     models.py         mlci models

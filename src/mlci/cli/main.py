@@ -32,6 +32,8 @@ COMMANDS = (
     "logs",
     "config",
     "stop",
+    "approve",
+    "reject",
     "clean",
     "baseline",
     "models",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 import click
@@ -20,12 +21,14 @@ def command(options: RunOptions, as_json: bool) -> int:
     Lists the objects that it would upload, the changes to the state machine, and the jobs that it would start.
     """
     from mlci.baseline import read_baseline
+    from mlci.build_time import check_build_time
     from mlci.report.plan_json import plan_json
     from mlci.report.plan_preview import preview
     from mlci.run import prepare
 
     with open_run(options, out=sys.stderr if as_json else None) as session:
         flow, cloud = session.flow, session.cloud
+        check_build_time(flow, os.environ)
         planned, compiled = prepare(flow, session.context, read_baseline(flow, session.context.target, cloud))
         cloud.check(planned)
         change = cloud.change(flow.name, compiled.definition)

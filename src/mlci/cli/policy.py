@@ -25,8 +25,9 @@ from mlci.errors import InputError
 def command(role: str | None, flow_file: Path, aws: Mapping[AwsSettingName, str | None]) -> int:
     """Print the IAM policy of each role, derived from the flow.
 
-    One policy document for each role; with ROLE, that one alone. `mlci bootstrap` creates these roles. Needs no
-    account: `*` stands for an account, a bucket or a role that is not known.
+    One policy document for each role; with ROLE, that one alone. `mlci bootstrap` creates these roles. For a flow with
+    approvals, `approver` and `protected_approver` are the policies of people who decide. Needs no account: `*` stands
+    for an account, a bucket or a role that is not known.
     """
     from mlci.backends.aws.configure import resolve_settings
 

@@ -34,14 +34,17 @@ def stack_template(flow: Flow, flow_file: Path, region: str | None) -> str:
     return template(_requirements(flow, flow_file, region))
 
 
-def role_policies(flow: Flow, flow_file: Path, settings: Settings) -> dict[Role, Document]:
-    """The policy of each role, from the flow and the settings. Needs no account.
+def role_policies(flow: Flow, flow_file: Path, settings: Settings) -> dict[str, Document]:
+    """The policy of each role, and of people who approve, from the flow and the settings. Needs no account.
 
     Raises: InputError, if the flow's files or images are wrong.
     """
-    from mlci.provision.iam_policies import policies
+    from mlci.provision.iam_policies import approver_policies, policies
 
-    return policies(_requirements(flow, flow_file, settings.get("region")), _policy_resources(flow, settings))
+    requirements = _requirements(flow, flow_file, settings.get("region"))
+    scope = _policy_resources(flow, settings)
+    documents: dict[str, Document] = dict(policies(requirements, scope).items())
+    return {**documents, **approver_policies(requirements, scope)}
 
 
 def _requirements(flow: Flow, flow_file: Path, region: str | None) -> AccessRequirements:

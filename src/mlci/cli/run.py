@@ -57,12 +57,14 @@ def command(
       mlci run --flow flows/nightly.yaml --timeout 45m
       mlci run --cloud aws --bucket my-bucket
     """
+    from mlci.build_time import check_build_time
     from mlci.report.console import summary
     from mlci.run import run
 
     part = _part(only, first, last)
     check_writable(runs_of(options.flow_file).home)
     with open_run(options, timeout_s, attaches, follows_logs) as session:
+        check_build_time(session.flow, os.environ)
         if part is not None:
             session = _narrowed(session, part, options)
         result = run(session.flow, session.context, session.cloud)

@@ -175,7 +175,7 @@ def _context(flow_file: Path, build: Build, location: Location, out: TextIO, fol
         cache=cache_of(),
         target=target,
         folder=folder,
-        reporter=ConsoleReporter(out, out.isatty(), folder.tail, follows_logs),
+        reporter=ConsoleReporter(out, out.isatty(), folder.tail, follows_logs, run_id=target.run_id),
         interrupts=interrupt_signals,
         watch=WatchOptions(follows_logs, None if out.isatty() else _heartbeat_s(os.environ)),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ def command(flow_file: Path, params: Sequence[str], as_json: bool) -> int:
 
     Changes nothing. Reports all problems at once, with file, line and column.
     """
+    from mlci.build_time import late_approvals
     from mlci.flow.names import written_name
     from mlci.report.formatting import count
     from mlci.report.plan_json import validation_json
@@ -42,6 +44,8 @@ def command(flow_file: Path, params: Sequence[str], as_json: bool) -> int:
     if as_json:
         _print_json(validation_json(str(flow_file), flow))
     else:
+        for problem in late_approvals(flow, os.environ):
+            echo(f"note, for builds: {problem}")
         steps = {written_name(step) for step in flow.steps}
         cells = f" ({len(flow.steps)} with each cell of a matrix)" if flow.matrices else ""
         rules = {(written_name(rule.step), rule.path, rule.op, rule.aggregate) for rule in flow.gate}
@@ -60,10 +64,12 @@ def _checked(flow_file: Path, params: Sequence[str]) -> Flow:
     """
     from mlci.backends.local import check_definition, check_jobs
     from mlci.build import Build
+    from mlci.build_time import check_build_time
     from mlci.provision.access_requirements import check_arn_values
     from mlci.run import prepare
 
     flow = load_flow(flow_file, params)
+    check_build_time(flow, os.environ)
     check_arn_values(flow, {})
     planned, compiled = prepare(flow, local_context(flow_file, Build()), {})
     check_jobs(planned)

@@ -173,20 +173,35 @@ def aggregate_condition(check: Check, values: str, count: str, limit: str) -> st
     return f"($v := {values}; $count($v) = {count} and {holds})"
 
 
-def message_cause(texts: str, metrics: Sequence[tuple[str, MetricPath]]) -> str:
+def message_text(texts: str, metrics: Sequence[tuple[str, MetricPath]]) -> str:
     """Return the JSONata of a message: the texts at a path, with the metrics that were read between them.
 
-    >>> message_cause("$.steps.stop.message", [("evaluate", ("auc",))])[3:47]
+    >>> message_text("$.steps.stop.message", [("evaluate", ("auc",))])[:44]
     '$states.input.steps.stop.message[0] & ($v :='
     """
-    texts = "$states.input" + texts.removeprefix("$").replace("['", ".`").replace("']", "`")
+    texts = jsonata_of(texts)
     parts = [f"{texts}[0]"]
     for index, (step, path) in enumerate(metrics, 1):
         value = jsonata_path("metrics", step, "found")
         for key in path:
             value = f"{value}[{key}]" if isinstance(key, int) else f"$lookup({value}, {json.dumps(key)})"
         parts += [f"($v := {value}; $exists($v) ? $string($v) : '{MISSING_METRIC}')", f"{texts}[{index}]"]
-    return f"{{% {' & '.join(parts)} %}}"
+    return " & ".join(parts)
+
+
+def rejection_text(step: str, decision: str) -> str:
+    """Return the JSONata of the reason that a run ends with where the decision at a path is not to approve."""
+    decision = jsonata_of(decision)
+    by, reason = (f"$string({decision}.{field})" for field in ("by", "reason"))
+    return (
+        f"{json.dumps(step)} & ' was rejected' & ($exists({decision}.by) ? ' by ' & {by} : '')"
+        f" & ({decision}.reason ? ': ' & {reason} : '')"
+    )
+
+
+def jsonata_of(path: str) -> str:
+    """Return a reference path as JSONata."""
+    return "$states.input" + path.removeprefix("$").replace("['", ".`").replace("']", "`")
 
 
 def _cells_of(guard: Guard) -> tuple[str, ...]:

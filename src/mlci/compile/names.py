@@ -14,6 +14,8 @@ FAIL_REACHED = "mlci.FailReached"
 CLEANER_NAME = "-cleaner-"
 #: The error name of the Fail state of a cleaner that could not delete what a run left.
 NOT_CLEANED = "mlci.NotCleaned"
+#: The error name of the Fail state of an approval that nobody decided about in time.
+APPROVAL_TIMED_OUT = "mlci.ApprovalTimedOut"
 #: The beginning of the name of a Map state over the cells of a matrix; the names of its steps follow.
 CELLS_TITLE = "each cell: "
 

@@ -19,8 +19,8 @@ from typing_extensions import assert_never
 
 from mlci.compile.cleaner import CleanerStates
 from mlci.compile.guards import Guard
-from mlci.compile.metric_checks import message_cause
-from mlci.compile.names import CELLS_TITLE, FAIL_REACHED, GATE_MISSED, state_name
+from mlci.compile.metric_checks import message_text, rejection_text
+from mlci.compile.names import APPROVAL_TIMED_OUT, CELLS_TITLE, FAIL_REACHED, GATE_MISSED, state_name
 from mlci.compile.selections import SelectionStates
 from mlci.compile.series_parallel import Cells, Composition, Parallel, Series, leaves
 from mlci.compile.states import STEP_FAILED, any_of, path_of, replaced_value, serialised_once
@@ -29,13 +29,16 @@ from mlci.flow.metric_paths import format_metric
 from mlci.stage.sdk_imports import quiet_sdk
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import (
+    APPROVED,
     Alternative,
+    ApprovalState,
     FailState,
     MapState,
     PassState,
     State,
     StepPaths,
     TaskState,
+    TimeOut,
     WaitState,
 )
 
@@ -233,8 +236,11 @@ class _Builder(SelectionStates, CleanerStates):
                     )
                 else:
                     failed = self._undo(step, state, paths, failed)
+                if state.time_out:
+                    task.add_catch(self._catch(self._timed_out(step, state.time_out), ("States.Timeout",)))
                 task.add_catch(self._catch(failed))
-                return self._then(task, after)
+                self._then(task, after)
+                return self._with_message(step, state.message_path, task) if state.message_path else task
             case MapState():
                 return self._then(self._map(name, step, state, paths, failed), after)
             case WaitState():
@@ -243,6 +249,8 @@ class _Builder(SelectionStates, CleanerStates):
                 return self._then(self._pass(name, state, paths), after)
             case FailState():
                 return self._fail_step(name, step, state)
+            case ApprovalState():
+                return self._approval(name, step, state, after)
             case _:
                 assert_never(state)
 
@@ -254,13 +262,47 @@ class _Builder(SelectionStates, CleanerStates):
 
     def _fail_step(self, name: str, step: str, state: FailState) -> Any:
         """Return the state that ends the run with the step's message, behind those that read the metrics in it."""
+        text = message_text(state.message_path, self.structure.steps[step].message_metrics)
+        fail = self.sdk.Fail(name, error=FAIL_REACHED, cause="")
+        self.extra[name] = {"QueryLanguage": "JSONata", "Cause": f"{{% {text} %}}"}
+        return self._behind_metrics(step, fail)
+
+    def _with_message(self, step: str, texts: str, after: Any) -> Any:
+        """Return the state that puts the step's message into the data, behind those that read the metrics in it."""
+        text = message_text(texts, self.structure.steps[step].message_metrics)
+        message = self.sdk.Pass(self._name(f"{step}: message"))
+        output = f"{{% $merge([$states.input, {{'message': {text}}}]) %}}"
+        self.extra[message.state_id] = {"QueryLanguage": "JSONata", "Output": output}
+        return self._behind_metrics(step, self._then(message, after))
+
+    def _behind_metrics(self, step: str, entry: Any) -> Any:
+        """Return the states that read the metrics in the step's message, and go on with `entry`."""
         metrics = self.structure.steps[step].message_metrics
-        entry = self.sdk.Fail(name, error=FAIL_REACHED, cause="")
-        self.extra[name] = {"QueryLanguage": "JSONata", "Cause": message_cause(state.message_path, metrics)}
         for other in reversed(list(dict.fromkeys(other for other, _ in metrics))):
             place, result = path_of("$.steps", other, "metrics"), path_of("$.metrics", other)
             entry = self._read_metrics(f"{step}: read metrics of {other}", other, place, result, entry)
         return entry
+
+    def _timed_out(self, step: str, time_out: TimeOut) -> Any:
+        fail = self.sdk.Fail(self._name(state_name(step, time_out.title)), error=APPROVAL_TIMED_OUT)
+        self.extra[fail.state_id] = {"CausePath": time_out.cause_path}
+        return fail
+
+    def _approval(self, name: str, step: str, state: ApprovalState, after: Any) -> Any:
+        """Return the choice by a decision: it leads on if the decision is to approve, and else to the run's end."""
+        rejected = self.sdk.Fail(self._name(state_name(step, state.rejected_title)), error=FAIL_REACHED, cause="")
+        text = rejection_text(step, state.decision_path)
+        self.extra[rejected.state_id] = {"QueryLanguage": "JSONata", "Cause": f"{{% {text} %}}"}
+        choice, decision = self.sdk.Choice(name), f"{state.decision_path}.decision"
+        is_approved = [
+            self.sdk.ChoiceRule.IsPresent(decision, True),
+            self.sdk.ChoiceRule.StringEquals(decision, APPROVED),
+        ]
+        choice.add_choice(
+            self.sdk.ChoiceRule.And(is_approved), after or self.sdk.Succeed(self._name(f"{step}: approved"))
+        )
+        choice.default_choice(rejected)
+        return choice
 
     def _add_alternative(
         self, choice: Any, step: str, alternative: Alternative | None, paths: StepPaths, after: Any

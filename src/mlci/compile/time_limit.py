@@ -20,6 +20,7 @@ from mlci.plan.models import Plan
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import (
     S3_RETRIES,
+    ApprovalState,
     FailState,
     MapState,
     PassState,
@@ -93,7 +94,7 @@ def _state_s(plan: Plan, name: str, state: State) -> float:
             return (rounds - 1) * (state.task.timeout_s or 0) + _state_s(plan, name, state.task)
         case WaitState(seconds_path=path):
             return _seconds(plan, name, path)
-        case FailState() | PassState():
+        case FailState() | PassState() | ApprovalState():
             return 0
         case TaskState():
             raise AssertionError(f"{name} has a task without a time limit")

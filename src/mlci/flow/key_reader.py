@@ -36,7 +36,7 @@ class KeyReader:
         own = self.step.written(key.name)
         if own is not None:
             return own, self.path(key.name)
-        default = self.default(key.name)
+        default = self.default(key.name) if key.in_defaults else None
         if default is not None:
             return default, ("defaults", key.name)
         return key.default, self.path(key.name)

@@ -67,6 +67,7 @@ def plan(
             metrics_folder=metrics_folders[step.name],
             checkpoints_folder=_uri(target, f"{names.run(target.run_id)}/{_folder(step, CHECKPOINTS_FOLDER)}"),
             target=target,
+            token_uri=_uri(target, names.token(step.name, target.run_id)),
             tags={FLOW_TAG: flow.name, RUN_TAG: target.run_id, **_step_tags(step)},
             params=flow.params,
             metrics=metrics,

@@ -82,6 +82,19 @@ class Names:
         return f"{self.prefix}/runs/{run}"
 
     @property
+    def tokens(self) -> str:
+        """The prefix of task tokens. Whoever can read it can complete the tasks that wait."""
+        return f"{self.prefix}/tokens"
+
+    def token(self, step: str, run: str) -> str:
+        """Return the key of the token of a step, or of a cell.
+
+        >>> Names("iris").token("approve", "20261123-101530-3f9c2a")
+        'mlci/iris/tokens/20261123-101530-3f9c2a/approve.json'
+        """
+        return f"{self.tokens}/{run}/{step}.json"
+
+    @property
     def jobs(self) -> str:
         """The beginning of the names of all jobs."""
         return f"{'mlcip' if self.is_protected else 'mlci'}-{_fit(self.flow, _FLOW_MAX_CHARS)}--"

@@ -33,8 +33,9 @@ class RequestContext:
 
     `image` is the URI of the image, and `has_built_image` says that the flow builds it.
     `outputs` has the URI of each output by its step and its name, `metrics` the URI of each step's metrics, and
-    `metrics_folder` is for the metrics that a job collects, and `checkpoints_folder` for its checkpoints. `params` are
-    those of the flow. `code`, `code_uri` and `image` are None for a step without a script, or without an image.
+    `metrics_folder` is for the metrics that a job collects, and `checkpoints_folder` for its checkpoints. `token_uri`
+    is for the token of a task that waits for one. `params` are those of the flow. `code`, `code_uri` and `image` are
+    None for a step without a script, or without an image.
     """
 
     job: str
@@ -50,6 +51,7 @@ class RequestContext:
     tags: Mapping[str, str]
     params: Mapping[str, Scalar]
     metrics: Mapping[str, S3Uri]
+    token_uri: S3Uri
     has_built_image: bool = False
 
 
@@ -114,6 +116,7 @@ class _Resolver:
             instance_count=step.instance_count,
             volume_gb=step.volume_gb,
             timeout_s=step.timeout_s,
+            token_uri=context.token_uri,
         )
 
     def _input_uri(self, name: str, source: Source) -> str:

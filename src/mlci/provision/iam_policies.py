@@ -23,7 +23,7 @@ from mlci.provision.policy_statements import AccountScope, Document, Statement, 
 from mlci.provision.secret_access import secret_statements
 from mlci.provision.stack_names import ROLES, Role, build_log_group, project_name
 from mlci.s3_uris import split_s3_uri
-from mlci.step_types import STEP_TYPES
+from mlci.step_types import STEP_TYPES, waits_for_decision
 from mlci.step_types.base import DELETIONS, Grant, Grants
 
 _READ_IMAGE = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
@@ -59,13 +59,36 @@ def policies(requirements: AccessRequirements, scope: AccountScope) -> dict[Role
     return {role: policy(role, requirements, scope) for role in ROLES}
 
 
+def approver_policies(requirements: AccessRequirements, scope: AccountScope) -> dict[str, Document]:
+    """Return the policies of people who decide about approvals: of the base branch's runs, and of all others.
+
+    They are empty for a flow without approvals.
+    """
+    if not any(map(waits_for_decision, requirements.uses)):
+        return {}
+    return {
+        "approver": document(_approver(requirements, scope, is_protected=False)),
+        "protected_approver": document(_approver(requirements, scope, is_protected=True)),
+    }
+
+
+def _approver(requirements: AccessRequirements, scope: AccountScope, is_protected: bool) -> Iterator[Statement]:
+    """Yield the statements for the calls of `mlci approve` and `mlci reject`."""
+    names = Names(requirements.flow, is_protected)
+    yield _read_settings(requirements.flow, scope)
+    yield _list_bucket(scope)
+    yield _use_objects("ReadTokens", "s3:GetObject", (f"{names.tokens}/",), scope)
+    yield _use_objects("ReadDecisions", "s3:GetObject", (f"{names.prefix}/runs/",), scope)
+    execution = scope.arn("states", f"execution:{names.machine}:*")
+    yield Statement("DescribeRuns", ("states:DescribeExecution",), (execution,))
+    yield Statement("Decide", ("states:SendTaskSuccess",), ("*",))
+
+
 def _build(requirements: AccessRequirements, scope: AccountScope, is_base: bool) -> Iterator[Statement]:
     """Yield the statements for the calls of `pipeline.py`, and for those that CodeBuild makes with the role."""
     names = Names(requirements.flow, is_protected=is_base)
     yield from _project(project_name(requirements.flow, is_base), scope)
-    yield Statement(
-        "ReadSettings", ("ssm:GetParameters",), (scope.arn("ssm", f"parameter{parameter_folder(requirements.flow)}*"),)
-    )
+    yield _read_settings(requirements.flow, scope)
     yield _list_bucket(scope)
     baseline_prefix = f"{baselines(requirements.flow)}/"
     yield _use_objects("ReadRuns", "s3:GetObject", (f"{names.prefix}/runs/", baseline_prefix), scope)
@@ -104,6 +127,11 @@ def _project(name: str, scope: AccountScope) -> Iterator[Statement]:
         ("codeconnections:GetConnection", "codeconnections:GetConnectionToken", "codeconnections:UseConnection"),
         (scope.connection,),
     )
+
+
+def _read_settings(flow: str, scope: AccountScope) -> Statement:
+    parameters = scope.arn("ssm", f"parameter{parameter_folder(flow)}*")
+    return Statement("ReadSettings", ("ssm:GetParameters",), (parameters,))
 
 
 def _list_bucket(scope: AccountScope) -> Statement:
@@ -173,6 +201,7 @@ def _arn(resource: str, names: Names, scope: AccountScope) -> str:
         jobs_lower=names.jobs.lower(),
         short_jobs=names.short_jobs,
         runs=f"{names.prefix}/runs/",
+        tokens=f"{names.tokens}/",
         machine=names.machine,
     )
     service, _, rest = resource.partition(":")

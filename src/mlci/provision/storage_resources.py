@@ -18,7 +18,8 @@ _NONCURRENT_DAYS, _UPLOAD_DAYS = 30, 7
 _UNTRUSTED: tuple[Role, ...] = ("pull_request_build", "workflow", "job")
 #: The roles of builds, state machines and jobs: none of them writes what builds install.
 _RUNS: tuple[Role, ...] = (*_UNTRUSTED, "base_build", "protected_workflow", "protected_job")
-_WRITES = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject"]
+_WRITES: list[Value] = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject"]
+_READS: list[Value] = ["s3:GetObject", "s3:GetObjectVersion"]
 
 
 def storage_resources(flow: str) -> dict[str, Resource]:
@@ -82,7 +83,8 @@ def _rules(flow: str) -> Iterator[Value]:
     """Yield the lifecycle rules: objects that runs wrote or staged expire; baselines stay."""
     for is_protected in (False, True):
         prefix, of = Names(flow, is_protected).prefix, "Protected" if is_protected else ""
-        for folder, days in (("runs", "RunRetention"), ("code", "CodeRetention"), ("data", "CodeRetention")):
+        retention = {"runs": "RunRetention", "tokens": "RunRetention", "code": "CodeRetention", "data": "CodeRetention"}
+        for folder, days in retention.items():
             yield {
                 "Id": f"{of}{folder.capitalize()}",
                 "Status": "Enabled",
@@ -101,7 +103,8 @@ def _rules(flow: str) -> Iterator[Value]:
 
 def _bucket_policy(flow: str) -> Value:
     """Return the bucket policy. It denies requests without TLS. Whatever other policies allow, it denies the roles of
-    pull requests to write what builds of the base branch read, and all roles of runs to write what builds install."""
+    pull requests to write what builds of the base branch read, and to read task tokens of the base branch; and it
+    denies all roles of runs to write what builds install."""
     names = Names(flow, is_protected=True)
     return {
         "Version": "2012-10-17",
@@ -114,18 +117,19 @@ def _bucket_policy(flow: str) -> Value:
                 "Resource": [get_att("Bucket"), sub("${Bucket.Arn}/*")],
                 "Condition": {"Bool": {"aws:SecureTransport": "false"}},
             },
-            _deny_writes("OnlyTheBaseBranchWrites", (baselines(flow), names.prefix), _UNTRUSTED),
-            _deny_writes("OnlyBootstrapWrites", (install_prefix(flow),), _RUNS),
+            _deny("OnlyTheBaseBranchWrites", _WRITES, (baselines(flow), names.prefix), _UNTRUSTED),
+            _deny("OnlyBootstrapWrites", _WRITES, (install_prefix(flow),), _RUNS),
+            _deny("OnlyTheBaseBranchReads", _READS, (names.tokens,), _UNTRUSTED),
         ],
     }
 
 
-def _deny_writes(sid: str, prefixes: Iterable[str], roles: Iterable[Role]) -> Value:
+def _deny(sid: str, actions: list[Value], prefixes: Iterable[str], roles: Iterable[Role]) -> Value:
     return {
         "Sid": sid,
         "Effect": "Deny",
         "Principal": "*",
-        "Action": _WRITES,
+        "Action": actions,
         "Resource": [sub(f"${{Bucket.Arn}}/{prefix}/*") for prefix in prefixes],
         "Condition": {"ArnEquals": {"aws:PrincipalArn": [get_att(logical_id(role)) for role in roles]}},
     }

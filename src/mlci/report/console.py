@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from mlci.backends.progress import StepState
 from mlci.gate import RuleVerdict
-from mlci.report.formatting import duration, headline
+from mlci.report.formatting import duration, headline, rough_duration
 from mlci.report.log_lines import last_line
 from mlci.report.log_tail import without_repetition
 from mlci.report.result import Result, Status
@@ -29,6 +29,7 @@ class ConsoleReporter:
     """Reports the progress of a run. `log_tail` gives the last lines of a step's log; `clock` is UTC.
 
     `shows_logs` says that somebody prints every line of the logs, so that a failure does not repeat the last ones.
+    `run_id` names the run in commands.
     """
 
     out: TextIO
@@ -36,13 +37,14 @@ class ConsoleReporter:
     log_tail: Callable[[str], str]
     shows_logs: bool = False
     clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
+    run_id: str = ""
     steps: Mapping[str, StepState] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _console: Console | None = None  # while live, lines are printed above the table
 
-    def use_logs(self, tail: Callable[[str], str]) -> None:
-        """Takes the logs from another run from now on."""
-        self.log_tail = tail
+    def use_run(self, run_id: str, tail: Callable[[str], str]) -> None:
+        """Reports another run from now on, with its logs."""
+        self.run_id, self.log_tail = run_id, tail
 
     def log(self, text: str) -> None:
         """Prints a line, above the live table if there is one."""
@@ -58,8 +60,16 @@ class ConsoleReporter:
         with self._lock:
             before, self.steps = self.steps, steps
             for name, step in steps.items():
-                if name in before and step.status != before[name].status:
-                    self._log_status(name, step)
+                if name in before:
+                    self._log_change(name, before[name], step)
+
+    def _log_change(self, name: str, before: StepState, step: StepState) -> None:
+        if step.is_undecided and not before.is_undecided:
+            self.log(waiting(name, step, self.clock(), self.run_id))
+        if step.decision and not before.decision:
+            self.log(_indented(f"{name}: {step.decision}"))
+        if step.status != before.status:
+            self._log_status(name, step)
 
     def _log_status(self, name: str, step: StepState) -> None:
         now = self.clock()
@@ -97,10 +107,28 @@ class ConsoleReporter:
         for name, step in self.steps.items():
             style = STEP_STYLES.get(step.status, "dim")
             took = duration(step.seconds(now)) if step.started else ""
-            last = one_line(console_text(last_line(self.log_tail(name)))) if step.status == "running" else ""
+            last = one_line(console_text(self._last_line(name, step)))
             head = Text(one_line(console_text(f"{STEP_SIGNS[step.status]} {name}")), style)
             table.add_row(head, Text(step.status, style), Text(took), Text(last, "dim"))
         return table
+
+    def _last_line(self, name: str, step: StepState) -> str:
+        """The last line of a running step's log, or what it asks."""
+        if step.question:
+            return f"waits for a decision: {step.question.message}"
+        return last_line(self.log_tail(name)) if step.status == "running" else ""
+
+
+def waiting(name: str, step: StepState, now: datetime, run_id: str) -> str:
+    """The question of a step that waits for a decision, and the commands that decide."""
+    question = step.question
+    assert question is not None
+    left = f" within {rough_duration((question.until - now).total_seconds())}" if question.until else ""
+    target = f"{shlex.quote(run_id)} {shlex.quote(name)}"
+    return (
+        f"{name}: {_indented(question.message)}\n"
+        f"  it waits for a decision{left}: mlci approve {target}, or mlci reject {target} --reason <why>"
+    )
 
 
 def failure(step: str, reason: str, tail: str) -> str:

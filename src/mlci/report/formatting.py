@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlci.backends.progress import StepState
 from mlci.flow.models import Scalar
 from mlci.plan.models import Bound
 from mlci.report.result import Result, Status
@@ -28,6 +29,11 @@ def headline(result: Result) -> str:
         word = "succeeded" if result.status is Status.PASSED else HEADLINE[result.status]
         return f"part of the flow {word} (no verdict)"
     return HEADLINE[result.status]
+
+
+def step_note(step: StepState) -> str:
+    """Return why a step ended as it did: its reason, or the decision about it."""
+    return step.reason or (str(step.decision) if step.decision else "")
 
 
 def duration(seconds: float) -> str:

@@ -24,8 +24,12 @@ def heartbeat(
     more = f" and {len(running) - _MAX_STEPS} more" if len(running) > _MAX_STEPS else ""
     head = f"{now:%H:%M:%S}  running: {shown}{more}" if running else f"{now:%H:%M:%S}  no step is running"
     head += f"; {done} of {len(steps)} steps done" + ("" if rest_s is None else f"; {rest(rest_s)}")
-    lines = [(name, one_line(last_line(name))[:_MAX_LINE_CHARS]) for name in running[:_MAX_STEPS]]
+    lines = [(name, one_line(_last(steps[name], name, last_line))[:_MAX_LINE_CHARS]) for name in running[:_MAX_STEPS]]
     return "\n".join([head, *(f"          {name} | {line}" for name, line in lines if line)])
+
+
+def _last(step: StepState, name: str, last_line: Callable[[str], str]) -> str:
+    return f"waits for a decision: {step.question.message}" if step.question else last_line(name)
 
 
 def rest(seconds: float) -> str:

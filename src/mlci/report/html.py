@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mlci.report.formatting import STATUS_COLOURS, duration, figure, headline, limit, scalar
+from mlci.report.formatting import STATUS_COLOURS, duration, figure, headline, limit, scalar, step_note
 from mlci.report.metrics_table import ungated_metrics
 from mlci.report.result import Result, Status
 from mlci.report.signs import STEP_COLOURS, rule_colour, rule_sign
@@ -92,7 +92,7 @@ def _steps(result: Result) -> Iterable[str]:
         time = duration(result.seconds_of(name)) if step.ended else ""
         yield (
             f"<tr><td>{html_text(name)}</td><td>{step.status}</td><td>{time}</td>"
-            f'<td><div class="lane">{bar}</div></td><td>{html_text(step.reason or "")}</td></tr>'
+            f'<td><div class="lane">{bar}</div></td><td>{html_text(step_note(step))}</td></tr>'
         )
 
 

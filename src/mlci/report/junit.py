@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
+from mlci.backends.progress import StepState
 from mlci.report.result import Result
 from mlci.report.untrusted_text import xml_text
 
@@ -18,13 +19,7 @@ def junit(result: Result) -> str:
     steps = ElementTree.SubElement(root, "testsuite", name=f"{flow}.steps", timestamp=_timestamp(result))
     for name, step in result.steps.items():
         case = _case(steps, f"{flow}.steps", name, result.seconds_of(name))
-        if step.status == "failed":
-            body = "\n\n".join(part for part in (step.reason, result.log_tails.get(name)) if part)
-            _add(case, "failure", step.reason or "failed", body)
-        elif step.status == "stopped":
-            _add(case, "error", "stopped before it ended", step.reason or "")
-        elif step.status == "skipped":
-            _add(case, "skipped", step.reason or "did not run")
+        _add_outcome(case, step, result.log_tails.get(name))
     rules = ElementTree.SubElement(root, "testsuite", name=f"{flow}.gate", timestamp=_timestamp(result))
     for judged in result.rules:
         rule = judged.bound.rule
@@ -40,6 +35,18 @@ def junit(result: Result) -> str:
         root.set(kind, str(sum(int(suite.get(kind, "0")) for suite in (steps, rules))))
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
+
+
+def _add_outcome(case: ElementTree.Element, step: StepState, log_tail: str | None) -> None:
+    if step.status == "failed":
+        body = "\n\n".join(part for part in (step.reason, log_tail) if part)
+        _add(case, "failure", step.reason or "failed", body)
+    elif step.status == "stopped":
+        _add(case, "error", "stopped before it ended", step.reason or "")
+    elif step.status == "skipped":
+        _add(case, "skipped", step.reason or "did not run")
+    elif step.decision:
+        ElementTree.SubElement(case, "system-out").text = xml_text(str(step.decision))
 
 
 def _case(suite: ElementTree.Element, classname: str, name: str, seconds: float) -> ElementTree.Element:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mlci.backends.progress import StepState
-from mlci.report.formatting import duration, figure, headline, limit, scalar
+from mlci.report.formatting import duration, figure, headline, limit, scalar, step_note
 from mlci.report.metrics_table import ungated_metrics
 from mlci.report.result import Result
 from mlci.report.signs import STATUS_EMOJI, rule_emoji
@@ -75,5 +75,5 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 def _reason(step: StepState) -> str:
     """The first line of a step's reason, for a table's cell."""
-    first = plain_text(step.reason or "").strip().partition("\n")[0]
+    first = plain_text(step_note(step)).strip().partition("\n")[0]
     return markdown_code(first if len(first) <= _REASON_MAX else f"{first[: _REASON_MAX - 1]}…") if first else ""

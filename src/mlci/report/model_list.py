@@ -80,12 +80,12 @@ def group_json(group: ModelGroup, newest: int | None) -> dict[str, Json]:
 
 
 def version_json(version: ModelVersion) -> dict[str, Json]:
-    """Return a version for other programs. `approval` is SageMaker's ModelApprovalStatus."""
+    """Return a version for other programs. `approval_status` is SageMaker's ModelApprovalStatus."""
     return {
         "group": version.group,
         "version": version.version,
         "arn": version.arn,
-        "approval": version.approval or None,
+        "approval_status": version.approval or None,
         "decision": version.decision or None,
         "status": version.status,
         "created": version.created.isoformat(),

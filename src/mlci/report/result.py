@@ -147,10 +147,7 @@ def to_json(result: Result) -> dict[str, Json]:
         "seconds": round(result.seconds, 3),
         "params": dict(result.params),
         "env": dict(result.env),
-        "steps": {
-            name: {"status": step.status, "seconds": result.seconds_of(name), "job": step.job, "reason": step.reason}
-            for name, step in result.steps.items()
-        },
+        "steps": {name: _step(result, name) for name in result.steps},
         "metrics": {name: strict(metrics.document) for name, metrics in result.metrics.items()},
         "rules": [_rule(judged) for judged in result.rules],
         "baseline": _baseline(result.baseline_update),
@@ -159,6 +156,17 @@ def to_json(result: Result) -> dict[str, Json]:
         "taken": dict(result.taken),
         "chosen": dict(result.chosen),
     }
+
+
+def _step(result: Result, name: str) -> dict[str, Json]:
+    step = result.steps[name]
+    entry: dict[str, Json] = {
+        "status": step.status,
+        "seconds": result.seconds_of(name),
+        "job": step.job,
+        "reason": step.reason,
+    }
+    return {**entry, "decision": step.decision.to_json()} if step.decision else entry
 
 
 def _baseline(update: BaselineUpdate | None) -> Json:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Literal  # result.json may be of an older or newer mlci: what is missing is shown as a dash
 
+from mlci.backends.decisions import parse_decision
 from mlci.flow.models import Json
 from mlci.report.formatting import duration, figure, rough_duration, scalar
 from mlci.report.metrics_table import metric_values
@@ -28,7 +31,7 @@ class ListedRun:
     """A run as its folder tells it. `result` is its result.json, None where it has none that can be read.
 
     "killed" is a run without a result whose process is gone, and "unfinished" one of which that is not known: it is of
-    an older mlci, and has no `start`.
+    an older mlci, and has no `start`. `undecided` has what a running run asks, by the step that waits for a decision.
     """
 
     run_id: str
@@ -36,6 +39,7 @@ class ListedRun:
     state: RunState
     start: RunStart | None = None
     result: Mapping[str, Any] | None = None
+    undecided: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def status(self) -> str:
@@ -87,7 +91,7 @@ class ListedRun:
         return (
             self.run_id,
             self.flow or _NONE,
-            self.status,
+            f"waits for {', '.join(self.undecided)}" if self.undecided else self.status,
             f"{self.started:%Y-%m-%d %H:%M:%S}" if self.started else _NONE,
             self._time(now),
             _commit(self.commit, self.is_dirty),
@@ -109,6 +113,7 @@ class ListedRun:
             "run_id": self.run_id,
             "flow": self.flow,
             "status": self.status,
+            "undecided": dict(self.undecided),
             "cloud": str(self.result["cloud"]) if self.result else self.start.cloud if self.start else None,
             "started": self.started.isoformat(timespec="milliseconds") if self.started else None,
             "seconds": self.result.get("seconds") if self.result else None,
@@ -126,7 +131,11 @@ class ListedRun:
         if self.result:
             return dict(self.result)
         known: dict[str, Json] = {"schema": SCHEMA, "run_id": self.run_id}
-        return {**(self.start.to_json() if self.start else known), "status": self.state}
+        return {
+            **(self.start.to_json() if self.start else known),
+            "status": self.state,
+            "undecided": dict(self.undecided),
+        }
 
 
 def list_json(runs: list[ListedRun]) -> dict[str, Json]:
@@ -160,9 +169,16 @@ def describe(run: ListedRun, now: datetime) -> str:
     width = max((len(name) for name in result["steps"]), default=0)
     lines += [
         f"  {STEP_SIGNS.get(step['status'], ' ')} {name:{width}}  {step['status']:9}  {duration(step['seconds'])}"
+        + _decision(step)
         for name, step in result["steps"].items()
     ]
     return "\n".join([*lines, "", f"files: {run.folder}/"])
+
+
+def _decision(step: Mapping[str, Any]) -> str:
+    decision = step.get("decision")
+    text = parse_decision(json.dumps(decision)) if isinstance(decision, dict) else None
+    return f"  {text}" if text else ""
 
 
 def _unfinished(run: ListedRun, now: datetime) -> list[str]:
@@ -170,7 +186,11 @@ def _unfinished(run: ListedRun, now: datetime) -> list[str]:
     match run.state:
         case "running" if run.started:
             age = rough_duration((now - run.started).total_seconds())
-            return [f"{name} is running: it has started {age} ago", f"its logs: mlci logs -f {run.run_id}"]
+            lines = [f"{name} is running: it has started {age} ago", f"its logs: mlci logs -f {run.run_id}"]
+            return lines + [
+                f"{step} waits for a decision: {message}\n  mlci approve {run.run_id} {shlex.quote(step)}"
+                for step, message in run.undecided.items()
+            ]
         case "killed":
             lines = [f"{name} has not finished: its process was killed"]
             if run.start and run.start.cloud == "aws":

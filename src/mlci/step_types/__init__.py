@@ -22,6 +22,8 @@
     model_metadata.py    what mlci keeps with a registered model
     register.py          a version of a model in the model registry
     wait.py              a pause, without a job
+    messages.py          the messages of steps, with metrics in them
+    approval.py          a person's decision, which the run waits for
     lambda_function.py   a call of a Lambda function
     fail.py              the end of the run, with a message
 
@@ -34,7 +36,19 @@ from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
-from mlci.step_types.base import Alternative, JobType, Key, MapState, State, StepPaths, StepType, TaskState, WaitState
+from mlci.step_types.approval import APPROVAL
+from mlci.step_types.base import (
+    Alternative,
+    ApprovalState,
+    JobType,
+    Key,
+    MapState,
+    State,
+    StepPaths,
+    StepType,
+    TaskState,
+    WaitState,
+)
 from mlci.step_types.fail import FAIL
 from mlci.step_types.lambda_function import LAMBDA
 from mlci.step_types.model import MODEL
@@ -54,11 +68,15 @@ __all__ = [
     "jobs_of",
     "owners_of",
     "state_titles",
+    "waits_for_decision",
 ]
 
 #: Every step type by its name, in the order in which messages and the schema list them.
 STEP_TYPES: Mapping[str, StepType] = MappingProxyType(
-    {kind.name: kind for kind in (PROCESSING, TRAINING, TUNING, TRANSFORM, MODEL, REGISTER, LAMBDA, WAIT, FAIL)}
+    {
+        kind.name: kind
+        for kind in (PROCESSING, TRAINING, TUNING, TRANSFORM, MODEL, REGISTER, LAMBDA, WAIT, APPROVAL, FAIL)
+    }
 )
 
 
@@ -99,6 +117,17 @@ def _titles(state: State) -> Iterator[str]:
     if isinstance(state, TaskState) and state.alternative:
         for other in state.alternative.states:
             yield from _titles(other)
+    if isinstance(state, ApprovalState):
+        yield state.rejected_title
+
+
+def waits_for_decision(name: str) -> bool:
+    """Return whether steps of this type wait for a person's decision.
+
+    >>> waits_for_decision("approval"), waits_for_decision("wait")
+    (True, False)
+    """
+    return any(isinstance(state, ApprovalState) for state in STEP_TYPES[name].states(StepPaths("$", "$")))
 
 
 def closing_titles(uses: str, input_fields: tuple[str, ...] = ()) -> frozenset[str]:

@@ -151,7 +151,8 @@ class ResolvedStep:
     run, whose names are those of merged code if it `is_protected`. `poll_s` is the time between two looks at something
     that takes its time. `params` are those of the flow in this run, and `metrics_uris` are the metrics of each step. If
     it `keeps_resources`, what the step creates may outlive the run: on AWS, a run of merged code does so.
-    `has_built_image` says that the image is built from a folder of the flow, and has no training toolkit.
+    `has_built_image` says that the image is built from a folder of the flow, and has no training toolkit. `token_uri`
+    is the place of the task token, of a step that waits for a decision.
     """
 
     name: str
@@ -185,6 +186,7 @@ class ResolvedStep:
     instance_count: int = 1
     volume_gb: int = 1
     timeout_s: int = 0
+    token_uri: str = ""
 
 
 @dataclass(frozen=True)
@@ -326,12 +328,13 @@ class TaskState:
     Fail state "<step>: <failure_title>". `transient_errors` are names of errors that always pass by themselves;
     `retries` tells others by their causes, and counts them at `attempt_path`. `alternative` does the same another way.
     `keeps_below` is a path below the step's result path. `undo` takes back what has been done if the task fails, and is
-    not tried again.
+    not tried again. `message_path` leads to the texts of a message, which is put at `$.message` before, with the
+    metrics between them. A task that waits in vain until its timeout ends the run by `time_out`.
     """
 
     title: str
     resource: str
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, Json]
     transient_errors: tuple[str, ...]
     failure_title: str
     keeps: Mapping[str, str] = field(default_factory=dict)
@@ -342,6 +345,16 @@ class TaskState:
     attempt_path: str = ""
     alternative: Alternative | None = None
     undo: TaskState | None = None
+    message_path: str = ""
+    time_out: TimeOut | None = None
+
+
+@dataclass(frozen=True)
+class TimeOut:
+    """The end of a run whose task waited in vain: the Fail state "<step>: <title>". `cause_path` leads to its cause."""
+
+    title: str
+    cause_path: str
 
 
 @dataclass(frozen=True)
@@ -407,7 +420,23 @@ class FailState:
     message_path: str
 
 
-State: TypeAlias = "TaskState | MapState | PassState | WaitState | FailState"
+#: The field `decision` of a decision to approve, and of one to reject.
+APPROVED, REJECTED = "approved", "rejected"
+
+
+@dataclass(frozen=True)
+class ApprovalState:
+    """A Choice state: the step goes on where the decision at `decision_path` is to approve.
+
+    Any other decision ends the run in the Fail state "<step>: <rejected_title>", as a missed gate does.
+    """
+
+    title: str
+    decision_path: str
+    rejected_title: str
+
+
+State: TypeAlias = "TaskState | MapState | PassState | WaitState | FailState | ApprovalState"
 
 #: Names of errors that always pass by themselves: the API was called too often, or the SDK did not reach it.
 SAGEMAKER_TRANSIENT_ERRORS = ("SageMaker.SdkClientException", "ThrottlingException")
@@ -515,9 +544,9 @@ class Grant:
 
     A resource is "*" or `<service>:<resource>`, in which `{jobs}` is the beginning of the flow's job names,
     `{jobs_lower}` the same in lower case, `{short_jobs}` that of jobs whose names have few characters, `{machine}` its
-    state machine, and `{runs}` the prefix of its runs; for `s3`, it is a prefix of keys, or empty for the bucket
-    itself. `condition` is the statement's Condition. A grant that `joins_network` gets the condition that it joins no
-    network but the flow's.
+    state machine, `{runs}` the prefix of its runs and `{tokens}` that of its task tokens; for `s3`, it is a prefix of
+    keys, or empty for the bucket itself. `condition` is the statement's Condition. A grant that `joins_network` gets
+    the condition that it joins no network but the flow's.
     """
 
     sid: str

@@ -11,34 +11,17 @@ from mlci.step_types.base import (
     FailState,
     Grants,
     Json,
-    Key,
     ResolvedStep,
     State,
     StepPaths,
     StepType,
     no_further_requests,
 )
-
-#: A cause has at most 32,768 characters; numbers take some of them.
-#: Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_ExecutionFailedEventDetails.html
-_MAX_MESSAGE_CHARS = 4_096
-
-
-def _parts(step: ResolvedStep) -> list[Json]:
-    """Return the parts of the message: texts, and for each metric a map that names it."""
-    message = step.values["message"]
-    return message if isinstance(message, list) else [message]
+from mlci.step_types.messages import MESSAGE, message_summary, message_texts
 
 
 def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[str, Json]:
-    """Return the texts of the message: the first stands before its first metric, each other one behind a metric."""
-    texts = [""]
-    for part in _parts(step):
-        if isinstance(part, dict):
-            texts.append("")
-        else:
-            texts[-1] += str(part)
-    return {"message": list(texts)}
+    return {"message": message_texts(step)}
 
 
 def _states(paths: StepPaths) -> tuple[State, ...]:
@@ -46,25 +29,13 @@ def _states(paths: StepPaths) -> tuple[State, ...]:
 
 
 def _summary(step: ResolvedStep, request: Mapping[str, Json]) -> str:
-    words = (f"<{part['metric']}>" if isinstance(part, dict) else str(part) for part in _parts(step))
-    return f"fail with: {''.join(words)}"
+    return f"fail with: {message_summary(step)}"
 
 
 FAIL = StepType(
     name="fail",
     description="a failure (it ends the run as a missed gate does, with a message)",
-    keys=(
-        Key(
-            "message",
-            "text",
-            "The reason that the run ends with (fail). ${{ steps.<step>.metrics.<path> }} stands for a metric.",
-            examples=("accuracy is ${{ steps.evaluate.metrics.accuracy }}: look at the data",),
-            is_required=True,
-            missing_hint='Add message: "why the run ends here"',
-            takes_metrics=True,
-            max_chars=_MAX_MESSAGE_CHARS,
-        ),
-    ),
+    keys=(MESSAGE,),
     hints={},
     outputs=(),
     metrics_file=None,

@@ -81,7 +81,7 @@ VOLUME_GB = Key(
 TIMEOUT = Key(
     "timeout",
     "duration",
-    "The longest time that the job may run: 90s, 30m, 2h, 1h30m or 1d; 1h by default.",
+    "The longest time that the job may run, or that an approval waits: 90s, 30m, 2h, 1h30m or 1d; 1h by default.",
     examples=("30m", "1h30m"),
     in_defaults=True,
     default="1h",

@@ -48,7 +48,7 @@ def test_documents_for_other_programs(repository: Path, capsys: pytest.CaptureFi
     [version] = json.loads(printed(capsys, "churn", "--json"))["versions"]
     shown = json.loads(printed(capsys, "churn", "1", "--json"))
     assert shown == {"schema": 1, **version}
-    assert (shown["approval"], shown["metrics"]) == ("PendingManualApproval", {"auc": 0.75})
+    assert (shown["approval_status"], shown["metrics"]) == ("PendingManualApproval", {"auc": 0.75})
 
 
 def test_approve_and_reject(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:

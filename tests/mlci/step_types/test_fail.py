@@ -12,7 +12,7 @@ import pytest
 from mlci.backends.events import Event
 from mlci.backends.progress import Progress, initial_progress
 from mlci.backends.protocol import ExecutionArn, Outcome
-from mlci.compile.metric_checks import message_cause
+from mlci.compile.metric_checks import message_text
 from mlci.compile.names import FAIL_REACHED
 from mlci.conclusion import conclude
 from mlci.errors import InputError
@@ -57,12 +57,11 @@ def test_the_texts_are_in_the_input_and_the_metrics_in_the_definition() -> None:
 
 
 def test_a_message_holds_the_metrics_and_says_which_is_missing() -> None:
-    cause = message_cause("$.steps['stop-it'].message", [("measure", ("a.b", 0, "f1")), ("measure", ("x", "y"))])
+    expression = message_text("$.steps['stop-it'].message", [("measure", ("a.b", 0, "f1")), ("measure", ("x", "y"))])
     data: dict[str, Json] = {
         "steps": {"stop-it": {"message": ["f1 ", ", y ", "!"]}},
         "metrics": {"measure": {"found": {"a.b": [{"f1": 0.25}]}}},
     }
-    expression = cause.removeprefix("{% ").removesuffix(" %}")
     assert evaluate(parse_expression(expression), {"states": {"input": data}}) == "f1 0.25, y (missing)!"
 
 

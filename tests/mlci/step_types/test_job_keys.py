@@ -209,7 +209,7 @@ def test_what_aws_would_refuse_is_said_at_its_place(keys: str, right: str, messa
 
 
 def test_a_processing_step_has_no_spot_machines() -> None:
-    with pytest.raises(InputError, match='"spot" is for training steps, and "job" is a processing step'):
+    with pytest.raises(InputError, match='"spot" is for training and tuning steps, and "job" is a processing'):
         planned(flow("spot: true", "processing"))
     text = flow("env: {}", "processing").replace("timeout: 1h", "timeout: 1h, spot: true, max_wait: 2h")
     assert "EnableManagedSpotTraining" not in planned(text).steps["job"].request

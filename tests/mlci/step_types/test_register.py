@@ -269,7 +269,8 @@ def test_the_local_cloud_keeps_what_runs_register(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         assert f'"version":{version}' in churn.latest("logs/read.log").replace(" ", "")
     shown = json.loads(churn.mlci("models", "churn-models", "2", "--json").stdout)
-    assert (shown["flow"], shown["metrics"], shown["approval"]) == ("churn", {"auc": 0.75}, "PendingManualApproval")
+    assert (shown["flow"], shown["metrics"]) == ("churn", {"auc": 0.75})
+    assert shown["approval_status"] == "PendingManualApproval"
     assert shown["run_id"] == churn.result()["run_id"]
     assert shown["params"] == {"depth": "6", "note": "a_ b"}
     decided = churn.mlci("models", "churn-models", "2", "--approve", "--reason", "better")
@@ -293,7 +294,7 @@ def test_the_aws_cloud_registers_with_just_the_rights_of_its_side(tmp_path: Path
         done = churn.mlci("run", "--protected", **served.environment)
         assert done.returncode == 0, done.stdout + done.stderr
         shown = json.loads(churn.mlci("models", "churn-models", "1", "--json", **served.environment).stdout)
-        assert (shown["approval"], shown["metrics"]) == ("Approved", {"auc": 0.75})
+        assert (shown["approval_status"], shown["metrics"]) == ("Approved", {"auc": 0.75})
         rejected = churn.mlci("models", "churn-models", "1", "--reject", **served.environment)
         assert "churn-models/1: rejected by arn:aws:" in rejected.stdout, rejected.stderr
         called = list(calls_of_the_workflow(served, churn.result()["execution"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from mlci.provision.policy_statements import Statement
 from mlci.provision.stack_names import ROLES
 from mlci.step_types import STEP_TYPES, all_keys
 from mlci.step_types.base import (
+    ApprovalState,
     FailState,
     JobType,
+    Json,
     PassState,
     ResolvedStep,
     StepPaths,
@@ -40,12 +42,14 @@ STEP = ResolvedStep(
     tags={},
     inputs={name: f"s3://bucket/run/other/{name}/" for name in ("model", "input")},
     outputs={
-        name: f"s3://bucket/run/step/{name}/" for name in ("model", "result", "resource", "output", "package", "best")
+        name: f"s3://bucket/run/step/{name}/"
+        for name in ("model", "result", "resource", "output", "package", "best", "decision")
     },
     values={key.name: key.examples[0] if key.examples else key.minimum or 1 for key in all_keys().values()},
     image="mine:7",
     instance="ml.m5.xlarge",
     timeout_s=60,
+    token_uri="s3://bucket/tokens/run/step.json",
 )
 PATHS = StepPaths("$.steps.step", "$.trained.step")
 
@@ -123,17 +127,31 @@ def _paths(state: object) -> Iterator[str]:
     match state:
         case TaskState():
             counters = [f"{state.attempt_path}.{name}" for name in attempt_counters(state.retries)]
-            texts = [*state.parameters.values(), *filter(None, [state.timeout_path]), *counters]
+            paths = [state.timeout_path or "", state.message_path, state.time_out.cause_path if state.time_out else ""]
+            texts: list[str] = [*_texts(state.parameters), *filter(None, paths), *counters]
         case WaitState():
             texts = [state.seconds_path]
         case FailState():
             texts = [state.message_path]
         case PassState():
             texts = []  # it reads the step's result alone
+        case ApprovalState():
+            texts = [state.decision_path]
         case _:
             raise AssertionError(f"no check knows {state}")
     for text in texts:
         yield from re.findall(r"(?<![$\w])\$\.[\w.]+", text)
+
+
+def _texts(value: Json | Mapping[str, Json]) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case Mapping():
+            for member in value.values():
+                yield from _texts(member)
+        case _:
+            raise AssertionError(f"no check knows {value}")
 
 
 @TYPES

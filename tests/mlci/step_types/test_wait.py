@@ -21,6 +21,7 @@ from mlci.provision.iam_policies import policies
 from mlci.provision.policy_statements import AccountScope
 from mlci.provision.stack_names import ROLES
 from mlci.stage.models import CodeUnit, Staged
+from mlci.step_types import owners_of
 from mlci.step_types.script_start import ScriptStart
 from support.aws_account import account
 from support.project import Project
@@ -75,6 +76,12 @@ def test_the_value_is_in_the_input_and_the_structure_in_the_definition() -> None
     assert other_input["steps"]["settle"]["seconds"] == 7
 
 
+def types_with(key: str) -> str:
+    """Return the types of steps that have a key, in words."""
+    *others, last = owners_of(key)
+    return f"{', '.join(others)} and {last}"
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -94,14 +101,14 @@ def test_the_value_is_in_the_input_and_the_structure_in_the_definition() -> None
         (
             "    seconds: 30\n    timeout: 1h\n",
             (
-                '9:5: "timeout" is for processing and training steps, and "settle" is a wait step. '
+                f'9:5: "timeout" is for {types_with("timeout")} steps, and "settle" is a wait step. '
                 'Give a wait step its time as "seconds"'
             ),
         ),
         (
             "    seconds: 30\n    volume_gb: 1\n",
             (
-                '9:5: "volume_gb" is for processing and training steps, and "settle" is a wait step. '
+                f'9:5: "volume_gb" is for {types_with("volume_gb")} steps, and "settle" is a wait step. '
                 'A wait step takes "seconds"'
             ),
         ),

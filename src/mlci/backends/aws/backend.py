@@ -178,6 +178,14 @@ class AwsCloud:
             )
         return str(RunStopper(self.jobs, self.clock, self.log).stop_jobs(run_id, ()))
 
+    def is_running(self, flow: str, run_id: str) -> bool | None:
+        """Return whether a run's execution goes on; None if there is none."""
+        return self.executions.is_running(self.target.execution(self.target.names(flow).machine, run_id))
+
+    def send(self, run_id: str, token: str, output: str) -> bool:
+        """Complete a waiting task by its token; return False if it does not wait any more."""
+        return self.executions.send_task_success(token, output)
+
     def _desired(self, flow: str, definition: str) -> DesiredStateMachine:
         return DesiredStateMachine(
             arn=self.target.machine(flow),

@@ -58,6 +58,28 @@ class Executions:
         """Return the input of an execution, as JSON."""
         return str(self.api.call("describe_execution", executionArn=arn).get("input", "{}"))
 
+    def is_running(self, arn: ExecutionArn) -> bool | None:
+        """Return whether an execution runs; None if there is none."""
+        try:
+            return bool(self.api.call("describe_execution", executionArn=arn)["status"] == "RUNNING")
+        except AwsError as error:
+            if error.code == "ExecutionDoesNotExist":
+                return None
+            raise
+
+    def send_task_success(self, token: str, output: str) -> bool:
+        """Complete a task by its token; return False if it does not wait any more.
+
+        Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html
+        """
+        try:
+            self.api.call("send_task_success", taskToken=token, output=output)
+        except AwsError as error:
+            if error.code in ("TaskDoesNotExist", "TaskTimedOut", "InvalidToken"):
+                return False
+            raise
+        return True
+
     def running(self, machine: str) -> Iterator[RunningExecution]:
         """Yield the running executions of a state machine, with their input."""
         try:

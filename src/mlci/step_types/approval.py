@@ -1,0 +1,146 @@
+"""`uses: approval`: a task that waits for a person's decision, which `mlci approve` and `mlci reject` send.
+
+The state machine writes the task's token to a prefix of its own, and waits. Whoever has a token can complete its task:
+SendTaskSuccess takes no resource in a policy. So the token's prefix decides who may approve. A token is of no use once
+its task has ended. Anything but an approval ends the run.
+
+Sources: https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#connect-wait-token;
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html (SendTaskSuccess)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from mlci.s3_uris import split_s3_uri
+from mlci.step_types.base import (
+    S3_RETRIES,
+    S3_TRANSIENT_ERRORS,
+    ApprovalState,
+    Grant,
+    Grants,
+    Json,
+    ResolvedStep,
+    State,
+    StepPaths,
+    StepType,
+    TaskState,
+    TimeOut,
+    attempt_counters,
+    no_further_requests,
+)
+from mlci.step_types.messages import MESSAGE, message_summary, message_texts
+from mlci.step_types.sagemaker_jobs import TIMEOUT
+
+#: The output of the decision: who decided, when, what and why.
+DECISION_OUTPUT, DECISION_FILE = "decision", "decision.json"
+_WRITE_S = 60
+
+
+def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[str, Json]:
+    token_bucket, token_key = split_s3_uri(step.token_uri)
+    bucket, folder = split_s3_uri(step.outputs[DECISION_OUTPUT])
+    return {
+        "name": step.name,
+        "message": message_texts(step),
+        "timeout_s": step.timeout_s,
+        "timed_out": f'nobody decided about the approval "{step.name}" within {_duration(step.timeout_s)}',
+        "token": {"bucket": token_bucket, "key": token_key},
+        "attempt": attempt_counters(S3_RETRIES),
+        "decision": {"bucket": bucket, "key": f"{folder}{DECISION_FILE}", "attempt": attempt_counters(S3_RETRIES)},
+    }
+
+
+def _duration(seconds: int) -> str:
+    """Return a time limit in words.
+
+    >>> _duration(5400), _duration(90)
+    ('1 h 30 min', '1 min 30 s')
+    """
+    parts = ((seconds // 3600, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s"))
+    return " ".join(f"{number} {unit}" for number, unit in parts if number)
+
+
+def _states(paths: StepPaths) -> tuple[State, ...]:
+    return (
+        TaskState(
+            title="",
+            resource="arn:aws:states:::aws-sdk:s3:putObject.waitForTaskToken",
+            parameters={
+                "Bucket.$": f"{paths.input}.token.bucket",
+                "Key.$": f"{paths.input}.token.key",
+                "Body": {
+                    "token.$": "$$.Task.Token",
+                    "run.$": "$.run",
+                    "step.$": f"{paths.input}.name",
+                    "message.$": "$.message",
+                    "asked_at.$": "$$.State.EnteredTime",
+                    "decision_key.$": f"{paths.input}.decision.key",
+                },
+                "ContentType": "application/json",
+            },
+            transient_errors=S3_TRANSIENT_ERRORS,
+            retries=S3_RETRIES,
+            attempt_path=f"{paths.input}.attempt",
+            failure_title="not asked",
+            keeps={"decision": "$"},
+            timeout_path=f"{paths.input}.timeout_s",
+            message_path=f"{paths.input}.message",
+            time_out=TimeOut("timed out", f"{paths.input}.timed_out"),
+        ),
+        TaskState(
+            title="keep the decision",
+            resource="arn:aws:states:::aws-sdk:s3:putObject",
+            parameters={
+                "Bucket.$": f"{paths.input}.decision.bucket",
+                "Key.$": f"{paths.input}.decision.key",
+                "Body.$": f"{paths.result}.decision",
+                "ContentType": "application/json",
+            },
+            transient_errors=S3_TRANSIENT_ERRORS,
+            retries=S3_RETRIES,
+            attempt_path=f"{paths.input}.decision.attempt",
+            failure_title="decision not kept",
+            timeout_s=_WRITE_S,
+        ),
+        ApprovalState(title="approved?", decision_path=f"{paths.result}.decision", rejected_title="rejected"),
+    )
+
+
+def _summary(step: ResolvedStep, request: Mapping[str, Json]) -> str:
+    return f"approval within {_duration(step.timeout_s)}: {message_summary(step)}"
+
+
+APPROVAL = StepType(
+    name="approval",
+    description="an approval (the run waits until a person approves or rejects)",
+    keys=(
+        replace(MESSAGE, missing_hint='Add message: "what to decide about"'),
+        replace(TIMEOUT, in_defaults=False),
+    ),
+    hints={
+        "seconds": 'Give an approval its time limit as "timeout"',
+    },
+    outputs=(DECISION_OUTPUT,),
+    metrics_file=None,
+    image_scope=None,
+    container=None,
+    request=None,
+    further_requests=no_further_requests,
+    job=None,
+    execution_input=_execution_input,
+    states=_states,
+    cleanup=(),
+    grants=Grants(
+        build=(
+            Grant("ReadTokens", ("s3:GetObject",), ("s3:{tokens}",)),
+            Grant("Decide", ("states:SendTaskSuccess",), ("*",)),
+        ),
+        workflow=(
+            Grant("WriteTokens", ("s3:PutObject",), ("s3:{tokens}",)),
+            Grant("KeepResults", ("s3:PutObject",), ("s3:{runs}",)),
+        ),
+    ),
+    summary=_summary,
+)
