@@ -244,11 +244,12 @@ class Step:
     `image` is `framework:version`, a full image URI, or the folder that it is built from. `after` names steps only;
     `is_after_gate` says whether `after: gate` was given. `collects_metrics` says whether mlci puts its metrics into one
     file; `metrics` is otherwise the single file to read. `content_types` are those of channels. `request` is merged
-    over the AWS API request, and has the fields that keys become. If it `keeps_checkpoints`, a folder is kept in step
-    with S3. `values` holds the keys that only the step's type has. `secrets` are the variables of `env` that hold
-    secrets; `env` has the others. What a type has no key for is None or empty. `cell` is set for a cell of a step with
-    a matrix. Where not `fail_fast`, a failure of the step leaves the steps and cells beside it running. `selections`
-    has the inputs that are of the best cell of a matrix, and `sharded_inputs` those of which each instance gets a part.
+    over the AWS API request, and has the fields that keys become; `further_requests` has those of other requests, by
+    the key that is merged over them. If it `keeps_checkpoints`, a folder is kept in step with S3. `values` holds the
+    keys that only the step's type has. `secrets` are the variables of `env` that hold secrets; `env` has the others.
+    What a type has no key for is None or empty. `cell` is set for a cell of a step with a matrix. Where not
+    `fail_fast`, a failure of the step leaves the steps and cells beside it running. `selections` has the inputs that
+    are of the best cell of a matrix, and `sharded_inputs` those of which each instance gets a part.
     """
 
     name: str
@@ -278,6 +279,7 @@ class Step:
     collects_metrics: bool = False
     keeps_checkpoints: bool = False
     request: Mapping[str, Json] = field(default_factory=dict)
+    further_requests: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     values: Mapping[str, Value] = field(default_factory=dict)
     source: str | None = None
     working_dir: str | None = None

@@ -35,13 +35,30 @@ class RequestKeys(KeyReader):
         own: dict[str, Json] = self.step.written("request") or {}
         if key is not None and not self.problems.is_partly_suspect(self.path("request")):
             self.check_value(key, own)
-        request: dict[str, Json] = {}
-        for each in self.step.step_type.keys:
-            if each.becomes is not None and (part := self._value(each)) is not None:
-                request = merged(request, each.becomes(part))
-        request = merged(request, own)
+        request = self._merged("request", own)
         self._check_spot(request, timeout_s)
         return request
+
+    def further_requests(self) -> dict[str, dict[str, Json]]:
+        """Return the same for the step's other requests, by the keys that are merged over them."""
+        others = {key.merges_into for key in self.step.step_type.keys} - {"request"}
+        found = {}
+        for name in sorted(others):
+            key, own = self.step.key(name), self.step.written(name) or {}
+            if key is not None and not self.problems.is_partly_suspect(self.path(name)):
+                self.check_value(key, own)
+            found[name] = self._merged(name, own)
+        return found
+
+    def _merged(self, name: str, own: Mapping[str, Json]) -> dict[str, Json]:
+        """Return the fields of all keys that merge into a key's value, with that value over them."""
+        request: dict[str, Json] = {}
+        for each in self.step.step_type.keys:
+            if each.becomes is None or each.merges_into != name:
+                continue
+            if (part := self._value(each)) is not None:
+                request = merged(request, each.becomes(part))
+        return merged(request, own)
 
     def keeps_checkpoints(self) -> bool:
         key = self.step.key("checkpoints")

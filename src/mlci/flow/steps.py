@@ -73,6 +73,7 @@ class _StepBuilder(KeyReader):
             collects_metrics=files.collects_metrics(metrics, metric_definitions, outputs, instance_count),
             keeps_checkpoints=requests.keeps_checkpoints(),
             request=request,
+            further_requests=requests.further_requests(),
             values=values.values(),
         )
 

@@ -101,7 +101,8 @@ class ValueKeys(KeyReader):
 
     def values(self) -> dict[str, Value]:
         own = self.step.step_type.keys
-        keys = [key.name for key in own if key.name not in _BUILT_KEYS and key.kind != "source" and not key.becomes]
+        built = {*_BUILT_KEYS, *(key.merges_into for key in own)}
+        keys = [key.name for key in own if key.name not in built and key.kind != "source" and not key.becomes]
         written = {name: _plain(self.step.written(name)) for name in keys if name in self.step.raw}
         for key in self.step.step_type.keys:
             value = written.get(key.name)

@@ -102,6 +102,7 @@ class _Resolver:
             args=tuple(self._text(text) for text in step.args),
             hyperparameters={name: self._value(value) for name, value in step.hyperparameters.items()},
             env={name: self._text(text) for name, text in step.env.items()},
+            further_requests=step.further_requests,
             values={name: self._json(value) for name, value in step.values.items()},
             metrics_folder=context.metrics_folder if step.collects_metrics else "",
             checkpoints_folder=context.checkpoints_folder if step.keeps_checkpoints else "",

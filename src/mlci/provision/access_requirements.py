@@ -182,6 +182,12 @@ def _keys(step: Step) -> Iterator[str]:
         yield from (key for key in _named(step.request, name) if isinstance(key, str))
 
 
+def _requests(step: Step) -> Iterator[Mapping[str, Json]]:
+    """Yield what the flow gives of the step's requests: its own, and those that other keys are merged over."""
+    yield step.request
+    yield from step.further_requests.values()
+
+
 def _output_keys(step: Step) -> Iterator[str]:
     """Yield the keys that SageMaker encrypts the step's outputs by. A volume's key is no object's."""
     yield from (key for key in _named(step.request, "KmsKeyId") if isinstance(key, str))
@@ -189,7 +195,8 @@ def _output_keys(step: Step) -> Iterator[str]:
 
 def _in_networks(steps: Iterable[Step], name: str) -> tuple[str, ...]:
     """Return the values under that name in the VpcConfig of any step."""
-    networks = [network for step in steps for network in _named(step.request, "VpcConfig")]
+    requests = [request for step in steps for request in _requests(step)]
+    networks = [network for request in requests for network in _named(request, "VpcConfig")]
     lists = [found for network in networks for found in _named(network, name) if isinstance(found, list)]
     return tuple(sorted({element for found in lists for element in found if isinstance(element, str)}))
 

@@ -66,7 +66,7 @@ class Key:
     a key `takes_metrics`. `names` rules the names in a map or a list. `problems` yields what AWS or the container can't
     take of a value, as far as it is known: the path below the key, a sentence and a remedy. Where `takes_one_cell`, a
     source is no folder of several cells.
-    A value that `becomes` a part of the API request is merged over it, below the step's `request:`.
+    A value that `becomes` a part of an API request is merged over it, below the step's key `merges_into`.
     `step_problems` gets the keys that the step itself has, and those of `defaults`, and yields what can't stand
     together: paths are those below the step.
     The value of a key that `names_metrics` is the name of a step that writes metrics, which are read as a file.
@@ -95,6 +95,7 @@ class Key:
     takes_one_cell: bool = False
     step_problems: StepCheck | None = None
     becomes: Callable[[Json], dict[str, Json]] | None = None
+    merges_into: str = "request"
 
 
 CodePackage = Literal["files", "archive"]
@@ -172,6 +173,7 @@ class ResolvedStep:
     args: tuple[str, ...] = ()
     hyperparameters: Mapping[str, Scalar] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
+    further_requests: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     values: Mapping[str, Json] = field(default_factory=dict)
     metrics_folder: str = ""
     checkpoints_folder: str = ""

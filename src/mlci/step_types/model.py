@@ -72,7 +72,7 @@ def _summary(step: ResolvedStep, request: Mapping[str, Json]) -> str:
 MODEL = StepType(
     name="model",
     description="a model of SageMaker (an image with a trained model, to serve)",
-    keys=(models.MODEL, models.PROGRAM, models.IMAGE, models.INSTANCE, models.ENV, models.REQUEST),
+    keys=(models.MODEL, models.PROGRAM, models.IMAGE, models.INSTANCE, models.ENV, *models.OWN_NETWORK, models.REQUEST),
     hints={
         "run": 'A model is served by the script that "inference" of its training step names',
         "inputs": 'Name the model as "model"',

@@ -34,6 +34,8 @@ from mlci.step_types.base import (
     TaskState,
     attempt_counters,
 )
+from mlci.step_types.job_security import security_keys
+from mlci.step_types.request_parts import merged
 
 #: The folder of a model's archive with its code, as the container sees it, and the script there that serves it.
 CODE_FOLDER = "/opt/ml/model/code"
@@ -119,6 +121,9 @@ MODEL_REQUEST = Key(
     problems=_request_problems,
 )
 REQUEST = replace(jobs.REQUEST, problems=_request_problems)
+#: The keys for the network of a model's container: of a step whose request is that of CreateModel, and of others.
+OWN_NETWORK = tuple(key for key in security_keys((), (), ()) if key.name in ("network_isolation", "vpc"))
+NETWORK = tuple(replace(key, merges_into=MODEL_REQUEST.name) for key in OWN_NETWORK)
 
 MODEL_RETRIES: tuple[RetryRule, ...] = tuple(rule for rule in SAGEMAKER_RETRIES if rule.kind == "service")
 #: The cause of a CreateModel whose answer was lost, so that it was sent again: names are of one run and step.
@@ -164,8 +169,7 @@ def model_input(step: ResolvedStep) -> dict[str, Json]:
 
     It has the model's request, with `model_request:` merged over it.
     """
-    own = step.values.get(MODEL_REQUEST.name)
-    request = merged(model_request(step), own if isinstance(own, dict) else {})
+    request = merged(model_request(step), step.further_requests.get(MODEL_REQUEST.name, {}))
     fields = {f"{_PREFIX}{name}": value for name, value in request.items()}
     return {"model": _named(step), **fields}
 
@@ -177,15 +181,6 @@ def own_model_input(step: ResolvedStep) -> dict[str, Json]:
 
 def _named(step: ResolvedStep) -> dict[str, Json]:
     return {"name": model_name(step), "attempt": attempt_counters(MODEL_RETRIES)}
-
-
-def merged(under: Mapping[str, Json], over: Mapping[str, Json]) -> dict[str, Json]:
-    """Return a request with another merged over it."""
-    result = dict(under)
-    for key, value in over.items():
-        below = result.get(key)
-        result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return result
 
 
 def further_requests(values: Mapping[str, Json]) -> tuple[FurtherRequest, ...]:

@@ -26,6 +26,7 @@ from mlci.step_types.base import (
     StepPaths,
     StepType,
 )
+from mlci.step_types.job_security import security_keys
 
 OUTPUT = "output"
 _JOB = JobType("TransformJob", console_page="transform-jobs", log_group="/aws/sagemaker/TransformJobs")
@@ -145,6 +146,12 @@ _KEYS = (
     jobs.INSTANCE,
     jobs.INSTANCE_COUNT,
     replace(jobs.TIMEOUT, job_maximum=_MAX_RUNTIME_S),
+    *models.NETWORK,
+    *(
+        key
+        for key in security_keys(output=("TransformOutput",), cluster=("TransformResources",), network=())
+        if key.name in ("kms_key", "volume_kms_key")
+    ),
     models.MODEL_REQUEST,
     replace(jobs.REQUEST, problems=_request_problems),
 )

@@ -197,9 +197,9 @@ class LocalJobs:
             inference_request = transform.prepare_folder(request, space, self._store, job.stop.is_set)
             python, temporary = self._python(request.name, space, job), space.temporary
             command = transform.container_command(request, inference_request, self._host, python, temporary)
-            script = self._run_script(
-                job, request.max_runtime_s, Instance(SINGLE_HOST, space, job.log), job.stop, command
-            )
+            is_offline, notes = self._network(request.model.is_offline)
+            instance = Instance(SINGLE_HOST, space, job.log, is_offline=is_offline, notes=notes)
+            script = self._run_script(job, request.max_runtime_s, instance, job.stop, command)
             if not script.has_exited:
                 return _stopped(script.process, request.max_runtime_s)
             job.on_phase("Uploading")
@@ -330,9 +330,7 @@ class LocalJobs:
     ) -> JobResult:
         """Run a job whose instances each have a folder of their own."""
         hosts = hosts_of(request.instance_count)
-        problem = self._isolator.network_problem() if request.is_offline else ""
-        notes = f"mlci: EnableNetworkIsolation is not enforced here, since {problem}.\n" if problem else ""
-        is_offline = request.is_offline and not problem
+        is_offline, notes = self._network(request.is_offline)
 
         def run_in(first: Workspace) -> JobResult:
             if len(hosts) == 1:
@@ -363,6 +361,12 @@ class LocalJobs:
             file = hosts_file(HOSTS_FILE.read_text(errors="replace"), host.names, job)
             for space in spaces:
                 space.hosts.write_text(file)
+
+    def _network(self, is_offline: bool) -> tuple[bool, str]:
+        """Return whether the network can be taken from a job that is to have none, and a note for its log if not."""
+        problem = self._isolator.network_problem() if is_offline else ""
+        notes = f"mlci: EnableNetworkIsolation is not enforced here, since {problem}.\n" if problem else ""
+        return is_offline and not problem, notes
 
     def _run_instances(
         self,

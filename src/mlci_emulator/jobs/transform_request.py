@@ -26,13 +26,14 @@ _IN_MODEL = ("/opt/ml/model/code", "file:///opt/ml/model/code")
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The files of a model: an archive, or a prefix with its files."""
+    """The files of a model: an archive, or a prefix with its files. One that `is_offline` is run without a network."""
 
     name: str
     image: str
     uri: str | None
     is_archive: bool
     environment: Mapping[str, str]
+    is_offline: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,15 +82,17 @@ def model_files(request: Mapping[str, Any]) -> ModelFiles:
     if container.get("Mode", "SingleModel") != "SingleModel":
         mode = container["Mode"]
         raise UnsupportedRequest(f'the model "{name}" has the mode {mode}; the local cloud runs SingleModel.')
-    environment = container.get("Environment") or {}
+    environment, is_offline = container.get("Environment") or {}, request.get("EnableNetworkIsolation") is True
     source = (container.get("ModelDataSource") or {}).get("S3DataSource")
     if source is None:
         url = container.get("ModelDataUrl")
-        return ModelFiles(name, container.get("Image", ""), s3_uri(name, url) if url else None, True, environment)
+        uri = s3_uri(name, url) if url else None
+        return ModelFiles(name, container.get("Image", ""), uri, True, environment, is_offline)
     is_archive = source["CompressionType"] == "Gzip"
     if is_archive != (source["S3DataType"] == "S3Object") or source.get("ManifestS3Uri"):
         raise UnsupportedRequest(f'the model "{name}" is neither one archive nor a prefix with its files.')
-    return ModelFiles(name, container.get("Image", ""), s3_uri(name, source["S3Uri"]), is_archive, environment)
+    uri = s3_uri(name, source["S3Uri"])
+    return ModelFiles(name, container.get("Image", ""), uri, is_archive, environment, is_offline)
 
 
 def transform(request: Mapping[str, Any], model: ModelFiles) -> TransformRequest:
@@ -121,8 +124,6 @@ def transform(request: Mapping[str, Any], model: ModelFiles) -> TransformRequest
 
 
 def _require_supported(name: str, request: Mapping[str, Any]) -> None:
-    if request["TransformResources"]["InstanceCount"] != 1:
-        raise UnsupportedRequest(f'the transform job "{name}" asks for several instances; the local cloud is one.')
     if request.get("DataCaptureConfig"):
         message = f'the transform job "{name}" has a DataCaptureConfig, which the local cloud does not do.'
         raise UnsupportedRequest(message)

@@ -65,6 +65,14 @@ def test_a_model_whose_creation_was_not_answered_is_found() -> None:
     assert found["Next"] == "package: keep the description"
 
 
+def test_a_model_may_have_no_network() -> None:
+    for key in ("network_isolation: true", "request: {EnableNetworkIsolation: true}"):
+        definition, execution_input = compiled(FLOW.replace("    env:", f"    {key}\n    env:"))
+        assert execution_input["steps"]["package"]["request"]["EnableNetworkIsolation"] is True
+        parameters = definition["States"]["package"]["Parameters"]
+        assert parameters["EnableNetworkIsolation.$"] == "$.steps.package.request.EnableNetworkIsolation"
+
+
 def test_an_image_that_serves_by_itself_gets_no_script() -> None:
     _, execution_input = compiled(FLOW.replace("    env:", "    program: none\n    env:"))
     assert execution_input["steps"]["package"]["request"]["PrimaryContainer"]["Environment"] == {"LEVEL": "1"}

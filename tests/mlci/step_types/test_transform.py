@@ -163,6 +163,29 @@ def test_a_request_for_the_model_is_merged_over_its_own() -> None:
     assert parameters["EnableNetworkIsolation.$"] == "$.steps.score.model_EnableNetworkIsolation"
 
 
+NETWORK = "vpc: {subnets: [subnet-1], security_groups: [sg-1]}"
+
+
+@pytest.mark.parametrize(
+    "text", [FLOW.replace("    timeout:", f"    {NETWORK}\n    timeout:"), f"defaults: {{{NETWORK}}}\n{FLOW}"]
+)
+def test_the_network_is_the_models(text: str) -> None:
+    step = compiled(text)[1]["steps"]["score"]
+    assert step["model_VpcConfig"] == {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}
+    assert "VpcConfig" not in step["request"]
+    requirements = access_requirements(planned(text).flow, {})
+    assert (requirements.subnets, requirements.security_groups) == (("subnet-1",), ("sg-1",))
+    own = text.replace("    timeout:", "    model_request: {VpcConfig: {Subnets: [subnet-2]}}\n    timeout:")
+    assert compiled(own)[1]["steps"]["score"]["model_VpcConfig"]["Subnets"] == ["subnet-2"]
+
+
+def test_what_is_written_is_encrypted_by_a_key() -> None:
+    text = FLOW.replace("    timeout:", "    kms_key: alias/a\n    volume_kms_key: 1234abcd\n    timeout:")
+    assert request(text)["TransformOutput"]["KmsKeyId"] == "alias/a"
+    assert request(text)["TransformResources"]["VolumeKmsKeyId"] == "1234abcd"
+    assert access_requirements(planned(text).flow, {}).output_keys == ("alias/a",)
+
+
 def test_every_field_is_one_of_sagemaker_and_of_step_functions() -> None:
     import botocore.session
 

@@ -280,7 +280,6 @@ def test_a_json_path_that_is_not_known_here(path: str) -> None:
     ("changes", "text"),
     [
         ({"ModelName": "none"}, 'Could not find model "arn:aws:sagemaker:eu-west-1:000000000000:model/none".'),
-        ({"TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 2}}, "several instances"),
         ({"MaxPayloadInMB": 60, "MaxConcurrentTransforms": 2}, "more than 100 MB"),
         ({"DataProcessing": {"InputFilter": "$[1:3]"}}, 'the InputFilter "$[1:3]"'),
         ({"DataCaptureConfig": {"DestinationS3Uri": "s3://b/c"}}, "DataCaptureConfig"),
