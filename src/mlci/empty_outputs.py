@@ -66,6 +66,8 @@ class EmptyOutputs:
         what = f'step "{name}" left its output "{output}" empty'
         if step is None or container is None or output in step.output_paths:
             return what
+        if container.passes_uris:
+            return f"{what}: its script wrote nothing to the URI that it got"
         example = f"outputs: {{{output}: <path>}}"
         return f"{what}: its script wrote nothing to {container.output(output)}. For a path of its own, write {example}"
 

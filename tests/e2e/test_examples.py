@@ -33,6 +33,7 @@ class Port:
 LIGHT = [
     Port("from-dvc", "evaluate.r2", edit=("params.yaml", "alpha: 0.05", "alpha: 30.0")),
     Port("cross-validation", "aggregate.accuracy.mean", options=("--param", "neighbours=80")),
+    Port("glue", "train.accuracy", options=("--param", "measures=1")),
     Port("model-registry", "evaluate.accuracy", options=("--param", "measures=2")),
     Port("lambda", "price.usd_per_month", options=("--param", "serve_on=ml.g4dn.xlarge")),
     Port("batch-transform", "compare.accuracy", options=("--param", "rounds=1", "--param", "depth=1")),

@@ -12,6 +12,7 @@ decisions.py                  the question of an approval, and the decision abou
 progress.py                   the state of each step, from the history
 project_python.py             the interpreter that local jobs run with
 function_handlers.py          the local code of Lambda functions that steps call
+glue_jobs.py                  the check of Glue jobs before a local run
 job_pythons.py                the interpreter of each local job
 requirements_environments.py  environments that hold a requirements file, in the user's cache folder
 local_registry.py             the model registry of the local cloud, a file in .mlci

@@ -19,6 +19,7 @@ from mlci.backends.container_runtime import ContainerRuntime
 from mlci.backends.enum_values import UnlistedValue, problem_of
 from mlci.backends.events import Event
 from mlci.backends.function_handlers import FUNCTION_LOG_PREFIX, check_handlers, function_handlers
+from mlci.backends.glue_jobs import check_glue
 from mlci.backends.job_pythons import JobPythons, PythonDescription
 from mlci.backends.local_images import LocalImages
 from mlci.backends.project_python import ProjectPython, python_of_flow
@@ -236,6 +237,7 @@ class LocalCloud:
 
     def check(self, planned: Plan) -> None:
         check_jobs(planned, self._problem_of_instances)
+        check_glue(planned)
         check_handlers(planned.flow, find_repository(Path(planned.flow.file)).base)
         self.thread_shares.update(thread_shares(planned))
         check_values(planned, self.environment)
@@ -532,7 +534,7 @@ def check_jobs(planned: Plan, problem_of_instances: Callable[[int], str] = lambd
 
     problems = []
     for name in planned.steps:
-        sent = sent_requests(planned, name)
+        sent = [each for each in sent_requests(planned, name) if each.service == "sagemaker"]
         unlisted = [
             UnlistedValue(problem.path, str(problem.value), problem.shape.metadata["enum"])
             for each in sent

@@ -233,6 +233,8 @@ def reason_of(cause: str) -> str:
     reason = described.get("FailureReason") or described.get("ExitMessage")
     if reason:
         return str(reason)
+    if described.get("JobRunState"):  # of a Glue job's run
+        return str(described.get("ErrorMessage") or f"the run of the Glue job ended as {described['JobRunState']}")
     if described.get("errorMessage"):  # of a Lambda function
         return ": ".join(str(described[key]) for key in ("errorType", "errorMessage") if described.get(key))
     return f"the job ended as {status}" if status else cause

@@ -15,4 +15,4 @@ def sent_requests(planned: Plan, name: str) -> tuple[FurtherRequest, ...]:
     if api is None:
         return further
     own = {**step.request, api.name_field: f"{step.job}-0-0"}
-    return (FurtherRequest(api.action, own, api.task_fields, "request"), *further)
+    return (FurtherRequest(api.action, own, api.task_fields, "request", api.service), *further)

@@ -175,7 +175,7 @@ class CleanerStates(StateFactory):
         """Return the states that delete one resource; it is fine if there is none."""
         task = self._call(
             f"cleaner: {deletion.action}",
-            f"aws-sdk:sagemaker:{deletion.action}",
+            f"aws-sdk:{deletion.service}:{deletion.action}",
             {f"{deletion.field}.$": name},
             retried=SAGEMAKER_TRANSIENT_ERRORS,
         )

@@ -161,6 +161,11 @@ class FileKeys(KeyReader):
         if not files and not definitions:
             return False
         container, request = self.step.step_type.container, self.step.written("request") or {}
+        if container is not None and container.passes_uris:
+            if not is_read_in_place(files, definitions):
+                what = f'the metrics of step "{self.step.name}" are one JSON file in an output'
+                self.problems.at(self.path("metrics"), what, "Write metrics: <output>/<file>.json")
+            return False
         field = container.metrics_field if container else None
         if field is not None and field in request:
             hint = "Remove it, or write the metrics in a step that reads this one's output"

@@ -251,6 +251,7 @@ _TYPES: Mapping[KeyKind, tuple[Any, Callable[[], object] | None]] = {
     "map of sources": (dict[str, SourceValue], dict),
     "map of scalars": (dict[str, ScalarValue], dict),
     "boolean": (bool, None),
+    "number": (float, None),
     "vpc": (VpcModel, None),
     "matrix": (MatrixModel, None),
     "rules": (list[RuleModel], list),

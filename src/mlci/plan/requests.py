@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mlci.flow.models import (
+    InputPath,
     Json,
     MetricValue,
     OutputPath,
@@ -165,12 +166,19 @@ class _Resolver:
     def _text(self, text: Text) -> str:
         return "".join(part if isinstance(part, str) else self._reference(part) for part in text)
 
+    def _own_uri(self, reference: InputPath | OutputPath) -> str:
+        if isinstance(reference, OutputPath):
+            return self.context.outputs[self.step.name, reference.name]
+        return self._input_uri(reference.name, self.step.inputs[reference.name])
+
     def _reference(self, reference: Reference) -> str:
         assert not isinstance(reference, (SecretValue, MetricValue))  # the flow takes secrets in `Step.secrets` alone
         if isinstance(reference, StepOutput):
             return self._output_uri(reference)
         container = self.step_type.container
         assert container is not None  # the flow takes paths in the container for a script's arguments alone
+        if container.passes_uris:
+            return self._own_uri(reference)
         if isinstance(reference, OutputPath):
             return container.output(reference.name)
         folder, source = container.input(reference.name), self.step.inputs[reference.name]

@@ -100,7 +100,7 @@ def _build(requirements: AccessRequirements, scope: AccountScope, is_base: bool)
     if is_base:
         yield _use_objects("WriteBaselines", "s3:PutObject", (baseline_prefix,), scope)
     yield from _executions(names, scope)
-    yield _pass_role("protected_workflow" if is_base else "workflow", "states.amazonaws.com", scope)
+    yield _pass_role("protected_workflow" if is_base else "workflow", scope, "states.amazonaws.com")
     yield from _granted(
         (grant for of_type in _grants(requirements) for grant in of_type.build), requirements, names, scope
     )
@@ -177,6 +177,12 @@ def _grants(requirements: AccessRequirements) -> list[Grants]:
     return [STEP_TYPES[uses].grants for uses in sorted(requirements.uses)]
 
 
+def job_services(requirements: AccessRequirements) -> str | list[str]:
+    """Return the services that the state machine passes the job's role to: those that assume it."""
+    services = sorted({each.passes_role_to for each in _grants(requirements) if each.passes_role_to})
+    return services if len(services) > 1 else (services or ["sagemaker.amazonaws.com"])[0]
+
+
 def _granted(
     grants: Iterable[Grant], requirements: AccessRequirements, names: Names, scope: AccountScope
 ) -> Iterator[Statement]:
@@ -237,8 +243,8 @@ def _workflow(requirements: AccessRequirements, scope: AccountScope, is_protecte
     yield from _invoke_functions(requirements.functions, scope)
     yield from _register_models(requirements, names, scope)
     yield from _use_outside_outputs("ReadOutsideOutputs", "s3:GetObject", requirements, scope)
-    for service in sorted({of_type.passes_role_to for of_type in types if of_type.passes_role_to}):
-        yield _pass_role("protected_job" if is_protected else "job", service, scope)
+    if any(of_type.passes_role_to for of_type in types):
+        yield _pass_role("protected_job" if is_protected else "job", scope, job_services(requirements))
     yield from _keys(requirements.output_keys, scope, _COPY_AND_READ)
 
 
@@ -253,7 +259,7 @@ def _cleaner_grants(requirements: AccessRequirements) -> Iterator[Grant]:
     yield Grant("StartCleaner", ("states:StartExecution",), ("states:stateMachine:{machine}:*",))
     yield Grant("FollowRuns", ("states:DescribeExecution",), ("states:execution:{machine}:*",))
     for deletion in (each for each in DELETIONS if each.noun in nouns):
-        resources = tuple(f"sagemaker:{deletion.noun}/{{{name}}}*" for name in ("jobs", "jobs_lower"))
+        resources = tuple(f"{deletion.service}:{deletion.noun}/{{{name}}}*" for name in ("jobs", "jobs_lower"))
         yield Grant("CleanUp", (deletion.permission,), resources)
         if deletion.listing:
             action = deletion.listing.action
@@ -463,7 +469,7 @@ def _actions(requirements: AccessRequirements, scope: AccountScope, is_base: boo
     yield Statement("ReadBuildLog", ("logs:GetLogEvents",), (scope.log_streams(build_log_group(name), "*"),))
 
 
-def _pass_role(role: Role, service: str, scope: AccountScope) -> Statement:
+def _pass_role(role: Role, scope: AccountScope, services: str | list[str]) -> Statement:
     return Statement(
-        "PassRole", ("iam:PassRole",), (scope.roles[role],), {"StringEquals": {"iam:PassedToService": service}}
+        "PassRole", ("iam:PassRole",), (scope.roles[role],), {"StringEquals": {"iam:PassedToService": services}}
     )

@@ -70,7 +70,7 @@ def iam_roles(requirements: AccessRequirements) -> dict[str, Resource]:
             "AWS::IAM::Role",
             {
                 "Description": _DESCRIPTIONS[role],
-                "AssumeRolePolicyDocument": _trust(role, requirements.flow),
+                "AssumeRolePolicyDocument": _trust(role, requirements),
                 "PermissionsBoundary": if_("HasBoundary", ref("PermissionsBoundary")),
                 **({"MaxSessionDuration": _ACTIONS_MAX_S} if role in ACTIONS else {}),
                 "Tags": tags(requirements.flow),
@@ -158,7 +158,8 @@ def _join_network() -> Iterator[Statement]:
     )
 
 
-def _trust(role: Role, flow: str) -> Value:
+def _trust(role: Role, requirements: AccessRequirements) -> Value:
+    flow = requirements.flow
     match role:
         case "pull_request_build" | "base_build":
             source = SCOPE.arn("codebuild", f"project/{project_name(flow, role == 'base_build')}")
@@ -170,7 +171,7 @@ def _trust(role: Role, flow: str) -> Value:
                 "states.amazonaws.com", *(SCOPE.arn("states", f"stateMachine:{machine}{end}") for end in ("", ":*"))
             )
         case "job" | "protected_job":
-            return _service_trust("sagemaker.amazonaws.com")
+            return _service_trust(iam_policies.job_services(requirements))
         case "pull_request_actions":
             return _github_trust("pull_request")
         case "base_actions":
@@ -180,7 +181,7 @@ def _trust(role: Role, flow: str) -> Value:
             assert_never(role)
 
 
-def _service_trust(service: str, *sources: str) -> Value:
+def _service_trust(service: Value, *sources: str) -> Value:
     condition: Value = {"StringEquals": {"aws:SourceAccount": ref("AWS::AccountId")}}
     if sources:
         condition["ArnLike"] = {"aws:SourceArn": [sub(source) for source in sources]}

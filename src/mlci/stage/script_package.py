@@ -10,7 +10,7 @@ from pathlib import Path
 from mlci.stage.models import StagedFile
 from mlci.stage.repository import UnusableFile
 from mlci.step_types.base import CodePackage
-from mlci.step_types.script_start import DOCUMENT, STARTER, STARTER_PREFIX, ScriptStart
+from mlci.step_types.script_start import DOCUMENT, GLUE_STARTER, STARTER, STARTER_PREFIX, ScriptStart
 
 #: The folder of an archive that holds the code until the starter moves it to the root.
 ARCHIVE_FOLDER = "mlci_code"
@@ -30,6 +30,8 @@ def packaged(files: Sequence[StagedFile], start: ScriptStart, package: CodePacka
 
     Raises: UnusableFile, if a file of the repository has a name of the starter's.
     """
+    if package == "fetched":
+        return (*_starter(start, (GLUE_STARTER,)), *files)
     if package == "archive":
         return (*_starter(start), *(_in_archive(file) for file in files))
     if not start.needs_starter:
@@ -45,8 +47,8 @@ def _in_archive(file: StagedFile) -> StagedFile:
     return replace(file, path=f"{ARCHIVE_FOLDER}/{file.path}")
 
 
-def _starter(start: ScriptStart) -> Iterator[StagedFile]:
-    names = [STARTER]
+def _starter(start: ScriptStart, names: Sequence[str] = (STARTER,)) -> Iterator[StagedFile]:
+    names = list(names)
     for feature in start.features:
         names += [f"{STARTER_PREFIX}_{feature}.py", *_COMPANIONS.get(feature, ())]
     for name in [*names, _SUPERVISOR] if start.features else names:

@@ -24,6 +24,7 @@
     wait.py              a pause, without a job
     messages.py          the messages of steps, with metrics in them
     approval.py          a person's decision, which the run waits for
+    glue.py              a Glue job
     lambda_function.py   a call of a Lambda function
     fail.py              the end of the run, with a message
 
@@ -50,6 +51,7 @@ from mlci.step_types.base import (
     WaitState,
 )
 from mlci.step_types.fail import FAIL
+from mlci.step_types.glue import GLUE
 from mlci.step_types.lambda_function import LAMBDA
 from mlci.step_types.model import MODEL
 from mlci.step_types.processing import PROCESSING
@@ -75,7 +77,7 @@ __all__ = [
 STEP_TYPES: Mapping[str, StepType] = MappingProxyType(
     {
         kind.name: kind
-        for kind in (PROCESSING, TRAINING, TUNING, TRANSFORM, MODEL, REGISTER, LAMBDA, WAIT, APPROVAL, FAIL)
+        for kind in (PROCESSING, TRAINING, TUNING, TRANSFORM, MODEL, REGISTER, GLUE, LAMBDA, WAIT, APPROVAL, FAIL)
     }
 )
 

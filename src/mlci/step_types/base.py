@@ -32,6 +32,7 @@ KeyKind = Literal[
     "map of sources",
     "map of scalars",
     "boolean",
+    "number",
     "vpc",
     "matrix",
     "rules",
@@ -98,7 +99,8 @@ class Key:
     merges_into: str = "request"
 
 
-CodePackage = Literal["files", "archive"]
+#: "fetched" are files that the starter fetches itself.
+CodePackage = Literal["files", "archive", "fetched"]
 #: SageMaker has images to train in, where scripts of processing jobs run as well, and images to serve models by.
 ImageScope = Literal["training", "inference"]
 
@@ -113,7 +115,9 @@ class Container:
     `request:` can't have that as well.
     `checkpoints` is the folder that is kept in step with S3 where a step asks for it; metrics are then below it.
     `installs_requirements` says that a requirements.txt beside the script is installed, and `has_toolkit` that
-    SageMaker's images have a toolkit that starts the script; an image that the flow builds has none.
+    SageMaker's images have a toolkit that starts the script; an image that the flow builds has none. Where it
+    `passes_uris`, a script gets the URIs of its inputs and outputs in the place of folders, and reads and writes them
+    itself.
     """
 
     code: str
@@ -126,6 +130,7 @@ class Container:
     checkpoints: str | None = None
     installs_requirements: bool = False
     has_toolkit: bool = False
+    passes_uris: bool = False
 
     def input(self, name: str) -> str:
         """Return the folder of an input."""
@@ -196,7 +201,8 @@ class Request:
     """The API request that a step makes, without the name of what it creates.
 
     `name_field` takes that name. `task_fields` are the fields that Step Functions passes on, at the top of a request.
-    `finish` gets the request with the step's `request:` merged over it, and returns what is sent.
+    `finish` gets the request with the step's `request:` merged over it, and returns what is sent. `service` is that of
+    the action, as botocore calls it.
     """
 
     action: str
@@ -204,6 +210,7 @@ class Request:
     task_fields: frozenset[str]
     build: Callable[[ResolvedStep], dict[str, Json]]
     finish: Callable[[ResolvedStep, dict[str, Json]], dict[str, Json]] = lambda step, request: request
+    service: str = "sagemaker"
 
 
 @dataclass(frozen=True)
@@ -214,6 +221,7 @@ class FurtherRequest:
     request: Mapping[str, Json]
     task_fields: frozenset[str]
     key: str
+    service: str = "sagemaker"
 
 
 def no_further_requests(values: Mapping[str, Json]) -> tuple[FurtherRequest, ...]:
@@ -490,7 +498,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Deletion:
-    """The deletion of one kind of resource, in the words of SageMaker's API: `action` takes the name in `field`.
+    """The deletion of one kind of resource, in the words of its service's API: `action` takes the name in `field`.
 
     `noun` is the kind in ARNs. Where a resource gets its name from SageMaker, `listing` finds those that belong to a
     known name.
@@ -500,6 +508,7 @@ class Deletion:
     action: str
     field: str
     listing: Listing | None = None
+    service: str = "sagemaker"
 
     @property
     def key(self) -> str:
@@ -509,7 +518,7 @@ class Deletion:
     @property
     def permission(self) -> str:
         """The IAM action: sagemaker:DeleteModel."""
-        return f"sagemaker:{self.action[:1].upper()}{self.action[1:]}"
+        return f"{self.service}:{self.action[:1].upper()}{self.action[1:]}"
 
 
 #: Every kind of resource that a step may create and that outlives its run unless it is deleted, in the order of their
@@ -525,6 +534,7 @@ DELETIONS: tuple[Deletion, ...] = (
     ),
     Deletion("model-package-group", "deleteModelPackageGroup", "ModelPackageGroupName"),
     Deletion("model", "deleteModel", "ModelName"),
+    Deletion("job", "deleteJob", "JobName", service="glue"),
 )
 
 

@@ -17,6 +17,8 @@ from mlci.step_types.base import Json
 #: The names of the starter and of its document among a step's code.
 STARTER = "mlci_start.py"
 DOCUMENT = "mlci_start.json"
+#: The file that Glue runs, which fetches all others.
+GLUE_STARTER = "mlci_start_glue.py"
 #: Begins the names of all files that belong to the starter.
 STARTER_PREFIX = "mlci_start"
 SHELL_SUFFIX = ".sh"

@@ -99,7 +99,8 @@ def test_hints_are_for_keys_of_other_types(step_type: StepType) -> None:
 @TYPES
 def test_a_script_has_a_container_and_an_image(step_type: StepType) -> None:
     assert (step_type.key("run") is None) == (step_type.container is None)
-    assert step_type.container is None or step_type.key("image") is not None
+    container = step_type.container
+    assert container is None or container.passes_uris or step_type.key("image") is not None
     assert (step_type.key("image") is None) == (step_type.image_scope is None)
     assert (step_type.key("request") is None) == (step_type.request is None)
     has_own_metrics = step_type.container is not None and step_type.metrics_file is None

@@ -21,7 +21,8 @@ def check(planned: Plan, sagemaker: Any) -> None:
     problems = []
     for name in planned.steps:
         for sent in sent_requests(planned, name):
-            shape = sagemaker.operation_model(sent.action).input_shape
+            model = sagemaker if sent.service == "sagemaker" else _service_model(sent.service)
+            shape = model.operation_model(sent.action).input_shape
             report = ParamValidator().validate(sent.request, shape)
             found = report.generate_report().splitlines() if report.has_errors() else []
             unknown = sorted(set(sent.request) - sent.task_fields)
@@ -32,6 +33,13 @@ def check(planned: Plan, sagemaker: Any) -> None:
                 problems += [problem_of(planned.flow, name, value) for value in _unlisted(shape, sent.request, ())]
     if problems:
         raise InputError(problems)
+
+
+def _service_model(service: str) -> Any:
+    """Return botocore's model of a service."""
+    import botocore.session
+
+    return botocore.session.get_session().get_service_model(service)
 
 
 def _unlisted(shape: Any, value: Any, path: tuple[str | int, ...]) -> Iterator[UnlistedValue]:

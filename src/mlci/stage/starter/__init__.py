@@ -1,6 +1,7 @@
 """The files that run in a step's container, beside its code: they start the script. Nothing of mlci imports them.
 
 mlci_start.py               the starter: becomes the script, as `python SCRIPT` in the code's folder would be
+mlci_start_glue.py          starts a script in Glue, which takes one file: fetches the others
 mlci_start_secrets.py       sets the variables that hold secrets, and masks secrets in the output
 mlci_start_aws.py           reads a secret from AWS
 mlci_start_requirements.py  installs the requirements file of the step
