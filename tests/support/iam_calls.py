@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -130,15 +131,27 @@ def _sagemaker(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:
             if request.get("Tags"):
                 yield Call("sagemaker:AddTags", job)
             return
-    if operation in ("CreateModel", "DescribeModel", "DeleteModel"):
-        model = arn("sagemaker", f"model/{request['ModelName']}")
-        yield Call(f"sagemaker:{operation}", model)
-        if "ExecutionRoleArn" in request:
-            yield _passed(request["ExecutionRoleArn"], _SAGEMAKER)
-        if request.get("Tags"):
-            yield Call("sagemaker:AddTags", model)
+    if re.sub("^(Create|Describe|Delete|Update|Invoke)", "", operation) in _HOSTING:
+        yield from _hosting(operation, request)
         return
     yield from _registry(operation, request)
+
+
+_HOSTING = {"Model": "model", "EndpointConfig": "endpoint-config", "Endpoint": "endpoint"}
+
+
+def _hosting(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:
+    """CreateEndpoint needs the endpoint and its configuration."""
+    noun = re.sub("^(Create|Describe|Delete|Update|Invoke)", "", operation)
+    made = arn("sagemaker", f"{_HOSTING[noun]}/{request[f'{noun}Name'].lower()}")
+    yield Call(f"sagemaker:{operation}", made)
+    if operation in ("CreateEndpoint", "UpdateEndpoint"):
+        config = arn("sagemaker", f"endpoint-config/{request['EndpointConfigName'].lower()}")
+        yield Call(f"sagemaker:{operation}", config)
+    if "ExecutionRoleArn" in request:
+        yield _passed(request["ExecutionRoleArn"], _SAGEMAKER)
+    if request.get("Tags"):
+        yield Call("sagemaker:AddTags", made)
 
 
 def _registry(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:

@@ -38,6 +38,13 @@ def calls_of_the_workflow(served: Account, execution: str) -> Iterator[Call]:
                 yield from calls("sagemaker", f"{verb}{kind}", named)
 
 
+def _api_names(service: str, request: dict[str, Any]) -> dict[str, Any]:
+    """The members of a request as the API calls them: those of Step Functions begin in lower case."""
+    if service != "states":
+        return request
+    return {f"{name[0].lower()}{name[1:]}": value for name, value in request.items()}
+
+
 def calls_of_the_jobs(served: Account, run: str) -> Iterator[Call]:
     """What SageMaker did for the jobs of a run: their inputs, outputs, logs, metrics and images."""
     sagemaker = served.client("sagemaker")

@@ -71,6 +71,8 @@ if TYPE_CHECKING:
     from mlci_emulator.task_results import TaskResults
 
 _POLL_S = 0.1
+#: Begins the name of an endpoint's log.
+_ENDPOINT_LOG_PREFIX = "endpoint-"
 LOCATION = Location(BUCKET, JOB_ROLE, REGION)
 
 
@@ -185,6 +187,7 @@ class LocalBackend:
         handlers = function_handlers(flow)
 
         def path(name: str) -> Path:
+            name = name.removeprefix(_ENDPOINT_LOG_PREFIX)
             handler = handlers.get(name.removeprefix(FUNCTION_LOG_PREFIX))
             if handler is None or not planned or not name.startswith(FUNCTION_LOG_PREFIX):
                 return log_file(name)

@@ -13,6 +13,7 @@ from mlci.backends.events import Event
 from mlci.compile.names import CELLS_TITLE, FAIL_REACHED, step_of_state
 from mlci.flow.names import written_name
 from mlci.step_types import STEP_TYPES, has_alternative, is_done_already
+from mlci.step_types.base import CHECK_FAILED
 
 StepStatus = Literal["waiting", "running", "succeeded", "reused", "failed", "skipped", "stopped"]
 
@@ -156,6 +157,9 @@ def _advanced(step: StepState, event: Event) -> StepState:
             return replace(step, status="running", job=job, ended=None) if job else step
         case "TaskSucceeded" | "WaitStateExited":
             return _succeeded(step, event)
+        case "PassStateExited":
+            cause = _found_failure(event)
+            return replace(step, status="failed", ended=event.timestamp, reason=cause) if cause else step
         case "TaskFailed" | "TaskSubmitFailed" | "TaskStartFailed" | "TaskTimedOut":
             reason = _reason(event)
             if is_done_already(reason):
@@ -192,6 +196,18 @@ def _decided(step: StepState, event: Event) -> StepState:
             return replace(step, status="failed", ended=event.timestamp, question=None, reason=_reason(event))
         case _:
             return step
+
+
+def _found_failure(event: Event) -> str | None:
+    """The cause of a failure that the state machine itself found, which a Pass state has in its output."""
+    details = event.details.get("stateExitedEventDetails")
+    try:
+        output = json.loads(str(details["output"])) if isinstance(details, dict) else {}
+    except (KeyError, ValueError):
+        return None
+    failure = output.get("failure") if isinstance(output, dict) else None
+    is_found = isinstance(failure, dict) and failure.get("Error") == CHECK_FAILED
+    return str(failure.get("Cause")) if is_found and isinstance(failure, dict) else None
 
 
 def _job(event: Event) -> str | None:

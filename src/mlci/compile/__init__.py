@@ -13,6 +13,7 @@ compiling imports an SDK that takes seconds.
     names.py            names in the definition by which its results are recognized
     states.py           the SDK's states, with names, retries and failures
     metric_checks.py    the states that read metrics and compare them
+    check_states.py     the states that wait for something, and those that send smoke requests
     cleaner_input.py    what is deleted after a run, in its execution input
     cleaner.py          the states that delete it
     selections.py       the states that choose the best cell for a step's input

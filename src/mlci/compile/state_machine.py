@@ -17,6 +17,7 @@ from typing import Any  # the SDK is untyped: Any stands for its states, and end
 
 from typing_extensions import assert_never
 
+from mlci.compile.check_states import CheckStates
 from mlci.compile.cleaner import CleanerStates
 from mlci.compile.guards import Guard
 from mlci.compile.metric_checks import message_text, rejection_text
@@ -32,9 +33,12 @@ from mlci.step_types.base import (
     APPROVED,
     Alternative,
     ApprovalState,
+    BranchState,
     FailState,
     MapState,
     PassState,
+    PollState,
+    SmokeState,
     State,
     StepPaths,
     TaskState,
@@ -60,7 +64,7 @@ def definition(structure: Structure) -> str:
     return json.dumps(body, separators=(",", ":"))  # Step Functions counts white space, too
 
 
-class _Builder(SelectionStates, CleanerStates):
+class _Builder(SelectionStates, CleanerStates, CheckStates):
     """Builds the states of a whole flow."""
 
     def __init__(self, sdk: Any, structure: Structure) -> None:
@@ -223,36 +227,102 @@ class _Builder(SelectionStates, CleanerStates):
         name = self._name(state_name(step, state.title)) if state.title else step
         match state:
             case TaskState():
-                task = self._task(name, state, paths)
-                if failed is None:
-                    fail = self._undo(step, state, paths, self._failure(step, state.failure_title))
-                    failed = self._try_again(
-                        name,
-                        task,
-                        state.retries,
-                        state.attempt_path,
-                        fail,
-                        lambda choice: self._add_alternative(choice, step, state.alternative, paths, after),
-                    )
-                else:
-                    failed = self._undo(step, state, paths, failed)
-                if state.time_out:
-                    task.add_catch(self._catch(self._timed_out(step, state.time_out), ("States.Timeout",)))
-                task.add_catch(self._catch(failed))
-                self._then(task, after)
-                return self._with_message(step, state.message_path, task) if state.message_path else task
+                return self._described_task(name, step, state, paths, after, failed)
             case MapState():
                 return self._then(self._map(name, step, state, paths, failed), after)
             case WaitState():
                 return self._then(self.sdk.Wait(name, seconds_path=state.seconds_path), after)
             case PassState():
                 return self._then(self._pass(name, state, paths), after)
+            case PollState() | BranchState() | SmokeState():
+                return self._checked(step, name, state, paths, after)
             case FailState():
                 return self._fail_step(name, step, state)
             case ApprovalState():
                 return self._approval(name, step, state, after)
             case _:
                 assert_never(state)
+
+    def _described_task(self, name: str, step: str, state: TaskState, paths: StepPaths, after: Any, failed: Any) -> Any:
+        task = self._task(name, state, paths)
+        if failed is None:
+            fail = self._undo(step, state, paths, self._failure(step, state.failure_title))
+            failed = self._try_again(
+                name,
+                task,
+                state.retries,
+                state.attempt_path,
+                fail,
+                lambda choice: self._add_alternative(choice, step, state.alternative, paths, after),
+            )
+        else:
+            failed = self._undo(step, state, paths, failed)
+        if state.time_out:
+            task.add_catch(self._catch(self._timed_out(step, state.time_out), ("States.Timeout",)))
+        task.add_catch(self._catch(failed))
+        self._then(task, after)
+        return self._with_message(step, state.message_path, task) if state.message_path else task
+
+    def _checked(
+        self, step: str, name: str, state: PollState | BranchState | SmokeState, paths: StepPaths, after: Any
+    ) -> Any:
+        match state:
+            case PollState():
+                return self._poll(step, name, state, paths, after)
+            case BranchState():
+                return self._branches(step, name, state, paths, after)
+            case SmokeState():
+                return self._smoke(step, name, state, paths, after)
+
+    def _branches(self, step: str, name: str, state: BranchState, paths: StepPaths, after: Any) -> Any:
+        choice = self.sdk.Choice(name)
+        ways = []
+        for way in (state.present, state.absent):
+            entry = after or self.sdk.Succeed(self._name(f"{name}: done"))
+            for inner in reversed(way):
+                entry = self._state(step, inner, paths, entry)
+            ways.append(entry)
+        choice.add_choice(self._is_there(state), ways[0])
+        choice.default_choice(ways[1])
+        return choice
+
+    def _is_there(self, state: BranchState) -> Any:
+        rule = self.sdk.ChoiceRule
+        is_present = rule.IsPresent(state.path, True)
+        return rule.And([is_present, rule.StringMatches(state.path, state.pattern)]) if state.pattern else is_present
+
+    def _poll(self, step: str, name: str, state: PollState, paths: StepPaths, after: Any) -> Any:
+        """Return the first state of a loop that waits, looks, and chooses by what it finds."""
+        failed = self._failure(step, state.failure_title)
+        for undo in reversed(state.undo):
+            failed = self._tried(step, undo, paths, failed)
+        wait, choice = self._loop(step, name, state, paths, after, failed)
+        wait.next(self._state(step, state.task, paths, choice))
+        return wait
+
+    def _tried(self, step: str, undo: TaskState | BranchState, paths: StepPaths, after: Any) -> Any:
+        """Return a state whose failure makes no difference."""
+        name = self._name(state_name(step, undo.title))
+        if isinstance(undo, BranchState):
+            choice = self.sdk.Choice(name)
+            ways = []
+            for way in (undo.present, undo.absent):
+                entry = after
+                for inner in reversed(way):
+                    if isinstance(inner, TaskState):
+                        entry = self._tried(step, inner, paths, entry)
+                ways.append(entry)
+            choice.add_choice(self._is_there(undo), ways[0])
+            choice.default_choice(ways[1])
+            return choice
+        task = self._task(name, undo, paths)
+        task.add_catch(self.sdk.Catch(error_equals=["States.ALL"], result_path="$.undo", next_step=after))
+        task.next(after)
+        return task
+
+    def _smoke(self, step: str, name: str, state: SmokeState, paths: StepPaths, after: Any) -> Any:
+        failed = self._failure(step, state.failure_title)
+        return self._asked(step, name, state, paths, after, failed)
 
     def _pass(self, name: str, state: PassState, paths: StepPaths) -> Any:
         """Return the state that computes a value. In JSONata, it passes on its whole input anew."""
@@ -343,20 +413,6 @@ class _Builder(SelectionStates, CleanerStates):
             undo.add_catch(self.sdk.Catch(error_equals=["States.ALL"], result_path="$.undo", next_step=failed))
             undo.next(failed)
         return self.undoing[name]
-
-    def _task(self, name: str, state: TaskState, paths: StepPaths) -> Any:
-        timeout = {"timeout_seconds": state.timeout_s, "timeout_seconds_path": state.timeout_path}
-        task = self.sdk.Task(
-            name,
-            resource=self._integration(state.resource),
-            parameters=dict(state.parameters),
-            result_path=paths.result + state.keeps_below if state.keeps else None,
-            **{field: value for field, value in timeout.items() if value is not None},
-        )
-        if state.keeps:
-            self.extra[name] = {"ResultSelector": {f"{key}.$": path for key, path in state.keeps.items()}}
-        task.add_retry(self._retry(state.transient_errors))
-        return task
 
 
 def _is_late(uses: str) -> bool:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any  # the SDK is untyped: Any stands for its states
 
 from mlci.compile.time_limit import RETRY_ATTEMPTS, RETRY_GROWTH, RETRY_WAIT_S
-from mlci.step_types.base import RetryRule
+from mlci.step_types.base import RetryRule, StepPaths, TaskState
 
 #: State names are at most 80 characters.
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/statemachine-structure.html
@@ -102,6 +102,20 @@ class StateFactory:
             max_attempts=attempts,
             backoff_rate=RETRY_GROWTH,
         )
+
+    def _task(self, name: str, state: TaskState, paths: StepPaths) -> Any:
+        timeout = {"timeout_seconds": state.timeout_s, "timeout_seconds_path": state.timeout_path}
+        task = self.sdk.Task(
+            name,
+            resource=self._integration(state.resource),
+            parameters=dict(state.parameters),
+            result_path=paths.result + state.keeps_below if state.keeps else None,
+            **{field: value for field, value in timeout.items() if value is not None},
+        )
+        if state.keeps:
+            self.extra[name] = {"ResultSelector": {f"{key}.$": path for key, path in state.keeps.items()}}
+        task.add_retry(self._retry(state.transient_errors))
+        return task
 
     def _then(self, state: Any, after: Any) -> Any:
         if after is not None:

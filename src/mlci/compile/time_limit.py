@@ -21,10 +21,13 @@ from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import (
     S3_RETRIES,
     ApprovalState,
+    BranchState,
     FailState,
     MapState,
     PassState,
+    PollState,
     RetryRule,
+    SmokeState,
     State,
     StepPaths,
     TaskState,
@@ -94,6 +97,14 @@ def _state_s(plan: Plan, name: str, state: State) -> float:
             return (rounds - 1) * (state.task.timeout_s or 0) + _state_s(plan, name, state.task)
         case WaitState(seconds_path=path):
             return _seconds(plan, name, path)
+        case PollState(limit_path=path):
+            others = (state.task, *state.undo)
+            return _seconds(plan, name, path) + sum(_state_s(plan, name, other) for other in others)
+        case BranchState():
+            ways = (state.present, state.absent)
+            return max(sum(_state_s(plan, name, other) for other in way) for way in ways)
+        case SmokeState():
+            return (state.max_items - 1) * state.timeout_s + _task_s(state.timeout_s, (), is_call=True)
         case FailState() | PassState() | ApprovalState():
             return 0
         case TaskState():

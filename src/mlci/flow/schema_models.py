@@ -256,6 +256,8 @@ _TYPES: Mapping[KeyKind, tuple[Any, Callable[[], object] | None]] = {
     "matrix": (MatrixModel, None),
     "rules": (list[RuleModel], list),
     "json": (dict[str, JsonValue], dict),
+    "json map": (dict[str, JsonValue], None),
+    "json list": (list[JsonValue], None),
 }
 
 #: The keys that steps of every type have, beside `uses`.

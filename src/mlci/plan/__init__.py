@@ -71,6 +71,7 @@ def plan(
             tags={FLOW_TAG: flow.name, RUN_TAG: target.run_id, **_step_tags(step)},
             params=flow.params,
             metrics=metrics,
+            kept_name=names.kept(step),
         )
         steps[step.name] = _planned(step, context, baseline)
     uploads = {upload.uri: upload for upload in _uploads(flow, staged, target)}

@@ -33,6 +33,10 @@ FLOW_TAG, REPOSITORY_TAG, VERSION_TAG = "mlci:flow", "mlci:repository", "mlci:ve
 RUN_TAG, STEP_TAG, CELL_TAG = "mlci:run", "mlci:step", "mlci:cell"
 
 
+#: The name of a job, which ends in its attempt, or of something else that a run creates, which does not.
+_RUN_NAME = re.compile(r"(?P<base>.*-(?P<run>\d{8}-\d{6}-[0-9a-f]{6}))(-\d+-\d+)?")
+
+
 @dataclass(frozen=True)
 class Names:
     """The names of what a flow's runs create.
@@ -121,6 +125,16 @@ class Names:
         room = JOB_NAME_MAX_CHARS - _ATTEMPT_MAX_CHARS - len(self.jobs) - len(run) - 1 - len(number)
         return f"{self.jobs}{_fit(step.cell.step if step.cell else step.name, room)}{number}-{run}"
 
+    def kept(self, step: Step) -> str:
+        """Return the name of what a step keeps across runs, such as an endpoint: no run has it, and no cleaner.
+
+        >>> Names("iris", is_protected=True).kept(Step("deploy", "wait"))
+        'mlcip-iris--deploy'
+        """
+        number = f"--{step.cell.index}" if step.cell else ""
+        room = JOB_NAME_MAX_CHARS - len(self.jobs) - len(number)
+        return f"{self.jobs}{_fit(step.cell.step if step.cell else step.name, room)}{number}"
+
     def step_of(self, job: str, steps: Mapping[str, Step]) -> tuple[str, str]:
         """The run and the step that a job belongs to, from its name. One that is no step's goes by its own name.
 
@@ -137,9 +151,10 @@ class Names:
             found = (name for name, step in steps.items() if _has_short_names(step) and self.job(step, run) == base)
             if step := next(found, None):
                 return run, step
-        *_, day, time, random, _, _ = job.split("-")
-        run = f"{day}-{time}-{random}"
-        base = job.rsplit("-", 2)[0]
+        named = _RUN_NAME.fullmatch(job)
+        if named is None:
+            return "", job
+        base, run = named["base"], named["run"]
         return run, next((name for name, step in steps.items() if self.job(step, run) == base), base)
 
 

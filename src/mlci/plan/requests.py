@@ -53,6 +53,7 @@ class RequestContext:
     params: Mapping[str, Scalar]
     metrics: Mapping[str, S3Uri]
     token_uri: S3Uri
+    kept_name: str
     has_built_image: bool = False
 
 
@@ -93,6 +94,7 @@ class _Resolver:
             run_id=context.target.run_id,
             commit=context.target.commit,
             is_protected=context.target.is_protected,
+            kept_name=context.kept_name,
             poll_s=context.target.poll_s,
             keeps_resources=context.target.keeps_resources,
             params=context.params,

@@ -12,6 +12,7 @@ from mlci.flow.dependencies import metrics_read
 from mlci.flow.models import Flow, Json, RepositoryPath, S3Location, Secret, Step, StepOutput
 from mlci.provision.arn_values import ValueKind, problem_of
 from mlci.step_types import STEP_TYPES
+from mlci.step_types.base import KEPT_NAME
 
 _ECR = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<name>[^:@]+)"
@@ -35,8 +36,9 @@ class AccessRequirements:
     `outside_outputs`, which are prefixes of its outputs other than the run's, KMS `keys`, `subnets` and
     `security_groups`; `output_keys` are the keys that outputs are encrypted by. `has_rules` says whether the state
     machine reads metrics, `functions` are the Lambda functions that it calls, and `model_groups` the model package
-    groups that merged code registers in. `secrets` are those that some step reads. `instance_types` and `max_runtime_s`
-    bound the cost of a job; empty and None leave it unbounded.
+    groups that merged code registers in. `kept` are the names that the flow gives to what merged code keeps. `secrets`
+    are those that some step reads. `instance_types` and `max_runtime_s` bound the cost of a job; empty and None leave
+    it unbounded.
     """
 
     flow: str
@@ -52,6 +54,7 @@ class AccessRequirements:
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
     model_groups: tuple[str, ...] = ()
     secrets: tuple[Secret, ...] = ()
     instance_types: tuple[str, ...] = ()
@@ -81,6 +84,7 @@ def access_requirements(flow: Flow, images: Mapping[str, str]) -> AccessRequirem
         subnets=_in_networks(steps, "Subnets"),
         security_groups=_in_networks(steps, "SecurityGroupIds"),
         functions=tuple(sorted({name for step in steps for name in _functions(step)})),
+        kept=tuple(sorted({name for step in steps for name in _kept_names(step)})),
         model_groups=tuple(sorted({name for step in steps for name in _model_groups(step)})),
         secrets=flow.used_secrets,
         instance_types=tuple(sorted({name for step in steps for name in _instance_types(step)})),
@@ -148,6 +152,13 @@ def _input_path(step: Step, name: str) -> tuple[str, ...]:
 def _model_groups(step: Step) -> Iterator[str]:
     """Yield the model package group that a step registers in."""
     match step.values.get("group"):
+        case str(name) | (str(name),):
+            yield name
+
+
+def _kept_names(step: Step) -> Iterator[str]:
+    """Yield the name of what runs of merged code keep of a step. Its key allows no character that a pattern has."""
+    match step.values.get(KEPT_NAME):
         case str(name) | (str(name),):
             yield name
 

@@ -195,9 +195,26 @@ def _granted(
         yield Statement(
             sid,
             tuple(dict.fromkeys(action for grant in alike for action in grant.actions)),
-            tuple(dict.fromkeys(_arn(resource, names, scope) for grant in alike for resource in grant.resources)),
+            tuple(
+                dict.fromkeys(
+                    arn
+                    for grant in alike
+                    for each in grant.resources
+                    for arn in _arns(each, requirements, names, scope)
+                )
+            ),
             {**_conditions(alike, scope), **(_job_conditions(requirements) if creates_jobs else {})},
         )
+
+
+def _arns(resource: str, requirements: AccessRequirements, names: Names, scope: AccountScope) -> Iterator[str]:
+    """The ARNs of a grant's resource: one, or one for each name of what is kept."""
+    if "{kept}" not in resource:
+        yield _arn(resource, names, scope)
+        return
+    for name in requirements.kept:
+        for spelt in dict.fromkeys((name, name.lower())):
+            yield _arn(resource.replace("{kept}", spelt), names, scope)
 
 
 def _arn(resource: str, names: Names, scope: AccountScope) -> str:
@@ -237,7 +254,9 @@ def _workflow(requirements: AccessRequirements, scope: AccountScope, is_protecte
             Grant("ListBucket", ("s3:ListBucket",), ("s3:",)),
             Grant("ReadRuns", ("s3:GetObject",), ("s3:{runs}",)),
         ]
-    if not is_protected:
+    if is_protected:
+        grants += [grant for of_type in types for grant in of_type.protected]
+    else:
         grants += _cleaner_grants(requirements)
     yield from _granted(grants, requirements, names, scope)
     yield from _invoke_functions(requirements.functions, scope)

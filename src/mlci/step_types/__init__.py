@@ -21,6 +21,9 @@
     transform.py         a batch transform job, with a model of its own
     model_metadata.py    what mlci keeps with a registered model
     register.py          a version of a model in the model registry
+    endpoint.py          an endpoint that serves a model
+    endpoint_requests.py  the values of its keys: data capture, serverless, smoke requests
+    endpoint_states.py   its states
     wait.py              a pause, without a job
     messages.py          the messages of steps, with metrics in them
     approval.py          a person's decision, which the run waits for
@@ -41,15 +44,19 @@ from mlci.step_types.approval import APPROVAL
 from mlci.step_types.base import (
     Alternative,
     ApprovalState,
+    BranchState,
     JobType,
     Key,
     MapState,
+    PollState,
+    SmokeState,
     State,
     StepPaths,
     StepType,
     TaskState,
     WaitState,
 )
+from mlci.step_types.endpoint import ENDPOINT
 from mlci.step_types.fail import FAIL
 from mlci.step_types.glue import GLUE
 from mlci.step_types.lambda_function import LAMBDA
@@ -77,7 +84,20 @@ __all__ = [
 STEP_TYPES: Mapping[str, StepType] = MappingProxyType(
     {
         kind.name: kind
-        for kind in (PROCESSING, TRAINING, TUNING, TRANSFORM, MODEL, REGISTER, GLUE, LAMBDA, WAIT, APPROVAL, FAIL)
+        for kind in (
+            PROCESSING,
+            TRAINING,
+            TUNING,
+            TRANSFORM,
+            MODEL,
+            ENDPOINT,
+            REGISTER,
+            GLUE,
+            LAMBDA,
+            WAIT,
+            APPROVAL,
+            FAIL,
+        )
     }
 )
 
@@ -114,13 +134,24 @@ def state_titles() -> frozenset[str]:
 def _titles(state: State) -> Iterator[str]:
     """Yield the titles of a state and of all that belong to it."""
     yield state.title
-    if isinstance(state, MapState):
-        yield state.task.title
-    if isinstance(state, TaskState) and state.alternative:
-        for other in state.alternative.states:
-            yield from _titles(other)
+    if isinstance(state, PollState):
+        yield from state.reason_titles
+    if isinstance(state, SmokeState):
+        yield from (state.task_title, state.reason_title)
     if isinstance(state, ApprovalState):
         yield state.rejected_title
+    for inner in _inner(state):
+        yield from _titles(inner)
+
+
+def _inner(state: State) -> Iterator[State]:
+    """Yield the states that belong to a state, but for those that take work back."""
+    if isinstance(state, (MapState, PollState)):
+        yield state.task
+    if isinstance(state, BranchState):
+        yield from (*state.present, *state.absent)
+    if isinstance(state, TaskState) and state.alternative:
+        yield from state.alternative.states
 
 
 def waits_for_decision(name: str) -> bool:
@@ -175,4 +206,11 @@ class _EveryField(tuple[str, ...]):
 
 def _all_states() -> Iterator[State]:
     for kind in STEP_TYPES.values():
-        yield from kind.states(StepPaths("$.input", "$.result", input_fields=_EveryField()))
+        for state in kind.states(StepPaths("$.input", "$.result", input_fields=_EveryField())):
+            yield from _with_inner(state)
+
+
+def _with_inner(state: State) -> Iterator[State]:
+    yield state
+    for inner in _inner(state):
+        yield from _with_inner(inner)

@@ -37,6 +37,8 @@ KeyKind = Literal[
     "matrix",
     "rules",
     "json",
+    "json map",
+    "json list",
 ]
 
 
@@ -158,7 +160,8 @@ class ResolvedStep:
     that takes its time. `params` are those of the flow in this run, and `metrics_uris` are the metrics of each step. If
     it `keeps_resources`, what the step creates may outlive the run: on AWS, a run of merged code does so.
     `has_built_image` says that the image is built from a folder of the flow, and has no training toolkit. `token_uri`
-    is the place of the task token, of a step that waits for a decision.
+    is the place of the task token, of a step that waits for a decision. `kept_name` is the name of what protected runs
+    keep of the step, one after the other.
     """
 
     name: str
@@ -168,6 +171,7 @@ class ResolvedStep:
     run_id: str = ""
     commit: str | None = None
     is_protected: bool = False
+    kept_name: str = ""
     poll_s: int = 1
     keeps_resources: bool = False
     params: Mapping[str, Scalar] = field(default_factory=dict)
@@ -417,6 +421,78 @@ class WaitState:
     seconds_path: str
 
 
+@dataclass(frozen=True)
+class PollState:
+    """A loop of a Wait state, a task that describes something, and a Choice by its status.
+
+    `task` keeps the description as `described`. While the field `status_field` of it is one of `pending`, it is asked
+    again after `seconds_path` seconds, as often as the field `left` at `counter_path` says; all that takes at most
+    the seconds at `limit_path`. If it then is `wanted`, and the description's field `same[0]` is what the path
+    `same[1]` leads to, the step goes on. Otherwise it fails: with `failure`, which has no apostrophe, and the field
+    `reason_field`. `undo` are tried before that.
+    """
+
+    title: str
+    seconds_path: str
+    counter_path: str
+    limit_path: str
+    task: TaskState
+    status_field: str
+    reason_field: str
+    pending: tuple[str, ...]
+    wanted: str
+    same: tuple[str, str]
+    failure: str
+    failure_title: str
+    undo: tuple[TaskState | BranchState, ...] = ()
+
+    @property
+    def reason_titles(self) -> tuple[str, str, str]:
+        """The titles of the states that make the cause of a failure: with a reason, without one, and out of time."""
+        return tuple(f"{self.failure_title}, {how}" for how in ("its reason", "its status", "too late"))  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class BranchState:
+    """A Choice state: the states of `present` follow if the data has a value at `path`, and else those of `absent`.
+
+    If there is a `pattern`, the value has to match it; `*` is the only wildcard.
+    """
+
+    title: str
+    path: str
+    pattern: str = ""
+    present: tuple[State, ...] = ()
+    absent: tuple[State, ...] = ()
+
+
+@dataclass(frozen=True)
+class SmokeState:
+    """A Map state that sends requests to an endpoint, one by one, and compares each answer with the expected one.
+
+    `items_path` leads to the requests, of which there are at most `max_items`. Each has `name`, `body`, `content_type`,
+    `accept`, `expected` (in words) and `expect`: a `kind` (contains, equals, json, within or any), with its `text`, or
+    `low` and `high`. The answers are kept as `answers` at `keeps_below` below the step's result path.
+    """
+
+    title: str
+    task_title: str
+    endpoint_path: str
+    items_path: str
+    keeps_below: str
+    max_items: int
+    timeout_s: int
+    transient_errors: tuple[str, ...]
+    failure_title: str
+
+    @property
+    def reason_title(self) -> str:
+        """The title of the state that makes the cause of a failure."""
+        return f"{self.failure_title}, its reason"
+
+
+#: The error name of a step that the state machine itself found to have failed; the cause says why.
+CHECK_FAILED = "mlci.CheckFailed"
 #: The words for a metric that is not there, in a message.
 MISSING_METRIC = "(missing)"
 
@@ -446,7 +522,9 @@ class ApprovalState:
     rejected_title: str
 
 
-State: TypeAlias = "TaskState | MapState | PassState | WaitState | FailState | ApprovalState"
+State: TypeAlias = (
+    "TaskState | MapState | PassState | WaitState | PollState | BranchState | SmokeState | FailState | ApprovalState"
+)
 
 #: Names of errors that always pass by themselves: the API was called too often, or the SDK did not reach it.
 SAGEMAKER_TRANSIENT_ERRORS = ("SageMaker.SdkClientException", "ThrottlingException")
@@ -550,15 +628,19 @@ class Cleanup:
     name: Callable[[ResolvedStep], str] = lambda step: step.job
 
 
+#: The key of the name of what runs of merged code keep of a step.
+KEPT_NAME = "name"
+
+
 @dataclass(frozen=True)
 class Grant:
     """One statement of a policy, `sid`, as far as one type needs it: the grants of all types are merged by it.
 
     A resource is "*" or `<service>:<resource>`, in which `{jobs}` is the beginning of the flow's job names,
     `{jobs_lower}` the same in lower case, `{short_jobs}` that of jobs whose names have few characters, `{machine}` its
-    state machine, `{runs}` the prefix of its runs and `{tokens}` that of its task tokens; for `s3`, it is a prefix of
-    keys, or empty for the bucket itself. `condition` is the statement's Condition. A grant that `joins_network` gets
-    the condition that it joins no network but the flow's.
+    state machine, `{runs}` the prefix of its runs, `{tokens}` that of its task tokens, and `{kept}` each name that the
+    flow gives to what it keeps; for `s3`, it is a prefix of keys, or empty for the bucket itself. `condition` is the
+    statement's Condition. A grant that `joins_network` gets the condition that it joins no network but the flow's.
     """
 
     sid: str
@@ -572,11 +654,13 @@ class Grant:
 class Grants:
     """The rights that a step type needs in each role: the build's, the state machine's and the job's.
 
-    `passes_role_to` is the service that the state machine passes the job's role to; None for none.
+    `passes_role_to` is the service that the state machine passes the job's role to; None for none. `protected` adds to
+    the rights of the state machine whose names are protected, which keeps what others leave to their cleaner.
     """
 
     build: tuple[Grant, ...] = ()
     workflow: tuple[Grant, ...] = ()
+    protected: tuple[Grant, ...] = ()
     job: tuple[Grant, ...] = ()
     passes_role_to: str | None = None
 

@@ -22,7 +22,9 @@ from mlci.step_types.base import (
     JobType,
     Json,
     PassState,
+    PollState,
     ResolvedStep,
+    SmokeState,
     StepPaths,
     StepType,
     TaskState,
@@ -43,7 +45,7 @@ STEP = ResolvedStep(
     inputs={name: f"s3://bucket/run/other/{name}/" for name in ("model", "input")},
     outputs={
         name: f"s3://bucket/run/step/{name}/"
-        for name in ("model", "result", "resource", "output", "package", "best", "decision")
+        for name in ("model", "result", "resource", "output", "package", "best", "decision", "smoke")
     },
     values={key.name: key.examples[0] if key.examples else key.minimum or 1 for key in all_keys().values()},
     image="mine:7",
@@ -138,6 +140,11 @@ def _paths(state: object) -> Iterator[str]:
             texts = []  # it reads the step's result alone
         case ApprovalState():
             texts = [state.decision_path]
+        case PollState():
+            yield from _paths(state.task)
+            texts = [state.seconds_path, f"{state.counter_path}.left", state.limit_path, state.same[1]]
+        case SmokeState():
+            texts = [state.endpoint_path, state.items_path]
         case _:
             raise AssertionError(f"no check knows {state}")
     for text in texts:
