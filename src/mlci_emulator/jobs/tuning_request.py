@@ -166,7 +166,7 @@ def _strategy(name: str, config: Mapping[str, Json], is_installed: Callable[[str
     if strategy == "Bayesian" and not is_installed("optuna"):
         raise UnsupportedRequest(
             f'the tuning job "{name}" has the strategy Bayesian, for which the local cloud needs the package optuna, '
-            "and it is not installed. Install it (pip install 'mlci[tuning]'), or choose random or grid."
+            "and it is not installed. Install it beside mlci (pip install optuna), or choose random or grid."
         )
     return cast("Strategy", strategy)
 

@@ -228,6 +228,57 @@ def test_a_grid_counts_its_combinations() -> None:
     assert limits == {"MaxParallelTrainingJobs": 2}
 
 
+ALGORITHM = """flow: tuner
+steps:
+  tune:
+    uses: tuning
+    algorithm: xgboost:1.7-1
+    inputs: {train: "s3://data-bucket/train.csv", validation: "s3://data-bucket/validation.csv"}
+    hyperparameters: {objective: "binary:logistic"}
+    ranges:
+      num_round: {min: 5, max: 30}
+      booster: [gbtree, dart]
+    objective: {metric: "validation:auc", goal: maximize}
+    max_jobs: 5
+    spot: true
+    max_wait: 2h
+    kms_key: k
+"""
+
+
+def test_an_algorithm_is_tuned_by_its_own_metrics() -> None:
+    request = planned(ALGORITHM).steps["tune"].request
+    config: Any = request["HyperParameterTuningJobConfig"]
+    assert config["ParameterRanges"]["CategoricalParameterRanges"] == [
+        {"Name": "booster", "Values": ["gbtree", "dart"]}
+    ]
+    definition: Any = request["TrainingJobDefinition"]
+    assert definition["StaticHyperParameters"] == {"objective": "binary:logistic"}
+    assert "MetricDefinitions" not in definition["AlgorithmSpecification"]
+    # The keys that become a part of a training job's request are below the definition.
+    assert definition["EnableManagedSpotTraining"] is True
+    assert definition["StoppingCondition"] == {"MaxRuntimeInSeconds": 3_600, "MaxWaitTimeInSeconds": 7_200}
+    assert definition["OutputDataConfig"]["KmsKeyId"] == "k"
+    assert set(request) == {"HyperParameterTuningJobConfig", "TrainingJobDefinition", "Tags"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("num_round:", "num_rounds:", 'xgboost needs the hyperparameter "num_round"'),
+        ("      booster:", "      boster:", 'xgboost has no hyperparameter "boster"'),
+        ("max_jobs: 5", "max_jobs: 5\n    args: [a]", '"algorithm" and "args" exclude each other'),
+        ("max_jobs: 5", "max_jobs: 5\n    checkpoints: true", '"checkpoints" is for'),
+        ("    algorithm: xgboost:1.7-1\n", "", 'lacks "run"'),
+    ],
+)
+def test_what_an_algorithm_does_not_take_is_refused(old: str, new: str, expected: str) -> None:
+    assert old in ALGORITHM
+    with pytest.raises(InputError) as raised:
+        planned(ALGORITHM.replace(old, new))
+    assert expected in str(raised.value)
+
+
 def test_ranges_become_the_apis() -> None:
     ranges: Any = {"a": {"min": 0.5, "max": 1}, "b": [True, 1]}
     assert parameter_ranges(ranges) == {
