@@ -312,9 +312,9 @@ _KEYS_AND_TYPES = [
     ),
     Case(
         "uses: training",
-        "uses: tuning",
+        "uses: trainig",
         "uses: training",
-        [f'18:11: "uses" must be {STEP_TYPE_CHOICES}, but is the text "tuning". Did you mean "training"?'],
+        [f'18:11: "uses" must be {STEP_TYPE_CHOICES}, but is the text "trainig". Did you mean "training"?'],
     ),
     Case(
         "uses: training",
@@ -485,7 +485,7 @@ _KEYS_AND_TYPES = [
         IN_PREPROCESS + "    env: {a: 1}\n",
         [
             (
-                '13:5: "hyperparameters" is for training steps, and "preprocess" is a processing step. '
+                '13:5: "hyperparameters" is for training and tuning steps, and "preprocess" is a processing step. '
                 'Give a processing step\'s script its values as "args": [--name, value]'
             )
         ],
