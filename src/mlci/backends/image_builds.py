@@ -58,8 +58,8 @@ class ImageBuilder:
         Raises: CloudError, if the build fails.
         """
         folder = image.context.folder
-        self.log(f"building the image of {folder} with {self.runtime.name}; its log is that of {image.steps[0]}")
         log_file = self.log_file(image.steps[0])
+        self.log(f"building the image of {folder} with {self.runtime.name}, with its output in {log_file.name}")
         with _build_folder(image.context) as location:
             command = build_command(self.runtime, image, location, self.options(image.uri))
             code = run_logged(command, self.runtime, log_file, stop)

@@ -10,6 +10,7 @@ From the flow to the template; these modules are pure:
     iam_policies.py              access requirements → the policy of each role
     cloudformation_functions.py  intrinsic functions and resources as a template holds them
     iam_roles.py                 the roles with their trust policies, and the managed policies
+    image_repositories.py        the ECR repositories of the images that runs build
     storage_resources.py         the bucket with its policy, and the ECR repository
     codebuild_projects.py        the two CodeBuild projects and their webhooks
     template.py                  all of it as one template, in YAML

@@ -9,7 +9,7 @@ from typing import TypeGuard
 
 from mlci.errors import InputError, Problem
 from mlci.flow.dependencies import metrics_read
-from mlci.flow.models import Flow, Json, RepositoryPath, S3Location, Secret, Step, StepOutput
+from mlci.flow.models import Flow, ImageFolder, Json, RepositoryPath, S3Location, Secret, Step, StepOutput
 from mlci.provision.arn_values import ValueKind, problem_of
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import KEPT_NAME
@@ -34,11 +34,11 @@ class AccessRequirements:
 
     `outside` are inputs at S3 URIs of others, `images` the ECR repositories of images. A step's `request:` names
     `outside_outputs`, which are prefixes of its outputs other than the run's, KMS `keys`, `subnets` and
-    `security_groups`; `output_keys` are the keys that outputs are encrypted by. `has_rules` says whether the state
-    machine reads metrics, `functions` are the Lambda functions that it calls, and `model_groups` the model package
-    groups that merged code registers in. `kept` are the names that the flow gives to what merged code keeps. `secrets`
-    are those that some step reads. `instance_types` and `max_runtime_s` bound the cost of a job; empty and None leave
-    it unbounded.
+    `security_groups`; `output_keys` are the keys that outputs are encrypted by. `builds_images` says that runs build
+    images, `has_rules` whether the state machine reads metrics, `functions` are the Lambda functions that it calls, and
+    `model_groups` the model package groups that merged code registers in. `kept` are the names that the flow gives to
+    what merged code keeps. `secrets` are those that some step reads. `instance_types` and `max_runtime_s` bound the
+    cost of a job; empty and None leave it unbounded.
     """
 
     flow: str
@@ -46,6 +46,7 @@ class AccessRequirements:
     reads_data: bool = False
     reads_outputs: bool = False
     has_rules: bool = False
+    builds_images: bool = False
     outside: tuple[str, ...] = ()
     images: tuple[Image, ...] = ()
     outside_outputs: tuple[str, ...] = ()
@@ -75,6 +76,7 @@ def access_requirements(flow: Flow, images: Mapping[str, str]) -> AccessRequirem
         reads_data=any(isinstance(source, RepositoryPath) for source in sources),
         reads_outputs=any(isinstance(source, StepOutput) for source in sources)
         or any(_syncs_files(step) for step in steps),
+        builds_images=any(isinstance(step.image, ImageFolder) for step in steps),
         has_rules=bool(flow.gate) or any(step.when or step.selections or metrics_read(step) for step in steps),
         outside=tuple(sorted({source.uri for source in sources if isinstance(source, S3Location)})),
         images=tuple(sorted({image for uri in images.values() if (image := image_of(uri))})),

@@ -34,13 +34,18 @@ _APPROVERS = if_(
 )
 
 
-def codebuild_projects(flow: str) -> dict[str, Resource]:
+def codebuild_projects(flow: str, builds_images: bool) -> dict[str, Resource]:
+    """Return the projects and their logs. A build that builds images runs a Docker daemon, which takes privileged mode.
+
+    Source: https://docs.aws.amazon.com/codebuild/latest/userguide/sample-docker.html
+    """
     return {
         "PullRequestLog": _log(project_name(flow, is_base=False)),
         "BaseLog": _log(project_name(flow, is_base=True)),
         "PullRequestProject": _project(
             flow,
             is_base=False,
+            builds_images=builds_images,
             Description="mlci: each pull request, and the gate's verdict on it",
             # Pull requests share a cache, so builds of the base branch have none.
             Cache={"Type": "LOCAL", "Modes": ["LOCAL_CUSTOM_CACHE"]},
@@ -51,6 +56,7 @@ def codebuild_projects(flow: str) -> dict[str, Resource]:
         "BaseProject": _project(
             flow,
             is_base=True,
+            builds_images=builds_images,
             Description="mlci: each push to the base branch; its runs write the baseline",
             Cache={"Type": "NO_CACHE"},
             Triggers=_pushes(),
@@ -68,7 +74,7 @@ def _log(name: str) -> Resource:
     )
 
 
-def _project(flow: str, is_base: bool, **differing: Value) -> Resource:
+def _project(flow: str, is_base: bool, builds_images: bool, **differing: Value) -> Resource:
     """Return a project. CodeBuild uses the connection with the role at creation, so the role's policy comes first."""
     role: Role = "base_build" if is_base else "pull_request_build"
     name = project_name(flow, is_base)
@@ -83,7 +89,7 @@ def _project(flow: str, is_base: bool, **differing: Value) -> Resource:
                 "Type": "LINUX_CONTAINER",
                 "ComputeType": ref("ComputeType"),
                 "Image": ref("BuildImage"),
-                "PrivilegedMode": False,
+                "PrivilegedMode": builds_images,
                 "EnvironmentVariables": _environment(flow, is_base),
             },
             "LogsConfig": {"CloudWatchLogs": {"Status": "ENABLED", "GroupName": build_log_group(name)}},
@@ -109,7 +115,10 @@ def _project(flow: str, is_base: bool, **differing: Value) -> Resource:
         },
         Condition="IsConnected",
         DependsOn=[*policies_of_builds(role), "BaseLog" if is_base else "PullRequestLog"],
-        Metadata=skip_checks(CKV_AWS_147="CodeBuild stores nothing: there are no artifacts"),
+        Metadata=skip_checks(
+            CKV_AWS_147="CodeBuild stores nothing: there are no artifacts",
+            **({"CKV_AWS_316": "The flow builds images, which takes a Docker daemon"} if builds_images else {}),
+        ),
     )
 
 

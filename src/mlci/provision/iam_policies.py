@@ -26,6 +26,19 @@ from mlci.s3_uris import split_s3_uri
 from mlci.step_types import STEP_TYPES, waits_for_decision
 from mlci.step_types.base import DELETIONS, Grant, Grants
 
+#: Building an image: the layers of an earlier one are read, and the new one is pushed.
+#: Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
+_PUSH_IMAGE = (
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:CompleteLayerUpload",
+    "ecr:DescribeImages",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+)
+_OPEN_REGISTRY = Statement("OpenRegistry", ("ecr:GetAuthorizationToken",), ("*",))
 _READ_IMAGE = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 
 
@@ -100,6 +113,9 @@ def _build(requirements: AccessRequirements, scope: AccountScope, is_base: bool)
     if is_base:
         yield _use_objects("WriteBaselines", "s3:PutObject", (baseline_prefix,), scope)
     yield from _executions(names, scope)
+    if requirements.builds_images:
+        yield _OPEN_REGISTRY
+        yield Statement("BuildImages", _PUSH_IMAGE, (_built_images(names, scope),))
     yield _pass_role("protected_workflow" if is_base else "workflow", scope, "states.amazonaws.com")
     yield from _granted(
         (grant for of_type in _grants(requirements) for grant in of_type.build), requirements, names, scope
@@ -311,7 +327,7 @@ def _register_models(requirements: AccessRequirements, names: Names, scope: Acco
     pending = {"StringEquals": {"sagemaker:ModelApprovalStatus": "PendingManualApproval"}}
     condition = {} if is_base else pending
     yield Statement("RegisterModels", ("sagemaker:CreateModelPackage",), (*group_arns, *packages), condition)
-    repositories = _image_arns(requirements, scope)
+    repositories = _image_arns(requirements, names, scope)
     if repositories:
         yield Statement("DescribeImages", ("ecr:BatchGetImage", "ecr:DescribeImages"), tuple(repositories))
 
@@ -354,7 +370,7 @@ def _job(requirements: AccessRequirements, scope: AccountScope, is_protected: bo
         (grant for of_type in _grants(requirements) for grant in of_type.job), requirements, names, scope
     )
     yield from secret_statements(requirements.secrets, scope, is_protected)
-    yield from _images(requirements, scope)
+    yield from _images(requirements, names, scope)
     yield from _keys(requirements.keys, scope, _ENCRYPT_AND_DECRYPT, creates_grants=True)
     if requirements.subnets:
         yield from _join_network(requirements, scope)
@@ -382,23 +398,28 @@ def _use_outside_outputs(
         yield Statement(sid, (action,), tuple(f"arn:{scope.partition}:s3:::{folder}/*" for folder in folders))
 
 
-def _images(requirements: AccessRequirements, scope: AccountScope) -> Iterator[Statement]:
-    arns = _image_arns(requirements, scope)
+def _built_images(names: Names, scope: AccountScope) -> str:
+    return scope.arn("ecr", f"repository/{names.images}")
+
+
+def _images(requirements: AccessRequirements, names: Names, scope: AccountScope) -> Iterator[Statement]:
+    arns = _image_arns(requirements, names, scope)
     if arns:
         yield from pull_images(arns)
 
 
-def _image_arns(requirements: AccessRequirements, scope: AccountScope) -> list[str]:
+def _image_arns(requirements: AccessRequirements, names: Names, scope: AccountScope) -> list[str]:
     """Return the ARNs of the repositories of the flow's images."""
-    return [
+    named = [
         f"arn:{scope.partition}:ecr:{image.region}:{image.account}:repository/{image.name}"
         for image in requirements.images
     ]
+    return [*named, _built_images(names, scope)] if requirements.builds_images else named
 
 
 def pull_images(repositories: Sequence[str]) -> Iterator[Statement]:
     """Yield the statements for pulling images. IAM can't limit the authorization token to a registry."""
-    yield Statement("OpenRegistry", ("ecr:GetAuthorizationToken",), ("*",))
+    yield _OPEN_REGISTRY
     yield Statement("PullImages", _READ_IMAGE, tuple(repositories))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from mlci.plan.names import Names, baselines, install_prefix
 from mlci.provision.cloudformation_functions import Resource, Value, get_att, if_, ref, resource, skip_checks, sub
+from mlci.provision.image_repositories import encryption
 from mlci.provision.stack_names import Role, logical_id, tags
 
 _NONCURRENT_DAYS, _UPLOAD_DAYS = 30, 7
@@ -145,8 +146,6 @@ def _image_repository() -> Value:
         "RepositoryName": ref("EcrRepository"),
         "ImageTagMutability": "IMMUTABLE",
         "ImageScanningConfiguration": {"ScanOnPush": True},
-        "EncryptionConfiguration": if_(
-            "HasKey", {"EncryptionType": "KMS", "KmsKey": ref("KmsKey")}, {"EncryptionType": "AES256"}
-        ),
+        "EncryptionConfiguration": encryption(),
         "LifecyclePolicy": {"LifecyclePolicyText": json.dumps({"rules": [expire_untagged]})},
     }

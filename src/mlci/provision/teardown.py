@@ -10,6 +10,7 @@ from mlci.backends.stop_signal import StopSignal
 from mlci.errors import InputError, Stopped
 from mlci.interrupts import run_interruptible
 from mlci.plan.names import FLOW_TAG, Names
+from mlci.provision import image_repositories
 from mlci.provision.change_set import find_stack
 from mlci.provision.context import Account
 from mlci.provision.prompt import Prompt, require_consent
@@ -126,7 +127,8 @@ def _deletion_lines(plan: TeardownPlan, account: Account) -> Iterator[Line]:
         yield Line(f'The stack "{plan.stack.name}" in {account.region} will be deleted:', "bold")
         if plan.stack.condition != "empty":
             resources = account.stacks.resources(plan.stack.id)
-            deleted = [(name, type_) for name, type_ in resources if type_ not in _RETAINED_TYPES]
+            built = image_repositories.LOGICAL_IDS.values()
+            deleted = [(name, type_) for name, type_ in resources if type_ not in _RETAINED_TYPES or name in built]
             width = max((len(name) for name, _ in deleted), default=0)
             yield from (Line(f"  - {name:{width}}  {type_}") for name, type_ in deleted)
     for machine in plan.machines:

@@ -16,6 +16,7 @@ from mlci.provision.access_requirements import AccessRequirements
 from mlci.provision.cloudformation_functions import Resource, Value, and_, equals, get_att, is_set, ref, resource
 from mlci.provision.codebuild_projects import codebuild_projects
 from mlci.provision.iam_roles import ACTIONS, BUCKET, CONNECTION, OIDC_AUDIENCE, iam_roles
+from mlci.provision.image_repositories import image_repositories
 from mlci.provision.stack_names import GITHUB_OIDC_HOST, capitalized, connection_name, logical_id
 from mlci.provision.stack_parameters import PARAMETERS, Parameter
 from mlci.provision.storage_resources import storage_resources
@@ -57,8 +58,9 @@ def template(requirements: AccessRequirements) -> str:
         "Conditions": _CONDITIONS,
         "Resources": {
             **storage_resources(requirements.flow),
+            **(image_repositories(requirements.flow) if requirements.builds_images else {}),
             **iam_roles(requirements),
-            **codebuild_projects(requirements.flow),
+            **codebuild_projects(requirements.flow, requirements.builds_images),
             **_settings(requirements.flow),
             "GitHubConnection": resource(
                 "AWS::CodeConnections::Connection",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from mlci.plan import Plan, Target, plan
 from mlci.plan.models import PlannedImage
 from mlci.stage.models import CodeUnit, ImageContext, Staged, StagedFile
 from mlci.step_types.script_start import ScriptStart
+from support.fake_programs import program
 
 FLOW = """flow: built
 defaults: {image: {build: docker}}
@@ -26,15 +26,6 @@ steps:
   one: {uses: processing, run: a.py}
   two: {uses: processing, run: a.py, image: "mine.example/two:1"}
 """
-
-
-def program(folder: Path, name: str, body: str) -> Path:
-    """Write a Python program; `sys`, `os`, `shutil` and `arguments` are there for its body."""
-    file = folder / name
-    lines = [f"#!{sys.executable}", "import os, shutil, sys", "arguments = sys.argv[1:]", body]
-    file.write_text("\n".join(lines) + "\n")
-    file.chmod(0o755)
-    return file
 
 
 def staged_file(folder: Path, path: str, text: str) -> StagedFile:
@@ -110,7 +101,7 @@ def test_the_builder_gets_what_was_hashed_and_nothing_else(tmp_path: Path) -> No
     ]
     assert [os.access(seen / path, os.X_OK) for path in ("Dockerfile", "bin/start")] == [False, True]
     assert (tmp_path / "one.log").read_text() == "built\n"
-    assert messages == ["building the image of docker with podman; its log is that of one"]
+    assert messages == ["building the image of docker with podman, with its output in one.log"]
 
 
 def test_a_file_that_changes_meanwhile_is_not_built(tmp_path: Path) -> None:

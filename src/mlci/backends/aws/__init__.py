@@ -9,6 +9,8 @@ In the order of a run:
     object_checksums.py       the checksum that S3 keeps of an upload
     buckets.py                whole buckets: tags, emptying, deletion (S3)
     request_validation.py     a plan's job requests, checked against SageMaker's API model
+    ecr_images.py             the images that a flow builds (ECR)
+    image_publishing.py       builds images where their content is new, and pushes them to ECR
     state_machines.py         the flow's state machine and its versions (Step Functions)
     executions.py             executions: start, history, stop (Step Functions)
     follow_execution.py       an execution, polled to its end

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from mlci.backends.aws import console_urls, request_validation
-from mlci.backends.aws.api_calls import AwsError, Clock
+from mlci.backends.aws.api_calls import Api, AwsError, Clock
 from mlci.backends.aws.caller_identity import Identity
 from mlci.backends.aws.cloudwatch_logs import Logs
 from mlci.backends.aws.executions import Executions
@@ -27,10 +27,13 @@ from mlci.backends.protocol import Change, ExecutionArn, Outcome, RunningExecuti
 from mlci.backends.secrets import check_readers
 from mlci.backends.stop_signal import StopSignal
 from mlci.compile.names import is_cleaner
-from mlci.errors import CloudError, InputError
+from mlci.errors import CloudError
 from mlci.plan.models import Plan, PlannedImage, Upload
 from mlci.plan.names import Names
 from mlci.step_types import jobs_of
+
+if TYPE_CHECKING:
+    from mlci.backends.aws.image_publishing import ImagePublisher
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,11 @@ class AwsTarget:
 
 @dataclass(frozen=True)
 class AwsCloud:
-    """The backend of one run. `log_file` returns the local path of a job's log; `log` writes to the build log."""
+    """The backend of one run. `log_file` returns the local path of a job's log; `log` writes to the build log.
+
+    `api` returns the client of a service, and `environment` is that of images' builds. `planned` gets the run's plan
+    when it is checked.
+    """
 
     target: AwsTarget
     objects: Objects
@@ -69,15 +76,16 @@ class AwsCloud:
     has_console: bool = True
     clock: Clock = field(default_factory=Clock)
     name: Literal["aws"] = "aws"
+    api: Callable[[str], Api] = field(default=lambda service: Api(None), repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    planned: list[Plan] = field(default_factory=list, repr=False)
 
     def check(self, planned: Plan) -> None:
         request_validation.check(planned, self.jobs.api.client.meta.service_model)
         check_readers(planned, self.target.is_protected)
+        self.planned.append(planned)
         if planned.images:
-            raise InputError(
-                f"the image of {planned.images[0].context.folder} is built on this machine only",
-                "On AWS, build it, push it to ECR, and write its URI.",
-            )
+            self._publisher().check(planned)
 
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
         return self.objects.read(uri, max_bytes)
@@ -104,10 +112,22 @@ class AwsCloud:
         return self.objects.upload(uploads, stop)
 
     def publish_images(self, images: Iterable[PlannedImage], stop: StopSignal) -> Mapping[str, str]:
-        return {}
+        images = list(images)
+        return self._publisher().publish(images, stop) if images else {}
 
     def published_images(self, images: Iterable[PlannedImage]) -> Mapping[str, str]:
-        return {}
+        images = list(images)
+        return self._publisher().published(images) if images else {}
+
+    def _publisher(self) -> ImagePublisher:
+        """Return the publisher of images; its clients are made where a flow builds some."""
+        from mlci.backends.aws.ecr_images import PushedImages
+        from mlci.backends.aws.image_publishing import ImagePublisher
+
+        def step_log(step: str) -> Path:
+            return self.log_file(f"{self.planned[-1].steps[step].job}-0-0").with_suffix(".image.log")
+
+        return ImagePublisher(PushedImages(self.api("ecr")), self.environment, step_log, self.log)
 
     def change(self, flow: str, definition: str) -> Change:
         desired = self._desired(flow, definition)
@@ -236,6 +256,7 @@ def aws_cloud(
     step_types: Collection[str],
     log_file: Callable[[str], Path],
     log: Callable[[str], None],
+    environment: Mapping[str, str] | None = None,
 ) -> AwsCloud:
     """Return the aws backend on a session's clients, for runs with steps of these types."""
     session = replace(session, retry_policy=replace(session.retry_policy, log=log))
@@ -251,4 +272,6 @@ def aws_cloud(
         log=log,
         has_console=states.is_aws,
         clock=session.retry_policy.clock,
+        api=session.api,
+        environment=environment or {},
     )

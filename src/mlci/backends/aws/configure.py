@@ -85,7 +85,7 @@ def open_cloud(
         settings.get("log_group"),
         options.is_protected,
     )
-    cloud = aws_cloud(open_session(region), target, options.flow.step_types, log_file, log)
+    cloud = aws_cloud(open_session(region), target, options.flow.step_types, log_file, log, options.environment)
     cloud.objects.check_bucket(settings["bucket"], region)
     return cloud
 
