@@ -49,6 +49,7 @@ class ModelPackages:
     def __init__(self, records: SageMakerRecords, now: Clock) -> None:
         self._records, self._now = records, now
         self._lock = threading.Lock()
+        self._created: dict[tuple[str, str | None], str] = {}  # by the region and the token of the request
 
     # --- Groups ---
 
@@ -104,8 +105,13 @@ class ModelPackages:
         for field in _UNSUPPORTED_MEMBERS:
             if request.get(field):
                 raise errors.invalid(f"the local cloud does not do the {field} of a model package")
+        token = (region, request.get("ClientToken"))
         with self._lock:
+            if token in self._created:
+                return {"ModelPackageArn": self._created[token]}
             record = self._add_version(group, request, region) if group else self._add_unversioned(request, region)
+            if request.get("ClientToken"):
+                self._created[token] = record.arn
         tags.put(self._records, record.arn, request.get("Tags") or [])
         return {"ModelPackageArn": record.arn}
 

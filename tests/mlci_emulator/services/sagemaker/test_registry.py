@@ -239,3 +239,13 @@ def test_tags(sagemaker: SageMakerHarness) -> None:
     assert "NextToken" not in second
     sagemaker.call("DeleteModel", ModelName="model")
     assert "has no resource" in refused(sagemaker, "ListTags", ResourceArn=arn)
+
+
+def test_a_request_with_the_token_of_another_makes_no_second_version(sagemaker: SageMakerHarness) -> None:
+    sagemaker.call("CreateModelPackageGroup", ModelPackageGroupName="g")
+    tokens = ["a", "a", "b", None, None]
+    arns = [
+        sagemaker.call("CreateModelPackage", ModelPackageGroupName="g", ClientToken=token)["ModelPackageArn"]
+        for token in tokens
+    ]
+    assert [arn.rpartition("/")[2] for arn in arns] == ["1", "1", "2", "3", "4"]
