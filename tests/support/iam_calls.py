@@ -63,6 +63,8 @@ def _calls(service: str, operation: str, request: Mapping[str, Any]) -> Iterable
             return _sagemaker(operation, request)
         case "logs":
             return [Call(f"logs:{operation}", _log(operation, request))]
+        case "glue":
+            return _glue(operation, request)
         case "lambda":
             function = request["FunctionName"]
             named = function if function.startswith("arn:") else arn("lambda", f"function:{function}")
@@ -70,6 +72,15 @@ def _calls(service: str, operation: str, request: Mapping[str, Any]) -> Iterable
         case "s3":
             return _s3(operation, request)
     raise KeyError(service)
+
+
+def _glue(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:
+    job = arn("glue", f"job/{request['Name'] if operation == 'CreateJob' else request['JobName']}")
+    yield Call(f"glue:{operation}", job)
+    if operation == "CreateJob":
+        yield _passed(request["Role"], "glue.amazonaws.com")
+        if request.get("Tags"):
+            yield Call("glue:TagResource", job)
 
 
 #: Where the request of an operation of Step Functions names the state machine, its version or the execution.

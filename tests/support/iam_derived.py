@@ -30,7 +30,10 @@ def calls_of_the_workflow(served: Account, execution: str) -> Iterator[Call]:
         if service in ("sfn", "states"):  # a task spells their members otherwise than their API
             service, request = "states", {f"{name[:1].lower()}{name[1:]}": value for name, value in request.items()}
         yield from calls(service, f"{operation[0].upper()}{operation[1:]}", request)
-        if pattern == "sync":
+        if pattern == "sync" and service == "glue":
+            for verb in ("GetJobRun", "GetJobRuns", "BatchStopJobRun"):
+                yield from calls("glue", verb, request)
+        elif pattern == "sync":
             kind = _KINDS[operation]
             named = {f"{kind}Name": request[f"{kind}Name"]}
             yield from awaited_job(kind)

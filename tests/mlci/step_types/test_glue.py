@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from support.aws_account import account
 from support.compiled_flows import compiled, planned
 from support.iam_calls import Call, arn
 from support.iam_decisions import decided
+from support.iam_derived import calls_of_the_workflow
 from support.project import Project
 
 FLOW = """flow: data
@@ -241,3 +243,18 @@ def test_the_aws_cloud_runs_the_script_and_keeps_no_job(tmp_path: Path) -> None:
         check_run(data)
         glue: Any = served.client("glue")
         assert glue.list_jobs()["JobNames"] == []
+        called = list(calls_of_the_workflow(served, data.result()["execution"]))
+        scope = AccountScope("aws", "us-east-1", "000000000000", "models", "c", dict.fromkeys(ROLES, "arn:role"))
+        document = policies(access_requirements(load(FLOW.encode(), "flow.yaml"), {}), scope)["workflow"]
+        # The account's role is not the stack's.
+        assert {call.action for call in called if not decided(document, call)} == {"iam:PassRole"}
+        granted = {action for each in document["Statement"] for action in each["Action"]}  # type: ignore[attr-defined]
+        assert {action for action in granted if action.startswith("glue:")} <= {call.action for call in called}
+        data.write("raw.txt", "bad\n")
+        failed = data.mlci("run", **served.environment)
+        assert failed.returncode == 3, failed.stdout + failed.stderr
+        assert "ValueError: no such line" in failed.stdout + failed.stderr
+        end = time.monotonic() + 30
+        while glue.list_jobs()["JobNames"]:
+            assert time.monotonic() < end, "the job of a run that failed is still there"
+            time.sleep(0.2)
