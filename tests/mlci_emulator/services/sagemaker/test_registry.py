@@ -149,8 +149,9 @@ def test_versions_of_a_group(sagemaker: SageMakerHarness) -> None:
     group = sagemaker.call("CreateModelPackageGroup", ModelPackageGroupName="g", ModelPackageGroupDescription="d")
     assert group == {"ModelPackageGroupArn": f"{ARN}:model-package-group/g"}
     for number in (1, 2):
+        token = f"t{number}"
         made = sagemaker.call(
-            "CreateModelPackage", ModelPackageGroupName="g", InferenceSpecification=specification(), ClientToken="t"
+            "CreateModelPackage", ModelPackageGroupName="g", InferenceSpecification=specification(), ClientToken=token
         )
         assert made == {"ModelPackageArn": f"{ARN}:model-package/g/{number}"}
     first = f"{ARN}:model-package/g/1"
