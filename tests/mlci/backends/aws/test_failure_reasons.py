@@ -17,6 +17,8 @@ from mlci.backends.aws.sagemaker_jobs import JOBS, Job, Jobs
 from mlci.backends.aws.stop_run import RunStopper
 from mlci.backends.events import Event
 from mlci.backends.progress import reason_of
+from mlci.plan.names import run_in_names
+from mlci.step_types.base import JobType
 from support.fake_aws import PretendAws, PretendJob, Script, response, waiting_clock
 
 TRAIN = Job("training", "mlci-small--train-20261123-101530-3f9c2a-0-0")
@@ -138,11 +140,12 @@ def test_links_lead_to_the_console_of_the_partition() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", [job.noun for job in JOBS.values()])
-def test_running_jobs_of_every_kind_are_found_by_the_run_and_stopped(pretended: PretendAws, kind: str) -> None:
+@pytest.mark.parametrize("kind", JOBS.values(), ids=lambda kind: str(kind.noun))
+def test_running_jobs_of_every_kind_are_found_by_the_run_and_stopped(pretended: PretendAws, kind: JobType) -> None:
     run = "20261123-101530-3f9c2a"
-    job = PretendJob(kind, f"mlci-small--x-{run}-0-0", Script())
-    other = PretendJob(kind, "mlci-small--x-20261123-101530-aaaaaa-0-0", Script())
+    job = PretendJob(kind.noun, f"mlci-small--x-{run_in_names(kind, run)}-0-0", Script())
+    other_run = run_in_names(kind, "20261123-101530-aaaaaa")
+    other = PretendJob(kind.noun, f"mlci-small--x-{other_run}-0-0", Script())
     for made in (job, other):
         pretended.sagemaker.jobs[made.name] = made
     job.stop.set = lambda: setattr(job, "status", "Stopped")  # type: ignore[method-assign]

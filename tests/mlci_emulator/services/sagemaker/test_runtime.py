@@ -201,4 +201,4 @@ def test_an_update_that_fails_leaves_the_endpoint_as_it_was(sagemaker: SageMaker
 
 def test_what_the_service_has_is_known(sagemaker: SageMakerHarness) -> None:
     assert {"CreateTrainingJob", "ListModels", "InvokeEndpoint"} <= sagemaker.service.operations
-    assert "CreateHyperParameterTuningJob" not in sagemaker.service.operations
+    assert "CreateLabelingJob" not in sagemaker.service.operations
