@@ -35,6 +35,9 @@ class FakeService:
             raise self.answer
         return self.answer
 
+    def runs_in_image(self, image: str) -> bool:
+        return False
+
     def run_to_end(
         self, operation: str, request: Request, region: str, stop: StopSignal, submitted: Callable[[Response], None]
     ) -> Response:

@@ -239,7 +239,7 @@ class LocalCloud:
     images: LocalImages | None = None
 
     def check(self, planned: Plan) -> None:
-        check_jobs(planned, self._problem_of_instances)
+        check_jobs(planned, self._problem_of_instances, self.images.of(planned) if self.images else lambda image: False)
         check_glue(planned)
         check_handlers(planned.flow, find_repository(Path(planned.flow.file)).base)
         self.thread_shares.update(thread_shares(planned))
@@ -526,10 +526,15 @@ def check_definition(definition: str) -> None:
 _NEEDS_CONTAINER = "Give it a script by `run:`, use --isolation container where there is a runtime, or use --cloud aws"
 
 
-def check_jobs(planned: Plan, problem_of_instances: Callable[[int], str] = lambda count: "") -> None:
+def check_jobs(
+    planned: Plan,
+    problem_of_instances: Callable[[int], str] = lambda count: "",
+    runs_in_image: Callable[[str], bool] = lambda image: False,
+) -> None:
     """Raises InputError if SageMaker would reject a request of the plan, or the emulator can't run it.
 
-    `problem_of_instances` returns why a job with a number of instances can't run, or "".
+    `problem_of_instances` returns why a job with a number of instances can't run, or "". A job on an image that
+    `runs_in_image` may start as its image does.
     """
     from mlci_emulator.jobs import requests
     from mlci_emulator.jobs.readable_requests import read_requests
@@ -547,13 +552,13 @@ def check_jobs(planned: Plan, problem_of_instances: Callable[[int], str] = lambd
         if unlisted:
             problems += [problem_of(planned.flow, name, value) for value in unlisted]
             continue
-        if planned.flow.steps[name].values.get("entrypoint"):
+        if planned.flow.steps[name].values.get("entrypoint") and not runs_in_image(planned.steps[name].image):
             at = planned.flow.position("steps", name, "entrypoint")
             what = f'step "{name}": its entry point is in the container of {planned.steps[name].image}'
             problems.append(Problem(at.file, at.line, at.column, what, _NEEDS_CONTAINER))
             continue
         try:
-            count = read_requests({each.action: each.request for each in sent})
+            count = read_requests({each.action: each.request for each in sent}, runs_in_image)
             if problem := problem_of_instances(count):
                 at = planned.flow.position("steps", name, "instance_count")
                 problems.append(Problem(at.file, at.line, at.column, f'step "{name}": {problem}'))

@@ -29,6 +29,11 @@ class LocalImages:
     runtime: ContainerRuntime | None = None
     built: set[str] = field(default_factory=set)
 
+    def of(self, planned: Plan) -> Callable[[str], bool]:
+        """Return a function that tells whether a job on an image will run in it."""
+        built = {image.uri for image in planned.images} if self.isolation == "auto" else set()
+        return lambda uri: self.isolation == "container" or uri in built
+
     def check(self, planned: Plan) -> None:
         """Raise InputError, if a job can't run in its image here."""
         if self.isolation == "container":

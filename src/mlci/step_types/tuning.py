@@ -267,7 +267,7 @@ _KEYS = (
 
 
 def _request(step: ResolvedStep) -> dict[str, Json]:
-    training = TRAINING.request.build(step) if TRAINING.request else {}
+    training = TRAINING.request.build(_in_script_mode(step)) if TRAINING.request else {}
     objective = _map(step.values.get("objective"))
     limits: dict[str, Json] = {"MaxParallelTrainingJobs": step.values.get("max_parallel_jobs", 1)}
     for field, key in (("MaxNumberOfTrainingJobs", "max_jobs"), ("MaxRuntimeInSeconds", "max_runtime")):
@@ -293,6 +293,14 @@ def _request(step: ResolvedStep) -> dict[str, Json]:
     }
 
 
+def _in_script_mode(step: ResolvedStep) -> ResolvedStep:
+    """Return the step as one on an image with SageMaker's training toolkit: trials can't have an entry point.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_HyperParameterAlgorithmSpecification.html
+    """
+    return replace(step, has_built_image=False)
+
+
 def _as_definition(training: Mapping[str, Json]) -> dict[str, Json]:
     """Return the definition of the training jobs that a request for one would start, without its name and tags."""
     renamed = {"HyperParameters": "StaticHyperParameters"}
@@ -309,7 +317,10 @@ def _finish(step: ResolvedStep, request: dict[str, Json]) -> dict[str, Json]:
     if not isinstance(definition, dict) or TRAINING.request is None:
         return request  # AWS's model says what is wrong with it
     training = {"HyperParameters": {}, **_as_training(definition)}
-    return {**request, "TrainingJobDefinition": _as_definition(TRAINING.request.finish(step, training))}
+    return {
+        **request,
+        "TrainingJobDefinition": _as_definition(TRAINING.request.finish(_in_script_mode(step), training)),
+    }
 
 
 def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[str, Json]:

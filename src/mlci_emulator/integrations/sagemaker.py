@@ -34,13 +34,13 @@ PLAIN: dict[str, PlainShape] = {
 }
 
 
-def _read_tuning(parameters: Any) -> object:
+def _read_tuning(parameters: Any, runs_in_image: Callable[[str], bool]) -> object:
     from mlci_emulator.jobs.tuning_request import tuning  # most runs have no tuning job
 
     return tuning(parameters)
 
 
-_READ: dict[str, Callable[[Any], object]] = {
+_READ: dict[str, Callable[[Any, Callable[[str], bool]], object]] = {
     "createProcessingJob": requests.processing,
     "createTrainingJob": requests.training,
     "createHyperParameterTuningJob": _read_tuning,
@@ -57,6 +57,8 @@ STARTED_BY: dict[str, Json] = {"Key": "MANAGED_BY_AWS", "Value": "STARTED_BY_STE
 
 class JobService(Service, Protocol):
     """SageMaker, as `.sync` needs it. `mlci_emulator.services.sagemaker.SageMaker` is one."""
+
+    def runs_in_image(self, image: str) -> bool: ...
 
     def run_to_end(
         self,
@@ -80,7 +82,7 @@ def call(service: JobService, integration: Integration, task: TaskCall) -> Json:
     """
     request = _request(integration, fields(task.parameters))
     region = task_context(task).region
-    _expect_possible(integration, request)
+    _expect_possible(service, integration, request)
     try:
         if integration.pattern is Pattern.SYNC:
             described = service.run_to_end(
@@ -96,14 +98,14 @@ def call(service: JobService, integration: Integration, task: TaskCall) -> Json:
         raise sdk_v1_error("sagemaker", error) from error
 
 
-def _expect_possible(integration: Integration, request: dict[str, Any]) -> None:
+def _expect_possible(service: JobService, integration: Integration, request: dict[str, Any]) -> None:
     """Reject a job that cannot run here by another error than SageMaker's, which a state machine might retry.
 
     Raises: TaskError.
     """
     if integration.action in _READ:
         try:
-            _READ[integration.action](request)
+            _READ[integration.action](request, service.runs_in_image)
         except requests.UnsupportedRequest as error:
             raise TaskError("States.Runtime", str(error)) from error
         except (requests.MalformedRequest, requests.InvalidRequest):

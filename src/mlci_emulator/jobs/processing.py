@@ -56,6 +56,8 @@ def container_command(
     """Return the script's command. On AWS the image sets the working folder; here it is removed after the job."""
     environment = {**base_environment(host, python, temporary), **request.environment}
     folder = "" if python.is_in_image else "/opt/ml"
+    if not request.command:
+        return ContainerCommand((), environment, folder, arguments=request.arguments)
     return ContainerCommand(local_command(request.command, python), environment, folder)
 
 

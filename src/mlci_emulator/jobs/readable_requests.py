@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlci_emulator.jobs import requests
 
 
-def read_requests(sent: Mapping[str, Mapping[str, Any]]) -> int:
+def read_requests(
+    sent: Mapping[str, Mapping[str, Any]], runs_in_image: Callable[[str], bool] = lambda image: False
+) -> int:
     """Read requests by their operations, as far as this machine runs them, and return the number of a job's instances.
 
     A transform job comes with its model.
@@ -16,9 +18,9 @@ def read_requests(sent: Mapping[str, Mapping[str, Any]]) -> int:
     Raises: InvalidRequest, MalformedRequest, UnsupportedRequest
     """
     if "CreateProcessingJob" in sent:
-        return requests.processing(dict(sent["CreateProcessingJob"])).instance_count
+        return requests.processing(dict(sent["CreateProcessingJob"]), runs_in_image).instance_count
     if "CreateTrainingJob" in sent:
-        return requests.training(dict(sent["CreateTrainingJob"])).instance_count
+        return requests.training(dict(sent["CreateTrainingJob"]), runs_in_image).instance_count
     if "CreateHyperParameterTuningJob" in sent:
         from mlci_emulator.jobs.tuning_request import tuning  # late: most runs have none
 

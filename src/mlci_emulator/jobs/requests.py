@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -95,7 +95,10 @@ class S3Transfer:
 
 @dataclass(frozen=True)
 class ProcessingRequest:
-    """A processing job that can run here; `api_request` is the request as it was sent."""
+    """A processing job that can run here; `api_request` is the request as it was sent.
+
+    Without a `command`, its image starts by itself, with `arguments`.
+    """
 
     name: str
     image: str
@@ -106,6 +109,7 @@ class ProcessingRequest:
     max_runtime_s: int
     api_request: Mapping[str, Json]
     instance_count: int = 1
+    arguments: tuple[str, ...] = ()
 
     @property
     def is_offline(self) -> bool:
@@ -131,7 +135,8 @@ class Channel:
 class TrainingRequest:
     """A training job that can run here. `hyperparameters` map names to text, as in the API.
 
-    It is in script mode, or has an entry point, or else the built-in algorithm of the image trains. Without a script,
+    It is in script mode, or has an entry point, or its image starts by itself, with `arguments`, or else the built-in
+    algorithm of the image trains here. Without a script,
     `program` and `code_uri` are "", and there is no training toolkit.
 
     It is in script mode, or has an entry point; `program` and `code_uri` are "" then, and there is no training toolkit.
@@ -152,6 +157,7 @@ class TrainingRequest:
     checkpoints: S3Transfer | None = None
     instance_count: int = 1
     entrypoint: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
 
     @property
     def is_offline(self) -> bool:
@@ -159,8 +165,8 @@ class TrainingRequest:
         return bool(self.api_request.get("EnableNetworkIsolation"))
 
 
-def processing(parameters: Json) -> ProcessingRequest:
-    """Read a CreateProcessingJob request.
+def processing(parameters: Json, runs_in_image: Callable[[str], bool] = lambda image: False) -> ProcessingRequest:
+    """Read a CreateProcessingJob request. A job on an image that `runs_in_image` may start as its image does.
 
     Raises:
         MalformedRequest, InvalidRequest, UnsupportedRequest
@@ -169,7 +175,8 @@ def processing(parameters: Json) -> ProcessingRequest:
     name = cast(str, request["ProcessingJobName"])
     application = _member(request, "AppSpecification")
     entry = cast("list[str]", application.get("ContainerEntrypoint") or [])
-    if not entry:
+    arguments = cast("list[str]", application.get("ContainerArguments") or [])
+    if not entry and not runs_in_image(cast(str, application["ImageUri"])):
         raise UnsupportedRequest(
             f'the processing job "{name}" has no ContainerEntrypoint, so it runs its image\'s own entry point, '
             f"that of {application['ImageUri']}, and that needs a container runtime. " + algorithms.WAYS_OUT
@@ -189,18 +196,19 @@ def processing(parameters: Json) -> ProcessingRequest:
     return ProcessingRequest(
         name,
         cast(str, application["ImageUri"]),
-        (*entry, *cast("list[str]", application.get("ContainerArguments") or [])),
+        (*entry, *arguments) if entry else (),
         inputs,
         outputs,
         cast("dict[str, str]", request.get("Environment", {})),
         cast(int, _member(request, "StoppingCondition").get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S)),
         request,
         instance_count,
+        () if entry else tuple(arguments),
     )
 
 
-def training(parameters: Json) -> TrainingRequest:
-    """Read a CreateTrainingJob request.
+def training(parameters: Json, runs_in_image: Callable[[str], bool] = lambda image: False) -> TrainingRequest:
+    """Read a CreateTrainingJob request. A job on an image that `runs_in_image` may start as its image does.
 
     Raises:
         MalformedRequest, InvalidRequest, UnsupportedRequest
@@ -215,7 +223,11 @@ def training(parameters: Json) -> TrainingRequest:
     if algorithms.is_algorithm(image) and algorithm.get("MetricDefinitions"):
         raise InvalidRequest(algorithms.OVERRIDE)
     reason = refusal(image, program, hyperparameters) if program else ""
-    if not program and not entrypoint:
+    arguments: tuple[str, ...] = ()
+    if not program and not entrypoint and runs_in_image(image):
+        # Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-dockerfile.html
+        arguments = tuple(cast("list[str]", algorithm.get("ContainerArguments") or [])) or ("train",)
+    elif not program and not entrypoint:
         reason = _starts_by_itself(request, image)
     if reason:
         raise UnsupportedRequest(f'the training job "{name}": {reason}')
@@ -249,6 +261,7 @@ def training(parameters: Json) -> TrainingRequest:
         _checkpoints(name, _member(request, "CheckpointConfig")),
         _instance_count(name, resources),
         entrypoint,
+        arguments,
     )
 
 

@@ -104,7 +104,7 @@ class LocalJobs:
         """Return why a job with that number of instances can't run here, or ""."""
         if instance_count == 1:
             return ""
-        if self.mode() == "namespace":
+        if self.mode() in ("namespace", "container"):
             return "" if HOSTS_FILE.is_file() else f"the names of instances need a file {HOSTS_FILE}, and there is none"
         return (
             f"{instance_count} instances each need an /opt/ml, and names by which they reach each other: that is what "
@@ -173,7 +173,7 @@ class LocalJobs:
                 return stopped
             if script.exit_code != 0:
                 arguments, failure = commands[instance.host.name], training.failure_message(instance.space)
-                if request.entrypoint and failure is None:  # those words are the training toolkit's
+                if not request.program and failure is None:  # those words are the training toolkit's
                     reason = failure_reason.processing(script.exit_code, script.log_tail, script.hint)
                 else:
                     reason = failure_reason.training(script.exit_code, failure, script.log_tail, arguments, script.hint)
@@ -262,12 +262,16 @@ class LocalJobs:
             raise Interrupted
         return overlay(chosen or Interpreter(self._settings.python), space.python, self._host)
 
+    def runs_in_image(self, image: str) -> bool:
+        """Return True if a job on this image runs in it."""
+        return self._settings.isolation == "container" or self._settings.is_contained(image)
+
     def _local_image(self, image: str) -> LocalImage | None:
         """Return the image of a job that runs in it; None for a job that runs as a process of this machine.
 
         Raises: ContainerUnavailable, if the image is not on this machine.
         """
-        if self._settings.isolation != "container" and not self._settings.is_contained(image):
+        if not self.runs_in_image(image):
             return None
         runtime = self._settings.runtime()
         if runtime is None:

@@ -1,6 +1,6 @@
 """Prepares the container of a training job (files, environment, command), and uploads its model.
 
-The job is in script mode, has an entry point, or is of a built-in algorithm that trains here.
+The job is in script mode, has an entry point or an image that starts by itself, or is of a built-in algorithm.
 
 Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html and
 -output.html; sagemaker-training-toolkit (see training_toolkit.py), entry_point.py and process.py.
@@ -104,6 +104,9 @@ def container_command(
         folder = "" if python.is_in_image else "/opt/ml"
         environment = {"TRAINING_JOB_NAME": request.name, **of_job}
         return ContainerCommand(local_command(request.entrypoint, python), environment, folder)
+    if not request.program and python.is_in_image:
+        environment = {"TRAINING_JOB_NAME": request.name, **of_job}
+        return ContainerCommand((), environment, "", arguments=request.arguments)
     if not request.program:
         return ContainerCommand((python.executable, str(XGBOOST_TRAINING), "/opt/ml"), of_job, "/opt/ml")
     hyperparameters = image_toolkits.in_folder(base, request.hyperparameters)

@@ -61,7 +61,7 @@ def test_an_image_of_ones_own_needs_a_container_runtime() -> None:
             "text/csv and text/libsvm alone",
         ),
         (lambda r: r["ResourceConfig"].update(InstanceCount=2), "across 2 instances, and the local one on one"),
-        (lambda r: r["AlgorithmSpecification"].update(ContainerEntrypoint=["x"]), "starts by itself"),
+        (lambda r: r["AlgorithmSpecification"].update(ContainerArguments=["x"]), "starts by itself"),
     ],
 )
 def test_what_only_the_image_does_is_refused_by_name(change: Callable[[dict[str, Any]], object], advice: str) -> None:

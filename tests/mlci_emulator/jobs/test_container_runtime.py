@@ -20,6 +20,7 @@ from mlci_emulator.jobs.container_runtime import (
 )
 from mlci_emulator.jobs.job import JobSettings
 from mlci_emulator.jobs.runner import LocalJobs
+from mlci_emulator.protocol.operations import ApiError
 from support.local_jobs import JobHarness
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ if words[0] == "run":
         options.setdefault(words[at], []).append(words[at + 1])
         at += 2
     environment = dict(word.split("=", 1) if "=" in word else (word, os.environ[word]) for word in options["--env"])
-    folder = options["--volume"][0].split(":")[0]
+    folder = next(volume[: -len(":/opt/ml")] for volume in options["--volume"] if volume.endswith(":/opt/ml"))
     command = [*options.get("--entrypoint", ["sh", "-c"]), *words[at + 1:]]
     command = [word.replace("/opt/ml", folder) for word in command]
     os.execvpe(command[0], command, {{"PATH": os.environ["PATH"], **environment}})
@@ -145,3 +146,23 @@ def test_buildah_needs_root(tmp_path: Path) -> None:
         container(image, "x", tmp_path, ContainedCommand(("x",), (), {})),
     ):
         pass
+
+
+def test_an_image_starts_by_itself(harness: JobHarness) -> None:
+    """The entry point of the pretended image is `sh -c`."""
+    with LocalJobs(harness.store, settings(harness)) as jobs:
+        command: Json = ["echo $A > /opt/ml/processing/output/out/found.json"]
+        application: dict[str, Json] = {"ImageUri": "mine:1", "ContainerArguments": command}
+        described = harness.process("", jobs, AppSpecification=application, Environment={"A": "1"})
+        assert described["ProcessingJobStatus"] == "Completed", described
+        assert harness.output("found.json") == 1
+        algorithm: dict[str, Json] = {"TrainingImage": "mine:1", "TrainingInputMode": "File"}
+        described = harness.train("", jobs, name="t", AlgorithmSpecification=algorithm, HyperParameters={})
+    assert described["FailureReason"].startswith("AlgorithmError: See job logs for more information, exit code: 127")
+    run = next(words for words in given(harness.root) if words[0] == "run" and words[-1] == "train")
+    assert run[-2] == "mine:1"
+
+
+def test_an_image_that_starts_by_itself_is_refused_outside_of_its_container(harness: JobHarness) -> None:
+    with LocalJobs(harness.store, settings(harness)) as jobs, pytest.raises(ApiError, match="container runtime"):
+        harness.process("", jobs, AppSpecification={"ImageUri": "image"})

@@ -82,7 +82,7 @@ def main(arguments: "Sequence[str]", environment: "Dict[str, str]") -> "NoReturn
     document = read_document(folder)
     features = [(module("mlci_start_" + name, folder), document[name]) for name in FEATURES if name in document]
     supervisor = module("mlci_start_supervise", folder) if features else None
-    if "toolkit" in document:  # a training job in an image without a toolkit
+    if "toolkit" in document and "SM_TRAINING_ENV" not in environment:  # a training job in an image without a toolkit
         toolkit = module("mlci_start_toolkit", folder)
         added = toolkit.variables(folder, environment, arguments, entry_point(document["run"]))
         environment = dict(environment, **{name: to_variable(value) for name, value in added.items()})

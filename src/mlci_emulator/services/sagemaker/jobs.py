@@ -161,11 +161,11 @@ class Jobs:
     def _prepare_run(self, kind: JobKind, request: Request, region: str) -> Callable[[JobContext], JobResult]:
         parameters: Any = dict(request)
         if kind is PROCESSING:
-            processing = requests.processing(parameters)
+            processing = requests.processing(parameters, self._runner.runs_in_image)
             self._require_instances(processing)
             return partial(self._runner.process, processing)
         if kind is TRAINING:
-            job = requests.training(parameters)
+            job = requests.training(parameters, self._runner.runs_in_image)
             self._require_instances(job)
             problem = metrics.definition_problem(request["AlgorithmSpecification"].get("MetricDefinitions") or [])
             if problem:

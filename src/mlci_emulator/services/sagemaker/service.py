@@ -61,12 +61,17 @@ class SageMaker:
             return EndpointRuntime(jobs, store, self._records, self._models, logs, report)
 
         self._create_runtime = create_runtime
+        self._runs_in_image = jobs.runs_in_image
         self._jobs = Jobs(store, jobs, self._records, self._models, logs, now)
         self._kinds = {f"Create{kind.noun}": kind for kind in KINDS}
         self._operations = self._table()
         if home is not None:
             self._jobs.fail_abandoned()
             self._models.finish_deployments()
+
+    def runs_in_image(self, image: str) -> bool:
+        """Return True if a job on this image runs in it."""
+        return self._runs_in_image(image)
 
     @property
     def operations(self) -> frozenset[str]:
