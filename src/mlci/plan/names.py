@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mlci.flow.models import Step
-from mlci.plan.short_names import decode_run, encode_run, short_digest
+from mlci.plan.short_names import base36, decode_run, encode_run, short_digest
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import JobType
 
@@ -18,9 +18,10 @@ from mlci.step_types.base import JobType
 JOB_NAME_MAX_CHARS = 63
 _ATTEMPT_MAX_CHARS = 6
 _FLOW_MAX_CHARS = 18
-#: The parts of the names of tuning jobs, beside the run's 11 characters and the six that the state machine appends.
+#: The parts of the names of tuning jobs, beside the run's 11 characters, and `-28-6` at most, which the state machine
+#: appends: 28 attempts as the retry rules of jobs count them, and 6 retries of each. That of a cell is two and two.
 #: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateHyperParameterTuningJob.html (at most 32)
-_SHORT_FLOW_CHARS, _SHORT_STEP_CHARS = 4, 3
+_SHORT_FLOW_CHARS, _SHORT_STEP_CHARS = 4, 4
 #: The training jobs of a tuning job add this to its name, which the attempt ends.
 _TRIAL = re.compile(r"-\d{3,}-[0-9a-f]{8}$")
 #: The folder of a step's collected metrics, beside its outputs: no output's name begins like this.
@@ -117,10 +118,10 @@ class Names:
         >>> Names("breast-cancer").job(Step("train_model", "training"), "20261123-101530-3f9c2a")
         'mlci-breast-cancer--train-mod-ea41-20261123-101530-3f9c2a'
         >>> Names("breast-cancer").job(Step("tune", "tuning"), "20261123-101530-3f9c2a")
-        'mlci-d62w--19bti7ozu02hi2i'
+        'mlci-l9ry--eex53ljr5u2hcmi'
         """
         if _has_short_names(step):
-            return f"{self.short_jobs}{short_digest(step.name, _SHORT_STEP_CHARS)}{encode_run(run)}"
+            return f"{self.short_jobs}{_short_step(step)}{encode_run(run)}"
         number = f"--{step.cell.index}" if step.cell else ""
         room = JOB_NAME_MAX_CHARS - _ATTEMPT_MAX_CHARS - len(self.jobs) - len(run) - 1 - len(number)
         return f"{self.jobs}{_fit(step.cell.step if step.cell else step.name, room)}{number}-{run}"
@@ -171,6 +172,14 @@ def run_in_names(job: JobType, run: str) -> str:
 def _has_short_names(step: Step) -> bool:
     job = STEP_TYPES[step.uses].job
     return job is not None and job.name_max_chars < JOB_NAME_MAX_CHARS
+
+
+def _short_step(step: Step) -> str:
+    """Return a step in four characters, of which the cells of a matrix have two for their numbers."""
+    number = _SHORT_STEP_CHARS // 2
+    if step.cell and step.cell.index < 36**number:
+        return short_digest(step.cell.step, _SHORT_STEP_CHARS - number) + base36(step.cell.index, number)
+    return short_digest(step.name, _SHORT_STEP_CHARS)
 
 
 def _fit(name: str, room: int) -> str:

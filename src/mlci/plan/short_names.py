@@ -20,7 +20,7 @@ def encode_run(run: str) -> str:
     """Return a run's id in 11 characters; of an id in another form, a hash of that length.
 
     >>> encode_run("20261123-101530-3f9c2a")
-    '3lr53u2hi2i'
+    '3ljr5u2hcmi'
     """
     found = _RUN.fullmatch(run)
     try:
@@ -30,7 +30,7 @@ def encode_run(run: str) -> str:
         seconds = -1
     if found is None or not 0 <= seconds < len(_DIGITS) ** _TIME_CHARS:
         return short_digest(run, RUN_CHARS)
-    return _base36(seconds, _TIME_CHARS) + _base36(int(found[2], 16), _RANDOM_CHARS)
+    return base36(seconds, _TIME_CHARS) + base36(int(found[2], 16), _RANDOM_CHARS)
 
 
 def decode_run(text: str) -> str:
@@ -48,10 +48,15 @@ def decode_run(text: str) -> str:
 def short_digest(name: str, chars: int) -> str:
     """Return so many lower-case letters and digits of a name's hash."""
     number = int.from_bytes(hashlib.sha256(name.encode()).digest(), "big")
-    return _base36(number % len(_DIGITS) ** chars, chars)
+    return base36(number % len(_DIGITS) ** chars, chars)
 
 
-def _base36(number: int, chars: int) -> str:
+def base36(number: int, chars: int) -> str:
+    """Return a number in so many digits and lower-case letters.
+
+    >>> base36(37, 2)
+    '11'
+    """
     text = ""
     for _ in range(chars):
         number, digit = divmod(number, len(_DIGITS))

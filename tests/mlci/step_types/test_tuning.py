@@ -11,7 +11,7 @@ import pytest
 
 from mlci.errors import InputError
 from mlci.flow import load
-from mlci.flow.models import Flow, Step
+from mlci.flow.models import Cell, Flow, Step
 from mlci.plan.names import Names, run_in_names
 from mlci.provision.access_requirements import access_requirements
 from mlci.provision.iam_policies import policies
@@ -304,7 +304,10 @@ def test_a_tuning_job_has_a_short_name_that_leads_back(flow: str, is_protected: 
         assert run_in_names(kind, run) in job
         for created in (f"{job}-0-0", f"{job}-28-6", f"{job}-0-0-012-0123abcd", f"{job}-0-0-1012-0123abcd"):
             assert names.step_of(created, steps) == (run, name)
-    assert names.job(steps["tune"], run) != names.job(steps["tune-more"], run)
+    cells = [
+        Step(f"tune {index}", "tuning", cell=Cell("tune", index, "", {}, (), (), "")) for index in (*range(99), 2000)
+    ]
+    assert len({names.job(step, run) for step in (*steps.values(), *cells)}) == len(steps) + len(cells)
     assert not Names(flow, not is_protected).short_jobs.startswith(names.short_jobs)
 
 

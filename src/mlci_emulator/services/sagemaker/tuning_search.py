@@ -146,8 +146,8 @@ def written(given: Range, drawn: Any) -> str:
 
     >>> written(Interval("depth", 2, 8, True, "Auto"), 3.7), written(Interval("eta", 0, 1, False, "Auto"), 0.25)
     ('4', '0.25')
-    >>> written(Interval("decay", 0.9, 0.999, False, "ReverseLogarithmic"), 0.25)
-    '0.75'
+    >>> written(Interval("decay", 0.9, 0.999, False, "ReverseLogarithmic"), 0.05)
+    '0.95'
     """
     if isinstance(given, Categories):
         return str(drawn)
