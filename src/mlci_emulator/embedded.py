@@ -50,7 +50,12 @@ class EmbeddedEmulator:
     jobs: LocalJobs
     tasks: Integrations
     executions: OwnExecutions
+    sagemaker: SageMaker
     results: TaskResults | None = None
+
+    def endpoint_urls(self) -> dict[str, str]:
+        """Returns the address of each endpoint that is in service, by its name."""
+        return self.sagemaker.endpoint_urls()
 
     def load(self, definition: str) -> asl.Machine:
         """Returns the machine of a definition.
@@ -104,7 +109,7 @@ def open_emulator(
             s3 = LateService(lambda: _s3(objects))
             tasks = Integrations(s3, sagemaker, lambdas, MessageRecords(home), glue_jobs=glue)
             executions = OwnExecutions(tasks, results)
-            yield EmbeddedEmulator(objects, jobs, tasks, executions, results)
+            yield EmbeddedEmulator(objects, jobs, tasks, executions, sagemaker, results)
             executions.finish()
         finally:
             sagemaker.close()

@@ -37,6 +37,7 @@ LIGHT = [
     Port("model-registry", "evaluate.accuracy", options=("--param", "measures=2")),
     Port("lambda", "price.usd_per_month", options=("--param", "serve_on=ml.g4dn.xlarge")),
     Port("batch-transform", "compare.accuracy", options=("--param", "rounds=1", "--param", "depth=1")),
+    Port("deploy", "train.accuracy", options=("--param", "rounds=0")),
     Port("tuning", "compare.improvement", options=("--param", "gamma_min=0.5", "--param", "gamma_max=2.0")),
     Port("distributed", "train.loss", options=("--param", "steps=2")),
     Port("xgboost-algorithm", "train.validation:rmse", options=("--param", "rounds=2")),

@@ -27,6 +27,8 @@ def calls_of_the_workflow(served: Account, execution: str) -> Iterator[Call]:
         operation, _, pattern = task["resource"].partition(".")
         service = task["resourceType"].removeprefix("aws-sdk:")
         request = json.loads(task["parameters"])
+        if service == "sagemakerruntime":
+            service = "sagemaker"
         if service in ("sfn", "states"):  # a task spells their members otherwise than their API
             service, request = "states", {f"{name[:1].lower()}{name[1:]}": value for name, value in request.items()}
         yield from calls(service, f"{operation[0].upper()}{operation[1:]}", request)

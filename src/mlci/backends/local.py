@@ -359,6 +359,9 @@ class LocalCloud:
     def running(self, flow: str) -> Iterable[RunningExecution]:
         return ()  # a local execution lives and ends with its own process
 
+    def endpoint_urls(self) -> Mapping[str, str]:
+        return self.emulator.endpoint_urls()
+
     def step_seconds(self, flow: str, steps: Collection[str]) -> Mapping[str, float]:
         return {}  # the runs' own folders have them
 

@@ -193,6 +193,9 @@ class Cloud(Protocol):
     def running(self, flow: str) -> Iterable[RunningExecution]:
         """Returns the flow's executions that run now, whoever started them."""
 
+    def endpoint_urls(self) -> Mapping[str, str]:
+        """Returns the addresses on this machine of the endpoints that are in service here, by their names."""
+
     def step_seconds(self, flow: str, steps: Collection[str]) -> Mapping[str, float]:
         """Returns the seconds that steps took in the newest execution that succeeded, as far as the cloud knows one."""
 

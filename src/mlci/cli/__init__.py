@@ -10,6 +10,7 @@
     output.py         text on standard output
     init.py           mlci init
     run.py            mlci run
+    kept_endpoints.py  the endpoints that `mlci run --keep-endpoint` leaves in service
     validate.py       mlci validate
     plan.py           mlci plan
     graph.py          mlci graph

@@ -108,6 +108,13 @@ follow_option = click.option(
     envvar="MLCI_FOLLOW",
     help="Print the jobs' logs as they grow, each line after its step's name.",
 )
+keep_endpoint_option = click.option(
+    "--keep-endpoint",
+    "keeps_endpoint",
+    is_flag=True,
+    envvar="MLCI_KEEP_ENDPOINT",
+    help="On the local cloud: leave the run's endpoints in service until Ctrl-C.",
+)
 only_option = click.option(
     "--only",
     multiple=True,

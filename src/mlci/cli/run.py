@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import click
 
 from mlci.cli.flow_file import check_writable, displayed, runs_of
+from mlci.cli.kept_endpoints import check_keeps_endpoint, keep_endpoints
 from mlci.cli.options import (
     RunOptions,
     attach_option,
     follow_option,
     from_option,
+    keep_endpoint_option,
     only_option,
     run_options,
     timeout_option,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@run_options(follow_option, only_option, from_option, until_option, timeout_option, attach_option)
+@run_options(follow_option, only_option, from_option, until_option, timeout_option, keep_endpoint_option, attach_option)
 def command(
     options: RunOptions,
     follows_logs: bool,
@@ -41,6 +43,7 @@ def command(
     first: str | None,
     last: str | None,
     timeout_s: float | None,
+    keeps_endpoint: bool,
     attaches: bool,
 ) -> int:
     """Run the flow: stage, deploy, execute, judge, report.
@@ -55,12 +58,15 @@ def command(
       mlci run --param max_depth=6 --param min_auc=0.98
       mlci run --from train
       mlci run --flow flows/nightly.yaml --timeout 45m
+      mlci run --keep-endpoint
       mlci run --cloud aws --bucket my-bucket
     """
     from mlci.build_time import check_build_time
     from mlci.report.console import summary
     from mlci.run import run
 
+    if keeps_endpoint:
+        check_keeps_endpoint(options)
     part = _part(only, first, last)
     check_writable(runs_of(options.flow_file).home)
     with open_run(options, timeout_s, attaches, follows_logs) as session:
@@ -68,7 +74,9 @@ def command(
         if part is not None:
             session = _narrowed(session, part, options)
         result = run(session.flow, session.context, session.cloud)
-    echo(summary(result, displayed(session.context.folder.sibling(result.run_id).path)))
+        echo(summary(result, displayed(session.context.folder.sibling(result.run_id).path)))
+        if keeps_endpoint:
+            keep_endpoints(session.cloud.endpoint_urls())
     return result.exit_code
 
 

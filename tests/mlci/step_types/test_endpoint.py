@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
+import urllib.request
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -26,9 +30,11 @@ from mlci.stage.models import CodeUnit, Staged
 from mlci.step_types.base import ResolvedStep
 from mlci.step_types.endpoint_requests import smoke_items
 from mlci.step_types.script_start import ScriptStart
+from support.aws_account import Account, account
 from support.compiled_flows import compiled, planned
 from support.iam_calls import Call, arn
 from support.iam_decisions import decided
+from support.iam_derived import calls_of_the_workflow
 from support.project import Project
 
 FLOW = """flow: served
@@ -270,3 +276,98 @@ def test_a_wrong_answer_and_a_script_that_fails_are_the_steps_failure(project: P
     assert done.returncode == 3, done.stdout + done.stderr
     assert "the endpoint did not come into service" in done.stdout + done.stderr
     assert "No module named 'nowhere'" in done.stdout + done.stderr
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_an_endpoint_is_kept_until_a_signal(project: Project) -> None:
+    running = project.start("run", "--keep-endpoint")
+    assert running.stdout is not None
+    line = next(line for line in running.stdout if "curl http://127.0.0.1:" in line)
+    url = line.split()[1]
+    request = urllib.request.Request(url, b"20,22", {"Content-Type": "text/csv"})
+    with urllib.request.urlopen(request, timeout=20) as response:
+        assert response.read() == b"42"
+    running.send_signal(signal.SIGTERM)
+    assert running.communicate(timeout=30)[1] == ""
+    assert running.returncode == 0
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(request, timeout=5)
+    refused = project.mlci("run", "--keep-endpoint", "--cloud", "aws")
+    assert refused.returncode == 2
+    assert "--keep-endpoint is for the local cloud" in refused.stderr
+
+
+def left(served: Account) -> list[str]:
+    """What there is of endpoints, configurations and models."""
+    sagemaker = served.client("sagemaker")
+    endpoints = [each["EndpointName"] for each in sagemaker.list_endpoints()["Endpoints"]]
+    configs = [each["EndpointConfigName"] for each in sagemaker.list_endpoint_configs()["EndpointConfigs"]]
+    return endpoints + configs + [each["ModelName"] for each in sagemaker.list_models()["Models"]]
+
+
+def wait_until(is_due: Callable[[], object], timeout_s: float = 60) -> None:
+    until = time.monotonic() + timeout_s
+    while not is_due():
+        assert time.monotonic() < until
+        time.sleep(0.2)
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_runs_on_aws_leave_nothing_however_they_end(project: Project, tmp_path: Path) -> None:
+    with account(tmp_path / "served", "models") as served:
+        done = project.mlci("run", **served.environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        arn_of_run = project.result()["execution"]
+        wait_until(lambda: not left(served))
+        states = served.client("stepfunctions")
+        called = list(calls_of_the_workflow(served, arn_of_run))
+        cleaner = f"{arn_of_run}-cleaner-1"
+        wait_until(lambda: states.describe_execution(executionArn=cleaner)["status"] == "SUCCEEDED")
+        called += calls_of_the_workflow(served, cleaner)
+
+        project.write("train.py", TRAIN.replace("return None", "__import__('time').sleep(4)"))
+        build = project.start("run", **served.environment)
+        wait_until(lambda: any("--deploy-" in name for name in left(served)))
+        build.kill()
+        build.communicate()
+        machine = arn_of_run.replace(":execution:", ":stateMachine:").rpartition(":")[0]
+        running = states.list_executions(stateMachineArn=machine, statusFilter="RUNNING")["executions"]
+        (run,) = [each for each in running if "-cleaner-" not in each["name"]]
+        states.stop_execution(executionArn=run["executionArn"])
+        assert left(served)
+        wait_until(lambda: not left(served))
+    flow = load(FLOW.encode(), "flow.yaml")
+    written = policies(access_requirements(flow, {}), replace(SCOPE, bucket="models"))["workflow"]
+    assert {call.action for call in called if not decided(written, call)} == {"iam:PassRole"}
+    needed = {call.action for call in called}
+    for statement in written["Statement"]:  # type: ignore[attr-defined]
+        if statement["Sid"] in ("CreateConfigs", "CreateEndpoints", "UseEndpoints", "StartCleaner", "CleanUp"):
+            assert set(statement["Action"]) <= needed, statement
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_merged_code_keeps_one_endpoint_and_updates_it(project: Project, tmp_path: Path) -> None:
+    with account(tmp_path / "served", "models") as served:
+        own = ""
+        for number in (1, 2):
+            done = project.mlci("run", "--protected", **served.environment)
+            assert done.returncode == 0, done.stdout + done.stderr
+            run = project.runs[-1]
+            own = f"mlcip-served--deploy-{run}"
+            assert left(served) == ["mlcip-served--deploy", own, own], number
+        called = list(calls_of_the_workflow(served, project.result()["execution"]))
+        project.write("train.py", TRAIN.replace("def model_fn(folder): return None", "import nowhere"))
+        failed = project.mlci("run", "--protected", **served.environment)
+        assert failed.returncode == 3, failed.stdout + failed.stderr
+        assert "No module named 'nowhere'" in failed.stdout + failed.stderr
+        assert left(served) == ["mlcip-served--deploy", own, own]
+        body = served.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName="mlcip-served--deploy", ContentType="text/csv", Body=b"1,1"
+        )["Body"]
+        assert body.read() == b"2"
+    flow = load(FLOW.encode(), "flow.yaml")
+    written = policies(access_requirements(flow, {}), replace(SCOPE, bucket="models"))["protected_workflow"]
+    assert {call.action for call in called if not decided(written, call)} == {"iam:PassRole"}

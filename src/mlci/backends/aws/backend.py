@@ -144,6 +144,9 @@ class AwsCloud:
     def running(self, flow: str) -> Iterable[RunningExecution]:
         return (each for each in self.executions.running(self.target.machine(flow)) if not is_cleaner(each.name))
 
+    def endpoint_urls(self) -> Mapping[str, str]:
+        return {}  # those of AWS are nowhere on this machine
+
     def step_seconds(self, flow: str, steps: Collection[str]) -> Mapping[str, float]:
         arn = self.executions.newest_succeeded(self.target.machine(flow))
         if arn is None:
