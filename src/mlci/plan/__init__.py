@@ -53,7 +53,8 @@ def plan(
         for step in flow.steps.values()
         if (uri := _metrics_uri(step, metrics_folders[step.name], outputs))
     }
-    steps = {}
+    steps, known = {}, {**flow.left_out, **flow.steps}
+    without_script = frozenset(name for name, step in known.items() if step.run is None)
     for step in flow.steps.values():
         context = RequestContext(
             job=names.job(step, target.run_id),
@@ -72,6 +73,7 @@ def plan(
             params=flow.params,
             metrics=metrics,
             kept_name=names.kept(step),
+            without_script=without_script,
         )
         steps[step.name] = _planned(step, context, baseline)
     uploads = {upload.uri: upload for upload in _uploads(flow, staged, target)}

@@ -36,7 +36,7 @@ class RequestContext:
     `outputs` has the URI of each output by its step and its name, `metrics` the URI of each step's metrics, and
     `metrics_folder` is for the metrics that a job collects, and `checkpoints_folder` for its checkpoints. `token_uri`
     is for the token of a task that waits for one. `params` are those of the flow. `code`, `code_uri` and `image` are
-    None for a step without a script, or without an image.
+    None for a step without a script, or without an image. The steps `without_script` are those of the whole flow.
     """
 
     job: str
@@ -55,6 +55,7 @@ class RequestContext:
     token_uri: S3Uri
     kept_name: str
     has_built_image: bool = False
+    without_script: frozenset[str] = frozenset()
 
 
 def resolve(step: Step, context: RequestContext) -> ResolvedStep:
@@ -100,6 +101,7 @@ class _Resolver:
             params=context.params,
             metrics_uris=context.metrics,
             inputs={name: self._input_uri(name, source) for name, source in step.inputs.items()},
+            inputs_without_script=frozenset(name for name in step.inputs if self._has_no_script(step.inputs[name])),
             sharded_inputs=step.sharded_inputs,
             outputs={name: context.outputs[step.name, name] for name in step.outputs},
             args=tuple(self._text(text) for text in step.args),
@@ -127,6 +129,9 @@ class _Resolver:
         if name in self.step.selections and isinstance(source, StepOutput):
             return selected_uri(self.step, name, source, self.context.outputs)
         return self._source_uri(source)
+
+    def _has_no_script(self, source: Source) -> bool:
+        return isinstance(source, StepOutput) and not self.context.without_script.isdisjoint(source.steps)
 
     def _source_uri(self, source: Source) -> str:
         match source:

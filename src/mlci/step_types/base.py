@@ -151,7 +151,8 @@ class Container:
 class ResolvedStep:
     """A step whose values are all known, in plain types: what a type makes its request and its input of.
 
-    `inputs` and `outputs` are URIs; of `sharded_inputs` each instance gets a part. `values` holds the keys that only
+    `inputs` and `outputs` are URIs; of `sharded_inputs` each instance gets a part, and those of `inputs_without_script`
+    are written by steps that run none of the flow's scripts. `values` holds the keys that only
     this type has. `job` is what the names of the step's jobs begin with. `metrics_folder` is the URI for the metrics
     that the job collects, below `checkpoints_folder` if there is one. `command` runs the script in `working_dir`; it is
     empty where the starter does, which is `mlci_start.py` beside the code. A step without a script has no `code_uri`.
@@ -177,6 +178,7 @@ class ResolvedStep:
     params: Mapping[str, Scalar] = field(default_factory=dict)
     metrics_uris: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
+    inputs_without_script: frozenset[str] = frozenset()
     sharded_inputs: frozenset[str] = frozenset()
     outputs: Mapping[str, str] = field(default_factory=dict)
     args: tuple[str, ...] = ()

@@ -103,7 +103,7 @@ PROGRAM = Key(
     "program",
     "text",
     f"The script in the folder code of the model's archive that serves it, {PROGRAM_FILE} by default; none where the "
-    "image serves the model by itself, as a built-in algorithm does.",
+    "image serves the model by itself, as a built-in algorithm does: the default for a model of a step without run.",
     examples=(PROGRAM_FILE, NO_PROGRAM),
     problems=_program_problems,
 )
@@ -149,7 +149,8 @@ def archive_uri(step: ResolvedStep) -> str:
 
 def model_container(step: ResolvedStep) -> dict[str, Json]:
     """Return the model's container: its image, its archive and its variables (a ContainerDefinition)."""
-    program = step.values.get(PROGRAM.name, PROGRAM_FILE)
+    default = NO_PROGRAM if MODEL.name in step.inputs_without_script else PROGRAM_FILE
+    program = step.values.get(PROGRAM.name, default)
     script = {"SAGEMAKER_PROGRAM": program, "SAGEMAKER_SUBMIT_DIRECTORY": CODE_FOLDER}
     environment: dict[str, Json] = {**({} if program == NO_PROGRAM else script), **step.env}
     return {"Image": step.image, "ModelDataUrl": archive_uri(step), "Environment": environment}

@@ -28,6 +28,7 @@ In the order in which a job passes through them:
     serving_container.py   the container of an endpoint
     serving.py             runs as the process of an endpoint: responds to requests by the model's inference script
     container_runtime.py   runs a job's command in its image, by docker, podman or buildah
+    xgboost_serving.py     serves a model as the XGBoost image does without a script
     isolation.py           gives a job its /opt/ml
     process.py             starts and stops the supervisor of a job
     supervisor.py          runs as a process: sets up /opt/ml, runs the script, kills what it leaves

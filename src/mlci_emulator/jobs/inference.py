@@ -84,7 +84,9 @@ class Handlers:
         self._content_type, self._accept = request["content_type"], request["accept"]
         self._timeout_s = request["timeout_s"]
         self.content_type: str = self._accept  # of the last response
-        script = _import_script(root / request["code"] / request["program"])
+        own = _xgboost_handlers() if request["toolkit"] == "xgboost" else None
+        program = request["program"]
+        script = own if program is None else _import_script(root / request["code"] / program)
         self._script_functions = {
             name: getattr(script, f"{name}_fn", None) for name in ("transform", "input", "predict", "output")
         }
@@ -95,9 +97,11 @@ class Handlers:
                 "Cannot use transform_fn implementation in conjunction with input_fn, predict_fn, and/or output_fn "
                 "implementation"
             )
-        # The default handlers of the toolkit, or of the scikit-learn container, which only need the model.
-        if request["is_scikit_learn"]:
+        # The default handlers of the toolkit, or of two containers, which only need the model.
+        if request["toolkit"] == "scikit-learn":
             self._input, self._predict, self._output = _sklearn_input, _sklearn_predict, _sklearn_output
+        elif own is not None:
+            self._input, self._predict, self._output = own.input_fn, own.predict_fn, _sklearn_output
         else:
             self._input, self._predict, self._output = decode, _no_predict_fn, encode
         model_fn: Callable[..., Any] = getattr(script, "model_fn", _no_model_fn)
@@ -120,6 +124,19 @@ class Handlers:
         if isinstance(body, (bytes, bytearray)):
             return bytes(body)
         raise TypeError(f"the script answered with {type(body).__name__}; a response is text or bytes")
+
+
+def _xgboost_handlers() -> ModuleType:
+    """Return xgboost_serving.py, which lies beside this file."""
+    spec = importlib.util.spec_from_file_location(
+        "mlci_xgboost_serving", Path(__file__).with_name("xgboost_serving.py")
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.__dict__["UnusableContent"] = ClientError
+    return module
 
 
 def _import_script(file: Path) -> ModuleType:

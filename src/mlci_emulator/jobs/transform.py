@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from mlci_emulator.jobs import failure_reason, inference
+from mlci_emulator.jobs.algorithms import XGBOOST
 from mlci_emulator.jobs.contained_files import walk
 from mlci_emulator.jobs.containers import ContainerCommand, base_environment, write_json
+from mlci_emulator.jobs.image_toolkits import repository_of
 from mlci_emulator.jobs.python_overlay import JobPython
 from mlci_emulator.jobs.transfer import TransferFailed, download, unpack, upload
 from mlci_emulator.jobs.transform_request import TransformRequest
@@ -42,7 +44,7 @@ def prepare_folder(
     if request.code_uri is not None:
         code = space.ml / "code"
         unpack(store, request.code_uri, code, space.temporary)
-    if not (code / request.program).is_file():
+    if request.program is not None and not (code / request.program).is_file():
         source = request.code_uri or f"the folder code of {request.model.uri}"
         raise TransferFailed(
             f'ClientError: there is no "{request.program}" in {source}. Only models with an inference script of their '
@@ -65,7 +67,7 @@ def _inference_request(request: TransformRequest, inputs: list[str], code: str) 
         "inputs": inputs,
         "code": code,
         "program": request.program,
-        "is_scikit_learn": "scikit-learn" in request.model.image,
+        "toolkit": _toolkit(request.model.image),
         "content_type": request.content_type,
         "accept": request.accept,
         "split": request.split,
@@ -75,6 +77,13 @@ def _inference_request(request: TransformRequest, inputs: list[str], code: str) 
         "timeout_s": request.timeout_s,
         "filters": dict(request.filters) if request.filters is not None else None,
     }
+
+
+def _toolkit(image: str) -> str:
+    """Return the name of the image's default handlers that `inference.py` has; "" for those of the toolkit."""
+    if repository_of(image) == XGBOOST:
+        return "xgboost"
+    return "scikit-learn" if "scikit-learn" in image else ""
 
 
 def _prepare_model(

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlci_emulator.jobs import inference
+from mlci_emulator.jobs.algorithms import XGBOOST, is_algorithm
+from mlci_emulator.jobs.image_toolkits import repository_of
 from mlci_emulator.jobs.requests import InvalidRequest, UnsupportedRequest, s3_uri
 
 #: Source: API_CreateTransformJob.html, MaxPayloadInMB; API_ModelClientConfig.html, InvocationsTimeoutInSeconds.
@@ -56,8 +58,10 @@ class TransformRequest:
     max_runtime_s: int = MAX_RUNTIME_S
 
     @property
-    def program(self) -> str:
-        return self.environment.get("SAGEMAKER_PROGRAM", "inference.py")
+    def program(self) -> str | None:
+        """Return the name of the script that serves the model; None if the image serves it by itself, as XGBoost's."""
+        default = None if repository_of(self.model.image) == XGBOOST else "inference.py"
+        return self.environment.get("SAGEMAKER_PROGRAM", default)
 
     @property
     def code_uri(self) -> str | None:
@@ -102,6 +106,9 @@ def transform(request: Mapping[str, Any], model: ModelFiles) -> TransformRequest
     """
     name = request["TransformJobName"]
     _require_supported(name, request)
+    if is_algorithm(model.image) and repository_of(model.image) != XGBOOST:
+        what = f"the built-in algorithm {repository_of(model.image)}, which runs on AWS alone. Use --cloud aws."
+        raise UnsupportedRequest(f'the transform job "{name}" has a model of {what}')
     source, target = request["TransformInput"], request["TransformOutput"]
     job = TransformRequest(
         name,

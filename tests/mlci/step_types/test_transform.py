@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from mlci.provision.iam_policies import policies
 from mlci.provision.policy_statements import AccountScope
 from mlci.provision.stack_names import ROLES
 from mlci.step_types import closing_titles
+from mlci.step_types.base import Json
 from support.aws_account import account
 from support.compiled_flows import compiled, planned
 from support.iam_calls import Call, arn
@@ -297,6 +299,48 @@ def test_the_local_cloud_transforms_by_the_models_script(tmp_path: Path) -> None
     without = batch.mlci("run")
     assert without.returncode == 3
     assert 'there is no "inference.py" in the folder code' in without.stdout
+
+
+ALGORITHM = """flow: plain
+steps:
+  train:
+    uses: training
+    algorithm: xgboost:1.7-1
+    inputs: {train: {from: train.csv, content_type: text/csv}}
+    hyperparameters: {num_round: 9, objective: "reg:squarederror", min_child_weight: 0, lambda: 0, eta: 1}
+  score: {uses: transform, model: "${{ steps.train.outputs.model }}", image: "xgboost:1.7-1", input: rows.csv}
+"""
+
+
+def test_the_model_of_an_algorithm_is_served_by_its_image() -> None:
+    text = ALGORITHM.replace("train.csv", "s3://acme/train.csv").replace("rows.csv", "s3://acme/rows.csv")
+    step = compiled(text)[1]["steps"]["score"]
+    assert step["model_PrimaryContainer"]["Environment"] == {}
+    scripted = compiled(text.replace("score: {", "score: {program: serve.py, "))[1]["steps"]["score"]
+    assert scripted["model_PrimaryContainer"]["Environment"]["SAGEMAKER_PROGRAM"] == "serve.py"
+
+
+def test_a_model_of_another_algorithm_is_refused_here() -> None:
+    image = "382416733822.dkr.ecr.us-east-1.amazonaws.com/kmeans:1"
+    plan = planned(FLOW)
+    container: Json = {"Image": image, "ModelDataUrl": "s3://a/b/model.tar.gz", "Environment": {}}
+    values = {**plan.steps["score"].execution_input, "model_PrimaryContainer": container}
+    step = replace(plan.steps["score"], execution_input=values)
+    with pytest.raises(InputError, match="a model of the built-in algorithm kmeans, which runs on AWS alone"):
+        check_jobs(replace(plan, steps={"score": step}))
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_the_local_cloud_serves_the_model_of_an_algorithm(tmp_path: Path) -> None:
+    plain = Project(tmp_path)
+    plain.write("flow.yaml", ALGORITHM)
+    plain.write("train.csv", "1,0\n5,9\n")
+    plain.write("rows.csv", "9\n0\n9\n")
+    run = plain.mlci("run")
+    assert run.returncode == 0, run.stdout + run.stderr
+    (scores,) = (tmp_path / ".mlci" / "store").rglob("rows.csv.out")
+    assert [float(line) for line in scores.read_text().splitlines()] == [5, 1, 5]
 
 
 @pytest.mark.e2e
