@@ -119,7 +119,7 @@ def test_a_flow_without_functions_may_call_none() -> None:
         ("functions/notify.py", "functions.notify.handler", "is not a handler"),
         ("payload: {name", "payload: [a]  # {name", '"payload" must be'),
         ("    local:", "    timeout: 5m\n    local:", "A function has a time limit of its own"),
-        ("    local:", "    metrics: a/b.json\n    local:", '"metrics" is for processing and training steps'),
+        ("    local:", "    metrics: a/b.json\n    local:", '"metrics" is for processing, training'),
         ("steps.call.outputs.result", "steps.call.outputs.reslt", 'Its only output is "result"'),
     ],
 )
