@@ -72,3 +72,23 @@ def test_the_instances_of_a_job_share_the_cores() -> None:
     assert jobs_at_once(of, composition_of(of))["beside"] == 6
     shares = shares_of_cores(of, composition_of(of))
     assert (shares["last"], shares["beside"], shares["train"]) == (2, 1, 1)
+
+
+@pytest.mark.parametrize(("cores", "at_once", "shares"), [(8, 3, {"tune": 2}), (2, 2, {"tune": 1}), (1, 1, {})])
+def test_the_trials_of_a_tuning_job_share_the_cores(cores: int, at_once: int, shares: dict[str, int]) -> None:
+    text = """
+flow: tuned
+steps:
+  tune:
+    uses: tuning
+    image: mine.example/image:7
+    run: a.py
+    ranges: {depth: {min: 1, max: 9}}
+    metric_definitions: [{name: auc, regex: auc=(.*)}]
+    objective: {metric: auc, goal: maximize}
+    max_jobs: 9
+    max_parallel_jobs: 3
+"""
+    of = planned(cores, text)
+    assert jobs_at_once(of, composition_of(of)) == {"tune": at_once}
+    assert shares_of_cores(of, composition_of(of)) == shares
