@@ -16,11 +16,11 @@ from mlci.compile import execution_input, step_inputs
 from mlci.earlier_runs import EarlierRun
 from mlci.errors import InputError, Problem
 from mlci.flow.dependencies import metrics_read, outputs_read, selected_by
-from mlci.flow.models import Flow, Json, MetricValue, Step, StepOutput, Value
+from mlci.flow.models import Condition, Flow, Json, MetricValue, Step, StepOutput, Value
 from mlci.flow.names import written_name
 from mlci.flow.part import Part, choose_steps, with_earlier, with_later
 from mlci.flow.problems import listed
-from mlci.gate import judge
+from mlci.gate import judge, missed_text, simplified
 from mlci.plan import Plan, S3Uri, Target, output_uris
 from mlci.plan.thresholds import best_cell, bounds, value_at
 from mlci.report.formatting import rough_duration
@@ -80,7 +80,7 @@ class PartialRunPlanner:
             )
         skipped = with_later(missed, flow) & set(chosen.steps)
         kept = {name: flow.steps[name] for name in chosen.steps if name not in skipped}
-        steps = {name: _with_best_cells(_without_outer_rules(step, taken), taken) for name, step in kept.items()}
+        steps = {name: _with_best_cells(self._judged(step, taken)[0], taken) for name, step in kept.items()}
         steps = {name: _with_known_metrics(step, taken) for name, step in steps.items()}
         messages = [*self._taken_messages(flow, taken)]
         messages += [f"{name}: not run: {text}" for name, text in missed.items()]
@@ -132,14 +132,30 @@ class PartialRunPlanner:
         """Returns the steps whose `if:` does not hold by the metrics of earlier runs, and why."""
         missed = {}
         for name in chosen:
-            outer = [rule for rule in flow.steps[name].when if written_name(rule.step) in taken]
-            read = [step for rule in outer for step in rule.steps]
-            metrics = {step: taken[written_name(step)].metrics(step) for step in read}
-            known = {step: document for step, document in metrics.items() if document is not None}
-            verdict = judge(bounds(outer, self.baseline), known)
-            if not verdict.held:
-                missed[name] = "; ".join(judged.text for judged in verdict.rules if not judged.held)
+            _, texts = self._judged(flow.steps[name], taken)
+            if texts:
+                missed[name] = "; ".join(texts)
         return missed
+
+    def _judged(self, step: Step, taken: Mapping[str, EarlierRun]) -> tuple[Step, list[str]]:
+        """Returns the step without the rules that metrics of earlier runs decide, and what of them does not hold."""
+        outer = [rule for rule in step.when if written_name(rule.step) in taken]
+        read = [name for rule in outer for name in rule.steps]
+        metrics = {name: taken[written_name(name)].metrics(name) for name in read}
+        known = {name: document for name, document in metrics.items() if document is not None}
+        verdicts = judge(bounds(outer, self.baseline), known).rules
+        missed = [judged.text for judged in verdicts if not judged.held and not judged.bound.rule.place]
+        by_place = {judged.bound.rule.place: judged for judged in verdicts}
+        left: list[Condition] = []
+        for condition in step.conditions:
+            rest = simplified(condition, by_place)
+            if rest is False:
+                missed.append(missed_text(condition, by_place))
+            elif isinstance(rest, Condition):
+                left.append(rest)
+        places = {0, *(place for condition in left for place in condition.places)}
+        when = tuple(rule for rule in step.when if rule not in outer and rule.place in places)
+        return replace(step, when=when, conditions=tuple(left)), missed
 
     def _taken_messages(self, flow: Flow, taken: Mapping[str, EarlierRun]) -> Iterator[str]:
         if not taken:
@@ -181,10 +197,6 @@ def _needed(flow: Flow, chosen: Collection[str]) -> dict[str, _Needed]:
                 need.steps.add(step)
                 need.outputs.add((step, output.output))
     return {name: needed[name] for name in map(written_name, flow.steps) if name in needed}
-
-
-def _without_outer_rules(step: Step, taken: Collection[str]) -> Step:
-    return replace(step, when=tuple(rule for rule in step.when if written_name(rule.step) not in taken))
 
 
 def _with_best_cells(step: Step, taken: Mapping[str, EarlierRun]) -> Step:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mlci.backends.progress import Progress
 from mlci.flow.dependencies import dependencies
-from mlci.gate import Metrics, judge
+from mlci.gate import Metrics, judge, missed_texts
 from mlci.plan import Bound, Plan
 
 
@@ -32,7 +32,7 @@ def _reasons(
     for other in sorted(needed):
         if progress.steps[other].status != "succeeded" and progress.steps[other].status != "reused":
             yield f'it depends on step "{other}", which {_ended(progress, other)}'
-    missed = _missed(planned.steps[name].when, metrics)
+    missed = "; ".join(missed_texts(planned.steps[name].when, planned.flow.steps[name].conditions, metrics))
     if missed:
         yield f"its if does not hold: {missed}"
     if planned.flow.steps[name].is_after_gate and (missed := _missed(planned.gate, metrics)):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mlci.flow.metric_paths import MetricPath
-from mlci.flow.models import Aggregate, Cell, Json
+from mlci.flow.models import Aggregate, Cell, Condition, Json
 from mlci.flow.names import written_name
 from mlci.plan.models import Bound, Plan, PlannedStep
 from mlci.s3_uris import split_s3_uri
@@ -24,7 +24,7 @@ _NO_LIMIT = 1e300
 class Check:
     """One comparison in the state machine: the number at `path` in the metrics of `step`, against one in the input.
 
-    An `aggregate` makes one number of those of all cells.
+    An `aggregate` makes one number of those of all cells. `place` and `is_negated` are those of the rule.
     """
 
     step: str
@@ -32,18 +32,22 @@ class Check:
     is_lower: bool
     scope: CheckScope = "step"
     aggregate: Aggregate | None = None
+    place: int = 0
+    is_negated: bool = False
 
 
 @dataclass(frozen=True)
 class Guard:
     """The condition of some steps: a step's `if`, or the gate; `owner` is that step, or "gate".
 
-    One that `is_per_cell` is checked in each cell of a matrix, and decides about that cell alone.
+    All checks must hold, but for those with a place, which count as `conditions` say. One that `is_per_cell` is checked
+    in each cell of a matrix, and decides about that cell alone.
     """
 
     owner: str
     checks: tuple[Check, ...]
     is_per_cell: bool = False
+    conditions: tuple[Condition, ...] = ()
 
 
 def gate_guard(plan: Plan) -> Guard | None:
@@ -69,7 +73,7 @@ def step_guards(plan: Plan, line: Mapping[str, PlannedStep]) -> tuple[Guard, ...
         if is_per_cell and not _are_cells_shared(owner, reader):
             checks = tuple(_for_all_cells(check) for check in checks)
             is_per_cell = False
-        guards.append(Guard(name, checks, is_per_cell))
+        guards.append(Guard(name, checks, is_per_cell, plan.flow.steps[step.name].conditions))
     return tuple(guards)
 
 
@@ -88,7 +92,7 @@ def _groups(bounds: Iterable[Bound]) -> list[list[Bound]]:
     groups: dict[tuple[object, ...], list[Bound]] = {}
     for bound in bounds:
         rule = bound.rule
-        groups.setdefault((written_name(rule.step), rule.path, rule.op, rule.aggregate), []).append(bound)
+        groups.setdefault((written_name(rule.step), rule.path, rule.op, rule.aggregate, rule.place), []).append(bound)
     return list(groups.values())
 
 
@@ -101,7 +105,7 @@ def _check(plan: Plan, group: list[Bound], owner: Cell | None) -> Check:
         cell = plan.flow.steps[plan.cells(step)[0].name].cell
         is_own = rule.aggregate is None and owner is not None and cell is not None and set(cell.keys) <= set(owner.keys)
         scope = "own cell" if is_own else "cells"
-    return Check(step, rule.path, first.is_lower, scope, rule.aggregate)
+    return Check(step, rule.path, first.is_lower, scope, rule.aggregate, rule.place, rule.is_negated)
 
 
 def guard_values(plan: Plan, bounds: Iterable[Bound], owner: Cell | None) -> tuple[list[Json], dict[str, Json]]:

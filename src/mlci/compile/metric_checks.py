@@ -10,6 +10,7 @@ from mlci.compile.guards import GATE, Check, Guard
 from mlci.compile.states import StateFactory, path_of
 from mlci.compile.time_limit import READ_METRICS_S
 from mlci.flow.metric_paths import MetricPath, format_metric
+from mlci.flow.models import Condition
 from mlci.step_types.base import MISSING_METRIC, S3_RETRIES, S3_TRANSIENT_ERRORS
 
 _GET_OBJECT = "arn:aws:states:::aws-sdk:s3:getObject"
@@ -52,13 +53,16 @@ class MetricChecks(StateFactory):
     def _own_metrics(self, guard: Guard, checks: Sequence[tuple[int, Check]], then: Any, otherwise: Any) -> Any:
         choice = self.sdk.Choice(self._name(f"{guard.owner}: holds?"))
         limits = path_of("$.gate") if guard.owner == GATE else path_of("$.steps", guard.owner, "when")
-        rules = [
-            rule
-            for number, check in checks
-            for rule in self._rules(
-                path_of("$.metrics", check.step, "found", *check.path), f"{limits}[{number}]", check.is_lower
-            )
-        ]
+        rules: list[Any] = []
+        connected: dict[int, Any] = {}
+        for number, check in checks:
+            value = path_of("$.metrics", check.step, "found", *check.path)
+            found = self._rules(value, f"{limits}[{number}]", check.is_lower, check.is_negated)
+            if check.place:
+                connected[check.place] = self.sdk.ChoiceRule.And(found)
+            else:
+                rules += found
+        rules += [self._connected(condition, connected) for condition in guard.conditions]
         choice.add_choice(self.sdk.ChoiceRule.And(rules), then)
         choice.default_choice(otherwise)
         entry = choice
@@ -127,11 +131,25 @@ class MetricChecks(StateFactory):
         kinds.default_choice(self._ended(f"{title}: none", {}))
         return kinds
 
-    def _rules(self, value: str, limit: str, is_lower: bool) -> list[Any]:
-        """Return the conditions that the number at one path, or the boolean, meets the limit at another."""
+    def _connected(self, condition: Condition | int, rules: Mapping[int, Any]) -> Any:
+        """Return a condition as a Choice rule. `rules` has those of its rules by their places."""
+        if isinstance(condition, int):
+            return rules[condition]
+        parts = [self._connected(part, rules) for part in condition.parts]
+        return self.sdk.ChoiceRule.Or(parts) if condition.kind == "any" else self.sdk.ChoiceRule.And(parts)
+
+    def _rules(self, value: str, limit: str, is_lower: bool, is_negated: bool = False) -> list[Any]:
+        """Return the conditions that the number at one path, or the boolean, meets the limit at another.
+
+        If `is_negated`, they are that it is there, and misses the limit.
+        """
         rule = self.sdk.ChoiceRule
-        compare = rule.NumericGreaterThanEqualsPath if is_lower else rule.NumericLessThanEqualsPath
-        is_met = rule.NumericLessThanEquals if is_lower else rule.NumericGreaterThanEquals
+        if is_negated:
+            compare = rule.NumericLessThanPath if is_lower else rule.NumericGreaterThanPath
+            is_met = rule.NumericGreaterThan if is_lower else rule.NumericLessThan
+        else:
+            compare = rule.NumericGreaterThanEqualsPath if is_lower else rule.NumericLessThanEqualsPath
+            is_met = rule.NumericLessThanEquals if is_lower else rule.NumericGreaterThanEquals
         holds = [
             [rule.IsNumeric(value, True), compare(value, limit)],
             *([rule.BooleanEquals(value, truth), is_met(limit, int(truth))] for truth in (True, False)),

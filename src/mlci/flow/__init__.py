@@ -28,6 +28,7 @@ In the order in which `load` uses them:
     steps.py                a step, from its keys
     secrets.py              the sources of secrets
     rules.py                the rules of the gate and of `if`
+    conditions.py           `if`, with `any`, `all` and `not` of rules
     metric_sources.py       the files and the lines of output that hold a step's metrics
     metric_paths.py         the names of metrics in rules
     paths.py                paths of the repository, and locations in S3

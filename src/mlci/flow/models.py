@@ -135,7 +135,8 @@ class Rule:
     """One comparison that a metric must meet. A YAML rule with `min` and `max_drop` is two of these.
 
     `step` wrote the metrics, `path` leads to the number in their JSON. `limit` is in the metric's own unit, or, where
-    `is_relative`, a share of the baseline: "2%" is 0.02.
+    `is_relative`, a share of the baseline: "2%" is 0.02. `place` is the number by which a condition names the rule; 0
+    for one that must hold by itself. One that `is_negated` holds where the metric is there, and misses the limit.
     """
 
     step: str
@@ -145,6 +146,8 @@ class Rule:
     is_relative: bool = False
     aggregate: Aggregate | None = None
     cells: tuple[str, ...] = ()
+    place: int = 0
+    is_negated: bool = False
 
     @property
     def metric(self) -> str:
@@ -156,6 +159,20 @@ class Rule:
     def steps(self) -> tuple[str, ...]:
         """The steps whose metrics it reads."""
         return self.cells or (self.step,)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A part of an `if`: any or all of its parts must hold. A part is another condition, or the place of a rule."""
+
+    kind: Literal["any", "all"]
+    parts: tuple[Condition | int, ...]
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The places of all rules in it."""
+        nested = (part.places if isinstance(part, Condition) else (part,) for part in self.parts)
+        return tuple(place for places in nested for place in places)
 
 
 @dataclass(frozen=True)
@@ -247,7 +264,8 @@ class Step:
     over the AWS API request, and has the fields that keys become; `further_requests` has those of other requests, by
     the key that is merged over them. If it `keeps_checkpoints`, a folder is kept in step with S3. `values` holds the
     keys that only the step's type has. `secrets` are the variables of `env` that hold secrets; `env` has the others.
-    What a type has no key for is None or empty. `cell` is set for a cell of a step with a matrix. Where not
+    What a type has no key for is None or empty. `cell` is set for a cell of a step with a matrix. `when` has all rules
+    of the `if`, and `conditions` say how those with a place count. Where not
     `fail_fast`, a failure of the step leaves the steps and cells beside it running. `selections` has the inputs that
     are of the best cell of a matrix, and `sharded_inputs` those of which each instance gets a part.
     """
@@ -270,6 +288,7 @@ class Step:
     include: tuple[str, ...] = ()
     requirements: str | None = None
     when: tuple[Rule, ...] = ()
+    conditions: tuple[Condition, ...] = ()
     cell: Cell | None = None
     fail_fast: bool = True
     after: tuple[str, ...] = ()

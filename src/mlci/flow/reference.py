@@ -32,6 +32,8 @@ def reference(schema: Mapping[str, Any]) -> str:
         _described(definitions["SelectModel"]),
         "### A rule, in `gate` and in a step's `if`",
         _described(definitions["RuleModel"]),
+        "### A condition, in a step's `if`",
+        "\n\n".join(_described(definitions[name]) for name in ("AnyModel", "AllModel", "NotModel")),
         "### A secret, in `secrets`",
         _described(definitions["SecretModel"]),
         "### An item of `metric_definitions`",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from decimal import Decimal
 from typing import get_args
 
@@ -18,14 +18,24 @@ from mlci.flow.yaml_document import Path
 from mlci.flow.yaml_scalars import describe
 
 OPS: tuple[Op, ...] = get_args(Op)
+#: The words that make a condition of rules.
+CONNECTIVES = ("any", "all", "not")
 _PERCENT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?%")
 _HINT = 'Write "- metric: <step>.<name>" and "min: <number>" below it'
 
 
 def build_rules(
-    written: Json, path: Path, reader: str, steps: Mapping[str, StepInterface], problems: Problems
+    written: Json,
+    path: Path,
+    reader: str,
+    steps: Mapping[str, StepInterface],
+    problems: Problems,
+    left_out: Container[str | int] = (),
 ) -> tuple[Rule, ...]:
-    """Returns the rules of the list at this path. `reader` names the reader of the metrics in messages: `the gate`."""
+    """Returns the rules of the list at this path, without the items that are left out.
+
+    `reader` names the reader of the metrics in messages: `the gate`.
+    """
     if not isinstance(written, list):
         if not problems.is_suspect(path):
             problems.at(path, f'"{path[-1]}" must be a list of rules, but is {describe(written)}', _HINT)
@@ -35,23 +45,28 @@ def build_rules(
     built = [
         (rule, (*path, index, rule.op))
         for index, item in enumerate(written)
-        for rule in _rules(item, (*path, index), reader, steps, problems)
+        if index not in left_out
+        for rule in build_rule(item, (*path, index), reader, steps, problems)
     ]
     _check_together(built, problems)
     return tuple(rule for rule, _ in built)
 
 
-def _rules(item: Json, path: Path, reader: str, steps: Mapping[str, StepInterface], problems: Problems) -> list[Rule]:
+def build_rule(
+    item: Json, path: Path, reader: str, steps: Mapping[str, StepInterface], problems: Problems
+) -> list[Rule]:
+    """Returns the rules that are written as one: a rule with two limits is two."""
     if not isinstance(item, dict):
         if not problems.is_suspect(path):
-            problems.at(
-                path, f'item {int(path[-1]) + 1} of "{path[-2]}" must be a rule, but is {describe(item)}', _HINT
-            )
+            problems.at(path, f"{rule_label(path, 'item')} must be a rule, but is {describe(item)}", _HINT)
+        return []
+    if connective := next((name for name in CONNECTIVES if name in item and path[0] == "gate"), None):
+        what = f'"{connective}" is for the "if" of a step: every rule of the gate must hold'
+        problems.at_key((*path, connective), what, "Write its rules as items of the gate")
         return []
     model = validated(RuleModel, item, path, {"metric": ""}, problems)
     if item.keys() <= {"metric", "aggregate"}:
-        what = f'rule {int(path[-1]) + 1} of "{path[-2]}" has no limit'
-        problems.at(path, what, 'Give it "min", "max", "max_drop" or "max_rise"')
+        problems.at(path, f"{rule_label(path)} has no limit", 'Give it "min", "max", "max_drop" or "max_rise"')
     step, metric = _metric(model.metric, (*path, "metric"), problems)
     if metric:
         _check_metric(step, (*path, "metric"), reader, steps, problems)
@@ -60,6 +75,15 @@ def _rules(item: Json, path: Path, reader: str, steps: Mapping[str, StepInterfac
         problems.at_key((*path, "aggregate"), what, "Remove it")
     limits = [(op, _limit(_as_written(getattr(model, op), item.get(op)), (*path, op), problems)) for op in OPS]
     return [Rule(step, metric, op, *limit, model.aggregate) for op, limit in limits if limit and metric]
+
+
+def rule_label(path: Path, noun: str = "rule") -> str:
+    """Returns a rule's name in messages.
+
+    >>> rule_label(("gate", 0)), rule_label(("steps", "a", "if", "not"))
+    ('rule 1 of "gate"', 'the rule in "not"')
+    """
+    return f'{noun} {path[-1] + 1} of "{path[-2]}"' if isinstance(path[-1], int) else f'the {noun} in "{path[-1]}"'
 
 
 def _metric(written: str, path: Path, problems: Problems) -> tuple[str, MetricPath]:

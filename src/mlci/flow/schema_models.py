@@ -67,6 +67,30 @@ class RuleModel(SchemaModel):
     )
 
 
+class AnyModel(SchemaModel):
+    """A condition that holds if any of its parts does."""
+
+    any: list[ConditionValue] = Field(description="Rules and conditions, of which one must hold.")
+
+
+class AllModel(SchemaModel):
+    """A condition that holds if all of its parts do."""
+
+    all: list[ConditionValue] = Field(description="Rules and conditions, which must all hold.")
+
+
+class NotModel(SchemaModel):
+    """A condition that holds if a rule or a condition does not. A metric that is missing makes neither hold."""
+
+    not_: ConditionValue = Field(alias="not", description="The rule or condition that must not hold.")
+
+
+ConnectiveValue: TypeAlias = AnyModel | AllModel | NotModel
+ConditionValue: TypeAlias = RuleModel | AnyModel | AllModel | NotModel
+for _model in (AnyModel, AllModel, NotModel):
+    _model.model_rebuild()
+
+
 class MatrixModel(BaseModel):
     """Values by key: the step runs once for each combination. Beside the keys, include and exclude change them."""
 
@@ -254,7 +278,7 @@ _TYPES: Mapping[KeyKind, tuple[Any, Callable[[], object] | None]] = {
     "number": (float, None),
     "vpc": (VpcModel, None),
     "matrix": (MatrixModel, None),
-    "rules": (list[RuleModel], list),
+    "condition": (list[ConditionValue] | ConnectiveValue, list),
     "json": (dict[str, JsonValue], dict),
     "json map": (dict[str, JsonValue], None),
     "json list": (list[JsonValue], None),
@@ -268,7 +292,13 @@ COMMON_KEYS = (
         'Steps that must have ended before, where no data passes. "gate" runs the step only when the gate holds.',
         examples=("gate", ["train"]),
     ),
-    Key("if", "rules", "Rules on metrics. Where one does not hold, the step and what depends on it are skipped."),
+    Key(
+        "if",
+        "condition",
+        "Rules on metrics, and {any: […]}, {all: […]} and {not: …} of rules. Where one does not hold, the step and "
+        "what depends on it are skipped.",
+        examples=([{"metric": "evaluate.auc", "min": 0.9}], {"any": [{"metric": "evaluate.auc", "min": 0.9}]}),
+    ),
     Key(
         "matrix",
         "matrix",

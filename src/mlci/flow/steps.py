@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from mlci.flow.conditions import build_if
 from mlci.flow.dependencies import GATE
 from mlci.flow.file_keys import FileKeys
 from mlci.flow.key_reader import KeyReader
 from mlci.flow.machine_keys import MachineKeys
-from mlci.flow.models import Rule, Step
+from mlci.flow.models import Condition, Rule, Step
 from mlci.flow.problems import listed
 from mlci.flow.reference_check import check_step
 from mlci.flow.request_keys import RequestKeys
-from mlci.flow.rules import build_rules
 from mlci.flow.script_keys import ScriptKeys
 from mlci.flow.secret_variables import split_variables
 from mlci.flow.selections import build_selections
@@ -37,6 +37,7 @@ class _StepBuilder(KeyReader):
         env, secrets = split_variables(self.step, values.env(), request, requests.place, self.problems)
         source_folder, working_dir = script.folders()
         input_paths, output_paths = script.paths()
+        when, conditions = self._when()
         outputs, metrics, metric_definitions = files.outputs(), files.metrics(), files.metric_definitions()
         self._check_together()
         return Step(
@@ -63,7 +64,8 @@ class _StepBuilder(KeyReader):
             secrets=secrets,
             include=files.include(),
             requirements=files.requirements(),
-            when=self._when(),
+            when=when,
+            conditions=conditions,
             cell=self.step.cell,
             fail_fast=self._fail_fast(),
             after=self._after(),
@@ -125,16 +127,17 @@ class _StepBuilder(KeyReader):
         written = [self.step.written("fail_fast"), self.default("fail_fast")]
         return next((value for value in written if value is not None), True)
 
-    def _when(self) -> tuple[Rule, ...]:
+    def _when(self) -> tuple[tuple[Rule, ...], tuple[Condition, ...]]:
         if "if" not in self.step.raw:
-            return ()
+            return (), ()
         reader = f'"if" of step "{self.step.name}"'
-        rules = build_rules(self.step.raw["if"], self.path("if"), reader, self.context.steps, self.problems)
+        written, steps = self.step.raw["if"], self.context.steps
+        rules, conditions = build_if(written, self.path("if"), reader, steps, self.problems)
         for rule in rules:
             if rule.step == self.step.name and not self.problems.is_partly_suspect(self.path("if")):
                 what = f"{reader} reads the metrics of the step itself, which are not there before it runs"
                 self.problems.at(self.path("if"), what)
-        return rules
+        return rules, conditions
 
     def _after_written(self) -> list[str]:
         after: str | list[str] = self.step.written("after")

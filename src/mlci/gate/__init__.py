@@ -4,11 +4,13 @@ metrics_file.py  the metrics that a step wrote, read within bounds
 metric_names.py  the names of the metrics that a step wrote, for messages
 chosen_cells.py  the cells that steps read as the best by a metric
 verdict.py       the verdict on each rule, and on all
+conditions.py    the verdict on a step's `if`
 """
 
 from __future__ import annotations
 
 from mlci.gate.chosen_cells import chosen_cells
+from mlci.gate.conditions import holds, missed_text, missed_texts, simplified
 from mlci.gate.metric_names import missing_file
 from mlci.gate.metrics_file import METRICS_MAX_BYTES, METRICS_MAX_DEPTH, Metrics, parse_metrics
 from mlci.gate.verdict import RuleVerdict, Verdict, judge
@@ -20,7 +22,11 @@ __all__ = [
     "RuleVerdict",
     "Verdict",
     "chosen_cells",
+    "holds",
     "judge",
+    "missed_text",
+    "missed_texts",
     "missing_file",
     "parse_metrics",
+    "simplified",
 ]

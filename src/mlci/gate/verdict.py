@@ -15,6 +15,7 @@ from mlci.plan.models import Bound
 from mlci.plan.thresholds import aggregated, exact, exact_threshold, number_at, value_at
 
 _SIGN = {True: "≥", False: "≤"}
+_NEGATED_SIGN = {True: "<", False: ">"}
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,11 @@ def _compared(bound: Bound, value: float) -> RuleVerdict:
     rule = bound.rule
     threshold = exact_threshold(rule, bound.baseline)
     if threshold is None or bound.threshold is None:
-        return RuleVerdict(bound, value, True, f"{rule.metric} {_number(value)}: no baseline to compare with yet")
+        text = f"{rule.metric} {_number(value)}: no baseline to compare with yet"
+        return RuleVerdict(bound, value, not rule.is_negated, text)
     held = exact(value) >= threshold if bound.is_lower else exact(value) <= threshold
-    text = f"{rule.metric} {_number(value)} {_SIGN[bound.is_lower]} {_number(bound.threshold)}{_allowance(bound)}"
+    held, sign = (not held, _NEGATED_SIGN) if rule.is_negated else (held, _SIGN)
+    text = f"{rule.metric} {_number(value)} {sign[bound.is_lower]} {_number(bound.threshold)}{_allowance(bound)}"
     if not held:
         text = f"{text} is missed by {_number(_distance(exact(value), threshold))}"
     return RuleVerdict(bound, value, held, text)

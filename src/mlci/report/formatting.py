@@ -68,9 +68,11 @@ def rough_duration(seconds: float) -> str:
 def limit(bound: Bound) -> str:
     """Return a rule's limit for a table's cell: `≥ 0.97 (min)`, or the leeway of a change without a baseline."""
     leeway = f"{figure(bound.rule.limit * 100)}%" if bound.rule.is_relative else figure(bound.rule.limit)
+    word = f"not {bound.rule.op}" if bound.rule.is_negated else bound.rule.op
     if bound.threshold is None:
-        return f"{bound.rule.op} {leeway}, no baseline yet"
-    return f"{'≥' if bound.is_lower else '≤'} {figure(bound.threshold)} ({bound.rule.op})"
+        return f"{word} {leeway}, no baseline yet"
+    signs = ("<", ">") if bound.rule.is_negated else ("≥", "≤")
+    return f"{signs[0] if bound.is_lower else signs[1]} {figure(bound.threshold)} ({word})"
 
 
 def figure(value: float | None, signed: bool = False) -> str:

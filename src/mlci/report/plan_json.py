@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mlci.backends.protocol import Change
 from mlci.errors import Problem
-from mlci.flow.models import Flow, Json, Secret
+from mlci.flow.models import Condition, Flow, Json, Secret
 from mlci.plan.models import Bound, Plan, PlannedStep, Upload
 from mlci.report.result import SCHEMA
 
@@ -42,7 +42,7 @@ def _step(planned: Plan, name: str, step: PlannedStep) -> dict[str, Json]:
         "uses": flow_step.uses,
         "summary": step.summary,
         "behind_gate": flow_step.is_after_gate,
-        "if": _rules(step.when),
+        "if": _conditions(step.when, flow_step.conditions),
         "outputs": dict(step.outputs),
         "request": dict(step.request),
     }
@@ -57,17 +57,33 @@ def _secret(flow: Flow, secret: Secret) -> dict[str, Json]:
 
 
 def _rules(bounds: Iterable[Bound]) -> list[Json]:
-    return [
-        {
-            "metric": bound.rule.metric,
-            "op": bound.rule.op,
-            "limit": bound.rule.limit,
-            "relative": bound.rule.is_relative,
-            "threshold": bound.threshold,
-            "baseline": bound.baseline,
-        }
-        for bound in bounds
-    ]
+    return [_rule(bound) for bound in bounds]
+
+
+def _rule(bound: Bound) -> dict[str, Json]:
+    rule: dict[str, Json] = {
+        "metric": bound.rule.metric,
+        "op": bound.rule.op,
+        "limit": bound.rule.limit,
+        "relative": bound.rule.is_relative,
+        "threshold": bound.threshold,
+        "baseline": bound.baseline,
+    }
+    return {"not": rule} if bound.rule.is_negated else rule
+
+
+def _conditions(bounds: Iterable[Bound], conditions: Iterable[Condition]) -> list[Json]:
+    """Returns what must all hold: rules, and conditions of rules."""
+    by_place: dict[int, list[Bound]] = {}
+    for bound in bounds:
+        by_place.setdefault(bound.rule.place, []).append(bound)
+    return [*_rules(by_place.get(0, ())), *(_condition(condition, by_place) for condition in conditions)]
+
+
+def _condition(condition: Condition | int, by_place: Mapping[int, Sequence[Bound]]) -> Json:
+    if isinstance(condition, int):
+        return _rule(by_place[condition][0])
+    return {condition.kind: [_condition(part, by_place) for part in condition.parts]}
 
 
 def validation_json(file: str, flow: Flow | None, problems: Iterable[Problem] = ()) -> dict[str, Json]:

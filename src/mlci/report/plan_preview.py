@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any  # a definition is plain JSON
 
 from mlci.backends.protocol import Change
 from mlci.compile.concurrency import max_parallel
+from mlci.flow.models import Condition
 from mlci.flow.names import written_name
 from mlci.plan.models import Bound, Plan, Upload
 from mlci.report.formatting import count, limit, size
@@ -106,12 +107,26 @@ def _steps(planned: Plan) -> Iterator[str]:
     for name in planned.written_steps:
         cells = planned.cells(name)
         step, spec = cells[0], planned.flow.steps[cells[0].name]
-        when = f", if {' and '.join(_rule(bound) for bound in step.when)}" if step.when else ""
+        when = f", if {' and '.join(_conditions(step.when, spec.conditions))}" if step.when else ""
         gated = ", behind the gate" if spec.is_after_gate else ""
         summary = "; ".join(dict.fromkeys(cell.summary for cell in cells))
         yield f"  {name:{width}}  {_cells(planned, name)}{summary}{gated}{when}"
         if spec.cell:
             yield f"  {'':{width}}  {', '.join(cell.name[len(name) + 1 : -1] for cell in cells)}"
+
+
+def _conditions(bounds: Iterable[Bound], conditions: Iterable[Condition]) -> Iterator[str]:
+    """Yield what must all hold: rules, and conditions of rules."""
+    rules = {bound.rule.place: _rule(bound) for bound in bounds if bound.rule.place}
+    yield from (_rule(bound) for bound in bounds if not bound.rule.place)
+    yield from (_condition(condition, rules) for condition in conditions)
+
+
+def _condition(condition: Condition | int, rules: Mapping[int, str]) -> str:
+    if isinstance(condition, int):
+        return rules[condition]
+    word = " or " if condition.kind == "any" else " and "
+    return f"({word.join(_condition(part, rules) for part in condition.parts)})"
 
 
 def _cells(planned: Plan, step: str) -> str:

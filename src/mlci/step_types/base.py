@@ -35,7 +35,7 @@ KeyKind = Literal[
     "number",
     "vpc",
     "matrix",
-    "rules",
+    "condition",
     "json",
     "json map",
     "json list",
