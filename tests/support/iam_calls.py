@@ -57,20 +57,16 @@ def _calls(service: str, operation: str, request: Mapping[str, Any]) -> Iterable
             # Secrets Manager adds six characters to a name.
             named = secret if secret.startswith("arn:") else arn("secretsmanager", f"secret:{secret}-aBcD12")
             return [Call(f"secretsmanager:{operation}", named)]
-        case "states":
-            return _states(operation, request)
-        case "sagemaker":
-            return _sagemaker(operation, request)
+        case "states" | "sagemaker" | "glue" | "s3":
+            return {"states": _states, "sagemaker": _sagemaker, "glue": _glue, "s3": _s3}[service](operation, request)
         case "logs":
             return [Call(f"logs:{operation}", _log(operation, request))]
-        case "glue":
-            return _glue(operation, request)
+        case "ecr" if "repositoryName" in request:
+            return [Call(f"ecr:{operation}", arn("ecr", f"repository/{request['repositoryName']}"))]
         case "lambda":
             function = request["FunctionName"]
             named = function if function.startswith("arn:") else arn("lambda", f"function:{function}")
             return [Call("lambda:InvokeFunction", named)]
-        case "s3":
-            return _s3(operation, request)
     raise KeyError(service)
 
 

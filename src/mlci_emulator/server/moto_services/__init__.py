@@ -18,6 +18,7 @@
     cloudformation_refused.py        the resources whose creation fails
     cloudformation_resource.py       the base of resources that moto lacks
     cloudformation_codebuild.py      AWS::CodeBuild::Project, AWS::CodeConnections::Connection
+    cloudformation_ecr.py            AWS::ECR::Repository
     cloudformation_iam.py            AWS::IAM::OIDCProvider
     cloudformation_s3.py             AWS::S3::Bucket, AWS::S3::BucketPolicy
     cloudformation_sagemaker.py      AWS::SageMaker::Model, EndpointConfig, Endpoint, ModelPackageGroup

@@ -11,6 +11,7 @@ from mlci_emulator.identity import ACCOUNT
 from mlci_emulator.server.moto_services.bridge import BridgedServices
 from mlci_emulator.server.moto_services.cloudformation import MotoCloudFormation
 from mlci_emulator.server.moto_services.cloudformation_codebuild import ConnectionResource, ProjectResource
+from mlci_emulator.server.moto_services.cloudformation_ecr import RepositoryResource
 from mlci_emulator.server.moto_services.cloudformation_iam import OidcProviderResource
 from mlci_emulator.server.moto_services.cloudformation_refused import resource_class
 from mlci_emulator.server.moto_services.cloudformation_rollback import report_resources
@@ -38,7 +39,7 @@ def register(services: BridgedServices) -> None:
     sts_backends.backend = MotoSts
     cloudformation_backends.backend = MotoCloudFormation
     models = get_model_map()
-    for resource in (ConnectionResource, ProjectResource, OidcProviderResource):
+    for resource in (ConnectionResource, ProjectResource, OidcProviderResource, RepositoryResource):
         models[resource.cloudformation_type()] = resource
     for created in sagemaker_resources(services):
         models[created.cloudformation_type()] = created
