@@ -12,7 +12,7 @@ from mlci.flow.dependencies import metrics_read
 from mlci.flow.models import Flow, ImageFolder, Json, RepositoryPath, S3Location, Secret, Step, StepOutput
 from mlci.provision.arn_values import ValueKind, problem_of
 from mlci.step_types import STEP_TYPES
-from mlci.step_types.base import KEPT_NAME
+from mlci.step_types.base import CAPTURE, KEPT_NAME
 
 _ECR = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<name>[^:@]+)"
@@ -184,9 +184,14 @@ def _runtimes_s(step: Step) -> Iterator[int]:
 
 
 def _outside_outputs(step: Step) -> Iterator[str]:
-    """Yield the prefixes of outputs in the step's `request:`: of a model, and of a processing job's outputs."""
+    """Yield the prefixes of outputs that the step names: of a model, of a processing job's outputs, and of what an
+    endpoint captures."""
     outputs = [output for output in _named(step.request, "S3Output") if isinstance(output, dict)]
     named = [*_named(step.request, "S3OutputPath"), *(output.get("S3Uri") for output in outputs)]
+    named += _named(step.request, "DestinationS3Uri")
+    match step.values.get(CAPTURE):
+        case {"to": str(uri)} | {"to": (str(uri),)}:
+            named.append(uri)
     yield from (uri for uri in named if isinstance(uri, str))
 
 

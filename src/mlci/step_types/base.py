@@ -632,6 +632,8 @@ class Cleanup:
 
 #: The key of the name of what runs of merged code keep of a step.
 KEPT_NAME = "name"
+#: The key of what an endpoint captures; `to` is the place for it.
+CAPTURE = "capture"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from mlci.step_types import endpoint_requests as values
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types import sagemaker_models as models
 from mlci.step_types.base import (
+    CAPTURE,
     KEPT_NAME,
     S3_RETRIES,
     SAGEMAKER_RETRIES,
@@ -37,6 +38,9 @@ _OUTPUT, _FILE = "smoke", "answers.json"
 _VARIANT = "AllTraffic"
 #: EndpointName in CreateEndpoint.
 _NAME, _NAME_MAX_CHARS = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"), 63
+#: SageMaker gives the download of a model and its start an hour each at most; each look takes events of the execution.
+#: Source: API_ProductionVariant.html (ModelDataDownloadTimeoutInSeconds, ContainerStartupHealthCheckTimeoutInSeconds)
+_IN_SERVICE_MAX_S = 4 * 3_600
 #: The beginnings of the names of runs' own endpoints.
 _RUN_PREFIXES = ("mlci-", "mlcip-")
 
@@ -106,7 +110,11 @@ ENDPOINT = StepType(
         models.INSTANCE,
         jobs.INSTANCE_COUNT,
         models.ENV,
-        replace(jobs.TIMEOUT, description="The longest time until the endpoint is in service; 1h by default."),
+        replace(
+            jobs.TIMEOUT,
+            description="The longest time until the endpoint is in service; 1h by default.",
+            job_maximum=_IN_SERVICE_MAX_S,
+        ),
         Key(
             KEPT_NAME,
             "text",
@@ -116,7 +124,7 @@ ENDPOINT = StepType(
             problems=_name_problems,
         ),
         Key(
-            "capture",
+            CAPTURE,
             "json map",
             "The requests and answers that the endpoint writes to S3 (endpoint): percent of them, 100 by default, and "
             "to, an s3:// URI, the step's folder in the run by default.",

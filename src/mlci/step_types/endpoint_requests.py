@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
-from mlci.step_types.base import Json, ResolvedStep
+from mlci.step_types.base import CAPTURE, Json, ResolvedStep
 
 Problems = Iterator["tuple[tuple[str | int, ...], str, str]"]
 
@@ -110,7 +110,7 @@ def _is_integer(value: Json) -> bool:
 
 def capture_config(step: ResolvedStep, folder: str) -> dict[str, Json]:
     """Return the DataCaptureConfig; {} where nothing is captured. `folder` is the place for it in the run's folder."""
-    capture = step.values.get("capture")
+    capture = step.values.get(CAPTURE)
     if not isinstance(capture, dict):
         return {}
     return {

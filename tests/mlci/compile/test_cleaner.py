@@ -152,3 +152,35 @@ def test_packages_are_found_by_their_group(emulator: EmbeddedEmulator) -> None:
     )
     emulator.executions.finish()
     assert call(emulator, "ListModelPackageGroups", {})["ModelPackageGroupSummaryList"] == []
+
+
+class Endpoints:
+    """A SageMaker whose endpoint can't be deleted at first."""
+
+    operations = frozenset({"DeleteEndpoint"})
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals, self.calls = refusals, 0
+
+    def call(self, operation: str, request: Mapping[str, Any], region: str) -> dict[str, Any]:
+        self.calls += 1
+        if self.calls <= self.refusals:
+            raise ApiError("ValidationException", 'Cannot update in-progress endpoint "arn:e".')
+        return {}
+
+
+@pytest.mark.parametrize(("tries", "status"), [(5, "SUCCEEDED"), (1, "FAILED")])
+def test_an_endpoint_that_is_still_created_is_deleted_later_or_never(
+    emulator: EmbeddedEmulator, tries: int, status: str
+) -> None:
+    sagemaker = Endpoints(refusals=2)
+    emulator.tasks.services["sagemaker"] = sagemaker
+    definition, values = compiled(leaving(("endpoint", "mlci-iris--pause-x")))
+    values["cleaner"]["tries"] = tries
+    emulator.execute(
+        emulator.load(definition), json.dumps(values), "mlci-iris", RUN, lambda event: None, asl.StopSignal()
+    )
+    emulator.executions.finish()
+    arn = f"arn:aws:states:us-east-1:000000000000:execution:mlci-iris:{RUN}-cleaner-1"
+    assert emulator.executions.call("DescribeExecution", {"executionArn": arn}, REGION)["status"] == status
+    assert sagemaker.calls == (3 if status == "SUCCEEDED" else 1)

@@ -204,6 +204,7 @@ def asked(item: Any, answer: str) -> Any:
         ("    timeout", "    name: mlci-served--x\n    timeout", "is a name like those of runs"),
         ("    timeout", "    name: a_b\n    timeout", "is no name of an endpoint"),
         ("    timeout", "    serverless: {memory_mb: 100}\n    timeout", "Write one of 1024, 2048"),
+        ("timeout: 10m", "timeout: 5h", "4h"),
         ("    timeout", "    run: a.py\n    timeout", 'the script that "inference" of its training step names'),
     ],
 )
@@ -236,6 +237,17 @@ def test_a_pull_request_has_no_right_on_what_merged_code_keeps() -> None:
     assert decided(written["workflow"], starts)
     other = replace(starts, resource=arn("states", "stateMachine:mlci-served_protected:7"))
     assert not decided(written["protected_workflow"], other)
+
+
+def test_the_job_role_writes_captured_data_where_the_flow_says() -> None:
+    elsewhere = FLOW.replace("{percent: 100}", "{percent: 100, to: s3://lake/captured/}")
+    written = policies(access_requirements(planned(elsewhere).flow, {}), SCOPE)["job"]
+    put = Call("s3:PutObject", "arn:aws:s3:::lake/captured/e/AllTraffic/2026/12/01/09/x.jsonl")
+    assert decided(written, put)
+    assert not decided(policies(access_requirements(planned(FLOW).flow, {}), SCOPE)["job"], put)
+    capture = planned(elsewhere).steps["deploy"].request["DataCaptureConfig"]
+    assert isinstance(capture, dict)
+    assert capture["DestinationS3Uri"] == "s3://lake/captured"
 
 
 @pytest.fixture

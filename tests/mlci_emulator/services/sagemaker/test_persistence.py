@@ -13,7 +13,7 @@ import pytest
 from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.protocol.operations import ApiError
 from mlci_emulator.services.sagemaker.jobs import ABANDONED
-from support.local_jobs import JobHarness, processes_with
+from support.local_jobs import JobHarness, processes_with, sourcedir
 from support.sagemaker import sagemaker_harness
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="living processes are looked for in /proc")
@@ -90,3 +90,21 @@ def test_without_a_folder_nothing_is_stored(harness: JobHarness, jobs: LocalJobs
     assert sagemaker.wait_for_end("ProcessingJob", "a")["ProcessingJobStatus"] == "Completed"
     assert harness.log("a").read_text() == "1\n"
     assert sagemaker_harness(harness, jobs, None).call("ListProcessingJobs") == {"ProcessingJobSummaries": []}
+
+
+def test_an_endpoint_of_an_earlier_server_is_served_again(harness: JobHarness, jobs: LocalJobs) -> None:
+    script = "def model_fn(model_dir): return None\ndef transform_fn(*request): return 'here', 'text/plain'\n"
+    harness.store.put_bytes(sourcedir({"code/inference.py": script}), "s3://b/model.tar.gz")
+    first = sagemaker_harness(harness, jobs, harness.root / "home")
+    container = {"Image": "image", "ModelDataUrl": "s3://b/model.tar.gz"}
+    first.call("CreateModel", ModelName="m", PrimaryContainer=container)
+    variant = {"VariantName": "all", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    first.call("CreateEndpointConfig", EndpointConfigName="c", ProductionVariants=[variant])
+    first.call("CreateEndpoint", EndpointName="e", EndpointConfigName="c")
+    first.wait_until("Endpoint", "e", lambda described: described["EndpointStatus"] == "InService")
+    first.service.close()
+    second = sagemaker_harness(harness, jobs, harness.root / "home")
+    assert second.describe("Endpoint", "e")["EndpointStatus"] == "InService"
+    assert second.call("InvokeEndpoint", EndpointName="e", Body=b"")["Body"] == b"here"
+    assert list(second.service.endpoint_urls()) == ["e"]
+    second.service.close()
