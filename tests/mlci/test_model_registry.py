@@ -85,6 +85,12 @@ def test_two_processes_that_register_at_once_get_different_versions(tmp_path: Pa
     assert [arn.rpartition("/")[2] for arn in arns] == ["2", "3", "4"]
 
 
+def test_a_damaged_registry_is_said_to_be_damaged(tmp_path: Path) -> None:
+    (tmp_path / REGISTRY).write_bytes(b"no database at all" * 100)
+    with open_local_registry(tmp_path) as api, pytest.raises(CloudError, match=r"can't be read.*Restore it"):
+        list(ModelRegistry(api).groups())
+
+
 def test_the_caller_has_a_name(tmp_path: Path) -> None:
     with open_local_registry(tmp_path) as api:
         assert isinstance(api, LocalRegistry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ class LocalRegistry:
 
     service: Service
     store: DirectoryStore
+    file: Path
 
     @property
     def caller(self) -> str:
@@ -39,6 +41,9 @@ class LocalRegistry:
             return self.service.call(name, request, REGION)
         except ApiError as error:
             raise CloudError(f"{name}: {error.code}: {error.message}") from error
+        except sqlite3.DatabaseError as error:
+            what = f'the model registry "{self.file}" can\'t be read: {error}'
+            raise CloudError(what, hint="Restore it, or remove it to start with an empty one.") from error
 
     def pages(self, operation: str, tokens: tuple[str, str], **request: Any) -> Iterator[Mapping[str, Any]]:
         request_token, page_token = tokens
@@ -62,4 +67,4 @@ def open_local_registry(home: Path) -> Iterator[LocalRegistry]:
     """Yield the registry in the folder `.mlci`; where it has none yet, an empty one."""
     file = home / REGISTRY
     with open_registry(file if file.exists() else None) as service:
-        yield LocalRegistry(service, DirectoryStore(home / "store"))
+        yield LocalRegistry(service, DirectoryStore(home / "store"), file)
