@@ -31,6 +31,8 @@ _NONE_SUCCEEDED = (
 )
 #: The time between two looks at what running trials have printed, where they may be stopped early.
 _POLL_S = 0.2
+#: The time between two looks at the clock, where the tuning job has a time limit.
+_LIMIT_POLL_S = 0.5
 #: The most of a failed trial's reason that a line of progress has.
 _REASON_CHARS = 300
 
@@ -116,7 +118,7 @@ class TuningRun:
         if self.request.stops_early:
             return _POLL_S
         limit_s = self.request.max_runtime_s
-        return None if limit_s is None else max(0.0, limit_s - (self.clock() - self._started))
+        return None if limit_s is None else _LIMIT_POLL_S
 
     def _launch(self) -> None:
         """Start trials until as many run as may."""
