@@ -539,11 +539,32 @@ def check_jobs(
     `problem_of_instances` returns why a job with a number of instances can't run, or "". A job on an image that
     `runs_in_image` may start as its image does.
     """
+    wrong, elsewhere = _job_problems(planned, problem_of_instances, runs_in_image)
+    if wrong or elsewhere:
+        raise InputError([*wrong, *elsewhere])
+
+
+def jobs_for_aws_alone(planned: Plan) -> Sequence[Problem]:
+    """Returns why jobs of the plan that are right on AWS can't run on this machine.
+
+    Raises: InputError, if SageMaker would reject a request of the plan.
+    """
+    wrong, elsewhere = _job_problems(planned, lambda count: "", lambda image: False)
+    if wrong:
+        raise InputError(wrong)
+    return elsewhere
+
+
+def _job_problems(
+    planned: Plan, problem_of_instances: Callable[[int], str], runs_in_image: Callable[[str], bool]
+) -> tuple[list[Problem], list[Problem]]:
+    """Returns what SageMaker would reject, and what only this machine can't run."""
     from mlci_emulator.jobs import requests
     from mlci_emulator.jobs.readable_requests import read_requests
     from mlci_emulator.protocol import sagemaker_validation
 
-    problems = []
+    wrong: list[Problem] = []
+    elsewhere: list[Problem] = []
     for name in planned.steps:
         sent = [each for each in sent_requests(planned, name) if each.service == "sagemaker"]
         unlisted = [
@@ -553,20 +574,20 @@ def check_jobs(
             if problem.kind == "enum"
         ]
         if unlisted:
-            problems += [problem_of(planned.flow, name, value) for value in unlisted]
+            wrong += [problem_of(planned.flow, name, value) for value in unlisted]
             continue
         if planned.flow.steps[name].values.get("entrypoint") and not runs_in_image(planned.steps[name].image):
             at = planned.flow.position("steps", name, "entrypoint")
             what = f'step "{name}": its entry point is in the container of {planned.steps[name].image}'
-            problems.append(Problem(at.file, at.line, at.column, what, _NEEDS_CONTAINER))
+            elsewhere.append(Problem(at.file, at.line, at.column, what, _NEEDS_CONTAINER))
             continue
         try:
             count = read_requests({each.action: each.request for each in sent}, runs_in_image)
             if problem := problem_of_instances(count):
                 at = planned.flow.position("steps", name, "instance_count")
-                problems.append(Problem(at.file, at.line, at.column, f'step "{name}": {problem}'))
+                elsewhere.append(Problem(at.file, at.line, at.column, f'step "{name}": {problem}'))
         except (requests.MalformedRequest, requests.InvalidRequest, requests.UnsupportedRequest) as error:
             at = planned.flow.position("steps", name, "request")
-            problems.append(Problem(at.file, at.line, at.column, f'step "{name}": {error}'))
-    if problems:
-        raise InputError(problems)
+            found = elsewhere if isinstance(error, requests.UnsupportedRequest) else wrong
+            found.append(Problem(at.file, at.line, at.column, f'step "{name}": {error}'))
+    return wrong, elsewhere

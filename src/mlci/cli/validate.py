@@ -14,7 +14,7 @@ from mlci.cli.flow_file import load_flow
 from mlci.cli.options import debug_option, flow_option, json_option, param_option
 from mlci.cli.output import echo, echo_document
 from mlci.cli.run_context import local_context
-from mlci.errors import InputError
+from mlci.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from mlci.flow.models import Flow, Json
@@ -36,7 +36,7 @@ def command(flow_file: Path, params: Sequence[str], as_json: bool) -> int:
     from mlci.report.plan_json import validation_json
 
     try:
-        flow = _checked(flow_file, params)
+        flow, elsewhere = _checked(flow_file, params)
     except InputError as error:
         if as_json:
             _print_json(validation_json(str(flow_file), None, error.problems))
@@ -46,6 +46,8 @@ def command(flow_file: Path, params: Sequence[str], as_json: bool) -> int:
     else:
         for problem in late_approvals(flow, os.environ):
             echo(f"note, for builds: {problem}")
+        for other in elsewhere:
+            echo(f"note, for local runs: {other}")
         steps = {written_name(step) for step in flow.steps}
         cells = f" ({len(flow.steps)} with each cell of a matrix)" if flow.matrices else ""
         rules = {(written_name(rule.step), rule.path, rule.op, rule.aggregate) for rule in flow.gate}
@@ -57,12 +59,12 @@ def _print_json(document: Mapping[str, Json]) -> None:
     echo_document(json.dumps(document, indent=2) + "\n")
 
 
-def _checked(flow_file: Path, params: Sequence[str]) -> Flow:
-    """The flow of a file, of which all is right.
+def _checked(flow_file: Path, params: Sequence[str]) -> tuple[Flow, Sequence[Problem]]:
+    """The flow of a file, of which all is right, and why jobs of it can't run on this machine.
 
     Raises: InputError, with all that is not.
     """
-    from mlci.backends.local import check_definition, check_jobs
+    from mlci.backends.local import check_definition, jobs_for_aws_alone
     from mlci.build import Build
     from mlci.build_time import check_build_time
     from mlci.provision.access_requirements import check_arn_values
@@ -72,6 +74,6 @@ def _checked(flow_file: Path, params: Sequence[str]) -> Flow:
     check_build_time(flow, os.environ)
     check_arn_values(flow, {})
     planned, compiled = prepare(flow, local_context(flow_file, Build()), {})
-    check_jobs(planned)
+    elsewhere = jobs_for_aws_alone(planned)
     check_definition(compiled.definition)
-    return flow
+    return flow, elsewhere

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mlci.backends.local import check_jobs, jobs_for_aws_alone
 from mlci.errors import InputError
 from mlci.flow import load
 from mlci.step_types.base import ResolvedStep
@@ -229,3 +230,26 @@ def test_requests_are_those_that_the_api_knows() -> None:
     ):
         sent = json.loads(json.dumps({**request(text, step), field: "job"}))
         assert list(sagemaker_validation.problems(action, sent)) == []
+
+
+def test_a_local_run_is_refused_where_an_image_starts_by_itself() -> None:
+    """`mlci validate` tells it, and `--isolation container` runs it."""
+    own = planned(OWN)
+    with pytest.raises(InputError) as raised:
+        check_jobs(own)
+    assert [(problem.line, problem.column) for problem in raised.value.problems] == [(9, 17), (13, 5)]
+    assert list(jobs_for_aws_alone(own)) == list(raised.value.problems)
+    check_jobs(own, runs_in_image=lambda image: image == "mine.example/image:7")
+    check_jobs(planned(ALGORITHM))
+    assert jobs_for_aws_alone(planned(ALGORITHM)) == []
+
+
+def test_what_sagemaker_rejects_is_no_note() -> None:
+    with pytest.raises(InputError, match="override the metric definitions"):
+        jobs_for_aws_alone(
+            planned(
+                ALGORITHM.replace("gate:", "    request: {AlgorithmSpecification: DEFINITIONS}\ngate:").replace(
+                    "DEFINITIONS", "{MetricDefinitions: [{Name: a, Regex: b}]}"
+                )
+            )
+        )
