@@ -82,6 +82,10 @@ class ContainerRuntime:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ContainerUnavailable(f"{self.name} does not answer: {error}") from error
 
+    def succeeds(self, *arguments: str) -> bool:
+        """Return True if a command of the runtime succeeds."""
+        return self._ask(*arguments).returncode == 0
+
     def answer(self, *arguments: str) -> str:
         """Return what a command of the runtime prints.
 
@@ -105,13 +109,15 @@ class LocalImage:
 class ContainedCommand:
     """A command to run in an image. Without one, the image's own entry point gets the arguments.
 
-    `working_folder` is "" for the image's own. `environment` adds to the image's variables.
+    `working_folder` is "" for the image's own. `environment` adds to the image's variables. `required` is a program
+    that the image must have, because on SageMaker it starts the job, and "" if there is none.
     """
 
     command: tuple[str, ...]
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
     working_folder: str = ""
+    required: str = ""
 
 
 @dataclass(frozen=True)
@@ -159,6 +165,8 @@ def container(
         with _unpacked(image, name, contained) as launch:
             yield launch
         return
+    if contained.required and not _has_program(image, contained.required):
+        raise ContainerUnavailable(_missing(image, contained.required))
     yield ContainedLaunch(
         command=_run_command(image, name, folder, contained, network),
         # Values are passed by the client's environment: those in its arguments would be for everyone to see.
@@ -197,6 +205,19 @@ def _run_command(
     return (*words, image.name, *contained.command[1:], *contained.arguments)
 
 
+def _has_program(image: LocalImage, name: str) -> bool:
+    """Return True if an image has a program; an image without a shell is not asked."""
+    words = ("run", "--rm", "--pull", "never", "--network", "none", "--entrypoint", "/bin/sh", image.name)
+    return image.runtime.succeeds(*words, "-c", f"command -v {name}")
+
+
+def _missing(image: LocalImage, program: str) -> str:
+    return (
+        f"the image {image.name} has no program `{program}`, by which SageMaker starts the job. Install SageMaker's "
+        "training toolkit in it (pip install sagemaker-training), or let the flow build it (image: {build: <folder>})."
+    )
+
+
 def _is_rootless(runtime: ContainerRuntime) -> bool:
     """Return True if a daemon runs as this user, so that root in a container is this user.
 
@@ -219,6 +240,9 @@ def _unpacked(image: LocalImage, name: str, contained: ContainedCommand) -> Iter
     try:
         root = Path(runtime.answer("mount", name).strip())
         image_variables = dict(text.partition("=")[::2] for text in config.get("Env") or [])
+        folders = image_variables.get("PATH", _DEFAULT_PATH).split(":")
+        if contained.required and not any(os.path.lexists(f"{root}{each}/{contained.required}") for each in folders):
+            raise ContainerUnavailable(_missing(image, contained.required))
         yield ContainedLaunch(
             command=_command(config, contained),
             environment={"PATH": _DEFAULT_PATH, "HOME": "/root", **image_variables, **contained.environment},

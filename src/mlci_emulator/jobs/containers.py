@@ -65,7 +65,8 @@ class ContainerCommand:
     """A script's command, environment and working folder. Paths are as the script sees them.
 
     `private` are variables that stand in no request. In a job that runs in its image, `working_folder` is "" for the
-    image's own, and `arguments` are those of the image's own entry point where there is no command.
+    image's own, and `arguments` are those of the image's own entry point where there is no command, and `required` is a
+    program that it must have.
     """
 
     command: tuple[str, ...]
@@ -73,6 +74,7 @@ class ContainerCommand:
     working_folder: str
     private: Mapping[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
+    required: str = ""
 
 
 def host_environment(environment: Mapping[str, str]) -> dict[str, str]:

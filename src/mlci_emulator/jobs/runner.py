@@ -455,7 +455,8 @@ def _launch_request(
         network_of=instance.network_of,
     )
     if image is not None:
-        contained = ContainedCommand(command, script.arguments, {**environment, **script.private}, folder)
+        variables = {**environment, **script.private}
+        contained = ContainedCommand(command, script.arguments, variables, folder, script.required)
         network = ContainerNetwork(hosts, instance.is_offline, instance.network_of)
         with container(image, space.folder.name, space.ml, contained, network) as contained_launch:
             yield replace(

@@ -127,7 +127,7 @@ def container_command(
     toolkit = image_toolkits.image_toolkit(request.image)
     arguments = training_toolkit.script_arguments(training_toolkit.user_hyperparameters(hyperparameters))
     command = image_toolkits.start_command(toolkit, python.executable, request.program, arguments, has_setup(space))
-    return ContainerCommand(command, environment, "/opt/ml/code")
+    return ContainerCommand(command, environment, "/opt/ml/code", required="train" if python.is_in_image else "")
 
 
 def output_prefix(output_uri: str, name: str) -> str:

@@ -179,3 +179,20 @@ def test_container_isolation_needs_each_image(tmp_path: Path) -> None:
     assert 'step "one"' not in str(raised.value)  # its image is built
     program(tmp_path, "podman", "")
     local_images(tmp_path, "container", []).check(planned(tmp_path))
+
+
+def test_what_serves_a_model_does_not_run_in_its_image_here(tmp_path: Path) -> None:
+    messages = list[str]()
+    text = FLOW.replace('image: "mine.example/two:1"', "outputs: [o]").replace(
+        "steps:\n", "steps:\n  serve: {uses: model, model: 's3://bucket/model.tar.gz'}\n"
+    )
+    flow = load(text.encode(), "flow.yaml", {}, {})
+    unit, context = CodeUnit(ScriptStart({"script": "a.py"}), (), ()), image(tmp_path).context
+    staged = Staged({"one": unit, "two": unit}, {}, {}, dict.fromkeys(["serve", "one", "two"], context))
+    made = plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a"), {})
+    program(tmp_path, "podman", "")
+    images = local_images(tmp_path, "auto", messages)
+    images.check(made)
+    images.publish(made.images, StopSignal())
+    assert messages[0].startswith("warning: the model of serve is served by the project's Python on this machine")
+    assert messages[1].startswith("one and two run in the image of docker (podman)")

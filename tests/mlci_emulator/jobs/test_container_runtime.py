@@ -35,6 +35,8 @@ with open({given!r}, "a") as file:
     file.write(json.dumps(words) + "\\n")
 if words[0] == "image":
     sys.exit(words[-1] == "missing")
+if words[0] == "run" and words[-1] == "command -v train":
+    sys.exit("without" in words[-3])
 if words[0] == "run":
     options, at = {{}}, 1
     while words[at].startswith("--"):
@@ -47,6 +49,7 @@ if words[0] == "run":
     folder = next(volume[: -len(":/opt/ml")] for volume in options["--volume"] if volume.endswith(":/opt/ml"))
     command = [*options.get("--entrypoint", ["sh", "-c"]), *words[at + 1:]]
     command = [word.replace("/opt/ml", folder) for word in command]
+    os.chdir(options.get("--workdir", ["/"])[0].replace("/opt/ml", folder))
     os.execvpe(command[0], command, {{"PATH": os.environ["PATH"], **environment}})
 """
 
@@ -166,3 +169,13 @@ def test_an_image_starts_by_itself(harness: JobHarness) -> None:
 def test_an_image_that_starts_by_itself_is_refused_outside_of_its_container(harness: JobHarness) -> None:
     with LocalJobs(harness.store, settings(harness)) as jobs, pytest.raises(ApiError, match="container runtime"):
         harness.process("", jobs, AppSpecification={"ImageUri": "image"})
+
+
+@pytest.mark.parametrize(("image", "reason"), [("with:1", ""), ("without:1", "has no program `train`, by which")])
+def test_a_script_trains_in_an_image_that_has_the_toolkit(harness: JobHarness, image: str, reason: str) -> None:
+    script = "import os; assert os.environ['SM_MODEL_DIR'] == '/opt/ml/model'; open('../model/m', 'w')"
+    algorithm: dict[str, Json] = {"TrainingImage": image, "TrainingInputMode": "File"}
+    with LocalJobs(harness.store, settings(harness)) as jobs:
+        described = harness.train(script, jobs, AlgorithmSpecification=algorithm)
+    assert described["TrainingJobStatus"] == ("Failed" if reason else "Completed"), described
+    assert reason in described.get("FailureReason", "")

@@ -125,7 +125,9 @@ class AwsCloud:
         from mlci.backends.aws.image_publishing import ImagePublisher
 
         def step_log(step: str) -> Path:
-            return self.log_file(f"{self.planned[-1].steps[step].job}-0-0").with_suffix(".image.log")
+            flow, target = self.planned[-1].flow, self.planned[-1].target
+            job = self.target.names(flow.name).job(flow.steps[step], target.run_id)
+            return self.log_file(f"{job}-0-0").with_suffix(".image.log")
 
         return ImagePublisher(PushedImages(self.api("ecr")), self.environment, step_log, self.log)
 
