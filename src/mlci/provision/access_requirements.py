@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from mlci.errors import InputError, Problem
-from mlci.flow.dependencies import metrics_read
+from mlci.flow.dependencies import metrics_read, outputs_read
 from mlci.flow.models import Flow, ImageFolder, Json, RepositoryPath, S3Location, Secret, Step, StepOutput
 from mlci.provision.arn_values import ValueKind, problem_of
 from mlci.step_types import STEP_TYPES
@@ -75,7 +75,7 @@ def access_requirements(flow: Flow, images: Mapping[str, str]) -> AccessRequirem
         uses=flow.step_types,
         reads_data=any(isinstance(source, RepositoryPath) for source in sources),
         reads_outputs=any(isinstance(source, StepOutput) for source in sources)
-        or any(_syncs_files(step) for step in steps),
+        or any(_syncs_files(step) or _reads_uris(step) for step in steps),
         builds_images=any(isinstance(step.image, ImageFolder) for step in steps),
         has_rules=bool(flow.gate) or any(step.when or step.selections or metrics_read(step) for step in steps),
         outside=tuple(sorted({source.uri for source in sources if isinstance(source, S3Location)})),
@@ -127,6 +127,12 @@ def image_of(uri: str) -> Image | None:
     """
     found = _ECR.match(uri)
     return Image(found["account"], found["region"], found["name"]) if found else None
+
+
+def _reads_uris(step: Step) -> bool:
+    """Return True if the script gets URIs of other steps' outputs, which it reads itself."""
+    container = STEP_TYPES[step.uses].container
+    return container is not None and container.passes_uris and any(outputs_read(step))
 
 
 def _syncs_files(step: Step) -> bool:

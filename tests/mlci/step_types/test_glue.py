@@ -165,10 +165,23 @@ def test_just_the_flows_jobs_are_run_and_only_where_a_step_is_a_glue_job() -> No
             assert decided(document, passed), (role, service)
     logs = Call("logs:PutLogEvents", arn("logs", "log-group:/aws-glue/python-jobs/output:log-stream:jr_1"))
     assert decided(documents["job"], logs)
+    prefix = "arn:aws:s3:::bucket/mlci/data"
+    owned = (("aws:ResourceAccount", "000000000000"),)
+    assert decided(documents["job"], Call("s3:ListBucket", "arn:aws:s3:::bucket", owned))
+    for action, key in (("GetObject", "code/1/mlci_start_glue.py"), ("PutObject", "runs/1/prepare/clean/a")):
+        assert decided(documents["job"], Call(f"s3:{action}", f"{prefix}/{key}", owned)), action
+    assert decided(documents["job"], Call("s3:GetObject", "arn:aws:s3:::theirs/raw.txt"))
     trusts = {name: json.dumps(role) for name, role in iam_roles(access_requirements(flow, {})).items()}
     assert '["glue.amazonaws.com", "sagemaker.amazonaws.com"]' in trusts["JobRole"]
     other = load(b"flow: a\nsteps: {settle: {uses: wait, seconds: 1}}\n", "flow.yaml")
     assert "glue" not in json.dumps(iam_roles(access_requirements(other, {})))
+
+
+def test_a_script_may_read_the_outputs_whose_uris_it_gets() -> None:
+    alone = FLOW[: FLOW.index("  read:")]
+    more = '  more: {uses: glue, run: more.py, args: [--data, "${{ steps.prepare.outputs.clean }}"]}\n'
+    assert access_requirements(load(f"{alone}{more}".encode(), "flow.yaml"), {}).reads_outputs
+    assert not access_requirements(load(alone.encode(), "flow.yaml"), {}).reads_outputs
 
 
 SCRIPT = """
