@@ -51,16 +51,18 @@ INSTALLED = [
 ]
 #: Those whose image is built: test_own_image.py runs them.
 BUILT = [Port("own-image", "evaluate.accuracy")]
+#: Those that wait for a person: test_approval_example.py decides.
+DECIDED = [Port("approval", "evaluate.accuracy")]
 
 
 def test_every_example_is_tried() -> None:
     folders = {folder.name for folder in EXAMPLES.iterdir() if (folder / "flow.yaml").is_file()}
-    assert folders == {port.name for port in (*LIGHT, *INSTALLED, *BUILT)}
+    assert folders == {port.name for port in (*LIGHT, *INSTALLED, *BUILT, *DECIDED)}
 
 
 @pytest.mark.e2e
 @pytest.mark.slow
-@pytest.mark.parametrize("port", [*LIGHT, *INSTALLED, *BUILT], ids=lambda port: port.name)
+@pytest.mark.parametrize("port", [*LIGHT, *INSTALLED, *DECIDED, *BUILT], ids=lambda port: port.name)
 def test_a_port_is_valid(port: Port, tmp_path: Path) -> None:
     done = checkout(port.name, tmp_path).mlci("validate")
     assert done.returncode == 0, done.stderr

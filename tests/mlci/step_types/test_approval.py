@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import time
 from dataclasses import replace
@@ -36,6 +35,7 @@ from support.iam_calls import Call, read
 from support.iam_decisions import decided
 from support.iam_derived import calls_of_the_workflow
 from support.project import ROOT, Project
+from support.waiting_runs import WaitingRun
 
 FLOW = """flow: release
 params: {kind: model}
@@ -274,25 +274,6 @@ def project(folder: Path, text: str = FLOW) -> Project:
     for name, script in SCRIPTS.items():
         made.write(name, script)
     return made
-
-
-class WaitingRun:
-    """A run in a process of its own, up to its first approval. `run_id` and `asked` are what it printed."""
-
-    def __init__(self, project: Project, *options: str, **environment: str) -> None:
-        self.process = project.start("run", *options, **environment)
-        self.lines: list[str] = []
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line)
-            if match := re.search(r"mlci approve (\S+) (\S+), or", line):
-                self.run_id = match[1]
-                return
-        raise AssertionError("".join(self.lines) + str(self.process.communicate()))
-
-    def end(self) -> tuple[int, str]:
-        out, err = self.process.communicate(timeout=60)
-        return self.process.returncode, "".join(self.lines) + out + err
 
 
 @pytest.mark.e2e
