@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Strategy = Literal["Bayesian", "Random", "Grid"]
 #: The hyperparameter by which SageMaker tells a training job its objective.
-#: Source: sagemaker-training-toolkit, params.py (TUNING_METRIC)
+#: Source: sagemaker-training-toolkit, params.py (TUNING_METRIC_PARAM)
 OBJECTIVE_HYPERPARAMETER = "_tuning_objective_metric"
 #: The names of trials have three digits, a - and eight characters behind the tuning job's.
 _TRIAL_OF = "{}-001-00000000"

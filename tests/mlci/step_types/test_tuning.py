@@ -371,8 +371,6 @@ def test_the_local_cloud_tries_and_keeps_the_best(tmp_path: Path) -> None:
     done = made.mlci("run")
     assert done.returncode == 0, done.stdout + done.stderr
     check_run(made)
-    refused = made.mlci("run", "--param", "deepest=8", MLCI_PARAM_DEEPEST="8")
-    assert refused.returncode == 0
     made.write("flow.yaml", FLOW.replace("seed: 7", "strategy: hyperband"))
     refused = made.mlci("run")
     assert refused.returncode == 2
