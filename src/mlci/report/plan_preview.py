@@ -25,6 +25,7 @@ def preview(planned: Plan, definition: str, missing: Sequence[Upload], change: C
     parts = [
         _staged(planned, missing),
         staged_files(planned),
+        *_images(planned),
         machine_change(change, definition),
         "run\n" + "\n".join(_steps(planned)),
         "reuse\n  nothing: every step runs",
@@ -45,6 +46,13 @@ def _staged(planned: Plan, missing: Sequence[Upload]) -> str:
     if len(missing) > _NAMED:
         lines.append(f"  … and {len(missing) - _NAMED} more")
     return "\n".join(lines)
+
+
+def _images(planned: Plan) -> Iterator[str]:
+    """Yield a paragraph about the images that are built, where they are not there yet."""
+    if planned.images:
+        lines = [f"  {image.context.folder}  {image.uri}, for {', '.join(image.steps)}" for image in planned.images]
+        yield "\n".join(["images", *lines])
 
 
 def machine_change(change: Change, definition: str) -> str:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 
 from mlci.backends.protocol import Change
+from mlci.flow import load
+from mlci.plan import Target, plan
 from mlci.report.plan_preview import machine_change as machine
+from mlci.report.plan_preview import preview
+from mlci.stage.models import CodeUnit, ImageContext, Staged
+from mlci.step_types.script_start import ScriptStart
 
 TASK = {"Type": "Task", "Resource": "arn:aws:states:::sagemaker:createProcessingJob.sync"}
 
@@ -52,3 +57,18 @@ def test_what_stays_or_is_new_is_one_line() -> None:
     assert machine(Change("create", "mlci-x"), made).endswith("to be created, with 1 state")
     assert machine(Change("none kept", "mlci-x"), made).endswith("gone with it")
     assert machine(Change("update", "mlci-x", made, ("role",)), made).endswith("to be updated: role")
+
+
+def test_images_that_the_run_builds_are_told_with_their_steps() -> None:
+    text = "flow: x\nsteps: {one: {uses: processing, run: a.py, image: IMAGE}}\n"
+    for written, contexts in (
+        ("{build: docker}", {"one": ImageContext("docker", "Dockerfile", {}, ())}),
+        ("a/b:1", {}),
+    ):
+        flow = load(text.replace("IMAGE", written).encode(), "flow.yaml", {}, {})
+        images = {} if contexts else {"one": "a/b:1"}
+        staged = Staged({"one": CodeUnit(ScriptStart({"script": "a.py"}), (), ())}, {}, images, contexts)
+        made = plan(flow, staged, Target("bucket", "role", "20261123-101530-3f9c2a"), {})
+        told = preview(made, "{}", (), Change("none kept", "mlci-x"), ())
+        assert ("images\n  docker  localhost/mlci-x:" in told) == bool(contexts)
+        assert (", for one\n" in told) == bool(contexts)
