@@ -17,6 +17,7 @@ The map:
     stage/             Flow → Staged: hashes of code and data, image URIs
     plan/              Staged → Plan: names, API requests, uploads, thresholds
     compile/           Plan → definition and execution input
+    reuse/             Plan → the key of each step: the hash of all that can change its result
     backends/          the local and the aws backend
     gate/              metrics → verdict
     report/            Result → console and files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from datetime import datetime
 from mlci.errors import InputError
 from mlci.flow.models import Json
 from mlci.gate import Metrics
+from mlci.reuse import RunKeys
 from mlci.runs import RunFolder
 
 
@@ -44,6 +46,16 @@ class EarlierRun:
 
     def age_s(self, now: datetime) -> float:
         return max(0.0, (now - self.started).total_seconds())
+
+
+#: So many runs are looked through for the nearest one.
+_RUNS_WITH_KEYS = 30
+
+
+def runs_with_keys(folders: Iterable[RunFolder], flow: str, cloud: str) -> list[tuple[EarlierRun, RunKeys]]:
+    """Returns the newest runs of a flow on a cloud that have reported, with the keys of their steps."""
+    found = ((run, run.folder.keys()) for run in earlier_runs(folders, flow, cloud))
+    return list(itertools.islice(((run, keys) for run, keys in found if keys is not None), _RUNS_WITH_KEYS))
 
 
 def earlier_runs(folders: Iterable[RunFolder], flow: str, cloud: str) -> Iterator[EarlierRun]:

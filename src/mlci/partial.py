@@ -24,6 +24,7 @@ from mlci.gate import judge, missed_text, simplified
 from mlci.plan import Plan, S3Uri, Target, output_uris
 from mlci.plan.thresholds import best_cell, bounds, value_at
 from mlci.report.formatting import rough_duration
+from mlci.reuse import StepKey
 from mlci.step_types.base import MISSING_METRIC
 
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
@@ -46,6 +47,16 @@ class PartialRun:
     def taken_runs(self) -> dict[str, str]:
         """The id of the run that each step's outputs are taken from."""
         return {step: run.run_id for step, run in self.taken.items()}
+
+    def known_keys(self) -> dict[str, StepKey]:
+        """Returns the keys of the steps that are taken, and of their cells, as far as they have any."""
+        found = ((step, run.folder.keys()) for step, run in self.taken.items())
+        return {
+            name: step
+            for taken, keys in found
+            for name, step in (keys.steps.items() if keys else ())
+            if written_name(name) == taken
+        }
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from mlci.interrupts import InterruptSource, run_interruptible
 from mlci.plan import Plan, Target, plan
 from mlci.report.mermaid import mermaid
 from mlci.report.result import BaselineUpdate, Result, RunStart, Status, strict
+from mlci.reuse import RunKeys, step_keys
 from mlci.run_lock import RunLock
 from mlci.run_metrics import read_metrics, unread_metrics
 from mlci.runs import RunFolder
@@ -109,6 +110,11 @@ def prepare(flow: Flow, context: RunContext, baseline: Mapping[str, Json]) -> tu
     return planned, compile_plan(planned, cached, context.timeout_s)
 
 
+def keys_of(planned: Plan, context: RunContext, cloud: Cloud) -> RunKeys:
+    """The keys of a run's steps. Those that a partial run takes from earlier runs have the keys that they had there."""
+    return step_keys(planned, cloud.software(), context.part.known_keys() if context.part else None)
+
+
 def _announced(compile_it: Callable[[], str], log: Callable[[str], None]) -> str:
     """Compiles a definition that is not known yet: the SDK takes seconds to import, in which nothing else happens."""
     log("compiling the flow, which takes some seconds where its structure is new")
@@ -125,7 +131,8 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
     context = attach(flow, context, baseline, cloud)
     planned, compiled = prepare(flow, context, baseline)
     cloud.check(planned)
-    progress, outcome = _execute(planned, compiled, context, cloud, started)
+    keys = keys_of(planned, context, cloud)
+    progress, outcome = _execute(planned, compiled, keys, context, cloud, started)
     metrics, outcome = _collect_metrics(planned, progress, outcome, cloud)
     progress = explain_skipped(planned, progress, metrics)
     verdict = judge(planned.gate, metrics)
@@ -200,7 +207,7 @@ def with_images(execution_input: str, uris: Mapping[str, str]) -> str:
 
 
 def _execute(
-    planned: Plan, compiled: Compiled, context: RunContext, cloud: Cloud, started: datetime
+    planned: Plan, compiled: Compiled, keys: RunKeys, context: RunContext, cloud: Cloud, started: datetime
 ) -> tuple[Progress, Outcome]:
     """Deploys and executes, in a thread of its own: this one waits for signals and for the timeout."""
     progress, lock = initial_progress(planned.steps, _closing(planned)), threading.Lock()
@@ -222,7 +229,8 @@ def _execute(
     def work() -> Outcome:
         version = cloud.publish(planned.flow.name, compiled.definition)
         context.reporter.log(f"{planned.flow.name}: run {context.target.run_id} on the {cloud.name} cloud")
-        context.folder.start(compiled.definition, compiled.execution_input, run_start(planned, context, cloud, started))
+        start = run_start(planned, context, cloud, started)
+        context.folder.start(compiled.definition, compiled.execution_input, start, keys)
         context.lock.acquire(context.folder.start_file)
         has_started.set()
         cloud.upload(planned.uploads, stop)

@@ -16,6 +16,7 @@ from mlci.flow.models import Json
 from mlci.report import render_reports
 from mlci.report.log_lines import lines_of
 from mlci.report.result import RunStart, is_readable
+from mlci.reuse.key_document import RunKeys
 from mlci.run_lock import is_locked
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ class RunFolder:
         """The file that is written when the run starts, and that its process locks."""
         return self.path / "run.json"
 
-    def start(self, definition: str, execution_input: str, start: RunStart) -> None:
-        """Creates the folder with the run's definition and input, and points `.mlci/latest` at it.
+    def start(self, definition: str, execution_input: str, start: RunStart, keys: RunKeys | None = None) -> None:
+        """Creates the folder with the run's definition, input and keys, and points `.mlci/latest` at it.
 
         The folder may exist: a build that was cut off attaches to its run.
         """
@@ -81,6 +82,8 @@ class RunFolder:
             "input.json": json.dumps(json.loads(execution_input), indent=2) + "\n",
             self.start_file.name: json.dumps(start.to_json(), indent=2) + "\n",
         }
+        if keys is not None:
+            texts["keys.json"] = json.dumps(keys.to_json(), indent=2) + "\n"
         _write_files(self.path, texts)
         _link(self.path.parent.parent / "latest", Path("runs", self.path.name))
 
@@ -145,6 +148,13 @@ class RunFolder:
         except (OSError, ValueError, RecursionError):
             return None
         return document if isinstance(document, dict) else None
+
+    def keys(self) -> RunKeys | None:
+        """Returns the keys of the run's steps; None for a run of an older mlci, or a damaged file."""
+        try:
+            return RunKeys.from_json(json.loads((self.path / "keys.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, RecursionError):
+            return None
 
     def finish(self, result: Result) -> None:
         """Writes the reports: all of them, or none.

@@ -91,3 +91,37 @@ def test_the_end_of_a_flow_leaves_out_what_is_behind_the_gate_and_fails_as_any_r
     assert "parts: part of the flow failed (no verdict) in " in failed.stdout
     assert list(parts.result()["steps"]) == ["measure"]
     assert "part of the flow failed (no verdict)" in Path(parts.root / ".mlci/latest/report.md").read_text()
+
+
+def test_a_run_keeps_the_keys_of_its_steps_and_plan_names_what_has_changed_since(parts: Project) -> None:
+    whole = next(run for run in parts.runs if "publish" in keys_of(parts, run))
+    done = parts.mlci("run", "--only", "measure")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert keys_of(parts, "../latest")["measure"] == keys_of(parts, whole)["measure"]
+    same = parts.mlci("plan", "--why", "publish")
+    assert same.stdout == f"publish: nothing that counts has changed since run {whole}\n"
+    parts.write("prepare.py", SCRIPTS["prepare"] + "  # once more")
+    try:
+        other = parts.mlci("plan", "--why", "measure")
+    finally:
+        parts.write("prepare.py", SCRIPTS["prepare"])
+    assert '  input rows: "out" made by step prepare (code: prepare.py changed)\n' in other.stdout
+    assert "changed since run 2" in other.stdout
+    unknown = parts.mlci("plan", "--why", "mesure")
+    assert unknown.returncode == 2
+    assert 'the flow has no step "mesure". Did you mean "measure"?' in unknown.stderr
+
+
+def test_a_plan_names_no_changes_where_no_earlier_run_is_known(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    for name, script in SCRIPTS.items():
+        project.write(f"{name}.py", script)
+    project.write("flow.yaml", FLOW)
+    project.write(".mlci/runs/20261123-101530-aaaaaa/keys.json", "{")
+    done = project.mlci("plan", "--why", "measure", "--json")
+    assert json.loads(done.stdout)["steps"] == {"measure": {"run_id": None, "changes": []}}
+
+
+def keys_of(project: Project, run: str) -> dict[str, str]:
+    document = json.loads((project.root / ".mlci/runs" / run / "keys.json").read_text())
+    return {name: step["key"] for name, step in document["steps"].items()}

@@ -95,6 +95,11 @@ class JobPythons:
         below = (os.path.dirname(self._project.executable),) if base.sites else ()
         return JobInterpreter(str(python), {INSTALLED: requirements.digest}, below)
 
+    def software(self) -> dict[str, str]:
+        """Returns the version of the project's Python as `python`, and that of each distribution which it imports."""
+        described = self._describe(self._project.executable)
+        return {"python": described.version, **installed_versions(described.sites)} if described else {}
+
     def check(self, planned: Plan) -> None:
         """Raises InputError, for a step whose algorithm trains by a package that the project's Python lacks."""
         problems = []
@@ -168,21 +173,23 @@ def _minor(version: str) -> list[str]:
     return version.split(".")[:2]
 
 
-def installed_versions(sites: Iterable[str], packages: Iterable[str]) -> dict[str, str]:
+def installed_versions(sites: Iterable[str], packages: Iterable[str] | None = None) -> dict[str, str]:
     """Returns the versions of those packages that are installed, read from the names of their metadata's folders.
+
+    For None, they are all packages. The first folder counts that has one, as for Python itself.
 
     Source: https://packaging.python.org/en/latest/specifications/recording-installed-packages/
     """
-    wanted, found = set(packages), dict[str, str]()
+    wanted, found = None if packages is None else set(packages), dict[str, str]()
     for folder in sites:
         try:
             entries = os.listdir(folder)
         except OSError:
             continue
-        for entry in entries:
+        for entry in sorted(entries):
             match = _METADATA.fullmatch(entry)
             name = re.sub(r"[-_.]+", "-", match[1]).lower() if match else ""
-            if match and name in wanted:
+            if match and (wanted is None or name in wanted):
                 found.setdefault(name, match[2])
     return found
 

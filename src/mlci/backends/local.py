@@ -143,7 +143,7 @@ class LocalBackend:
             announce = lambda: _announce(python, planned, log)  # noqa: E731
             cloud = replace(cloud, announce=announce, environment=options.environment)
             cloud = replace(cloud, planned=planned, thread_shares=shares, images=images)
-            yield replace(cloud, check_pythons=pythons.check)
+            yield replace(cloud, check_pythons=pythons.check, describe_software=pythons.software)
 
     def _functions(self, base: Path, python: str) -> list[FunctionCode]:
         """Returns the Lambda functions of the flow's steps, as the emulator invokes them."""
@@ -223,7 +223,8 @@ class LocalCloud:
     `environment` has the values of secrets. `thread_shares` has the cores that a job of each step gets, where jobs run
     beside each other; `check` fills it.
     `planned` gets the run's plan when it is checked. `check_pythons` raises
-    InputError where a Python lacks a package. `hashes` are those of the store's objects. `images` are those that its
+    InputError where a Python lacks a package, and `describe_software` returns what the project's
+    Python holds. `hashes` are those of the store's objects. `images` are those that its
     jobs run in.
     """
 
@@ -237,6 +238,7 @@ class LocalCloud:
     thread_shares: dict[str, int] = field(default_factory=dict)
     check_pythons: Callable[[Plan], None] = lambda planned: None
     images: LocalImages | None = None
+    describe_software: Callable[[], Mapping[str, str]] = dict
 
     def check(self, planned: Plan) -> None:
         check_jobs(planned, self._problem_of_instances, self.images.of(planned) if self.images else lambda image: False)
@@ -248,6 +250,9 @@ class LocalCloud:
         if self.images is not None:
             self.images.check(planned)
         self.planned.append(planned)
+
+    def software(self) -> Mapping[str, str]:
+        return self.describe_software()
 
     def _problem_of_instances(self, count: int) -> str:
         with translate_emulator_errors():

@@ -148,6 +148,9 @@ class Cloud(Protocol):
     def check(self, planned: Plan) -> None:
         """Raises InputError, with every job's problems, where this cloud would refuse a job of the plan."""
 
+    def software(self) -> Mapping[str, str]:
+        """Returns the versions of what scripts run with here, by name; {} where each job's image holds all of it."""
+
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
         """Returns an object's bytes, at most `max_bytes` of them; None if there is no such object."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,13 +13,22 @@ from mlci.cli.options import RunOptions, json_option, run_options
 from mlci.cli.output import echo, echo_document
 from mlci.cli.run_context import open_run
 
+if TYPE_CHECKING:
+    from mlci.cli.run_context import RunSession
+    from mlci.plan import Plan
+
+why_option = click.option(
+    "--why", metavar="STEP", envvar="MLCI_WHY", help="Name what has changed of a step since an earlier run."
+)
+
 
 @click.command("plan")
-@run_options(json_option)
-def command(options: RunOptions, as_json: bool) -> int:
+@run_options(json_option, why_option)
+def command(options: RunOptions, as_json: bool, why: str | None) -> int:
     """Show what a run would do, and change nothing.
 
-    Lists the objects that it would upload, the changes to the state machine, and the jobs that it would start.
+    Lists the objects that it would upload, the changes to the state machine, and the jobs that it would start. With
+    --why, it names instead what has changed of a step since the nearest earlier run in which the step succeeded.
     """
     from mlci.baseline import read_baseline
     from mlci.build_time import check_build_time
@@ -31,6 +41,9 @@ def command(options: RunOptions, as_json: bool) -> int:
         check_build_time(flow, os.environ)
         planned, compiled = prepare(flow, session.context, read_baseline(flow, session.context.target, cloud))
         cloud.check(planned)
+        if why is not None:
+            _explain(why, planned, session, as_json)
+            return 0
         change = cloud.change(flow.name, compiled.definition)
         running = [execution.name for execution in cloud.running(flow.name)]
         missing = cloud.missing(planned.uploads)
@@ -39,3 +52,24 @@ def command(options: RunOptions, as_json: bool) -> int:
         else:
             echo(preview(planned, compiled.definition, missing, change, running))
     return 0
+
+
+def _explain(step: str, planned: Plan, session: RunSession, as_json: bool) -> None:
+    """Print what has changed of a step, or of each of its cells.
+
+    Raises: InputError, if the flow has no such step.
+    """
+    from mlci.earlier_runs import runs_with_keys
+    from mlci.report.key_changes import changes_json, changes_text
+    from mlci.reuse import explain, named_steps
+    from mlci.run import keys_of
+
+    names = named_steps(step, planned.flow)
+    context, cloud = session.context, session.cloud
+    keys = keys_of(planned, context, cloud)
+    runs = runs_with_keys(context.folder.siblings(), planned.flow.name, cloud.name)
+    found = [explain(name, keys, [(run.run_id, each) for run, each in runs if run.has(name)]) for name in names]
+    if as_json:
+        echo_document(json.dumps(changes_json(planned.flow.name, cloud.name, found), indent=2) + "\n")
+    else:
+        echo(changes_text(found))

@@ -128,6 +128,17 @@ def test_packages_are_compared_by_major_and_minor_version(tmp_path: Path) -> Non
     assert installed_versions(here.sites, ["pandas"]) == {"pandas": "2.2.1"}
 
 
+def test_the_software_is_the_projects_python_with_all_of_its_packages(
+    store: RecordedStore, there: dict[str, PythonDescription], tmp_path: Path
+) -> None:
+    (tmp_path / "numpy-1.26.4.dist-info").mkdir()
+    (tmp_path / "Pandas_x-2.2.1-py3.11.egg-info").mkdir()
+    there[PROJECT] = PythonDescription("3.11.2", (str(tmp_path),))
+    found = {"python": "3.11.2", "numpy": "1.26.4", "pandas-x": "2.2.1"}
+    assert pythons(store, there).software() == found
+    assert pythons(store, {}).software() == {}
+
+
 @pytest.mark.parametrize(
     ("image", "python", "package"),
     [

@@ -87,6 +87,9 @@ class AwsCloud:
         if planned.images:
             self._publisher().check(planned)
 
+    def software(self) -> Mapping[str, str]:
+        return {}
+
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
         return self.objects.read(uri, max_bytes)
 

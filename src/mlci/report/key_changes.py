@@ -1,0 +1,29 @@
+"""The changes of steps since earlier runs: the result of `mlci plan --why`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlci.flow.models import Json
+from mlci.report.result import SCHEMA
+from mlci.reuse import Explanation
+
+
+def changes_text(found: Sequence[Explanation]) -> str:
+    """Return a paragraph for each step."""
+    return "\n".join(_paragraph(each) for each in found)
+
+
+def _paragraph(found: Explanation) -> str:
+    if found.run_id is None:
+        return f"{found.step}: no earlier run has made this step, as far as this folder knows"
+    if not found.changes:
+        return f"{found.step}: nothing that counts has changed since run {found.run_id}"
+    lines = "".join(f"\n  {change}" for change in found.changes)
+    return f"{found.step}: changed since run {found.run_id}, the nearest earlier one:{lines}"
+
+
+def changes_json(flow: str, cloud: str, found: Sequence[Explanation]) -> dict[str, Json]:
+    """Return the document of `mlci plan --why --json`."""
+    steps: dict[str, Json] = {each.step: {"run_id": each.run_id, "changes": list(each.changes)} for each in found}
+    return {"schema": SCHEMA, "flow": flow, "cloud": cloud, "steps": steps}

@@ -1,0 +1,16 @@
+"""Plan → the key of each step: a hash of all that can change its result, and the words for what differs. Pure.
+
+request_fields.py   the fields of API requests that can't change a result
+ingredients.py      all that can change a step's result, as JSON
+step_keys.py        the keys of a plan's steps
+key_document.py     keys.json
+differences.py      what differs between two runs' steps, in words
+explained_steps.py  the steps that a name on the command line means
+"""
+
+from mlci.reuse.differences import Explanation, explain
+from mlci.reuse.explained_steps import named_steps
+from mlci.reuse.key_document import RunKeys, StepKey
+from mlci.reuse.step_keys import step_keys
+
+__all__ = ["Explanation", "RunKeys", "StepKey", "explain", "named_steps", "step_keys"]
