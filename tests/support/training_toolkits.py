@@ -80,6 +80,13 @@ CONTAINERS = Environment(
     "sagemaker_containers",
     "3.8",
 )
+#: The serving half of the images; it needs no server to import a script, and call its functions.
+INFERENCE = Environment(
+    "sagemaker-inference",
+    ("six", "numpy", "scipy", "setuptools<81", "wheel"),
+    "sagemaker_inference",
+    without_dependencies=("sagemaker-inference",),
+)
 TRAINING_5_0 = Environment(
     "sagemaker-training 5.0.0",
     ("sagemaker-training==5.0.0", "setuptools<81", "wheel"),

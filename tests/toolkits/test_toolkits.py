@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,17 @@ from mlci.stage.script_package import packaged
 from mlci.step_types import hyperparameters as encoding
 from mlci.step_types.script_start import STARTER, ScriptStart
 from support.toolkit_cases import ALONE, BROKEN_BY_A_SHELL, ENDINGS, LAYOUTS, PROBE, SAME, VALUES, Layout
-from support.training_toolkits import TOOLKITS, TRAINING_5_0, Image, Missing, Result, Toolkit, write
+from support.training_toolkits import (
+    INFERENCE,
+    TOOLKITS,
+    TRAINING_5_0,
+    Image,
+    Missing,
+    Result,
+    Toolkit,
+    make_environment,
+    write,
+)
 
 pytestmark = pytest.mark.toolkits
 
@@ -266,3 +277,58 @@ print("loss=0.5"), print("loss=0.25", file=sys.stderr)
     collected = json.loads((image.folder / "ml" / "mlci-metrics" / "metrics.json").read_text())
     assert collected.pop("loss") in (0.5, 0.25)
     assert collected == {"auc": 0.9, "f1": 0.5}
+
+
+SERVED = {
+    "src/app/train.py": "import os\nopen(os.environ['SM_MODEL_DIR'] + '/weights.txt', 'w').write('2')\n",
+    "src/app/inference.py": (
+        "import near\nfrom pkg.rows import rows\n\n\ndef model_fn(folder):\n"
+        "    return float(open(folder + '/weights.txt').read())\n\n\ndef input_fn(data, content_type):\n"
+        "    return rows(data)\n\n\ndef predict_fn(values, model):\n    return near.scaled(values, model)\n\n\n"
+        "def output_fn(values, accept):\n    return str(values)\n"
+    ),
+    "src/app/near.py": "def scaled(values, model):\n    return [value * model for value in values]\n",
+    "src/pkg/__init__.py": "",
+    "src/pkg/rows.py": "def rows(text):\n    return [float(line) for line in text.split()]\n",
+}
+#: The call by which the images of XGBoost and scikit-learn load a script:
+#: sagemaker-containers, _modules.py: import_module, and _server.py: start.
+IMPORTED = """
+from sagemaker_containers.beta.framework import env, modules
+serving = env.ServingEnv()
+script = modules.import_module(serving.module_dir, serving.module_name)
+print("answer", script.output_fn(script.predict_fn(script.input_fn("1 2", ""), script.model_fn(env.model_dir)), ""))
+"""
+#: The call of the servers of XGBoost and PyTorch, which have the model's code on PYTHONPATH:
+#: sagemaker-inference-toolkit, transformer.py.
+TRANSFORMED = """
+from sagemaker_inference import environment
+from sagemaker_inference.transformer import Transformer
+transformer = Transformer()
+transformer.validate_and_initialize(environment.model_dir)
+print("answer", transformer._default_transform_fn(transformer._model, "1 2", "text/csv", "text/csv"))
+"""
+
+
+def test_the_images_serve_a_model_by_the_script_in_it(image: Image, environments: Path, tmp_path: Path) -> None:
+    """Its imports are found where a toolkit copies the code, installs it, or takes it as it is, without an index."""
+    unit = unit_of(tmp_path / "repository", "src/app/train.py", SERVED, inference="src/app/inference.py", include=[])
+    result = with_starter(image, unit, {})
+    assert result.exit_code == 0, result.log
+    base = image.folder / "ml"
+    variables = {
+        "PATH": os.defpath,
+        "HOME": str(tmp_path),
+        "SAGEMAKER_BASE_DIR": str(base),
+        "SAGEMAKER_PROGRAM": "inference.py",
+        "SAGEMAKER_SUBMIT_DIRECTORY": str(base / "model" / "code"),
+        "PIP_NO_INDEX": "1",
+    }
+    served = {make_environment(INFERENCE, environments): (TRANSFORMED, {"PYTHONPATH": str(base / "model" / "code")})}
+    if image.toolkit.environment.package == "sagemaker_containers":
+        shutil.rmtree(base / "code")  # that of the training, which no serving container has
+        served[image.python] = (IMPORTED, {})
+    for python, (statements, more) in served.items():
+        command = [str(python), "-c", statements]
+        done = subprocess.run(command, env={**variables, **more}, cwd="/", capture_output=True, text=True, timeout=120)
+        assert "answer [2.0, 4.0]" in done.stdout, done.stdout + done.stderr
