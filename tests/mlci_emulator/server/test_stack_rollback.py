@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from support.local_jobs import sourcedir
 from support.serving import Serving, serving
 
 BUCKET = {"Type": "AWS::S3::Bucket"}
@@ -160,9 +161,13 @@ def test_an_update_with_a_refused_resource_changes_nothing(served: Serving, way:
 
 
 def test_models_and_endpoints_of_a_stack_are_the_emulator_s(served: Serving) -> None:
-    cloudformation, sagemaker = served.client("cloudformation"), served.client("sagemaker")
+    cloudformation, sagemaker, s3 = (served.client(name) for name in ("cloudformation", "sagemaker", "s3"))
+    s3.create_bucket(Bucket="of-models")
+    script = sourcedir({"code/inference.py": "def model_fn(model_dir): return None\n"})
+    s3.put_object(Bucket="of-models", Key="model.tar.gz", Body=script)
+    container = {"Image": "image", "ModelDataUrl": "s3://of-models/model.tar.gz"}
     resources = {
-        "Model": MODEL,
+        "Model": {"Type": MODEL["Type"], "Properties": {"ExecutionRoleArn": ROLE, "PrimaryContainer": container}},
         "Config": CONFIG,
         "Endpoint": ENDPOINT,
         "Group": {"Type": "AWS::SageMaker::ModelPackageGroup", "Properties": {"ModelPackageGroupName": "of-a-stack"}},
