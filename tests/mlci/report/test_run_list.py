@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from mlci.backends.decisions import Question
 from mlci.backends.progress import StepState
 from mlci.flow.models import Json
 from mlci.report.heartbeat import heartbeat
@@ -157,3 +158,12 @@ def test_a_heartbeat_of_many_steps_is_short() -> None:
     text = heartbeat(NOW, steps, lambda step: 1_000 * "x", None)
     assert "and 42 more" in text
     assert len(text) < 3_000
+
+
+def test_a_run_that_waits_says_for_which_decision() -> None:
+    waiting = ListedRun(RUN.run_id, "f", "running", RUN, undecided={"approve": "go on?"})
+    assert row(waiting)["status"] == "waits for approve"
+    assert waiting.to_json()["undecided"] == {"approve": "go on?"}
+    assert f"approve waits for a decision: go on?\n  mlci approve {RUN.run_id} approve" in describe(waiting, NOW)
+    steps = {"approve": StepState("running", START, question=Question("go on?", is_asked=True))}
+    assert "approve | waits for a decision: go on?" in heartbeat(NOW, steps, lambda step: "", None)
