@@ -17,6 +17,8 @@ import pytest
 
 import mlci_asl as asl
 from mlci.backends.aws import request_validation
+from mlci.backends.events import Event
+from mlci.backends.progress import initial_progress
 from mlci.compile import compile_plan
 from mlci.compile.check_states import answer_output
 from mlci.errors import InputError
@@ -27,7 +29,8 @@ from mlci.provision.iam_policies import policies
 from mlci.provision.policy_statements import AccountScope
 from mlci.provision.stack_names import ROLES
 from mlci.stage.models import CodeUnit, Staged
-from mlci.step_types.base import ResolvedStep
+from mlci.step_types import closing_titles
+from mlci.step_types.base import CHECK_FAILED, Json, ResolvedStep
 from mlci.step_types.endpoint_requests import smoke_items
 from mlci.step_types.script_start import ScriptStart
 from support.aws_account import Account, account
@@ -51,6 +54,7 @@ steps:
       - {body: "1,2", expect: {equals: "3"}}
       - {body: {values: [1, 2, 4]}, expect: {json: {sum: 7}}}
 """
+NOW = datetime(2026, 11, 23, tzinfo=timezone.utc)
 NAME = "mlci-served--deploy-20261123-101530-3f9c2a"
 RUN = "s3://bucket/mlci/served/runs/20261123-101530-3f9c2a"
 #: Writes the script that serves it into the model: it adds up numbers.
@@ -383,3 +387,26 @@ def test_merged_code_keeps_one_endpoint_and_updates_it(project: Project, tmp_pat
     flow = load(FLOW.encode(), "flow.yaml")
     written = policies(access_requirements(flow, {}), replace(SCOPE, bucket="models"))["protected_workflow"]
     assert {call.action for call in called if not decided(written, call)} == {"iam:PassRole"}
+
+
+def test_a_failure_that_the_state_machine_found_is_the_steps_reason() -> None:
+    progress = initial_progress(["deploy"], {"deploy": closing_titles("endpoint")})
+
+    def exited(number: int, name: str, failure: dict[str, str]) -> Event:
+        details: Json = {"name": name, "output": json.dumps({"failure": failure})}
+        return Event(number, number - 1, NOW, "PassStateExited", {"stateExitedEventDetails": details})
+
+    def entered(number: int, kind: str, name: str) -> Event:
+        return Event(number, number - 1, NOW, f"{kind}StateEntered", {"stateEnteredEventDetails": {"name": name}})
+
+    name = "deploy: not in service, its reason"
+    progress = progress.after(entered(1, "Task", "deploy")).after(entered(2, "Pass", name))
+    assert progress.steps["deploy"].status == "running"
+    other = progress.after(exited(3, name, {"Error": "States.Timeout", "Cause": "an earlier one"}))
+    assert other.steps["deploy"].status == "running"
+    failed = progress.after(exited(3, name, {"Error": CHECK_FAILED, "Cause": "no ping"}))
+    assert (failed.steps["deploy"].status, failed.steps["deploy"].reason) == ("failed", "no ping")
+    succeeded = Event(3, 2, NOW, "TaskSucceeded", {"taskSucceededEventDetails": {}})
+    assert progress.after(succeeded).steps["deploy"].status == "running", "no state but the last ends the step"
+    last = progress.after(entered(3, "Task", "deploy: keep the answers")).after(replace(succeeded, id=4, previous_id=3))
+    assert last.steps["deploy"].status == "succeeded"
