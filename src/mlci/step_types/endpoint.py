@@ -146,6 +146,7 @@ ENDPOINT = StepType(
             examples=({"memory_mb": 2048, "max_concurrency": 5},),
             problems=values.serverless_problems,
         ),
+        *models.NETWORK,
         models.MODEL_REQUEST,
         jobs.REQUEST,
     ),
