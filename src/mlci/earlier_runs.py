@@ -10,7 +10,7 @@ from datetime import datetime
 from mlci.errors import InputError
 from mlci.flow.models import Json
 from mlci.gate import Metrics
-from mlci.reuse import RunKeys
+from mlci.reuse import Explanation, RunKeys, explain
 from mlci.runs import RunFolder
 
 
@@ -48,14 +48,13 @@ class EarlierRun:
         return max(0.0, (now - self.started).total_seconds())
 
 
-#: So many runs are looked through for the nearest one.
-_RUNS_WITH_KEYS = 30
-
-
-def runs_with_keys(folders: Iterable[RunFolder], flow: str, cloud: str) -> list[tuple[EarlierRun, RunKeys]]:
-    """Returns the newest runs of a flow on a cloud that have reported, with the keys of their steps."""
-    found = ((run, run.folder.keys()) for run in earlier_runs(folders, flow, cloud))
-    return list(itertools.islice(((run, keys) for run, keys in found if keys is not None), _RUNS_WITH_KEYS))
+def explain_steps(
+    steps: Iterable[str], keys: RunKeys, folders: Iterable[RunFolder], cloud: str, most: int
+) -> list[Explanation]:
+    """Returns the changes of steps since the nearest earlier runs in which they succeeded, of the `most` newest."""
+    found = ((run, run.folder.keys()) for run in earlier_runs(folders, keys.flow, cloud))
+    runs = list(itertools.islice(((run, each) for run, each in found if each is not None), most))
+    return [explain(step, keys, [(run.run_id, each) for run, each in runs if run.has(step)]) for step in steps]
 
 
 def earlier_runs(folders: Iterable[RunFolder], flow: str, cloud: str) -> Iterator[EarlierRun]:

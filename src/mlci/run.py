@@ -28,7 +28,7 @@ from mlci.baseline import (
 from mlci.compile import Compiled, compile_plan
 from mlci.conclusion import conclude, log_tails
 from mlci.empty_outputs import EmptyOutputs
-from mlci.errors import CloudError
+from mlci.errors import CloudError, InputError
 from mlci.flow import dependencies
 from mlci.flow.models import Flow, Json
 from mlci.gate import Metrics, chosen_cells, judge
@@ -36,7 +36,7 @@ from mlci.interrupts import InterruptSource, run_interruptible
 from mlci.plan import Plan, Target, plan
 from mlci.report.mermaid import mermaid
 from mlci.report.result import BaselineUpdate, Result, RunStart, Status, strict
-from mlci.reuse import RunKeys, step_keys
+from mlci.reuse import Explanation, RunKeys, step_keys
 from mlci.run_lock import RunLock
 from mlci.run_metrics import read_metrics, unread_metrics
 from mlci.runs import RunFolder
@@ -48,6 +48,9 @@ from mlci.watch import LateSeconds, RunWatch, WatchOptions
 
 if TYPE_CHECKING:
     from mlci.partial import PartialRun
+
+#: So many earlier runs are compared with a run: it is not to take longer for that.
+_RUNS_COMPARED = 5
 
 
 class RunReporter(Protocol):
@@ -115,6 +118,17 @@ def keys_of(planned: Plan, context: RunContext, cloud: Cloud) -> RunKeys:
     return step_keys(planned, cloud.software(), context.part.known_keys() if context.part else None)
 
 
+def _changes(keys: RunKeys, progress: Progress, context: RunContext, cloud: Cloud) -> dict[str, Explanation]:
+    """The changes of the steps that were run since earlier runs in this folder, as far as it has any."""
+    from mlci.earlier_runs import explain_steps
+
+    steps = [name for name, step in progress.steps.items() if step.started and name in keys.steps]
+    with contextlib.suppress(InputError):  # the folder of runs can't be read
+        found = explain_steps(steps, keys, context.folder.siblings(), cloud.name, _RUNS_COMPARED)
+        return {each.step: each for each in found if each.run_id is not None}
+    return {}
+
+
 def _announced(compile_it: Callable[[], str], log: Callable[[str], None]) -> str:
     """Compiles a definition that is not known yet: the SDK takes seconds to import, in which nothing else happens."""
     log("compiling the flow, which takes some seconds where its structure is new")
@@ -160,6 +174,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
         execution=outcome.execution,
         reason=reason,
         baseline_update=baseline_update,
+        changes=_changes(keys, progress, context, cloud),
         params=flow.params,
         env=flow.env,
         log_tails=log_tails(progress, context.folder),

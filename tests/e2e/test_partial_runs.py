@@ -98,6 +98,10 @@ def test_a_run_keeps_the_keys_of_its_steps_and_plan_names_what_has_changed_since
     done = parts.mlci("run", "--only", "measure")
     assert done.returncode == 0, done.stdout + done.stderr
     assert keys_of(parts, "../latest")["measure"] == keys_of(parts, whole)["measure"]
+    changes = parts.result()["changes"]
+    assert list(changes) == ["measure"]
+    assert changes["measure"]["changes"] == []
+    assert "nothing that counts has changed" in parts.latest("report.md")
     same = parts.mlci("plan", "--why", "publish")
     assert same.stdout == f"publish: nothing that counts has changed since run {whole}\n"
     parts.write("prepare.py", SCRIPTS["prepare"] + "  # once more")

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from mlci.cli.run_context import RunSession
     from mlci.plan import Plan
 
+#: So many runs are looked through for the nearest one.
+_RUNS = 30
+
 why_option = click.option(
     "--why", metavar="STEP", envvar="MLCI_WHY", help="Name what has changed of a step since an earlier run."
 )
@@ -59,16 +62,15 @@ def _explain(step: str, planned: Plan, session: RunSession, as_json: bool) -> No
 
     Raises: InputError, if the flow has no such step.
     """
-    from mlci.earlier_runs import runs_with_keys
+    from mlci.earlier_runs import explain_steps
     from mlci.report.key_changes import changes_json, changes_text
-    from mlci.reuse import explain, named_steps
+    from mlci.reuse import named_steps
     from mlci.run import keys_of
 
     names = named_steps(step, planned.flow)
     context, cloud = session.context, session.cloud
     keys = keys_of(planned, context, cloud)
-    runs = runs_with_keys(context.folder.siblings(), planned.flow.name, cloud.name)
-    found = [explain(name, keys, [(run.run_id, each) for run, each in runs if run.has(name)]) for name in names]
+    found = explain_steps(names, keys, context.folder.siblings(), cloud.name, _RUNS)
     if as_json:
         echo_document(json.dumps(changes_json(planned.flow.name, cloud.name, found), indent=2) + "\n")
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mlci.report.formatting import STATUS_COLOURS, duration, figure, headline, limit, scalar, step_note
+from mlci.report.key_changes import changes_lines
 from mlci.report.metrics_table import ungated_metrics
 from mlci.report.result import Result, Status
 from mlci.report.signs import STEP_COLOURS, rule_colour, rule_sign
@@ -47,6 +48,7 @@ def page(result: Result) -> str:
         ("Environment", "variable", result.env),
         ("Metrics that no rule judges", "metric", others),
         ("Taken from earlier runs", "step", result.taken),
+        ("Changes of steps", "step", changes_lines(result.changes)),
         ("Best cells", "input", result.chosen),
     )
     for title, head, values in tables:

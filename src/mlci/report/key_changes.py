@@ -1,8 +1,8 @@
-"""The changes of steps since earlier runs: the result of `mlci plan --why`."""
+"""The changes of steps since earlier runs: the result of `mlci plan --why`, and a part of a run's report."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mlci.flow.models import Json
 from mlci.report.result import SCHEMA
@@ -12,6 +12,14 @@ from mlci.reuse import Explanation
 def changes_text(found: Sequence[Explanation]) -> str:
     """Return a paragraph for each step."""
     return "\n".join(_paragraph(each) for each in found)
+
+
+def changes_lines(found: Mapping[str, Explanation]) -> dict[str, str]:
+    """Return a line for each step, without its name."""
+    return {
+        step: f"{'; '.join(each.changes) or 'nothing that counts has changed'} (since run {each.run_id})"
+        for step, each in found.items()
+    }
 
 
 def _paragraph(found: Explanation) -> str:

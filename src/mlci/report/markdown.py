@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from mlci.backends.progress import StepState
 from mlci.report.formatting import duration, figure, headline, limit, scalar, step_note
+from mlci.report.key_changes import changes_lines
 from mlci.report.metrics_table import ungated_metrics
 from mlci.report.result import Result
 from mlci.report.signs import STATUS_EMOJI, rule_emoji
@@ -53,6 +54,7 @@ def markdown(result: Result) -> str:
     others = {name: figure(value) for name, value in ungated_metrics(result).items()}
     parts += _values("Metrics that no rule judges", "metric", others)
     parts += _values("Taken from earlier runs", "step", result.taken)
+    parts += _values("Changes of steps", "step", changes_lines(result.changes))
     parts += _values("Best cells", "input", result.chosen)
     for step, tail in result.log_tails.items():
         head = f"<details open><summary>Last lines of <code>{html_text(step)}</code>'s log</summary>"

@@ -12,6 +12,7 @@ from enum import Enum
 from mlci.backends.progress import StepState
 from mlci.flow.models import Json, Scalar
 from mlci.gate import Metrics, RuleVerdict
+from mlci.reuse import Explanation
 
 #: The version of result.json's format. It changes when a reader of the old format would be misled by the new one.
 SCHEMA = 1
@@ -95,7 +96,7 @@ class Result:
     tree differed from the commit; None if that is not known. A partial run has no verdict; `taken` maps each step whose
     outputs it took from an earlier run to that run's id. `chosen` has the cell of each input that is of the
     best cell of a matrix, by `<step>.<input>`. `env` holds the variables that the flow read from the
-    environment.
+    environment. `changes` has what has changed of a step since the nearest earlier run, as far as one is known.
     `baseline_update` is None for a run that was not of the base branch, or did not pass.
     """
 
@@ -121,6 +122,7 @@ class Result:
     taken: Mapping[str, str] = field(default_factory=dict)
     chosen: Mapping[str, str] = field(default_factory=dict)
     is_partial: bool = False
+    changes: Mapping[str, Explanation] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -155,6 +157,7 @@ def to_json(result: Result) -> dict[str, Json]:
         "partial": result.is_partial,
         "taken": dict(result.taken),
         "chosen": dict(result.chosen),
+        "changes": {name: {"run_id": each.run_id, "changes": [*each.changes]} for name, each in result.changes.items()},
     }
 
 

@@ -13,6 +13,8 @@ from mlci.step_types.script_start import DOCUMENT, STARTER_PREFIX
 
 #: Of more changes of one kind, only the number is told.
 _NAMED = 10
+#: So many steps are named, one behind the other, whose outputs an input is made of.
+_MAKERS = 3
 _TEXT_CHARS = 80
 
 
@@ -41,11 +43,14 @@ def explain(step: str, current: RunKeys, earlier: Iterable[tuple[str, RunKeys]])
     return nearest or Explanation(step)
 
 
-def differences(step: str, before: RunKeys, after: RunKeys) -> Iterator[str]:
-    """Yield the changes of a step's ingredients, a line each: `hyperparameter max_depth: 4 → 5`."""
+def differences(step: str, before: RunKeys, after: RunKeys, makers: int = _MAKERS) -> Iterator[str]:
+    """Yield the changes of a step's ingredients, a line each: `hyperparameter max_depth: 4 → 5`.
+
+    Of an input, the changes of the step that makes it are named, of as many as `makers` one behind the other.
+    """
     if before.steps[step].key == after.steps[step].key:
         return
-    lines = list(_Comparison(step, before, after).lines())
+    lines = list(_Comparison(step, before, after, makers).lines())
     yield from lines or ["mlci itself: it runs the step in another way"]
 
 
@@ -54,6 +59,7 @@ class _Comparison:
     step: str
     before: RunKeys
     after: RunKeys
+    makers: int
 
     def lines(self) -> Iterator[str]:
         old, new = self.before.steps[self.step].ingredients, self.after.steps[self.step].ingredients
@@ -102,8 +108,8 @@ class _Comparison:
         if left != right:
             return f"{left} → {right}"
         maker = self._maker(self.after, new)
-        if maker and maker in self.before.steps and old.get("key") != new.get("key"):
-            return f"{right}{_inner(list(differences(maker, self.before, self.after)))}"
+        if maker and maker in self.before.steps and old.get("key") != new.get("key") and self.makers:
+            return f"{right}{_inner(list(differences(maker, self.before, self.after, self.makers - 1)))}"
         if maker or "keys" in new or "of" in new:
             return f"{right}, which has changed"
         if any(old.get(key) != new.get(key) for key in ("digest", "objects")):

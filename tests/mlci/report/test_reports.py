@@ -21,6 +21,7 @@ from mlci.report.html import page
 from mlci.report.junit import junit
 from mlci.report.markdown import markdown
 from mlci.report.result import Result, Status, to_json
+from mlci.reuse import Explanation
 
 START = datetime(2026, 11, 23, 10, 15, 30, tzinfo=timezone.utc)
 
@@ -111,6 +112,24 @@ def test_a_partial_run_is_called_so_everywhere() -> None:
     for text in (page(made), markdown(made)):
         assert "20261122-101530-aaaaaa" in text
     assert (to_json(made)["partial"], to_json(made)["taken"]) == (True, {"prepare": "20261122-101530-aaaaaa"})
+
+
+def test_reports_say_what_has_changed_of_each_step_since_an_earlier_run() -> None:
+    run_id = "20261122-101530-aaaaaa"
+    changes = {
+        "train": Explanation("train", run_id, ("hyperparameter <b>: 4 → 5", "code: a.py changed")),
+        "evaluate": Explanation("evaluate", run_id),
+    }
+    made = replace(result(), changes=changes)
+    for text in (unescape(page(made)), unescape(markdown(made))):
+        assert f"hyperparameter <b>: 4 → 5; code: a.py changed (since run {run_id})" in text
+        assert f"nothing that counts has changed (since run {run_id})" in text
+    assert "<b>" not in page(made) + markdown(made)
+    assert to_json(made)["changes"] == {
+        "train": {"run_id": run_id, "changes": ["hyperparameter <b>: 4 → 5", "code: a.py changed"]},
+        "evaluate": {"run_id": run_id, "changes": []},
+    }
+    assert "Changes of steps" not in page(result()) + markdown(result())
 
 
 @given(st.text(), st.text())

@@ -107,6 +107,20 @@ def test_a_change_of_an_input_names_the_change_of_the_step_that_makes_it() -> No
     assert line.endswith("(hyperparameter depth: 4 → 5; and 1 more))")
 
 
+def test_a_long_chain_with_two_ways_at_each_step_is_told_in_a_few_words() -> None:
+    def chain(key: str) -> RunKeys:
+        steps: dict[str, dict[str, Any]] = {"s0": {"key": f"0{key}", "args": [key]}}
+        for number in range(1, 2000):
+            source = {"output": "out", "key": f"{number - 1}{key}"}
+            steps[f"s{number}"] = {"key": f"{number}{key}", "inputs": {"left": source, "right": source}}
+        return run(**steps)
+
+    lines = list(differences("s1999", chain("x"), chain("y")))
+    assert len(lines) == 2
+    assert lines[0].startswith('input left: "out" made by step s1998 (input left: "out" made by step s1997 (')
+    assert '"out" made by step s1995, which has changed' in lines[0]
+
+
 def test_many_changes_are_counted() -> None:
     lines = changes({"code": {f"{n:02}.py": "1" for n in range(15)}}, {"code": {f"{n:02}.py": "2" for n in range(15)}})
     assert lines[-1] == "code: 5 more files changed"
