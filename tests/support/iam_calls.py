@@ -131,7 +131,7 @@ def _sagemaker(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:
     for kind, resource in _JOBS.items():
         if operation in (f"Create{kind}", f"Describe{kind}", f"Stop{kind}"):
             job = arn("sagemaker", f"{resource}/{request[f'{kind}Name'].lower()}")
-            yield Call(f"sagemaker:{operation}", job)
+            yield Call(f"sagemaker:{operation}", job, _named_model(request.get("ModelName")))
             role = request.get("RoleArn") or request.get("TrainingJobDefinition", {}).get("RoleArn")
             if role:
                 yield _passed(role, _SAGEMAKER)
@@ -144,6 +144,11 @@ def _sagemaker(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:
     yield from _registry(operation, request)
 
 
+def _named_model(name: str | None) -> tuple[tuple[str, str], ...]:
+    """The condition key of a request that names a model."""
+    return (("sagemaker:ModelArn", arn("sagemaker", f"model/{name.lower()}")),) if name else ()
+
+
 _HOSTING = {"Model": "model", "EndpointConfig": "endpoint-config", "Endpoint": "endpoint"}
 
 
@@ -151,7 +156,8 @@ def _hosting(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:
     """CreateEndpoint needs the endpoint and its configuration."""
     noun = re.sub("^(Create|Describe|Delete|Update|Invoke)", "", operation)
     made = arn("sagemaker", f"{_HOSTING[noun]}/{request[f'{noun}Name'].lower()}")
-    yield Call(f"sagemaker:{operation}", made)
+    variants = request.get("ProductionVariants", [{}])
+    yield Call(f"sagemaker:{operation}", made, _named_model(variants[0].get("ModelName")))
     if operation in ("CreateEndpoint", "UpdateEndpoint"):
         config = arn("sagemaker", f"endpoint-config/{request['EndpointConfigName'].lower()}")
         yield Call(f"sagemaker:{operation}", config)

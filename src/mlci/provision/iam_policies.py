@@ -219,7 +219,7 @@ def _granted(
                     for arn in _arns(each, requirements, names, scope)
                 )
             ),
-            {**_conditions(alike, scope), **(_job_conditions(requirements) if creates_jobs else {})},
+            {**_conditions(alike, names, scope), **(_job_conditions(requirements) if creates_jobs else {})},
         )
 
 
@@ -249,13 +249,13 @@ def _arn(resource: str, names: Names, scope: AccountScope) -> str:
     return scope.arn(service, rest) if rest else resource
 
 
-def _conditions(grants: Sequence[Grant], scope: AccountScope) -> Mapping[str, Mapping[str, object]]:
+def _conditions(grants: Sequence[Grant], names: Names, scope: AccountScope) -> Mapping[str, Mapping[str, object]]:
     """Return the conditions of all grants: a key's values are those of each. S3 grants are for the flow's bucket."""
     merged: dict[str, dict[str, list[str]]] = {}
     for grant in grants:
         for operator, keys in grant.condition.items():
             for key, values in keys.items():
-                merged.setdefault(operator, {}).setdefault(key, []).extend(values)
+                merged.setdefault(operator, {}).setdefault(key, []).extend(_arn(each, names, scope) for each in values)
     if any(not resource.startswith("s3:") for grant in grants for resource in grant.resources):
         return merged
     return {**scope.owner_condition, **merged}

@@ -178,6 +178,7 @@ ENDPOINT = StepType(
             Grant(
                 "CreateConfigs", ("sagemaker:AddTags", "sagemaker:CreateEndpointConfig"), _CONFIGS, joins_network=True
             ),
+            models.names_own_model("CreateConfigs"),
             Grant("CreateEndpoints", ("sagemaker:AddTags", "sagemaker:CreateEndpoint"), (*_ENDPOINTS, *_CONFIGS)),
             Grant("UseEndpoints", ("sagemaker:DescribeEndpoint", "sagemaker:InvokeEndpoint"), _ENDPOINTS),
             Grant("KeepResults", ("s3:PutObject",), ("s3:{runs}",)),

@@ -255,6 +255,20 @@ CREATE_GRANTS = (
         joins_network=True,
     ),
 )
+
+
+def names_own_model(sid: str) -> Grant:
+    """Return the condition that the requests of a statement name a model of the flow's runs of the same side.
+
+    SageMaker runs a model with the role that it was created with, for whoever names it: that of merged code's may write
+    what a pull request's run may not. A request that IAM knows no model of is not held to it.
+
+    Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html (ModelArn, of
+    CreateEndpointConfig and CreateTransformJob)
+    """
+    return Grant(sid, (), (), {"ArnLikeIfExists": {"sagemaker:ModelArn": _MODELS}})
+
+
 DELETE_GRANTS = (Grant("CleanUp", ("sagemaker:DeleteModel",), _MODELS),)
 #: The service that reads the archive and the image with the job's role.
 PASSES_ROLE_TO = "sagemaker.amazonaws.com"

@@ -243,6 +243,23 @@ def test_a_pull_request_has_no_right_on_what_merged_code_keeps() -> None:
     assert not decided(written["protected_workflow"], other)
 
 
+def test_each_side_configures_endpoints_for_its_own_models() -> None:
+    """An endpoint acts with the role of its model, and writes what it captures where its configuration says."""
+    written = policies(access_requirements(planned(FLOW).flow, {}), SCOPE)
+    protected = NAME.replace("mlci-", "mlcip-", 1)
+
+    def may(role: Any, config: str, model: str) -> bool:
+        model_arn = ("sagemaker:ModelArn", arn("sagemaker", f"model/{model}"))
+        named = arn("sagemaker", f"endpoint-config/{config}")
+        return decided(written[role], Call("sagemaker:CreateEndpointConfig", named, (model_arn,)))
+
+    assert may("workflow", NAME, NAME)
+    assert may("protected_workflow", protected, protected)
+    for other in (protected, "mlci-served-2--deploy", "anything"):
+        assert not may("workflow", NAME, other), other
+    assert not may("protected_workflow", protected, NAME)
+
+
 def test_the_job_role_writes_captured_data_where_the_flow_says() -> None:
     elsewhere = FLOW.replace("{percent: 100}", "{percent: 100, to: s3://lake/captured/}")
     written = policies(access_requirements(planned(elsewhere).flow, {}), SCOPE)["job"]

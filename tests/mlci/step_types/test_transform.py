@@ -370,3 +370,21 @@ def denied(flow: Flow, called: list[Call]) -> set[str]:
     scope = AccountScope("aws", "us-east-1", "000000000000", "models", "c", dict.fromkeys(ROLES, "arn:role"))
     document = policies(access_requirements(flow, {}), scope)["workflow"]
     return {call.action for call in called if not decided(document, call)}
+
+
+def test_each_side_transforms_by_its_own_models() -> None:
+    """A transform job reads and writes with the role of its model."""
+    scope = AccountScope("aws", "us-east-1", "000000000000", "models", "c", dict.fromkeys(ROLES, "arn:role"))
+    written = policies(access_requirements(load(FLOW.encode(), "flow.yaml"), {}), scope)
+
+    def may(role: Any, job: str, model: str) -> bool:
+        model_arn = ("sagemaker:ModelArn", arn("sagemaker", f"model/{model}"))
+        named = arn("sagemaker", f"transform-job/{job}")
+        return decided(written[role], Call("sagemaker:CreateTransformJob", named, (model_arn,)))
+
+    own, protected = (f"{prefix}-batch--score-20261123-101530-3f9c2a" for prefix in ("mlci", "mlcip"))
+    assert may("workflow", own, own)
+    assert may("protected_workflow", protected, protected)
+    assert not may("workflow", own, protected)
+    assert not may("workflow", own, "anything")
+    assert not may("protected_workflow", protected, own)
