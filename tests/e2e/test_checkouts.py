@@ -91,6 +91,15 @@ def test_a_store_that_came_with_the_repository_is_refused(measured: Project) -> 
     assert measured.mlci("plan").returncode == 2
 
 
+def test_runs_that_came_with_the_repository_name_none_to_decide_about_or_stop(measured: Project) -> None:
+    run = (measured.root / ".mlci/latest").resolve().name
+    git(measured.root, "add", "--force", ".mlci/runs")
+    for command in (("approve", "latest"), ("reject", "latest", "--reason", "old"), ("stop", run[-6:])):
+        done = measured.mlci(*command)
+        assert done.returncode == 2, (command, done.stdout, done.stderr)
+        assert 'git tracks ".mlci/runs/' in done.stderr, (command, done.stderr)
+
+
 def test_a_cache_that_came_with_the_repository_decides_nothing(measured: Project, tmp_path: Path) -> None:
     for name in (".mlci/cache/x", "cache/x"):
         measured.write(name, '"a definition"')

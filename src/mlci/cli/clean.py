@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mlci.cli.flow_file import cache_of, displayed, runs_of
+from mlci.cli.flow_file import cache_of, displayed, own_runs_of
 from mlci.cli.options import debug_option, flow_option
 from mlci.cli.output import echo
 from mlci.errors import CloudError
@@ -40,14 +40,12 @@ def command(flow_file: Path, keep: int, is_dry: bool, yes: bool) -> int:
     """
     from mlci.clean import leftovers
     from mlci.cli.provisioning import terminal_prompt
-    from mlci.git import check_untracked
     from mlci.provision.prompt import require_consent
     from mlci.report.console import table
     from mlci.report.formatting import size
     from mlci.report.leftover_table import HEAD, leftover_rows
 
-    runs = runs_of(flow_file)
-    check_untracked(runs.home)
+    runs = own_runs_of(flow_file)
     found = leftovers(runs, cache_of().folder, keep)
     if not found:
         echo("There is nothing to remove.")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlci.aws_settings import AwsSettingName
-from mlci.cli.flow_file import load_flow, runs_of
+from mlci.cli.flow_file import load_flow, own_runs_of, runs_of
 from mlci.cli.output import echo
 from mlci.errors import InputError
 
@@ -47,7 +47,7 @@ def decide(
 
 
 def _folder(run: str, flow_file: Path) -> RunFolder:
-    runs = runs_of(flow_file)
+    runs = own_runs_of(flow_file)
     return runs.find(None) if run == "latest" else runs.folder(runs.complete(run))
 
 

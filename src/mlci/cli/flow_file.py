@@ -95,6 +95,18 @@ def runs_of(flow_file: Path) -> Runs:
     return Runs(flow_file.resolve().parent / ".mlci")
 
 
+def own_runs_of(flow_file: Path) -> Runs:
+    """The runs of a flow, for a command that takes from them what it acts on.
+
+    Raises: InputError, if they came with the repository.
+    """
+    from mlci.git import check_untracked
+
+    runs = runs_of(flow_file)
+    check_untracked(runs.home)
+    return runs
+
+
 def cache_of() -> Cache:
     """The user's cache of compiled definitions and image URIs.
 
@@ -127,9 +139,9 @@ def build_of_flow(flow_file: Path) -> Build:
     Raises: InputError, if git can't be run, or if it tracks files of earlier runs.
     """
     from mlci.build import build_of
-    from mlci.git import check_untracked, git_state
+    from mlci.git import git_state
 
-    check_untracked(runs_of(flow_file).home)
+    own_runs_of(flow_file)
     return build_of(os.environ, git_state(flow_file.resolve().parent))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlci.aws_settings import AwsSettingName
-from mlci.cli.flow_file import load_flow, runs_of
+from mlci.cli.flow_file import load_flow, own_runs_of
 from mlci.cli.options import aws_options, debug_option, flow_option, protected_option
 from mlci.cli.output import echo
 from mlci.errors import CloudError
@@ -35,7 +35,8 @@ def command(run: str, flow_file: Path, aws: Mapping[AwsSettingName, str | None],
     RUN is the run's id; for a run that was started here, the beginning or end of it is enough. A local run is stopped
     by its own process, which reports and exits with 4.
     """
-    folder = runs_of(flow_file).folder(runs_of(flow_file).complete(run))
+    runs = own_runs_of(flow_file)
+    folder = runs.folder(runs.complete(run))
     start = folder.started()
     if start is not None and start.cloud == "local":
         echo(f"run {folder.run_id}: {_stop_local(folder)}")
@@ -43,7 +44,7 @@ def command(run: str, flow_file: Path, aws: Mapping[AwsSettingName, str | None],
     from mlci.backends.aws.configure import checked_settings, open_cloud
     from mlci.backends.protocol import BackendOptions
 
-    flow, runs = load_flow(flow_file), runs_of(flow_file)
+    flow = load_flow(flow_file)
     options = BackendOptions(flow, runs.home, os.environ, aws, is_protected=is_protected)
     settings = checked_settings(flow, aws, os.environ)
     cloud = open_cloud(options, settings, folder.log, echo)
