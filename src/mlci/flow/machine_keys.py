@@ -34,7 +34,8 @@ class MachineKeys(KeyReader):
         if isinstance(image, ImageModel):
             return self._image_folder(image, path)
         is_named = ":" in image or "/" in image
-        if not is_named or not image.isascii() or not image.isprintable() or " " in image:
+        is_text = image.isascii() and image.isprintable() and " " not in image
+        if not is_named or not is_text or image.startswith("-"):
             hint = "Write framework:version, such as xgboost:1.7-1, the image's full URI, or {build: <folder>}"
             self.problems.at(path, f'"{image[:80]}" is not an image', hint)
         self.check_length(key, path, "the image's URI", len(image))

@@ -268,9 +268,7 @@ TRANSFORM = StepType(
     job=_JOB,
     execution_input=_execution_input,
     states=_states,
-    grants=jobs.grants(
-        _JOB, *models.CREATE_GRANTS, *models.DELETE_GRANTS, models.names_own_model("CreateJobs")
-    ),
+    grants=jobs.grants(_JOB, *models.CREATE_GRANTS, *models.DELETE_GRANTS, models.names_own_model("CreateJobs")),
     cleanup=(Cleanup("model", models.model_name),),
     summary=partial(jobs.summary, "transform"),
 )

@@ -1099,6 +1099,17 @@ _LIMITS_OF_AWS = [
         ],
     ),
     Case(
+        "image: xgboost:1.7-1",
+        "image: -v/:/host",
+        "image: mine.example/host:7",
+        [
+            (
+                '6:10: "-v/:/host" is not an image. Write framework:version, such as xgboost:1.7-1, '
+                "the image's full URI, or {build: <folder>}"
+            )
+        ],
+    ),
+    Case(
         "raw: data/breast_cancer.csv",
         "raw: /data/x.csv",
         "raw: data/x.csv",
