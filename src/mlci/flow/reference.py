@@ -30,6 +30,8 @@ def reference(schema: Mapping[str, Any]) -> str:
         _described(definitions["InputModel"]),
         "### `select`, in an input",
         _described(definitions["SelectModel"]),
+        "### `image`, built from a folder",
+        _described(definitions["ImageModel"]),
         "### A rule, in `gate` and in a step's `if`",
         _described(definitions["RuleModel"]),
         "### A condition, in a step's `if`",

@@ -20,13 +20,14 @@ STARTER = Path(mlci_start.__file__).parent
 @pytest.fixture
 def code(tmp_path: Path) -> Path:
     """A processing job's code folder, with two inputs beside it."""
-    code = tmp_path / "input/code"
+    base = tmp_path / "processing"  # as in /opt/ml, beside which a job's configuration lies
+    code = base / "input/code"
     code.mkdir(parents=True)
     for file in STARTER.glob("mlci_start*.py"):
         shutil.copy(file, code)
     for path in ("input/file/raw.csv", "input/folder/a.csv", "input/folder/b/c.csv"):
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(path)
+        (base / path).parent.mkdir(parents=True, exist_ok=True)
+        (base / path).write_text(path)
     return code
 
 
