@@ -108,6 +108,8 @@ def test_looking_prints_what_it_promises(example: Project) -> None:
         "plan",
         "config",
         "stop",
+        "approve",
+        "reject",
         "clean",
         "bootstrap",
         "policy",
