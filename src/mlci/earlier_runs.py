@@ -6,12 +6,16 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from mlci.errors import InputError
 from mlci.flow.models import Json
 from mlci.gate import Metrics
-from mlci.reuse import Explanation, RunKeys, explain
 from mlci.runs import RunFolder
+
+if TYPE_CHECKING:
+    from mlci.reuse.differences import Explanation
+    from mlci.reuse.key_document import RunKeys
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ def explain_steps(
     steps: Iterable[str], keys: RunKeys, folders: Iterable[RunFolder], cloud: str, most: int
 ) -> list[Explanation]:
     """Returns the changes of steps since the nearest earlier runs in which they succeeded, of the `most` newest."""
+    from mlci.reuse.differences import explain
+
     found = ((run, run.folder.keys()) for run in earlier_runs(folders, keys.flow, cloud))
     runs = list(itertools.islice(((run, each) for run, each in found if each is not None), most))
     return [explain(step, keys, [(run.run_id, each) for run, each in runs if run.has(step)]) for step in steps]

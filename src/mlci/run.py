@@ -36,7 +36,7 @@ from mlci.interrupts import InterruptSource, run_interruptible
 from mlci.plan import Plan, Target, plan
 from mlci.report.mermaid import mermaid
 from mlci.report.result import BaselineUpdate, Result, RunStart, Status, strict
-from mlci.reuse import Explanation, RunKeys, step_keys
+from mlci.reuse.step_keys import step_keys
 from mlci.run_lock import RunLock
 from mlci.run_metrics import read_metrics, unread_metrics
 from mlci.runs import RunFolder
@@ -48,6 +48,8 @@ from mlci.watch import LateSeconds, RunWatch, WatchOptions
 
 if TYPE_CHECKING:
     from mlci.partial import PartialRun
+    from mlci.reuse.differences import Explanation
+    from mlci.reuse.key_document import RunKeys
 
 #: So many earlier runs are compared with a run: it is not to take longer for that.
 _RUNS_COMPARED = 5
@@ -120,9 +122,11 @@ def keys_of(planned: Plan, context: RunContext, cloud: Cloud) -> RunKeys:
 
 def _changes(keys: RunKeys, progress: Progress, context: RunContext, cloud: Cloud) -> dict[str, Explanation]:
     """The changes of the steps that were run since earlier runs in this folder, as far as it has any."""
+    steps = [name for name, step in progress.steps.items() if step.started and name in keys.steps]
+    if not steps:
+        return {}
     from mlci.earlier_runs import explain_steps
 
-    steps = [name for name, step in progress.steps.items() if step.started and name in keys.steps]
     with contextlib.suppress(InputError):  # the folder of runs can't be read
         found = explain_steps(steps, keys, context.folder.siblings(), cloud.name, _RUNS_COMPARED)
         return {each.step: each for each in found if each.run_id is not None}

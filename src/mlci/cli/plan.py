@@ -64,7 +64,7 @@ def _explain(step: str, planned: Plan, session: RunSession, as_json: bool) -> No
     """
     from mlci.earlier_runs import explain_steps
     from mlci.report.key_changes import changes_json, changes_text
-    from mlci.reuse import named_steps
+    from mlci.reuse.explained_steps import named_steps
     from mlci.run import keys_of
 
     names = named_steps(step, planned.flow)

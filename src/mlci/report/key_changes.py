@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from mlci.flow.models import Json
 from mlci.report.result import SCHEMA
-from mlci.reuse import Explanation
+
+if TYPE_CHECKING:
+    from mlci.reuse.differences import Explanation
 
 
 def changes_text(found: Sequence[Explanation]) -> str:

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from mlci.backends.progress import StepState
 from mlci.flow.models import Json, Scalar
 from mlci.gate import Metrics, RuleVerdict
-from mlci.reuse import Explanation
+
+if TYPE_CHECKING:
+    from mlci.reuse.differences import Explanation
 
 #: The version of result.json's format. It changes when a reader of the old format would be misled by the new one.
 SCHEMA = 1

@@ -6,11 +6,6 @@ step_keys.py        the keys of a plan's steps
 key_document.py     keys.json
 differences.py      what differs between two runs' steps, in words
 explained_steps.py  the steps that a name on the command line means
+
+It imports none of them: a run needs the words only if there is an earlier run to compare with.
 """
-
-from mlci.reuse.differences import Explanation, explain
-from mlci.reuse.explained_steps import named_steps
-from mlci.reuse.key_document import RunKeys, StepKey
-from mlci.reuse.step_keys import step_keys
-
-__all__ = ["Explanation", "RunKeys", "StepKey", "explain", "named_steps", "step_keys"]

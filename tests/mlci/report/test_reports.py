@@ -21,7 +21,7 @@ from mlci.report.html import page
 from mlci.report.junit import junit
 from mlci.report.markdown import markdown
 from mlci.report.result import Result, Status, to_json
-from mlci.reuse import Explanation
+from mlci.reuse.differences import Explanation
 
 START = datetime(2026, 11, 23, 10, 15, 30, tzinfo=timezone.utc)
 

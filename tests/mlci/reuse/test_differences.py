@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mlci.reuse import Explanation, RunKeys, StepKey, explain
-from mlci.reuse.differences import differences
+from mlci.reuse.differences import Explanation, differences, explain
+from mlci.reuse.key_document import RunKeys, StepKey
 
 
 def run(software: Mapping[str, str] | None = None, **steps: dict[str, Any]) -> RunKeys:

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from mlci.flow import load
 from mlci.flow.part import Part, choose_steps
 from mlci.plan import Plan, Target, plan
-from mlci.reuse import RunKeys, step_keys
+from mlci.reuse.key_document import RunKeys
+from mlci.reuse.step_keys import step_keys
 from mlci.stage.models import CodeUnit, DataUnit, ImageContext, Requirements, Staged, StagedFile
 from mlci.step_types.script_start import ScriptStart
 
@@ -330,7 +331,7 @@ import json, sys
 from pathlib import Path
 from mlci.flow import load
 from mlci.plan import Target, plan
-from mlci.reuse import step_keys
+from mlci.reuse.step_keys import step_keys
 from mlci.stage import Cache, find_repository, stage
 file = Path(sys.argv[1], "flow.yaml")
 flow = load(file.read_bytes(), str(file), {}, {})
