@@ -37,8 +37,9 @@ class AccessRequirements:
     `security_groups`; `output_keys` are the keys that outputs are encrypted by. `builds_images` says that runs build
     images, `has_rules` whether the state machine reads metrics, `functions` are the Lambda functions that it calls, and
     `model_groups` the model package groups that merged code registers in. `kept` are the names that the flow gives to
-    what merged code keeps. `secrets` are those that some step reads. `instance_types` and `max_runtime_s` bound the
-    cost of a job; empty and None leave it unbounded.
+    what merged code keeps, and `captures` the prefixes that it gives to what merged code's endpoints capture. `secrets`
+    are those that some step reads. `instance_types` and `max_runtime_s` bound the cost of a job; empty and None leave
+    it unbounded.
     """
 
     flow: str
@@ -56,6 +57,7 @@ class AccessRequirements:
     security_groups: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    captures: tuple[str, ...] = ()
     model_groups: tuple[str, ...] = ()
     secrets: tuple[Secret, ...] = ()
     instance_types: tuple[str, ...] = ()
@@ -87,6 +89,7 @@ def access_requirements(flow: Flow, images: Mapping[str, str]) -> AccessRequirem
         security_groups=_in_networks(steps, "SecurityGroupIds"),
         functions=tuple(sorted({name for step in steps for name in _functions(step)})),
         kept=tuple(sorted({name for step in steps for name in _kept_names(step)})),
+        captures=tuple(sorted({uri for step in steps for uri in _captures(step)})),
         model_groups=tuple(sorted({name for step in steps for name in _model_groups(step)})),
         secrets=flow.used_secrets,
         instance_types=tuple(sorted({name for step in steps for name in _instance_types(step)})),
@@ -102,6 +105,7 @@ def check_arn_values(flow: Flow, images: Mapping[str, str]) -> None:
             *((_input_path(step, key), "S3 URI", source.uri) for key, source in step.inputs.items() if _is_s3(source)),
             *((("image",), "image", uri) for uri in (images.get(name), step.image) if isinstance(uri, str)),
             *((("request",), "S3 URI", uri) for uri in _outside_outputs(step)),
+            *(((CAPTURE,), "S3 URI", uri) for uri in _captures(step)),
             *((("function",), "Lambda function", function) for function in _functions(step)),
             *((("request",), "KMS key", key) for key in _keys(step)),
             *((("request",), "subnet", subnet) for subnet in _in_networks([step], "Subnets")),
@@ -190,15 +194,19 @@ def _runtimes_s(step: Step) -> Iterator[int]:
 
 
 def _outside_outputs(step: Step) -> Iterator[str]:
-    """Yield the prefixes of outputs that the step names: of a model, of a processing job's outputs, and of what an
-    endpoint captures."""
+    """Yield the prefixes of outputs that the step's request names: of a model, of a processing job's outputs, and of
+    what an endpoint captures."""
     outputs = [output for output in _named(step.request, "S3Output") if isinstance(output, dict)]
     named = [*_named(step.request, "S3OutputPath"), *(output.get("S3Uri") for output in outputs)]
     named += _named(step.request, "DestinationS3Uri")
+    yield from (uri for uri in named if isinstance(uri, str))
+
+
+def _captures(step: Step) -> Iterator[str]:
+    """Yield the prefix that the step gives to what the endpoint of merged code captures."""
     match step.values.get(CAPTURE):
         case {"to": str(uri)} | {"to": (str(uri),)}:
-            named.append(uri)
-    yield from (uri for uri in named if isinstance(uri, str))
+            yield uri
 
 
 def _keys(step: Step) -> Iterator[str]:

@@ -277,7 +277,7 @@ def _workflow(requirements: AccessRequirements, scope: AccountScope, is_protecte
     yield from _granted(grants, requirements, names, scope)
     yield from _invoke_functions(requirements.functions, scope)
     yield from _register_models(requirements, names, scope)
-    yield from _use_outside_outputs("ReadOutsideOutputs", "s3:GetObject", requirements, scope)
+    yield from _use_outside_outputs("ReadOutsideOutputs", "s3:GetObject", requirements.outside_outputs, scope)
     if any(of_type.passes_role_to for of_type in types):
         yield _pass_role("protected_job" if is_protected else "job", scope, job_services(requirements))
     yield from _keys(requirements.output_keys, scope, _COPY_AND_READ)
@@ -365,7 +365,9 @@ def _job(requirements: AccessRequirements, scope: AccountScope, is_protected: bo
     yield _use_objects("ReadInputs", "s3:GetObject", [f"{names.prefix}/{folder}" for folder in folders], scope)
     yield _use_objects("WriteOutputs", "s3:PutObject", (f"{names.prefix}/runs/",), scope)
     yield from _read_external_inputs(requirements, scope)
-    yield from _use_outside_outputs("WriteOutsideOutputs", "s3:PutObject", requirements, scope)
+    # What serves merged code's model is watched by what it captures: no job of a pull request's writes there.
+    elsewhere = (*requirements.outside_outputs, *(requirements.captures if is_protected else ()))
+    yield from _use_outside_outputs("WriteOutsideOutputs", "s3:PutObject", elsewhere, scope)
     yield from _granted(
         (grant for of_type in _grants(requirements) for grant in of_type.job), requirements, names, scope
     )
@@ -389,11 +391,9 @@ def _read_external_inputs(requirements: AccessRequirements, scope: AccountScope)
         )
 
 
-def _use_outside_outputs(
-    sid: str, action: str, requirements: AccessRequirements, scope: AccountScope
-) -> Iterator[Statement]:
-    """Yield the statement for outputs that `request:` puts elsewhere in S3: jobs write them, and models are copied."""
-    folders = ["/".join(split_s3_uri(uri)).rstrip("/") for uri in requirements.outside_outputs]
+def _use_outside_outputs(sid: str, action: str, uris: Iterable[str], scope: AccountScope) -> Iterator[Statement]:
+    """Yield the statement for outputs that a step puts elsewhere in S3: jobs write them, and models are copied."""
+    folders = list(dict.fromkeys("/".join(split_s3_uri(uri)).rstrip("/") for uri in uris))
     if folders:
         yield Statement(sid, (action,), tuple(f"arn:{scope.partition}:s3:::{folder}/*" for folder in folders))
 

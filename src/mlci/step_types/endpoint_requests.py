@@ -109,15 +109,19 @@ def _is_integer(value: Json) -> bool:
 
 
 def capture_config(step: ResolvedStep, folder: str) -> dict[str, Json]:
-    """Return the DataCaptureConfig; {} where nothing is captured. `folder` is the place for it in the run's folder."""
+    """Return the DataCaptureConfig; {} where nothing is captured. `folder` is the place for it in the run's folder.
+
+    A place of the flow's is for what is kept: on AWS, a run of no merged code captures into its own folder.
+    """
     capture = step.values.get(CAPTURE)
     if not isinstance(capture, dict):
         return {}
+    elsewhere = capture.get("to") if step.keeps_resources else None
     return {
         "DataCaptureConfig": {
             "EnableCapture": True,
             "InitialSamplingPercentage": capture.get("percent", 100),
-            "DestinationS3Uri": str(capture.get("to") or folder).rstrip("/"),
+            "DestinationS3Uri": str(elsewhere or folder).rstrip("/"),
             "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
             "CaptureContentTypeHeader": {"CsvContentTypes": [*CSV_TYPES], "JsonContentTypes": [*JSON_TYPES]},
         }

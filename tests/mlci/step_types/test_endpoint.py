@@ -27,11 +27,11 @@ from mlci.plan import Plan, Target, plan
 from mlci.provision.access_requirements import access_requirements
 from mlci.provision.iam_policies import policies
 from mlci.provision.policy_statements import AccountScope
-from mlci.provision.stack_names import ROLES
+from mlci.provision.stack_names import ROLES, Role
 from mlci.stage.models import CodeUnit, Staged
 from mlci.step_types import closing_titles
 from mlci.step_types.base import CHECK_FAILED, Json, ResolvedStep
-from mlci.step_types.endpoint_requests import smoke_items
+from mlci.step_types.endpoint_requests import capture_config, smoke_items
 from mlci.step_types.script_start import ScriptStart
 from support.aws_account import Account, account
 from support.compiled_flows import compiled, planned
@@ -260,15 +260,24 @@ def test_each_side_configures_endpoints_for_its_own_models() -> None:
     assert not may("protected_workflow", protected, NAME)
 
 
-def test_the_job_role_writes_captured_data_where_the_flow_says() -> None:
+def test_merged_code_alone_captures_where_the_flow_says() -> None:
     elsewhere = FLOW.replace("{percent: 100}", "{percent: 100, to: s3://lake/captured/}")
-    written = policies(access_requirements(planned(elsewhere).flow, {}), SCOPE)["job"]
     put = Call("s3:PutObject", "arn:aws:s3:::lake/captured/e/AllTraffic/2026/12/01/09/x.jsonl")
-    assert decided(written, put)
-    assert not decided(policies(access_requirements(planned(FLOW).flow, {}), SCOPE)["job"], put)
-    capture = planned(elsewhere).steps["deploy"].request["DataCaptureConfig"]
-    assert isinstance(capture, dict)
-    assert capture["DestinationS3Uri"] == "s3://lake/captured"
+
+    def writers(text: str) -> list[Role]:
+        written = policies(access_requirements(planned(text).flow, {}), SCOPE)
+        return [role for role in ROLES if decided(written[role], put)]
+
+    assert writers(elsewhere) == ["protected_job"]
+    assert writers(FLOW) == []
+    step = ResolvedStep("deploy", NAME, "r", {}, values={"capture": {"to": "s3://lake/captured/"}})
+    for keeps, place in ((True, "s3://lake/captured"), (False, "s3://own/folder")):
+        config = capture_config(replace(step, keeps_resources=keeps), "s3://own/folder")["DataCaptureConfig"]
+        assert isinstance(config, dict)
+        assert config["DestinationS3Uri"] == place
+    wild = planned(elsewhere.replace("captured", "*")).flow
+    with pytest.raises(InputError, match=r'"s3://lake/\*/" is not a valid S3 URI'):
+        access_requirements(wild, {})
 
 
 @pytest.fixture
