@@ -23,6 +23,7 @@ from mlci.provision.iam_policies import policies, policy
 from mlci.provision.policy_statements import UNKNOWN, AccountScope
 from mlci.provision.stack_names import ROLES, Role, logical_id
 from mlci.provision.template import template
+from mlci.step_types import STEP_TYPES
 from support.iam_calls import ACCOUNT, REGION, Call, arn, read
 from support.iam_decisions import decided
 
@@ -43,6 +44,15 @@ REQUIREMENTS = AccessRequirements(
     reads_outputs=True,
     has_rules=True,
     images=(Image("683313688378", REGION, "sagemaker-xgboost"),),
+)
+#: What a flow with every step type needs.
+ALL_TYPES = replace(
+    REQUIREMENTS,
+    uses=frozenset(STEP_TYPES),
+    builds_images=True,
+    kept=("kept",),
+    captures=("s3://captured",),
+    model_groups=("group",),
 )
 #: By role: the calls that whole builds were seen to make (tests/e2e/test_bootstrap_enforced.py holds it to that), those
 #: that no build there shows, with their reasons, and those that must be denied.
@@ -70,6 +80,27 @@ def test_what_a_pull_request_could_do_harm_with_is_denied(role: Role) -> None:
     document = policy(role, REQUIREMENTS, SCOPE)
     assert CALLS[role]["denied"]
     assert [call for call in map(read, CALLS[role]["denied"]) if decided(document, call)] == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_step_type_allows_what_a_pull_request_could_do_harm_with(role: Role) -> None:
+    document = policy(role, ALL_TYPES, SCOPE)
+    # A flow without endpoints may create none.
+    own = Call("sagemaker:CreateEndpoint", arn("sagemaker", "endpoint/mlci-breast-cancer--x"))
+    assert {call for call in map(read, CALLS[role]["denied"]) if decided(document, call)} <= {own}
+
+
+@pytest.mark.parametrize(
+    ("role", "sids"),
+    [
+        ("pull_request_build", {"Decide", "FindJobs", "OpenRegistry"}),
+        ("workflow", {"FindLeft"}),
+        ("job", {"MeasureMachines", "OpenRegistry"}),
+    ],
+)
+def test_what_the_roles_of_pull_requests_may_do_with_everything(role: Role, sids: set[str]) -> None:
+    """Lists, metrics, a registry's token, and the completion of tasks, which takes a token that they can't read."""
+    assert {sid for sid, each in _by_sid(role, ALL_TYPES).items() if "*" in each["Resource"]} == sids
 
 
 @pytest.mark.parametrize("role", ROLES)
