@@ -24,6 +24,7 @@
     endpoint.py          an endpoint that serves a model
     endpoint_requests.py  the values of its keys: data capture, serverless, smoke requests
     endpoint_states.py   its states
+    kept_results.py      the results of steps without a job, kept in S3
     wait.py              a pause, without a job
     messages.py          the messages of steps, with metrics in them
     approval.py          a person's decision, which the run waits for

@@ -30,6 +30,7 @@ from mlci.step_types.base import (
     attempt_counters,
     no_further_requests,
 )
+from mlci.step_types.kept_results import KEEP_RESULTS, keep_result, result_place
 from mlci.step_types.messages import MESSAGE, message_summary, message_texts
 from mlci.step_types.sagemaker_jobs import TIMEOUT
 
@@ -40,7 +41,6 @@ _WRITE_S = 60
 
 def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[str, Json]:
     token_bucket, token_key = split_s3_uri(step.token_uri)
-    bucket, folder = split_s3_uri(step.outputs[DECISION_OUTPUT])
     return {
         "name": step.name,
         "message": message_texts(step),
@@ -48,7 +48,7 @@ def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[st
         "timed_out": f'nobody decided about the approval "{step.name}" within {_duration(step.timeout_s)}',
         "token": {"bucket": token_bucket, "key": token_key},
         "attempt": attempt_counters(S3_RETRIES),
-        "decision": {"bucket": bucket, "key": f"{folder}{DECISION_FILE}", "attempt": attempt_counters(S3_RETRIES)},
+        "decision": result_place(step.outputs[DECISION_OUTPUT], DECISION_FILE),
     }
 
 
@@ -89,21 +89,7 @@ def _states(paths: StepPaths) -> tuple[State, ...]:
             message_path=f"{paths.input}.message",
             time_out=TimeOut("timed out", f"{paths.input}.timed_out"),
         ),
-        TaskState(
-            title="keep the decision",
-            resource="arn:aws:states:::aws-sdk:s3:putObject",
-            parameters={
-                "Bucket.$": f"{paths.input}.decision.bucket",
-                "Key.$": f"{paths.input}.decision.key",
-                "Body.$": f"{paths.result}.decision",
-                "ContentType": "application/json",
-            },
-            transient_errors=S3_TRANSIENT_ERRORS,
-            retries=S3_RETRIES,
-            attempt_path=f"{paths.input}.decision.attempt",
-            failure_title="decision not kept",
-            timeout_s=_WRITE_S,
-        ),
+        keep_result(paths, "decision", "decision", f"{paths.result}.decision"),
         ApprovalState(title="approved?", decision_path=f"{paths.result}.decision", rejected_title="rejected"),
     )
 
@@ -139,7 +125,7 @@ APPROVAL = StepType(
         ),
         workflow=(
             Grant("WriteTokens", ("s3:PutObject",), ("s3:{tokens}",)),
-            Grant("KeepResults", ("s3:PutObject",), ("s3:{runs}",)),
+            KEEP_RESULTS,
         ),
     ),
     summary=_summary,

@@ -13,14 +13,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from mlci.s3_uris import split_s3_uri
 from mlci.step_types import endpoint_requests as values
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types import sagemaker_models as models
 from mlci.step_types.base import (
     CAPTURE,
     KEPT_NAME,
-    S3_RETRIES,
     SAGEMAKER_RETRIES,
     Cleanup,
     Grant,
@@ -33,6 +31,7 @@ from mlci.step_types.base import (
     attempt_counters,
 )
 from mlci.step_types.endpoint_states import SDK_RETRIES, states
+from mlci.step_types.kept_results import KEEP_RESULTS, result_place
 
 _OUTPUT, _FILE = "smoke", "answers.json"
 _VARIANT = "AllTraffic"
@@ -68,7 +67,6 @@ def _endpoint_name(step: ResolvedStep) -> str:
 
 
 def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[str, Json]:
-    bucket, folder = split_s3_uri(step.outputs[_OUTPUT])
     tags: list[Json] = [{"Key": key, "Value": value} for key, value in step.tags.items()]
     items = values.smoke_items(step)
     return {
@@ -81,7 +79,7 @@ def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[st
         "poll": {"left": max(1, step.timeout_s // step.poll_s)},
         **({"smoke": items} if items else {"no_answers": {"answers": []}}),
         **({"kept": True} if step.is_protected else {}),
-        "result": {"bucket": bucket, "key": f"{folder}{_FILE}", "attempt": attempt_counters(S3_RETRIES)},
+        "result": result_place(step.outputs[_OUTPUT], _FILE),
     }
 
 
@@ -181,7 +179,7 @@ ENDPOINT = StepType(
             models.names_own_model("CreateConfigs"),
             Grant("CreateEndpoints", ("sagemaker:AddTags", "sagemaker:CreateEndpoint"), (*_ENDPOINTS, *_CONFIGS)),
             Grant("UseEndpoints", ("sagemaker:DescribeEndpoint", "sagemaker:InvokeEndpoint"), _ENDPOINTS),
-            Grant("KeepResults", ("s3:PutObject",), ("s3:{runs}",)),
+            KEEP_RESULTS,
         ),
         protected=(
             Grant("CreateEndpoints", (), (_KEPT,)),

@@ -7,8 +7,6 @@ from dataclasses import replace
 
 from mlci.step_types import sagemaker_models as models
 from mlci.step_types.base import (
-    S3_RETRIES,
-    S3_TRANSIENT_ERRORS,
     SAGEMAKER_RETRIES,
     SAGEMAKER_TRANSIENT_ERRORS,
     Alternative,
@@ -20,6 +18,7 @@ from mlci.step_types.base import (
     TaskState,
 )
 from mlci.step_types.endpoint_requests import MAX_SMOKE_REQUESTS
+from mlci.step_types.kept_results import keep_result
 
 _CALL_S, _INVOKE_S = 60, 90
 #: The cause of a creation whose answer was lost, so that it was sent again: names are of one run and step.
@@ -206,21 +205,7 @@ def _smoke(paths: StepPaths) -> SmokeState:
 
 
 def _keep_answers(paths: StepPaths, answers: str) -> TaskState:
-    return TaskState(
-        title="keep the answers",
-        resource="arn:aws:states:::aws-sdk:s3:putObject",
-        parameters={
-            "Bucket.$": f"{paths.input}.result.bucket",
-            "Key.$": f"{paths.input}.result.key",
-            "Body.$": answers,
-            "ContentType": "application/json",
-        },
-        transient_errors=S3_TRANSIENT_ERRORS,
-        retries=S3_RETRIES,
-        attempt_path=f"{paths.input}.result.attempt",
-        failure_title="answers not kept",
-        timeout_s=_CALL_S,
-    )
+    return keep_result(paths, "answers", "result", answers)
 
 
 def _sdk_task(

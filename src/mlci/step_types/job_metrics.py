@@ -9,10 +9,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/define-train-metrics.html
 
 from __future__ import annotations
 
-from mlci.s3_uris import split_s3_uri
 from mlci.step_types.base import (
-    S3_RETRIES,
-    S3_TRANSIENT_ERRORS,
     Json,
     PassState,
     RetryRule,
@@ -21,6 +18,7 @@ from mlci.step_types.base import (
     TaskState,
     attempt_counters,
 )
+from mlci.step_types.kept_results import ETAG, keep_result, result_place
 
 #: The field of a step's part of the execution input that says where its metrics go.
 METRIC_DATA = "metric_data"
@@ -46,14 +44,8 @@ def metric_data_input(metrics_folder: str) -> dict[str, Json]:
     """Return the part of the execution input that `keep_metrics` reads; {} if there are no metrics."""
     if not metrics_folder:
         return {}
-    bucket, folder = split_s3_uri(metrics_folder)
-    target: dict[str, Json] = {
-        "bucket": bucket,
-        "key": f"{folder}metrics.json",
-        "describe": attempt_counters(_RETRIES),
-        "attempt": attempt_counters(S3_RETRIES),
-    }
-    return {METRIC_DATA: target}
+    place = result_place(metrics_folder, "metrics.json")
+    return {METRIC_DATA: {**place, "describe": attempt_counters(_RETRIES)}}
 
 
 def keep_metrics(paths: StepPaths) -> tuple[State, ...]:
@@ -78,21 +70,5 @@ def keep_metrics(paths: StepPaths) -> tuple[State, ...]:
             timeout_s=_CALL_S,
         ),
         PassState(title="name its metrics", value=_BY_NAME, keeps_below=".metrics"),
-        TaskState(
-            title="keep its metrics",
-            resource="arn:aws:states:::aws-sdk:s3:putObject",
-            parameters={
-                "Bucket.$": f"{target}.bucket",
-                "Key.$": f"{target}.key",
-                "Body.$": f"{paths.result}.metrics",
-                "ContentType": "application/json",
-            },
-            transient_errors=S3_TRANSIENT_ERRORS,
-            retries=S3_RETRIES,
-            attempt_path=f"{target}.attempt",
-            failure_title="metrics not kept",
-            keeps={"etag": "$.ETag"},
-            keeps_below=".metrics",
-            timeout_s=_CALL_S,
-        ),
+        keep_result(paths, "metrics", METRIC_DATA, f"{paths.result}.metrics", ETAG, ".metrics"),
     )

@@ -12,11 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from mlci.s3_uris import split_s3_uri
 from mlci.step_types.base import (
-    S3_RETRIES,
-    S3_TRANSIENT_ERRORS,
-    Grant,
     Grants,
     Json,
     Key,
@@ -29,6 +25,7 @@ from mlci.step_types.base import (
     attempt_counters,
     no_further_requests,
 )
+from mlci.step_types.kept_results import ETAG, KEEP_RESULTS, keep_result, result_place
 
 _RESULT, _FILE = "result", "result.json"
 #: A function runs for at most 15 minutes. Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -65,12 +62,11 @@ def _local_problems(value: Json) -> Iterator[tuple[tuple[str | int, ...], str, s
 
 
 def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[str, Json]:
-    bucket, folder = split_s3_uri(step.outputs[_RESULT])
     return {
         "function": step.values["function"],
         "payload": step.values.get("payload", {}),
         "attempt": attempt_counters(_RETRIES),
-        "result": {"bucket": bucket, "key": f"{folder}{_FILE}", "attempt": attempt_counters(S3_RETRIES)},
+        "result": result_place(step.outputs[_RESULT], _FILE),
     }
 
 
@@ -87,23 +83,7 @@ def _states(paths: StepPaths) -> tuple[State, ...]:
             keeps={"payload": "$.Payload"},
             timeout_s=_INVOKE_S,
         ),
-        TaskState(
-            title="keep the result",
-            resource="arn:aws:states:::aws-sdk:s3:putObject",
-            parameters={
-                "Bucket.$": f"{paths.input}.result.bucket",
-                "Key.$": f"{paths.input}.result.key",
-                "Body.$": f"{paths.result}.payload",
-                "ContentType": "application/json",
-            },
-            transient_errors=S3_TRANSIENT_ERRORS,
-            retries=S3_RETRIES,
-            attempt_path=f"{paths.input}.result.attempt",
-            failure_title="result not kept",
-            # In the place of the result: later states have no use for it, and their data is limited.
-            keeps={"etag": "$.ETag"},
-            timeout_s=_WRITE_S,
-        ),
+        keep_result(paths, "result", "result", f"{paths.result}.payload", ETAG),
     )
 
 
@@ -155,6 +135,6 @@ LAMBDA = StepType(
     execution_input=_execution_input,
     states=_states,
     cleanup=(),
-    grants=Grants(workflow=(Grant("KeepResults", ("s3:PutObject",), ("s3:{runs}",)),)),
+    grants=Grants(workflow=(KEEP_RESULTS,)),
     summary=_summary,
 )

@@ -7,13 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlci.s3_uris import split_s3_uri
 from mlci.step_types import sagemaker_models as models
 from mlci.step_types.base import (
-    S3_RETRIES,
-    S3_TRANSIENT_ERRORS,
     Cleanup,
-    Grant,
     Grants,
     Json,
     Request,
@@ -21,21 +17,19 @@ from mlci.step_types.base import (
     State,
     StepPaths,
     StepType,
-    TaskState,
-    attempt_counters,
     no_further_requests,
 )
+from mlci.step_types.kept_results import KEEP_RESULTS, keep_result, result_place
 
 _OUTPUT, _FILE = "resource", "model.json"
 _WRITE_S = 60
 
 
 def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[str, Json]:
-    bucket, folder = split_s3_uri(step.outputs[_OUTPUT])
     return {
         **models.own_model_input(step),
         "description": {"ModelName": models.model_name(step), **_container(request)},
-        "result": {"bucket": bucket, "key": f"{folder}{_FILE}", "attempt": attempt_counters(S3_RETRIES)},
+        "result": result_place(step.outputs[_OUTPUT], _FILE),
     }
 
 
@@ -47,20 +41,8 @@ def _container(request: Mapping[str, Json]) -> dict[str, Json]:
 def _states(paths: StepPaths) -> tuple[State, ...]:
     return (
         models.create_own_model(paths),
-        TaskState(
-            title="keep the description",
-            resource="arn:aws:states:::aws-sdk:s3:putObject",
-            parameters={
-                "Bucket.$": f"{paths.input}.result.bucket",
-                "Key.$": f"{paths.input}.result.key",
-                "Body.$": f"States.JsonMerge({paths.input}.description, {paths.result}, false)",
-                "ContentType": "application/json",
-            },
-            transient_errors=S3_TRANSIENT_ERRORS,
-            retries=S3_RETRIES,
-            attempt_path=f"{paths.input}.result.attempt",
-            failure_title="description not kept",
-            timeout_s=_WRITE_S,
+        keep_result(
+            paths, "description", "result", f"States.JsonMerge({paths.input}.description, {paths.result}, false)"
         ),
     )
 
@@ -92,7 +74,7 @@ MODEL = StepType(
     execution_input=_execution_input,
     states=_states,
     grants=Grants(
-        workflow=(*models.CREATE_GRANTS, Grant("KeepResults", ("s3:PutObject",), ("s3:{runs}",))),
+        workflow=(*models.CREATE_GRANTS, KEEP_RESULTS),
         passes_role_to=models.PASSES_ROLE_TO,
     ),
     cleanup=(Cleanup("model", models.model_name),),

@@ -13,12 +13,9 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 
-from mlci.s3_uris import split_s3_uri
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types import sagemaker_models as models
 from mlci.step_types.base import (
-    S3_RETRIES,
-    S3_TRANSIENT_ERRORS,
     SAGEMAKER_RETRIES,
     Alternative,
     Cleanup,
@@ -36,6 +33,7 @@ from mlci.step_types.base import (
     attempt_counters,
     no_further_requests,
 )
+from mlci.step_types.kept_results import KEEP_RESULTS, keep_result, result_place
 from mlci.step_types.model_metadata import metadata, metadata_problems
 
 _OUTPUT, _FILE = "package", "package.json"
@@ -116,17 +114,12 @@ def _request(step: ResolvedStep) -> dict[str, Json]:
 
 
 def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[str, Json]:
-    bucket, folder = split_s3_uri(step.outputs[_OUTPUT])
     return {
         "group": _group_name(step),
         "group_tags": [{"Key": key, "Value": value} for key, value in step.tags.items() if key == "mlci:flow"],
         "attempt": attempt_counters(SAGEMAKER_RETRIES),
-        "package": {
-            "bucket": bucket,
-            "key": f"{folder}{_FILE}",
-            "attempt": attempt_counters(SAGEMAKER_RETRIES),
-            "kept": {"attempt": attempt_counters(S3_RETRIES)},
-        },
+        "version": {"attempt": attempt_counters(SAGEMAKER_RETRIES)},
+        "package": result_place(step.outputs[_OUTPUT], _FILE),
     }
 
 
@@ -154,7 +147,7 @@ def _states(paths: StepPaths) -> tuple[State, ...]:
             },
             transient_errors=_TRANSIENT_ERRORS,
             retries=SAGEMAKER_RETRIES,
-            attempt_path=f"{paths.input}.package.attempt",
+            attempt_path=f"{paths.input}.version.attempt",
             failure_title="model not registered",
             keeps={
                 "arn": "$.ModelPackageArn",
@@ -163,21 +156,7 @@ def _states(paths: StepPaths) -> tuple[State, ...]:
             },
             timeout_s=_CALL_S,
         ),
-        TaskState(
-            title="keep the package",
-            resource="arn:aws:states:::aws-sdk:s3:putObject",
-            parameters={
-                "Bucket.$": f"{paths.input}.package.bucket",
-                "Key.$": f"{paths.input}.package.key",
-                "Body.$": paths.result,
-                "ContentType": "application/json",
-            },
-            transient_errors=S3_TRANSIENT_ERRORS,
-            retries=S3_RETRIES,
-            attempt_path=f"{paths.input}.package.kept.attempt",
-            failure_title="package not kept",
-            timeout_s=_CALL_S,
-        ),
+        keep_result(paths, "package", "package", paths.result),
     )
 
 
@@ -306,7 +285,7 @@ REGISTER = StepType(
     states=_states,
     grants=Grants(
         workflow=(
-            Grant("KeepResults", ("s3:PutObject",), ("s3:{runs}",)),
+            KEEP_RESULTS,
             # The registry reads the model with the rights of whom registers it: the managed policy for it has these.
             # https://docs.aws.amazon.com/sagemaker/latest/dg/security-iam-awsmanpol-model-registry.html
             Grant("ReadRuns", ("s3:GetObject",), ("s3:{runs}",)),

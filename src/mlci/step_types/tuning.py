@@ -15,12 +15,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
-from mlci.s3_uris import split_s3_uri
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types.algorithms import XGBOOST, algorithm_name, defines_metrics
 from mlci.step_types.base import (
-    S3_RETRIES,
-    S3_TRANSIENT_ERRORS,
     Grant,
     Grants,
     JobType,
@@ -32,10 +29,9 @@ from mlci.step_types.base import (
     State,
     StepPaths,
     StepType,
-    TaskState,
-    attempt_counters,
     no_further_requests,
 )
+from mlci.step_types.kept_results import ETAG, keep_result, result_place
 from mlci.step_types.model_copy import COPY_GRANTS, model_copy
 from mlci.step_types.own_entrypoint import training_problems
 from mlci.step_types.training import MODEL_OUTPUT, TRAINING
@@ -325,11 +321,10 @@ def _finish(step: ResolvedStep, request: dict[str, Json]) -> dict[str, Json]:
 
 def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[str, Json]:
     training = _as_training(_map(request.get("TrainingJobDefinition")))
-    bucket, folder = split_s3_uri(step.outputs[BEST_OUTPUT])
     return {
         **TRAINING.execution_input(step, training),
         "timeout_s": _time_limit_s(step, request) + jobs.PROVISIONING_S,
-        "best": {"bucket": bucket, "key": f"{folder}{BEST_FILE}", "attempt": attempt_counters(S3_RETRIES)},
+        "best": result_place(step.outputs[BEST_OUTPUT], BEST_FILE),
     }
 
 
@@ -368,22 +363,7 @@ def _states(paths: StepPaths) -> tuple[State, ...]:
         jobs.task(_JOB, paths, keeps),
         model_copy(paths),
         PassState("describe the best", _BEST, keeps_below=""),
-        TaskState(
-            title="keep the best",
-            resource="arn:aws:states:::aws-sdk:s3:putObject",
-            parameters={
-                "Bucket.$": f"{paths.input}.best.bucket",
-                "Key.$": f"{paths.input}.best.key",
-                "Body.$": f"{paths.result}.best",
-                "ContentType": "application/json",
-            },
-            transient_errors=S3_TRANSIENT_ERRORS,
-            retries=S3_RETRIES,
-            attempt_path=f"{paths.input}.best.attempt",
-            failure_title="best not kept",
-            keeps={"etag": "$.ETag"},
-            timeout_s=_WRITE_S,
-        ),
+        keep_result(paths, "best", "best", f"{paths.result}.best", ETAG),
     )
 
 
