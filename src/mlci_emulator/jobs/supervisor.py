@@ -280,8 +280,18 @@ def _mount_container_path(folder: str, stage: str) -> None:
     _mount(stage, parent, "", MS_MOVE)
 
 
+def _check_places(root: str) -> None:
+    """Check that no link of an image leads a place to mount on out of the root: it would be made on this machine."""
+    real = os.path.realpath(root)
+    for path in (CONTAINER, "/dev", SHARED_MEMORY, "/sys", "/proc", os.path.dirname(HOSTS_FILE)):
+        place = os.path.realpath(root + path)
+        if os.path.commonpath((real, place)) != real:
+            raise SetupError(f"{path} of the image is a link to {place}, outside of the image's files")
+
+
 def _mount_in_root(folder: str, root: str, hosts: str) -> None:
     """Mount `folder` on `/opt/ml` below the root, and what a process needs of this machine: its devices and network."""
+    _check_places(root)
     os.makedirs(root + CONTAINER, exist_ok=True)
     _mount(folder, root + CONTAINER, "", MS_BIND | MS_REC)
     for path in ("/dev", "/sys"):

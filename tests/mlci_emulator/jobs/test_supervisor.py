@@ -181,3 +181,20 @@ def test_a_job_gets_the_root_that_it_is_given(tmp_path: Path) -> None:
     assert (greeting, place) == ("hello", "/work")
     assert {"/opt", "/proc", "/dev", "/work"} <= set(entries.split())
     assert "/home" not in entries.split()
+
+
+def test_no_link_of_an_image_leads_out_of_its_root(tmp_path: Path) -> None:
+    """A folder that is made through the link would be one of this machine, made by root."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can change the root")
+    root, folder, outside = tmp_path / "root", tmp_path / "ml", tmp_path / "outside"
+    for each in (root, folder, outside):
+        each.mkdir()
+    (root / "opt").symlink_to(outside)
+    changes = {"mode": "namespace", "folder": str(folder), "root": str(root), "argv": ["/bin/true"], "cwd": "/"}
+    network = {"hosts": "", "is_offline": False, "network_of": 0}
+    status = run(launch_request(tmp_path, "", **changes, **network, env={}, temporary="", shared_names=[]))
+    assert status is not None
+    assert status[0] == "setup_failed"
+    assert "/opt/ml of the image is a link to" in status[1]
+    assert list(outside.iterdir()) == []
