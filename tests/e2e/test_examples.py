@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
+from mlci.step_types import STEP_TYPES
 from support.project import ROOT, Project, clean_environment
 
 EXAMPLES = ROOT / "examples"
@@ -58,6 +60,12 @@ DECIDED = [Port("approval", "evaluate.accuracy")]
 def test_every_example_is_tried() -> None:
     folders = {folder.name for folder in EXAMPLES.iterdir() if (folder / "flow.yaml").is_file()}
     assert folders == {port.name for port in (*LIGHT, *INSTALLED, *BUILT, *DECIDED)}
+
+
+def test_every_step_type_has_an_example() -> None:
+    flows = [yaml.safe_load(file.read_text()) for file in (ROOT / "flow.yaml", *EXAMPLES.glob("*/flow.yaml"))]
+    used = {step["uses"] for flow in flows for step in flow["steps"].values()}
+    assert used == set(STEP_TYPES)
 
 
 @pytest.mark.e2e
