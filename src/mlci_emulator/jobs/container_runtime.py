@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,14 @@ RuntimeName = Literal["docker", "podman", "buildah"]
 _CONTAINER_PATH = "/opt/ml"
 #: The time that a runtime has to answer; unpacking a large image is the longest of what is asked.
 _ANSWER_S = 300.0
+#: The variables that programs and runtimes obey. Sources: ld.so(8); https://docs.docker.com/reference/cli/docker/
+#: ("Environment variables"); docs/source/markdown/podman.1.md of podman ("ENVIRONMENT VARIABLES").
+_OF_CLIENTS = re.compile(
+    r"(LD|DYLD|XDG|CONTAINERS|PODMAN|BUILDAH|GLIBC)_"
+    r"|(PATH|HOME|TMPDIR|GODEBUG|GCONV_PATH|SSL_CERT_(FILE|DIR)|REGISTRY_AUTH_FILE|STORAGE_(DRIVER|OPTS|CONF))$"
+    r"|CONTAINER_(HOST|CONNECTION|SSHKEY)$"
+    r"|DOCKER_(API_VERSION|CERT_PATH|CONFIG|CONTENT_TRUST\w*|CONTEXT|CUSTOM_HEADERS|HOST|TLS|TLS_VERIFY)$"
+)
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -170,7 +179,7 @@ def container(
     yield ContainedLaunch(
         command=_run_command(image, name, folder, contained, network),
         # Values are passed by the client's environment: those in its arguments would be for everyone to see.
-        environment={**contained.environment, **runtime.environment},
+        environment=_client_environment(runtime, contained.environment),
         working_folder="/",
         root=None,
         removal=runtime.removal(name),
@@ -195,14 +204,22 @@ def _run_command(
     if runtime.name == "docker" and sys.platform == "linux" and os.geteuid() != 0 and not _is_rootless(runtime):
         # Files of root in the job's folder could not be removed. Root has HOME=/root, which others can't write to.
         words += ["--user", f"{os.geteuid()}:{os.getegid()}", "--env", "HOME=/tmp"]
+    clients = _client_environment(runtime, contained.environment)
     for variable, value in contained.environment.items():
-        is_clients = runtime.environment.get(variable, value) != value
-        words += ["--env", f"{variable}={value}" if is_clients else variable]
+        is_there = clients.get(variable) == value
+        words += ["--env", variable if is_there else f"{variable}={value}"]
     if contained.working_folder:
         words += ["--workdir", contained.working_folder]
     if contained.command:
         words += ["--entrypoint", contained.command[0]]
     return (*words, image.name, *contained.command[1:], *contained.arguments)
+
+
+def _client_environment(runtime: ContainerRuntime, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a runtime's client, with a job's variables but those that the client would obey: which
+    library it loads, which daemon it asks, where its files are."""
+    passed_on = {name: value for name, value in variables.items() if not _OF_CLIENTS.match(name)}
+    return {**passed_on, **runtime.environment}
 
 
 def _has_program(image: LocalImage, name: str) -> bool:

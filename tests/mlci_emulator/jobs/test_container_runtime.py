@@ -89,6 +89,16 @@ def test_the_command_of_a_container(tmp_path: Path) -> None:
         assert launch.removal == (program, "rm", "--force", "mlci-job-1")
 
 
+def test_no_variable_of_a_job_steers_the_runtime_s_client(tmp_path: Path) -> None:
+    image = LocalImage(runtime(tmp_path), "mine:1")
+    steering = {"LD_PRELOAD": "/repository/x.so", "DOCKER_HOST": "tcp://elsewhere", "XDG_CONFIG_HOME": "/repository"}
+    with container(image, "job", tmp_path, ContainedCommand((), ("train",), {**steering, "LDAP": "a"})) as launch:
+        assert set(launch.environment) == {"LDAP", "HOME", "PATH"}
+        for name, value in steering.items():
+            assert f"{name}={value}" in launch.command
+        assert "LDAP" in launch.command
+
+
 def test_the_image_s_own_entry_point_gets_the_arguments(tmp_path: Path) -> None:
     image = LocalImage(runtime(tmp_path), "mine:1")
     with container(image, "mlci-job-1", tmp_path, ContainedCommand((), ("train",), {})) as launch:
