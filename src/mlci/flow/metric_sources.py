@@ -51,7 +51,7 @@ def build_definitions(
         for field, value in definition.items():
             place = (*path, index, field)
             if not problems.is_suspect(place):
-                _check_field(place, field, value, key.max_chars or 0, problems)
+                _check_field(place, field, value, key.max_chars, problems)
         if definition["name"] in names and not problems.is_suspect((*path, index, "name")):
             what = f'the metric "{definition["name"]}" is defined twice'
             problems.at((*path, index, "name"), what, "Remove one, or write one regex for both: a|b")
@@ -59,12 +59,12 @@ def build_definitions(
     return tuple(MetricDefinition(each["name"], each["regex"]) for each in written)
 
 
-def _check_field(place: Path, field: str, value: str, max_chars: int, problems: Problems) -> None:
+def _check_field(place: Path, field: str, value: str, max_chars: int | None, problems: Problems) -> None:
     """Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_MetricDefinition.html"""
     most = 255 if field == "name" else max_chars
     if not value or not value.isprintable():
         problems.at(place, f'"{field}" must be a line of text', "Such as: name: val_loss, regex: 'val_loss=([0-9.]+)'")
-    elif len(value) > most:
+    elif most is not None and len(value) > most:
         problems.at(place, f'"{field}" has {len(value)} characters', f"AWS allows {most}")
     elif field == "regex":
         try:

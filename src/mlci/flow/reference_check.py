@@ -15,12 +15,16 @@ from mlci.step_types import all_keys
 
 @dataclass(frozen=True)
 class StepInterface:
-    """The names of a step that references use. None stands for a part that is wrong, and was reported."""
+    """The names of a step that references use. None stands for a part that is wrong, and was reported.
+
+    A step that `may_write_metrics` is of a type that has a key for it.
+    """
 
     inputs: tuple[str, ...] | None
     outputs: tuple[str, ...] | None
     writes_metrics: bool | None
     has_cells: bool = False
+    may_write_metrics: bool = True
 
 
 #: Under these keys of a step a run's values may stand, and nowhere else.
@@ -71,6 +75,13 @@ def check_step(
     return False
 
 
+def metrics_hint(name: str, step: StepInterface) -> str:
+    """Return what to do about a metric of a step that writes none."""
+    if step.may_write_metrics:
+        return f'Give "{name}" a "metrics: <output>/<file>.json"'
+    return f'A step of that type has no metrics: name one that reads what "{name}" leaves, and writes "metrics"'
+
+
 def _check_step_output(
     use: UsedReference, target: StepOutput, steps: Mapping[str, StepInterface], problems: Problems
 ) -> None:
@@ -107,7 +118,7 @@ def _check_metric_value(
         return
     found = steps[target.step]
     if found.writes_metrics is False:
-        hint = f'Give "{target.step}" a "metrics: <output>/<file>.json"' if target.step != step else ""
+        hint = metrics_hint(target.step, found) if target.step != step else ""
         problems.at_reference(use.path, use.ordinal, f'{reader} step "{target.step}", which writes none', hint)
     elif found.has_cells:
         what = f'{reader} step "{target.step}", which has a matrix, and so a metric for each of its cells'

@@ -11,7 +11,7 @@ from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.metric_paths import MetricPath, parse_metric
 from mlci.flow.models import Json, Op, Rule
 from mlci.flow.problems import Problems
-from mlci.flow.reference_check import StepInterface, check_step
+from mlci.flow.reference_check import StepInterface, check_step, metrics_hint
 from mlci.flow.schema_models import RuleModel
 from mlci.flow.validation_messages import validated
 from mlci.flow.yaml_document import Path
@@ -101,7 +101,7 @@ def _check_metric(step: str, path: Path, reader: str, steps: Mapping[str, StepIn
     exists = check_step(path, None, step, f"{reader} reads a metric of", steps, problems)
     if exists and steps[step].writes_metrics is False:
         what = f'{reader} reads a metric of step "{step}", which writes none'
-        problems.at(path, what, f'Give "{step}" a "metrics: <output>/<file>.json"')
+        problems.at(path, what, metrics_hint(step, steps[step]))
 
 
 def _as_written(value: float | str | None, written: Json) -> float | str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.metric_paths import parse_metric
 from mlci.flow.models import Selection, StepOutput
-from mlci.flow.reference_check import check_step
+from mlci.flow.reference_check import check_step, metrics_hint
 from mlci.flow.schema_models import InputModel
 from mlci.flow.written_step import StepContext, WrittenStep
 from mlci.flow.yaml_document import Path
@@ -46,7 +46,7 @@ def _scored(name: str, metric: str, path: Path, context: StepContext) -> tuple[s
     interface = context.steps[step]
     if interface.writes_metrics is False:
         what = f'{reader} reads a metric of step "{step}", which writes none'
-        problems.at(path, what, f'Give "{step}" a "metrics: <output>/<file>.json"')
+        problems.at(path, what, metrics_hint(step, interface))
     elif not interface.has_cells:
         what = f'{reader} reads a metric of step "{step}", which has no matrix'
         problems.at(path, what, "Name a step with the matrix of the cells to choose from")

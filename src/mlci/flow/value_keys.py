@@ -9,7 +9,7 @@ from mlci.flow.durations import parse_duration
 from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.key_reader import KeyReader
 from mlci.flow.models import Json, Scalar, Text, Value
-from mlci.flow.reference_check import check_step
+from mlci.flow.reference_check import check_step, metrics_hint
 from mlci.flow.schema_models import SchemaModel
 from mlci.flow.yaml_document import Path
 
@@ -132,7 +132,7 @@ class ValueKeys(KeyReader):
         if name == self.step.name:
             self.problems.at(path, f"{reader} itself", "Name the step that evaluates the model")
         elif found.writes_metrics is False:
-            self.problems.at(path, f'{reader} step "{name}", which writes none', f'Give "{name}" a "metrics"')
+            self.problems.at(path, f'{reader} step "{name}", which writes none', metrics_hint(name, found))
         elif found.has_cells:
             what = f'{reader} step "{name}", which has a matrix, and so metrics for each of its cells'
             self.problems.at(path, what, "Name a step without a matrix that reads these cells")

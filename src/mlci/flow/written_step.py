@@ -71,4 +71,5 @@ def interface_of(step: WrittenStep, problems: Problems) -> StepInterface:
         writes_metrics=step.step_type.metrics_file is not None
         or not step.raw.keys().isdisjoint(["metrics", "metric_definitions", "algorithm"]),
         has_cells="matrix" in step.raw,
+        may_write_metrics=step.key("metrics") is not None,
     )

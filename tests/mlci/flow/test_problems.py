@@ -597,6 +597,17 @@ _RULES = [
         ],
     ),
     Case(
+        "steps:",
+        "steps:\n  pause: {uses: wait, seconds: 1, if: [{metric: pause.auc, min: 1}]}",
+        "steps:\n  pause: {uses: wait, seconds: 1, if: [{metric: evaluate.auc, min: 1}]}",
+        [
+            (
+                '10:49: "if" of step "pause" reads a metric of step "pause", which writes none. A step of that type '
+                'has no metrics: name one that reads what "pause" leaves, and writes "metrics"'
+            )
+        ],
+    ),
+    Case(
         "metric: evaluate.auc",
         "metric: auc",
         "metric: evaluate.auc",
@@ -779,6 +790,18 @@ _RULES = [
             '20:73: item 3 of "metric_definitions" lacks "regex". Add regex: <regular expression with one group>',
             '20:74: unknown key "Name" in item 3 of "metric_definitions". Did you mean "name"?',
             '20:84: item 4 of "metric_definitions" must be a mapping, but is the integer 3',
+        ],
+    ),
+    Case(
+        "uses: training",
+        "uses: trainin\n    metric_definitions: [{name: a, regex: 'a=(.*)'}]",
+        "uses: training\n    metric_definitions: [{name: a, regex: 'a=(.*)'}]",
+        [
+            (
+                '18:11: "uses" must be "processing", "training", "tuning", "transform", "model", "endpoint", '
+                '"register", "glue", "lambda", "wait", "approval" or "fail", but is the text "trainin". Did you '
+                'mean "training"?'
+            )
         ],
     ),
     Case(
