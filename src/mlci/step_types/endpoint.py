@@ -143,6 +143,7 @@ ENDPOINT = StepType(
             "A serverless endpoint in place of instances (endpoint): memory_mb and max_concurrency.",
             examples=({"memory_mb": 2048, "max_concurrency": 5},),
             problems=values.serverless_problems,
+            step_problems=values.serverless_step_problems,
         ),
         *models.NETWORK,
         models.MODEL_REQUEST,

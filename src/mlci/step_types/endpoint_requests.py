@@ -22,6 +22,7 @@ JSON_TYPES: tuple[str, ...] = ("application/json", "application/jsonlines")
 MAX_SMOKE_REQUESTS = 20
 _EXPECTATIONS = ("contains", "equals", "json", "within")
 #: ServerlessConfig: MemorySizeInMB in steps of 1 GB, MaxConcurrency.
+_INSTANCE_KEYS, _NETWORK_KEYS = ("instance", "instance_count"), ("network_isolation", "vpc")
 _MEMORY_MB, _MAX_CONCURRENCY = range(1024, 6145, 1024), 200
 
 
@@ -51,6 +52,23 @@ def serverless_problems(value: Json) -> Problems:
     most = value.get("max_concurrency", 1)
     if not _is_integer(most) or not 1 <= int(str(most)) <= _MAX_CONCURRENCY:
         yield ("max_concurrency",), f"at most {_MAX_CONCURRENCY} requests are handled at once", "Write a whole number"
+
+
+def serverless_step_problems(own: Mapping[str, Json], defaults: Mapping[str, Json]) -> Problems:
+    """Yield the keys of a step that a serverless endpoint does not do.
+
+    Source: "Feature exclusions" of https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html
+    """
+    if "serverless" not in own:
+        return
+    for key in (*_INSTANCE_KEYS, CAPTURE):
+        if key in own:
+            yield (key,), f'a serverless endpoint has no "{key}"', 'Remove it, or "serverless"'
+    for key in _NETWORK_KEYS:
+        value, is_own = own.get(key, defaults.get(key)), key in own
+        if value not in (None, False):
+            remedy = f'Remove it, or "serverless"{"" if is_own else ", or move it from defaults to other steps"}'
+            yield ((key,) if is_own else ("serverless",)), f'a serverless endpoint has no "{key}"', remedy
 
 
 def smoke_problems(value: Json) -> Problems:

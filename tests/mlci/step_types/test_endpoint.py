@@ -132,8 +132,8 @@ def test_requests_are_what_sagemaker_takes() -> None:
     request_validation.check(planned(FLOW), model)
     request_validation.check(protected(FLOW), model)
     serverless = "    serverless: {memory_mb: 2048, max_concurrency: 5}\n    timeout"
-    without_capture = FLOW.replace("    capture: {percent: 100}\n", "")
-    request_validation.check(planned(without_capture.replace("    timeout", serverless)), model)
+    on_none = FLOW.replace("    capture: {percent: 100}\n", "").replace("    instance: ml.m5.large\n", "")
+    request_validation.check(planned(on_none.replace("    timeout", serverless)), model)
     wrong = "    request: {ProductionVariants: [{ModelName: 7}]}\n    timeout"
     with pytest.raises(InputError, match="ProductionVariants"):
         request_validation.check(planned(FLOW.replace("    timeout", wrong)), model)
@@ -208,6 +208,22 @@ def asked(item: Any, answer: str) -> Any:
         ("    timeout", "    name: mlci-served--x\n    timeout", "is a name like those of runs"),
         ("    timeout", "    name: a_b\n    timeout", "is no name of an endpoint"),
         ("    timeout", "    serverless: {memory_mb: 100}\n    timeout", "Write one of 1024, 2048"),
+        (
+            "    timeout",
+            "    serverless: {memory_mb: 2048}\n    timeout",
+            'flow.yaml:11:5: step "deploy": a serverless endpoint has no "capture". Remove it, or "serverless"',
+        ),
+        ("    timeout", "    serverless: {memory_mb: 2048}\n    timeout", 'has no "instance"'),
+        (
+            "    timeout",
+            "    serverless: {memory_mb: 2048}\n    network_isolation: true\n    timeout",
+            'has no "network_',
+        ),
+        (
+            "steps:",
+            "defaults: {network_isolation: true}\nsteps:\n  other: {uses: endpoint, serverless: {memory_mb: 2048}}",
+            "or move it from defaults to other steps",
+        ),
         ("timeout: 10m", "timeout: 5h", "4h"),
         ("    timeout", "    run: a.py\n    timeout", 'the script that "inference" of its training step names'),
     ],
