@@ -15,7 +15,13 @@ _SERVER = "waitress"
 
 def check_glue(planned: Plan, has_server: bool = find_spec(_SERVER) is not None) -> None:
     """Raises InputError, with every problem, if a Glue job of the plan can't run here."""
-    problems = [
+    if problems := glue_problems(planned, has_server):
+        raise InputError(problems)
+
+
+def glue_problems(planned: Plan, has_server: bool = find_spec(_SERVER) is not None) -> list[Problem]:
+    """Returns why Glue jobs of the plan can't run here."""
+    return [
         Problem(at.file, at.line, at.column, f'step "{name}": {what}', hint)
         for name in planned.steps
         for each in sent_requests(planned, name)
@@ -23,8 +29,6 @@ def check_glue(planned: Plan, has_server: bool = find_spec(_SERVER) is not None)
         for key, what, hint in _problems(each.request, has_server)
         for at in [planned.flow.position("steps", name, key)]
     ]
-    if problems:
-        raise InputError(problems)
 
 
 def _problems(request: Mapping[str, Json], has_server: bool) -> Iterator[tuple[str, str, str]]:

@@ -64,6 +64,7 @@ def _checked(flow_file: Path, params: Sequence[str]) -> tuple[Flow, Sequence[Pro
 
     Raises: InputError, with all that is not.
     """
+    from mlci.backends.glue_jobs import glue_problems
     from mlci.backends.local import check_definition, jobs_for_aws_alone
     from mlci.build import Build
     from mlci.build_time import check_build_time
@@ -74,6 +75,6 @@ def _checked(flow_file: Path, params: Sequence[str]) -> tuple[Flow, Sequence[Pro
     check_build_time(flow, os.environ)
     check_arn_values(flow, {})
     planned, compiled = prepare(flow, local_context(flow_file, Build()), {})
-    elsewhere = jobs_for_aws_alone(planned)
+    elsewhere = [*jobs_for_aws_alone(planned), *glue_problems(planned)]
     check_definition(compiled.definition)
     return flow, elsewhere

@@ -106,6 +106,12 @@ def _glue_version_problems(value: Json) -> Iterator[_Problem]:
         yield (), f'"{str(value)[:80]}" is no version of Glue', 'Such as "4.0", in quotes'
 
 
+def _python_problems(value: Json) -> Iterator[_Problem]:
+    """Source: PythonVersion in https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-jobs-job.html"""
+    if value not in ("2", "3", "3.9"):
+        yield (), f'"{str(value)[:80]}" is no version of Python that Glue has', 'Write "3.9", or "3" for Spark'
+
+
 def _module_problems(value: Json) -> Iterator[_Problem]:
     for index, each in enumerate(value if isinstance(value, list) else ()):
         if not re.fullmatch(r"[A-Za-z0-9][^\s,]*|s3://[^\s,]+", str(each)):
@@ -270,6 +276,7 @@ GLUE = StepType(
             "text",
             'The version of Python (glue): "3.9" for Python shell, and that of the version of Glue for Spark.',
             examples=("3.9",),
+            problems=_python_problems,
         ),
         Key(
             "glue_version",

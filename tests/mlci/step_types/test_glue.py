@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mlci.backends.glue_jobs import check_glue
+from mlci.backends.glue_jobs import check_glue, glue_problems
 from mlci.backends.progress import reason_of
 from mlci.errors import InputError
 from mlci.flow import load
@@ -101,6 +101,7 @@ def test_a_spark_job_has_workers() -> None:
         ("    timeout: 90s", "    workers: 2", '"workers" is for Spark jobs'),
         ("    timeout: 90s", "    type: spark\n    capacity: 1", '"capacity" is for Python shell jobs'),
         ("    timeout: 90s", "    glue_version: four", "is no version of Glue"),
+        ("    timeout: 90s", "    python: '3.10'", '"3.10" is no version of Python that Glue has. Write "3.9"'),
         ("    timeout: 90s", "    instance: ml.m5.large", 'Give a Python shell job its "capacity"'),
     ],
 )
@@ -116,6 +117,7 @@ def test_what_is_wrong_is_refused(old: str, new: str, expected: str) -> None:
         ("src/prepare.py", "-m package.prepare"),
         ("    metrics: clean/summary.json\n", "    capacity: 1\n    metrics: clean/summary.json\n"),
         ("    timeout: 90s", "    timeout: 7d"),
+        ("    timeout: 90s", "    python: '3.9'"),
         ("    timeout: 90s", "    request: {Connections: {Connections: [warehouse]}}"),
     ],
 )
@@ -136,6 +138,8 @@ def test_what_cannot_run_here_is_refused_before_the_run() -> None:
     spark = FLOW.replace("    timeout: 90s", "    type: spark")
     with pytest.raises(InputError, match=r"flow.yaml:12:11: .*the local cloud has no Spark\. Run on AWS"):
         check_glue(planned(spark), has_server=True)
+    assert [problem.line for problem in glue_problems(planned(spark), has_server=True)] == [12]
+    assert glue_problems(planned(FLOW), has_server=True) == []
     files = "    request: {DefaultArguments: {--extra-py-files: s3://b/a.whl}}"
     with pytest.raises(InputError, match="does not do --extra-py-files"):
         check_glue(planned(FLOW.replace("    timeout: 90s", files)), has_server=True)
