@@ -25,7 +25,7 @@ class StepState:
     """A step as the history tells it. `job` is the name of its latest job; `reason` says why it failed.
 
     `is_closing` says whether the success of the state that it is in is that of the step. `question` is set while it
-    waits for a decision, and `decision` once there is one.
+    waits for a decision, and `decision` once there is one. `title` is that of the state that it is in.
     """
 
     status: StepStatus = "waiting"
@@ -34,6 +34,7 @@ class StepState:
     job: str | None = None
     reason: str | None = None
     is_closing: bool = field(default=True, repr=False, compare=False)
+    title: str = field(default="", repr=False, compare=False)
     question: Question | None = None
     decision: Decision | None = None
 
@@ -96,9 +97,9 @@ class Progress:
         step, owners = self.steps[owner], {**self.owners, event.id: owner}
         if state == written:
             step = replace(step, status="running", started=step.started or event.timestamp, ended=None)
-        if owner in self.closing:
-            title = state.removeprefix(written).removeprefix(": ")
-            step = replace(step, is_closing=title in self.closing[owner])
+        title = state.removeprefix(written).removeprefix(": ")
+        is_closing = title in self.closing[owner] if owner in self.closing else step.is_closing
+        step = replace(step, title=title, is_closing=is_closing)
         ended_by = self.ended_by or (owner if event.type == "FailStateEntered" else "")
         return replace(self, steps={**self.steps, owner: step}, owners=owners, ended_by=ended_by)
 
@@ -162,9 +163,9 @@ def _advanced(step: StepState, event: Event) -> StepState:
             return replace(step, status="failed", ended=event.timestamp, reason=cause) if cause else step
         case "TaskFailed" | "TaskSubmitFailed" | "TaskStartFailed" | "TaskTimedOut":
             reason = _reason(event)
-            if is_done_already(reason):
+            if is_done_already(reason, step.title):
                 return _succeeded(step, event)
-            if has_alternative(reason):
+            if has_alternative(reason, step.title):
                 return replace(step, status="running", ended=None)
             return replace(step, status="failed", ended=event.timestamp, reason=reason)
         case _:

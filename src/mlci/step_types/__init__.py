@@ -183,18 +183,20 @@ def closing_titles(uses: str, input_fields: tuple[str, ...] = ()) -> frozenset[s
     return frozenset(state.title for state in [*last, *others])
 
 
-def is_done_already(cause: str) -> bool:
-    """Return whether a task that failed with this cause has nothing left to do."""
-    return any(fnmatchcase(cause, pattern) for each in _alternatives() if not each.states for pattern in each.causes)
+def is_done_already(cause: str, title: str) -> bool:
+    """Return whether a task that failed with this cause in the state of a title has nothing left to do."""
+    return any(
+        fnmatchcase(cause, pattern) for each in _alternatives(title) if not each.states for pattern in each.causes
+    )
 
 
-def has_alternative(cause: str) -> bool:
-    """Return whether another way remains for a task that failed with this cause."""
-    return any(fnmatchcase(cause, pattern) for each in _alternatives() for pattern in each.causes)
+def has_alternative(cause: str, title: str) -> bool:
+    """Return whether another way remains for a task that failed with this cause in the state of a title."""
+    return any(fnmatchcase(cause, pattern) for each in _alternatives(title) for pattern in each.causes)
 
 
-def _alternatives() -> Iterator[Alternative]:
-    states = (state for state in _all_states() if isinstance(state, TaskState))
+def _alternatives(title: str) -> Iterator[Alternative]:
+    states = (state for state in _all_states() if isinstance(state, TaskState) and state.title == title)
     yield from (state.alternative for state in states if state.alternative)
 
 

@@ -179,7 +179,7 @@ def test_the_time_limit_leaves_time_for_all_parts() -> None:
 
 
 def test_a_copy_that_goes_on_in_parts_is_no_failure_of_the_step() -> None:
-    progress = Progress({"train-a": StepState("succeeded")}, {1: "train-a"})
+    progress = Progress({"train-a": StepState("succeeded", title="keep the model")}, {1: "train-a"})
 
     def after(cause: str) -> StepState:
         details: dict[str, Json] = {"taskFailedEventDetails": {"error": "S3.S3Exception", "cause": cause}}

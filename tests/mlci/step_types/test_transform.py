@@ -256,6 +256,9 @@ def test_a_step_succeeds_with_its_last_state_and_fails_for_good() -> None:
     failed = done(created, 3, "score: transform", "TaskFailed", '{"FailureReason": "AlgorithmError: no"}')
     undone = done(failed, 5, "score: delete the model of the failed job", "TaskSucceeded")
     assert (undone.steps["score"].status, undone.steps["score"].reason) == ("failed", "AlgorithmError: no")
+    no_data = "Could not find model data at s3://b/train/model.tar.gz. (Service: AmazonSageMaker; Status Code: 400)"
+    uncreated = done(start, 1, "score", "TaskFailed", no_data)
+    assert (uncreated.steps["score"].status, uncreated.steps["score"].reason) == ("failed", no_data)
 
 
 def done(progress: Progress, number: int, state: str, kind: str, cause: str = "") -> Progress:
