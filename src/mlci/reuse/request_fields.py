@@ -46,7 +46,7 @@ def counted_fields(request: Mapping[str, Json]) -> dict[str, Json]:
     return {
         name: value if name in _MAPS_OF_NAMES else _counted(value)
         for name, value in request.items()
-        if name not in _UNCOUNTED and _has_counted(value)
+        if name not in _UNCOUNTED and (name in _MAPS_OF_NAMES or _has_counted(value))
     }
 
 
