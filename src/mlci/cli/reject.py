@@ -10,6 +10,7 @@ import click
 from mlci.aws_settings import AwsSettingName
 from mlci.cli.decide import decide
 from mlci.cli.options import aws_options, cloud_option, debug_option, flow_option, protected_option
+from mlci.errors import InputError
 from mlci.step_types.base import REJECTED
 
 
@@ -37,5 +38,7 @@ def command(
 
     RUN and STEP are those of `mlci approve`.
     """
+    if not reason.strip():
+        raise InputError("a rejection needs a reason, and --reason is empty", "The run ends with it: --reason <why>")
     decide(run, step, (REJECTED, reason), flow_file, cloud, aws, is_protected)
     return 0

@@ -106,7 +106,11 @@ def _choice(text: str, *choices: str) -> str:
 
 def _list(text: str, *choices: str) -> str:
     wrong = next((word for word in text.split(",") if word not in choices), None)
-    return "" if wrong is None else f'has "{wrong[:80]}", and must be of {", ".join(choices)}'
+    if wrong is None:
+        return ""
+    return f"must be one or more of {', '.join(choices)}" + (
+        "" if wrong == text else f'; "{wrong[:80]}" is none of them'
+    )
 
 
 def _metrics(text: str) -> str:
