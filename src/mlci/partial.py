@@ -25,7 +25,7 @@ from mlci.plan import Plan, S3Uri, Target, output_uris
 from mlci.plan.thresholds import best_cell, bounds, value_at
 from mlci.report.formatting import rough_duration
 from mlci.reuse.key_document import StepKey
-from mlci.step_types.base import MISSING_METRIC
+from mlci.step_types.states import MISSING_METRIC
 
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from mlci.flow.models import Json
-from mlci.step_types.base import APPROVED, REJECTED
+from mlci.step_types.states import APPROVED, REJECTED
 
 #: The most characters of a name and of a reason: a state's data is limited, and a history keeps them.
 MAX_BY_CHARS, MAX_REASON_CHARS = 2_048, 4_096

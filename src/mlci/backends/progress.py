@@ -13,7 +13,7 @@ from mlci.backends.events import Event
 from mlci.compile.names import CELLS_TITLE, FAIL_REACHED, step_of_state
 from mlci.flow.names import written_name
 from mlci.step_types import STEP_TYPES, has_alternative, is_done_already
-from mlci.step_types.base import CHECK_FAILED
+from mlci.step_types.states import CHECK_FAILED
 
 StepStatus = Literal["waiting", "running", "succeeded", "reused", "failed", "skipped", "stopped"]
 

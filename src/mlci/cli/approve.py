@@ -10,7 +10,7 @@ import click
 from mlci.aws_settings import AwsSettingName
 from mlci.cli.decide import decide
 from mlci.cli.options import aws_options, cloud_option, debug_option, flow_option, protected_option
-from mlci.step_types.base import APPROVED
+from mlci.step_types.states import APPROVED
 
 
 @click.command("approve")

@@ -11,7 +11,7 @@ from mlci.aws_settings import AwsSettingName
 from mlci.cli.decide import decide
 from mlci.cli.options import aws_options, cloud_option, debug_option, flow_option, protected_option
 from mlci.errors import InputError
-from mlci.step_types.base import REJECTED
+from mlci.step_types.states import REJECTED
 
 
 @click.command("reject")

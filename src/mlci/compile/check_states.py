@@ -11,7 +11,7 @@ from typing import Any  # the SDK is untyped: Any stands for its states
 
 from mlci.compile.names import state_name
 from mlci.compile.states import StateFactory, any_of
-from mlci.step_types.base import CHECK_FAILED, PollState, SmokeState, StepPaths
+from mlci.step_types.states import CHECK_FAILED, PollState, SmokeState, StepPaths
 
 #: The most characters of an answer in a message.
 _SHOWN_CHARS = 300

@@ -16,7 +16,8 @@ from typing import Any  # the SDK is untyped: Any stands for its states
 
 from mlci.compile.names import CLEANER_NAME, NOT_CLEANED
 from mlci.compile.states import StateFactory, any_of, path_of
-from mlci.step_types.base import DELETIONS, SAGEMAKER_TRANSIENT_ERRORS, Deletion
+from mlci.step_types.deletions import DELETIONS, Deletion
+from mlci.step_types.states import SAGEMAKER_TRANSIENT_ERRORS
 
 #: The part of the execution input that makes an execution the cleaner, and that of a run from which it is made.
 _CLEANUP, _CLEANER = "$.cleanup", "$.cleaner"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlci.flow.models import Json
 from mlci.plan.models import Plan
-from mlci.step_types.base import DELETIONS
+from mlci.step_types.deletions import DELETIONS
 
 #: The least time limit of an execution, which is that of the cleaner as well: after the run's end it still has to wait
 #: and to delete.

@@ -11,7 +11,7 @@ from mlci.flow.models import Aggregate, Cell, Condition, Json
 from mlci.flow.names import written_name
 from mlci.plan.models import Bound, Plan, PlannedStep
 from mlci.s3_uris import split_s3_uri
-from mlci.step_types.base import S3_RETRIES, attempt_counters
+from mlci.step_types.states import S3_RETRIES, attempt_counters
 
 GATE = "gate"
 #: Whose metrics a check reads: those of a step without a matrix, of the reader's own cell, or of all cells it means.

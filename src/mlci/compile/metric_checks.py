@@ -11,7 +11,7 @@ from mlci.compile.states import StateFactory, path_of
 from mlci.compile.time_limit import READ_METRICS_S
 from mlci.flow.metric_paths import MetricPath, format_metric
 from mlci.flow.models import Condition
-from mlci.step_types.base import MISSING_METRIC, S3_RETRIES, S3_TRANSIENT_ERRORS
+from mlci.step_types.states import MISSING_METRIC, S3_RETRIES, S3_TRANSIENT_ERRORS
 
 _GET_OBJECT = "arn:aws:states:::aws-sdk:s3:getObject"
 #: Metrics that are not there yet are looked for again after this time, and after twice as long.

@@ -29,7 +29,7 @@ from mlci.compile.structure import Structure
 from mlci.flow.metric_paths import format_metric
 from mlci.stage.sdk_imports import quiet_sdk
 from mlci.step_types import STEP_TYPES
-from mlci.step_types.base import (
+from mlci.step_types.states import (
     APPROVED,
     Alternative,
     ApprovalState,

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any  # the SDK is untyped: Any stands for its states
 
 from mlci.compile.time_limit import RETRY_ATTEMPTS, RETRY_GROWTH, RETRY_WAIT_S
-from mlci.step_types.base import RetryRule, StepPaths, TaskState
+from mlci.step_types.states import RetryRule, StepPaths, TaskState
 
 #: State names are at most 80 characters.
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/statemachine-structure.html

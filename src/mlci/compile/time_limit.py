@@ -18,7 +18,7 @@ from mlci.flow.dependencies import metrics_read
 from mlci.flow.names import written_name
 from mlci.plan.models import Plan
 from mlci.step_types import STEP_TYPES
-from mlci.step_types.base import (
+from mlci.step_types.states import (
     S3_RETRIES,
     ApprovalState,
     BranchState,

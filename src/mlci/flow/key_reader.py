@@ -9,7 +9,7 @@ from mlci.flow.models import InputPath, Json, OutputPath, Scalar, Text
 from mlci.flow.names import check_name
 from mlci.flow.written_step import StepContext, WrittenStep
 from mlci.flow.yaml_document import Path
-from mlci.step_types.base import Key
+from mlci.step_types.keys import Key
 
 
 class KeyReader:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from mlci.flow.models import Json, MetricDefinition, MetricsFiles
 from mlci.flow.problems import Candidates, Problems, listed, nearest
 from mlci.flow.yaml_document import Path
-from mlci.step_types.base import Key
+from mlci.step_types.keys import Key
 
 #: The folder in a container that jobs read and write in, and that paths which begin at the top are below.
 CONTAINER_ROOT = "/opt/ml/"

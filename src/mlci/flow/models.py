@@ -12,8 +12,8 @@ from typing import Literal, TypeAlias
 
 from mlci.aws_settings import AwsSettingName
 from mlci.flow.metric_paths import MetricPath, format_metric
-from mlci.step_types.base import Json as Json
-from mlci.step_types.base import Scalar as Scalar
+from mlci.step_types.keys import Json as Json
+from mlci.step_types.keys import Scalar as Scalar
 
 Op = Literal["min", "max", "max_drop", "max_rise"]
 #: The one number that a rule makes of those of all cells. `std` is the population's, as NumPy's.

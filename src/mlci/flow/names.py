@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlci.flow import limits
 from mlci.flow.invalid_value import InvalidValue
-from mlci.step_types.base import NameRule
+from mlci.step_types.keys import NameRule
 
 FLOW = NameRule(
     "a flow", limits.FLOW_NAME, limits.MAX_FLOW_NAME_CHARS, "letters, digits and -, beginning with a letter"

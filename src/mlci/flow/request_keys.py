@@ -14,7 +14,7 @@ from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.key_reader import KeyReader
 from mlci.flow.models import Json
 from mlci.flow.yaml_document import Path
-from mlci.step_types.base import Key
+from mlci.step_types.keys import Key
 from mlci.step_types.request_parts import merged
 
 

@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
 
 from mlci.aws_settings import AWS_SETTINGS, AwsSetting
 from mlci.step_types import STEP_TYPES, all_keys
-from mlci.step_types.base import Key, KeyKind
+from mlci.step_types.keys import Key, KeyKind
 
 ScalarValue = bool | int | float | str
 

@@ -12,7 +12,7 @@ from mlci.flow.names import check_name
 from mlci.flow.problems import Problems, nearest
 from mlci.flow.yaml_document import Path
 from mlci.flow.yaml_scalars import describe
-from mlci.step_types.base import NameRule
+from mlci.step_types.keys import NameRule
 
 SERVICES: tuple[SecretService, ...] = get_args(SecretService)
 _FORMS = "Write ssm:/path/of/parameter, or secretsmanager:name"

@@ -12,7 +12,8 @@ from mlci.flow.reference_check import StepInterface
 from mlci.flow.schema_models import DefaultsModel, SchemaModel
 from mlci.flow.yaml_document import Document, Path
 from mlci.step_types import all_keys
-from mlci.step_types.base import Key, StepType
+from mlci.step_types.base import StepType
+from mlci.step_types.keys import Key
 
 
 @dataclass(frozen=True)

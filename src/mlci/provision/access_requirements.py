@@ -12,7 +12,7 @@ from mlci.flow.dependencies import metrics_read, outputs_read
 from mlci.flow.models import Flow, ImageFolder, Json, RepositoryPath, S3Location, Secret, Step, StepOutput
 from mlci.provision.arn_values import ValueKind, problem_of
 from mlci.step_types import STEP_TYPES
-from mlci.step_types.base import CAPTURE, KEPT_NAME
+from mlci.step_types.keys import CAPTURE, KEPT_NAME
 
 _ECR = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<name>[^:@]+)"

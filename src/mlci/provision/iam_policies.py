@@ -24,7 +24,8 @@ from mlci.provision.secret_access import secret_statements
 from mlci.provision.stack_names import ROLES, Role, build_log_group, project_name
 from mlci.s3_uris import split_s3_uri
 from mlci.step_types import STEP_TYPES, waits_for_decision
-from mlci.step_types.base import DELETIONS, Grant, Grants
+from mlci.step_types.deletions import DELETIONS
+from mlci.step_types.grants import Grant, Grants
 
 #: Building an image: the layers of an earlier one are read, and the new one is pushed.
 #: Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html

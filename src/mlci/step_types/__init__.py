@@ -1,6 +1,10 @@
 """The step types of a flow: one object for each value of `uses`, which holds all that is particular to it.
 
-    base.py              the parts of a step type
+    base.py              a step type, its container, its request and its job
+    keys.py              the keys of steps in flow.yaml
+    states.py            the states of a step
+    grants.py            the rights that a step type needs
+    deletions.py         the resources that outlive a run unless they are deleted
     script_start.py      the commands that start a script in its container
     hyperparameters.py   the hyperparameters of a training job, as they are sent
     sagemaker_jobs.py    what all types of SageMaker jobs share
@@ -42,28 +46,27 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 
 from mlci.step_types.approval import APPROVAL
-from mlci.step_types.base import (
+from mlci.step_types.base import JobType, StepType
+from mlci.step_types.endpoint import ENDPOINT
+from mlci.step_types.fail import FAIL
+from mlci.step_types.glue import GLUE
+from mlci.step_types.keys import Key
+from mlci.step_types.lambda_function import LAMBDA
+from mlci.step_types.model import MODEL
+from mlci.step_types.processing import PROCESSING
+from mlci.step_types.register import REGISTER
+from mlci.step_types.states import (
     Alternative,
     ApprovalState,
     BranchState,
-    JobType,
-    Key,
     MapState,
     PollState,
     SmokeState,
     State,
     StepPaths,
-    StepType,
     TaskState,
     WaitState,
 )
-from mlci.step_types.endpoint import ENDPOINT
-from mlci.step_types.fail import FAIL
-from mlci.step_types.glue import GLUE
-from mlci.step_types.lambda_function import LAMBDA
-from mlci.step_types.model import MODEL
-from mlci.step_types.processing import PROCESSING
-from mlci.step_types.register import REGISTER
 from mlci.step_types.training import TRAINING
 from mlci.step_types.transform import TRANSFORM
 from mlci.step_types.tuning import TUNING

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 
-from mlci.step_types.base import Json, Scalar
+from mlci.step_types.keys import Json, Scalar
 from mlci.step_types.xgboost_values import hyperparameter_problems as xgboost_problems
 
 #: The algorithms whose images run no script of a user's.

@@ -14,29 +14,25 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mlci.s3_uris import split_s3_uri
-from mlci.step_types.base import (
+from mlci.step_types.base import ResolvedStep, StepType, no_further_requests
+from mlci.step_types.grants import Grant, Grants
+from mlci.step_types.kept_results import KEEP_RESULTS, keep_result, result_place
+from mlci.step_types.keys import Json
+from mlci.step_types.messages import MESSAGE, message_summary, message_texts
+from mlci.step_types.sagemaker_jobs import TIMEOUT
+from mlci.step_types.states import (
     S3_RETRIES,
     S3_TRANSIENT_ERRORS,
     ApprovalState,
-    Grant,
-    Grants,
-    Json,
-    ResolvedStep,
     State,
     StepPaths,
-    StepType,
     TaskState,
     TimeOut,
     attempt_counters,
-    no_further_requests,
 )
-from mlci.step_types.kept_results import KEEP_RESULTS, keep_result, result_place
-from mlci.step_types.messages import MESSAGE, message_summary, message_texts
-from mlci.step_types.sagemaker_jobs import TIMEOUT
 
 #: The output of the decision: who decided, when, what and why.
 DECISION_OUTPUT, DECISION_FILE = "decision", "decision.json"
-_WRITE_S = 60
 
 
 def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[str, Json]:

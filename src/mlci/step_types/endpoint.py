@@ -16,22 +16,12 @@ from dataclasses import replace
 from mlci.step_types import endpoint_requests as values
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types import sagemaker_models as models
-from mlci.step_types.base import (
-    CAPTURE,
-    KEPT_NAME,
-    SAGEMAKER_RETRIES,
-    Cleanup,
-    Grant,
-    Grants,
-    Json,
-    Key,
-    Request,
-    ResolvedStep,
-    StepType,
-    attempt_counters,
-)
+from mlci.step_types.base import Cleanup, Request, ResolvedStep, StepType
 from mlci.step_types.endpoint_states import SDK_RETRIES, states
+from mlci.step_types.grants import Grant, Grants
 from mlci.step_types.kept_results import KEEP_RESULTS, result_place
+from mlci.step_types.keys import CAPTURE, KEPT_NAME, Json, Key
+from mlci.step_types.states import SAGEMAKER_RETRIES, attempt_counters
 
 _OUTPUT, _FILE = "smoke", "answers.json"
 _VARIANT = "AllTraffic"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
-from mlci.step_types.base import CAPTURE, Json, ResolvedStep
+from mlci.step_types.base import ResolvedStep
+from mlci.step_types.keys import CAPTURE, Json
 
 Problems = Iterator["tuple[tuple[str | int, ...], str, str]"]
 

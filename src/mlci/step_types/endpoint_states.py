@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mlci.step_types import sagemaker_models as models
-from mlci.step_types.base import (
+from mlci.step_types.endpoint_requests import MAX_SMOKE_REQUESTS
+from mlci.step_types.kept_results import keep_result
+from mlci.step_types.states import (
     SAGEMAKER_RETRIES,
     SAGEMAKER_TRANSIENT_ERRORS,
     Alternative,
@@ -17,8 +19,6 @@ from mlci.step_types.base import (
     StepPaths,
     TaskState,
 )
-from mlci.step_types.endpoint_requests import MAX_SMOKE_REQUESTS
-from mlci.step_types.kept_results import keep_result
 
 _CALL_S, _INVOKE_S = 60, 90
 #: The cause of a creation whose answer was lost, so that it was sent again: names are of one run and step.

@@ -7,17 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlci.step_types.base import (
-    FailState,
-    Grants,
-    Json,
-    ResolvedStep,
-    State,
-    StepPaths,
-    StepType,
-    no_further_requests,
-)
+from mlci.step_types.base import ResolvedStep, StepType, no_further_requests
+from mlci.step_types.grants import Grants
+from mlci.step_types.keys import Json
 from mlci.step_types.messages import MESSAGE, message_summary, message_texts
+from mlci.step_types.states import FailState, State, StepPaths
 
 
 def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[str, Json]:

@@ -17,24 +17,11 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from mlci.step_types import sagemaker_jobs as jobs
-from mlci.step_types.base import (
-    Cleanup,
-    Container,
-    Grant,
-    Grants,
-    Json,
-    Key,
-    Request,
-    ResolvedStep,
-    RetryRule,
-    State,
-    StepPaths,
-    StepType,
-    TaskState,
-    attempt_counters,
-    no_further_requests,
-)
+from mlci.step_types.base import Cleanup, Container, Request, ResolvedStep, StepType, no_further_requests
+from mlci.step_types.grants import Grant, Grants
+from mlci.step_types.keys import Json, Key
 from mlci.step_types.script_start import GLUE_STARTER, MODULE
+from mlci.step_types.states import RetryRule, State, StepPaths, TaskState, attempt_counters
 
 #: The path below a key, a sentence and a remedy.
 _Problem: TypeAlias = "tuple[tuple[str | int, ...], str, str]"

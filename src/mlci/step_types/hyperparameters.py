@@ -19,7 +19,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from mlci.step_types.base import Json
+from mlci.step_types.keys import Json
 
 #: The hyperparameter with the arguments that the starter adds, and the prefix of each that travels under another name.
 START = "sagemaker_mlci_start"

@@ -9,16 +9,9 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/define-train-metrics.html
 
 from __future__ import annotations
 
-from mlci.step_types.base import (
-    Json,
-    PassState,
-    RetryRule,
-    State,
-    StepPaths,
-    TaskState,
-    attempt_counters,
-)
 from mlci.step_types.kept_results import ETAG, keep_result, result_place
+from mlci.step_types.keys import Json
+from mlci.step_types.states import PassState, RetryRule, State, StepPaths, TaskState, attempt_counters
 
 #: The field of a step's part of the execution input that says where its metrics go.
 METRIC_DATA = "metric_data"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mlci.step_types.base import Json, Key
+from mlci.step_types.keys import Json, Key
 from mlci.step_types.request_parts import field_at
 
 _ID = re.compile(r"[A-Za-z0-9-]{1,32}")

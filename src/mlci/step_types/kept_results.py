@@ -9,15 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlci.s3_uris import split_s3_uri
-from mlci.step_types.base import (
-    S3_RETRIES,
-    S3_TRANSIENT_ERRORS,
-    Grant,
-    Json,
-    StepPaths,
-    TaskState,
-    attempt_counters,
-)
+from mlci.step_types.grants import Grant
+from mlci.step_types.keys import Json
+from mlci.step_types.states import S3_RETRIES, S3_TRANSIENT_ERRORS, StepPaths, TaskState, attempt_counters
 
 #: The right of the state machine to keep results.
 KEEP_RESULTS = Grant("KeepResults", ("s3:PutObject",), ("s3:{runs}",))

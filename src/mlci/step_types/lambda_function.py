@@ -12,24 +12,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from mlci.step_types.base import (
-    Grants,
-    Json,
-    Key,
-    ResolvedStep,
-    RetryRule,
-    State,
-    StepPaths,
-    StepType,
-    TaskState,
-    attempt_counters,
-    no_further_requests,
-)
+from mlci.step_types.base import ResolvedStep, StepType, no_further_requests
+from mlci.step_types.grants import Grants
 from mlci.step_types.kept_results import ETAG, KEEP_RESULTS, keep_result, result_place
+from mlci.step_types.keys import Json, Key
+from mlci.step_types.states import RetryRule, State, StepPaths, TaskState, attempt_counters
 
 _RESULT, _FILE = "result", "result.json"
 #: A function runs for at most 15 minutes. Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-_INVOKE_S, _WRITE_S = 930, 60
+_INVOKE_S = 930
 _TRANSIENT_ERRORS = ("Lambda.ServiceException", "Lambda.SdkClientException", "Lambda.TooManyRequestsException")
 #: The SDK's base class of exceptions carries throttling and faults of the service, and denied rights as well.
 _RETRIES = (

@@ -7,7 +7,7 @@ Sources: https://docs.aws.amazon.com/sagemaker/latest/dg/model-managed-spot-trai
 
 from __future__ import annotations
 
-from mlci.step_types.base import Key
+from mlci.step_types.keys import Key
 from mlci.step_types.request_parts import field_at
 
 #: The folder of the script's checkpoints, which is SageMaker's default.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mlci.step_types.base import Json, Key, ResolvedStep
+from mlci.step_types.base import ResolvedStep
+from mlci.step_types.keys import Json, Key
 
 #: A cause has at most 32,768 characters; numbers take some of them.
 #: Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_ExecutionFailedEventDetails.html

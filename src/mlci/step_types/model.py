@@ -8,21 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlci.step_types import sagemaker_models as models
-from mlci.step_types.base import (
-    Cleanup,
-    Grants,
-    Json,
-    Request,
-    ResolvedStep,
-    State,
-    StepPaths,
-    StepType,
-    no_further_requests,
-)
+from mlci.step_types.base import Cleanup, Request, ResolvedStep, StepType, no_further_requests
+from mlci.step_types.grants import Grants
 from mlci.step_types.kept_results import KEEP_RESULTS, keep_result, result_place
+from mlci.step_types.keys import Json
+from mlci.step_types.states import State, StepPaths
 
 _OUTPUT, _FILE = "resource", "model.json"
-_WRITE_S = 60
 
 
 def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[str, Json]:

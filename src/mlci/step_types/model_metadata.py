@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mlci.step_types.base import Json, ResolvedStep
+from mlci.step_types.base import ResolvedStep
+from mlci.step_types.keys import Json
 
 COMMIT_KEY, PARAM_PREFIX = "mlci:commit", "mlci:param:"
 #: CustomerMetadataMap, CustomerMetadataKey and CustomerMetadataValue in CreateModelPackage.

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from mlci.step_types.algorithms import algorithm_problems, input_problems, is_algorithm
-from mlci.step_types.base import Json, Key, Scalar
+from mlci.step_types.keys import Json, Key, Scalar
 from mlci.step_types.xgboost_values import value_text
 
 #: The keys that only a script of the flow can have.

@@ -10,21 +10,12 @@ from dataclasses import replace
 from functools import partial
 
 from mlci.step_types import sagemaker_jobs as jobs
-from mlci.step_types.base import (
-    Container,
-    JobType,
-    Json,
-    Key,
-    Request,
-    ResolvedStep,
-    State,
-    StepPaths,
-    StepType,
-    no_further_requests,
-)
+from mlci.step_types.base import Container, JobType, Request, ResolvedStep, StepType, no_further_requests
 from mlci.step_types.job_security import security_keys
+from mlci.step_types.keys import Json, Key
 from mlci.step_types.own_entrypoint import ENTRYPOINT, container_command, processing_problems
 from mlci.step_types.script_start import processing_entrypoint
+from mlci.step_types.states import State, StepPaths
 
 _CONTAINER = Container(
     code="/opt/ml/processing/input/code",

@@ -15,26 +15,12 @@ from collections.abc import Iterator, Mapping
 
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types import sagemaker_models as models
-from mlci.step_types.base import (
-    SAGEMAKER_RETRIES,
-    Alternative,
-    Cleanup,
-    Grant,
-    Grants,
-    Json,
-    Key,
-    NameRule,
-    Request,
-    ResolvedStep,
-    State,
-    StepPaths,
-    StepType,
-    TaskState,
-    attempt_counters,
-    no_further_requests,
-)
+from mlci.step_types.base import Cleanup, Request, ResolvedStep, StepType, no_further_requests
+from mlci.step_types.grants import Grant, Grants
 from mlci.step_types.kept_results import KEEP_RESULTS, keep_result, result_place
+from mlci.step_types.keys import Json, Key, NameRule
 from mlci.step_types.model_metadata import metadata, metadata_problems
+from mlci.step_types.states import SAGEMAKER_RETRIES, Alternative, State, StepPaths, TaskState, attempt_counters
 
 _OUTPUT, _FILE = "package", "package.json"
 _TRANSIENT_ERRORS = ("SageMaker.SdkClientException", "ThrottlingException")

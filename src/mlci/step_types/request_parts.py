@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from mlci.step_types.base import Json
+from mlci.step_types.keys import Json
 
 
 def field_at(*path: str) -> Callable[[Json], dict[str, Json]]:

@@ -11,20 +11,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from mlci.step_types.base import (
-    SAGEMAKER_RETRIES,
-    SAGEMAKER_TRANSIENT_ERRORS,
-    Grant,
-    Grants,
-    JobType,
-    Json,
-    Key,
-    NameRule,
-    ResolvedStep,
-    StepPaths,
-    TaskState,
-    attempt_counters,
-)
+from mlci.step_types.base import JobType, ResolvedStep
+from mlci.step_types.grants import Grant, Grants
+from mlci.step_types.keys import Json, Key, NameRule
+from mlci.step_types.states import SAGEMAKER_RETRIES, SAGEMAKER_TRANSIENT_ERRORS, StepPaths, TaskState, attempt_counters
 
 DAY_S = 86_400
 DEFAULT_INSTANCE = "ml.m5.xlarge"

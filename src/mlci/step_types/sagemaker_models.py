@@ -20,22 +20,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from mlci.step_types import sagemaker_jobs as jobs
-from mlci.step_types.base import (
+from mlci.step_types.base import FurtherRequest, ResolvedStep
+from mlci.step_types.grants import Grant
+from mlci.step_types.job_security import security_keys
+from mlci.step_types.keys import Json, Key
+from mlci.step_types.request_parts import merged
+from mlci.step_types.states import (
     SAGEMAKER_RETRIES,
     SAGEMAKER_TRANSIENT_ERRORS,
     Alternative,
-    FurtherRequest,
-    Grant,
-    Json,
-    Key,
-    ResolvedStep,
     RetryRule,
     StepPaths,
     TaskState,
     attempt_counters,
 )
-from mlci.step_types.job_security import security_keys
-from mlci.step_types.request_parts import merged
 
 #: The folder of a model's archive with its code, as the container sees it, and the script there that serves it.
 CODE_FOLDER = "/opt/ml/model/code"

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mlci.step_types.base import Json
+from mlci.step_types.keys import Json
 
 #: The names of the starter and of its document among a step's code.
 STARTER = "mlci_start.py"

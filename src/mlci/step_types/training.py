@@ -14,24 +14,11 @@ from dataclasses import replace
 from mlci.s3_uris import split_s3_uri
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types.algorithms import defines_metrics
-from mlci.step_types.base import (
-    S3_RETRIES,
-    Container,
-    JobType,
-    Json,
-    Key,
-    NameRule,
-    Request,
-    ResolvedStep,
-    State,
-    StepPaths,
-    StepType,
-    attempt_counters,
-    no_further_requests,
-)
+from mlci.step_types.base import Container, JobType, Request, ResolvedStep, StepType, no_further_requests
 from mlci.step_types.hyperparameters import argument_problems, encode_hyperparameters, problems
 from mlci.step_types.job_metrics import keep_metrics, metric_data_input
 from mlci.step_types.job_security import security_keys
+from mlci.step_types.keys import Json, Key, NameRule
 from mlci.step_types.managed_spot import CHECKPOINTS, SPOT_KEYS
 from mlci.step_types.model_copy import COPY_GRANTS, model_copy
 from mlci.step_types.own_entrypoint import (
@@ -42,6 +29,7 @@ from mlci.step_types.own_entrypoint import (
     training_problems,
 )
 from mlci.step_types.script_start import STARTER
+from mlci.step_types.states import S3_RETRIES, State, StepPaths, attempt_counters
 
 #: The one output: `/opt/ml/model`, packed as model.tar.gz.
 MODEL_OUTPUT = "model"

@@ -15,18 +15,10 @@ from functools import partial
 
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types import sagemaker_models as models
-from mlci.step_types.base import (
-    Cleanup,
-    JobType,
-    Json,
-    Key,
-    Request,
-    ResolvedStep,
-    State,
-    StepPaths,
-    StepType,
-)
+from mlci.step_types.base import Cleanup, JobType, Request, ResolvedStep, StepType
 from mlci.step_types.job_security import security_keys
+from mlci.step_types.keys import Json, Key
+from mlci.step_types.states import State, StepPaths
 
 OUTPUT = "output"
 _JOB = JobType("TransformJob", console_page="transform-jobs", log_group="/aws/sagemaker/TransformJobs")

@@ -17,23 +17,13 @@ from functools import partial
 
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types.algorithms import XGBOOST, algorithm_name, defines_metrics
-from mlci.step_types.base import (
-    Grant,
-    Grants,
-    JobType,
-    Json,
-    Key,
-    PassState,
-    Request,
-    ResolvedStep,
-    State,
-    StepPaths,
-    StepType,
-    no_further_requests,
-)
+from mlci.step_types.base import JobType, Request, ResolvedStep, StepType, no_further_requests
+from mlci.step_types.grants import Grant, Grants
 from mlci.step_types.kept_results import ETAG, keep_result, result_place
+from mlci.step_types.keys import Json, Key
 from mlci.step_types.model_copy import COPY_GRANTS, model_copy
 from mlci.step_types.own_entrypoint import training_problems
+from mlci.step_types.states import PassState, State, StepPaths
 from mlci.step_types.training import MODEL_OUTPUT, TRAINING
 from mlci.step_types.tuning_ranges import combinations, parameter_ranges, range_problems
 
@@ -55,7 +45,6 @@ _STRATEGIES = {"bayesian": "Bayesian", "random": "Random", "grid": "Grid", "hype
 _MIN_RUNTIME_S, _MAX_RUNTIME_S = 120, 30 * jobs.DAY_S
 #: HyperParameterTrainingJobEnvironmentMap
 _MAX_VARIABLES = 48
-_WRITE_S = 60
 #: The metrics of XGBoost that a tuning job can optimize begin with this.
 #: Source: https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost-tuning.html
 _VALIDATION = "validation:"

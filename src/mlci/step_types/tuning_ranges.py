@@ -17,8 +17,8 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 
-from mlci.step_types.base import Json
 from mlci.step_types.hyperparameters import travels_plain
+from mlci.step_types.keys import Json
 from mlci.step_types.xgboost_values import value_text
 
 #: The most ranges of a tuning job, and the most values of a categorical one.

@@ -7,17 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlci.step_types.base import (
-    Grants,
-    Json,
-    Key,
-    ResolvedStep,
-    State,
-    StepPaths,
-    StepType,
-    WaitState,
-    no_further_requests,
-)
+from mlci.step_types.base import ResolvedStep, StepType, no_further_requests
+from mlci.step_types.grants import Grants
+from mlci.step_types.keys import Json, Key
+from mlci.step_types.states import State, StepPaths, WaitState
 
 #: AWS takes 0 to 99,999,999; a wait of nothing is a mistake.
 _MIN_SECONDS, _MAX_SECONDS = 1, 99_999_999

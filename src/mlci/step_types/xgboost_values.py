@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from mlci.step_types.base import Scalar
+from mlci.step_types.keys import Scalar
 
 _OBJECTIVES = (
     "binary:logistic",

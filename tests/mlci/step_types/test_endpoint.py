@@ -30,9 +30,11 @@ from mlci.provision.policy_statements import AccountScope
 from mlci.provision.stack_names import ROLES, Role
 from mlci.stage.models import CodeUnit, Staged
 from mlci.step_types import closing_titles
-from mlci.step_types.base import CHECK_FAILED, Json, ResolvedStep
+from mlci.step_types.base import ResolvedStep
 from mlci.step_types.endpoint_requests import capture_config, smoke_items
+from mlci.step_types.keys import Json
 from mlci.step_types.script_start import ScriptStart
+from mlci.step_types.states import CHECK_FAILED
 from support.aws_account import Account, account
 from support.compiled_flows import compiled, planned
 from support.iam_calls import Call, arn

@@ -7,7 +7,8 @@ import pytest
 from mlci.provision.access_requirements import access_requirements
 from mlci.step_types import STEP_TYPES
 from mlci.step_types import sagemaker_models as models
-from mlci.step_types.base import Json, ResolvedStep
+from mlci.step_types.base import ResolvedStep
+from mlci.step_types.keys import Json
 from support.compiled_flows import compiled, planned
 
 #: The types that make a model beside their own request, with what else each needs.

@@ -16,17 +16,15 @@ from mlci.provision.iam_policies import statements
 from mlci.provision.policy_statements import Statement
 from mlci.provision.stack_names import ROLES
 from mlci.step_types import STEP_TYPES, all_keys
-from mlci.step_types.base import (
+from mlci.step_types.base import JobType, ResolvedStep, StepType
+from mlci.step_types.keys import Json
+from mlci.step_types.states import (
     ApprovalState,
     FailState,
-    JobType,
-    Json,
     PassState,
     PollState,
-    ResolvedStep,
     SmokeState,
     StepPaths,
-    StepType,
     TaskState,
     WaitState,
     attempt_counters,

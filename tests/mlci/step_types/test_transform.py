@@ -22,7 +22,7 @@ from mlci.provision.iam_policies import policies
 from mlci.provision.policy_statements import AccountScope
 from mlci.provision.stack_names import ROLES
 from mlci.step_types import closing_titles
-from mlci.step_types.base import Json
+from mlci.step_types.keys import Json
 from support.aws_account import account
 from support.compiled_flows import compiled, planned
 from support.iam_calls import Call, arn
