@@ -180,7 +180,7 @@ def test_a_whole_life(repository: Project, served: Account) -> None:
     (bucket,) = buckets(served)
     assert served.client("ssm").get_parameter(Name="/mlci/small/bucket")["Parameter"]["Value"] == bucket
     denied = json.loads(served.client("s3").get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
-    sids = ["OnlyWithTls", "OnlyTheBaseBranchWrites", "OnlyBootstrapWrites"]
+    sids = ["OnlyWithTls", "OnlyTheBaseBranchWrites", "OnlyBootstrapWrites", "OnlyTheBaseBranchReads"]
     assert [statement["Sid"] for statement in denied] == sids
     assert {"Runs": 30, "ProtectedRuns": 30, "Code": 180}.items() <= expirations(served, bucket).items()
 
@@ -249,7 +249,9 @@ def test_ctrl_c_at_the_question_leaves_nothing(repository: Project, served: Acco
         assert process.stdout is not None
         shown = ""
         while not shown.endswith("[y/N] "):
-            shown += process.stdout.read(1)
+            character = process.stdout.read(1)
+            assert character, shown  # it ended, and asked nothing
+            shown += character
         assert len(stacks(served)) == 1
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=60)
