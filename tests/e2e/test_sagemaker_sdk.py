@@ -111,7 +111,7 @@ def test_the_sdk_goes_from_raw_data_to_predictions(tmp_path: Path) -> None:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=400,
             check=False,
         )
     assert done.returncode == 0, done.stderr

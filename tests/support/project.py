@@ -33,7 +33,7 @@ class Project:
 
     def mlci(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         started = self.start(*arguments, **environment)
-        out, err = started.communicate(timeout=120)
+        out, err = started.communicate(timeout=300)
         return subprocess.CompletedProcess(started.args, started.returncode, out, err)
 
     def python(self, code: str) -> subprocess.CompletedProcess[str]:
@@ -44,7 +44,7 @@ class Project:
             env=clean_environment({}),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 
