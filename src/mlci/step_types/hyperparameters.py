@@ -26,7 +26,6 @@ START = "sagemaker_mlci_start"
 VALUE = "sagemaker_mlci_value_"
 
 #: API_CreateTrainingJob: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
-MAX_HYPERPARAMETERS = 100
 MAX_NAME_CHARS = 256
 MAX_VALUE_CHARS = 2_500
 #: The toolkits put all hyperparameters into one variable, SM_TRAINING_ENV, and Linux allows a variable of 128 KiB
