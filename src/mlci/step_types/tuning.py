@@ -50,7 +50,7 @@ _MAX_VARIABLES = 48
 _VALIDATION = "validation:"
 
 #: best.json, beside the step's result. A value of a hyperparameter is a text in the API: numbers, booleans and texts in
-#: JSON get their own form.
+#: JSON get their own form. In one line: asl-validator takes no other expression.
 _BEST = """($result := $; $merge([$result, {"best": {
   "job": $result.job, "tuning_job": $result.tuning_job, "metric": $result.metric, "objective": $result.objective,
   "hyperparameters": $merge($each($result.hyperparameters, function($value, $name) {{
@@ -59,7 +59,7 @@ _BEST = """($result := $; $merge([$result, {"best": {
   "trials": {
     "completed": $result.trials.Completed, "stopped": $result.trials.Stopped,
     "failed": $result.trials.NonRetryableError + $result.trials.RetryableError }
-}}]))"""
+}}]))""".replace("\n", " ")
 
 
 _Problem = tuple[tuple[str | int, ...], str, str]
