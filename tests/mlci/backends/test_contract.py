@@ -208,7 +208,8 @@ def test_each_version_runs_its_own_definition(side: Side) -> None:
     other = side.cloud.publish("small", of_second.definition)
     assert version != other
     assert side.cloud.publish("small", of_second.definition) == other
-    side.cloud.upload((*first.uploads, *second.uploads), StopSignal())
+    uploads = {upload.uri: upload for upload in (*first.uploads, *second.uploads)}  # a plan names each object once
+    side.cloud.upload(uploads.values(), StopSignal())
     side.cloud.run(version, first.target.run_id, of_first.execution_input, side.events.append, StopSignal())
     assert "extra" not in {_entered(event) for event in side.events}
     side.cloud.run(other, second.target.run_id, of_second.execution_input, side.events.append, StopSignal())
