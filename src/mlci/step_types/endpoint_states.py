@@ -120,7 +120,7 @@ def _create_config(paths: StepPaths) -> TaskState:
         resource="arn:aws:states:::sagemaker:createEndpointConfig",
         parameters={
             "EndpointConfigName.$": f"{paths.input}.config.name",
-            **{f"{field}.$": f"{paths.input}.request.{field}" for field in paths.request_fields},
+            **paths.request_parameters,
         },
         transient_errors=SAGEMAKER_TRANSIENT_ERRORS,
         failure_title="configuration not created",

@@ -192,7 +192,7 @@ def _states(paths: StepPaths) -> tuple[State, ...]:
             resource="arn:aws:states:::aws-sdk:glue:createJob",
             parameters={
                 "Name.$": f"{paths.input}.job",
-                **{f"{field}.$": f"{paths.input}.request.{field}" for field in paths.request_fields},
+                **paths.request_parameters,
             },
             transient_errors=_SDK_TRANSIENT_ERRORS,
             retries=_CALL_RETRIES,

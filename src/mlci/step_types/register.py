@@ -129,7 +129,7 @@ def _states(paths: StepPaths) -> tuple[State, ...]:
             resource="arn:aws:states:::aws-sdk:sagemaker:createModelPackage",
             parameters={
                 "ModelPackageGroupName.$": f"{paths.input}.group",
-                **{f"{field}.$": f"{paths.input}.request.{field}" for field in paths.request_fields},
+                **paths.request_parameters,
             },
             transient_errors=_TRANSIENT_ERRORS,
             retries=SAGEMAKER_RETRIES,

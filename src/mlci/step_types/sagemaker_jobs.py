@@ -222,7 +222,7 @@ def task(job: JobType, paths: StepPaths, keeps: Mapping[str, str]) -> TaskState:
         resource=f"arn:aws:states:::sagemaker:{job.task_resource}.sync",
         parameters={
             f"{job.name_field}.$": name,
-            **{f"{field}.$": f"{paths.input}.request.{field}" for field in paths.request_fields},
+            **paths.request_parameters,
         },
         transient_errors=SAGEMAKER_TRANSIENT_ERRORS,
         failure_title="failed",

@@ -22,6 +22,11 @@ class StepPaths:
     request_fields: tuple[str, ...] = ()
     input_fields: tuple[str, ...] = ()
 
+    @property
+    def request_parameters(self) -> dict[str, str]:
+        """The parameters of a task that sends the step's request: each field, and its path."""
+        return {f"{name}.$": f"{self.input}.request.{name}" for name in self.request_fields}
+
 
 @dataclass(frozen=True)
 class RetryRule:

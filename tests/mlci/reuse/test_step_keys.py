@@ -70,7 +70,7 @@ def staged(
     images: Mapping[str, str] | None = None,
     contexts: Mapping[str, ImageContext] | None = None,
 ) -> Staged:
-    """What staging returns for the flow; `changes` are texts of files by their paths."""
+    """Return what staging makes of the flow; `changes` are texts of files by their paths."""
     texts = changes or {}
     units = {step: unit(file(path := f"src/{step}.py", texts.get(path, ""))) for step in STEPS}
     return Staged(

@@ -359,7 +359,7 @@ def test_an_endpoint_is_kept_until_a_signal(project: Project) -> None:
 
 
 def left(served: Account) -> list[str]:
-    """What there is of endpoints, configurations and models."""
+    """Return the names of the endpoints, configurations and models that are there."""
     sagemaker = served.client("sagemaker")
     endpoints = [each["EndpointName"] for each in sagemaker.list_endpoints()["Endpoints"]]
     configs = [each["EndpointConfigName"] for each in sagemaker.list_endpoint_configs()["EndpointConfigs"]]

@@ -57,7 +57,7 @@ def train(folder: Path, script: str, files: Sequence[str] = tuple(FILES)) -> sub
 
 
 def served(folder: Path, code: Path, *before: str) -> str:
-    """What the model answers to a toolkit, which imports the program by its name."""
+    """Return the answer of the model to a toolkit, which imports the program by its name."""
     statements = [
         "import importlib, sys",
         f"sys.path[:0] = [{str(code)!r}]",
