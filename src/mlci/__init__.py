@@ -38,6 +38,7 @@ The map:
     skipped_steps.py   the reasons of steps that were skipped
     conclusion.py      the status of a run, and its reason
     run_metrics.py     the metrics of a run's steps, and why there are none
+    records.py         the records of steps, by which later runs reuse what they made
     build_time.py      the time limit of a build, which approvals keep to
     run.py             the whole line
     provision/         policies, and the CloudFormation stack of a flow

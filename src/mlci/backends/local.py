@@ -5,6 +5,7 @@ Only this module translates between mlci's types and the emulator's. The emulato
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import os
@@ -234,6 +235,7 @@ class LocalCloud:
     environment: Mapping[str, str] = field(default_factory=dict)
     planned: list[Plan] = field(default_factory=list)
     name: str = "local"
+    role: str = ""
     published: dict[VersionArn, asl.Machine] = field(default_factory=dict)
     thread_shares: dict[str, int] = field(default_factory=dict)
     check_pythons: Callable[[Plan], None] = lambda planned: None
@@ -272,6 +274,17 @@ class LocalCloud:
     def list(self, prefix: str, most: int | None = None) -> Sequence[str]:
         with translate_emulator_errors():
             return tuple(itertools.islice(self.emulator.store.list(prefix), most))
+
+    def versions(self, prefix: str, most: int | None = None) -> Mapping[str, tuple[int, str]]:
+        from mlci_emulator.store.directory import NoSuchKey
+
+        found: dict[str, tuple[int, str]] = {}
+        with translate_emulator_errors():
+            for uri in itertools.islice(self.emulator.store.list(prefix), most):
+                with contextlib.suppress(NoSuchKey), self.emulator.store.open(uri) as stream:  # removed meanwhile
+                    digest, size = self.hashes.of(uri, stream)
+                    found[uri] = (size, digest)
+        return found
 
     def read_tagged(self, uri: str) -> TaggedObject | None:
         data = self.read(uri)
@@ -488,7 +501,11 @@ def open_local(
     from mlci_emulator.embedded import open_emulator
 
     with open_emulator(store, settings, log, functions, registry=registry, results=results) as emulator:
-        yield LocalCloud(emulator, FileHashes(Cache(cache), store.resolve()))
+        hashes = FileHashes(Cache(cache), store.resolve())
+        try:
+            yield LocalCloud(emulator, hashes)
+        finally:
+            hashes.save()
 
 
 def _job_python(pythons: JobPythons, planned: Plan, job: str, log: Path, stop: JobStopSignal) -> Interpreter | None:

@@ -140,10 +140,16 @@ class RegistryApi(Protocol):
 
 
 class Cloud(Protocol):
-    """The cloud of one run. Errors are CloudError; a missing object is None."""
+    """The cloud of one run. Errors are CloudError; a missing object is None.
+
+    `role` is the ARN of the role that it is used with, or of the user; empty on this machine.
+    """
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def role(self) -> str: ...
 
     def check(self, planned: Plan) -> None:
         """Raises InputError, with every job's problems, where this cloud would refuse a job of the plan."""
@@ -162,6 +168,11 @@ class Cloud(Protocol):
 
     def list(self, prefix: str, most: int | None = None) -> Sequence[str]:
         """Returns the URIs of all objects whose URI begins with this text; at most so many."""
+
+    def versions(self, prefix: str, most: int | None = None) -> Mapping[str, tuple[int, str]]:
+        """Returns the size in bytes and a tag of all objects whose URI begins with this text, by their URIs; at most so
+        many of the first. Objects of one URI that have another content have another tag: the ETag on S3, the SHA-256
+        here."""
 
     def read_tagged(self, uri: str) -> TaggedObject | None:
         """Returns an object with its tag; None if there is no such object."""

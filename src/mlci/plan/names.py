@@ -87,6 +87,23 @@ class Names:
         return f"{self.prefix}/runs/{run}"
 
     @property
+    def records(self) -> str:
+        """The prefix of the records of steps."""
+        return f"{self.prefix}/records"
+
+    def record(self, key: str, run: str) -> str:
+        """Return the key of a run's record of a step that has this key.
+
+        >>> Names("iris").record("5fd1", "20261123-101530-3f9c2a")
+        'mlci/iris/records/5fd1/20261123-101530-3f9c2a.json'
+        """
+        return f"{self.records}/{key}/{run}.json"
+
+    def kept_outputs(self, run: str) -> str:
+        """Return the folder of the outputs of a run that records name: they outlive the run's own."""
+        return f"{self.records}/outputs/{run}"
+
+    @property
     def tokens(self) -> str:
         """The prefix of task tokens. Whoever can read it can complete the tasks that wait."""
         return f"{self.prefix}/tokens"

@@ -5,6 +5,7 @@ ingredients.py      all that can change a step's result, as JSON
 step_keys.py        the keys of a plan's steps
 key_document.py     keys.json
 differences.py      what differs between two runs' steps, in words
+record.py           the document of a record
 explained_steps.py  the steps that a name on the command line means
 
 It imports none of them: a run needs the words only if there is an earlier run to compare with.

@@ -137,6 +137,25 @@ def test_an_object_is_replaced_only_if_it_is_still_the_one_that_was_read(side: S
     assert uri not in side.cloud.list(f"s3://{BUCKET}/mlci/small/x")
 
 
+def test_versions_tell_each_object_s_size_and_content(side: Side) -> None:
+    folder = f"s3://{BUCKET}/mlci/small/versions/"
+    assert side.cloud.versions(folder) == {}
+    for name, data in (("a", b"one"), ("b/c", b"two"), ("b/d", b"one"), ("b2", b"")):
+        side.cloud.write(f"{folder}{name}", data)
+    before = side.cloud.versions(folder)
+    assert {uri.removeprefix(folder): size for uri, (size, _) in before.items()} == {
+        "a": 3,
+        "b/c": 3,
+        "b/d": 3,
+        "b2": 0,
+    }
+    assert before[f"{folder}a"] == before[f"{folder}b/d"] != before[f"{folder}b/c"]
+    assert list(side.cloud.versions(folder, 2)) == [f"{folder}a", f"{folder}b/c"]
+    assert side.cloud.versions(f"{folder}b/") == {uri: before[uri] for uri in (f"{folder}b/c", f"{folder}b/d")}
+    side.cloud.write(f"{folder}a", b"two")
+    assert side.cloud.versions(f"{folder}a", 1) == {f"{folder}a": before[f"{folder}b/c"]}
+
+
 @pytest.mark.parametrize("side", ["local", "served"], indirect=True)  # moto's check and write are two steps
 def test_of_writers_that_race_each_replaces_what_it_read(side: Side) -> None:
     uri = f"s3://{BUCKET}/mlci/small/raced.json"

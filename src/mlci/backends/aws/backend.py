@@ -80,6 +80,10 @@ class AwsCloud:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     planned: list[Plan] = field(default_factory=list, repr=False)
 
+    @property
+    def role(self) -> str:
+        return self.target.identity.role
+
     def check(self, planned: Plan) -> None:
         request_validation.check(planned, self.jobs.api.client.meta.service_model)
         check_readers(planned, self.target.is_protected)
@@ -101,6 +105,9 @@ class AwsCloud:
 
     def list(self, prefix: str, most: int | None = None) -> Sequence[str]:
         return self.objects.list(prefix, most)
+
+    def versions(self, prefix: str, most: int | None = None) -> Mapping[str, tuple[int, str]]:
+        return self.objects.versions(prefix, most)
 
     def read_tagged(self, uri: str) -> TaggedObject | None:
         return self.objects.read_tagged(uri)

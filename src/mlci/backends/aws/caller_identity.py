@@ -38,6 +38,19 @@ class Identity:
     arn: str
     partition: str
 
+    @property
+    def role(self) -> str:
+        """The caller's ARN without the name of its session, which differs from build to build.
+
+        Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+
+        >>> Identity("1", "arn:aws:sts::1:assumed-role/builds/AWSCodeBuild-5f", "aws").role
+        'arn:aws:sts::1:assumed-role/builds'
+        >>> Identity("1", "arn:aws:iam::1:user/team/ann", "aws").role
+        'arn:aws:iam::1:user/team/ann'
+        """
+        return self.arn.rpartition("/")[0] if ":assumed-role/" in self.arn else self.arn
+
     def state_machine(self, region: str, name: str) -> str:
         return f"arn:{self.partition}:states:{region}:{self.account}:stateMachine:{name}"
 

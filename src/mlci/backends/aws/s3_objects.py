@@ -11,10 +11,10 @@ import base64
 import hashlib
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any  # the entries of a list have the shape of the API
 
 from mlci.backends.aws.api_calls import Api, AwsError, translate_errors
 from mlci.backends.aws.object_checksums import (
@@ -34,6 +34,9 @@ from mlci.stage.models import StagedFile
 
 #: Requests at the same time.
 WORKERS = 8
+#: The objects in a page of a list, where none or more are asked for.
+#: Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html (max-keys)
+_PAGE_KEYS = 1_000
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,16 @@ class Objects:
     def list(self, prefix: str, most: int | None = None) -> Sequence[str]:
         """Return the URIs of all objects whose URI begins with this text; at most so many."""
         bucket, key = split_s3_uri(prefix)
-        return [f"s3://{bucket}/{found}" for found, _ in itertools.islice(self._sizes(bucket, key), most)]
+        return [f"s3://{bucket}/{entry['Key']}" for entry in itertools.islice(self._entries(bucket, key, most), most)]
+
+    def versions(self, prefix: str, most: int | None = None) -> dict[str, tuple[int, str]]:
+        """Return the size and the ETag of all objects whose URI begins with this text; of at most so many.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html (the ETag reflects the content alone)
+        """
+        bucket, key = split_s3_uri(prefix)
+        entries = itertools.islice(self._entries(bucket, key, most), most)
+        return {f"s3://{bucket}/{each['Key']}": (int(each["Size"]), str(each["ETag"]).strip('"')) for each in entries}
 
     def replace(self, uri: str, data: bytes, tag: str | None) -> bool:
         """Write an object if its ETag is still `tag`, or, for None, if there is still none; else return False.
@@ -132,7 +144,9 @@ class Objects:
         units: dict[str, list[Upload]] = defaultdict(list)
         for upload in uploads:
             units[upload.unit].append(upload)
-        sizes = {unit: dict(self._sizes(*split_s3_uri(unit))) for unit in units}
+        sizes = {
+            unit: {entry["Key"]: int(entry["Size"]) for entry in self._entries(*split_s3_uri(unit))} for unit in units
+        }
 
         def is_stored(upload: Upload) -> bool:
             size = sizes[upload.unit].get(split_s3_uri(upload.uri)[1])
@@ -155,15 +169,17 @@ class Objects:
             list(pool.map(put, missing))
         return len(missing)
 
-    def _sizes(self, bucket: str, prefix: str) -> Iterator[tuple[str, int]]:
+    def _entries(self, bucket: str, prefix: str, most: int | None = None) -> Iterator[Mapping[str, Any]]:
+        """Yield the entries of a list of objects. A page has no more of them than `most`."""
         pages = self.api.pages(
             "list_objects_v2",
             ("ContinuationToken", "NextContinuationToken"),
             Bucket=bucket,
             Prefix=prefix,
             ExpectedBucketOwner=self.owner,
+            **({"MaxKeys": most} if most is not None and most < _PAGE_KEYS else {}),
         )
-        return ((entry["Key"], int(entry["Size"])) for page in pages for entry in page.get("Contents", ()))
+        return (entry for page in pages for entry in page.get("Contents", ()))
 
     def _checksum(self, uri: str) -> str:
         """Return an object's SHA-256 checksum. It is empty if there is none, or if the object may not be read: the

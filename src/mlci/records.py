@@ -1,0 +1,182 @@
+"""The records of a flow's steps in its bucket: found by the keys of steps, checked before use, and never replaced.
+
+Builds of pull requests share a scope: they read their own records and those of the base branch, and write their own.
+Builds of the base branch read and write only theirs. A record that is damaged, in the wrong place or about objects that
+have changed is none: the step runs again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from mlci.backends.protocol import Cloud
+from mlci.errors import CloudError
+from mlci.plan.models import Plan, S3Uri, Target
+from mlci.plan.names import Names
+from mlci.reuse.record import Record, RecordedMetrics, RecordedOutput, parse_record, render_record
+
+#: Of the records of a key, so many of the newest are looked at in each scope.
+_CANDIDATES = 4
+#: An output of more files has no record: it would take longer to check than most steps take to run.
+_MAX_FILES = 20_000
+#: Requests at the same time, on a cloud that is not this machine.
+_WORKERS = 8
+
+_Item = TypeVar("_Item")
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True)
+class RecordScope:
+    """A place of records. `is_own` is False for those of the base branch, as a pull request's build reads them."""
+
+    bucket: str
+    names: Names
+    is_own: bool = True
+
+    def uri(self, key: str, run_id: str) -> S3Uri:
+        return S3Uri(f"s3://{self.bucket}/{self.names.record(key, run_id)}")
+
+    def accepts(self, record: Record, uri: str, role: str) -> bool:
+        """Return True if a record that lies at a URI says of itself what a record in this scope may say.
+
+        `role` is the reader's. The base branch's builds have one role, and a record of another in their scope is not
+        theirs.
+        """
+        folders = tuple(
+            f"s3://{self.bucket}/{folder}/"
+            for folder in (self.names.run(record.run_id), self.names.kept_outputs(record.run_id))
+        )
+        return (
+            self._may_have_made(record.role, role)
+            and record.flow == self.names.flow
+            and uri == self.uri(record.key, record.run_id)
+            and all(each.startswith(folders) for each in record.uris)
+        )
+
+    def _may_have_made(self, maker: str, reader: str) -> bool:
+        if not self.names.is_protected:
+            return True
+        return maker == reader if self.is_own else not reader or maker != reader
+
+
+def record_scopes(flow: str, target: Target) -> tuple[RecordScope, ...]:
+    """Return the scopes that a run reads, the most trusted first; it writes to the last."""
+    own = RecordScope(target.bucket, Names(flow, target.is_protected))
+    if target.is_protected:
+        return (own,)
+    return RecordScope(target.bucket, Names(flow, is_protected=True), is_own=False), own
+
+
+def find_records(keys: Iterable[str], flow: str, target: Target, cloud: Cloud) -> dict[str, tuple[Record, ...]]:
+    """Return the valid records of each key: those of the base branch first, then the newest first.
+
+    A key without one is left out. What can't be read is as if it were not there.
+    """
+    scopes, wanted = record_scopes(flow, target), tuple(dict.fromkeys(keys))
+    pairs = [(scope, key) for key in wanted for scope in scopes]
+    found: dict[str, tuple[Record, ...]] = {}
+    for (_, key), records in zip(pairs, _each(lambda pair: _valid(*pair, cloud), pairs, cloud), strict=True):
+        if records:
+            found[key] = (*found.get(key, ()), *records)
+    return found
+
+
+def _valid(scope: RecordScope, key: str, cloud: Cloud) -> tuple[Record, ...]:
+    """Return the valid records of a key in a scope, the newest first."""
+    try:
+        uris = sorted(cloud.list(f"s3://{scope.bucket}/{scope.names.records}/{key}/"), reverse=True)
+        read = ((uri, cloud.read(uri)) for uri in uris[:_CANDIDATES])
+        parsed = [(uri, parse_record(data)) for uri, data in read if data is not None]
+        return tuple(
+            record
+            for uri, record in parsed
+            if record and record.key == key and scope.accepts(record, uri, cloud.role) and is_whole(record, cloud)
+        )
+    except CloudError:
+        return ()
+
+
+def is_whole(record: Record, cloud: Cloud) -> bool:
+    """Return True if all that a record names is there as recorded, and nothing beside it.
+
+    Raises: CloudError.
+    """
+    for output in record.outputs.values():
+        if not output.is_whole(cloud.versions(output.uri, len(output.files) + 1)):
+            return False
+    metrics = record.metrics
+    return metrics is None or _version(metrics.uri, cloud) == (metrics.size_bytes, metrics.tag)
+
+
+def write_records(
+    planned: Plan,
+    keys: Mapping[str, str],
+    reads: Mapping[str, Mapping[str, str]],
+    made: datetime,
+    cloud: Cloud,
+    log: Callable[[str], None] = lambda text: None,
+) -> None:
+    """Write a record for each step in `keys`, which this run made, and which succeeded.
+
+    `reads` has the runs that made what a step read, by the steps that it read from. What can't be recorded is logged:
+    the step will run again.
+    """
+
+    def write(step: str) -> str:
+        try:
+            record = _describe(planned, step, keys[step], reads.get(step, {}), made, cloud)
+            if record is None:
+                return f'"{step}" can\'t be reused: an output of it has more than {_MAX_FILES:,} files'
+            scope = record_scopes(planned.flow.name, planned.target)[-1]
+            cloud.replace(scope.uri(record.key, record.run_id), render_record(record), None)
+        except (CloudError, OSError) as error:
+            return f'"{step}" can\'t be reused: its record was not written: {error}'
+        return ""
+
+    for line in filter(None, _each(write, list(keys), cloud)):
+        log(line)
+
+
+def _describe(
+    planned: Plan, name: str, key: str, reads: Mapping[str, str], made: datetime, cloud: Cloud
+) -> Record | None:
+    """Return the record of a step; None if an output has too many files. Raises: CloudError."""
+    step, target = planned.steps[name], planned.target
+    outputs = {}
+    for output, uri in step.outputs.items():
+        versions = cloud.versions(uri, _MAX_FILES + 1)
+        if len(versions) > _MAX_FILES:
+            return None
+        outputs[output] = RecordedOutput(uri, {each.removeprefix(uri): version for each, version in versions.items()})
+    metrics = _version(step.metrics, cloud) if step.metrics else None
+    return Record(
+        key=key,
+        flow=planned.flow.name,
+        step=name,
+        run_id=target.run_id,
+        made=made,
+        outputs=outputs,
+        metrics=RecordedMetrics(step.metrics, *metrics) if step.metrics and metrics else None,
+        reads=dict(reads),
+        build=target.build,
+        commit=target.commit,
+        role=cloud.role,
+    )
+
+
+def _version(uri: str, cloud: Cloud) -> tuple[int, str] | None:
+    """Return the size and the tag of one object; None if there is none."""
+    return cloud.versions(uri, 1).get(uri)  # of those whose URIs begin with it, its own is the first
+
+
+def _each(work: Callable[[_Item], _Found], items: Sequence[_Item], cloud: Cloud) -> list[_Found]:
+    """Return the results of some work on each item: of several at the same time where each is a request."""
+    if cloud.name == "local" or len(items) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(_WORKERS, "records") as pool:
+        return list(pool.map(work, items))
