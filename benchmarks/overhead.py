@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import shutil
 import statistics
@@ -22,11 +21,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from timing import plain_environment
+
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ("flow.yaml", "pipeline.py", "data", "src/breast_cancer")
-
-#: Variables that would change what is measured; without bytecode files, Python compiles all of mlci at every start.
-NOT_PASSED_ON = ("AWS_", "MLCI_", "CODEBUILD_", "SM_", "PYTHONDONTWRITEBYTECODE")
 
 # What a person without mlci would write; $PY is the interpreter that runs mlci as well.
 SHELL = """
@@ -129,8 +127,9 @@ def timed(command: Sequence[str], folder: Path, **env: str) -> float:
 
 def run(command: Sequence[str], folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """A command that succeeded; one that fails ends all of this, with what it printed."""
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED_ON)}
-    done = subprocess.run(command, cwd=folder, env={**plain, **env}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=plain_environment(**env), capture_output=True, text=True, check=False
+    )
     if done.returncode:
         sys.exit(f"error: exit code {done.returncode} from {command}\n{done.stdout}{done.stderr}")
     return done
