@@ -11,6 +11,7 @@ import yaml
 from mlci.backends.aws.cloudformation_stacks import TEMPLATE_MAX_BYTES, ChangeSetRequest, Stack
 from mlci.errors import InputError
 from mlci.plan.names import FLOW_TAG
+from mlci.provision.cloudformation_functions import Value, sub
 from mlci.provision.stack_names import stack_name
 
 
@@ -28,8 +29,8 @@ class DesiredStack:
 
     @property
     def body(self) -> str:
-        """The template to send. One over the limit is sent as compact JSON without metadata, and without the labels of
-        policy statements if need be.
+        """The template to send. One over the limit is sent as compact JSON without metadata, with the ARNs of each
+        statement as one text, and without the labels of statements if need be.
 
         Raises: InputError, if none is within CloudFormation's limit.
         """
@@ -41,11 +42,17 @@ class DesiredStack:
         for parameter in document.get("Parameters", {}).values():
             parameter.pop("ConstraintDescription", None)  # mlci has checked the values
             parameter.pop("Description", None)  # `mlci bootstrap --help` shows them
+        statements = [
+            statement
+            for part in document["Resources"].values()
+            for statement in part.get("Properties", {}).get("PolicyDocument", {}).get("Statement", ())
+        ]
+        for statement in statements:
+            statement["Resource"] = _as_one_text(statement.get("Resource"))
         compact = _compact(document)
         if _size_bytes(compact) > TEMPLATE_MAX_BYTES:
-            for part in document["Resources"].values():
-                for statement in part.get("Properties", {}).get("PolicyDocument", {}).get("Statement", ()):
-                    statement.pop("Sid", None)  # `mlci policy` shows them
+            for statement in statements:
+                statement.pop("Sid", None)  # `mlci policy` shows them
             compact = _compact(document)
         if _size_bytes(compact) > TEMPLATE_MAX_BYTES:
             what = f"the template has {_size_bytes(compact):,} bytes; CloudFormation accepts {TEMPLATE_MAX_BYTES:,}"
@@ -61,6 +68,23 @@ class DesiredStack:
         return ChangeSetRequest(
             self.stack, self.body, values, unchanged, {FLOW_TAG: self.flow}, is_creation=stack is None
         )
+
+
+def _as_one_text(arns: Value) -> Value:
+    """Return a list of ARNs as the lines of one Fn::Sub, which then has the values of its names once.
+
+    Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-split.html
+    """
+    if not isinstance(arns, list) or len(arns) < 2:
+        return arns
+    texts, values = list[str](), dict[str, Value]()
+    for arn in arns:
+        if not isinstance(arn, dict) or set(arn) != {"Fn::Sub"}:
+            return arns
+        text, own = arn["Fn::Sub"] if isinstance(arn["Fn::Sub"], list) else (arn["Fn::Sub"], {})
+        texts.append(text)
+        values |= own
+    return {"Fn::Split": ["\n", sub("\n".join(texts), **values)]}
 
 
 def _compact(document: object) -> str:

@@ -18,6 +18,7 @@ from mlci.backends.aws.cloudformation_stacks import TEMPLATE_MAX_BYTES
 from mlci.flow import load
 from mlci.provision.access_requirements import AccessRequirements, Image, image_of
 from mlci.provision.access_requirements import access_requirements as access_requirements
+from mlci.provision.cloudformation_functions import sub
 from mlci.provision.desired_stack import DesiredStack
 from mlci.provision.iam_policies import policies, policy
 from mlci.provision.policy_statements import UNKNOWN, AccountScope
@@ -125,7 +126,6 @@ _BUILD = (
     "ListBucket",
     "ReadRuns",
     "ReadInstall",
-    "Stage",
 )
 _WORKFLOW = ("CreateJobs", "FollowJobs", "AwaitJobs", "ListBucket", "ReadRuns", "KeepModels", "PassRole")
 _JOB = (
@@ -141,8 +141,16 @@ _JOB = (
 _ACTIONS = ("Build", "FollowBuild", "ReadBuildLog")
 #: The statements of each role: one that gets another, or another name, is seen here.
 SIDS: dict[Role, tuple[str, ...]] = {
-    "pull_request_build": (*_BUILD, "DeployFlow", "FollowRuns", "PassRole", *_JOBS_OF_BUILDS),
-    "base_build": (*_BUILD, "WriteBaselines", "DeployFlow", "FollowRuns", "PassRole", *_JOBS_OF_BUILDS),
+    "pull_request_build": (
+        *_BUILD,
+        "ReadDefinitions",
+        "Stage",
+        "DeployFlow",
+        "FollowRuns",
+        "PassRole",
+        *_JOBS_OF_BUILDS,
+    ),
+    "base_build": (*_BUILD, "Stage", "WriteBaselines", "DeployFlow", "FollowRuns", "PassRole", *_JOBS_OF_BUILDS),
     "workflow": _WORKFLOW,
     "protected_workflow": _WORKFLOW,
     "job": _JOB,
@@ -241,7 +249,7 @@ def test_what_a_flow_without_data_outputs_and_rules_lacks() -> None:
         f"{prefix}/code/*",
         f"{prefix}/runs/*",
     ]
-    assert _by_sid("pull_request_build", plain)["Stage"]["Resource"] == [f"{prefix}/code/*"]
+    assert _by_sid("pull_request_build", plain)["Stage"]["Resource"] == [f"{prefix}/code/*", f"{prefix}/definitions/*"]
     assert not {"ListBucket", "ReadRuns"} & set(_by_sid("workflow", plain))
 
 
@@ -472,10 +480,29 @@ def test_the_template_fits_and_says_the_same_each_time() -> None:
     text = template(REQUIREMENTS)
     whole = yaml.safe_load(text)
     assert text == template(REQUIREMENTS)
-    assert len(json.dumps(whole, separators=(",", ":")).encode()) < TEMPLATE_MAX_BYTES
+    assert len(DesiredStack("breast-cancer", text, {}).body.encode()) < TEMPLATE_MAX_BYTES
     assert not set(whole["Parameters"]) & set(whole["Resources"])
     assert "FullAccess" not in text
     assert "AdministratorAccess" not in text
+
+
+def test_a_template_is_sent_with_the_same_statements() -> None:
+    """The ARNs of a statement are sent as the lines of one text, which CloudFormation splits."""
+    text = template(REQUIREMENTS)
+    sent, whole = json.loads(DesiredStack("breast-cancer", text, {}).body), yaml.safe_load(text)
+    texts = 0
+    for name, written in whole["Resources"].items():
+        statements = written["Properties"].get("PolicyDocument", {}).get("Statement", [])
+        for statement in sent["Resources"][name]["Properties"].get("PolicyDocument", {}).get("Statement", []):
+            if isinstance(statement["Resource"], dict):
+                separator, substituted = statement["Resource"]["Fn::Split"]
+                [lines, values] = (
+                    substituted["Fn::Sub"] if len(substituted["Fn::Sub"]) == 2 else (substituted["Fn::Sub"], {})
+                )
+                statement["Resource"] = [sub(line, **values) for line in lines.split(separator)]
+                texts += 1
+            assert statement == statements.pop(0)
+    assert texts > 10
 
 
 def test_the_template_of_a_large_flow_fits() -> None:
