@@ -37,6 +37,7 @@ The map:
     partial.py         the part of a flow that a run was asked for, and what it takes from earlier runs
     skipped_steps.py   the reasons of steps that were skipped
     conclusion.py      the status of a run, and its reason
+    kept_definitions.py  compiled definitions in the bucket, for later builds
     run_metrics.py     the metrics of a run's steps, and why there are none
     records.py         the records of steps, by which later runs reuse what they made
     build_time.py      the time limit of a build, which approvals keep to

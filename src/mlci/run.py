@@ -33,6 +33,7 @@ from mlci.flow import dependencies
 from mlci.flow.models import Flow, Json
 from mlci.gate import Metrics, chosen_cells, judge
 from mlci.interrupts import InterruptSource, run_interruptible
+from mlci.kept_definitions import KeptDefinitions
 from mlci.plan import Plan, Target, plan
 from mlci.report.mermaid import mermaid
 from mlci.report.result import BaselineUpdate, Result, RunStart, Status, strict
@@ -73,7 +74,7 @@ class RunContext:
 
     `attaches` lets a build that was cut off, and started again, continue its own run. `tree` and `history` say what the
     commit of the target does not hold, None if that is not known, and which others it builds on. `lock` is held while
-    the run goes on. `part` is set where only a part of the flow is run.
+    the run goes on. `part` is set where only a part of the flow is run. `definitions` are those that builds share.
     """
 
     repository: Repository
@@ -88,6 +89,7 @@ class RunContext:
     tree: WorkTree | None = None
     history: CommitHistory = NO_HISTORY
     part: PartialRun | None = None
+    definitions: KeptDefinitions | None = None
     watch: WatchOptions = field(default_factory=WatchOptions)
     lock: RunLock = field(default_factory=RunLock)
 
@@ -109,8 +111,14 @@ def prepare(flow: Flow, context: RunContext, baseline: Mapping[str, Json]) -> tu
     staged = stage(flow, context.repository, context.region, context.cache)
     planned = plan(flow, staged, context.target, baseline, context.part.outputs if context.part else None)
 
+    def announced(compute: Callable[[], str]) -> Callable[[], str]:
+        return lambda: _announced(compute, context.reporter.log)
+
     def cached(key: Json, compute: Callable[[], str]) -> str:
-        return context.cache.get(key, lambda: _announced(compute, context.reporter.log))
+        if context.definitions is None:
+            return context.cache.get(key, announced(compute))
+        kept = context.definitions
+        return context.cache.get(key, lambda: kept.get(key, announced(compute)))
 
     return planned, compile_plan(planned, cached, context.timeout_s)
 
@@ -247,6 +255,8 @@ def _execute(
 
     def work() -> Outcome:
         version = cloud.publish(planned.flow.name, compiled.definition)
+        if context.definitions is not None:
+            context.definitions.write_new()
         context.reporter.log(f"{planned.flow.name}: run {context.target.run_id} on the {cloud.name} cloud")
         start = run_start(planned, context, cloud, started)
         context.folder.start(compiled.definition, compiled.execution_input, start, keys)

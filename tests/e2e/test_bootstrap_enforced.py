@@ -52,6 +52,7 @@ ASLEEP = "import time\nprint('asleep', flush=True)\ntime.sleep(300)\n"
 PLAIN = (
     (r"\d{8}-\d{6}-[0-9a-f]{6}", "20260101-000000-000000"),
     (r"/(code|data)/[0-9a-f]{32}", rf"/\1/{32 * '0'}"),
+    (r"/definitions/[0-9a-f]{64}", f"/definitions/{64 * '0'}"),
     (rf"(mlci-{FLOW}-bucket)-\w+", r"\1-1"),
     (r"(Role)-\w+$", r"\1-1"),
     (r"(algo-1)-\d+$", r"\1-1"),

@@ -68,7 +68,7 @@ def open_run(
         return context.folder.sibling(run).log(step)
 
     with backend.open(log_file, context.reporter.log) as cloud:
-        yield RunSession(flow, context, cloud)
+        yield RunSession(flow, _with_definitions(context, flow, cloud), cloud)
 
 
 @contextmanager
@@ -90,6 +90,16 @@ def _with_history(context: RunContext, flow_file: Path) -> RunContext:
 
     folder = flow_file.resolve().parent
     return replace(context, tree=work_tree(folder), history=GitHistory(folder))
+
+
+def _with_definitions(context: RunContext, flow: Flow, cloud: Cloud) -> RunContext:
+    """Returns the context with the definitions that builds share. The local store is no place for them: it lies in the
+    checkout, which decides nothing."""
+    if cloud.name == "local":
+        return context
+    from mlci.kept_definitions import KeptDefinitions
+
+    return replace(context, definitions=KeptDefinitions(flow.name, context.target, cloud, context.reporter.log))
 
 
 def _without_baseline(build: Build) -> str:

@@ -83,6 +83,10 @@ class Names:
     def data(self, digest: str) -> str:
         return f"{self.prefix}/data/{digest}"
 
+    def definition(self, digest: str) -> str:
+        """Return the key of the compiled definition with this hash of what it was compiled from."""
+        return f"{self.prefix}/definitions/{digest}.json"
+
     def run(self, run: str) -> str:
         return f"{self.prefix}/runs/{run}"
 

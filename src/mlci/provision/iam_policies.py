@@ -107,7 +107,10 @@ def _build(requirements: AccessRequirements, scope: AccountScope, is_base: bool)
     baseline_prefix = f"{baselines(requirements.flow)}/"
     yield _use_objects("ReadRuns", "s3:GetObject", (f"{names.prefix}/runs/", baseline_prefix), scope)
     yield _use_objects("ReadInstall", "s3:GetObject", (f"{install_prefix(requirements.flow)}/",), scope)
-    staged = ["code/"] + ["data/"] * requirements.reads_data
+    if not is_base:
+        protected = Names(requirements.flow, is_protected=True)
+        yield _use_objects("ReadDefinitions", "s3:GetObject", (f"{protected.prefix}/definitions/",), scope)
+    staged = ["code/", "definitions/"] + ["data/"] * requirements.reads_data
     # What is there already is asked for its checksum.
     staged_objects = tuple(scope.objects(*(f"{names.prefix}/{folder}" for folder in staged)))
     yield Statement("Stage", ("s3:GetObject", "s3:PutObject"), staged_objects, scope.owner_condition)

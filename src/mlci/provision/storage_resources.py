@@ -84,7 +84,10 @@ def _rules(flow: str) -> Iterator[Value]:
     """Yield the lifecycle rules: objects that runs wrote or staged expire; baselines stay."""
     for is_protected in (False, True):
         prefix, of = Names(flow, is_protected).prefix, "Protected" if is_protected else ""
-        retention = {"runs": "RunRetention", "tokens": "RunRetention", "code": "CodeRetention", "data": "CodeRetention"}
+        retention = {
+            **dict.fromkeys(("runs", "tokens"), "RunRetention"),
+            **dict.fromkeys(("code", "data", "definitions"), "CodeRetention"),
+        }
         for folder, days in retention.items():
             yield {
                 "Id": f"{of}{folder.capitalize()}",
