@@ -48,6 +48,12 @@ if TYPE_CHECKING:
     envvar=["MLCI_SERVE_REGION", "MLCI_REGION"],
     help="The region to print. Requests may name any.",
 )
+@click.option(
+    "--warm-pool-quota",
+    type=click.IntRange(min=0),
+    envvar=["MLCI_SERVE_WARM_POOL_QUOTA", "MLCI_WARM_POOL_QUOTA"],
+    help="The instances of each type that SageMaker's warm pools may hold. Default: any number; AWS begins with 0.",
+)
 @isolation_option
 @click.option(
     "--verbose", "is_verbose", is_flag=True, envvar=["MLCI_SERVE_VERBOSE", "MLCI_VERBOSE"], help="Log each request."
@@ -58,6 +64,7 @@ def command(
     data: Path,
     access_key: str | None,
     region: str,
+    warm_pool_quota: int | None,
     isolation: Isolation,
     is_verbose: bool,
     is_debug: bool,
@@ -86,7 +93,17 @@ def command(
     python = project_python(os.environ, [Path.cwd()], sys.executable)
     runtime = emulator_runtime(find_runtime(os.environ) if isolation == "container" else None)
     settings = ServeSettings(
-        port, data, access_key, region, isolation, python.executable, dict(os.environ), is_verbose, is_debug, runtime
+        port,
+        data,
+        access_key,
+        region,
+        isolation,
+        python.executable,
+        dict(os.environ),
+        is_verbose,
+        is_debug,
+        runtime,
+        warm_pool_quota,
     )
     print(f"# {python}")
     with interrupt_signals() as interrupts, translate_emulator_errors():

@@ -41,6 +41,9 @@ _UNSUPPORTED_FIELDS = (
     "MlflowConfig",
     "ModelPackageConfig",
 )
+#: The longest time that machines are kept for another job.
+#: Source: https://docs.aws.amazon.com/sagemaker/latest/dg/train-warm-pools.html
+MAX_KEEP_ALIVE_S = 3_600
 #: The distribution of an input's objects to the instances that gives each a part of them.
 _SHARDED = "ShardedByS3Key"
 #: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CheckpointConfig.html
@@ -233,6 +236,7 @@ def training(parameters: Json, runs_in_image: Callable[[str], bool] = lambda ima
         raise UnsupportedRequest(f'the training job "{name}": {reason}')
     resources = _resources(name, _member(request, "ResourceConfig"))
     _require_spot_wait_time(request)
+    _require_keepable_machines(request)
     for field in _UNSUPPORTED_FIELDS:
         if request.get(field):
             raise UnsupportedRequest(
@@ -421,6 +425,15 @@ def _require_spot_wait_time(request: Mapping[str, Json]) -> None:
     runtime = cast(int, condition.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_S))
     if request.get("EnableManagedSpotTraining") and (wait is None or wait < runtime):
         raise InvalidRequest("managed spot training needs a MaxWaitTimeInSeconds that is at least MaxRuntimeInSeconds")
+
+
+def _require_keepable_machines(request: Mapping[str, Json]) -> None:
+    """Source: https://docs.aws.amazon.com/sagemaker/latest/dg/train-warm-pools.html#train-warm-pools-considerations"""
+    seconds = cast(int, _member(request, "ResourceConfig").get("KeepAlivePeriodInSeconds") or 0)
+    if seconds > MAX_KEEP_ALIVE_S:
+        raise InvalidRequest(f"KeepAlivePeriodInSeconds is {seconds}; a warm pool waits for at most {MAX_KEEP_ALIVE_S}")
+    if seconds and request.get("EnableManagedSpotTraining"):
+        raise InvalidRequest("a warm pool (KeepAlivePeriodInSeconds) cannot be used with spot instances")
 
 
 def _instance_count(name: str, cluster: Mapping[str, Json]) -> int:

@@ -30,7 +30,10 @@ _KEY = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """The options of `mlci serve`. Without an `access_key`, one is generated. `runtime` runs jobs in their images."""
+    """The options of `mlci serve`. Without an `access_key`, one is generated. `runtime` runs jobs in their images.
+
+    `warm_pool_quota` is the number of instances of each type that may wait in warm pools, None for any.
+    """
 
     port: int
     data: Path
@@ -42,6 +45,7 @@ class ServeSettings:
     is_verbose: bool = False
     is_debug: bool = False
     runtime: ContainerRuntime | None = None
+    warm_pool_quota: int | None = None
 
 
 def serve(settings: ServeSettings, wait: Callable[[], object]) -> int:
@@ -72,6 +76,7 @@ def serve(settings: ServeSettings, wait: Callable[[], object]) -> int:
             settings.is_verbose,
             settings.is_debug,
             settings.runtime,
+            settings.warm_pool_quota,
         ),
     )
     listener = HttpListener(sockets, services.application, RequestGuard(port, lambda: {key, *services.issued_keys()}))

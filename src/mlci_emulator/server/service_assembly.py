@@ -74,6 +74,7 @@ class ServerContext:
     is_verbose: bool = False
     is_debug: bool = False
     runtime: ContainerRuntime | None = None
+    warm_pool_quota: int | None = None
 
 
 class EmulatorServices:
@@ -92,7 +93,13 @@ class EmulatorServices:
         self._jobs = LocalJobs(store, _settings(folder, context), context.report)
         if context.isolation != "auto":
             self._jobs.mode()
-        self._sagemaker = SageMaker(store, self._jobs, folder.path / "sagemaker", report=context.report)
+        self._sagemaker = SageMaker(
+            store,
+            self._jobs,
+            folder.path / "sagemaker",
+            report=context.report,
+            warm_pool_quota=context.warm_pool_quota,
+        )
         others = services(self._moto, context.exports.get("AWS_ENDPOINT_URL", "http://127.0.0.1"))
         self._logs = LogFeed(self._moto, self._log_files)
         others["cloudwatchlogs"] = logs = LogSearch(self._moto, self._logs, others["cloudwatchlogs"])

@@ -11,6 +11,7 @@ From the API's operations down to what they share:
     tuning_listing.py    the list of a tuning job's trials
     job_threads.py       runs each job in a thread, and stops running jobs
     job_status.py        a job's description, from its creation to its end
+    warm_pools.py        the machines that training jobs leave for the next ones
     metrics.py           extracts metrics from a training job's log
     models.py            models, endpoint configurations and endpoints
     runtime.py           deploys endpoints, and InvokeEndpoint

@@ -69,8 +69,11 @@ class RunningJob:
 class JobThreads:
     """The running jobs."""
 
-    def __init__(self, records: SageMakerRecords, now: Clock) -> None:
-        self._records, self._now = records, now
+    def __init__(
+        self, records: SageMakerRecords, now: Clock, ended: Callable[[Record], None] = lambda record: None
+    ) -> None:
+        """`ended` completes the record of a job that has ended, before it is saved."""
+        self._records, self._now, self._ended = records, now, ended
         self._lock = threading.Lock()
         self._jobs: dict[str, RunningJob] = {}
         self._is_closed = False
@@ -139,6 +142,7 @@ class JobThreads:
                 if metrics:
                     running.record.body["FinalMetricDataList"] = metrics
                 job_status.finish(running.kind, running.record, ending, self._now())
+                self._ended(running.record)
                 self._records.save(running.record)
         finally:
             with self._lock:

@@ -21,6 +21,7 @@ from mlci_emulator.services.sagemaker.metrics import Metrics
 from mlci_emulator.services.sagemaker.models import Models
 from mlci_emulator.services.sagemaker.records import NameInUseError, Record, SageMakerRecords
 from mlci_emulator.services.sagemaker.tags import put
+from mlci_emulator.services.sagemaker.warm_pools import WarmPools
 from mlci_emulator.services.timestamps import Clock
 from mlci_emulator.store.directory import DirectoryStore
 
@@ -39,10 +40,11 @@ class Jobs:
         models: Models,
         logs: Path | None,
         now: Clock,
+        pools: WarmPools,
     ) -> None:
         self._store, self._runner, self._records, self._models = store, runner, records, models
-        self._logs, self._now = logs, now
-        self.running = JobThreads(records, now)
+        self._logs, self._now, self._pools = logs, now, pools
+        self.running = JobThreads(records, now, self._keep_machines)
 
     def fail_abandoned(self) -> None:
         """Mark the jobs that another server left running as Failed: they ended with it."""
@@ -51,6 +53,7 @@ class Jobs:
         for record in self._records.select(f"kind LIKE '%-job' AND status IN ({marks})", job_status.UNFINISHED):
             record.status = job_status.IN_PROGRESS  # even if a stop was requested: nobody completed it
             job_status.finish(kinds[record.kind], record, JobResult("Failed", ABANDONED), self._now())
+            self._keep_machines(record)
             self._records.save(record)
 
     def prepare(
@@ -75,6 +78,9 @@ class Jobs:
         except NameInUseError as error:
             raise errors.job_name_in_use(arn) from error
         put(self._records, arn, request.get("Tags") or [])
+        if kind is TRAINING and not parent:  # SageMaker alone decides about the machines of a tuning job's trials
+            with running.lock:
+                self._pools.start(record)
         return running
 
     def describe(self, kind: JobKind, name: str, region: str) -> Response:
@@ -89,7 +95,13 @@ class Jobs:
             return tuning_status.describe(record, self.trials(record), self._now())
         running = self.running.find(record.arn)
         values = running.metrics.values() if running is not None else []
+        record = self._pools.described(record) if kind is TRAINING else record
         return {**record.body, **({"FinalMetricDataList": values} if values else {})}
+
+    def list_training_jobs(self, request: Request, region: str) -> Response:
+        """Return the response of ListTrainingJobs."""
+        self._pools.end_expired(region)
+        return listing.page(self._records, "ListTrainingJobs", request, region)
 
     def stop(self, kind: JobKind, name: str, region: str) -> Response:
         """Stop a job, and return the empty response of Stop….
@@ -157,6 +169,10 @@ class Jobs:
                 for host, file in (instances or {"algo-1": path}).items():
                     stream = f"{record.name}/{host}-{int(record.created.timestamp())}"
                     yield LogFile(group, stream, file, record.region)
+
+    def _keep_machines(self, record: Record) -> None:
+        if record.kind == TRAINING.kind and not record.parent:
+            self._pools.finish(record)
 
     def _prepare_run(self, kind: JobKind, request: Request, region: str) -> Callable[[JobContext], JobResult]:
         parameters: Any = dict(request)

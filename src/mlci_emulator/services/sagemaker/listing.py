@@ -24,7 +24,7 @@ DEFAULT_PAGE = 10
 
 @dataclass(frozen=True)
 class Listing:
-    """A List… operation. `fields` maps its own filters to columns; all operations share the others."""
+    """A List… operation. `fields` maps its own filters to columns, or to expressions of SQL; all operations share the others."""
 
     kind: Kind
     is_ascending: bool
@@ -32,9 +32,10 @@ class Listing:
 
 
 _STATUS = {"StatusEquals": "status"}
+_WARM_POOL_STATUS = "json_extract(body, '$.WarmPoolStatus.Status')"
 LISTINGS = {
     "ListProcessingJobs": Listing("processing-job", True, _STATUS),
-    "ListTrainingJobs": Listing("training-job", True, _STATUS),
+    "ListTrainingJobs": Listing("training-job", True, {**_STATUS, "WarmPoolStatusEquals": _WARM_POOL_STATUS}),
     "ListTransformJobs": Listing("transform-job", False, _STATUS),
     "ListHyperParameterTuningJobs": Listing("hyper-parameter-tuning-job", False, _STATUS),
     "ListModels": Listing("model", False, {}),
@@ -50,7 +51,7 @@ _TIME_CONDITIONS = {
     "LastModifiedTimeAfter": "modified > ?",
     "LastModifiedTimeBefore": "modified < ?",
 }
-#: Understood, and without effect where there is one account and no warm pools.
+#: Understood, and without effect where there is one account, or read elsewhere.
 _NOT_FILTERS = {
     "NextToken",
     "MaxResults",

@@ -20,6 +20,7 @@ from mlci_emulator.services.sagemaker.jobs import Jobs
 from mlci_emulator.services.sagemaker.models import Models
 from mlci_emulator.services.sagemaker.records import SageMakerRecords
 from mlci_emulator.services.sagemaker.registry import ModelRegistry
+from mlci_emulator.services.sagemaker.warm_pools import WarmPools
 from mlci_emulator.services.timestamps import Clock, now_in_ms
 from mlci_emulator.store.directory import DirectoryStore
 
@@ -35,7 +36,8 @@ class SageMaker:
     """SageMaker. `home` is the folder of its records and logs; None keeps the records in memory.
 
     `registry` is the file of the model registry's records, if they are apart from the others. `report` gets the address
-    of each endpoint that comes into service.
+    of each endpoint that comes into service. `warm_pool_quota` is the number of instances of each type that may wait in
+    warm pools, None for any; AWS begins with 0.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class SageMaker:
         now: Clock = now_in_ms,
         registry: Path | None = None,
         report: Callable[[str], None] = lambda text: None,
+        warm_pool_quota: int | None = 0,
     ) -> None:
         self._records = SageMakerRecords(home / "sagemaker.sqlite" if home is not None else None)
         self._packages = SageMakerRecords(registry) if registry is not None else self._records
@@ -62,7 +65,8 @@ class SageMaker:
 
         self._create_runtime = create_runtime
         self._runs_in_image = jobs.runs_in_image
-        self._jobs = Jobs(store, jobs, self._records, self._models, logs, now)
+        self._pools = WarmPools(self._records, now, warm_pool_quota)
+        self._jobs = Jobs(store, jobs, self._records, self._models, logs, now, self._pools)
         self._kinds = {f"Create{kind.noun}": kind for kind in KINDS}
         self._operations = self._table()
         if home is not None:
@@ -175,6 +179,8 @@ class SageMaker:
         for kind in KINDS:
             table |= self._job_operations(kind)
         table |= {operation: partial(listing.page, self._records, operation) for operation in listing.LISTINGS}
+        table["ListTrainingJobs"] = self._jobs.list_training_jobs
+        table["UpdateTrainingJob"] = self._pools.update
         table["ListHyperParameterTuningJobs"] = self._jobs.list_tuning_jobs
         table["ListTrainingJobsForHyperParameterTuningJob"] = self._jobs.list_trials
         return table | self._registry.operations
