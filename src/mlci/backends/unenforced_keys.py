@@ -10,6 +10,7 @@ from mlci.plan.models import Plan
 #: The keys by the field of a request that each becomes.
 _KEYS = {
     "EnableManagedSpotTraining": "spot",
+    "KeepAlivePeriodInSeconds": "keep_alive",
     "VpcConfig": "vpc",
     "EnableInterContainerTrafficEncryption": "encrypt_traffic",
     "KmsKeyId": "kms_key",

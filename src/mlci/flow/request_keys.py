@@ -16,6 +16,7 @@ from mlci.flow.models import Json
 from mlci.flow.yaml_document import Path
 from mlci.step_types.keys import Key
 from mlci.step_types.request_parts import merged
+from mlci.step_types.warm_pools import KEEP_ALIVE_FIELD, MAX_KEEP_ALIVE_S, keep_alive_s
 
 
 def _stopping_condition(request: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -37,6 +38,7 @@ class RequestKeys(KeyReader):
             self.check_value(key, own)
         request = self._merged("request", own)
         self._check_spot(request, timeout_s)
+        self._check_warm_pool(request)
         return request
 
     def further_requests(self) -> dict[str, dict[str, Json]]:
@@ -83,6 +85,8 @@ class RequestKeys(KeyReader):
                 what = f'"max_wait" is for spot machines, and step "{self.step.name}" has none'
                 self.problems.at_key(path, what, 'Add "spot: true", or remove it')
             return None
+        if key.name == "keep_alive" and "keep_alive" not in self.step.raw and self.step.written("spot") is True:
+            return None  # the step's own spot machines win over a default: SageMaker keeps none of those
         value = value.model_dump() if isinstance(value, BaseModel) else value
         for rest, what, hint in key.problems(value) if key.problems else ():
             self.problems.at((*path, *rest), what, hint)
@@ -119,3 +123,26 @@ class RequestKeys(KeyReader):
         elif isinstance(wait_s, int) and isinstance(run_s, int) and wait_s < run_s:
             what = f'"max_wait" is {written or f"{wait_s} s"}, and the job may run for {format_duration(run_s)}'
             self.problems.at(wait_path, what, "It counts the wait and the run: make it at least as long")
+
+    def _check_warm_pool(self, request: Mapping[str, Json]) -> None:
+        """Report machines that SageMaker does not keep after the job, or not for so long.
+
+        Source: https://docs.aws.amazon.com/sagemaker/latest/dg/train-warm-pools.html#train-warm-pools-considerations
+        """
+        key, kept_s = self.step.key("keep_alive"), keep_alive_s(request)
+        if key is None or kept_s == 0:
+            return
+        path = self.place("keep_alive", *KEEP_ALIVE_FIELD)
+        if self.problems.is_suspect(path):
+            return
+        if not 0 < kept_s <= MAX_KEEP_ALIVE_S:
+            most = format_duration(MAX_KEEP_ALIVE_S)
+            what = f"the machines would be kept for {format_duration(kept_s) if kept_s > 0 else f'{kept_s} s'}"
+            self.problems.at(path, what, f"SageMaker keeps them for at most {most}")
+        cluster = request.get("ResourceConfig")
+        if request.get("EnableManagedSpotTraining") is True:
+            what = f'step "{self.step.name}" runs on spot machines, which SageMaker does not keep for the next job'
+            self.problems.at_key(path, what, 'Remove "keep_alive", or "spot"')
+        elif isinstance(cluster, dict) and cluster.get("InstanceGroups"):
+            what = f'step "{self.step.name}" has groups of instances, which SageMaker does not keep for the next job'
+            self.problems.at_key(path, what, 'Remove "keep_alive", or write "instance" and "instance_count"')

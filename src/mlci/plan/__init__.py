@@ -4,6 +4,7 @@ names.py        names of runs, jobs and objects
 short_names.py  short forms of names, for what has few characters
 requests.py     a step with all of its values known, and its API request
 thresholds.py   the numbers that metrics are held against
+warm_pools.py   the machines that training jobs leave for the next ones
 models.py       the plan
 """
 

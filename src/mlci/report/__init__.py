@@ -20,6 +20,7 @@
     leftover_table.py  the rows of `mlci clean`
     plan_preview.py    a plan, for `mlci plan`
     staged_files.py    the files that a plan stages for each step
+    warm_pool_lines.py  the warm pools of a plan
     key_changes.py     the changes of steps since earlier runs, for `mlci plan --why`
     plan_json.py       a plan, a validation and settings, for other programs
     stack_report.py    a stack and its changes, for `mlci bootstrap`

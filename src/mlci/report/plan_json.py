@@ -8,7 +8,9 @@ from mlci.backends.protocol import Change
 from mlci.errors import Problem
 from mlci.flow.models import Condition, Flow, Json, Secret
 from mlci.plan.models import Bound, Plan, PlannedStep, Upload
+from mlci.plan.warm_pools import warm_pools
 from mlci.report.result import SCHEMA
+from mlci.report.warm_pool_lines import warm_pools_json
 
 
 def plan_json(
@@ -24,6 +26,7 @@ def plan_json(
         "uploads": uploads,
         "state_machine": {"name": change.machine, "change": change.what, "differs": list(change.differs)},
         "steps": {name: _step(planned, name, step) for name, step in planned.steps.items()},
+        "warm_pools": warm_pools_json(warm_pools(planned)),
         "gate": _rules(planned.gate),
         "secrets": {name: _secret(planned.flow, secret) for name, secret in planned.flow.secrets.items()},
         "env": dict(planned.flow.env),

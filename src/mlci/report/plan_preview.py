@@ -13,8 +13,10 @@ from mlci.compile.concurrency import max_parallel
 from mlci.flow.models import Condition
 from mlci.flow.names import written_name
 from mlci.plan.models import Bound, Plan, Upload
+from mlci.plan.warm_pools import warm_pools
 from mlci.report.formatting import count, limit, size
 from mlci.report.staged_files import staged_files
+from mlci.report.warm_pool_lines import warm_pool_lines
 
 #: Objects that are named one by one; of more, only the number and the size are told.
 _NAMED = 20
@@ -30,6 +32,8 @@ def preview(planned: Plan, definition: str, missing: Sequence[Upload], change: C
         "run\n" + "\n".join(_steps(planned)),
         "reuse\n  nothing: every step runs",
     ]
+    if pools := warm_pools(planned):
+        parts.append("warm pools\n" + "\n".join(warm_pool_lines(pools)))
     if planned.flow.secrets:
         parts.append("secrets\n" + "\n".join(_secrets(planned)))
     if planned.gate:

@@ -14,6 +14,7 @@
     job_metrics.py       the states that keep the metrics that SageMaker found in a job's log
     job_security.py      the keys of jobs for networks and encryption
     managed_spot.py      the keys of training jobs for spot machines and checkpoints
+    warm_pools.py        the key of training jobs for managed warm pools
     request_parts.py     parts of API requests
     processing.py        a processing job
     training.py          a training job

@@ -30,6 +30,7 @@ from mlci.step_types.own_entrypoint import (
 )
 from mlci.step_types.script_start import STARTER
 from mlci.step_types.states import S3_RETRIES, State, StepPaths, attempt_counters
+from mlci.step_types.warm_pools import KEEP_ALIVE
 
 #: The one output: `/opt/ml/model`, packed as model.tar.gz.
 MODEL_OUTPUT = "model"
@@ -148,6 +149,7 @@ _KEYS = (
     jobs.INSTANCE_COUNT,
     jobs.VOLUME_GB,
     *SPOT_KEYS,
+    KEEP_ALIVE,
     *security_keys(output=("OutputDataConfig",), cluster=("ResourceConfig",), network=()),
     replace(jobs.TIMEOUT, job_maximum=28 * jobs.DAY_S),  # StoppingCondition: "the maximum value is 28 days"
     replace(jobs.REQUEST, problems=_request_problems),

@@ -165,7 +165,8 @@ def _reused_keys() -> Iterator[Key]:
             key = replace(key, becomes=partial(_in_definition, key.becomes))
         match key.name:
             # SageMaker does not document that each trial has checkpoints of its own.
-            case "metrics" | "entrypoint" | "checkpoints":
+            # A tuning job's ResourceConfig, HyperParameterTuningResourceConfig, has no KeepAlivePeriodInSeconds.
+            case "metrics" | "entrypoint" | "checkpoints" | "keep_alive":
                 continue
             case "run":
                 yield replace(key, step_problems=_start_problems)

@@ -29,6 +29,11 @@ def test_the_keys_are_named_with_their_steps_however_the_flow_has_them() -> None
     )
 
 
+def test_no_machines_are_kept_on_the_local_cloud() -> None:
+    warm = FLOW.replace("network_isolation: true", "keep_alive: 30m")
+    assert unenforced_keys(planned(warm)).startswith("no effect on the local cloud: keep_alive (train), vpc (train), ")
+
+
 def test_a_flow_without_such_keys_gets_no_sentence() -> None:
     text = "\n".join(line for line in FLOW.splitlines() if "kms" not in line and "request" not in line)
     assert unenforced_keys(planned(text)) == ""

@@ -118,6 +118,7 @@ def test_the_run_the_branch_and_the_account_do_not_count(target: Target) -> None
         ("flow: small", "flow: another"),
         ("    run: src/train.py\n", "    run: src/train.py\n    instance: ml.m5.4xlarge\n"),
         ("    run: src/train.py\n", "    run: src/train.py\n    timeout: 3h\n    volume_gb: 90\n"),
+        ("    run: src/train.py\n", "    run: src/train.py\n    keep_alive: 30m\n"),
         ("    run: src/train.py\n", "    run: src/train.py\n    spot: true\n    max_wait: 3d\n"),
         ("request: {", "request: {Tags: [{Key: a, Value: b}], RoleArn: 'arn:aws:iam::000000000000:role/x', "),
         ("TrainingInputMode: File}", "TrainingInputMode: File}, ResourceConfig: {InstanceType: ml.m5.4xlarge}"),

@@ -198,6 +198,30 @@ def test_a_job_reads_its_checkpoints_back() -> None:
             "volume_kms_key: arn:aws:kms:eu-west-1:123456789012:key/1234abcd",
             '7:21: "alias/models" is an alias, which AWS takes for no volume. Use the key\'s ID or ARN',
         ),
+        (
+            "keep_alive: 2h",
+            "keep_alive: 1h",
+            "7:17: the machines would be kept for 2h. SageMaker keeps them for at most 1h",
+        ),
+        (
+            "request: {ResourceConfig: {KeepAlivePeriodInSeconds: 3601}}",
+            "request: {ResourceConfig: {KeepAlivePeriodInSeconds: 3600}}",
+            "7:58: the machines would be kept for 1h1s. SageMaker keeps them for at most 1h",
+        ),
+        ("keep_alive: 30", "keep_alive: 30s", '7:17: "keep_alive" must be text, but is the integer 30'),
+        ("keep_alive: half an hour", "keep_alive: 0s", '7:17: "half an hour" is not a duration'),
+        (
+            f"{SPOT}\n    keep_alive: 30m",
+            "spot: false\n    keep_alive: 30m",
+            '9:5: step "job" runs on spot machines, which SageMaker does not keep for the next job. '
+            'Remove "keep_alive", or "spot"',
+        ),
+        (
+            "keep_alive: 30m\n    request: {ResourceConfig: {InstanceGroups: "
+            "[{InstanceType: ml.m5.large, InstanceCount: 1, InstanceGroupName: a}]}}",
+            "keep_alive: 30m",
+            '7:5: step "job" has groups of instances, which SageMaker does not keep for the next job.',
+        ),
         ("spot: yes please", SPOT, '7:11: "spot" must be true or false, but is the text "yes please"'),
     ],
 )
@@ -213,6 +237,22 @@ def test_a_processing_step_has_no_spot_machines() -> None:
         planned(flow("spot: true", "processing"))
     text = flow("env: {}", "processing").replace("timeout: 1h", "timeout: 1h, spot: true, max_wait: 2h")
     assert "EnableManagedSpotTraining" not in planned(text).steps["job"].request
+
+
+def test_machines_are_kept_by_default_or_by_a_step_and_the_steps_own_spot_machines_are_not() -> None:
+    text = flow("env: {}").replace("timeout: 1h", "timeout: 1h, keep_alive: 30m")
+    by_default: Any = planned(text).steps["job"].request
+    assert by_default["ResourceConfig"]["KeepAlivePeriodInSeconds"] == 1800
+    own: Any = planned(text.replace("env: {}", "keep_alive: 0s")).steps["job"].request
+    assert own["ResourceConfig"]["KeepAlivePeriodInSeconds"] == 0
+    spot: Any = planned(text.replace("env: {}", SPOT)).steps["job"].request
+    assert "KeepAlivePeriodInSeconds" not in spot["ResourceConfig"]
+
+
+@pytest.mark.parametrize("uses", ["processing", "tuning"])
+def test_only_training_jobs_keep_their_machines(uses: str) -> None:
+    with pytest.raises(InputError, match=f'"keep_alive" is for training steps, and "job" is a {uses}'):
+        planned(flow("keep_alive: 30m", uses))
 
 
 @pytest.mark.parametrize(
