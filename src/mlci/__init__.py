@@ -35,6 +35,7 @@ The map:
     clean.py           what runs left on this machine, found and removed
     approvals.py       the approvals that a run waits for, and decisions about them
     partial.py         the part of a flow that a run was asked for, and what it takes from earlier runs
+    warm_starts.py     the steps that started on machines which another job had left
     skipped_steps.py   the reasons of steps that were skipped
     conclusion.py      the status of a run, and its reason
     kept_definitions.py  compiled definitions in the bucket, for later builds

@@ -45,6 +45,7 @@ from mlci.skipped_steps import explain_skipped
 from mlci.stage import Cache, Repository, stage
 from mlci.step_types import closing_titles
 from mlci.unsent_files import explain_unsent
+from mlci.warm_starts import warm_starts
 from mlci.watch import LateSeconds, RunWatch, WatchOptions
 
 if TYPE_CHECKING:
@@ -187,6 +188,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
         reason=reason,
         baseline_update=baseline_update,
         changes=_changes(keys, progress, context, cloud),
+        warm_starts=warm_starts(planned, progress, cloud, context.reporter.log),
         params=flow.params,
         env=flow.env,
         log_tails=log_tails(progress, context.folder),

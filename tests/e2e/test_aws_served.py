@@ -178,6 +178,20 @@ for folder in (os.environ["SM_MODEL_DIR"], "/opt/ml/checkpoints"):
 """
 
 
+def test_a_step_starts_on_the_machines_of_another_and_the_report_says_so(project: Project, served: Account) -> None:
+    train = "{uses: training, run: train.py, keep_alive: 5m, image: '1.dkr.ecr.us-east-1.amazonaws.com/image:7'}"
+    second = train.replace("keep_alive", "after: [first], keep_alive")
+    project.write("flow.yaml", f"flow: warm\nsteps:\n  first: {train}\n  second: {second}\n")
+    project.write("train.py", "import os\nopen(os.environ['SM_MODEL_DIR'] + '/m', 'w').close()\n")
+    done = project.mlci("run", **served.environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = project.result()
+    assert result["warm_starts"] == {"second": result["steps"]["first"]["job"]}
+    described = served.client("sagemaker").describe_training_job(TrainingJobName=result["steps"]["second"]["job"])
+    assert described["WarmPoolStatus"]["Status"] == "Available"
+    assert result["steps"]["first"]["job"] in project.mlci("show").stdout
+
+
 @pytest.mark.slow
 def test_two_instances_meet_and_each_has_a_log_stream(project: Project, served: Account) -> None:
     """They also leave checkpoints beside their metrics, and the flow's policies allow all that it takes."""

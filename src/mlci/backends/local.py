@@ -35,6 +35,7 @@ from mlci.backends.protocol import (
     RunningExecution,
     TaggedObject,
     VersionArn,
+    WarmPoolUse,
 )
 from mlci.backends.requirements_environments import FOLDER as ENVIRONMENTS
 from mlci.backends.requirements_environments import (
@@ -379,6 +380,9 @@ class LocalCloud:
 
     def endpoint_urls(self) -> Mapping[str, str]:
         return self.emulator.endpoint_urls()
+
+    def warm_pools(self, flow: str, jobs: Collection[str]) -> Mapping[str, WarmPoolUse]:
+        return {}  # jobs are processes, and no machines are kept
 
     def step_seconds(self, flow: str, steps: Collection[str]) -> Mapping[str, float]:
         return {}  # the runs' own folders have them

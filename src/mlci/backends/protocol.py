@@ -51,6 +51,15 @@ class TaggedObject:
 
 
 @dataclass(frozen=True)
+class WarmPoolUse:
+    """The warm pools of a training job: the job whose machines it started on, None where they were new, and whether its
+    own are kept, or have been taken by another job; None where that is not known."""
+
+    left_by: str | None = None
+    is_kept: bool | None = None
+
+
+@dataclass(frozen=True)
 class Change:
     """The change that publishing a definition would make.
 
@@ -209,6 +218,9 @@ class Cloud(Protocol):
 
     def endpoint_urls(self) -> Mapping[str, str]:
         """Returns the addresses on this machine of the endpoints that are in service here, by their names."""
+
+    def warm_pools(self, flow: str, jobs: Collection[str]) -> Mapping[str, WarmPoolUse]:
+        """Returns what is known of the warm pools of training jobs that have ended; nothing where there are none."""
 
     def step_seconds(self, flow: str, steps: Collection[str]) -> Mapping[str, float]:
         """Returns the seconds that steps took in the newest execution that succeeded, as far as the cloud knows one."""

@@ -48,6 +48,7 @@ def page(result: Result) -> str:
         ("Environment", "variable", result.env),
         ("Metrics that no rule judges", "metric", others),
         ("Taken from earlier runs", "step", result.taken),
+        ("Started on machines that another job left", "step", result.warm_starts),
         ("Changes of steps", "step", changes_lines(result.changes)),
         ("Best cells", "input", result.chosen),
     )

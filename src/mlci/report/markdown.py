@@ -54,6 +54,7 @@ def markdown(result: Result) -> str:
     others = {name: figure(value) for name, value in ungated_metrics(result).items()}
     parts += _values("Metrics that no rule judges", "metric", others)
     parts += _values("Taken from earlier runs", "step", result.taken)
+    parts += _values("Started on machines that another job left", "step", result.warm_starts)
     parts += _values("Changes of steps", "step", changes_lines(result.changes))
     parts += _values("Best cells", "input", result.chosen)
     for step, tail in result.log_tails.items():

@@ -100,7 +100,8 @@ class Result:
     outputs it took from an earlier run to that run's id. `chosen` has the cell of each input that is of the
     best cell of a matrix, by `<step>.<input>`. `env` holds the variables that the flow read from the
     environment. `changes` has what has changed of a step since the nearest earlier run, as far as one is known.
-    `baseline_update` is None for a run that was not of the base branch, or did not pass.
+    `warm_starts` maps a step to the job whose machines it started on. `baseline_update` is None for a run that was not
+    of the base branch, or did not pass.
     """
 
     flow: str
@@ -126,6 +127,7 @@ class Result:
     chosen: Mapping[str, str] = field(default_factory=dict)
     is_partial: bool = False
     changes: Mapping[str, Explanation] = field(default_factory=dict)
+    warm_starts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -159,6 +161,7 @@ def to_json(result: Result) -> dict[str, Json]:
         "execution": result.execution,
         "partial": result.is_partial,
         "taken": dict(result.taken),
+        "warm_starts": dict(result.warm_starts),
         "chosen": dict(result.chosen),
         "changes": {name: {"run_id": each.run_id, "changes": [*each.changes]} for name, each in result.changes.items()},
     }

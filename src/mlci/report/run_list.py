@@ -164,7 +164,8 @@ def describe(run: ListedRun, now: datetime) -> str:
         if name not in run.headline_metrics
     }
     lines += _section("metrics that no rule judges", others)
-    lines += _section("taken from earlier runs", {step: str(taken) for step, taken in _taken(result).items()})
+    lines += _section("taken from earlier runs", _texts(result, "taken"))
+    lines += _section("started on machines that another job left", _texts(result, "warm_starts"))
     lines += ["", "steps"]
     width = max((len(name) for name in result["steps"]), default=0)
     lines += [
@@ -200,9 +201,10 @@ def _unfinished(run: ListedRun, now: datetime) -> list[str]:
             return [f"{name} has not finished: it still runs, or was killed"]
 
 
-def _taken(result: Mapping[str, Any]) -> Mapping[str, Any]:
-    taken = result.get("taken")
-    return taken if isinstance(taken, dict) else {}
+def _texts(result: Mapping[str, Any], name: str) -> dict[str, str]:
+    """Returns a map of texts in a result; {} where an older version of mlci wrote none."""
+    found = result.get(name)
+    return {key: str(value) for key, value in found.items()} if isinstance(found, dict) else {}
 
 
 def _section(title: str, values: Mapping[str, str]) -> list[str]:

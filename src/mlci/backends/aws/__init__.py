@@ -15,6 +15,7 @@ In the order of a run:
     executions.py             executions: start, history, stop (Step Functions)
     follow_execution.py       an execution, polled to its end
     sagemaker_jobs.py         jobs of each type: description, list, stop (SageMaker)
+    warm_pools.py             the warm pools of training jobs (SageMaker)
     model_registry.py         the model registry (SageMaker)
     cloudwatch_logs.py        the lines of a job's log, read on and on (CloudWatch Logs)
     trial_progress.py         a line for each trial of a tuning job that has ended

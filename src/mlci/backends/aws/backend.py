@@ -21,9 +21,18 @@ from mlci.backends.aws.session import Session
 from mlci.backends.aws.state_machines import DesiredStateMachine, StateMachines, state_machine_tags
 from mlci.backends.aws.stop_run import RunStopper
 from mlci.backends.aws.trial_progress import TrialProgress
+from mlci.backends.aws.warm_pools import warm_pool_uses
 from mlci.backends.events import Event
 from mlci.backends.progress import initial_progress
-from mlci.backends.protocol import Change, ExecutionArn, Outcome, RunningExecution, TaggedObject, VersionArn
+from mlci.backends.protocol import (
+    Change,
+    ExecutionArn,
+    Outcome,
+    RunningExecution,
+    TaggedObject,
+    VersionArn,
+    WarmPoolUse,
+)
 from mlci.backends.secrets import check_readers
 from mlci.backends.stop_signal import StopSignal
 from mlci.compile.names import is_cleaner
@@ -158,6 +167,10 @@ class AwsCloud:
 
     def endpoint_urls(self) -> Mapping[str, str]:
         return {}  # those of AWS are nowhere on this machine
+
+    def warm_pools(self, flow: str, jobs: Collection[str]) -> Mapping[str, WarmPoolUse]:
+        names = self.target.names(flow)
+        return warm_pool_uses(self.jobs, names.jobs, jobs)
 
     def step_seconds(self, flow: str, steps: Collection[str]) -> Mapping[str, float]:
         arn = self.executions.newest_succeeded(self.target.machine(flow))

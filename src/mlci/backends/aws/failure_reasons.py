@@ -4,6 +4,7 @@ complete before the event is passed on."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -13,6 +14,8 @@ from mlci.backends.aws.sagemaker_jobs import Job, Jobs, job_of
 from mlci.backends.events import Event
 from mlci.backends.progress import reason_of
 
+#: The quota in "The account-level service limit 'ml.m5.large for training warm pool usage' is 0 Instances, …".
+_WARM_POOL_QUOTA = re.compile(r"'([a-z0-9.-]+ for training warm pool usage)'")
 FAILURES = ("TaskFailed", "TaskTimedOut")
 
 
@@ -46,6 +49,11 @@ class EventExplainer:
         self.on_event(self._with_reason(event, job))
         if "is not authorized to perform: sagemaker:" in _cause(event):  # by the workflow role, not by a job's script
             self.log(RIGHTS_HINT)
+        if quota := _WARM_POOL_QUOTA.search(_cause(event)):
+            self.log(
+                f'Raise the quota "{quota[1]}" in Service Quotas, Amazon SageMaker, or remove keep_alive: the machines '
+                "that wait for other jobs count, and AWS begins with 0."
+            )
         self.log(f"{job.kind} job: {self.link(job)}")
 
     def follow_logs(self) -> None:

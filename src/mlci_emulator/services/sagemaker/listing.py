@@ -24,7 +24,7 @@ DEFAULT_PAGE = 10
 
 @dataclass(frozen=True)
 class Listing:
-    """A List… operation. `fields` maps its own filters to columns, or to expressions of SQL; all operations share the others."""
+    """A List… operation. `fields` maps its own filters to columns, or to expressions; operations share the others."""
 
     kind: Kind
     is_ascending: bool

@@ -86,7 +86,7 @@ class WarmPools:
         """
         others = request.keys() - {"TrainingJobName", "ResourceConfig"}
         if others:
-            raise invalid(f"the local cloud updates a warm pool's KeepAlivePeriodInSeconds, and no {sorted(others)[0]}")
+            raise invalid(f"the local cloud updates a warm pool's KeepAlivePeriodInSeconds, and no {min(others)}")
         with self._lock:
             record = self._records.get(TRAINING.kind, region, request["TrainingJobName"])
             if record is None:

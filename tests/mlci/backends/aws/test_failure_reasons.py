@@ -99,6 +99,15 @@ def test_a_right_that_the_workflow_role_lacks_is_told_with_what_helps(
     assert "`mlci bootstrap`" in messages[0]
 
 
+@pytest.mark.parametrize(("use", "helps"), [("training warm pool usage", True), ("training job usage", False)])
+def test_a_full_quota_of_warm_pools_is_told_with_its_name(
+    explained: Callable[[str], EventExplainer], messages: list[str], use: str, helps: bool
+) -> None:
+    explained(f"The account-level service limit 'ml.m5.large for {use}' is 0 Instances, with current utilization of 0")
+    told = 'Raise the quota "ml.m5.large for training warm pool usage" in Service Quotas'
+    assert any(message.startswith(told) for message in messages) is helps
+
+
 def test_the_log_is_there_before_anyone_is_shown_the_failure(
     explained: Callable[[str], EventExplainer], messages: list[str], tmp_path: Path
 ) -> None:
