@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -235,7 +234,7 @@ def _write_files(folder: Path, texts: Mapping[str, str]) -> None:
 
     Each text is written to a temporary file, and all are renamed when the disk has taken the last one.
     """
-    unique = secrets.token_hex(4)  # a build that was cut off and its successor may write the same run's reports at once
+    unique = os.urandom(4).hex()  # a build that was cut off and its successor may write the same run's reports at once
     temporary = {name: folder / f".{name}-{unique}.tmp" for name in texts}
     try:
         for name, text in texts.items():

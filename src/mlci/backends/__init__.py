@@ -19,6 +19,9 @@ local_registry.py             the model registry of the local cloud, a file in .
 container_runtime.py          the container runtime of this machine
 image_builds.py               builds the images of a flow on this machine
 local_images.py               the images of a local run
+local_errors.py               the emulator's errors as mlci's own
+local_checks.py               the checks before a local run
+local_location.py             the location of local runs
 local.py                      the local backend: an adapter to the emulator
 aws/                          the aws backend, through boto3
 """

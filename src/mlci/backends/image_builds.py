@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -128,6 +127,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 @contextmanager
 def _build_folder(context: ImageContext) -> Iterator[Path]:
     """Yield a folder that holds what was hashed, and nothing else."""
+    import tempfile  # late: few flows build images
+
     with tempfile.TemporaryDirectory(prefix="mlci-image-") as name:
         folder = Path(name)
         for file in context.files:

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlci.backends.container_runtime import ContainerRuntime
-from mlci.backends.enum_values import UnlistedValue, problem_of
 from mlci.backends.events import Event
 from mlci.backends.function_handlers import FUNCTION_LOG_PREFIX, check_handlers, function_handlers
 from mlci.backends.glue_jobs import check_glue
 from mlci.backends.job_pythons import JobPythons, PythonDescription
+from mlci.backends.local_checks import check_jobs
+from mlci.backends.local_errors import translate_emulator_errors
 from mlci.backends.local_images import LocalImages
+from mlci.backends.local_location import LOCATION
 from mlci.backends.project_python import ProjectPython, python_of_flow
 from mlci.backends.protocol import (
     BackendOptions,
@@ -45,11 +47,9 @@ from mlci.backends.requirements_environments import (
     installer_environment,
 )
 from mlci.backends.secrets import check_values, job_variables
-from mlci.backends.sent_requests import sent_requests
 from mlci.backends.stop_signal import StopSignal
 from mlci.backends.thread_shares import thread_shares, thread_variables
 from mlci.backends.unenforced_keys import unenforced_keys
-from mlci.errors import CloudError, InputError, Problem
 from mlci.flow.names import written_name
 from mlci.plan.models import Plan, PlannedImage, Upload
 from mlci.plan.names import Names
@@ -58,8 +58,7 @@ from mlci.stage.cache import Cache
 from mlci.stage.file_hashes import FileHashes
 from mlci.stage.models import StagedFile
 from mlci.stage.repository import find_repository
-from mlci_emulator.errors import ConfigurationError, EmulatorError
-from mlci_emulator.identity import BUCKET, JOB_ROLE, REGION
+from mlci_emulator.identity import BUCKET
 
 if TYPE_CHECKING:
     import mlci_asl as asl
@@ -75,25 +74,6 @@ if TYPE_CHECKING:
 _POLL_S = 0.1
 #: Begins the name of an endpoint's log.
 _ENDPOINT_LOG_PREFIX = "endpoint-"
-LOCATION = Location(BUCKET, JOB_ROLE, REGION)
-
-
-@contextmanager
-def translate_emulator_errors(file: str = "definition") -> Iterator[None]:
-    """Turns the emulator's errors into mlci's own. `file` is the name of a definition in errors.
-
-    Raises: InputError, for a wrong option, setting or definition; CloudError, for any other error of the emulator.
-    """
-    try:
-        yield
-    except ConfigurationError as error:
-        raise InputError(error.what, error.hint) from error
-    except EmulatorError as error:
-        from mlci_emulator.embedded import InvalidDefinition
-
-        if isinstance(error, InvalidDefinition):
-            raise InputError(Problem(file, 0, 0, str(problem)) for problem in error.problems) from error
-        raise CloudError(error.what, hint=error.hint) from error
 
 
 @dataclass(frozen=True)
@@ -542,78 +522,3 @@ def job_settings(
     from mlci_emulator.jobs.job import JobSettings
 
     return JobSettings(work.absolute(), log_file, python, environment=dict(environment), isolation=isolation)
-
-
-def check_definition(definition: str) -> None:
-    """Raises InputError with every problem of a definition and its place in it."""
-    from mlci_emulator.embedded import load_definition
-
-    with translate_emulator_errors():
-        load_definition(definition)
-
-
-_NEEDS_CONTAINER = "Give it a script by `run:`, use --isolation container where there is a runtime, or use --cloud aws"
-
-
-def check_jobs(
-    planned: Plan,
-    problem_of_instances: Callable[[int], str] = lambda count: "",
-    runs_in_image: Callable[[str], bool] = lambda image: False,
-) -> None:
-    """Raises InputError if SageMaker would reject a request of the plan, or the emulator can't run it.
-
-    `problem_of_instances` returns why a job with a number of instances can't run, or "". A job on an image that
-    `runs_in_image` may start as its image does.
-    """
-    wrong, elsewhere = _job_problems(planned, problem_of_instances, runs_in_image)
-    if wrong or elsewhere:
-        raise InputError([*wrong, *elsewhere])
-
-
-def jobs_for_aws_alone(planned: Plan) -> Sequence[Problem]:
-    """Returns why jobs of the plan that are right on AWS can't run on this machine.
-
-    Raises: InputError, if SageMaker would reject a request of the plan.
-    """
-    wrong, elsewhere = _job_problems(planned, lambda count: "", lambda image: False)
-    if wrong:
-        raise InputError(wrong)
-    return elsewhere
-
-
-def _job_problems(
-    planned: Plan, problem_of_instances: Callable[[int], str], runs_in_image: Callable[[str], bool]
-) -> tuple[list[Problem], list[Problem]]:
-    """Returns what SageMaker would reject, and what only this machine can't run."""
-    from mlci_emulator.jobs import requests
-    from mlci_emulator.jobs.readable_requests import read_requests
-    from mlci_emulator.protocol import sagemaker_validation
-
-    wrong: list[Problem] = []
-    elsewhere: list[Problem] = []
-    for name in planned.steps:
-        sent = [each for each in sent_requests(planned, name) if each.service == "sagemaker"]
-        unlisted = [
-            UnlistedValue(problem.path, str(problem.value), problem.shape.metadata["enum"])
-            for each in sent
-            for problem in sagemaker_validation.problems(each.action, each.request)
-            if problem.kind == "enum"
-        ]
-        if unlisted:
-            wrong += [problem_of(planned.flow, name, value) for value in unlisted]
-            continue
-        if planned.flow.steps[name].values.get("entrypoint") and not runs_in_image(planned.steps[name].image):
-            at = planned.flow.position("steps", name, "entrypoint")
-            what = f'step "{name}": its entry point is in the container of {planned.steps[name].image}'
-            elsewhere.append(Problem(at.file, at.line, at.column, what, _NEEDS_CONTAINER))
-            continue
-        try:
-            count = read_requests({each.action: each.request for each in sent}, runs_in_image)
-            if problem := problem_of_instances(count):
-                at = planned.flow.position("steps", name, "instance_count")
-                elsewhere.append(Problem(at.file, at.line, at.column, f'step "{name}": {problem}'))
-        except (requests.MalformedRequest, requests.InvalidRequest, requests.UnsupportedRequest) as error:
-            at = planned.flow.position("steps", name, "request")
-            found = elsewhere if isinstance(error, requests.UnsupportedRequest) else wrong
-            found.append(Problem(at.file, at.line, at.column, f'step "{name}": {error}'))
-    return wrong, elsewhere

@@ -68,7 +68,8 @@ def _is_local(folder: RunFolder, cloud: str | None) -> bool:
 
 def _local_approvals(folder: RunFolder) -> RunApprovals:
     from mlci.approvals import RunApprovals
-    from mlci.backends.local import LOCATION, LocalDecisions
+    from mlci.backends.local import LocalDecisions
+    from mlci.backends.local_location import LOCATION
     from mlci.plan.names import Names
 
     start, result = folder.started(), folder.result()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mlci.cli.flow_file import load_flow
+from mlci.cli.flow_file import cache_of, load_flow
 from mlci.cli.options import debug_option, flow_option, param_option
 from mlci.cli.output import echo_document
 from mlci.cli.run_context import local_context
@@ -26,6 +26,6 @@ def command(flow_file: Path, params: Sequence[str]) -> int:
     from mlci.build import Build
     from mlci.run import prepare
 
-    _, compiled = prepare(load_flow(flow_file, params), local_context(flow_file, Build()), {})
+    _, compiled = prepare(load_flow(flow_file, params, cache_of()), local_context(flow_file, Build()), {})
     echo_document(json.dumps(json.loads(compiled.definition), indent=2) + "\n")
     return 0

@@ -106,7 +106,8 @@ def _execute(
 
     Raises: InputError, for a definition or an input that Step Functions would reject.
     """
-    from mlci.backends.local import execute, translate_emulator_errors
+    from mlci.backends.local import execute
+    from mlci.backends.local_errors import translate_emulator_errors
     from mlci.backends.stop_signal import StopSignal
     from mlci.interrupts import run_interruptible
     from mlci_emulator.embedded import open_emulator
@@ -137,7 +138,7 @@ def _read_functions(options: Sequence[str]) -> list[FunctionCode]:
     """
     if not options:
         return []
-    from mlci.backends.local import translate_emulator_errors
+    from mlci.backends.local_errors import translate_emulator_errors
     from mlci_emulator.services.lambda_functions import function_option
 
     with translate_emulator_errors():

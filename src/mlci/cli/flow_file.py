@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from mlci.stage import Cache, Staged
 
 
-def load_flow(flow_file: Path, params: Sequence[str] = ()) -> Flow:
+def load_flow(flow_file: Path, params: Sequence[str] = (), cache: Cache | None = None) -> Flow:
     """The flow of a file, with the values that options and the environment give to its params and variables.
+
+    With a cache, a flow that was loaded before is taken from it. What decides on rights takes none.
 
     Raises: InputError.
     """
@@ -27,7 +29,20 @@ def load_flow(flow_file: Path, params: Sequence[str] = ()) -> Flow:
 
     check_regular(flow_file)
     overrides, origins = param_overrides(params, os.environ)
-    return load(read_file(flow_file, MAX_BYTES + 1), str(flow_file), overrides, origins, os.environ)
+    text = read_file(flow_file, MAX_BYTES + 1)
+
+    def loaded() -> Flow:
+        return load(text, str(flow_file), overrides, origins, os.environ)
+
+    if cache is None or b"env." in text:  # the values of variables may be secret: they are written nowhere
+        return loaded()
+    from mlci import flow, step_types
+    from mlci.flow.flow_document import flow_from_text, flow_to_text
+    from mlci.stage.cache import code_stamp
+
+    code = code_stamp(Path(folder) for package in (flow, step_types) for folder in package.__path__)
+    key = ["flow", code, text.decode("latin-1"), str(flow_file), overrides, origins]
+    return flow_from_text(cache.get(key, lambda: flow_to_text(loaded()))) or loaded()
 
 
 def check_regular(file: Path) -> None:

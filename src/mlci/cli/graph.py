@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mlci.cli.flow_file import load_flow
+from mlci.cli.flow_file import cache_of, load_flow
 from mlci.cli.options import debug_option, flow_option, param_option
 from mlci.cli.output import echo_document
 
@@ -23,5 +23,5 @@ def command(flow_file: Path, params: Sequence[str]) -> int:
     """
     from mlci.report.mermaid import mermaid
 
-    echo_document(mermaid(load_flow(flow_file, params)))
+    echo_document(mermaid(load_flow(flow_file, params, cache_of())))
     return 0

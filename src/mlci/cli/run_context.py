@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -49,7 +48,7 @@ def open_run(
     """
     from mlci.plan.names import Names
 
-    flow, build = load_flow(options.flow_file, options.params), build_of_flow(options.flow_file)
+    flow, build = load_flow(options.flow_file, options.params, cache_of()), build_of_flow(options.flow_file)
     backend = configure(backend_name(options)[0], _backend_options(flow, options, build))
     location = backend.location
     if location.is_protected and build.pull_request:
@@ -79,7 +78,7 @@ def open_registry(options: RunOptions) -> Iterator[ModelRegistry]:
     """
     from mlci.model_registry import ModelRegistry
 
-    flow, build = load_flow(options.flow_file, options.params), build_of_flow(options.flow_file)
+    flow, build = load_flow(options.flow_file, options.params, cache_of()), build_of_flow(options.flow_file)
     backend = configure(backend_name(options)[0], _backend_options(flow, options, build))
     with backend.registry() as api:
         yield ModelRegistry(api)
@@ -120,7 +119,7 @@ def backend_name(options: RunOptions) -> tuple[str, str]:
 
 def local_context(flow_file: Path, build: Build) -> RunContext:
     """The context of a run on the local backend. Commands that only look at a flow take the same."""
-    from mlci.backends.local import LOCATION
+    from mlci.backends.local_location import LOCATION
 
     # What these commands print is their result, so progress goes elsewhere.
     return replace(_context(flow_file, build, replace(LOCATION, cores=_cores()), sys.stderr), attaches=False)
@@ -157,7 +156,7 @@ def _target(build: Build, location: Location) -> Target:
     return Target(
         bucket=location.bucket,
         job_role=location.job_role,
-        run_id=run_id(datetime.now(timezone.utc), secrets.token_hex(3)),
+        run_id=run_id(datetime.now(timezone.utc), os.urandom(3).hex()),
         commit=build.commit,
         base_branch=build.base_branch,
         is_trusted=build.is_trusted,

@@ -85,7 +85,8 @@ def command(
     """
     _check_installed()
     from mlci.backends.container_runtime import find_runtime
-    from mlci.backends.local import emulator_runtime, translate_emulator_errors
+    from mlci.backends.local import emulator_runtime
+    from mlci.backends.local_errors import translate_emulator_errors
     from mlci.backends.project_python import project_python
     from mlci.interrupts import next_interrupt
     from mlci_emulator.server.serve import ServeSettings, serve

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlci.cli.flow_file import load_flow
+from mlci.cli.flow_file import cache_of, load_flow
 from mlci.cli.options import debug_option, flow_option, json_option, param_option
 from mlci.cli.output import echo, echo_document
 from mlci.cli.run_context import local_context
@@ -65,16 +65,17 @@ def _checked(flow_file: Path, params: Sequence[str]) -> tuple[Flow, Sequence[Pro
     Raises: InputError, with all that is not.
     """
     from mlci.backends.glue_jobs import glue_problems
-    from mlci.backends.local import check_definition, jobs_for_aws_alone
+    from mlci.backends.local_checks import check_definition, jobs_for_aws_alone
     from mlci.build import Build
     from mlci.build_time import check_build_time
     from mlci.provision.access_requirements import check_arn_values
     from mlci.run import prepare
 
-    flow = load_flow(flow_file, params)
+    cache = cache_of()
+    flow = load_flow(flow_file, params, cache)
     check_build_time(flow, os.environ)
     check_arn_values(flow, {})
     planned, compiled = prepare(flow, local_context(flow_file, Build()), {})
     elsewhere = [*jobs_for_aws_alone(planned), *glue_problems(planned)]
-    check_definition(compiled.definition)
+    check_definition(compiled.definition, cache)
     return flow, elsewhere

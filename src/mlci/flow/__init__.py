@@ -2,7 +2,8 @@
 
 In the order in which `load` uses them:
 
-    load.py                 the text of flow.yaml becomes a Flow: the order of all that follows
+    load.py                 the text of flow.yaml becomes a Flow; imports all that follows when it is called
+    loading.py              the stages of that, in their order
     yaml_document.py        the text as plain values, with the line and column of every part
     yaml_nodes.py           YAML's nodes, composed within bounds, and PyYAML's syntax errors as problems
     yaml_scalars.py         the values of scalars without quotes
@@ -40,10 +41,11 @@ In the order in which `load` uses them:
     dependencies.py         the predecessors of each step, and cycles
     part.py                 the steps that --only, --from and --until choose
     models.py               Flow, Step, Rule and the other types that later stages share
+    flow_document.py        a Flow as JSON, and back
     json_schema.py          the JSON schema of flow.yaml
     reference.py            the tables of docs/flow.md
 
-Everything here is pure. pydantic is imported only when a flow is loaded or the schema is built.
+Everything here is pure. PyYAML and pydantic are imported only when a flow is loaded or the schema is built.
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ from __future__ import annotations
 from mlci.flow.dependencies import dependencies
 from mlci.flow.durations import format_duration, parse_duration
 from mlci.flow.json_schema import schema
+from mlci.flow.limits import MAX_BYTES
 from mlci.flow.load import load
 from mlci.flow.models import (
     Flow,
@@ -75,7 +78,6 @@ from mlci.flow.models import (
 )
 from mlci.flow.params import param_overrides
 from mlci.flow.problems import nearest
-from mlci.flow.yaml_document import MAX_BYTES
 
 __all__ = [
     "MAX_BYTES",

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.models import Cell, Flow, Rule, Scalar, Selection, Source, Step, StepOutput, Text, Value
 from mlci.flow.problems import Problems, listed
-from mlci.flow.yaml_document import Path
 from mlci.step_types import STEP_TYPES
+
+if TYPE_CHECKING:
+    from mlci.flow.yaml_document import Path
 
 
 def resolve_cells(flow: Flow, cells: Mapping[str, tuple[Cell, ...]], problems: Problems) -> Flow:

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 from mlci.flow import limits
 from mlci.flow.models import Json
-from mlci.flow.references import TEMPLATE_PREFIX
 from mlci.step_types import STEP_TYPES, all_keys
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -17,6 +16,8 @@ _NOT_TEXT = ("integer", "number", "boolean")
 
 def schema() -> dict[str, Json]:
     """The schema, draft 2020-12. It accepts every flow that `load` accepts; `load` then checks much more."""
+    from mlci.flow.references import TEMPLATE_PREFIX
+
     opened = _plain(_document_schema())
     assert isinstance(opened, dict)
     _name_keys(opened)

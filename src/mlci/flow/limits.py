@@ -1,4 +1,4 @@
-"""The limits of AWS that any flow can break: each number and pattern once, with its unit and its source.
+"""The limits that any flow can break, which are AWS's but for its size: each once, with its unit and its source.
 
 The limits of one type of step stand in its module in `step_types`. Account quotas that are lower, and that AWS raises
 on request, are left to AWS.
@@ -7,6 +7,9 @@ on request, are left to AWS.
 from __future__ import annotations
 
 import re
+
+#: The largest flow.yaml that is read.
+MAX_BYTES = 1_000_000
 
 #: S3Uri, https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingS3Input.html
 MAX_S3_URI_CHARS = 1_024

@@ -5,11 +5,14 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from mlci.flow.models import Json, MetricDefinition, MetricsFiles
 from mlci.flow.problems import Candidates, Problems, listed, nearest
-from mlci.flow.yaml_document import Path
 from mlci.step_types.keys import Key
+
+if TYPE_CHECKING:
+    from mlci.flow.yaml_document import Path
 
 #: The folder in a container that jobs read and write in, and that paths which begin at the top are below.
 CONTAINER_ROOT = "/opt/ml/"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mlci.errors import InputError, Problem
 from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.models import Json, Scalar
 from mlci.flow.problems import Candidates, Problems, listed
-from mlci.flow.yaml_document import Path
 from mlci.flow.yaml_scalars import describe, read_integer, read_number
+
+if TYPE_CHECKING:
+    from mlci.flow.yaml_document import Path
 
 OPTION = "--param"
 VARIABLE_PREFIX = "MLCI_PARAM_"

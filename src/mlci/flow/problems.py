@@ -9,11 +9,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 from mlci.errors import InputError, Problem
 from mlci.flow.models import Position
-from mlci.flow.yaml_document import Document, Path
 from mlci.flow.yaml_scalars import printable
+
+if TYPE_CHECKING:
+    from mlci.flow.yaml_document import Document, Path
 
 _VARIABLE = re.compile(r"""["']?\$\{\{\s*env\.\w+\s*\}\}["']?""")
 #: A file with more than this is wrong as a whole, and finding a near word for each would take seconds.

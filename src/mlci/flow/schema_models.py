@@ -35,7 +35,7 @@ ScalarValue = bool | int | float | str
 class SchemaModel(BaseModel):
     """The base of all models: unknown keys are errors, and no type is converted to another."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class RuleModel(SchemaModel):
@@ -94,7 +94,7 @@ for _model in (AnyModel, AllModel, NotModel):
 class MatrixModel(BaseModel):
     """Values by key: the step runs once for each combination. Beside the keys, include and exclude change them."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
     __pydantic_extra__: dict[str, list[ScalarValue]]
 
     include: list[dict[str, ScalarValue]] = Field(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from mlci.flow.models import SECRET_VARIABLE_PREFIX, Json, SecretValue, StepOutput, Text
 from mlci.flow.problems import Problems
-from mlci.flow.written_step import WrittenStep
-from mlci.flow.yaml_document import Path
+
+if TYPE_CHECKING:
+    from mlci.flow.written_step import WrittenStep
+    from mlci.flow.yaml_document import Path
 
 _ISOLATION = "EnableNetworkIsolation"
 

@@ -13,14 +13,14 @@ from typing import TypeAlias
 
 from mlci.errors import InputError, Problem
 from mlci.flow.invalid_value import InvalidValue
+from mlci.flow.limits import MAX_BYTES
 from mlci.flow.models import Json, Position
 from mlci.flow.yaml_nodes import MappingNode, Mark, Node, ScalarNode, SequenceNode, compose, is_plain, tag_of
 from mlci.flow.yaml_scalars import describe, read_plain
 
 Path: TypeAlias = "tuple[str | int, ...]"
 
-#: Bounds that no flow comes near; within them, any text is read in well under a second.
-MAX_BYTES = 1_000_000
+#: Bounds that no flow comes near, as MAX_BYTES is; within them, any text is read in well under a second.
 MAX_NODES = 10_000
 MAX_CHARACTERS = 2_000_000
 MAX_DEPTH = 30

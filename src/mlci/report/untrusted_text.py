@@ -8,7 +8,6 @@ cursor, or give a command to the CI system that reads the console.
 from __future__ import annotations
 
 import re
-from html import escape
 
 #: Control sequences of terminals, in 7 and 8 bits: CSI (colours, the cursor); OSC, DCS and the like up to their end
 #: (titles, links); the others of two or three characters.
@@ -111,6 +110,8 @@ def markdown_block(text: str, language: str = "text") -> str:
 
 def html_text(text: str) -> str:
     """The text for HTML, in an element or in a quoted attribute."""
+    from html import escape  # late: it brings every name of a character
+
     return escape(plain_text(text))
 
 

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +56,13 @@ def cache_folder(environment: Mapping[str, str], platform: str) -> Path | None:
     if not os.path.isabs(home):
         return None
     return Path(home, "Library/Caches/mlci" if platform == "darwin" else ".cache/mlci")
+
+
+def code_stamp(folders: Iterable[Path]) -> list[tuple[str, int, int]]:
+    """Returns the names, sizes and times of the Python files in folders, as a part of the key of what they compute:
+    other code may compute something else."""
+    files = (file for folder in folders for file in os.scandir(folder) if file.name.endswith(".py"))
+    return sorted((file.name, (found := file.stat()).st_size, found.st_mtime_ns) for file in files)
 
 
 def write_whole(file: Path, text: str) -> None:

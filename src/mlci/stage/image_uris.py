@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 from mlci.flow import nearest
-from mlci.stage.sdk_imports import quiet_sdk
 from mlci.step_types.algorithms import CLOSED_ALGORITHMS
 from mlci.step_types.base import ImageScope
 
@@ -45,6 +44,8 @@ def image_uri(image: str, region: str, instance: str, scope: ImageScope = "train
     if match is None:
         raise UnknownImage(f'"{image}" is not written as framework:version', "Write it like xgboost:1.7-1.")
     try:
+        from mlci.stage.sdk_imports import quiet_sdk  # late, as the SDK itself
+
         with quiet_sdk():
             import sagemaker.image_uris as image_uris
 

@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlci_emulator.jobs.isolation import command_in_folder
 from mlci_emulator.jobs.training_toolkit import decode_hyperparameter, script_arguments, user_hyperparameters
 
 if TYPE_CHECKING:
@@ -153,6 +152,8 @@ def _in_folder(base: str, value: str) -> str:
 def _with_base(base: str, value: Json) -> Json:
     match value:
         case str():
+            from mlci_emulator.jobs.isolation import command_in_folder  # late: to read a request takes none of it
+
             return command_in_folder(base, [value])[0]
         case list():
             return [_with_base(base, part) for part in value]

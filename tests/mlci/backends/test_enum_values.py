@@ -9,7 +9,7 @@ import botocore.session
 import pytest
 
 from mlci.backends.aws import request_validation
-from mlci.backends.local import check_jobs
+from mlci.backends.local_checks import check_jobs
 from mlci.errors import InputError
 from mlci.flow import load
 from mlci.plan import Plan, Target, plan

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlci.backends.local import check_jobs
+from mlci.backends.local_checks import check_jobs
 from mlci.errors import InputError
 from support.compiled_flows import planned
 

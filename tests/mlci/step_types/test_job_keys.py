@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from mlci.backends.aws import request_validation
-from mlci.backends.local import check_jobs
+from mlci.backends.local_checks import check_jobs
 from mlci.errors import InputError
 from mlci.flow import load
 from mlci.provision.access_requirements import AccessRequirements, access_requirements

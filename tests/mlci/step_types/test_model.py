@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlci.backends.local import check_jobs
+from mlci.backends.local_checks import check_jobs
 from mlci.errors import InputError
 from mlci.flow import dependencies
 from mlci.provision.access_requirements import access_requirements

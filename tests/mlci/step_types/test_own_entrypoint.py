@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlci.backends.local import check_jobs, jobs_for_aws_alone
+from mlci.backends.local_checks import check_jobs, jobs_for_aws_alone
 from mlci.errors import InputError
 from mlci.flow import load
 from mlci.step_types.base import ResolvedStep

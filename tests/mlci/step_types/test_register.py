@@ -208,13 +208,13 @@ def test_metrics_of_cells_are_refused() -> None:
     ],
 )
 def test_what_is_right_is_accepted(old: str, new: str) -> None:
-    from mlci.backends.local import check_jobs
+    from mlci.backends.local_checks import check_jobs
 
     check_jobs(planned(FLOW.replace(old, new)))
 
 
 def test_a_request_that_the_registry_would_refuse_is_refused_before_the_run() -> None:
-    from mlci.backends.local import check_jobs
+    from mlci.backends.local_checks import check_jobs
 
     text = FLOW.replace("    after: gate", "    request: {SkipModelValidation: Al}\n    after: gate")
     with pytest.raises(InputError, match="Al"):

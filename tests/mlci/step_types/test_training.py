@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mlci.backends.local import check_jobs
+from mlci.backends.local_checks import check_jobs
 from mlci.compile import compile_plan
 from mlci.flow import load
 from mlci.plan import Plan, Target, plan

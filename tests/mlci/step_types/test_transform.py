@@ -12,7 +12,7 @@ import pytest
 
 from mlci.backends.aws.request_validation import check
 from mlci.backends.events import Event
-from mlci.backends.local import check_jobs
+from mlci.backends.local_checks import check_jobs
 from mlci.backends.progress import Progress, initial_progress
 from mlci.errors import InputError
 from mlci.flow import dependencies, load
