@@ -139,9 +139,9 @@ def _build_folder(context: ImageContext) -> Iterator[Path]:
         yield folder
 
 
-def _copy(source: Path, target: Path, sha256: str) -> None:
+def _copy(source: Path | str, target: Path, sha256: str) -> None:
     digest = hashlib.sha256()
-    with source.open("rb") as reader, target.open("wb") as writer:
+    with open(source, "rb") as reader, target.open("wb") as writer:
         while chunk := reader.read(_CHUNK_BYTES):
             digest.update(chunk)
             writer.write(chunk)

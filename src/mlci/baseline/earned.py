@@ -81,7 +81,7 @@ def _untracked(planned: Plan, tree: WorkTree) -> list[str]:
     """Returns the files that the run takes from the repository, and that are in no commit of it."""
     if not tree.untracked:
         return []
-    sources = {file.source for upload in planned.uploads for file in upload.files}
+    sources = {Path(file.source) for upload in planned.uploads for file in upload.files}
     sources.add(Path(planned.flow.file).resolve())
     return sorted(source.name for source in sources & tree.untracked)
 

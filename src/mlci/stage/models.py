@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from mlci.step_types.script_start import ScriptStart
@@ -23,7 +24,7 @@ class StagedFile:
     path: str
     sha256: str
     size_bytes: int
-    source: Path = field(compare=False)
+    source: Path | str = field(compare=False)
     content: bytes | None = field(default=None, repr=False, compare=False)
 
 
@@ -72,7 +73,7 @@ class DataUnit:
     files: tuple[StagedFile, ...]
     is_folder: bool
 
-    @property
+    @cached_property
     def digest(self) -> str:
         return digest_of(self.files)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,10 @@ from mlci.stage.models import StagedFile
 #: Never part of a unit: what tools leave behind, and mlci's own folder.
 IGNORED_NAMES = frozenset({".env", ".git", ".mlci", ".venv", "__pycache__", ".DS_Store", ".ipynb_checkpoints"})
 
-#: Files from this size on are hashed in threads of their own.
-_LARGE_BYTES = 1 << 20
+#: So many files are read at once: more than there are cores, because a cold disk or a network answers late.
+_READERS = 8
+#: The most bytes and files that a thread hashes at a time.
+_BATCH_BYTES, _BATCH_FILES = 1 << 20, 64
 #: Never staged, not even through a link or as an input: credentials of remotes, variables that mostly hold secrets, and
 #: what earlier runs left.
 _PRIVATE_NAMES = frozenset({".env", ".git", ".mlci"})
@@ -78,30 +80,47 @@ class Repository:
 
         Raises: OutsideRepository, for a symbolic link that leads out.
         """
-        seen = {folder.resolve()}
-        yield from self._walk(folder, seen)
+        return (Path(entry.path) for _, entry in self.entries(folder))
 
-    def _walk(self, folder: Path, seen: set[Path]) -> Iterator[Path]:
+    def entries(self, folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """All files below a folder, in a fixed order: the path from the folder, with `/`, and the folder's entry.
+
+        A file that is no link costs no call of the system but its part in the list of its folder.
+
+        Raises: OutsideRepository, for a symbolic link that leads out.
+        """
+        top = os.path.realpath(folder)
+        return self._entries(str(folder), "", top, frozenset({top}))
+
+    def _entries(
+        self, folder: str, prefix: str, real: str, seen: frozenset[str]
+    ) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """`real` is the folder without links on its way, and `seen` holds the same of all folders above it."""
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
         for entry in found:
-            if is_ignored(Path(entry.name)):
+            name = entry.name
+            if _is_ignored_name(name):
                 continue
-            path = folder / entry.name
             is_link = entry.is_symlink()
             if is_link:
+                path = Path(entry.path)
                 self.check(path, self.relative(path))
-            if path.is_dir() if is_link else entry.is_dir():
-                target = Path(os.path.realpath(path))
+            if os.path.isdir(entry.path) if is_link else entry.is_dir():
+                target = os.path.realpath(entry.path) if is_link else f"{real}/{name}"
                 if target not in seen:  # a link back up would never end
-                    yield from self._walk(path, seen | {target})
-            elif path.is_file() if is_link else entry.is_file():
-                yield path
+                    yield from self._entries(entry.path, f"{prefix}{name}/", target, seen | {target})
+            elif os.path.isfile(entry.path) if is_link else entry.is_file():
+                yield prefix + name, entry
 
 
 def is_ignored(path: Path) -> bool:
     """Says whether a relative path is, or leads into, a folder that is never part of a unit."""
     return bool(IGNORED_NAMES.intersection(path.parts)) or path.suffix == ".pyc"
+
+
+def _is_ignored_name(name: str) -> bool:
+    return name in IGNORED_NAMES or (name.endswith(".pyc") and is_ignored(Path(name)))
 
 
 def git_root(folder: Path) -> Path | None:
@@ -140,23 +159,62 @@ def hash_data(location: Path, path: str, hashes: FileHashes) -> StagedFile:
 
 
 def hash_folder(folder: Path, repository: Repository, hashes: FileHashes) -> tuple[StagedFile, ...]:
-    """Hashes all files of a folder of data, large ones in parallel.
+    """Hashes all files of a folder of data; those that are not known are read in parallel.
 
     Raises: OutsideRepository, for a symbolic link that leads out; UnusableFile, for a name that S3 can't have.
     """
-    from concurrent.futures import ThreadPoolExecutor  # late: a flow without folders of data goes without
+    hashes = hashes.below(folder)
+    staged: dict[str, StagedFile | None] = {}
+    unknown: list[tuple[str, str, int]] = []
+    for path, entry in repository.entries(folder):
+        _check_name(path)
+        status = entry.stat()
+        sha256 = hashes.known(path, status)
+        if sha256 is None:
+            unknown.append((path, entry.path, status.st_size))
+        staged[path] = None if sha256 is None else StagedFile(path, sha256, status.st_size, entry.path)
+    if unknown:
+        staged.update((file.path, file) for file in _hash_files(unknown, hashes))
+    return tuple(file for file in staged.values() if file is not None)
 
-    files = list(repository.walk(folder))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        large = {
-            file: pool.submit(hash_data, file, file.relative_to(folder).as_posix(), hashes)
-            for file in files
-            if file.stat().st_size > _LARGE_BYTES
-        }
-        return tuple(
-            large[file].result() if file in large else hash_data(file, file.relative_to(folder).as_posix(), hashes)
-            for file in files
-        )
+
+def _hash_files(files: Sequence[tuple[str, str, int]], hashes: FileHashes) -> Iterator[StagedFile]:
+    """Hashes files: the path in the unit, the location and about the size of each. Several wait for a disk at once."""
+    from concurrent.futures import ThreadPoolExecutor  # late: a flow whose data is known goes without
+
+    def hash_batch(batch: Sequence[tuple[str, str]]) -> list[StagedFile]:
+        return [_hash_file(location, path, hashes) for path, location in batch]
+
+    with ThreadPoolExecutor(_READERS, "hash") as pool:
+        work = [pool.submit(hash_batch, batch) for batch in _batches(files)]
+        try:
+            for each in work:
+                yield from each.result()
+        finally:
+            for each in work:
+                each.cancel()  # after an error, nobody waits for the others
+
+
+def _batches(files: Sequence[tuple[str, str, int]]) -> Iterator[Sequence[tuple[str, str]]]:
+    """The work of one thread after another: the largest files first, and each large one by itself."""
+    batch: list[tuple[str, str]] = []
+    batch_bytes = 0
+    for path, location, size_bytes in sorted(files, key=lambda file: -file[2]):
+        batch.append((path, location))
+        batch_bytes += size_bytes
+        if batch_bytes >= _BATCH_BYTES or len(batch) == _BATCH_FILES:
+            yield batch
+            batch, batch_bytes = [], 0
+    if batch:
+        yield batch
+
+
+def _hash_file(location: str, path: str, hashes: FileHashes) -> StagedFile:
+    file = os.open(location, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return StagedFile(path, *hashes.of_descriptor(path, file), location)
+    finally:
+        os.close(file)
 
 
 def _check_name(path: str) -> None:

@@ -179,7 +179,7 @@ class DirectoryStore:
         with open(file, "rb") as stream, self._put(uri) as target:
             copy_data(stream.fileno(), target)
 
-    def put_checked(self, source: Path, uri: str, sha256: str) -> None:
+    def put_checked(self, source: str | Path, uri: str, sha256: str) -> None:
         """Store a copy of a file whose SHA-256 (in hexadecimal) is known.
 
         Raises:

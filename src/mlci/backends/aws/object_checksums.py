@@ -38,7 +38,7 @@ def upload_checksum(upload: Upload) -> str:
     file = upload.files[0]
     if not is_in_parts(file):
         return _base64(bytes.fromhex(file.sha256))
-    with file.source.open("rb") as stream:
+    with open(file.source, "rb") as stream:
         return _composite(stream, part_bytes(file.size_bytes))
 
 

@@ -206,7 +206,7 @@ class Objects:
         if file.content is not None:
             self.write(upload.uri, file.content)
         elif not is_in_parts(file):
-            with file.source.open("rb") as stream:
+            with open(file.source, "rb") as stream:
                 self.write(upload.uri, CheckedReader(stream, file).read())
         else:
             self.api.retry_policy.call(lambda: self._put_in_parts(upload.uri, file))
@@ -220,7 +220,7 @@ class Objects:
             multipart_chunksize=part_bytes(file.size_bytes),
             max_concurrency=4,
         )
-        with file.source.open("rb") as stream, translate_errors("upload_part"):
+        with open(file.source, "rb") as stream, translate_errors("upload_part"):
             self.api.client.upload_fileobj(
                 CheckedReader(stream, file),
                 bucket,
