@@ -53,6 +53,7 @@ PLAIN = (
     (r"\d{8}-\d{6}-[0-9a-f]{6}", "20260101-000000-000000"),
     (r"/(code|data)/[0-9a-f]{32}", rf"/\1/{32 * '0'}"),
     (r"/definitions/[0-9a-f]{64}", f"/definitions/{64 * '0'}"),
+    (r"/records/[0-9a-f]{64}", rf"/records/{64 * '0'}"),
     (rf"(mlci-{FLOW}-bucket)-\w+", r"\1-1"),
     (r"(Role)-\w+$", r"\1-1"),
     (r"(algo-1)-\d+$", r"\1-1"),
@@ -294,11 +295,16 @@ def test_a_script_in_a_pull_requests_build_reaches_nothing_of_others(life: Life,
             functools.partial(s3.put_object, Bucket=bucket, Key=f"mlci/{key}", Body=b"{}")
             for key in (
                 f"{FLOW}/baselines/main.json",
-                f"{FLOW}/protected/records/1.json",
+                f"{FLOW}/protected/records/{64 * '1'}/1.json",
+                f"{FLOW}/records/{64 * '1'}/1.json",
                 f"{FLOW}/install/{64 * '0'}/SHA256SUMS",
                 "other/code/1/train.py",
             )
         ),
+        lambda: s3.put_object(
+            Bucket=bucket, Key=f"mlci/{FLOW}/protected/records/{64 * '1'}/1.json", Body=b"{}", IfNoneMatch="*"
+        ),
+        lambda: s3.delete_object(Bucket=bucket, Key=f"mlci/{FLOW}/records/{64 * '1'}/1.json"),
         lambda: s3.delete_object(Bucket=bucket, Key=f"mlci/{FLOW}/baselines/main.json"),
         lambda: s3.copy_object(Bucket=bucket, Key=f"mlci/{FLOW}/code/x", CopySource=f"{bucket}/mlci/other/data/x"),
         lambda: s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"}),

@@ -180,7 +180,7 @@ def test_a_whole_life(repository: Project, served: Account) -> None:
     (bucket,) = buckets(served)
     assert served.client("ssm").get_parameter(Name="/mlci/small/bucket")["Parameter"]["Value"] == bucket
     denied = json.loads(served.client("s3").get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
-    sids = ["OnlyWithTls", "OnlyTheBaseBranchWrites", "OnlyBootstrapWrites", "OnlyTheBaseBranchReads"]
+    sids = ["OnlyWithTls", "OnlyTheBaseBranchWrites", "OnlyBootstrapWrites", "OnlyTheBaseBranchReads", "RecordsStay"]
     assert [statement["Sid"] for statement in denied] == sids
     assert {"Runs": 30, "ProtectedRuns": 30, "Code": 180}.items() <= expirations(served, bucket).items()
 

@@ -210,7 +210,7 @@ _OWN = ("aws:ResourceAccount", ACCOUNT)
 
 
 def _s3(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:
-    """`request` has Bucket, Key, Prefix and CopySource, where there are any."""
+    """`request` has Bucket, Key, Prefix, CopySource and IfNoneMatch, where there are any."""
     action = _S3.get(operation, operation)
     bucket = f"arn:aws:s3:::{request['Bucket']}"
     match action:
@@ -218,7 +218,9 @@ def _s3(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:
             prefix = request.get("Prefix")
             yield Call("s3:ListBucket", bucket, (_OWN, ("s3:prefix", prefix)) if prefix else (_OWN,))
         case "GetObject" | "PutObject" | "DeleteObject" | "AbortMultipartUpload":
-            yield Call(f"s3:{action}", f"{bucket}/{request['Key']}", (_OWN,))
+            once = request.get("IfNoneMatch") if action == "PutObject" else None
+            condition = (("s3:if-none-match", once),) if once else ()
+            yield Call(f"s3:{action}", f"{bucket}/{request['Key']}", (_OWN, *condition))
         case _:
             raise KeyError(operation)
     if operation in ("CopyObject", "UploadPartCopy"):

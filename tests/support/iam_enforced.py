@@ -91,7 +91,7 @@ def _asked(service: str, environ: WSGIEnvironment) -> tuple[str, Mapping[str, An
         operation = _ROUTES.operation(asked.method, asked.depth, dict(asked.query), asked.headers)
         source = asked.headers.get("x-amz-copy-source", "")
         names = {"Bucket": asked.bucket, "Key": asked.key, "Prefix": asked.query.get("prefix"), "CopySource": source}
-        return str(operation), names
+        return str(operation), {**names, "IfNoneMatch": asked.headers.get("if-none-match")}
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = BytesIO(body)
     if "HTTP_X_AMZ_TARGET" in environ:

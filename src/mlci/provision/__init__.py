@@ -13,6 +13,7 @@ From the flow to the template; these modules are pure:
     image_repositories.py        the ECR repositories of the images that runs build
     storage_resources.py         the bucket with its policy, and the ECR repository
     codebuild_projects.py        the two CodeBuild projects and their webhooks
+    grouped_texts.py             a template in fewer characters
     template.py                  all of it as one template, in YAML
 
 From the template to a stack; these modules call AWS and talk to the user:

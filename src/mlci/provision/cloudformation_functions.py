@@ -36,6 +36,10 @@ def join(separator: str, *parts: Value) -> Value:
     return {"Fn::Join": [separator, list(parts)]}
 
 
+def split(separator: str, text: Value) -> Value:
+    return {"Fn::Split": [separator, text]}
+
+
 def replace(text: Value, old: str, new: str) -> Value:
     """Return the text with every `old` replaced by `new`."""
     return {"Fn::Join": [new, {"Fn::Split": [old, text]}]}

@@ -11,7 +11,8 @@ import yaml
 from mlci.backends.aws.cloudformation_stacks import TEMPLATE_MAX_BYTES, ChangeSetRequest, Stack
 from mlci.errors import InputError
 from mlci.plan.names import FLOW_TAG
-from mlci.provision.cloudformation_functions import Value, sub
+from mlci.provision.cloudformation_functions import Value
+from mlci.provision.grouped_texts import grouped
 from mlci.provision.stack_names import stack_name
 
 
@@ -29,8 +30,8 @@ class DesiredStack:
 
     @property
     def body(self) -> str:
-        """The template to send. One over the limit is sent as compact JSON without metadata, with the ARNs of each
-        statement as one text, and without the labels of statements if need be.
+        """The template to send. One over the limit is sent as compact JSON without metadata, and with its policy
+        statements as few as possible if need be.
 
         Raises: InputError, if none is within CloudFormation's limit.
         """
@@ -42,18 +43,15 @@ class DesiredStack:
         for parameter in document.get("Parameters", {}).values():
             parameter.pop("ConstraintDescription", None)  # mlci has checked the values
             parameter.pop("Description", None)  # `mlci bootstrap --help` shows them
-        statements = [
-            statement
-            for part in document["Resources"].values()
-            for statement in part.get("Properties", {}).get("PolicyDocument", {}).get("Statement", ())
-        ]
-        for statement in statements:
-            statement["Resource"] = _as_one_text(statement.get("Resource"))
-        compact = _compact(document)
+        compact = _compact(grouped(document))
         if _size_bytes(compact) > TEMPLATE_MAX_BYTES:
-            for statement in statements:
-                statement.pop("Sid", None)  # `mlci policy` shows them
-            compact = _compact(document)
+            for parameter in document.get("Parameters", {}).values():
+                parameter.pop("AllowedPattern", None)  # mlci has checked the values
+            for part in document["Resources"].values():
+                policy = part.get("Properties", {}).get("PolicyDocument", {})
+                if "Statement" in policy:
+                    policy["Statement"] = _merged(policy["Statement"])
+            compact = _compact(grouped(document))
         if _size_bytes(compact) > TEMPLATE_MAX_BYTES:
             what = f"the template has {_size_bytes(compact):,} bytes; CloudFormation accepts {TEMPLATE_MAX_BYTES:,}"
             raise InputError(what, "Group S3 inputs under fewer prefixes, or split the flow.")
@@ -70,21 +68,14 @@ class DesiredStack:
         )
 
 
-def _as_one_text(arns: Value) -> Value:
-    """Return a list of ARNs as the lines of one Fn::Sub, which then has the values of its names once.
-
-    Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-split.html
-    """
-    if not isinstance(arns, list) or len(arns) < 2:
-        return arns
-    texts, values = list[str](), dict[str, Value]()
-    for arn in arns:
-        if not isinstance(arn, dict) or set(arn) != {"Fn::Sub"}:
-            return arns
-        text, own = arn["Fn::Sub"] if isinstance(arn["Fn::Sub"], list) else (arn["Fn::Sub"], {})
-        texts.append(text)
-        values |= own
-    return {"Fn::Split": ["\n", sub("\n".join(texts), **values)]}
+def _merged(statements: list[dict[str, Value]]) -> list[dict[str, Value]]:
+    """Return the statements of a policy without their labels, which `mlci policy` shows. Those that differ in nothing
+    but their resources are one."""
+    resources: dict[str, list[Value]] = {}
+    for statement in statements:
+        rest = {name: member for name, member in statement.items() if name not in ("Sid", "Resource")}
+        resources.setdefault(_compact(rest), []).extend(statement["Resource"])
+    return [{**json.loads(rest), "Resource": arns} for rest, arns in resources.items()]
 
 
 def _compact(document: object) -> str:

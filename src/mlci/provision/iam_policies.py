@@ -106,6 +106,7 @@ def _build(requirements: AccessRequirements, scope: AccountScope, is_base: bool)
     yield _list_bucket(scope)
     baseline_prefix = f"{baselines(requirements.flow)}/"
     yield _use_objects("ReadRuns", "s3:GetObject", (f"{names.prefix}/runs/", baseline_prefix), scope)
+    yield from _records(names, scope)
     yield _use_objects("ReadInstall", "s3:GetObject", (f"{install_prefix(requirements.flow)}/",), scope)
     if not is_base:
         protected = Names(requirements.flow, is_protected=True)
@@ -116,6 +117,8 @@ def _build(requirements: AccessRequirements, scope: AccountScope, is_base: bool)
     yield Statement("Stage", ("s3:GetObject", "s3:PutObject"), staged_objects, scope.owner_condition)
     if is_base:
         yield _use_objects("WriteBaselines", "s3:PutObject", (baseline_prefix,), scope)
+        # The bucket's lifecycle ends copies that are broken off.
+        yield _use_objects("KeepOutputs", "s3:PutObject", (_kept_outputs(requirements.flow),), scope)
     yield from _executions(names, scope)
     if requirements.builds_images:
         yield _OPEN_REGISTRY
@@ -125,6 +128,19 @@ def _build(requirements: AccessRequirements, scope: AccountScope, is_base: bool)
         (grant for of_type in _grants(requirements) for grant in of_type.build), requirements, names, scope
     )
     yield from _keys(requirements.output_keys, scope, ("kms:Decrypt",))
+
+
+def _records(names: Names, scope: AccountScope) -> Iterator[Statement]:
+    """Yield the statements for the records of steps: each side writes its own, and none twice. Pull requests read those
+    of the base branch as well.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+    """
+    base = Names(names.flow, is_protected=True)
+    readable = dict.fromkeys(f"{each.records}/" for each in (names, base))
+    yield _use_objects("ReadRecords", "s3:GetObject", readable, scope)
+    once = {**scope.owner_condition, "Null": {"s3:if-none-match": "false"}}
+    yield Statement("WriteRecords", ("s3:PutObject",), tuple(scope.objects(f"{names.records}/")), once)
 
 
 def _project(name: str, scope: AccountScope) -> Iterator[Statement]:
@@ -244,6 +260,7 @@ def _arn(resource: str, names: Names, scope: AccountScope) -> str:
         jobs_lower=names.jobs.lower(),
         short_jobs=names.short_jobs,
         runs=f"{names.prefix}/runs/",
+        records=_kept_outputs(names.flow),
         tokens=f"{names.tokens}/",
         machine=names.machine,
     )
@@ -251,6 +268,11 @@ def _arn(resource: str, names: Names, scope: AccountScope) -> str:
     if service == "s3":
         return scope.objects(rest)[0] if rest else f"arn:{scope.partition}:s3:::{scope.bucket}"
     return scope.arn(service, rest) if rest else resource
+
+
+def _kept_outputs(flow: str) -> str:
+    """The prefix of the outputs that records of the base branch name. Those of pull requests name their runs'."""
+    return f"{Names(flow, is_protected=True).records}/outputs/"
 
 
 def _conditions(grants: Sequence[Grant], names: Names, scope: AccountScope) -> Mapping[str, Mapping[str, object]]:
@@ -272,7 +294,7 @@ def _workflow(requirements: AccessRequirements, scope: AccountScope, is_protecte
     if requirements.has_rules:
         grants += [
             Grant("ListBucket", ("s3:ListBucket",), ("s3:",)),
-            Grant("ReadRuns", ("s3:GetObject",), ("s3:{runs}",)),
+            Grant("ReadRuns", ("s3:GetObject",), ("s3:{runs}", "s3:{records}")),
         ]
     if is_protected:
         grants += [grant for of_type in types for grant in of_type.protected]
@@ -365,8 +387,12 @@ def _job(requirements: AccessRequirements, scope: AccountScope, is_protected: bo
     """Yield the statements for the calls that SageMaker and the script make with a job's role."""
     names = Names(requirements.flow, is_protected)
     folders = ["code/"] + ["data/"] * requirements.reads_data + ["runs/"] * requirements.reads_outputs
+    inputs = [
+        *(f"{names.prefix}/{each}" for each in folders),
+        *[_kept_outputs(names.flow)] * requirements.reads_outputs,
+    ]
     yield _list_bucket(scope)
-    yield _use_objects("ReadInputs", "s3:GetObject", [f"{names.prefix}/{folder}" for folder in folders], scope)
+    yield _use_objects("ReadInputs", "s3:GetObject", inputs, scope)
     yield _use_objects("WriteOutputs", "s3:PutObject", (f"{names.prefix}/runs/",), scope)
     yield from _read_external_inputs(requirements, scope)
     # What serves merged code's model is watched by what it captures: no job of a pull request's writes there.

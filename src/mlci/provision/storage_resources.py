@@ -20,6 +20,7 @@ _UNTRUSTED: tuple[Role, ...] = ("pull_request_build", "workflow", "job")
 #: The roles of builds, state machines and jobs: none of them writes what builds install.
 _RUNS: tuple[Role, ...] = (*_UNTRUSTED, "base_build", "protected_workflow", "protected_job")
 _WRITES: list[Value] = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject"]
+_DELETIONS: list[Value] = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
 _READS: list[Value] = ["s3:GetObject", "s3:GetObjectVersion"]
 
 
@@ -81,13 +82,16 @@ def _bucket(flow: str) -> Value:
 
 
 def _rules(flow: str) -> Iterator[Value]:
-    """Yield the lifecycle rules: objects that runs wrote or staged expire; baselines stay."""
+    """Yield the lifecycle rules: objects that runs wrote or staged expire, and so do the records of pull requests,
+    which name them. Baselines, records of the base branch and what these name stay."""
     for is_protected in (False, True):
         prefix, of = Names(flow, is_protected).prefix, "Protected" if is_protected else ""
         retention = {
             **dict.fromkeys(("runs", "tokens"), "RunRetention"),
             **dict.fromkeys(("code", "data", "definitions"), "CodeRetention"),
         }
+        if not is_protected:
+            retention["records"] = "RunRetention"
         for folder, days in retention.items():
             yield {
                 "Id": f"{of}{folder.capitalize()}",
@@ -108,7 +112,7 @@ def _rules(flow: str) -> Iterator[Value]:
 def _bucket_policy(flow: str) -> Value:
     """Return the bucket policy. It denies requests without TLS. Whatever other policies allow, it denies the roles of
     pull requests to write what builds of the base branch read, and to read task tokens of the base branch; and it
-    denies all roles of runs to write what builds install."""
+    denies all roles of runs to write what builds install, and to delete records of steps."""
     names = Names(flow, is_protected=True)
     return {
         "Version": "2012-10-17",
@@ -124,6 +128,7 @@ def _bucket_policy(flow: str) -> Value:
             _deny("OnlyTheBaseBranchWrites", _WRITES, (baselines(flow), names.prefix), _UNTRUSTED),
             _deny("OnlyBootstrapWrites", _WRITES, (install_prefix(flow),), _RUNS),
             _deny("OnlyTheBaseBranchReads", _READS, (names.tokens,), _UNTRUSTED),
+            _deny("RecordsStay", _DELETIONS, (Names(flow).records, names.records), _RUNS),
         ],
     }
 

@@ -12,7 +12,8 @@ class Grant:
 
     A resource is "*" or `<service>:<resource>`, in which `{jobs}` is the beginning of the flow's job names,
     `{jobs_lower}` the same in lower case, `{short_jobs}` that of jobs whose names have few characters, `{machine}` its
-    state machine, `{runs}` the prefix of its runs, `{tokens}` that of its task tokens, and `{kept}` each name that the
+    state machine, `{runs}` the prefix of its runs, `{records}` that of the outputs which records of the
+    base branch name, `{tokens}` that of its task tokens, and `{kept}` each name that the
     flow gives to what it keeps; for `s3`, it is a prefix of keys, or empty for the bucket itself. `condition` is the
     statement's Condition, whose values may be such resources. A grant that `joins_network` gets the condition that it
     joins no network but the flow's.

@@ -274,7 +274,7 @@ REGISTER = StepType(
             KEEP_RESULTS,
             # The registry reads the model with the rights of whom registers it: the managed policy for it has these.
             # https://docs.aws.amazon.com/sagemaker/latest/dg/security-iam-awsmanpol-model-registry.html
-            Grant("ReadRuns", ("s3:GetObject",), ("s3:{runs}",)),
+            Grant("ReadRuns", ("s3:GetObject",), ("s3:{runs}", "s3:{records}")),
         ),
     ),
     cleanup=(Cleanup("model-package", _own_group), Cleanup("model-package-group", _own_group)),

@@ -18,7 +18,6 @@ from mlci.backends.aws.cloudformation_stacks import TEMPLATE_MAX_BYTES
 from mlci.flow import load
 from mlci.provision.access_requirements import AccessRequirements, Image, image_of
 from mlci.provision.access_requirements import access_requirements as access_requirements
-from mlci.provision.cloudformation_functions import sub
 from mlci.provision.desired_stack import DesiredStack
 from mlci.provision.iam_policies import policies, policy
 from mlci.provision.policy_statements import UNKNOWN, AccountScope
@@ -125,6 +124,8 @@ _BUILD = (
     "ReadSettings",
     "ListBucket",
     "ReadRuns",
+    "ReadRecords",
+    "WriteRecords",
     "ReadInstall",
 )
 _WORKFLOW = ("CreateJobs", "FollowJobs", "AwaitJobs", "ListBucket", "ReadRuns", "KeepModels", "PassRole")
@@ -150,7 +151,16 @@ SIDS: dict[Role, tuple[str, ...]] = {
         "PassRole",
         *_JOBS_OF_BUILDS,
     ),
-    "base_build": (*_BUILD, "Stage", "WriteBaselines", "DeployFlow", "FollowRuns", "PassRole", *_JOBS_OF_BUILDS),
+    "base_build": (
+        *_BUILD,
+        "Stage",
+        "WriteBaselines",
+        "KeepOutputs",
+        "DeployFlow",
+        "FollowRuns",
+        "PassRole",
+        *_JOBS_OF_BUILDS,
+    ),
     "workflow": _WORKFLOW,
     "protected_workflow": _WORKFLOW,
     "job": _JOB,
@@ -247,6 +257,7 @@ def test_what_a_flow_without_data_outputs_and_rules_lacks() -> None:
     ]
     assert _by_sid("job", replace(plain, reads_outputs=True))["ReadInputs"]["Resource"] == [
         f"{prefix}/code/*",
+        f"{prefix}/protected/records/outputs/*",
         f"{prefix}/runs/*",
     ]
     assert _by_sid("pull_request_build", plain)["Stage"]["Resource"] == [f"{prefix}/code/*", f"{prefix}/definitions/*"]
@@ -296,6 +307,20 @@ def test_only_the_base_branchs_build_writes_the_baseline() -> None:
     assert [role for role in ROLES if allows(role, "s3:PutObject", baseline)] == ["base_build"]
 
 
+def test_records_have_scopes_and_are_written_once() -> None:
+    own, base = (f"{BUCKET}/mlci/breast-cancer/{prefix}records/{64 * '0'}/1.json" for prefix in ("", "protected/"))
+    assert [role for role in ROLES if allows(role, "s3:GetObject", own)] == ["pull_request_build"]
+    assert [role for role in ROLES if allows(role, "s3:GetObject", base)] == ["pull_request_build", "base_build"]
+    once = (("aws:ResourceAccount", ACCOUNT), ("s3:if-none-match", "*"))
+    for record, writer in ((own, "pull_request_build"), (base, "base_build")):
+        documents = {role: policy(role, REQUIREMENTS, SCOPE) for role in ROLES}
+        assert [role for role in ROLES if decided(documents[role], Call("s3:PutObject", record, once))] == [writer]
+        assert not [role for role in ROLES for verb in ("Put", "Delete") if allows(role, f"s3:{verb}Object", record)]
+    kept = f"{BUCKET}/mlci/breast-cancer/protected/records/outputs/1/train/model/model.tar.gz"
+    assert [role for role in ROLES if allows(role, "s3:PutObject", kept)] == ["base_build"]
+    assert not [role for role in ROLES if not allows(role, "s3:GetObject", kept) and not role.endswith("_actions")]
+
+
 def test_no_role_writes_what_builds_install() -> None:
     file = f"{BUCKET}/mlci/breast-cancer/install/{64 * '0'}/SHA256SUMS"
     assert [role for role in ROLES if allows(role, "s3:GetObject", file)] == ["pull_request_build", "base_build"]
@@ -317,8 +342,8 @@ def test_the_bucket_is_the_accounts_own_where_the_account_is_known() -> None:
         if any(BUCKET in resource for resource in statement["Resource"])
     ]
     assert len(uses_bucket) > 20
-    assert {json.dumps(statement["Condition"]) for statement in uses_bucket} == {
-        json.dumps({"StringEquals": {"aws:ResourceAccount": ACCOUNT}})
+    assert {json.dumps(statement["Condition"]["StringEquals"]) for statement in uses_bucket} == {
+        json.dumps({"aws:ResourceAccount": ACCOUNT})
     }
     assert "aws:ResourceAccount" not in json.dumps(policies(REQUIREMENTS, replace(SCOPE, account=UNKNOWN)))
 
@@ -487,22 +512,10 @@ def test_the_template_fits_and_says_the_same_each_time() -> None:
 
 
 def test_a_template_is_sent_with_the_same_statements() -> None:
-    """The ARNs of a statement are sent as the lines of one text, which CloudFormation splits."""
     text = template(REQUIREMENTS)
-    sent, whole = json.loads(DesiredStack("breast-cancer", text, {}).body), yaml.safe_load(text)
-    texts = 0
-    for name, written in whole["Resources"].items():
-        statements = written["Properties"].get("PolicyDocument", {}).get("Statement", [])
-        for statement in sent["Resources"][name]["Properties"].get("PolicyDocument", {}).get("Statement", []):
-            if isinstance(statement["Resource"], dict):
-                separator, substituted = statement["Resource"]["Fn::Split"]
-                [lines, values] = (
-                    substituted["Fn::Sub"] if len(substituted["Fn::Sub"]) == 2 else (substituted["Fn::Sub"], {})
-                )
-                statement["Resource"] = [sub(line, **values) for line in lines.split(separator)]
-                texts += 1
-            assert statement == statements.pop(0)
-    assert texts > 10
+    sent = DesiredStack("breast-cancer", text, {}).body
+    assert sent.count("Fn::Split") > 10
+    assert _stated(json.loads(sent)) == _stated(yaml.safe_load(text))
 
 
 def test_the_template_of_a_large_flow_fits() -> None:
@@ -515,7 +528,42 @@ def test_the_template_of_a_large_flow_fits() -> None:
         subnets=tuple(f"subnet-{number:017x}" for number in range(3)),
         security_groups=tuple(f"sg-{number:017x}" for number in range(2)),
     )
-    assert len(DesiredStack(large.flow, template(large), {}).body.encode()) < TEMPLATE_MAX_BYTES
+    body = DesiredStack(large.flow, template(large), {}).body
+    assert len(body.encode()) < TEMPLATE_MAX_BYTES
+    assert len(json.dumps(yaml.safe_load(template(large)))) > TEMPLATE_MAX_BYTES
+    assert _stated(json.loads(body)) == _stated(yaml.safe_load(template(large)))
+
+
+def _stated(written: Mapping[str, Any]) -> set[str]:
+    """What the policies of a template state, an action and a resource at a time."""
+    return {
+        json.dumps([name, statement["Effect"], action, resource, condition], sort_keys=True)
+        for name, part in written["Resources"].items()
+        for statement in part["Properties"].get("PolicyDocument", {}).get("Statement", ())
+        for condition in [_evaluated(statement.get("Condition"))]
+        for action in statement["Action"]
+        for resource in _evaluated(statement["Resource"])
+    }
+
+
+def _evaluated(value: Any) -> Any:
+    """A value without functions of lists and texts; those of conditions, parameters and resources stay."""
+    match value:
+        case {"Fn::Sub": str(text)}:
+            return text
+        case {"Fn::Sub": [str(text), dict(values)]}:
+            for name, each in values.items():
+                text = text.replace(f"${{{name}}}", str(_evaluated(each)))
+            return text
+        case {"Fn::Split": [str(separator), text]}:
+            return _evaluated(text).split(separator)
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"${{{name}.{attribute}}}"
+        case dict():
+            return {name: _evaluated(member) for name, member in value.items()}
+        case list():
+            return [_evaluated(element) for element in value]
+    return value
 
 
 def test_each_project_waits_for_the_policy_of_its_role() -> None:
