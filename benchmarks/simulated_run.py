@@ -26,8 +26,6 @@ from virtual_clock import START, VirtualClock
 PARTS = ("queue", "install", "mlci", "instances", "images and data", "scripts", "judging", "polling", "finish")
 #: The calls of AWS that a build makes before it starts an execution: settings, baseline, records, uploads, publishing.
 CALLS_BEFORE = 20
-#: The time that a warm pool is kept after the training, `keep_alive: 30m`. It is billed as the job is.
-WARM_S = 1800
 #: A model that holds each gate, whatever its rules name.
 METRICS = {"auc": 1.0, "recall": 1.0}
 
@@ -44,13 +42,16 @@ _CONTEXT = asl.Context(
 
 @dataclass(frozen=True)
 class Work:
-    """The work of a run: its definition and input, the seconds of each step's script, and the steps not to run."""
+    """The work of a run: its definition and input, the seconds of each step's script, and the steps not to run.
+
+    `has_warm_pool` says that an earlier run left an instance for each training that asks for it.
+    """
 
     definition: str
     execution_input: str
     scripts_s: Mapping[str, float]
     reused: frozenset[str] = frozenset()
-    is_warm: bool = False
+    has_warm_pool: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,27 @@ class Verdict:
         return sum(self.dollars_by.values())
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What an execution is billed for: states, and the seconds of instances and of warm pools."""
+
+    transitions: int = 0
+    instances_s: float = 0.0
+    kept_s: float = 0.0
+
+
 @dataclass
 class JobHandlers:
-    """Does a state machine's tasks, each in the time that the figures say. `billed_s` are the instances' seconds."""
+    """Does a state machine's tasks, each in the time that the figures say.
+
+    `billed_s` are the seconds of instances, and `kept_s` those in which warm pools are kept. Both are billed.
+    """
 
     work: Work
     figures: Figures
     clock: VirtualClock
     billed_s: float = 0.0
+    kept_s: float = 0.0
     metrics: Mapping[str, float] = field(default_factory=lambda: METRICS)
 
     def supports(self, resource: str) -> bool:
@@ -106,9 +120,12 @@ class JobHandlers:
         return {}
 
     def _training(self, task: asl.TaskCall) -> asl.Json:
-        self.clock.spend("instances", self.figures["warm_instances" if self.work.is_warm else "training_instances"])
+        kept_s = _keep_alive_s(task.parameters)
+        is_warm = self.work.has_warm_pool and kept_s > 0
+        self.clock.spend("instances", self.figures["warm_instances" if is_warm else "training_instances"])
         loading_s = self.figures["training_inputs"] + self.figures["image_pull"] + self.figures["training_upload"]
         self._billed(**{"images and data": loading_s, "scripts": self.work.scripts_s[task.state]})
+        self.kept_s += kept_s
         self.clock.spend("judging", self.figures["job_event"])
         return {"TrainingJobName": task.state}
 
@@ -116,6 +133,14 @@ class JobHandlers:
         for part, seconds in parts.items():
             self.clock.spend(part, seconds)
             self.billed_s += seconds
+
+
+def _keep_alive_s(request: asl.Json) -> float:
+    """The seconds for which a training job leaves its instance to the next one."""
+    match request:
+        case {"ResourceConfig": {"KeepAlivePeriodInSeconds": int(seconds)}}:
+            return seconds
+    return 0
 
 
 @dataclass(frozen=True)
@@ -137,15 +162,15 @@ def simulate(work: Work, figures: Figures) -> Verdict:
     _start_build(clock, figures, "install")
     clock.spend("mlci", figures["mlci_start"] + CALLS_BEFORE * figures["aws_call"])
     is_any_due = bool(work.scripts_s.keys() - work.reused)
-    transitions, billed_s = _execute(work, figures, clock) if is_any_due else (0, 0.0)
+    usage = _execute(work, figures, clock) if is_any_due else Usage()
     instance_usd = figures["instance_hour_usd"] / 3600
     return _verdict(
         clock,
         figures,
         "build_minute_usd",
-        instances=billed_s * instance_usd,
-        idle=WARM_S * instance_usd if work.is_warm else 0.0,
-        transitions=transitions * figures["transition_usd"],
+        instances=usage.instances_s * instance_usd,
+        warm_pools=usage.kept_s * instance_usd,
+        transitions=usage.transitions * figures["transition_usd"],
     )
 
 
@@ -181,8 +206,8 @@ def _start_build(clock: VirtualClock, figures: Figures, install: str) -> None:
     clock.spend("install", figures[install])
 
 
-def _execute(work: Work, figures: Figures, clock: VirtualClock) -> tuple[int, float]:
-    """Runs the state machine to its end, and polls until that is seen: the transitions, and the instances' seconds.
+def _execute(work: Work, figures: Figures, clock: VirtualClock) -> Usage:
+    """Runs the state machine to its end, and polls until that is seen.
 
     Raises: RuntimeError, if the execution does not succeed.
     """
@@ -206,7 +231,8 @@ def _execute(work: Work, figures: Figures, clock: VirtualClock) -> tuple[int, fl
     if outcome.status != "SUCCEEDED":
         raise RuntimeError(f"the execution ended as {outcome.status}: {outcome.error} {outcome.cause}")
     clock.spend("polling", _seen_after_s(events, started_s, figures["aws_call"]) - (clock.seconds - started_s))
-    return sum(event.type.endswith("StateEntered") for event in events), handlers.billed_s
+    transitions = sum(event.type.endswith("StateEntered") for event in events)
+    return Usage(transitions, handlers.billed_s, handlers.kept_s)
 
 
 def _seen_after_s(events: Collection[Event], started_s: float, call_s: float) -> float:

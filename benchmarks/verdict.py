@@ -36,6 +36,11 @@ SCALES: Mapping[str, str] = {
     "example": "the example's scripts: two seconds in all",
     "team": "scripts of a team's length: 5, 30 and 2 minutes",
 }
+#: The lines that a variant of the example adds to its steps.
+VARIANTS: Mapping[str, Mapping[str, str]] = {
+    "plain": {},
+    "warm": {"train": "keep_alive: 30m"},
+}
 _UPSTREAM = frozenset({"preprocess", "train"})
 
 
@@ -56,7 +61,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="verdict-") as name:
         folder = copy_of_example(Path(name) / "example")
         cache = Cache(cache_folder(os.environ, sys.platform))
-        work = work_of(folder, cache)
+        works = {variant: work_of(folder, cache, variant) for variant in VARIANTS}
         base = Scopes(set(keys_of(folder, cache).values()))
         pushes = list(month(folder, cache, PULL_REQUESTS // 10 if options.short else PULL_REQUESTS, options.seed))
     reused = reused_steps(pushes, base)
@@ -64,13 +69,16 @@ def main() -> None:
     print(f"mlci {__version__}, Python {sys.version.split()[0]}, {len(figures.observations)} figures: {counts}\n")
     for scale, what in SCALES.items():
         print(f"### {what[0].upper()}{what[1:]}\n")
-        print_rows(scale, work, figures)
-        print_month(pushes, reused, scaled(work, scale, figures), figures)
+        print_rows(scale, works, figures)
+        print_month(pushes, reused, scaled(works["plain"], scale, figures), figures)
 
 
-def work_of(folder: Path, cache: Cache) -> Work:
-    """The example's definition and execution input, for AWS."""
-    flow = load((folder / "flow.yaml").read_bytes(), "flow.yaml")
+def work_of(folder: Path, cache: Cache, variant: str) -> Work:
+    """The definition and execution input of a variant of the example, for AWS."""
+    text = (folder / "flow.yaml").read_text(encoding="utf-8")
+    for step, line in VARIANTS[variant].items():
+        text = text.replace(f"  {step}:\n", f"  {step}:\n    {line}\n")
+    flow = load(text.encode(), "flow.yaml")
     planned = plan(flow, stage(flow, find_repository(folder / "flow.yaml"), REGION, cache), TARGET, {})
     compiled = compile_plan(planned, cache.get)
     return Work(compiled.definition, compiled.execution_input, dict.fromkeys(planned.steps, 0.0))
@@ -80,10 +88,11 @@ def scaled(work: Work, scale: str, figures: Figures) -> Work:
     return replace(work, scripts_s={step: figures[f"{scale}_{step}"] for step in work.scripts_s})
 
 
-def rows_of(work: Work, figures: Figures) -> Iterable[Row]:
+def rows_of(works: Mapping[str, Work], figures: Figures) -> Iterable[Row]:
+    work, warm = works["plain"], works["warm"]
     every = frozenset(work.scripts_s)
     yield Row("plain: each step is a job", simulate(work, figures))
-    yield Row("warm: `keep_alive`, the training's instance is there", simulate(replace(work, is_warm=True), figures))
+    yield Row("warm: the training's instance is there", simulate(replace(warm, has_warm_pool=True), figures))
     yield Row("reused: only `evaluate.py` has changed", simulate(replace(work, reused=_UPSTREAM), figures))
     yield Row("README only: nothing to run", simulate(replace(work, reused=every), figures))
     yield Row("one machine runs all steps itself", simulate_one_machine(work.scripts_s, figures))
@@ -91,10 +100,10 @@ def rows_of(work: Work, figures: Figures) -> Iterable[Row]:
     yield Row("one machine with a cache: only `evaluate.py`", simulate_one_machine(due, figures))
 
 
-def print_rows(scale: str, work: Work, figures: Figures) -> None:
+def print_rows(scale: str, works: Mapping[str, Work], figures: Figures) -> None:
     """Prints minutes by part, dollars, and what comes of the lowest and highest observation of each figure."""
     tables = {
-        name: list(rows_of(scaled(work, scale, chosen), chosen))
+        name: list(rows_of({variant: scaled(work, scale, chosen) for variant, work in works.items()}, chosen))
         for name, chosen in ((name, figures.with_choice(name)) for name in CHOICES)
     }
     rows = tables["median"]

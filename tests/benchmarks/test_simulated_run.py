@@ -66,3 +66,14 @@ def test_bills_each_minute_that_has_begun() -> None:
 def test_fails_at_a_task_that_it_does_not_know(figures: Figures) -> None:
     with pytest.raises(RuntimeError, match=r"this simulation has no .*glue:startJobRun"):
         simulate(work_of("arn:aws:states:::glue:startJobRun.sync"), figures)
+
+
+def test_starts_sooner_on_a_warm_pool_and_pays_for_it(figures: Figures) -> None:
+    request = {"ResourceConfig": {"KeepAlivePeriodInSeconds": 1800}}
+    resource = "arn:aws:states:::sagemaker:createTrainingJob.sync"
+    state = {"Type": "Task", "Resource": resource, "Parameters": request, "End": True}
+    work = Work(json.dumps({"StartAt": "train", "States": {"train": state}}), "{}", {"train": 10.0})
+    figures = figures.with_values({"training_instances": 120, "warm_instances": 20, "instance_hour_usd": 3600})
+    cold, warm = simulate(work, figures), simulate(replace(work, has_warm_pool=True), figures)
+    assert (cold.parts["instances"], warm.parts["instances"]) == (120, 20)
+    assert cold.dollars_by["warm_pools"] == warm.dollars_by["warm_pools"] == 1800
