@@ -25,7 +25,7 @@ from mlci.baseline import (
     record_baseline,
     unearned_reason,
 )
-from mlci.compile import Compiled, compile_plan
+from mlci.compile import Compiled, compile_plan, sent_input
 from mlci.conclusion import conclude, log_tails
 from mlci.empty_outputs import EmptyOutputs
 from mlci.errors import CloudError, InputError
@@ -216,7 +216,8 @@ def attach(flow: Flow, context: RunContext, baseline: Mapping[str, Json], cloud:
             continue
         attached = context.for_run(execution.name)
         planned, compiled = prepare(flow, attached, baseline)
-        if json.loads(with_images(compiled.execution_input, cloud.published_images(planned.images))) == running_input:
+        whole = with_images(compiled.execution_input, cloud.published_images(planned.images))
+        if json.loads(sent_input(whole).text) == running_input:
             context.reporter.log(
                 f"attached to run {execution.name}, which this build started and which is still running"
             )
@@ -267,7 +268,10 @@ def _execute(
         cloud.upload(planned.uploads, stop)
         execution_input = with_images(compiled.execution_input, cloud.publish_images(planned.images, stop))
         context.folder.write_input(execution_input)
-        return cloud.run(version, context.target.run_id, execution_input, on_event, stop)
+        sent = sent_input(execution_input)
+        for uri, text in sent.objects.items():
+            cloud.write(uri, text.encode())
+        return cloud.run(version, context.target.run_id, sent.text, on_event, stop)
 
     def interrupt(reason: str) -> None:
         context.reporter.log(f"{reason}: stopping the run")

@@ -9,11 +9,13 @@ compiling imports an SDK that takes seconds.
     guards.py           the conditions of steps, and the numbers that they compare
     step_values.py      a step's part of the execution input
     structure.py        the part of a plan that decides the definition
+    request_files.py    requests that lie in S3, where the execution input has no room for them
     execution_input.py  all values of a run
     names.py            names in the definition by which its results are recognized
     states.py           the SDK's states, with names, retries and failures
     metric_checks.py    the states that read metrics and compare them
     check_states.py     the states that wait for something, and those that send smoke requests
+    large_flows.py      the states of a flow whose requests lie in S3
     cleaner_input.py    what is deleted after a run, in its execution input
     cleaner.py          the states that delete it
     selections.py       the states that choose the best cell for a step's input
@@ -26,78 +28,143 @@ import functools
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NewType
 
 from mlci import step_types
 from mlci.compile.execution_input import execution_input, step_inputs
-from mlci.compile.structure import structure_of
+from mlci.compile.request_files import (
+    FILE_MAX_BYTES,
+    FILES_MAX_BYTES,
+    RequestFiles,
+    file_bytes,
+    request_files,
+    sent_input,
+)
+from mlci.compile.structure import Structure, structure_of
 from mlci.errors import InputError, Problem
 from mlci.flow.models import Json
 from mlci.plan.models import Plan
+from mlci.plan.names import Names
 
-__all__ = ["Compiled", "Definition", "compile_plan", "compiler_version", "execution_input", "step_inputs"]
+__all__ = ["Compiled", "Definition", "compile_plan", "compiler_version", "execution_input", "sent_input", "step_inputs"]
 
 Definition = NewType("Definition", str)
 
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 INPUT_MAX_BYTES = 262_144
 DEFINITION_MAX_BYTES = 1_048_576
+#: A larger input leaves its requests in S3: the state's data grows while a run goes on.
+WHOLE_INPUT_MAX_BYTES = 196_608
+#: The room in the state's data for what one step adds to it: the name of its job, and its attempts.
+_STEP_ROOM_BYTES = 128
 #: All code that shapes a definition, beside the structure that it is made of.
 STATE_MAKING_FOLDERS = (Path(__file__).parent, Path(step_types.__file__).parent)
 
 
+_FEWER_VALUES = "give jobs fewer arguments, hyperparameters and environment values"
+
+
 @dataclass(frozen=True)
 class Compiled:
-    """The definition, and the input that an execution of it starts with; both are JSON texts."""
+    """The definition, and the values of an execution of it; both are JSON texts. `sent_input` says what is sent."""
 
     definition: Definition
     execution_input: str
 
 
 def compile_plan(
-    plan: Plan, cached: Callable[[Json, Callable[[], str]], str], timeout_s: float | None = None
+    plan: Plan,
+    cached: Callable[[Json, Callable[[], str]], str],
+    timeout_s: float | None = None,
+    whole_input_max_bytes: int = WHOLE_INPUT_MAX_BYTES,
 ) -> Compiled:
     """Return the plan as a state machine and its input.
 
     `cached(key, compute)` returns the result of `compute`, or the one that it had for the same key before. `timeout_s`
-    limits the whole run.
+    limits the whole run. A larger input than `whole_input_max_bytes` leaves its requests in S3.
 
     Raises: InputError, for a flow that is larger than Step Functions takes.
     """
     structure = structure_of(plan, timeout_s)
+    values = execution_input(plan, structure.time_limit_s)
+    text = json.dumps(values, sort_keys=True)
+    if len(text) <= whole_input_max_bytes:
+        definition = _definition(structure, cached)
+        if len(definition) <= DEFINITION_MAX_BYTES:
+            return Compiled(Definition(definition), text)
+    return _compile_large(plan, structure, values, cached)
 
+
+def _compile_large(
+    plan: Plan, structure: Structure, values: Mapping[str, Json], cached: Callable[[Json, Callable[[], str]], str]
+) -> Compiled:
+    """Return a plan whose requests the execution input has no room for, or whose states the definition has none for.
+
+    Raises: InputError, for a flow that is too large nevertheless.
+    """
+    files = request_files(values)
+    _check_requests(plan, values, files)
+    names = Names(plan.flow.name, plan.target.is_protected)
+    uri = f"s3://{plan.target.bucket}/{names.requests('{digest}')}"
+    definition = _definition(replace(structure, request_files=files), cached)
+    text = json.dumps({**values, "requests": {"uri": uri, "steps": [[*steps] for steps in files]}}, sort_keys=True)
+    room = _STEP_ROOM_BYTES * len(plan.steps)
+    _check_size(plan, "definition", len(definition), DEFINITION_MAX_BYTES, {})
+    _check_size(plan, "execution input", len(sent_input(text).text), INPUT_MAX_BYTES - room, _map(values.get("cells")))
+    return Compiled(Definition(definition), text)
+
+
+def _definition(structure: Structure, cached: Callable[[Json, Callable[[], str]], str]) -> str:
     def compute() -> str:
         from mlci.compile.state_machine import definition
 
         return definition(structure)
 
-    definition = cached(["definition", _installed_version(), structure.key()], compute)
-    values = execution_input(plan, structure.time_limit_s)
-    input_text = json.dumps(values, sort_keys=True)
-    _check_size(plan, "definition", definition, DEFINITION_MAX_BYTES, {})
-    _check_size(plan, "execution input", input_text, INPUT_MAX_BYTES, values.get("cells"))
-    return Compiled(Definition(definition), input_text)
+    return cached(["definition", _installed_version(), structure.key()], compute)
 
 
-def _check_size(plan: Plan, what: str, text: str, limit: int, groups: Json) -> None:
-    """Raise InputError if a text is too large: at the matrix whose cells take most of it, if there is one."""
-    if len(text.encode()) <= limit:
+def _check_requests(plan: Plan, values: Mapping[str, Json], files: RequestFiles) -> None:
+    """Raise InputError if a step's request is too large, or all of them are."""
+    sizes = {steps: file_bytes(values, steps) for steps in files}
+    for steps, size in sizes.items():
+        if size > FILE_MAX_BYTES:
+            key = "matrix" if steps[0] in plan.flow.matrices else "uses"
+            at = plan.flow.position("steps", steps[0], key)
+            what = f'the request of step "{steps[0]}" has {size:,} bytes, and {FILE_MAX_BYTES:,} is the most'
+            cells = (
+                f"The {len(plan.cells(steps[0]))} cells of this matrix take them: use fewer, or split the matrix in two"
+            )
+            hint = cells if key == "matrix" else _FEWER_VALUES
+            raise InputError([Problem(at.file, at.line, at.column, what, hint)])
+    _check_size(plan, "requests", sum(sizes.values()), FILES_MAX_BYTES, _map(values.get("cells")))
+
+
+def _check_size(plan: Plan, what: str, size: int, limit: int, groups: Mapping[str, Json]) -> None:
+    """Raise InputError if something is too large: at the matrix whose cells take most of it, if there is one."""
+    if size <= limit:
         return
     sentence = (
-        f"the flow is too large for Step Functions: its {what} has {len(text.encode()):,} bytes, "
-        f"and {limit:,} is the most"
+        f"the flow is too large for Step Functions: its {what} {_verb(what)} {size:,} bytes, and {limit:,} is the most"
     )
-    if isinstance(groups, dict) and groups:
+    if groups:
         largest = max(groups, key=lambda step: len(json.dumps(groups[step])))
         at, count = plan.flow.position("steps", largest, "matrix"), len(plan.cells(largest))
         share = len(json.dumps(groups[largest]))
         hint = f"The {count} cells of this matrix take {share:,}: use fewer, or split the flow in two."
         raise InputError([Problem(at.file, at.line, at.column, sentence, hint)])
-    hint = "Split it into two flows, or give jobs fewer arguments, hyperparameters and environment values."
-    raise InputError(sentence, hint)
+    steps = f"It has {len(plan.steps)} steps: split it into two flows"
+    raise InputError(sentence, f"{steps}." if what == "definition" else f"{steps}, or {_FEWER_VALUES}.")
+
+
+def _verb(what: str) -> str:
+    return "have" if what.endswith("s") else "has"
+
+
+def _map(value: Json) -> Mapping[str, Json]:
+    return value if isinstance(value, dict) else {}
 
 
 def compiler_version(folders: Iterable[Path] = STATE_MAKING_FOLDERS, sdk_version: str | None = None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any  # the SDK is untyped: Any stands for its states
 
@@ -13,7 +14,7 @@ from mlci.flow.metric_paths import MetricPath, format_metric
 from mlci.flow.models import Condition
 from mlci.step_types.states import MISSING_METRIC, S3_RETRIES, S3_TRANSIENT_ERRORS
 
-_GET_OBJECT = "arn:aws:states:::aws-sdk:s3:getObject"
+GET_OBJECT = "arn:aws:states:::aws-sdk:s3:getObject"
 #: Metrics that are not there yet are looked for again after this time, and after twice as long.
 _LATE_WAIT_S, _LATE_ATTEMPTS = 3, 2
 #: Where the results of a Map over cells are kept for the state after it.
@@ -164,7 +165,7 @@ class MetricChecks(StateFactory):
         """
         task = self.sdk.Task(
             self._name(name),
-            resource=self._integration(_GET_OBJECT),
+            resource=self._integration(GET_OBJECT),
             parameters={"Bucket.$": f"{place}.bucket", "Key.$": f"{place}.key"},
             result_path=result,
             timeout_seconds=READ_METRICS_S,
@@ -218,8 +219,13 @@ def rejection_text(step: str, decision: str) -> str:
 
 
 def jsonata_of(path: str) -> str:
-    """Return a reference path as JSONata."""
-    return "$states.input" + path.removeprefix("$").replace("['", ".`").replace("']", "`")
+    """Return a reference path as JSONata: one into the state's input, or into a workflow variable.
+
+    >>> jsonata_of("$.steps['train-a'].job"), jsonata_of("$found.a")
+    ('$states.input.steps.`train-a`.job', '$found.a')
+    """
+    root = path if re.match(r"\$\w", path) else "$states.input" + path.removeprefix("$")
+    return root.replace("['", ".`").replace("']", "`")
 
 
 def _cells_of(guard: Guard) -> tuple[str, ...]:

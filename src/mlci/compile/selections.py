@@ -12,7 +12,7 @@ from mlci.flow.metric_paths import MetricPath
 class SelectionStates(MetricChecks):
     """Makes the states of selections."""
 
-    def _select(self, step: str, name: str, path: MetricPath, best: str, failed: Any, after: Any) -> Any:
+    def _select(self, step: str, name: str, path: MetricPath, best: str, request: str, failed: Any, after: Any) -> Any:
         """Return the states that choose the cell of an input, the first of those that are as good.
 
         A cell whose metric is no number is left out; if there is no other, they lead to `failed`.
@@ -23,7 +23,7 @@ class SelectionStates(MetricChecks):
         selector = {"found.$": "$", "values.$": "$[*].value"}
         cells = self._map_cells(f"{title}: read each cell", step, candidates, number, selector)
         chosen = self.sdk.Pass(self._name(f"{title}: the best"))
-        output = f"{{% {chosen_input(step, name, best)} %}}"
+        output = f"{{% {chosen_input(step, name, best, request)} %}}"
         self.extra[chosen.state_id] = {"QueryLanguage": "JSONata", "Output": output}
         chosen.next(after)
         choice = self.sdk.Choice(self._name(f"{title}: is there one?"))
@@ -33,13 +33,13 @@ class SelectionStates(MetricChecks):
         return cells
 
 
-def chosen_input(step: str, name: str, best: str) -> str:
-    """Return the JSONata of the state's data with the URI of the best cell in the step's request."""
+def chosen_input(step: str, name: str, best: str, request: str) -> str:
+    """Return the JSONata of the state's data with the URI of the best cell in the step's `request`."""
     own, placeholder = jsonata_path("steps", step), jsonata_path("steps", step, "select", name, "uri")
     return (
         f"($found := {jsonata_path(*CELL_RESULTS.split('.')[1:], 'found')}[$exists(value)]; "
         f"$uri := $found[value = ${best}($found.value)][0].uri; "
-        f"$request := $parse($replace($string({own}.request), {placeholder}, $uri)); "
+        f"$request := $parse($replace($string({request}), {placeholder}, $uri)); "
         f"$merge([$states.input, {{'steps': $merge([$states.input.steps, "
         f"{{'{step}': $merge([{own}, {{'request': $request}}])}}])}}]))"
     )

@@ -20,7 +20,8 @@ from typing_extensions import assert_never
 from mlci.compile.check_states import CheckStates
 from mlci.compile.cleaner import CleanerStates
 from mlci.compile.guards import Guard
-from mlci.compile.metric_checks import message_text, rejection_text
+from mlci.compile.large_flows import LargeFlowStates, is_large_job, request_variable
+from mlci.compile.metric_checks import jsonata_of, message_text, rejection_text
 from mlci.compile.names import APPROVAL_TIMED_OUT, CELLS_TITLE, FAIL_REACHED, GATE_MISSED, state_name
 from mlci.compile.selections import SelectionStates
 from mlci.compile.series_parallel import Cells, Composition, Parallel, Series, leaves
@@ -64,7 +65,7 @@ def definition(structure: Structure) -> str:
     return json.dumps(body, separators=(",", ":"))  # Step Functions counts white space, too
 
 
-class _Builder(SelectionStates, CleanerStates, CheckStates):
+class _Builder(SelectionStates, LargeFlowStates, CleanerStates, CheckStates):
     """Builds the states of a whole flow."""
 
     def __init__(self, sdk: Any, structure: Structure) -> None:
@@ -76,6 +77,7 @@ class _Builder(SelectionStates, CleanerStates, CheckStates):
 
     def machine(self) -> dict[str, object]:
         first = self._behind(self.structure.composition, frozenset(), self._verdict())
+        first = self._read_requests(self.structure.request_files, first)
         first = self._with_cleaner(self.structure.cleanup, first)
         graph = self.sdk.states.Graph(
             first, comment=f"mlci: the flow {self.structure.flow}", timeout_seconds=self.structure.time_limit_s
@@ -166,8 +168,7 @@ class _Builder(SelectionStates, CleanerStates, CheckStates):
             step = self.structure.steps[name]
             entry = {f"{field}.$": path_of(cell, name, field) for field in step.value_fields}
             if step.request_fields:
-                shared, own = path_of(f"{group}.shared", name, "request"), path_of(cell, name, "request")
-                entry["request.$"] = f"States.JsonMerge({shared}, {own}, false)"
+                entry["request.$"] = self._cell_request(name, group)
             entries[name] = entry
         for name in leaves(item):
             for other, _ in self.structure.steps[name].message_metrics:
@@ -184,6 +185,15 @@ class _Builder(SelectionStates, CleanerStates, CheckStates):
                     root = cell if check.scope == "own cell" else "$.steps"
                     entries[check.step] = {"metrics.$": path_of(root, check.step, "metrics")}
         return entries
+
+    def _cell_request(self, step: str, group: str) -> str:
+        """Return the request of a step in the data of an iteration: what all cells share, and what this one has."""
+        if self.structure.request_files:
+            entry = request_variable(self.structure.request_files, step)
+            own = f"States.ArrayGetItem({entry}.cells, $$.Map.Item.Index)"
+            return f"States.JsonMerge({entry}.shared, {own}, false)"
+        shared, own = path_of(f"{group}.shared", step, "request"), path_of("$$.Map.Item.Value", step, "request")
+        return f"States.JsonMerge({shared}, {own}, false)"
 
     def _fails_fast(self, steps: Iterable[str]) -> bool:
         return all(self.structure.steps[step].fail_fast for step in steps)
@@ -212,14 +222,18 @@ class _Builder(SelectionStates, CleanerStates, CheckStates):
     def _step(self, name: str, after: Any) -> Any:
         """Return the first of the states that the step's type describes, joined to each other and to what follows."""
         step = self.structure.steps[name]
-        paths = StepPaths(path_of("$.steps", name), path_of(RESULTS, name), step.request_fields, step.input_fields)
+        files, own = self.structure.request_files, path_of("$.steps", name)
+        request = request_variable(files, name) if files and step.request_fields and not step.has_cells else ""
+        root = "" if step.selections else request  # the state that chooses a cell puts its request into the data
+        paths = StepPaths(own, path_of(RESULTS, name), step.request_fields, step.input_fields, root)
         for state in reversed(STEP_TYPES[step.uses].states(paths)):
             after = self._state(name, state, paths, after)
-        for input_name, path, best in reversed(step.selections):
+        for index, (input_name, path, best) in reversed([*enumerate(step.selections)]):
             metric = format_metric("metrics", path)
             reason = f': "select" compares {metric}, which is a number in no cell'
             failed = self._failure(name, f"no cell to choose {input_name} from", is_caught=False, reason=reason)
-            after = self._select(name, input_name, path, best, failed, after)
+            before = jsonata_of(paths.request if index else request or paths.request)
+            after = self._select(name, input_name, path, best, before, failed, after)
         return after
 
     def _state(self, step: str, state: State, paths: StepPaths, after: Any, failed: Any = None) -> Any:
@@ -244,6 +258,8 @@ class _Builder(SelectionStates, CleanerStates, CheckStates):
                 assert_never(state)
 
     def _described_task(self, name: str, step: str, state: TaskState, paths: StepPaths, after: Any, failed: Any) -> Any:
+        if self.structure.request_files and failed is None and is_large_job(state):
+            return self._job(name, state, paths, self._failure(step, state.failure_title), after)
         task = self._task(name, state, paths)
         if failed is None:
             fail = self._undo(step, state, paths, self._failure(step, state.failure_title))

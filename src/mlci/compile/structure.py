@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 
 from mlci.compile.cleaner_input import CLEANER_MIN_S, cleanup_nouns
 from mlci.compile.guards import GATE, Guard, gate_guard, step_guards
+from mlci.compile.request_files import RequestFiles
 from mlci.compile.series_parallel import Composition, ancestors, decompose, with_cells
 from mlci.compile.step_values import step_values
 from mlci.compile.time_limit import longest_path_s, time_limit_s
@@ -48,7 +49,8 @@ class StepStructure:
 @dataclass(frozen=True)
 class Structure:
     """The structure of a flow's state machine, and the time limit of its executions. `partition` is part of the ARNs of
-    service integrations. `cleanup` are the kinds of resources that its cleaner deletes."""
+    service integrations. `cleanup` are the kinds of resources that its cleaner deletes. `request_files` are the steps
+    whose requests each file in S3 holds, none where the execution input has them."""
 
     flow: str
     partition: str
@@ -57,6 +59,7 @@ class Structure:
     gate: Guard | None
     time_limit_s: int
     cleanup: tuple[str, ...] = ()
+    request_files: RequestFiles = ()
 
     def key(self) -> Json:
         """Return the structure as plain JSON, by which a compiled definition is stored."""

@@ -80,6 +80,10 @@ class Names:
     def code(self, digest: str) -> str:
         return f"{self.prefix}/code/{digest}"
 
+    def requests(self, digest: str) -> str:
+        """Return the key of a file of steps' requests. It lies beside code, where no job can write."""
+        return f"{self.code(digest)}/requests.json"
+
     def data(self, digest: str) -> str:
         return f"{self.prefix}/data/{digest}"
 

@@ -261,6 +261,7 @@ def _arn(resource: str, names: Names, scope: AccountScope) -> str:
         short_jobs=names.short_jobs,
         runs=f"{names.prefix}/runs/",
         records=_kept_outputs(names.flow),
+        requests=names.requests("*"),
         tokens=f"{names.tokens}/",
         machine=names.machine,
     )
@@ -291,6 +292,8 @@ def _workflow(requirements: AccessRequirements, scope: AccountScope, is_protecte
     """The rights of the state machine: what its steps need, and to read the metrics of rules."""
     names, types = Names(requirements.flow, is_protected), _grants(requirements)
     grants = [grant for of_type in types for grant in of_type.workflow]
+    if any(STEP_TYPES[use].request for use in requirements.uses):
+        grants.append(Grant("ReadRuns", ("s3:GetObject",), ("s3:{requests}",)))
     if requirements.has_rules:
         grants += [
             Grant("ListBucket", ("s3:ListBucket",), ("s3:",)),

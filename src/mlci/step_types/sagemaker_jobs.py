@@ -230,6 +230,7 @@ def task(job: JobType, paths: StepPaths, keeps: Mapping[str, str]) -> TaskState:
         timeout_path=f"{paths.input}.timeout_s",
         retries=SAGEMAKER_RETRIES,
         attempt_path=f"{paths.input}.attempt",
+        name_field=job.name_field,
     )
 
 

@@ -198,7 +198,7 @@ def create_model(paths: StepPaths, title: str = "") -> TaskState:
 
 def create_own_model(paths: StepPaths) -> TaskState:
     """Return the state that creates the model of a step whose request is that of CreateModel."""
-    return _creation(paths, "", {name: f"{paths.input}.request.{name}" for name in paths.request_fields})
+    return _creation(paths, "", {name: f"{paths.request}.{name}" for name in paths.request_fields})
 
 
 def _creation(paths: StepPaths, title: str, fields: Mapping[str, str]) -> TaskState:

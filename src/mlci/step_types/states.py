@@ -14,18 +14,24 @@ class StepPaths:
     """The JSONPaths of a step in the data of a state: of its part of the execution input, and of its result.
 
     `request_fields` are the fields of its API request, and `input_fields` those of its own part of the execution input,
-    both sorted.
+    both sorted. `request_root` is the path of the request where it does not lie in that part.
     """
 
     input: str
     result: str
     request_fields: tuple[str, ...] = ()
     input_fields: tuple[str, ...] = ()
+    request_root: str = ""
+
+    @property
+    def request(self) -> str:
+        """The path of the step's API request."""
+        return self.request_root or f"{self.input}.request"
 
     @property
     def request_parameters(self) -> dict[str, str]:
         """The parameters of a task that sends the step's request: each field, and its path."""
-        return {f"{name}.$": f"{self.input}.request.{name}" for name in self.request_fields}
+        return {f"{name}.$": f"{self.request}.{name}" for name in self.request_fields}
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,8 @@ class TaskState:
     `retries` tells others by their causes, and counts them at `attempt_path`. `alternative` does the same another way.
     `keeps_below` is a path below the step's result path. `undo` takes back what has been done if the task fails, and is
     not tried again. `message_path` leads to the texts of a message, which is put at `$.message` before, with the
-    metrics between them. A task that waits in vain until its timeout ends the run by `time_out`.
+    metrics between them. A task that waits in vain until its timeout ends the run by `time_out`. `name_field` is the
+    field of a job's name, in a task that sends the step's request with a name and nothing else.
     """
 
     title: str
@@ -83,6 +90,7 @@ class TaskState:
     undo: TaskState | None = None
     message_path: str = ""
     time_out: TimeOut | None = None
+    name_field: str = ""
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def states(machine: Mapping[str, Any]) -> dict[str, Any]:
 
 def test_the_definition_does_not_grow_with_the_cells() -> None:
     few, _ = compiled(FLOW)
-    many, _ = compiled(FLOW.replace("[1, 2, 3]", str(list(range(100)))))
+    many, _ = compiled(FLOW.replace("[1, 2, 3]", str(list(range(50)))))
     assert {**few, "TimeoutSeconds": 0} == {**many, "TimeoutSeconds": 0}
 
 
@@ -317,7 +317,7 @@ def test_each_cell_of_fewer_keys_reads_the_best_of_its_own() -> None:
     assert {uri.partition("/train/model/")[2] for uri in uris} - {""} == {"fold=1/depth=3/", "fold=2/depth=6/"}
 
 
-def test_cells_that_do_not_fit_into_the_input_are_refused_at_their_matrix() -> None:
+def test_cells_whose_requests_are_too_large_together_are_refused_at_their_matrix() -> None:
     text = FLOW.replace("[1, 2, 3]", str(list(range(250)))).replace(
         'hyperparameters: {fold: "${{ matrix.fold }}"}',
         f'hyperparameters: {{fold: "${{{{ matrix.fold }}}}-{"x" * 2000}"}}',
@@ -326,8 +326,8 @@ def test_cells_that_do_not_fit_into_the_input_are_refused_at_their_matrix() -> N
         compile_plan(planned(text), cached)
     (problem,) = caught.value.problems
     assert (problem.line, problem.column) == (9, 13), str(problem)
-    assert "its execution input has" in problem.what
-    assert "The 250 cells of this matrix take" in problem.hint
+    assert 'the request of step "train" has' in problem.what
+    assert "The 250 cells of this matrix take them" in problem.hint
 
 
 _MATRICES = st.sampled_from([None, "{fold: [1, 2]}", "{fold: [1, 2], depth: [3, 6]}", "{depth: [3, 6]}"])

@@ -157,8 +157,8 @@ def test_what_is_too_large_for_step_functions_is_refused() -> None:
 
     large = planned(GATED)
     step = large.steps["prepare"]
-    blown = replace(step, request={**step.request, "Environment": {"X": "x" * 300_000}})
-    with pytest.raises(InputError, match="too large"):
+    blown = replace(step, execution_input={**step.execution_input, "x": "x" * 300_000})
+    with pytest.raises(InputError, match="too large for Step Functions: its execution input has 30"):
         compile_plan(replace(large, steps={**large.steps, "prepare": blown}), fresh)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from mlci.compile import compile_plan
+from mlci.compile import compile_plan, sent_input
+from mlci.compile.request_files import SentInput
 from mlci.flow import load
 from mlci.plan import Plan, Target, plan
 from mlci.stage.models import CodeUnit, Staged, StagedFile
@@ -63,6 +64,7 @@ class Handlers(ScriptedHandlers):
     """Jobs that succeed, a store that has the metrics, and `answers` in front of these."""
 
     names: list[str] = field(default_factory=list)
+    requests: dict[str, str] = field(default_factory=dict)
 
     def supports(self, resource: str) -> bool:
         return True
@@ -76,15 +78,26 @@ class Handlers(ScriptedHandlers):
         if number < len(answers):
             answer: Any = answers[number]
             raise TaskError(answer["error"], answer["cause"])
-        return {"Body": json.dumps({"auc": 0.95}), **task.parameters}
+        body = self.requests.get(f"s3://{task.parameters.get('Bucket')}/{task.parameters.get('Key')}")
+        return {"Body": body or json.dumps({"auc": 0.95}), **task.parameters}
 
 
-def executed(state: str, failures: Sequence[tuple[str, str]]) -> tuple[Run, Handlers, int]:
+#: The flow as it is, and as a large one, whose requests lie in S3.
+FORMS = {"whole": 262_144, "large": 0}
+
+
+@pytest.fixture(scope="module", params=FORMS)
+def form(request: pytest.FixtureRequest) -> tuple[str, SentInput]:
+    compiled = compile_plan(planned(FLOW), fresh, whole_input_max_bytes=FORMS[request.param])
+    return compiled.definition, sent_input(compiled.execution_input)
+
+
+def executed(form: tuple[str, SentInput], state: str, failures: Sequence[tuple[str, str]]) -> tuple[Run, Handlers, int]:
     """An execution in which a state fails like this before it succeeds, and the number of its calls."""
     answers: list[Json] = [{"error": error, "cause": cause} for error, cause in failures]
-    compiled = compile_plan(planned(FLOW), fresh)
-    handlers = Handlers({state: answers})
-    result = run(compiled.definition, json.loads(compiled.execution_input), handlers=handlers)
+    definition, sent = form
+    handlers = Handlers({state: answers}, requests=dict(sent.objects))
+    result = run(definition, json.loads(sent.text), handlers=handlers)
     return result, handlers, sum(call.state == state for call in handlers.calls)
 
 
@@ -119,8 +132,10 @@ LASTING = [
 
 
 @pytest.mark.parametrize(("state", "error", "cause", "wait_s"), PASSING)
-def test_what_passes_by_itself_is_waited_for(state: str, error: str, cause: str, wait_s: int) -> None:
-    result, handlers, calls = executed(state, [(error, cause)] * 2)
+def test_what_passes_by_itself_is_waited_for(
+    form: tuple[str, SentInput], state: str, error: str, cause: str, wait_s: int
+) -> None:
+    result, handlers, calls = executed(form, state, [(error, cause)] * 2)
     assert result.outcome.status == "SUCCEEDED", result.outcome
     assert calls == 3
     assert [round(pause) for pause in result.pauses if pause >= 1] in ([wait_s, wait_s], [wait_s, 2 * wait_s])
@@ -128,8 +143,8 @@ def test_what_passes_by_itself_is_waited_for(state: str, error: str, cause: str,
 
 
 @pytest.mark.parametrize(("state", "error", "cause"), LASTING)
-def test_what_never_passes_fails_at_once(state: str, error: str, cause: str) -> None:
-    result, _, calls = executed(state, [(error, cause)] * 2)
+def test_what_never_passes_fails_at_once(form: tuple[str, SentInput], state: str, error: str, cause: str) -> None:
+    result, _, calls = executed(form, state, [(error, cause)] * 2)
     assert result.outcome.status == "FAILED"
     assert calls == 1
     assert result.pauses == []
@@ -145,15 +160,19 @@ def test_what_never_passes_fails_at_once(state: str, error: str, cause: str) -> 
     [(PASSING[0][1], PASSING[0][2], 11), (PASSING[4][1], PASSING[4][2], 16), (PASSING[5][1], PASSING[5][2], 4)],
     ids=["service", "quota", "capacity"],
 )
-def test_each_kind_of_failure_has_a_bound_of_its_own(error: str, cause: str, calls: int) -> None:
-    result, _, called = executed(TRAIN, [(error, cause)] * 40)
+def test_each_kind_of_failure_has_a_bound_of_its_own(
+    form: tuple[str, SentInput], error: str, cause: str, calls: int
+) -> None:
+    result, _, called = executed(form, TRAIN, [(error, cause)] * 40)
     assert result.outcome.status == "FAILED"
     assert called == calls
 
 
-def test_a_quota_in_use_is_waited_for_half_an_hour_and_does_not_use_up_other_waits() -> None:
+def test_a_quota_in_use_is_waited_for_half_an_hour_and_does_not_use_up_other_waits(
+    form: tuple[str, SentInput],
+) -> None:
     quota, capacity = PASSING[4][1:3], PASSING[5][1:3]
-    result, handlers, _ = executed(TRAIN, [quota] * 15 + [capacity] * 3)
+    result, handlers, _ = executed(form, TRAIN, [quota] * 15 + [capacity] * 3)
     assert result.outcome.status == "SUCCEEDED"
     assert sum(result.pauses[:15]) == pytest.approx(1_800, abs=5)
     assert max(len(name) for name in handlers.names) <= 63

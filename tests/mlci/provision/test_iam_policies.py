@@ -261,7 +261,9 @@ def test_what_a_flow_without_data_outputs_and_rules_lacks() -> None:
         f"{prefix}/runs/*",
     ]
     assert _by_sid("pull_request_build", plain)["Stage"]["Resource"] == [f"{prefix}/code/*", f"{prefix}/definitions/*"]
-    assert not {"ListBucket", "ReadRuns"} & set(_by_sid("workflow", plain))
+    assert "ListBucket" not in _by_sid("workflow", plain)
+    assert _by_sid("workflow", plain)["ReadRuns"]["Resource"] == [f"{prefix}/code/*/requests.json*"]
+    assert "ReadRuns" not in _by_sid("workflow", replace(plain, uses=frozenset(["wait"])))
 
 
 #: A build with one of these would have the project's role, and other commands, another source or another price.
