@@ -3,6 +3,8 @@
 protocol.py                   what a run needs of a backend
 events.py                     an event of an execution's history
 stop_signal.py                the signal that asks a run to stop
+concurrent_work.py            work on many things at a time, which a stop or an error ends early
+upload_progress.py            reports how far a long upload is
 sent_requests.py              the API requests of a step, as they are checked before anything starts
 enum_values.py                values of a request that the API does not list
 thread_shares.py              the cores of this machine, shared by the local jobs that run at once
@@ -22,6 +24,7 @@ local_images.py               the images of a local run
 local_errors.py               the emulator's errors as mlci's own
 local_checks.py               the checks before a local run
 local_location.py             the location of local runs
+local_uploads.py              the staged files of a run in the local store
 local.py                      the local backend: an adapter to the emulator
 aws/                          the aws backend, through boto3
 """

@@ -25,6 +25,7 @@ from mlci.backends.local_checks import check_jobs
 from mlci.backends.local_errors import translate_emulator_errors
 from mlci.backends.local_images import LocalImages
 from mlci.backends.local_location import LOCATION
+from mlci.backends.local_uploads import LocalUploads
 from mlci.backends.project_python import ProjectPython, python_of_flow
 from mlci.backends.protocol import (
     BackendOptions,
@@ -53,10 +54,9 @@ from mlci.backends.unenforced_keys import unenforced_keys
 from mlci.flow.names import written_name
 from mlci.plan.models import Plan, PlannedImage, Upload
 from mlci.plan.names import Names
-from mlci.stage.archive import source_archive
+from mlci.s3_uris import split_s3_uri
 from mlci.stage.cache import Cache
 from mlci.stage.file_hashes import FileHashes
-from mlci.stage.models import StagedFile
 from mlci.stage.repository import find_repository
 from mlci_emulator.identity import BUCKET
 
@@ -222,6 +222,7 @@ class LocalCloud:
     check_pythons: Callable[[Plan], None] = lambda planned: None
     images: LocalImages | None = None
     describe_software: Callable[[], Mapping[str, str]] = dict
+    log: Callable[[str], None] = lambda text: None
 
     def check(self, planned: Plan) -> None:
         check_jobs(planned, self._problem_of_instances, self.images.of(planned) if self.images else lambda image: False)
@@ -260,9 +261,14 @@ class LocalCloud:
         from mlci_emulator.store.directory import NoSuchKey
 
         found: dict[str, tuple[int, str]] = {}
-        with translate_emulator_errors():
-            for uri in itertools.islice(self.emulator.store.list(prefix), most):
-                with contextlib.suppress(NoSuchKey), self.emulator.store.open(uri) as stream:  # removed meanwhile
+        bucket, start = split_s3_uri(prefix)
+        with translate_emulator_errors(), self.emulator.store.batch() as objects:
+            for key, status in itertools.islice(self.emulator.store.walk(bucket, start), most):
+                uri = f"s3://{bucket}/{key}"
+                if (known := self.hashes.known(uri, status)) is not None:
+                    found[uri] = (status.st_size, known)
+                    continue
+                with contextlib.suppress(NoSuchKey), objects.open(uri) as stream:  # removed meanwhile
                     digest, size = self.hashes.of(uri, stream)
                     found[uri] = (size, digest)
         return found
@@ -280,53 +286,22 @@ class LocalCloud:
 
     def missing(self, uploads: Iterable[Upload]) -> Sequence[Upload]:
         with translate_emulator_errors():
-            found = [upload for upload in uploads if not self._is_stored(upload)]
+            found = self._uploads.compare(uploads).missing
         self.hashes.save()
         return found
 
     def upload(self, uploads: Iterable[Upload], stop: StopSignal) -> int:
-        uploads = list(uploads)
         self.emulator.store.create_bucket(BUCKET)  # tasks of the state machine may write what nobody uploads
-        missing = self.missing(uploads)
-        self._remove_others(uploads)
-        for upload in missing:
-            if stop.is_set():
-                break
-            with translate_emulator_errors():
-                if upload.is_archive:
-                    self.emulator.store.put_bytes(source_archive(upload.files), upload.uri)
-                else:
-                    self._put(upload.files[0], upload.uri)
-        return len(missing)
-
-    def _is_stored(self, upload: Upload) -> bool:
-        """Return True if the object has the hash of the upload: objects in the store may come from anyone."""
-        from mlci_emulator.store.directory import NoSuchKey
-
-        try:
-            with self.emulator.store.open(upload.uri) as stream:
-                digest, _ = self.hashes.of(upload.uri, stream)
-        except NoSuchKey:
-            return False
-        if upload.is_archive:
-            return digest == hashlib.sha256(source_archive(upload.files)).hexdigest()
-        return digest == upload.files[0].sha256
-
-    def _remove_others(self, uploads: Iterable[Upload]) -> None:
-        """Removes what lies among the objects of a unit and is none of them: jobs get a unit's folder as a whole."""
-        units: dict[str, set[str]] = {}
-        for upload in uploads:
-            units.setdefault(upload.unit, set()).add(upload.uri)
         with translate_emulator_errors():
-            for unit, uris in units.items():
-                for uri in set(self.emulator.store.list(unit)) - uris:
-                    self.emulator.store.remove(uri)
+            difference = self._uploads.compare(uploads)
+            self._uploads.remove(difference.others)
+            self._uploads.store_all(difference.missing, stop)
+        self.hashes.save()
+        return len(difference.missing)
 
-    def _put(self, file: StagedFile, uri: str) -> None:
-        if file.content is not None:
-            self.emulator.store.put_bytes(file.content, uri)
-        else:
-            self.emulator.store.put_checked(file.source, uri, file.sha256)
+    @property
+    def _uploads(self) -> LocalUploads:
+        return LocalUploads(self.emulator.store, self.hashes, self.log)
 
     def publish_images(self, images: Iterable[PlannedImage], stop: StopSignal) -> Mapping[str, str]:
         if self.images is not None:
@@ -487,7 +462,7 @@ def open_local(
     with open_emulator(store, settings, log, functions, registry=registry, results=results) as emulator:
         hashes = FileHashes(Cache(cache), store.resolve())
         try:
-            yield LocalCloud(emulator, hashes)
+            yield LocalCloud(emulator, hashes, log=log)
         finally:
             hashes.save()
 

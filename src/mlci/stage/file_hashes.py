@@ -14,7 +14,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -33,7 +32,6 @@ _MAX_FILES = 200_000
 _VERSION = 2
 #: Read at once: a buffer that the processor's cache holds.
 _CHUNK_BYTES = 1 << 18
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class FileStatus(Protocol):
@@ -59,7 +57,7 @@ class FileHashes:
     def __init__(self, cache: Cache, folder: Path, clock_ns: Callable[[], int] = time.time_ns) -> None:
         name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]
         self._file = cache.folder / HASHES_FOLDER / f"{name}.json" if cache.folder else None
-        self._cache, self._folder, self._clock_ns = cache, folder, clock_ns
+        self._cache, self.folder, self._clock_ns = cache, folder, clock_ns
         self._loaded: Mapping[str, str] | None = None
         self._learnt: dict[str, str] = {}
         self._used: set[str] = set()
@@ -67,14 +65,14 @@ class FileHashes:
 
     def below(self, folder: Path) -> FileHashes:
         """Return the memory of a folder of many files, which is loaded when it is asked, and saved with this one."""
-        if folder not in self._below:
-            self._below[folder] = FileHashes(self._cache, folder, self._clock_ns)
-        return self._below[folder]
+        return self._below.get(folder) or self._below.setdefault(
+            folder, FileHashes(self._cache, folder, self._clock_ns)
+        )
 
     def known(self, name: str, status: FileStatus) -> str | None:
         """Return the SHA-256 that a file with this status has; None if it has to be read."""
         entry = self._learnt.get(name) or self._known.get(name)
-        if entry is None or entry[:-65] != _identity(status) or not _SHA256.fullmatch(entry, len(entry) - 64):
+        if entry is None or entry[:-64] != _identity(status):
             return None
         self._used.add(name)
         return entry[-64:]
@@ -122,13 +120,13 @@ class FileHashes:
         if len(files) > _MAX_FILES:
             used = {name: entry for name in self._used if (entry := current.get(name)) is not None}
             files = {**used, **self._learnt}
-        document = {"version": _VERSION, "folder": str(self._folder), "files": files}
+        document = {"version": _VERSION, "folder": str(self.folder), "files": files}
         with contextlib.suppress(OSError):
             write_whole(self._file, json.dumps(document, separators=(",", ":")))
         self._loaded, self._learnt = files, {}
 
     def _keep(self, name: str, status: FileStatus, sha256: str) -> None:
-        self._learnt[name] = f"{_identity(status)} {sha256}"
+        self._learnt[name] = f"{_identity(status)}{sha256}"
 
     @property
     def _known(self) -> Mapping[str, str]:
@@ -157,7 +155,7 @@ def sha256_of(descriptor: int, size_bytes: int) -> tuple[str, int]:
 
 def _identity(status: FileStatus) -> str:
     """Return what changes whenever the file does: its size, its times of change and its inode."""
-    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino} "
 
 
 def _read(file: Path | None) -> Mapping[str, str]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import os
 import secrets
 import stat
@@ -33,6 +32,7 @@ from mlci_emulator.store.atomic_files import (
     rename_into_place,
 )
 from mlci_emulator.store.key_order import KeyWalk
+from mlci_emulator.store.object_batch import ObjectBatch
 from mlci_emulator.store.object_paths import bucket_and_names, bucket_and_object_names
 from mlci_emulator.store.s3_uris import split_s3_uri
 
@@ -185,14 +185,12 @@ class DirectoryStore:
         Raises:
             OperationError: the file no longer has that hash; nothing is stored.
         """
-        digest = hashlib.sha256()
-        with self._put(uri) as file:
-            with open(source, "rb") as reader, open(file, "wb", closefd=False) as writer:
-                while part := reader.read(1 << 20):
-                    digest.update(part)
-                    writer.write(part)
-            if digest.hexdigest() != sha256:
-                raise OperationError(f"{source} changed while it was being uploaded", hint="Run again.")
+        with self.batch() as batch:
+            batch.put_checked(source, uri, sha256)
+
+    def batch(self) -> ObjectBatch:
+        """Return what one thread reads and writes many objects with, one after the other."""
+        return ObjectBatch(self)
 
     def move_file(self, source: str | Path, uri: str, folder: int | None = None) -> None:
         """Store a file that nobody else needs, named by its path, or by its name in an open folder.
@@ -288,14 +286,20 @@ class DirectoryStore:
 
     @contextlib.contextmanager
     def _folder(self, bucket: str, parts: list[str], uri: str) -> Iterator[int]:
+        folder = self.open_folder(bucket, parts, uri)
         try:
-            folder = os.open(self.root / bucket, FOLDER)
-            try:
-                for part in parts:
-                    folder = open_child(folder, part)
-                yield folder
-            finally:
-                os.close(folder)
+            yield folder
+        finally:
+            os.close(folder)
+
+    def open_folder(self, bucket: str, parts: list[str], uri: str) -> int:
+        """Open a folder of objects below a bucket's, for an object in it.
+
+        Raises:
+            NoSuchKey: it does not exist.
+        """
+        try:
+            return self._open(bucket, parts, lambda folder, part: None)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise NoSuchKey(uri) from error
         except OSError as error:
@@ -305,21 +309,29 @@ class DirectoryStore:
 
     @contextlib.contextmanager
     def _created_folder(self, bucket: str, parts: list[str]) -> Iterator[int]:
-        try:
-            folder = self._open_created_folder(bucket, parts)
-        except (FileExistsError, NotADirectoryError) as error:
-            raise _path_blocked("/".join(["s3:/", bucket, *parts])) from error
+        folder = self.open_created_folder(bucket, parts)
         try:
             yield folder
         finally:
             os.close(folder)
 
-    def _open_created_folder(self, bucket: str, parts: list[str]) -> int:
-        (self.root / bucket).mkdir(parents=True, exist_ok=True)
+    def open_created_folder(self, bucket: str, parts: list[str]) -> int:
+        """Open a folder of objects below a bucket's, and create what is missing of it.
+
+        Raises:
+            OperationError: something on its path is neither a file nor a folder.
+        """
+        try:
+            (self.root / bucket).mkdir(parents=True, exist_ok=True)
+            return self._open(bucket, parts, create_folder)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise _path_blocked("/".join(["s3:/", bucket, *parts])) from error
+
+    def _open(self, bucket: str, parts: list[str], prepare: Callable[[int, str], None]) -> int:
         folder = os.open(self.root / bucket, FOLDER)
         try:
             for part in parts:
-                create_folder(folder, part)
+                prepare(folder, part)
                 folder = open_child(folder, part)
         except BaseException:
             os.close(folder)

@@ -111,6 +111,11 @@ def _open_descendant(folder: int, names: tuple[str, ...] | list[str]) -> int:
 
 def _status(folder: int, names: tuple[str, ...]) -> os.stat_result | None:
     *folder_names, name = names
+    if not folder_names:  # nearly always
+        with contextlib.suppress(OSError):
+            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode):
+                return status
     try:
         current = _open_descendant(folder, folder_names)
     except OSError:

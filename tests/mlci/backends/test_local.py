@@ -50,6 +50,20 @@ def test_an_object_that_is_not_what_its_hash_says_is_replaced(cloud: LocalCloud,
     assert cloud.missing(uploads) == []
 
 
+def test_an_object_that_changes_in_its_place_is_noticed(tmp_path: Path, uploads: list[Upload]) -> None:
+    settings = JobSettings(tmp_path / "work", lambda job: tmp_path / job, sys.executable, environment=dict(os.environ))
+    for _ in range(2):
+        with open_local(tmp_path / "store", settings, cache=tmp_path / "cache") as cloud:
+            cloud.upload(uploads, StopSignal())
+    with open_local(tmp_path / "store", settings, cache=tmp_path / "cache") as cloud:
+        assert cloud.missing(uploads) == []
+        file = tmp_path / "store" / UNIT.removeprefix("s3://") / "b.csv"
+        before = file.stat()
+        file.write_bytes(b"evil")
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert cloud.missing(uploads) == uploads[:1]
+
+
 def test_an_object_that_is_none_of_the_unit_is_removed(cloud: LocalCloud, uploads: list[Upload]) -> None:
     neighbour = "s3://bucket/mlci/small/code/d2/sitecustomize.py"
     cloud.write(neighbour, b"another unit")
