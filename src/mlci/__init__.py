@@ -32,6 +32,7 @@ The map:
     empty_outputs.py   reports the outputs that a step left empty
     unsent_files.py    reports the file that a failed step's job was not sent
     earlier_runs.py    runs of a flow that have reported
+    gc/                what runs left in the bucket, and what of it nothing needs
     clean.py           what runs left on this machine, found and removed
     approvals.py       the approvals that a run waits for, and decisions about them
     partial.py         the part of a flow that a run was asked for, and what it takes from earlier runs

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -46,17 +47,34 @@ def leftovers(runs: Runs, cache: Path | None, keep: int) -> list[Leftover]:
     kept = {folder.run_id for folder in folders[:keep]} | {folder.run_id for folder in folders if folder.is_running()}
     needed = kept | set(_baseline_runs(runs.home / "store"))
     outputs = [path for path in _outputs(runs.home / "store") if path.name not in needed and not _is_registered(path)]
-    found = [_run(folder) for folder in folders if folder.run_id not in kept]
+    found = run_folders(folder for folder in folders if folder.run_id not in kept)
     found += [_plain("outputs", path) for path in outputs]
     if not _any_runs(runs):
         found += [_staged(runs, path) for path in _units(runs.home / "store")]
-    work = [path for path in _folders(runs.home / "work") if path.name.startswith(_JOB_PREFIX)]
-    found += [_work_folder(path) for path in work if not _is_locked(path / "lock")]
+    found += work_folders(runs)
     found += [_plain("cached definitions, images and hashes", path) for path in _cached(cache)]
     return found + [
         Leftover("environments", stored.folder, stored.size_bytes, partial(remove_environment, stored))
         for stored in stored_environments(cache)
     ]
+
+
+def run_folders(folders: Iterable[RunFolder]) -> list[Leftover]:
+    """Returns the folders of runs, each to be removed unless the run goes on."""
+    return [_run(folder) for folder in folders]
+
+
+def work_folders(runs: Runs, before: datetime | None = None) -> list[Leftover]:
+    """Returns the folders of jobs whose processes were killed, of those that are older than a time."""
+    found = [path for path in _folders(runs.home / "work") if path.name.startswith(_JOB_PREFIX)]
+    return [_work_folder(path) for path in found if _is_older(path, before) and not _is_locked(path / "lock")]
+
+
+def _is_older(path: Path, before: datetime | None) -> bool:
+    try:
+        return before is None or path.stat().st_mtime < before.timestamp()
+    except OSError:
+        return False
 
 
 def _any_runs(runs: Runs) -> bool:

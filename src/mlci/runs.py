@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlci.backends.protocol import RunningExecution
 from mlci.errors import InputError
 from mlci.flow.models import Json
 from mlci.report import render_reports
@@ -203,6 +204,11 @@ class Runs:
             hint = "Check its owner and its permissions."
             raise InputError(f'"{self.home / "runs"}" can\'t be read: {error.strerror}', hint) from error
         return [self.folder(name) for name in names]
+
+    def running(self) -> list[RunningExecution]:
+        """The runs that go on in processes of this machine, with the input of each as far as it is written."""
+        live = [folder for folder in self.all() if folder.is_running()]
+        return [RunningExecution(folder.run_id, json.dumps(folder.execution_input() or {})) for folder in live]
 
     def complete(self, run: str) -> str:
         """The id of the one run here that begins or ends so; `run` itself if there is none, or more than one."""

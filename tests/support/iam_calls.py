@@ -169,6 +169,9 @@ def _hosting(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:
 
 def _registry(operation: str, request: Mapping[str, Any]) -> Iterator[Call]:
     """A version is created in a group, and is a resource of its own."""
+    if operation == "DescribeModelPackage":
+        yield Call("sagemaker:DescribeModelPackage", request["ModelPackageName"])
+        return
     group = request["ModelPackageGroupName"]
     named = arn("sagemaker", f"model-package-group/{group}")
     match operation:

@@ -17,6 +17,7 @@ function_handlers.py          the local code of Lambda functions that steps call
 glue_jobs.py                  the check of Glue jobs before a local run
 job_pythons.py                the interpreter of each local job
 requirements_environments.py  environments that hold a requirements file, in the user's cache folder
+local_objects.py              the objects of the local store, for `mlci gc`
 local_registry.py             the model registry of the local cloud, a file in .mlci
 container_runtime.py          the container runtime of this machine
 image_builds.py               builds the images of a flow on this machine

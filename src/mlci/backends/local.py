@@ -36,6 +36,7 @@ from mlci.backends.protocol import (
     Outcome,
     RegistryApi,
     RunningExecution,
+    StoredObjects,
     TaggedObject,
     VersionArn,
     WarmPoolUse,
@@ -92,6 +93,14 @@ class LocalBackend:
 
         with translate_emulator_errors(), open_local_registry(self.options.home) as registry:
             yield registry
+
+    @contextmanager
+    def stored(self) -> Iterator[StoredObjects]:
+        from mlci.backends.local_objects import LocalObjects
+        from mlci_emulator.store.directory import DirectoryStore
+
+        with translate_emulator_errors():
+            yield LocalObjects(DirectoryStore(self.options.home / "store"))
 
     @contextmanager
     def open(self, log_file: Callable[[str], Path], log: Callable[[str], None]) -> Iterator[LocalCloud]:

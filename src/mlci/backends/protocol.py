@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, NewType, Protocol  # the registry's requests and responses have the API's own shapes
 
@@ -40,6 +41,15 @@ class RunningExecution:
 
     name: str
     execution_input: str
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object in the bucket, as a list shows it."""
+
+    uri: str
+    size_bytes: int
+    modified: datetime
 
 
 @dataclass(frozen=True)
@@ -122,6 +132,9 @@ class Backend(Protocol):
     def registry(self) -> AbstractContextManager[RegistryApi]:
         """Returns the model registry."""
 
+    def stored(self) -> AbstractContextManager[StoredObjects]:
+        """Returns the objects of the bucket, for `mlci gc`."""
+
     def open(self, log_file: Callable[[str], Path], log: Callable[[str], None]) -> AbstractContextManager[Cloud]:
         """Returns the cloud of one run. `log_file` maps a job's name to its log, and `log` takes messages.
 
@@ -146,6 +159,26 @@ class RegistryApi(Protocol):
 
     def read(self, uri: str) -> bytes | None:
         """Returns an object's bytes; None if there is none, or it may not be read."""
+
+
+class StoredObjects(Protocol):
+    """The objects of a bucket, and what uses them now. Errors are CloudError."""
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Yields all objects whose URI begins with this text."""
+
+    def read(self, uri: str) -> bytes | None:
+        """Returns an object's bytes; None if there is no such object."""
+
+    def delete(self, uris: Sequence[str]) -> Mapping[str, str]:
+        """Deletes objects, and returns the reason for each that is still there. A missing one is no error."""
+
+    def running(self, flow: str) -> Iterable[RunningExecution]:
+        """Returns all executions of a flow that run now, of the base branch and of others, as far as the cloud has
+        them."""
+
+    def model_uris(self, flow: str) -> Iterable[str]:
+        """Returns the URIs of the files of a flow's SageMaker models, which endpoints may serve."""
 
 
 class Cloud(Protocol):

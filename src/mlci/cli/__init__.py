@@ -24,6 +24,7 @@
     approve.py        mlci approve
     reject.py         mlci reject
     clean.py          mlci clean
+    gc.py             mlci gc
     baseline.py       mlci baseline
     models.py         mlci models
     bootstrap.py      mlci bootstrap

@@ -35,6 +35,7 @@ COMMANDS = (
     "approve",
     "reject",
     "clean",
+    "gc",
     "baseline",
     "models",
     "bootstrap",

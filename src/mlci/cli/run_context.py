@@ -49,7 +49,7 @@ def open_run(
     from mlci.plan.names import Names
 
     flow, build = load_flow(options.flow_file, options.params, cache_of()), build_of_flow(options.flow_file)
-    backend = configure(backend_name(options)[0], _backend_options(flow, options, build))
+    backend = configure(backend_name(options)[0], backend_options(flow, options, build))
     location = backend.location
     if location.is_protected and build.pull_request:
         raise InputError(
@@ -79,7 +79,7 @@ def open_registry(options: RunOptions) -> Iterator[ModelRegistry]:
     from mlci.model_registry import ModelRegistry
 
     flow, build = load_flow(options.flow_file, options.params, cache_of()), build_of_flow(options.flow_file)
-    backend = configure(backend_name(options)[0], _backend_options(flow, options, build))
+    backend = configure(backend_name(options)[0], backend_options(flow, options, build))
     with backend.registry() as api:
         yield ModelRegistry(api)
 
@@ -125,7 +125,8 @@ def local_context(flow_file: Path, build: Build) -> RunContext:
     return replace(_context(flow_file, build, replace(LOCATION, cores=_cores()), sys.stderr), attaches=False)
 
 
-def _backend_options(flow: Flow, options: RunOptions, build: Build) -> BackendOptions:
+def backend_options(flow: Flow, options: RunOptions, build: Build) -> BackendOptions:
+    """All that a backend is configured by, for these options."""
     from mlci.backends.protocol import BackendOptions
 
     return BackendOptions(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import NewType
 
 from mlci.flow.models import Flow, Json, Rule
@@ -15,6 +16,11 @@ S3Uri = NewType("S3Uri", str)
 
 #: The host in the names of images that are in no registry.
 LOCAL_REGISTRY = "localhost"
+
+
+#: A run uploads staged objects anew once they are older than this. So what is in use stays young, and what `mlci gc`
+#: and the bucket's lifecycle delete by its age is in no run that starts meanwhile.
+REFRESH_AFTER = timedelta(days=14)
 
 
 @dataclass(frozen=True)

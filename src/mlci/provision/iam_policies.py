@@ -98,6 +98,38 @@ def _approver(requirements: AccessRequirements, scope: AccountScope, is_protecte
     yield Statement("Decide", ("states:SendTaskSuccess",), ("*",))
 
 
+def gc_policy(flow: str, scope: AccountScope) -> Document:
+    """Return the policy of a person who deletes what nothing needs, of the base branch and of pull requests.
+
+    Builds have no right to delete. Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+    """
+    return document(_gc(flow, scope))
+
+
+def _gc(flow: str, scope: AccountScope) -> Iterator[Statement]:
+    """Yield the statements for the calls of `mlci gc`."""
+    both = (Names(flow), Names(flow, is_protected=True))
+    yield _read_settings(flow, scope)
+    yield _list_bucket(scope)
+    read = (f"{baselines(flow)}/", *(f"{names.records}/" for names in both))
+    # The description of a registered model is read where the registry may not be.
+    yield _use_objects("ReadReferences", "s3:GetObject", (*read, *(f"{names.prefix}/runs/" for names in both)), scope)
+    folders = ("runs", "tokens", "code", "data", "definitions", "records")
+    deleted = (f"{names.prefix}/{folder}/" for names in both for folder in folders)
+    yield _use_objects("Delete", "s3:DeleteObject", (*deleted, f"{baselines(flow)}/outputs/"), scope)
+    machines = tuple(scope.arn("states", f"stateMachine:{names.machine}") for names in both)
+    yield Statement("FindRuns", ("states:ListExecutions",), machines)
+    executions = tuple(scope.arn("states", f"execution:{names.machine}:*") for names in both)
+    yield Statement("DescribeRuns", ("states:DescribeExecution",), executions)
+    # Lists of models can be restricted to none of them, and registered models have names of their own.
+    lists = ("sagemaker:ListModelPackageGroups", "sagemaker:ListModelPackages", "sagemaker:ListModels")
+    yield Statement("FindModels", lists, ("*",))
+    # SageMaker writes the names of models in lower case where it makes ARNs of them.
+    models = dict.fromkeys(f"model/{jobs}*" for names in both for jobs in (names.jobs, names.jobs.lower()))
+    described = (*(scope.arn("sagemaker", model) for model in models), scope.arn("sagemaker", "model-package/*"))
+    yield Statement("DescribeModels", ("sagemaker:DescribeModel", "sagemaker:DescribeModelPackage"), described)
+
+
 def _build(requirements: AccessRequirements, scope: AccountScope, is_base: bool) -> Iterator[Statement]:
     """Yield the statements for the calls of `pipeline.py`, and for those that CodeBuild makes with the role."""
     names = Names(requirements.flow, is_protected=is_base)

@@ -18,6 +18,7 @@
     baseline_list.py   baselines, for `mlci baseline`
     model_list.py      registered models, for `mlci models`
     leftover_table.py  the rows of `mlci clean`
+    gc_table.py        what `mlci gc` deletes
     plan_preview.py    a plan, for `mlci plan`
     staged_files.py    the files that a plan stages for each step
     warm_pool_lines.py  the warm pools of a plan

@@ -11,15 +11,18 @@ from pathlib import Path
 from mlci.aws_settings import AwsSettingName
 from mlci.backends.aws.backend import AwsCloud, AwsTarget, aws_cloud
 from mlci.backends.aws.caller_identity import Identity, identify
+from mlci.backends.aws.executions import Executions
 from mlci.backends.aws.model_registry import AwsRegistry
 from mlci.backends.aws.s3_objects import Objects
 from mlci.backends.aws.session import Session, default_region
 from mlci.backends.aws.session import open_session as new_session
 from mlci.backends.aws.settings import ReadParameters, Settings, resolve
 from mlci.backends.aws.ssm_parameters import Parameters
+from mlci.backends.aws.stored_objects import AwsObjects
 from mlci.backends.protocol import BackendOptions, Location, RegistryApi
 from mlci.errors import CloudError, InputError
 from mlci.flow.models import Flow
+from mlci.plan.names import Names
 
 #: The time between two looks of a state machine at something that takes minutes. Each look is paid, and takes events of
 #: the 25,000 that an execution may have; a local server in AWS's place is asked each second.
@@ -55,6 +58,15 @@ class AwsBackend:
         region = self.settings["region"]
         session, identity = open_session(region), caller_identity(region)
         yield AwsRegistry(session.api("sagemaker"), Objects(session.api("s3"), identity.account), identity)
+
+    @contextmanager
+    def stored(self) -> Iterator[AwsObjects]:
+        region, flow = self.settings["region"], self.options.flow.name
+        session, identity = open_session(region), caller_identity(region)
+        objects = Objects(session.api("s3"), identity.account)
+        objects.check_bucket(self.settings["bucket"], region)
+        machines = [identity.state_machine(region, Names(flow, each).machine) for each in (True, False)]
+        yield AwsObjects(objects, Executions(session.api("stepfunctions")), session.api("sagemaker"), machines)
 
     @contextmanager
     def open(self, log_file: Callable[[str], Path], log: Callable[[str], None]) -> Iterator[AwsCloud]:

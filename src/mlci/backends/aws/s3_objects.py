@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import IO, Any  # the entries of a list have the shape of the API
 
 from mlci.backends.aws.api_calls import Api, AwsError, translate_errors
@@ -27,7 +28,7 @@ from mlci.backends.aws.object_checksums import (
 from mlci.backends.protocol import TaggedObject
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, InputError
-from mlci.plan.models import Upload
+from mlci.plan.models import REFRESH_AFTER, Upload
 from mlci.s3_uris import split_s3_uri
 from mlci.stage.archive import source_archive
 from mlci.stage.models import StagedFile
@@ -98,7 +99,7 @@ class Objects:
     def list(self, prefix: str, most: int | None = None) -> Sequence[str]:
         """Return the URIs of all objects whose URI begins with this text; at most so many."""
         bucket, key = split_s3_uri(prefix)
-        return [f"s3://{bucket}/{entry['Key']}" for entry in itertools.islice(self._entries(bucket, key, most), most)]
+        return [f"s3://{bucket}/{entry['Key']}" for entry in itertools.islice(self.entries(bucket, key, most), most)]
 
     def versions(self, prefix: str, most: int | None = None) -> dict[str, tuple[int, str]]:
         """Return the size and the ETag of all objects whose URI begins with this text; of at most so many.
@@ -106,7 +107,7 @@ class Objects:
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html (the ETag reflects the content alone)
         """
         bucket, key = split_s3_uri(prefix)
-        entries = itertools.islice(self._entries(bucket, key, most), most)
+        entries = itertools.islice(self.entries(bucket, key, most), most)
         return {f"s3://{bucket}/{each['Key']}": (int(each["Size"]), str(each["ETag"]).strip('"')) for each in entries}
 
     def replace(self, uri: str, data: bytes, tag: str | None) -> bool:
@@ -140,12 +141,19 @@ class Objects:
 
     def missing(self, uploads: Iterable[Upload]) -> Sequence[Upload]:
         """Return the uploads that S3 lacks. A list of each unit's folder shows what is not there at all; what has the
-        right size is asked for its checksum, because others may write there as well."""
+        right size is asked for its checksum, because others may write there as well. What lies there for long is
+        uploaded again: then it is no leftover."""
         units: dict[str, list[Upload]] = defaultdict(list)
         for upload in uploads:
             units[upload.unit].append(upload)
+        fresh_s = datetime.now(timezone.utc).timestamp() - REFRESH_AFTER.total_seconds()
         sizes = {
-            unit: {entry["Key"]: int(entry["Size"]) for entry in self._entries(*split_s3_uri(unit))} for unit in units
+            unit: {
+                entry["Key"]: int(entry["Size"])
+                for entry in self.entries(*split_s3_uri(unit))
+                if entry["LastModified"].timestamp() > fresh_s
+            }
+            for unit in units
         }
 
         def is_stored(upload: Upload) -> bool:
@@ -169,8 +177,8 @@ class Objects:
             list(pool.map(put, missing))
         return len(missing)
 
-    def _entries(self, bucket: str, prefix: str, most: int | None = None) -> Iterator[Mapping[str, Any]]:
-        """Yield the entries of a list of objects. A page has no more of them than `most`."""
+    def entries(self, bucket: str, prefix: str, most: int | None = None) -> Iterator[Mapping[str, Any]]:
+        """Yield the entries of a list of objects, as S3 has them. A page has no more of them than `most`."""
         pages = self.api.pages(
             "list_objects_v2",
             ("ContinuationToken", "NextContinuationToken"),
