@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -85,26 +86,30 @@ def _needed(queue: list[Path], search: Sequence[Path], found: dict[Path, None], 
 
 
 def _modules(source: Path, search: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    for node in ast.walk(_parsed(source)):
+    for node in _import_statements(source.read_bytes(), str(source)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield from _resolve(alias.name, search)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             yield from _from(node, source, search)
 
 
-def _parsed(source: Path) -> ast.Module:
-    content = source.read_bytes()
+@functools.lru_cache(maxsize=1_000)  # the scripts of a flow share modules
+def _import_statements(content: bytes, file: str) -> tuple[ast.Import | ast.ImportFrom, ...]:
+    return tuple(node for node in ast.walk(_parsed(content, file)) if isinstance(node, (ast.Import, ast.ImportFrom)))
+
+
+def _parsed(content: bytes, file: str) -> ast.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the script's own warnings are shown when it runs
-            return ast.parse(content, filename=str(source))
+            return ast.parse(content, filename=file)
     except SyntaxError as error:
         if error.filename is None:  # NUL bytes: Python says no more of them
-            raise SyntaxError(error.msg, (str(source), 1, 1, None)) from error
+            raise SyntaxError(error.msg, (file, 1, 1, None)) from error
         raise
     except (ValueError, RecursionError, MemoryError) as error:  # NUL bytes likewise, or an expression nested too deep
-        raise SyntaxError(str(error) or "too deeply nested", (str(source), 1, 1, None)) from error
+        raise SyntaxError(str(error) or "too deeply nested", (file, 1, 1, None)) from error
 
 
 def _from(node: ast.ImportFrom, source: Path, search: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
