@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlci.flow import Flow, load, models
@@ -51,6 +51,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(st.text(), VALUES))
 def test_each_kind_of_value_survives(values: dict[str, Any]) -> None:
     flow = Flow("f", "flow.yaml", {}, {"s": models.Step("s", "wait", values=values)}, ())
