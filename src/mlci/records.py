@@ -7,14 +7,14 @@ have changed is none: the step runs again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
+from mlci.backends.at_once import at_once
 from mlci.backends.protocol import Cloud
 from mlci.errors import CloudError
+from mlci.kept_outputs import keep_outputs, recorded_uri
 from mlci.plan.models import Plan, S3Uri, Target
 from mlci.plan.names import Names
 from mlci.reuse.record import Record, RecordedMetrics, RecordedOutput, parse_record, render_record
@@ -23,11 +23,6 @@ from mlci.reuse.record import Record, RecordedMetrics, RecordedOutput, parse_rec
 _CANDIDATES = 4
 #: An output of more files has no record: it would take longer to check than most steps take to run.
 _MAX_FILES = 20_000
-#: Requests at the same time, on a cloud that is not this machine.
-_WORKERS = 8
-
-_Item = TypeVar("_Item")
-_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -47,15 +42,13 @@ class RecordScope:
         `role` is the reader's. The base branch's builds have one role, and a record of another in their scope is not
         theirs.
         """
-        folders = tuple(
-            f"s3://{self.bucket}/{folder}/"
-            for folder in (self.names.run(record.run_id), self.names.kept_outputs(record.run_id))
-        )
+        keeps = self.names.kept_outputs if self.names.is_protected else self.names.run
+        folder = f"s3://{self.bucket}/{keeps(record.run_id)}/"
         return (
             self._may_have_made(record.role, role)
             and record.flow == self.names.flow
             and uri == self.uri(record.key, record.run_id)
-            and all(each.startswith(folders) for each in record.uris)
+            and all(each.startswith(folder) for each in record.uris)
         )
 
     def _may_have_made(self, maker: str, reader: str) -> bool:
@@ -80,7 +73,7 @@ def find_records(keys: Iterable[str], flow: str, target: Target, cloud: Cloud) -
     scopes, wanted = record_scopes(flow, target), tuple(dict.fromkeys(keys))
     pairs = [(scope, key) for key in wanted for scope in scopes]
     found: dict[str, tuple[Record, ...]] = {}
-    for (_, key), records in zip(pairs, _each(lambda pair: _valid(*pair, cloud), pairs, cloud), strict=True):
+    for (_, key), records in zip(pairs, at_once(lambda pair: _valid(*pair, cloud), pairs, cloud), strict=True):
         if records:
             found[key] = (*found.get(key, ()), *records)
     return found
@@ -121,7 +114,8 @@ def write_records(
     cloud: Cloud,
     log: Callable[[str], None] = lambda text: None,
 ) -> None:
-    """Write a record for each step in `keys`, which this run made, and which succeeded.
+    """Write a record for each step in `keys`, which this run made, and which succeeded. What records of the base branch
+    name is copied first.
 
     `reads` has the runs that made what a step read, by the steps that it read from. What can't be recorded is logged:
     the step will run again.
@@ -138,8 +132,21 @@ def write_records(
             return f'"{step}" can\'t be reused: its record was not written: {error}'
         return ""
 
-    for line in filter(None, _each(write, list(keys), cloud)):
+    try:
+        if planned.target.is_protected:
+            _keep(planned, keys, cloud, log)
+    except (CloudError, OSError) as error:
+        log(f"the steps of this run can't be reused: their outputs were not copied: {error}")
+        return
+    for line in filter(None, at_once(write, list(keys), cloud)):
         log(line)
+
+
+def _keep(planned: Plan, steps: Iterable[str], cloud: Cloud, log: Callable[[str], None]) -> None:
+    """Copy what the records of some steps name. Raises: CloudError."""
+    uris = {uri for step in steps for uri in planned.steps[step].outputs.values()}
+    metrics = {uri for step in steps if (uri := planned.steps[step].metrics) and not uri.startswith(tuple(uris))}
+    keep_outputs({uri: recorded_uri(uri, planned) for uri in sorted({*uris, *metrics})}, cloud, log, _MAX_FILES)
 
 
 def _describe(
@@ -148,12 +155,14 @@ def _describe(
     """Return the record of a step; None if an output has too many files. Raises: CloudError."""
     step, target = planned.steps[name], planned.target
     outputs = {}
-    for output, uri in step.outputs.items():
+    for output, made_uri in step.outputs.items():
+        uri = recorded_uri(made_uri, planned)
         versions = cloud.versions(uri, _MAX_FILES + 1)
         if len(versions) > _MAX_FILES:
             return None
         outputs[output] = RecordedOutput(uri, {each.removeprefix(uri): version for each, version in versions.items()})
-    metrics = _version(step.metrics, cloud) if step.metrics else None
+    metrics_uri = recorded_uri(step.metrics, planned) if step.metrics else None
+    metrics = _version(metrics_uri, cloud) if metrics_uri else None
     return Record(
         key=key,
         flow=planned.flow.name,
@@ -161,7 +170,7 @@ def _describe(
         run_id=target.run_id,
         made=made,
         outputs=outputs,
-        metrics=RecordedMetrics(step.metrics, *metrics) if step.metrics and metrics else None,
+        metrics=RecordedMetrics(metrics_uri, *metrics) if metrics_uri and metrics else None,
         reads=dict(reads),
         build=target.build,
         commit=target.commit,
@@ -172,11 +181,3 @@ def _describe(
 def _version(uri: str, cloud: Cloud) -> tuple[int, str] | None:
     """Return the size and the tag of one object; None if there is none."""
     return cloud.versions(uri, 1).get(uri)  # of those whose URIs begin with it, its own is the first
-
-
-def _each(work: Callable[[_Item], _Found], items: Sequence[_Item], cloud: Cloud) -> list[_Found]:
-    """Return the results of some work on each item: of several at the same time where each is a request."""
-    if cloud.name == "local" or len(items) < 2:
-        return [work(item) for item in items]
-    with ThreadPoolExecutor(_WORKERS, "records") as pool:
-        return list(pool.map(work, items))

@@ -34,7 +34,7 @@ from mlci.flow.models import Flow, Json
 from mlci.gate import Metrics, chosen_cells, judge
 from mlci.interrupts import InterruptSource, run_interruptible
 from mlci.kept_definitions import KeptDefinitions
-from mlci.plan import Plan, Target, plan
+from mlci.plan import Plan, S3Uri, Target, plan
 from mlci.report.mermaid import mermaid
 from mlci.report.result import BaselineUpdate, Result, RunStart, Status, strict
 from mlci.reuse.step_keys import step_keys
@@ -353,7 +353,8 @@ def _update_baseline(
         return Status.PASSED, "", BaselineUpdate(reason=unearned)
     documents = {step: strict(each.document) for step, each in metrics.items() if each.document is not None}
     committed = context.history.committed(target.commit) if target.commit else None
-    baseline = Baseline(documents, target.run_id, target.commit, committed)
+    outputs = _baseline_outputs(planned, context, cloud)
+    baseline = Baseline(documents, target.run_id, target.commit, committed, outputs=outputs)
     try:
         kept = record_baseline(planned.flow.name, target, baseline, cloud, context.history)
     except (CloudError, OSError) as error:
@@ -362,3 +363,14 @@ def _update_baseline(
     if kept:
         context.reporter.log(f"the baseline of {target.base_branch} was not replaced: {kept}")
     return Status.PASSED, "", BaselineUpdate(is_earned=True, is_written=not kept, reason=kept)
+
+
+def _baseline_outputs(planned: Plan, context: RunContext, cloud: Cloud) -> dict[str, dict[str, S3Uri]]:
+    """Returns the URIs of the outputs that a baseline names; none if they can't be kept, for rules need its metrics."""
+    from mlci.kept_outputs import keep_baseline_outputs
+
+    try:
+        return keep_baseline_outputs(planned, cloud, context.reporter.log)
+    except (CloudError, OSError) as error:
+        context.reporter.log(f"the baseline names no outputs, for they were not copied: {error}")
+        return {}

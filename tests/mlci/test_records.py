@@ -2,79 +2,28 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from dataclasses import replace
 from typing import cast
 
 import pytest
 
 from mlci.backends.protocol import Cloud
-from mlci.errors import CloudError
-from mlci.flow import load
-from mlci.plan import Plan, S3Uri, Target, plan
+from mlci.plan import S3Uri, Target
 from mlci.records import find_records, write_records
 from mlci.reuse.record import Record, RecordedMetrics, RecordedOutput, parse_record, render_record
-from mlci.stage.models import Staged
-
-FLOW = b"""
-flow: small
-defaults: {image: "mine.example/image:7"}
-steps:
-  prepare: {uses: processing, entrypoint: [a], outputs: [table, rest]}
-  score:
-    uses: processing
-    entrypoint: [a]
-    inputs: {t: "${{ steps.prepare.outputs.table }}"}
-    outputs: [m]
-    metrics: m/m.json
-"""
-KEYS = {"prepare": "1" * 64, "score": "2" * 64}
-RUN, LATER = "20261123-101530-3f9c2a", "20261124-101530-3f9c2a"
-MADE = datetime(2026, 11, 23, 10, 20, tzinfo=timezone.utc)
-PULL_REQUEST = Target("b", "jobs", RUN, "c0ffee", build="build:1")
-BASE = replace(PULL_REQUEST, is_protected=True)
-ROLES = {False: "arn:aws:sts::1:assumed-role/pull-requests", True: "arn:aws:sts::1:assumed-role/base"}
-
-
-@dataclass
-class InMemoryCloud:
-    """The objects of a cloud, as the caller with `role` sees them. `unreadable` can't be read."""
-
-    objects: dict[str, bytes] = field(default_factory=dict)
-    role: str = ""
-    name: str = "aws"
-    unreadable: str = "no URI has this"
-
-    def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
-        self._check(uri)
-        return self.objects.get(uri)
-
-    def list(self, prefix: str, most: int | None = None) -> list[str]:
-        return sorted(uri for uri in self.objects if uri.startswith(prefix))[:most]
-
-    def versions(self, prefix: str, most: int | None = None) -> dict[str, tuple[int, str]]:
-        self._check(prefix)
-        return {uri: (len(self.objects[uri]), tag(self.objects[uri])) for uri in self.list(prefix, most)}
-
-    def replace(self, uri: str, data: bytes, tag: str | None) -> bool:
-        self._check(uri)
-        return self.objects.setdefault(uri, data) is data
-
-    def _check(self, uri: str) -> None:
-        if self.unreadable in uri:
-            raise CloudError("AccessDenied")
-
-
-def tag(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-@functools.cache
-def flow_plan(target: Target) -> Plan:
-    return plan(load(FLOW, "flow.yaml"), Staged({}, {}, {"prepare": "i", "score": "i"}), target, {})
+from support.recorded_steps import (
+    BASE,
+    KEYS,
+    LATER,
+    MADE,
+    PULL_REQUEST,
+    ROLES,
+    RUN,
+    InMemoryCloud,
+    flow_plan,
+    tag,
+)
 
 
 def as_seen(cloud: InMemoryCloud, is_protected: bool) -> Cloud:
@@ -131,6 +80,35 @@ def test_pull_requests_read_the_base_branch_s_first_and_the_base_branch_only_its
     make(cloud, replace(PULL_REQUEST, run_id=LATER))
     make(cloud, BASE)
     assert find(cloud, PULL_REQUEST) == [(RUN, True), (LATER, False)]
+    assert find(cloud, BASE) == [(RUN, True)]
+
+
+def test_records_of_the_base_branch_name_copies_of_what_its_runs_made(cloud: InMemoryCloud) -> None:
+    make(cloud, BASE)
+    key = KEYS["score"]
+    [record] = find_records([key], "small", BASE, as_seen(cloud, True))[key]
+    folder = f"s3://b/mlci/small/protected/records/outputs/{RUN}/score/m/"
+    assert record.outputs == {"m": RecordedOutput(S3Uri(folder), {"m.json": (4, tag(b"data"))})}
+    assert record.metrics == RecordedMetrics(S3Uri(f"{folder}m.json"), 4, tag(b"data"))
+    for uri in [uri for uri in cloud.objects if "/protected/runs/" in uri]:
+        del cloud.objects[uri]  # the runs' lifecycle ended
+    assert find(cloud, BASE) == find(cloud, PULL_REQUEST) == [(RUN, True)]
+
+
+def test_what_can_t_be_copied_is_not_recorded(cloud: InMemoryCloud) -> None:
+    cloud.unreadable = "protected/records/outputs"
+    said: list[str] = []
+    make(cloud, BASE, said=said)
+    assert said == ["the steps of this run can't be reused: their outputs were not copied: AccessDenied"]
+    assert not [uri for uri in cloud.objects if "/records/" in uri]
+
+
+def test_a_run_that_was_killed_before_its_record_leaves_none(cloud: InMemoryCloud) -> None:
+    make(cloud, BASE)
+    for uri in [uri for uri in cloud.objects if uri.endswith(f"{RUN}.json")]:
+        del cloud.objects[uri]
+    assert find(cloud, BASE) == []
+    make(cloud, BASE)  # the build was started again, and attached to its run
     assert find(cloud, BASE) == [(RUN, True)]
 
 
@@ -222,8 +200,9 @@ BASE_RECORD = f"s3://b/mlci/small/protected/records/{KEYS['prepare']}/{RUN}.json
     [
         (BASE_RECORD, {"role": ROLES[False]}),
         (BASE_RECORD, {"outputs": no_files(f"s3://b/mlci/small/runs/{RUN}/prepare/none/")}),
-        (BASE_RECORD, {"outputs": no_files(f"s3://elsewhere/mlci/small/protected/runs/{RUN}/none/")}),
-        (BASE_RECORD, {"outputs": no_files(f"s3://b/mlci/small/protected/runs/{LATER}/none/")}),
+        (BASE_RECORD, {"outputs": no_files(f"s3://b/mlci/small/protected/runs/{RUN}/prepare/none/")}),
+        (BASE_RECORD, {"outputs": no_files(f"s3://elsewhere/mlci/small/protected/records/outputs/{RUN}/none/")}),
+        (BASE_RECORD, {"outputs": no_files(f"s3://b/mlci/small/protected/records/outputs/{LATER}/none/")}),
         (BASE_RECORD, {"run_id": LATER}),
         (BASE_RECORD, {"flow": "other"}),
         (BASE_RECORD, {"key": KEYS["score"]}),
@@ -231,7 +210,19 @@ BASE_RECORD = f"s3://b/mlci/small/protected/records/{KEYS['prepare']}/{RUN}.json
         (BASE_RECORD.replace(KEYS["prepare"], KEYS["score"]), {}),
         (BASE_RECORD.replace("/protected/", "/"), {}),
     ],
-    ids=["role", "folder", "bucket", "run of output", "run", "flow", "key", "moved run", "moved key", "other scope"],
+    ids=[
+        "role",
+        "folder",
+        "expiring folder",
+        "bucket",
+        "run of output",
+        "run",
+        "flow",
+        "key",
+        "moved run",
+        "moved key",
+        "other scope",
+    ],
 )
 def test_a_forged_record_is_ignored(cloud: InMemoryCloud, uri: str, fields: dict[str, object]) -> None:
     forged(cloud, BASE_RECORD)
@@ -248,6 +239,8 @@ def test_what_can_t_be_read_is_as_if_it_were_not_there(cloud: InMemoryCloud) -> 
     cloud.unreadable = f"protected/records/{KEYS['prepare']}"
     assert find(cloud, PULL_REQUEST) == [(LATER, False)]
     cloud.unreadable = "runs"
+    assert find(cloud, PULL_REQUEST) == [(RUN, True)]
+    cloud.unreadable = "small"
     assert find(cloud, PULL_REQUEST) == []
 
 

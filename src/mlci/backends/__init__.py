@@ -2,6 +2,7 @@
 
 protocol.py                   what a run needs of a backend
 events.py                     an event of an execution's history
+at_once.py                    some work for each of many items, several at the same time
 stop_signal.py                the signal that asks a run to stop
 concurrent_work.py            work on many things at a time, which a stop or an error ends early
 upload_progress.py            reports how far a long upload is

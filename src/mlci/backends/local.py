@@ -33,6 +33,7 @@ from mlci.backends.protocol import (
     ExecutionArn,
     Isolation,
     Location,
+    ObjectCopy,
     Outcome,
     RegistryApi,
     RunningExecution,
@@ -52,6 +53,7 @@ from mlci.backends.secrets import check_values, job_variables
 from mlci.backends.stop_signal import StopSignal
 from mlci.backends.thread_shares import thread_shares, thread_variables
 from mlci.backends.unenforced_keys import unenforced_keys
+from mlci.errors import CloudError
 from mlci.flow.names import written_name
 from mlci.plan.models import Plan, PlannedImage, Upload
 from mlci.plan.names import Names
@@ -292,6 +294,14 @@ class LocalCloud:
 
         with translate_emulator_errors():
             return self.emulator.store.replace_bytes(data, uri, is_unchanged)
+
+    def copy(self, copies: Sequence[ObjectCopy], on_bytes: Callable[[int], None]) -> None:
+        for copy in copies:
+            if self.versions(copy.source, 1).get(copy.source) != (copy.size_bytes, copy.tag):
+                raise CloudError(f"{copy.source} changed while it was copied.")
+            with translate_emulator_errors():
+                self.emulator.store.copy(copy.source, copy.target)
+            on_bytes(copy.size_bytes)
 
     def missing(self, uploads: Iterable[Upload]) -> Sequence[Upload]:
         with translate_emulator_errors():

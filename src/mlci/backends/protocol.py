@@ -70,6 +70,16 @@ class WarmPoolUse:
 
 
 @dataclass(frozen=True)
+class ObjectCopy:
+    """A copy to make of an object, as it was when it had this size and tag."""
+
+    source: str
+    target: str
+    size_bytes: int
+    tag: str
+
+
+@dataclass(frozen=True)
 class Change:
     """The change that publishing a definition would make.
 
@@ -221,6 +231,12 @@ class Cloud(Protocol):
 
     def replace(self, uri: str, data: bytes, tag: str | None) -> bool:
         """Writes an object if its tag is still this one, or, for None, if there is still none; else returns False."""
+
+    def copy(self, copies: Sequence[ObjectCopy], on_bytes: Callable[[int], None]) -> None:
+        """Copies objects within the store. `on_bytes` gets the number of bytes that have been copied each time.
+
+        An object that has another tag by now is not copied, but is an error.
+        """
 
     def missing(self, uploads: Iterable[Upload]) -> Sequence[Upload]:
         """Returns the uploads that the store does not hold yet."""

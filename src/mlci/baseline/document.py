@@ -1,6 +1,7 @@
 """The format of a baseline: one JSON object.
 
-`{"schema": 1, "run_id": …, "commit": …, "committed": …, "origin": "run", "metrics": {<step>: <its metrics file>}}`.
+`{"schema": 1, "run_id": …, "commit": …, "committed": …, "origin": "run", "metrics": {<step>: <its metrics file>},
+"outputs": {<step>: {<output>: <its URI>}}}`. Those of older mlci have no outputs.
 Without metrics, and without a run, it says that the baseline was reset.
 """
 
@@ -25,7 +26,7 @@ Origin: TypeAlias = Literal["run", "set", "reset"]
 class Baseline:
     """A baseline. `committed` is the time of its commit, and None where it is not known, as in those of older mlci.
 
-    `run_id` is empty after a reset.
+    `run_id` is empty after a reset. `outputs` has the URIs of what the run's steps made.
     """
 
     metrics: Mapping[str, Json] = field(default_factory=dict)
@@ -33,6 +34,7 @@ class Baseline:
     commit: str | None = None
     committed: datetime | None = None
     origin: Origin = "run"
+    outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def render_baseline(baseline: Baseline) -> bytes:
@@ -44,6 +46,7 @@ def render_baseline(baseline: Baseline) -> bytes:
         "committed": baseline.committed.isoformat() if baseline.committed else None,
         "origin": baseline.origin,
         "metrics": dict(baseline.metrics),
+        "outputs": {step: dict(uris) for step, uris in baseline.outputs.items()},
     }
     return json.dumps(document, indent=2).encode()
 
@@ -71,7 +74,18 @@ def parse_baseline(data: bytes, uri: str) -> Baseline:
         _text(document.get("commit")) or None,
         _time(document.get("committed")),
         document["origin"] if document.get("origin") in ("set", "reset") else "run",
+        _outputs(document.get("outputs")),
     )
+
+
+def _outputs(value: Json) -> dict[str, dict[str, str]]:
+    """Returns the URIs of outputs as far as the document has any."""
+    steps = value.items() if isinstance(value, dict) else ()
+    return {
+        step: {output: uri for output, uri in uris.items() if isinstance(uri, str)}
+        for step, uris in steps
+        if isinstance(uris, dict)
+    }
 
 
 def _text(value: Json) -> str:

@@ -217,6 +217,10 @@ def _fit(name: str, room: int) -> str:
     return f"{plain[: room - 5].rstrip('-')}-{digits}"
 
 
+#: The folder of the outputs that baselines name, which is no branch's.
+_OUTPUTS = "outputs"
+
+
 def baselines(flow: str) -> str:
     """Return the prefix of the baselines of a flow's branches."""
     return f"mlci/{flow}/baselines"
@@ -225,8 +229,13 @@ def baselines(flow: str) -> str:
 def baseline_key(flow: str, branch: str) -> str:
     """The baseline of a branch, for every run to read; its name is escaped, because a branch may be called anything."""
     plain = re.sub(r"[^a-zA-Z0-9._-]+", "-", branch)
-    digits = "" if plain == branch else "-" + hashlib.sha256(branch.encode()).hexdigest()[:8]
+    digits = "" if plain == branch != _OUTPUTS else "-" + hashlib.sha256(branch.encode()).hexdigest()[:8]
     return f"{baselines(flow)}/{plain}{digits}.json"
+
+
+def baseline_outputs(flow: str, run: str) -> str:
+    """Return the folder of the outputs of a run that its baseline names."""
+    return f"{baselines(flow)}/{_OUTPUTS}/{run}"
 
 
 def install_prefix(flow: str) -> str:

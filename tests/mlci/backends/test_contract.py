@@ -18,9 +18,10 @@ from mlci.backends.aws.session import open_session
 from mlci.backends.events import Event
 from mlci.backends.local import open_local
 from mlci.backends.progress import Progress, initial_progress
-from mlci.backends.protocol import Cloud, Outcome
+from mlci.backends.protocol import Cloud, ObjectCopy, Outcome
 from mlci.backends.stop_signal import StopSignal
 from mlci.compile import Compiled
+from mlci.errors import CloudError
 from mlci.flow.models import Json
 from mlci.plan import Plan
 from mlci.plan.models import S3Uri, Upload
@@ -154,6 +155,34 @@ def test_versions_tell_each_object_s_size_and_content(side: Side) -> None:
     assert side.cloud.versions(f"{folder}b/") == {uri: before[uri] for uri in (f"{folder}b/c", f"{folder}b/d")}
     side.cloud.write(f"{folder}a", b"two")
     assert side.cloud.versions(f"{folder}a", 1) == {f"{folder}a": before[f"{folder}b/c"]}
+
+
+def test_objects_are_copied_within_the_store(side: Side) -> None:
+    folder = f"s3://{BUCKET}/mlci/small/copied/"
+    side.cloud.write(f"{folder}from/a b+c.csv", b"one")
+    side.cloud.write(f"{folder}from/inner/d", b"")
+    copies = [
+        ObjectCopy(uri, uri.replace("/from/", "/to/"), *version)
+        for uri, version in side.cloud.versions(f"{folder}from/").items()
+    ]
+    done: list[int] = []
+    side.cloud.copy(copies, done.append)
+    assert sorted(done) == [0, 3]
+    assert side.cloud.read(f"{folder}to/a b+c.csv") == b"one"
+    assert side.cloud.versions(f"{folder}to/") == {
+        uri.replace("/from/", "/to/"): version for uri, version in side.cloud.versions(f"{folder}from/").items()
+    }
+
+
+@pytest.mark.parametrize("side", ["local", "served"], indirect=True)  # moto copies whatever is there
+def test_a_copy_is_of_what_was_listed(side: Side) -> None:
+    source, target = (f"s3://{BUCKET}/mlci/small/listed/{name}" for name in "ab")
+    side.cloud.write(source, b"one")
+    copies = [ObjectCopy(source, target, *side.cloud.versions(source)[source])]
+    side.cloud.write(source, b"two")
+    with pytest.raises(CloudError):
+        side.cloud.copy(copies, lambda size_bytes: None)
+    assert side.cloud.read(target) is None
 
 
 @pytest.mark.parametrize("side", ["local", "served"], indirect=True)  # moto's check and write are two steps

@@ -11,6 +11,8 @@ from mlci.baseline.document import SCHEMA, Baseline, parse_baseline, render_base
 from mlci.errors import CloudError
 
 URI = "s3://bucket/mlci/iris/baselines/main.json"
+COMMITTED = datetime(2026, 11, 23, 8, 15, 30, tzinfo=timezone.utc)
+BASELINE = Baseline({"a": {"b": [1]}}, "r", "0" * 40, COMMITTED, "set", {"a": {"model": "s3://b/model/"}})
 
 
 def test_the_metrics_are_read_by_step() -> None:
@@ -19,8 +21,7 @@ def test_the_metrics_are_read_by_step() -> None:
 
 
 def test_a_baseline_is_read_as_it_was_written() -> None:
-    committed = datetime(2026, 11, 23, 8, 15, 30, tzinfo=timezone.utc)
-    for baseline in (Baseline({"a": {"b": [1]}}, "r", "0" * 40, committed, "set"), Baseline(origin="reset")):
+    for baseline in (BASELINE, Baseline(origin="reset")):
         assert parse_baseline(render_baseline(baseline), URI) == baseline
 
 
@@ -41,3 +42,11 @@ def test_another_schema_is_named_with_its_cure(schema: object) -> None:
     data = json.dumps({"schema": schema, "metrics": {}}).encode()
     with pytest.raises(CloudError, match=r"has schema .*, and this version of mlci reads schema 1\. Upgrade mlci"):
         parse_baseline(data, URI)
+
+
+@pytest.mark.parametrize("outputs", [None, [], {"a": "s3://b/model/"}, {"a": {"model": 1}}, {"b": None}])
+def test_outputs_that_are_not_understood_are_none(outputs: object) -> None:
+    document = {**json.loads(render_baseline(BASELINE)), "outputs": outputs}
+    read = parse_baseline(json.dumps(document).encode(), URI)
+    assert read.metrics == BASELINE.metrics
+    assert not any(read.outputs.values())

@@ -27,6 +27,7 @@ from mlci.backends.progress import initial_progress
 from mlci.backends.protocol import (
     Change,
     ExecutionArn,
+    ObjectCopy,
     Outcome,
     RunningExecution,
     TaggedObject,
@@ -123,6 +124,11 @@ class AwsCloud:
 
     def replace(self, uri: str, data: bytes, tag: str | None) -> bool:
         return self.objects.replace(uri, data, tag)
+
+    def copy(self, copies: Sequence[ObjectCopy], on_bytes: Callable[[int], None]) -> None:
+        from mlci.backends.aws.object_copies import copy_objects
+
+        copy_objects(self.objects.api, self.objects.owner, copies, on_bytes)
 
     def missing(self, uploads: Iterable[Upload]) -> Sequence[Upload]:
         return self.objects.missing(uploads)
