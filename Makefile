@@ -42,8 +42,8 @@ clean:
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The locks hold every version that the project is tested with, on Python 3.10 to 3.13 and each platform, with its hashes:
-# `build` for building packages from source, `runtime` for mlci, `example` for the example's scripts too, `all` for
-# everything. A package that has no wheel is built with what `build` installs, and not with what an index offers that day.
+# `build` for building packages from source, `runtime` for mlci, `slim` for mlci without the SDKs, `sdk` for these,
+# `example` for the example's scripts too, `all` for everything. A package that has no wheel is built with what `build` installs, and not with what an index offers that day.
 $(READY): pyproject.toml $(LOCKS)/build.txt $(LOCKS)/all.txt
 	@$(PYTHON) -c '' 2>/dev/null || { \
 	    echo "make: there is no \"$(PYTHON)\". Install Python 3.10 or later, or name yours: make PYTHON=python3.12" >&2; exit 1; }
@@ -65,3 +65,7 @@ lock:
 	@$(COMPILE) pyproject.toml -c $(LOCKS)/all.txt -o $(LOCKS)/runtime.txt
 	@$(COMPILE) --extra example pyproject.toml -c $(LOCKS)/all.txt -o $(LOCKS)/example.txt
 	@printf 'setuptools\nwheel\n' | $(COMPILE) - -c $(LOCKS)/all.txt -o $(LOCKS)/build.txt
+	@$(MAKE) --no-print-directory $(READY)
+	@$(PY) .ci/slim_lock.py $(LOCKS)
+	@$(PY) .ci/sagemaker_images.py > src/mlci/stage/sagemaker_images.json.new
+	@mv src/mlci/stage/sagemaker_images.json.new src/mlci/stage/sagemaker_images.json

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import runpy
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-LOCKS = Path(__file__).parents[1] / "src" / "mlci" / "locks"
-NAMES = ("all", "build", "example", "runtime")
+ROOT = Path(__file__).parents[1]
+LOCKS = ROOT / "src" / "mlci" / "locks"
+NAMES = ("all", "build", "example", "runtime", "sdk", "slim")
 
 
 def requirements(name: str) -> Mapping[str, list[str]]:
@@ -32,7 +35,25 @@ def test_no_lock_names_an_index(name: str) -> None:
     assert "://" not in (LOCKS / f"{name}.txt").read_text()
 
 
-@pytest.mark.parametrize("name", ["example", "runtime"])
+@pytest.mark.parametrize("name", ["example", "runtime", "sdk", "slim"])
 def test_what_is_deployed_is_what_is_tested(name: str) -> None:
     tested = requirements("all")
     assert {line: tested.get(line) for line in requirements(name)} == requirements(name)
+
+
+def test_a_slim_install_and_the_sdks_make_a_whole_one() -> None:
+    slim, sdk, runtime = (requirements(name) for name in ("slim", "sdk", "runtime"))
+    assert not slim.keys() & sdk.keys()
+    assert {**slim, **sdk} == runtime
+    assert len(slim) < len(runtime) / 2
+
+
+def test_a_slim_install_has_all_that_its_packages_need_and_no_more() -> None:
+    """By what the installed distributions say, as `make lock` splits the lock."""
+    split: dict[str, Any] = runpy.run_path(str(ROOT / ".ci" / "slim_lock.py"))
+    own = {name for name, _ in split["needed"]("mlci")} - split["SDKS"]
+    assert {"boto3", "pydantic"} < own
+    names = {split["name_of"](entry) for entry in split["entries"]((LOCKS / "slim.txt").read_text())}
+    everything = {split["name_of"](entry) for entry in split["entries"]((LOCKS / "runtime.txt").read_text())}
+    assert names == split["closure"](own) & everything
+    assert not names & {"sagemaker", "stepfunctions", "numpy", "pandas"}

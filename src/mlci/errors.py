@@ -57,6 +57,10 @@ class InputError(MlciError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+class SdkMissing(InputError):
+    """A definition has to be compiled, and the environment has no SDK for that, as a slim install of mlci."""
+
+
 class CloudError(MlciError):
     """The cloud did not do what it was asked: refused, unreachable, or an answer that we do not know."""
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mlci.backends.events import Event
 from mlci.backends.progress import Progress, StepState, initial_progress
@@ -28,7 +28,7 @@ from mlci.baseline import (
 from mlci.compile import Compiled, compile_plan, sent_input
 from mlci.conclusion import conclude, log_tails
 from mlci.empty_outputs import EmptyOutputs
-from mlci.errors import CloudError, InputError
+from mlci.errors import CloudError, InputError, SdkMissing
 from mlci.flow import dependencies
 from mlci.flow.models import Flow, Json
 from mlci.gate import Metrics, chosen_cells, judge
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from mlci.partial import PartialRun
     from mlci.reuse.differences import Explanation
     from mlci.reuse.key_document import RunKeys
+
+T = TypeVar("T")
 
 #: So many earlier runs are compared with a run: it is not to take longer for that.
 _RUNS_COMPARED = 5
@@ -109,11 +111,11 @@ def prepare(flow: Flow, context: RunContext, baseline: Mapping[str, Json]) -> tu
 
     Raises: InputError.
     """
-    staged = stage(flow, context.repository, context.region, context.cache)
+    staged = _with_sdk(lambda: stage(flow, context.repository, context.region, context.cache), context)
     planned = plan(flow, staged, context.target, baseline, context.part.outputs if context.part else None)
 
     def announced(compute: Callable[[], str]) -> Callable[[], str]:
-        return lambda: _announced(compute, context.reporter.log)
+        return lambda: _announced(lambda: _with_sdk(compute, context), context.reporter.log)
 
     def cached(key: Json, compute: Callable[[], str]) -> str:
         if context.definitions is None:
@@ -140,6 +142,17 @@ def _changes(keys: RunKeys, progress: Progress, context: RunContext, cloud: Clou
         found = explain_steps(steps, keys, context.folder.siblings(), cloud.name, _RUNS_COMPARED)
         return {each.step: each for each in found if each.run_id is not None}
     return {}
+
+
+def _with_sdk(work: Callable[[], T], context: RunContext) -> T:
+    """Returns the result of `work`. Where it needs the SDKs, and a slim install lacks them, they are installed."""
+    try:
+        return work()
+    except SdkMissing:
+        from mlci.stage.sdk_install import provide_sdk
+
+        provide_sdk(context.cache.folder, context.reporter.log)
+        return work()
 
 
 def _announced(compile_it: Callable[[], str], log: Callable[[str], None]) -> str:

@@ -173,12 +173,12 @@ def test_what_init_wrote_installs_mlci_from_the_bucket_and_nothing_else(tmp_path
         assert f"Location: {python.parent.parent}" in site_packages.stdout
 
         bucket, _, folder = uri.removeprefix("s3://").partition("/")
-        s3, key = served.client("s3"), f"{folder}runtime.txt"
+        s3, key = served.client("s3"), f"{folder}slim.txt"
         lock = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         s3.put_object(Bucket=bucket, Key=key, Body=lock.replace(b"boto3==", b"b0to3=="))
         codes, log = builds.build(repository.root, 2)
         assert codes == {"install": 1}, log
-        assert "runtime.txt: FAILED" in log
+        assert "slim.txt: FAILED" in log
 
         edited(repository.root, "buildspec.yaml", f"sha256={folder.split('/')[-2]}", f"sha256={64 * '0'}")
         codes, log = builds.build(repository.root, 3)

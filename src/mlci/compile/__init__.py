@@ -27,6 +27,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -62,6 +63,8 @@ WHOLE_INPUT_MAX_BYTES = 196_608
 _STEP_ROOM_BYTES = 128
 #: All code that shapes a definition, beside the structure that it is made of.
 STATE_MAKING_FOLDERS = (Path(__file__).parent, Path(step_types.__file__).parent)
+
+_SDK_LOCK = Path(__file__).parent.parent / "locks" / "sdk.txt"
 
 
 _FEWER_VALUES = "give jobs fewer arguments, hyperparameters and environment values"
@@ -189,7 +192,17 @@ def _sdk_version(paths: Iterable[str]) -> str:
             return folder.name.removesuffix(".dist-info")
     from importlib import metadata
 
-    return f"stepfunctions-{metadata.version('stepfunctions')}"
+    try:
+        return f"stepfunctions-{metadata.version('stepfunctions')}"
+    except metadata.PackageNotFoundError:
+        return _locked_sdk_version()
+
+
+def _locked_sdk_version() -> str:
+    """Return the version that a slim install gets when it has to compile."""
+    found = re.search(r"^stepfunctions==(\S+)", _SDK_LOCK.read_text(), re.MULTILINE)
+    assert found is not None
+    return f"stepfunctions-{found[1]}"
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""The files that builds install mlci from: its wheel, two locks, and the list of their hashes.
+"""The files that builds install mlci from: its wheel, locks, and the list of their hashes.
 
 `mlci bootstrap` puts them into the bucket, under the hash of the list. The buildspec names this hash, so a build
 installs what the repository's reviewers saw, whatever else the bucket or a package index offers.
@@ -49,13 +49,24 @@ class InstallFiles:
 
 
 def install_files() -> InstallFiles:
-    """Return the files of the mlci that runs here.
+    """Return the files of a slim install of the mlci that runs here, for builds on AWS.
 
-    A lock names its packages with their hashes; `runtime.txt` ends with the wheel, relative to its own folder.
+    It lacks the SDKs: a build compiles only what no earlier build has kept, and then installs them by their own lock.
     """
+    return _files("slim.txt")
+
+
+def full_install_files() -> InstallFiles:
+    """Return the files of a whole install, for builds that run the jobs themselves and compile each time."""
+    return _files("runtime.txt", "build.txt")
+
+
+def _files(lock: str, *more: str) -> InstallFiles:
+    """Return the files. A lock names its packages with their hashes; the first ends with the wheel, relative to its own
+    folder."""
     wheel = own_wheel()
-    runtime = (_LOCKS / "runtime.txt").read_bytes() + f"./{wheel.name} --hash=sha256:{wheel.sha256}\n".encode()
-    files = {"build.txt": (_LOCKS / "build.txt").read_bytes(), wheel.name: wheel.data, "runtime.txt": runtime}
+    whole = (_LOCKS / lock).read_bytes() + f"./{wheel.name} --hash=sha256:{wheel.sha256}\n".encode()
+    files = {**{name: (_LOCKS / name).read_bytes() for name in more}, wheel.name: wheel.data, lock: whole}
     sums = "".join(f"{_sha256(data)}  {name}\n" for name, data in files.items())
     return InstallFiles(wheel.version, {**files, _SUMS: sums.encode()})
 

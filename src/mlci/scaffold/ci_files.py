@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from mlci.provision.install_files import install_files
+from mlci.provision.install_files import full_install_files, install_files
 from mlci.scaffold.planned_files import PlannedFile
 
 CiSystem: TypeAlias = Literal["codebuild", "github", "none"]
@@ -26,7 +26,7 @@ def ci_files(system: CiSystem, base_branch: str, requirements: Sequence[str]) ->
         yield PlannedFile(BUILDSPEC, buildspec().encode())
     elif system == "github":
         yield PlannedFile(WORKFLOW, workflow(base_branch, requirements).encode())
-        for name, data in install_files().files.items():
+        for name, data in full_install_files().files.items():
             yield PlannedFile(INSTALL_FOLDER / name, data)
 
 

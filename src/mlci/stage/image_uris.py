@@ -34,15 +34,21 @@ def check_runs_scripts(image: str) -> None:
 
 
 def image_uri(image: str, region: str, instance: str, scope: ImageScope = "training") -> str:
-    """Returns the URI of SageMaker's image for a framework, a region and an instance type. Takes seconds to import.
+    """Returns the URI of SageMaker's image for a framework, a region and an instance type.
 
-    Processing uses images to train in, as the SDK's own FrameworkProcessor does.
+    The SDK is asked for what the table does not have; its import takes seconds. Processing uses images to train in, as
+    the SDK's own FrameworkProcessor does.
 
     Raises: UnknownImage. Source: https://docs.aws.amazon.com/sagemaker/latest/dg-ecr-paths/
     """
     match = _FRAMEWORK.fullmatch(image)
     if match is None:
         raise UnknownImage(f'"{image}" is not written as framework:version', "Write it like xgboost:1.7-1.")
+    from mlci.stage.image_table import known_image  # late, for an image is looked up once
+
+    known = known_image(match["framework"], match["version"], match["python"], region, instance, scope)
+    if known is not None:
+        return known
     try:
         from mlci.stage.sdk_imports import quiet_sdk  # late, as the SDK itself
 

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from mlci.errors import InputError
+from mlci.errors import InputError, SdkMissing
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -29,7 +29,7 @@ def quiet_sdk() -> Iterator[None]:
     The SDKs look for a profile when they are imported, and fail where AWS_PROFILE names none. Nothing here calls AWS,
     so they see none.
 
-    Raises: InputError, if the environment holds other versions of the SDKs than mlci needs.
+    Raises: SdkMissing, if the environment holds no SDKs; InputError, if it holds others than mlci needs.
     """
     os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
     profiles = {name: os.environ.pop(name) for name in _PROFILES if name in os.environ}
@@ -41,6 +41,8 @@ def quiet_sdk() -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     except ImportError as error:
+        if find_spec("stepfunctions") is None and find_spec("sagemaker") is None:
+            raise SdkMissing(f"the SageMaker SDKs are not installed in {sys.prefix}", _ALL_DEPENDENCIES) from error
         raise InputError(_conflict(error), _OWN_ENVIRONMENT) from error
     finally:
         os.environ.update(profiles)
@@ -48,6 +50,7 @@ def quiet_sdk() -> Iterator[None]:
         root.setLevel(level)  # stepfunctions sets the root logger to ERROR
 
 
+_ALL_DEPENDENCIES = "Install mlci with all of its dependencies: pip install mlci."
 _OWN_ENVIRONMENT = (
     "Install mlci in an environment of its own, by pipx or `uv tool install`: jobs run in the project's all the same."
 )

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from mlci import __version__
 from mlci.provision import install_files as module
-from mlci.provision.install_files import install_files
+from mlci.provision.install_files import InstallFiles, full_install_files, install_files
 from mlci.provision.wheel import own_wheel
 
 WHEEL = f"mlci-{__version__}-py3-none-any.whl"
 
 
-def test_the_list_has_the_hash_of_every_other_file() -> None:
-    files = install_files().files
+@pytest.mark.parametrize(
+    ("made", "locks"), [(install_files, ["slim.txt"]), (full_install_files, ["runtime.txt", "build.txt"])]
+)
+def test_the_list_has_the_hash_of_every_other_file_and_the_lock_ends_with_the_wheel(
+    made: Callable[[], InstallFiles], locks: list[str]
+) -> None:
+    files = made().files
     lines = [line.split("  ") for line in files["SHA256SUMS"].decode().splitlines()]
     sums = {name: digest for digest, name in lines}
-    assert set(sums) == {"build.txt", "runtime.txt", WHEEL}
+    assert set(sums) == {*locks, WHEEL}
     assert sums == {name: hashlib.sha256(files[name]).hexdigest() for name in sums}
-
-
-def test_the_lock_ends_with_the_wheel_and_its_hash() -> None:
-    files = install_files().files
-    last = files["runtime.txt"].decode().splitlines()[-1]
+    last = files[locks[0]].decode().splitlines()[-1]
     assert last == f"./{WHEEL} --hash=sha256:{hashlib.sha256(files[WHEEL]).hexdigest()}"
-    assert b"://" not in files["build.txt"] + files["runtime.txt"]  # no index
+    assert b"://" not in b"".join(files[name] for name in locks)  # no index
 
 
 def test_other_contents_lie_under_another_hash(monkeypatch: pytest.MonkeyPatch) -> None:

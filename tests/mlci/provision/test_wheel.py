@@ -19,7 +19,8 @@ def test_the_same_files_make_the_same_bytes() -> None:
 
 def test_it_holds_what_a_package_needs_at_run_time_and_nothing_of_development() -> None:
     names = zipfile.ZipFile(BytesIO(own_wheel().data)).namelist()
-    assert "mlci/locks/runtime.txt" in names
+    assert {f"mlci/locks/{name}.txt" for name in ("build", "runtime", "sdk", "slim")} <= set(names)
+    assert "mlci/stage/sagemaker_images.json" in names
     assert "mlci_emulator/protocol/sagemaker_shapes.json" in names
     assert {"mlci/stage/starter/mlci_start.py", "mlci/stage/starter/mlci_start_aws.py"} <= set(names)
     assert "mlci/locks/all.txt" not in names

@@ -62,6 +62,17 @@ def test_a_missing_sdk_is_an_error_with_its_cure() -> None:
     assert "Install mlci in an environment of its own" in done.stderr
 
 
+def test_an_environment_without_any_sdk_is_told_from_a_broken_one() -> None:
+    code = (
+        "import sys\nfrom mlci.errors import SdkMissing\nfrom mlci.stage.sdk_imports import quiet_sdk\n"
+        "sys.path[:] = [path for path in sys.path if 'site-packages' not in path]\n"
+        "try:\n    with quiet_sdk():\n        import stepfunctions\n"
+        "except SdkMissing as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "Install mlci with all of its dependencies: pip install mlci" in done.stdout, done.stderr
+
+
 def test_another_version_of_the_sdk_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "sagemaker-3.1.0.dist-info").mkdir()
     (tmp_path / "sagemaker-3.1.0.dist-info" / "METADATA").write_text("Name: sagemaker\nVersion: 3.1.0\n")
