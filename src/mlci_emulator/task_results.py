@@ -15,7 +15,7 @@ import secrets
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,14 +36,29 @@ class TaskNotWaiting(OperationError):
 
 @dataclass(frozen=True)
 class TaskResults:
-    """Takes the results of tasks that wait. `folder` returns the folder of an execution, by its name."""
+    """Takes the results of tasks that wait. `folder` returns the folder of an execution, by its name. `waiting` has the
+    tasks of this process by their tokens, which it may complete itself."""
 
     folder: Callable[[str], Path]
+    waiting: dict[str, asl.Callback] = field(default_factory=dict)
 
     def expect_result(self, task: asl.TaskCall) -> None:
         """Expect the result of a task that waits for a token; of other tasks, none comes."""
         if task.callback is not None and task.resource.endswith(".waitForTaskToken"):
+            self.waiting[task.callback.token] = task.callback
             self.expect(task.callback, task.execution_arn.rpartition(":")[2])
+
+    def succeed(self, token: str, output: str) -> bool:
+        """Complete a task of this process; return False if it does not wait."""
+        return token in self.waiting and self.waiting[token].succeed(output)
+
+    def fail(self, token: str, error: str, cause: str) -> bool:
+        """Fail a task of this process; return False if it does not wait."""
+        return token in self.waiting and self.waiting[token].fail(error, cause)
+
+    def heartbeat(self, token: str) -> bool:
+        """Tell that the work for a task of this process goes on; return False if it does not wait."""
+        return token in self.waiting and self.waiting[token].heartbeat()
 
     def expect(self, callback: asl.Callback, execution: str) -> None:
         """Complete a callback by the result that arrives for its token, in a thread that ends with the callback."""

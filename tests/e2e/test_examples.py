@@ -42,6 +42,7 @@ LIGHT = [
     Port("deploy", "train.accuracy", options=("--param", "rounds=0")),
     Port("tuning", "compare.improvement", options=("--param", "gamma_min=0.5", "--param", "gamma_max=2.0")),
     Port("distributed", "train.loss", options=("--param", "steps=2")),
+    Port("runs-on-build", "evaluate.accuracy", options=("--param", "measures=1")),
     Port("xgboost-algorithm", "train.validation:rmse", options=("--param", "rounds=2")),
 ]
 #: Those with a requirements.txt, which pip installs.

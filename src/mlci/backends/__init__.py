@@ -12,6 +12,9 @@ thread_shares.py              the cores of this machine, shared by the local job
 unenforced_keys.py            the keys that have no effect on the local cloud
 secrets.py                    checks that a run's secrets can be read, and the values that local jobs get
 decisions.py                  the question of an approval, and the decision about it
+build_job_announcements.py    the announcement of a job that the build is to run itself
+build_tasks.py                the tasks that the build does: tokens, heartbeats and answers
+build_jobs.py                 the jobs of these tasks, by the emulator's job runner
 progress.py                   the state of each step, from the history
 project_python.py             the interpreter that local jobs run with
 function_handlers.py          the local code of Lambda functions that steps call
@@ -19,6 +22,7 @@ glue_jobs.py                  the check of Glue jobs before a local run
 job_pythons.py                the interpreter of each local job
 requirements_environments.py  environments that hold a requirements file, in the user's cache folder
 local_objects.py              the objects of the local store, for `mlci gc`
+emulator_jobs.py              the settings of the emulator's job runner
 local_registry.py             the model registry of the local cloud, a file in .mlci
 container_runtime.py          the container runtime of this machine
 image_builds.py               builds the images of a flow on this machine

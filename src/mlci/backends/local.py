@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,11 +15,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlci.backends.build_tasks import BuildTasks
 from mlci.backends.container_runtime import ContainerRuntime
+from mlci.backends.emulator_jobs import job_python, job_pythons, job_settings
 from mlci.backends.events import Event
 from mlci.backends.function_handlers import FUNCTION_LOG_PREFIX, check_handlers, function_handlers
 from mlci.backends.glue_jobs import check_glue
-from mlci.backends.job_pythons import JobPythons, PythonDescription
 from mlci.backends.local_checks import check_jobs
 from mlci.backends.local_errors import translate_emulator_errors
 from mlci.backends.local_images import LocalImages
@@ -31,7 +31,6 @@ from mlci.backends.protocol import (
     BackendOptions,
     Change,
     ExecutionArn,
-    Isolation,
     Location,
     ObjectCopy,
     Outcome,
@@ -41,13 +40,6 @@ from mlci.backends.protocol import (
     TaggedObject,
     VersionArn,
     WarmPoolUse,
-)
-from mlci.backends.requirements_environments import FOLDER as ENVIRONMENTS
-from mlci.backends.requirements_environments import (
-    EnvironmentBase,
-    EnvironmentFailed,
-    EnvironmentStore,
-    installer_environment,
 )
 from mlci.backends.secrets import check_values, job_variables
 from mlci.backends.stop_signal import StopSignal
@@ -68,8 +60,6 @@ if TYPE_CHECKING:
     from mlci_emulator.embedded import EmbeddedEmulator
     from mlci_emulator.jobs.container_runtime import ContainerRuntime as EmulatorRuntime
     from mlci_emulator.jobs.job import JobSettings as JobSettings
-    from mlci_emulator.jobs.process import StopSignal as JobStopSignal
-    from mlci_emulator.jobs.python_overlay import Interpreter
     from mlci_emulator.services.lambda_functions import FunctionCode
     from mlci_emulator.store.directory import DirectoryStore
     from mlci_emulator.task_results import TaskResults
@@ -120,12 +110,12 @@ class LocalBackend:
         shares: dict[str, int] = {}
         step_log = lambda step: log_file(f"{planned[-1].steps[step].job}-0-0")  # noqa: E731
         images = LocalImages(options.isolation, options.environment, step_log, log)
-        pythons = self._pythons(python, log)
+        pythons = job_pythons(options, python, log)
         settings = replace(
             settings,
             variables=self._job_variables,
             defaults=lambda job: thread_variables(shares.get(written_name(self._step_of(job)))),
-            pythons=lambda *job: _job_python(pythons, planned[-1], *job) if planned else None,
+            pythons=lambda *job: job_python(pythons, planned[-1], *job) if planned else None,
             runtime=lambda: emulator_runtime(images.runtime),
             is_contained=images.is_contained,
         )
@@ -135,7 +125,7 @@ class LocalBackend:
         with pythons, open_local(store, settings, log, functions, registry, options.cache, results) as cloud:
             announce = lambda: _announce(python, planned, log)  # noqa: E731
             cloud = replace(cloud, announce=announce, environment=options.environment)
-            cloud = replace(cloud, planned=planned, thread_shares=shares, images=images)
+            cloud = replace(cloud, planned=planned, thread_shares=shares, images=images, cores=options.cores, log=log)
             yield replace(cloud, check_pythons=pythons.check, describe_software=pythons.software)
 
     def _functions(self, base: Path, python: str) -> list[FunctionCode]:
@@ -148,31 +138,6 @@ class LocalBackend:
             FunctionCode(name, (base / each.file).parent, each.handler, python=python)
             for name, each in function_handlers(self.options.flow).items()
         ]
-
-    def _pythons(self, python: ProjectPython, log: Callable[[str], None]) -> JobPythons:
-        from mlci_emulator.jobs.containers import host_environment
-        from mlci_emulator.jobs.python_overlay import make_environment, python_facts
-
-        options = self.options
-        host = host_environment(options.environment)
-
-        def describe(executable: str) -> PythonDescription | None:
-            facts = python_facts(executable, host)
-            return PythonDescription(facts.version, facts.sites) if facts else None
-
-        def make(base: EnvironmentBase, folder: Path) -> Path:
-            facts = python_facts(base.executable, host)
-            if facts is None:
-                raise EnvironmentFailed(f"{base.executable} does not answer: is it a Python?")
-            return make_environment(facts, folder, base.sites)
-
-        environments = EnvironmentStore(
-            (options.cache or options.home) / ENVIRONMENTS,
-            installer_environment(host, options.environment),
-            make,
-            log,
-        )
-        return JobPythons(python, environments, options.environment.get("PATH", os.defpath), describe, log)
 
     def _log_files(self, log_file: Callable[[str], Path], planned: Sequence[Plan]) -> Callable[[str], Path]:
         """Returns the log file of a job, and of a Lambda function: that of the first step which calls it."""
@@ -215,10 +180,10 @@ class LocalCloud:
 
     `environment` has the values of secrets. `thread_shares` has the cores that a job of each step gets, where jobs run
     beside each other; `check` fills it.
-    `planned` gets the run's plan when it is checked. `check_pythons` raises
-    InputError where a Python lacks a package, and `describe_software` returns what the project's
-    Python holds. `hashes` are those of the store's objects. `images` are those that its
-    jobs run in.
+    `planned` gets the run's plan when it is checked. `check_pythons` raises InputError where a Python lacks a package,
+    and `describe_software` returns what the project's Python holds. `hashes` are those of the store's objects. `images`
+    are those that its jobs run in. `cores` are those that jobs of the build share, and `log`
+    takes messages.
     """
 
     emulator: EmbeddedEmulator
@@ -233,6 +198,7 @@ class LocalCloud:
     check_pythons: Callable[[Plan], None] = lambda planned: None
     images: LocalImages | None = None
     describe_software: Callable[[], Mapping[str, str]] = dict
+    cores: int = 1
     log: Callable[[str], None] = lambda text: None
 
     def check(self, planned: Plan) -> None:
@@ -373,9 +339,27 @@ class LocalCloud:
 
         machine_name = version.split(":")[6]
         machine = self.published[version]
-        outcome = execute(self.emulator, machine, execution_input, (machine_name, execution), on_event, stop)
+        names = (machine_name, execution)
+        with self._following(on_event, stop) as handle:
+            outcome = execute(self.emulator, machine, execution_input, names, handle, stop)
         arn = ExecutionArn(execution_arn(machine_name, execution))
         return Outcome(arn, outcome.status, outcome.error or "", outcome.cause or "")
+
+    @contextmanager
+    def _following(self, on_event: Callable[[Event], None], stop: StopSignal) -> Iterator[Callable[[Event], None]]:
+        """Yields a handler of the run's events, by which the build does the tasks that are its own."""
+        results = self.emulator.results
+        if results is None or not (self.planned and self.planned[-1].flow.build_steps):
+            yield on_event
+            return
+        from mlci.backends.build_jobs import jobs_without_images, run_job
+
+        with jobs_without_images(self.emulator.jobs) as jobs:
+            tasks = BuildTasks(
+                self.read, results, lambda job, stop: run_job(jobs, job, jobs.log(job.job), stop), self.log, self.cores
+            )
+            with tasks.following(on_event, stop) as handle:
+                yield handle
 
 
 def execute(
@@ -486,33 +470,8 @@ def open_local(
             hashes.save()
 
 
-def _job_python(pythons: JobPythons, planned: Plan, job: str, log: Path, stop: JobStopSignal) -> Interpreter | None:
-    """Returns the interpreter of a job.
-
-    Raises: PythonUnavailable
-    """
-    from mlci_emulator.jobs.python_overlay import Interpreter, PythonUnavailable
-
-    names = Names(planned.flow.name, planned.target.is_protected)
-    step = planned.steps[names.step_of(job, planned.flow.steps)[1]]
-    try:
-        found = pythons.of(step, log, stop.is_set)
-    except EnvironmentFailed as error:
-        raise PythonUnavailable(str(error)) from error
-    return Interpreter(found.executable, found.variables, found.folders) if found else None
-
-
 def emulator_runtime(runtime: ContainerRuntime | None) -> EmulatorRuntime | None:
     """Returns a container runtime as the emulator's jobs take it."""
     from mlci_emulator.jobs.container_runtime import ContainerRuntime as EmulatorRuntime
 
     return EmulatorRuntime(runtime.name, runtime.program, runtime.environment) if runtime else None
-
-
-def job_settings(
-    work: Path, log_file: Callable[[str], Path], python: str, environment: Mapping[str, str], isolation: Isolation
-) -> JobSettings:
-    """The settings of jobs: their work folder, the log file of a job's name, their interpreter and environment."""
-    from mlci_emulator.jobs.job import JobSettings
-
-    return JobSettings(work.absolute(), log_file, python, environment=dict(environment), isolation=isolation)

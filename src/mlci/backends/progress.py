@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
+from mlci.backends.build_job_announcements import parse_announcement
 from mlci.backends.decisions import Decision, Question, parse_decision, parse_question
 from mlci.backends.events import Event
 from mlci.compile.names import CELLS_TITLE, FAIL_REACHED, step_of_state
 from mlci.flow.names import written_name
 from mlci.step_types import STEP_TYPES, has_alternative, is_done_already
+from mlci.step_types.build_run import TASK_RESOURCE
 from mlci.step_types.states import CHECK_FAILED
 
 StepStatus = Literal["waiting", "running", "succeeded", "reused", "failed", "skipped", "stopped"]
@@ -148,7 +150,7 @@ _TOKEN = ".waitForTaskToken"
 
 def _advanced(step: StepState, event: Event) -> StepState:
     resource = next((str(each.get("resource")) for each in event.details.values() if isinstance(each, dict)), "")
-    if resource.endswith(_TOKEN):
+    if resource.endswith(_TOKEN) and not (step.job or _job(event)):  # a job with a token is one of the build
         return _decided(step, event)
     if step.decision and not step.decision.is_approved:
         return step  # the run ends with its reason
@@ -212,10 +214,13 @@ def _found_failure(event: Event) -> str | None:
 
 
 def _job(event: Event) -> str | None:
-    """Return the name of the job that a task creates; None for any other task."""
+    """Return the name of the job that a task creates, or that the build is to run; None for any other task."""
     details = event.details.get("taskScheduledEventDetails")
     if not isinstance(details, dict):
         return None
+    if details.get("resource") == TASK_RESOURCE:
+        announced = parse_announcement(details)
+        return announced.job if announced else None
     resource = str(details.get("resource", "")).partition(".")[0]
     job = next((job for job in _JOBS if job.task_resource == resource), None)
     try:
@@ -228,6 +233,8 @@ def _job(event: Event) -> str | None:
 def _reason(event: Event) -> str:
     """The reason of a failed task, in the words of its job if it has one."""
     details = next((value for value in event.details.values() if isinstance(value, dict)), {})
+    if event.type == "TaskTimedOut" and details.get("resource") == TASK_RESOURCE:
+        return "the build that ran it gave no sign of life in time"
     if event.type == "TaskTimedOut":
         return "it did not end in time"
     cause = str(details.get("cause") or "")

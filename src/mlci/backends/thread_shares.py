@@ -5,6 +5,8 @@ The numerical libraries of each job would otherwise start a thread for each core
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mlci.compile.concurrency import shares_of_cores
 from mlci.compile.structure import composition_of
 from mlci.plan.models import Plan
@@ -27,6 +29,15 @@ _VARIABLES = (
 def thread_shares(planned: Plan) -> dict[str, int]:
     """Return the cores that a job of each step gets, by the step's name; steps whose jobs run alone are left out."""
     return shares_of_cores(planned, composition_of(planned))
+
+
+def thread_shares_in_build(planned: Plan, cores: int) -> dict[str, int]:
+    """Return the same for the jobs that the build runs itself, while others run on machines of their own."""
+    steps = {
+        name: step if step.runs_on else replace(step, instance_count=0) for name, step in planned.flow.steps.items()
+    }
+    here = replace(planned, flow=replace(planned.flow, steps=steps), target=replace(planned.target, cores=cores))
+    return shares_of_cores(here, composition_of(planned))
 
 
 def thread_variables(cores: int | None) -> dict[str, str]:

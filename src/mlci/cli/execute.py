@@ -72,7 +72,8 @@ def command(
     Prints the execution's output. Exit code 0 if it succeeded, 3 if it failed, 4 if it was stopped.
     """
     from mlci.backends.container_runtime import find_runtime
-    from mlci.backends.local import emulator_runtime, job_settings
+    from mlci.backends.emulator_jobs import job_settings
+    from mlci.backends.local import emulator_runtime
     from mlci.backends.project_python import project_python
 
     definition = read_file(definition_file).decode("utf-8", "replace")

@@ -275,6 +275,9 @@ class _Builder(SelectionStates, LargeFlowStates, CleanerStates, CheckStates):
             failed = self._undo(step, state, paths, failed)
         if state.time_out:
             task.add_catch(self._catch(self._timed_out(step, state.time_out), ("States.Timeout",)))
+        if state.heartbeat:
+            lost = self._failure(step, state.heartbeat.title, is_caught=False, reason=state.heartbeat.reason)
+            task.add_catch(self._catch(lost, ("States.HeartbeatTimeout",)))
         task.add_catch(self._catch(failed))
         self._then(task, after)
         return self._with_message(step, state.message_path, task) if state.message_path else task

@@ -104,7 +104,11 @@ class StateFactory:
         )
 
     def _task(self, name: str, state: TaskState, paths: StepPaths) -> Any:
-        timeout = {"timeout_seconds": state.timeout_s, "timeout_seconds_path": state.timeout_path}
+        timeout = {
+            "timeout_seconds": state.timeout_s,
+            "timeout_seconds_path": state.timeout_path,
+            "heartbeat_seconds_path": state.heartbeat.seconds_path if state.heartbeat else None,
+        }
         task = self.sdk.Task(
             name,
             resource=self._integration(state.resource),

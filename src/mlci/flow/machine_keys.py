@@ -22,8 +22,8 @@ class MachineKeys(KeyReader):
 
     def image(self) -> str | ImageFolder | None:
         key = self.step.key("image")
-        if key is None or "algorithm" in self.step.raw:
-            return None  # an algorithm names its image
+        if key is None or "algorithm" in self.step.raw or self.step.runs_on_build:
+            return None  # an algorithm names its image, and a build runs the project's Python
         image, path = self.effective(key)
         is_written = "image" in self.step.raw or self.default("image") is not None
         if not is_written and not self.problems.is_partly_suspect(("defaults", "image")):

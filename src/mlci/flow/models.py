@@ -19,6 +19,7 @@ Op = Literal["min", "max", "max_drop", "max_rise"]
 #: The one number that a rule makes of those of all cells. `std` is the population's, as NumPy's.
 Aggregate = Literal["mean", "min", "max", "std"]
 SecretService = Literal["ssm", "secretsmanager"]
+RunsOn = Literal["", "build"]
 
 
 @dataclass(frozen=True)
@@ -267,7 +268,8 @@ class Step:
     What a type has no key for is None or empty. `cell` is set for a cell of a step with a matrix. `when` has all rules
     of the `if`, and `conditions` say how those with a place count. Where not
     `fail_fast`, a failure of the step leaves the steps and cells beside it running. `selections` has the inputs that
-    are of the best cell of a matrix, and `sharded_inputs` those of which each instance gets a part.
+    are of the best cell of a matrix, and `sharded_inputs` those of which each instance gets a part. `runs_on` is
+    "build" where the build runs the job itself, and "" where the step's type says what does.
     """
 
     name: str
@@ -306,6 +308,7 @@ class Step:
     sharded_inputs: frozenset[str] = frozenset()
     input_paths: Mapping[str, str] = field(default_factory=dict)
     output_paths: Mapping[str, str] = field(default_factory=dict)
+    runs_on: RunsOn = ""
 
 
 @dataclass(frozen=True)
@@ -358,6 +361,16 @@ class Flow:
     def step_types(self) -> frozenset[str]:
         """The names of the step types that its steps use."""
         return frozenset(step.uses for step in self.steps.values())
+
+    @property
+    def step_types_on_aws(self) -> frozenset[str]:
+        """The names of the step types of its steps that services of AWS run, and not the build."""
+        return frozenset(step.uses for step in self.steps.values() if not step.runs_on)
+
+    @property
+    def build_steps(self) -> tuple[str, ...]:
+        """The names of the steps that the build runs itself."""
+        return tuple(step.name for step in self.steps.values() if step.runs_on)
 
     def secrets_of(self, step: str) -> tuple[Secret, ...]:
         """The secrets that a step reads, sorted by name."""

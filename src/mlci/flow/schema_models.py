@@ -335,7 +335,7 @@ def _field(key: Key, is_required: bool) -> tuple[Any, Any]:
         options["examples"] = list(key.examples)
     if key.pattern:
         options["json_schema_extra"] = {"pattern": key.pattern}
-    if keyword.iskeyword(key.name):
+    if _attribute(key) != key.name:
         options["alias"] = key.name
     if is_required:
         return kind, Field(**options)
@@ -343,9 +343,12 @@ def _field(key: Key, is_required: bool) -> tuple[Any, Any]:
 
 
 def _fields(keys: Iterable[Key], required: Collection[str] = ()) -> dict[str, Any]:
-    return {
-        f"{key.name}_" if keyword.iskeyword(key.name) else key.name: _field(key, key.name in required) for key in keys
-    }
+    return {_attribute(key): _field(key, key.name in required) for key in keys}
+
+
+def _attribute(key: Key) -> str:
+    """A key as the name of a model's attribute."""
+    return f"{key.name}_" if keyword.iskeyword(key.name) else key.name.replace("-", "_")
 
 
 if TYPE_CHECKING:

@@ -43,6 +43,9 @@ def split_variables(
     if secrets and step.step_type.container is None and step.is_type_known:
         _refuse_secrets(step, {name: variables[name][1] for name in secrets}, problems)
         secrets = {}
+    elif secrets and step.runs_on_build:
+        _refuse_secrets_in_build(step, {name: variables[name][1] for name in secrets}, problems)
+        secrets = {}
     elif secrets:
         secret = next(name for text in secrets.values() for name in _secrets_in(text))
         for path in isolations(dict(requested), ()):  # the container has no network to read a secret by
@@ -51,6 +54,14 @@ def split_variables(
             )
             problems.at_key(place("network_isolation", *path), what, "Remove one of them")
     return env, secrets
+
+
+def _refuse_secrets_in_build(step: WrittenStep, places: Mapping[str, Path], problems: Problems) -> None:
+    """Report the secrets of a step that the build runs: its script has no credentials to read them by."""
+    for variable, path in places.items():
+        what = f'"{variable}" holds a secret, and step "{step.name}" runs in the build, where no script gets any'
+        place = step.path("runs-on") if path[0] == "defaults" else path
+        problems.at(place, what, "Write runs-on: sagemaker, or give the secret to another step")
 
 
 def _refuse_secrets(step: WrittenStep, places: Mapping[str, Path], problems: Problems) -> None:

@@ -33,7 +33,7 @@ class _StepBuilder(KeyReader):
         files, values = FileKeys(self.step, self.context), ValueKeys(self.step, self.context)
         requests, timeout_s = RequestKeys(self.step, self.context), machine.timeout_s()
         instance_count = machine.instance_count()
-        request = requests.request(timeout_s)
+        request = {} if self.step.runs_on_build else requests.request(timeout_s)
         env, secrets = split_variables(self.step, values.env(), request, requests.place, self.problems)
         source_folder, working_dir = script.folders()
         input_paths, output_paths = script.paths()
@@ -77,6 +77,7 @@ class _StepBuilder(KeyReader):
             request=request,
             further_requests=requests.further_requests(),
             values=values.values(),
+            runs_on="build" if self.step.runs_on_build else "",
         )
 
     def _check_keys(self) -> None:

@@ -32,6 +32,7 @@ _BUILT_KEYS = frozenset(
         "request",
         "requirements",
         "run",
+        "runs-on",
         "source",
         "timeout",
         "volume_gb",

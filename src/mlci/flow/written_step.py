@@ -13,6 +13,7 @@ from mlci.flow.schema_models import DefaultsModel, SchemaModel
 from mlci.flow.yaml_document import Document, Path
 from mlci.step_types import all_keys
 from mlci.step_types.base import StepType
+from mlci.step_types.build_run import BUILD
 from mlci.step_types.keys import Key
 
 
@@ -43,7 +44,12 @@ class WrittenStep:
 
     def written(self, name: str) -> Any:
         """Return the value of a key as its model has it; None if the type has no such key."""
-        return getattr(self.values, name, None)
+        return getattr(self.values, name.replace("-", "_"), None)
+
+    @property
+    def runs_on_build(self) -> bool:
+        """True if the build runs the step's job itself."""
+        return self.key("runs-on") is not None and self.written("runs-on") == BUILD
 
 
 @dataclass(frozen=True)

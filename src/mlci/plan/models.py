@@ -10,8 +10,12 @@ from typing import NewType
 from mlci.flow.models import Flow, Json, Rule
 from mlci.flow.names import written_name
 from mlci.stage.models import CodeUnit, DataUnit, ImageContext, StagedFile
+from mlci.step_types.build_run import HEARTBEAT_LOOKS
 
 S3Uri = NewType("S3Uri", str)
+
+#: The time between signs of life where nothing looks at anything, and the shortest one.
+_HEARTBEAT_S, _LEAST_HEARTBEAT_S = 300, 20
 
 
 #: The host in the names of images that are in no registry.
@@ -52,6 +56,19 @@ class Target:
     def keeps_resources(self) -> bool:
         """True if what the run creates may outlive it: on AWS only what runs of merged code create."""
         return self.is_protected or self.cores is not None
+
+    @property
+    def runs_jobs_here(self) -> bool:
+        """True if jobs run on the machine where mlci does, and not on machines of their own."""
+        return self.cores is not None
+
+    @property
+    def heartbeat_s(self) -> int:
+        """The time in which a build that runs a job itself has to give a sign of life.
+
+        It leaves a build that was cut off the time to start again. Here, nothing outlives the build.
+        """
+        return _HEARTBEAT_S if self.runs_jobs_here else max(_LEAST_HEARTBEAT_S, HEARTBEAT_LOOKS * self.poll_s)
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,18 @@ class Names:
         """
         return f"{self.tokens}/{run}/{step}.json"
 
+    def build_logs(self, run: str) -> str:
+        """Return the folder of the logs of jobs that the build ran itself. No step's name begins like this."""
+        return f"{self.run(run)}/_logs"
+
+    def build_log(self, step: str, run: str) -> str:
+        """Return the key of the log of a step, or of a cell, whose job the build ran itself.
+
+        >>> Names("iris").build_log("evaluate", "20261123-101530-3f9c2a")
+        'mlci/iris/runs/20261123-101530-3f9c2a/_logs/evaluate.log'
+        """
+        return f"{self.build_logs(run)}/{step}.log"
+
     @property
     def jobs(self) -> str:
         """The beginning of the names of all jobs."""

@@ -123,6 +123,8 @@ class _Resolver:
             volume_gb=step.volume_gb,
             timeout_s=step.timeout_s,
             token_uri=context.token_uri,
+            runs_on=step.runs_on,
+            heartbeat_s=context.target.heartbeat_s,
         )
 
     def _input_uri(self, name: str, source: Source) -> str:

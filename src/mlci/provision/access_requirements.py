@@ -9,7 +9,7 @@ from typing import TypeGuard
 
 from mlci.errors import InputError, Problem
 from mlci.flow.dependencies import metrics_read, outputs_read
-from mlci.flow.models import Flow, ImageFolder, Json, RepositoryPath, S3Location, Secret, Step, StepOutput
+from mlci.flow.models import Flow, ImageFolder, Json, RepositoryPath, S3Location, Secret, Source, Step, StepOutput
 from mlci.provision.arn_values import ValueKind, problem_of
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.keys import CAPTURE, KEPT_NAME
@@ -32,7 +32,10 @@ class Image:
 class AccessRequirements:
     """The access of a flow's steps to AWS, as far as policies depend on it.
 
-    `outside` are inputs at S3 URIs of others, `images` the ECR repositories of images. A step's `request:` names
+    `uses` are the types of steps that the build does not run itself, and `runs_in_build` says that it runs some.
+    `reads_data` says that any step reads data of the repository, and `only_build_reads_data` that no job on AWS does.
+    `outside` are inputs of jobs at S3 URIs of others, `outside_of_build` those of steps that the build runs, and
+    `images` the ECR repositories of images. A step's `request:` names
     `outside_outputs`, which are prefixes of its outputs other than the run's, KMS `keys`, `subnets` and
     `security_groups`; `output_keys` are the keys that outputs are encrypted by. `builds_images` says that runs build
     images, `has_rules` whether the state machine reads metrics, `functions` are the Lambda functions that it calls, and
@@ -44,11 +47,14 @@ class AccessRequirements:
 
     flow: str
     uses: frozenset[str]
+    runs_in_build: bool = False
     reads_data: bool = False
+    only_build_reads_data: bool = False
     reads_outputs: bool = False
     has_rules: bool = False
     builds_images: bool = False
     outside: tuple[str, ...] = ()
+    outside_of_build: tuple[str, ...] = ()
     images: tuple[Image, ...] = ()
     outside_outputs: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
@@ -71,16 +77,21 @@ def access_requirements(flow: Flow, images: Mapping[str, str]) -> AccessRequirem
     """
     check_arn_values(flow, images)
     steps = list(flow.steps.values())
-    sources = [source for step in steps for source in step.inputs.values()]
+    remote = [step for step in steps if not step.runs_on]
+    sources = [source for step in remote for source in step.inputs.values()]
+    build_sources = [source for name in flow.build_steps for source in flow.steps[name].inputs.values()]
     return AccessRequirements(
         flow=flow.name,
-        uses=flow.step_types,
-        reads_data=any(isinstance(source, RepositoryPath) for source in sources),
+        uses=flow.step_types_on_aws,
+        runs_in_build=bool(flow.build_steps),
+        reads_data=any(isinstance(source, RepositoryPath) for source in [*sources, *build_sources]),
+        only_build_reads_data=not any(isinstance(source, RepositoryPath) for source in sources),
         reads_outputs=any(isinstance(source, StepOutput) for source in sources)
-        or any(_syncs_files(step) or _reads_uris(step) for step in steps),
+        or any(_syncs_files(step) or _reads_uris(step) for step in remote),
         builds_images=any(isinstance(step.image, ImageFolder) for step in steps),
         has_rules=bool(flow.gate) or any(step.when or step.selections or metrics_read(step) for step in steps),
-        outside=tuple(sorted({source.uri for source in sources if isinstance(source, S3Location)})),
+        outside=_locations(sources),
+        outside_of_build=_locations(build_sources),
         images=tuple(sorted({image for uri in images.values() if (image := image_of(uri))})),
         outside_outputs=tuple(sorted({uri for step in steps for uri in _outside_outputs(step)})),
         keys=tuple(sorted({key for step in steps for key in _keys(step)})),
@@ -92,8 +103,8 @@ def access_requirements(flow: Flow, images: Mapping[str, str]) -> AccessRequirem
         captures=tuple(sorted({uri for step in steps for uri in _captures(step)})),
         model_groups=tuple(sorted({name for step in steps for name in _model_groups(step)})),
         secrets=flow.used_secrets,
-        instance_types=tuple(sorted({name for step in steps for name in _instance_types(step)})),
-        max_runtime_s=max((limit for step in steps for limit in _runtimes_s(step)), default=None),
+        instance_types=tuple(sorted({name for step in remote for name in _instance_types(step)})),
+        max_runtime_s=max((limit for step in remote for limit in _runtimes_s(step)), default=None),
     )
 
 
@@ -131,6 +142,11 @@ def image_of(uri: str) -> Image | None:
     """
     found = _ECR.match(uri)
     return Image(found["account"], found["region"], found["name"]) if found else None
+
+
+def _locations(sources: Iterable[Source]) -> tuple[str, ...]:
+    """Return the URIs of inputs that lie in S3 already."""
+    return tuple(sorted({source.uri for source in sources if isinstance(source, S3Location)}))
 
 
 def _reads_uris(step: Step) -> bool:

@@ -23,7 +23,7 @@ from mlci.provision.policy_statements import AccountScope, Document, Statement, 
 from mlci.provision.secret_access import secret_statements
 from mlci.provision.stack_names import ROLES, Role, build_log_group, project_name
 from mlci.s3_uris import split_s3_uri
-from mlci.step_types import STEP_TYPES, waits_for_decision
+from mlci.step_types import STEP_TYPES, build_run, waits_for_decision
 from mlci.step_types.deletions import DELETIONS
 from mlci.step_types.grants import Grant, Grants
 
@@ -159,6 +159,7 @@ def _build(requirements: AccessRequirements, scope: AccountScope, is_base: bool)
     yield from _granted(
         (grant for of_type in _grants(requirements) for grant in of_type.build), requirements, names, scope
     )
+    yield from _read_external_inputs(requirements.outside_of_build, scope)
     yield from _keys(requirements.output_keys, scope, ("kms:Decrypt",))
 
 
@@ -241,8 +242,9 @@ def _executions(names: Names, scope: AccountScope) -> Iterator[Statement]:
 
 
 def _grants(requirements: AccessRequirements) -> list[Grants]:
-    """The rights that the flow's step types need."""
-    return [STEP_TYPES[uses].grants for uses in sorted(requirements.uses)]
+    """The rights that the flow's step types need, and those for steps that the build runs itself."""
+    of_types = [STEP_TYPES[uses].grants for uses in sorted(requirements.uses)]
+    return [*of_types, build_run.GRANTS] if requirements.runs_in_build else of_types
 
 
 def job_services(requirements: AccessRequirements) -> str | list[str]:
@@ -421,7 +423,8 @@ def _job_conditions(requirements: AccessRequirements) -> Mapping[str, Mapping[st
 def _job(requirements: AccessRequirements, scope: AccountScope, is_protected: bool) -> Iterator[Statement]:
     """Yield the statements for the calls that SageMaker and the script make with a job's role."""
     names = Names(requirements.flow, is_protected)
-    folders = ["code/"] + ["data/"] * requirements.reads_data + ["runs/"] * requirements.reads_outputs
+    reads_data = requirements.reads_data and not requirements.only_build_reads_data
+    folders = ["code/"] + ["data/"] * reads_data + ["runs/"] * requirements.reads_outputs
     inputs = [
         *(f"{names.prefix}/{each}" for each in folders),
         *[_kept_outputs(names.flow)] * requirements.reads_outputs,
@@ -429,7 +432,7 @@ def _job(requirements: AccessRequirements, scope: AccountScope, is_protected: bo
     yield _list_bucket(scope)
     yield _use_objects("ReadInputs", "s3:GetObject", inputs, scope)
     yield _use_objects("WriteOutputs", "s3:PutObject", (f"{names.prefix}/runs/",), scope)
-    yield from _read_external_inputs(requirements, scope)
+    yield from _read_external_inputs(requirements.outside, scope)
     # What serves merged code's model is watched by what it captures: no job of a pull request's writes there.
     elsewhere = (*requirements.outside_outputs, *(requirements.captures if is_protected else ()))
     yield from _use_outside_outputs("WriteOutsideOutputs", "s3:PutObject", elsewhere, scope)
@@ -443,10 +446,10 @@ def _job(requirements: AccessRequirements, scope: AccountScope, is_protected: bo
         yield from _join_network(requirements, scope)
 
 
-def _read_external_inputs(requirements: AccessRequirements, scope: AccountScope) -> Iterator[Statement]:
+def _read_external_inputs(uris: Iterable[str], scope: AccountScope) -> Iterator[Statement]:
     """Yield the statements for reading inputs elsewhere in S3. A URI is a prefix of keys: `s3://acme` is a bucket."""
     s3 = f"arn:{scope.partition}:s3:::"
-    locations = [split_s3_uri(uri) for uri in requirements.outside]
+    locations = [split_s3_uri(uri) for uri in uris]
     if locations:
         yield Statement("ReadOutside", ("s3:GetObject",), tuple(f"{s3}{bucket}/{key}*" for bucket, key in locations))
     for number, bucket in enumerate(sorted({bucket for bucket, _ in locations}), 1):

@@ -28,6 +28,7 @@ from mlci.flow.models import (
 from mlci.plan.models import Plan
 from mlci.reuse.request_fields import counted_fields
 from mlci.stage.models import StagedFile
+from mlci.step_types.build_run import BUILD
 
 #: Stands for a text that has references in it. No map that a flow gives has this name.
 PARTS = "${{}}"
@@ -73,9 +74,14 @@ class Ingredients:
             "instance_count": step.instance_count,
             "request": counted_fields(step.request),
             "further_requests": {key: counted_fields(value) for key, value in step.further_requests.items()},
-            "software": self.software if code else "",
+            "runs_on": step.runs_on,
+            "software": self.software if code and self._runs_in_build(step) else "",
         }
         return {key: value for key, value in found.items() if value not in (None, "", [], {}, False)}
+
+    def _runs_in_build(self, step: Step) -> bool:
+        """Return True if a step's script runs with the software of the build, and not with that of an image."""
+        return self.plan.target.runs_jobs_here or step.runs_on == BUILD
 
     def _image(self, name: str) -> Json:
         """Return the URI of the image, or the hash of what it is built from."""

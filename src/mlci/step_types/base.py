@@ -75,8 +75,9 @@ class ResolvedStep:
     that takes its time. `params` are those of the flow in this run, and `metrics_uris` are the metrics of each step. If
     it `keeps_resources`, what the step creates may outlive the run: on AWS, a run of merged code does so.
     `has_built_image` says that the image is built from a folder of the flow, and has no training toolkit. `token_uri`
-    is the place of the task token, of a step that waits for a decision. `kept_name` is the name of what protected runs
-    keep of the step, one after the other.
+    is the place of the task token, of a step that waits for a decision or runs in the build; `runs_on` says which.
+    `heartbeat_s` is the time in which the build has to give a sign of life. `kept_name` is the name of what protected
+    runs keep of the step, one after the other.
     """
 
     name: str
@@ -114,6 +115,8 @@ class ResolvedStep:
     volume_gb: int = 1
     timeout_s: int = 0
     token_uri: str = ""
+    runs_on: str = ""
+    heartbeat_s: int = 300
 
 
 @dataclass(frozen=True)

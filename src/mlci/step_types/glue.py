@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types.base import Cleanup, Container, Request, ResolvedStep, StepType, no_further_requests
+from mlci.step_types.build_run import ONLY_PROCESSING, RUNS_ON
 from mlci.step_types.grants import Grant, Grants
 from mlci.step_types.keys import Json, Key
 from mlci.step_types.script_start import GLUE_STARTER, MODULE
@@ -297,6 +298,7 @@ GLUE = StepType(
         jobs.REQUEST,
     ),
     hints={
+        RUNS_ON.name: ONLY_PROCESSING,
         "image": "Glue has images of its own: name what it lacks as modules",
         "instance": 'Give a Python shell job its "capacity", and a Spark job its "workers" and "worker_type"',
         "hyperparameters": 'Give the script its values as "args": [--name, value]',

@@ -5,15 +5,15 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateProc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 
+from mlci.step_types import build_run
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types.base import Container, JobType, Request, ResolvedStep, StepType, no_further_requests
 from mlci.step_types.job_security import security_keys
 from mlci.step_types.keys import Json, Key
-from mlci.step_types.own_entrypoint import ENTRYPOINT, container_command, processing_problems
+from mlci.step_types.own_entrypoint import ENTRYPOINT, container_command
 from mlci.step_types.script_start import processing_entrypoint
 from mlci.step_types.states import State, StepPaths
 
@@ -40,7 +40,7 @@ _KEYS = (
     replace(
         jobs.RUN,
         max_chars=_MAX_ARGUMENT_CHARS - len(f"{_CONTAINER.code}/"),
-        step_problems=processing_problems,
+        step_problems=build_run.script_problems,
     ),
     ENTRYPOINT,
     # A job has 10 inputs, one of which is the code, at /opt/ml/processing/input/code.
@@ -64,6 +64,7 @@ _KEYS = (
     jobs.env(max_chars=256),
     jobs.INCLUDE,
     jobs.REQUIREMENTS,
+    build_run.RUNS_ON,
     jobs.IMAGE,
     jobs.INSTANCE,
     replace(jobs.INSTANCE_COUNT, job_maximum=100),
@@ -84,7 +85,7 @@ def _request(step: ResolvedStep) -> dict[str, Json]:
     if code:
         values = {"entrypoint": [*processing_entrypoint(_CONTAINER.code, step.working_dir, step.command)]}
     return {
-        "AppSpecification": {"ImageUri": step.image, **container_command(values, step.args)},
+        "AppSpecification": {"ImageUri": step.image or build_run.NO_IMAGE, **container_command(values, step.args)},
         "Environment": dict(step.env),
         "ProcessingInputs": [
             _input(name, uri, jobs.distribution(step, name)) for name, uri in {**code, **step.inputs}.items()
@@ -125,7 +126,15 @@ def _finish(step: ResolvedStep, request: dict[str, Json]) -> dict[str, Json]:
 
 
 def _states(paths: StepPaths) -> tuple[State, ...]:
-    return (jobs.task(_JOB, paths, keeps={}),)
+    return (build_run.task(paths) if build_run.is_build_job(paths) else jobs.task(_JOB, paths, keeps={}),)
+
+
+def _execution_input(step: ResolvedStep, request: Mapping[str, Json]) -> dict[str, Json]:
+    return build_run.execution_input(step) if step.runs_on == build_run.BUILD else jobs.execution_input(step, request)
+
+
+def _summary(step: ResolvedStep, request: Mapping[str, Json]) -> str:
+    return build_run.summary(step) if step.runs_on == build_run.BUILD else jobs.summary("processing", step, request)
 
 
 PROCESSING = StepType(
@@ -166,9 +175,9 @@ PROCESSING = StepType(
     ),
     further_requests=no_further_requests,
     job=_JOB,
-    execution_input=jobs.execution_input,
+    execution_input=_execution_input,
     states=_states,
     cleanup=(),
     grants=jobs.grants(_JOB),
-    summary=partial(jobs.summary, "processing"),
+    summary=_summary,
 )

@@ -72,7 +72,8 @@ class TaskState:
     `keeps_below` is a path below the step's result path. `undo` takes back what has been done if the task fails, and is
     not tried again. `message_path` leads to the texts of a message, which is put at `$.message` before, with the
     metrics between them. A task that waits in vain until its timeout ends the run by `time_out`. `name_field` is the
-    field of a job's name, in a task that sends the step's request with a name and nothing else.
+    field of a job's name, in a task that sends the step's request with a name and nothing else. One that
+    somebody outside does has a `heartbeat`.
     """
 
     title: str
@@ -91,6 +92,19 @@ class TaskState:
     message_path: str = ""
     time_out: TimeOut | None = None
     name_field: str = ""
+    heartbeat: Heartbeat | None = None
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """The sign of life of whoever does a task, which has to come within the seconds at `seconds_path`, again and again.
+
+    Where it does not, the step fails in the Fail state "<step>: <title>", whose cause ends in `reason`.
+    """
+
+    seconds_path: str
+    title: str
+    reason: str
 
 
 @dataclass(frozen=True)

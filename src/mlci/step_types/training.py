@@ -15,6 +15,7 @@ from mlci.s3_uris import split_s3_uri
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types.algorithms import defines_metrics
 from mlci.step_types.base import Container, JobType, Request, ResolvedStep, StepType, no_further_requests
+from mlci.step_types.build_run import ONLY_PROCESSING, RUNS_ON
 from mlci.step_types.hyperparameters import argument_problems, encode_hyperparameters, problems
 from mlci.step_types.job_metrics import keep_metrics, metric_data_input
 from mlci.step_types.job_security import security_keys
@@ -329,7 +330,7 @@ TRAINING = StepType(
     name="training",
     description="a training job (a script that writes a model)",
     keys=_KEYS,
-    hints={},
+    hints={RUNS_ON.name: ONLY_PROCESSING},
     outputs=(MODEL_OUTPUT,),
     metrics_file=None,
     image_scope="training",

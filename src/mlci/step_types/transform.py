@@ -16,6 +16,7 @@ from functools import partial
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types import sagemaker_models as models
 from mlci.step_types.base import Cleanup, JobType, Request, ResolvedStep, StepType
+from mlci.step_types.build_run import ONLY_PROCESSING, RUNS_ON
 from mlci.step_types.job_security import security_keys
 from mlci.step_types.keys import Json, Key
 from mlci.step_types.states import State, StepPaths
@@ -219,6 +220,7 @@ TRANSFORM = StepType(
     description="a batch transform job (predictions for files, by a model)",
     keys=_KEYS,
     hints={
+        RUNS_ON.name: ONLY_PROCESSING,
         "run": 'The model is run by the script that "inference" of its training step names',
         "inputs": 'Name the files to transform as "input", and the model as "model"',
         "outputs": f'Its output is called "{OUTPUT}"',

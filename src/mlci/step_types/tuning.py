@@ -18,6 +18,7 @@ from functools import partial
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types.algorithms import XGBOOST, algorithm_name, defines_metrics
 from mlci.step_types.base import JobType, Request, ResolvedStep, StepType, no_further_requests
+from mlci.step_types.build_run import ONLY_PROCESSING, RUNS_ON
 from mlci.step_types.grants import Grant, Grants
 from mlci.step_types.kept_results import ETAG, keep_result, result_place
 from mlci.step_types.keys import Json, Key
@@ -386,6 +387,7 @@ TUNING = StepType(
     description="a tuning job (training jobs that search for the best hyperparameters)",
     keys=_KEYS,
     hints={
+        RUNS_ON.name: ONLY_PROCESSING,
         "metrics": "A tuning step's metrics are those of its best trial: <step>.objective and "
         "<step>.hyperparameters.<name>",
     },

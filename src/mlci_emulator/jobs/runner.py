@@ -66,12 +66,12 @@ class _ScriptResult:
 
 
 class LocalJobs:
-    """The job runner. Any number of jobs may run at once, each in the thread that calls."""
+    """The job runner, on a store. Any number of jobs may run at once, each in the thread that calls."""
 
     def __init__(
         self, store: DirectoryStore, settings: JobSettings, report: Callable[[str], None] = lambda text: None
     ) -> None:
-        self._store, self._settings = store, settings
+        self.store, self.settings = store, settings
         self._host = {**host_environment(settings.environment), **settings.extra}
         self._supervisors = Supervisors(self._host)
         self._supervisors.warm_up()
@@ -98,7 +98,7 @@ class LocalJobs:
 
     def log(self, name: str) -> Path:
         """Return the default log file of a job of this name."""
-        return self._settings.logs(name)
+        return self.settings.logs(name)
 
     def problem(self, instance_count: int) -> str:
         """Return why a job with that number of instances can't run here, or ""."""
@@ -117,14 +117,14 @@ class LocalJobs:
 
         def run_one(instance: Instance, stop: StopSignal) -> _ScriptResult:
             host, space = instance.host, instance.space
-            processing.prepare_folder(request, host, job.arn, space, self._store, stop.is_set)
+            processing.prepare_folder(request, host, job.arn, space, self.store, stop.is_set)
             image = self._local_image(request.image)
             python = IMAGE_PYTHON if image else self._python(request.name, space, job)
             inherited = self._host_of(request.name, python)
             command = processing.container_command(request, inherited, python, space.temporary)
             command = self._with_variables(request.name, command)
             continuous = [output for output in request.outputs if output.is_continuous]
-            with continuous_upload(continuous, space, self._store):
+            with continuous_upload(continuous, space, self.store):
                 return self._run_script(job, request.max_runtime_s, instance, stop, command, image=image)
 
         def run(instances: Sequence[Instance]) -> JobResult:
@@ -139,7 +139,7 @@ class LocalJobs:
             job.on_phase("Uploading")
             _note_common_files(instances, [output.path for output in request.outputs])
             for instance in reversed(instances):  # of objects of one name, the first host's stays
-                processing.upload_outputs(request, instance.space, self._store)
+                processing.upload_outputs(request, instance.space, self.store)
             return JobResult("Completed", exit_message=message)
 
         return self._in_workspaces(request, job, run)
@@ -150,7 +150,7 @@ class LocalJobs:
 
         def run_one(instance: Instance, stop: StopSignal) -> _ScriptResult:
             host, space = instance.host, instance.space
-            training.prepare_folder(request, host, space, self._store, stop.is_set)
+            training.prepare_folder(request, host, space, self.store, stop.is_set)
             image = self._local_image(request.image)
             base = str(space.ml) if image is None and self.mode() == "paths" else CONTAINER
             python = IMAGE_PYTHON if image else self._python(request.name, space, job)
@@ -159,7 +159,7 @@ class LocalJobs:
             command = self._with_variables(request.name, command)
             commands[host.name] = " ".join(command.command)
             notes = "" if image else training.log_notes(space)
-            with synchronized_checkpoints(request.checkpoints, space, self._store, stop.is_set):
+            with synchronized_checkpoints(request.checkpoints, space, self.store, stop.is_set):
                 return self._run_script(job, request.max_runtime_s, instance, stop, command, notes, image=image)
 
         def run(instances: Sequence[Instance]) -> JobResult:
@@ -181,7 +181,7 @@ class LocalJobs:
                 return JobResult("Failed", reason)
             job.on_phase("Uploading")
             _note_common_files(instances, ["/opt/ml/model", "/opt/ml/output/data"])
-            training.upload_archives(request, spaces, self._store)
+            training.upload_archives(request, spaces, self.store)
             return JobResult("Completed")
 
         return self._in_workspaces(request, job, run)
@@ -194,7 +194,7 @@ class LocalJobs:
 
         def run(space: Workspace) -> JobResult:
             job.on_phase("Downloading")
-            inference_request = transform.prepare_folder(request, space, self._store, job.stop.is_set)
+            inference_request = transform.prepare_folder(request, space, self.store, job.stop.is_set)
             python, temporary = self._python(request.name, space, job), space.temporary
             command = transform.container_command(request, inference_request, self._host, python, temporary)
             is_offline, notes = self._network(request.model.is_offline)
@@ -203,7 +203,7 @@ class LocalJobs:
             if not script.has_exited:
                 return _stopped(script.process, request.max_runtime_s)
             job.on_phase("Uploading")
-            transform.upload_outputs(request, space, self._store)
+            transform.upload_outputs(request, space, self.store)
             if script.exit_code != 0:
                 reason = transform.job_failure_reason(script.exit_code, space, script.log_tail, script.hint)
                 return JobResult("Failed", reason)
@@ -221,7 +221,7 @@ class LocalJobs:
         from mlci_emulator.jobs import serving_container, transform  # imported late, as above
 
         def run(space: Workspace) -> JobResult:
-            file = serving_container.prepare_folder(request, space, self._store, job.stop.is_set)
+            file = serving_container.prepare_folder(request, space, self.store, job.stop.is_set)
             python = self._python(request.name, space, job)
             command = serving_container.container_command(request, file, self._host, python, space.temporary)
             stop, has_ended = asl.StopSignal(), threading.Event()
@@ -257,14 +257,14 @@ class LocalJobs:
 
         Raises: PythonUnavailable
         """
-        chosen = self._settings.pythons(name, job.log.absolute(), job.stop)
+        chosen = self.settings.pythons(name, job.log.absolute(), job.stop)
         if job.stop.is_set():
             raise Interrupted
-        return overlay(chosen or Interpreter(self._settings.python), space.python, self._host)
+        return overlay(chosen or Interpreter(self.settings.python), space.python, self._host)
 
     def runs_in_image(self, image: str) -> bool:
         """Return True if a job on this image runs in it."""
-        return self._settings.isolation == "container" or self._settings.is_contained(image)
+        return self.settings.isolation == "container" or self.settings.is_contained(image)
 
     def _local_image(self, image: str) -> LocalImage | None:
         """Return the image of a job that runs in it; None for a job that runs as a process of this machine.
@@ -273,7 +273,7 @@ class LocalJobs:
         """
         if not self.runs_in_image(image):
             return None
-        runtime = self._settings.runtime()
+        runtime = self.settings.runtime()
         if runtime is None:
             raise ContainerUnavailable("there is no container runtime")
         if not runtime.has_image(image):
@@ -284,13 +284,13 @@ class LocalJobs:
         """Return the variables of this machine that a job gets unless its request sets them."""
         host = self._host
         if python.is_in_image:
-            names = VARIABLES_IN_IMAGES | self._settings.extra.keys()
+            names = VARIABLES_IN_IMAGES | self.settings.extra.keys()
             host = {name: value for name, value in host.items() if name in names}
-        return {**self._settings.defaults(name), **host}
+        return {**self.settings.defaults(name), **host}
 
     def _with_variables(self, name: str, command: ContainerCommand) -> ContainerCommand:
         """Return the command with the variables that stand in no request."""
-        return replace(command, private=self._settings.variables(name))
+        return replace(command, private=self.settings.variables(name))
 
     def _upload_partial_model(self, request: TrainingRequest, job: JobContext, spaces: Sequence[Workspace]) -> None:
         """Upload the output of a job that did not complete, as SageMaker does.
@@ -299,20 +299,20 @@ class LocalJobs:
         """
         job.on_phase("Uploading")
         with contextlib.suppress(TransferFailed):  # the job has another failure reason already
-            training.upload_archives(request, spaces, self._store)
+            training.upload_archives(request, spaces, self.store)
 
     def _sweep(self) -> None:
         """Remove the folders of killed jobs before the first job runs, and not where nothing runs."""
         with self._sweep_lock:
             if not self._has_swept:
-                runtime = self._settings.runtime()
-                remove_abandoned(self._settings.work, runtime.remove if runtime else lambda name: None)
+                runtime = self.settings.runtime()
+                remove_abandoned(self.settings.work, runtime.remove if runtime else lambda name: None)
                 self._has_swept = True
 
     def _in_workspace(self, run: Callable[[Workspace], JobResult]) -> JobResult:
         self._sweep()
         try:
-            with workspace(self._settings.work) as space:
+            with workspace(self.settings.work) as space:
                 return run(space)
         except Interrupted:
             return JobResult("Stopped")
@@ -341,7 +341,7 @@ class LocalJobs:
                 self._write_hosts(request.name, [first], hosts[0])
                 return run([Instance(hosts[0], first, job.log, is_offline=is_offline, notes=notes)])
             with contextlib.ExitStack() as stack:
-                spaces = [first, *(stack.enter_context(workspace(self._settings.work)) for _ in hosts[1:])]
+                spaces = [first, *(stack.enter_context(workspace(self.settings.work)) for _ in hosts[1:])]
                 network_of = stack.enter_context(shared_network()) if is_offline else 0
                 instances = [
                     Instance(

@@ -45,6 +45,7 @@ COUNTED: dict[str, Any] = {
     "sharded_inputs": frozenset({"x"}),
     "input_paths": {"x": "data"},
     "output_paths": {"o": "data"},
+    "runs_on": "build",
 }
 #: They count by what is staged: the files of the code, its start document, and the image.
 STAGED = {"run", "image", "include", "requirements", "source", "working_dir"}

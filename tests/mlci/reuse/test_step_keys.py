@@ -52,7 +52,7 @@ gate: [{metric: evaluate.auc, min: 0.9}]
 """
 STEPS = ("prepare", "train", "evaluate")
 AFTER = {"prepare": {"prepare", "train", "evaluate"}, "train": {"train", "evaluate"}, "evaluate": {"evaluate"}}
-TARGET = Target("bucket", "arn:aws:iam::000000000000:role/jobs", "20261123-101530-3f9c2a")
+TARGET = Target("bucket", "arn:aws:iam::000000000000:role/jobs", "20261123-101530-3f9c2a", cores=2)
 
 
 def file(path: str, text: str = "") -> StagedFile:
@@ -104,7 +104,7 @@ def edited(old: str, new: str) -> str:
 @pytest.mark.parametrize(
     "target",
     [
-        Target("other", "arn:aws:iam::000000000000:role/other", "20270101-000000-ffffff"),
+        Target("other", "arn:aws:iam::000000000000:role/other", "20270101-000000-ffffff", cores=4),
         Target("bucket", TARGET.job_role, TARGET.run_id, "f" * 40, "main", True, "build:7", True, cores=8, poll_s=60),
     ],
 )
@@ -211,7 +211,7 @@ def test_an_image_that_is_built_counts_by_what_it_is_built_from() -> None:
         context = ImageContext(folder, "Dockerfile", {}, files)
         return keys(target=target, found=staged(contexts={"train": context})).steps["train"].key
 
-    protected = Target("bucket", "role", "20270101-000000-ffffff", is_protected=True, registry="other.example")
+    protected = Target("bucket", "role", "20270101-000000-ffffff", is_protected=True, registry="other.example", cores=2)
     assert key(TARGET, "docker", file("Dockerfile")) == key(protected, "images", file("Dockerfile"))
     assert key(TARGET, "docker", file("Dockerfile")) != key(TARGET, "docker", file("Dockerfile", "other"))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,7 +14,7 @@ from mlci.backends.aws.caller_identity import Identity
 from mlci.backends.aws.cloudwatch_logs import Logs
 from mlci.backends.aws.executions import Executions
 from mlci.backends.aws.failure_reasons import EventExplainer
-from mlci.backends.aws.follow_execution import ExecutionFollower
+from mlci.backends.aws.follow_execution import BUILD_JOBS_LONGEST_S, LONGEST_S, ExecutionFollower
 from mlci.backends.aws.job_logs import JobLogs
 from mlci.backends.aws.s3_objects import Objects
 from mlci.backends.aws.sagemaker_jobs import Job, Jobs
@@ -22,6 +23,7 @@ from mlci.backends.aws.state_machines import DesiredStateMachine, StateMachines,
 from mlci.backends.aws.stop_run import RunStopper
 from mlci.backends.aws.trial_progress import TrialProgress
 from mlci.backends.aws.warm_pools import warm_pool_uses
+from mlci.backends.build_tasks import BuildTasks
 from mlci.backends.events import Event
 from mlci.backends.progress import initial_progress
 from mlci.backends.protocol import (
@@ -44,6 +46,7 @@ from mlci.step_types import jobs_of
 
 if TYPE_CHECKING:
     from mlci.backends.aws.image_publishing import ImagePublisher
+    from mlci.backends.build_jobs import BuildJobs
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class AwsCloud:
     """The backend of one run. `log_file` returns the local path of a job's log; `log` writes to the build log.
 
     `api` returns the client of a service, and `environment` is that of images' builds. `planned` gets the run's plan
-    when it is checked.
+    when it is checked. `build_jobs` runs the jobs of steps that run in the build; None if the flow has none.
     """
 
     target: AwsTarget
@@ -89,6 +92,7 @@ class AwsCloud:
     api: Callable[[str], Api] = field(default=lambda service: Api(None), repr=False)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     planned: list[Plan] = field(default_factory=list, repr=False)
+    build_jobs: BuildJobs | None = None
 
     @property
     def role(self) -> str:
@@ -98,11 +102,13 @@ class AwsCloud:
         request_validation.check(planned, self.jobs.api.client.meta.service_model)
         check_readers(planned, self.target.is_protected)
         self.planned.append(planned)
+        if self.build_jobs:
+            self.build_jobs.use(planned)
         if planned.images:
             self._publisher().check(planned)
 
     def software(self) -> Mapping[str, str]:
-        return {}
+        return self.build_jobs.software() if self.build_jobs else {}
 
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
         return self.objects.read(uri, max_bytes)
@@ -209,16 +215,32 @@ class AwsCloud:
             else:
                 self.executions.start(version, execution, execution_input, arn)
             self.log(f"execution: {console_urls.execution_link(arn) if self.has_console else arn}")
-            follower = ExecutionFollower(
-                self.executions, arn, explainer.handle, self.log, self.clock, explainer.follow_logs
-            )
-            outcome = follower.follow(stop)
+            with self._following(explainer.handle, stop) as handle:
+                follower = ExecutionFollower(
+                    self.executions, arn, handle, self.log, self.clock, explainer.follow_logs, self._longest_pause_s
+                )
+                outcome = follower.follow(stop)
         except CloudError as error:
             outcome = self._after_error(Outcome(arn, "FAILED", type(error).__name__, str(error)))
         if outcome.status != "SUCCEEDED":
             outcome = self._with_jobs_stopped(outcome, execution, explainer.jobs)
         explainer.save_logs()
         return outcome
+
+    @contextmanager
+    def _following(self, on_event: Callable[[Event], None], stop: StopSignal) -> Iterator[Callable[[Event], None]]:
+        """Yield a handler of the run's events, by which the build does the tasks that are its own."""
+        if self.build_jobs is None:
+            yield on_event
+            return
+        tasks = BuildTasks(self.read, self.executions, self.build_jobs.run, self.log, self.build_jobs.cores)
+        with tasks.following(on_event, stop) as handle:
+            yield handle
+
+    @property
+    def _longest_pause_s(self) -> float:
+        """The longest pause between two polls: a step of the build begins when its event is seen."""
+        return LONGEST_S if self.build_jobs is None else BUILD_JOBS_LONGEST_S
 
     def stop(self, flow: str, run_id: str, why: str) -> str:
         """Stop a run, whoever started it, with its jobs, and return a description of what was stopped.
@@ -238,7 +260,7 @@ class AwsCloud:
 
     def send(self, run_id: str, token: str, output: str) -> bool:
         """Complete a waiting task by its token; return False if it does not wait any more."""
-        return self.executions.send_task_success(token, output)
+        return self.executions.succeed(token, output)
 
     def _desired(self, flow: str, definition: str) -> DesiredStateMachine:
         return DesiredStateMachine(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlci.aws_settings import AwsSettingName
@@ -70,7 +70,14 @@ class AwsBackend:
 
     @contextmanager
     def open(self, log_file: Callable[[str], Path], log: Callable[[str], None]) -> Iterator[AwsCloud]:
-        yield open_cloud(self.options, self.settings, log_file, log)
+        cloud = open_cloud(self.options, self.settings, log_file, log)
+        if not self.options.flow.build_steps:
+            yield cloud
+            return
+        from mlci.backends.build_jobs import open_build_jobs
+
+        with open_build_jobs(self.options, cloud.objects, replace(cloud.objects, owner=""), log_file, log) as jobs:
+            yield replace(cloud, build_jobs=jobs)
 
 
 def configure(options: BackendOptions) -> AwsBackend:
@@ -97,7 +104,7 @@ def open_cloud(
         settings.get("log_group"),
         options.is_protected,
     )
-    cloud = aws_cloud(open_session(region), target, options.flow.step_types, log_file, log, options.environment)
+    cloud = aws_cloud(open_session(region), target, options.flow.step_types_on_aws, log_file, log, options.environment)
     cloud.objects.check_bucket(settings["bucket"], region)
     return cloud
 

@@ -21,7 +21,7 @@ PAGE_EVENTS = 1_000
 _NEWEST = 20
 #: CreateStateMachine is eventually consistent: StartExecution may not find a new state machine yet.
 _NEW_MACHINE_WAITS_S = (1.0, 2.0, 4.0, 8.0)
-#: The longest error and cause that StopExecution accepts.
+#: The longest error and cause that StopExecution and SendTaskFailure accept.
 _MAX_ERROR_CHARS, _MAX_CAUSE_CHARS = 256, 32_768
 
 
@@ -67,13 +67,31 @@ class Executions:
                 return None
             raise
 
-    def send_task_success(self, token: str, output: str) -> bool:
+    def succeed(self, token: str, output: str) -> bool:
         """Complete a task by its token; return False if it does not wait any more.
 
         Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html
         """
+        return self._answer("send_task_success", taskToken=token, output=output)
+
+    def fail(self, token: str, error: str, cause: str) -> bool:
+        """Fail a task by its token; return False if it does not wait any more.
+
+        Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskFailure.html
+        """
+        error, cause = error[:_MAX_ERROR_CHARS], cause[:_MAX_CAUSE_CHARS]
+        return self._answer("send_task_failure", taskToken=token, error=error, cause=cause)
+
+    def heartbeat(self, token: str) -> bool:
+        """Tell that the work for a task goes on; return False if it does not wait any more.
+
+        Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskHeartbeat.html
+        """
+        return self._answer("send_task_heartbeat", taskToken=token)
+
+    def _answer(self, operation: str, **request: str) -> bool:
         try:
-            self.api.call("send_task_success", taskToken=token, output=output)
+            self.api.call(operation, **request)
         except AwsError as error:
             if error.code in ("TaskDoesNotExist", "TaskTimedOut", "InvalidToken"):
                 return False

@@ -18,6 +18,8 @@ from mlci.backends.protocol import ExecutionArn, Outcome
 from mlci.backends.stop_signal import StopSignal
 
 FIRST_S, GROWTH, LONGEST_S = 1.0, 1.5, 15.0
+#: The same where steps run in the build, which then makes at most 30 calls a minute.
+BUILD_JOBS_LONGEST_S = 2.0
 #: The longest pause while AWS throttles, or can't be reached.
 LONGEST_FAILING_S = 60.0
 #: After so long without a response, the execution is given up; CodeBuild's own limit is usually shorter.
@@ -47,7 +49,7 @@ def pause_s(empty_polls: int, longest_s: float = LONGEST_S) -> float:
 class ExecutionFollower:
     """Follows one execution. `log` receives one line when polls begin to fail, and one when they succeed again.
 
-    `on_poll` is called after each poll, while the execution runs.
+    `on_poll` is called after each poll, while the execution runs. `longest_s` is the longest pause between two polls.
     """
 
     executions: Executions
@@ -56,6 +58,7 @@ class ExecutionFollower:
     log: Callable[[str], None] = lambda text: None
     clock: Clock = field(default_factory=Clock)
     on_poll: Callable[[], None] = lambda: None
+    longest_s: float = LONGEST_S
     last_id: int = 0
     _empty_polls: int = 0
     _failed_polls: int = 0
@@ -84,7 +87,11 @@ class ExecutionFollower:
                 self.clock.wait(stop, pause)
 
     def _pause_s(self) -> float:
-        return pause_s(self._failed_polls, LONGEST_FAILING_S) if self._failed_polls else pause_s(self._empty_polls)
+        return (
+            pause_s(self._failed_polls, LONGEST_FAILING_S)
+            if self._failed_polls
+            else pause_s(self._empty_polls, self.longest_s)
+        )
 
     def _poll(self) -> list[Event]:
         """Return the events since the last poll; none if AWS does not respond."""

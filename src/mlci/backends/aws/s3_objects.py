@@ -10,11 +10,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
+import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import IO, Any  # the entries of a list have the shape of the API
 
 from mlci.backends.aws.api_calls import Api, AwsError, translate_errors
@@ -38,14 +40,19 @@ WORKERS = 8
 #: The objects in a page of a list, where none or more are asked for.
 #: Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html (max-keys)
 _PAGE_KEYS = 1_000
+_COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class Objects:
-    """Objects in S3, in buckets of the account `owner`."""
+    """Objects in S3, in buckets of the account `owner`; "" stands for any, of which objects are only read."""
 
     api: Api
     owner: str
+
+    @property
+    def _expected_owner(self) -> dict[str, str]:
+        return {"ExpectedBucketOwner": self.owner} if self.owner else {}
 
     def check_bucket(self, bucket: str, region: str) -> None:
         """Raise InputError if the bucket does not exist, may not be used, or is in another region than the jobs.
@@ -90,6 +97,20 @@ class Objects:
             if error.code in ("NoSuchKey", "404"):
                 return None
             raise
+
+    def download(self, uri: str, target: Path) -> None:
+        """Copy an object to a file.
+
+        Raises: AwsError, also if there is no such object.
+        """
+        bucket, key = split_s3_uri(uri)
+
+        def get() -> None:
+            response = self.api.call_once("get_object", Bucket=bucket, Key=key, **self._expected_owner)
+            with target.open("wb") as file, translate_errors("get_object"):
+                shutil.copyfileobj(response["Body"], file, _COPY_BYTES)
+
+        self.api.retry_policy.call(get)
 
     def is_empty(self, prefix: str) -> bool:
         """Return True if no object's URI begins with this text."""
@@ -184,7 +205,7 @@ class Objects:
             ("ContinuationToken", "NextContinuationToken"),
             Bucket=bucket,
             Prefix=prefix,
-            ExpectedBucketOwner=self.owner,
+            **self._expected_owner,
             **({"MaxKeys": most} if most is not None and most < _PAGE_KEYS else {}),
         )
         return (entry for page in pages for entry in page.get("Contents", ()))

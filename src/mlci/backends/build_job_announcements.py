@@ -1,0 +1,56 @@
+"""The announcement of a job that the build is to run itself, as the event of its task and the object with its token
+have it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mlci.flow.models import Json
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """A job that the build is to run. `uri` is the place of the object with the token, and `job` the job's name.
+
+    A sign of life is due within `heartbeat_s`.
+    """
+
+    uri: str
+    step: str
+    job: str
+    token: str = field(repr=False)
+    heartbeat_s: float
+    request: Mapping[str, Json] = field(repr=False)
+
+
+def parse_announcement(details: Mapping[str, Json]) -> Announcement | None:
+    """Return what the details of a TaskScheduled event announce; None if they announce no job of the build."""
+    try:
+        parameters = json.loads(str(details["parameters"]))
+        uri = f"s3://{parameters['Bucket']}/{parameters['Key']}"
+        return announcement_of(parameters["Body"], uri)
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return None
+
+
+def read_announcement(data: bytes | None, uri: str) -> Announcement | None:
+    """Return what an object announces; None if it is not there, or damaged."""
+    try:
+        return announcement_of(json.loads(data or b""), uri)
+    except (ValueError, RecursionError):
+        return None
+
+
+def announcement_of(body: Json, uri: str) -> Announcement | None:
+    """Return what a document announces; None if it is no announcement."""
+    if not isinstance(body, dict):
+        return None
+    step, job, token, request = (body.get(name) for name in ("step", "job", "token", "request"))
+    heartbeat_s = body.get("heartbeat_s")
+    if not (isinstance(step, str) and isinstance(job, str) and isinstance(token, str) and isinstance(request, dict)):
+        return None
+    if isinstance(heartbeat_s, bool) or not isinstance(heartbeat_s, (int, float)) or heartbeat_s <= 0:
+        return None
+    return Announcement(uri, step, job, token, float(heartbeat_s), request)
