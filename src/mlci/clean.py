@@ -1,7 +1,7 @@
 """Files that runs leave on this machine and that can be made again: found with their sizes, and removed.
 
 Runs that go on and baselines are never among it, nor the outputs of the runs that baselines and registered models come
-from. Links are not
+from, nor those that a run which stays has reused. Links are not
 followed, and what mlci did not make is left alone.
 """
 
@@ -28,6 +28,8 @@ Kind = Literal[
 
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
+#: The runs in a text that names their outputs.
+_RUN_IDS = re.compile(r"/(?:runs|outputs)/(\d{8}-\d{6}-[0-9a-f]{6})/")
 _JOB_PREFIX = "mlci-job-"
 
 
@@ -45,7 +47,8 @@ def leftovers(runs: Runs, cache: Path | None, keep: int) -> list[Leftover]:
     """Returns what can be removed, but for the newest `keep` runs with their outputs."""
     folders = runs.all()
     kept = {folder.run_id for folder in folders[:keep]} | {folder.run_id for folder in folders if folder.is_running()}
-    needed = kept | set(_baseline_runs(runs.home / "store"))
+    reused = {run_id for folder in folders if folder.run_id in kept for run_id in _runs_named(folder)}
+    needed = kept | reused | set(_baseline_runs(runs.home / "store"))
     outputs = [path for path in _outputs(runs.home / "store") if path.name not in needed and not _is_registered(path)]
     found = run_folders(folder for folder in folders if folder.run_id not in kept)
     found += [_plain("outputs", path) for path in outputs]
@@ -123,14 +126,21 @@ def _units(store: Path) -> Iterator[Path]:
 
 
 def _baseline_runs(store: Path) -> Iterator[str]:
-    """Yields the runs that the baselines in the store come from."""
+    """Yields the runs that the baselines in the store come from, and those whose outputs they name."""
     for folder in _flow_folders(store):
         for file in _entries(folder / "baselines"):
             if file.name.endswith(".json") and file.is_file(follow_symlinks=False):
                 try:
-                    yield str(json.loads(Path(file.path).read_bytes())["run_id"])
+                    document = Path(file.path).read_text(encoding="utf-8")
+                    yield str(json.loads(document)["run_id"])
+                    yield from _RUN_IDS.findall(document)
                 except (OSError, ValueError, KeyError, TypeError, RecursionError):
                     continue  # a damaged baseline names no run; it is left as it is
+
+
+def _runs_named(folder: RunFolder) -> Iterable[str]:
+    """Returns the runs that a run's input names: those whose outputs it reused are among them."""
+    return _RUN_IDS.findall(json.dumps(folder.execution_input() or {}))
 
 
 def _is_registered(outputs: Path) -> bool:

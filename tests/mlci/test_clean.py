@@ -155,3 +155,19 @@ def test_folders_without_rights_are_removed(tmp_path: Path) -> None:
     (tmp_path / "a").chmod(0o500)
     assert remove_tree(tmp_path / "a")
     assert remove_tree(tmp_path / "gone")
+
+
+def test_the_outputs_that_a_kept_run_or_a_baseline_has_reused_stay(runs: Runs) -> None:
+    newest = runs.folder(RUN_IDS[3])
+    newest.write_input(json.dumps({"steps": {"train": {"model": f"s3://b/mlci/iris/runs/{RUN_IDS[2]}/train/model/"}}}))
+    uri = f"s3://b/mlci/iris/runs/{RUN_IDS[0]}/train/model/"
+    document = {"schema": 1, "run_id": RUN_IDS[1], "metrics": {}, "outputs": {"train": {"model": uri}}}
+    write(f"{STORE}/baselines/main.json", json.dumps(document))
+    assert main(["clean", "--yes", "--keep", "1"]) == 0
+    kept = {run_id for run_id in RUN_IDS if Path(f"{STORE}/runs/{run_id}/train/model/model.tar.gz").exists()}
+    assert kept == set(RUN_IDS)
+    newest.write_input("{}")
+    write(f"{STORE}/baselines/main.json", json.dumps({**document, "outputs": {}}))
+    assert main(["clean", "--yes", "--keep", "1"]) == 0
+    kept = {run_id for run_id in RUN_IDS if Path(f"{STORE}/runs/{run_id}/train/model/model.tar.gz").exists()}
+    assert kept == {RUN_IDS[1], RUN_IDS[3]}

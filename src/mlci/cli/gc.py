@@ -66,7 +66,7 @@ def command(options: RunOptions, keep: str, is_dry: bool, yes: bool, as_json: bo
 
     limits = Limits(datetime.now(timezone.utc), _duration(keep))
     runs, cloud = own_runs_of(options.flow_file), backend_name(options)[0]
-    with _bucket(options, runs, cloud) as bucket:
+    with _bucket(options, runs, cloud, limits) as bucket:
         seen = survey(bucket, limits)
         folders = _folders(runs, bucket.flow, seen, limits) if cloud == "local" else []
         items = _items(bucket, seen, folders)
@@ -101,7 +101,7 @@ def _duration(keep: str) -> timedelta:
 
 
 @contextmanager
-def _bucket(options: RunOptions, runs: Runs, cloud: str) -> Iterator[Bucket]:
+def _bucket(options: RunOptions, runs: Runs, cloud: str, limits: Limits) -> Iterator[Bucket]:
     from mlci.backends import configure
     from mlci.gc.collect import Bucket
 
@@ -109,7 +109,13 @@ def _bucket(options: RunOptions, runs: Runs, cloud: str) -> Iterator[Bucket]:
     backend = configure(cloud, backend_options(flow, options, build))
     name = backend.location.bucket
     with backend.stored() as store, backend.registry() as registry:
-        yield Bucket(flow.name, name, store, registry, runs.running, _log)
+        yield Bucket(flow.name, name, store, registry, runs.running, lambda: _inputs(runs, limits), _log)
+
+
+def _inputs(runs: Runs, limits: Limits) -> list[str]:
+    """Returns the inputs of the runs on this machine that stay: their reports rest on what these name."""
+    before = _before(limits)
+    return [json.dumps(each.execution_input() or {}) for each in runs.all() if not _is_old(each.run_id, before)]
 
 
 def _log(text: str) -> None:
@@ -121,10 +127,16 @@ def _folders(runs: Runs, flow: str, seen: BucketSurvey, limits: Limits) -> list[
     from mlci.clean import run_folders, work_folders
 
     staying = {unit.run_id for unit in seen.units} - {unit.run_id for unit in seen.unneeded}
-    before = limits.now - max(limits.keep, timedelta(days=1))
+    before = _before(limits)
     old = [each for each in runs.all() if _is_old(each.run_id, before) and each.run_id not in staying]
     own = [each for each in old if (start := each.started()) is not None and start.flow == flow]
     return [*run_folders(own), *work_folders(runs, before)]
+
+
+def _before(limits: Limits) -> datetime:
+    from mlci.gc.plan import GRACE
+
+    return limits.now - max(limits.keep, GRACE)
 
 
 def _is_old(run_id: str, before: datetime) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from mlci.backends.protocol import RegistryApi, RunningExecution, StoredObject, StoredObjects
 from mlci.gc.plan import Limits, References, unneeded
-from mlci.gc.references import read_references
+from mlci.gc.references import read_references, used_by
 from mlci.gc.units import Unit, mentioned, unit_of, units_of
 from mlci.s3_uris import split_s3_uri
 
@@ -22,13 +22,15 @@ _FIRST = ("task tokens", "records", "definitions")
 
 @dataclass(frozen=True)
 class Bucket:
-    """A flow's bucket with all that is asked about it. `running` returns the runs of this machine that go on."""
+    """A flow's bucket with all that is asked about it. `running` returns the runs of this machine that go on, and
+    `inputs` the inputs of those that stay."""
 
     flow: str
     name: str
     store: StoredObjects
     registry: RegistryApi
     running: Callable[[], Iterable[RunningExecution]] = tuple
+    inputs: Callable[[], Iterable[str]] = tuple
     log: Callable[[str], None] = lambda text: None
 
     @property
@@ -69,7 +71,15 @@ def survey(bucket: Bucket, limits: Limits) -> BucketSurvey:
     objects = list(bucket.store.list(bucket.prefix))
     units = units_of(objects, bucket.flow)
     references = read_references(
-        bucket.flow, objects, units.values(), bucket.name, bucket.store, bucket.registry, bucket.running(), bucket.log
+        bucket.flow,
+        objects,
+        units.values(),
+        bucket.name,
+        bucket.store,
+        bucket.registry,
+        bucket.running(),
+        bucket.inputs(),
+        bucket.log,
     )
     doomed = unneeded(units.values(), references, limits, bucket.flow)
     uris: dict[str, list[str]] = {unit.prefix: [] for unit in doomed}
@@ -98,8 +108,9 @@ def delete(bucket: Bucket, seen: BucketSurvey, limits: Limits) -> Collected:
 
 
 def _used_now(bucket: Bucket) -> Iterator[str]:
-    for execution in (*bucket.running(), *bucket.store.running(bucket.flow)):
-        yield from mentioned(execution.execution_input, bucket.flow)
+    live = (*bucket.running(), *bucket.store.running(bucket.flow))
+    for text in used_by(live, bucket.flow, bucket.name, bucket.store):
+        yield from mentioned(text, bucket.flow)
 
 
 def _delete(bucket: Bucket, units: Iterable[Unit], found: BucketSurvey) -> dict[Unit, str]:

@@ -18,6 +18,8 @@ from mlci.s3_uris import split_s3_uri
 _TOKENS = ("NextToken", "NextToken")
 #: Requests at the same time.
 _WORKERS = 8
+#: The key of a file of requests, which an execution's input has no room for; the flow's name stands in it.
+_REQUESTS = r"mlci/{}/(?:protected/)?code/[0-9a-f]+/requests\.json"
 #: The description of a version among the outputs of the run that registered it.
 _PACKAGE = re.compile(r"/package/(.*/)?package\.json$")
 
@@ -30,14 +32,16 @@ def read_references(
     store: StoredObjects,
     registry: RegistryApi,
     running: Iterable[RunningExecution] = (),
+    inputs: Iterable[str] = (),
     log: Callable[[str], None] = lambda text: None,
 ) -> References:
-    """Return all that is in use or is kept. `running` are the runs of this machine that go on.
+    """Return all that is in use or is kept. `running` are the runs of this machine that go on, and `inputs` those of
+    runs that stay.
 
     Raises: CloudError, where it can't be told what is in use: nothing may be deleted then.
     """
     live = [*running, *store.running(flow)]
-    texts = [each.execution_input for each in live]
+    texts = [*used_by(live, flow, bucket, store), *inputs]
     objects = list(objects)
     current = [each.uri for each in objects if _is_baseline(each.uri, flow)]
     documents = [(store.read(uri) or b"").decode(errors="replace") for uri in current]
@@ -50,6 +54,14 @@ def read_references(
         prefixes=frozenset(prefix for text in (*texts, *registered) for prefix in mentioned(text, flow)),
         records=_read_records(records, bucket, store),
     )
+
+
+def used_by(executions: Iterable[RunningExecution], flow: str, bucket: str, store: StoredObjects) -> Iterator[str]:
+    """Yield the texts that name what executions use: their inputs, and the files of requests that an input names."""
+    for execution in executions:
+        yield execution.execution_input
+        for key in dict.fromkeys(re.findall(_REQUESTS.format(re.escape(flow)), execution.execution_input)):
+            yield (store.read(f"s3://{bucket}/{key}") or b"").decode(errors="replace")
 
 
 def _is_baseline(uri: str, flow: str) -> bool:

@@ -180,3 +180,18 @@ def test_what_may_not_be_deleted_is_still_there_and_has_its_reason(store: InMemo
     assert {unit.prefix: reason for unit, reason in done.left.items()} == {f"{IRIS.code(CODE)}/": "AccessDenied: no"}
     assert "code" in left(store)
     assert f"{IRIS.run(OLDER)}/" in {unit.prefix for unit in done.gone}
+
+
+def test_what_the_requests_of_a_large_run_name_stays(store: InMemoryObjects) -> None:
+    requests = f"{IRIS.requests('c' * 32)}"
+    store.put(requests, json.dumps({"train": {"Code": f"s3://bucket/{IRIS.code(CODE)}/a.py"}}).encode())
+    store.live = [RunningExecution("20261201-115959-bbbbbb", f'{{"requests": {{"Key": "{requests}"}}}}')]
+    assert f"{IRIS.code(CODE)}/" not in {unit.prefix for unit in survey(bucket(store), LIMITS).unneeded}
+    store.live = []
+    assert f"{IRIS.code(CODE)}/" in {unit.prefix for unit in survey(bucket(store), LIMITS).unneeded}
+
+
+def test_a_run_on_this_machine_that_stays_keeps_what_it_has_reused(store: InMemoryObjects) -> None:
+    reused = f'{{"model": "s3://bucket/{IRIS.run(OLDER)}/train/model/"}}'
+    seen = survey(Bucket("iris", "bucket", store, InMemoryRegistry(), inputs=lambda: [reused]), LIMITS)
+    assert f"{IRIS.run(OLDER)}/" not in {unit.prefix for unit in seen.unneeded}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import boto3
 import pytest
 from botocore.model import OperationModel
+from moto.backends import get_backend
 
 from mlci.backends.aws import s3_objects as module
 from mlci.backends.aws.buckets import Buckets
@@ -15,7 +17,7 @@ from mlci.backends.aws.object_checksums import SINGLE_MAX_BYTES
 from mlci.backends.aws.s3_objects import Objects
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, InputError
-from mlci.plan.models import S3Uri, Upload
+from mlci.plan.models import REFRESH_AFTER, S3Uri, Upload
 from mlci.stage.models import StagedFile
 from mlci.stage.repository import read_code
 from support.fake_aws import ACCOUNT, BUCKET, REGION, PretendAws, response
@@ -56,6 +58,16 @@ def test_each_object_is_sent_once(objects: Objects, pretended: PretendAws, tmp_p
     assert objects.upload(uploads, StopSignal()) == 0
     # One list for each unit, and one checksum for each object.
     assert sorted(pretended.calls) == ["s3.HeadObject"] * 3 + ["s3.ListObjectsV2"] * 2
+
+
+def test_one_that_has_been_there_for_long_is_sent_again(objects: Objects, tmp_path: Path) -> None:
+    """So what is in use stays young, and nothing that deletes by age takes it from a run that starts."""
+    upload = Upload(S3Uri(f"{PREFIX}/d1/x.csv"), S3Uri(f"{PREFIX}/d1/"), (staged(tmp_path, "x.csv", b"x"),))
+    objects.upload([upload], StopSignal())
+    stored = get_backend("s3")[ACCOUNT]["aws"].buckets[BUCKET].keys["mlci/small/data/d1/x.csv"]
+    for age, expected in ((REFRESH_AFTER - timedelta(hours=1), []), (REFRESH_AFTER + timedelta(hours=1), [upload])):
+        stored.last_modified = datetime.now(timezone.utc).replace(tzinfo=None) - age
+        assert objects.missing([upload]) == expected
 
 
 def test_one_that_is_there_in_part_is_sent_again(objects: Objects, tmp_path: Path) -> None:
