@@ -21,6 +21,7 @@ import pytest
 from mlci.backends.aws.api_calls import Api
 from mlci.backends.aws.object_checksums import SINGLE_MAX_BYTES
 from mlci.backends.aws.s3_objects import Objects
+from mlci.backends.aws.s3_uploads import S3Uploads
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import InputError
 from mlci.flow import load
@@ -109,8 +110,8 @@ def test_objects_of_every_size_arrive_whole_and_are_sent_once(tmp_path: Path, se
         file = staged_data(tmp_path / f"ü {size}", f"ü {size}")
         unit = S3Uri(f"s3://{BUCKET}/mlci/objects/data/{file.sha256}/")
         uploads.append(Upload(S3Uri(f"{unit}ü {size}"), unit, (file,)))
-    assert objects.upload(uploads, StopSignal()) == len(uploads)
-    assert objects.upload(uploads, StopSignal()) == 0
+    assert S3Uploads(objects).upload(uploads, StopSignal()) == len(uploads)
+    assert S3Uploads(objects).upload(uploads, StopSignal()) == 0
     for upload in uploads:
         assert hashlib.sha256(objects.read(upload.uri) or b"").hexdigest() == upload.files[0].sha256
     assert objects.read(f"s3://{BUCKET}/no/such") is None

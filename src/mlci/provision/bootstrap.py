@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from mlci.aws_settings import PROVISIONED_SETTINGS
 from mlci.backends.aws.cloudformation_stacks import Stack
+from mlci.backends.aws.s3_uploads import S3Uploads
 from mlci.backends.stop_signal import StopSignal
 from mlci.provision.change_set import apply_changes, delete_unusable_stack, find_updatable_stack
 from mlci.provision.context import Account, RepositoryContext
@@ -49,7 +50,7 @@ def set_up(
 def _upload_install_files(flow: str, stack: Stack, account: Account, prompt: Prompt) -> None:
     """Upload the files that builds install mlci from, unless the bucket has them."""
     files, bucket = install_files(), stack.outputs["Bucket"]
-    count = account.objects.upload(files.uploads(bucket, flow), StopSignal())
+    count = S3Uploads(account.objects).upload(files.uploads(bucket, flow), StopSignal())
     action = "uploaded" if count else "the bucket already has"
     prompt.message(f"{action} mlci {files.version} for builds: {files.uri(bucket, flow)}")
 

@@ -57,7 +57,7 @@ class FileHashes:
     def __init__(self, cache: Cache, folder: Path, clock_ns: Callable[[], int] = time.time_ns) -> None:
         name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]
         self._file = cache.folder / HASHES_FOLDER / f"{name}.json" if cache.folder else None
-        self._cache, self.folder, self._clock_ns = cache, folder, clock_ns
+        self._cache, self.folder, self.clock_ns = cache, folder, clock_ns
         self._loaded: Mapping[str, str] | None = None
         self._learnt: dict[str, str] = {}
         self._used: set[str] = set()
@@ -65,14 +65,12 @@ class FileHashes:
 
     def below(self, folder: Path) -> FileHashes:
         """Return the memory of a folder of many files, which is loaded when it is asked, and saved with this one."""
-        return self._below.get(folder) or self._below.setdefault(
-            folder, FileHashes(self._cache, folder, self._clock_ns)
-        )
+        return self._below.get(folder) or self._below.setdefault(folder, FileHashes(self._cache, folder, self.clock_ns))
 
     def known(self, name: str, status: FileStatus) -> str | None:
         """Return the SHA-256 that a file with this status has; None if it has to be read."""
         entry = self._learnt.get(name) or self._known.get(name)
-        if entry is None or entry[:-64] != _identity(status):
+        if entry is None or entry[:-64] != identity(status):
             return None
         self._used.add(name)
         return entry[-64:]
@@ -90,9 +88,9 @@ class FileHashes:
         known = self.known(name, before)
         if known is not None:
             return known, before.st_size
-        started = self._clock_ns()
+        started = self.clock_ns()
         digest, size = sha256_of(descriptor, before.st_size)
-        if _identity(os.fstat(descriptor)) == _identity(before):
+        if identity(os.fstat(descriptor)) == identity(before):
             self.learn(name, before, digest, started)
         return digest, size
 
@@ -126,7 +124,7 @@ class FileHashes:
         self._loaded, self._learnt = files, {}
 
     def _keep(self, name: str, status: FileStatus, sha256: str) -> None:
-        self._learnt[name] = f"{_identity(status)}{sha256}"
+        self._learnt[name] = f"{identity(status)}{sha256}"
 
     @property
     def _known(self) -> Mapping[str, str]:
@@ -153,7 +151,7 @@ def sha256_of(descriptor: int, size_bytes: int) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def _identity(status: FileStatus) -> str:
+def identity(status: FileStatus) -> str:
     """Return what changes whenever the file does: its size, its times of change and its inode."""
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino} "
 

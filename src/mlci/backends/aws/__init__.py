@@ -8,6 +8,7 @@ In the order of a run:
     s3_objects.py             objects by their S3 URIs, with checksums (S3)
     stored_objects.py         the objects of a bucket, and what uses them, for `mlci gc` (S3)
     object_copies.py          copies of objects that S3 makes itself
+    s3_uploads.py             the staged files of a run on S3: what is missing, uploaded
     object_checksums.py       the checksum that S3 keeps of an upload
     buckets.py                whole buckets: tags, emptying, deletion (S3)
     request_validation.py     a plan's job requests, checked against SageMaker's API model

@@ -17,6 +17,7 @@ from mlci.backends.aws.failure_reasons import EventExplainer
 from mlci.backends.aws.follow_execution import BUILD_JOBS_LONGEST_S, LONGEST_S, ExecutionFollower
 from mlci.backends.aws.job_logs import JobLogs
 from mlci.backends.aws.s3_objects import Objects
+from mlci.backends.aws.s3_uploads import S3Uploads, checksums_memory
 from mlci.backends.aws.sagemaker_jobs import Job, Jobs
 from mlci.backends.aws.session import Session
 from mlci.backends.aws.state_machines import DesiredStateMachine, StateMachines, state_machine_tags
@@ -75,7 +76,8 @@ class AwsCloud:
     """The backend of one run. `log_file` returns the local path of a job's log; `log` writes to the build log.
 
     `api` returns the client of a service, and `environment` is that of images' builds. `planned` gets the run's plan
-    when it is checked. `build_jobs` runs the jobs of steps that run in the build; None if the flow has none.
+    when it is checked. `build_jobs` runs the jobs of steps that run in the build; None if the flow has none. `cache` is
+    the user's cache folder.
     """
 
     target: AwsTarget
@@ -93,6 +95,7 @@ class AwsCloud:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     planned: list[Plan] = field(default_factory=list, repr=False)
     build_jobs: BuildJobs | None = None
+    cache: Path | None = None
 
     @property
     def role(self) -> str:
@@ -137,10 +140,14 @@ class AwsCloud:
         copy_objects(self.objects.api, self.objects.owner, copies, on_bytes)
 
     def missing(self, uploads: Iterable[Upload]) -> Sequence[Upload]:
-        return self.objects.missing(uploads)
+        return self._uploads.missing(uploads)
 
     def upload(self, uploads: Iterable[Upload], stop: StopSignal) -> int:
-        return self.objects.upload(uploads, stop)
+        return self._uploads.upload(uploads, stop)
+
+    @property
+    def _uploads(self) -> S3Uploads:
+        return S3Uploads(self.objects, checksums_memory(self.cache), self.log)
 
     def publish_images(self, images: Iterable[PlannedImage], stop: StopSignal) -> Mapping[str, str]:
         images = list(images)
@@ -313,6 +320,7 @@ def aws_cloud(
     log_file: Callable[[str], Path],
     log: Callable[[str], None],
     environment: Mapping[str, str] | None = None,
+    cache: Path | None = None,
 ) -> AwsCloud:
     """Return the aws backend on a session's clients, for runs with steps of these types."""
     session = replace(session, retry_policy=replace(session.retry_policy, log=log))
@@ -330,4 +338,5 @@ def aws_cloud(
         clock=session.retry_policy.clock,
         api=session.api,
         environment=environment or {},
+        cache=cache,
     )

@@ -14,6 +14,7 @@ from mlci.backends.aws.caller_identity import Identity, identify
 from mlci.backends.aws.executions import Executions
 from mlci.backends.aws.model_registry import AwsRegistry
 from mlci.backends.aws.s3_objects import Objects
+from mlci.backends.aws.s3_uploads import S3Uploads
 from mlci.backends.aws.session import Session, default_region
 from mlci.backends.aws.session import open_session as new_session
 from mlci.backends.aws.settings import ReadParameters, Settings, resolve
@@ -76,7 +77,9 @@ class AwsBackend:
             return
         from mlci.backends.build_jobs import open_build_jobs
 
-        with open_build_jobs(self.options, cloud.objects, replace(cloud.objects, owner=""), log_file, log) as jobs:
+        objects = S3Uploads(cloud.objects, log=log)
+        others = S3Uploads(replace(cloud.objects, owner=""))
+        with open_build_jobs(self.options, objects, others, log_file, log) as jobs:
             yield replace(cloud, build_jobs=jobs)
 
 
@@ -104,7 +107,8 @@ def open_cloud(
         settings.get("log_group"),
         options.is_protected,
     )
-    cloud = aws_cloud(open_session(region), target, options.flow.step_types_on_aws, log_file, log, options.environment)
+    session, environment = open_session(region), options.environment
+    cloud = aws_cloud(session, target, options.flow.step_types_on_aws, log_file, log, environment, options.cache)
     cloud.objects.check_bucket(settings["bucket"], region)
     return cloud
 

@@ -1,4 +1,4 @@
-"""S3: objects by their URIs, with checksums. An object that has the upload's checksum is not uploaded again.
+"""S3: objects by their URIs, with checksums.
 
 Requests name no encryption, so objects get the bucket's own. They name the bucket's owner, because somebody else can
 take the name of a deleted bucket.
@@ -11,32 +11,16 @@ import base64
 import hashlib
 import itertools
 import shutil
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Any  # the entries of a list have the shape of the API
+from typing import Any  # the entries of a list have the shape of the API
 
 from mlci.backends.aws.api_calls import Api, AwsError, translate_errors
-from mlci.backends.aws.object_checksums import (
-    SINGLE_MAX_BYTES,
-    is_in_parts,
-    part_bytes,
-    stored_checksum,
-    upload_checksum,
-)
 from mlci.backends.protocol import TaggedObject
-from mlci.backends.stop_signal import StopSignal
-from mlci.errors import CloudError, InputError
-from mlci.plan.models import REFRESH_AFTER, Upload
+from mlci.errors import InputError
 from mlci.s3_uris import split_s3_uri
-from mlci.stage.archive import source_archive
-from mlci.stage.models import StagedFile
 
-#: Requests at the same time.
-WORKERS = 8
 #: The objects in a page of a list, where none or more are asked for.
 #: Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html (max-keys)
 _PAGE_KEYS = 1_000
@@ -160,44 +144,6 @@ class Objects:
             **conditions,
         )
 
-    def missing(self, uploads: Iterable[Upload]) -> Sequence[Upload]:
-        """Return the uploads that S3 lacks. A list of each unit's folder shows what is not there at all; what has the
-        right size is asked for its checksum, because others may write there as well. What lies there for long is
-        uploaded again: then it is no leftover."""
-        units: dict[str, list[Upload]] = defaultdict(list)
-        for upload in uploads:
-            units[upload.unit].append(upload)
-        fresh_s = datetime.now(timezone.utc).timestamp() - REFRESH_AFTER.total_seconds()
-        sizes = {
-            unit: {
-                entry["Key"]: int(entry["Size"])
-                for entry in self.entries(*split_s3_uri(unit))
-                if entry["LastModified"].timestamp() > fresh_s
-            }
-            for unit in units
-        }
-
-        def is_stored(upload: Upload) -> bool:
-            size = sizes[upload.unit].get(split_s3_uri(upload.uri)[1])
-            return _has_size(upload, size) and self._checksum(upload.uri) == upload_checksum(upload)
-
-        in_order = [upload for members in units.values() for upload in members]
-        with ThreadPoolExecutor(WORKERS, "compare") as pool:
-            stored = list(pool.map(is_stored, in_order))
-        return [upload for upload, is_there in zip(in_order, stored, strict=True) if not is_there]
-
-    def upload(self, uploads: Iterable[Upload], stop: StopSignal) -> int:
-        """Upload the missing objects, and return their number. `stop` ends it early."""
-        missing = self.missing(uploads)
-
-        def put(upload: Upload) -> None:
-            if not stop.is_set():
-                self._put(upload)
-
-        with ThreadPoolExecutor(WORKERS, "upload") as pool:
-            list(pool.map(put, missing))
-        return len(missing)
-
     def entries(self, bucket: str, prefix: str, most: int | None = None) -> Iterator[Mapping[str, Any]]:
         """Yield the entries of a list of objects, as S3 has them. A page has no more of them than `most`."""
         pages = self.api.pages(
@@ -209,75 +155,3 @@ class Objects:
             **({"MaxKeys": most} if most is not None and most < _PAGE_KEYS else {}),
         )
         return (entry for page in pages for entry in page.get("Contents", ()))
-
-    def _checksum(self, uri: str) -> str:
-        """Return an object's SHA-256 checksum. It is empty if there is none, or if the object may not be read: the
-        object is uploaded again then.
-
-        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html (x-amz-checksum-mode)
-        """
-        bucket, key = split_s3_uri(uri)
-        try:
-            response = self.api.call(
-                "head_object", Bucket=bucket, Key=key, ChecksumMode="ENABLED", ExpectedBucketOwner=self.owner
-            )
-        except AwsError as error:
-            if error.code in ("403", "404", "AccessDenied", "NoSuchKey"):
-                return ""
-            raise
-        return stored_checksum(response.get("ChecksumSHA256", ""))
-
-    def _put(self, upload: Upload) -> None:
-        if upload.is_archive:
-            self.write(upload.uri, source_archive(upload.files))
-            return
-        file = upload.files[0]
-        if file.content is not None:
-            self.write(upload.uri, file.content)
-        elif not is_in_parts(file):
-            with open(file.source, "rb") as stream:
-                self.write(upload.uri, CheckedReader(stream, file).read())
-        else:
-            self.api.retry_policy.call(lambda: self._put_in_parts(upload.uri, file))
-
-    def _put_in_parts(self, uri: str, file: StagedFile) -> None:
-        from boto3.s3.transfer import TransferConfig
-
-        bucket, key = split_s3_uri(uri)
-        settings = TransferConfig(
-            multipart_threshold=SINGLE_MAX_BYTES,
-            multipart_chunksize=part_bytes(file.size_bytes),
-            max_concurrency=4,
-        )
-        with open(file.source, "rb") as stream, translate_errors("upload_part"):
-            self.api.client.upload_fileobj(
-                CheckedReader(stream, file),
-                bucket,
-                key,
-                ExtraArgs={"ChecksumAlgorithm": "SHA256", "ExpectedBucketOwner": self.owner},
-                Config=settings,
-            )
-
-
-class CheckedReader:
-    """A staged file that is read once, from start to end. The last read raises if the file differs from what was
-    hashed, so that its transfer never completes."""
-
-    def __init__(self, stream: IO[bytes], file: StagedFile) -> None:
-        self._stream, self._file = stream, file
-        self._digest, self._size = hashlib.sha256(), 0
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size)
-        self._digest.update(data)
-        self._size += len(data)
-        is_end = size < 0 or len(data) < size or self._size >= self._file.size_bytes
-        is_same = (self._size, self._digest.hexdigest()) == (self._file.size_bytes, self._file.sha256)
-        if is_end and not is_same:
-            raise CloudError(f'"{self._file.source}" changed while the run was being staged', hint="Run again.")
-        return data
-
-
-def _has_size(upload: Upload, size: int | None) -> bool:
-    """Return True if an object of that size may be the upload. An archive's size is not known before it is packed."""
-    return size is not None and (upload.is_archive or size == upload.files[0].size_bytes)

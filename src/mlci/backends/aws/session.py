@@ -15,7 +15,7 @@ from mlci.flow import nearest
 #: Longer than a call takes on a slow line, and short enough for a build to notice a dead one.
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10, 60
 #: As many as upload at a time, and some to spare.
-CONNECTIONS = 16
+CONNECTIONS = 20
 ATTEMPTS = 4
 _PROFILES = "AWS_PROFILE names it; `aws configure list-profiles` lists the existing ones."
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
