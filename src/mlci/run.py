@@ -32,6 +32,7 @@ from mlci.errors import CloudError, InputError, SdkMissing
 from mlci.flow import dependencies
 from mlci.flow.models import Flow, Json
 from mlci.gate import Metrics, chosen_cells, judge
+from mlci.input_objects import input_objects
 from mlci.interrupts import InterruptSource, run_interruptible
 from mlci.kept_definitions import KeptDefinitions
 from mlci.plan import Plan, S3Uri, Target, plan
@@ -128,7 +129,8 @@ def prepare(flow: Flow, context: RunContext, baseline: Mapping[str, Json]) -> tu
 
 def keys_of(planned: Plan, context: RunContext, cloud: Cloud) -> RunKeys:
     """The keys of a run's steps. Those that a partial run takes from earlier runs have the keys that they had there."""
-    return step_keys(planned, cloud.software(), context.part.known_keys() if context.part else None)
+    known = context.part.known_keys() if context.part else None
+    return step_keys(planned, cloud.software(), known, input_objects(planned.flow, cloud, context.reporter.log))
 
 
 def _changes(keys: RunKeys, progress: Progress, context: RunContext, cloud: Cloud) -> dict[str, Explanation]:

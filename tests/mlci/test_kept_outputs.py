@@ -43,7 +43,9 @@ def test_a_large_copy_is_told(size_bytes: int, lines: list[str]) -> None:
     said: list[str] = []
 
     class Large(InMemoryCloud):
-        def versions(self, prefix: str, most: int | None = None) -> dict[str, tuple[int, str]]:
+        def versions(
+            self, prefix: str, most: int | None = None, has_any_owner: bool = False
+        ) -> dict[str, tuple[int, str]]:
             return {f"{prefix}a": (size_bytes, "tag")}
 
     cloud = Large({"s3://b/x/a": b""})

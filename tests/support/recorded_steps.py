@@ -53,7 +53,7 @@ class InMemoryCloud:
     def list(self, prefix: str, most: int | None = None) -> list[str]:
         return sorted(uri for uri in self.objects if uri.startswith(prefix))[:most]
 
-    def versions(self, prefix: str, most: int | None = None) -> dict[str, tuple[int, str]]:
+    def versions(self, prefix: str, most: int | None = None, has_any_owner: bool = False) -> dict[str, tuple[int, str]]:
         self._check(prefix)
         return {uri: (len(self.objects[uri]), tag(self.objects[uri])) for uri in self.list(prefix, most)}
 

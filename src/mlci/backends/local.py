@@ -234,7 +234,9 @@ class LocalCloud:
         with translate_emulator_errors():
             return tuple(itertools.islice(self.emulator.store.list(prefix), most))
 
-    def versions(self, prefix: str, most: int | None = None) -> Mapping[str, tuple[int, str]]:
+    def versions(
+        self, prefix: str, most: int | None = None, has_any_owner: bool = False
+    ) -> Mapping[str, tuple[int, str]]:
         from mlci_emulator.store.directory import NoSuchKey
 
         found: dict[str, tuple[int, str]] = {}

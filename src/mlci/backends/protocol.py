@@ -221,10 +221,12 @@ class Cloud(Protocol):
     def list(self, prefix: str, most: int | None = None) -> Sequence[str]:
         """Returns the URIs of all objects whose URI begins with this text; at most so many."""
 
-    def versions(self, prefix: str, most: int | None = None) -> Mapping[str, tuple[int, str]]:
+    def versions(
+        self, prefix: str, most: int | None = None, has_any_owner: bool = False
+    ) -> Mapping[str, tuple[int, str]]:
         """Returns the size in bytes and a tag of all objects whose URI begins with this text, by their URIs; at most so
         many of the first. Objects of one URI that have another content have another tag: the ETag on S3, the SHA-256
-        here."""
+        here. The bucket belongs to the account of the run, if it may not have any owner."""
 
     def read_tagged(self, uri: str) -> TaggedObject | None:
         """Returns an object with its tag; None if there is no such object."""

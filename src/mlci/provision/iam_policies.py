@@ -152,6 +152,7 @@ def _build(requirements: AccessRequirements, scope: AccountScope, is_base: bool)
         # The bucket's lifecycle ends copies that are broken off.
         yield _use_objects("KeepOutputs", "s3:PutObject", (_kept_outputs(requirements.flow),), scope)
     yield from _executions(names, scope)
+    yield from _list_external_inputs(dict.fromkeys((*requirements.outside, *requirements.outside_of_build)), scope)
     if requirements.builds_images:
         yield _OPEN_REGISTRY
         yield Statement("BuildImages", _PUSH_IMAGE, (_built_images(names, scope),))
@@ -433,6 +434,7 @@ def _job(requirements: AccessRequirements, scope: AccountScope, is_protected: bo
     yield _use_objects("ReadInputs", "s3:GetObject", inputs, scope)
     yield _use_objects("WriteOutputs", "s3:PutObject", (f"{names.prefix}/runs/",), scope)
     yield from _read_external_inputs(requirements.outside, scope)
+    yield from _list_external_inputs(requirements.outside, scope)
     # What serves merged code's model is watched by what it captures: no job of a pull request's writes there.
     elsewhere = (*requirements.outside_outputs, *(requirements.captures if is_protected else ()))
     yield from _use_outside_outputs("WriteOutsideOutputs", "s3:PutObject", elsewhere, scope)
@@ -452,6 +454,12 @@ def _read_external_inputs(uris: Iterable[str], scope: AccountScope) -> Iterator[
     locations = [split_s3_uri(uri) for uri in uris]
     if locations:
         yield Statement("ReadOutside", ("s3:GetObject",), tuple(f"{s3}{bucket}/{key}*" for bucket, key in locations))
+
+
+def _list_external_inputs(uris: Iterable[str], scope: AccountScope) -> Iterator[Statement]:
+    """Yield the statements for listing inputs elsewhere in S3: jobs fetch them, and their ETags count in step keys."""
+    s3 = f"arn:{scope.partition}:s3:::"
+    locations = [split_s3_uri(uri) for uri in uris]
     for number, bucket in enumerate(sorted({bucket for bucket, _ in locations}), 1):
         prefixes = [f"{key}*" for other, key in locations if other == bucket]
         yield Statement(

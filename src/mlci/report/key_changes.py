@@ -26,6 +26,8 @@ def changes_lines(found: Mapping[str, Explanation]) -> dict[str, str]:
 
 
 def _paragraph(found: Explanation) -> str:
+    if not found.has_key:
+        return f"{found.step}: has no key, for it or a step before it reads what can't be looked at; it runs each time"
     if found.run_id is None:
         return f"{found.step}: no earlier run has made this step, as far as this folder knows"
     if not found.changes:

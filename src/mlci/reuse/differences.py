@@ -21,16 +21,19 @@ _TEXT_CHARS = 80
 @dataclass(frozen=True)
 class Explanation:
     """The changes of a step since the earlier run that is nearest to it, in words; none if nothing that counts has
-    changed. `run_id` is None where no earlier run has the step."""
+    changed. `run_id` is None where no earlier run has the step. A step without a key reads what can't be looked at."""
 
     step: str
     run_id: str | None = None
     changes: tuple[str, ...] = ()
+    has_key: bool = True
 
 
 def explain(step: str, current: RunKeys, earlier: Iterable[tuple[str, RunKeys]]) -> Explanation:
     """Return what has changed of a step since the nearest of the runs, which come newest first: it has the fewest
     changes."""
+    if step not in current.steps:
+        return Explanation(step, has_key=False)
     nearest: Explanation | None = None
     for run_id, keys in earlier:
         if step not in keys.steps:
@@ -112,7 +115,9 @@ class _Comparison:
             return f"{right}{_inner(list(differences(maker, self.before, self.after, self.makers - 1)))}"
         if maker or "keys" in new or "of" in new:
             return f"{right}, which has changed"
-        if any(old.get(key) != new.get(key) for key in ("digest", "objects")):
+        if old.get("objects") != new.get("objects"):
+            return f"{_changed_objects(_map(old.get('objects')), _map(new.get('objects')))}{right} changed"
+        if old.get("digest") != new.get("digest"):
             return f"{right} changed"
         return f"{right}, {', '.join(_compared('', dict(old), dict(new)))}"
 
@@ -195,6 +200,14 @@ def _line(label: str, old: Json, new: Json) -> str:
     if left == right:  # the text "5" and the number 5
         left, right = _shown([old])[1:-1], _shown([new])[1:-1]
     return f"{label}: {left} → {right}"
+
+
+def _changed_objects(old: Mapping[str, Json], new: Mapping[str, Json]) -> str:
+    """Return how many objects have changed, came or went, as far as that is known."""
+    if "digest" in old or "digest" in new or not (old or new):
+        return ""
+    count = sum(old.get(path) != new.get(path) for path in {*old, *new})
+    return f"{count} object{'' if count == 1 else 's'} of "
 
 
 def _inner(lines: list[str]) -> str:

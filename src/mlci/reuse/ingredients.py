@@ -35,7 +35,7 @@ PARTS = "${{}}"
 
 
 class UnknownKey(Exception):
-    """A step reads an output, or a metric, of a step whose key is not known."""
+    """A step reads an output, or a metric, of a step whose key is not known, or objects that are not known."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,19 @@ class Ingredients:
             case RepositoryPath(path):
                 return {"digest": self.plan.data[path].digest}
             case S3Location(uri):
-                return {"uri": uri, "objects": (self.objects or {}).get(uri)}
+                return {"uri": uri, "objects": self._objects(uri)}
+
+    def _objects(self, uri: str) -> Json:
+        """Return what counts of the objects below a URI; None where nobody looked.
+
+        Raises: UnknownKey.
+        """
+        if self.objects is None:
+            return None
+        try:
+            return self.objects[uri]
+        except KeyError:
+            raise UnknownKey(uri) from None
 
     def _output(self, output: StepOutput) -> dict[str, Json]:
         """Return an output by the key of the step that makes it; those of cells by their folders."""

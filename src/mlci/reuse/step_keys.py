@@ -27,7 +27,8 @@ def step_keys(
 
     `software` are the versions of what jobs run with here, {} where their images hold all. `known` are the keys
     of steps that are not in the plan's flow; a step that reads of one whose key is not known has none. `objects` has
-    what is known of the objects below an S3 URI, by that.
+    what counts of the objects below each S3 URI, and a step that reads of another one has no key; None if only the URIs
+    count.
     """
     steps: dict[str, StepKey] = dict(known or {})
     keys = {name: step.key for name, step in steps.items()}

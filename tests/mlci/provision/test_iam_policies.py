@@ -223,6 +223,10 @@ def test_a_job_gets_rights_on_the_flows_inputs_keys_and_network() -> None:
             "LendInterfaces", [f"ec2:{action}" for action in lend], [interfaces], {"ArnLike": {"ec2:Subnet": subnets}}
         ),
     ]
+    listing = [each for each in expected if str(each["Sid"]).startswith("ListOutside")]
+    builds: tuple[Role, ...] = ("pull_request_build", "base_build")
+    for role in builds:
+        assert [statement for sid, statement in _by_sid(role, requirements).items() if sid not in SIDS[role]] == listing
     roles: tuple[Role, ...] = ("job", "protected_job")
     for role in roles:
         output = _by_sid(role, requirements)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mlci.report.key_changes import changes_text
 from mlci.reuse.differences import Explanation, differences, explain
 from mlci.reuse.key_document import RunKeys, StepKey
 
@@ -80,6 +81,16 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         (
             {"inputs": {"raw": {"uri": "s3://a/b", "objects": {"x": "1"}}}},
             {"inputs": {"raw": {"uri": "s3://a/b", "objects": {"x": "2"}}}},
+            ["input raw: 1 object of s3://a/b changed"],
+        ),
+        (
+            {"inputs": {"raw": {"uri": "s3://a/b", "objects": {"x": "1", "y": "1", "z": "1"}}}},
+            {"inputs": {"raw": {"uri": "s3://a/b", "objects": {"x": "2", "y": "1", "w": "1"}}}},
+            ["input raw: 3 objects of s3://a/b changed"],
+        ),
+        (
+            {"inputs": {"raw": {"uri": "s3://a/b", "objects": {"x": "1"}}}},
+            {"inputs": {"raw": {"uri": "s3://a/b", "objects": {"count": 2000, "digest": "d"}}}},
             ["input raw: s3://a/b changed"],
         ),
         (
@@ -92,6 +103,13 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 )
 def test_a_change_in_words(old: dict[str, Any], new: dict[str, Any], lines: list[str]) -> None:
     assert changes(old, new) == lines
+
+
+def test_a_step_without_a_key_is_told_so() -> None:
+    before, now = run(a={"key": "1"}, b={"key": "2"}), run(a={"key": "1"})
+    found = [explain(step, now, [("run-1", before)]) for step in ("a", "b")]
+    assert found == [Explanation("a", "run-1"), Explanation("b", has_key=False)]
+    assert changes_text(found[1:]).startswith("b: has no key, ")
 
 
 def test_a_change_of_an_input_names_the_change_of_the_step_that_makes_it() -> None:
@@ -140,7 +158,7 @@ def test_the_nearest_run_has_the_fewest_changes_and_of_those_the_newest_counts()
     runs = [("newest", depth(7, 0.7)), ("newer", depth(4, 0.1)), ("old", depth(6, 0.5)), ("oldest", run())]
     assert explain("a", depth(5, 0.1), runs) == Explanation("a", "newer", ("hyperparameter depth: 4 → 5",))
     assert explain("a", depth(6, 0.5), runs) == Explanation("a", "old")
-    assert explain("b", depth(6, 0.5), runs) == Explanation("b")
+    assert explain("a", depth(6, 0.5), []) == Explanation("a")
 
 
 @pytest.mark.parametrize("document", [None, [], {"schema": 99, "steps": {}, "software": {}}, {"schema": 1}])

@@ -229,6 +229,12 @@ def test_objects_below_an_s3_uri_count_as_far_as_they_are_known() -> None:
     assert len({key({}), key({"a.csv": "etag-1 10"}), key({"a.csv": "etag-2 10"}), key({"b.csv": "etag-1 10"})}) == 4
 
 
+def test_a_step_that_reads_objects_which_are_not_known_has_no_key_nor_have_those_behind_it() -> None:
+    assert set(step_keys(planned(), objects={}).steps) == {"prepare"}
+    assert set(step_keys(planned(), objects={"s3://elsewhere/data/": {}}).steps) == set(STEPS)
+    assert set(step_keys(planned()).steps) == set(STEPS)
+
+
 def test_no_secret_name_run_or_uri_of_this_run_is_in_the_document() -> None:
     text = json.dumps(keys().to_json())
     for part in ("token", TARGET.run_id, "bucket", "role/jobs", "s3://bucket"):

@@ -125,8 +125,10 @@ class AwsCloud:
     def list(self, prefix: str, most: int | None = None) -> Sequence[str]:
         return self.objects.list(prefix, most)
 
-    def versions(self, prefix: str, most: int | None = None) -> Mapping[str, tuple[int, str]]:
-        return self.objects.versions(prefix, most)
+    def versions(
+        self, prefix: str, most: int | None = None, has_any_owner: bool = False
+    ) -> Mapping[str, tuple[int, str]]:
+        return self.objects.versions(prefix, most, has_any_owner)
 
     def read_tagged(self, uri: str) -> TaggedObject | None:
         return self.objects.read_tagged(uri)

@@ -106,13 +106,13 @@ class Objects:
         bucket, key = split_s3_uri(prefix)
         return [f"s3://{bucket}/{entry['Key']}" for entry in itertools.islice(self.entries(bucket, key, most), most)]
 
-    def versions(self, prefix: str, most: int | None = None) -> dict[str, tuple[int, str]]:
+    def versions(self, prefix: str, most: int | None = None, has_any_owner: bool = False) -> dict[str, tuple[int, str]]:
         """Return the size and the ETag of all objects whose URI begins with this text; of at most so many.
 
         Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html (the ETag reflects the content alone)
         """
         bucket, key = split_s3_uri(prefix)
-        entries = itertools.islice(self.entries(bucket, key, most), most)
+        entries = itertools.islice(self.entries(bucket, key, most, has_any_owner), most)
         return {f"s3://{bucket}/{each['Key']}": (int(each["Size"]), str(each["ETag"]).strip('"')) for each in entries}
 
     def replace(self, uri: str, data: bytes, tag: str | None) -> bool:
@@ -144,14 +144,16 @@ class Objects:
             **conditions,
         )
 
-    def entries(self, bucket: str, prefix: str, most: int | None = None) -> Iterator[Mapping[str, Any]]:
+    def entries(
+        self, bucket: str, prefix: str, most: int | None = None, has_any_owner: bool = False
+    ) -> Iterator[Mapping[str, Any]]:
         """Yield the entries of a list of objects, as S3 has them. A page has no more of them than `most`."""
         pages = self.api.pages(
             "list_objects_v2",
             ("ContinuationToken", "NextContinuationToken"),
             Bucket=bucket,
             Prefix=prefix,
-            **self._expected_owner,
+            **({} if has_any_owner else self._expected_owner),
             **({"MaxKeys": most} if most is not None and most < _PAGE_KEYS else {}),
         )
         return (entry for page in pages for entry in page.get("Contents", ()))
