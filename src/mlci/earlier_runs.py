@@ -36,6 +36,14 @@ class EarlierRun:
         state = steps.get(step) if isinstance(steps, dict) else None
         return isinstance(state, dict) and state.get("status") in ("succeeded", "reused")
 
+    def output(self, step: str, output: str) -> str | None:
+        """Returns the URI of an output, which is another run's where the step was reused; None if it is not known."""
+        steps = self.result.get("steps")
+        state = steps.get(step) if isinstance(steps, dict) else None
+        outputs = state.get("outputs") if isinstance(state, dict) else None
+        uri = outputs.get(output) if isinstance(outputs, dict) else None
+        return uri if isinstance(uri, str) else None
+
     def metrics(self, step: str) -> Metrics | None:
         """Returns the metrics that the step wrote; None if there are none."""
         documents = self.result.get("metrics")

@@ -36,7 +36,7 @@ class EmptyOutputs:
         """
         changed = {name: step for name, step in progress.steps.items() if step.status != before.steps[name].status}
         for name, step in changed.items():
-            if step.status == "succeeded":
+            if step.status in ("succeeded", "reused"):
                 self._check(name)
         failed = {name: self._explained(name, step) for name, step in changed.items() if step.status == "failed"}
         return replace(progress, steps={**progress.steps, **failed}) if failed else progress

@@ -135,6 +135,10 @@ class PartialRunPlanner:
         )
 
     def _uri(self, flow: Flow, run: EarlierRun, output: tuple[str, str]) -> S3Uri:
+        """Returns the URI of an output of an earlier run. It is below the flow's own prefix."""
+        uri = run.output(*output)
+        if uri is not None and uri.startswith(f"s3://{self.target.bucket}/mlci/{flow.name}/"):
+            return S3Uri(uri)
         return output_uris(flow, replace(self.target, run_id=run.run_id))[output]
 
     def _missed_conditions(
@@ -255,7 +259,7 @@ def _known_text(metric: MetricValue, run: EarlierRun) -> str:
 
 def _fingerprints(document: Mapping[str, Json]) -> dict[str, str]:
     """Returns what each step of an execution input runs, apart from the run's id and the limits of rules."""
-    limits = ("when", "when_cells")
+    limits = ("when", "when_cells", "reused")
     return {
         name: _RUN_ID.sub("", json.dumps({key: values[key] for key in values if key not in limits}, sort_keys=True))
         for name, values in step_inputs(document).items()

@@ -35,15 +35,17 @@ from mlci.gate import Metrics, chosen_cells, judge
 from mlci.input_objects import input_objects
 from mlci.interrupts import InterruptSource, run_interruptible
 from mlci.kept_definitions import KeptDefinitions
-from mlci.plan import Plan, S3Uri, Target, plan
+from mlci.plan import Plan, ReusedResult, S3Uri, Target, plan
 from mlci.report.mermaid import mermaid
 from mlci.report.result import BaselineUpdate, Result, RunStart, Status, strict
+from mlci.reuse.decisions import has_nothing_due
 from mlci.reuse.step_keys import step_keys
+from mlci.reused_steps import find_reused, find_reused_again, record_steps
 from mlci.run_lock import RunLock
 from mlci.run_metrics import read_metrics, unread_metrics
 from mlci.runs import RunFolder
 from mlci.skipped_steps import explain_skipped
-from mlci.stage import Cache, Repository, stage
+from mlci.stage import Cache, Repository, Staged, stage
 from mlci.step_types import closing_titles
 from mlci.unsent_files import explain_unsent
 from mlci.warm_starts import warm_starts
@@ -79,6 +81,8 @@ class RunContext:
     `attaches` lets a build that was cut off, and started again, continue its own run. `tree` and `history` say what the
     commit of the target does not hold, None if that is not known, and which others it builds on. `lock` is held while
     the run goes on. `part` is set where only a part of the flow is run. `definitions` are those that builds share.
+    `fresh` has the steps that are not to be reused, with the reason. `reused_runs` are the runs that the steps are
+    reused from of a run that goes on already.
     """
 
     repository: Repository
@@ -96,6 +100,8 @@ class RunContext:
     definitions: KeptDefinitions | None = None
     watch: WatchOptions = field(default_factory=WatchOptions)
     lock: RunLock = field(default_factory=RunLock)
+    fresh: Mapping[str, str] = field(default_factory=dict)
+    reused_runs: Mapping[str, str] | None = None
 
     @property
     def is_dirty(self) -> bool | None:
@@ -103,28 +109,81 @@ class RunContext:
         return None if self.tree is None else bool(self.tree.changed)
 
     def for_run(self, run_id: str) -> RunContext:
-        """The context of another run."""
+        """The context of another run, which goes on already."""
         return replace(self, target=replace(self.target, run_id=run_id), folder=self.folder.sibling(run_id))
 
 
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run before deploy. `reasons` say why the steps run that are not reused, as far as records tell."""
+
+    planned: Plan
+    compiled: Compiled
+    keys: RunKeys
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+
 def prepare(flow: Flow, context: RunContext, baseline: Mapping[str, Json]) -> tuple[Plan, Compiled]:
-    """Stages, plans and compiles: everything before deploy. Changes nothing.
+    """Stages, plans and compiles, as if no step were reused. Changes nothing.
 
     Raises: InputError.
     """
-    staged = _with_sdk(lambda: stage(flow, context.repository, context.region, context.cache), context)
-    planned = plan(flow, staged, context.target, baseline, context.part.outputs if context.part else None)
+    planned = _plan(flow, _stage(flow, context), context, baseline)
+    return planned, _compile(planned, context)
 
-    def announced(compute: Callable[[], str]) -> Callable[[], str]:
-        return lambda: _announced(lambda: _with_sdk(compute, context), context.reporter.log)
 
-    def cached(key: Json, compute: Callable[[], str]) -> str:
-        if context.definitions is None:
-            return context.cache.get(key, announced(compute))
+def prepare_run(flow: Flow, context: RunContext, baseline: Mapping[str, Json], cloud: Cloud) -> PreparedRun:
+    """Stages, plans, finds what is reused, and compiles: everything before deploy. Changes nothing.
+
+    Raises: InputError.
+    """
+    staged = _stage(flow, context)
+    planned = _plan(flow, staged, context, baseline)
+    cloud.check(planned)
+    keys = keys_of(planned, context, cloud)
+    if context.reused_runs is None:
+        decisions = find_reused(planned, keys, context.fresh, datetime.now(timezone.utc), cloud)
+    else:
+        decisions = find_reused_again(planned, keys, context.reused_runs, cloud)
+    if decisions.reused:
+        planned = _plan(flow, staged, context, baseline, decisions.results)
+    return PreparedRun(planned, _compile(planned, context), keys, decisions.reasons)
+
+
+def _stage(flow: Flow, context: RunContext) -> Staged:
+    return _with_sdk(lambda: stage(flow, context.repository, context.region, context.cache), context)
+
+
+def _plan(
+    flow: Flow,
+    staged: Staged,
+    context: RunContext,
+    baseline: Mapping[str, Json],
+    reused: Mapping[str, ReusedResult] | None = None,
+) -> Plan:
+    return plan(flow, staged, context.target, baseline, context.part.outputs if context.part else None, reused)
+
+
+class _NotCompiled(Exception):
+    """A definition that nobody needs is not known."""
+
+
+def _compile(planned: Plan, context: RunContext) -> Compiled:
+    """Compiles a plan. A definition that no execution will have is taken where it is known, and not compiled."""
+    is_needed = not has_nothing_due(planned)
+
+    def cached(key: Json, compute: Callable[[], str]) -> str | None:
+        def compiled() -> str:
+            if not is_needed:
+                raise _NotCompiled
+            return _announced(lambda: _with_sdk(compute, context), context.reporter.log)
+
         kept = context.definitions
-        return context.cache.get(key, lambda: kept.get(key, announced(compute)))
+        with contextlib.suppress(_NotCompiled):
+            return context.cache.get(key, compiled if kept is None else lambda: kept.get(key, compiled))
+        return None
 
-    return planned, compile_plan(planned, cached, context.timeout_s)
+    return compile_plan(planned, cached, context.timeout_s)
 
 
 def keys_of(planned: Plan, context: RunContext, cloud: Cloud) -> RunKeys:
@@ -171,11 +230,12 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
     started = datetime.now(timezone.utc)
     baseline = read_baseline(flow, context.target, cloud)
     context = attach(flow, context, baseline, cloud)
-    planned, compiled = prepare(flow, context, baseline)
-    cloud.check(planned)
-    keys = keys_of(planned, context, cloud)
-    progress, outcome = _execute(planned, compiled, keys, context, cloud, started)
+    prepared = prepare_run(flow, context, baseline, cloud)
+    planned, keys = prepared.planned, prepared.keys
+    execute = _reuse_all if has_nothing_due(planned) else _execute
+    progress, outcome = execute(prepared, context, cloud, started)
     metrics, outcome = _collect_metrics(planned, progress, outcome, cloud)
+    record_steps(planned, keys, progress, metrics, datetime.now(timezone.utc), cloud, context.reporter.log)
     progress = explain_skipped(planned, progress, metrics)
     verdict = judge(planned.gate, metrics)
     for line in unread_metrics(metrics, {step for bound in planned.gate for step in bound.rule.steps}):
@@ -197,13 +257,18 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
         seconds=(datetime.now(timezone.utc) - started).total_seconds(),
         steps=progress.steps,
         rules=verdict.rules,
-        chosen=chosen_cells(planned.flow, metrics, [name for name, step in progress.steps.items() if step.started]),
+        chosen=chosen_cells(planned.flow, metrics, progress.reached),
         metrics=metrics,
         execution=outcome.execution,
         reason=reason,
         baseline_update=baseline_update,
         changes=_changes(keys, progress, context, cloud),
         warm_starts=warm_starts(planned, progress, cloud, context.reporter.log),
+        outputs={
+            name: planned.steps[name].outputs
+            for name, step in progress.steps.items()
+            if step.status in ("succeeded", "reused")
+        },
         params=flow.params,
         env=flow.env,
         log_tails=log_tails(progress, context.folder),
@@ -229,9 +294,10 @@ def attach(flow: Flow, context: RunContext, baseline: Mapping[str, Json], cloud:
         running_input = json.loads(execution.execution_input)
         if not isinstance(running_input, dict) or running_input.get("build") != context.target.build:
             continue
-        attached = context.for_run(execution.name)
-        planned, compiled = prepare(flow, attached, baseline)
-        whole = with_images(compiled.execution_input, cloud.published_images(planned.images))
+        attached = replace(context.for_run(execution.name), reused_runs=_reused_runs(running_input))
+        prepared = prepare_run(flow, attached, baseline, cloud)
+        images = cloud.published_images(prepared.planned.images)
+        whole = with_images(prepared.compiled.execution_input, images)
         if json.loads(sent_input(whole).text) == running_input:
             context.reporter.log(
                 f"attached to run {execution.name}, which this build started and which is still running"
@@ -251,11 +317,32 @@ def with_images(execution_input: str, uris: Mapping[str, str]) -> str:
     return execution_input
 
 
-def _execute(
-    planned: Plan, compiled: Compiled, keys: RunKeys, context: RunContext, cloud: Cloud, started: datetime
-) -> tuple[Progress, Outcome]:
+def _reused_runs(running_input: Mapping[str, Json]) -> dict[str, str]:
+    """Returns the runs that the steps of an execution are reused from, according to its input."""
+    reused = running_input.get("reused")
+    runs = reused.items() if isinstance(reused, dict) else ()
+    return {str(step): run for run, steps in runs if isinstance(steps, list) for step in steps}
+
+
+def _reuse_all(prepared: PreparedRun, context: RunContext, cloud: Cloud, started: datetime) -> tuple[Progress, Outcome]:
+    """Takes the results of all steps from earlier runs. Nothing is deployed, and nothing starts."""
+    planned, compiled, reporter = prepared.planned, prepared.compiled, context.reporter
+    context.folder.start(
+        compiled.definition, compiled.execution_input, run_start(planned, context, cloud, started), prepared.keys
+    )
+    context.lock.acquire(context.folder.start_file)
+    reporter.log(f"{planned.flow.name}: run {context.target.run_id} on the {cloud.name} cloud, and nothing to run")
+    progress = initial_progress(planned.steps)
+    reporter.update(progress.steps)
+    progress = progress.with_reused(planned.reused)
+    reporter.update(progress.steps)
+    return progress, Outcome(ExecutionArn(""), "SUCCEEDED")
+
+
+def _execute(prepared: PreparedRun, context: RunContext, cloud: Cloud, started: datetime) -> tuple[Progress, Outcome]:
     """Deploys and executes, in a thread of its own: this one waits for signals and for the timeout."""
-    progress, lock = initial_progress(planned.steps, _closing(planned)), threading.Lock()
+    planned, compiled, keys = prepared.planned, prepared.compiled, prepared.keys
+    progress, lock = initial_progress(planned.steps, _closing(planned), planned.reused), threading.Lock()
     stop, has_started = StopSignal(), threading.Event()
     outputs = EmptyOutputs(planned, cloud.is_empty, context.reporter.log)
     rest_s = functools.partial(_rest_s, planned.flow, LateSeconds(lambda: _usual_seconds(planned, context, cloud)))
@@ -316,7 +403,7 @@ def _usual_seconds(planned: Plan, context: RunContext, cloud: Cloud) -> Mapping[
     from mlci.report.estimate import usual_seconds
 
     runs = earlier_runs(context.folder.siblings(), planned.flow.name, cloud.name)
-    usual = usual_seconds(run.seconds() for run in runs)
+    usual = {**usual_seconds(run.seconds() for run in runs), **dict.fromkeys(planned.reused, 0.0)}
     if usual.keys() >= planned.steps.keys():
         return usual
     with contextlib.suppress(CloudError):

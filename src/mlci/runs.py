@@ -74,14 +74,16 @@ class RunFolder:
     def start(self, definition: str, execution_input: str, start: RunStart, keys: RunKeys | None = None) -> None:
         """Creates the folder with the run's definition, input and keys, and points `.mlci/latest` at it.
 
+        The definition is empty where the run has none: nothing was due, and it is not known.
         The folder may exist: a build that was cut off attaches to its run.
         """
         (self.path / "logs").mkdir(parents=True, exist_ok=True)
         texts = {
-            "definition.json": json.dumps(json.loads(definition), indent=2) + "\n",
             "input.json": json.dumps(json.loads(execution_input), indent=2) + "\n",
             self.start_file.name: json.dumps(start.to_json(), indent=2) + "\n",
         }
+        if definition:
+            texts["definition.json"] = json.dumps(json.loads(definition), indent=2) + "\n"
         if keys is not None:
             texts["keys.json"] = json.dumps(keys.to_json(), indent=2) + "\n"
         _write_files(self.path, texts)

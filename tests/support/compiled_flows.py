@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from mlci.compile import compile_plan
 from mlci.flow import load
-from mlci.plan import Plan, Target, plan
+from mlci.plan import Plan, ReusedResult, Target, plan
 from mlci.stage.models import CodeUnit, Staged
 from mlci.step_types.script_start import ScriptStart
 
 XGBOOST_IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
 
 
-def planned(text: str) -> Plan:
+def planned(text: str, reused: Mapping[str, ReusedResult] | None = None) -> Plan:
     """Return the plan of a flow whose steps with a script run `a.py`; an algorithm has the image of XGBoost."""
     flow = load(text.encode(), "flow.yaml")
     scripts = [step.name for step in flow.steps.values() if step.run]
@@ -22,7 +23,8 @@ def planned(text: str) -> Plan:
     images |= {step.name: XGBOOST_IMAGE for step in flow.steps.values() if "algorithm" in step.values}
     unit = CodeUnit(ScriptStart({"script": "a.py"}), (), ())
     staged = Staged(dict.fromkeys(scripts, unit), {}, images)
-    return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a"), {})
+    target = Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a")
+    return plan(flow, staged, target, {}, reused=reused)
 
 
 def compiled(text: str) -> tuple[dict[str, Any], dict[str, Any]]:

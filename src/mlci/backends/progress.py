@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
@@ -11,7 +11,7 @@ from typing import Literal
 from mlci.backends.build_job_announcements import parse_announcement
 from mlci.backends.decisions import Decision, Question, parse_decision, parse_question
 from mlci.backends.events import Event
-from mlci.compile.names import CELLS_TITLE, FAIL_REACHED, step_of_state
+from mlci.compile.names import CELLS_TITLE, FAIL_REACHED, REUSED_TITLE, state_name, step_of_state
 from mlci.flow.names import written_name
 from mlci.step_types import STEP_TYPES, has_alternative, is_done_already
 from mlci.step_types.build_run import TASK_RESOURCE
@@ -27,7 +27,8 @@ class StepState:
     """A step as the history tells it. `job` is the name of its latest job; `reason` says why it failed.
 
     `is_closing` says whether the success of the state that it is in is that of the step. `question` is set while it
-    waits for a decision, and `decision` once there is one. `title` is that of the state that it is in.
+    waits for a decision, and `decision` once there is one. `title` is that of the state that it is in. `reused_from` is
+    the run that made the result of a reused step.
     """
 
     status: StepStatus = "waiting"
@@ -39,6 +40,7 @@ class StepState:
     title: str = field(default="", repr=False, compare=False)
     question: Question | None = None
     decision: Decision | None = None
+    reused_from: str | None = None
 
     @property
     def is_undecided(self) -> bool:
@@ -57,6 +59,7 @@ class Progress:
     `owners` tells which step an event belongs to, and `iterations` which iteration of a Map over cells it is in, by the
     id of the event before it. `ended_by` is the step whose Fail state ends the run, once that is reached. `closing` has
     the titles of the states by whose success a step has succeeded; one that is not there succeeds with each state.
+    `reused` has the runs that the steps are of which are not to run.
     """
 
     steps: Mapping[str, StepState]
@@ -64,11 +67,22 @@ class Progress:
     iterations: Mapping[int, int] = field(default_factory=dict, repr=False)
     ended_by: str = ""
     closing: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
+    reused: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def undecided(self) -> dict[str, Question]:
         """The questions that wait for a decision, by step."""
         return {name: step.question for name, step in self.steps.items() if step.question and step.is_undecided}
+
+    @property
+    def reached(self) -> tuple[str, ...]:
+        """The steps that were run, or are reused."""
+        return tuple(name for name, step in self.steps.items() if step.started or step.status == "reused")
+
+    def with_reused(self, runs: Mapping[str, str]) -> Progress:
+        """This progress, with the results of steps from these runs."""
+        reused = {name: replace(self.steps[name], status="reused", reused_from=run) for name, run in runs.items()}
+        return replace(self, steps={**self.steps, **reused})
 
     def after(self, event: Event) -> Progress:
         """This progress, one event further."""
@@ -94,7 +108,7 @@ class Progress:
         cells = self._cells()
         written = step_of_state(state, cells)
         if written is None:
-            return self
+            return self._entered_reused(state, cells, iteration)
         owner = cells[written][iteration or 0]
         step, owners = self.steps[owner], {**self.owners, event.id: owner}
         if state == written:
@@ -104,6 +118,14 @@ class Progress:
         step = replace(step, title=title, is_closing=is_closing)
         ended_by = self.ended_by or (owner if event.type == "FailStateEntered" else "")
         return replace(self, steps={**self.steps, owner: step}, owners=owners, ended_by=ended_by)
+
+    def _entered_reused(self, state: str, cells: Mapping[str, Sequence[str]], iteration: int | None) -> Progress:
+        written = state.partition(": ")[0]
+        if written not in cells or state != state_name(written, REUSED_TITLE):
+            return self
+        owner = cells[written][iteration or 0]
+        step = replace(self.steps[owner], status="reused", reused_from=self.reused.get(owner))
+        return replace(self, steps={**self.steps, owner: step})
 
     def _ended(self, message: str, at: datetime) -> Progress:
         """With the message of the step that ended the run."""
@@ -130,9 +152,13 @@ class Progress:
         return replace(self, steps={name: final(step) for name, step in self.steps.items()})
 
 
-def initial_progress(steps: Iterable[str], closing: Mapping[str, frozenset[str]] | None = None) -> Progress:
-    """Before the first event: every step waits. `closing` is as in Progress."""
-    return Progress({name: StepState() for name in steps}, closing=closing or {})
+def initial_progress(
+    steps: Iterable[str],
+    closing: Mapping[str, frozenset[str]] | None = None,
+    reused: Mapping[str, str] | None = None,
+) -> Progress:
+    """Before the first event: every step waits. `closing` and `reused` are as in Progress."""
+    return Progress({name: StepState() for name in steps}, closing=closing or {}, reused=reused or {})
 
 
 def _iteration(event: Event, iterations: Mapping[int, int]) -> int | None:

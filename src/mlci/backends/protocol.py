@@ -84,10 +84,10 @@ class Change:
     """The change that publishing a definition would make.
 
     `before` is the current definition, and `differs` names the properties that differ. "none kept" stands for a cloud
-    that keeps no state machine between runs.
+    that keeps no state machine between runs, and "not used" for a run that starts no execution.
     """
 
-    what: Literal["none", "create", "update", "none kept"]
+    what: Literal["none", "create", "update", "none kept", "not used"]
     machine: str
     before: str = ""
     differs: tuple[str, ...] = ()

@@ -10,6 +10,7 @@
     output.py         text on standard output
     init.py           mlci init
     run.py            mlci run
+    fresh_steps.py     the steps that are to run, whatever earlier runs have made
     kept_endpoints.py  the endpoints that `mlci run --keep-endpoint` leaves in service
     validate.py       mlci validate
     plan.py           mlci plan

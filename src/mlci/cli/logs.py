@@ -31,7 +31,8 @@ def command(flow_file: Path, words: Sequence[str], follows: bool) -> int:
 
     Of the newest run, or of RUN: a run's id, or the beginning or end of one. Without STEP, each line begins with its
     step. A pipe or a file gets a single step's log as it is; a terminal gets it without control sequences. The cells of
-    a matrix are named as in the report: "train(fold=0)"; "train" means all of them.
+    a matrix are named as in the report: "train(fold=0)"; "train" means all of them. The log of a reused step is that of
+    the run that made its result.
 
     \b
     Examples:
@@ -39,7 +40,7 @@ def command(flow_file: Path, words: Sequence[str], follows: bool) -> int:
       mlci logs 3f9c2a train
       mlci logs -f              # another terminal's run, while it goes on
     """
-    selection = _selection(runs_of(flow_file), words)
+    selection = _maker(_selection(runs_of(flow_file), words))
     if follows:
         _follow(selection)
     elif selection.step in selection.folder.logged_steps():
@@ -82,6 +83,35 @@ def _selection(runs: Runs, words: Sequence[str]) -> LogSelection:
     is_step = any(LogSelection(newest, word).has(step) for step in _steps(newest))
     names_run = any(word == folder.run_id or folder.is_named(word) for folder in runs.all()) or word == "latest"
     return LogSelection(runs.find(word), "") if names_run and not is_step else LogSelection(newest, word)
+
+
+def _maker(selection: LogSelection) -> LogSelection:
+    """Returns the selection; of a step that was reused, in the run that made its result.
+
+    Raises: InputError, if that run has no log here.
+    """
+    folder, step = selection.folder, selection.step
+    run = _reused_from(folder, step)
+    if not run or step in folder.logged_steps():
+        return selection
+    if step in folder.sibling(run).logged_steps():
+        print(f'step "{step}" was reused: this is its log of run {run}', file=sys.stderr)
+        return LogSelection(folder.sibling(run), step)
+    hint = (
+        "Its lines are where that run was. Of a run on AWS, CloudWatch Logs has them in the log groups "
+        f'/aws/sagemaker/…, in streams whose names hold "{run}" or begin with that of its job.'
+    )
+    raise InputError(f'step "{step}" was reused, and the log of run {run}, which made it, is not in this folder', hint)
+
+
+def _reused_from(folder: RunFolder, step: str) -> str:
+    """Returns the run that the result of a step is of; "" if it was not reused, or the run goes on."""
+    try:
+        steps = (folder.result() or {}).get("steps")
+    except InputError:
+        return ""
+    state = steps.get(step) if isinstance(steps, dict) else None
+    return str(state.get("reused_from") or "") if isinstance(state, dict) else ""
 
 
 def _steps(folder: RunFolder) -> list[str]:

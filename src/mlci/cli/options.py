@@ -128,6 +128,20 @@ from_option = click.option(
 until_option = click.option(
     "--until", "last", metavar="STEP", envvar="MLCI_UNTIL", help="Run this step, and all that it depends on."
 )
+#: Stands for all steps: no step has this name.
+ALL_STEPS = "*"
+_SWITCHES = {"1": ALL_STEPS, "true": ALL_STEPS, "yes": ALL_STEPS, "on": ALL_STEPS}
+_SWITCHES |= dict.fromkeys(("", "0", "false", "no", "off"), "")
+fresh_option = click.option(
+    "--fresh",
+    is_flag=False,
+    flag_value=ALL_STEPS,
+    default="",
+    callback=lambda context, parameter, value: _SWITCHES.get(value.lower(), value),
+    metavar="[STEP]",
+    envvar="MLCI_FRESH",
+    help="Run this step, and what reads of it, whatever earlier runs have made; without a name, run all steps.",
+)
 attach_option = click.option(
     "--attach",
     "attaches",

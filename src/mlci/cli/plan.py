@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from mlci.cli.options import RunOptions, json_option, run_options
+from mlci.cli.options import RunOptions, fresh_option, json_option, run_options
 from mlci.cli.output import echo, echo_document
 from mlci.cli.run_context import open_run
 
 if TYPE_CHECKING:
+    from mlci.backends.protocol import Change, Cloud
     from mlci.cli.run_context import RunSession
-    from mlci.plan import Plan
+    from mlci.reuse.differences import Explanation
+    from mlci.run import PreparedRun
 
 #: So many runs are looked through for the nearest one.
 _RUNS = 30
@@ -26,38 +29,64 @@ why_option = click.option(
 
 
 @click.command("plan")
-@run_options(json_option, why_option)
-def command(options: RunOptions, as_json: bool, why: str | None) -> int:
+@run_options(fresh_option, json_option, why_option)
+def command(options: RunOptions, fresh: str, as_json: bool, why: str | None) -> int:
     """Show what a run would do, and change nothing.
 
-    Lists the objects that it would upload, the changes to the state machine, and the jobs that it would start. With
-    --why, it names instead what has changed of a step since the nearest earlier run in which the step succeeded.
+    Lists the objects that it would upload, the changes to the state machine, the jobs that it would start, and the
+    steps that it would take from earlier runs. With --why, it names instead what has changed of a step since the
+    nearest earlier run in which the step succeeded.
     """
     from mlci.baseline import read_baseline
     from mlci.build_time import check_build_time
+    from mlci.cli.fresh_steps import fresh_steps
     from mlci.report.plan_json import plan_json
     from mlci.report.plan_preview import preview
-    from mlci.run import prepare
+    from mlci.report.reused_steps import ReusePreview
+    from mlci.run import prepare_run
 
     with open_run(options, out=sys.stderr if as_json else None) as session:
         flow, cloud = session.flow, session.cloud
         check_build_time(flow, os.environ)
-        planned, compiled = prepare(flow, session.context, read_baseline(flow, session.context.target, cloud))
-        cloud.check(planned)
+        context = replace(session.context, fresh=fresh_steps(fresh, flow))
+        prepared = prepare_run(flow, context, read_baseline(flow, context.target, cloud), cloud)
+        planned, definition = prepared.planned, prepared.compiled.definition
         if why is not None:
-            _explain(why, planned, session, as_json)
+            _explain(why, prepared, session, as_json)
             return 0
-        change = cloud.change(flow.name, compiled.definition)
+        change = _change(prepared, cloud)
         running = [execution.name for execution in cloud.running(flow.name)]
         missing = cloud.missing(planned.uploads)
+        reuse = ReusePreview(planned.reused, prepared.reasons, _changes(prepared, session))
         if as_json:
-            echo_document(json.dumps(plan_json(planned, cloud.name, missing, change, running), indent=2) + "\n")
+            document = plan_json(planned, cloud.name, missing, change, running, reuse)
+            echo_document(json.dumps(document, indent=2) + "\n")
         else:
-            echo(preview(planned, compiled.definition, missing, change, running))
+            echo(preview(planned, definition, missing, change, running, reuse))
     return 0
 
 
-def _explain(step: str, planned: Plan, session: RunSession, as_json: bool) -> None:
+def _change(prepared: PreparedRun, cloud: Cloud) -> Change:
+    from mlci.backends.protocol import Change
+    from mlci.plan.names import Names
+    from mlci.reuse.decisions import has_nothing_due
+
+    planned = prepared.planned
+    if has_nothing_due(planned):
+        return Change("not used", Names(planned.flow.name, planned.target.is_protected).machine)
+    return cloud.change(planned.flow.name, prepared.compiled.definition)
+
+
+def _changes(prepared: PreparedRun, session: RunSession) -> dict[str, Explanation]:
+    """Return what has changed of the steps of which no record is known, as far as it is known here."""
+    from mlci.earlier_runs import explain_steps
+
+    steps = [name for name, reason in prepared.reasons.items() if not reason and name in prepared.keys.steps]
+    folders = session.context.folder.siblings()
+    return {each.step: each for each in explain_steps(steps, prepared.keys, folders, session.cloud.name, _RUNS)}
+
+
+def _explain(step: str, prepared: PreparedRun, session: RunSession, as_json: bool) -> None:
     """Print what has changed of a step, or of each of its cells.
 
     Raises: InputError, if the flow has no such step.
@@ -65,13 +94,11 @@ def _explain(step: str, planned: Plan, session: RunSession, as_json: bool) -> No
     from mlci.earlier_runs import explain_steps
     from mlci.report.key_changes import changes_json, changes_text
     from mlci.reuse.explained_steps import named_steps
-    from mlci.run import keys_of
 
-    names = named_steps(step, planned.flow)
-    context, cloud = session.context, session.cloud
-    keys = keys_of(planned, context, cloud)
-    found = explain_steps(names, keys, context.folder.siblings(), cloud.name, _RUNS)
+    flow, cloud = session.flow, session.cloud
+    names = named_steps("--why", step, flow)
+    found = explain_steps(names, prepared.keys, session.context.folder.siblings(), cloud.name, _RUNS)
     if as_json:
-        echo_document(json.dumps(changes_json(planned.flow.name, cloud.name, found), indent=2) + "\n")
+        echo_document(json.dumps(changes_json(flow.name, cloud.name, found), indent=2) + "\n")
     else:
         echo(changes_text(found))

@@ -17,6 +17,7 @@ from mlci.cli.options import (
     RunOptions,
     attach_option,
     follow_option,
+    fresh_option,
     from_option,
     keep_endpoint_option,
     only_option,
@@ -35,10 +36,20 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@run_options(follow_option, only_option, from_option, until_option, timeout_option, keep_endpoint_option, attach_option)
+@run_options(
+    follow_option,
+    fresh_option,
+    only_option,
+    from_option,
+    until_option,
+    timeout_option,
+    keep_endpoint_option,
+    attach_option,
+)
 def command(
     options: RunOptions,
     follows_logs: bool,
+    fresh: str,
     only: Sequence[str],
     first: str | None,
     last: str | None,
@@ -48,20 +59,25 @@ def command(
 ) -> int:
     """Run the flow: stage, deploy, execute, judge, report.
 
+    A step of which nothing has changed that can change its result takes the result of an earlier run; --fresh runs it.
+
     With --only, --from or --until, a part of the flow is run. What else it needs is taken from the newest run that has
-    it, which is said. It has no verdict and writes no baseline, and a build refuses it.
+    it, which is said. It has no verdict and writes no baseline, and a build refuses it. The steps of --only and --from
+    are run, and those of --until are reused as in a whole run.
 
     \b
     Examples:
       mlci run
       mlci run --follow
       mlci run --param max_depth=6 --param min_auc=0.98
+      mlci run --fresh train
       mlci run --from train
       mlci run --flow flows/nightly.yaml --timeout 45m
       mlci run --keep-endpoint
       mlci run --cloud aws --bucket my-bucket
     """
     from mlci.build_time import check_build_time
+    from mlci.cli.fresh_steps import asked_steps, fresh_steps
     from mlci.report.console import summary
     from mlci.run import run
 
@@ -71,8 +87,11 @@ def command(
     check_writable(runs_of(options.flow_file).home)
     with open_run(options, timeout_s, attaches, follows_logs) as session:
         check_build_time(session.flow, os.environ)
+        asked = fresh_steps(fresh, session.flow)
         if part is not None:
             session = _narrowed(session, part, options)
+            asked = {**asked_steps(part, session.flow), **asked}
+        session = replace(session, context=replace(session.context, fresh=asked))
         result = run(session.flow, session.context, session.cloud)
         echo(summary(result, displayed(session.context.folder.sibling(result.run_id).path)))
         if keeps_endpoint:

@@ -80,13 +80,14 @@ class Compiled:
 
 def compile_plan(
     plan: Plan,
-    cached: Callable[[Json, Callable[[], str]], str],
+    cached: Callable[[Json, Callable[[], str]], str | None],
     timeout_s: float | None = None,
     whole_input_max_bytes: int = WHOLE_INPUT_MAX_BYTES,
 ) -> Compiled:
     """Return the plan as a state machine and its input.
 
-    `cached(key, compute)` returns the result of `compute`, or the one that it had for the same key before. `timeout_s`
+    `cached(key, compute)` returns the result of `compute`, or the one that it had for the same key before; None where
+    there is none, and it need not be computed: the definition is then "". `timeout_s`
     limits the whole run. A larger input than `whole_input_max_bytes` leaves its requests in S3.
 
     Raises: InputError, for a flow that is larger than Step Functions takes.
@@ -102,7 +103,10 @@ def compile_plan(
 
 
 def _compile_large(
-    plan: Plan, structure: Structure, values: Mapping[str, Json], cached: Callable[[Json, Callable[[], str]], str]
+    plan: Plan,
+    structure: Structure,
+    values: Mapping[str, Json],
+    cached: Callable[[Json, Callable[[], str]], str | None],
 ) -> Compiled:
     """Return a plan whose requests the execution input has no room for, or whose states the definition has none for.
 
@@ -120,13 +124,13 @@ def _compile_large(
     return Compiled(Definition(definition), text)
 
 
-def _definition(structure: Structure, cached: Callable[[Json, Callable[[], str]], str]) -> str:
+def _definition(structure: Structure, cached: Callable[[Json, Callable[[], str]], str | None]) -> str:
     def compute() -> str:
         from mlci.compile.state_machine import definition
 
         return definition(structure)
 
-    return cached(["definition", _installed_version(), structure.key()], compute)
+    return cached(["definition", _installed_version(), structure.key()], compute) or ""
 
 
 def _check_requests(plan: Plan, values: Mapping[str, Json], files: RequestFiles) -> None:

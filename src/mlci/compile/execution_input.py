@@ -21,7 +21,10 @@ from mlci.plan.models import Plan, PlannedStep
 
 
 def execution_input(plan: Plan, time_limit_s: int = 0) -> dict[str, Json]:
-    """Return the execution input of a run. `time_limit_s` is that of an execution."""
+    """Return the execution input of a run. `time_limit_s` is that of an execution.
+
+    `reused` has the steps of each run that results are of, for a build that follows the execution later.
+    """
     gate, gate_cells = guard_values(plan, plan.gate, None)
     steps: dict[str, Json] = {
         name: _step_input(plan, step) for name, step in plan.steps.items() if not plan.flow.steps[name].cell
@@ -37,10 +40,20 @@ def execution_input(plan: Plan, time_limit_s: int = 0) -> dict[str, Json]:
     groups: dict[str, Json] = {group[0]: _group_input(plan, group) for group in cell_groups(composition_of(plan))}
     optional: dict[str, Json] = {
         "gate_cells": gate_cells,
+        "reused": _reused(plan),
         "cells": groups,
         "cleaner": cleaner_values(plan, time_limit_s),
     }
     return {**values, **{name: value for name, value in optional.items() if value}}
+
+
+def _reused(plan: Plan) -> dict[str, Json]:
+    found: dict[str, Json] = {run: [] for run in sorted(set(plan.reused.values()))}
+    for step, run in plan.reused.items():
+        steps = found[run]
+        assert isinstance(steps, list)
+        steps.append(step)
+    return found
 
 
 def _step_input(plan: Plan, step: PlannedStep) -> dict[str, Json]:

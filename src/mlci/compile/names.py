@@ -16,6 +16,8 @@ CLEANER_NAME = "-cleaner-"
 NOT_CLEANED = "mlci.NotCleaned"
 #: The error name of the Fail state of an approval that nobody decided about in time.
 APPROVAL_TIMED_OUT = "mlci.ApprovalTimedOut"
+#: The title of the state that stands for a step which is reused.
+REUSED_TITLE = "reused"
 #: The beginning of the name of a Map state over the cells of a matrix; the names of its steps follow.
 CELLS_TITLE = "each cell: "
 

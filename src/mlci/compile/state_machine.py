@@ -22,10 +22,11 @@ from mlci.compile.cleaner import CleanerStates
 from mlci.compile.guards import Guard
 from mlci.compile.large_flows import LargeFlowStates, is_large_job, request_variable
 from mlci.compile.metric_checks import jsonata_of, message_text, rejection_text
-from mlci.compile.names import APPROVAL_TIMED_OUT, CELLS_TITLE, FAIL_REACHED, GATE_MISSED, state_name
+from mlci.compile.names import APPROVAL_TIMED_OUT, CELLS_TITLE, FAIL_REACHED, GATE_MISSED, REUSED_TITLE, state_name
 from mlci.compile.selections import SelectionStates
 from mlci.compile.series_parallel import Cells, Composition, Parallel, Series, leaves
 from mlci.compile.states import STEP_FAILED, any_of, path_of, replaced_value, serialised_once
+from mlci.compile.step_values import REUSED
 from mlci.compile.structure import Structure
 from mlci.flow.metric_paths import format_metric
 from mlci.stage.sdk_imports import quiet_sdk
@@ -226,6 +227,7 @@ class _Builder(SelectionStates, LargeFlowStates, CleanerStates, CheckStates):
         request = request_variable(files, name) if files and step.request_fields and not step.has_cells else ""
         root = "" if step.selections else request  # the state that chooses a cell puts its request into the data
         paths = StepPaths(own, path_of(RESULTS, name), step.request_fields, step.input_fields, root)
+        behind = after
         for state in reversed(STEP_TYPES[step.uses].states(paths)):
             after = self._state(name, state, paths, after)
         for index, (input_name, path, best) in reversed([*enumerate(step.selections)]):
@@ -234,7 +236,15 @@ class _Builder(SelectionStates, LargeFlowStates, CleanerStates, CheckStates):
             failed = self._failure(name, f"no cell to choose {input_name} from", is_caught=False, reason=reason)
             before = jsonata_of(paths.request if index else request or paths.request)
             after = self._select(name, input_name, path, best, before, failed, after)
-        return after
+        return self._or_reused(name, after, behind) if STEP_TYPES[step.uses].is_reusable else after
+
+    def _or_reused(self, step: str, entry: Any, after: Any) -> Any:
+        """Return the choice between a step, which begins with `entry`, and its result of an earlier run."""
+        reused = self._then(self.sdk.Pass(self._name(state_name(step, REUSED_TITLE))), after)
+        choice = self.sdk.Choice(self._name(f"{state_name(step, REUSED_TITLE)}?"))
+        choice.add_choice(self.sdk.ChoiceRule.BooleanEquals(path_of("$.steps", step, REUSED), True), reused)
+        choice.default_choice(entry)
+        return choice
 
     def _state(self, step: str, state: State, paths: StepPaths, after: Any, failed: Any = None) -> Any:
         """Return a described state. A failure of it leads to `failed`, if there is one, and else to its own states."""

@@ -7,11 +7,18 @@ from collections.abc import Iterable
 from mlci.compile.guards import guard_values, metrics_place
 from mlci.flow.models import Cell, Json
 from mlci.plan.models import Bound, Plan, PlannedStep
+from mlci.step_types import STEP_TYPES
+
+#: The field of a step's part of the execution input by which the state machine leaves it out.
+REUSED = "reused"
 
 
 def step_values(plan: Plan, step: PlannedStep) -> dict[str, Json]:
-    """Return the values of a step, or of a cell: what its type needs, the limits of its `if`, its metrics' place."""
+    """Return the values of a step, or of a cell: what its type needs, the limits of its `if`, its metrics' place, and
+    whether it is reused."""
     values = {**step.execution_input, **when_values(plan, step.when, plan.flow.steps[step.name].cell)}
+    if STEP_TYPES[plan.flow.steps[step.name].uses].is_reusable:
+        values[REUSED] = step.reused_from is not None
     if step.metrics:
         values["metrics"] = metrics_place(step)
     if step.selections:

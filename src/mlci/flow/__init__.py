@@ -24,6 +24,7 @@ In the order in which `load` uses them:
     file_keys.py            the files of a step: inputs, outputs, metrics, and what is sent along
     value_keys.py           the values that a script or a request gets
     request_keys.py         the keys that become fields of a request
+    reuse_keys.py           the key that says which results of earlier runs a step takes
     script_keys.py          the keys of a step that say how its script starts
     secret_variables.py     the variables of a step that hold secrets
     steps.py                a step, from its keys

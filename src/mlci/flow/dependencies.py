@@ -21,7 +21,7 @@ def dependencies(flow: Flow) -> Mapping[str, frozenset[str]]:
     They are the steps whose outputs it reads, those in its `after`, those whose metrics its `if` reads, and for a step
     after the gate all those whose metrics the gate reads.
     """
-    gate = _read_by(flow.gate)
+    gate = _judged_by(flow.gate)
     return {
         name: frozenset((needs(step) | gate if step.is_after_gate else needs(step)) & flow.steps.keys())
         for name, step in flow.steps.items()
@@ -30,10 +30,14 @@ def dependencies(flow: Flow) -> Mapping[str, frozenset[str]]:
 
 def needs(step: Step) -> set[str]:
     """Returns the steps that this one names."""
+    return {*read_by(step), *step.after, *_judged_by(step.when)}
+
+
+def read_by(step: Step) -> set[str]:
+    """Returns the steps whose outputs or metrics can change what this one makes. Those of its `if` decide only whether
+    it runs."""
     return {
         *(name for output in outputs_read(step) for name in output.steps),
-        *step.after,
-        *_read_by(step.when),
         *selected_by(step),
         *(metric.step for metric in metrics_read(step)),
         *metrics_named(step),
@@ -46,7 +50,7 @@ def cycles(flow: Flow) -> Iterator[tuple[str, ...]]:
     `GATE` is among them where a step waits for the gate. A step that names itself is no circle here, and the cells of
     a step are one.
     """
-    graph: dict[str, set[str]] = {GATE: set(map(written_name, _read_by(flow.gate) & flow.steps.keys()))}
+    graph: dict[str, set[str]] = {GATE: set(map(written_name, _judged_by(flow.gate) & flow.steps.keys()))}
     for name in sorted(flow.steps):
         step, own = flow.steps[name], written_name(name)
         before = set(map(written_name, needs(step) & flow.steps.keys())) - {own}
@@ -63,7 +67,7 @@ def cycles(flow: Flow) -> Iterator[tuple[str, ...]]:
             return
 
 
-def _read_by(rules: tuple[Rule, ...]) -> set[str]:
+def _judged_by(rules: tuple[Rule, ...]) -> set[str]:
     return {step for rule in rules for step in rule.steps}
 
 

@@ -253,6 +253,14 @@ class MetricDefinition:
 
 
 @dataclass(frozen=True)
+class Reuse:
+    """The results of earlier runs that a step takes: none, or those that are at most `max_age_s` old."""
+
+    is_allowed: bool = True
+    max_age_s: int | None = None
+
+
+@dataclass(frozen=True)
 class Step:
     """One unit of work. `uses` is the name of its step type.
 
@@ -269,7 +277,8 @@ class Step:
     of the `if`, and `conditions` say how those with a place count. Where not
     `fail_fast`, a failure of the step leaves the steps and cells beside it running. `selections` has the inputs that
     are of the best cell of a matrix, and `sharded_inputs` those of which each instance gets a part. `runs_on` is
-    "build" where the build runs the job itself, and "" where the step's type says what does.
+    "build" where the build runs the job itself, and "" where the step's type says what does. `reuse` says which
+    results of earlier runs it takes.
     """
 
     name: str
@@ -309,6 +318,7 @@ class Step:
     input_paths: Mapping[str, str] = field(default_factory=dict)
     output_paths: Mapping[str, str] = field(default_factory=dict)
     runs_on: RunsOn = ""
+    reuse: Reuse = Reuse()
 
 
 @dataclass(frozen=True)

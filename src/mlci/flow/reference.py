@@ -32,6 +32,8 @@ def reference(schema: Mapping[str, Any]) -> str:
         _described(definitions["SelectModel"]),
         "### `image`, built from a folder",
         _described(definitions["ImageModel"]),
+        "### `reuse`, with an age",
+        _described(definitions["ReuseModel"]),
         "### A rule, in `gate` and in a step's `if`",
         _described(definitions["RuleModel"]),
         "### A condition, in a step's `if`",

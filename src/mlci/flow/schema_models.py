@@ -127,7 +127,7 @@ class VpcModel(SchemaModel):
 
 
 #: The ways of writing one value. pydantic puts them into the places of errors, so none may be taken for a key.
-_TEXT, _LIST, _MAP = "<text>", "<list>", "<map>"
+_TEXT, _LIST, _MAP, _FLAG = "<text>", "<list>", "<map>", "<flag>"
 
 
 def _kind_of_value(value: object) -> str:
@@ -215,6 +215,23 @@ class ImageModel(SchemaModel):
     )
 
 
+class ReuseModel(SchemaModel):
+    """The results of earlier runs that a step takes."""
+
+    max_age: str = Field(
+        description="The age of the oldest result that is taken: 12h, 7d or 1d12h.",
+        examples=["7d"],
+        json_schema_extra={"pattern": r"^(?=.)(\d+d)?(\d+h)?(\d+m)?(\d+s)?$|\$\{\{"},
+    )
+
+
+def _kind_of_reuse(value: object) -> str:
+    return _MAP if isinstance(value, dict) else _FLAG
+
+
+ReuseValue = Annotated[Annotated[bool, Tag(_FLAG)] | Annotated[ReuseModel, Tag(_MAP)], Discriminator(_kind_of_reuse)]
+
+
 def _kind_of_image(value: object) -> str:
     return _MAP if isinstance(value, dict) else _TEXT
 
@@ -278,6 +295,7 @@ _TYPES: Mapping[KeyKind, tuple[Any, Callable[[], object] | None]] = {
     "number": (float, None),
     "vpc": (VpcModel, None),
     "matrix": (MatrixModel, None),
+    "reuse": (ReuseValue, None),
     "condition": (list[ConditionValue] | ConnectiveValue, list),
     "json": (dict[str, JsonValue], dict),
     "json map": (dict[str, JsonValue], None),

@@ -11,6 +11,7 @@ from mlci.flow.models import Condition, Rule, Step
 from mlci.flow.problems import listed
 from mlci.flow.reference_check import check_step
 from mlci.flow.request_keys import RequestKeys
+from mlci.flow.reuse_keys import ReuseKeys
 from mlci.flow.script_keys import ScriptKeys
 from mlci.flow.secret_variables import split_variables
 from mlci.flow.selections import build_selections
@@ -78,6 +79,7 @@ class _StepBuilder(KeyReader):
             further_requests=requests.further_requests(),
             values=values.values(),
             runs_on="build" if self.step.runs_on_build else "",
+            reuse=ReuseKeys(self.step, self.context).reuse(),
         )
 
     def _check_keys(self) -> None:

@@ -22,6 +22,7 @@ from mlci.flow.schema_models import (
     InputModel,
     LocalModel,
     MetricDefinitionModel,
+    ReuseModel,
     RuleModel,
     SecretModel,
     SelectModel,
@@ -52,6 +53,8 @@ _EXPECTED = {
 #: What is expected under some keys, where the type says too little.
 _EXPECTED_UNDER = {
     "timeout": "a duration such as 30m",
+    "max_age": "a duration such as 7d",
+    "reuse": "true, false or {max_age: <duration>}",
     "image": "framework:version, an image URI or {build: <folder>}",
     "after": "a step's name, a list of them, or gate",
     "max_drop": 'a number, or a percentage such as "2%"',
@@ -226,6 +229,8 @@ def _choices(detail: ErrorDetails) -> tuple[str, ...]:
 def _hint(key: str, expected: str, value: Json) -> str:
     if key == "timeout" and isinstance(value, int):
         return f'Say the unit: "{value}s", "{value}m" or "{value}h"'
+    if key == "max_age" and isinstance(value, int):
+        return f'Say the unit: "{value}m", "{value}h" or "{value}d"'
     if expected == "text" and isinstance(value, (bool, int, float)):
         return "Put it in quotes"
     if expected == "a list" and isinstance(value, str):
@@ -258,6 +263,7 @@ def _report_missing(path: Path, key: str, problems: Problems) -> None:
         "uses": f"Add {_either(f'uses: {name}' for name in STEP_TYPES)}",
         **{name: step_key.missing_hint for name, step_key in all_keys().items()},
         "metric": "Add metric: <step>.<name>",
+        "max_age": "Add max_age: <duration>, such as 7d",
         "from": "Add from: <path, s3:// URI or another step's output>"
         if path[:1] == ("steps",)
         else "Add from: ssm:<parameter>, or secretsmanager:<secret>",
@@ -325,6 +331,8 @@ def _model_at(path: Path) -> type[BaseModel]:
             return VpcModel
         case ("defaults", "image"):
             return ImageModel
+        case ("defaults", "reuse"):
+            return ReuseModel
         case (str(name),) if name in _SECTIONS:
             return _SECTIONS[name]
         case ("secrets", _):
@@ -346,6 +354,8 @@ def _model_in_step(key: str | int, rest: Sequence[str | int]) -> type[BaseModel]
             return MetricDefinitionModel
         case ("vpc",):
             return VpcModel
+        case ("reuse",):
+            return ReuseModel
         case _:
             return RuleModel
 

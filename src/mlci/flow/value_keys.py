@@ -31,6 +31,7 @@ _BUILT_KEYS = frozenset(
         "outputs",
         "request",
         "requirements",
+        "reuse",
         "run",
         "runs-on",
         "source",

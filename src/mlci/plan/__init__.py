@@ -10,10 +10,20 @@ models.py       the plan
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from mlci.flow.models import Flow, Json, Step, StepOutput
-from mlci.plan.models import Bound, Plan, PlannedImage, PlannedSelection, PlannedStep, S3Uri, Target, Upload
+from mlci.flow.models import Flow, Json, RepositoryPath, Step, StepOutput
+from mlci.plan.models import (
+    Bound,
+    Plan,
+    PlannedImage,
+    PlannedSelection,
+    PlannedStep,
+    ReusedResult,
+    S3Uri,
+    Target,
+    Upload,
+)
 from mlci.plan.names import CELL_TAG, CHECKPOINTS_FOLDER, FLOW_TAG, METRICS_FOLDER, RUN_TAG, STEP_TAG, Names, run_id
 from mlci.plan.requests import RequestContext, api_request, resolve, selected_uri
 from mlci.plan.thresholds import bounds, number_at
@@ -21,7 +31,19 @@ from mlci.stage.models import DataUnit, Staged
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import Cleanup, ResolvedStep
 
-__all__ = ["Bound", "Plan", "PlannedStep", "S3Uri", "Target", "Upload", "number_at", "output_uris", "plan", "run_id"]
+__all__ = [
+    "Bound",
+    "Plan",
+    "PlannedStep",
+    "ReusedResult",
+    "S3Uri",
+    "Target",
+    "Upload",
+    "number_at",
+    "output_uris",
+    "plan",
+    "run_id",
+]
 
 
 def output_uris(flow: Flow, target: Target) -> dict[tuple[str, str], S3Uri]:
@@ -40,11 +62,14 @@ def plan(
     target: Target,
     baseline: Mapping[str, Json],
     taken: Mapping[tuple[str, str], S3Uri] | None = None,
+    reused: Mapping[str, ReusedResult] | None = None,
 ) -> Plan:
     """Return the plan of a run. `baseline` maps steps to the metrics of the base branch's last passing run, and `taken`
-    outputs of steps that are not in the flow to their URIs."""
-    names = _names(flow, target)
+    outputs of steps that are not in the flow to their URIs. `reused` has the results of the steps that are not to run
+    again; what only these need is neither uploaded nor built."""
+    names, reused = _names(flow, target), reused or {}
     outputs = {**(taken or {}), **output_uris(flow, target)}
+    outputs |= {(step, name): uri for step, result in reused.items() for name, uri in result.outputs.items()}
     data_uris = {path: _data_uri(flow, unit, target) for path, unit in staged.data.items()}
     metrics_folders = {
         step.name: _uri(target, f"{names.run(target.run_id)}/{_metrics_folder(step)}") for step in flow.steps.values()
@@ -54,6 +79,7 @@ def plan(
         for step in flow.steps.values()
         if (uri := _metrics_uri(step, metrics_folders[step.name], outputs))
     }
+    metrics |= {step: result.metrics for step, result in reused.items() if result.metrics is not None}
     steps, known = {}, {**flow.left_out, **flow.steps}
     without_script = frozenset(name for name, step in known.items() if step.run is None)
     for step in flow.steps.values():
@@ -76,9 +102,9 @@ def plan(
             kept_name=names.kept(step),
             without_script=without_script,
         )
-        steps[step.name] = _planned(step, context, baseline)
-    uploads = {upload.uri: upload for upload in _uploads(flow, staged, target)}
-    images = tuple(_images(flow, staged, target))
+        steps[step.name] = _planned(step, context, baseline, reused.get(step.name))
+    uploads = {upload.uri: upload for upload in _uploads(flow, staged, target, reused)}
+    images = tuple(_images(flow, staged, target, reused))
     return Plan(flow, target, steps, bounds(flow.gate, baseline), tuple(uploads.values()), staged.data, images)
 
 
@@ -90,16 +116,18 @@ def _image_uri(flow: Flow, step: Step, staged: Staged, target: Target) -> str | 
     return f"{target.registry}/{_names(flow, target).images}:{context.digest}"
 
 
-def _images(flow: Flow, staged: Staged, target: Target) -> Iterator[PlannedImage]:
+def _images(flow: Flow, staged: Staged, target: Target, reused: Collection[str]) -> Iterator[PlannedImage]:
     """Yield the images that are built, each once."""
     steps: dict[str, list[str]] = {}
-    for name in staged.image_contexts:
+    for name in (name for name in staged.image_contexts if name not in reused):
         steps.setdefault(_image_uri(flow, flow.steps[name], staged, target) or "", []).append(name)
     for uri, names in steps.items():
         yield PlannedImage(uri, staged.image_contexts[names[0]], tuple(names))
 
 
-def _planned(step: Step, context: RequestContext, baseline: Mapping[str, Json]) -> PlannedStep:
+def _planned(
+    step: Step, context: RequestContext, baseline: Mapping[str, Json], reused: ReusedResult | None
+) -> PlannedStep:
     step_type, resolved = STEP_TYPES[step.uses], resolve(step, context)
     request = api_request(step, resolved)
     outputs = {name: context.outputs[step.name, name] for name in step.outputs}
@@ -117,6 +145,7 @@ def _planned(step: Step, context: RequestContext, baseline: Mapping[str, Json]) 
         image=context.image or "",
         selections=dict(_selections(step, context)),
         deletions=() if context.target.is_protected else tuple(_deletions(cleanup, resolved)),
+        reused_from=reused.run_id if reused else None,
     )
 
 
@@ -188,9 +217,10 @@ def _metrics_uri(step: Step, folder: S3Uri, outputs: Mapping[tuple[str, str], S3
     return S3Uri(outputs[step.name, output] + path)
 
 
-def _uploads(flow: Flow, staged: Staged, target: Target) -> Iterator[Upload]:
+def _uploads(flow: Flow, staged: Staged, target: Target, reused: Collection[str]) -> Iterator[Upload]:
     """A container takes its code as a prefix of files, or as one archive. Both lie under the unit's digest."""
-    for step in flow.steps.values():
+    run = [step for step in flow.steps.values() if step.name not in reused]
+    for step in run:
         unit, container = _code_uri(flow, step, staged, target), STEP_TYPES[step.uses].container
         if unit is None or container is None:
             continue
@@ -199,6 +229,12 @@ def _uploads(flow: Flow, staged: Staged, target: Target) -> Iterator[Upload]:
             yield Upload(S3Uri(f"{unit}sourcedir.tar.gz"), unit, files, is_archive=True)
         else:
             yield from (Upload(S3Uri(unit + file.path), unit, (file,)) for file in files)
-    for data in staged.data.values():
+    paths = _paths_read(flow.steps[name] for name in reused) - _paths_read(run)
+    for data in (data for path, data in staged.data.items() if path not in paths):
         folder = _data_folder(flow, data, target)
         yield from (Upload(S3Uri(folder + file.path), folder, (file,)) for file in data.files)
+
+
+def _paths_read(steps: Iterable[Step]) -> set[str]:
+    """Return the paths of the repository that steps read."""
+    return {source.path for step in steps for source in step.inputs.values() if isinstance(source, RepositoryPath)}

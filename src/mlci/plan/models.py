@@ -121,6 +121,15 @@ class PlannedSelection:
 
 
 @dataclass(frozen=True)
+class ReusedResult:
+    """The result of a step that an earlier run made: that run's id, and the URIs of the outputs and of the metrics."""
+
+    run_id: str
+    outputs: Mapping[str, S3Uri]
+    metrics: S3Uri | None = None
+
+
+@dataclass(frozen=True)
 class PlannedStep:
     """A step with all of its values.
 
@@ -128,6 +137,7 @@ class PlannedStep:
     the names of its jobs begin with, None for a step without a job. `execution_input` is the rest of the step's part of
     the execution input. `summary` says in a line what the step is, `code` are the files of its script, and `image`
     is the URI of its image. `deletions` are the resources to delete after the run: their kinds and names.
+    `reused_from` is the run whose outputs and metrics these are; None for a step that is to be run.
     """
 
     name: str
@@ -142,6 +152,7 @@ class PlannedStep:
     image: str = ""
     selections: Mapping[str, PlannedSelection] = field(default_factory=dict)
     deletions: tuple[tuple[str, str], ...] = ()
+    reused_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +174,11 @@ class Plan:
     def written_steps(self) -> tuple[str, ...]:
         """The names of the steps as the flow writes them, where a step has one for all of its cells."""
         return tuple(dict.fromkeys(map(written_name, self.steps)))
+
+    @property
+    def reused(self) -> dict[str, str]:
+        """The steps that are reused, and the runs that made their results."""
+        return {name: step.reused_from for name, step in self.steps.items() if step.reused_from is not None}
 
     def cells(self, step: str) -> tuple[PlannedStep, ...]:
         """Return the cells of a step, by the name that the flow writes; a step without a matrix is one."""

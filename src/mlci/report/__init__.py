@@ -22,6 +22,7 @@
     plan_preview.py    a plan, for `mlci plan`
     staged_files.py    the files that a plan stages for each step
     warm_pool_lines.py  the warm pools of a plan
+    reused_steps.py    the steps that a plan reuses, and why the others run
     key_changes.py     the changes of steps since earlier runs, for `mlci plan --why`
     plan_json.py       a plan, a validation and settings, for other programs
     stack_report.py    a stack and its changes, for `mlci bootstrap`

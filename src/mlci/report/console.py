@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from mlci.backends.progress import StepState
 from mlci.gate import RuleVerdict
-from mlci.report.formatting import duration, headline, rough_duration
+from mlci.report.formatting import duration, headline, reused_note, rough_duration, step_note
 from mlci.report.log_lines import last_line
 from mlci.report.log_tail import without_repetition
 from mlci.report.result import Result, Status
@@ -75,6 +75,7 @@ class ConsoleReporter:
         now = self.clock()
         if self._console is None and step.status in ("running", "succeeded", "reused", "failed", "stopped"):
             took = f" in {duration(step.seconds(now))}" if step.ended else ""
+            took = f", {step_note(step)}" if step.status == "reused" else took
             self.log(f"{now:%H:%M:%S}  {STEP_SIGNS[step.status]} {name} {step.status}{took}")
         if step.status == "failed":
             self.log(failure(name, step.reason or "", "" if self.shows_logs else self.log_tail(name)))
@@ -156,6 +157,8 @@ def summary(result: Result, folder: str) -> str:
         lines += [f"  {rule_sign(judged.held)} {judged.text}{_margin(judged)}" for judged in result.rules]
         lines.append("")
     lines += [f"{name} is of {cell}, the best" for name, cell in result.chosen.items()]
+    if note := reused_note(result):
+        lines.append(note)
     lines.append(f"{result.flow}: {headline(result)} in {duration(result.seconds)}")
     failed = [name for name, step in result.steps.items() if step.status == "failed"]
     if failed:

@@ -8,6 +8,9 @@ from mlci.plan.models import Bound
 from mlci.report.result import Result, Status
 from mlci.report.signs import STEP_COLOURS
 
+#: Of more runs, only the number and the newest are named.
+_RUNS_NAMED = 3
+
 HEADLINE = {
     Status.PASSED: "passed",
     Status.GATE_MISSED: "gate missed",
@@ -32,8 +35,26 @@ def headline(result: Result) -> str:
 
 
 def step_note(step: StepState) -> str:
-    """Return why a step ended as it did: its reason, or the decision about it."""
+    """Return why a step ended as it did: its reason, the decision about it, or the run that its result is of."""
+    if step.status == "reused" and step.reused_from:
+        return f"from run {step.reused_from}"
     return step.reason or (str(step.decision) if step.decision else "")
+
+
+def reused_note(result: Result) -> str:
+    """Return the runs that made what a run reused, in a sentence; "" if it reused nothing."""
+    runs = [step.reused_from for step in result.steps.values() if step.status == "reused" and step.reused_from]
+    if not runs:
+        return ""
+    made = [f"run {run}" for run in sorted(set(runs))]
+    shown = (
+        " and ".join(filter(None, [", ".join(made[:-1]), made[-1]]))
+        if len(made) <= _RUNS_NAMED
+        else (f"{len(made)} runs, the newest of which is {made[-1]}")
+    )
+    if len(runs) == len(result.steps):
+        return f"nothing was run: all results are those of {shown}"
+    return f"{len(runs)} of {count(len(result.steps), 'step')} reused, from {shown}"
 
 
 def duration(seconds: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mlci.report.formatting import STATUS_COLOURS, duration, figure, headline, limit, scalar, step_note
+from mlci.report.formatting import STATUS_COLOURS, duration, figure, headline, limit, reused_note, scalar, step_note
 from mlci.report.key_changes import changes_lines
 from mlci.report.metrics_table import ungated_metrics
 from mlci.report.result import Result, Status
@@ -34,6 +34,8 @@ def page(result: Result) -> str:
         + (" with changes that it does not hold" if result.is_dirty and result.commit else "")
         + ".</p>",
     ]
+    if note := reused_note(result):
+        body.append(f"<p>{html_text(note[0].upper() + note[1:])}.</p>")
     if result.reason:
         body.append(f"<pre>{html_text(result.reason)}</pre>")
     if result.rules:

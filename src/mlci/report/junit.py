@@ -8,6 +8,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from mlci.backends.progress import StepState
+from mlci.report.formatting import step_note
 from mlci.report.result import Result
 from mlci.report.untrusted_text import xml_text
 
@@ -45,6 +46,8 @@ def _add_outcome(case: ElementTree.Element, step: StepState, log_tail: str | Non
         _add(case, "error", "stopped before it ended", step.reason or "")
     elif step.status == "skipped":
         _add(case, "skipped", step.reason or "did not run")
+    elif step.status == "reused":
+        ElementTree.SubElement(case, "system-out").text = xml_text(f"reused {step_note(step)}")
     elif step.decision:
         ElementTree.SubElement(case, "system-out").text = xml_text(str(step.decision))
 

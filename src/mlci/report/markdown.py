@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mlci.backends.progress import StepState
-from mlci.report.formatting import duration, figure, headline, limit, scalar, step_note
+from mlci.report.formatting import duration, figure, headline, limit, reused_note, scalar, step_note
 from mlci.report.key_changes import changes_lines
 from mlci.report.metrics_table import ungated_metrics
 from mlci.report.result import Result
@@ -23,6 +23,8 @@ def markdown(result: Result) -> str:
         + (f", commit {markdown_code(result.commit[:12])}" if result.commit else "")
         + (" with changes that it does not hold" if result.is_dirty and result.commit else ""),
     ]
+    if note := reused_note(result):
+        parts.append(f"{markdown_text(note[0].upper() + note[1:])}.")
     if result.reason:
         parts.append(markdown_block(result.reason))
     if result.rules:

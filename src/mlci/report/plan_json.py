@@ -10,11 +10,17 @@ from mlci.flow.models import Condition, Flow, Json, Secret
 from mlci.plan.models import Bound, Plan, PlannedStep, Upload
 from mlci.plan.warm_pools import warm_pools
 from mlci.report.result import SCHEMA
+from mlci.report.reused_steps import ReusePreview
 from mlci.report.warm_pool_lines import warm_pools_json
 
 
 def plan_json(
-    planned: Plan, cloud: str, missing: Sequence[Upload], change: Change, running: Sequence[str]
+    planned: Plan,
+    cloud: str,
+    missing: Sequence[Upload],
+    change: Change,
+    running: Sequence[str],
+    reuse: ReusePreview,
 ) -> dict[str, Json]:
     """Returns the plan of a run: objects to upload, the state machine, each step's request, and the gate."""
     uploads: list[Json] = [{"uri": upload.uri, "bytes": _size(upload)} for upload in missing]
@@ -27,6 +33,7 @@ def plan_json(
         "state_machine": {"name": change.machine, "change": change.what, "differs": list(change.differs)},
         "steps": {name: _step(planned, name, step) for name, step in planned.steps.items()},
         "warm_pools": warm_pools_json(warm_pools(planned)),
+        "reuse": reuse.to_json(),
         "gate": _rules(planned.gate),
         "secrets": {name: _secret(planned.flow, secret) for name, secret in planned.flow.secrets.items()},
         "env": dict(planned.flow.env),

@@ -15,6 +15,7 @@ from mlci.flow.names import written_name
 from mlci.plan.models import Bound, Plan, Upload
 from mlci.plan.warm_pools import warm_pools
 from mlci.report.formatting import count, limit, size
+from mlci.report.reused_steps import ReusePreview
 from mlci.report.staged_files import staged_files
 from mlci.report.warm_pool_lines import warm_pool_lines
 
@@ -22,7 +23,14 @@ from mlci.report.warm_pool_lines import warm_pool_lines
 _NAMED = 20
 
 
-def preview(planned: Plan, definition: str, missing: Sequence[Upload], change: Change, live: Sequence[str]) -> str:
+def preview(
+    planned: Plan,
+    definition: str,
+    missing: Sequence[Upload],
+    change: Change,
+    live: Sequence[str],
+    reuse: ReusePreview = ReusePreview(),  # noqa: B008 - it is frozen
+) -> str:
     """The plan in paragraphs: what is staged, what becomes of the state machine, what runs, and the gate."""
     parts = [
         _staged(planned, missing),
@@ -30,7 +38,7 @@ def preview(planned: Plan, definition: str, missing: Sequence[Upload], change: C
         *_images(planned),
         machine_change(change, definition),
         "run\n" + "\n".join(_steps(planned)),
-        "reuse\n  nothing: every step runs",
+        *reuse.paragraph(tuple(planned.steps)),
     ]
     if pools := warm_pools(planned):
         parts.append("warm pools\n" + "\n".join(warm_pool_lines(pools)))
@@ -66,6 +74,8 @@ def machine_change(change: Change, definition: str) -> str:
             return f"{head}  made for the run, and gone with it"
         case "none":
             return f"{head}  no change"
+        case "not used":
+            return f"{head}  not used: every step is reused, so nothing is started"
         case "create":
             states = len(list(_inner(json.loads(definition))))
             return f"{head}  to be created, with {count(states, 'state')}"
@@ -114,9 +124,12 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _steps(planned: Plan) -> Iterator[str]:
-    """Yield a line for each step; one with a matrix has a second line, with its cells."""
-    width = max(len(name) for name in planned.written_steps)
-    for name in planned.written_steps:
+    """Yield a line for each step that is run; one with a matrix has a second line, with its cells."""
+    names = [name for name in planned.written_steps if not planned.reused.keys() >= _names(planned, name)]
+    if not names:
+        yield "  nothing: every step is reused"
+    width = max((len(name) for name in names), default=0)
+    for name in names:
         cells = planned.cells(name)
         step, spec = cells[0], planned.flow.steps[cells[0].name]
         when = f", if {' and '.join(_conditions(step.when, spec.conditions))}" if step.when else ""
@@ -125,6 +138,10 @@ def _steps(planned: Plan) -> Iterator[str]:
         yield f"  {name:{width}}  {_cells(planned, name)}{summary}{gated}{when}"
         if spec.cell:
             yield f"  {'':{width}}  {', '.join(cell.name[len(name) + 1 : -1] for cell in cells)}"
+
+
+def _names(planned: Plan, step: str) -> set[str]:
+    return {cell.name for cell in planned.cells(step)}
 
 
 def _conditions(bounds: Iterable[Bound], conditions: Iterable[Condition]) -> Iterator[str]:

@@ -99,7 +99,8 @@ class Result:
     tree differed from the commit; None if that is not known. A partial run has no verdict; `taken` maps each step whose
     outputs it took from an earlier run to that run's id. `chosen` has the cell of each input that is of the
     best cell of a matrix, by `<step>.<input>`. `env` holds the variables that the flow read from the
-    environment. `changes` has what has changed of a step since the nearest earlier run, as far as one is known.
+    environment. `outputs` are the URIs of the outputs of steps that were run or are reused. `changes` has what has
+    changed of a step since the nearest earlier run, as far as one is known.
     `warm_starts` maps a step to the job whose machines it started on. `baseline_update` is None for a run that was not
     of the base branch, or did not pass.
     """
@@ -128,6 +129,7 @@ class Result:
     is_partial: bool = False
     changes: Mapping[str, Explanation] = field(default_factory=dict)
     warm_starts: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -175,6 +177,10 @@ def _step(result: Result, name: str) -> dict[str, Json]:
         "job": step.job,
         "reason": step.reason,
     }
+    if name in result.outputs:
+        entry["outputs"] = dict(result.outputs[name])
+    if step.reused_from:
+        entry["reused_from"] = step.reused_from
     return {**entry, "decision": step.decision.to_json()} if step.decision else entry
 
 

@@ -170,13 +170,16 @@ def describe(run: ListedRun, now: datetime) -> str:
     width = max((len(name) for name in result["steps"]), default=0)
     lines += [
         f"  {STEP_SIGNS.get(step['status'], ' ')} {name:{width}}  {step['status']:9}  {duration(step['seconds'])}"
-        + _decision(step)
+        + _note(step)
         for name, step in result["steps"].items()
     ]
     return "\n".join([*lines, "", f"files: {run.folder}/"])
 
 
-def _decision(step: Mapping[str, Any]) -> str:
+def _note(step: Mapping[str, Any]) -> str:
+    """Return the run that a step is reused from, or the decision about it."""
+    if step.get("status") == "reused" and step.get("reused_from"):
+        return f"  from run {step['reused_from']}"
     decision = step.get("decision")
     text = parse_decision(json.dumps(decision)) if isinstance(decision, dict) else None
     return f"  {text}" if text else ""

@@ -2,6 +2,7 @@
 
 request_fields.py   the fields of API requests that can't change a result
 ingredients.py      all that can change a step's result, as JSON
+decisions.py        the steps that are reused, and why the others run
 step_keys.py        the keys of a plan's steps
 key_document.py     keys.json
 differences.py      what differs between two runs' steps, in words

@@ -8,8 +8,8 @@ from mlci.flow.names import written_name
 from mlci.flow.problems import listed, nearest
 
 
-def named_steps(name: str, flow: Flow) -> tuple[str, ...]:
-    """Return the names of the steps in the flow.
+def named_steps(option: str, name: str, flow: Flow) -> tuple[str, ...]:
+    """Return the names of the steps in the flow that an option names.
 
     Raises: InputError, if the flow has none of that name.
     """
@@ -18,5 +18,5 @@ def named_steps(name: str, flow: Flow) -> tuple[str, ...]:
         written = tuple(dict.fromkeys(map(written_name, flow.steps)))
         near = nearest(name, written)
         hint = f'Did you mean "{near}"?' if near else f"The flow has {listed(written)}."
-        raise InputError([Problem("--why", 0, 0, f'the flow has no step "{name}"', hint)])
+        raise InputError([Problem(option, 0, 0, f'the flow has no step "{name}"', hint)])
     return found

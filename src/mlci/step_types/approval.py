@@ -125,4 +125,5 @@ APPROVAL = StepType(
         ),
     ),
     summary=_summary,
+    is_reusable=False,
 )

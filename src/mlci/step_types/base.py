@@ -236,7 +236,7 @@ class StepType:
     are the states in order, the main one first. `further_requests` returns what a step asks of the API beside its own
     request, from its part of the execution input. `cleanup` are the resources that a run leaves, and that are deleted
     after it unless its names are protected. `summary` says what the step is in one line of `mlci plan`, from the same
-    two.
+    two. Results of a type that `is_reusable` depend on the step's key alone, so that a later run may take them.
     """
 
     name: str
@@ -255,6 +255,7 @@ class StepType:
     cleanup: tuple[Cleanup, ...]
     grants: Grants
     summary: Callable[[ResolvedStep, Mapping[str, Json]], str]
+    is_reusable: bool
 
     def key(self, name: str) -> Key | None:
         """Return the key of that name; None if the type has none."""

@@ -190,4 +190,5 @@ ENDPOINT = StepType(
         passes_role_to=models.PASSES_ROLE_TO,
     ),
     summary=_summary,
+    is_reusable=False,
 )

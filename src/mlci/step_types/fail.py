@@ -43,4 +43,5 @@ FAIL = StepType(
     cleanup=(),
     grants=Grants(),
     summary=_summary,
+    is_reusable=False,
 )

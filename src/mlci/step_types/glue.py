@@ -375,4 +375,5 @@ GLUE = StepType(
     ),
     cleanup=(Cleanup("job", _left_job),),
     summary=_summary,
+    is_reusable=False,
 )

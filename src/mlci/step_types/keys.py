@@ -31,6 +31,7 @@ KeyKind = Literal[
     "number",
     "vpc",
     "matrix",
+    "reuse",
     "condition",
     "json",
     "json map",

@@ -128,4 +128,5 @@ LAMBDA = StepType(
     cleanup=(),
     grants=Grants(workflow=(KEEP_RESULTS,)),
     summary=_summary,
+    is_reusable=False,
 )

@@ -71,4 +71,5 @@ MODEL = StepType(
     ),
     cleanup=(Cleanup("model", models.model_name),),
     summary=_summary,
+    is_reusable=False,
 )

@@ -75,6 +75,7 @@ _KEYS = (
         network=("NetworkConfig",),
     ),
     replace(jobs.TIMEOUT, job_maximum=9 * jobs.DAY_S),  # ProcessingStoppingCondition allows 777,600 seconds
+    jobs.REUSE,
     jobs.REQUEST,
 )
 
@@ -180,4 +181,5 @@ PROCESSING = StepType(
     cleanup=(),
     grants=jobs.grants(_JOB),
     summary=_summary,
+    is_reusable=True,
 )

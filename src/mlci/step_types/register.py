@@ -279,4 +279,5 @@ REGISTER = StepType(
     ),
     cleanup=(Cleanup("model-package", _own_group), Cleanup("model-package-group", _own_group)),
     summary=_summary,
+    is_reusable=False,
 )

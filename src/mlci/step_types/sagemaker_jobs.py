@@ -158,6 +158,14 @@ METRIC_DEFINITIONS = Key(
     max_items=40,
     max_chars=500,
 )
+REUSE = Key(
+    "reuse",
+    "reuse",
+    "True by default: where nothing that can change the step's result has changed, it takes the result of an earlier "
+    "run. false runs it each time, and what reads of it; {max_age: 7d} takes results that are not older.",
+    examples=(False, {"max_age": "7d"}),
+    in_defaults=True,
+)
 REQUEST = Key("request", "json", "Merged over the request of the AWS API, for whatever mlci has no key for.")
 
 

@@ -153,6 +153,7 @@ _KEYS = (
     KEEP_ALIVE,
     *security_keys(output=("OutputDataConfig",), cluster=("ResourceConfig",), network=()),
     replace(jobs.TIMEOUT, job_maximum=28 * jobs.DAY_S),  # StoppingCondition: "the maximum value is 28 days"
+    jobs.REUSE,
     replace(jobs.REQUEST, problems=_request_problems),
 )
 
@@ -379,4 +380,5 @@ TRAINING = StepType(
     cleanup=(),
     grants=jobs.grants(_JOB, *COPY_GRANTS),
     summary=_summary,
+    is_reusable=True,
 )

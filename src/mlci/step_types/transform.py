@@ -139,6 +139,7 @@ _KEYS = (
     jobs.INSTANCE,
     jobs.INSTANCE_COUNT,
     replace(jobs.TIMEOUT, job_maximum=_MAX_RUNTIME_S),
+    jobs.REUSE,
     *models.NETWORK,
     *(
         key
@@ -265,4 +266,5 @@ TRANSFORM = StepType(
     grants=jobs.grants(_JOB, *models.CREATE_GRANTS, *models.DELETE_GRANTS, models.names_own_model("CreateJobs")),
     cleanup=(Cleanup("model", models.model_name),),
     summary=partial(jobs.summary, "transform"),
+    is_reusable=True,
 )

@@ -420,4 +420,5 @@ TUNING = StepType(
     cleanup=(),
     grants=_grants(),
     summary=_summary,
+    is_reusable=True,
 )

@@ -56,4 +56,5 @@ WAIT = StepType(
     cleanup=(),
     grants=Grants(),
     summary=_summary,
+    is_reusable=False,
 )

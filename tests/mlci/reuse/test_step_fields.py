@@ -14,6 +14,7 @@ from mlci.flow.models import (
     MetricDefinition,
     MetricsFiles,
     RepositoryPath,
+    Reuse,
     Rule,
     SecretValue,
     Selection,
@@ -61,6 +62,7 @@ NOT_COUNTED: dict[str, Any] = {
     "fail_fast": False,
     "after": ("z",),
     "is_after_gate": True,
+    "reuse": Reuse(is_allowed=False),
 }
 #: It counts with an input of the best cell.
 WITH_CELLS = {"selections": {"x": Selection("z", ("auc",), "max")}}
