@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +12,7 @@ from mlci.backends.enum_values import UnlistedValue, problem_of
 from mlci.backends.local_errors import translate_emulator_errors
 from mlci.backends.sent_requests import sent_requests
 from mlci.errors import InputError, Problem
+from mlci.flow.models import Json
 from mlci.plan.models import Plan
 from mlci.stage.cache import Cache, code_stamp
 
@@ -18,20 +21,20 @@ def check_definition(definition: str, cache: Cache) -> None:
     """Raises InputError with every problem of a definition and its place in it. One that was right before, as the cache
     knows, is not looked at again."""
 
-    def check() -> str:
+    def check() -> None:
         from mlci_emulator.embedded import load_definition
 
         with translate_emulator_errors():
             load_definition(definition)
-        return "right"
 
-    cache.get(["checked definition", code_stamp(_folders("mlci_asl")), definition], check)
+    cache.check_once(["definition", code_stamp(_folders("mlci_asl")), definition], check)
 
 
-def _folders(package: str) -> list[Path]:
-    """Returns the folders of a package, which is not imported."""
+def _folders(package: str, *within: str) -> list[Path]:
+    """Returns the folders of a package, which is not imported, or those within it."""
     found = find_spec(package)
-    return [Path(folder) for folder in (found.submodule_search_locations if found else None) or ()]
+    folders = [Path(folder) for folder in (found.submodule_search_locations if found else None) or ()]
+    return [folder / name for folder in folders for name in within] or folders
 
 
 _NEEDS_CONTAINER = "Give it a script by `run:`, use --isolation container where there is a runtime, or use --cloud aws"
@@ -52,15 +55,31 @@ def check_jobs(
         raise InputError([*wrong, *elsewhere])
 
 
-def jobs_for_aws_alone(planned: Plan) -> Sequence[Problem]:
+def jobs_for_aws_alone(planned: Plan, cache: Cache) -> Sequence[Problem]:
     """Returns why jobs of the plan that are right on AWS can't run on this machine.
+
+    Requests that had no problem before, as the cache knows, are not looked at again.
 
     Raises: InputError, if SageMaker would reject a request of the plan.
     """
+    with contextlib.suppress(InputError):
+        cache.check_once(_key_of_jobs(planned), lambda: check_jobs(planned))
+        return []
     wrong, elsewhere = _job_problems(planned, lambda count: "", lambda image: False)
     if wrong:
         raise InputError(wrong)
     return elsewhere
+
+
+def _key_of_jobs(planned: Plan) -> list[Json]:
+    """Returns all that the check of a plan's jobs depends on, apart from the run's id."""
+    sent = {
+        name: [[each.service, each.action, dict(each.request)] for each in sent_requests(planned, name)]
+        for name in planned.steps
+    }
+    started = [bool(planned.flow.steps[name].values.get("entrypoint")) for name in planned.steps]
+    code = code_stamp(_folders("mlci_emulator", "jobs", "protocol"))
+    return ["jobs", [[*file] for file in code], [*started], json.dumps(sent).replace(planned.target.run_id, "run")]
 
 
 def _job_problems(

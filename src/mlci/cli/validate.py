@@ -76,6 +76,6 @@ def _checked(flow_file: Path, params: Sequence[str]) -> tuple[Flow, Sequence[Pro
     check_build_time(flow, os.environ)
     check_arn_values(flow, {})
     planned, compiled = prepare(flow, local_context(flow_file, Build()), {})
-    elsewhere = [*jobs_for_aws_alone(planned), *glue_problems(planned)]
+    elsewhere = [*jobs_for_aws_alone(planned, cache), *glue_problems(planned)]
     check_definition(compiled.definition, cache)
     return flow, elsewhere

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,15 @@ class Cache:
         with contextlib.suppress(OSError):  # a folder that may not be written to: the next run computes it again
             write_whole(file, json.dumps(text))
         return text
+
+    def check_once(self, key: Sequence[object], check: Callable[[], None]) -> None:
+        """Calls a check, unless it has passed before for this JSON-able key."""
+
+        def passed() -> str:
+            check()
+            return "passed"
+
+        self.get(["check", *key], passed)
 
 
 def cache_folder(environment: Mapping[str, str], platform: str) -> Path | None:

@@ -11,6 +11,7 @@ import pytest
 from mlci.backends.local_checks import check_jobs, jobs_for_aws_alone
 from mlci.errors import InputError
 from mlci.flow import load
+from mlci.stage.cache import Cache
 from mlci.step_types.base import ResolvedStep
 from mlci.step_types.training import algorithm_specification
 from mlci_emulator.protocol import sagemaker_validation
@@ -238,10 +239,10 @@ def test_a_local_run_is_refused_where_an_image_starts_by_itself() -> None:
     with pytest.raises(InputError) as raised:
         check_jobs(own)
     assert [(problem.line, problem.column) for problem in raised.value.problems] == [(9, 17), (13, 5)]
-    assert list(jobs_for_aws_alone(own)) == list(raised.value.problems)
+    assert list(jobs_for_aws_alone(own, Cache(None))) == list(raised.value.problems)
     check_jobs(own, runs_in_image=lambda image: image == "mine.example/image:7")
     check_jobs(planned(ALGORITHM))
-    assert jobs_for_aws_alone(planned(ALGORITHM)) == []
+    assert jobs_for_aws_alone(planned(ALGORITHM), Cache(None)) == []
 
 
 def test_what_sagemaker_rejects_is_no_note() -> None:
@@ -251,5 +252,6 @@ def test_what_sagemaker_rejects_is_no_note() -> None:
                 ALGORITHM.replace("gate:", "    request: {AlgorithmSpecification: DEFINITIONS}\ngate:").replace(
                     "DEFINITIONS", "{MetricDefinitions: [{Name: a, Regex: b}]}"
                 )
-            )
+            ),
+            Cache(None),
         )
