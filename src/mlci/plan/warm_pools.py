@@ -21,7 +21,7 @@ class WarmPool:
 
     `keep_alive_s` has the seconds of each step that leaves them. `others` leave none, and can start on them.
     `later` maps a step to those of this run that have left theirs when it starts. `most` is the number of machines that
-    can wait at once after a run. Steps are named as the flow writes them.
+    wait at once at most, where later steps take those of earlier ones. Steps are named as the flow writes them.
     """
 
     instance: str
@@ -59,11 +59,31 @@ def _pool(planned: Plan, names: list[str], before: Mapping[str, frozenset[str]])
     return WarmPool(
         instance=str(cluster.get("InstanceType", "")),
         instance_count=count,
-        most=count * len(keepers),
+        most=count * _most_waiting(names, keepers, before),
         keep_alive_s=written,
         others=tuple(dict.fromkeys(written_name(name) for name in names if written_name(name) not in written)),
         later={name: tuple(keepers) for name, keepers in later.items()},
     )
+
+
+def _most_waiting(names: list[str], keepers: list[str], before: Mapping[str, frozenset[str]]) -> int:
+    """Return how many jobs' machines wait at once at most, where each job takes those of one that has ended, if it can.
+
+    Jobs that wait for equally many others in a row count as running at the same time.
+    """
+    depths: dict[str, int] = {}
+    for name in sorted(before, key=lambda name: len(before[name])):
+        depths[name] = 1 + max((depths[each] for each in before[name]), default=0)
+    waiting: set[str] = set()
+    most = 0
+    for depth in sorted({depths[name] for name in names}):
+        started = [name for name in names if depths[name] == depth]
+        for name in started:
+            if taken := sorted(waiting & before[name]):
+                waiting.remove(taken[0])
+        waiting.update(name for name in started if name in keepers)
+        most = max(most, len(waiting))
+    return most
 
 
 def _ancestors(planned: Plan) -> dict[str, frozenset[str]]:

@@ -25,7 +25,7 @@ def test_matching_steps_share_a_pool_in_the_order_that_they_run_in() -> None:
         WarmPool(
             instance="ml.m5.xlarge",
             instance_count=1,
-            most=2,
+            most=1,
             keep_alive_s={"train": 1800, "distill": 300},
             others=("final",),
             later={"distill": ("train",), "final": ("train", "distill")},
@@ -54,7 +54,7 @@ def test_whatever_differs_of_role_machines_and_network_keeps_pools_apart(differe
 
 def test_each_cell_keeps_its_own_machines() -> None:
     text = FLOW.replace("keep_alive: 30m", "keep_alive: 30m, matrix: {fold: [1, 2, 3]}, instance_count: 2")
-    (pool, _) = warm_pools(planned(text.replace("steps.train.outputs.model", "steps.train.outputs.model")))
+    (pool, _) = warm_pools(planned(text))
     assert (pool.keep_alive_s, pool.most) == ({"train": 1800}, 6)
 
 
@@ -70,15 +70,15 @@ def test_a_plan_tells_who_starts_at_once_what_it_costs_and_which_quota_it_needs(
         "  distill can start on the machines of train in this run",
         "  final can start on the machines of train or distill in this run",
         "  in a later run with the same role, train or distill or final can, while the machines wait",
-        "  the time that they wait is billed: up to 30m of 2 × ml.m5.xlarge after a run",
-        '  needs the quota "ml.m5.xlarge for training warm pool usage" in Service Quotas, at least 2. AWS begins',
+        "  the time that they wait is billed: up to 30m of 1 × ml.m5.xlarge after a run",
+        '  needs the quota "ml.m5.xlarge for training warm pool usage" in Service Quotas, at least 1. AWS begins',
         "  with 0: then nothing is kept, and jobs start as ever",
     ]
     assert warm_pools_json(pools) == [
         {
             "instance": "ml.m5.xlarge",
             "instance_count": 1,
-            "most_instances": 2,
+            "most_instances": 1,
             "keep_alive_s": {"train": 1800, "distill": 300},
             "others": ["final"],
             "in_this_run": {"distill": ["train"], "final": ["train", "distill"]},
