@@ -41,7 +41,7 @@ class LocalObjects:
                 left[uri] = error.what
         return left
 
-    def running(self, flow: str) -> Iterable[RunningExecution]:
+    def running(self, flow: str, is_protected: bool) -> Iterable[RunningExecution]:
         return ()
 
     def model_uris(self, flow: str) -> Iterable[str]:

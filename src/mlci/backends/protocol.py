@@ -183,9 +183,8 @@ class StoredObjects(Protocol):
     def delete(self, uris: Sequence[str]) -> Mapping[str, str]:
         """Deletes objects, and returns the reason for each that is still there. A missing one is no error."""
 
-    def running(self, flow: str) -> Iterable[RunningExecution]:
-        """Returns all executions of a flow that run now, of the base branch and of others, as far as the cloud has
-        them."""
+    def running(self, flow: str, is_protected: bool) -> Iterable[RunningExecution]:
+        """Returns all executions of a flow that run now under the protected names, or under the others."""
 
     def model_uris(self, flow: str) -> Iterable[str]:
         """Returns the URIs of the files of a flow's SageMaker models, which endpoints may serve."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from mlci.backends.protocol import RegistryApi, RunningExecution, StoredObject, StoredObjects
 from mlci.gc.plan import Limits, References, unneeded
-from mlci.gc.references import read_references, used_by
+from mlci.gc.references import read_references, running_executions, used_by
 from mlci.gc.units import Unit, mentioned, unit_of, units_of
 from mlci.s3_uris import split_s3_uri
 
@@ -108,7 +108,7 @@ def delete(bucket: Bucket, seen: BucketSurvey, limits: Limits) -> Collected:
 
 
 def _used_now(bucket: Bucket) -> Iterator[str]:
-    live = (*bucket.running(), *bucket.store.running(bucket.flow))
+    live = (*bucket.running(), *running_executions(bucket.flow, bucket.store, lambda text: None)[0])
     for text in used_by(live, bucket.flow, bucket.name, bucket.store):
         yield from mentioned(text, bucket.flow)
 

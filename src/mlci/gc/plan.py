@@ -25,13 +25,14 @@ class References:
 
     `running` are the ids of runs that go on, and `runs` those of runs that baselines come from. `prefixes` are those of
     units that anything kept names. `records` has the records of the bucket by their keys; one that can't be read is not
-    there.
+    there. Where `keeps_protected`, it is not known which of the base branch's runs go on, and all of theirs stays.
     """
 
     running: frozenset[str] = frozenset()
     runs: frozenset[str] = frozenset()
     prefixes: frozenset[str] = frozenset()
     records: Mapping[str, Record] = field(default_factory=dict)
+    keeps_protected: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,10 @@ def unneeded(units: Iterable[Unit], references: References, limits: Limits, flow
     return tuple(
         unit
         for unit in units
-        if limits.is_old(unit) and unit.prefix not in needed and unit.run_id not in references.running
+        if limits.is_old(unit)
+        and unit.prefix not in needed
+        and unit.run_id not in references.running
+        and not (unit.is_protected and references.keeps_protected)
     )
 
 

@@ -40,7 +40,8 @@ def read_references(
 
     Raises: CloudError, where it can't be told what is in use: nothing may be deleted then.
     """
-    live = [*running, *store.running(flow)]
+    found, is_closed = running_executions(flow, store, log)
+    live = [*running, *found]
     texts = [*used_by(live, flow, bucket, store), *inputs]
     objects = list(objects)
     current = [each.uri for each in objects if _is_baseline(each.uri, flow)]
@@ -53,7 +54,25 @@ def read_references(
         runs=frozenset(filter(None, map(_run_of, documents))),
         prefixes=frozenset(prefix for text in (*texts, *registered) for prefix in mentioned(text, flow)),
         records=_read_records(records, bucket, store),
+        keeps_protected=is_closed,
     )
+
+
+def running_executions(
+    flow: str, store: StoredObjects, log: Callable[[str], None]
+) -> tuple[list[RunningExecution], bool]:
+    """Return the executions that run, and whether the base branch's can't be asked: nothing of theirs may be deleted.
+
+    Runs of pull requests also read what the base branch's have made, so that nothing is known without them.
+
+    Raises: CloudError, if the runs of pull requests can't be asked.
+    """
+    live = list(store.running(flow, is_protected=False))
+    try:
+        return [*live, *store.running(flow, is_protected=True)], False
+    except CloudError as error:
+        log(f"nothing of the base branch's runs is deleted, because it can't be told which go on: {error}")
+        return live, True
 
 
 def used_by(executions: Iterable[RunningExecution], flow: str, bucket: str, store: StoredObjects) -> Iterator[str]:

@@ -33,6 +33,7 @@ class InMemoryObjects:
     live: list[RunningExecution] = field(default_factory=list)
     models: list[str] = field(default_factory=list)
     denied: str = "none"
+    closed: tuple[bool, ...] = ()
     deleted: list[list[str]] = field(default_factory=list)
     before_delete: Callable[[], None] = lambda: None
     modified: datetime = NOW - timedelta(days=60)
@@ -57,8 +58,10 @@ class InMemoryObjects:
                 self.objects.pop(uri, None)
         return left
 
-    def running(self, flow: str) -> Iterable[RunningExecution]:
-        return tuple(self.live)
+    def running(self, flow: str, is_protected: bool) -> Iterable[RunningExecution]:
+        if is_protected in self.closed:
+            raise CloudError("AccessDeniedException: states:ListExecutions")
+        return () if is_protected else tuple(self.live)
 
     def model_uris(self, flow: str) -> Iterable[str]:
         return tuple(self.models)
@@ -195,3 +198,17 @@ def test_a_run_on_this_machine_that_stays_keeps_what_it_has_reused(store: InMemo
     reused = f'{{"model": "s3://bucket/{IRIS.run(OLDER)}/train/model/"}}'
     seen = survey(Bucket("iris", "bucket", store, InMemoryRegistry(), inputs=lambda: [reused]), LIMITS)
     assert f"{IRIS.run(OLDER)}/" not in {unit.prefix for unit in seen.unneeded}
+
+
+def test_where_the_base_branchs_runs_can_not_be_listed_all_of_theirs_stays(store: InMemoryObjects) -> None:
+    for is_protected in (True, False):
+        store.put(f"{Names('iris', is_protected).code('d' * 64)}/a.py")
+    lines: list[str] = []
+    here = Bucket("iris", "bucket", store, InMemoryRegistry(), log=lines.append)
+    assert {unit.is_protected for unit in survey(here, LIMITS).unneeded} == {True, False}
+    store.closed = (True,)
+    assert {unit.is_protected for unit in survey(here, LIMITS).unneeded} == {False}
+    assert len(lines) == 1
+    store.closed = (False,)
+    with pytest.raises(CloudError, match="ListExecutions"):
+        survey(here, LIMITS)

@@ -23,7 +23,6 @@ from mlci.backends.aws.stored_objects import AwsObjects
 from mlci.backends.protocol import BackendOptions, Location, RegistryApi
 from mlci.errors import CloudError, InputError
 from mlci.flow.models import Flow
-from mlci.plan.names import Names
 
 #: The time between two looks of a state machine at something that takes minutes. Each look is paid, and takes events of
 #: the 25,000 that an execution may have; a local server in AWS's place is asked each second.
@@ -62,12 +61,12 @@ class AwsBackend:
 
     @contextmanager
     def stored(self) -> Iterator[AwsObjects]:
-        region, flow = self.settings["region"], self.options.flow.name
+        region = self.settings["region"]
         session, identity = open_session(region), caller_identity(region)
         objects = Objects(session.api("s3"), identity.account)
         objects.check_bucket(self.settings["bucket"], region)
-        machines = [identity.state_machine(region, Names(flow, each).machine) for each in (True, False)]
-        yield AwsObjects(objects, Executions(session.api("stepfunctions")), session.api("sagemaker"), machines)
+        machine = functools.partial(identity.state_machine, region)
+        yield AwsObjects(objects, Executions(session.api("stepfunctions")), session.api("sagemaker"), machine)
 
     @contextmanager
     def open(self, log_file: Callable[[str], Path], log: Callable[[str], None]) -> Iterator[AwsCloud]:

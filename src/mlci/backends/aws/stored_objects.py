@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlci.backends.aws.api_calls import Api, AwsError
@@ -21,13 +21,12 @@ BATCH = 1_000
 
 @dataclass(frozen=True)
 class AwsObjects:
-    """The objects of a bucket. `machines` are the ARNs of a flow's state machines, those of the base branch and of
-    others."""
+    """The objects of a bucket. `machine` returns the ARN of a state machine by its name."""
 
     objects: Objects
     executions: Executions
     sagemaker: Api
-    machines: Sequence[str]
+    machine: Callable[[str], str]
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         bucket, key = split_s3_uri(prefix)
@@ -47,9 +46,8 @@ class AwsObjects:
                 left |= {f"s3://{bucket}/{key}": reason for key, reason in self._delete(bucket, batch).items()}
         return left
 
-    def running(self, flow: str) -> Iterable[RunningExecution]:
-        for machine in self.machines:
-            yield from self.executions.running(machine)
+    def running(self, flow: str, is_protected: bool) -> Iterable[RunningExecution]:
+        return self.executions.running(self.machine(Names(flow, is_protected).machine))
 
     def model_uris(self, flow: str) -> Iterable[str]:
         """Yield the descriptions of the models whose names are those of the flow's, which name their files.
