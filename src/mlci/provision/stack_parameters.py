@@ -172,7 +172,14 @@ PARAMETERS: tuple[Parameter, ...] = (
         "BUILD_GENERAL1_2XLARGE",
     ),
     _number("BuildTimeout", "--build-timeout", "The timeout of a build, in minutes.", 120, 5, 2160),
-    _number("RunRetention", "--run-retention", "Days until the outputs of runs are deleted.", 90, 1, 3650),
+    _number(
+        "RunRetention",
+        "--run-retention",
+        "Days until the outputs of runs are deleted, and the records that pull requests have of them.",
+        90,
+        1,
+        3650,
+    ),
     _number("CodeRetention", "--code-retention", "Days until staged code and data are deleted.", 180, 1, 3650),
     _choice("LogRetention", "--log-retention", "Days until the builds' logs are deleted.", *_RETENTIONS),
     Parameter(
