@@ -1,12 +1,14 @@
 """The staged files of a run in the local store: finds those that it lacks, and stores them.
 
 An object counts as stored if its content has the hash of the upload: objects in the store may come from anyone. Hashes
-are remembered, so that a unit that has not changed costs a list of its folder.
+are remembered, so that a unit that has not changed costs a list of its folder. Where a part of a unit has changed, the
+new unit shares all other files with the one before.
 """
 
 from __future__ import annotations
 
 import hashlib
+import heapq
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +28,8 @@ from mlci.stage.file_hashes import FileHashes
 _WORKERS = 4
 #: Objects that a thread stores or reads one after the other.
 _BATCH = 64
+#: So many other units beside a new one are looked through for files that it has as well.
+_UNITS_BEFORE = 3
 
 
 class UploadBatch(Protocol):
@@ -37,6 +41,8 @@ class UploadBatch(Protocol):
     def put_bytes(self, data: bytes, uri: str) -> os.stat_result: ...
 
     def put_checked(self, source: str | Path, uri: str, sha256: str) -> os.stat_result: ...
+
+    def link(self, source_uri: str, uri: str, is_same: Callable[[os.stat_result], bool]) -> os.stat_result | None: ...
 
 
 class UploadStore(Protocol):
@@ -87,13 +93,14 @@ class LocalUploads:
         """
         size_bytes = sum(file.size_bytes for upload in missing for file in upload.files)
         progress = UploadProgress(len(missing), size_bytes, self.log)
+        units_before = self._units_before(missing)
 
         def store_batch(batch: Sequence[Upload]) -> None:
             with self.store.batch() as objects:
                 for upload in batch:
                     if stop.is_set():
                         return
-                    self._put(upload, objects)
+                    self._put(upload, units_before[upload.unit], objects)
                     progress.add_object(sum(file.size_bytes for file in upload.files))
 
         work_on_all(store_batch, _batches(missing), _WORKERS, stop)
@@ -126,8 +133,41 @@ class LocalUploads:
             work_on_all(read, _batches(unread), _WORKERS, StopSignal())
         return [upload for upload in members if upload.uri in wrong]
 
-    def _put(self, upload: Upload, objects: UploadBatch) -> None:
+    def _units_before(self, uploads: Iterable[Upload]) -> dict[str, Sequence[str]]:
+        """Return the newest other units beside each unit of these uploads, from which files may come."""
+        return {unit: tuple(self._beside(unit)) for unit in {upload.unit for upload in uploads}}
+
+    def _beside(self, unit: str) -> Iterator[str]:
+        parent, _, name = unit.rstrip("/").rpartition("/")
+        bucket, prefix = split_s3_uri(f"{parent}/")
+        try:
+            with os.scandir(self.hashes.folder / bucket / prefix) as entries:
+                folders = [entry for entry in entries if entry.is_dir(follow_symlinks=False) and entry.name != name]
+                newest = heapq.nlargest(_UNITS_BEFORE, folders, key=lambda entry: entry.stat().st_mtime_ns)
+        except OSError:  # there is none yet
+            return
+        yield from (f"{parent}/{entry.name}/" for entry in newest)
+
+    def _link(self, upload: Upload, units: Iterable[str], objects: UploadBatch) -> bool:
+        """Let an upload share the file of an object that is known to have its content."""
+        name, sha256 = _name(upload), upload.files[0].sha256
+        for unit in units:
+            hashes = self._of_unit(unit)
+            status = objects.link(
+                unit + name,
+                upload.uri,
+                lambda status, of=hashes: of.known(name, status) == sha256,  # type: ignore[misc]
+            )
+            if status is not None:
+                hashes.learn_written(name, status, sha256)  # a new name of the file changes its status
+                self._of_unit(upload.unit).learn_written(name, status, sha256)
+                return True
+        return False
+
+    def _put(self, upload: Upload, units_before: Iterable[str], objects: UploadBatch) -> None:
         file, sha256 = upload.files[0], upload.files[0].sha256
+        if not upload.is_archive and file.content is None and self._link(upload, units_before, objects):
+            return
         if upload.is_archive:
             data = source_archive(upload.files)
             status, sha256 = objects.put_bytes(data, upload.uri), hashlib.sha256(data).hexdigest()

@@ -102,6 +102,37 @@ class ObjectBatch:
 
         return self._put(uri, write)
 
+    def link(self, source_uri: str, uri: str, is_same: Callable[[os.stat_result], bool]) -> os.stat_result | None:
+        """Store an object that shares the file of another one, if `is_same` agrees to the file's status; return its new
+        status, or None where the file is another one or has no further names.
+
+        Objects are replaced and never changed in their place, so that none of them changes with the other.
+        """
+        bucket, parts = bucket_and_object_names(uri)
+        source_bucket, source_parts = bucket_and_object_names(source_uri)
+        name = f"{object_keys.TEMPORARY}{secrets.token_hex(8)}"
+        top = self._folder("bucket", (bucket,), lambda: self._store.open_created_folder(bucket, []))
+        try:
+            source = self._folder(
+                "read",
+                (source_bucket, *source_parts[:-1]),
+                lambda: self._store.open_folder(source_bucket, source_parts[:-1], source_uri),
+            )
+            if not is_same(os.stat(source_parts[-1], dir_fd=source, follow_symlinks=False)):
+                return None
+            os.link(source_parts[-1], name, src_dir_fd=source, dst_dir_fd=top, follow_symlinks=False)
+            os.utime(name, dir_fd=top, follow_symlinks=False)  # the object is new, whatever the age of its file
+            file = os.open(name, _FILE, dir_fd=top)
+        except (OSError, KeyError):  # removed in the meantime; or the file system has no hard links, or no more of them
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=top)
+            return None
+        try:
+            self._rename_or_remove(top, name, bucket, parts)
+            return os.fstat(file)
+        finally:
+            os.close(file)
+
     def _put(self, uri: str, write: Callable[[int], None]) -> os.stat_result:
         bucket, parts = bucket_and_object_names(uri)
         top = self._folder("bucket", (bucket,), lambda: self._store.open_created_folder(bucket, []))
@@ -111,15 +142,18 @@ class ObjectBatch:
             if not is_named:
                 # Naming the folder makes Python call linkat, which alone follows the link of /proc to the file.
                 os.link(f"/proc/self/fd/{file}", name, src_dir_fd=top, dst_dir_fd=top, follow_symlinks=True)
-            try:
-                self._rename(top, name, uri, bucket, parts)
-            except BaseException:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(name, dir_fd=top)
-                raise
+            self._rename_or_remove(top, name, bucket, parts)
             return os.fstat(file)
 
-    def _rename(self, top: int, name: str, uri: str, bucket: str, parts: list[str]) -> None:
+    def _rename_or_remove(self, top: int, name: str, bucket: str, parts: list[str]) -> None:
+        try:
+            self._rename(top, name, bucket, parts)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=top)
+            raise
+
+    def _rename(self, top: int, name: str, bucket: str, parts: list[str]) -> None:
         key = (bucket, *parts[:-1])
         for attempt in range(ATTEMPTS):
             folder = self._folder("write", key, lambda: self._store.open_created_folder(bucket, parts[:-1]))

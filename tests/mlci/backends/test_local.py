@@ -64,6 +64,33 @@ def test_an_object_that_changes_in_its_place_is_noticed(tmp_path: Path, uploads:
         assert cloud.missing(uploads) == uploads[:1]
 
 
+def test_a_unit_shares_what_has_not_changed_with_the_one_before(tmp_path: Path) -> None:
+    settings = JobSettings(tmp_path / "work", lambda job: tmp_path / job, sys.executable, environment=dict(os.environ))
+    for name in ("same", "changed"):
+        (tmp_path / name).write_text("one")
+    units: list[list[Upload]] = []
+    for content in ("one", "two", "new"):
+        (tmp_path / "changed").write_text(content)
+        unit = S3Uri(f"s3://bucket/data/{content}/")
+        files = [staged_data(tmp_path / name, name) for name in ("same", "changed")]
+        units.append([Upload(S3Uri(unit + file.path), unit, (file,)) for file in files])
+        with open_local(tmp_path / "store", settings, cache=tmp_path / "cache") as cloud:
+            assert cloud.upload(units[-1], StopSignal()) == 2
+            assert cloud.missing(units[-1]) == []
+    folder = tmp_path / "store" / "bucket" / "data"
+    assert {(folder / name / "same").stat().st_nlink for name in ("one", "two", "new")} == {3}
+    (folder / "new" / "same").unlink()
+    (folder / "new" / "same").write_text("evl")
+    (tmp_path / "changed").write_text("4th")
+    unit = S3Uri("s3://bucket/data/4th/")
+    files = [staged_data(tmp_path / name, name) for name in ("same", "changed")]
+    units.append([Upload(S3Uri(unit + file.path), unit, (file,)) for file in files])
+    with open_local(tmp_path / "store", settings, cache=tmp_path / "cache") as cloud:
+        cloud.upload(units[-1], StopSignal())
+        assert cloud.missing(units[0]) == cloud.missing(units[1]) == cloud.missing(units[3]) == []
+        assert cloud.missing(units[2]) == units[2][:1]
+
+
 def test_an_object_that_is_none_of_the_unit_is_removed(cloud: LocalCloud, uploads: list[Upload]) -> None:
     neighbour = "s3://bucket/mlci/small/code/d2/sitecustomize.py"
     cloud.write(neighbour, b"another unit")

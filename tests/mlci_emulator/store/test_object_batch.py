@@ -85,3 +85,31 @@ def test_no_link_is_followed(store: DirectoryStore, tmp_path: Path) -> None:
         with pytest.raises(OperationError, match="neither a file nor a folder"):
             batch.put_bytes(b"", "s3://b/a/x")
     assert (tmp_path / "secret" / "x").read_text() == "secret"
+
+
+def test_an_object_that_shares_a_file_is_new_and_stays_when_the_other_goes(store: DirectoryStore) -> None:
+    store.put_bytes(b"same", "s3://b/old/x")
+    os.utime(store.path("s3://b/old/x"), (0, 0))
+    with store.batch() as batch:
+        assert batch.link("s3://b/old/x", "s3://b/new/x", lambda status: False) is None
+        assert batch.link("s3://b/no/x", "s3://b/new/x", lambda status: True) is None
+        assert not store.exists("s3://b/new/x")
+        status = batch.link("s3://b/old/x", "s3://b/new/x", lambda status: status.st_size == 4)
+    assert status is not None
+    assert dict(store.walk("b", "new/")) == {"new/x": status}
+    assert status.st_mtime > 0
+    store.put_bytes(b"other", "s3://b/old/x")
+    assert store.read_bytes("s3://b/new/x") == b"same"
+    store.remove("s3://b/old/x")
+    assert store.read_bytes("s3://b/new/x") == b"same"
+    assert sorted(path.name for path in store.root.rglob("*") if path.is_file()) == ["x"]
+
+
+def test_no_link_becomes_an_object(store: DirectoryStore, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    store.put_bytes(b"", "s3://b/old/y")
+    (store.root / "b" / "old" / "x").symlink_to(tmp_path / "secret")
+    with store.batch() as batch:
+        assert batch.link("s3://b/old/x", "s3://b/new/x", lambda status: True) is None
+    assert list(store.list("s3://b")) == ["s3://b/old/y"]
+    assert [path.name for path in (store.root / "b").iterdir()] == ["old"]
