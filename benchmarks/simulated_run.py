@@ -12,10 +12,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
+from mlci.step_types.build_run import TASK_RESOURCE
+
 import mlci_asl as asl
 from mlci.backends.aws.api_calls import Clock
 from mlci.backends.aws.executions import Executions
-from mlci.backends.aws.follow_execution import ExecutionFollower
+from mlci.backends.aws.follow_execution import BUILD_JOBS_LONGEST_S, LONGEST_S, ExecutionFollower
 from mlci.backends.events import Event
 from mlci.backends.protocol import ExecutionArn
 from mlci.backends.stop_signal import StopSignal
@@ -26,6 +28,8 @@ from virtual_clock import START, VirtualClock
 PARTS = ("queue", "install", "mlci", "instances", "images and data", "scripts", "judging", "polling", "finish")
 #: The calls of AWS that a build makes before it starts an execution: settings, baseline, records, uploads, publishing.
 CALLS_BEFORE = 20
+#: The calls around a job that the build runs: its token, a heartbeat, inputs, outputs, its log and the answer.
+CALLS_OF_A_BUILD_JOB = 8
 #: A model that holds each gate, whatever its rules name.
 METRICS = {"auc": 1.0, "recall": 1.0}
 
@@ -110,6 +114,8 @@ class JobHandlers:
             case "aws-sdk:s3:copyObject":
                 self.clock.spend("judging", self.figures["aws_call"])
                 return {}
+            case resource if resource.endswith(TASK_RESOURCE) and task.callback is not None:
+                return self._in_the_build(task, task.callback)
         raise asl.TaskError("States.Runtime", f"this simulation has no {task.resource}")
 
     def _processing(self, task: asl.TaskCall) -> asl.Json:
@@ -128,6 +134,14 @@ class JobHandlers:
         self.kept_s += kept_s
         self.clock.spend("judging", self.figures["job_event"])
         return {"TrainingJobName": task.state}
+
+    def _in_the_build(self, task: asl.TaskCall, callback: asl.Callback) -> asl.Json:
+        """The build sees the task's event, reads the token, runs the script, and answers."""
+        self.clock.spend("polling", BUILD_JOBS_LONGEST_S / 2)
+        self.clock.spend("judging", CALLS_OF_A_BUILD_JOB * self.figures["aws_call"])
+        self.clock.spend("scripts", self.work.scripts_s[task.state])
+        callback.succeed("{}")
+        return {}
 
     def _billed(self, **parts: float) -> None:
         for part, seconds in parts.items():
@@ -230,18 +244,20 @@ def _execute(work: Work, figures: Figures, clock: VirtualClock) -> Usage:
         )
     if outcome.status != "SUCCEEDED":
         raise RuntimeError(f"the execution ended as {outcome.status}: {outcome.error} {outcome.cause}")
-    clock.spend("polling", _seen_after_s(events, started_s, figures["aws_call"]) - (clock.seconds - started_s))
+    longest_s = BUILD_JOBS_LONGEST_S if TASK_RESOURCE in work.definition else LONGEST_S
+    seen_s = _seen_after_s(events, started_s, figures["aws_call"], longest_s)
+    clock.spend("polling", seen_s - (clock.seconds - started_s))
     transitions = sum(event.type.endswith("StateEntered") for event in events)
     return Usage(transitions, handlers.billed_s, handlers.kept_s)
 
 
-def _seen_after_s(events: Collection[Event], started_s: float, call_s: float) -> float:
-    """The seconds after the execution's start at which the poller sees its end."""
+def _seen_after_s(events: Collection[Event], started_s: float, call_s: float, longest_s: float) -> float:
+    """The seconds after the execution's start at which the poller sees its end, with pauses of `longest_s` at most."""
     clock = VirtualClock()
     clock.spend("before", started_s)
     history = cast(Executions, RecordedHistory(events, clock, call_s))
     with clock.waiting_for("polling"):
         waits = Clock(clock.monotonic, clock.sleep, clock.pause)
         arn = ExecutionArn(_CONTEXT.execution_arn)
-        ExecutionFollower(history, arn, lambda event: None, clock=waits).follow(StopSignal())
+        ExecutionFollower(history, arn, lambda event: None, clock=waits, longest_s=longest_s).follow(StopSignal())
     return clock.seconds - started_s

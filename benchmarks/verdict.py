@@ -40,6 +40,7 @@ SCALES: Mapping[str, str] = {
 VARIANTS: Mapping[str, Mapping[str, str]] = {
     "plain": {},
     "warm": {"train": "keep_alive: 30m"},
+    "build": {"preprocess": "runs-on: build", "evaluate": "runs-on: build"},
 }
 _UPSTREAM = frozenset({"preprocess", "train"})
 
@@ -89,11 +90,13 @@ def scaled(work: Work, scale: str, figures: Figures) -> Work:
 
 
 def rows_of(works: Mapping[str, Work], figures: Figures) -> Iterable[Row]:
-    work, warm = works["plain"], works["warm"]
+    work, warm, in_build = works["plain"], works["warm"], works["build"]
     every = frozenset(work.scripts_s)
     yield Row("plain: each step is a job", simulate(work, figures))
     yield Row("warm: the training's instance is there", simulate(replace(warm, has_warm_pool=True), figures))
     yield Row("reused: only `evaluate.py` has changed", simulate(replace(work, reused=_UPSTREAM), figures))
+    yield Row("in the build: `runs-on: build` but for the training", simulate(in_build, figures))
+    yield Row("reused, and in the build", simulate(replace(in_build, reused=_UPSTREAM), figures))
     yield Row("README only: nothing to run", simulate(replace(work, reused=every), figures))
     yield Row("one machine runs all steps itself", simulate_one_machine(work.scripts_s, figures))
     due = {step: seconds for step, seconds in work.scripts_s.items() if step not in _UPSTREAM}

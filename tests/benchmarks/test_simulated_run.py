@@ -77,3 +77,13 @@ def test_starts_sooner_on_a_warm_pool_and_pays_for_it(figures: Figures) -> None:
     cold, warm = simulate(work, figures), simulate(replace(work, has_warm_pool=True), figures)
     assert (cold.parts["instances"], warm.parts["instances"]) == (120, 20)
     assert cold.dollars_by["warm_pools"] == warm.dollars_by["warm_pools"] == 1800
+
+
+def test_runs_a_script_in_the_build_without_waiting_for_an_instance(figures: Figures) -> None:
+    resource = "arn:aws:states:::aws-sdk:s3:putObject.waitForTaskToken"
+    state = {"Type": "Task", "Resource": resource, "Parameters": {"Body.$": "$$.Task.Token"}, "End": True}
+    definition = json.dumps({"StartAt": "clean", "States": {"clean": state}})
+    verdict = simulate(Work(definition, "{}", {"clean": 10.0}), figures)
+    assert (verdict.parts["instances"], verdict.parts["scripts"]) == (0, 10)
+    assert verdict.dollars_by["instances"] == 0
+    assert verdict.parts["polling"] <= 4
