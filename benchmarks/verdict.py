@@ -33,7 +33,7 @@ PULL_REQUESTS = 100
 SEED = 20261201
 #: The flows whose scripts' seconds are figures: the example as it is, and as long as a team's.
 SCALES: Mapping[str, str] = {
-    "example": "the example's scripts: two seconds in all",
+    "example": "the example's scripts: a second in all",
     "team": "scripts of a team's length: 5, 30 and 2 minutes",
 }
 #: The lines that a variant of the example adds to its steps.
