@@ -12,8 +12,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from mlci.step_types.build_run import TASK_RESOURCE
-
 import mlci_asl as asl
 from mlci.backends.aws.api_calls import Clock
 from mlci.backends.aws.executions import Executions
@@ -21,6 +19,7 @@ from mlci.backends.aws.follow_execution import BUILD_JOBS_LONGEST_S, LONGEST_S, 
 from mlci.backends.events import Event
 from mlci.backends.protocol import ExecutionArn
 from mlci.backends.stop_signal import StopSignal
+from mlci.step_types.build_run import TASK_RESOURCE
 from published_figures import Figures
 from virtual_clock import START, VirtualClock
 
@@ -56,6 +55,11 @@ class Work:
     scripts_s: Mapping[str, float]
     reused: frozenset[str] = frozenset()
     has_warm_pool: bool = False
+
+    @property
+    def has_build_jobs(self) -> bool:
+        """True if the build runs steps itself."""
+        return TASK_RESOURCE in self.definition
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,8 @@ class JobHandlers:
 
     def __call__(self, task: asl.TaskCall) -> asl.Json:
         if task.state in self.work.reused:
+            if task.callback is not None:
+                task.callback.succeed("{}")
             return {"TrainingJobName": task.state}
         match task.resource.removeprefix("arn:aws:states:::"):
             case "sagemaker:createProcessingJob.sync":
@@ -173,7 +179,8 @@ class RecordedHistory:
 def simulate(work: Work, figures: Figures) -> Verdict:
     """The time and the price of a build that runs its steps as jobs."""
     clock = VirtualClock()
-    _start_build(clock, figures, "install")
+    _start_build(clock, figures)
+    clock.spend("install", figures["install"] + (figures["install_scripts"] if work.has_build_jobs else 0.0))
     clock.spend("mlci", figures["mlci_start"] + CALLS_BEFORE * figures["aws_call"])
     is_any_due = bool(work.scripts_s.keys() - work.reused)
     usage = _execute(work, figures, clock) if is_any_due else Usage()
@@ -191,7 +198,8 @@ def simulate(work: Work, figures: Figures) -> Verdict:
 def simulate_one_machine(scripts_s: Mapping[str, float], figures: Figures) -> Verdict:
     """The time and the price of a machine that runs the steps itself, one after the other."""
     clock = VirtualClock()
-    _start_build(clock, figures, "install_one_machine")
+    _start_build(clock, figures)
+    clock.spend("install", figures["install_one_machine"])
     for seconds in scripts_s.values():
         clock.spend("scripts", seconds)
     return _verdict(clock, figures, "one_machine_minute_usd")
@@ -214,10 +222,9 @@ def build_dollars(seconds: float, minute_usd: float) -> float:
     return math.ceil(seconds / 60) * minute_usd
 
 
-def _start_build(clock: VirtualClock, figures: Figures, install: str) -> None:
+def _start_build(clock: VirtualClock, figures: Figures) -> None:
     for name in ("webhook", "build_queue", "build_provisioning", "build_source"):
         clock.spend("queue", figures[name])
-    clock.spend("install", figures[install])
 
 
 def _execute(work: Work, figures: Figures, clock: VirtualClock) -> Usage:
@@ -244,7 +251,7 @@ def _execute(work: Work, figures: Figures, clock: VirtualClock) -> Usage:
         )
     if outcome.status != "SUCCEEDED":
         raise RuntimeError(f"the execution ended as {outcome.status}: {outcome.error} {outcome.cause}")
-    longest_s = BUILD_JOBS_LONGEST_S if TASK_RESOURCE in work.definition else LONGEST_S
+    longest_s = BUILD_JOBS_LONGEST_S if work.has_build_jobs else LONGEST_S
     seen_s = _seen_after_s(events, started_s, figures["aws_call"], longest_s)
     clock.spend("polling", seen_s - (clock.seconds - started_s))
     transitions = sum(event.type.endswith("StateEntered") for event in events)
