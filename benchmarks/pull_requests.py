@@ -1,20 +1,26 @@
-"""A month of pull requests on a copy of the example: random edits, and the keys that the planner gives its steps."""
+"""A month of pull requests on a copy of the example: random edits, and what mlci decides to reuse for each of them."""
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 
 from mlci.flow import load
-from mlci.plan import Target, plan
+from mlci.flow.dependencies import read_by
+from mlci.plan import Plan, Target, plan
+from mlci.reuse.decisions import reused_steps
+from mlci.reuse.key_document import RunKeys
+from mlci.reuse.record import Record, RecordedMetrics, RecordedOutput
 from mlci.reuse.step_keys import step_keys
 from mlci.stage import Cache, find_repository, stage
 
-TARGET = Target("bucket", "arn:aws:iam::123456789012:role/jobs", "20260105-090000-3f9c2a")
 REGION = "us-east-1"
+_START = datetime(2026, 1, 5, tzinfo=timezone.utc)
 
 #: What a push changes, and how often of a hundred. An assumption: no team publishes this.
 MIX: Mapping[str, int] = {
@@ -34,47 +40,90 @@ PUSHES = (1, 2, 3, 4)
 
 @dataclass(frozen=True)
 class Push:
-    """A push to a pull request, or the merge of one: what it changed, and the key of each step."""
+    """A push to a pull request, or the merge of one: what it changed, and the plan and the keys of its run."""
 
     edit: str
-    keys: Mapping[str, str]
+    planned: Plan
+    keys: RunKeys
     is_merge: bool = False
 
 
-def keys_of(folder: Path, cache: Cache) -> dict[str, str]:
-    """The keys of the steps of the flow in a folder, as its plan on AWS has them."""
-    flow = load((folder / "flow.yaml").read_bytes(), "flow.yaml")
-    staged = stage(flow, find_repository(folder / "flow.yaml"), REGION, cache)
-    return {name: step.key for name, step in step_keys(plan(flow, staged, TARGET, {})).steps.items()}
+@dataclass(frozen=True)
+class Planner:
+    """Plans the runs of the flow in a folder, as builds of it on AWS do."""
+
+    folder: Path
+    cache: Cache
+
+    def push(self, edit: str, number: int, is_merge: bool = False) -> Push:
+        """The run that a push starts. `number` tells it from all others."""
+        planned = self.plan(target_of(number, is_merge))
+        return Push(edit, planned, step_keys(planned), is_merge)
+
+    def plan(self, target: Target, text: str | None = None) -> Plan:
+        """The plan of a run, of the folder's flow or of a variant of it."""
+        file = self.folder / "flow.yaml"
+        flow = load(file.read_bytes() if text is None else text.encode(), file.name)
+        return plan(flow, stage(flow, find_repository(file), REGION, self.cache), target, {})
 
 
-def month(folder: Path, cache: Cache, pull_requests: int, seed: int) -> Iterator[Push]:
-    """The pushes of some pull requests, one after the other, and each one's merge. The folder's files are edited."""
-    generator = random.Random(seed)
+def target_of(number: int, is_protected: bool = False) -> Target:
+    """The target of a build. Its run has the number in its name."""
+    role = "arn:aws:iam::123456789012:role/jobs"
+    return Target("bucket", role, f"20260105-090000-{number:06x}", is_protected=is_protected)
+
+
+def month(planner: Planner, pull_requests: int, seed: int) -> Iterator[Push]:
+    """A build of the base branch, then the pushes of some pull requests, one after the other, each with its merge.
+
+    The folder's files are edited.
+    """
+    generator, numbers = random.Random(seed), itertools.count(1)
+    yield planner.push("the base branch", 0, is_merge=True)
     for number in range(pull_requests):
         for _ in range(generator.choice(PUSHES)):
             edit = generator.choices(list(MIX), list(MIX.values()))[0]
-            EDITS[edit](folder, generator)
-            yield Push(edit, keys_of(folder, cache))
-        yield Push(f"merge of pull request {number + 1}", keys_of(folder, cache), is_merge=True)
+            EDITS[edit](planner.folder, generator)
+            yield planner.push(edit, next(numbers))
+        yield planner.push(f"merge of pull request {number + 1}", next(numbers), is_merge=True)
 
 
 @dataclass
-class Scopes:
-    """The keys that have records: a pull request reads both scopes and writes its own; a merge has only the base's."""
+class Records:
+    """The records by the keys of steps. A pull request reads both scopes and writes its own; a merge has the base's."""
 
-    base: set[str]
-    pull_requests: set[str] = field(default_factory=set)
+    base: dict[str, list[Record]] = field(default_factory=dict)
+    pull_requests: dict[str, list[Record]] = field(default_factory=dict)
 
-    def reused(self, push: Push) -> frozenset[str]:
-        """The steps that a push does not run."""
-        readable = self.base if push.is_merge else self.base | self.pull_requests
-        return frozenset(name for name, key in push.keys.items() if key in readable)
+    def run(self, push: Push) -> frozenset[str]:
+        """The steps that a push does not run. Those that it runs succeed, and have records from then on."""
+        scopes = (self.base,) if push.is_merge else (self.base, self.pull_requests)
+        readable = {
+            step.key: [record for scope in scopes for record in scope.get(step.key, ())]
+            for step in push.keys.steps.values()
+        }
+        reused = reused_steps(push.planned, push.keys, readable, {}, None).reused
+        run_ids = {name: record.run_id for name, record in reused.items()}
+        for name in push.planned.steps.keys() - reused.keys():
+            record = _record(push, name, run_ids)
+            (self.base if push.is_merge else self.pull_requests).setdefault(record.key, []).append(record)
+        return frozenset(reused)
 
-    def record(self, push: Push) -> None:
-        """Notes that all steps of a push have succeeded."""
-        written = self.base if push.is_merge else self.pull_requests
-        written.update(push.keys.values())
+
+def _record(push: Push, name: str, reused: Mapping[str, str]) -> Record:
+    """The record of a step that a push has run; `reused` has the runs of those that it has not."""
+    step, key = push.planned.steps[name], push.keys.steps[name].key
+    run_id = push.planned.target.run_id
+    return Record(
+        key=key,
+        flow=push.planned.flow.name,
+        step=name,
+        run_id=run_id,
+        made=_START,
+        outputs={output: RecordedOutput(uri) for output, uri in step.outputs.items()},
+        metrics=RecordedMetrics(step.metrics, 0, "") if step.metrics else None,
+        reads={other: reused.get(other, run_id) for other in read_by(push.planned.flow.steps[name])},
+    )
 
 
 # --- Edits ---

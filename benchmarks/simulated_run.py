@@ -105,10 +105,6 @@ class JobHandlers:
         return True
 
     def __call__(self, task: asl.TaskCall) -> asl.Json:
-        if task.state in self.work.reused:
-            if task.callback is not None:
-                task.callback.succeed("{}")
-            return {"TrainingJobName": task.state}
         match task.resource.removeprefix("arn:aws:states:::"):
             case "sagemaker:createProcessingJob.sync":
                 return self._processing(task)
@@ -241,7 +237,7 @@ def _execute(work: Work, figures: Figures, clock: VirtualClock) -> Usage:
     with clock.waiting_for("judging"):
         outcome = asl.execute(
             asl.load(work.definition),
-            work.execution_input,
+            _execution_input(work),
             context=_CONTEXT,
             handlers=handlers,
             stop=asl.StopSignal(),
@@ -256,6 +252,14 @@ def _execute(work: Work, figures: Figures, clock: VirtualClock) -> Usage:
     clock.spend("polling", seen_s - (clock.seconds - started_s))
     transitions = sum(event.type.endswith("StateEntered") for event in events)
     return Usage(transitions, handlers.billed_s, handlers.kept_s)
+
+
+def _execution_input(work: Work) -> str:
+    """The execution input, with the steps marked that are reused."""
+    document = json.loads(work.execution_input)
+    for step in work.reused:
+        document["steps"][step]["reused"] = True
+    return json.dumps(document)
 
 
 def _seen_after_s(events: Collection[Event], started_s: float, call_s: float, longest_s: float) -> float:

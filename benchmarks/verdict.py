@@ -20,12 +20,10 @@ from pathlib import Path
 
 from mlci import __version__
 from mlci.compile import compile_plan
-from mlci.flow import load
-from mlci.plan import plan
-from mlci.stage import Cache, cache_folder, find_repository, stage
+from mlci.stage import Cache, cache_folder
 from overhead import copy_of_example
 from published_figures import CHOICES, Figures, read_figures
-from pull_requests import REGION, TARGET, Push, Scopes, keys_of, month
+from pull_requests import Planner, Push, Records, month, target_of
 from simulated_run import PARTS, Verdict, Work, simulate, simulate_one_machine
 from timing import markdown_table
 
@@ -42,6 +40,8 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
     "warm": {"train": "keep_alive: 30m"},
     "build": {"preprocess": "runs-on: build", "evaluate": "runs-on: build"},
 }
+#: A push, and the steps that its build does not run.
+Build = tuple[Push, frozenset[str]]
 _UPSTREAM = frozenset({"preprocess", "train"})
 
 
@@ -61,27 +61,26 @@ def main() -> None:
     figures = read_figures()
     with tempfile.TemporaryDirectory(prefix="verdict-") as name:
         folder = copy_of_example(Path(name) / "example")
-        cache = Cache(cache_folder(os.environ, sys.platform))
-        works = {variant: work_of(folder, cache, variant) for variant in VARIANTS}
-        base = Scopes(set(keys_of(folder, cache).values()))
-        pushes = list(month(folder, cache, PULL_REQUESTS // 10 if options.short else PULL_REQUESTS, options.seed))
-    reused = reused_steps(pushes, base)
+        planner = Planner(folder, Cache(cache_folder(os.environ, sys.platform)))
+        works = {variant: work_of(planner, variant) for variant in VARIANTS}
+        pushes = list(month(planner, PULL_REQUESTS // 10 if options.short else PULL_REQUESTS, options.seed))
+    records = Records()
+    builds = [(push, records.run(push)) for push in pushes][1:]  # the first is the base branch as it was before
     counts = ", ".join(f"{count} {kind}" for kind, count in figures.counts().items())
     print(f"mlci {__version__}, Python {sys.version.split()[0]}, {len(figures.observations)} figures: {counts}\n")
     for scale, what in SCALES.items():
         print(f"### {what[0].upper()}{what[1:]}\n")
         print_rows(scale, works, figures)
-        print_month(pushes, reused, scaled(works["plain"], scale, figures), figures)
+        print_month(builds, scaled(works["plain"], scale, figures), figures)
 
 
-def work_of(folder: Path, cache: Cache, variant: str) -> Work:
+def work_of(planner: Planner, variant: str) -> Work:
     """The definition and execution input of a variant of the example, for AWS."""
-    text = (folder / "flow.yaml").read_text(encoding="utf-8")
+    text = (planner.folder / "flow.yaml").read_text(encoding="utf-8")
     for step, line in VARIANTS[variant].items():
         text = text.replace(f"  {step}:\n", f"  {step}:\n    {line}\n")
-    flow = load(text.encode(), "flow.yaml")
-    planned = plan(flow, stage(flow, find_repository(folder / "flow.yaml"), REGION, cache), TARGET, {})
-    compiled = compile_plan(planned, cache.get)
+    planned = planner.plan(target_of(0), text)
+    compiled = compile_plan(planned, planner.cache.get)
     return Work(compiled.definition, compiled.execution_input, dict.fromkeys(planned.steps, 0.0))
 
 
@@ -130,36 +129,28 @@ def print_rows(scale: str, works: Mapping[str, Work], figures: Figures) -> None:
     )
 
 
-def reused_steps(pushes: Sequence[Push], scopes: Scopes) -> list[frozenset[str]]:
-    """The steps that each push does not run, if all of those before have succeeded."""
-    found: list[frozenset[str]] = []
-    for push in pushes:
-        found.append(scopes.reused(push))
-        scopes.record(push)
-    return found
-
-
-def print_month(pushes: Sequence[Push], reused: Sequence[frozenset[str]], work: Work, figures: Figures) -> None:
+def print_month(builds: Sequence[Build], work: Work, figures: Figures) -> None:
     """Prints the minutes of the pushes to pull requests, and the dollars of these and of the merges."""
-    verdicts = {each: simulate(replace(work, reused=each), figures) for each in {frozenset[str](), *reused}}
-    merges = sum(push.is_merge for push in pushes)
-    steps = sum(len(push.keys) for push in pushes)
+    every = {frozenset[str](), *(reused for _, reused in builds)}
+    verdicts = {each: simulate(replace(work, reused=each), figures) for each in every}
+    merges = sum(push.is_merge for push, _ in builds)
+    steps = sum(len(push.planned.steps) for push, _ in builds)
     print(
-        f"A month: {merges} pull requests with {len(pushes) - merges} pushes, and their merges. "
-        f"{sum(map(len, reused)) / steps:.0%} of {steps} steps are reused.\n"
+        f"A month: {merges} pull requests with {len(builds) - merges} pushes, and their merges. "
+        f"{sum(len(reused) for _, reused in builds) / steps:.0%} of {steps} steps are reused.\n"
     )
     print_table(
         ("a month", "minutes, median", "minutes, p90", "dollars"),
         (
-            month_row("without reuse", pushes, [verdicts[frozenset()]] * len(pushes)),
-            month_row("with reuse", pushes, [verdicts[each] for each in reused]),
+            month_row("without reuse", [(push, verdicts[frozenset()]) for push, _ in builds]),
+            month_row("with reuse", [(push, verdicts[reused]) for push, reused in builds]),
         ),
     )
 
 
-def month_row(name: str, pushes: Sequence[Push], verdicts: Sequence[Verdict]) -> tuple[str, ...]:
-    seconds = sorted(verdict.seconds for push, verdict in zip(pushes, verdicts, strict=True) if not push.is_merge)
-    dollars = sum(verdict.dollars for verdict in verdicts)
+def month_row(name: str, verdicts: Sequence[tuple[Push, Verdict]]) -> tuple[str, ...]:
+    seconds = sorted(verdict.seconds for push, verdict in verdicts if not push.is_merge)
+    dollars = sum(verdict.dollars for _, verdict in verdicts)
     return name, minutes(statistics.median(seconds)), minutes(percentile(seconds, 0.9)), f"{dollars:.2f}"
 
 

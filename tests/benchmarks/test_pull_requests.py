@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from mlci.stage import Cache
-from pull_requests import EDITS, MIX, Push, Scopes, keys_of, month
+from pull_requests import EDITS, MIX, Planner, Records, month
 from support.compiled_flows import XGBOOST_IMAGE
 
-CACHE = Cache(None)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -41,26 +40,26 @@ def test_the_mix_names_each_edit_and_makes_a_hundred() -> None:
         ("data", {"preprocess", "train", "evaluate"}),
     ],
 )
-def test_an_edit_changes_the_keys_of_the_steps_that_it_can_change(folder: Path, edit: str, expected: set[str]) -> None:
-    before = keys_of(folder, CACHE)
+def test_an_edit_runs_the_steps_that_it_can_change(folder: Path, edit: str, expected: set[str]) -> None:
+    planner, records = Planner(folder, Cache(None)), Records()
+    records.run(planner.push("before", 1))
     EDITS[edit](folder, random.Random(1))
-    after = keys_of(folder, CACHE)
-    assert {step for step in before if before[step] != after[step]} == expected
+    push = planner.push(edit, 2)
+    assert push.keys.steps.keys() - records.run(push) == expected
 
 
 def test_the_same_seed_gives_the_same_month(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     again = tmp_path_factory.mktemp("again") / "example"
     shutil.copytree(folder, again)
-    assert list(month(folder, CACHE, 2, 7)) == list(month(again, CACHE, 2, 7))
+    months = [list(month(Planner(each, Cache(None)), 2, 7)) for each in (folder, again)]
+    assert [push.keys for push in months[0]] == [push.keys for push in months[1]]
+    assert [push.edit for push in months[0]] == [push.edit for push in months[1]]
 
 
-def test_a_pull_request_reads_both_scopes_and_a_merge_only_the_base() -> None:
-    scopes = Scopes({"a"})
-    push = Push("train.py", {"preprocess": "a", "train": "b"})
-    assert scopes.reused(push) == {"preprocess"}
-    scopes.record(push)
-    assert scopes.reused(push) == {"preprocess", "train"}
-    merge = Push("merge", push.keys, is_merge=True)
-    assert scopes.reused(merge) == {"preprocess"}
-    scopes.record(merge)
-    assert scopes.reused(merge) == {"preprocess", "train"}
+def test_a_merge_runs_what_a_pull_request_ran_before(folder: Path) -> None:
+    planner, records = Planner(folder, Cache(None)), Records()
+    records.run(planner.push("the base branch", 0, is_merge=True))
+    EDITS["train.py"](folder, random.Random(1))
+    runs = [planner.push("train.py", 1), planner.push("again", 2), planner.push("merge", 3, is_merge=True)]
+    assert [records.run(push) for push in runs] == [{"preprocess"}, {"preprocess", "train", "evaluate"}, {"preprocess"}]
+    assert records.run(planner.push("merge again", 4, is_merge=True)) == {"preprocess", "train", "evaluate"}

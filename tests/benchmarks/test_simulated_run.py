@@ -12,11 +12,15 @@ PROCESSING = "arn:aws:states:::sagemaker:createProcessingJob.sync"
 
 
 def work_of(resource: str = PROCESSING) -> Work:
+    is_reused = {"Variable": "$.steps.clean.reused", "BooleanEquals": True, "Next": "report"}
     states = {
-        "clean": {"Type": "Task", "Resource": resource, "Next": "report"},
+        "clean: reused?": {"Type": "Choice", "Choices": [is_reused], "Default": "clean"},
+        "clean": {"Type": "Task", "Resource": resource, "ResultPath": None, "Next": "report"},
         "report": {"Type": "Task", "Resource": resource, "End": True},
     }
-    return Work(json.dumps({"StartAt": "clean", "States": states}), "{}", {"clean": 10.0, "report": 20.0})
+    steps = {"steps": {"clean": {"reused": False}, "report": {"reused": False}}}
+    definition = {"StartAt": "clean: reused?", "States": states}
+    return Work(json.dumps(definition), json.dumps(steps), {"clean": 10.0, "report": 20.0})
 
 
 @pytest.fixture
@@ -50,7 +54,7 @@ def test_starts_nothing_where_all_steps_are_reused(figures: Figures) -> None:
 def test_bills_instances_from_the_pull_of_the_image(figures: Figures) -> None:
     dollars = simulate(work_of(), figures.with_values({"instance_hour_usd": 3600})).dollars_by
     assert dollars["instances"] == 30 + 10 + 30 + 20
-    assert dollars["transitions"] == 2 * figures["transition_usd"]
+    assert dollars["transitions"] == 3 * figures["transition_usd"]
 
 
 def test_one_machine_waits_for_no_instance(figures: Figures) -> None:
