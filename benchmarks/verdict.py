@@ -71,7 +71,7 @@ def main() -> None:
     for scale, what in SCALES.items():
         print(f"### {what[0].upper()}{what[1:]}\n")
         print_rows(scale, works, figures)
-        print_month(builds, scaled(works["plain"], scale, figures), figures)
+        print_month(builds, {variant: scaled(work, scale, figures) for variant, work in works.items()}, figures)
 
 
 def work_of(planner: Planner, variant: str) -> Work:
@@ -129,26 +129,28 @@ def print_rows(scale: str, works: Mapping[str, Work], figures: Figures) -> None:
     )
 
 
-def print_month(builds: Sequence[Build], work: Work, figures: Figures) -> None:
+def print_month(builds: Sequence[Build], works: Mapping[str, Work], figures: Figures) -> None:
     """Prints the minutes of the pushes to pull requests, and the dollars of these and of the merges."""
-    every = {frozenset[str](), *(reused for _, reused in builds)}
-    verdicts = {each: simulate(replace(work, reused=each), figures) for each in every}
     merges = sum(push.is_merge for push, _ in builds)
     steps = sum(len(push.planned.steps) for push, _ in builds)
     print(
         f"A month: {merges} pull requests with {len(builds) - merges} pushes, and their merges. "
         f"{sum(len(reused) for _, reused in builds) / steps:.0%} of {steps} steps are reused.\n"
     )
+    plain = [(push, frozenset[str]()) for push, _ in builds]
     print_table(
         ("a month", "minutes, median", "minutes, p90", "dollars"),
         (
-            month_row("without reuse", [(push, verdicts[frozenset()]) for push, _ in builds]),
-            month_row("with reuse", [(push, verdicts[reused]) for push, reused in builds]),
+            month_row("without reuse", plain, works["plain"], figures),
+            month_row("with reuse", builds, works["plain"], figures),
+            month_row("with reuse, and in the build", builds, works["build"], figures),
         ),
     )
 
 
-def month_row(name: str, verdicts: Sequence[tuple[Push, Verdict]]) -> tuple[str, ...]:
+def month_row(name: str, builds: Sequence[Build], work: Work, figures: Figures) -> tuple[str, ...]:
+    simulated = {each: simulate(replace(work, reused=each), figures) for each in {reused for _, reused in builds}}
+    verdicts = [(push, simulated[reused]) for push, reused in builds]
     seconds = sorted(verdict.seconds for push, verdict in verdicts if not push.is_merge)
     dollars = sum(verdict.dollars for _, verdict in verdicts)
     return name, minutes(statistics.median(seconds)), minutes(percentile(seconds, 0.9)), f"{dollars:.2f}"
