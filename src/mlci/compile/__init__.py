@@ -39,8 +39,7 @@ from mlci.compile.execution_input import execution_input, step_inputs
 from mlci.compile.request_files import (
     FILE_MAX_BYTES,
     FILES_MAX_BYTES,
-    RequestFiles,
-    file_bytes,
+    request_bytes,
     request_files,
     sent_input,
 )
@@ -112,8 +111,9 @@ def _compile_large(
 
     Raises: InputError, for a flow that is too large nevertheless.
     """
-    files = request_files(values)
-    _check_requests(plan, values, files)
+    sizes = request_bytes(values)
+    _check_requests(plan, values, sizes)
+    files = request_files(sizes)
     names = Names(plan.flow.name, plan.target.is_protected)
     uri = f"s3://{plan.target.bucket}/{names.requests('{digest}')}"
     definition = _definition(replace(structure, request_files=files), cached)
@@ -133,17 +133,14 @@ def _definition(structure: Structure, cached: Callable[[Json, Callable[[], str]]
     return cached(["definition", _installed_version(), structure.key()], compute) or ""
 
 
-def _check_requests(plan: Plan, values: Mapping[str, Json], files: RequestFiles) -> None:
+def _check_requests(plan: Plan, values: Mapping[str, Json], sizes: Mapping[str, int]) -> None:
     """Raise InputError if a step's request is too large, or all of them are."""
-    sizes = {steps: file_bytes(values, steps) for steps in files}
-    for steps, size in sizes.items():
+    for step, size in sizes.items():
         if size > FILE_MAX_BYTES:
-            key = "matrix" if steps[0] in plan.flow.matrices else "uses"
-            at = plan.flow.position("steps", steps[0], key)
-            what = f'the request of step "{steps[0]}" has {size:,} bytes, and {FILE_MAX_BYTES:,} is the most'
-            cells = (
-                f"The {len(plan.cells(steps[0]))} cells of this matrix take them: use fewer, or split the matrix in two"
-            )
+            key = "matrix" if step in plan.flow.matrices else "uses"
+            at = plan.flow.position("steps", step, key)
+            what = f'the request of step "{step}" has {size:,} bytes, and {FILE_MAX_BYTES:,} is the most'
+            cells = f"The {len(plan.cells(step))} cells of this matrix take them: use fewer, or split the matrix in two"
             hint = cells if key == "matrix" else _FEWER_VALUES
             raise InputError([Problem(at.file, at.line, at.column, what, hint)])
     _check_size(plan, "requests", sum(sizes.values()), FILES_MAX_BYTES, _map(values.get("cells")))

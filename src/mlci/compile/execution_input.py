@@ -37,7 +37,8 @@ def execution_input(plan: Plan, time_limit_s: int = 0) -> dict[str, Json]:
         "metrics": {},
         "trained": {},
     }
-    groups: dict[str, Json] = {group[0]: _group_input(plan, group) for group in cell_groups(composition_of(plan))}
+    cells = cell_groups(composition_of(plan)) if plan.flow.matrices else ()
+    groups: dict[str, Json] = {group[0]: _group_input(plan, group) for group in cells}
     optional: dict[str, Json] = {
         "gate_cells": gate_cells,
         "reused": _reused(plan),

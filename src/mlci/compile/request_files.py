@@ -34,25 +34,24 @@ class SentInput:
     objects: Mapping[str, str]
 
 
-def request_files(values: Mapping[str, Json]) -> RequestFiles:
-    """Return the steps of each file: as few files as can be, with about as many steps each.
+def request_files(sizes: Mapping[str, int]) -> RequestFiles:
+    """Return the steps of each file, by the sizes of their entries: few files, with about as many steps each.
 
     Their number is a power of two, so that the definition seldom changes where requests grow. A file of one step may be
     too large.
     """
-    steps = tuple(_requests(values))
-    count = 1
+    steps, count = tuple(sizes), 1
     while True:
         bounds = [round(number * len(steps) / count) for number in range(count + 1)]
         files = tuple(steps[start:end] for start, end in itertools.pairwise(bounds) if start < end)
-        if all(len(file) == 1 or file_bytes(values, file) <= FILE_MAX_BYTES for file in files):
+        if all(len(file) == 1 or sum(sizes[step] for step in file) <= FILE_MAX_BYTES for file in files):
             return files
         count *= 2
 
 
-def file_bytes(values: Mapping[str, Json], steps: Sequence[str]) -> int:
-    """Return the size of a file of the requests of these steps, as a JSON text in a JSON document."""
-    return len(json.dumps(_file_text(values, steps)))
+def request_bytes(values: Mapping[str, Json]) -> dict[str, int]:
+    """Return the size of each step's entry in its file, as a part of a JSON text in a JSON document."""
+    return {name: len(json.dumps(_compact({name: request}))) for name, request in _requests(values).items()}
 
 
 def sent_input(execution_input: str) -> SentInput:
@@ -61,17 +60,18 @@ def sent_input(execution_input: str) -> SentInput:
     files = values.get("requests")
     if files is None:
         return SentInput(execution_input, {})
+    requests = _requests(values)
     objects: dict[str, str] = {}
     places: list[Json] = []
     for steps in files["steps"]:
-        text = _file_text(values, steps)
+        text = _compact({name: requests[name] for name in steps})
         digest = hashlib.sha256(text.encode()).hexdigest()
         uri = str(files["uri"]).format(digest=digest[:32])
         bucket, key = split_s3_uri(uri)
         objects[uri] = text
         places.append({"bucket": bucket, "key": key, "sha256": digest})
     sent = {**_without_requests(values), "requests": places}
-    return SentInput(json.dumps(sent, sort_keys=True, separators=(",", ":")), objects)
+    return SentInput(_compact(sent), objects)
 
 
 def _requests(values: Mapping[str, Json]) -> dict[str, Json]:
@@ -98,9 +98,8 @@ def _without_request(steps: Mapping[str, Json]) -> dict[str, Json]:
     return {name: {key: value for key, value in _map(step).items() if key != "request"} for name, step in steps.items()}
 
 
-def _file_text(values: Mapping[str, Json], steps: Sequence[str]) -> str:
-    requests = _requests(values)
-    return json.dumps({name: requests[name] for name in steps}, sort_keys=True, separators=(",", ":"))
+def _compact(value: Json) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def _maps(values: Mapping[str, Json], key: str) -> list[tuple[str, Mapping[str, Json]]]:

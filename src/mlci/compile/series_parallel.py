@@ -48,7 +48,7 @@ def decompose(dependencies: Mapping[str, frozenset[str]]) -> Composition:
     >>> decompose({"a": frozenset(), "b": frozenset("a"), "c": frozenset("a")})
     Series(items=('a', Parallel(items=('b', 'c'))))
     """
-    return _compose(tuple(dependencies), ancestors(dependencies))
+    return _Order(dependencies).compose((1 << len(dependencies)) - 1)
 
 
 def ancestors(dependencies: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
@@ -114,35 +114,67 @@ def cell_groups(composition: Composition) -> Iterator[tuple[str, ...]]:
             yield from (group for item in items for group in cell_groups(item))
 
 
-def _compose(steps: Sequence[str], before: Mapping[str, frozenset[str]]) -> Composition:
-    if len(steps) == 1:
-        return steps[0]
+class _Order:
+    """The order of a graph's steps, in which sets of steps are the bits of an integer: the first step is bit 0.
 
-    def are_ordered(one: str, other: str) -> bool:
-        return one in before[other] or other in before[one]
+    `before` has the steps that each step waits for, and `related` these and those that wait for it.
+    """
 
-    independent = _components(steps, are_ordered)
-    if len(independent) > 1:
-        return Parallel(tuple(_compose(part, before) for part in independent))
-    successive = _components(steps, lambda one, other: not are_ordered(one, other))
-    if len(successive) > 1:  # each part as a whole comes before or after each other part
-        successive.sort(key=lambda part: len(before[part[0]].intersection(steps)))
-        return Series(tuple(_compose(part, before) for part in successive))
-    first = [step for step in steps if not before[step].intersection(steps)]
-    rest = [step for step in steps if step not in first]
-    return Series((_compose(first, before), _compose(rest, before)))
+    def __init__(self, dependencies: Mapping[str, frozenset[str]]) -> None:
+        self.names = tuple(dependencies)
+        place = {name: number for number, name in enumerate(self.names)}
+        self.before = [0] * len(self.names)
+        self.related = [0] * len(self.names)
+        for name in TopologicalSorter(dependencies).static_order():
+            own = place[name]
+            for other in dependencies[name]:
+                self.before[own] |= self.before[place[other]] | 1 << place[other]
+        for own, others in enumerate(self.before):
+            self.related[own] |= others
+            for other in _bits(others):
+                self.related[other] |= 1 << own
+
+    def compose(self, steps: int) -> Composition:
+        if steps & (steps - 1) == 0:
+            return self.names[steps.bit_length() - 1]
+        independent = self._components(steps, is_related=True)
+        if len(independent) > 1:
+            return Parallel(tuple(map(self.compose, independent)))
+        successive = self._components(steps, is_related=False)
+        if len(successive) > 1:  # each part as a whole comes before or after each other part
+            successive.sort(key=lambda part: (self.before[_first(part)] & steps).bit_count())
+            return Series(tuple(map(self.compose, successive)))
+        first = sum(1 << step for step in _bits(steps) if not self.before[step] & steps)
+        return Series((self.compose(first), self.compose(steps & ~first)))
+
+    def _components(self, steps: int, is_related: bool) -> list[int]:
+        """Return the connected components of the graph in which steps are adjacent that are related, or are not."""
+        components = []
+        while steps:
+            component = frontier = steps & -steps
+            steps ^= component
+            while frontier:
+                step = frontier & -frontier
+                frontier ^= step
+                related = self.related[_first(step)]
+                adjacent = steps & related if is_related else steps & ~related
+                steps ^= adjacent
+                component |= adjacent
+                frontier |= adjacent
+            components.append(component)
+        return components
 
 
-def _components(steps: Sequence[str], are_adjacent: Callable[[str, str], bool]) -> list[list[str]]:
-    """Return the connected components of the graph that the relation makes of the steps."""
-    remaining, components = list(steps), []
-    while remaining:
-        component, frontier = [], [remaining.pop(0)]
-        while frontier:
-            step = frontier.pop()
-            component.append(step)
-            adjacent = [other for other in remaining if are_adjacent(step, other)]
-            remaining = [other for other in remaining if other not in adjacent]
-            frontier.extend(adjacent)
-        components.append(sorted(component, key=list(steps).index))
-    return components
+def _first(steps: int) -> int:
+    return (steps & -steps).bit_length() - 1
+
+
+def _bits(steps: int) -> Iterator[int]:
+    """Yield the places of the bits of an integer, from the lowest on.
+
+    >>> list(_bits(0b1101))
+    [0, 2, 3]
+    """
+    while steps:
+        yield _first(steps)
+        steps &= steps - 1

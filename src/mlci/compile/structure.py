@@ -95,9 +95,13 @@ def _steps_and_composition(plan: Plan) -> tuple[dict[str, StepStructure], Compos
             direct[own] |= {written_name(other) for other in needed if other in plan.steps} - {own}
     graph = {name: frozenset(needed) for name, needed in direct.items()}
     before = ancestors(graph)
-    order = sorted(steps, key=lambda name: (len(before[name]), name))
+    order = sorted(
+        (name for name, cells in steps.items() if cells[0].when or plan.flow.steps[cells[0].name].is_after_gate),
+        key=lambda name: (len(before[name]), name),
+    )
 
     def guards(name: str) -> tuple[Guard, ...]:
+        """Return the guards of a step: only those that it depends on and that have some themselves add to them."""
         line = [step for step in order if step in before[name]] + [name]
         return step_guards(plan, {step: steps[step][0] for step in line})
 

@@ -38,8 +38,8 @@ def warm_pools(planned: Plan) -> tuple[WarmPool, ...]:
     for name, step in planned.steps.items():
         if STEP_TYPES[planned.flow.steps[name].uses].key("keep_alive"):
             alike.setdefault(repr(pool_criteria(step.request)), []).append(name)
-    kept = (names for names in alike.values() if any(keep_alive_s(planned.steps[name].request) for name in names))
-    before = _ancestors(planned)
+    kept = [names for names in alike.values() if any(keep_alive_s(planned.steps[name].request) for name in names)]
+    before = _ancestors(planned) if kept else {}
     return tuple(_pool(planned, names, before) for names in kept)
 
 

@@ -69,6 +69,7 @@ def _step_node(node: str, flow: Flow, names: Sequence[str], outcome: Mapping[str
 
 def _arrows(flow: Flow, steps: Mapping[str, str], data: Mapping[str, str]) -> Iterator[str]:
     judged = [step for rule in flow.gate for step in rule.steps]
+    places = {name: number for number, name in enumerate(steps)}
     for name, before in dependencies(flow).items():
         step = flow.steps[name]
         yield from (f"{data[place]} --> {steps[name]}" for place in _places(step))
@@ -76,9 +77,8 @@ def _arrows(flow: Flow, steps: Mapping[str, str], data: Mapping[str, str]) -> It
         if step.is_after_gate:
             yield f"{GATE_NODE} {line} {steps[name]}"
         through_gate = judged if step.is_after_gate else ()
-        yield from (
-            f"{steps[other]} {line} {steps[name]}" for other in steps if other in before.difference(through_gate)
-        )
+        drawn = sorted(places.keys() & before.difference(through_gate), key=places.__getitem__)
+        yield from (f"{steps[other]} {line} {steps[name]}" for other in drawn)
     yield from (f"{steps[name]} --> {GATE_NODE}" for name in judged)
 
 

@@ -43,6 +43,7 @@ Step types stand below the flow. Every other package asks `STEP_TYPES` and names
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -117,6 +118,7 @@ def all_keys() -> dict[str, Key]:
     return keys
 
 
+@functools.cache
 def owners_of(key: str) -> tuple[str, ...]:
     """Return the names of the types that have this key.
 

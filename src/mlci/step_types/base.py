@@ -6,6 +6,7 @@ above build. `compile` turns a described state into the SDK's, `provision` turns
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -259,7 +260,11 @@ class StepType:
 
     def key(self, name: str) -> Key | None:
         """Return the key of that name; None if the type has none."""
-        return next((key for key in self.keys if key.name == name), None)
+        return self._keys_by_name.get(name)
+
+    @functools.cached_property
+    def _keys_by_name(self) -> Mapping[str, Key]:
+        return {key.name: key for key in self.keys}
 
     def input_path(self, name: str) -> tuple[str, ...]:
         """Return where a step names an input: below `inputs`, or by a key of its own."""

@@ -20,7 +20,7 @@ from mlci.compile import (
     sent_input,
     step_inputs,
 )
-from mlci.compile.request_files import FILE_MAX_BYTES, request_files
+from mlci.compile.request_files import FILE_MAX_BYTES, request_bytes, request_files
 from mlci.errors import InputError
 from mlci.flow.models import Json
 from mlci_asl import TaskCall, load
@@ -128,7 +128,7 @@ def _values(sizes: list[int]) -> dict[str, Json]:
 @given(st.lists(st.integers(0, 60_000), min_size=1, max_size=40))
 def test_each_request_lies_in_one_file_and_each_file_fits(sizes: list[int]) -> None:
     values = _values(sizes)
-    files = request_files(values)
+    files = request_files(request_bytes(values))
     assert [step for file in files for step in file] == list(values["steps"])  # type: ignore[arg-type]
     text = json.dumps({**values, "requests": {"uri": "s3://b/{digest}", "steps": files}})
     assert all(len(json.dumps(content)) <= FILE_MAX_BYTES for content in sent_input(text).objects.values())
@@ -136,7 +136,8 @@ def test_each_request_lies_in_one_file_and_each_file_fits(sizes: list[int]) -> N
 
 def test_a_request_that_grows_a_little_moves_no_other_to_another_file() -> None:
     sizes = [1_000] * 500
-    assert request_files(_values(sizes)) == request_files(_values([3_000, *sizes[1:]]))
+    few, more = (request_bytes(_values(each)) for each in (sizes, [3_000, *sizes[1:]]))
+    assert request_files(few) == request_files(more)
 
 
 def steps(count: int, more: str = "", uses: str = "processing") -> str:
