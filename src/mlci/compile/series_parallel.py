@@ -129,10 +129,10 @@ class _Order:
             own = place[name]
             for other in dependencies[name]:
                 self.before[own] |= self.before[place[other]] | 1 << place[other]
-        for own, others in enumerate(self.before):
-            self.related[own] |= others
-            for other in _bits(others):
-                self.related[other] |= 1 << own
+        for number, others in enumerate(self.before):
+            self.related[number] |= others
+            for earlier in _bits(others):
+                self.related[earlier] |= 1 << number
 
     def compose(self, steps: int) -> Composition:
         if steps & (steps - 1) == 0:

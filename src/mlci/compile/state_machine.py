@@ -269,7 +269,7 @@ class _Builder(SelectionStates, LargeFlowStates, CleanerStates, CheckStates):
 
     def _described_task(self, name: str, step: str, state: TaskState, paths: StepPaths, after: Any, failed: Any) -> Any:
         if self.structure.request_files and failed is None and is_large_job(state):
-            return self._job(name, state, paths, self._failure(step, state.failure_title), after)
+            return self._job(name, step, state, paths, self._failure(step, state.failure_title), after)
         task = self._task(name, state, paths)
         if failed is None:
             fail = self._undo(step, state, paths, self._failure(step, state.failure_title))

@@ -118,7 +118,8 @@ class StateFactory:
         )
         if state.keeps:
             self.extra[name] = {"ResultSelector": {f"{key}.$": path for key, path in state.keeps.items()}}
-        task.add_retry(self._retry(state.transient_errors))
+        if state.transient_errors:
+            task.add_retry(self._retry(state.transient_errors))
         return task
 
     def _then(self, state: Any, after: Any) -> Any:

@@ -26,6 +26,7 @@ Source: https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.h
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 from mlci_asl.jsonata.expressions import (
@@ -41,8 +42,9 @@ from mlci_asl.jsonata.expressions import (
 from mlci_asl.jsontext import Json
 
 
+@functools.lru_cache(maxsize=1_000)
 def parse_expression(text: str) -> Expression:
-    """The expression of a `{% … %}` string.
+    """The expression of a `{% … %}` string. A definition may have the same one many times.
 
     Raises: JsonataSyntaxError; JsonataUnsupported for an expression that parses, but has no meaning in a state.
     """

@@ -138,6 +138,8 @@ def test_what_passes_by_itself_is_waited_for(
     result, handlers, calls = executed(form, state, [(error, cause)] * 2)
     assert result.outcome.status == "SUCCEEDED", result.outcome
     assert calls == 3
+    if len(form[1].objects) and error == "ThrottlingException":
+        wait_s = 30  # a large flow has one rule for all that passes by itself
     assert [round(pause) for pause in result.pauses if pause >= 1] in ([wait_s, wait_s], [wait_s, 2 * wait_s])
     assert len(set(handlers.names)) == len(handlers.names)
 
