@@ -21,6 +21,8 @@ from mlci.reuse.record import Record, RecordedMetrics, RecordedOutput, parse_rec
 
 #: Of the records of a key, so many of the newest are looked at in each scope.
 _CANDIDATES = 4
+#: For so many keys, a scope is first asked whether it has any record.
+_MANY = 10
 #: An output of more files has no record: it would take longer to check than most steps take to run.
 _MAX_FILES = 20_000
 
@@ -70,13 +72,22 @@ def find_records(keys: Iterable[str], flow: str, target: Target, cloud: Cloud) -
 
     A key without one is left out. What can't be read is as if it were not there.
     """
-    scopes, wanted = record_scopes(flow, target), tuple(dict.fromkeys(keys))
+    wanted = tuple(dict.fromkeys(keys))
+    scopes = [scope for scope in record_scopes(flow, target) if len(wanted) < _MANY or not _is_empty(scope, cloud)]
     pairs = [(scope, key) for key in wanted for scope in scopes]
     found: dict[str, tuple[Record, ...]] = {}
     for (_, key), records in zip(pairs, at_once(lambda pair: _valid(*pair, cloud), pairs, cloud), strict=True):
         if records:
             found[key] = (*found.get(key, ()), *records)
     return found
+
+
+def _is_empty(scope: RecordScope, cloud: Cloud) -> bool:
+    """Return True if a scope has no record, or none that can be read."""
+    try:
+        return cloud.is_empty(f"s3://{scope.bucket}/{scope.names.records}/")
+    except CloudError:
+        return True
 
 
 def _valid(scope: RecordScope, key: str, cloud: Cloud) -> tuple[Record, ...]:

@@ -76,6 +76,16 @@ def test_the_newest_record_comes_first(cloud: InMemoryCloud) -> None:
     assert find(cloud, PULL_REQUEST) == [(LATER, False), (RUN, False)]
 
 
+@pytest.mark.parametrize("others", [0, 20])
+def test_a_record_is_found_among_many_keys(cloud: InMemoryCloud, others: int) -> None:
+    keys = [*(f"{number:064x}" for number in range(others)), *KEYS.values()]
+    assert find_records(keys, "small", PULL_REQUEST, as_seen(cloud, False)) == {}
+    make(cloud, PULL_REQUEST)
+    assert set(find_records(keys, "small", PULL_REQUEST, as_seen(cloud, False))) == set(KEYS.values())
+    cloud.unreadable = "small"
+    assert find_records(keys, "small", PULL_REQUEST, as_seen(cloud, False)) == {}
+
+
 def test_pull_requests_read_the_base_branch_s_first_and_the_base_branch_only_its_own(cloud: InMemoryCloud) -> None:
     make(cloud, replace(PULL_REQUEST, run_id=LATER))
     make(cloud, BASE)
