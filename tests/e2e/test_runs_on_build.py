@@ -5,6 +5,7 @@ Each start of the script leaves a line, and a process of its own that would neve
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import threading
@@ -135,8 +136,23 @@ def test_its_files_come_and_go_as_those_of_any_job(build: InBuild, environment: 
         "waits, with ['AWS_CONFIG_FILE', 'AWS_EC2_METADATA_DISABLED', 'AWS_SHARED_CREDENTIALS_FILE']\n"
     )
     assert build.starts == 1
-    again = build.mlci("run", **environment)
-    assert again.returncode == 0, again.stdout + again.stderr
+    assert "in the build" in build.latest("report.md")
+    assert steps["measure"]["runs_on"] == "build"
+    if environment["MLCI_CLOUD"] == "aws":
+        run = build.runs[0]
+        shutil.rmtree(build.root / ".mlci")
+        assert build.mlci("logs", run, "measure", **environment).stdout == log
+        assert "measure | waits" in build.mlci("logs", run, **environment).stdout
+        assert build.mlci("logs", run, "nothing", **environment).returncode == 2
+
+
+def test_a_killed_build_leaves_no_process(build: InBuild) -> None:
+    build.prepare()
+    running = build.start("run")
+    wait_for(lambda: build.left())
+    running.kill()
+    running.communicate()
+    wait_for(lambda: not build.left(), 10)
 
 
 def test_a_stopped_build_leaves_no_process(build: InBuild, environment: Mapping[str, str]) -> None:

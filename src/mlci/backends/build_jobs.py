@@ -46,17 +46,28 @@ _ARN = "arn:aws:sagemaker:local:000000000000:processing-job/{job}"
 
 def run_job(jobs: LocalJobs, announced: Announcement, log: Path, stop: StopSignal) -> JobEnd:
     """Runs a job to its end on the store of `jobs`."""
-    from mlci_emulator.jobs import requests
     from mlci_emulator.jobs.job import JobContext
 
+    with _failures() as ends:
+        result = jobs.process(_processing(announced), JobContext(_ARN.format(job=announced.job), log, stop))
+        ends.append(JobEnd(result.status, result.reason or ""))
+    return ends[0]
+
+
+@contextmanager
+def _failures() -> Iterator[list[JobEnd]]:
+    """Yields a list for the end of a job, which gets a failure if an error of the emulator or of a store is raised."""
+    from mlci_emulator.jobs import requests
+
+    ends: list[JobEnd] = []
     try:
-        request = _processing(announced)
-        result = jobs.process(request, JobContext(_ARN.format(job=announced.job), log, stop))
+        yield ends
     except (requests.MalformedRequest, requests.InvalidRequest, requests.UnsupportedRequest) as error:
-        return JobEnd("Failed", f"ClientError: {error}")
+        ends.append(JobEnd("Failed", f"ClientError: {error}"))
+    except CloudError as error:
+        ends.append(JobEnd("Failed", f"ClientError: Data transfer failed: {error}"))
     except EmulatorError as error:
-        return JobEnd("Failed", f"InternalServerError: {error}")
-    return JobEnd(result.status, result.reason or "")
+        ends.append(JobEnd("Failed", f"InternalServerError: {error}"))
 
 
 @contextmanager
@@ -102,6 +113,7 @@ class BuildJobs:
     cores: int
     planned: list[Plan]
     shares: dict[str, int] = field(default_factory=dict)
+    reported: set[str] = field(default_factory=set)
 
     def use(self, planned: Plan) -> None:
         """Takes the run's plan."""
@@ -118,14 +130,10 @@ class BuildJobs:
         from mlci_emulator.store.directory import DirectoryStore
 
         log = self.settings.logs(announced.job).absolute()
-        with workspace(self.settings.work) as space:
-            store = DirectoryStore(space.folder / "store")
-            try:
-                end = self._run_on(store, announced, log, stop)
-            except CloudError as error:
-                end = JobEnd("Failed", f"ClientError: Data transfer failed: {error}")
+        with workspace(self.settings.work) as space, _failures() as ends:
+            ends.append(self._run_on(DirectoryStore(space.folder / "store"), announced, log, stop))
         self._keep_log(announced, log, stop)
-        return end
+        return ends[0]
 
     def _run_on(self, store: DirectoryStore, announced: Announcement, log: Path, stop: StopSignal) -> JobEnd:
         from mlci_emulator.jobs.runner import LocalJobs
@@ -135,12 +143,17 @@ class BuildJobs:
             self._fetch(source.uri, store, stop)
         if stop.is_set():
             return JobEnd("Stopped")
-        report, self.log = self.log, lambda text: None  # the isolation is told of once
-        with LocalJobs(store, self.settings, report) as jobs:
+        with LocalJobs(store, self.settings, self._report_once) as jobs:
             end = run_job(jobs, announced, log, stop)
         if end.status == "Completed":
             self._send(request.outputs, store, stop)
         return end
+
+    def _report_once(self, text: str) -> None:
+        """Tells of the isolation, which is the same for all jobs."""
+        if text not in self.reported:
+            self.reported.add(text)
+            self.log(text)
 
     def _fetch(self, uri: str, store: DirectoryStore, stop: StopSignal) -> None:
         """Brings the objects of an input here. What the run itself staged is taken from its files, as it was hashed."""

@@ -12,6 +12,7 @@ from mlci.backends.build_job_announcements import parse_announcement
 from mlci.backends.decisions import Decision, Question, parse_decision, parse_question
 from mlci.backends.events import Event
 from mlci.compile.names import CELLS_TITLE, FAIL_REACHED, REUSED_TITLE, state_name, step_of_state
+from mlci.flow.models import RunsOn
 from mlci.flow.names import written_name
 from mlci.step_types import STEP_TYPES, has_alternative, is_done_already
 from mlci.step_types.build_run import TASK_RESOURCE
@@ -28,7 +29,7 @@ class StepState:
 
     `is_closing` says whether the success of the state that it is in is that of the step. `question` is set while it
     waits for a decision, and `decision` once there is one. `title` is that of the state that it is in. `reused_from` is
-    the run that made the result of a reused step.
+    the run that made the result of a reused step. `runs_on` is "build" where the build runs its job.
     """
 
     status: StepStatus = "waiting"
@@ -41,6 +42,7 @@ class StepState:
     question: Question | None = None
     decision: Decision | None = None
     reused_from: str | None = None
+    runs_on: RunsOn = ""
 
     @property
     def is_undecided(self) -> bool:
@@ -183,7 +185,10 @@ def _advanced(step: StepState, event: Event) -> StepState:
     match event.type:
         case "TaskScheduled":
             job = _job(event)  # None for a task that is no job
-            return replace(step, status="running", job=job, ended=None) if job else step
+            if job is None:
+                return step
+            runs_on: RunsOn = "build" if resource == TASK_RESOURCE else ""
+            return replace(step, status="running", job=job, ended=None, runs_on=runs_on)
         case "TaskSucceeded" | "WaitStateExited":
             return _succeeded(step, event)
         case "PassStateExited":

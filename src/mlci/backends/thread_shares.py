@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from mlci.compile.concurrency import shares_of_cores
 from mlci.compile.structure import composition_of
+from mlci.flow.names import written_name
 from mlci.plan.models import Plan
 
 #: What the libraries read: OpenMP (XGBoost, LightGBM, scikit-learn, PyTorch), OpenBLAS, MKL, BLIS, Accelerate, numexpr,
@@ -37,7 +38,9 @@ def thread_shares_in_build(planned: Plan, cores: int) -> dict[str, int]:
         name: step if step.runs_on else replace(step, instance_count=0) for name, step in planned.flow.steps.items()
     }
     here = replace(planned, flow=replace(planned.flow, steps=steps), target=replace(planned.target, cores=cores))
-    return shares_of_cores(here, composition_of(planned))
+    shares = shares_of_cores(here, composition_of(planned))
+    written = {written_name(name) for name in planned.flow.build_steps}
+    return {name: share for name, share in shares.items() if name in written}
 
 
 def thread_variables(cores: int | None) -> dict[str, str]:

@@ -11,6 +11,7 @@
     init.py           mlci init
     run.py            mlci run
     fresh_steps.py     the steps that are to run, whatever earlier runs have made
+    kept_logs.py      the logs of jobs that a build ran itself, from S3
     kept_endpoints.py  the endpoints that `mlci run --keep-endpoint` leaves in service
     validate.py       mlci validate
     plan.py           mlci plan

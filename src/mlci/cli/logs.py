@@ -5,15 +5,17 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from mlci.aws_settings import AwsSettingName
 from mlci.cli.flow_file import runs_of
-from mlci.cli.options import debug_option, flow_option
+from mlci.cli.kept_logs import is_elsewhere, print_kept_logs
+from mlci.cli.options import aws_options, cloud_option, debug_option, flow_option, protected_option
 from mlci.cli.output import echo
 from mlci.errors import InputError
 
@@ -25,8 +27,18 @@ if TYPE_CHECKING:
 @flow_option
 @click.argument("words", metavar="[RUN] [STEP]", nargs=-1)
 @click.option("-f", "--follow", "follows", is_flag=True, help="Print lines as they come, until the run ends.")
+@cloud_option
+@aws_options
+@protected_option
 @debug_option
-def command(flow_file: Path, words: Sequence[str], follows: bool) -> int:
+def command(
+    flow_file: Path,
+    words: Sequence[str],
+    follows: bool,
+    cloud: str | None,
+    aws: Mapping[AwsSettingName, str | None],
+    is_protected: bool,
+) -> int:
     """Print the log of a step, or those of all steps.
 
     Of the newest run, or of RUN: a run's id, or the beginning or end of one. Without STEP, each line begins with its
@@ -34,12 +46,18 @@ def command(flow_file: Path, words: Sequence[str], follows: bool) -> int:
     a matrix are named as in the report: "train(fold=0)"; "train" means all of them. The log of a reused step is that of
     the run that made its result.
 
+    With --cloud aws and the whole id of a run that was started elsewhere, the logs of the steps that ran in its build
+    (runs-on: build) are read from S3. CloudWatch has those of jobs on SageMaker.
+
     \b
     Examples:
       mlci logs train
       mlci logs 3f9c2a train
       mlci logs -f              # another terminal's run, while it goes on
     """
+    if is_elsewhere(flow_file, words, cloud):
+        print_kept_logs(flow_file, words, aws, is_protected)
+        return 0
     selection = _maker(_selection(runs_of(flow_file), words))
     if follows:
         _follow(selection)

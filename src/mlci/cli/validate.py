@@ -31,6 +31,7 @@ def command(flow_file: Path, params: Sequence[str], as_json: bool) -> int:
     Changes nothing. Reports all problems at once, with file, line and column.
     """
     from mlci.build_time import late_approvals
+    from mlci.flow.build_steps import build_notes
     from mlci.flow.names import written_name
     from mlci.report.formatting import count
     from mlci.report.plan_json import validation_json
@@ -46,6 +47,8 @@ def command(flow_file: Path, params: Sequence[str], as_json: bool) -> int:
     else:
         for problem in late_approvals(flow, os.environ):
             echo(f"note, for builds: {problem}")
+        for note in build_notes(flow):
+            echo(f"note, for builds: {note}")
         for other in elsewhere:
             echo(f"note, for local runs: {other}")
         steps = {written_name(step) for step in flow.steps}

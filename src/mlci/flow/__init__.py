@@ -28,6 +28,7 @@ In the order in which `load` uses them:
     script_keys.py          the keys of a step that say how its script starts
     secret_variables.py     the variables of a step that hold secrets
     steps.py                a step, from its keys
+    build_steps.py          notes on the steps that the build runs itself
     secrets.py              the sources of secrets
     rules.py                the rules of the gate and of `if`
     conditions.py           `if`, with `any`, `all` and `not` of rules

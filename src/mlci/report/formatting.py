@@ -35,10 +35,11 @@ def headline(result: Result) -> str:
 
 
 def step_note(step: StepState) -> str:
-    """Return why a step ended as it did: its reason, the decision about it, or the run that its result is of."""
+    """Return why a step ended as it did: its reason, the decision about it, the run that its result is of, or that
+    it ran in the build."""
     if step.status == "reused" and step.reused_from:
         return f"from run {step.reused_from}"
-    return step.reason or (str(step.decision) if step.decision else "")
+    return step.reason or (str(step.decision) if step.decision else "in the build" if step.runs_on else "")
 
 
 def reused_note(result: Result) -> str:

@@ -64,7 +64,8 @@ def _step_node(node: str, flow: Flow, names: Sequence[str], outcome: Mapping[str
     name = written_name(step.name)
     label = f"{STEP_SIGNS[status]} {name}" if status else name
     cells = f", {count(len(names), 'cell')}" if step.cell else ""
-    return f'{node}["{mermaid_label(label)}<br/><small>{step.uses}{cells}</small>"]'
+    place = " in the build" if step.runs_on else ""
+    return f'{node}["{mermaid_label(label)}<br/><small>{step.uses}{place}{cells}</small>"]'
 
 
 def _arrows(flow: Flow, steps: Mapping[str, str], data: Mapping[str, str]) -> Iterator[str]:

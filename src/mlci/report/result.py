@@ -181,6 +181,8 @@ def _step(result: Result, name: str) -> dict[str, Json]:
         entry["outputs"] = dict(result.outputs[name])
     if step.reused_from:
         entry["reused_from"] = step.reused_from
+    if step.runs_on:
+        entry["runs_on"] = step.runs_on
     return {**entry, "decision": step.decision.to_json()} if step.decision else entry
 
 
