@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Literal, TypeAlias
 
 from mlci.backends.protocol import StoredObject
-from mlci.plan.names import Names, baselines
+from mlci.plan.names import Names, baseline_outputs
 from mlci.s3_uris import split_s3_uri
 
 Kind: TypeAlias = Literal[
@@ -103,7 +103,7 @@ def run_prefixes(run_id: str, flow: str) -> Iterator[str]:
         yield f"{names.run(run_id)}/"
         yield f"{names.tokens}/{run_id}/"
         yield f"{names.kept_outputs(run_id)}/"
-    yield f"{baselines(flow)}/outputs/{run_id}/"
+    yield f"{baseline_outputs(flow, run_id)}/"
 
 
 def _patterns(flow: str) -> Iterator[tuple[Kind, bool, re.Pattern[str]]]:
@@ -111,7 +111,7 @@ def _patterns(flow: str) -> Iterator[tuple[Kind, bool, re.Pattern[str]]]:
         prefix = re.escape(Names(flow, is_protected).prefix)
         for kind, (folder, name, end) in _SCOPED.items():
             yield kind, is_protected, re.compile(rf"{prefix}/{folder}/(?P<name>{name}){end}")
-    yield "baselines' outputs", True, re.compile(rf"{re.escape(baselines(flow))}/outputs/(?P<name>{_RUN})/")
+    yield "baselines' outputs", True, re.compile(rf"{re.escape(baseline_outputs(flow, ''))}(?P<name>{_RUN})/")
 
 
 def _time_of(run_id: str) -> datetime:
