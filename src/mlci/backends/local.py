@@ -6,6 +6,7 @@ Only this module translates between mlci's types and the emulator's. The emulato
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import itertools
 import time
@@ -24,7 +25,7 @@ from mlci.backends.glue_jobs import check_glue
 from mlci.backends.local_checks import check_jobs
 from mlci.backends.local_errors import translate_emulator_errors
 from mlci.backends.local_images import LocalImages
-from mlci.backends.local_location import LOCATION
+from mlci.backends.local_location import LOCATION, REGISTRY
 from mlci.backends.local_uploads import LocalUploads
 from mlci.backends.project_python import ProjectPython, python_of_flow
 from mlci.backends.protocol import (
@@ -96,8 +97,6 @@ class LocalBackend:
 
     @contextmanager
     def open(self, log_file: Callable[[str], Path], log: Callable[[str], None]) -> Iterator[LocalCloud]:
-        from mlci.backends.local_registry import REGISTRY
-
         options = self.options
         repository = find_repository(Path(options.flow.file))
         folders = (repository.base, repository.root)
@@ -176,7 +175,9 @@ def configure(options: BackendOptions) -> LocalBackend:
 
 @dataclass
 class LocalCloud:
-    """The cloud of one run. `published` maps each version to its machine; `announce` says what jobs run with.
+    """The cloud of one run. `start` starts the emulator, which a run that reuses every step does without.
+
+    `published` maps each version to its machine; `announce` says what jobs run with.
 
     `environment` has the values of secrets. `thread_shares` has the cores that a job of each step gets, where jobs run
     beside each other; `check` fills it.
@@ -186,7 +187,8 @@ class LocalCloud:
     takes messages.
     """
 
-    emulator: EmbeddedEmulator
+    store: DirectoryStore
+    start: Callable[[], EmbeddedEmulator]
     hashes: FileHashes
     announce: Callable[[], None] = lambda: None
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -200,6 +202,10 @@ class LocalCloud:
     describe_software: Callable[[], Mapping[str, str]] = dict
     cores: int = 1
     log: Callable[[str], None] = lambda text: None
+
+    @functools.cached_property
+    def emulator(self) -> EmbeddedEmulator:
+        return self.start()
 
     def check(self, planned: Plan) -> None:
         check_jobs(planned, self._problem_of_instances, self.images.of(planned) if self.images else lambda image: False)
@@ -216,23 +222,25 @@ class LocalCloud:
         return self.describe_software()
 
     def _problem_of_instances(self, count: int) -> str:
+        if count == 1:
+            return ""
         with translate_emulator_errors():
             return self.emulator.jobs.problem(count)
 
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
-        return _read(self.emulator.store, uri, max_bytes)
+        return _read(self.store, uri, max_bytes)
 
     def write(self, uri: str, data: bytes) -> None:
         with translate_emulator_errors():
-            self.emulator.store.put_bytes(data, uri)
+            self.store.put_bytes(data, uri)
 
     def is_empty(self, prefix: str) -> bool:
         with translate_emulator_errors():
-            return next(iter(self.emulator.store.list(prefix)), None) is None
+            return next(iter(self.store.list(prefix)), None) is None
 
     def list(self, prefix: str, most: int | None = None) -> Sequence[str]:
         with translate_emulator_errors():
-            return tuple(itertools.islice(self.emulator.store.list(prefix), most))
+            return tuple(itertools.islice(self.store.list(prefix), most))
 
     def versions(
         self, prefix: str, most: int | None = None, has_any_owner: bool = False
@@ -241,8 +249,8 @@ class LocalCloud:
 
         found: dict[str, tuple[int, str]] = {}
         bucket, start = split_s3_uri(prefix)
-        with translate_emulator_errors(), self.emulator.store.batch() as objects:
-            for key, status in itertools.islice(self.emulator.store.walk(bucket, start), most):
+        with translate_emulator_errors(), self.store.batch() as objects:
+            for key, status in itertools.islice(self.store.walk(bucket, start), most):
                 uri = f"s3://{bucket}/{key}"
                 if (known := self.hashes.known(uri, status)) is not None:
                     found[uri] = (status.st_size, known)
@@ -261,14 +269,14 @@ class LocalCloud:
             return (None if current is None else hashlib.sha256(current).hexdigest()) == tag
 
         with translate_emulator_errors():
-            return self.emulator.store.replace_bytes(data, uri, is_unchanged)
+            return self.store.replace_bytes(data, uri, is_unchanged)
 
     def copy(self, copies: Sequence[ObjectCopy], on_bytes: Callable[[int], None]) -> None:
         for copy in copies:
             if self.versions(copy.source, 1).get(copy.source) != (copy.size_bytes, copy.tag):
                 raise CloudError(f"{copy.source} changed while it was copied.")
             with translate_emulator_errors():
-                self.emulator.store.copy(copy.source, copy.target)
+                self.store.copy(copy.source, copy.target)
             on_bytes(copy.size_bytes)
 
     def missing(self, uploads: Iterable[Upload]) -> Sequence[Upload]:
@@ -278,7 +286,7 @@ class LocalCloud:
         return found
 
     def upload(self, uploads: Iterable[Upload], stop: StopSignal) -> int:
-        self.emulator.store.create_bucket(BUCKET)  # tasks of the state machine may write what nobody uploads
+        self.store.create_bucket(BUCKET)  # tasks of the state machine may write what nobody uploads
         with translate_emulator_errors():
             difference = self._uploads.compare(uploads)
             self._uploads.remove(difference.others)
@@ -288,7 +296,7 @@ class LocalCloud:
 
     @property
     def _uploads(self) -> LocalUploads:
-        return LocalUploads(self.emulator.store, self.hashes, self.log)
+        return LocalUploads(self.store, self.hashes, self.log)
 
     def publish_images(self, images: Iterable[PlannedImage], stop: StopSignal) -> Mapping[str, str]:
         if self.images is not None:
@@ -462,14 +470,20 @@ def open_local(
 
     The hashes of objects are remembered in the cache folder.
     """
-    from mlci_emulator.embedded import open_emulator
+    from mlci_emulator.store.directory import DirectoryStore
 
-    with open_emulator(store, settings, log, functions, registry=registry, results=results) as emulator:
+    with contextlib.ExitStack() as stack:
+
+        def start() -> EmbeddedEmulator:
+            from mlci_emulator.embedded import open_emulator
+
+            return stack.enter_context(
+                open_emulator(store, settings, log, functions, registry=registry, results=results)
+            )
+
         hashes = FileHashes(Cache(cache), store.resolve())
-        try:
-            yield LocalCloud(emulator, hashes, log=log)
-        finally:
-            hashes.save()
+        stack.callback(hashes.save)
+        yield LocalCloud(DirectoryStore(store), start, hashes, log=log)
 
 
 def emulator_runtime(runtime: ContainerRuntime | None) -> EmulatorRuntime | None:

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlci.backends.local_location import REGISTRY as REGISTRY
 from mlci.errors import CloudError
 from mlci_emulator.identity import REGION
 from mlci_emulator.protocol.operations import ApiError, Service
 from mlci_emulator.services.sagemaker.registry import open_registry
 from mlci_emulator.store.directory import DirectoryStore, NoSuchKey
-
-#: The registry's file in `.mlci`.
-REGISTRY = Path("models.sqlite")
 
 
 @dataclass(frozen=True)
