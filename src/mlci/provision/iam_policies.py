@@ -327,7 +327,7 @@ def _workflow(requirements: AccessRequirements, scope: AccountScope, is_protecte
     """The rights of the state machine: what its steps need, and to read the metrics of rules."""
     names, types = Names(requirements.flow, is_protected), _grants(requirements)
     grants = [grant for of_type in types for grant in of_type.workflow]
-    if any(STEP_TYPES[use].request for use in requirements.uses):
+    if requirements.runs_in_build or any(STEP_TYPES[use].request for use in requirements.uses):
         grants.append(Grant("ReadRuns", ("s3:GetObject",), ("s3:{requests}",)))
     if requirements.has_rules:
         grants += [

@@ -12,6 +12,7 @@ from mlci.backends.events import Event
 from mlci.backends.progress import Progress, initial_progress
 from mlci.errors import InputError
 from mlci.flow import load
+from mlci.plan.names import Names
 from mlci.provision.access_requirements import access_requirements
 from mlci.provision.iam_policies import policies
 from mlci.provision.policy_statements import AccountScope, Document
@@ -153,7 +154,12 @@ BUILD_CALLS = [
     Call("states:SendTaskHeartbeat", "*"),
     Call("s3:PutObject", f"arn:aws:s3:::bucket/mlci/small/runs/{RUN}/measure/out/metrics.json", OWN),
     Call("s3:GetObject", "arn:aws:s3:::other/test/x.csv"),
-    Call("s3:ListBucket", "arn:aws:s3:::other", (("s3:prefix", "test/"),)),
+]
+#: What the state machine reads of a flow whose requests don't fit into the execution input, and what is reused.
+FURTHER_CALLS: list[tuple[Role, Call]] = [
+    ("pull_request_build", Call("s3:ListBucket", "arn:aws:s3:::other", (("s3:prefix", "test/"),))),
+    ("pull_request_build", Call("s3:GetObject", "arn:aws:s3:::bucket/mlci/small/protected/records/outputs/r/x", OWN)),
+    ("workflow", Call("s3:GetObject", "arn:aws:s3:::bucket/" + Names("small").requests(RUN), OWN)),
 ]
 
 
@@ -161,6 +167,7 @@ def test_the_build_gets_the_rights_of_its_jobs_and_other_flows_get_none_of_them(
     with_it, without = documents(FLOW), documents(FLOW.replace("runs-on: build", "runs-on: sagemaker"))
     assert [call for call in BUILD_CALLS if not decided(with_it["pull_request_build"], call)] == []
     assert [call for call in BUILD_CALLS if decided(without["pull_request_build"], call)] == []
+    assert [(role, call) for role, call in FURTHER_CALLS if not decided(with_it[role], call)] == []
     write = Call("s3:PutObject", f"arn:aws:s3:::bucket/mlci/small/tokens/{RUN}/measure.json", OWN)
     assert decided(with_it["workflow"], write)
     assert not decided(without["workflow"], write)
@@ -182,6 +189,8 @@ def test_what_no_job_on_sagemaker_needs_is_no_right() -> None:
     text = json.dumps(build_alone)
     assert "sagemaker:" not in text
     assert "iam:PassRole" not in json.dumps(build_alone["workflow"])
+    role, call = FURTHER_CALLS[-1]
+    assert decided(build_alone[role], call)
     job = documents(FLOW)["job"]
     assert not decided(job, BUILD_CALLS[5])
     assert decided(job, Call("s3:GetObject", "arn:aws:s3:::public/train/x.csv"))
