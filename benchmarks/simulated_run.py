@@ -15,7 +15,8 @@ from typing import cast
 import mlci_asl as asl
 from mlci.backends.aws.api_calls import Clock
 from mlci.backends.aws.executions import Executions
-from mlci.backends.aws.follow_execution import BUILD_JOBS_LONGEST_S, LONGEST_S, ExecutionFollower
+from mlci.backends.aws.follow_execution import BUILD_JOBS_LONGEST_S, ExecutionFollower
+from mlci.backends.aws.poll_schedule import LONGEST_S
 from mlci.backends.events import Event
 from mlci.backends.protocol import ExecutionArn
 from mlci.backends.stop_signal import StopSignal

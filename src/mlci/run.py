@@ -6,14 +6,14 @@ import contextlib
 import functools
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mlci.backends.events import Event
-from mlci.backends.progress import Progress, StepState, initial_progress
+from mlci.backends.progress import ExpectedEnd, Progress, StepState, initial_progress
 from mlci.backends.protocol import Cloud, ExecutionArn, Outcome
 from mlci.backends.stop_signal import StopSignal
 from mlci.baseline import (
@@ -345,7 +345,8 @@ def _execute(prepared: PreparedRun, context: RunContext, cloud: Cloud, started: 
     progress, lock = initial_progress(planned.steps, _closing(planned), planned.reused), threading.Lock()
     stop, has_started = StopSignal(), threading.Event()
     outputs = EmptyOutputs(planned, cloud.is_empty, context.reporter.log)
-    rest_s = functools.partial(_rest_s, planned.flow, LateSeconds(lambda: _usual_seconds(planned, context, cloud)))
+    usual_s = LateSeconds(lambda: _usual_seconds(planned, context, cloud))
+    rest_s = functools.partial(_rest_s, planned.flow, usual_s)
     watch = RunWatch(context.watch, context.folder, context.reporter.log, lambda: progress.steps, rest_s)
 
     def on_event(event: Event) -> None:
@@ -373,7 +374,9 @@ def _execute(prepared: PreparedRun, context: RunContext, cloud: Cloud, started: 
         sent = sent_input(execution_input)
         for uri, text in sent.objects.items():
             cloud.write(uri, text.encode())
-        return cloud.run(version, context.target.run_id, sent.text, on_event, stop)
+        return cloud.run(
+            version, context.target.run_id, sent.text, on_event, stop, lambda: _ends(progress.steps, usual_s)
+        )
 
     def interrupt(reason: str) -> None:
         context.reporter.log(f"{reason}: stopping the run")
@@ -415,6 +418,12 @@ def _rest_s(flow: Flow, usual_s: Callable[[], Mapping[str, float]], steps: Mappi
     from mlci.report.estimate import remaining_s
 
     return remaining_s(steps, dependencies(flow), usual_s(), datetime.now(timezone.utc))
+
+
+def _ends(steps: Mapping[str, StepState], usual_s: Callable[[], Mapping[str, float]]) -> Sequence[ExpectedEnd] | None:
+    from mlci.report.estimate import expected_ends
+
+    return expected_ends(steps, usual_s, datetime.now(timezone.utc))
 
 
 def run_start(planned: Plan, context: RunContext, cloud: Cloud, started: datetime) -> RunStart:

@@ -27,6 +27,7 @@ from mlci.backends.local_errors import translate_emulator_errors
 from mlci.backends.local_images import LocalImages
 from mlci.backends.local_location import LOCATION, REGISTRY
 from mlci.backends.local_uploads import LocalUploads
+from mlci.backends.progress import ExpectedEnd
 from mlci.backends.project_python import ProjectPython, python_of_flow
 from mlci.backends.protocol import (
     BackendOptions,
@@ -344,6 +345,7 @@ class LocalCloud:
         execution_input: str,
         on_event: Callable[[Event], None],
         stop: StopSignal,
+        ends: Callable[[], Sequence[ExpectedEnd] | None] = lambda: None,
     ) -> Outcome:
         from mlci_emulator.embedded import execution_arn
 

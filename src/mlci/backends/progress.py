@@ -55,6 +55,17 @@ class StepState:
 
 
 @dataclass(frozen=True)
+class ExpectedEnd:
+    """The end of a running step as earlier runs let expect it: in so many seconds, of those that it usually takes.
+
+    `left_s` is negative where the step takes longer than usual.
+    """
+
+    left_s: float
+    usual_s: float
+
+
+@dataclass(frozen=True)
 class Progress:
     """The steps of a run, with each cell of a matrix as a step.
 

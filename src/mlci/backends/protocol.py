@@ -11,6 +11,7 @@ from typing import Any, Literal, NewType, Protocol  # the registry's requests an
 
 from mlci.aws_settings import AwsSettingName
 from mlci.backends.events import Event
+from mlci.backends.progress import ExpectedEnd
 from mlci.backends.stop_signal import StopSignal
 from mlci.flow.models import Flow
 from mlci.plan.models import LOCAL_REGISTRY, Plan, PlannedImage, Upload
@@ -282,8 +283,10 @@ class Cloud(Protocol):
         execution_input: str,
         on_event: Callable[[Event], None],
         stop: StopSignal,
+        ends: Callable[[], Sequence[ExpectedEnd] | None] = lambda: None,
     ) -> Outcome:
         """Starts an execution of a version and waits for its end; when `stop` is set, stops it and all its jobs.
 
         An execution of that name and input that runs already is followed instead: its events come from the first on.
+        `ends` returns when the running steps are expected to end, None if that of one is not known.
         """

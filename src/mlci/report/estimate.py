@@ -1,12 +1,12 @@
-"""The time that is left of a run, estimated from the seconds that its steps took in earlier runs."""
+"""The time that is left of a run and of its steps, estimated from the seconds that its steps took in earlier runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from statistics import median
 
-from mlci.backends.progress import StepState
+from mlci.backends.progress import ExpectedEnd, StepState
 from mlci.flow.names import written_name
 
 #: Older runs say little: code and data change.
@@ -25,6 +25,22 @@ def usual_seconds(runs: Iterable[Mapping[str, float]]) -> dict[str, float]:
             if len(found.setdefault(step, [])) < _RUNS:
                 found[step].append(seconds)
     return {step: median(values) for step, values in found.items()}
+
+
+def expected_ends(
+    steps: Mapping[str, StepState], usual_s: Callable[[], Mapping[str, float]], now: datetime
+) -> list[ExpectedEnd] | None:
+    """Returns when the running steps usually end; None if one of them never ran before, or waits for a decision.
+
+    `usual_s` is called only where steps run.
+    """
+    running = {name: step for name, step in steps.items() if step.status == "running"}
+    if not running:
+        return []
+    usual = usual_s()
+    if any(name not in usual or step.question for name, step in running.items()):
+        return None
+    return [ExpectedEnd(usual[name] - step.seconds(now), usual[name]) for name, step in running.items()]
 
 
 def remaining_s(

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from mlci.backends.progress import StepState
-from mlci.report.estimate import remaining_s
+from mlci.backends.progress import ExpectedEnd, StepState
+from mlci.report.estimate import expected_ends, remaining_s
 
 NOW = datetime(2026, 11, 23, 10, 15, 30, tzinfo=timezone.utc)
 RUNNING = StepState("running", NOW - timedelta(seconds=10))
@@ -36,3 +36,17 @@ BEFORE = {"train": ["prepare"], "plot": ["prepare"], "test": ["train", "plot"]}
 )
 def test_the_rest_is_the_longest_way_through_what_is_left(steps: Mapping[str, StepState], left: float | None) -> None:
     assert remaining_s(steps, BEFORE, USUAL, NOW) == left
+
+
+def test_the_ends_of_running_steps_are_expected_by_what_they_usually_take() -> None:
+    usual = {"running": 100.0, "waiting": 5.0}
+    steps = {"running": StepState("running", started=NOW - timedelta(seconds=30)), "waiting": StepState()}
+    assert expected_ends(steps, lambda: usual, NOW) == [ExpectedEnd(70.0, 100.0)]
+    assert expected_ends(steps, dict, NOW) is None  # it never ran before
+
+
+def test_no_history_is_looked_up_where_nothing_runs() -> None:
+    def never() -> dict[str, float]:
+        raise AssertionError
+
+    assert expected_ends({"a": StepState(), "b": StepState("succeeded")}, never, NOW) == []

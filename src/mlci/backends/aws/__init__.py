@@ -16,6 +16,7 @@ In the order of a run:
     image_publishing.py       builds images where their content is new, and pushes them to ECR
     state_machines.py         the flow's state machine and its versions (Step Functions)
     executions.py             executions: start, history, stop (Step Functions)
+    poll_schedule.py          the times of its polls, by what earlier runs took
     follow_execution.py       an execution, polled to its end
     sagemaker_jobs.py         jobs of each type: description, list, stop (SageMaker)
     warm_pools.py             the warm pools of training jobs (SageMaker)

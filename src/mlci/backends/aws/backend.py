@@ -14,8 +14,9 @@ from mlci.backends.aws.caller_identity import Identity
 from mlci.backends.aws.cloudwatch_logs import Logs
 from mlci.backends.aws.executions import Executions
 from mlci.backends.aws.failure_reasons import EventExplainer
-from mlci.backends.aws.follow_execution import BUILD_JOBS_LONGEST_S, LONGEST_S, ExecutionFollower
+from mlci.backends.aws.follow_execution import BUILD_JOBS_LONGEST_S, ExecutionFollower
 from mlci.backends.aws.job_logs import JobLogs
+from mlci.backends.aws.poll_schedule import LONGEST_S
 from mlci.backends.aws.s3_objects import Objects
 from mlci.backends.aws.s3_uploads import S3Uploads, checksums_memory
 from mlci.backends.aws.sagemaker_jobs import Job, Jobs
@@ -26,7 +27,7 @@ from mlci.backends.aws.trial_progress import TrialProgress
 from mlci.backends.aws.warm_pools import warm_pool_uses
 from mlci.backends.build_tasks import BuildTasks
 from mlci.backends.events import Event
-from mlci.backends.progress import initial_progress
+from mlci.backends.progress import ExpectedEnd, initial_progress
 from mlci.backends.protocol import (
     Change,
     ExecutionArn,
@@ -210,6 +211,7 @@ class AwsCloud:
         execution_input: str,
         on_event: Callable[[Event], None],
         stop: StopSignal,
+        ends: Callable[[], Sequence[ExpectedEnd] | None] = lambda: None,
     ) -> Outcome:
         """Run an execution to its end. Errors of AWS are part of the outcome: the execution may run by then, and must
         not be left running."""
@@ -225,8 +227,9 @@ class AwsCloud:
                 self.executions.start(version, execution, execution_input, arn)
             self.log(f"execution: {console_urls.execution_link(arn) if self.has_console else arn}")
             with self._following(explainer.handle, stop) as handle:
+                follow_logs, longest_s = explainer.follow_logs, self._longest_pause_s
                 follower = ExecutionFollower(
-                    self.executions, arn, handle, self.log, self.clock, explainer.follow_logs, self._longest_pause_s
+                    self.executions, arn, handle, self.log, self.clock, follow_logs, ends, longest_s
                 )
                 outcome = follower.follow(stop)
         except CloudError as error:

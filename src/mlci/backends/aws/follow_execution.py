@@ -1,24 +1,25 @@
-"""Polls an execution to its end: often after an event, and less often while nothing happens.
+"""Polls an execution to its end: often after an event and where a step's end is near, and seldom while nothing happens.
 
-While a job runs for minutes, a build makes 4 calls a minute; after an event, 8 within the first 50 seconds; never
-more than 60 a minute. GetExecutionHistory allows 1,200 calls a minute per account, after a burst of 400.
+While a job runs for minutes, a build makes at most 4 calls a minute, and after an event 8 within the first 50 seconds;
+never more than 60 a minute. GetExecutionHistory allows 1,200 calls a minute per account, after a burst of 400.
 Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from mlci.backends.aws.api_calls import AwsError, Clock
 from mlci.backends.aws.executions import Executions
+from mlci.backends.aws.poll_schedule import LONGEST_S, PollSchedule, pause_s
 from mlci.backends.events import Event
+from mlci.backends.progress import ExpectedEnd
 from mlci.backends.protocol import ExecutionArn, Outcome
 from mlci.backends.stop_signal import StopSignal
 
-FIRST_S, GROWTH, LONGEST_S = 1.0, 1.5, 15.0
-#: The same where steps run in the build, which then makes at most 30 calls a minute.
+#: The longest pause where steps run in the build, which then makes at most 30 calls a minute.
 BUILD_JOBS_LONGEST_S = 2.0
 #: The longest pause while AWS throttles, or can't be reached.
 LONGEST_FAILING_S = 60.0
@@ -26,6 +27,8 @@ LONGEST_FAILING_S = 60.0
 MAX_SILENCE_S = 3_600.0
 #: How long GetExecutionHistory may not find a new execution: the API is eventually consistent.
 _UNKNOWN_S = 60.0
+#: The longest pause once the execution was told to stop.
+_STOPPING_S = 5.0
 
 Status = Literal["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
 _TERMINAL_EVENTS: dict[str, tuple[Status, str]] = {
@@ -36,20 +39,12 @@ _TERMINAL_EVENTS: dict[str, tuple[Status, str]] = {
 }
 
 
-def pause_s(empty_polls: int, longest_s: float = LONGEST_S) -> float:
-    """Return the pause after so many polls without an event.
-
-    >>> [pause_s(polls) for polls in (0, 1, 2, 7, 100)]
-    [1.0, 1.5, 2.25, 15.0, 15.0]
-    """
-    return float(min(FIRST_S * GROWTH ** min(empty_polls, 20), longest_s))
-
-
 @dataclass
 class ExecutionFollower:
     """Follows one execution. `log` receives one line when polls begin to fail, and one when they succeed again.
 
-    `on_poll` is called after each poll, while the execution runs. `longest_s` is the longest pause between two polls.
+    `on_look` is called as often as the plain rhythm looks, while the execution runs. `ends` returns when the running
+    steps are expected to end; None if that of one is not known. `longest_s` is the plain rhythm's longest pause.
     """
 
     executions: Executions
@@ -57,10 +52,10 @@ class ExecutionFollower:
     on_event: Callable[[Event], None]
     log: Callable[[str], None] = lambda text: None
     clock: Clock = field(default_factory=Clock)
-    on_poll: Callable[[], None] = lambda: None
+    on_look: Callable[[], None] = lambda: None
+    ends: Callable[[], Sequence[ExpectedEnd] | None] = lambda: None
     longest_s: float = LONGEST_S
     last_id: int = 0
-    _empty_polls: int = 0
     _failed_polls: int = 0
     _last_response_s: float = 0.0
 
@@ -69,29 +64,44 @@ class ExecutionFollower:
 
         Raises: AwsError, if AWS rejects a poll, or has not responded for an hour.
         """
-        self._last_response_s, is_stop_sent = self.clock.monotonic(), False
-        while True:
-            if stop.is_set() and not is_stop_sent:
-                self.executions.stop(self.arn, stop.error, stop.cause)
-                is_stop_sent = True
-                self._empty_polls = 0
-            for event in self._poll():
-                self.on_event(event)
-                if event.type in _TERMINAL_EVENTS:
-                    return _outcome(self.arn, event)
-            self.on_poll()
-            pause = self._pause_s()
-            if is_stop_sent:
-                self.clock.sleep(min(pause, 5.0))
-            else:
-                self.clock.wait(stop, pause)
+        self._last_response_s = self.clock.monotonic()
+        schedule = PollSchedule(self._last_response_s, self.longest_s)
+        while not stop.is_set():
+            now_s = self.clock.monotonic()
+            has_looked = schedule.look(now_s)
+            if (has_looked and self._failed_polls) or schedule.is_due(now_s, self.ends()):
+                events, outcome = self._handle_events()
+                if outcome is not None:
+                    return outcome
+                schedule.poll(now_s, has_events=events > 0)
+                if self._failed_polls:
+                    schedule.put_off(now_s + pause_s(self._failed_polls, LONGEST_FAILING_S))
+            if has_looked:
+                self.on_look()
+            next_s = schedule.next_look_s if self._failed_polls else schedule.next_s(now_s, self.ends())
+            self.clock.wait(stop, max(next_s - self.clock.monotonic(), 0.0))
+        self.executions.stop(self.arn, stop.error, stop.cause)
+        return self._follow_to_stop()
 
-    def _pause_s(self) -> float:
-        return (
-            pause_s(self._failed_polls, LONGEST_FAILING_S)
-            if self._failed_polls
-            else pause_s(self._empty_polls, self.longest_s)
-        )
+    def _follow_to_stop(self) -> Outcome:
+        empty_polls = 0
+        while True:
+            events, outcome = self._handle_events()
+            if outcome is not None:
+                return outcome
+            empty_polls = 0 if events else empty_polls + 1
+            self.on_look()
+            polls, longest_s = (self._failed_polls or empty_polls), min(self.longest_s, _STOPPING_S)
+            self.clock.sleep(pause_s(polls, longest_s))
+
+    def _handle_events(self) -> tuple[int, Outcome | None]:
+        """Poll, and return the number of new events, and the outcome if the execution has ended."""
+        events = self._poll()
+        for event in events:
+            self.on_event(event)
+            if event.type in _TERMINAL_EVENTS:
+                return len(events), _outcome(self.arn, event)
+        return len(events), None
 
     def _poll(self) -> list[Event]:
         """Return the events since the last poll; none if AWS does not respond."""
@@ -103,7 +113,6 @@ class ExecutionFollower:
         if self._failed_polls > 1:
             self.log("AWS responds again")
         self._failed_polls, self._last_response_s = 0, self.clock.monotonic()
-        self._empty_polls = 0 if events else self._empty_polls + 1
         self.last_id = events[-1].id if events else self.last_id
         return events
 
