@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import os
 import tarfile
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from mlci_emulator.errors import OperationError
 from mlci_emulator.jobs.contained_files import ContainedFile, NotContainedError, walk
 from mlci_emulator.store.directory import DirectoryStore, NoSuchKey
+from mlci_emulator.store.object_batch import ObjectBatch
 from mlci_emulator.store.s3_uris import split_s3_uri
 
 
@@ -24,6 +26,8 @@ class Interrupted(Exception):
     """The job was stopped during the transfer."""
 
 
+#: Objects that a thread copies one after the other, and the number of threads.
+_BATCH, _WORKERS = 64, 4
 #: The part of an input's objects that is all of them.
 ALL = (0, 1)
 
@@ -52,16 +56,10 @@ def download(
         Interrupted: the job was stopped.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    is_empty = True
+    uris = list(store.list(uri))
     number, count = shard
-    for index, object_uri in enumerate(store.list(uri)):
-        is_empty = False
-        if is_stopped():
-            raise Interrupted
-        if index % count != number:
-            continue
-        _fetch(store, object_uri, folder, input_name(uri, object_uri))
-    if is_empty and is_required:
+    _fetch_all(store, [(each, input_name(uri, each)) for each in uris[number::count]], folder, is_stopped)
+    if not uris and is_required:
         # Source: the text of CreateTrainingJob's ValidationException. Jobs that started before report it like this.
         raise TransferFailed(
             f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}" given in input data source.'
@@ -81,14 +79,49 @@ def input_name(uri: str, object_uri: str) -> str:
     return key.removeprefix(f"{prefix}/") if is_below else key[prefix.rfind("/") + 1 :]
 
 
-def _fetch(store: DirectoryStore, uri: str, folder: Path, name: str) -> None:
+def _fetch_all(
+    store: DirectoryStore, objects: Sequence[tuple[str, str]], folder: Path, is_stopped: Callable[[], bool]
+) -> None:
+    """Copy objects to files below a folder, by their URIs and names; many of them in several threads."""
+    has_failed = threading.Event()
+
+    def fetch(part: Sequence[tuple[str, str]]) -> None:
+        try:
+            with store.batch() as batch:
+                for uri, name in part:
+                    if is_stopped():
+                        raise Interrupted
+                    if has_failed.is_set():
+                        return
+                    _fetch(batch, uri, folder, name)
+        except BaseException:
+            has_failed.set()
+            raise
+
+    parts = [objects[start : start + _BATCH] for start in range(0, len(objects), _BATCH)]
+    if len(parts) < 2:
+        fetch(objects)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # late: most inputs have few files
+
+    with ThreadPoolExecutor(_WORKERS, "download") as pool:
+        work = [pool.submit(fetch, part) for part in parts]
+    for each in work:
+        each.result()
+
+
+def _fetch(batch: ObjectBatch, uri: str, folder: Path, name: str) -> None:
     if name == "" or name.endswith("/"):  # S3's console creates such an object for a folder
         return
     if set(name.split("/")) & {"", ".", ".."}:
         raise TransferFailed(f"ClientError: Data download failed: \"{uri}\" can't be a file below the input's folder.")
+    target = os.path.join(folder, name)
     try:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        store.fetch_file(uri, folder / name)
+        try:
+            batch.fetch_file(uri, target)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            batch.fetch_file(uri, target)
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise TransferFailed(
             f'ClientError: Data download failed: "{uri}" can\'t be a file, as other objects of the input lie below it.'
