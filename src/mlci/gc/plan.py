@@ -59,20 +59,20 @@ def unneeded(units: Iterable[Unit], references: References, limits: Limits, flow
     for run_id in references.running | references.runs:
         needed.update(run_prefixes(run_id, flow))
     return tuple(
-        unit
-        for unit in units
-        if limits.is_old(unit)
-        and unit.prefix not in needed
-        and unit.run_id not in references.running
-        and not (unit.is_protected and references.keeps_protected)
+        unit for unit in units if limits.is_old(unit) and unit.prefix not in needed and not _is_used(unit, references)
     )
 
 
+def _is_used(unit: Unit, references: References) -> bool:
+    is_closed = unit.is_protected and references.keeps_protected
+    return unit.prefix in references.prefixes or unit.run_id in references.running or is_closed
+
+
 def _kept_records(units: Collection[Unit], references: References, limits: Limits) -> set[str]:
-    """Return the keys of the records that stay: those that are young, the newest of each step in each scope, and those
-    of the steps that these have read from."""
+    """Return the keys of the records that stay: those that are young or in use, the newest of each step in each scope,
+    and those of the steps that these have read from."""
     recorded = {unit.prefix: unit for unit in units if unit.kind == "records"}
-    kept = {prefix for prefix, unit in recorded.items() if not limits.is_old(unit)}
+    kept = {prefix for prefix, unit in recorded.items() if not limits.is_old(unit) or _is_used(unit, references)}
     newest: dict[tuple[bool, str], str] = {}
     by_maker: dict[tuple[str, str], list[str]] = {}
     for prefix in sorted(recorded.keys() & references.records.keys()):

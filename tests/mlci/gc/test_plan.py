@@ -16,7 +16,7 @@ from mlci.plan.names import Names
 from mlci.reuse.record import Record, RecordedOutput
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=timezone.utc)
-FLOW = "iris"
+FLOW, IRIS = "iris", Names("iris")
 RUNS = [f"202610{day:02}-101530-aaaaa{day % 10}" for day in range(1, 9)]
 DIGESTS = [letter * 64 for letter in "abcd"]
 
@@ -120,6 +120,23 @@ def test_the_newest_record_of_a_step_stays_with_its_outputs_and_with_what_it_rea
     assert going(objects, references) == {names.record(DIGESTS[1], RUNS[1]), f"{names.kept_outputs(RUNS[1])}/"}
 
 
+def test_a_record_of_a_run_that_goes_on_keeps_what_it_names_and_read() -> None:
+    made = {
+        IRIS.record(each.key, each.run_id): each
+        for each in (
+            record(DIGESTS[0], RUNS[0], "prep"),
+            record(DIGESTS[1], RUNS[1], prep=RUNS[0]),
+            record(DIGESTS[2], RUNS[2], "prep"),
+            record(DIGESTS[3], RUNS[3]),
+        )
+    }
+    objects = [stored(key, 60) for key in made] + [stored(f"{IRIS.run(run_id)}/x", 60) for run_id in RUNS[:4]]
+    old = {f"{IRIS.run(run_id)}/" for run_id in RUNS[:2]}
+    old |= {IRIS.record(digest, run_id) for digest, run_id in zip(DIGESTS[:2], RUNS[:2], strict=True)}
+    assert going(objects, References(records=made)) == old
+    assert going(objects, References(running=frozenset([RUNS[1]]), records=made)) == set()
+
+
 def test_a_record_that_can_not_be_read_goes_once_it_is_old() -> None:
     key = Names(FLOW).record(DIGESTS[0], RUNS[0])
     assert going([stored(key, 60)]) == {key}
@@ -145,7 +162,7 @@ def buckets(draw: st.DrawFn) -> tuple[list[StoredObject], References]:
     some = st.frozensets(st.sampled_from(RUNS), max_size=2)
     named = draw(st.lists(st.sampled_from(objects), max_size=3))
     prefixes = frozenset(prefix for each in named for prefix in mentioned(each.uri, FLOW))
-    return objects, References(draw(some), draw(some), prefixes, records)
+    return objects, References(draw(some), draw(some), prefixes, records, draw(st.booleans()))
 
 
 @given(buckets(), st.integers(0, 90))
