@@ -18,8 +18,10 @@ from mlci.backends.aws.executions import Executions
 from mlci.backends.aws.follow_execution import BUILD_JOBS_LONGEST_S, ExecutionFollower
 from mlci.backends.aws.poll_schedule import LONGEST_S
 from mlci.backends.events import Event
+from mlci.backends.progress import Progress, initial_progress
 from mlci.backends.protocol import ExecutionArn
 from mlci.backends.stop_signal import StopSignal
+from mlci.report.estimate import expected_ends
 from mlci.step_types.build_run import TASK_RESOURCE
 from published_figures import Figures
 from virtual_clock import START, VirtualClock
@@ -248,8 +250,7 @@ def _execute(work: Work, figures: Figures, clock: VirtualClock) -> Usage:
         )
     if outcome.status != "SUCCEEDED":
         raise RuntimeError(f"the execution ended as {outcome.status}: {outcome.error} {outcome.cause}")
-    longest_s = BUILD_JOBS_LONGEST_S if work.has_build_jobs else LONGEST_S
-    seen_s = _seen_after_s(events, started_s, figures["aws_call"], longest_s)
+    seen_s = _seen_after_s(work, events, started_s, figures["aws_call"])
     clock.spend("polling", seen_s - (clock.seconds - started_s))
     transitions = sum(event.type.endswith("StateEntered") for event in events)
     return Usage(transitions, handlers.billed_s, handlers.kept_s)
@@ -263,13 +264,34 @@ def _execution_input(work: Work) -> str:
     return json.dumps(document)
 
 
-def _seen_after_s(events: Collection[Event], started_s: float, call_s: float, longest_s: float) -> float:
-    """The seconds after the execution's start at which the poller sees its end, with pauses of `longest_s` at most."""
-    clock = VirtualClock()
+def _seen_after_s(work: Work, events: Collection[Event], started_s: float, call_s: float) -> float:
+    """The seconds after the execution's start at which the poller sees its end.
+
+    It knows from earlier runs what the steps take, and they take as long again.
+    """
+    clock, progress = VirtualClock(), initial_progress(work.scripts_s)
+    usual_s = _step_seconds(progress, events)
     clock.spend("before", started_s)
-    history = cast(Executions, RecordedHistory(events, clock, call_s))
+
+    def on_event(event: Event) -> None:
+        nonlocal progress
+        progress = progress.after(event)
+
     with clock.waiting_for("polling"):
-        waits = Clock(clock.monotonic, clock.sleep, clock.pause)
-        arn = ExecutionArn(_CONTEXT.execution_arn)
-        ExecutionFollower(history, arn, lambda event: None, clock=waits, longest_s=longest_s).follow(StopSignal())
+        ExecutionFollower(
+            cast(Executions, RecordedHistory(events, clock, call_s)),
+            ExecutionArn(_CONTEXT.execution_arn),
+            on_event,
+            clock=Clock(clock.monotonic, clock.sleep, clock.pause),
+            ends=lambda: expected_ends(progress.steps, lambda: usual_s, clock.now()),
+            longest_s=BUILD_JOBS_LONGEST_S if work.has_build_jobs else LONGEST_S,
+        ).follow(StopSignal())
     return clock.seconds - started_s
+
+
+def _step_seconds(progress: Progress, events: Collection[Event]) -> dict[str, float]:
+    """The seconds that each step took, by all events of an execution."""
+    for event in events:
+        progress = progress.after(event)
+    end = max(event.timestamp for event in events)
+    return {name: step.seconds(end) for name, step in progress.steps.items()}
