@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from mlci.backends.at_once import at_once
 from mlci.backends.protocol import Cloud
 from mlci.errors import CloudError
 from mlci.flow.models import Flow, Json, S3Location
+from mlci.reuse.key_document import RunKeys, StepKey
 from mlci.reuse.step_keys import digest
 
 #: An input of more objects is not listed: that would take longer than a run may wait for.
@@ -28,6 +29,31 @@ def input_objects(flow: Flow, cloud: Cloud, log: Callable[[str], None]) -> dict[
         else:
             found[uri] = _counted(uri, objects)
     return found
+
+
+def changed_inputs(keys: RunKeys, steps: Iterable[str], cloud: Cloud) -> dict[str, str]:
+    """Return those of some steps that read objects in S3 which are no longer those of their keys, each with a URI.
+
+    Nobody can tell which of the two such a step has read.
+    """
+    counted = {step: dict(_counted_inputs(keys.steps[step])) for step in steps}
+    uris = sorted({uri for inputs in counted.values() for uri in inputs})
+    found = dict(zip(uris, at_once(lambda uri: _listed(uri, cloud), uris, cloud), strict=True))
+
+    def is_changed(uri: str, before: Json) -> bool:
+        objects = found[uri]
+        return isinstance(objects, str) or _counted(uri, objects) != before
+
+    return {step: uri for step, inputs in counted.items() for uri, before in inputs.items() if is_changed(uri, before)}
+
+
+def _counted_inputs(step: StepKey) -> Iterator[tuple[str, Json]]:
+    """Yield the URI of each input of a step in S3, and what its key counts of the objects there."""
+    inputs = step.ingredients.get("inputs")
+    for source in inputs.values() if isinstance(inputs, dict) else ():
+        match source:
+            case {"uri": str(uri), "objects": objects}:
+                yield uri, objects
 
 
 def _listed(uri: str, cloud: Cloud) -> Mapping[str, tuple[int, str]] | str:

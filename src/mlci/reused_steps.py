@@ -8,6 +8,7 @@ from datetime import datetime
 from mlci.backends.progress import Progress
 from mlci.backends.protocol import Cloud
 from mlci.gate import Metrics
+from mlci.input_objects import changed_inputs
 from mlci.plan import Plan
 from mlci.records import find_records, write_records
 from mlci.reuse.decisions import Decisions, recorded_reads, reused_steps, wanted_keys
@@ -56,6 +57,9 @@ def record_steps(
         and progress.steps[name].status == "succeeded"
         and (planned.steps[name].metrics is None or (name in metrics and not metrics[name].problem))
     ]
-    reads = recorded_reads(planned, succeeded)
+    changed = changed_inputs(keys, succeeded, cloud)
+    for name, uri in changed.items():
+        log(f'"{name}" can\'t be reused: {uri} changed while the run went on')
+    reads = recorded_reads(planned, [name for name in succeeded if name not in changed])
     if reads:
         write_records(planned, {name: keys.steps[name].key for name in reads}, reads, made, cloud, log)

@@ -9,7 +9,8 @@ import pytest
 from mlci.backends.protocol import Cloud
 from mlci.flow import load
 from mlci.flow.models import Json
-from mlci.input_objects import input_objects
+from mlci.input_objects import changed_inputs, input_objects
+from mlci.reuse.key_document import RunKeys, StepKey
 from support.recorded_steps import InMemoryCloud, tag
 
 FLOW = load(
@@ -63,3 +64,17 @@ def test_too_many_objects_are_not_known() -> None:
     assert said == ["what reads s3://lake/raw/ is not reused: it has more than 10,000 objects"]
     del cloud.objects["s3://lake/raw/7"]
     assert "s3://lake/raw/" in listed(cloud)[0]
+
+
+def test_a_step_whose_objects_changed_while_it_ran_is_told() -> None:
+    cloud = InMemoryCloud(dict(OBJECTS))
+    objects, _ = listed(cloud)
+    lake, one = ({"uri": uri, "objects": found} for uri, found in sorted(objects.items()))
+    inputs: dict[str, dict[str, Json]] = {"a": {"x": lake, "y": one}, "b": {"x": lake}, "c": {"y": one}, "d": {}}
+    keys = RunKeys("small", {step: StepKey(step, {"inputs": each}) for step, each in inputs.items()})
+    assert changed_inputs(keys, inputs, cast(Cloud, cloud)) == {}
+    cloud.objects["s3://lake/raw/new.csv"] = b""
+    assert changed_inputs(keys, inputs, cast(Cloud, cloud)) == dict.fromkeys("ab", "s3://lake/raw/")
+    assert changed_inputs(keys, ["c", "d"], cast(Cloud, cloud)) == {}
+    cloud.unreadable = "other"
+    assert changed_inputs(keys, ["c"], cast(Cloud, cloud)) == {"c": "s3://other/one.csv"}
