@@ -208,7 +208,7 @@ def _with_another_definition(life: Life) -> tuple[int, str]:
     life.repository.write("flow.yaml", text.replace("# What the metrics must meet", more))
     try:
         life.build(True, PUSH)
-        return life.build(False, PULL_REQUEST)
+        return life.build(False, PULL_REQUEST, "--fresh")
     finally:
         life.repository.write("flow.yaml", text)
 
@@ -219,6 +219,18 @@ def test_builds_may_do_all_that_they_do(builds: Builds) -> None:
     assert "no baseline to compare with yet" in builds.ended["first"][1]
     assert "no baseline" not in builds.ended["compared"][1]
     assert builds.denied == frozenset()
+
+
+def test_pull_requests_reuse_what_the_base_branch_made_and_the_base_branch_reuses_its_own(builds: Builds) -> None:
+    runs = {name: _reused_from(said) for name, (_, said) in builds.ended.items()}
+    assert runs["first"] == runs["base"] == set()  # the same steps, made by a pull request's build before
+    assert len(runs["missed"]) == len(runs["compared"]) == 1
+    assert runs["missed"] != runs["compared"] == runs["beside stopped on the base branch"]
+
+
+def _reused_from(said: str) -> set[str]:
+    """The runs whose results a build took, as it said."""
+    return set(re.findall(r"reused, from run (\S+)", said))
 
 
 @pytest.mark.parametrize("role", [*ROLES[False][1:], *ROLES[True][1:]])

@@ -21,7 +21,7 @@ from mlci_emulator.protocol.routes import Routes
 from mlci_emulator.server.credential_scope import parse_scope
 from mlci_emulator.server.s3_endpoint import parse_request
 from support.aws_account import Account
-from support.iam_calls import Call, calls
+from support.iam_calls import ACCOUNT, Call, calls
 from support.iam_decisions import decided
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class Enforced:
         signed = parse_scope(environ.get("HTTP_AUTHORIZATION", ""), environ.get("QUERY_STRING", ""))
         assert signed is not None, environ
         operation, request = _asked(signed.service, environ)
+        if operation == "GetCallerIdentity":
+            return self._identity(start_response)
         for call in calls(signed.service, operation, request):
             if not self.allows(call):
                 return self._refused(call, signed.service, environ, start_response)
@@ -59,15 +61,29 @@ class Enforced:
         onward = ProxyMiddleware(start_nothing, {"/": {"target": self.server, "host": host}}, timeout=60)
         return onward.proxy_to(onward.targets["//"], environ["PATH_INFO"], "/")(environ, start_response)
 
+    def _identity(self, start_response: StartResponse) -> Iterable[bytes]:
+        """The answer of STS to who acts here.
+
+        Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+        """
+        told = f"<Arn>{self.session_arn}</Arn><UserId>AROA:session</UserId><Account>{ACCOUNT}</Account>"
+        result = f"<GetCallerIdentityResult>{told}</GetCallerIdentityResult>"
+        body = f"<GetCallerIdentityResponse>{result}</GetCallerIdentityResponse>".encode()
+        start_response("200 OK", [("Content-Type", "text/xml"), ("Content-Length", str(len(body)))])
+        return [body]
+
+    @property
+    def session_arn(self) -> str:
+        return f"arn:aws:sts::{ACCOUNT}:assumed-role/{self.role}/session"
+
     def _refused(
         self, call: Call, service: str, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         spoken = http_responses.protocol_of(environ, service)
         code, status = ("AccessDeniedException", 400) if spoken == "json" else ("AccessDenied", 403)
-        who = f"arn:aws:sts::000000000000:assumed-role/{self.role}/session"
         what = f"is not authorized to perform: {call.action} on resource: {call.resource}"
         why = f"because no identity-based policy allows the {call.action} action"
-        answer = http_responses.error(spoken, code, f"User: {who} {what} {why}", status)
+        answer = http_responses.error(spoken, code, f"User: {self.session_arn} {what} {why}", status)
         body = b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body
         start_response(answer.status_line, [*answer.headers, ("Content-Length", str(len(body)))])
         return [body]

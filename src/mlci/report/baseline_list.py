@@ -52,6 +52,7 @@ def baseline_json(baseline: Baseline | None) -> Json:
         "committed": baseline.committed.isoformat() if baseline.committed else None,
         "origin": baseline.origin,
         "metrics": dict(baseline.metrics),
+        "outputs": {step: dict(uris) for step, uris in baseline.outputs.items()},
     }
 
 

@@ -153,7 +153,7 @@ class _Decider:
         if not step.reuse.is_allowed:
             return "reuse: false"
         if name not in self.keys.steps:
-            return "it reads a step of an earlier run whose key is not known"
+            return "it has no key, for it or a step before it reads what can't be looked at"
         taken = sorted(read_by(step) - self.flow.steps.keys())
         if taken:
             return f"it reads of {taken[0]}, which is taken from an earlier run"
