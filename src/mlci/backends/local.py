@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlci.backends.build_tasks import BuildTasks
 from mlci.backends.container_runtime import ContainerRuntime
 from mlci.backends.emulator_jobs import job_python, job_pythons, job_settings
 from mlci.backends.events import Event
@@ -365,6 +364,7 @@ class LocalCloud:
             yield on_event
             return
         from mlci.backends.build_jobs import jobs_without_images, run_job
+        from mlci.backends.build_tasks import BuildTasks
 
         with jobs_without_images(self.emulator.jobs) as jobs:
             tasks = BuildTasks(

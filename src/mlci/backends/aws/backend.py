@@ -25,7 +25,6 @@ from mlci.backends.aws.state_machines import DesiredStateMachine, StateMachines,
 from mlci.backends.aws.stop_run import RunStopper
 from mlci.backends.aws.trial_progress import TrialProgress
 from mlci.backends.aws.warm_pools import warm_pool_uses
-from mlci.backends.build_tasks import BuildTasks
 from mlci.backends.events import Event
 from mlci.backends.progress import ExpectedEnd, initial_progress
 from mlci.backends.protocol import (
@@ -245,6 +244,8 @@ class AwsCloud:
         if self.build_jobs is None:
             yield on_event
             return
+        from mlci.backends.build_tasks import BuildTasks
+
         tasks = BuildTasks(self.read, self.executions, self.build_jobs.run, self.log, self.build_jobs.cores)
         with tasks.following(on_event, stop) as handle:
             yield handle
