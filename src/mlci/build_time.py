@@ -1,4 +1,4 @@
-"""The time limit of a build, which no approval may pass: nobody could approve a run whose build has ended."""
+"""The time limit of a build, which no approval and no job of the build may pass: nothing goes on once it has ended."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ DEFAULT_S = 7_200
 
 
 def check_build_time(flow: Flow, environment: Mapping[str, str]) -> None:
-    """Checks, inside of a build, that no approval may wait for longer than the build.
+    """Checks, inside of a build, that no approval, and no job of the build, may take longer than the build.
 
     Raises: InputError.
     """
-    if "CODEBUILD_BUILD_ID" in environment and (problems := list(late_approvals(flow, environment))):
+    if "CODEBUILD_BUILD_ID" in environment and (problems := list(late_steps(flow, environment))):
         raise InputError(problems)
 
 
-def late_approvals(flow: Flow, environment: Mapping[str, str]) -> Iterator[Problem]:
-    """Yields a problem for each approval that may wait for longer than a build.
+def late_steps(flow: Flow, environment: Mapping[str, str]) -> Iterator[Problem]:
+    """Yields a problem for each approval, and each job of the build, that may take longer than a build.
 
     Raises: InputError, if the variable holds no duration.
     """
@@ -35,11 +35,13 @@ def late_approvals(flow: Flow, environment: Mapping[str, str]) -> Iterator[Probl
     seen = set()
     for step in flow.steps.values():
         name = written_name(step.name)
-        if waits_for_decision(step.uses) and step.timeout_s > limit_s and name not in seen:
+        is_approval = waits_for_decision(step.uses)
+        if (is_approval or step.runs_on) and step.timeout_s > limit_s and name not in seen:
             seen.add(name)
             at = flow.position("steps", name, "timeout")
+            taken = f'the approval "{name}" waits' if is_approval else f'step "{name}" runs in the build'
             what = (
-                f'the approval "{name}" waits for up to {format_duration(step.timeout_s)}, '
+                f"{taken} for up to {format_duration(step.timeout_s)}, "
                 f"and its build ends after {format_duration(limit_s)}"
             )
             hint = f"Give it a shorter timeout, or builds a longer one: mlci bootstrap --build-timeout, or {VARIABLE}"

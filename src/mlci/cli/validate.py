@@ -30,7 +30,7 @@ def command(flow_file: Path, params: Sequence[str], as_json: bool) -> int:
 
     Changes nothing. Reports all problems at once, with file, line and column.
     """
-    from mlci.build_time import late_approvals
+    from mlci.build_time import late_steps
     from mlci.flow.build_steps import build_notes
     from mlci.flow.names import written_name
     from mlci.report.formatting import count
@@ -45,7 +45,7 @@ def command(flow_file: Path, params: Sequence[str], as_json: bool) -> int:
     if as_json:
         _print_json(validation_json(str(flow_file), flow))
     else:
-        for problem in late_approvals(flow, os.environ):
+        for problem in late_steps(flow, os.environ):
             echo(f"note, for builds: {problem}")
         for note in build_notes(flow):
             echo(f"note, for builds: {note}")

@@ -15,7 +15,7 @@ from mlci.backends.decisions import Decision
 from mlci.backends.events import Event
 from mlci.backends.progress import Progress, initial_progress
 from mlci.backends.protocol import ExecutionArn, Outcome
-from mlci.build_time import check_build_time, late_approvals
+from mlci.build_time import check_build_time, late_steps
 from mlci.compile.metric_checks import rejection_text
 from mlci.compile.names import APPROVAL_TIMED_OUT, FAIL_REACHED
 from mlci.conclusion import conclude
@@ -148,7 +148,7 @@ def test_an_approval_may_not_outlast_its_build() -> None:
     with pytest.raises(InputError, match=r'MLCI_BUILD_TIMEOUT: "60" has no unit'):
         check_build_time(flow, {**in_build, "MLCI_BUILD_TIMEOUT": "60"})
     day = planned(FLOW.replace("90m", "1d")).flow
-    assert [problem.hint.partition(":")[0] for problem in late_approvals(day, {})] == [
+    assert [problem.hint.partition(":")[0] for problem in late_steps(day, {})] == [
         "Give it a shorter timeout, or builds a longer one"
     ]
 

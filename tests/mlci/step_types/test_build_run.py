@@ -10,6 +10,7 @@ import pytest
 
 from mlci.backends.events import Event
 from mlci.backends.progress import Progress, initial_progress
+from mlci.build_time import late_steps
 from mlci.errors import InputError
 from mlci.flow import load
 from mlci.plan.names import Names
@@ -115,6 +116,14 @@ def test_the_software_of_the_build_counts_for_its_steps_alone() -> None:
     old, new = step_keys(plan, {"numpy": "1"}).steps, step_keys(plan, {"numpy": "2"}).steps
     assert old["train"].key == new["train"].key
     assert old["measure"].key != new["measure"].key
+
+
+def test_a_job_of_the_build_keeps_to_the_builds_time_limit() -> None:
+    flow = load(FLOW.replace("timeout: 5m", "timeout: 3h").encode(), "flow.yaml")
+    [problem] = late_steps(flow, {})
+    what = 'flow.yaml:5:3: step "measure" runs in the build for up to 3h, and its build ends after 2h'
+    assert str(problem).startswith(what)
+    assert list(late_steps(flow, {"MLCI_BUILD_TIMEOUT": "3h"})) == []
 
 
 def test_a_step_of_the_build_goes_through_the_states_of_a_job() -> None:
