@@ -24,12 +24,12 @@ from pathlib import Path
 
 from mlci.errors import InputError
 from mlci.flow import schema
-from mlci.scaffold.ci_files import BUILDSPEC, FILES, CiSystem, buildspec, ci_files
+from mlci.scaffold.ci_files import BUILDSPEC, FILES, CiSystem, buildspec, ci_files, image_files
 from mlci.scaffold.drafting import draft
 from mlci.scaffold.planned_files import PlannedFile, Scaffold, appended, planned, preview, write
 from mlci.scaffold.repository_survey import Survey, survey
 
-__all__ = ["CiSystem", "Scaffold", "buildspec", "plan_scaffold", "preview", "write"]
+__all__ = ["CiSystem", "Scaffold", "buildspec", "plan_image", "plan_scaffold", "preview", "write"]
 
 _IGNORED = ".mlci/"
 _FLOW, _PIPELINE = Path("flow.yaml"), Path("pipeline.py")
@@ -38,6 +38,18 @@ _NAMES_REQUIREMENTS = re.compile(r"^\s*requirements:", re.MULTILINE)
 SCHEMA = Path(".github/flow.schema.json")
 #: What a review should see: a pull request that changes them could lower its own gate.
 _CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
+
+
+def plan_image(folder: Path) -> Scaffold:
+    """Returns the files of an image for builds.
+
+    Raises: InputError, for a folder that holds something: an image is made from all of its folder.
+    """
+    if folder.is_dir() and any(folder.iterdir()):
+        raise InputError(
+            f'the folder "{folder}" is not empty', "Name a new one: an image is made from all that it holds."
+        )
+    return planned(folder, image_files())
 
 
 def plan_scaffold(folder: Path, system: CiSystem | None, base_branch: str) -> Scaffold:

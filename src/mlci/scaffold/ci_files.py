@@ -14,7 +14,7 @@ from mlci.scaffold.planned_files import PlannedFile
 CiSystem: TypeAlias = Literal["codebuild", "github", "none"]
 
 FILES = Path(__file__).parent / "files"
-BUILDSPEC = Path("buildspec.yaml")
+BUILDSPEC, DOCKERFILE = Path("buildspec.yaml"), Path("Dockerfile")
 WORKFLOW = Path(".github/workflows/mlci.yml")
 #: The wheel of mlci and its locks, for workflows: no package index has mlci.
 INSTALL_FOLDER = Path(".github/mlci")
@@ -35,6 +35,19 @@ def buildspec() -> str:
     files = install_files()
     text = (FILES / BUILDSPEC).read_text(encoding="utf-8")
     return text.replace("INSTALL_SHA256", files.sha256).replace("INSTALL_VERSION", files.version)
+
+
+def image_files() -> Iterator[PlannedFile]:
+    """Yields the files that an image for builds is made from: one that holds the mlci that runs here.
+
+    A buildspec of the same mlci finds its own hash in it, and installs nothing.
+    """
+    files = full_install_files()
+    dockerfile = (FILES / DOCKERFILE).read_text(encoding="utf-8").replace("INSTALL_VERSION", files.version)
+    yield PlannedFile(DOCKERFILE, dockerfile.encode())
+    yield PlannedFile(Path("buildspec.sha256"), f"{install_files().sha256}\n".encode())
+    for name, data in files.files.items():
+        yield PlannedFile(Path(name), data)
 
 
 def workflow(base_branch: str, requirements: Sequence[str]) -> str:
