@@ -211,7 +211,10 @@ def stage(where: str) -> None:
     from mlci_emulator.jobs.job import JobSettings
 
     home = Path(".mlci").absolute()
-    settings = JobSettings(home / "work", lambda job: home / "logs" / job, sys.executable, environment={})
+
+    def settings() -> JobSettings:
+        return JobSettings(home / "work", lambda job: home / "logs" / job, sys.executable, environment={})
+
     with open_local(home / "store", settings, cache=cache) as cloud:
         cloud.upload(planned.uploads, StopSignal())
 

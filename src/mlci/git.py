@@ -16,6 +16,8 @@ from mlci.stage.repository import git_root
 
 _USUAL_BASE_BRANCHES = ("main", "master")
 _LOCAL, _REMOTE = "refs/heads/", "refs/remotes/origin/"
+#: Source: https://git-scm.com/docs/git-for-each-ref#_field_names
+_REFERENCE = "%(refname) %(objectname) %(symref) %(if)%(HEAD)%(then)*%(end)"
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,20 @@ def git_state(folder: Path) -> GitState:
     root = git_root(folder)
     if root is None:
         return GitState()
-    commit = _line(root, "rev-parse", "--verify", "--quiet", "HEAD")
-    head = _line(root, "symbolic-ref", "--quiet", "HEAD")
-    branch = head.removeprefix(_LOCAL) if head else None
-    remote = _line(root, "config", "--get", "remote.origin.url")
     references = _references(root)
-    tips = {name.removeprefix(_REMOTE): tip for name, tip, _ in references if name.startswith(_REMOTE)}
+    commit, branch = _head(root, references)
+    remote = _line(root, "config", "--get", "remote.origin.url")
+    tips = {name.removeprefix(_REMOTE): tip for name, tip, *_ in references if name.startswith(_REMOTE)}
     return GitState(commit, branch, _base_branch(root, references, commit, branch, remote), remote, tips)
+
+
+def _head(root: Path, references: list[list[str]]) -> tuple[str | None, str | None]:
+    """Returns the commit and the branch that are checked out: one of the branches, unless it is detached or new."""
+    for name, commit, _, mark in references:
+        if mark == "*":
+            return commit, name.removeprefix(_LOCAL)
+    head = _line(root, "symbolic-ref", "--quiet", "HEAD")
+    return _line(root, "rev-parse", "--verify", "--quiet", "HEAD"), head.removeprefix(_LOCAL) if head else None
 
 
 def check_untracked(folder: Path) -> None:
@@ -70,8 +79,9 @@ def check_untracked(folder: Path) -> None:
 
 
 def _references(root: Path) -> list[list[str]]:
-    """Returns the local branches and the remote's: the name, the commit, and the name that a symbolic one leads to."""
-    listed = run_git(root, "for-each-ref", "--format=%(refname) %(objectname) %(symref)", "refs/remotes/origin", _LOCAL)
+    """Returns the local branches and the remote's: the name, the commit, the name that a symbolic one leads to, and "*"
+    for the branch that is checked out."""
+    listed = run_git(root, "for-each-ref", f"--format={_REFERENCE}", "refs/remotes/origin", _LOCAL)
     return [line.split(" ") for line in (listed or "").splitlines()]
 
 
@@ -83,10 +93,10 @@ def _base_branch(
     It is the remote's default branch, else the branch that a detached merge commit, such as GitHub's
     `refs/pull/7/merge`, merges into, else `main` or `master`, else the only branch of a repository without a remote.
     """
-    default = next((symref for name, _, symref in references if name == f"{_REMOTE}HEAD" and symref), None)
+    default = next((symref for name, _, symref, _ in references if name == f"{_REMOTE}HEAD" and symref), None)
     if default:
         return default.removeprefix(_REMOTE)
-    commits = {name: commit for name, commit, _ in references}
+    commits = {name: commit for name, commit, *_ in references}
     if commit and branch is None:
         parents = _parents(root)
         merged_into = (name for name, tip in commits.items() if name.startswith(_REMOTE) and tip in parents[:1])

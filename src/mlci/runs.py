@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -245,10 +246,12 @@ def _write_files(folder: Path, texts: Mapping[str, str]) -> None:
     unique = os.urandom(4).hex()  # a build that was cut off and its successor may write the same run's reports at once
     temporary = {name: folder / f".{name}-{unique}.tmp" for name in texts}
     try:
-        for name, text in texts.items():
-            with temporary[name].open("wb") as file:
-                file.write(text.encode("utf-8", "replace"))  # a file's name may be no UTF-8
+        with ExitStack() as opened:
+            files = {name: opened.enter_context(temporary[name].open("wb")) for name in texts}
+            for name, file in files.items():
+                file.write(texts[name].encode("utf-8", "replace"))  # a file's name may be no UTF-8
                 file.flush()
+            for file in files.values():  # at the end: the disk then takes them together
                 _sync(file.fileno())
         for name, path in temporary.items():
             os.replace(path, folder / name)

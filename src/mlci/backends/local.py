@@ -103,21 +103,22 @@ class LocalBackend:
         python = python_of_flow(options.flow, options.environment, folders, options.python)
         planned: list[Plan] = []
         log_file = self._log_files(log_file, planned)
-        settings = job_settings(
-            options.home / "work", log_file, python.executable, options.environment, options.isolation
-        )
         shares: dict[str, int] = {}
         step_log = lambda step: log_file(f"{planned[-1].steps[step].job}-0-0")  # noqa: E731
         images = LocalImages(options.isolation, options.environment, step_log, log)
         pythons = job_pythons(options, python, log)
-        settings = replace(
-            settings,
-            variables=self._job_variables,
-            defaults=lambda job: thread_variables(shares.get(written_name(self._step_of(job)))),
-            pythons=lambda *job: job_python(pythons, planned[-1], *job) if planned else None,
-            runtime=lambda: emulator_runtime(images.runtime),
-            is_contained=images.is_contained,
-        )
+
+        def settings() -> JobSettings:
+            work = options.home / "work"
+            return replace(
+                job_settings(work, log_file, python.executable, options.environment, options.isolation),
+                variables=self._job_variables,
+                defaults=lambda job: thread_variables(shares.get(written_name(self._step_of(job)))),
+                pythons=lambda *job: job_python(pythons, planned[-1], *job) if planned else None,
+                runtime=lambda: emulator_runtime(images.runtime),
+                is_contained=images.is_contained,
+            )
+
         functions = self._functions(repository.base, python.executable)
         store, registry = options.home / "store", options.home / REGISTRY
         results = _task_results(options.home)
@@ -461,7 +462,7 @@ def _event(event: asl.Event) -> Event:
 @contextmanager
 def open_local(
     store: Path,
-    settings: JobSettings,
+    settings: Callable[[], JobSettings],
     log: Callable[[str], None] = lambda text: None,
     functions: Iterable[FunctionCode] = (),
     registry: Path | None = None,
@@ -470,7 +471,8 @@ def open_local(
 ) -> Iterator[LocalCloud]:
     """Yields a local cloud on a store's folder, and a model registry in a file. Leaving it stops its jobs.
 
-    The hashes of objects are remembered in the cache folder.
+    The emulator, for which `settings` are made, is started when it is used. The hashes of objects are remembered in the
+    cache folder.
     """
     from mlci_emulator.store.directory import DirectoryStore
 
@@ -480,7 +482,7 @@ def open_local(
             from mlci_emulator.embedded import open_emulator
 
             return stack.enter_context(
-                open_emulator(store, settings, log, functions, registry=registry, results=results)
+                open_emulator(store, settings(), log, functions, registry=registry, results=results)
             )
 
         hashes = FileHashes(Cache(cache), store.resolve())

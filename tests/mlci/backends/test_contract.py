@@ -108,7 +108,7 @@ def side(request: pytest.FixtureRequest, builder: Builder) -> Iterator[Side]:
         return
     logs: Callable[[str], Path] = lambda job: builder.root / "logs" / f"{job}.log"  # noqa: E731
     settings = JobSettings(builder.root / "work", logs, sys.executable, environment=dict(os.environ))
-    with open_local(builder.root / "store", settings) as cloud:
+    with open_local(builder.root / "store", lambda: settings) as cloud:
         made = Side(builder, cloud)
         made.train(TRAIN)
         yield made

@@ -22,7 +22,7 @@ UNIT = S3Uri("s3://bucket/mlci/small/code/d1/")
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[LocalCloud]:
     settings = JobSettings(tmp_path / "work", lambda job: tmp_path / job, sys.executable, environment=dict(os.environ))
-    with open_local(tmp_path / "store", settings) as cloud:
+    with open_local(tmp_path / "store", lambda: settings) as cloud:
         yield cloud
 
 
@@ -53,9 +53,9 @@ def test_an_object_that_is_not_what_its_hash_says_is_replaced(cloud: LocalCloud,
 def test_an_object_that_changes_in_its_place_is_noticed(tmp_path: Path, uploads: list[Upload]) -> None:
     settings = JobSettings(tmp_path / "work", lambda job: tmp_path / job, sys.executable, environment=dict(os.environ))
     for _ in range(2):
-        with open_local(tmp_path / "store", settings, cache=tmp_path / "cache") as cloud:
+        with open_local(tmp_path / "store", lambda: settings, cache=tmp_path / "cache") as cloud:
             cloud.upload(uploads, StopSignal())
-    with open_local(tmp_path / "store", settings, cache=tmp_path / "cache") as cloud:
+    with open_local(tmp_path / "store", lambda: settings, cache=tmp_path / "cache") as cloud:
         assert cloud.missing(uploads) == []
         file = tmp_path / "store" / UNIT.removeprefix("s3://") / "b.csv"
         before = file.stat()
@@ -74,7 +74,7 @@ def test_a_unit_shares_what_has_not_changed_with_the_one_before(tmp_path: Path) 
         unit = S3Uri(f"s3://bucket/data/{content}/")
         files = [staged_data(tmp_path / name, name) for name in ("same", "changed")]
         units.append([Upload(S3Uri(unit + file.path), unit, (file,)) for file in files])
-        with open_local(tmp_path / "store", settings, cache=tmp_path / "cache") as cloud:
+        with open_local(tmp_path / "store", lambda: settings, cache=tmp_path / "cache") as cloud:
             assert cloud.upload(units[-1], StopSignal()) == 2
             assert cloud.missing(units[-1]) == []
     folder = tmp_path / "store" / "bucket" / "data"
@@ -85,7 +85,7 @@ def test_a_unit_shares_what_has_not_changed_with_the_one_before(tmp_path: Path) 
     unit = S3Uri("s3://bucket/data/4th/")
     files = [staged_data(tmp_path / name, name) for name in ("same", "changed")]
     units.append([Upload(S3Uri(unit + file.path), unit, (file,)) for file in files])
-    with open_local(tmp_path / "store", settings, cache=tmp_path / "cache") as cloud:
+    with open_local(tmp_path / "store", lambda: settings, cache=tmp_path / "cache") as cloud:
         cloud.upload(units[-1], StopSignal())
         assert cloud.missing(units[0]) == cloud.missing(units[1]) == cloud.missing(units[3]) == []
         assert cloud.missing(units[2]) == units[2][:1]
