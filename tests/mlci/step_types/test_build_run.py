@@ -121,7 +121,7 @@ def test_the_software_of_the_build_counts_for_its_steps_alone() -> None:
 def test_a_job_of_the_build_keeps_to_the_builds_time_limit() -> None:
     flow = load(FLOW.replace("timeout: 5m", "timeout: 3h").encode(), "flow.yaml")
     [problem] = late_steps(flow, {})
-    what = 'flow.yaml:5:3: step "measure" runs in the build for up to 3h, and its build ends after 2h'
+    what = 'flow.yaml:6:5: step "measure" runs in the build for up to 3h, and its build ends after 2h'
     assert str(problem).startswith(what)
     assert list(late_steps(flow, {"MLCI_BUILD_TIMEOUT": "3h"})) == []
 
