@@ -16,6 +16,7 @@ compiling imports an SDK that takes seconds.
     metric_checks.py    the states that read metrics and compare them
     check_states.py     the states that wait for something, and those that send smoke requests
     large_flows.py      the states of a flow whose requests lie in S3
+    history_events.py   the number of events of an execution
     cleaner_input.py    what is deleted after a run, in its execution input
     cleaner.py          the states that delete it
     selections.py       the states that choose the best cell for a step's input
@@ -36,6 +37,7 @@ from typing import NewType
 
 from mlci import step_types
 from mlci.compile.execution_input import execution_input, step_inputs
+from mlci.compile.history_events import least_events
 from mlci.compile.request_files import (
     FILE_MAX_BYTES,
     FILES_MAX_BYTES,
@@ -56,6 +58,7 @@ Definition = NewType("Definition", str)
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 INPUT_MAX_BYTES = 262_144
 DEFINITION_MAX_BYTES = 1_048_576
+EVENTS_MAX = 25_000
 #: A larger input leaves its requests in S3: the state's data grows while a run goes on.
 WHOLE_INPUT_MAX_BYTES = 196_608
 #: The room in the state's data for what one step adds to it: the name of its job, and its attempts.
@@ -91,6 +94,7 @@ def compile_plan(
 
     Raises: InputError, for a flow that is larger than Step Functions takes.
     """
+    _check_events(plan)
     structure = structure_of(plan, timeout_s)
     values = execution_input(plan, structure.time_limit_s)
     text = json.dumps(values, sort_keys=True)
@@ -131,6 +135,17 @@ def _definition(structure: Structure, cached: Callable[[Json, Callable[[], str]]
         return definition(structure)
 
     return cached(["definition", _installed_version(), structure.key()], compute) or ""
+
+
+def _check_events(plan: Plan) -> None:
+    """Raise InputError if a run would end at its 25,000th event although nothing fails in it."""
+    events, steps = least_events(plan), len(plan.steps)
+    if events > EVENTS_MAX:
+        sentence = (
+            f"the flow is too large for Step Functions: a run of its {steps:,} steps and cells makes {events:,} events "
+            f"at least, and {EVENTS_MAX:,} is the most"
+        )
+        raise InputError(sentence, "Split it into two flows, or use fewer cells.")
 
 
 def _check_requests(plan: Plan, values: Mapping[str, Json], sizes: Mapping[str, int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -52,8 +53,13 @@ def _starter(start: ScriptStart, names: Sequence[str] = (STARTER,)) -> Iterator[
     for feature in start.features:
         names += [f"{STARTER_PREFIX}_{feature}.py", *_COMPANIONS.get(feature, ())]
     for name in [*names, _SUPERVISOR] if start.features else names:
-        yield _staged(name, _STARTER_FOLDER / name, (_STARTER_FOLDER / name).read_bytes())
+        yield _starter_file(name)
     yield _staged(DOCUMENT, _STARTER_FOLDER / STARTER, start.document())
+
+
+@functools.cache
+def _starter_file(name: str) -> StagedFile:
+    return _staged(name, _STARTER_FOLDER / name, (_STARTER_FOLDER / name).read_bytes())
 
 
 def _staged(path: str, source: Path, content: bytes) -> StagedFile:

@@ -20,6 +20,7 @@ from mlci.compile import (
     sent_input,
     step_inputs,
 )
+from mlci.compile.history_events import least_events
 from mlci.compile.request_files import FILE_MAX_BYTES, request_bytes, request_files
 from mlci.errors import InputError
 from mlci.flow.models import Json
@@ -184,3 +185,12 @@ def test_a_flow_of_many_steps_is_within_the_limits_or_refused(
     sent = sent_input(compiled.execution_input)
     assert len(compiled.definition) <= DEFINITION_MAX_BYTES
     assert len(sent.text) <= INPUT_MAX_BYTES
+
+
+def test_more_events_than_an_execution_may_have_are_refused_and_fewer_are_not() -> None:
+    def flow(matrices: int) -> str:
+        return steps(matrices, f", matrix: {{cell: {list(range(250))}}}")
+
+    with pytest.raises(InputError, match=r"its 3,000 steps and cells makes 30,000 events at least, and 25,000 is the"):
+        compile_plan(planned(flow(12)), fresh)
+    assert least_events(planned(flow(6))) == 15_000
