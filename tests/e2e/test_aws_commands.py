@@ -67,7 +67,7 @@ def changes(aws: PretendAws) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_run_passes_and_a_second_one_changes_nothing(
+def test_a_run_passes_and_later_ones_change_nothing_or_start_nothing(
     small: Project, aws: PretendAws, account: dict[str, str]
 ) -> None:
     done = small.mlci("run", **account)
@@ -77,9 +77,17 @@ def test_a_run_passes_and_a_second_one_changes_nothing(
     assert f"execution: {result['execution']}" in done.stdout
     assert small.mlci("logs", "train").stdout == "a line\n"
     aws.calls.clear()
-    assert small.mlci("run", **account).returncode == 0
-    assert changes(aws) == ["sfn.PublishStateMachineVersion", "sfn.StartExecution"]
+    assert small.mlci("run", MLCI_FRESH="1", **account).returncode == 0
+    made = [call for call in changes(aws) if "/records/" not in call]
+    assert made == ["sfn.PublishStateMachineVersion", "sfn.StartExecution"]
     assert len(next(iter(aws.states.machines.values())).versions) == 1
+    fresh = small.result()["run_id"]
+    aws.calls.clear()
+    again = small.mlci("run", **account)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert f"nothing was run: all results are those of run {fresh}" in again.stdout
+    assert changes(aws) == []
+    assert small.result()["metrics"] == {"measure": {"auc": 0.95}}
 
 
 @pytest.mark.slow
@@ -100,6 +108,7 @@ def test_the_result_has_the_shape_of_a_local_one(small: Project, aws: PretendAws
         for step in result["steps"].values():
             assert type(step.pop("seconds")) is float
             assert step.pop("job").endswith("-0-0")
+            assert all("/mlci/small/runs/" in uri for uri in step.pop("outputs").values())
     assert local == remote
 
 

@@ -136,9 +136,10 @@ def test_the_example_comes_to_the_same_as_on_the_local_cloud(example: Project, s
         for step in result["steps"].values():
             assert step.pop("seconds") >= 0
             assert step.pop("job").endswith("-0-0")
+            assert all("/mlci/breast-cancer/runs/" in uri for uri in step.pop("outputs").values())
     assert here == there
     assert "rows" in example.mlci("logs", "preprocess").stdout
-    again = example.mlci("run", **served.environment)
+    again = example.mlci("run", "--fresh", **served.environment)
     assert again.returncode == 0, again.stdout + again.stderr
     versions = served.client("stepfunctions").list_state_machine_versions(
         stateMachineArn=machine(served, "breast-cancer")

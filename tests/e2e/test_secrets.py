@@ -189,7 +189,7 @@ def test_jobs_on_aws_read_secrets_themselves(tmp_path: Path, served: Account) ->
             sagemaker.describe_training_job(TrainingJobName=job["TrainingJobName"]), default=str
         )
     served.client("ssm").delete_parameter(Name="/team/wandb")
-    failed = project.mlci("run", "--protected", **environment)
+    failed = project.mlci("run", "--protected", "--fresh", **environment)
     assert failed.returncode == 3, failed.stdout + failed.stderr
     assert 'the secret "wandb" (ssm:/team/wandb) can\'t be read: it does not exist in us-east-1' in failed.stdout
     served.client("ssm").put_parameter(Name="/team/wandb", Value=VALUE, Type="SecureString")
