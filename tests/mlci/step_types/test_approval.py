@@ -79,7 +79,7 @@ def test_the_values_are_in_the_input_and_the_structure_in_the_definition() -> No
     assert states["approve: timed out"]["Error"] == APPROVAL_TIMED_OUT
     assert ask["Next"] == "approve: keep the decision"
     choice = states["approve: approved?"]
-    assert (choice["Choices"][0]["Next"], choice["Default"]) == ("promote", "approve: rejected")
+    assert (choice["Choices"][0]["Next"], choice["Default"]) == ("promote: reused?", "approve: rejected")
     assert states["approve: rejected"]["Error"] == FAIL_REACHED
     assert compiled(FLOW.replace("kind: model", "kind: copy").replace("90m", "2h"))[0] == definition
 
