@@ -158,7 +158,8 @@ def standing(measured: Measured) -> tuple[str, ...]:
     peers = [name for name in measured.medians if name not in (SHELL, OURS)]
     fastest = min(peers, key=measured.over_scripts)
     ours_s, theirs_s = measured.over_scripts(OURS), measured.over_scripts(fastest)
-    return measured.case.name, f"{ours_s:.2f}", f"{theirs_s:.2f}", fastest, f"{ours_s / theirs_s:.0%}"
+    share = f"{ours_s / theirs_s:.0%}" if theirs_s > 0 else "-"  # a machine that is busy enough makes scripts slower
+    return measured.case.name, f"{ours_s:.2f}", f"{theirs_s:.2f}", fastest, share
 
 
 def print_start(rounds: int, folder: Path) -> None:
