@@ -182,7 +182,8 @@ def test_a_whole_life(repository: Project, served: Account) -> None:
     denied = json.loads(served.client("s3").get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
     sids = ["OnlyWithTls", "OnlyTheBaseBranchWrites", "OnlyBootstrapWrites", "OnlyTheBaseBranchReads", "RecordsStay"]
     assert [statement["Sid"] for statement in denied] == sids
-    assert {"Runs": 30, "ProtectedRuns": 30, "Code": 180}.items() <= expirations(served, bucket).items()
+    assert {"Runs": 30, "ProtectedRuns": 30, "Records": 30, "Code": 180}.items() <= expirations(served, bucket).items()
+    assert "ProtectedRecords" not in expirations(served, bucket)
 
     done = bootstrap(repository, served)
     assert done.returncode == 0, done.stderr
