@@ -147,7 +147,7 @@ def test_the_definition_holds_one_map_and_the_input_the_cells(folds: Project) ->
 
 
 def test_plan_lists_a_step_once_with_its_cells(folds: Project) -> None:
-    plan = folds.mlci("plan")
+    plan = folds.mlci("plan", "--fresh")
     assert plan.returncode == 0, plan.stderr
     assert "train    5 cells (at most" in plan.stdout or "train    5 cells, " in plan.stdout
     assert "fold=1, fold=2, fold=3, fold=4, fold=5" in plan.stdout
@@ -167,7 +167,7 @@ def test_a_failed_fold_stops_the_run_or_leaves_the_others_running(tmp_path: Path
     assert set(steps.values()) == {"succeeded"}
     assert "fold 2 is bad" in project.result()["reason"]
     write(project, FLOW.replace("    matrix: *folds", "    max_parallel: 1\n    matrix: *folds", 1))
-    done = project.mlci("run", "--param", "fail=2")
+    done = project.mlci("run", "--fresh", "--param", "fail=2")
     assert done.returncode == 3, done.stdout + done.stderr
     steps = {name: step["status"] for name, step in project.result()["steps"].items()}
     assert steps["train(fold=1)"] == "succeeded"
