@@ -247,7 +247,7 @@ def test_another_tool_s_state_machine_is_left_alone(small: Project, aws: Pretend
     assert small.mlci("run", **account).returncode == 0
     next(iter(aws.states.machines.values())).tags = {"made-by": "terraform"}
     aws.calls.clear()
-    done = small.mlci("run", **account)
+    done = small.mlci("run", "--fresh", **account)
     assert done.returncode == 2
     assert '"mlci-small" exists already, and mlci did not create it' in done.stderr
     assert changes(aws) == []
@@ -257,7 +257,7 @@ def test_a_role_that_may_not_be_passed_is_told(small: Project, aws: PretendAws, 
     message = f"User: ada is not authorized to perform: iam:PassRole on resource: {account['MLCI_WORKFLOW_ROLE']}"
     refusal = response(400, {"__type": "AccessDeniedException", "message": message})
     aws.fault = lambda name: refusal if name == "sfn.CreateStateMachine" else None
-    done = small.mlci("run", **account)
+    done = small.mlci("run", "--fresh", **account)
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

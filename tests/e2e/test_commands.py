@@ -84,7 +84,7 @@ def test_validate_says_what_is_there_and_starts_nothing(example: Project) -> Non
 
 
 def test_looking_prints_what_it_promises(example: Project) -> None:
-    assert json.loads(example.mlci("definition").stdout)["StartAt"] == "preprocess"
+    assert json.loads(example.mlci("definition").stdout)["StartAt"] == "preprocess: reused?"
     assert example.mlci("graph").stdout.startswith("flowchart LR\n")
     assert json.loads(example.mlci("schema").stdout)["type"] == "object"
 

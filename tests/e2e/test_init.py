@@ -171,4 +171,4 @@ def test_scripts_alone_give_a_flow_that_is_valid(project: Project) -> None:
     assert done.stdout.endswith("\nDrafted. Next: read flow.yaml, then mlci run\n")
     assert "needs your hand" not in done.stdout
     assert project.mlci("validate").returncode == 0
-    assert json.loads(project.mlci("definition").stdout)["StartAt"] == "train"
+    assert json.loads(project.mlci("definition").stdout)["StartAt"] == "train: reused?"

@@ -68,7 +68,7 @@ class Log:
 
 @dataclass
 class Builder:
-    """A repository with a flow in it, and builds of it on a pretended AWS."""
+    """A repository with a flow in it, and builds of it on a pretended AWS. Where they do not reuse, each runs all."""
 
     root: Path
     aws: PretendAws
@@ -76,6 +76,7 @@ class Builder:
     patience_s: float = PATIENCE_S
     interrupts: Interrupts = field(default_factory=queue.SimpleQueue)
     log: Log = field(default_factory=Log)
+    reuses: bool = True
     _opened: AwsCloud | None = None
 
     def write(self, flow: str = FLOW) -> None:
@@ -115,6 +116,7 @@ class Builder:
             reporter=self.log,
             interrupts=self._open_interrupts,
             attaches=attaches,
+            fresh={} if self.reuses else dict.fromkeys(self.flow().steps, "--fresh"),
         )
 
     def run(self, build: str | None = None, attaches: bool = True) -> Result:

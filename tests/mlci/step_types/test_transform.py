@@ -97,7 +97,7 @@ def test_the_job_runs_a_model_of_its_own() -> None:
     assert step["timeout_s"] == 600 + 1800
     assert execution_input["cleaner"]["names"] == {"model": [NAME]}
     states = definition["States"]
-    line = ["score", "score: transform", "score: delete the model", "read"]
+    line = ["score", "score: transform", "score: delete the model", "read: reused?"]
     assert [states[name]["Next"] for name in line[:-1]] == line[1:]
     assert [states[name]["Resource"].rpartition(":")[2] for name in line[:-1]] == [
         "createModel",
@@ -124,7 +124,7 @@ def test_a_model_that_is_gone_is_deleted() -> None:
     states = compiled(FLOW)[0]["States"]
     choice = states[states["score: delete the model"]["Catch"][0]["Next"]]["Choices"][0]
     assert "*Could not find model*" in json.dumps(choice)
-    assert choice["Next"] == "read"
+    assert choice["Next"] == "read: reused?"
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_the_values_are_in_the_input_and_the_structure_in_the_definition() -> No
     states = definition["States"]
     assert states["tune"]["Resource"] == "arn:aws:states:::sagemaker:createHyperParameterTuningJob.sync"
     order = ["tune", "tune: keep the model", "tune: describe the best", "tune: keep the best"]
-    assert [states[name]["Next"] for name in order] == [*order[1:], "read"]
+    assert [states[name]["Next"] for name in order] == [*order[1:], "read: reused?"]
     others = {'"gbtree"': "gblinear", "[gbtree, dart]": "[a, b, c]", "max: 0.5": "max: 0.7", "seed: 7": "seed: 8"}
     for old, new in others.items():
         assert compiled(FLOW.replace(old, new))[0] == definition, new

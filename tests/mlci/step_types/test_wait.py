@@ -68,7 +68,7 @@ def test_the_value_is_in_the_input_and_the_structure_in_the_definition() -> None
     assert definition["States"]["settle"] == {
         "Type": "Wait",
         "SecondsPath": "$.steps.settle.seconds",
-        "Next": "register",
+        "Next": "register: reused?",
     }
     assert execution_input["steps"]["settle"] == {"seconds": 30, "when": [0.99]}
     other, other_input = compiled(pause="7")

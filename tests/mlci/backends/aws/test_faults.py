@@ -70,6 +70,7 @@ def two_builds(builder: Builder, pretended: PretendAws) -> list[int]:
     """A first build, then one that changes the state machine, of another repository's version, and of the same id as
     one that runs: between them they make every call."""
     codes = [builder.exit_code("models:1")]
+    builder.reuses = False
     for machine in pretended.states.machines.values():
         machine.tags["mlci:version"] = "0.0.1"
         machine.revisions[-1].role += "-of-old"
