@@ -51,7 +51,7 @@ from mlci.flow.names import written_name
 from mlci.plan.models import Plan, PlannedImage, Upload
 from mlci.plan.names import Names
 from mlci.s3_uris import split_s3_uri
-from mlci.stage.cache import Cache
+from mlci.stage.cache import NO_CACHE, Cache
 from mlci.stage.file_hashes import FileHashes
 from mlci.stage.repository import find_repository
 from mlci_emulator.identity import BUCKET
@@ -185,7 +185,7 @@ class LocalCloud:
     `planned` gets the run's plan when it is checked. `check_pythons` raises InputError where a Python lacks a package,
     and `describe_software` returns what the project's Python holds. `hashes` are those of the store's objects. `images`
     are those that its jobs run in. `cores` are those that jobs of the build share, and `log`
-    takes messages.
+    takes messages. `cache` knows what was checked before.
     """
 
     store: DirectoryStore
@@ -203,13 +203,15 @@ class LocalCloud:
     describe_software: Callable[[], Mapping[str, str]] = dict
     cores: int = 1
     log: Callable[[str], None] = lambda text: None
+    cache: Cache = NO_CACHE
 
     @functools.cached_property
     def emulator(self) -> EmbeddedEmulator:
         return self.start()
 
     def check(self, planned: Plan) -> None:
-        check_jobs(planned, self._problem_of_instances, self.images.of(planned) if self.images else lambda image: False)
+        runs_in_image = self.images.of(planned) if self.images else lambda image: False
+        check_jobs(planned, self._problem_of_instances, runs_in_image, self.cache)
         check_glue(planned)
         check_handlers(planned.flow, find_repository(Path(planned.flow.file)).base)
         self.thread_shares.update(thread_shares(planned))
@@ -487,7 +489,7 @@ def open_local(
 
         hashes = FileHashes(Cache(cache), store.resolve())
         stack.callback(hashes.save)
-        yield LocalCloud(DirectoryStore(store), start, hashes, log=log)
+        yield LocalCloud(DirectoryStore(store), start, hashes, log=log, cache=Cache(cache))
 
 
 def emulator_runtime(runtime: ContainerRuntime | None) -> EmulatorRuntime | None:

@@ -14,7 +14,7 @@ from mlci.backends.sent_requests import sent_requests
 from mlci.errors import InputError, Problem
 from mlci.flow.models import Json
 from mlci.plan.models import Plan
-from mlci.stage.cache import Cache, code_stamp
+from mlci.stage.cache import NO_CACHE, Cache, code_stamp
 
 
 def check_definition(definition: str, cache: Cache) -> None:
@@ -44,26 +44,33 @@ def check_jobs(
     planned: Plan,
     problem_of_instances: Callable[[int], str] = lambda count: "",
     runs_in_image: Callable[[str], bool] = lambda image: False,
+    cache: Cache = NO_CACHE,
 ) -> None:
     """Raises InputError if SageMaker would reject a request of the plan, or the emulator can't run it.
 
     `problem_of_instances` returns why a job with a number of instances can't run, or "". A job on an image that
-    `runs_in_image` may start as its image does.
+    `runs_in_image` may start as its image does. Requests that had no problem before, as the cache knows, are not looked
+    at again, but for those of several instances, which this machine may run no more.
     """
-    wrong, elsewhere = _job_problems(planned, problem_of_instances, runs_in_image)
-    if wrong or elsewhere:
-        raise InputError([*wrong, *elsewhere])
+
+    def check() -> None:
+        wrong, elsewhere = _job_problems(planned, problem_of_instances, runs_in_image)
+        if wrong or elsewhere:
+            raise InputError([*wrong, *elsewhere])
+
+    if any(step.instance_count > 1 for step in planned.flow.steps.values()):
+        check()
+    else:
+        cache.check_once(_key_of_jobs(planned, runs_in_image), check)
 
 
 def jobs_for_aws_alone(planned: Plan, cache: Cache) -> Sequence[Problem]:
     """Returns why jobs of the plan that are right on AWS can't run on this machine.
 
-    Requests that had no problem before, as the cache knows, are not looked at again.
-
     Raises: InputError, if SageMaker would reject a request of the plan.
     """
     with contextlib.suppress(InputError):
-        cache.check_once(_key_of_jobs(planned), lambda: check_jobs(planned))
+        check_jobs(planned, cache=cache)
         return []
     wrong, elsewhere = _job_problems(planned, lambda count: "", lambda image: False)
     if wrong:
@@ -71,15 +78,18 @@ def jobs_for_aws_alone(planned: Plan, cache: Cache) -> Sequence[Problem]:
     return elsewhere
 
 
-def _key_of_jobs(planned: Plan) -> list[Json]:
+def _key_of_jobs(planned: Plan, runs_in_image: Callable[[str], bool]) -> list[Json]:
     """Returns all that the check of a plan's jobs depends on, apart from the run's id."""
     sent = {
         name: [[each.service, each.action, dict(each.request)] for each in sent_requests(planned, name)]
         for name in planned.steps
     }
-    started = [bool(planned.flow.steps[name].values.get("entrypoint")) for name in planned.steps]
+    started: list[Json] = [
+        [bool(planned.flow.steps[name].values.get("entrypoint")), runs_in_image(step.image)]
+        for name, step in planned.steps.items()
+    ]
     code = code_stamp(_folders("mlci_emulator", "jobs", "protocol"))
-    return ["jobs", [[*file] for file in code], [*started], json.dumps(sent).replace(planned.target.run_id, "run")]
+    return ["jobs", [[*file] for file in code], started, json.dumps(sent).replace(planned.target.run_id, "run")]
 
 
 def _job_problems(

@@ -48,6 +48,10 @@ class Cache:
         self.get(["check", *key], passed)
 
 
+#: Keeps nothing.
+NO_CACHE = Cache(None)
+
+
 def cache_folder(environment: Mapping[str, str], platform: str) -> Path | None:
     """Returns the user's folder for mlci's cache: MLCI_CACHE, else the platform's; None where there is none.
 
