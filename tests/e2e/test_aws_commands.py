@@ -176,7 +176,7 @@ def test_plan_tells_what_a_run_would_do_and_changes_nothing(
     assert "mlci-small\n  to be created" in told.stdout
     assert changes(aws) == []
     assert small.mlci("run", **account).returncode == 0
-    assert "0 of 5 objects to upload" in small.mlci("plan", **account).stdout
+    assert "0 of 5 objects to upload" in small.mlci("plan", "--fresh", **account).stdout
     small.write("flow.yaml", FLOW.replace("gate:", "  extra: {uses: processing, run: measure.py}\ngate:"))
     aws.calls.clear()
     told = small.mlci("plan", **account)

@@ -101,7 +101,7 @@ def test_the_projects_environment_is_as_it_was(project: Project, first: subproce
 
 
 def test_a_later_run_makes_nothing(project: Project, first: subprocess.CompletedProcess[str]) -> None:
-    again = project.mlci("run", **settings(project))
+    again = project.mlci("run", "--fresh", **settings(project))
     assert again.returncode == 0, again.stdout + again.stderr
     assert "environment" not in again.stdout.replace("/environments/", "")
 
@@ -110,7 +110,7 @@ def test_an_active_environment_comes_before_the_repositorys(
     project: Project, first: subprocess.CompletedProcess[str], tmp_path: Path
 ) -> None:
     venv.create(tmp_path / "active", symlinks=True)
-    done = project.mlci("run", VIRTUAL_ENV=str(tmp_path / "active"), **settings(project))
+    done = project.mlci("run", "--fresh", VIRTUAL_ENV=str(tmp_path / "active"), **settings(project))
     assert done.returncode == 3
     assert f"python: {tmp_path}/active/bin/python (the active environment, VIRTUAL_ENV)" in done.stdout
     assert "No module named 'of_the_project'" in done.stdout

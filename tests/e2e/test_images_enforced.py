@@ -84,6 +84,7 @@ class Stack:
         (self.programs / "client.json").write_text(json.dumps(client))
         environment = {
             **self.served.administrator,
+            "MLCI_FRESH": "1",
             "AWS_ENDPOINT_URL": self.at[role].endpoint,
             "CODEBUILD_BUILD_ID": f"{name}:1",
             "PATH": f"{self.programs}{os.pathsep}{os.environ['PATH']}",

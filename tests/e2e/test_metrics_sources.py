@@ -103,7 +103,7 @@ def test_what_is_missing_names_what_is_there(project: Project, cloud: dict[str, 
         "evaluate.by.b.recall", "evaluate.by.b.recal"
     )
     write(project, flow)
-    done = project.mlci("run", **cloud)
+    done = project.mlci("run", "--fresh", **cloud)
     assert done.returncode == 1, done.stdout + done.stderr
     result = project.result()
     texts = {rule["metric"]: rule["text"] for rule in result["rules"]}
