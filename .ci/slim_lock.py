@@ -19,7 +19,7 @@ SDKS = frozenset({"sagemaker", "stepfunctions"})
 
 
 def needed(name: str, extras: Iterable[str] = ()) -> set[tuple[str, frozenset[str]]]:
-    """What a distribution needs, on whatever platform, with the extras that it asks for."""
+    """The packages that a distribution needs, on whatever platform, with the extras that it asks for."""
     try:
         lines = requires(name) or []
     except PackageNotFoundError:

@@ -83,7 +83,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Usage:
-    """What an execution is billed for: states, and the seconds of instances and of warm pools."""
+    """All that an execution is billed for: states, and the seconds of instances and of warm pools."""
 
     transitions: int = 0
     instances_s: float = 0.0

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from werkzeug.serving import make_server
 
 from support.aws_account import Account, account
 from support.iam_calls import Call
 from support.iam_decisions import decided
-from support.iam_enforced import Enforced, Quiet
+from support.iam_enforced import enforced_documents
 from support.project import Project
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -70,22 +67,6 @@ def served(tmp_path: Path) -> Iterator[Account]:
         yield made
 
 
-@contextmanager
-def allowed(account: Account, document: object) -> Iterator[Enforced]:
-    """Yields an endpoint that allows what a policy does."""
-    made = Enforced("person", [document], account.server.exports["AWS_ENDPOINT_URL"])  # type: ignore[list-item]
-    listening = make_server("127.0.0.1", 0, made, threaded=True, request_handler=Quiet)
-    made.endpoint = f"http://127.0.0.1:{listening.port}"
-    thread = threading.Thread(target=listening.serve_forever)
-    thread.start()
-    try:
-        yield made
-    finally:
-        listening.shutdown()
-        thread.join()
-        listening.server_close()
-
-
 def objects(account: Account) -> set[str]:
     found = account.client("s3").list_objects_v2(Bucket=BUCKET).get("Contents", ())
     return {entry["Key"].removeprefix(f"mlci/{FLOW}/") for entry in found}
@@ -96,7 +77,7 @@ def test_a_person_with_the_policy_deletes_what_nothing_needs(project: Project, s
     printed = project.mlci("policy", "gc", **served.environment)
     assert printed.returncode == 0, printed.stderr
     policy = json.loads(printed.stdout)
-    with allowed(served, policy) as person:
+    with enforced_documents(served, "person", [policy]) as person:
         dry = project.mlci("gc", "--dry-run", **{**served.environment, "AWS_ENDPOINT_URL": person.endpoint})
         assert dry.returncode == 0, dry.stdout + dry.stderr
         assert person.denied == set()
@@ -115,7 +96,9 @@ def test_a_person_with_the_policy_deletes_what_nothing_needs(project: Project, s
 def test_a_right_that_is_missing_is_one_line(project: Project, served: Account) -> None:
     project.write("flow.yaml", f"flow: {FLOW}\nsteps: {{pause: {{uses: wait, seconds: 1}}}}\n")
     policy = json.loads(project.mlci("policy", "gc", **served.environment).stdout)
-    with allowed(served, policy) as person:  # this endpoint knows no DeleteObjects, and denies it
+    with enforced_documents(
+        served, "person", [policy]
+    ) as person:  # this endpoint knows no DeleteObjects, and denies it
         refused = project.mlci("gc", "--yes", **{**served.environment, "AWS_ENDPOINT_URL": person.endpoint})
     assert refused.returncode == 3, refused.stdout + refused.stderr
     assert objects(served) == OBJECTS

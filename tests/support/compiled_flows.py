@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlci.compile import compile_plan
-from mlci.flow import load
+from mlci.flow import Json, load
 from mlci.plan import Plan, ReusedResult, Target, plan
 from mlci.stage.models import CodeUnit, Staged
 from mlci.step_types.script_start import ScriptStart
@@ -25,6 +25,17 @@ def planned(text: str, reused: Mapping[str, ReusedResult] | None = None) -> Plan
     staged = Staged(dict.fromkeys(scripts, unit), {}, images)
     target = Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a")
     return plan(flow, staged, target, {}, reused=reused)
+
+
+_DEFINITIONS: dict[str, str] = {}
+
+
+def kept_definition(key: Json, make: Callable[[], str]) -> str:
+    """Return the definition of a structure, which is compiled once for all tests of a process."""
+    text = json.dumps(key)
+    if text not in _DEFINITIONS:
+        _DEFINITIONS[text] = make()
+    return _DEFINITIONS[text]
 
 
 def compiled(text: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -130,7 +130,14 @@ def documents_of(served: Account, role: str) -> list[dict[str, Any]]:
 @contextmanager
 def enforced(served: Account, role: str) -> Iterator[Enforced]:
     """An address at which one acts as a role."""
-    made = Enforced(role, documents_of(served, role), served.server.exports["AWS_ENDPOINT_URL"])
+    with enforced_documents(served, role, documents_of(served, role)) as made:
+        yield made
+
+
+@contextmanager
+def enforced_documents(served: Account, name: str, documents: list[dict[str, Any]]) -> Iterator[Enforced]:
+    """An address at which one has the rights that these policies give."""
+    made = Enforced(name, documents, served.server.exports["AWS_ENDPOINT_URL"])
     listening = make_server("127.0.0.1", 0, made, threaded=True, request_handler=Quiet)
     made.endpoint = f"http://127.0.0.1:{listening.port}"
     thread = threading.Thread(target=listening.serve_forever)

@@ -19,6 +19,7 @@ from mlci.step_types.grants import Grant, Grants
 from mlci.step_types.kept_results import KEEP_RESULTS, keep_result, result_place
 from mlci.step_types.keys import Json
 from mlci.step_types.messages import MESSAGE, message_summary, message_texts
+from mlci.step_types.request_parts import token_object
 from mlci.step_types.sagemaker_jobs import TIMEOUT
 from mlci.step_types.states import (
     S3_RETRIES,
@@ -63,19 +64,14 @@ def _states(paths: StepPaths) -> tuple[State, ...]:
         TaskState(
             title="",
             resource="arn:aws:states:::aws-sdk:s3:putObject.waitForTaskToken",
-            parameters={
-                "Bucket.$": f"{paths.input}.token.bucket",
-                "Key.$": f"{paths.input}.token.key",
-                "Body": {
-                    "token.$": "$$.Task.Token",
-                    "run.$": "$.run",
-                    "step.$": f"{paths.input}.name",
+            parameters=token_object(
+                paths,
+                {
                     "message.$": "$.message",
                     "asked_at.$": "$$.State.EnteredTime",
                     "decision_key.$": f"{paths.input}.decision.key",
                 },
-                "ContentType": "application/json",
-            },
+            ),
             transient_errors=S3_TRANSIENT_ERRORS,
             retries=S3_RETRIES,
             attempt_path=f"{paths.input}.attempt",

@@ -18,6 +18,7 @@ from mlci.step_types.base import ResolvedStep
 from mlci.step_types.grants import Grant, Grants
 from mlci.step_types.keys import Json, Key
 from mlci.step_types.own_entrypoint import processing_problems
+from mlci.step_types.request_parts import token_object
 from mlci.step_types.sagemaker_jobs import DAY_S
 from mlci.step_types.states import (
     S3_RETRIES,
@@ -111,19 +112,14 @@ def task(paths: StepPaths) -> TaskState:
     return TaskState(
         title="",
         resource=f"arn:aws:states:::aws-sdk:s3:{TASK_RESOURCE}",
-        parameters={
-            "Bucket.$": f"{paths.input}.token.bucket",
-            "Key.$": f"{paths.input}.token.key",
-            "Body": {
-                "token.$": "$$.Task.Token",
-                "run.$": "$.run",
-                "step.$": f"{paths.input}.name",
+        parameters=token_object(
+            paths,
+            {
                 "job.$": name,
                 "heartbeat_s.$": f"{paths.input}.heartbeat_s",
                 "request": {**paths.request_parameters},
             },
-            "ContentType": "application/json",
-        },
+        ),
         transient_errors=S3_TRANSIENT_ERRORS,
         retries=S3_RETRIES,
         attempt_path=f"{paths.input}.attempt",

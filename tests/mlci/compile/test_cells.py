@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -22,6 +22,7 @@ from mlci.plan.thresholds import bounds
 from mlci.stage.models import CodeUnit, Staged, StagedFile
 from mlci.step_types.script_start import ScriptStart
 from mlci_asl import TaskCall, TaskError
+from support.compiled_flows import kept_definition
 from support.examples import examples
 from support.executions import Run, ScriptedHandlers, run
 
@@ -88,23 +89,13 @@ class Handlers(ScriptedHandlers):
         return {str(name).split("--", 1)[1].split("-2026")[0] for name in names if name}
 
 
-_DEFINITIONS: dict[str, str] = {}
-
-
-def cached(key: Json, make: Callable[[], str]) -> str:
-    text = json.dumps(key)
-    if text not in _DEFINITIONS:
-        _DEFINITIONS[text] = make()
-    return _DEFINITIONS[text]
-
-
 def execute(of: Plan, handlers: Handlers) -> Run:
-    compiled = compile_plan(of, cached)
+    compiled = compile_plan(of, kept_definition)
     return run(compiled.definition, json.loads(compiled.execution_input), handlers=handlers)
 
 
 def compiled(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    made = compile_plan(planned(text), cached)
+    made = compile_plan(planned(text), kept_definition)
     return json.loads(made.definition), json.loads(made.execution_input)
 
 
@@ -323,7 +314,7 @@ def test_cells_whose_requests_are_too_large_together_are_refused_at_their_matrix
         f'hyperparameters: {{fold: "${{{{ matrix.fold }}}}-{"x" * 2000}"}}',
     )
     with pytest.raises(InputError) as caught:
-        compile_plan(planned(text), cached)
+        compile_plan(planned(text), kept_definition)
     (problem,) = caught.value.problems
     assert (problem.line, problem.column) == (9, 13), str(problem)
     assert 'the request of step "train" has' in problem.what

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from mlci.backends.progress import Progress, initial_progress
 from mlci.compile import compile_plan
 from mlci.plan import Plan, ReusedResult, S3Uri
 from mlci_asl import Json, TaskCall
-from support.compiled_flows import planned
+from support.compiled_flows import kept_definition, planned
 from support.executions import Run, ScriptedHandlers, run
 
 MADE = "20261101-000000-000000"
@@ -83,18 +83,8 @@ class Handlers(ScriptedHandlers):
         return {str(name).split("--", 1)[1].split("-2026")[0] for name in names if name}
 
 
-_MADE: dict[str, str] = {}
-
-
-def cached(key: Json, make: Callable[[], str]) -> str:
-    text = json.dumps(key)
-    if text not in _MADE:
-        _MADE[text] = make()
-    return _MADE[text]
-
-
 def compiled(of: Plan) -> tuple[str, dict[str, Any]]:
-    result = compile_plan(of, cached)
+    result = compile_plan(of, kept_definition)
     return result.definition, json.loads(result.execution_input)
 
 

@@ -541,7 +541,7 @@ def test_the_template_of_a_large_flow_fits() -> None:
 
 
 def _stated(written: Mapping[str, Any]) -> set[str]:
-    """What the policies of a template state, an action and a resource at a time."""
+    """The statements of a template's policies, an action and a resource at a time."""
     return {
         json.dumps([name, statement["Effect"], action, resource, condition], sort_keys=True)
         for name, part in written["Resources"].items()

@@ -63,7 +63,7 @@ class Run:
         return [Event(number, number - 1, now, kind, {}) for number, kind in enumerate(happened, 1)][last_id:]
 
     def ends(self) -> list[ExpectedEnd]:
-        """What earlier runs let expect of the steps that run as far as the polls have shown."""
+        """All that earlier runs let expect of the steps that run as far as the polls have shown."""
         return [
             ExpectedEnd(usual_s - (self.time - start), usual_s)
             for start, end, usual_s in self._running
