@@ -18,6 +18,10 @@ from mlci.step_types.keys import Scalar as Scalar
 Op = Literal["min", "max", "max_drop", "max_rise"]
 #: The one number that a rule makes of those of all cells. `std` is the population's, as NumPy's.
 Aggregate = Literal["mean", "min", "max", "std"]
+#: The weight of a rule: one that is missed stops what is behind the gate, is a warning, or is only told.
+Level = Literal["block", "warn", "info"]
+#: The outcome of a rule that the cases can't decide.
+Unclear = Literal["fail", "warn", "pass"]
 SecretService = Literal["ssm", "secretsmanager"]
 RunsOn = Literal["", "build"]
 
@@ -138,6 +142,10 @@ class Rule:
     `step` wrote the metrics, `path` leads to the number in their JSON. `limit` is in the metric's own unit, or, where
     `is_relative`, a share of the baseline: "2%" is 0.02. `place` is the number by which a condition names the rule; 0
     for one that must hold by itself. One that `is_negated` holds where the metric is there, and misses the limit.
+
+    One that `reads_cases` judges a metric of the step's cases, not of its metrics file; `positive` is the class that
+    counts as positive. `confidence` is that of a comparison, one-sided; with `confidence_on_all`, that of the number
+    itself, too. With `slice`, each group of at least `min_cases` cases that are equal in that column is judged.
     """
 
     step: str
@@ -149,6 +157,19 @@ class Rule:
     cells: tuple[str, ...] = ()
     place: int = 0
     is_negated: bool = False
+    level: Level = "block"
+    reads_cases: bool = False
+    confidence: float | None = None
+    confidence_on_all: bool = False
+    unclear: Unclear = "warn"
+    slice: str | None = None
+    min_cases: int = 20
+    positive: Scalar | None = None
+
+    @property
+    def is_judged_by_mlci(self) -> bool:
+        """True if no state machine can judge it, but mlci alone."""
+        return self.reads_cases
 
     @property
     def metric(self) -> str:
@@ -278,7 +299,9 @@ class Step:
     `fail_fast`, a failure of the step leaves the steps and cells beside it running. `selections` has the inputs that
     are of the best cell of a matrix, and `sharded_inputs` those of which each instance gets a part. `runs_on` is
     "build" where the build runs the job itself, and "" where the step's type says what does. `reuse` says which
-    results of earlier runs it takes.
+    results of earlier runs it takes. `cases` is the file with the cases that it tested, as `<output>/<file>`.
+    `trained_on` is the file with the ids that it trained on: `<output>/<file>`, and for a training step
+    `<channel>/<file>`, a file of an input.
     """
 
     name: str
@@ -319,6 +342,8 @@ class Step:
     output_paths: Mapping[str, str] = field(default_factory=dict)
     runs_on: RunsOn = ""
     reuse: Reuse = Reuse()
+    cases: str | None = None
+    trained_on: str | None = None
 
 
 @dataclass(frozen=True)

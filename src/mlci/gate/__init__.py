@@ -3,13 +3,17 @@
 metrics_file.py  the metrics that a step wrote, read within bounds
 metric_names.py  the names of the metrics that a step wrote, for messages
 chosen_cells.py  the cells that steps read as the best by a metric
+comparison.py    a comparison of cases, as a verdict reports it
+acceptance.py    the decision that a miss is fine
 verdict.py       the verdict on each rule, and on all
 conditions.py    the verdict on a step's `if`
 """
 
 from __future__ import annotations
 
+from mlci.gate.acceptance import Acceptance
 from mlci.gate.chosen_cells import chosen_cells
+from mlci.gate.comparison import Comparison, Interval
 from mlci.gate.conditions import holds, missed_text, missed_texts, simplified
 from mlci.gate.metric_names import missing_file
 from mlci.gate.metrics_file import METRICS_MAX_BYTES, METRICS_MAX_DEPTH, Metrics, parse_metrics
@@ -18,6 +22,9 @@ from mlci.gate.verdict import RuleVerdict, Verdict, judge
 __all__ = [
     "METRICS_MAX_BYTES",
     "METRICS_MAX_DEPTH",
+    "Acceptance",
+    "Comparison",
+    "Interval",
     "Metrics",
     "RuleVerdict",
     "Verdict",

@@ -7,8 +7,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Literal
 
-from mlci.flow.models import Json, Rule
+from mlci.flow.models import Json, Level, Rule, Unclear
+from mlci.gate.acceptance import Acceptance
+from mlci.gate.comparison import Comparison
 from mlci.gate.metric_names import missing_metric
 from mlci.gate.metrics_file import Metrics
 from mlci.plan.models import Bound
@@ -17,15 +20,54 @@ from mlci.plan.thresholds import aggregated, exact, exact_threshold, number_at, 
 _SIGN = {True: "≥", False: "≤"}
 _NEGATED_SIGN = {True: "<", False: ">"}
 
+Judgement = Literal["held", "broken", "unclear", "accepted"]
+RuleOutcome = Literal["passed", "failed", "warned", "noted"]
+#: The outcome of a broken rule by its level, and of one that is unclear by what its flow says of that.
+_BROKEN: Mapping[Level, RuleOutcome] = {"block": "failed", "warn": "warned", "info": "noted"}
+_UNCLEAR: Mapping[Unclear, Mapping[Level, RuleOutcome]] = {
+    "fail": _BROKEN,
+    "warn": {"block": "warned", "warn": "warned", "info": "noted"},
+    "pass": {"block": "passed", "warn": "passed", "info": "passed"},
+}
+
 
 @dataclass(frozen=True)
 class RuleVerdict:
-    """The verdict on one rule. `value` is None where the metric is missing or not a finite number."""
+    """The verdict on one rule. `value` is None where the metric is missing or not a finite number.
+
+    It is `unclear` where the cases can't decide, and `accepted` where it is broken, and somebody with the right to
+    accepted that. `comparison` says how cases were compared. `group` is the value of the slice that it is on; "" where
+    it is on all cases.
+    """
 
     bound: Bound
     value: float | None
-    held: bool
+    verdict: Judgement
     text: str
+    comparison: Comparison | None = None
+    group: str = ""
+    acceptance: Acceptance | None = None
+
+    @property
+    def level(self) -> Level:
+        return self.bound.rule.level
+
+    @property
+    def held(self) -> bool:
+        """True if it does not block."""
+        return self.outcome != "failed"
+
+    @property
+    def outcome(self) -> RuleOutcome:
+        """The outcome for reports: it passed, failed, is a warning, or is only told."""
+        rule = self.bound.rule
+        match self.verdict:
+            case "held" | "accepted":
+                return "passed"
+            case "broken":
+                return _BROKEN[rule.level]
+            case "unclear":
+                return _UNCLEAR[rule.unclear][rule.level]
 
     @property
     def margin(self) -> float | None:
@@ -42,7 +84,7 @@ class RuleVerdict:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdicts on all rules of the gate. A gate without rules holds."""
+    """The verdicts on all rules of the gate. It holds if none of them blocks; a gate without rules does."""
 
     rules: tuple[RuleVerdict, ...]
 
@@ -65,7 +107,7 @@ def _judged_rule(bound: Bound, metrics: Mapping[str, Metrics]) -> RuleVerdict:
         own = replace(bound, rule=replace(rule, step=cell, aggregate=None, cells=()), threshold=None)
         judged = _judged(own, metrics.get(cell))
         if judged.value is None or not judged.held:
-            return RuleVerdict(bound, None, False, f"{rule.metric} can't be judged: {judged.text}")
+            return RuleVerdict(bound, None, "broken", f"{rule.metric} can't be judged: {judged.text}")
         numbers.append(judged.value)
     return _compared(bound, aggregated(numbers, rule.aggregate))
 
@@ -74,13 +116,16 @@ def _judged(bound: Bound, metrics: Metrics | None) -> RuleVerdict:
     rule = bound.rule
     value = number_at(metrics.document, rule.path) if metrics else None
     if metrics is None:
-        return RuleVerdict(bound, None, False, f'{rule.metric} is missing: step "{rule.step}" wrote no metrics')
+        return RuleVerdict(bound, None, "broken", f'{rule.metric} is missing: step "{rule.step}" wrote no metrics')
     if metrics.problem:
         return RuleVerdict(
-            bound, value, False, f'{rule.metric} can\'t be judged: the metrics of "{rule.step}" are {metrics.problem}'
+            bound,
+            value,
+            "broken",
+            f'{rule.metric} can\'t be judged: the metrics of "{rule.step}" are {metrics.problem}',
         )
     if value is None:
-        return RuleVerdict(bound, None, False, f"{rule.metric} is {_what_is_there(metrics.document, rule)}")
+        return RuleVerdict(bound, None, "broken", f"{rule.metric} is {_what_is_there(metrics.document, rule)}")
     return _compared(bound, value)
 
 
@@ -89,13 +134,13 @@ def _compared(bound: Bound, value: float) -> RuleVerdict:
     threshold = exact_threshold(rule, bound.baseline)
     if threshold is None or bound.threshold is None:
         text = f"{rule.metric} {_number(value)}: no baseline to compare with yet"
-        return RuleVerdict(bound, value, not rule.is_negated, text)
+        return RuleVerdict(bound, value, "broken" if rule.is_negated else "held", text)
     held = exact(value) >= threshold if bound.is_lower else exact(value) <= threshold
     held, sign = (not held, _NEGATED_SIGN) if rule.is_negated else (held, _SIGN)
     text = f"{rule.metric} {_number(value)} {sign[bound.is_lower]} {_number(bound.threshold)}{_allowance(bound)}"
     if not held:
         text = f"{text} is missed by {_number(_distance(exact(value), threshold))}"
-    return RuleVerdict(bound, value, held, text)
+    return RuleVerdict(bound, value, "held" if held else "broken", text)
 
 
 def _distance(one: Fraction, other: Fraction) -> float:

@@ -161,14 +161,14 @@ def test_a_verdict_holds_its_rule_the_value_and_a_text(
 ) -> None:
     verdict = judged(checked, metrics, baseline)
     [bound] = bounds([checked], {"evaluate": baseline})
-    assert verdict == RuleVerdict(bound, value, held, f"{checked.metric} {text}")
+    assert verdict == RuleVerdict(bound, value, "held" if held else "broken", f"{checked.metric} {text}")
     assert type(verdict.held) is bool
 
 
 def test_a_step_that_wrote_nothing_is_named() -> None:
     [bound] = bounds([rule("min", 0)], {})
     [verdict] = judge([bound], {}).rules
-    assert verdict == RuleVerdict(bound, None, False, 'evaluate.auc is missing: step "evaluate" wrote no metrics')
+    assert verdict == RuleVerdict(bound, None, "broken", 'evaluate.auc is missing: step "evaluate" wrote no metrics')
     assert verdict.held is False
     assert verdict.margin is None
 

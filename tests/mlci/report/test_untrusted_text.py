@@ -71,7 +71,7 @@ HOSTILE = st.one_of(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".joi
 def result(text: str) -> Result:
     """A result with the text in every place that takes one from outside."""
     bound = Bound(Rule("evaluate", (f"m{text}",), "min", 0.9), threshold=0.9)
-    verdict = RuleVerdict(bound, None, False, f"m{text}")
+    verdict = RuleVerdict(bound, None, "broken", f"m{text}")
     return Result(
         flow="case",
         run_id=f"r{text}",

@@ -63,6 +63,8 @@ NOT_COUNTED: dict[str, Any] = {
     "after": ("z",),
     "is_after_gate": True,
     "reuse": Reuse(is_allowed=False),
+    "cases": "o/cases.csv",
+    "trained_on": "x/ids.csv",
 }
 #: It counts with an input of the best cell.
 WITH_CELLS = {"selections": {"x": Selection("z", ("auc",), "max")}}

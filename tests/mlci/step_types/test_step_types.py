@@ -236,8 +236,8 @@ def sources() -> list[Path]:
 _MODULES = {f"mlci.step_types.{name}" for name in STEP_TYPES}
 
 
-#: Types whose names are other things' names as well, such as a field's in JSON: they may be keys.
-_WORDS = {"model", "endpoint", "register"}
+#: Types whose names are other things' names as well, such as a field's in JSON or a value's: they may be keys.
+_WORDS = {"model", "endpoint", "register", "fail"}
 
 
 def named_types(tree: ast.AST) -> Iterator[int]:
