@@ -11,6 +11,7 @@ from typing import Literal
 from mlci.backends.build_job_announcements import parse_announcement
 from mlci.backends.decisions import Decision, Question, parse_decision, parse_question
 from mlci.backends.events import Event
+from mlci.backends.job_phases import JobPhase, job_phases
 from mlci.compile.names import CELLS_TITLE, FAIL_REACHED, REUSED_TITLE, state_name, step_of_state
 from mlci.flow.models import RunsOn
 from mlci.flow.names import written_name
@@ -29,7 +30,8 @@ class StepState:
 
     `is_closing` says whether the success of the state that it is in is that of the step. `question` is set while it
     waits for a decision, and `decision` once there is one. `title` is that of the state that it is in. `reused_from` is
-    the run that made the result of a reused step. `runs_on` is "build" where the build runs its job.
+    the run that made the result of a reused step. `runs_on` is "build" where the build runs its job. `phases` are those
+    of its latest job that has ended.
     """
 
     status: StepStatus = "waiting"
@@ -43,6 +45,7 @@ class StepState:
     decision: Decision | None = None
     reused_from: str | None = None
     runs_on: RunsOn = ""
+    phases: tuple[JobPhase, ...] = field(default=(), repr=False)
 
     @property
     def is_undecided(self) -> bool:
@@ -193,6 +196,7 @@ def _advanced(step: StepState, event: Event) -> StepState:
         return _decided(step, event)
     if step.decision and not step.decision.is_approved:
         return step  # the run ends with its reason
+    step = _with_phases(step, event)
     match event.type:
         case "TaskScheduled":
             job = _job(event)  # None for a task that is no job
@@ -214,6 +218,15 @@ def _advanced(step: StepState, event: Event) -> StepState:
             return replace(step, status="failed", ended=event.timestamp, reason=reason)
         case _:
             return step
+
+
+def _with_phases(step: StepState, event: Event) -> StepState:
+    """The step with the phases of its job, where the event describes one that has ended."""
+    if event.type not in ("TaskSucceeded", "TaskFailed"):
+        return step
+    details = next((each for each in event.details.values() if isinstance(each, dict)), {})
+    phases = job_phases(str(details.get("output") or details.get("cause")))
+    return replace(step, phases=phases) if phases else step
 
 
 def _succeeded(step: StepState, event: Event) -> StepState:

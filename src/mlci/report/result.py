@@ -152,7 +152,7 @@ def to_json(result: Result) -> dict[str, Json]:
         "status": result.status.value,
         "exit_code": result.exit_code,
         "reason": result.reason,
-        "started": result.started.isoformat(timespec="milliseconds"),
+        "started": _iso(result.started),
         "seconds": round(result.seconds, 3),
         "params": dict(result.params),
         "env": dict(result.env),
@@ -183,7 +183,16 @@ def _step(result: Result, name: str) -> dict[str, Json]:
         entry["reused_from"] = step.reused_from
     if step.runs_on:
         entry["runs_on"] = step.runs_on
+    if step.phases:
+        entry["phases"] = [
+            {"name": phase, "started": _iso(started), "seconds": round((ended - started).total_seconds(), 3)}
+            for phase, started, ended in step.phases
+        ]
     return {**entry, "decision": step.decision.to_json()} if step.decision else entry
+
+
+def _iso(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds")
 
 
 def _baseline(update: BaselineUpdate | None) -> Json:
