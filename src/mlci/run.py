@@ -31,7 +31,7 @@ from mlci.empty_outputs import EmptyOutputs
 from mlci.errors import CloudError, InputError, SdkMissing
 from mlci.flow import dependencies
 from mlci.flow.models import Flow, Json
-from mlci.gate import Metrics, chosen_cells, judge
+from mlci.gate import Metrics, Verdict, chosen_cells, judge
 from mlci.input_objects import input_objects
 from mlci.interrupts import InterruptSource, run_interruptible
 from mlci.kept_definitions import KeptDefinitions
@@ -234,10 +234,9 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
     planned, keys = prepared.planned, prepared.keys
     execute = _reuse_all if has_nothing_due(planned) else _execute
     progress, outcome = execute(prepared, context, cloud, started)
-    metrics, outcome = _collect_metrics(planned, progress, outcome, cloud)
+    metrics, verdict, outcome = _judged_end(planned, progress, outcome, cloud)
     record_steps(planned, keys, progress, metrics, datetime.now(timezone.utc), cloud, context.reporter.log)
     progress = explain_skipped(planned, progress, metrics)
-    verdict = judge(planned.gate, metrics)
     for line in unread_metrics(metrics, {step for bound in planned.gate for step in bound.rule.steps}):
         context.reporter.log(line)
     status, reason = conclude(outcome, verdict, progress)
@@ -440,14 +439,24 @@ def run_start(planned: Plan, context: RunContext, cloud: Cloud, started: datetim
     )
 
 
-def _collect_metrics(
+def judged(planned: Plan, progress: Progress, cloud: Cloud) -> tuple[dict[str, Metrics], Verdict]:
+    """Reads the metrics of the steps that have succeeded so far, and judges the gate by them.
+
+    Raises: CloudError, OSError.
+    """
+    metrics = read_metrics(planned, progress, cloud)
+    return metrics, judge(planned.gate, metrics)
+
+
+def _judged_end(
     planned: Plan, progress: Progress, outcome: Outcome, cloud: Cloud
-) -> tuple[dict[str, Metrics], Outcome]:
-    """The run's metrics and outcome. If the metrics can't be read, the run has failed, and still reports."""
+) -> tuple[dict[str, Metrics], Verdict, Outcome]:
+    """The run's metrics, verdict and outcome. If it can't be judged, the run has failed, and still reports."""
     try:
-        return read_metrics(planned, progress, cloud), outcome
+        return *judged(planned, progress, cloud), outcome
     except (CloudError, OSError) as error:
-        return {}, replace(outcome, status="FAILED", error=type(error).__name__, cause=str(error))
+        failed = replace(outcome, status="FAILED", error=type(error).__name__, cause=str(error))
+        return {}, judge(planned.gate, {}), failed
 
 
 def _update_baseline(
