@@ -64,7 +64,7 @@ class Planner:
         """The plan of a run, of the folder's flow or of a variant of it."""
         file = self.folder / "flow.yaml"
         flow = load(file.read_bytes() if text is None else text.encode(), file.name)
-        return plan(flow, stage(flow, find_repository(file), REGION, self.cache), target, {})
+        return plan(flow, stage(flow, find_repository(file), REGION, self.cache), target)
 
 
 def target_of(number: int, is_protected: bool = False) -> Target:

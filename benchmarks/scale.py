@@ -61,7 +61,7 @@ times, file = {}, Path("flow.yaml")
 flow = timed("load", lambda: load_flow(file, ()))
 context = local_context(file, Build())
 staged = timed("stage", lambda: stage(flow, context.repository, context.region, context.cache))
-planned = timed("plan", lambda: plan(flow, staged, context.target, {}))
+planned = timed("plan", lambda: plan(flow, staged, context.target))
 made = []
 def fresh(key, compute):
     made.append(compute())

@@ -196,7 +196,7 @@ def stage(where: str) -> None:
     cache = Path(os.environ["MLCI_CACHE"])
     flow = load(file.read_bytes(), str(file))
     staged = stage_flow(flow, find_repository(file), REGION, Cache(cache))
-    planned = plan(flow, staged, Target(BUCKET, f"arn:aws:iam::{ACCOUNT}:role/job", "20260101-000000-000000"), {})
+    planned = plan(flow, staged, Target(BUCKET, f"arn:aws:iam::{ACCOUNT}:role/job", "20260101-000000-000000"))
     from mlci.backends.stop_signal import StopSignal
 
     if where == "s3":

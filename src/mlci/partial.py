@@ -21,7 +21,7 @@ from mlci.flow.names import written_name
 from mlci.flow.part import Part, choose_steps, with_earlier, with_later
 from mlci.flow.problems import listed
 from mlci.gate import judge, missed_text, simplified
-from mlci.plan import Plan, S3Uri, Target, output_uris
+from mlci.plan import Baseline, Plan, S3Uri, Target, output_uris
 from mlci.plan.thresholds import best_cell, bounds, value_at
 from mlci.report.formatting import rough_duration
 from mlci.reuse.key_document import StepKey
@@ -66,7 +66,7 @@ class PartialRunPlanner:
     `command` is how a user starts a run."""
 
     target: Target
-    baseline: Mapping[str, Json]
+    baseline: Baseline
     earlier: tuple[EarlierRun, ...]
     is_empty: Callable[[str], bool]
     whole: Callable[[], Plan | None]
@@ -158,7 +158,7 @@ class PartialRunPlanner:
         read = [name for rule in outer for name in rule.steps]
         metrics = {name: taken[written_name(name)].metrics(name) for name in read}
         known = {name: document for name, document in metrics.items() if document is not None}
-        verdicts = judge(bounds(outer, self.baseline), known).rules
+        verdicts = judge(bounds(outer, self.baseline.metrics), known).rules
         missed = [judged.text for judged in verdicts if not judged.held and not judged.bound.rule.place]
         by_place = {judged.bound.rule.place: judged for judged in verdicts}
         left: list[Condition] = []

@@ -17,6 +17,7 @@ from mlci.backends.progress import ExpectedEnd, Progress, StepState, initial_pro
 from mlci.backends.protocol import Cloud, ExecutionArn, Outcome
 from mlci.backends.stop_signal import StopSignal
 from mlci.baseline import (
+    NO_BASELINE,
     NO_HISTORY,
     Baseline,
     CommitHistory,
@@ -123,7 +124,7 @@ class PreparedRun:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
-def prepare(flow: Flow, context: RunContext, baseline: Mapping[str, Json]) -> tuple[Plan, Compiled]:
+def prepare(flow: Flow, context: RunContext, baseline: Baseline = NO_BASELINE) -> tuple[Plan, Compiled]:
     """Stages, plans and compiles, as if no step were reused. Changes nothing.
 
     Raises: InputError.
@@ -132,7 +133,7 @@ def prepare(flow: Flow, context: RunContext, baseline: Mapping[str, Json]) -> tu
     return planned, _compile(planned, context)
 
 
-def prepare_run(flow: Flow, context: RunContext, baseline: Mapping[str, Json], cloud: Cloud) -> PreparedRun:
+def prepare_run(flow: Flow, context: RunContext, baseline: Baseline, cloud: Cloud) -> PreparedRun:
     """Stages, plans, finds what is reused, and compiles: everything before deploy. Changes nothing.
 
     Raises: InputError.
@@ -158,7 +159,7 @@ def _plan(
     flow: Flow,
     staged: Staged,
     context: RunContext,
-    baseline: Mapping[str, Json],
+    baseline: Baseline,
     reused: Mapping[str, ReusedResult] | None = None,
 ) -> Plan:
     return plan(flow, staged, context.target, baseline, context.part.outputs if context.part else None, reused)
@@ -282,7 +283,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
     return result
 
 
-def attach(flow: Flow, context: RunContext, baseline: Mapping[str, Json], cloud: Cloud) -> RunContext:
+def attach(flow: Flow, context: RunContext, baseline: Baseline, cloud: Cloud) -> RunContext:
     """The context of the running execution that this build started before it was cut off; else the given context.
 
     An execution is the same run if it has the same input, down to each hash.
@@ -474,7 +475,10 @@ def _update_baseline(
     documents = {step: strict(each.document) for step, each in metrics.items() if each.document is not None}
     committed = context.history.committed(target.commit) if target.commit else None
     outputs = _baseline_outputs(planned, context, cloud)
-    baseline = Baseline(documents, target.run_id, target.commit, committed, outputs=outputs)
+    flow = planned.flow
+    baseline = Baseline(
+        documents, target.run_id, target.commit, committed, outputs=outputs, gate=flow.gate, params=flow.params
+    )
     try:
         kept = record_baseline(planned.flow.name, target, baseline, cloud, context.history)
     except (CloudError, OSError) as error:

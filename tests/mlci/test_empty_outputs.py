@@ -37,7 +37,7 @@ def planned() -> Plan:
         {},
         dict.fromkeys(flow.steps, "mine.example/image:7"),
     )
-    return plan(flow, staged, Target("models", "arn:aws:iam::123456789012:role/job", "20261123-101530-3f9c2a"), {})
+    return plan(flow, staged, Target("models", "arn:aws:iam::123456789012:role/job", "20261123-101530-3f9c2a"))
 
 
 class Run:

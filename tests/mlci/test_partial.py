@@ -14,7 +14,7 @@ from mlci.errors import InputError
 from mlci.flow import load
 from mlci.flow.part import Part
 from mlci.partial import PartialRun, PartialRunPlanner
-from mlci.plan import Target
+from mlci.plan import NO_BASELINE, Target
 from mlci.runs import Runs
 
 STARTED = datetime(2026, 11, 23, 10, 15, 30, tzinfo=timezone.utc)
@@ -50,7 +50,7 @@ def run(
 def plan(part: Part, *earlier: EarlierRun, empty: str = "nothing") -> PartialRun:
     planner = PartialRunPlanner(
         target=Target("bucket", "role", "20261201-000000-cccccc"),
-        baseline={},
+        baseline=NO_BASELINE,
         earlier=earlier,
         is_empty=lambda uri: empty in uri,
         whole=lambda: None,
@@ -140,7 +140,7 @@ steps:
 
 def plan_folds(part: Part, *earlier: EarlierRun) -> PartialRun:
     target = Target("bucket", "role", "20261201-000000-cccccc")
-    return PartialRunPlanner(target, {}, earlier, lambda uri: False, lambda: None, STARTED).plan(FOLDS, part)
+    return PartialRunPlanner(target, NO_BASELINE, earlier, lambda uri: False, lambda: None, STARTED).plan(FOLDS, part)
 
 
 def test_the_cells_of_a_matrix_are_run_together_and_taken_from_one_run(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def planned() -> Plan:
     files = (StagedFile("a.py", "0" * 64, 0, Path("a.py"), b""),)
     unit = CodeUnit(ScriptStart({"script": "a.py"}), files, files)
     staged = Staged(dict.fromkeys(flow.steps, unit), {}, dict.fromkeys(flow.steps, "mine.example/image:7"))
-    return plan(flow, staged, Target("models", "arn:aws:iam::123456789012:role/job", "20261123-101530-3f9c2a"), {})
+    return plan(flow, staged, Target("models", "arn:aws:iam::123456789012:role/job", "20261123-101530-3f9c2a"))
 
 
 @dataclass

@@ -37,7 +37,7 @@ def repository(tmp_path: Path) -> Repository:
 def planned(repository: Repository) -> Plan:
     flow = load(FLOW.encode(), "flow.yaml", {}, {})
     staged = stage(flow, repository, "us-east-1", Cache(None))
-    return plan(flow, staged, Target("models", "arn:aws:iam::123456789012:role/job", "20261123-101530-3f9c2a"), {})
+    return plan(flow, staged, Target("models", "arn:aws:iam::123456789012:role/job", "20261123-101530-3f9c2a"))
 
 
 def reason(repository: Repository, step: str, text: str) -> str:

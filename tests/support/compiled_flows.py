@@ -24,7 +24,7 @@ def planned(text: str, reused: Mapping[str, ReusedResult] | None = None) -> Plan
     unit = CodeUnit(ScriptStart({"script": "a.py"}), (), ())
     staged = Staged(dict.fromkeys(scripts, unit), {}, images)
     target = Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a")
-    return plan(flow, staged, target, {}, reused=reused)
+    return plan(flow, staged, target, reused=reused)
 
 
 _DEFINITIONS: dict[str, str] = {}

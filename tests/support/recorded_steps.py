@@ -78,4 +78,4 @@ def tag(data: bytes) -> str:
 
 @functools.cache
 def flow_plan(target: Target) -> Plan:
-    return plan(load(FLOW, "flow.yaml"), Staged({}, {}, {"prepare": "i", "score": "i"}), target, {})
+    return plan(load(FLOW, "flow.yaml"), Staged({}, {}, {"prepare": "i", "score": "i"}), target)

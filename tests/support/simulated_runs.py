@@ -82,7 +82,7 @@ class SimulatedProject:
             if isinstance(s, RepositoryPath)
         }
         staged = Staged(code, data, dict.fromkeys(flow.steps, "mine.example/image:7"))
-        return plan(flow, staged, target, {}, reused=reused.results if reused else None)
+        return plan(flow, staged, target, reused=reused.results if reused else None)
 
 
 @functools.lru_cache(maxsize=64)

@@ -3,14 +3,15 @@
 It is one object, `mlci/<flow>/baselines/<branch>.json`. Each run that earned it is kept beside it, at
 `mlci/<flow>/baselines/<branch>/<run id>.json`, in the same format: the history.
 
-    document.py   the format
-    earned.py     who may write it: a clean commit of the base branch, with the flow's own params
-    storage.py    reading it, and replacing it, but never by an older commit's
+    document.py       the format
+    rule_document.py  that of the rules in it
+    earned.py         who may write it: a clean commit of the base branch, with the flow's own params
+    storage.py        reading it, and replacing it, but never by an older commit's
 """
 
 from __future__ import annotations
 
-from mlci.baseline.document import Baseline, parse_baseline
+from mlci.baseline.document import parse_baseline
 from mlci.baseline.earned import NO_HISTORY, CommitHistory, WorkTree, unearned_reason
 from mlci.baseline.storage import (
     baseline_uri,
@@ -23,8 +24,10 @@ from mlci.baseline.storage import (
     replace_baseline,
     reset,
 )
+from mlci.plan import NO_BASELINE, Baseline
 
 __all__ = [
+    "NO_BASELINE",
     "NO_HISTORY",
     "Baseline",
     "CommitHistory",

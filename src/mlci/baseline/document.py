@@ -1,40 +1,22 @@
-"""The format of a baseline: one JSON object.
+"""The format of a baseline: one JSON object, with a field for each of `Baseline`'s.
 
-`{"schema": 1, "run_id": …, "commit": …, "committed": …, "origin": "run", "metrics": {<step>: <its metrics file>},
-"outputs": {<step>: {<output>: <its URI>}}}`. Those of older mlci have no outputs.
+Those of older mlci lack some of the fields, which are empty then.
 Without metrics, and without a run, it says that the baseline was reset.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, TypeAlias
 
+from mlci.baseline.rule_document import UnknownRule, parse_rule, render_rule
 from mlci.errors import CloudError
-from mlci.flow.models import Json
+from mlci.flow.models import Json, Rule, Scalar
+from mlci.plan.models import Baseline
 
-#: The version of the format. It changes when a reader of the old format would be misled by the new one.
+#: The version of the format. It changes when a reader of the old format would be misled by the new one. One that knows
+#: fewer fields is not misled.
 SCHEMA = 1
-#: What wrote it: a passing run, or a person, with `mlci baseline set` or `mlci baseline reset`.
-Origin: TypeAlias = Literal["run", "set", "reset"]
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """A baseline. `committed` is the time of its commit, and None where it is not known, as in those of older mlci.
-
-    `run_id` is empty after a reset. `outputs` has the URIs of what the run's steps made.
-    """
-
-    metrics: Mapping[str, Json] = field(default_factory=dict)
-    run_id: str = ""
-    commit: str | None = None
-    committed: datetime | None = None
-    origin: Origin = "run"
-    outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def render_baseline(baseline: Baseline) -> bytes:
@@ -47,6 +29,11 @@ def render_baseline(baseline: Baseline) -> bytes:
         "origin": baseline.origin,
         "metrics": dict(baseline.metrics),
         "outputs": {step: dict(uris) for step, uris in baseline.outputs.items()},
+        "cases": dict(baseline.cases),
+        "trained_on": dict(baseline.trained_on),
+        "gate": [render_rule(rule) for rule in baseline.gate],
+        "params": dict(baseline.params),
+        "acceptances": list(baseline.acceptances),
     }
     return json.dumps(document, indent=2).encode()
 
@@ -75,17 +62,51 @@ def parse_baseline(data: bytes, uri: str) -> Baseline:
         _time(document.get("committed")),
         document["origin"] if document.get("origin") in ("set", "reset") else "run",
         _outputs(document.get("outputs")),
+        _texts(document.get("cases")),
+        _texts(document.get("trained_on")),
+        _gate(document.get("gate"), uri),
+        _params(document.get("params"), uri),
+        _acceptances(document.get("acceptances")),
     )
 
 
 def _outputs(value: Json) -> dict[str, dict[str, str]]:
     """Returns the URIs of outputs as far as the document has any."""
     steps = value.items() if isinstance(value, dict) else ()
-    return {
-        step: {output: uri for output, uri in uris.items() if isinstance(uri, str)}
-        for step, uris in steps
-        if isinstance(uris, dict)
-    }
+    return {step: _texts(uris) for step, uris in steps if isinstance(uris, dict)}
+
+
+def _texts(value: Json) -> dict[str, str]:
+    """Returns the texts of an object, by their names."""
+    found = value.items() if isinstance(value, dict) else ()
+    return {name: text for name, text in found if isinstance(text, str)}
+
+
+def _gate(value: Json, uri: str) -> tuple[Rule, ...]:
+    """Returns the rules of a gate. One that is not understood is an error: without it, what it forbids would pass."""
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise _damaged(uri)
+    try:
+        return tuple(map(parse_rule, value))
+    except UnknownRule as error:
+        raise CloudError(
+            f"the baseline {uri} has a rule that this version of mlci does not know: {error}.",
+            hint="Upgrade mlci, or reset the baseline: `mlci baseline reset`.",
+        ) from error
+
+
+def _params(value: Json, uri: str) -> dict[str, Scalar]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(param, str | int | float) for param in value.values()):
+        raise _damaged(uri)
+    return {name: param for name, param in value.items() if isinstance(param, str | int | float)}
+
+
+def _acceptances(value: Json) -> tuple[str, ...]:
+    return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()
 
 
 def _text(value: Json) -> str:

@@ -12,8 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from mlci.baseline.document import Baseline
-from mlci.plan import Plan
+from mlci.plan import Baseline, Plan
 
 _SHOWN = 3
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mlci.backends.protocol import Cloud
-from mlci.baseline.document import Baseline, parse_baseline, render_baseline
+from mlci.baseline.document import parse_baseline, render_baseline
 from mlci.baseline.earned import CommitHistory, is_older
 from mlci.errors import CloudError, InputError
-from mlci.flow.models import Flow, Json
-from mlci.plan import Target
+from mlci.flow.models import Flow
+from mlci.plan import NO_BASELINE, Baseline, Target
 from mlci.plan.models import S3Uri
 from mlci.plan.names import baseline_key
 
@@ -23,8 +23,8 @@ def baseline_uri(flow: str, target: Target) -> S3Uri | None:
     return S3Uri(f"s3://{target.bucket}/{baseline_key(flow, target.base_branch)}") if target.base_branch else None
 
 
-def read_baseline(flow: Flow, target: Target, cloud: Cloud) -> dict[str, Json]:
-    """The metrics of the base branch's last passing run, by step; empty if there was none.
+def read_baseline(flow: Flow, target: Target, cloud: Cloud) -> Baseline:
+    """The run to compare with: the base branch's last passing one. It has no run if there was none.
 
     Raises: CloudError, for a baseline that is damaged or of another schema: to judge without it would let a drop pass.
     InputError, if a rule needs the baseline, and the base branch is not known.
@@ -32,7 +32,7 @@ def read_baseline(flow: Flow, target: Target, cloud: Cloud) -> dict[str, Json]:
     if target.base_branch is None and target.commit and _is_compared(flow):
         raise _unknown_branch("and a rule of the flow compares with its baseline")
     current = read_current(flow.name, target, cloud) if target.base_branch else None
-    return dict(current.metrics) if current else {}
+    return current or NO_BASELINE
 
 
 def read_current(flow: str, target: Target, cloud: Cloud) -> Baseline | None:

@@ -26,6 +26,6 @@ def command(flow_file: Path, params: Sequence[str]) -> int:
     from mlci.build import Build
     from mlci.run import prepare
 
-    _, compiled = prepare(load_flow(flow_file, params, cache_of()), local_context(flow_file, Build()), {})
+    _, compiled = prepare(load_flow(flow_file, params, cache_of()), local_context(flow_file, Build()))
     echo_document(json.dumps(json.loads(compiled.definition), indent=2) + "\n")
     return 0

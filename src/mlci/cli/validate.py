@@ -78,7 +78,7 @@ def _checked(flow_file: Path, params: Sequence[str]) -> tuple[Flow, Sequence[Pro
     flow = load_flow(flow_file, params, cache)
     check_build_time(flow, os.environ)
     check_arn_values(flow, {})
-    planned, compiled = prepare(flow, local_context(flow_file, Build()), {})
+    planned, compiled = prepare(flow, local_context(flow_file, Build()))
     elsewhere = [*jobs_for_aws_alone(planned, cache), *glue_problems(planned)]
     check_definition(compiled.definition, cache)
     return flow, elsewhere

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from mlci.flow.models import Flow, Json, RepositoryPath, Step, StepOutput
+from mlci.flow.models import Flow, RepositoryPath, Step, StepOutput
 from mlci.plan.models import (
+    NO_BASELINE,
+    Baseline,
     Bound,
     Plan,
     PlannedImage,
@@ -32,6 +34,8 @@ from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import Cleanup, ResolvedStep
 
 __all__ = [
+    "NO_BASELINE",
+    "Baseline",
     "Bound",
     "Plan",
     "PlannedStep",
@@ -60,12 +64,12 @@ def plan(
     flow: Flow,
     staged: Staged,
     target: Target,
-    baseline: Mapping[str, Json],
+    baseline: Baseline = NO_BASELINE,
     taken: Mapping[tuple[str, str], S3Uri] | None = None,
     reused: Mapping[str, ReusedResult] | None = None,
 ) -> Plan:
-    """Return the plan of a run. `baseline` maps steps to the metrics of the base branch's last passing run, and `taken`
-    outputs of steps that are not in the flow to their URIs. `reused` has the results of the steps that are not to run
+    """Return the plan of a run. `baseline` is the run to compare with, and `taken` maps outputs of steps that are
+    not in the flow to their URIs. `reused` has the results of the steps that are not to run
     again; what only these need is neither uploaded nor built."""
     names, reused = _names(flow, target), reused or {}
     outputs = {**(taken or {}), **output_uris(flow, target)}
@@ -105,7 +109,7 @@ def plan(
         steps[step.name] = _planned(step, context, baseline, reused.get(step.name))
     uploads = {upload.uri: upload for upload in _uploads(flow, staged, target, reused)}
     images = tuple(_images(flow, staged, target, reused))
-    return Plan(flow, target, steps, bounds(flow.gate, baseline), tuple(uploads.values()), staged.data, images)
+    return Plan(flow, target, steps, bounds(flow.gate, baseline.metrics), tuple(uploads.values()), staged.data, images)
 
 
 def _image_uri(flow: Flow, step: Step, staged: Staged, target: Target) -> str | None:
@@ -125,9 +129,7 @@ def _images(flow: Flow, staged: Staged, target: Target, reused: Collection[str])
         yield PlannedImage(uri, staged.image_contexts[names[0]], tuple(names))
 
 
-def _planned(
-    step: Step, context: RequestContext, baseline: Mapping[str, Json], reused: ReusedResult | None
-) -> PlannedStep:
+def _planned(step: Step, context: RequestContext, baseline: Baseline, reused: ReusedResult | None) -> PlannedStep:
     step_type, resolved = STEP_TYPES[step.uses], resolve(step, context)
     request = api_request(step, resolved)
     outputs = {name: context.outputs[step.name, name] for name in step.outputs}
@@ -140,7 +142,7 @@ def _planned(
         outputs=outputs,
         summary=step_type.summary(resolved, request),
         metrics=context.metrics.get(step.name),
-        when=bounds(step.when, baseline),
+        when=bounds(step.when, baseline.metrics),
         code=context.code,
         image=context.image or "",
         selections=dict(_selections(step, context)),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import NewType
+from datetime import datetime, timedelta
+from typing import Literal, NewType, TypeAlias
 
-from mlci.flow.models import Flow, Json, Rule
+from mlci.flow.models import Flow, Json, Rule, Scalar
 from mlci.flow.names import written_name
 from mlci.stage.models import CodeUnit, DataUnit, ImageContext, StagedFile
 from mlci.step_types.build_run import HEARTBEAT_LOOKS
@@ -69,6 +69,37 @@ class Target:
         It leaves a build that was cut off the time to start again. Here, nothing outlives the build.
         """
         return _HEARTBEAT_S if self.runs_jobs_here else max(_LEAST_HEARTBEAT_S, HEARTBEAT_LOOKS * self.poll_s)
+
+
+#: What wrote a baseline: a passing run, or a person, with `mlci baseline set` or `mlci baseline reset`.
+Origin: TypeAlias = Literal["run", "set", "reset"]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A passing run of the base branch, which others compare with. `run_id` is empty where there is none.
+
+    `committed` is the time of its commit, and None where it is not known, as in those of older mlci. `metrics` are
+    those of its steps. `outputs` has the URIs of what they made, by step and output; `cases` and `trained_on` those of
+    the files of cases and of ids among it, by step. `gate` and `params` are those of its flow, and `acceptances` has
+    the ids of the acceptances by which it passed.
+    """
+
+    metrics: Mapping[str, Json] = field(default_factory=dict)
+    run_id: str = ""
+    commit: str | None = None
+    committed: datetime | None = None
+    origin: Origin = "run"
+    outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    cases: Mapping[str, str] = field(default_factory=dict)
+    trained_on: Mapping[str, str] = field(default_factory=dict)
+    gate: tuple[Rule, ...] = ()
+    params: Mapping[str, Scalar] = field(default_factory=dict)
+    acceptances: tuple[str, ...] = ()
+
+
+#: Where no run has earned one.
+NO_BASELINE = Baseline()
 
 
 @dataclass(frozen=True)

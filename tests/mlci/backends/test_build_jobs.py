@@ -88,7 +88,7 @@ def build(tmp_path: Path) -> Iterator[Build]:
     start = ScriptStart({"script": "a.sh"}, command=("/bin/sh", "-e", "./a.sh"))
     script = StagedFile("a.sh", "0" * 64, len(SCRIPT), tmp_path / "a.sh", SCRIPT.encode())
     staged = Staged({"measure": CodeUnit(start, (), (script,))}, {}, {})
-    made = plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", RUN), {})
+    made = plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", RUN))
     own = InMemoryObjects({"s3://bucket/mlci/small/runs/r/make/data/x.csv": b"1\n"})
     other = InMemoryObjects({"s3://public/raw/x.csv": b"2\n"})
     environment = {"PATH": "/usr/bin:/bin", "AWS_SECRET_ACCESS_KEY": "x"}

@@ -22,7 +22,6 @@ from mlci.backends.protocol import Cloud, ObjectCopy, Outcome
 from mlci.backends.stop_signal import StopSignal
 from mlci.compile import Compiled
 from mlci.errors import CloudError
-from mlci.flow.models import Json
 from mlci.plan import Plan
 from mlci.plan.models import S3Uri, Upload
 from mlci.run import prepare, run
@@ -61,7 +60,7 @@ class Side:
 
     def planned(self, flow: str = FLOW) -> tuple[Plan, Compiled]:
         (self.builder.root / "flow.yaml").write_text(flow)
-        return prepare(self.builder.flow(), self.builder.context(), _no_baseline())
+        return prepare(self.builder.flow(), self.builder.context())
 
     def execute(self, planned: Plan, compiled: Compiled, stop: StopSignal) -> Outcome:
         version = self.cloud.publish("small", compiled.definition)
@@ -73,10 +72,6 @@ class Side:
         for event in self.events:
             progress = progress.after(event)
         return progress
-
-
-def _no_baseline() -> dict[str, Json]:
-    return {}
 
 
 @pytest.fixture(scope="module")

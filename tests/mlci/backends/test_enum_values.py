@@ -38,7 +38,7 @@ def planned(prepare: str = "", train: str = "", instance: str = "ml.m5.large") -
     files = (StagedFile("a.py", "0" * 64, 0, Path("a.py"), b""),)
     code = dict.fromkeys(flow.steps, CodeUnit(ScriptStart({"script": "a.py"}), files, files))
     staged = Staged(code, {}, dict.fromkeys(flow.steps, "mine.example/image:7"))
-    return plan(flow, staged, Target("models", "arn:aws:iam::123456789012:role/job", "20261123-101530-3f9c2a"), {})
+    return plan(flow, staged, Target("models", "arn:aws:iam::123456789012:role/job", "20261123-101530-3f9c2a"))
 
 
 @pytest.fixture(params=CHECKS)

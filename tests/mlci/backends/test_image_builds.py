@@ -131,7 +131,7 @@ def planned(tmp_path: Path) -> Plan:
     flow = load(FLOW.encode(), "flow.yaml", {}, {})
     unit = CodeUnit(ScriptStart({"script": "a.py"}), (), ())
     staged = Staged({"one": unit, "two": unit}, {}, {"two": "mine.example/two:1"}, {"one": image(tmp_path).context})
-    return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a"), {})
+    return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a"))
 
 
 def local_images(tmp_path: Path, isolation: str, messages: list[str]) -> LocalImages:
@@ -189,7 +189,7 @@ def test_what_serves_a_model_does_not_run_in_its_image_here(tmp_path: Path) -> N
     flow = load(text.encode(), "flow.yaml", {}, {})
     unit, context = CodeUnit(ScriptStart({"script": "a.py"}), (), ()), image(tmp_path).context
     staged = Staged({"one": unit, "two": unit}, {}, {}, dict.fromkeys(["serve", "one", "two"], context))
-    made = plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a"), {})
+    made = plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a"))
     program(tmp_path, "podman", "")
     images = local_images(tmp_path, "auto", messages)
     images.check(made)

@@ -7,12 +7,29 @@ from datetime import datetime, timezone
 
 import pytest
 
-from mlci.baseline.document import SCHEMA, Baseline, parse_baseline, render_baseline
+from mlci.baseline.document import SCHEMA, parse_baseline, render_baseline
 from mlci.errors import CloudError
+from mlci.flow.models import Rule
+from mlci.plan import Baseline
 
 URI = "s3://bucket/mlci/iris/baselines/main.json"
 COMMITTED = datetime(2026, 11, 23, 8, 15, 30, tzinfo=timezone.utc)
-BASELINE = Baseline({"a": {"b": [1]}}, "r", "0" * 40, COMMITTED, "set", {"a": {"model": "s3://b/model/"}})
+BASELINE = Baseline(
+    {"a": {"b": [1]}},
+    "r",
+    "0" * 40,
+    COMMITTED,
+    "set",
+    {"a": {"model": "s3://b/model/"}},
+    {"a": "s3://b/model/cases.csv"},
+    {"a": "s3://b/model/ids.csv"},
+    (
+        Rule("a", ("b", 0), "max_drop", 0.02, is_relative=True),
+        Rule("a", ("b", 0), "min", 3, aggregate="mean", cells=("a(x=1)", "a(x=2)")),
+    ),
+    {"depth": 4, "rate": 0.5, "name": "x", "is_on": True},
+    ("20261123-101530-3f9c2a",),
+)
 
 
 def test_the_metrics_are_read_by_step() -> None:
@@ -50,3 +67,36 @@ def test_outputs_that_are_not_understood_are_none(outputs: object) -> None:
     read = parse_baseline(json.dumps(document).encode(), URI)
     assert read.metrics == BASELINE.metrics
     assert not any(read.outputs.values())
+
+
+def test_a_baseline_of_an_older_mlci_has_no_more_than_its_metrics_and_outputs() -> None:
+    written = json.loads(render_baseline(BASELINE))
+    older = {
+        name: written[name] for name in ("schema", "run_id", "commit", "committed", "origin", "metrics", "outputs")
+    }
+    expected = Baseline({"a": {"b": [1]}}, "r", "0" * 40, COMMITTED, "set", {"a": {"model": "s3://b/model/"}})
+    assert parse_baseline(json.dumps(older).encode(), URI) == expected
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"step": "a", "path": ["b"], "op": "min", "limit": 1, "blocks": True}, 'it has a field "blocks"'),
+        ({"step": "a", "path": ["b"], "op": "least", "limit": 1}, 'it has the op "least"'),
+        ({"step": "a", "path": ["b"], "op": "min"}, 'it has no "limit"'),
+        ({"step": "a", "path": [], "op": "min", "limit": 1}, "it is damaged"),
+        ({"step": "a", "path": ["b"], "op": "min", "limit": "1"}, "it is damaged"),
+        ("a", "it is no object"),
+    ],
+)
+def test_a_rule_that_is_not_understood_is_an_error_and_never_left_out(rule: object, message: str) -> None:
+    document = {**json.loads(render_baseline(BASELINE)), "gate": [rule]}
+    with pytest.raises(CloudError, match=f"has a rule that this version of mlci does not know: {message}. Upgrade"):
+        parse_baseline(json.dumps(document).encode(), URI)
+
+
+@pytest.mark.parametrize("field", [{"gate": {}}, {"params": []}, {"params": {"depth": [4]}}])
+def test_a_gate_or_params_of_another_shape_are_damaged(field: dict[str, object]) -> None:
+    document = {**json.loads(render_baseline(BASELINE)), **field}
+    with pytest.raises(CloudError, match="is damaged"):
+        parse_baseline(json.dumps(document).encode(), URI)

@@ -17,7 +17,7 @@ from mlci.errors import InputError
 from mlci.flow import dependencies, load
 from mlci.flow.models import Aggregate, Json, Op, Rule
 from mlci.gate import judge, parse_metrics
-from mlci.plan import Plan, Target, plan
+from mlci.plan import Baseline, Plan, Target, plan
 from mlci.plan.thresholds import bounds
 from mlci.stage.models import CodeUnit, Staged, StagedFile
 from mlci.step_types.script_start import ScriptStart
@@ -59,7 +59,7 @@ def planned(text: str, gate: tuple[Rule, ...] | None = None, baseline: Mapping[s
         dict.fromkeys(flow.steps, "mine:7"),
     )
     target = Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a")
-    return plan(flow, staged, target, baseline or {})
+    return plan(flow, staged, target, Baseline(baseline or {}))
 
 
 @dataclass

@@ -28,7 +28,7 @@ def test_the_installed_code_and_sdk_count() -> None:
     assert list(STATE_MAKING_FOLDERS) == FOLDERS
     keys: list[Json] = []
     flow = load(b"flow: x\nsteps: {a: {uses: processing, run: a.py, image: 'mine:7'}}\n", "flow.yaml")
-    planned = plan(flow, Staged({}, {}, {}), Target("bucket", "role", "20261123-101530-3f9c2a"), {})
+    planned = plan(flow, Staged({}, {}, {}), Target("bucket", "role", "20261123-101530-3f9c2a"))
 
     def remember(key: Json, compute: object) -> str:
         keys.append(key)

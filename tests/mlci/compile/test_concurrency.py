@@ -33,7 +33,7 @@ def planned(cores: int | None, text: str = FLOW) -> Plan:
     unit = CodeUnit(ScriptStart({"script": "a.py"}), files, files)
     staged = Staged(dict.fromkeys(flow.steps, unit), {}, dict.fromkeys(flow.steps, "mine:7"))
     target = Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a", cores=cores)
-    return plan(flow, staged, target, {})
+    return plan(flow, staged, target)
 
 
 def test_the_cells_and_the_steps_beside_them_share_the_cores() -> None:

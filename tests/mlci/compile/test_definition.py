@@ -19,7 +19,7 @@ import mlci_asl as asl
 from mlci.compile import compile_plan
 from mlci.flow import load
 from mlci.flow.models import Json
-from mlci.plan import Plan, Target, plan
+from mlci.plan import Baseline, Plan, Target, plan
 from mlci.stage.models import CodeUnit, Staged, StagedFile
 from mlci.step_types.script_start import ScriptStart
 from support.examples import examples
@@ -58,7 +58,7 @@ def planned(
         {},
         dict.fromkeys(flow.steps, "mine:7"),
     )
-    return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", run), baseline or {})
+    return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", run), Baseline(baseline or {}))
 
 
 def fresh(key: Json, make: Callable[[], str]) -> str:

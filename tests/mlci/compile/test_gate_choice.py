@@ -36,7 +36,7 @@ def planned(rule: Rule) -> Plan:
     flow = replace(load(FLOW.encode(), "flow.yaml", {}, {}), gate=(rule,))
     files = (StagedFile("a.py", "0" * 64, 0, Path("a.py"), b""),)
     staged = Staged({"measure": CodeUnit(ScriptStart({"script": "a.py"}), files, files)}, {}, {"measure": "mine:7"})
-    return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a"), {})
+    return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a"))
 
 
 @dataclass

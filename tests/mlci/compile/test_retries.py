@@ -43,7 +43,7 @@ def planned(text: str) -> Plan:
     files = (StagedFile("a.py", "0" * 64, 0, Path("a.py"), b""),)
     code = dict.fromkeys(flow.steps, CodeUnit(ScriptStart({"script": "a.py"}), files, files))
     target = Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a")
-    return plan(flow, Staged(code, {}, dict.fromkeys(flow.steps, "mine:7")), target, {})
+    return plan(flow, Staged(code, {}, dict.fromkeys(flow.steps, "mine:7")), target)
 
 
 def fresh(key: Json, make: Callable[[], str]) -> str:

@@ -62,7 +62,7 @@ def planned() -> Plan:
         },
         images={"prepare": "mine.example/image:7", "train": "mine.example/image:7"},
     )
-    return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/jobs", "20261123-101530-3f9c2a"), {})
+    return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/jobs", "20261123-101530-3f9c2a"))
 
 
 def request(planned: Plan, step: str) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def test_images_that_the_run_builds_are_told_with_their_steps() -> None:
         flow = load(text.replace("IMAGE", written).encode(), "flow.yaml", {}, {})
         images = {} if contexts else {"one": "a/b:1"}
         staged = Staged({"one": CodeUnit(ScriptStart({"script": "a.py"}), (), ())}, {}, images, contexts)
-        made = plan(flow, staged, Target("bucket", "role", "20261123-101530-3f9c2a"), {})
+        made = plan(flow, staged, Target("bucket", "role", "20261123-101530-3f9c2a"))
         told = preview(made, "{}", (), Change("none kept", "mlci-x"), ())
         assert ("images\n  docker  localhost/mlci-x:" in told) == bool(contexts)
         assert (", for one\n" in told) == bool(contexts)

@@ -30,7 +30,7 @@ def test_each_step_has_its_files_with_their_sizes_and_what_starts(tmp_path: Path
     flow = load(FLOW.encode(), "flow.yaml", {}, {})
     staged = stage(flow, find_repository(tmp_path / "flow.yaml"), "us-east-1", Cache(None))
     target = Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a")
-    lines = staged_files(plan(flow, staged, target, {})).splitlines()
+    lines = staged_files(plan(flow, staged, target)).splitlines()
     assert lines[:12] == [
         "files",
         "  a: a.py, 2 files, 2.5 kB",

@@ -82,7 +82,7 @@ def staged(
 
 
 def planned(text: str = FLOW, found: Staged | None = None, target: Target = TARGET, **params: str) -> Plan:
-    return plan(load(text.encode(), "flow.yaml", params, {}), found or staged(), target, {})
+    return plan(load(text.encode(), "flow.yaml", params, {}), found or staged(), target)
 
 
 def keys(text: str = FLOW, found: Staged | None = None, target: Target = TARGET, **params: str) -> RunKeys:
@@ -271,7 +271,7 @@ steps:
 def matrix_keys(text: str) -> RunKeys:
     flow = load(text.encode(), "flow.yaml", {}, {})
     code = {name: unit(file(step.run or "")) for name, step in flow.steps.items()}
-    return step_keys(plan(flow, Staged(code, {}, dict.fromkeys(flow.steps, "i.example/i:1")), TARGET, {}))
+    return step_keys(plan(flow, Staged(code, {}, dict.fromkeys(flow.steps, "i.example/i:1")), TARGET))
 
 
 def test_each_cell_of_a_matrix_has_a_key() -> None:
@@ -302,7 +302,7 @@ def test_a_key_of_a_partial_run_needs_those_of_the_steps_that_are_taken() -> Non
     kept = {name: flow.steps[name] for name in names}
     part = replace(flow, steps=kept, gate=(), left_out={name: flow.steps[name] for name in ("prepare", "train")})
     taken = {("train", "model"): "s3://bucket/m/", ("prepare", "rest"): "s3://bucket/r/"}
-    found = plan(part, staged(), TARGET, {}, taken)  # type: ignore[arg-type]
+    found = plan(part, staged(), TARGET, taken=taken)  # type: ignore[arg-type]
     whole = step_keys(planned())
     assert not step_keys(found).steps
     known = {name: whole.steps[name] for name in ("prepare", "train")}
@@ -343,7 +343,7 @@ from mlci.stage import Cache, find_repository, stage
 file = Path(sys.argv[1], "flow.yaml")
 flow = load(file.read_bytes(), str(file), {}, {})
 found = stage(flow, find_repository(file), "eu-west-1", Cache(Path(sys.argv[2])))
-keys = step_keys(plan(flow, found, Target("b", "r", sys.argv[3]), {}))
+keys = step_keys(plan(flow, found, Target("b", "r", sys.argv[3])))
 print(json.dumps(keys.to_json()))
 """
 

@@ -82,7 +82,7 @@ def protected(text: str) -> Plan:
     target = Target(
         "bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a", is_protected=True, poll_s=30
     )
-    return plan(flow, staged, target, {})
+    return plan(flow, staged, target)
 
 
 def test_the_endpoint_of_a_run_is_its_own_and_is_deleted() -> None:

@@ -51,7 +51,7 @@ def planned(request: str = "{}") -> Plan:
     staged = Staged(
         {"train-a": CodeUnit(ScriptStart({"script": "a.py"}), files, files)}, {}, {"train-a": "mine.example/image:7"}
     )
-    return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a"), {})
+    return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a"))
 
 
 def compiled(request: str = "{}") -> Compiled:

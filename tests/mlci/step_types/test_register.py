@@ -60,7 +60,7 @@ def planned(text: str = FLOW, target: Target = TARGET) -> Plan:
     scripts = [step.name for step in flow.steps.values() if step.run]
     images = {step.name: step.image for step in flow.steps.values() if isinstance(step.image, str)}
     unit = CodeUnit(ScriptStart({"script": "a.py"}), (), ())
-    return plan(flow, Staged(dict.fromkeys(scripts, unit), {}, images), target, {})
+    return plan(flow, Staged(dict.fromkeys(scripts, unit), {}, images), target)
 
 
 def compiled(text: str = FLOW, target: Target = TARGET) -> tuple[dict[str, Any], dict[str, Any]]:

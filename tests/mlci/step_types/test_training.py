@@ -37,7 +37,7 @@ def planned(request: str, channel: str = "train") -> Plan:
     staged = Staged(
         {"train": CodeUnit(ScriptStart({"script": "a.py"}), files, files)}, data, {"train": "mine.example/image:7"}
     )
-    return plan(flow, staged, Target("bucket", "arn:aws:iam::123456789012:role/r", "20261123-101530-3f9c2a"), {})
+    return plan(flow, staged, Target("bucket", "arn:aws:iam::123456789012:role/r", "20261123-101530-3f9c2a"))
 
 
 def copy_of(planned: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -90,7 +90,7 @@ def built(text: str) -> dict[str, Any]:
         {},
         {"train": ImageContext("docker", "Dockerfile", {}, files)},
     )
-    made = plan(flow, staged, Target("bucket", "arn:aws:iam::123456789012:role/r", "20261123-101530-3f9c2a"), {})
+    made = plan(flow, staged, Target("bucket", "arn:aws:iam::123456789012:role/r", "20261123-101530-3f9c2a"))
     check_jobs(made)
     assert [image.uri for image in made.images] == [made.steps["train"].image]
     return dict(made.steps["train"].request)

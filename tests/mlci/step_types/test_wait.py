@@ -49,7 +49,7 @@ def planned(text: str = FLOW, **params: str) -> Plan:
         {},
         dict.fromkeys(scripts, "mine.example/image:7"),
     )
-    return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a"), {})
+    return plan(flow, staged, Target("bucket", "arn:aws:iam::000000000000:role/r", "20261123-101530-3f9c2a"))
 
 
 def compiled(text: str = FLOW, **params: str) -> tuple[dict[str, Any], dict[str, Any]]:

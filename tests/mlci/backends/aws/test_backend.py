@@ -15,6 +15,7 @@ from mlci.backends.stop_signal import StopSignal
 from mlci.earlier_runs import earlier_runs
 from mlci.flow.part import Part
 from mlci.partial import PartialRunPlanner
+from mlci.plan import NO_BASELINE
 from mlci.report.result import Result, Status, to_json
 from mlci.run import prepare, run
 from support.aws_builds import FLOW, Builder
@@ -118,7 +119,7 @@ def test_a_build_that_was_cut_off_goes_on_with_its_own_run(builder: Builder, pre
     pretended.sagemaker.scripts["train"] = Script(seconds=0.6)
     flow, around = builder.flow(), builder.context("models:1")
     cloud = builder.cloud(flow)
-    planned, compiled = prepare(flow, around, {})
+    planned, compiled = prepare(flow, around)
     cloud.upload(planned.uploads, StopSignal())
     version = cloud.publish(flow.name, compiled.definition)
     cloud.executions.start(
@@ -245,7 +246,7 @@ def test_a_part_of_a_flow_takes_the_outputs_in_the_bucket_and_writes_no_baseline
     flow, context, cloud = builder.flow(), builder.context(), builder.cloud(builder.flow())
     planner = PartialRunPlanner(
         context.target,
-        {},
+        NO_BASELINE,
         tuple(earlier_runs(context.folder.siblings(), flow.name, cloud.name)),
         cloud.is_empty,
         lambda: None,

@@ -47,7 +47,7 @@ def planned(request: str = "") -> Plan:
     unit = DataUnit("data.csv", (file,), is_folder=False)
     code = {name: CodeUnit(ScriptStart({"script": "a.py"}, ("src",)), (file,), (file,)) for name in flow.steps}
     staged = Staged(code, {"data.csv": unit}, dict.fromkeys(flow.steps, "mine.example/image:7"))
-    return plan(flow, staged, Target("models", "arn:aws:iam::123456789012:role/job", "20261123-101530-3f9c2a"), {})
+    return plan(flow, staged, Target("models", "arn:aws:iam::123456789012:role/job", "20261123-101530-3f9c2a"))
 
 
 def task_fields(uses: str) -> frozenset[str]:
