@@ -98,7 +98,7 @@ def planned(folder: Path) -> Plan:
     unit = CodeUnit(ScriptStart({"script": "a.py"}), (), ())
     staged = Staged({"one": unit}, {}, {}, {"one": ImageContext("docker", "Dockerfile", {}, files)})
     target = Target("bucket", "arn:aws:iam::123456789012:role/r", "20261123-101530-3f9c2a", registry=REGISTRY)
-    return plan(load(FLOW.encode(), "flow.yaml", {}), staged, target)
+    return plan(load(FLOW.encode(), "flow.yaml", {}, {}), staged, target)
 
 
 def publisher(folder: Path, messages: list[str], result: str = PUSHED) -> ImagePublisher:
