@@ -21,6 +21,7 @@ The map:
     backends/          the local and the aws backend
     gate/              metrics → verdict
     report/            Result → console and files
+    costs/             Plan + progress → the estimated cost of steps
     baseline/          the metrics that rules compare with
     model_registry.py  registered models, and decisions about them
     runs.py            the folder of a run

@@ -15,6 +15,7 @@ decisions.py                  the question of an approval, and the decision abou
 build_job_announcements.py    the announcement of a job that the build is to run itself
 build_tasks.py                the tasks that the build does: tokens, heartbeats and answers
 build_jobs.py                 the jobs of these tasks, by the emulator's job runner
+billed_seconds.py             the seconds of a job that AWS bills
 job_phases.py                 the phases of a job that has ended: starting, downloading, running, uploading
 progress.py                   the state of each step, from the history
 project_python.py             the interpreter that local jobs run with

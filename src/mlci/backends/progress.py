@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
+from mlci.backends.billed_seconds import billed_seconds
 from mlci.backends.build_job_announcements import parse_announcement
 from mlci.backends.decisions import Decision, Question, parse_decision, parse_question
 from mlci.backends.events import Event
@@ -31,7 +32,8 @@ class StepState:
     `is_closing` says whether the success of the state that it is in is that of the step. `question` is set while it
     waits for a decision, and `decision` once there is one. `title` is that of the state that it is in. `reused_from` is
     the run that made the result of a reused step. `runs_on` is "build" where the build runs its job. `phases` are those
-    of its latest job that has ended.
+    of its latest job that has ended, and `billed_s` the seconds of each instance that AWS bills for all of its jobs;
+    None where no job has told any.
     """
 
     status: StepStatus = "waiting"
@@ -46,6 +48,7 @@ class StepState:
     reused_from: str | None = None
     runs_on: RunsOn = ""
     phases: tuple[JobPhase, ...] = field(default=(), repr=False)
+    billed_s: float | None = field(default=None, repr=False)
 
     @property
     def is_undecided(self) -> bool:
@@ -196,7 +199,7 @@ def _advanced(step: StepState, event: Event) -> StepState:
         return _decided(step, event)
     if step.decision and not step.decision.is_approved:
         return step  # the run ends with its reason
-    step = _with_phases(step, event)
+    step = _with_described(step, event)
     match event.type:
         case "TaskScheduled":
             job = _job(event)  # None for a task that is no job
@@ -220,12 +223,16 @@ def _advanced(step: StepState, event: Event) -> StepState:
             return step
 
 
-def _with_phases(step: StepState, event: Event) -> StepState:
-    """The step with the phases of its job, where the event describes one that has ended."""
+def _with_described(step: StepState, event: Event) -> StepState:
+    """The step with the phases and the billed seconds of its job, where the event describes one that has ended."""
     if event.type not in ("TaskSucceeded", "TaskFailed"):
         return step
     details = next((each for each in event.details.values() if isinstance(each, dict)), {})
-    phases = job_phases(str(details.get("output") or details.get("cause")))
+    description = str(details.get("output") or details.get("cause"))
+    billed_s = billed_seconds(description)
+    if billed_s is not None:
+        step = replace(step, billed_s=billed_s + (step.billed_s or 0.0))
+    phases = job_phases(description)
     return replace(step, phases=phases) if phases else step
 
 

@@ -122,4 +122,5 @@ APPROVAL = StepType(
     ),
     summary=_summary,
     is_reusable=False,
+    cost=None,
 )

@@ -225,6 +225,23 @@ class Cleanup:
 
 
 @dataclass(frozen=True)
+class InstanceCost:
+    """The cost of a job's instances, by the second: `config` is the way to them in the job's request.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html and its siblings
+    """
+
+    config: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class UnknownCost:
+    """A cost that mlci can't estimate, for this reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class StepType:
     """Everything that is particular to one value of `uses`. No part has a default: a type says what it lacks.
 
@@ -237,7 +254,8 @@ class StepType:
     are the states in order, the main one first. `further_requests` returns what a step asks of the API beside its own
     request, from its part of the execution input. `cleanup` are the resources that a run leaves, and that are deleted
     after it unless its names are protected. `summary` says what the step is in one line of `mlci plan`, from the same
-    two. Results of a type that `is_reusable` depend on the step's key alone, so that a later run may take them.
+    two. Results of a type that `is_reusable` depend on the step's key alone, so that a later run may take them. `cost`
+    says what is estimated of it; None for a type whose cost is not counted.
     """
 
     name: str
@@ -257,6 +275,7 @@ class StepType:
     grants: Grants
     summary: Callable[[ResolvedStep, Mapping[str, Json]], str]
     is_reusable: bool
+    cost: InstanceCost | UnknownCost | None
 
     def key(self, name: str) -> Key | None:
         """Return the key of that name; None if the type has none."""

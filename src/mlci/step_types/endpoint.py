@@ -191,4 +191,5 @@ ENDPOINT = StepType(
     ),
     summary=_summary,
     is_reusable=False,
+    cost=None,
 )

@@ -44,4 +44,5 @@ FAIL = StepType(
     grants=Grants(),
     summary=_summary,
     is_reusable=False,
+    cost=None,
 )

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from mlci.step_types import sagemaker_jobs as jobs
-from mlci.step_types.base import Cleanup, Container, Request, ResolvedStep, StepType, no_further_requests
+from mlci.step_types.base import Cleanup, Container, Request, ResolvedStep, StepType, UnknownCost, no_further_requests
 from mlci.step_types.build_run import ONLY_PROCESSING, RUNS_ON
 from mlci.step_types.grants import Grant, Grants
 from mlci.step_types.keys import Json, Key
@@ -376,4 +376,5 @@ GLUE = StepType(
     cleanup=(Cleanup("job", _left_job),),
     summary=_summary,
     is_reusable=False,
+    cost=UnknownCost("the table of prices has none of Glue"),
 )

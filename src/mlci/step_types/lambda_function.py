@@ -129,4 +129,5 @@ LAMBDA = StepType(
     grants=Grants(workflow=(KEEP_RESULTS,)),
     summary=_summary,
     is_reusable=False,
+    cost=None,
 )

@@ -72,4 +72,5 @@ MODEL = StepType(
     cleanup=(Cleanup("model", models.model_name),),
     summary=_summary,
     is_reusable=False,
+    cost=None,
 )

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from mlci.step_types import build_run
 from mlci.step_types import sagemaker_jobs as jobs
-from mlci.step_types.base import Container, JobType, Request, ResolvedStep, StepType, no_further_requests
+from mlci.step_types.base import Container, InstanceCost, JobType, Request, ResolvedStep, StepType, no_further_requests
 from mlci.step_types.job_security import security_keys
 from mlci.step_types.keys import Json, Key
 from mlci.step_types.own_entrypoint import ENTRYPOINT, container_command
@@ -182,4 +182,5 @@ PROCESSING = StepType(
     grants=jobs.grants(_JOB),
     summary=_summary,
     is_reusable=True,
+    cost=InstanceCost(("ProcessingResources", "ClusterConfig")),
 )

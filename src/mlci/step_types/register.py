@@ -280,4 +280,5 @@ REGISTER = StepType(
     cleanup=(Cleanup("model-package", _own_group), Cleanup("model-package-group", _own_group)),
     summary=_summary,
     is_reusable=False,
+    cost=None,
 )

@@ -14,7 +14,7 @@ from dataclasses import replace
 from mlci.s3_uris import split_s3_uri
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types.algorithms import defines_metrics
-from mlci.step_types.base import Container, JobType, Request, ResolvedStep, StepType, no_further_requests
+from mlci.step_types.base import Container, InstanceCost, JobType, Request, ResolvedStep, StepType, no_further_requests
 from mlci.step_types.build_run import ONLY_PROCESSING, RUNS_ON
 from mlci.step_types.hyperparameters import argument_problems, encode_hyperparameters, problems
 from mlci.step_types.job_metrics import keep_metrics, metric_data_input
@@ -381,4 +381,5 @@ TRAINING = StepType(
     grants=jobs.grants(_JOB, *COPY_GRANTS),
     summary=_summary,
     is_reusable=True,
+    cost=InstanceCost(("ResourceConfig",)),
 )

@@ -15,7 +15,7 @@ from functools import partial
 
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types import sagemaker_models as models
-from mlci.step_types.base import Cleanup, JobType, Request, ResolvedStep, StepType
+from mlci.step_types.base import Cleanup, InstanceCost, JobType, Request, ResolvedStep, StepType
 from mlci.step_types.build_run import ONLY_PROCESSING, RUNS_ON
 from mlci.step_types.job_security import security_keys
 from mlci.step_types.keys import Json, Key
@@ -267,4 +267,5 @@ TRANSFORM = StepType(
     cleanup=(Cleanup("model", models.model_name),),
     summary=partial(jobs.summary, "transform"),
     is_reusable=True,
+    cost=InstanceCost(("TransformResources",)),
 )

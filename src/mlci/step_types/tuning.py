@@ -17,7 +17,7 @@ from functools import partial
 
 from mlci.step_types import sagemaker_jobs as jobs
 from mlci.step_types.algorithms import XGBOOST, algorithm_name, defines_metrics
-from mlci.step_types.base import JobType, Request, ResolvedStep, StepType, no_further_requests
+from mlci.step_types.base import JobType, Request, ResolvedStep, StepType, UnknownCost, no_further_requests
 from mlci.step_types.build_run import ONLY_PROCESSING, RUNS_ON
 from mlci.step_types.grants import Grant, Grants
 from mlci.step_types.kept_results import ETAG, keep_result, result_place
@@ -421,4 +421,5 @@ TUNING = StepType(
     grants=_grants(),
     summary=_summary,
     is_reusable=True,
+    cost=UnknownCost("AWS does not say how many seconds of its trials it bills"),
 )

@@ -57,4 +57,5 @@ WAIT = StepType(
     grants=Grants(),
     summary=_summary,
     is_reusable=False,
+    cost=None,
 )

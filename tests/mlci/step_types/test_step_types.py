@@ -34,7 +34,7 @@ from support.project import ROOT
 PACKAGE = Path(mlci.__file__).parent
 TYPES = pytest.mark.parametrize("step_type", STEP_TYPES.values(), ids=list(STEP_TYPES))
 #: Parts that a type may lack, and says so by None.
-OPTIONAL = {"outputs", "metrics_file", "image_scope", "container", "request", "job"}
+OPTIONAL = {"outputs", "metrics_file", "image_scope", "container", "request", "job", "cost"}
 STEP = ResolvedStep(
     name="step",
     job="mlci-flow--step-20261123-101530-3f9c2a",
