@@ -44,6 +44,7 @@ The map:
     kept_definitions.py  compiled definitions in the bucket, for later builds
     run_metrics.py     the metrics of a run's steps, and why there are none
     input_objects.py   the objects below inputs in S3, as they count in the keys of steps
+    baseline_files.py  the files of cases and of ids that a baseline names
     kept_outputs.py    the outputs that records and baselines name, copied where merged code made them
     records.py         the records of steps, by which later runs reuse what they made
     build_time.py      the time limit of a build, which approvals keep to

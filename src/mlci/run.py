@@ -36,7 +36,7 @@ from mlci.gate import Metrics, Verdict, chosen_cells, judge
 from mlci.input_objects import input_objects
 from mlci.interrupts import InterruptSource, run_interruptible
 from mlci.kept_definitions import KeptDefinitions
-from mlci.plan import Plan, ReusedResult, S3Uri, Target, plan
+from mlci.plan import Plan, ReusedResult, Target, plan
 from mlci.report.mermaid import mermaid
 from mlci.report.result import BaselineUpdate, Result, RunStart, Status, strict
 from mlci.reuse.decisions import has_nothing_due
@@ -243,7 +243,8 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
     status, reason = conclude(outcome, verdict, progress)
     baseline_update = None
     if status is Status.PASSED and metrics and context.part is None and context.target.is_trusted:
-        status, reason, baseline_update = _update_baseline(planned, metrics, context, cloud)
+        chosen = chosen_cells(planned.flow, metrics, progress.reached)
+        status, reason, baseline_update = _update_baseline(planned, metrics, chosen, context, cloud)
     result = Result(
         flow=flow.name,
         run_id=context.target.run_id,
@@ -461,9 +462,9 @@ def _judged_end(
 
 
 def _update_baseline(
-    planned: Plan, metrics: Mapping[str, Metrics], context: RunContext, cloud: Cloud
+    planned: Plan, metrics: Mapping[str, Metrics], chosen: Mapping[str, str], context: RunContext, cloud: Cloud
 ) -> tuple[Status, str, BaselineUpdate]:
-    """Makes a passing run the baseline, where it earned it.
+    """Makes a passing run the baseline, where it earned it. `chosen` has the cells that steps have read as the best.
 
     The run fails if the baseline can't be written: later runs would compare with an older one.
     """
@@ -474,11 +475,9 @@ def _update_baseline(
         return Status.PASSED, "", BaselineUpdate(reason=unearned)
     documents = {step: strict(each.document) for step, each in metrics.items() if each.document is not None}
     committed = context.history.committed(target.commit) if target.commit else None
-    outputs = _baseline_outputs(planned, context, cloud)
     flow = planned.flow
-    baseline = Baseline(
-        documents, target.run_id, target.commit, committed, outputs=outputs, gate=flow.gate, params=flow.params
-    )
+    baseline = Baseline(documents, target.run_id, target.commit, committed, gate=flow.gate, params=flow.params)
+    baseline = _with_files(baseline, planned, chosen, context, cloud)
     try:
         kept = record_baseline(planned.flow.name, target, baseline, cloud, context.history)
     except (CloudError, OSError) as error:
@@ -489,12 +488,17 @@ def _update_baseline(
     return Status.PASSED, "", BaselineUpdate(is_earned=True, is_written=not kept, reason=kept)
 
 
-def _baseline_outputs(planned: Plan, context: RunContext, cloud: Cloud) -> dict[str, dict[str, S3Uri]]:
-    """Returns the URIs of the outputs that a baseline names; none if they can't be kept, for rules need its metrics."""
+def _with_files(
+    baseline: Baseline, planned: Plan, chosen: Mapping[str, str], context: RunContext, cloud: Cloud
+) -> Baseline:
+    """Returns a baseline with the URIs of what it keeps; without, if that can't be kept, for rules need its metrics."""
+    from mlci.baseline_files import cases_files, id_files
     from mlci.kept_outputs import keep_baseline_outputs
 
     try:
-        return keep_baseline_outputs(planned, cloud, context.reporter.log)
+        outputs = keep_baseline_outputs(planned, cloud, context.reporter.log)
+        trained_on = id_files(planned, outputs, chosen, cloud)
     except (CloudError, OSError) as error:
         context.reporter.log(f"the baseline names no outputs, for they were not copied: {error}")
-        return {}
+        return baseline
+    return replace(baseline, outputs=outputs, cases=cases_files(planned, outputs), trained_on=trained_on)

@@ -79,6 +79,15 @@ def selected_uri(step: Step, name: str, source: StepOutput, outputs: Mapping[tup
     return S3Uri(f"{shared}/{own}/")
 
 
+def output_uri(output: StepOutput, outputs: Mapping[tuple[str, str], S3Uri]) -> str:
+    """Return the URI of an output; of several cells' outputs, that of the folder that holds a folder for each."""
+    if not output.cells:
+        return outputs[output.step, output.output]
+    first = outputs[output.cells[0], output.output]
+    shared, _, _ = first.rpartition(f"/{output.step}/{output.output}/")
+    return f"{shared}/{output.step}/{output.output}/{output.folder}"
+
+
 @dataclass(frozen=True)
 class _Resolver:
     step: Step
@@ -140,17 +149,9 @@ class _Resolver:
             case S3Location(uri):
                 return uri
             case StepOutput():
-                return self._output_uri(source)
+                return output_uri(source, self.context.outputs)
             case RepositoryPath(path):
                 return self.context.data_uris[path]
-
-    def _output_uri(self, output: StepOutput) -> str:
-        """The URI of an output; of several cells' outputs, that of the folder that holds a folder for each."""
-        if not output.cells:
-            return self.context.outputs[output.step, output.output]
-        first = self.context.outputs[output.cells[0], output.output]
-        shared, _, _ = first.rpartition(f"/{output.step}/{output.output}/")
-        return f"{shared}/{output.step}/{output.output}/{output.folder}"
 
     def _json(self, value: Value) -> Json:
         match value:
@@ -183,7 +184,7 @@ class _Resolver:
     def _reference(self, reference: Reference) -> str:
         assert not isinstance(reference, (SecretValue, MetricValue))  # the flow takes secrets in `Step.secrets` alone
         if isinstance(reference, StepOutput):
-            return self._output_uri(reference)
+            return output_uri(reference, self.context.outputs)
         container = self.step_type.container
         assert container is not None  # the flow takes paths in the container for a script's arguments alone
         if container.passes_uris:
