@@ -37,7 +37,7 @@ from mlci.input_objects import input_objects
 from mlci.interrupts import InterruptSource, run_interruptible
 from mlci.kept_definitions import KeptDefinitions
 from mlci.plan import Plan, ReusedResult, Target, plan
-from mlci.report.mermaid import mermaid
+from mlci.report.flow_graph import flow_graph
 from mlci.report.result import BaselineUpdate, Result, RunStart, Status, strict
 from mlci.reuse.decisions import has_nothing_due
 from mlci.reuse.step_keys import step_keys
@@ -271,9 +271,12 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
             if step.status in ("succeeded", "reused")
         },
         params=flow.params,
+        overridden=flow.overridden,
+        flow_file=flow.file,
+        build=context.target.build,
         env=flow.env,
         log_tails=log_tails(progress, context.folder),
-        graph=mermaid(flow, {name: step.status for name, step in progress.steps.items()}, verdict.held),
+        graph=flow_graph(flow, {name: step.status for name, step in progress.steps.items()}, verdict.held),
     )
     try:
         context.folder.finish(result)

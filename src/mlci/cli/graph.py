@@ -21,7 +21,8 @@ def command(flow_file: Path, params: Sequence[str]) -> int:
 
     GitHub draws it in a ```mermaid block of a Markdown file.
     """
+    from mlci.report.flow_graph import flow_graph
     from mlci.report.mermaid import mermaid
 
-    echo_document(mermaid(load_flow(flow_file, params, cache_of())))
+    echo_document(mermaid(flow_graph(load_flow(flow_file, params, cache_of()))))
     return 0

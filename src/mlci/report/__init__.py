@@ -10,9 +10,12 @@
     heartbeat.py       the sign of life of a run in a build log
     console.py         the progress of a run, its summary, and tables
     markdown.py        report.md
-    html.py            report.html
+    headline.py        a run in one sentence
+    next_commands.py   the commands that a reader types next
+    html/              report.html
     junit.py           junit.xml
-    mermaid.py         the flow as a graph
+    flow_graph.py      the flow as a graph
+    mermaid.py         the graph as Mermaid text
     metrics_table.py   the numbers in metrics files, by name
     run_list.py        earlier runs, for `mlci list` and `mlci show`
     baseline_list.py   baselines, for `mlci baseline`

@@ -15,6 +15,7 @@ from mlci.flow.models import Json, Scalar
 from mlci.gate import Metrics, RuleVerdict
 
 if TYPE_CHECKING:
+    from mlci.report.flow_graph import FlowGraph
     from mlci.reuse.differences import Explanation
 
 #: The version of result.json's format. It changes when a reader of the old format would be misled by the new one.
@@ -101,6 +102,7 @@ class Result:
     best cell of a matrix, by `<step>.<input>`. `env` holds the variables that the flow read from the
     environment. `outputs` are the URIs of the outputs of steps that were run or are reused. `changes` has what has
     changed of a step since the nearest earlier run, as far as one is known.
+    `overridden` are the params that are not the flow's own, and `build` is the id of the build in CodeBuild.
     `warm_starts` maps a step to the job whose machines it started on. `baseline_update` is None for a run that was not
     of the base branch, or did not pass.
     """
@@ -121,7 +123,7 @@ class Result:
     params: Mapping[str, Scalar] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     log_tails: Mapping[str, str] = field(default_factory=dict)
-    graph: str = ""
+    graph: FlowGraph | None = None
     unwritten: str = ""
     is_dirty: bool | None = None
     taken: Mapping[str, str] = field(default_factory=dict)
@@ -130,6 +132,9 @@ class Result:
     changes: Mapping[str, Explanation] = field(default_factory=dict)
     warm_starts: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    flow_file: str = "flow.yaml"
+    overridden: tuple[str, ...] = ()
+    build: str | None = None
 
     @property
     def exit_code(self) -> int:

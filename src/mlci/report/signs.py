@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlci.backends.progress import StepStatus
+from mlci.gate.verdict import RuleOutcome
 from mlci.report.result import Status
 
 STEP_SIGNS: Mapping[StepStatus, str] = {
@@ -36,6 +37,14 @@ STEP_STYLES: Mapping[StepStatus, str] = {
 }
 
 
+#: The signs of a run on a page.
+STATUS_SIGNS: Mapping[Status, str] = {
+    Status.PASSED: "✔",
+    Status.GATE_MISSED: "✘",
+    Status.FAILED: "✘",
+    Status.STOPPED: "■",
+}
+
 #: The emoji of a run on GitHub, where signs have no colour.
 STATUS_EMOJI: Mapping[Status, str] = {
     Status.PASSED: "✅",
@@ -45,9 +54,9 @@ STATUS_EMOJI: Mapping[Status, str] = {
 }
 
 
-def rule_emoji(held: bool) -> str:
-    """The emoji of a rule on GitHub."""
-    return STATUS_EMOJI[Status.PASSED if held else Status.GATE_MISSED]
+#: The outcomes of rules, those first that need a look.
+OUTCOMES: tuple[RuleOutcome, ...] = ("failed", "warned", "noted", "passed")
+OUTCOME_EMOJI: Mapping[RuleOutcome, str] = {"failed": "❌", "warned": "⚠️", "noted": "ℹ️", "passed": "✅"}
 
 
 def rule_sign(held: bool) -> str:

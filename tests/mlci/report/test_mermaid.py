@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from mlci.backends.progress import StepStatus
 from mlci.flow import load
+from mlci.report.flow_graph import flow_graph
 from mlci.report.mermaid import mermaid
 
 FLOW = b"""
@@ -17,7 +19,7 @@ gate: [{metric: measure.auc, min: 0.9}]
 
 
 def test_data_steps_gate_and_conditions_are_drawn() -> None:
-    assert mermaid(load(FLOW, "flow.yaml", {}, {})).splitlines() == [
+    assert mermaid(flow_graph(load(FLOW, "flow.yaml", {}, {}))).splitlines() == [
         "flowchart LR",
         '  s1["measure<br/><small>processing</small>"]',
         '  s2["register<br/><small>processing</small>"]',
@@ -32,7 +34,8 @@ def test_data_steps_gate_and_conditions_are_drawn() -> None:
 
 
 def test_an_outcome_colours_it() -> None:
-    drawn = mermaid(load(FLOW, "flow.yaml", {}, {}), {"measure": "succeeded", "register": "skipped"}, gate_held=False)
+    outcome: dict[str, StepStatus] = {"measure": "succeeded", "register": "skipped"}
+    drawn = mermaid(flow_graph(load(FLOW, "flow.yaml", {}, {}), outcome, gate_held=False))
     assert "✔ measure" in drawn
     assert "✘ gate" in drawn
     assert "style s1 stroke:#1a7f37" in drawn

@@ -17,6 +17,7 @@ from mlci.flow.models import Rule
 from mlci.gate import judge, parse_metrics
 from mlci.plan.thresholds import bounds
 from mlci.report.console import summary
+from mlci.report.flow_graph import FlowGraph, Node
 from mlci.report.html import page
 from mlci.report.junit import junit
 from mlci.report.markdown import markdown
@@ -48,7 +49,7 @@ def result(status: Status = Status.GATE_MISSED, reason: str = "because", log: st
         reason=reason,
         env={"GIT_SHA": "a|b<i>\n`c"},
         log_tails={"train": log},
-        graph="flowchart LR\n",
+        graph=FlowGraph((Node("s1", "step", "train", "training", "failed"),)),
     )
 
 
@@ -138,12 +139,12 @@ def test_no_name_or_value_breaks_a_table(name: str, value: str) -> None:
     made = replace(result(), params={name: value}, metrics={"evaluate": parse_metrics(document.encode())})
     table_lines = [line for line in markdown(made).split("\n") if line.startswith("| ")]
     assert all(line.endswith(" |") for line in table_lines)
-    assert "<script" not in page(replace(made, params={"<script>": "<script>"}))
+    assert page(replace(made, params={"<script>": "<script>"})).count("<script") == 1
 
 
 @given(st.text(), st.text())
 def test_no_text_of_a_script_breaks_a_report(reason: str, log: str) -> None:
     made = result(reason=reason, log=log)
     ElementTree.fromstring(junit(made))
-    assert "<script" not in page(replace(made, reason="<script>alert(1)</script>"))
+    assert page(replace(made, reason="<script>alert(1)</script>")).count("<script") == 1
     assert markdown(made)

@@ -1,0 +1,16 @@
+"""report.html: the report as one page that needs nothing else. No request leaves it.
+
+document.py   the page, section by section
+tables.py     tables that can be sorted
+gate.py       the rules, each with its interval drawn
+waterfall.py  the time of each step, and where it went
+graph.py      the flow as a picture
+style.css     the looks: light, dark, phone and print
+page.js       sorting, and folds that open for print
+"""
+
+from __future__ import annotations
+
+from mlci.report.html.document import page
+
+__all__ = ["page"]

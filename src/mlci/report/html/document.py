@@ -1,0 +1,123 @@
+"""The page, section by section: the verdict first, then what decided it, and what to do next."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mlci.report.formatting import duration, figure, headline, reused_note, scalar
+from mlci.report.headline import headline_sentence
+from mlci.report.html.gate import gate_table
+from mlci.report.html.graph import graph_svg
+from mlci.report.html.tables import code_cell, number_cell, table, text_cell
+from mlci.report.html.waterfall import steps_table
+from mlci.report.key_changes import changes_lines
+from mlci.report.metrics_table import ungated_metrics
+from mlci.report.next_commands import next_commands
+from mlci.report.result import Result, Status
+from mlci.report.signs import STATUS_SIGNS
+from mlci.report.untrusted_text import html_text
+
+_FOLDER = Path(__file__).parent
+
+
+def page(result: Result) -> str:
+    """Return the report as an HTML document.
+
+    The policy in it keeps a browser from any request, whatever stands in the page.
+
+    Source: https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Content-Security-Policy
+    """
+    style, script = (_FOLDER.joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "page.js"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:"
+    title = f"{html_text(result.flow)}: {headline(result)}"
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{title}</title><style>{style}</style></head>"
+        f'<body class="{result.status.value}"><main>\n'
+        + "\n".join(_sections(result))
+        + f"\n</main><script>{script}</script></body></html>\n"
+    )
+
+
+def _sections(result: Result) -> Iterator[str]:
+    yield _header(result)
+    if result.reason and result.status is not Status.GATE_MISSED:
+        yield f'<pre class="reason">{html_text(result.reason.strip())}</pre>'
+    if result.status is not Status.PASSED:
+        yield from _commands(result)
+    if result.rules:
+        yield _section("gate", "Gate", gate_table(result.rules))
+    yield from _baseline(result)
+    for step, tail in result.log_tails.items():
+        summary = f"Last lines of {html_text(step)}'s log"
+        yield f"<details open><summary>{summary}</summary><pre>{html_text(tail)}</pre></details>"
+    yield _section("steps", "Steps", steps_table(result))
+    if result.graph and (drawn := graph_svg(result.graph)):
+        yield _section("flow", "Flow", drawn)
+    metrics = ungated_metrics(result)
+    if metrics:
+        rows = ((code_cell(name), number_cell(figure(value), value)) for name, value in metrics.items())
+        yield _section("metrics", "Metrics that no rule judges", table(("metric", "value"), rows, "Metrics"))
+    for title, head, values in _tables(result):
+        if values:
+            rows = ((code_cell(name), text_cell(value, "wide")) for name, value in values.items())
+            yield f"<details><summary>{title} ({len(values)})</summary>{table((head, 'value'), rows, title)}</details>"
+    if result.status is Status.PASSED:
+        yield from _commands(result)
+
+
+def _header(result: Result) -> str:
+    facts = {
+        "run": f"<code>{html_text(result.run_id)}</code>",
+        "commit": f"<code>{html_text(result.commit[:12])}</code>"
+        + (" with changes that it does not hold" if result.is_dirty else "")
+        if result.commit
+        else "",
+        "cloud": html_text(result.cloud),
+        "started": f"{result.started:%Y-%m-%d %H:%M:%S} UTC",
+        "took": duration(result.seconds),
+    }
+    listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts.items() if value)
+    note = reused_note(result)
+    reused = f'<p class="muted">{html_text(note[0].upper() + note[1:])}.</p>' if note else ""
+    return (
+        f'<header><p class="badge"><span class="mark">{STATUS_SIGNS[result.status]}</span> {headline(result)}</p>'
+        f"<h1>{html_text(result.flow)}</h1>"
+        f'<p class="sentence">{html_text(headline_sentence(result))}</p>{reused}<dl>{listed}</dl></header>'
+    )
+
+
+def _section(anchor: str, title: str, body: str) -> str:
+    return f'<section id="{anchor}"><h2>{title}</h2>{body}</section>'
+
+
+def _commands(result: Result) -> Iterator[str]:
+    commands = next_commands(result)
+    if commands:
+        items = "".join(
+            f"<li><span>{html_text(each.purpose)}</span><pre>{html_text(each.command)}</pre></li>" for each in commands
+        )
+        yield _section("next", "What to do next", f'<ul class="commands">{items}</ul>')
+
+
+def _baseline(result: Result) -> Iterator[str]:
+    update = result.baseline_update
+    if update:
+        yield f'<p class="muted">Baseline: {html_text(update.reason or "this run is the baseline now")}.</p>'
+
+
+def _tables(result: Result) -> Iterator[tuple[str, str, Mapping[str, str]]]:
+    """Yield the tables of names and values, each in a fold."""
+    yield "Params", "param", {name: scalar(value) for name, value in result.params.items()}
+    yield "Environment", "variable", result.env
+    yield "Changes of steps", "step", changes_lines(result.changes)
+    yield "Taken from earlier runs", "step", result.taken
+    yield "Started on machines that another job left", "step", result.warm_starts
+    yield "Best cells", "input", result.chosen

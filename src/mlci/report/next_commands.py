@@ -1,0 +1,58 @@
+"""The commands that somebody who reads a report types next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from mlci.report.formatting import scalar
+from mlci.report.result import Result, Status
+
+#: The time for which an acceptance is proposed.
+_ACCEPTED_FOR = timedelta(days=30)
+_MOST_ACCEPTED = 3
+
+
+@dataclass(frozen=True)
+class NextCommand:
+    """A command for a shell, and its purpose."""
+
+    purpose: str
+    command: str
+
+
+def next_commands(result: Result) -> list[NextCommand]:
+    """Return the commands that are of use after a run, by what came of it."""
+    return list(_commands(result))
+
+
+def _commands(result: Result) -> Iterator[NextCommand]:
+    failed = [name for name, step in result.steps.items() if step.status == "failed"]
+    run = shlex.quote(result.run_id)
+    for step in failed[:1]:
+        yield NextCommand("Read its whole log", f"mlci logs {run} {shlex.quote(step)}")
+    if result.status is not Status.PASSED:
+        if result.build:
+            yield NextCommand("Run it again", f"aws codebuild retry-build --id {shlex.quote(result.build)}")
+        yield NextCommand("Reproduce it on this machine", _reproduced(result))
+    if result.status is Status.PASSED and any(step.status == "reused" for step in result.steps.values()):
+        yield NextCommand("Run every step again, and reuse nothing", f"{_local_run(result)} --fresh")
+    if result.status is Status.GATE_MISSED:
+        until = (result.started + _ACCEPTED_FOR).date()
+        missed = dict.fromkeys(judged.bound.rule.metric for judged in result.rules if not judged.held)
+        for metric in list(missed)[:_MOST_ACCEPTED]:
+            command = f"mlci accept {run} {shlex.quote(metric)} --because '…' --until {until}"
+            yield NextCommand(f"Accept {metric} as it is, with the base branch's rights", command)
+
+
+def _reproduced(result: Result) -> str:
+    checkout = f"git checkout {result.commit} && " if result.commit else ""
+    return f"{checkout}{_local_run(result)}"
+
+
+def _local_run(result: Result) -> str:
+    flow = f" --flow {shlex.quote(result.flow_file)}" if result.flow_file != "flow.yaml" else ""
+    params = "".join(f" --param {shlex.quote(f'{name}={scalar(result.params[name])}')}" for name in result.overridden)
+    return f"mlci run --cloud local{flow}{params}"

@@ -1,0 +1,111 @@
+"""A run in one sentence, and what to type next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from mlci.backends.progress import StepState
+from mlci.flow.models import Rule
+from mlci.gate.comparison import Comparison, Interval
+from mlci.gate.verdict import Judgement, RuleVerdict
+from mlci.plan.models import Bound
+from mlci.report.headline import headline_sentence
+from mlci.report.next_commands import next_commands
+from mlci.report.result import Result, Status
+
+START = datetime(2026, 11, 23, 10, 15, 30, tzinfo=timezone.utc)
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def result(status: Status, *rules: RuleVerdict, reason: str = "", **changes: object) -> Result:
+    made = Result(
+        flow="case",
+        run_id="20261123-101530-3f9c2a",
+        cloud="aws",
+        commit=COMMIT,
+        status=status,
+        started=START,
+        seconds=12.5,
+        steps={"train": StepState("succeeded", START, START + timedelta(seconds=3))},
+        rules=rules,
+        metrics={},
+        execution="arn",
+        reason=reason,
+        params={"depth": 4, "name": "a b"},
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def drop(value: float, verdict: Judgement = "held", comparison: Comparison | None = None) -> RuleVerdict:
+    rule = Rule("evaluate", ("recall",), "max_drop", 0.02)
+    return RuleVerdict(Bound(rule, 0.73, 0.75), value, verdict, "evaluate.recall is worse", comparison)
+
+
+def compared(low: float, high: float, wrong: tuple[str, ...], right: tuple[str, ...] = ()) -> Comparison:
+    return Comparison("paired", "McNemar", Interval(low, high), 0.95, 1, 42, wrong, right)
+
+
+@pytest.mark.parametrize(
+    ("made", "sentence"),
+    [
+        (result(Status.PASSED), "Every step succeeded, and the flow has no rules"),
+        (result(Status.PASSED, is_partial=True), "A part of the flow ran, which has no verdict"),
+        (result(Status.PASSED, drop(0.75)), "evaluate.recall is as it was; the gate held: 1 rule"),
+        (result(Status.PASSED, drop(0.875)), "evaluate.recall rose by 0.125; the gate held: 1 rule"),
+        (
+            result(Status.PASSED, drop(0.6875, "unclear", compared(-0.2, 0.1, ("a", "b", "c"), ("d",)))),
+            (
+                "evaluate.recall fell by 0.0625 (3 of 42 cases turned wrong, 1 right), which chance explains; "
+                "the gate held: 1 rule, 1 warning"
+            ),
+        ),
+        (
+            result(Status.PASSED, drop(0.5, "accepted", compared(-0.3, -0.2, ("a",)))),
+            "evaluate.recall fell by 0.25 (1 of 42 cases turned wrong, 0 right); the gate held: 1 rule, 1 accepted",
+        ),
+        (result(Status.GATE_MISSED, drop(0.5, "broken")), "evaluate.recall is worse"),
+        (
+            result(Status.GATE_MISSED, drop(0.75), drop(0.5, "broken"), drop(0.4, "broken")),
+            "evaluate.recall is worse, and 1 more rule missed",
+        ),
+        (result(Status.GATE_MISSED, reason='step "stop" was reached: no'), 'Step "stop" was reached: no'),
+        (result(Status.FAILED, reason='step "train" failed: no\nmore'), 'Step "train" failed: no'),
+        (result(Status.STOPPED), "The run gave no reason"),
+    ],
+)
+def test_one_sentence_says_what_came_of_a_run(made: Result, sentence: str) -> None:
+    assert headline_sentence(made) == sentence
+
+
+def test_a_sentence_is_cut_where_nobody_reads_on() -> None:
+    assert len(headline_sentence(result(Status.FAILED, reason="x" * 10_000))) == 240
+
+
+def commands(made: Result) -> list[str]:
+    return [each.command for each in next_commands(made)]
+
+
+def test_a_failed_step_is_looked_at_and_reproduced() -> None:
+    steps = {"train(fold=0)": StepState("failed", START, START)}
+    made = result(Status.FAILED, steps=steps, build="models:1f", overridden=("name",), flow_file="a/flow.yaml")
+    assert commands(made) == [
+        "mlci logs 20261123-101530-3f9c2a 'train(fold=0)'",
+        "aws codebuild retry-build --id models:1f",
+        f"git checkout {COMMIT} && mlci run --cloud local --flow a/flow.yaml --param 'name=a b'",
+    ]
+
+
+def test_a_missed_rule_can_be_accepted() -> None:
+    made = result(Status.GATE_MISSED, drop(0.5, "broken"), drop(0.75), commit=None)
+    assert commands(made) == [
+        "mlci run --cloud local",
+        "mlci accept 20261123-101530-3f9c2a evaluate.recall --because '…' --until 2026-12-23",
+    ]
+
+
+def test_reused_steps_can_be_run_again() -> None:
+    assert commands(result(Status.PASSED)) == []
+    assert commands(result(Status.PASSED, steps={"train": StepState("reused")})) == ["mlci run --cloud local --fresh"]
