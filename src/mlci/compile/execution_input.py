@@ -25,7 +25,7 @@ def execution_input(plan: Plan, time_limit_s: int = 0) -> dict[str, Json]:
 
     `reused` has the steps of each run that results are of, for a build that follows the execution later.
     """
-    gate, gate_cells = guard_values(plan, plan.gate, None)
+    gate, gate_cells = guard_values(plan, plan.machine_gate, None)
     steps: dict[str, Json] = {
         name: _step_input(plan, step) for name, step in plan.steps.items() if not plan.flow.steps[name].cell
     }

@@ -51,7 +51,9 @@ class Guard:
 
 
 def gate_guard(plan: Plan) -> Guard | None:
-    return Guard(GATE, tuple(_check(plan, group, None) for group in _groups(plan.gate))) if plan.gate else None
+    """Return the guard of what stands behind the gate; None if the state machine judges none of its rules."""
+    gate = plan.machine_gate
+    return Guard(GATE, tuple(_check(plan, group, None) for group in _groups(gate))) if gate else None
 
 
 def step_guards(plan: Plan, line: Mapping[str, PlannedStep]) -> tuple[Guard, ...]:

@@ -58,7 +58,7 @@ def time_limit_s(longest_s: float, timeout_s: float | None) -> int:
 
 def longest_path_s(plan: Plan, composition: Composition) -> float:
     """Return the longest time that the steps can take, with all of their retries and all reads of metrics."""
-    owners = [plan.gate, *(step.when for step in plan.steps.values())]
+    owners = [plan.machine_gate, *(step.when for step in plan.steps.values())]
     reads = sum(len({written_name(bound.rule.step) for bound in bounds}) for bounds in owners)
     reads += sum(len({metric.step for metric in metrics_read(step)}) for step in plan.flow.steps.values())
     return _composition_s(plan, composition) + 2 * reads * _task_s(READ_METRICS_S, S3_RETRIES, is_call=True)

@@ -15,7 +15,10 @@ from mlci.flow.metric_paths import MetricPath, format_metric
 from mlci.step_types.keys import Json as Json
 from mlci.step_types.keys import Scalar as Scalar
 
-Op = Literal["min", "max", "max_drop", "max_rise"]
+Op = Literal["min", "max", "max_drop", "max_rise", "max_gap"]
+#: The metrics that cases give. Of the last two, less is better.
+CaseMetric = Literal["accuracy", "recall", "precision", "f1", "auc", "rmse", "mae"]
+LESS_IS_BETTER: frozenset[str] = frozenset(["rmse", "mae"])
 #: The one number that a rule makes of those of all cells. `std` is the population's, as NumPy's.
 Aggregate = Literal["mean", "min", "max", "std"]
 #: The weight of a rule: one that is missed stops what is behind the gate, is a warning, or is only told.
@@ -144,8 +147,8 @@ class Rule:
     for one that must hold by itself. One that `is_negated` holds where the metric is there, and misses the limit.
 
     One that `reads_cases` judges a metric of the step's cases, not of its metrics file; `positive` is the class that
-    counts as positive. `confidence` is that of a comparison, one-sided; with `confidence_on_all`, that of the number
-    itself, too. With `slice`, each group of at least `min_cases` cases that are equal in that column is judged.
+    counts as positive. With `slice`, each group of at least `min_cases` cases that are equal in that column is judged.
+    A rule with a `confidence`, which is one-sided, compares an interval with its limit; one without, a number.
     """
 
     step: str
@@ -160,7 +163,6 @@ class Rule:
     level: Level = "block"
     reads_cases: bool = False
     confidence: float | None = None
-    confidence_on_all: bool = False
     unclear: Unclear = "warn"
     slice: str | None = None
     min_cases: int = 20
@@ -169,7 +171,7 @@ class Rule:
     @property
     def is_judged_by_mlci(self) -> bool:
         """True if no state machine can judge it, but mlci alone."""
-        return self.reads_cases
+        return self.reads_cases or self.confidence is not None
 
     @property
     def metric(self) -> str:

@@ -17,7 +17,8 @@ from mlci.step_types import all_keys
 class StepInterface:
     """The names of a step that references use. None stands for a part that is wrong, and was reported.
 
-    A step that `may_write_metrics` is of a type that has a key for it.
+    A step that `may_write_metrics` is of a type that has a key for it. One that `has_cases` writes a table of what it
+    tested.
     """
 
     inputs: tuple[str, ...] | None
@@ -25,6 +26,7 @@ class StepInterface:
     writes_metrics: bool | None
     has_cells: bool = False
     may_write_metrics: bool = True
+    has_cases: bool = False
 
 
 #: Under these keys of a step a run's values may stand, and nowhere else.

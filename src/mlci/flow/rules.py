@@ -7,10 +7,11 @@ from collections.abc import Container, Mapping
 from decimal import Decimal
 from typing import get_args
 
+from mlci.flow.case_rules import check_case_metric, reads_cases, with_options, without_case_keys
 from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.metric_paths import MetricPath, parse_metric
 from mlci.flow.models import Json, Op, Rule
-from mlci.flow.problems import Problems
+from mlci.flow.problems import Problems, listed
 from mlci.flow.reference_check import StepInterface, check_step, metrics_hint
 from mlci.flow.schema_models import RuleModel
 from mlci.flow.validation_messages import validated
@@ -65,16 +66,27 @@ def build_rule(
         problems.at_key((*path, connective), what, "Write its rules as items of the gate")
         return []
     model = validated(RuleModel, item, path, {"metric": ""}, problems)
-    if item.keys() <= {"metric", "aggregate"}:
-        problems.at(path, f"{rule_label(path)} has no limit", 'Give it "min", "max", "max_drop" or "max_rise"')
+    if item.keys().isdisjoint(OPS):
+        hint = 'Give it "max_gap", or another limit' if "slice" in item else f"Give it {listed(OPS[:-1], 'or')}"
+        problems.at(path, f"{rule_label(path)} has no limit", hint)
     step, metric = _metric(model.metric, (*path, "metric"), problems)
-    if metric:
-        _check_metric(step, (*path, "metric"), reader, steps, problems)
+    is_of_gate = path[0] == "gate"
+    has_cases = is_of_gate and reads_cases(metric, steps.get(step))
+    if metric and not has_cases:
+        _check_metric(step, metric, (*path, "metric"), reader, steps, problems)
     if model.aggregate and metric and step in steps and not steps[step].has_cells:
         what = f'"aggregate" makes one number of all cells of a matrix, and step "{step}" has none'
         problems.at_key((*path, "aggregate"), what, "Remove it")
     limits = [(op, _limit(_as_written(getattr(model, op), item.get(op)), (*path, op), problems)) for op in OPS]
-    return [Rule(step, metric, op, *limit, model.aggregate) for op, limit in limits if limit and metric]
+    rules = [
+        Rule(step, metric, op, *limit, model.aggregate, reads_cases=has_cases)
+        for op, limit in limits
+        if limit and metric
+    ]
+    if is_of_gate:
+        return with_options(rules, item, model, path, problems)
+    without_case_keys(item, path, problems)
+    return rules
 
 
 def rule_label(path: Path, noun: str = "rule") -> str:
@@ -97,10 +109,20 @@ def _metric(written: str, path: Path, problems: Problems) -> tuple[str, MetricPa
         return "", ()
 
 
-def _check_metric(step: str, path: Path, reader: str, steps: Mapping[str, StepInterface], problems: Problems) -> None:
-    exists = check_step(path, None, step, f"{reader} reads a metric of", steps, problems)
-    if exists and steps[step].writes_metrics is False:
+def _check_metric(
+    step: str, metric: MetricPath, path: Path, reader: str, steps: Mapping[str, StepInterface], problems: Problems
+) -> None:
+    if not check_step(path, None, step, f"{reader} reads a metric of", steps, problems):
+        return
+    if steps[step].writes_metrics is not False:
+        return
+    if not steps[step].has_cases:
         what = f'{reader} reads a metric of step "{step}", which writes none'
+        problems.at(path, what, metrics_hint(step, steps[step]))
+    elif path[0] == "gate":
+        check_case_metric(step, metric, path, problems)
+    else:
+        what = f'{reader} reads a metric of the cases of step "{step}": only the gate judges cases, after the steps'
         problems.at(path, what, metrics_hint(step, steps[step]))
 
 
@@ -122,7 +144,7 @@ def _limit(value: float | str | None, path: Path, problems: Problems) -> tuple[f
             )
             return None
         limit, is_relative = float(Decimal(match[1]) / 100), True
-    if limit < 0 and path[-1] in ("max_drop", "max_rise"):
+    if limit < 0 and path[-1] not in ("min", "max"):
         problems.at(path, f'"{path[-1]}" must be at least 0, but is {describe(value)}', "Write how far, without a sign")
         return None
     return limit, is_relative
@@ -130,14 +152,15 @@ def _limit(value: float | str | None, path: Path, problems: Problems) -> tuple[f
 
 def _check_together(built: list[tuple[Rule, Path]], problems: Problems) -> None:
     """No two rules of one list may contradict or repeat each other."""
-    seen: dict[tuple[str, Op], Rule] = {}
+    seen: dict[tuple[object, Op], Rule] = {}
     for rule, path in built:
-        if (rule.metric, rule.op) in seen:
+        judged = (rule.metric, rule.slice, rule.level)
+        if (judged, rule.op) in seen:
             what = f'"{rule.metric}" has a "{rule.op}" already'
             problems.at(path, what, "Keep one of the two")
             continue
-        seen[rule.metric, rule.op] = rule
-        least, most = seen.get((rule.metric, "min")), seen.get((rule.metric, "max"))
+        seen[judged, rule.op] = rule
+        least, most = seen.get((judged, "min")), seen.get((judged, "max"))
         if rule.op in ("min", "max") and least and most and least.limit > most.limit:
             what = f'"{rule.metric}" cannot be at least {least.limit!r} and at most {most.limit!r}'
             problems.at(path, what, "Swap or correct the limits")

@@ -39,7 +39,7 @@ class SchemaModel(BaseModel):
 
 
 class RuleModel(SchemaModel):
-    """One metric and what it must meet. Give at least one of min, max, max_drop and max_rise."""
+    """One metric and what it must meet. Give at least one of min, max, max_drop, max_rise and max_gap."""
 
     metric: str = Field(
         description="The step that writes the metric, then the path to the number in its metrics: evaluate.auc, or "
@@ -64,6 +64,47 @@ class RuleModel(SchemaModel):
         description="For a step with a matrix: one number of all cells is judged, and not each cell's own. std is the "
         "population's, as NumPy's.",
         examples=["mean"],
+    )
+    level: Literal["block", "warn", "info"] | None = Field(
+        default=None,
+        description="The weight of a miss: block, the default, fails the run; warn and info only say so. In the gate "
+        "alone, as all keys below.",
+        examples=["warn"],
+    )
+    confidence: float | str | None = Field(
+        default=None,
+        description="For metrics of cases: the confidence of what is said about max_drop, max_rise and slices, 95% by "
+        "default, one-sided and corrected for the number of comparisons. With aggregate: mean, the spread of the cells "
+        "decides.",
+        examples=["95%", 0.99],
+    )
+    confidence_on: Literal["all"] | None = Field(
+        default=None,
+        description="all: min and max judge the interval as well, and not the number itself.",
+        examples=["all"],
+    )
+    unclear: Literal["fail", "warn", "pass"] | None = Field(
+        default=None,
+        description="The outcome where the cases can't decide: warn by default, or fail, or pass.",
+        examples=["fail"],
+    )
+    slice: str | None = Field(
+        default=None,
+        description="A column of the cases: each group of cases that are equal in it is judged by itself.",
+        examples=["sex"],
+    )
+    min_cases: int | None = Field(
+        default=None, ge=2, description="The size of the smallest group that is judged, 20 by default.", examples=[50]
+    )
+    max_gap: float | None = Field(
+        default=None,
+        description="With slice: how far a group may lie behind all other cases, in the metric's own unit.",
+        examples=[0.05],
+    )
+    positive: ScalarValue | None = Field(
+        default=None,
+        description="The class that counts as positive in recall, precision, f1 and auc: 1 or true by default.",
+        examples=["malignant"],
     )
 
 

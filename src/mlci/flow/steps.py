@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlci.flow.case_keys import CaseKeys
 from mlci.flow.conditions import build_if
 from mlci.flow.dependencies import GATE
 from mlci.flow.file_keys import FileKeys
@@ -40,6 +41,7 @@ class _StepBuilder(KeyReader):
         input_paths, output_paths = script.paths()
         when, conditions = self._when()
         outputs, metrics, metric_definitions = files.outputs(), files.metrics(), files.metric_definitions()
+        inputs, cases = files.inputs(), CaseKeys(self.step, self.context)
         self._check_together()
         return Step(
             name=str(self.path()[1]),
@@ -52,7 +54,7 @@ class _StepBuilder(KeyReader):
             instance_count=instance_count,
             volume_gb=machine.volume_gb(),
             timeout_s=timeout_s,
-            inputs=files.inputs(),
+            inputs=inputs,
             content_types=files.content_types(),
             outputs=outputs,
             selections=build_selections(self.step, self.context),
@@ -80,6 +82,8 @@ class _StepBuilder(KeyReader):
             values=values.values(),
             runs_on="build" if self.step.runs_on_build else "",
             reuse=ReuseKeys(self.step, self.context).reuse(),
+            cases=cases.cases(outputs),
+            trained_on=cases.trained_on(outputs, tuple(inputs)),
         )
 
     def _check_keys(self) -> None:

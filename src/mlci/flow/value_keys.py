@@ -18,6 +18,7 @@ from mlci.flow.yaml_document import Path
 _BUILT_KEYS = frozenset(
     {
         "args",
+        "cases",
         "checkpoints",
         "env",
         "hyperparameters",
@@ -36,6 +37,7 @@ _BUILT_KEYS = frozenset(
         "runs-on",
         "source",
         "timeout",
+        "trained_on",
         "volume_gb",
         "working_dir",
     }

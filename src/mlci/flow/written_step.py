@@ -79,4 +79,5 @@ def interface_of(step: WrittenStep, problems: Problems) -> StepInterface:
         or not step.raw.keys().isdisjoint(["metrics", "metric_definitions", "algorithm"]),
         has_cells="matrix" in step.raw,
         may_write_metrics=step.key("metrics") is not None,
+        has_cases="cases" in step.raw and step.key("cases") is not None,
     )

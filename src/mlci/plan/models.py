@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, NewType, TypeAlias
 
-from mlci.flow.models import Flow, Json, Rule, Scalar
+from mlci.flow.models import LESS_IS_BETTER, Flow, Json, Rule, Scalar
 from mlci.flow.names import written_name
 from mlci.stage.models import CodeUnit, DataUnit, ImageContext, StagedFile
 from mlci.step_types.build_run import HEARTBEAT_LOOKS
@@ -137,6 +137,8 @@ class Bound:
     @property
     def is_lower(self) -> bool:
         """True if the threshold is the least value that holds, and not the largest."""
+        if self.rule.op == "max_gap":
+            return self.rule.path[-1] not in LESS_IS_BETTER
         return self.rule.op in ("min", "max_drop")
 
 
@@ -200,6 +202,11 @@ class Plan:
     uploads: tuple[Upload, ...] = field(repr=False, default=())
     data: Mapping[str, DataUnit] = field(repr=False, default_factory=dict)
     images: tuple[PlannedImage, ...] = field(repr=False, default=())
+
+    @property
+    def machine_gate(self) -> tuple[Bound, ...]:
+        """The rules of the gate that the state machine judges: those that block, as far as it can judge them."""
+        return tuple(each for each in self.gate if each.rule.level == "block" and not each.rule.is_judged_by_mlci)
 
     @property
     def written_steps(self) -> tuple[str, ...]:

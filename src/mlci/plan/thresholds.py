@@ -161,12 +161,12 @@ def exact(number: float) -> Fraction:
 def exact_threshold(rule: Rule, baseline: float | None) -> Fraction | None:
     """Returns the number that a rule's metric must not fall below, or not exceed.
 
-    None where the rule compares with a baseline, and there is none.
+    None where the rule compares with a baseline, and there is none, or with the other cases.
     """
     limit = exact(rule.limit)
     if rule.op in ("min", "max"):
         return limit
-    if baseline is None:
+    if baseline is None or rule.op == "max_gap":
         return None
     base = exact(baseline)
     leeway = abs(base) * limit if rule.is_relative else limit

@@ -61,6 +61,8 @@ _KEYS = (
     ),
     jobs.METRICS,
     jobs.METRIC_DEFINITIONS,
+    jobs.CASES,
+    jobs.TRAINED_ON,
     jobs.env(max_chars=256),
     jobs.INCLUDE,
     jobs.REQUIREMENTS,

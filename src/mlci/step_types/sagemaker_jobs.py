@@ -158,6 +158,20 @@ METRIC_DEFINITIONS = Key(
     max_items=40,
     max_chars=500,
 )
+CASES = Key(
+    "cases",
+    "text",
+    "The table of the cases that the step tested, a .csv or .parquet file in an output: id, label, predicted, and "
+    "where there are some score, baseline_predicted, baseline_score, and columns to slice by.",
+    examples=("evaluation/cases.csv",),
+)
+TRAINED_ON = Key(
+    "trained_on",
+    "text",
+    "The ids that the model was trained on, column id of a .csv or .parquet file: in an output of a processing step, "
+    "or in an input of a training step. A case that a compared model was trained on is an error of the gate.",
+    examples=("split/train-ids.csv", "train/train.parquet"),
+)
 REUSE = Key(
     "reuse",
     "reuse",

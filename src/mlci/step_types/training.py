@@ -143,6 +143,7 @@ _KEYS = (
     jobs.SOURCE,
     jobs.METRICS,
     jobs.METRIC_DEFINITIONS,
+    jobs.TRAINED_ON,
     jobs.INCLUDE,
     jobs.REQUIREMENTS,
     jobs.IMAGE,
