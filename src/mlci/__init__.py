@@ -41,6 +41,7 @@ The map:
     warm_starts.py     the steps that started on machines which another job had left
     skipped_steps.py   the reasons of steps that were skipped
     conclusion.py      the status of a run, and its reason
+    gate_answers.py    the answers to a state machine that asks whether the gate holds
     kept_definitions.py  compiled definitions in the bucket, for later builds
     run_metrics.py     the metrics of a run's steps, and why there are none
     input_objects.py   the objects below inputs in S3, as they count in the keys of steps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlci.backends.progress import Progress, reason_of
 from mlci.backends.protocol import Outcome
-from mlci.compile.names import APPROVAL_TIMED_OUT, FAIL_REACHED, GATE_MISSED
+from mlci.compile.names import APPROVAL_TIMED_OUT, FAIL_REACHED, GATE_MISSED, NOT_JUDGED
 from mlci.gate import Verdict
 from mlci.report.log_tail import without_repetition
 from mlci.report.result import Status
@@ -23,18 +23,25 @@ def conclude(outcome: Outcome, verdict: Verdict, progress: Progress) -> tuple[St
     if failed:
         reasons = (f'step "{name}" failed: {progress.steps[name].reason}' for name in failed)
         return Status.FAILED, "\n".join(reasons)
-    missed = "\n".join(judged.text for judged in verdict.rules if not judged.held)
+    missed = missed_rules(verdict)
     if outcome.status == "SUCCEEDED":
         return (Status.PASSED, "") if verdict.held else (Status.GATE_MISSED, missed)
     if is_fail_reached:
         return Status.GATE_MISSED, outcome.cause
     if outcome.error == APPROVAL_TIMED_OUT:
         return Status.STOPPED, outcome.cause
+    if outcome.error == NOT_JUDGED:
+        return Status.FAILED, outcome.cause
     if outcome.error != GATE_MISSED:
         return Status.FAILED, f"the execution failed: {outcome.error}: {reason_of(outcome.cause)}"
     if verdict.held:
         return Status.FAILED, "the state machine found the gate missed, and mlci finds that every rule held"
     return Status.GATE_MISSED, missed
+
+
+def missed_rules(verdict: Verdict) -> str:
+    """Returns the rules of the gate that stop the run, in words; "" where none does."""
+    return "\n".join(judged.text for judged in verdict.rules if not judged.held)
 
 
 def log_tails(progress: Progress, folder: RunFolder) -> dict[str, str]:

@@ -33,6 +33,7 @@ from mlci.errors import CloudError, InputError, SdkMissing
 from mlci.flow import dependencies
 from mlci.flow.models import Flow, Json
 from mlci.gate import Metrics, Verdict, chosen_cells, judge
+from mlci.gate_answers import GateAnswers
 from mlci.input_objects import input_objects
 from mlci.interrupts import InterruptSource, run_interruptible
 from mlci.kept_definitions import KeptDefinitions
@@ -378,9 +379,15 @@ def _execute(prepared: PreparedRun, context: RunContext, cloud: Cloud, started: 
         sent = sent_input(execution_input)
         for uri, text in sent.objects.items():
             cloud.write(uri, text.encode())
+        answers = GateAnswers(verdict_so_far, context.reporter.log) if planned.asks_mlci else None
         return cloud.run(
-            version, context.target.run_id, sent.text, on_event, stop, lambda: _ends(progress.steps, usual_s)
+            version, context.target.run_id, sent.text, on_event, stop, lambda: _ends(progress.steps, usual_s), answers
         )
+
+    def verdict_so_far() -> Verdict:
+        with lock:
+            so_far = progress
+        return judged(planned, so_far, cloud)[1]
 
     def interrupt(reason: str) -> None:
         context.reporter.log(f"{reason}: stopping the run")

@@ -8,7 +8,7 @@ import pytest
 
 from mlci.backends.progress import Progress, StepState, StepStatus
 from mlci.backends.protocol import ExecutionArn, Outcome
-from mlci.compile.names import GATE_MISSED
+from mlci.compile.names import GATE_MISSED, NOT_JUDGED
 from mlci.conclusion import conclude
 from mlci.flow.models import Rule
 from mlci.gate import Verdict, judge, parse_metrics
@@ -72,6 +72,12 @@ def test_a_rule_that_the_state_machine_let_pass_is_still_missed() -> None:
 
 def test_the_gate_s_error_is_a_missed_gate_with_the_rules_that_were_missed() -> None:
     assert conclude(outcome("FAILED", GATE_MISSED), BOTH_MISSED, progress()) == (Status.GATE_MISSED, MISSED)
+
+
+@pytest.mark.parametrize("judged", [HELD, BOTH_MISSED])
+def test_a_gate_that_was_not_judged_is_a_failure_whatever_the_rules_say_now(judged: Verdict) -> None:
+    cause = "the gate could not be judged: S3 does not respond"
+    assert conclude(outcome("FAILED", NOT_JUDGED, cause), judged, progress()) == (Status.FAILED, cause)
 
 
 def test_a_gate_that_the_state_machine_alone_finds_missed_is_a_failure() -> None:

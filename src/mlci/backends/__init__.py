@@ -12,7 +12,7 @@ thread_shares.py              the cores of this machine, shared by the local job
 unenforced_keys.py            the keys that have no effect on the local cloud
 secrets.py                    checks that a run's secrets can be read, and the values that local jobs get
 decisions.py                  the question of an approval, and the decision about it
-build_job_announcements.py    the announcement of a job that the build is to run itself
+build_announcements.py        the announcement of a job that the build is to run, or of a gate that it is to judge
 build_tasks.py                the tasks that the build does: tokens, heartbeats and answers
 build_jobs.py                 the jobs of these tasks, by the emulator's job runner
 billed_seconds.py             the seconds of a job that AWS bills

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from mlci.backends.build_job_announcements import Announcement
+from mlci.backends.build_announcements import JobAnnouncement
 from mlci.backends.build_tasks import JobEnd
 from mlci.backends.emulator_jobs import job_python, job_pythons, job_settings
 from mlci.backends.job_pythons import JobPythons
@@ -44,7 +44,7 @@ _WORKERS = 8
 _ARN = "arn:aws:sagemaker:local:000000000000:processing-job/{job}"
 
 
-def run_job(jobs: LocalJobs, announced: Announcement, log: Path, stop: StopSignal) -> JobEnd:
+def run_job(jobs: LocalJobs, announced: JobAnnouncement, log: Path, stop: StopSignal) -> JobEnd:
     """Runs a job to its end on the store of `jobs`."""
     from mlci_emulator.jobs.job import JobContext
 
@@ -82,7 +82,7 @@ def jobs_without_images(jobs: LocalJobs) -> Iterator[LocalJobs]:
         yield others
 
 
-def _processing(announced: Announcement) -> ProcessingRequest:
+def _processing(announced: JobAnnouncement) -> ProcessingRequest:
     from mlci_emulator.jobs import requests
 
     return requests.processing({**announced.request, "ProcessingJobName": announced.job})
@@ -124,7 +124,7 @@ class BuildJobs:
         """Returns the versions of what scripts run with in the build, by name."""
         return self.pythons.software()
 
-    def run(self, announced: Announcement, stop: StopSignal) -> JobEnd:
+    def run(self, announced: JobAnnouncement, stop: StopSignal) -> JobEnd:
         """Runs a job to its end, with its files from S3 and to S3."""
         from mlci_emulator.jobs.workspace import workspace
         from mlci_emulator.store.directory import DirectoryStore
@@ -135,7 +135,7 @@ class BuildJobs:
         self._keep_log(announced, log, stop)
         return ends[0]
 
-    def _run_on(self, store: DirectoryStore, announced: Announcement, log: Path, stop: StopSignal) -> JobEnd:
+    def _run_on(self, store: DirectoryStore, announced: JobAnnouncement, log: Path, stop: StopSignal) -> JobEnd:
         from mlci_emulator.jobs.runner import LocalJobs
 
         request = _processing(announced)
@@ -187,7 +187,7 @@ class BuildJobs:
         if uploads:
             self.objects.upload(uploads, stop)
 
-    def _keep_log(self, announced: Announcement, log: Path, stop: StopSignal) -> None:
+    def _keep_log(self, announced: JobAnnouncement, log: Path, stop: StopSignal) -> None:
         """Keeps the log beside the run's outputs, where other machines find it. A job ends without that as well."""
         plan = self.planned[-1]
         names = Names(plan.flow.name, plan.target.is_protected)

@@ -1,6 +1,7 @@
-"""The tasks of a state machine that the build does itself: it reads their tokens, has their jobs run, and answers.
+"""The tasks of a state machine that the build does itself: it reads their tokens, has their jobs run or judges the
+gate, and answers.
 
-A task is done by the process that follows its run, and by none else. It is done once: before the job starts, a
+A task is done by the process that follows its run, and by none else. It is done once: before a job starts, a
 heartbeat asks whether the task waits at all, as it does not where an earlier process of the build has answered. As long
 as the job runs, heartbeats tell so. Where the task waits no longer, because the run was stopped or has failed, the job
 is killed. No job outlives the context.
@@ -15,9 +16,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from mlci.backends.build_job_announcements import Announcement, parse_announcement, read_announcement
+from typing_extensions import assert_never
+
+from mlci.backends.build_announcements import (
+    Announcement,
+    GateAnnouncement,
+    JobAnnouncement,
+    parse_announcement,
+    read_announcement,
+)
 from mlci.backends.events import Event
+from mlci.backends.protocol import GateAnswer
 from mlci.backends.stop_signal import StopSignal
+from mlci.compile.names import NOT_JUDGED
 from mlci.errors import MlciError
 from mlci.step_types.build_run import TASK_RESOURCE
 
@@ -25,6 +36,8 @@ from mlci.step_types.build_run import TASK_RESOURCE
 _BEATS = 5
 #: The time between two looks whether it is a job's turn.
 _TURN_POLL_S = 0.5
+#: The event of a task's end is seen this much later, if it was among those that an attached build sees at first.
+_EVENT_S = 1.0
 #: The error names of a job that failed, and of a task whose token is lost.
 JOB_FAILED, TOKEN_LOST = "mlci.JobFailed", "mlci.TokenLost"
 
@@ -54,15 +67,18 @@ class TaskAnswers(Protocol):
 
 @dataclass
 class BuildTasks:
-    """The tasks of one run that the build does. `read` returns an object's bytes, and `run_job` runs a job to its end.
+    """The tasks of one run that the build does. `read` returns an object's bytes, `run_job` runs a job to its end, and
+    `judge` returns the verdict on the gate so far, or raises the reason why there is none. A run has no task of a kind
+    that has None here.
 
     At most `at_once` jobs run at the same time; the others wait for their turn.
     """
 
     read: Callable[[str], bytes | None]
     answers: TaskAnswers
-    run_job: Callable[[Announcement, StopSignal], JobEnd]
     log: Callable[[str], None]
+    run_job: Callable[[JobAnnouncement, StopSignal], JobEnd] | None = None
+    judge: Callable[[], GateAnswer] | None = None
     at_once: int = 1
     _announced: dict[int, Announcement] = field(default_factory=dict)
     _running: dict[str, tuple[StopSignal, threading.Thread]] = field(default_factory=dict)
@@ -108,7 +124,7 @@ class BuildTasks:
         if announced.token in self._running:
             return
         stop = StopSignal()
-        thread = threading.Thread(target=self._do, args=(announced, stop), name=f"job {announced.job}", daemon=True)
+        thread = threading.Thread(target=self._do, args=(announced, stop), name=f"task {announced.name}", daemon=True)
         self._running[announced.token] = stop, thread
         thread.start()
 
@@ -117,41 +133,67 @@ class BuildTasks:
             stop.set()
 
     def _do(self, announced: Announcement, stop: StopSignal) -> None:
-        """Do a task: the thread of its job."""
+        """Do a task, in a thread of its own."""
         try:
-            job = self._waiting(announced)
-            if job is None:
-                return
-            with self._beating(job, stop):
-                end = self._run_in_turn(job, stop)
-            if not stop.is_set():
-                self._answer(job, end)
+            task = self._announced_at(announced)
+            match task:
+                case None:
+                    return
+                case JobAnnouncement():
+                    self._do_job(task, stop)
+                case GateAnnouncement():
+                    self._do_judge(task, stop)
+                case _:
+                    assert_never(task)
         except MlciError as error:
-            self.log(f"{announced.step}: the state machine could not be answered, and will fail the step: {error}")
+            self.log(f"{announced.name}: the state machine could not be answered, and will fail the step: {error}")
 
-    def _waiting(self, announced: Announcement) -> Announcement | None:
-        """Return the job of a task that waits, as its object has it; None if there is nothing to do."""
-        job = read_announcement(self.read(announced.uri), announced.uri)
-        if job is None:
+    def _announced_at(self, announced: Announcement) -> Announcement | None:
+        """Return the task as its object has it; None if there is nothing to do."""
+        task = read_announcement(self.read(announced.uri), announced.uri)
+        if task is None:
             cause = f"the token of the step is not at {announced.uri} any more, or it is damaged"
             self.answers.fail(announced.token, TOKEN_LOST, cause)
             return None
-        if job.token != announced.token:  # another attempt at the step has replaced it, and has an event of its own
-            return None
-        return job if self.answers.heartbeat(job.token) else None
+        # Another attempt at the step may have replaced it, and has an event of its own.
+        return task if task.token == announced.token else None
 
-    def _run_in_turn(self, job: Announcement, stop: StopSignal) -> JobEnd:
+    def _do_job(self, job: JobAnnouncement, stop: StopSignal) -> None:
+        if not self.answers.heartbeat(job.token):
+            return
+        with self._beating(job, stop):
+            end = self._run_in_turn(job, stop)
+        if not stop.is_set():
+            self._answer(job, end)
+
+    def _do_judge(self, task: GateAnnouncement, stop: StopSignal) -> None:
+        """Judge the gate, and answer. Its events tell that a task waits no longer: it has no heartbeats."""
+        if stop.is_set() or self.judge is None:
+            return
+        try:
+            answer = self.judge()
+        except Exception as error:  # noqa: BLE001 - the state machine waits for an answer, whatever went wrong
+            reason = str(error) if isinstance(error, (MlciError, OSError)) else f"{type(error).__name__}: {error}"
+            if not stop.is_set():
+                self.answers.fail(task.token, NOT_JUDGED, reason)
+            return
+        if stop.is_set() or self.answers.succeed(task.token, answer.output()):
+            return
+        if not stop.wait(_EVENT_S):  # an earlier process of the build may have answered
+            self.log("the gate was judged, and the state machine does not wait for the verdict any more")
+
+    def _run_in_turn(self, job: JobAnnouncement, stop: StopSignal) -> JobEnd:
         while not self._turns.acquire(timeout=_TURN_POLL_S):
             if stop.is_set():
                 return JobEnd("Stopped")
         try:
-            return JobEnd("Stopped") if stop.is_set() else self.run_job(job, stop)
+            return JobEnd("Stopped") if stop.is_set() or self.run_job is None else self.run_job(job, stop)
         except Exception as error:  # noqa: BLE001 - the state machine waits for an answer, whatever went wrong
             return JobEnd("Failed", f"InternalServerError: {type(error).__name__}: {error}")
         finally:
             self._turns.release()
 
-    def _answer(self, job: Announcement, end: JobEnd) -> None:
+    def _answer(self, job: JobAnnouncement, end: JobEnd) -> None:
         if end.status == "Completed":
             is_taken = self.answers.succeed(job.token, end.described(job.job))
         else:
@@ -160,7 +202,7 @@ class BuildTasks:
             self.log(f"{job.step}: the job ended in the build, and the state machine does not wait for it any more")
 
     @contextmanager
-    def _beating(self, job: Announcement, stop: StopSignal) -> Iterator[None]:
+    def _beating(self, job: JobAnnouncement, stop: StopSignal) -> Iterator[None]:
         """Send heartbeats until the context is left. Where the task waits no longer, the job is stopped."""
         is_over = threading.Event()
         thread = threading.Thread(
@@ -173,7 +215,7 @@ class BuildTasks:
             is_over.set()
             thread.join()
 
-    def _beat(self, job: Announcement, stop: StopSignal, is_over: threading.Event) -> None:
+    def _beat(self, job: JobAnnouncement, stop: StopSignal, is_over: threading.Event) -> None:
         is_silent = False
         while not is_over.wait(job.heartbeat_s / _BEATS):
             try:

@@ -32,6 +32,7 @@ from mlci.backends.protocol import (
     BackendOptions,
     Change,
     ExecutionArn,
+    GateAnswer,
     Location,
     ObjectCopy,
     Outcome,
@@ -348,33 +349,38 @@ class LocalCloud:
         on_event: Callable[[Event], None],
         stop: StopSignal,
         ends: Callable[[], Sequence[ExpectedEnd] | None] = lambda: None,
+        judge: Callable[[], GateAnswer] | None = None,
     ) -> Outcome:
         from mlci_emulator.embedded import execution_arn
 
         machine_name = version.split(":")[6]
         machine = self.published[version]
         names = (machine_name, execution)
-        with self._following(on_event, stop) as handle:
+        with self._following(on_event, stop, judge) as handle:
             outcome = execute(self.emulator, machine, execution_input, names, handle, stop)
         arn = ExecutionArn(execution_arn(machine_name, execution))
         return Outcome(arn, outcome.status, outcome.error or "", outcome.cause or "")
 
     @contextmanager
-    def _following(self, on_event: Callable[[Event], None], stop: StopSignal) -> Iterator[Callable[[Event], None]]:
+    def _following(
+        self, on_event: Callable[[Event], None], stop: StopSignal, judge: Callable[[], GateAnswer] | None
+    ) -> Iterator[Callable[[Event], None]]:
         """Yields a handler of the run's events, by which the build does the tasks that are its own."""
         results = self.emulator.results
-        if results is None or not (self.planned and self.planned[-1].flow.build_steps):
+        has_jobs = bool(self.planned and self.planned[-1].flow.build_steps)
+        if results is None or not (has_jobs or judge):
             yield on_event
             return
-        from mlci.backends.build_jobs import jobs_without_images, run_job
         from mlci.backends.build_tasks import BuildTasks
 
-        with jobs_without_images(self.emulator.jobs) as jobs:
-            tasks = BuildTasks(
-                self.read, results, lambda job, stop: run_job(jobs, job, jobs.log(job.job), stop), self.log, self.cores
-            )
-            with tasks.following(on_event, stop) as handle:
-                yield handle
+        tasks = BuildTasks(self.read, results, self.log, None, judge, self.cores)
+        with contextlib.ExitStack() as stack:
+            if has_jobs:
+                from mlci.backends.build_jobs import jobs_without_images, run_job
+
+                jobs = stack.enter_context(jobs_without_images(self.emulator.jobs))
+                tasks.run_job = lambda job, stop: run_job(jobs, job, jobs.log(job.job), stop)
+            yield stack.enter_context(tasks.following(on_event, stop))
 
 
 def execute(

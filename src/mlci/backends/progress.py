@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from mlci.backends.billed_seconds import billed_seconds
-from mlci.backends.build_job_announcements import parse_announcement
+from mlci.backends.build_announcements import JobAnnouncement, parse_announcement
 from mlci.backends.decisions import Decision, Question, parse_decision, parse_question
 from mlci.backends.events import Event
 from mlci.backends.job_phases import JobPhase, job_phases
@@ -282,7 +282,7 @@ def _job(event: Event) -> str | None:
         return None
     if details.get("resource") == TASK_RESOURCE:
         announced = parse_announcement(details)
-        return announced.job if announced else None
+        return announced.job if isinstance(announced, JobAnnouncement) else None
     resource = str(details.get("resource", "")).partition(".")[0]
     job = next((job for job in _JOBS if job.task_resource == resource), None)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from mlci.backends.progress import ExpectedEnd
 from mlci.backends.stop_signal import StopSignal
 from mlci.flow.models import Flow
 from mlci.plan.models import LOCAL_REGISTRY, Plan, PlannedImage, Upload
+from mlci.step_types.gate_judgement import ANSWER_MAX_CHARS
 
 #: How a local job gets its own /opt/ml.
 Isolation = Literal["auto", "namespace", "container", "link", "paths"]
@@ -34,6 +36,19 @@ class Outcome:
     status: Literal["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
     error: str = ""
     cause: str = ""
+
+
+@dataclass(frozen=True)
+class GateAnswer:
+    """The answer to a state machine that asks whether the gate holds. `text` has the rules that are broken."""
+
+    held: bool
+    text: str = ""
+
+    def output(self) -> str:
+        """Return the output of the task that asks."""
+        text = self.text if len(self.text) <= ANSWER_MAX_CHARS else f"{self.text[: ANSWER_MAX_CHARS - 1]}…"
+        return json.dumps({"held": self.held, "text": text}, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -284,9 +299,11 @@ class Cloud(Protocol):
         on_event: Callable[[Event], None],
         stop: StopSignal,
         ends: Callable[[], Sequence[ExpectedEnd] | None] = lambda: None,
+        judge: Callable[[], GateAnswer] | None = None,
     ) -> Outcome:
         """Starts an execution of a version and waits for its end; when `stop` is set, stops it and all its jobs.
 
         An execution of that name and input that runs already is followed instead: its events come from the first on.
-        `ends` returns when the running steps are expected to end, None if that of one is not known.
+        `ends` returns when the running steps are expected to end, None if that of one is not known. `judge` returns
+        the verdict on the gate by what has succeeded so far, for a state machine that asks for it.
         """

@@ -19,6 +19,8 @@ compiling imports an SDK that takes seconds.
     history_events.py   the number of events of an execution
     cleaner_input.py    what is deleted after a run, in its execution input
     cleaner.py          the states that delete it
+    judgement_input.py   the place of the tokens of those that ask mlci for the verdict, in the execution input
+    judgement_states.py  the states that ask mlci for it
     selections.py       the states that choose the best cell for a step's input
     state_machine.py    the definition
 """
@@ -50,6 +52,7 @@ from mlci.errors import InputError, Problem
 from mlci.flow.models import Json
 from mlci.plan.models import Plan
 from mlci.plan.names import Names
+from mlci.step_types.gate_judgement import ANSWER_MAX_CHARS
 
 __all__ = ["Compiled", "Definition", "compile_plan", "compiler_version", "execution_input", "sent_input", "step_inputs"]
 
@@ -63,6 +66,8 @@ EVENTS_MAX = 25_000
 WHOLE_INPUT_MAX_BYTES = 196_608
 #: The room in the state's data for what one step adds to it: the name of its job, and its attempts.
 _STEP_ROOM_BYTES = 128
+#: The room for the answer of mlci about the gate. A character has at most four bytes.
+_ANSWER_ROOM_BYTES = 4 * ANSWER_MAX_CHARS
 #: All code that shapes a definition, beside the structure that it is made of.
 STATE_MAKING_FOLDERS = (Path(__file__).parent, Path(step_types.__file__).parent)
 
@@ -122,7 +127,7 @@ def _compile_large(
     uri = f"s3://{plan.target.bucket}/{names.requests('{digest}')}"
     definition = _definition(replace(structure, request_files=files), cached)
     text = json.dumps({**values, "requests": {"uri": uri, "steps": [[*steps] for steps in files]}}, sort_keys=True)
-    room = _STEP_ROOM_BYTES * len(plan.steps)
+    room = _STEP_ROOM_BYTES * len(plan.steps) + _ANSWER_ROOM_BYTES * plan.asks_mlci
     _check_size(plan, "definition", len(definition), DEFINITION_MAX_BYTES, {})
     _check_size(plan, "execution input", len(sent_input(text).text), INPUT_MAX_BYTES - room, _map(values.get("cells")))
     return Compiled(Definition(definition), text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from mlci.compile import judgement_input
 from mlci.compile.cleaner_input import cleaner_values
 from mlci.compile.concurrency import max_parallel
 from mlci.compile.guards import guard_values
@@ -41,6 +42,7 @@ def execution_input(plan: Plan, time_limit_s: int = 0) -> dict[str, Json]:
     groups: dict[str, Json] = {group[0]: _group_input(plan, group) for group in cells}
     optional: dict[str, Json] = {
         "gate_cells": gate_cells,
+        judgement_input.KEY: judgement_input.judgement_input(plan),
         "reused": _reused(plan),
         "cells": groups,
         "cleaner": cleaner_values(plan, time_limit_s),

@@ -41,19 +41,23 @@ class Guard:
     """The condition of some steps: a step's `if`, or the gate; `owner` is that step, or "gate".
 
     All checks must hold, but for those with a place, which count as `conditions` say. One that `is_per_cell` is checked
-    in each cell of a matrix, and decides about that cell alone.
+    in each cell of a matrix, and decides about that cell alone. One that `asks_mlci` has rules beside its checks that
+    mlci alone can judge: where the checks hold, mlci is asked.
     """
 
     owner: str
     checks: tuple[Check, ...]
     is_per_cell: bool = False
     conditions: tuple[Condition, ...] = ()
+    asks_mlci: bool = False
 
 
 def gate_guard(plan: Plan) -> Guard | None:
-    """Return the guard of what stands behind the gate; None if the state machine judges none of its rules."""
-    gate = plan.machine_gate
-    return Guard(GATE, tuple(_check(plan, group, None) for group in _groups(gate))) if gate else None
+    """Return the guard of what stands behind the gate; None if nothing of the gate is judged before the run's end."""
+    if not plan.machine_gate and not plan.asks_mlci:
+        return None
+    checks = tuple(_check(plan, group, None) for group in _groups(plan.machine_gate))
+    return Guard(GATE, checks, asks_mlci=plan.asks_mlci)
 
 
 def step_guards(plan: Plan, line: Mapping[str, PlannedStep]) -> tuple[Guard, ...]:

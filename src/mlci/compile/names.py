@@ -8,6 +8,8 @@ from mlci.step_types import state_titles
 
 #: The error name of the Fail state that a missed gate ends in.
 GATE_MISSED = "mlci.GateMissed"
+#: The error name of the Fail state of a gate that mlci was asked about, and did not judge.
+NOT_JUDGED = "mlci.NotJudged"
 #: The error name of the Fail state of a step that ends the run as a missed gate does.
 FAIL_REACHED = "mlci.FailReached"
 #: The name of a cleaner's execution: the run's, this, and a number.

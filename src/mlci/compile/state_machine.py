@@ -20,6 +20,7 @@ from typing_extensions import assert_never
 from mlci.compile.check_states import CheckStates
 from mlci.compile.cleaner import CleanerStates
 from mlci.compile.guards import Guard
+from mlci.compile.judgement_states import JudgementStates
 from mlci.compile.large_flows import LargeFlowStates, is_large_job, request_variable
 from mlci.compile.metric_checks import jsonata_of, message_text, rejection_text
 from mlci.compile.names import APPROVAL_TIMED_OUT, CELLS_TITLE, FAIL_REACHED, GATE_MISSED, REUSED_TITLE, state_name
@@ -66,7 +67,7 @@ def definition(structure: Structure) -> str:
     return json.dumps(body, separators=(",", ":"))  # Step Functions counts white space, too
 
 
-class _Builder(SelectionStates, LargeFlowStates, CleanerStates, CheckStates):
+class _Builder(SelectionStates, LargeFlowStates, CleanerStates, CheckStates, JudgementStates):
     """Builds the states of a whole flow."""
 
     def __init__(self, sdk: Any, structure: Structure) -> None:
@@ -89,14 +90,16 @@ class _Builder(SelectionStates, LargeFlowStates, CleanerStates, CheckStates):
     def _verdict(self) -> Any:
         """The end: every rule of the gate, once more where steps behind it already checked, and the run's outcome."""
         passed = self.sdk.Succeed(self._name("passed"))
-        if self.structure.gate is None:
+        gate = self.structure.gate
+        if gate is None:
             return passed
         missed = self.sdk.Fail(
             self._name("gate missed"),
             error=GATE_MISSED,
             cause="A metric missed its limit, so nothing behind the gate was run. The report lists every rule.",
         )
-        return self._check(self.structure.gate, passed, missed)
+        held = self._judged(passed, self._missed_as_judged(), "judged by mlci at the end") if gate.asks_mlci else passed
+        return self._check(gate, held, missed)
 
     def _behind(self, composition: Composition, established: frozenset[str], after: Any) -> Any:
         """Return a composition behind the guards that all of its steps share, other than those already established."""
@@ -104,7 +107,7 @@ class _Builder(SelectionStates, LargeFlowStates, CleanerStates, CheckStates):
         entry = self._compose(composition, established | {guard.owner for guard in guards}, after)
         for guard in reversed(guards):
             skipped = after or self.sdk.Succeed(self._name(f"{guard.owner}: skipped"))
-            entry = self._check(guard, entry, skipped)
+            entry = self._check(guard, self._judged(entry, skipped) if guard.asks_mlci else entry, skipped)
         return entry
 
     def _open_guards(self, composition: Composition, established: frozenset[str]) -> list[Guard]:

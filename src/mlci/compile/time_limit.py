@@ -18,6 +18,7 @@ from mlci.flow.dependencies import metrics_read
 from mlci.flow.names import written_name
 from mlci.plan.models import Plan
 from mlci.step_types import STEP_TYPES
+from mlci.step_types.gate_judgement import ANSWER_S
 from mlci.step_types.states import (
     S3_RETRIES,
     ApprovalState,
@@ -61,7 +62,9 @@ def longest_path_s(plan: Plan, composition: Composition) -> float:
     owners = [plan.machine_gate, *(step.when for step in plan.steps.values())]
     reads = sum(len({written_name(bound.rule.step) for bound in bounds}) for bounds in owners)
     reads += sum(len({metric.step for metric in metrics_read(step)}) for step in plan.flow.steps.values())
-    return _composition_s(plan, composition) + 2 * reads * _task_s(READ_METRICS_S, S3_RETRIES, is_call=True)
+    reads_s = 2 * reads * _task_s(READ_METRICS_S, S3_RETRIES, is_call=True)
+    asked = 1 + sum(plan.flow.steps[name].is_after_gate for name in plan.steps) if plan.asks_mlci else 0
+    return _composition_s(plan, composition) + reads_s + asked * _task_s(ANSWER_S, S3_RETRIES, is_call=False)
 
 
 def _composition_s(plan: Plan, composition: Composition) -> float:

@@ -141,6 +141,16 @@ class Bound:
             return self.rule.path[-1] not in LESS_IS_BETTER
         return self.rule.op in ("min", "max_drop")
 
+    @property
+    def is_judged_by_mlci(self) -> bool:
+        """True if it decides about what stands behind the gate, and no state machine can judge it, but mlci alone."""
+        return self.rule.level == "block" and self.rule.is_judged_by_mlci
+
+    @property
+    def is_judged_by_machine(self) -> bool:
+        """True if it decides about what stands behind the gate, and the state machine judges it: by two numbers."""
+        return self.rule.level == "block" and not self.rule.is_judged_by_mlci
+
 
 @dataclass(frozen=True)
 class PlannedSelection:
@@ -204,14 +214,21 @@ class Plan:
     images: tuple[PlannedImage, ...] = field(repr=False, default=())
 
     @property
-    def machine_gate(self) -> tuple[Bound, ...]:
-        """The rules of the gate that the state machine judges: those that block, as far as it can judge them."""
-        return tuple(each for each in self.gate if each.rule.level == "block" and not each.rule.is_judged_by_mlci)
-
-    @property
     def written_steps(self) -> tuple[str, ...]:
         """The names of the steps as the flow writes them, where a step has one for all of its cells."""
         return tuple(dict.fromkeys(map(written_name, self.steps)))
+
+    @property
+    def machine_gate(self) -> tuple[Bound, ...]:
+        """The rules of the gate that the state machine judges itself."""
+        return tuple(bound for bound in self.gate if bound.is_judged_by_machine)
+
+    @property
+    def asks_mlci(self) -> bool:
+        """True if the state machine asks mlci for the verdict: something stands behind the gate, and it has a rule that
+        mlci alone can judge."""
+        is_behind = any(self.flow.steps[name].is_after_gate for name in self.steps)
+        return is_behind and any(bound.is_judged_by_mlci for bound in self.gate)
 
     @property
     def reused(self) -> dict[str, str]:

@@ -124,6 +124,14 @@ class Names:
         """
         return f"{self.tokens}/{run}/{step}.json"
 
+    def gate_tokens(self, run: str) -> str:
+        """Return the folder of the tokens of the states that ask mlci for the verdict. No step's name begins like this.
+
+        >>> Names("iris").gate_tokens("20261123-101530-3f9c2a")
+        'mlci/iris/tokens/20261123-101530-3f9c2a/_gate'
+        """
+        return f"{self.tokens}/{run}/_gate"
+
     def build_logs(self, run: str) -> str:
         """Return the folder of the logs of jobs that the build ran itself. No step's name begins like this."""
         return f"{self.run(run)}/_logs"

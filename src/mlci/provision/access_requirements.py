@@ -38,7 +38,8 @@ class AccessRequirements:
     `images` the ECR repositories of images. A step's `request:` names
     `outside_outputs`, which are prefixes of its outputs other than the run's, KMS `keys`, `subnets` and
     `security_groups`; `output_keys` are the keys that outputs are encrypted by. `builds_images` says that runs build
-    images, `has_rules` whether the state machine reads metrics, `functions` are the Lambda functions that it calls, and
+    images, `has_rules` whether the state machine reads metrics, `has_steps_behind_gate` whether it may ask mlci for the
+    verdict, `functions` are the Lambda functions that it calls, and
     `model_groups` the model package groups that merged code registers in. `kept` are the names that the flow gives to
     what merged code keeps, and `captures` the prefixes that it gives to what merged code's endpoints capture. `secrets`
     are those that some step reads. `instance_types` and `max_runtime_s` bound the cost of a job; empty and None leave
@@ -52,6 +53,7 @@ class AccessRequirements:
     only_build_reads_data: bool = False
     reads_outputs: bool = False
     has_rules: bool = False
+    has_steps_behind_gate: bool = False
     builds_images: bool = False
     outside: tuple[str, ...] = ()
     outside_of_build: tuple[str, ...] = ()
@@ -90,6 +92,7 @@ def access_requirements(flow: Flow, images: Mapping[str, str]) -> AccessRequirem
         or any(_syncs_files(step) or _reads_uris(step) for step in remote),
         builds_images=any(isinstance(step.image, ImageFolder) for step in steps),
         has_rules=bool(flow.gate) or any(step.when or step.selections or metrics_read(step) for step in steps),
+        has_steps_behind_gate=any(step.is_after_gate for step in steps),
         outside=_locations(sources),
         outside_of_build=_locations(build_sources),
         images=tuple(sorted({image for uri in images.values() if (image := image_of(uri))})),

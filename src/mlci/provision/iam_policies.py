@@ -23,7 +23,7 @@ from mlci.provision.policy_statements import AccountScope, Document, Statement, 
 from mlci.provision.secret_access import secret_statements
 from mlci.provision.stack_names import ROLES, Role, build_log_group, project_name
 from mlci.s3_uris import split_s3_uri
-from mlci.step_types import STEP_TYPES, build_run, waits_for_decision
+from mlci.step_types import STEP_TYPES, build_run, gate_judgement, waits_for_decision
 from mlci.step_types.deletions import DELETIONS
 from mlci.step_types.grants import Grant, Grants
 
@@ -243,9 +243,15 @@ def _executions(names: Names, scope: AccountScope) -> Iterator[Statement]:
 
 
 def _grants(requirements: AccessRequirements) -> list[Grants]:
-    """The rights that the flow's step types need, and those for steps that the build runs itself."""
+    """The rights that the flow's step types need, those for steps that the build runs itself, and those for the verdict
+    before what stands behind the gate.
+
+    The flow's own rules don't tell whether mlci is asked for it: a pull request is judged by those of the base, too.
+    """
     of_types = [STEP_TYPES[uses].grants for uses in sorted(requirements.uses)]
-    return [*of_types, build_run.GRANTS] if requirements.runs_in_build else of_types
+    in_build = [build_run.GRANTS] if requirements.runs_in_build else []
+    judgement = [gate_judgement.GRANTS] if requirements.has_steps_behind_gate else []
+    return [*of_types, *in_build, *judgement]
 
 
 def job_services(requirements: AccessRequirements) -> str | list[str]:

@@ -8,6 +8,7 @@
     script_start.py      the commands that start a script in its container
     hyperparameters.py   the hyperparameters of a training job, as they are sent
     sagemaker_jobs.py    what all types of SageMaker jobs share
+    gate_judgement.py    the verdict on the gate that the state machine asks mlci for
     build_run.py         runs-on: build, a job that the build runs itself
     own_entrypoint.py    a job that runs what its image starts, and none of the flow's scripts
     algorithms.py        SageMaker's built-in algorithms

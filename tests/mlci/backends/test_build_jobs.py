@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlci.backends.build_job_announcements import Announcement
+from mlci.backends.build_announcements import JobAnnouncement
 from mlci.backends.build_jobs import BuildJobs, open_build_jobs
 from mlci.backends.protocol import BackendOptions
 from mlci.backends.stop_signal import StopSignal
@@ -66,9 +66,9 @@ class Build:
     other: InMemoryObjects
     root: Path
 
-    def announced(self) -> Announcement:
+    def announced(self) -> JobAnnouncement:
         step = self.plan.steps["measure"]
-        return Announcement("s3://bucket/token", "measure", f"{step.job}-0-0", "t", 300.0, step.request)
+        return JobAnnouncement("s3://bucket/token", "measure", f"{step.job}-0-0", "t", 300.0, step.request)
 
     def change(self, script: str) -> None:
         """Give the step another script."""

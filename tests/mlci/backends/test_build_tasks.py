@@ -1,4 +1,4 @@
-"""The tasks that the build does: each once, with heartbeats, and no longer than its task waits."""
+"""The tasks that the build does, jobs and verdicts: each once, and no longer than its task waits."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 
-from mlci.backends.build_job_announcements import Announcement
+from mlci.backends.build_announcements import JobAnnouncement
 from mlci.backends.build_tasks import JOB_FAILED, TOKEN_LOST, BuildTasks, JobEnd
 from mlci.backends.events import Event
+from mlci.backends.protocol import GateAnswer
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError
 from mlci.flow.models import Json
@@ -74,7 +75,7 @@ class Side:
 
     tasks: InMemoryTasks = field(default_factory=InMemoryTasks)
     objects: dict[str, bytes] = field(default_factory=lambda: {URI: json.dumps(body()).encode()})
-    ran: list[Announcement] = field(default_factory=list)
+    ran: list[JobAnnouncement] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     at_once: int = 2
 
@@ -88,11 +89,11 @@ class Side:
     def following(
         self, job: Callable[[StopSignal], JobEnd], stop: StopSignal | None = None
     ) -> Iterator[Callable[[Event], None]]:
-        def work(announced: Announcement, signal: StopSignal) -> JobEnd:
+        def work(announced: JobAnnouncement, signal: StopSignal) -> JobEnd:
             self.ran.append(announced)
             return job(signal)
 
-        tasks = BuildTasks(self.objects.get, self.tasks, work, self.lines.append, self.at_once)
+        tasks = BuildTasks(self.objects.get, self.tasks, self.lines.append, work, at_once=self.at_once)
         with tasks.following(lambda event: None, stop or StopSignal()) as handle:
             yield handle
         names = [thread.name for thread in threading.enumerate()]
@@ -257,3 +258,98 @@ def test_the_events_of_approvals_and_of_jobs_start_nothing() -> None:
             handle(Event(1, 0, AT, "TaskScheduled", {"taskScheduledEventDetails": details}))
             handle(Event(2, 1, AT, "TaskSubmitted", {}))
     assert side.ran == []
+
+
+GATE_URI = "s3://bucket/mlci/small/tokens/run/_gate/1.json"
+
+
+def asked(token: str = "t1", *more: str) -> list[Event]:
+    """The events of a task that asks whether the gate holds, up to its submission, and others."""
+    first, *others = events(token, *more)
+    body = {"token": token, "run": "run", "judges": "gate"}
+    place = {"Bucket": "bucket", "Key": "mlci/small/tokens/run/_gate/1.json"}
+    details: dict[str, Json] = {
+        "resource": "putObject.waitForTaskToken",
+        "parameters": json.dumps({**place, "Body": body}),
+    }
+    return [replace(first, details={"taskScheduledEventDetails": details}), *others]
+
+
+@dataclass
+class Gate:
+    """A build that is asked whether the gate holds, and its judge."""
+
+    judge: Callable[[], GateAnswer]
+    tasks: InMemoryTasks = field(default_factory=InMemoryTasks)
+    lines: list[str] = field(default_factory=list)
+    token: str = "t1"
+    stop: StopSignal = field(default_factory=StopSignal)
+
+    @contextmanager
+    def following(self) -> Iterator[Callable[[Event], None]]:
+        stored = json.dumps({"token": self.token, "run": "run", "judges": "gate"}).encode()
+        tasks = BuildTasks({GATE_URI: stored}.get, self.tasks, self.lines.append, judge=self.judge)
+        with tasks.following(lambda event: None, self.stop) as handle:
+            yield handle
+        assert [thread.name for thread in threading.enumerate() if "task gate" in thread.name] == []
+
+    def ask(self, *history: Event) -> list[tuple[str, ...]]:
+        with self.following() as handle:
+            for event in history:
+                handle(event)
+            Side.wait(lambda: bool(self.tasks.answers), 1.0)
+        return self.tasks.answers
+
+
+@pytest.mark.parametrize("answer", [GateAnswer(True), GateAnswer(False, "evaluate.auc 0.8 ≥ 0.9 is missed by 0.1")])
+def test_the_state_machine_gets_the_verdict_on_the_gate(answer: GateAnswer) -> None:
+    [(kind, token, output)] = Gate(lambda: answer).ask(*asked())
+    assert (kind, token, json.loads(output)) == ("succeeded", "t1", {"held": answer.held, "text": answer.text})
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (CloudError("GetObject: AWS does not respond"), "GetObject: AWS does not respond"),
+        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (KeyError("auc"), "KeyError: 'auc'"),
+    ],
+)
+def test_a_gate_that_cannot_be_judged_is_answered_with_the_reason(error: Exception, reason: str) -> None:
+    def judge() -> GateAnswer:
+        raise error
+
+    assert Gate(judge).ask(*asked()) == [("failed", "t1", "mlci.NotJudged", reason)]
+
+
+def test_a_question_that_was_answered_before_is_not_answered_again() -> None:
+    """A build that attaches to its run sees all events: those of questions that its first process answered, too."""
+    gate = Gate(lambda: GateAnswer(Side.wait(lambda: False, 0.1)), InMemoryTasks(waiting=set()))
+    assert gate.ask(*asked("t1", "TaskSucceeded")) == []
+    assert gate.lines == []
+
+
+def test_a_question_that_waits_when_the_build_attaches_is_answered() -> None:
+    assert [answer[:2] for answer in Gate(lambda: GateAnswer(True)).ask(*asked(), *asked())] == [("succeeded", "t1")]
+
+
+def test_the_question_of_a_later_attempt_is_left_to_its_own_event() -> None:
+    assert Gate(lambda: GateAnswer(True), token="t2").ask(*asked("t1")) == []
+
+
+def test_a_verdict_that_comes_after_a_stop_is_not_sent() -> None:
+    gate = Gate(lambda: GateAnswer(Side.wait(gate.stop.is_set)))
+    with gate.following() as handle:
+        for event in asked():
+            handle(event)
+        gate.stop.set("mlci.Stopped", "stopped")
+    assert gate.tasks.answers == []
+
+
+def test_a_verdict_that_comes_too_late_is_told() -> None:
+    gate = Gate(lambda: GateAnswer(True), InMemoryTasks(waiting=set()))
+    with gate.following() as handle:
+        for event in asked():
+            handle(event)
+        assert Side.wait(lambda: bool(gate.lines))
+    assert gate.lines == ["the gate was judged, and the state machine does not wait for the verdict any more"]

@@ -30,6 +30,7 @@ from mlci.backends.progress import ExpectedEnd, initial_progress
 from mlci.backends.protocol import (
     Change,
     ExecutionArn,
+    GateAnswer,
     ObjectCopy,
     Outcome,
     RunningExecution,
@@ -211,6 +212,7 @@ class AwsCloud:
         on_event: Callable[[Event], None],
         stop: StopSignal,
         ends: Callable[[], Sequence[ExpectedEnd] | None] = lambda: None,
+        judge: Callable[[], GateAnswer] | None = None,
     ) -> Outcome:
         """Run an execution to its end. Errors of AWS are part of the outcome: the execution may run by then, and must
         not be left running."""
@@ -225,7 +227,7 @@ class AwsCloud:
             else:
                 self.executions.start(version, execution, execution_input, arn)
             self.log(f"execution: {console_urls.execution_link(arn) if self.has_console else arn}")
-            with self._following(explainer.handle, stop) as handle:
+            with self._following(explainer.handle, stop, judge) as handle:
                 follow_logs, longest_s = explainer.follow_logs, self._longest_pause_s
                 follower = ExecutionFollower(
                     self.executions, arn, handle, self.log, self.clock, follow_logs, ends, longest_s
@@ -239,14 +241,18 @@ class AwsCloud:
         return outcome
 
     @contextmanager
-    def _following(self, on_event: Callable[[Event], None], stop: StopSignal) -> Iterator[Callable[[Event], None]]:
+    def _following(
+        self, on_event: Callable[[Event], None], stop: StopSignal, judge: Callable[[], GateAnswer] | None
+    ) -> Iterator[Callable[[Event], None]]:
         """Yield a handler of the run's events, by which the build does the tasks that are its own."""
-        if self.build_jobs is None:
+        jobs = self.build_jobs
+        if jobs is None and judge is None:
             yield on_event
             return
         from mlci.backends.build_tasks import BuildTasks
 
-        tasks = BuildTasks(self.read, self.executions, self.build_jobs.run, self.log, self.build_jobs.cores)
+        run_job, at_once = (jobs.run, jobs.cores) if jobs else (None, 1)
+        tasks = BuildTasks(self.read, self.executions, self.log, run_job, judge, at_once)
         with tasks.following(on_event, stop) as handle:
             yield handle
 

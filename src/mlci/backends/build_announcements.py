@@ -1,17 +1,19 @@
-"""The announcement of a job that the build is to run itself, as the event of its task and the object with its token
-have it."""
+"""The announcements of what the build is to do for a state machine, as the event of a task and the object with its
+token have them: a job that it runs itself, and the verdict on the gate."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from mlci.flow.models import Json
+from mlci.step_types.gate_judgement import JUDGED, JUDGES
 
 
 @dataclass(frozen=True)
-class Announcement:
+class JobAnnouncement:
     """A job that the build is to run. `uri` is the place of the object with the token, and `job` the job's name.
 
     A sign of life is due within `heartbeat_s`.
@@ -24,9 +26,28 @@ class Announcement:
     heartbeat_s: float
     request: Mapping[str, Json] = field(repr=False)
 
+    @property
+    def name(self) -> str:
+        return self.step
+
+
+@dataclass(frozen=True)
+class GateAnnouncement:
+    """The question whether the gate holds. `uri` is the place of the object with the token."""
+
+    uri: str
+    token: str = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return JUDGED
+
+
+Announcement: TypeAlias = "JobAnnouncement | GateAnnouncement"
+
 
 def parse_announcement(details: Mapping[str, Json]) -> Announcement | None:
-    """Return what the details of a TaskScheduled event announce; None if they announce no job of the build."""
+    """Return what the details of a TaskScheduled event announce; None if they announce nothing for the build."""
     try:
         parameters = json.loads(str(details["parameters"]))
         uri = f"s3://{parameters['Bucket']}/{parameters['Key']}"
@@ -45,12 +66,14 @@ def read_announcement(data: bytes | None, uri: str) -> Announcement | None:
 
 def announcement_of(body: Json, uri: str) -> Announcement | None:
     """Return what a document announces; None if it is no announcement."""
-    if not isinstance(body, dict):
+    if not isinstance(body, dict) or not isinstance(token := body.get("token"), str):
         return None
-    step, job, token, request = (body.get(name) for name in ("step", "job", "token", "request"))
+    if body.get(JUDGES) == JUDGED:
+        return GateAnnouncement(uri, token)
+    step, job, request = (body.get(name) for name in ("step", "job", "request"))
     heartbeat_s = body.get("heartbeat_s")
-    if not (isinstance(step, str) and isinstance(job, str) and isinstance(token, str) and isinstance(request, dict)):
+    if not (isinstance(step, str) and isinstance(job, str) and isinstance(request, dict)):
         return None
     if isinstance(heartbeat_s, bool) or not isinstance(heartbeat_s, (int, float)) or heartbeat_s <= 0:
         return None
-    return Announcement(uri, step, job, token, float(heartbeat_s), request)
+    return JobAnnouncement(uri, step, job, token, float(heartbeat_s), request)
