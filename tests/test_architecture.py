@@ -80,3 +80,12 @@ def _first_lines(path: Path) -> Iterator[tuple[int, str]]:
             docstring = ast.get_docstring(node)
             if docstring:
                 yield getattr(node, "lineno", 1), docstring.splitlines()[0]
+
+
+@pytest.mark.parametrize("path", sources("mlci"), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_dataclasses_of_the_runner_are_those_that_are_quick_to_make(path: Path) -> None:
+    imports = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom))
+    names = {alias.name for node in imports if node.module == "dataclasses" for alias in node.names}
+    assert "dataclass" not in names or path.name == "fast_dataclasses.py", (
+        "write `from mlci.fast_dataclasses import dataclass`: each command makes 150 such classes as it starts"
+    )

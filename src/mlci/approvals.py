@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Protocol
 
 from mlci.backends.decisions import MAX_REASON_CHARS, Decision, parse_decision
 from mlci.errors import InputError
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.plan.names import Names
 from mlci.s3_uris import split_s3_uri

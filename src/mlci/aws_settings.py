@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from mlci.fast_dataclasses import dataclass
 
 AwsSettingName = Literal["region", "bucket", "workflow_role", "job_role", "log_group"]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
+from mlci.fast_dataclasses import dataclass
 from mlci.git import GitState
 
 Kind = Literal["pull_request", "push", "manual", "local"]

@@ -12,13 +12,13 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from mlci.backends.requirements_environments import remove_environment, stored_environments
+from mlci.fast_dataclasses import dataclass
 from mlci.runs import RunFolder, Runs
 from mlci.stage.file_hashes import HASHES_FOLDER
 

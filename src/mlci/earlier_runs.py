@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mlci.errors import InputError
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.gate import Metrics
 from mlci.runs import RunFolder

@@ -7,7 +7,8 @@ error but a result (exit code 1), so it has no class here.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from mlci.fast_dataclasses import dataclass
 
 
 @dataclass(frozen=True, order=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mlci.backends.protocol import GateAnswer
 from mlci.conclusion import missed_rules
+from mlci.fast_dataclasses import dataclass
 from mlci.gate import Verdict
 
 

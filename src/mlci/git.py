@@ -7,10 +7,11 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from mlci.errors import InputError
+from mlci.fast_dataclasses import dataclass
 from mlci.git_command import run_git
 from mlci.stage.repository import git_root
 

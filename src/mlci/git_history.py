@@ -6,11 +6,11 @@ As in git.py, no filter, hook or pager runs, and nothing is written or fetched.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 from mlci.baseline import WorkTree
+from mlci.fast_dataclasses import dataclass
 from mlci.git_command import run_git
 from mlci.stage.repository import git_root
 

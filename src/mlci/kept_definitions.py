@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mlci.backends.protocol import Cloud
 from mlci.errors import CloudError
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.plan import Target
 from mlci.plan.models import S3Uri

@@ -11,12 +11,13 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Literal  # responses have the API's own shapes
 
 from mlci.backends.protocol import RegistryApi
 from mlci.errors import InputError
+from mlci.fast_dataclasses import dataclass
 from mlci.flow import nearest
 from mlci.flow.models import Json
 from mlci.plan.names import FLOW_TAG, RUN_TAG

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 
 from mlci.compile import execution_input, step_inputs
 from mlci.earlier_runs import EarlierRun
 from mlci.errors import InputError, Problem
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.dependencies import metrics_read, outputs_read, selected_by
 from mlci.flow.models import Condition, Flow, Json, MetricValue, Step, StepOutput, Value
 from mlci.flow.names import written_name

@@ -8,12 +8,12 @@ have changed is none: the step runs again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from mlci.backends.at_once import at_once
 from mlci.backends.protocol import Cloud
 from mlci.errors import CloudError
+from mlci.fast_dataclasses import dataclass
 from mlci.kept_outputs import keep_outputs, recorded_uri
 from mlci.plan.models import Plan, S3Uri, Target
 from mlci.plan.names import Names

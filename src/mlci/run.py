@@ -8,7 +8,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -30,6 +30,7 @@ from mlci.compile import Compiled, compile_plan, sent_input
 from mlci.conclusion import conclude, log_tails
 from mlci.empty_outputs import EmptyOutputs
 from mlci.errors import CloudError, InputError, SdkMissing
+from mlci.fast_dataclasses import dataclass
 from mlci.flow import dependencies
 from mlci.flow.models import Flow, Json
 from mlci.gate import Metrics, Verdict, chosen_cells, judge

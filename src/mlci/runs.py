@@ -7,12 +7,12 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlci.backends.protocol import RunningExecution
 from mlci.errors import InputError
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.report import render_reports
 from mlci.report.log_lines import lines_of

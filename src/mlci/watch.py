@@ -7,11 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from mlci.backends.progress import StepState
 from mlci.errors import MlciError
+from mlci.fast_dataclasses import dataclass
 from mlci.interrupts import Interrupts
 from mlci.report.heartbeat import heartbeat
 from mlci.report.log_lines import LineSplitter, last_line

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.step_types.gate_judgement import JUDGED, JUDGES
 

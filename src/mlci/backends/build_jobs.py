@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +24,7 @@ from mlci.backends.protocol import BackendOptions
 from mlci.backends.stop_signal import StopSignal
 from mlci.backends.thread_shares import thread_shares_in_build, thread_variables
 from mlci.errors import CloudError
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.names import written_name
 from mlci.plan.models import Plan, S3Uri, Upload
 from mlci.plan.names import Names

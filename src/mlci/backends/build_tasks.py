@@ -13,7 +13,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, Protocol
 
 from typing_extensions import assert_never
@@ -30,6 +30,7 @@ from mlci.backends.protocol import GateAnswer
 from mlci.backends.stop_signal import StopSignal
 from mlci.compile.names import NOT_JUDGED
 from mlci.errors import MlciError
+from mlci.fast_dataclasses import dataclass
 from mlci.step_types.build_run import TASK_RESOURCE
 
 #: So many signs of life are sent in the time in which one is due.

@@ -6,10 +6,10 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 from mlci.errors import InputError
+from mlci.fast_dataclasses import dataclass
 
 RuntimeName = Literal["docker", "podman", "buildah"]
 #: Chooses a runtime where several are there.

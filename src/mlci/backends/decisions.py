@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.step_types.states import APPROVED, REJECTED
 

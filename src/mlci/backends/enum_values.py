@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mlci.errors import Problem
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Flow, Position
 from mlci.flow.problems import nearest
 

@@ -6,9 +6,9 @@ Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_Histo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 
 

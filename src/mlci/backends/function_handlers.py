@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mlci.errors import InputError, Problem
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Flow, Step
 
 #: What the emulator's name for the log of a function begins with.

@@ -11,12 +11,12 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlci.backends.container_runtime import ContainerRuntime
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError
+from mlci.fast_dataclasses import dataclass
 from mlci.plan.models import PlannedImage
 from mlci.stage.models import ImageContext
 

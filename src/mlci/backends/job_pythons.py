@@ -7,13 +7,13 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlci.backends.project_python import ProjectPython
 from mlci.backends.requirements_environments import EnvironmentBase, EnvironmentStore
 from mlci.errors import InputError, Problem
+from mlci.fast_dataclasses import dataclass
 from mlci.plan.models import Plan, PlannedStep
 from mlci.stage.image_contents import ImageContents, image_contents
 

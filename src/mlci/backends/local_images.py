@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from mlci.backends.container_runtime import ContainerRuntime, find_runtime
@@ -11,6 +11,7 @@ from mlci.backends.image_builds import ImageBuilder
 from mlci.backends.protocol import Isolation
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import InputError, Problem
+from mlci.fast_dataclasses import dataclass
 from mlci.plan.models import Plan, PlannedImage
 from mlci.step_types import STEP_TYPES
 

@@ -6,12 +6,12 @@ import getpass
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlci.backends.local_location import REGISTRY as REGISTRY
 from mlci.errors import CloudError
+from mlci.fast_dataclasses import dataclass
 from mlci_emulator.identity import REGION
 from mlci_emulator.protocol.operations import ApiError, Service
 from mlci_emulator.services.sagemaker.registry import open_registry

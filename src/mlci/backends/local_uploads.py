@@ -13,13 +13,13 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from mlci.backends.concurrent_work import work_on_all
 from mlci.backends.stop_signal import StopSignal
 from mlci.backends.upload_progress import UploadProgress
+from mlci.fast_dataclasses import dataclass
 from mlci.plan.models import Upload
 from mlci.s3_uris import split_s3_uri
 from mlci.stage.archive import source_archive

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -14,6 +14,7 @@ from mlci.backends.decisions import Decision, Question, parse_decision, parse_qu
 from mlci.backends.events import Event
 from mlci.backends.job_phases import JobPhase, job_phases
 from mlci.compile.names import CELLS_TITLE, FAIL_REACHED, REUSED_TITLE, state_name, step_of_state
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import RunsOn
 from mlci.flow.names import written_name
 from mlci.step_types import STEP_TYPES, has_alternative, is_done_already

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, NewType, Protocol  # the registry's requests and responses have the API's own shapes
@@ -14,6 +14,7 @@ from mlci.aws_settings import AwsSettingName
 from mlci.backends.events import Event
 from mlci.backends.progress import ExpectedEnd
 from mlci.backends.stop_signal import StopSignal
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Flow
 from mlci.plan.models import LOCAL_REGISTRY, Plan, PlannedImage, Upload
 from mlci.step_types.gate_judgement import ANSWER_MAX_CHARS

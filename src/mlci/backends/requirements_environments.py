@@ -19,9 +19,10 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from mlci.fast_dataclasses import dataclass
 from mlci.stage.models import Requirements
 
 FOLDER = "environments"

@@ -7,11 +7,12 @@ time, and nobody could see why.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from mlci.fast_dataclasses import dataclass
 from mlci.plan import Baseline, Plan
 
 _SHOWN = 3

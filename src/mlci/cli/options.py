@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
@@ -17,6 +17,7 @@ from mlci.aws_settings import AWS_SETTINGS, AwsSettingName
 from mlci.backends import BACKENDS
 from mlci.backends.protocol import Isolation
 from mlci.errors import InputError, Problem
+from mlci.fast_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.backends.protocol import Isolation

@@ -13,8 +13,9 @@ import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
+
+from mlci.fast_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

@@ -33,7 +33,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NewType
 
@@ -49,6 +49,7 @@ from mlci.compile.request_files import (
 )
 from mlci.compile.structure import Structure, structure_of
 from mlci.errors import InputError, Problem
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.plan.models import Plan
 from mlci.plan.names import Names

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.metric_paths import MetricPath
 from mlci.flow.models import Aggregate, Cell, Condition, Json
 from mlci.flow.names import written_name

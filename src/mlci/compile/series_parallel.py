@@ -9,10 +9,11 @@ on the order's comparability graph.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from itertools import groupby
 from typing import TypeAlias
+
+from mlci.fast_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

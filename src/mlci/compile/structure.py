@@ -6,7 +6,7 @@ The cells of a matrix have one structure: that of their step. Steps are called a
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from mlci.compile.cleaner_input import CLEANER_MIN_S, cleanup_nouns
 from mlci.compile.guards import GATE, Guard, gate_guard, step_guards
@@ -15,6 +15,7 @@ from mlci.compile.series_parallel import Composition, ancestors, decompose, with
 from mlci.compile.step_values import step_values
 from mlci.compile.time_limit import longest_path_s, time_limit_s
 from mlci.errors import InputError, Problem
+from mlci.fast_dataclasses import dataclass
 from mlci.flow import dependencies
 from mlci.flow.dependencies import metrics_read
 from mlci.flow.metric_paths import MetricPath

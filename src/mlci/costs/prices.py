@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from mlci.fast_dataclasses import dataclass
 
 _FILE = Path(__file__).with_name("sagemaker_prices.json")
 

@@ -9,10 +9,10 @@ can't be known is no number, but a reason.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from mlci.backends.progress import StepState
 from mlci.costs.prices import Prices
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.plan.models import Plan, PlannedStep
 from mlci.step_types import STEP_TYPES

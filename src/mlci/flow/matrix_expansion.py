@@ -7,8 +7,9 @@ writes; `cell_references` then finds the cells that they mean.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.matrix import read_matrix
 from mlci.flow.models import Cell, Json, Reference, Scalar, Text
 from mlci.flow.problems import Candidates, Problems, listed

@@ -7,10 +7,11 @@ references to things that exist only once a run is planned: another step's outpu
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, TypeAlias
 
 from mlci.aws_settings import AwsSettingName
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.metric_paths import MetricPath, format_metric
 from mlci.step_types.keys import Json as Json
 from mlci.step_types.keys import Scalar as Scalar

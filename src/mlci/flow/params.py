@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlci.errors import InputError, Problem
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.models import Json, Scalar
 from mlci.flow.problems import Candidates, Problems, listed

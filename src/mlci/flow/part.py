@@ -6,9 +6,9 @@ A step behind the gate is in no part: whether the gate holds is found by a whole
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from mlci.errors import InputError, Problem
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.dependencies import dependencies
 from mlci.flow.models import Flow
 from mlci.flow.names import written_name

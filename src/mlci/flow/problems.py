@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from mlci.errors import InputError, Problem
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Position
 from mlci.flow.yaml_scalars import printable
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import InputPath, MetricValue, OutputPath, SecretValue, StepOutput
 from mlci.flow.names import written_name
 from mlci.flow.problems import Candidates, Problems, listed

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.environment import check_variable
 from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.metric_paths import parse_metric

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Cell, Json, Text
 from mlci.flow.problems import Problems
 from mlci.flow.reference_check import StepInterface

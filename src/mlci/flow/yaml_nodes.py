@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import yaml
@@ -20,6 +19,7 @@ from yaml.reader import Reader
 from yaml.scanner import Scanner
 
 from mlci.errors import InputError, Problem
+from mlci.fast_dataclasses import dataclass
 
 __all__ = ["MappingNode", "Mark", "Node", "ScalarNode", "SequenceNode", "compose", "is_plain"]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
+
+from mlci.fast_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

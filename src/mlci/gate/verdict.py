@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import Literal
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json, Level, Rule, Unclear
 from mlci.gate.acceptance import Acceptance
 from mlci.gate.comparison import Comparison

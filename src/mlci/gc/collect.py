@@ -8,9 +8,10 @@ on are asked for once more in between.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mlci.backends.protocol import RegistryApi, RunningExecution, StoredObject, StoredObjects
+from mlci.fast_dataclasses import dataclass
 from mlci.gc.plan import Limits, References, unneeded
 from mlci.gc.references import read_references, running_executions, used_by
 from mlci.gc.units import Unit, mentioned, unit_of, units_of

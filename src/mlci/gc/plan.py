@@ -7,9 +7,10 @@ deployed model, or a record that stays refers to.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
+from mlci.fast_dataclasses import dataclass
 from mlci.gc.units import Unit, mentioned, run_prefixes
 from mlci.plan.models import REFRESH_AFTER
 from mlci.reuse.record import Record

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Literal, TypeAlias
 
 from mlci.backends.protocol import StoredObject
+from mlci.fast_dataclasses import dataclass
 from mlci.plan.names import Names, baseline_outputs
 from mlci.s3_uris import split_s3_uri
 

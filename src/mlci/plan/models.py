@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Literal, NewType, TypeAlias
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import LESS_IS_BETTER, Flow, Json, Rule, Scalar
 from mlci.flow.names import written_name
 from mlci.stage.models import CodeUnit, DataUnit, ImageContext, StagedFile

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Step
 from mlci.plan.short_names import base36, decode_run, encode_run, short_digest
 from mlci.step_types import STEP_TYPES

@@ -6,8 +6,8 @@ Which earlier pool a job gets, only SageMaker knows: a plan tells what could mat
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.dependencies import dependencies
 from mlci.flow.names import written_name
 from mlci.plan.models import Plan

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeGuard
 
 from mlci.errors import InputError, Problem
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.dependencies import metrics_read, outputs_read
 from mlci.flow.models import Flow, ImageFolder, Json, RepositoryPath, S3Location, Secret, Source, Step, StepOutput
 from mlci.provision.arn_values import ValueKind, problem_of

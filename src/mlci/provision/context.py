@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlci.backends.aws.api_calls import Api
@@ -14,6 +13,7 @@ from mlci.backends.aws.codeconnections import Connections
 from mlci.backends.aws.executions import Executions
 from mlci.backends.aws.s3_objects import Objects
 from mlci.backends.aws.state_machines import StateMachines
+from mlci.fast_dataclasses import dataclass
 from mlci.provision.preflight import Preflight
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import yaml
 
 from mlci.backends.aws.cloudformation_stacks import TEMPLATE_MAX_BYTES, ChangeSetRequest, Stack
 from mlci.errors import InputError
+from mlci.fast_dataclasses import dataclass
 from mlci.plan.names import FLOW_TAG
 from mlci.provision.cloudformation_functions import Value
 from mlci.provision.grouped_texts import grouped

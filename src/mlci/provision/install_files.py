@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from mlci.fast_dataclasses import dataclass
 from mlci.plan.models import S3Uri, Upload
 from mlci.plan.names import install_prefix
 from mlci.provision.wheel import own_wheel

@@ -8,12 +8,12 @@ API_DescribeSubnets.html and its neighbours of EC2, each under https://docs.aws.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from mlci.backends.aws.api_calls import DENIED_CODES, Api, AwsError
 from mlci.backends.aws.codeconnections import Connections
 from mlci.backends.aws.s3_objects import Objects
 from mlci.errors import InputError, Problem
+from mlci.fast_dataclasses import dataclass
 from mlci.provision.stack_names import GITHUB_OIDC_HOST
 
 _DENIED = DENIED_CODES | {"UnauthorizedOperation", "403"}

@@ -7,12 +7,13 @@ stack is deleted, and so are the resources that otherwise outlive it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mlci.backends.aws.api_calls import AwsError
 from mlci.backends.aws.cloudformation_stacks import ChangeSet, Stack, StackEvent
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, MlciError, Stopped
+from mlci.fast_dataclasses import dataclass
 from mlci.interrupts import run_interruptible
 from mlci.provision.context import Account
 from mlci.provision.desired_stack import DesiredStack

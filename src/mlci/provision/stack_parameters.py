@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from mlci.errors import InputError, Problem
+from mlci.fast_dataclasses import dataclass
 
 _PARTITION = "arn:aws[a-z-]*"
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mlci.backends.aws.cloudformation_stacks import Stack
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import InputError, Stopped
+from mlci.fast_dataclasses import dataclass
 from mlci.interrupts import run_interruptible
 from mlci.plan.names import FLOW_TAG, Names
 from mlci.provision import image_repositories

@@ -13,8 +13,9 @@ import importlib.util
 import io
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from mlci.fast_dataclasses import dataclass
 
 _DISTRIBUTION = "mlci"
 _PACKAGES = ("mlci", "mlci_asl", "mlci_emulator")

@@ -6,11 +6,12 @@ import shlex
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, TextIO
 
 from mlci.backends.progress import StepState
+from mlci.fast_dataclasses import dataclass
 from mlci.gate import RuleVerdict
 from mlci.report.formatting import duration, headline, reused_note, rough_duration, step_note
 from mlci.report.log_lines import last_line

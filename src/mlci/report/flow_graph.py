@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from mlci.backends.progress import StepStatus
+from mlci.fast_dataclasses import dataclass
 from mlci.flow import dependencies
 from mlci.flow.models import Flow, RepositoryPath, S3Location, Step
 from mlci.flow.names import written_name

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.report.formatting import size
 from mlci.report.result import SCHEMA

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 
+from mlci.fast_dataclasses import dataclass
 from mlci.report.formatting import scalar
 from mlci.report.result import Result, Status
 

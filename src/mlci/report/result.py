@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from mlci.backends.progress import StepState
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json, Scalar
 from mlci.gate import Metrics, RuleVerdict
 

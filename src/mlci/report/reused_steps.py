@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.flow.names import written_name
 

@@ -6,11 +6,12 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timezone
 from typing import Any, Literal  # result.json may be of an older or newer mlci: what is missing is shown as a dash
 
 from mlci.backends.decisions import parse_decision
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.report.formatting import duration, figure, rough_duration, scalar
 from mlci.report.metrics_table import metric_values

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
 
 from mlci.backends.aws.cloudformation_stacks import ResourceChange, StackEvent
+from mlci.fast_dataclasses import dataclass
 from mlci.report.signs import STEP_SIGNS
 
 Style = Literal["", "bold", "green", "yellow", "bold red", "dim"]

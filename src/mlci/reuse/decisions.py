@@ -7,10 +7,11 @@ metrics of one model with the file of another.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from graphlib import TopologicalSorter
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.dependencies import dependencies, outputs_read, read_by
 from mlci.flow.durations import format_duration
 from mlci.flow.models import Flow, Json, Step

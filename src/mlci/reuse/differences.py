@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.reuse.ingredients import PARTS
 from mlci.reuse.key_document import RunKeys

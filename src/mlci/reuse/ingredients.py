@@ -7,8 +7,8 @@ counts by that step's key, and what the repository holds by its content.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import (
     InputPath,
     Json,

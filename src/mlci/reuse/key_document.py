@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 
 #: Changes when a reader of the old format would be misled by the new one.

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.plan.models import S3Uri
 

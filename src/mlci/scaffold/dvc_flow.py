@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mlci.fast_dataclasses import dataclass
 from mlci.scaffold.draft_flow import RESERVED, DraftStep, DraftValue, name_for
 from mlci.scaffold.dvc_stages import DvcPipeline, DvcStage
 from mlci.scaffold.repository_survey import Survey

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any  # what a YAML file holds
 
+from mlci.fast_dataclasses import dataclass
 from mlci.scaffold.dvc_interpolation import UnknownVariable, interpolated, merged
 
 #: Keys of a stage that are translated. Of others, a comment tells.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlci.errors import InputError
+from mlci.fast_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

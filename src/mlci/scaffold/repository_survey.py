@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import Any  # what a YAML or JSON file holds
+
+from mlci.fast_dataclasses import dataclass
 
 _SKIPPED = frozenset({".git", ".mlci", ".venv", "venv", ".dvc", "__pycache__", "node_modules", ".tox", ".github"})
 _MAX_FILES = 20_000

@@ -5,9 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Flow, ImageFolder, Json, Step
 from mlci.stage.git_files import GitFiles
 from mlci.stage.inference_script import InferenceScript

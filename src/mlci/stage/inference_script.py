@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from pathlib import Path
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json, Step
 from mlci.stage.python_imports import imports_of
 from mlci.stage.repository import Repository, UnusableFile

@@ -6,10 +6,11 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 
+from mlci.fast_dataclasses import dataclass
 from mlci.step_types.script_start import ScriptStart
 
 

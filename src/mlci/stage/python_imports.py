@@ -7,8 +7,9 @@ import functools
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from mlci.fast_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

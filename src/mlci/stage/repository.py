@@ -9,9 +9,9 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from mlci.fast_dataclasses import dataclass
 from mlci.stage.file_hashes import FileHashes
 from mlci.stage.models import StagedFile
 

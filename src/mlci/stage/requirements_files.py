@@ -9,9 +9,9 @@ import os
 import re
 import shlex
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Step
 from mlci.flow.secret_variables import isolations
 from mlci.stage.models import Requirements

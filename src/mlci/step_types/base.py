@@ -9,9 +9,10 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from mlci.fast_dataclasses import dataclass
 from mlci.step_types.grants import Grants
 from mlci.step_types.keys import Json, Key, Scalar
 from mlci.step_types.states import State, StepPaths

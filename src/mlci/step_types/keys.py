@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from mlci.fast_dataclasses import dataclass
 
 Scalar: TypeAlias = "str | int | float | bool"
 Json: TypeAlias = "Scalar | None | list[Json] | dict[str, Json]"

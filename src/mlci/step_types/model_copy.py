@@ -11,9 +11,9 @@ https://docs.aws.amazon.com/step-functions/latest/dg/intrinsic-functions.html (S
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
+from mlci.fast_dataclasses import dataclass
 from mlci.step_types.grants import Grant
 from mlci.step_types.states import S3_RETRIES, S3_TRANSIENT_ERRORS, Alternative, MapState, State, StepPaths, TaskState
 

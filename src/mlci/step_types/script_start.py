@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mlci.fast_dataclasses import dataclass
 from mlci.step_types.keys import Json
 
 #: The names of the starter and of its document among a step's code.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from mlci.fast_dataclasses import dataclass
 from mlci.step_types.keys import Json
 
 

@@ -11,11 +11,12 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar  # requests and responses have the API's own shapes
 
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError
+from mlci.fast_dataclasses import dataclass
 
 T = TypeVar("T")
 

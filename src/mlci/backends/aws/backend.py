@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -42,6 +42,7 @@ from mlci.backends.secrets import check_readers
 from mlci.backends.stop_signal import StopSignal
 from mlci.compile.names import is_cleaner
 from mlci.errors import CloudError
+from mlci.fast_dataclasses import dataclass
 from mlci.plan.models import Plan, PlannedImage, Upload
 from mlci.plan.names import Names
 from mlci.step_types import jobs_of

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.errors import CloudError
+from mlci.fast_dataclasses import dataclass
 
 _NO_SUCH_BUCKET = ("NoSuchBucket", "404")
 

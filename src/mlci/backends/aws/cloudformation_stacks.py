@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError
+from mlci.fast_dataclasses import dataclass
 
 #: The largest template that fits into a request.
 TEMPLATE_MAX_BYTES = 51_200

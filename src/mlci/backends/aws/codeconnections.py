@@ -6,11 +6,11 @@ API does that. Source: https://docs.aws.amazon.com/dtconsole/latest/userguide/co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.errors import CloudError
+from mlci.fast_dataclasses import dataclass
 
 ConnectionStatus = Literal["PENDING", "AVAILABLE", "ERROR"]
 POLL_S = 5.0

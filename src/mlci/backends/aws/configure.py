@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from mlci.aws_settings import AwsSettingName
@@ -22,6 +22,7 @@ from mlci.backends.aws.ssm_parameters import Parameters
 from mlci.backends.aws.stored_objects import AwsObjects
 from mlci.backends.protocol import BackendOptions, Location, RegistryApi
 from mlci.errors import CloudError, InputError
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Flow
 
 #: The time between two looks of a state machine at something that takes minutes. Each look is paid, and takes events of

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.errors import CloudError
+from mlci.fast_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from mlci.backends.aws.api_calls import AwsError, Clock
@@ -18,6 +18,7 @@ from mlci.backends.events import Event
 from mlci.backends.progress import ExpectedEnd
 from mlci.backends.protocol import ExecutionArn, Outcome
 from mlci.backends.stop_signal import StopSignal
+from mlci.fast_dataclasses import dataclass
 
 #: The longest pause where steps run in the build, which then makes at most 30 calls a minute.
 BUILD_JOBS_LONGEST_S = 2.0

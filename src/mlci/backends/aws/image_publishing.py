@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from mlci.backends.aws.ecr_images import ImageAddress, PushedImages, image_address
@@ -15,6 +15,7 @@ from mlci.backends.container_runtime import ContainerRuntime, find_runtime
 from mlci.backends.image_builds import ImageBuilder, run_logged
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, InputError, Problem
+from mlci.fast_dataclasses import dataclass
 from mlci.plan.models import Plan, PlannedImage
 
 #: The platform of SageMaker's usual machines.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from mlci.backends.aws.api_calls import AwsError, Clock
 from mlci.backends.aws.cloudwatch_logs import LogPosition, Logs
 from mlci.backends.aws.sagemaker_jobs import Job
+from mlci.fast_dataclasses import dataclass
 
 #: The jobs whose logs are read at a time: GetLogEvents may be called 25 times a second in an account and region.
 #: Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.backends.aws.caller_identity import Identity
 from mlci.backends.aws.s3_objects import Objects
 from mlci.errors import CloudError
+from mlci.fast_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

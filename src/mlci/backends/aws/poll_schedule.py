@@ -8,9 +8,9 @@ that is left out while no step is near its usual end may be made up for where on
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mlci.backends.progress import ExpectedEnd
+from mlci.fast_dataclasses import dataclass
 
 FIRST_S, GROWTH, LONGEST_S = 1.0, 1.5, 15.0
 #: The pause where an end is near: with the time of a call, less than five seconds.

@@ -12,13 +12,13 @@ import hashlib
 import itertools
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any  # the entries of a list have the shape of the API
 
 from mlci.backends.aws.api_calls import Api, AwsError, translate_errors
 from mlci.backends.protocol import TaggedObject
 from mlci.errors import InputError
+from mlci.fast_dataclasses import dataclass
 from mlci.s3_uris import split_s3_uri
 
 #: The objects in a page of a list, where none or more are asked for.

@@ -14,7 +14,7 @@ import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import IO
 
@@ -31,6 +31,7 @@ from mlci.backends.concurrent_work import work_on_all
 from mlci.backends.stop_signal import StopSignal
 from mlci.backends.upload_progress import UploadProgress
 from mlci.errors import CloudError
+from mlci.fast_dataclasses import dataclass
 from mlci.plan.models import REFRESH_AFTER, S3Uri, Upload
 from mlci.s3_uris import split_s3_uri
 from mlci.stage.archive import source_archive

@@ -6,10 +6,11 @@ Source: the Describe…, List… and Stop… operations of https://docs.aws.amaz
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from mlci.backends.aws.api_calls import Api, AwsError
+from mlci.fast_dataclasses import dataclass
 from mlci.plan.names import run_in_names
 from mlci.step_types import STEP_TYPES, jobs_of
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any  # boto3 has no types
 
 from mlci import __version__
 from mlci.backends.aws.api_calls import Api, RetryPolicy
 from mlci.errors import InputError
+from mlci.fast_dataclasses import dataclass
 from mlci.flow import nearest
 
 #: Longer than a call takes on a slow line, and short enough for a build to notice a dead one.

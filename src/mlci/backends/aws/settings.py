@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from mlci.aws_settings import AWS_SETTINGS, AwsSetting, AwsSettingName
 from mlci.errors import CloudError, InputError
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Flow
 
 #: Returns the values of SSM parameters, by name; those that do not exist are left out.

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -19,6 +19,7 @@ from mlci import __version__
 from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.backends.protocol import VersionArn
 from mlci.errors import CloudError, InputError
+from mlci.fast_dataclasses import dataclass
 from mlci.plan.names import FLOW_TAG, REPOSITORY_TAG, VERSION_TAG
 
 #: A state machine has at most 1,000 versions, so all but the newest are deleted. A version that is younger than a day

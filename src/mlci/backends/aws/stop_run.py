@@ -7,10 +7,11 @@ So the jobs of the run are looked up by its history and by their names until non
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mlci.backends.aws.api_calls import AwsError, Clock
 from mlci.backends.aws.sagemaker_jobs import ENDED, Job, Jobs
+from mlci.fast_dataclasses import dataclass
 
 #: A container has 120 seconds between SIGTERM and SIGKILL; then SageMaker uploads what there is.
 #: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StopTrainingJob.html

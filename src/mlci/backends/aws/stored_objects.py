@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.backends.aws.executions import Executions
 from mlci.backends.aws.s3_objects import Objects
 from mlci.backends.protocol import RunningExecution, StoredObject
+from mlci.fast_dataclasses import dataclass
 from mlci.plan.names import Names
 from mlci.s3_uris import split_s3_uri
 

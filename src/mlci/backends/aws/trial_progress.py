@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from mlci.backends.aws.sagemaker_jobs import ENDED, JOBS, Job, trial_number
+from mlci.fast_dataclasses import dataclass
 
 _OBJECTIVE = "FinalHyperParameterTuningJobObjectiveMetric"
 _REASON_CHARS = 300

@@ -1,0 +1,106 @@
+"""Tests of `mlci.fast_dataclasses`: its classes behave as those of `dataclasses`."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import pytest
+
+from mlci import fast_dataclasses
+
+DECORATORS: tuple[Any, ...] = (dataclasses.dataclass, fast_dataclasses.dataclass)
+
+
+def classes(**options: Any) -> list[Any]:
+    """Returns the same class, made by either decorator."""
+    made = []
+    for decorator in DECORATORS:
+
+        class Point:
+            x: float
+            y: tuple[int, ...] = dataclasses.field(default=(), repr=False)
+            note: str = dataclasses.field(default="", compare=False)
+
+        Point.__qualname__ = "Point"
+        made.append(decorator(**options)(Point))
+    return made
+
+
+@pytest.mark.parametrize("options", [{}, {"frozen": True}, {"frozen": True, "order": True}])
+def test_instances_compare_print_and_hash_as_those_of_dataclasses(options: dict[str, bool]) -> None:
+    one, other = classes(**options)
+    values: list[dict[str, Any]] = [{"x": 1}, {"x": 1, "note": "a"}, {"x": 1, "y": (2,)}, {"x": 0}, {"x": math.nan}]
+    for left in values:
+        assert repr(one(**left)) == repr(other(**left))
+        if options:
+            assert hash(one(**left)) == hash(other(**left))
+        for right in values:
+            assert (one(**left) == one(**right)) == (other(**left) == other(**right))
+            if "order" in options:
+                assert (one(**left) < one(**right)) == (other(**left) < other(**right))
+                assert (one(**left) >= one(**right)) == (other(**left) >= other(**right))
+    assert one(1) != other(1)
+    assert dataclasses.replace(other(1), x=2) == other(2)
+    assert dataclasses.asdict(other(1)) == dataclasses.asdict(one(1))
+
+
+def test_a_class_that_may_change_has_no_hash() -> None:
+    for made in classes():
+        with pytest.raises(TypeError, match="unhashable"):
+            hash(made(1))
+
+
+def test_instances_of_different_classes_differ_and_have_no_order() -> None:
+    @fast_dataclasses.dataclass(frozen=True, order=True)
+    class Parent:
+        x: int
+
+    @fast_dataclasses.dataclass(frozen=True, order=True)
+    class Child(Parent):
+        z: int = 0
+
+    assert Parent(1) != Child(1)
+    assert Child(1) == Child(1, 0) != Child(1, 2)
+    with pytest.raises(TypeError, match="not supported"):
+        assert Parent(1) < Child(1)
+
+
+def test_a_field_that_stands_alone_is_compared_as_in_dataclasses() -> None:
+    @fast_dataclasses.dataclass(frozen=True)
+    class Single:
+        x: float
+
+    @fast_dataclasses.dataclass(frozen=True)
+    class Empty:
+        pass
+
+    assert Single(math.nan) == Single(math.nan)
+    assert Single(1) != Single(2)
+    assert Empty() == Empty()
+    assert len({Empty(), Empty()}) == 1
+
+
+def test_methods_of_the_class_stay() -> None:
+    @fast_dataclasses.dataclass(frozen=True)
+    class Loud:
+        x: int
+
+        def __repr__(self) -> str:
+            return "loud"
+
+        def __hash__(self) -> int:
+            return 7
+
+    assert (repr(Loud(1)), hash(Loud(1)), Loud(1) == Loud(1)) == ("loud", 7, True)
+
+
+def test_an_instance_that_holds_itself_can_be_printed() -> None:
+    @fast_dataclasses.dataclass
+    class Node:
+        next: object = None
+
+    node = Node()
+    node.next = node
+    assert repr(node).endswith("Node(next=...)")
