@@ -1,0 +1,139 @@
+"""report.html in a real browser: read on any screen, sorted, unfolded, and walked through with the keyboard."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from mlci.backends.progress import StepState
+from mlci.flow.models import Rule
+from mlci.gate import Metrics
+from mlci.gate.comparison import Comparison, Interval
+from mlci.gate.verdict import RuleVerdict
+from mlci.plan.models import Bound
+from mlci.report.flow_graph import Edge, FlowGraph, Node
+from mlci.report.html import page
+from mlci.report.result import Result, Status
+from support.webdriver import DRIVER, ENTER, TAB, Browser, browser
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.slow,
+    pytest.mark.skipif(DRIVER is None or sys.platform != "linux", reason="there is no chromedriver on the PATH"),
+]
+
+START = datetime(2026, 11, 23, 10, 15, 30, tzinfo=timezone.utc)
+LONG = "a-name-without-any-place-to-break-it-" * 20
+
+
+def result(status: Status) -> Result:
+    rule = Rule("evaluate", ("recall",), "max_drop", 0.02)
+    compared = Comparison("paired", "McNemar", Interval(-0.1, 0.05), 0.95, 1, 42, ("case-7",), ("case-9",))
+    judged = RuleVerdict(Bound(rule, 0.93, 0.95), 0.92, "unclear", f"the data can't decide {LONG}", compared)
+    held = RuleVerdict(Bound(Rule("evaluate", ("auc",), "min", 0.9), 0.9), 0.99, "held", "evaluate.auc 0.99 ≥ 0.9")
+    nodes = tuple(Node(f"n{number}", "step", LONG, "training", "succeeded") for number in range(12))
+    return Result(
+        flow=LONG,
+        run_id="20261123-101530-3f9c2a",
+        cloud="aws",
+        commit="c" * 40,
+        status=status,
+        started=START,
+        seconds=100,
+        steps={
+            name: StepState("succeeded", START, START + timedelta(seconds=seconds), reason=LONG)
+            for name, seconds in (("ten", 10), ("nine", 9), ("hundred", 100))
+        },
+        rules=(held, judged),
+        metrics={"evaluate": Metrics({LONG: 1.5, "small": 9, "large": 10})},
+        execution="arn",
+        reason=LONG,
+        params={LONG: LONG, "depth": 4},
+        log_tails={"ten": f"one\n{LONG}"},
+        graph=FlowGraph(nodes, tuple(Edge(f"n{number}", f"n{number + 1}") for number in range(11))),
+    )
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as started:
+        yield started
+
+
+@pytest.fixture
+def report(chromium: Browser, tmp_path: Path) -> Browser:
+    """The page of a run that failed, open in the browser."""
+    chromium.resize(1200, 900)
+    file = tmp_path / "report.html"
+    file.write_text(page(result(Status.FAILED)), encoding="utf-8")
+    chromium.open(file)
+    return chromium
+
+
+@pytest.mark.parametrize("width", [320, 390, 800, 1600])
+@pytest.mark.parametrize("status", list(Status))
+def test_nothing_overflows_sideways(chromium: Browser, tmp_path: Path, status: Status, width: int) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(page(result(status)), encoding="utf-8")
+    chromium.resize(max(width, 500), 900)
+    # A window has a least width; a page is made narrower by its root element.
+    chromium.open(file)
+    chromium.run(f"document.documentElement.style.width = '{width}px'")
+    assert chromium.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+
+
+def column(chromium: Browser, table: str, number: int) -> list[str]:
+    script = (
+        f"return [...document.querySelectorAll('{table} tbody tr')].map(row => row.cells[{number}].innerText.trim())"
+    )
+    cells: list[str] = chromium.run(script)
+    return cells
+
+
+def test_a_click_on_a_head_sorts_by_the_numbers_of_its_column(report: Browser) -> None:
+    head = "document.querySelectorAll('#steps th button')[2]"
+    report.run(f"{head}.click()")
+    assert column(report, "#steps", 0) == ["nine", "ten", "hundred"]
+    report.run(f"{head}.click()")
+    assert column(report, "#steps", 0) == ["hundred", "ten", "nine"]
+    assert report.run("return document.querySelectorAll('#steps th')[2].getAttribute('aria-sort')") == "descending"
+
+
+def test_the_keyboard_reaches_heads_and_folds(report: Browser) -> None:
+    report.run("document.querySelector('#metrics th button').focus()")
+    report.press(TAB + ENTER)  # the head of the values
+    assert column(report, "#metrics", 1) == ["1.5", "9", "10"]
+    focused = []
+    for _ in range(20):
+        report.press(TAB)
+        focused.append(report.run("return document.activeElement.tagName"))
+    assert "SUMMARY" in focused
+
+
+def test_a_fold_opens_and_names_the_cases(report: Browser) -> None:
+    fold = "document.querySelector('#gate details')"
+    assert report.run(f"return {fold}.open") is False
+    report.run(f"{fold}.querySelector('summary').focus()")
+    report.press(ENTER)
+    assert "case-7" in report.run(f"return {fold}.innerText")
+    assert report.run(f"return {fold}.open") is True
+
+
+def test_nothing_is_asked_of_the_network_and_no_policy_is_broken(report: Browser) -> None:
+    assert report.run("return performance.getEntriesByType('resource').length") == 0
+    blocked = "return new Promise(done => { addEventListener('securitypolicyviolation', () => done(true)); "
+    attempt = (
+        "const image = new Image(); image.src = 'https://example.com/x.png'; setTimeout(() => done(false), 5000); })"
+    )
+    assert report.run(blocked + attempt) is True
+
+
+def test_dark_is_dark(chromium: Browser, report: Browser) -> None:
+    background = "return getComputedStyle(document.body).backgroundColor"
+    assert report.run(background) == "rgb(255, 255, 255)"
+    dark = "return [...document.styleSheets[0].cssRules].some(rule => rule.conditionText === '(prefers-color-scheme: dark)')"
+    assert report.run(dark) is True
