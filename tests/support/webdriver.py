@@ -43,6 +43,12 @@ class Browser:
         actions = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
         self._command("POST", "actions", {"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})
 
+    def emulate_media(self, feature: str, value: str) -> None:
+        """Sets a feature that media queries ask for; "" for the machine's own."""
+        features = [{"name": feature, "value": value}]
+        call = {"cmd": "Emulation.setEmulatedMedia", "params": {"features": features}}
+        self._command("POST", "goog/cdp/execute", call)
+
     def _command(self, method: str, path: str, body: object) -> Any:
         return _send(method, f"{self.session}/{path}", body)
 
