@@ -5,6 +5,7 @@ metric_names.py  the names of the metrics that a step wrote, for messages
 chosen_cells.py  the cells that steps read as the best by a metric
 comparison.py    a comparison of cases, as a verdict reports it
 acceptance.py    the decision that a miss is fine
+statistics/      the change of a metric by the cases of two models, with its uncertainty
 verdict.py       the verdict on each rule, and on all
 conditions.py    the verdict on a step's `if`
 """
