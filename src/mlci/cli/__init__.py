@@ -19,6 +19,8 @@
     definition.py     mlci definition
     list.py           mlci list
     show.py           mlci show
+    open.py           mlci open
+    history.py        mlci history
     logs.py           mlci logs
     config.py         mlci config
     stop.py           mlci stop

@@ -29,6 +29,8 @@ COMMANDS = (
     "definition",
     "list",
     "show",
+    "open",
+    "history",
     "logs",
     "config",
     "stop",

@@ -18,6 +18,7 @@
     mermaid.py         the graph as Mermaid text
     metrics_table.py   the numbers in metrics files, by name
     run_list.py        earlier runs, for `mlci list` and `mlci show`
+    metric_history.py  a metric over the runs of the base branch, for `mlci history`
     baseline_list.py   baselines, for `mlci baseline`
     model_list.py      registered models, for `mlci models`
     leftover_table.py  the rows of `mlci clean`

@@ -1,0 +1,57 @@
+"""`mlci history` and `mlci open`: what earlier runs made, looked at."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from support.git_repositories import commit, repository
+from support.measured_flow import FLOW, SCRIPT
+from support.project import Project
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def measured(project: Project) -> Project:
+    """A repository on its base branch, whose flow measures what its param says."""
+    project.write("flow.yaml", FLOW)
+    project.write("measure.py", SCRIPT)
+    repository(project.root, **{".gitignore": ".mlci/\n"})
+    return project
+
+
+def ran(project: Project, *arguments: str, expected: int = 0) -> str:
+    """The text that a command printed."""
+    done = project.mlci(*arguments)
+    assert done.returncode == expected, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_metric_is_drawn_over_the_runs_of_the_base_branch(measured: Project) -> None:
+    assert "No run of main has earned the baseline yet." in ran(measured, "history", "measure.auc")
+    ran(measured, "run")
+    measured.write("flow.yaml", FLOW.replace("0.95", "0.99"))
+    newer = commit(measured.root)
+    ran(measured, "run")
+    lines = ran(measured, "history", "measure.auc").splitlines()
+    assert lines[0] == "measure.auc on main, the newest first: 2 runs, 0.95 … 0.99"
+    assert newer[:12] in lines[1]
+    assert lines[1].split()[-2:] == ["0.99", "█" * 40]
+    assert lines[2].split()[-2:] == ["0.95", "██"]
+    runs = json.loads(ran(measured, "history", "measure.auc", "--json", "--limit", "1"))["runs"]
+    assert [(run["commit"], run["value"]) for run in runs] == [(newer, 0.99)]
+    assert "Did you mean measure.auc?" in ran(measured, "history", "measure.acu", expected=2)
+    assert "does not name a metric" in ran(measured, "history", "auc", expected=2)
+
+
+def test_the_report_of_a_run_is_found(measured: Project) -> None:
+    assert "there are no runs" in ran(measured, "open", expected=2)
+    ran(measured, "run")
+    run = str(measured.result()["run_id"])
+    assert ran(measured, "open", "--print").strip() == f".mlci/runs/{run}/report.html"
+    assert ran(measured, "open", run[-6:]).strip() == f".mlci/runs/{run}/report.html"
+    (measured.root / ".mlci/runs" / run / "report.html").unlink()
+    assert f"run {run} left no report" in ran(measured, "open", expected=2)
