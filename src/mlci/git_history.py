@@ -15,6 +15,9 @@ from mlci.git_command import run_git
 from mlci.stage.repository import git_root
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+#: More commits of a history are not looked through.
+_ANCESTORS = 20_000
+_PARENT = re.compile(r"^parent ([0-9a-f]+)$", re.MULTILINE)
 _COMMITTER = re.compile(r"^committer .* (\d+) [-+]\d{4}$", re.MULTILINE)
 _STATUS = (
     "status",
@@ -50,6 +53,27 @@ class GitHistory:
         header = (run_git(root, "cat-file", "commit", commit) or "").partition("\n\n")[0]
         match = _COMMITTER.search(header)
         return datetime.fromtimestamp(int(match[1]), timezone.utc) if match else None
+
+    def ancestors(self, commit: str) -> dict[str, int]:
+        """Returns the newest commits that a commit builds on, and itself first; the smaller the number, the newer.
+
+        A clone of one commit knows no other: those that the commit itself names as its parents count there, so that
+        the merge of a pull request knows what it merges into.
+        """
+        root = git_root(self.folder)
+        if root is None or not _COMMIT.fullmatch(commit):
+            return {}
+        # A commit that git does not know is passed over, and so nothing is listed.
+        listed = run_git(root, "rev-list", "--ignore-missing", f"--max-count={_ANCESTORS}", commit, "--") or ""
+        found = listed.split()
+        if len(found) == 1:
+            found += _PARENT.findall((run_git(root, "cat-file", "commit", commit) or "").partition("\n\n")[0])
+        return {each: number for number, each in reversed([*enumerate(found)])}
+
+    def is_shallow(self) -> bool:
+        """Returns True for a clone that lacks older commits."""
+        root = git_root(self.folder)
+        return root is not None and (run_git(root, "rev-parse", "--is-shallow-repository") or "").strip() == "true"
 
     @staticmethod
     def _is_known(root: Path, commit: str) -> bool:

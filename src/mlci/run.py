@@ -22,7 +22,7 @@ from mlci.baseline import (
     Baseline,
     CommitHistory,
     WorkTree,
-    read_baseline,
+    find_baseline,
     record_baseline,
     unearned_reason,
 )
@@ -231,7 +231,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
     Raises: InputError, before anything was staged or started.
     """
     started = datetime.now(timezone.utc)
-    baseline = read_baseline(flow, context.target, cloud)
+    baseline = find_baseline(flow, context.target, cloud, context.history, context.reporter.log)
     context = attach(flow, context, baseline, cloud)
     prepared = prepare_run(flow, context, baseline, cloud)
     planned, keys = prepared.planned, prepared.keys
@@ -264,6 +264,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
         metrics=metrics,
         execution=outcome.execution,
         reason=reason,
+        baseline=planned.baseline,
         baseline_update=baseline_update,
         changes=_changes(keys, progress, context, cloud),
         warm_starts=warm_starts(planned, progress, cloud, context.reporter.log),

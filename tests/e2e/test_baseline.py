@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -152,3 +153,31 @@ def test_help_tells_what_the_baseline_is(project: Project) -> None:
     assert "max_drop" in done.stdout
     for name in ("show", "history", "set", "reset"):
         assert "Usage: mlci baseline" in ran(project, "baseline", name, "--help")
+
+
+@pytest.mark.slow
+def test_a_branch_is_compared_with_what_it_came_from(measured: Project, tmp_path: Path) -> None:
+    """Main has become better meanwhile; a shallow clone can't know what a commit builds on, and says so."""
+    ran(measured, "run")
+    first, start = run_id(measured), git(measured.root, "rev-parse", "HEAD")
+    better = committed(measured, 0.99)
+    ran(measured, "run")
+    second = run_id(measured)
+    git(measured.root, "checkout", "-q", "-b", "feature", start)
+    committed(measured, 0.94)
+    assert f"the baseline is run {first}, commit {start[:12]}" in ran(measured, "plan")
+    ran(measured, "run")
+    assert measured.result()["compared_with"] == {"run_id": first, "commit": start, "origin": "run"}
+    assert f"The baseline is run {first}, commit {start[:12]}." in measured.latest("report.md")
+    git(measured.root, "merge", "-q", "-s", "ours", "-m", "merge", "main")
+    assert "(baseline 0.99, max_drop 0.02)" in ran(measured, "run", expected=1)
+    assert measured.result()["compared_with"]["run_id"] == second
+    git(measured.root, "checkout", "-q", "-b", "later", start)
+    committed(measured, 0.94)
+    last = committed(measured, 0.94)
+    git(tmp_path, "clone", "-q", "--depth", "1", "--branch", "later", measured.root.as_uri(), "clone")
+    clone = Project(tmp_path / "clone")
+    clone.root.joinpath(".mlci").symlink_to(measured.root / ".mlci")
+    said = ran(clone, "run", expected=1, environment={"MLCI_BASE_BRANCH": "main"})
+    assert f"compared with the newest baseline, run {second} of commit {better[:12]}: the checkout is shallow" in said
+    assert f"{last[:12]} builds on. Fetch the history: git fetch --unshallow" in said

@@ -92,3 +92,32 @@ def test_a_shallow_clone_knows_no_order_that_it_can_not_see(checkout: Path, tmp_
     history = GitHistory(tmp_path / "clone")
     assert not history.is_ancestor(first, second)
     assert history.committed(second) is not None
+
+
+def test_the_ancestors_of_a_commit_are_told_newest_first(checkout: Path) -> None:
+    first = git(checkout, "rev-parse", "HEAD").strip()
+    (checkout / "file").write_text("2")
+    second = commit(checkout, GIT_COMMITTER_DATE="2038-01-01T00:00:00Z")
+    history = GitHistory(checkout)
+    assert history.ancestors(second) == {second: 0, first: 1}
+    assert history.ancestors(first) == {first: 0}
+    assert not history.is_shallow()
+    for unknown in ("0" * 40, "main", "--all", ""):
+        assert history.ancestors(unknown) == {}
+    assert GitHistory(checkout.parent).ancestors(second) == {}
+    assert not GitHistory(checkout.parent).is_shallow()
+
+
+def test_a_clone_of_one_commit_knows_what_it_merges(checkout: Path, tmp_path: Path) -> None:
+    """GitHub Actions checks out the merge of a pull request, and no other commit."""
+    base = git(checkout, "rev-parse", "HEAD").strip()
+    git(checkout, "checkout", "-q", "-b", "feature")
+    (checkout / "file").write_text("2")
+    feature = commit(checkout)
+    git(checkout, "checkout", "-q", "-")
+    git(checkout, "merge", "-q", "--no-ff", "-m", "merge", "feature")
+    merge = git(checkout, "rev-parse", "HEAD").strip()
+    git(tmp_path, "clone", "-q", "--depth", "1", checkout.as_uri(), "clone")
+    history = GitHistory(tmp_path / "clone")
+    assert history.ancestors(merge) == {merge: 0, base: 1, feature: 2}
+    assert history.is_shallow()

@@ -6,11 +6,13 @@ It is one object, `mlci/<flow>/baselines/<branch>.json`. Each run that earned it
     document.py       the format
     rule_document.py  that of the rules in it
     earned.py         who may write it: a clean commit of the base branch, with the flow's own params
+    choice.py         the one that a run compares with
     storage.py        reading it, and replacing it, but never by an older commit's
 """
 
 from __future__ import annotations
 
+from mlci.baseline.choice import find_baseline
 from mlci.baseline.document import parse_baseline
 from mlci.baseline.earned import NO_HISTORY, CommitHistory, WorkTree, unearned_reason
 from mlci.baseline.storage import (
@@ -18,7 +20,6 @@ from mlci.baseline.storage import (
     by_hand,
     find_former,
     former_baselines,
-    read_baseline,
     read_current,
     record_baseline,
     replace_baseline,
@@ -34,10 +35,10 @@ __all__ = [
     "WorkTree",
     "baseline_uri",
     "by_hand",
+    "find_baseline",
     "find_former",
     "former_baselines",
     "parse_baseline",
-    "read_baseline",
     "read_current",
     "record_baseline",
     "replace_baseline",

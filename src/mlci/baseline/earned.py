@@ -6,7 +6,7 @@ time, and nobody could see why.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +38,13 @@ class CommitHistory(Protocol):
     def committed(self, commit: str) -> datetime | None:
         """Returns the time of a commit; None if it is not known."""
 
+    def ancestors(self, commit: str) -> Mapping[str, int]:
+        """Returns the commits that a commit builds on, and itself, as far as they are known; the smaller the number,
+        the newer the commit."""
+
+    def is_shallow(self) -> bool:
+        """Returns True if the checkout lacks older commits."""
+
 
 class _NoHistory:
     def is_ancestor(self, older: str, newer: str) -> bool:
@@ -45,6 +52,12 @@ class _NoHistory:
 
     def committed(self, commit: str) -> datetime | None:
         return None
+
+    def ancestors(self, commit: str) -> Mapping[str, int]:
+        return {}
+
+    def is_shallow(self) -> bool:
+        return False
 
 
 #: The history of what is no repository.

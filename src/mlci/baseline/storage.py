@@ -10,8 +10,7 @@ from mlci.backends.protocol import Cloud
 from mlci.baseline.document import parse_baseline, render_baseline
 from mlci.baseline.earned import CommitHistory, is_older
 from mlci.errors import CloudError, InputError
-from mlci.flow.models import Flow
-from mlci.plan import NO_BASELINE, Baseline, Target
+from mlci.plan import Baseline, Target
 from mlci.plan.models import S3Uri
 from mlci.plan.names import baseline_key
 
@@ -21,18 +20,6 @@ _ATTEMPTS = 20
 def baseline_uri(flow: str, target: Target) -> S3Uri | None:
     """The URI of the base branch's baseline; None if the base branch is not known."""
     return S3Uri(f"s3://{target.bucket}/{baseline_key(flow, target.base_branch)}") if target.base_branch else None
-
-
-def read_baseline(flow: Flow, target: Target, cloud: Cloud) -> Baseline:
-    """The run to compare with: the base branch's last passing one. It has no run if there was none.
-
-    Raises: CloudError, for a baseline that is damaged or of another schema: to judge without it would let a drop pass.
-    InputError, if a rule needs the baseline, and the base branch is not known.
-    """
-    if target.base_branch is None and target.commit and _is_compared(flow):
-        raise _unknown_branch("and a rule of the flow compares with its baseline")
-    current = read_current(flow.name, target, cloud) if target.base_branch else None
-    return current or NO_BASELINE
 
 
 def read_current(flow: str, target: Target, cloud: Cloud) -> Baseline | None:
@@ -73,10 +60,18 @@ def former_baselines(flow: str, target: Target, cloud: Cloud) -> Iterator[Baseli
 
     Raises: CloudError; InputError, if the base branch is not known.
     """
-    for uri in sorted(cloud.list(_former_prefix(flow, target)), reverse=True):
+    for uri in former_uris(flow, target, cloud):
         data = cloud.read(uri)
         if data is not None:
             yield parse_baseline(data, uri)
+
+
+def former_uris(flow: str, target: Target, cloud: Cloud) -> list[str]:
+    """Returns the URIs of the runs that earned the baseline, the newest first: their names sort by time.
+
+    Raises: CloudError; InputError, if the base branch is not known.
+    """
+    return sorted(cloud.list(_former_prefix(flow, target)), reverse=True)
 
 
 def find_former(flow: str, target: Target, run: str, cloud: Cloud) -> Baseline | None:
@@ -124,7 +119,7 @@ def by_hand(baseline: Baseline) -> Baseline:
 def _uri(flow: str, target: Target) -> S3Uri:
     uri = baseline_uri(flow, target)
     if uri is None:
-        raise _unknown_branch("and each base branch has its own baseline")
+        raise unknown_branch("and each base branch has its own baseline")
     return uri
 
 
@@ -136,13 +131,9 @@ def _former_uri(flow: str, target: Target, run_id: str) -> str:
     return f"{_former_prefix(flow, target)}{run_id}.json"
 
 
-def _unknown_branch(why: str) -> InputError:
+def unknown_branch(why: str) -> InputError:
+    """Returns the error of what needs the base branch, where it is not known."""
     return InputError(
         f"the base branch is not known, {why}",
         "Name it: MLCI_BASE_BRANCH=main. Or fetch it: git fetch origin && git remote set-head origin --auto.",
     )
-
-
-def _is_compared(flow: Flow) -> bool:
-    rules = (*flow.gate, *(rule for step in flow.steps.values() for rule in step.when))
-    return any(rule.op in ("max_drop", "max_rise") for rule in rules)

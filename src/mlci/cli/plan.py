@@ -37,7 +37,7 @@ def command(options: RunOptions, fresh: str, as_json: bool, why: str | None) -> 
     steps that it would take from earlier runs. With --why, it names instead what has changed of a step since the
     nearest earlier run in which the step succeeded.
     """
-    from mlci.baseline import read_baseline
+    from mlci.baseline import find_baseline
     from mlci.build_time import check_build_time
     from mlci.cli.fresh_steps import fresh_steps
     from mlci.report.plan_json import plan_json
@@ -49,7 +49,8 @@ def command(options: RunOptions, fresh: str, as_json: bool, why: str | None) -> 
         flow, cloud = session.flow, session.cloud
         check_build_time(flow, os.environ)
         context = replace(session.context, fresh=fresh_steps(fresh, flow))
-        prepared = prepare_run(flow, context, read_baseline(flow, context.target, cloud), cloud)
+        baseline = find_baseline(flow, context.target, cloud, context.history, context.reporter.log)
+        prepared = prepare_run(flow, context, baseline, cloud)
         planned, definition = prepared.planned, prepared.compiled.definition
         if why is not None:
             _explain(why, prepared, session, as_json)

@@ -122,14 +122,15 @@ def _narrowed(session: RunSession, part: Part, options: RunOptions) -> RunSessio
 
     Raises: InputError.
     """
-    from mlci.baseline import read_baseline
+    from mlci.baseline import find_baseline
     from mlci.earlier_runs import earlier_runs
     from mlci.partial import PartialRunPlanner
     from mlci.plan import plan
     from mlci.stage import stage
 
     flow, context, cloud = session.flow, session.context, session.cloud
-    baseline = read_baseline(replace(flow, gate=()), context.target, cloud)
+    # The run itself looks for the baseline again, and tells about it then.
+    baseline = find_baseline(replace(flow, gate=()), context.target, cloud, context.history, lambda text: None)
 
     def whole() -> Plan | None:
         try:

@@ -109,7 +109,9 @@ def plan(
         steps[step.name] = _planned(step, context, baseline, reused.get(step.name))
     uploads = {upload.uri: upload for upload in _uploads(flow, staged, target, reused)}
     images = tuple(_images(flow, staged, target, reused))
-    return Plan(flow, target, steps, bounds(flow.gate, baseline.metrics), tuple(uploads.values()), staged.data, images)
+    return Plan(
+        flow, target, steps, bounds(flow.gate, baseline.metrics), tuple(uploads.values()), staged.data, images, baseline
+    )
 
 
 def _image_uri(flow: Flow, step: Step, staged: Staged, target: Target) -> str | None:

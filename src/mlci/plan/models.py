@@ -204,6 +204,7 @@ class Plan:
     """A run with all of its values, before anything is started. Equal inputs give equal plans.
 
     `data` has what the steps read from the repository, by its path in the flow, and `images` are those that it builds.
+    `baseline` is the run that it compares with.
     """
 
     flow: Flow
@@ -213,6 +214,7 @@ class Plan:
     uploads: tuple[Upload, ...] = field(repr=False, default=())
     data: Mapping[str, DataUnit] = field(repr=False, default_factory=dict)
     images: tuple[PlannedImage, ...] = field(repr=False, default=())
+    baseline: Baseline = field(repr=False, default=NO_BASELINE)
 
     @property
     def written_steps(self) -> tuple[str, ...]:

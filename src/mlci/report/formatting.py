@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlci.backends.progress import StepState
 from mlci.flow.models import Scalar
-from mlci.plan.models import Bound
+from mlci.plan.models import Baseline, Bound
 from mlci.report.result import Result, Status
 from mlci.report.signs import STEP_COLOURS
 
@@ -95,6 +95,14 @@ def limit(bound: Bound) -> str:
         return f"{word} {leeway}, no baseline yet"
     signs = ("<", ">") if bound.rule.is_negated else ("≥", "≤")
     return f"{signs[0] if bound.is_lower else signs[1]} {figure(bound.threshold)} ({word})"
+
+
+def compared_with(baseline: Baseline) -> str:
+    """Return the run that a run is compared with: `run 20261123-101530-3f9c2a, commit 37a2b16f04c9`; "" for none."""
+    if not baseline.run_id:
+        return ""
+    commit = f", commit {baseline.commit[:12]}" if baseline.commit else ""
+    return f"run {baseline.run_id}{commit}{', set by hand' if baseline.origin == 'set' else ''}"
 
 
 def figure(value: float | None, signed: bool = False) -> str:

@@ -13,7 +13,7 @@ from itertools import islice
 
 from mlci.backends.progress import StepState
 from mlci.gate import RuleVerdict
-from mlci.report.formatting import duration, figure, headline, limit, reused_note, scalar, step_note
+from mlci.report.formatting import compared_with, duration, figure, headline, limit, reused_note, scalar, step_note
 from mlci.report.headline import headline_sentence
 from mlci.report.key_changes import changes_lines
 from mlci.report.mermaid import mermaid
@@ -53,6 +53,8 @@ def _parts(result: Result, most: int, chars: int) -> Iterator[str]:
         yield "### Gate"
         yield _rules(result.rules, most)
         yield from _flips(result.rules, most)
+        if compared := compared_with(result.baseline):
+            yield f"The baseline is {markdown_text(compared)}."
     update = result.baseline_update
     if update:
         yield f"Baseline: {markdown_text(update.reason or 'this run is the baseline now')}."

@@ -9,7 +9,7 @@ from mlci.errors import Problem
 from mlci.flow.models import Condition, Flow, Json, Secret
 from mlci.plan.models import Bound, Plan, PlannedStep, Upload
 from mlci.plan.warm_pools import warm_pools
-from mlci.report.result import SCHEMA
+from mlci.report.result import SCHEMA, compared_with_json
 from mlci.report.reused_steps import ReusePreview
 from mlci.report.warm_pool_lines import warm_pools_json
 
@@ -35,6 +35,7 @@ def plan_json(
         "warm_pools": warm_pools_json(warm_pools(planned)),
         "reuse": reuse.to_json(),
         "gate": _rules(planned.gate),
+        "compared_with": compared_with_json(planned.baseline),
         "secrets": {name: _secret(planned.flow, secret) for name, secret in planned.flow.secrets.items()},
         "env": dict(planned.flow.env),
         "running": list(running),

@@ -14,7 +14,7 @@ from mlci.flow.models import Condition
 from mlci.flow.names import written_name
 from mlci.plan.models import Bound, Plan, Upload
 from mlci.plan.warm_pools import warm_pools
-from mlci.report.formatting import count, limit, size
+from mlci.report.formatting import compared_with, count, limit, size
 from mlci.report.reused_steps import ReusePreview
 from mlci.report.staged_files import staged_files
 from mlci.report.warm_pool_lines import warm_pool_lines
@@ -176,6 +176,8 @@ def _gate(planned: Plan) -> Iterator[str]:
         lines[_rule(written)] = lines.get(_rule(written), 0) + 1
     for line, cells in lines.items():
         yield f"  {line}, in each of {count(cells, 'cell')}" if cells > 1 else f"  {line}"
+    if compared := compared_with(planned.baseline):
+        yield f"  the baseline is {compared}"
 
 
 def _secrets(planned: Plan) -> Iterator[str]:

@@ -14,6 +14,7 @@ from mlci.backends.progress import StepState
 from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json, Scalar
 from mlci.gate import Metrics, RuleVerdict
+from mlci.plan import NO_BASELINE, Baseline
 
 if TYPE_CHECKING:
     from mlci.report.flow_graph import FlowGraph
@@ -104,8 +105,8 @@ class Result:
     environment. `outputs` are the URIs of the outputs of steps that were run or are reused. `changes` has what has
     changed of a step since the nearest earlier run, as far as one is known.
     `overridden` are the params that are not the flow's own, and `build` is the id of the build in CodeBuild.
-    `warm_starts` maps a step to the job whose machines it started on. `baseline_update` is None for a run that was not
-    of the base branch, or did not pass.
+    `warm_starts` maps a step to the job whose machines it started on. `baseline` is the run that it was compared with,
+    and `baseline_update` is None for a run that was not of the base branch, or did not pass.
     """
 
     flow: str
@@ -120,6 +121,7 @@ class Result:
     metrics: Mapping[str, Metrics]
     execution: str
     reason: str = ""
+    baseline: Baseline = NO_BASELINE
     baseline_update: BaselineUpdate | None = None
     params: Mapping[str, Scalar] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
@@ -166,6 +168,7 @@ def to_json(result: Result) -> dict[str, Json]:
         "metrics": {name: strict(metrics.document) for name, metrics in result.metrics.items()},
         "rules": [_rule(judged) for judged in result.rules],
         "baseline": _baseline(result.baseline_update),
+        "compared_with": compared_with_json(result.baseline),
         "execution": result.execution,
         "partial": result.is_partial,
         "taken": dict(result.taken),
@@ -205,6 +208,13 @@ def _baseline(update: BaselineUpdate | None) -> Json:
     if update is None:
         return None
     return {"earned": update.is_earned, "written": update.is_written, "reason": update.reason}
+
+
+def compared_with_json(baseline: Baseline) -> Json:
+    """The run that a run is compared with; null for none."""
+    if not baseline.run_id:
+        return None
+    return {"run_id": baseline.run_id, "commit": baseline.commit, "origin": baseline.origin}
 
 
 def _rule(judged: RuleVerdict) -> dict[str, Json]:

@@ -68,6 +68,12 @@ class Line:
     def committed(self, commit: str) -> datetime | None:
         return None
 
+    def ancestors(self, commit: str) -> dict[str, int]:
+        raise AssertionError("to write a baseline takes none")
+
+    def is_shallow(self) -> bool:
+        raise AssertionError("to write a baseline takes none")
+
 
 def of(commit: str | None, committed: datetime | None = None) -> Baseline:
     return Baseline({}, "r", commit, committed)

@@ -69,6 +69,12 @@ class Numbered:
     def committed(self, commit: str) -> datetime | None:
         return None
 
+    def ancestors(self, commit: str) -> dict[str, int]:
+        raise AssertionError("to write a baseline takes none")
+
+    def is_shallow(self) -> bool:
+        raise AssertionError("to write a baseline takes none")
+
 
 def baseline(number: int, run: str = "") -> Baseline:
     """That of commit `number`."""

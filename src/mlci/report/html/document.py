@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mlci.report.formatting import duration, figure, headline, reused_note, scalar
+from mlci.report.formatting import compared_with, duration, figure, headline, reused_note, scalar
 from mlci.report.headline import headline_sentence
 from mlci.report.html.gate import gate_table
 from mlci.report.html.graph import graph_svg
@@ -108,6 +108,8 @@ def _commands(result: Result) -> Iterator[str]:
 
 
 def _baseline(result: Result) -> Iterator[str]:
+    if result.rules and (compared := compared_with(result.baseline)):
+        yield f'<p class="muted">The baseline is {html_text(compared)}.</p>'
     update = result.baseline_update
     if update:
         yield f'<p class="muted">Baseline: {html_text(update.reason or "this run is the baseline now")}.</p>'
