@@ -1,5 +1,7 @@
 """Splits src/mlci/locks/runtime.txt: `slim.txt` for what each run needs, `sdk.txt` for the SDKs and what these need.
 
+And it takes from all.txt what mlci installs when a flow has cases to judge: `stats.txt`, and `parquet.txt` beside it.
+
 `make lock` calls it, with an environment in which everything is installed: its distributions say what needs what.
 """
 
@@ -16,6 +18,8 @@ from packaging.utils import canonicalize_name
 
 #: The packages that compile a definition.
 SDKS = frozenset({"sagemaker", "stepfunctions"})
+#: The packages of locks that hold what an extra of mlci names.
+EXTRAS = {"stats": frozenset({"numpy", "scipy"}), "parquet": frozenset({"pyarrow"})}
 
 
 def needed(name: str, extras: Iterable[str] = ()) -> set[tuple[str, frozenset[str]]]:
@@ -57,6 +61,10 @@ def main() -> None:
     found = entries((locks / "runtime.txt").read_text())
     for name, is_slim in (("slim", True), ("sdk", False)):
         (locks / f"{name}.txt").write_text("".join(each for each in found if (name_of(each) in slim) is is_slim))
+    everything = entries((locks / "all.txt").read_text())
+    for name, packages in EXTRAS.items():
+        wanted = closure(packages)
+        (locks / f"{name}.txt").write_text("".join(each for each in everything if name_of(each) in wanted))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LOCKS = ROOT / "src" / "mlci" / "locks"
-NAMES = ("all", "build", "example", "runtime", "sdk", "slim")
+NAMES = ("all", "build", "example", "parquet", "runtime", "sdk", "slim", "stats")
 
 
 def requirements(name: str) -> Mapping[str, list[str]]:
@@ -35,7 +35,7 @@ def test_no_lock_names_an_index(name: str) -> None:
     assert "://" not in (LOCKS / f"{name}.txt").read_text()
 
 
-@pytest.mark.parametrize("name", ["example", "runtime", "sdk", "slim"])
+@pytest.mark.parametrize("name", ["example", "parquet", "runtime", "sdk", "slim", "stats"])
 def test_what_is_deployed_is_what_is_tested(name: str) -> None:
     tested = requirements("all")
     assert {line: tested.get(line) for line in requirements(name)} == requirements(name)
@@ -57,3 +57,13 @@ def test_a_slim_install_has_all_that_its_packages_need_and_no_more() -> None:
     everything = {split["name_of"](entry) for entry in split["entries"]((LOCKS / "runtime.txt").read_text())}
     assert names == split["closure"](own) & everything
     assert not names & {"sagemaker", "stepfunctions", "numpy", "pandas"}
+
+
+def test_the_locks_of_extras_hold_what_the_extras_name() -> None:
+    split: dict[str, Any] = runpy.run_path(str(ROOT / ".ci" / "slim_lock.py"))
+    project = (ROOT / "pyproject.toml").read_text()
+    for name, packages in split["EXTRAS"].items():
+        extra = re.search(rf"^{name} = \[(.*?)\]", project, re.MULTILINE | re.DOTALL)
+        assert extra is not None
+        assert set(re.findall(r'"([a-z]+)', extra[1])) == packages
+        assert {split["name_of"](entry) for entry in split["entries"]((LOCKS / f"{name}.txt").read_text())} == packages

@@ -213,7 +213,7 @@ def _with_sdk(work: Callable[[], T], context: RunContext) -> T:
     try:
         return work()
     except SdkMissing:
-        from mlci.stage.sdk_install import provide_sdk
+        from mlci.stage.package_install import provide_sdk
 
         provide_sdk(context.cache.folder, context.reporter.log)
         return work()

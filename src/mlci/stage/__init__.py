@@ -19,7 +19,7 @@ image_table.py         those of SageMaker's images that need no SDK
 image_uris.py          the URIs of SageMaker's container images
 file_hashes.py         hashes of files, remembered from run to run
 cache.py               results that are slow to compute, in the user's cache folder
-sdk_install.py         installs the SageMaker SDKs where a slim install lacks them
+package_install.py     installs packages that a flow turns out to need where a slim install lacks them
 sdk_imports.py         imports of the SageMaker SDKs without their side effects
 models.py              the result: Staged, with its units of code and data
 archive.py             code units packed for script mode
