@@ -54,9 +54,16 @@ def flow_graph(flow: Flow, outcome: Mapping[str, StepStatus] | None = None, gate
     nodes = (
         *(_step_node(ids[names[0]], flow, names, outcome or {}) for names in cells.values()),
         *(Node(node, "data", place) for place, node in data.items()),
-        *([Node(GATE_NODE, "gate", "gate", status=gate_status)] if flow.gate else []),
+        *([Node(GATE_NODE, "gate", "gate", _judge(flow), gate_status)] if flow.gate else []),
     )
     return FlowGraph(nodes, tuple(dict.fromkeys(_edges(flow, ids, data))))
+
+
+def _judge(flow: Flow) -> str:
+    """Return who judges the gate before what stands behind it, where that is not the state machine alone."""
+    is_behind = any(step.is_after_gate for step in flow.steps.values())
+    blocking = [rule for rule in flow.gate if rule.level == "block"]
+    return "judged by mlci" if is_behind and any(rule.is_judged_by_mlci for rule in blocking) else ""
 
 
 def _places(step: Step) -> Iterator[str]:

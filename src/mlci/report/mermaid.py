@@ -27,10 +27,11 @@ def mermaid(graph: FlowGraph) -> str:
 
 def _node(node: Node) -> str:
     label = mermaid_label(f"{STEP_SIGNS[node.status]} {node.label}" if node.status else node.label)
+    detail = f"<br/><small>{node.detail}</small>" if node.detail else ""
     match node.kind:
         case "step":
-            return f'{node.id}["{label}<br/><small>{node.detail}</small>"]'
+            return f'{node.id}["{label}{detail}"]'
         case "data":
             return f'{node.id}[("{label}")]'
         case "gate":
-            return f'{node.id}{{"{label}"}}'
+            return f'{node.id}{{"{label}{detail}"}}'

@@ -36,6 +36,7 @@ def plan_json(
         "reuse": reuse.to_json(),
         "gate": _rules(planned.gate),
         "compared_with": compared_with_json(planned.baseline),
+        "asks_mlci": planned.asks_mlci,
         "secrets": {name: _secret(planned.flow, secret) for name, secret in planned.flow.secrets.items()},
         "env": dict(planned.flow.env),
         "running": list(running),

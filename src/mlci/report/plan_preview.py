@@ -10,7 +10,7 @@ from typing import Any  # a definition is plain JSON
 
 from mlci.backends.protocol import Change
 from mlci.compile.concurrency import max_parallel
-from mlci.flow.models import Condition
+from mlci.flow.models import Condition, Step
 from mlci.flow.names import written_name
 from mlci.plan.models import Bound, Plan, Upload
 from mlci.plan.warm_pools import warm_pools
@@ -178,6 +178,14 @@ def _gate(planned: Plan) -> Iterator[str]:
         yield f"  {line}, in each of {count(cells, 'cell')}" if cells > 1 else f"  {line}"
     if compared := compared_with(planned.baseline):
         yield f"  the baseline is {compared}"
+    if planned.asks_mlci:
+        behind = (name for name in planned.written_steps if _flow_step(planned, name).is_after_gate)
+        yield f"  mlci judges it before {', '.join(behind)}, and the state machine waits for the verdict"
+
+
+def _flow_step(planned: Plan, name: str) -> Step:
+    """Return a step of the flow, or the first cell of one, by its name in the flow."""
+    return planned.flow.steps[planned.cells(name)[0].name]
 
 
 def _secrets(planned: Plan) -> Iterator[str]:

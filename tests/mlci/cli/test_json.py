@@ -46,6 +46,7 @@ def test_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
     assert plan["gate"] == [
         {"metric": "train.auc", "op": "min", "limit": 0.9, "relative": False, "threshold": 0.9, "baseline": None}
     ]
+    assert plan["asks_mlci"] is False
     assert [(name, step["behind_gate"]) for name, step in plan["steps"].items()] == [
         ("train", False),
         ("publish", True),

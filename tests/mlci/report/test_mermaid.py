@@ -33,6 +33,19 @@ def test_data_steps_gate_and_conditions_are_drawn() -> None:
     ]
 
 
+def test_a_gate_that_mlci_judges_before_what_is_behind_it_says_so() -> None:
+    cases = FLOW.replace(b"metrics: out/m.json", b"metrics: out/m.json, cases: out/c.csv").replace(
+        b"auc, min: 0", b"recall, min: 0"
+    )
+    asked = '  gate_{"gate<br/><small>judged by mlci</small>"}'
+    assert asked in mermaid(flow_graph(load(cases, "flow.yaml", {}, {}))).splitlines()
+    for other in (
+        cases.replace(b", after: gate", b""),
+        cases.replace(b"min: 0.9", b"min: 0.9, level: warn"),
+    ):
+        assert '  gate_{"gate"}' in mermaid(flow_graph(load(other, "flow.yaml", {}, {}))).splitlines()
+
+
 def test_an_outcome_colours_it() -> None:
     outcome: dict[str, StepStatus] = {"measure": "succeeded", "register": "skipped"}
     drawn = mermaid(flow_graph(load(FLOW, "flow.yaml", {}, {}), outcome, gate_held=False))

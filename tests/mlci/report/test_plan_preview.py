@@ -72,3 +72,22 @@ def test_images_that_the_run_builds_are_told_with_their_steps() -> None:
         told = preview(made, "{}", (), Change("none kept", "mlci-x"), ())
         assert ("images\n  docker  localhost/mlci-x:" in told) == bool(contexts)
         assert (", for one\n" in told) == bool(contexts)
+
+
+def test_a_gate_that_mlci_judges_before_what_is_behind_it_says_so() -> None:
+    text = """
+flow: x
+defaults: {image: "a/b:1"}
+steps:
+  measure: {uses: processing, run: a.py, outputs: [out], cases: out/cases.csv}
+  fold: {uses: wait, seconds: 1, after: gate, matrix: {n: [1, 2]}}
+  deploy: {uses: wait, seconds: 1, after: gate}
+gate: [{metric: measure.recall, min: 0.9}]
+"""
+    line = "  mlci judges it before fold, deploy, and the state machine waits for the verdict"
+    for written, is_asked in ((text, True), (text.replace(", after: gate", ""), False)):
+        flow = load(written.encode(), "flow.yaml", {}, {})
+        staged = Staged({"measure": CodeUnit(ScriptStart({"script": "a.py"}), (), ())}, {}, {"measure": "a/b:1"}, {})
+        made = plan(flow, staged, Target("bucket", "role", "20261123-101530-3f9c2a"))
+        told = preview(made, "{}", (), Change("none kept", "mlci-x"), ())
+        assert (line in told.splitlines()) == is_asked
