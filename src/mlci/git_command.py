@@ -35,10 +35,13 @@ _SECRETS = "MLCI_SECRET_"
 _OTHER_OWNER = re.compile("dubious ownership|unsafe repository")
 
 
-def run_git(root: Path, *arguments: str, settings: Sequence[str] = (), errors: str = "backslashreplace") -> str | None:
+def run_git(
+    root: Path, *arguments: str, settings: Sequence[str] = (), errors: str = "backslashreplace", lines: str = ""
+) -> str | None:
     """Runs git in a work tree's top folder and returns its output; None where git exits with 1, "there is none".
 
-    `settings` are further ones, as `name=value`. `errors` says how bytes that are not UTF-8 are decoded.
+    `settings` are further ones, as `name=value`. `errors` says how bytes that are not UTF-8 are decoded. `lines` are
+    what git reads from its standard input.
 
     Raises: InputError, where git is not installed, refuses the repository, or fails otherwise.
     """
@@ -50,7 +53,13 @@ def run_git(root: Path, *arguments: str, settings: Sequence[str] = (), errors: s
     ]
     try:
         completed = subprocess.run(
-            command, cwd=root, env=_environment(os.environ, root), capture_output=True, timeout=_TIMEOUT_S, check=False
+            command,
+            cwd=root,
+            env=_environment(os.environ, root),
+            input=lines.encode(),
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
         )
     except FileNotFoundError as error:
         raise InputError(f"{root} is a git repository, and git is not installed here", "Install git.") from error

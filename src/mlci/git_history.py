@@ -41,16 +41,19 @@ class GitHistory:
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Returns True if git knows both commits, and the way from one to the other."""
         root = git_root(self.folder)
-        if root is None or not all(self._is_known(root, commit) for commit in (older, newer)):
+        if root is None or not all(_COMMIT.fullmatch(commit) for commit in (older, newer)):
+            return False
+        known = run_git(root, "cat-file", "--batch-check", lines=f"{older}\n{newer}\n") or ""
+        if len(re.findall(" commit ", known)) != 2:
             return False
         return run_git(root, "merge-base", "--is-ancestor", older, newer) is not None
 
     def committed(self, commit: str) -> datetime | None:
         """Returns the time of a commit; None if git does not know it."""
         root = git_root(self.folder)
-        if root is None or not self._is_known(root, commit):
+        if root is None or not _COMMIT.fullmatch(commit):
             return None
-        header = (run_git(root, "cat-file", "commit", commit) or "").partition("\n\n")[0]
+        header = (run_git(root, "cat-file", "--batch", lines=f"{commit}\n") or "").partition("\n\n")[0]
         match = _COMMITTER.search(header)
         return datetime.fromtimestamp(int(match[1]), timezone.utc) if match else None
 
@@ -74,10 +77,6 @@ class GitHistory:
         """Returns True for a clone that lacks older commits."""
         root = git_root(self.folder)
         return root is not None and (run_git(root, "rev-parse", "--is-shallow-repository") or "").strip() == "true"
-
-    @staticmethod
-    def _is_known(root: Path, commit: str) -> bool:
-        return bool(_COMMIT.fullmatch(commit)) and run_git(root, "cat-file", "-e", commit) is not None
 
 
 def work_tree(folder: Path) -> WorkTree:

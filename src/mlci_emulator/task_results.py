@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 import stat
 import threading
 from collections.abc import Callable, Iterator
@@ -76,7 +75,7 @@ def send_task_success(folder: Path, token: str, output: str) -> Callable[[], boo
     name = _name(token)
     if not (folder / f"{name}{_WAITING}").exists():
         raise TaskNotWaiting("no task waits for this token")
-    temporary, result = folder / f".{name}-{secrets.token_hex(4)}", folder / f"{name}{_RESULT}"
+    temporary, result = folder / f".{name}-{os.urandom(4).hex()}", folder / f"{name}{_RESULT}"
     try:
         _write_new(temporary, json.dumps({"token": token, "output": output}).encode())
         os.link(temporary, result)

@@ -10,13 +10,17 @@ is killed. No job outlives the context.
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import field
 from typing import Literal, Protocol
 
-from typing_extensions import assert_never
+if sys.version_info >= (3, 11):
+    from typing import assert_never
+else:  # 4 ms
+    from typing_extensions import assert_never
 
 from mlci.backends.build_announcements import (
     Announcement,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
@@ -18,12 +19,16 @@ from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import RunsOn
 from mlci.flow.names import written_name
 from mlci.step_types import STEP_TYPES, has_alternative, is_done_already
+from mlci.step_types.base import JobType
 from mlci.step_types.build_run import TASK_RESOURCE
 from mlci.step_types.states import CHECK_FAILED
 
 StepStatus = Literal["waiting", "running", "succeeded", "reused", "failed", "skipped", "stopped"]
 
-_JOBS = tuple(kind.job for kind in STEP_TYPES.values() if kind.job)
+
+@functools.cache
+def _jobs() -> tuple[JobType, ...]:
+    return tuple(kind.job for kind in STEP_TYPES.values() if kind.job)
 
 
 @dataclass(frozen=True)
@@ -285,7 +290,7 @@ def _job(event: Event) -> str | None:
         announced = parse_announcement(details)
         return announced.job if isinstance(announced, JobAnnouncement) else None
     resource = str(details.get("resource", "")).partition(".")[0]
-    job = next((job for job in _JOBS if job.task_resource == resource), None)
+    job = next((job for job in _jobs() if job.task_resource == resource), None)
     try:
         name = json.loads(str(details["parameters"])).get(job.name_field) if job else None
     except (KeyError, ValueError):
@@ -316,7 +321,7 @@ def reason_of(cause: str) -> str:
         return cause
     if not isinstance(described, dict):
         return cause
-    status = next((described[job.status_field] for job in _JOBS if described.get(job.status_field)), None)
+    status = next((described[job.status_field] for job in _jobs() if described.get(job.status_field)), None)
     reason = described.get("FailureReason") or described.get("ExitMessage")
     if reason:
         return str(reason)

@@ -15,7 +15,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any  # the SDK is untyped: Any stands for its states, and ends in this module
 
-from typing_extensions import assert_never
+if sys.version_info >= (3, 11):
+    from typing import assert_never
+else:  # 4 ms
+    from typing_extensions import assert_never
 
 from mlci.compile.check_states import CheckStates
 from mlci.compile.cleaner import CleanerStates

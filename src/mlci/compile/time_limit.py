@@ -9,8 +9,12 @@ Source: https://docs.aws.amazon.com/step-functions/latest/dg/statemachine-struct
 from __future__ import annotations
 
 import math
+import sys
 
-from typing_extensions import assert_never
+if sys.version_info >= (3, 11):
+    from typing import assert_never
+else:  # 4 ms
+    from typing_extensions import assert_never
 
 from mlci.compile.concurrency import MAX_CONCURRENT_CELLS, max_parallel
 from mlci.compile.series_parallel import Cells, Composition, Parallel, Series, leaves

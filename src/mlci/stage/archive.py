@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import io
-import tarfile
 from collections.abc import Iterable
 
 from mlci.stage.models import StagedFile
@@ -12,6 +10,9 @@ from mlci.stage.models import StagedFile
 
 def source_archive(files: Iterable[StagedFile]) -> bytes:
     """Returns a sourcedir.tar.gz of staged code. Times, owners and modes are fixed, and the order is by path."""
+    import gzip  # late, as tarfile: few runs have anything to pack
+    import tarfile
+
     packed = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as zipped,

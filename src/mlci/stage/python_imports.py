@@ -97,7 +97,18 @@ def _modules(source: Path, search: Sequence[Path]) -> Iterator[tuple[Path, Path]
 
 @functools.lru_cache(maxsize=1_000)  # the scripts of a flow share modules
 def _import_statements(content: bytes, file: str) -> tuple[ast.Import | ast.ImportFrom, ...]:
-    return tuple(node for node in ast.walk(_parsed(content, file)) if isinstance(node, (ast.Import, ast.ImportFrom)))
+    return tuple(_imports_below(_parsed(content, file)))
+
+
+def _imports_below(module: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Yields the imports of a module in all of its blocks. Expressions, of which most of it consists, hold none."""
+    queue: list[ast.AST] = [module]
+    while queue:
+        node = queue.pop()
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield node
+        for block in ("body", "handlers", "cases", "orelse", "finalbody"):
+            queue.extend(getattr(node, block, ()))
 
 
 def _parsed(content: bytes, file: str) -> ast.Module:

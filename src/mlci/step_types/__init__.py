@@ -45,20 +45,12 @@ Step types stand below the flow. Every other package asks `STEP_TYPES` and names
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
-from types import MappingProxyType
 
-from mlci.step_types.approval import APPROVAL
 from mlci.step_types.base import JobType, StepType
-from mlci.step_types.endpoint import ENDPOINT
-from mlci.step_types.fail import FAIL
-from mlci.step_types.glue import GLUE
 from mlci.step_types.keys import Key
-from mlci.step_types.lambda_function import LAMBDA
-from mlci.step_types.model import MODEL
-from mlci.step_types.processing import PROCESSING
-from mlci.step_types.register import REGISTER
 from mlci.step_types.states import (
     Alternative,
     ApprovalState,
@@ -71,10 +63,6 @@ from mlci.step_types.states import (
     TaskState,
     WaitState,
 )
-from mlci.step_types.training import TRAINING
-from mlci.step_types.transform import TRANSFORM
-from mlci.step_types.tuning import TUNING
-from mlci.step_types.wait import WAIT
 
 __all__ = [
     "STEP_TYPES",
@@ -88,26 +76,49 @@ __all__ = [
     "waits_for_decision",
 ]
 
-#: Every step type by its name, in the order in which messages and the schema list them.
-STEP_TYPES: Mapping[str, StepType] = MappingProxyType(
-    {
-        kind.name: kind
-        for kind in (
-            PROCESSING,
-            TRAINING,
-            TUNING,
-            TRANSFORM,
-            MODEL,
-            ENDPOINT,
-            REGISTER,
-            GLUE,
-            LAMBDA,
-            WAIT,
-            APPROVAL,
-            FAIL,
-        )
-    }
-)
+#: The module of each step type by the type's name, in the order in which messages and the schema list the types. The
+#: type is a constant there that bears its name.
+_MODULES = {
+    "processing": "processing",
+    "training": "training",
+    "tuning": "tuning",
+    "transform": "transform",
+    "model": "model",
+    "endpoint": "endpoint",
+    "register": "register",
+    "glue": "glue",
+    "lambda": "lambda_function",
+    "wait": "wait",
+    "approval": "approval",
+    "fail": "fail",
+}
+
+
+class _StepTypes(Mapping[str, StepType]):
+    """The step types by name. A type is imported when it is asked for: few flows use more than three."""
+
+    def __getitem__(self, name: str) -> StepType:
+        return _imported(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_MODULES)
+
+    def __len__(self) -> int:
+        return len(_MODULES)
+
+    def __contains__(self, name: object) -> bool:
+        return name in _MODULES
+
+
+@functools.cache
+def _imported(name: str) -> StepType:
+    module = importlib.import_module(f"mlci.step_types.{_MODULES[name]}")
+    step_type: StepType = getattr(module, name.upper())
+    return step_type
+
+
+#: Every step type by its name.
+STEP_TYPES: Mapping[str, StepType] = _StepTypes()
 
 
 def all_keys() -> dict[str, Key]:
@@ -131,7 +142,7 @@ def owners_of(key: str) -> tuple[str, ...]:
 
 def jobs_of(names: Collection[str]) -> dict[str, JobType]:
     """Return the jobs of these step types, by the type's name. Types without a job are left out."""
-    return {name: kind.job for name, kind in STEP_TYPES.items() if name in names and kind.job}
+    return {name: job for name in STEP_TYPES if name in names and (job := STEP_TYPES[name].job)}
 
 
 def state_titles() -> frozenset[str]:

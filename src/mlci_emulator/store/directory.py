@@ -13,7 +13,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,7 +52,7 @@ class Draft:
 
     def __init__(self, store: DirectoryStore, folder: int) -> None:
         self._store, self._folder = store, folder
-        self._name = f"{object_keys.TEMPORARY}{secrets.token_hex(8)}"
+        self._name = f"{object_keys.TEMPORARY}{os.urandom(8).hex()}"
         self.file, self._is_named = create_temporary_file(folder, self._name)
 
     def publish(self, uri: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -110,7 +109,7 @@ class ObjectBatch:
         """
         bucket, parts = bucket_and_object_names(uri)
         source_bucket, source_parts = bucket_and_object_names(source_uri)
-        name = f"{object_keys.TEMPORARY}{secrets.token_hex(8)}"
+        name = f"{object_keys.TEMPORARY}{os.urandom(8).hex()}"
         top = self._folder("bucket", (bucket,), lambda: self._store.open_created_folder(bucket, []))
         try:
             source = self._folder(
@@ -136,7 +135,7 @@ class ObjectBatch:
     def _put(self, uri: str, write: Callable[[int], None]) -> os.stat_result:
         bucket, parts = bucket_and_object_names(uri)
         top = self._folder("bucket", (bucket,), lambda: self._store.open_created_folder(bucket, []))
-        name = f"{object_keys.TEMPORARY}{secrets.token_hex(8)}"
+        name = f"{object_keys.TEMPORARY}{os.urandom(8).hex()}"
         with _temporary_file(top, name) as (file, is_named):
             write(file)
             if not is_named:

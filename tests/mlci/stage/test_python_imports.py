@@ -76,3 +76,53 @@ def test_a_module_with_a_name_of_pythons_own_counts_beside_the_script_only(tmp_p
     write(tmp_path, {"src/a.py": "import json, random, lib", "src/random.py": "", "json.py": "", "lib.py": ""})
     assert found(tmp_path, "src/a.py") == ({"src/random.py", "lib.py"}, ["."])
     assert found(tmp_path, "json.py") == (set(), [])
+
+
+def test_imports_in_any_block_are_found(tmp_path: Path) -> None:
+    names = [f"m{number}" for number in range(12)]
+    for name in names:
+        (tmp_path / f"{name}.py").write_text("")
+    script = tmp_path / "script.py"
+    script.write_text(
+        """
+try:
+    import m0
+except ImportError:
+    import m1
+else:
+    import m2
+finally:
+    import m3
+match 1:
+    case 1:
+        import m4
+if False:
+    pass
+elif True:
+    import m5
+else:
+    import m6
+for each in ():
+    import m7
+else:
+    with open(__file__):
+        import m8
+class Late:
+    def method(self):
+        async def inner():
+            while True:
+                import m9
+        lambda: [import_ for import_ in ()]
+        from m10 import x
+x = 1; import m11
+"""
+    )
+    assert [file.stem for file in imports_of(script, [tmp_path]).files] == sorted(names)
+
+
+def test_a_long_chain_of_branches_is_no_problem(tmp_path: Path) -> None:
+    (tmp_path / "features.py").write_text("")
+    branches = "".join(f"elif x == {number}:\n    pass\n" for number in range(1_500))
+    script = tmp_path / "script.py"
+    script.write_text(f"x = 1\nif x == -1:\n    pass\n{branches}else:\n    import features\n")
+    assert [file.stem for file in imports_of(script, [tmp_path]).files] == ["features"]
