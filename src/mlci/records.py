@@ -8,6 +8,7 @@ have changed is none: the step runs again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from mlci.backends.at_once import at_once
@@ -121,6 +122,7 @@ def write_records(
     planned: Plan,
     keys: Mapping[str, str],
     reads: Mapping[str, Mapping[str, str]],
+    seconds: Mapping[str, float],
     made: datetime,
     cloud: Cloud,
     log: Callable[[str], None] = lambda text: None,
@@ -128,15 +130,16 @@ def write_records(
     """Write a record for each step in `keys`, which this run made, and which succeeded. What records of the base branch
     name is copied first.
 
-    `reads` has the runs that made what a step read, by the steps that it read from. What can't be recorded is logged:
-    the step will run again.
+    `reads` has the runs that made what a step read, by the steps that it read from, and `seconds` the time that steps
+    took. What can't be recorded is logged: the step will run again.
     """
 
     def write(step: str) -> str:
         try:
-            record = _describe(planned, step, keys[step], reads.get(step, {}), made, cloud)
-            if record is None:
+            described = _describe(planned, step, keys[step], reads.get(step, {}), made, cloud)
+            if described is None:
                 return f'"{step}" can\'t be reused: an output of it has more than {_MAX_FILES:,} files'
+            record = replace(described, seconds=seconds.get(step))
             scope = record_scopes(planned.flow.name, planned.target)[-1]
             cloud.replace(scope.uri(record.key, record.run_id), render_record(record), None)
         except (CloudError, OSError) as error:

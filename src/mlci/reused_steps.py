@@ -62,4 +62,6 @@ def record_steps(
         log(f'"{name}" can\'t be reused: {uri} changed while the run went on')
     reads = recorded_reads(planned, [name for name in succeeded if name not in changed])
     if reads:
-        write_records(planned, {name: keys.steps[name].key for name in reads}, reads, made, cloud, log)
+        found = {name: keys.steps[name].key for name in reads}
+        seconds = {name: round(progress.steps[name].seconds(made), 3) for name in reads}
+        write_records(planned, found, reads, seconds, made, cloud, log)

@@ -33,7 +33,7 @@ from mlci.errors import CloudError, InputError, SdkMissing
 from mlci.fast_dataclasses import dataclass
 from mlci.flow import dependencies
 from mlci.flow.models import Flow, Json
-from mlci.gate import Metrics, Verdict, chosen_cells, judge
+from mlci.gate import Measurements, Metrics, Verdict, chosen_cells, judge
 from mlci.gate_answers import GateAnswers
 from mlci.input_objects import input_objects
 from mlci.interrupts import InterruptSource, run_interruptible
@@ -239,7 +239,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
     progress, outcome = execute(prepared, context, cloud, started)
     metrics, verdict, outcome = _judged_end(planned, progress, outcome, cloud)
     record_steps(planned, keys, progress, metrics, datetime.now(timezone.utc), cloud, context.reporter.log)
-    progress = explain_skipped(planned, progress, metrics)
+    progress = explain_skipped(planned, progress, metrics, verdict)
     for line in unread_metrics(metrics, {step for bound in planned.gate for step in bound.rule.steps}):
         context.reporter.log(line)
     status, reason = conclude(outcome, verdict, progress)
@@ -273,6 +273,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
             for name, step in progress.steps.items()
             if step.status in ("succeeded", "reused")
         },
+        costs=_costs(planned, progress),
         params=flow.params,
         overridden=flow.overridden,
         flow_file=flow.file,
@@ -459,7 +460,25 @@ def judged(planned: Plan, progress: Progress, cloud: Cloud) -> tuple[dict[str, M
     Raises: CloudError, OSError.
     """
     metrics = read_metrics(planned, progress, cloud)
-    return metrics, judge(planned.gate, metrics)
+    return metrics, judge(planned.gate, metrics, _measurements(planned, progress, cloud))
+
+
+def _costs(planned: Plan, progress: Progress) -> dict[str, float]:
+    """Returns the estimated cost of each step in USD, as far as it is known. Jobs on this machine have none."""
+    if planned.target.runs_jobs_here:
+        return {}
+    from mlci.costs import load_prices, step_costs
+
+    costs = step_costs(planned, progress.steps, load_prices(), planned.target.region)
+    return {name: cost.usd for name, cost in costs.items() if cost.usd is not None}
+
+
+def _measurements(planned: Plan, progress: Progress, cloud: Cloud) -> Measurements:
+    if not any(bound.rule.is_budget for bound in planned.gate):
+        return {}
+    from mlci.run_measurements import measure
+
+    return measure(planned, progress, cloud, datetime.now(timezone.utc))
 
 
 def _judged_end(

@@ -23,6 +23,7 @@ from mlci.backends.aws.object_checksums import SINGLE_MAX_BYTES
 from mlci.backends.aws.s3_objects import Objects
 from mlci.backends.aws.s3_uploads import S3Uploads
 from mlci.backends.stop_signal import StopSignal
+from mlci.costs import load_prices
 from mlci.errors import InputError
 from mlci.flow import load
 from mlci.plan.models import S3Uri, Upload
@@ -183,7 +184,8 @@ for folder in (os.environ["SM_MODEL_DIR"], "/opt/ml/checkpoints"):
 def test_a_step_starts_on_the_machines_of_another_and_the_report_says_so(project: Project, served: Account) -> None:
     train = "{uses: training, run: train.py, keep_alive: 5m, image: '1.dkr.ecr.us-east-1.amazonaws.com/image:7'}"
     second = train.replace("keep_alive", "after: [first], keep_alive")
-    project.write("flow.yaml", f"flow: warm\nsteps:\n  first: {train}\n  second: {second}\n")
+    gate = "gate: [{metric: run.cost_usd, max: 5}]\n"
+    project.write("flow.yaml", f"flow: warm\nsteps:\n  first: {train}\n  second: {second}\n{gate}")
     project.write("train.py", "import os\nopen(os.environ['SM_MODEL_DIR'] + '/m', 'w').close()\n")
     done = project.mlci("run", **served.environment)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -192,6 +194,11 @@ def test_a_step_starts_on_the_machines_of_another_and_the_report_says_so(project
     described = served.client("sagemaker").describe_training_job(TrainingJobName=result["steps"]["second"]["job"])
     assert described["WarmPoolStatus"]["Status"] == "Available"
     assert result["steps"]["first"]["job"] in project.mlci("show").stdout
+    [cost] = result["rules"]
+    billed = described["BillableTimeInSeconds"] * load_prices().hourly_usd["ml.m5.xlarge"] / 3600
+    assert result["steps"]["second"]["cost_usd"] == pytest.approx(billed, abs=1e-6)
+    assert cost["value"] == pytest.approx(sum(step["cost_usd"] for step in result["steps"].values()), abs=1e-5)
+    assert "(estimated by the on-demand prices of us-east-1 of " in cost["text"]
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ def make(cloud: InMemoryCloud, target: Target, content: bytes = b"data", said: l
         cloud.objects[uri] = content
     reads = {"score": {"prepare": target.run_id}}
     log = (said if said is not None else []).append
-    write_records(planned, KEYS, reads, MADE, as_seen(cloud, target.is_protected), log)
+    write_records(planned, KEYS, reads, {"score": 41.5}, MADE, as_seen(cloud, target.is_protected), log)
 
 
 def find(cloud: InMemoryCloud, target: Target, step: str = "prepare") -> list[tuple[str, bool]]:
@@ -66,6 +66,7 @@ def test_a_record_tells_what_a_step_made_and_who_made_it(cloud: InMemoryCloud) -
     assert record.metrics == RecordedMetrics(S3Uri(f"{folder}m.json"), 4, tag(b"data"))
     assert (record.build, record.commit, record.role) == ("build:1", "c0ffee", ROLES[False])
     assert record.reads == {"prepare": RUN}
+    assert record.seconds == 41.5
     assert find_records(KEYS.values(), "small", PULL_REQUEST, as_seen(cloud, False))[KEYS["score"]] == (record,)
 
 
@@ -264,7 +265,7 @@ def test_a_record_that_can_t_be_written_is_told(cloud: InMemoryCloud) -> None:
 
 def test_metrics_that_were_not_left_are_none_in_the_record(cloud: InMemoryCloud) -> None:
     planned = flow_plan(PULL_REQUEST)
-    write_records(planned, KEYS, {}, MADE, as_seen(cloud, False))
+    write_records(planned, KEYS, {}, {}, MADE, as_seen(cloud, False))
     records = find_records([KEYS["score"]], "small", PULL_REQUEST, as_seen(cloud, False))[KEYS["score"]]
     assert [(record.metrics, record.outputs["m"].files) for record in records] == [(None, {})]
 

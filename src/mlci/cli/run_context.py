@@ -168,6 +168,7 @@ def _target(build: Build, location: Location) -> Target:
         registry=location.registry,
         cores=location.cores,
         poll_s=location.poll_s,
+        region=location.region,
     )
 
 

@@ -38,12 +38,12 @@ def meant_cells(reader: Cell | None, cells: tuple[Cell, ...]) -> tuple[Cell, ...
 
 def cell_rules(rule: Rule, reader: Cell | None, cells: Mapping[str, tuple[Cell, ...]]) -> tuple[Rule, ...]:
     """Return a rule for each cell that it means, or one with all of their names where they are judged as one number."""
-    if rule.step not in cells:
+    if rule.judged_step not in cells:
         return (rule,)
-    names = tuple(cell.name for cell in meant_cells(reader, cells[rule.step]))
+    names = tuple(cell.name for cell in meant_cells(reader, cells[rule.judged_step]))
     if rule.aggregate and names:
         return (replace(rule, cells=names),)
-    return tuple(replace(rule, step=name) for name in names)
+    return tuple(rule.of_step(name) for name in names)
 
 
 @dataclass(frozen=True)

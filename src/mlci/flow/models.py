@@ -7,12 +7,13 @@ references to things that exist only once a run is planned: another step's outpu
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Literal, TypeAlias
 
 from mlci.aws_settings import AwsSettingName
 from mlci.fast_dataclasses import dataclass
 from mlci.flow.metric_paths import MetricPath, format_metric
+from mlci.flow.names import written_name
 from mlci.step_types.keys import Json as Json
 from mlci.step_types.keys import Scalar as Scalar
 
@@ -26,6 +27,11 @@ Aggregate = Literal["mean", "min", "max", "std"]
 Level = Literal["block", "warn", "info"]
 #: The outcome of a rule that the cases can't decide.
 Unclear = Literal["fail", "warn", "pass"]
+#: The words in the names of what a run measures: run.cost_usd, run.steps.<step>.seconds, run.steps.<step>.model_bytes.
+#: No step is called `run`.
+RUN, COST, RUN_STEPS, SECONDS, MODEL_BYTES = "run", "cost_usd", "steps", "seconds", "model_bytes"
+#: The output of a step whose size is `model_bytes`.
+MODEL_OUTPUT = "model"
 SecretService = Literal["ssm", "secretsmanager"]
 RunsOn = Literal["", "build"]
 
@@ -172,7 +178,7 @@ class Rule:
     @property
     def is_judged_by_mlci(self) -> bool:
         """True if no state machine can judge it, but mlci alone."""
-        return self.reads_cases or self.confidence is not None
+        return self.reads_cases or self.confidence is not None or self.is_budget
 
     @property
     def metric(self) -> str:
@@ -181,9 +187,32 @@ class Rule:
         return f"{self.aggregate}({name})" if self.aggregate else name
 
     @property
+    def is_budget(self) -> bool:
+        """True if it is on what a run measures, and not on a metric that a step wrote."""
+        return self.step == RUN
+
+    @property
+    def judged_step(self) -> str:
+        """The step that it is on; "" for one that is on the whole run."""
+        if not self.is_budget:
+            return self.step
+        return str(self.path[1]) if len(self.path) > 1 else ""
+
+    @property
     def steps(self) -> tuple[str, ...]:
-        """The steps whose metrics it reads."""
-        return self.cells or (self.step,)
+        """The steps that must have ended before it is judged: those whose metrics it reads, or that it measures."""
+        return self.cells or ((self.judged_step,) if self.judged_step else ())
+
+    @property
+    def as_written(self) -> Rule:
+        """This rule as the flow writes it: on the step, where it is on a cell of it."""
+        return self.of_step(written_name(self.judged_step))
+
+    def of_step(self, name: str) -> Rule:
+        """This rule on another step, such as a cell."""
+        if not self.is_budget:
+            return replace(self, step=name)
+        return replace(self, path=(self.path[0], name, *self.path[2:])) if self.judged_step else self
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from mlci.step_types.keys import NameRule
 FLOW = NameRule(
     "a flow", limits.FLOW_NAME, limits.MAX_FLOW_NAME_CHARS, "letters, digits and -, beginning with a letter"
 )
-#: `gate` is what `after: gate` means.
+#: `gate` is what `after: gate` means, and `run` what `metric: run.cost_usd` is on.
 STEP = NameRule(
     "a step",
     limits.STEP_NAME,
     limits.MAX_STEP_NAME_CHARS,
     "letters, digits, - and _, beginning with a letter",
-    frozenset(["gate"]),
+    frozenset(["gate", "run"]),
 )
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import get_args
 
 from mlci.flow.case_rules import check_case_metric, reads_cases, with_options, without_case_keys
 from mlci.flow.invalid_value import InvalidValue
+from mlci.flow.measured import check_measured
 from mlci.flow.metric_paths import MetricPath, parse_metric
-from mlci.flow.models import Json, Op, Rule
+from mlci.flow.models import RUN, Json, Op, Rule
 from mlci.flow.problems import Problems, listed
 from mlci.flow.reference_check import StepInterface, check_step, metrics_hint
 from mlci.flow.schema_models import RuleModel
@@ -72,7 +74,9 @@ def build_rule(
     step, metric = _metric(model.metric, (*path, "metric"), problems)
     is_of_gate = path[0] == "gate"
     has_cases = is_of_gate and reads_cases(metric, steps.get(step))
-    if metric and not has_cases:
+    if metric and step == RUN:
+        check_measured(metric, item, path, steps, problems)
+    elif metric and not has_cases:
         _check_metric(step, metric, (*path, "metric"), reader, steps, problems)
     if model.aggregate and metric and step in steps and not steps[step].has_cells:
         what = f'"aggregate" makes one number of all cells of a matrix, and step "{step}" has none'
@@ -83,6 +87,8 @@ def build_rule(
         for op, limit in limits
         if limit and metric
     ]
+    if step == RUN:
+        return [replace(rule, level=model.level or rule.level, unclear=model.unclear or rule.unclear) for rule in rules]
     if is_of_gate:
         return with_options(rules, item, model, path, problems)
     without_case_keys(item, path, problems)

@@ -4,6 +4,7 @@ metrics_file.py  the metrics that a step wrote, read within bounds
 metric_names.py  the names of the metrics that a step wrote, for messages
 chosen_cells.py  the cells that steps read as the best by a metric
 comparison.py    a comparison of cases, as a verdict reports it
+budgets.py       rules on what a run measures
 acceptance.py    the decision that a miss is fine
 statistics/      the change of a metric by the cases of two models, with its uncertainty
 verdict.py       the verdict on each rule, and on all
@@ -13,6 +14,7 @@ conditions.py    the verdict on a step's `if`
 from __future__ import annotations
 
 from mlci.gate.acceptance import Acceptance
+from mlci.gate.budgets import Measurement, Measurements
 from mlci.gate.chosen_cells import chosen_cells
 from mlci.gate.comparison import Comparison, Interval
 from mlci.gate.conditions import holds, missed_text, missed_texts, simplified
@@ -26,6 +28,8 @@ __all__ = [
     "Acceptance",
     "Comparison",
     "Interval",
+    "Measurement",
+    "Measurements",
     "Metrics",
     "RuleVerdict",
     "Verdict",

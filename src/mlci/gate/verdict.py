@@ -12,6 +12,7 @@ from typing import Literal
 from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json, Level, Rule, Unclear
 from mlci.gate.acceptance import Acceptance
+from mlci.gate.budgets import NO_MEASUREMENTS, Measurement, Measurements, measured
 from mlci.gate.comparison import Comparison
 from mlci.gate.metric_names import missing_metric
 from mlci.gate.metrics_file import Metrics
@@ -94,13 +95,20 @@ class Verdict:
         return all(judged.held for judged in self.rules)
 
 
-def judge(gate: Sequence[Bound], metrics: Mapping[str, Metrics]) -> Verdict:
-    """Returns the verdict on each rule. A metric that is missing, no number or NaN misses its rule."""
-    return Verdict(tuple(_judged_rule(bound, metrics) for bound in gate))
+def judge(
+    gate: Sequence[Bound], metrics: Mapping[str, Metrics], measurements: Measurements = NO_MEASUREMENTS
+) -> Verdict:
+    """Returns the verdict on each rule. A metric that is missing, no number or NaN misses its rule.
+
+    `measurements` are what rules on the run itself are judged by: one that is not known leaves its rule unclear.
+    """
+    return Verdict(tuple(_judged_rule(bound, metrics, measurements) for bound in gate))
 
 
-def _judged_rule(bound: Bound, metrics: Mapping[str, Metrics]) -> RuleVerdict:
+def _judged_rule(bound: Bound, metrics: Mapping[str, Metrics], measurements: Measurements) -> RuleVerdict:
     rule = bound.rule
+    if rule.is_budget:
+        return _judged_budget(bound, measured(rule, measurements))
     if rule.aggregate is None:
         return _judged(bound, metrics.get(rule.step))
     numbers = []
@@ -111,6 +119,13 @@ def _judged_rule(bound: Bound, metrics: Mapping[str, Metrics]) -> RuleVerdict:
             return RuleVerdict(bound, None, "broken", f"{rule.metric} can't be judged: {judged.text}")
         numbers.append(judged.value)
     return _compared(bound, aggregated(numbers, rule.aggregate))
+
+
+def _judged_budget(bound: Bound, measurement: Measurement) -> RuleVerdict:
+    if measurement.value is None:
+        return RuleVerdict(bound, None, "unclear", f"{bound.rule.metric} can't be judged: {measurement.note}")
+    judged = _compared(bound, measurement.value)
+    return replace(judged, text=f"{judged.text} ({measurement.note})") if measurement.note else judged
 
 
 def _judged(bound: Bound, metrics: Metrics | None) -> RuleVerdict:

@@ -150,6 +150,7 @@ def _planned(step: Step, context: RequestContext, baseline: Baseline, reused: Re
         selections=dict(_selections(step, context)),
         deletions=() if context.target.is_protected else tuple(_deletions(cleanup, resolved)),
         reused_from=reused.run_id if reused else None,
+        reused_seconds=reused.seconds if reused else None,
     )
 
 

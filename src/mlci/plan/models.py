@@ -34,7 +34,7 @@ class Target:
 
     `commit` is None outside of git, `build` (the build's id) outside of a build. `is_trusted` says that what runs is
     merged: it may write the baseline. `is_protected` chooses the names that pull requests' builds have no rights on.
-    `partition` is the group of regions that the run's region belongs to: `aws`, `aws-cn` or `aws-us-gov`, and
+    `region` is the run's, and `partition` the group of regions that it belongs to: `aws`, `aws-cn` or `aws-us-gov`, and
     `registry` the host of the registry that has the images which the flow builds. `cores` is the number of cores that
     all jobs share; None where each has machines of its own. `poll_s` is the time between two looks of a state machine
     at something that takes its time.
@@ -52,6 +52,7 @@ class Target:
     registry: str = LOCAL_REGISTRY
     cores: int | None = None
     poll_s: int = 1
+    region: str = ""
 
     @property
     def keeps_resources(self) -> bool:
@@ -166,11 +167,15 @@ class PlannedSelection:
 
 @dataclass(frozen=True)
 class ReusedResult:
-    """The result of a step that an earlier run made: that run's id, and the URIs of the outputs and of the metrics."""
+    """The result of a step that an earlier run made: that run's id, and the URIs of the outputs and of the metrics.
+
+    `seconds` is the time that the step took there, None if that is not known.
+    """
 
     run_id: str
     outputs: Mapping[str, S3Uri]
     metrics: S3Uri | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -181,7 +186,8 @@ class PlannedStep:
     the names of its jobs begin with, None for a step without a job. `execution_input` is the rest of the step's part of
     the execution input. `summary` says in a line what the step is, `code` are the files of its script, and `image`
     is the URI of its image. `deletions` are the resources to delete after the run: their kinds and names.
-    `reused_from` is the run whose outputs and metrics these are; None for a step that is to be run.
+    `reused_from` is the run whose outputs and metrics these are; None for a step that is to be run. It took
+    `reused_seconds` there, as far as that is known.
     """
 
     name: str
@@ -197,6 +203,7 @@ class PlannedStep:
     selections: Mapping[str, PlannedSelection] = field(default_factory=dict)
     deletions: tuple[tuple[str, str], ...] = ()
     reused_from: str | None = None
+    reused_seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from typing import Any  # a definition is plain JSON
 from mlci.backends.protocol import Change
 from mlci.compile.concurrency import max_parallel
 from mlci.flow.models import Condition, Step
-from mlci.flow.names import written_name
 from mlci.plan.models import Bound, Plan, Upload
 from mlci.plan.warm_pools import warm_pools
 from mlci.report.formatting import compared_with, count, limit, size
@@ -172,7 +171,7 @@ def _gate(planned: Plan) -> Iterator[str]:
     """Yield a line for each rule; the cells of a step share one where they have the same limit."""
     lines: dict[str, int] = {}
     for bound in planned.gate:
-        written = replace(bound, rule=replace(bound.rule, step=written_name(bound.rule.step)))
+        written = replace(bound, rule=bound.rule.as_written)
         lines[_rule(written)] = lines.get(_rule(written), 0) + 1
     for line, cells in lines.items():
         yield f"  {line}, in each of {count(cells, 'cell')}" if cells > 1 else f"  {line}"

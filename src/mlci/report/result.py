@@ -106,7 +106,8 @@ class Result:
     changed of a step since the nearest earlier run, as far as one is known.
     `overridden` are the params that are not the flow's own, and `build` is the id of the build in CodeBuild.
     `warm_starts` maps a step to the job whose machines it started on. `baseline` is the run that it was compared with,
-    and `baseline_update` is None for a run that was not of the base branch, or did not pass.
+    and `baseline_update` is None for a run that was not of the base branch, or did not pass. `costs` has the estimated
+    cost of steps in USD, as far as it is known.
     """
 
     flow: str
@@ -138,6 +139,7 @@ class Result:
     flow_file: str = "flow.yaml"
     overridden: tuple[str, ...] = ()
     build: str | None = None
+    costs: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -192,6 +194,8 @@ def _step(result: Result, name: str) -> dict[str, Json]:
         entry["reused_from"] = step.reused_from
     if step.runs_on:
         entry["runs_on"] = step.runs_on
+    if name in result.costs:
+        entry["cost_usd"] = round(result.costs[name], 6)
     if step.phases:
         entry["phases"] = [
             {"name": phase, "started": _iso(started), "seconds": round((ended - started).total_seconds(), 3)}

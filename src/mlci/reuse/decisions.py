@@ -225,7 +225,7 @@ def _unknown_inputs(ingredients: Mapping[str, Json]) -> Iterator[str]:
 
 def _result(record: Record) -> ReusedResult:
     outputs = {name: output.uri for name, output in record.outputs.items()}
-    return ReusedResult(record.run_id, outputs, record.metrics.uri if record.metrics else None)
+    return ReusedResult(record.run_id, outputs, record.metrics.uri if record.metrics else None, record.seconds)
 
 
 def recorded_reads(plan: Plan, names: Iterable[str]) -> dict[str, dict[str, str]]:

@@ -2,12 +2,13 @@
 
 `{"schema": 1, "key": …, "flow": …, "step": …, "run_id": …, "made": …, "build": …, "commit": …, "role": …,
 "reads": {<step>: <run id>}, "outputs": {<output>: {"uri": …, "files": {<path below it>: [<size>, <tag>]}}},
-"metrics": {"uri": …, "size": …, "tag": …} or null}`.
+"metrics": {"uri": …, "size": …, "tag": …} or null, "seconds": … or null}`.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import field
@@ -54,7 +55,8 @@ class Record:
 
     `made` is the time in UTC. `build` is the id of the build, None outside of one, and `role` the ARN of the role that
     wrote the record, empty on this machine. `reads` has the run that made what the step read, by the step that it read
-    from. `metrics` is None if the step left none.
+    from. `metrics` is None if the step left none. `seconds` is the time that the step took; None in records of older
+    versions of mlci.
     """
 
     key: str
@@ -68,6 +70,7 @@ class Record:
     build: str | None = None
     commit: str | None = None
     role: str = ""
+    seconds: float | None = None
 
     @property
     def uris(self) -> tuple[S3Uri, ...]:
@@ -90,6 +93,7 @@ def render_record(record: Record) -> bytes:
         "commit": record.commit,
         "role": record.role,
         "reads": dict(record.reads),
+        "seconds": record.seconds,
         "outputs": {
             name: {"uri": output.uri, "files": {path: [*version] for path, version in output.files.items()}}
             for name, output in record.outputs.items()
@@ -127,6 +131,7 @@ def _record(document: Mapping[str, Json]) -> Record:
         build=None if document["build"] is None else _text(document["build"]),
         commit=None if document["commit"] is None else _text(document["commit"]),
         role=_text(document["role"]),
+        seconds=_seconds(document.get("seconds")),
     )
 
 
@@ -149,6 +154,14 @@ def _version(value: Json) -> tuple[int, str]:
             return size, tag
         case _:
             raise TypeError("no size and tag")
+
+
+def _seconds(value: Json) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise TypeError("no time")
+    return value
 
 
 def _map(value: Json) -> Mapping[str, Json]:

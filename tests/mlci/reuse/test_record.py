@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
@@ -27,6 +28,7 @@ RECORD = Record(
     build="build:1",
     commit="c0ffee",
     role="arn:aws:sts::1:assumed-role/builds",
+    seconds=41.25,
 )
 
 
@@ -78,6 +80,18 @@ def test_what_is_no_document_is_none(data: bytes) -> None:
 @given(st.integers(0, len(render_record(RECORD)) - 2))
 def test_a_truncated_document_is_none(size: int) -> None:
     assert parse_record(render_record(RECORD)[:size]) is None
+
+
+@pytest.mark.parametrize("seconds", ["41", True, -1, float("nan"), float("inf")])
+def test_a_damaged_time_is_none(seconds: object) -> None:
+    document = json.loads(render_record(RECORD))
+    assert parse_record(json.dumps({**document, "seconds": seconds}).encode()) is None
+
+
+def test_a_document_of_an_older_version_has_no_time() -> None:
+    document = json.loads(render_record(RECORD))
+    del document["seconds"]
+    assert parse_record(json.dumps(document).encode()) == replace(RECORD, seconds=None)
 
 
 def test_a_document_may_have_more_fields_than_this_version_knows() -> None:

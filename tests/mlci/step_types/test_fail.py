@@ -138,7 +138,7 @@ def test_another_error_leaves_the_step_without_its_message() -> None:
 
 
 def test_a_skipped_step_says_why() -> None:
-    steps = explain_skipped(planned(FLOW), reached(), {"measure": Metrics({"auc": 0.8}, "")}).steps
+    steps = explain_skipped(planned(FLOW), reached(), {"measure": Metrics({"auc": 0.8}, "")}, Verdict(())).steps
     assert steps["go-on"].reason == "its if does not hold: measure.auc 0.8 ≥ 0.9 is missed by 0.1"
     assert steps["later"].reason == 'it depends on step "go-on", which was skipped'
     assert steps["measure"].reason is None
