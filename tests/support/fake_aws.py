@@ -83,9 +83,11 @@ def now() -> datetime:
 
 @dataclass
 class Script:
-    """What the jobs of a step do. `outlives_stop` says that Step Functions fails to stop them."""
+    """What the jobs of a step do. `files` lie in each output, beside the metrics. `outlives_stop` says that Step
+    Functions fails to stop them."""
 
     metrics: Mapping[str, float] | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
     seconds: float = 0.0
     fails: str | None = None
     log: tuple[str, ...] = ("a line",)
@@ -149,6 +151,8 @@ class SageMaker:
         for output in request.get("ProcessingOutputConfig", {}).get("Outputs", ()):
             text = json.dumps(job.script.metrics or {})
             self.put(f"{output['S3Output']['S3Uri']}metrics.json", text.encode())
+            for name, data in job.script.files.items():
+                self.put(f"{output['S3Output']['S3Uri']}{name}", data)
         job.status = "Completed"
 
     def call(self, operation: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -218,11 +222,13 @@ class StateMachine:
 
 @dataclass
 class States:
-    """Step Functions. `conflicts` on a state machine makes so many changes of it conflict first."""
+    """Step Functions. `conflicts` on a state machine makes so many changes of it conflict first. `waiting` has the
+    tasks that wait for an answer, by their tokens."""
 
     handlers: asl.Handlers
     machines: dict[str, StateMachine] = field(default_factory=dict)
     executions: dict[str, Execution] = field(default_factory=dict)
+    waiting: dict[str, asl.Callback] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def call(self, operation: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -396,6 +402,22 @@ class States:
         self._execution(executionArn).stop.set(error, cause)
         return {"stopDate": now()}
 
+    def _sendTaskSuccess(self, taskToken: str, output: str) -> Mapping[str, Any]:
+        return self._answered(self._waiting(taskToken).succeed(output))
+
+    def _sendTaskFailure(self, taskToken: str, error: str, cause: str) -> Mapping[str, Any]:
+        return self._answered(self._waiting(taskToken).fail(error, cause))
+
+    def _waiting(self, token: str) -> asl.Callback:
+        if token not in self.waiting:
+            raise Refusal("TaskDoesNotExist", "Task does not exist")
+        return self.waiting[token]
+
+    def _answered(self, is_taken: bool) -> Mapping[str, Any]:
+        if not is_taken:
+            raise Refusal("TaskTimedOut", "Provided task does not exist anymore")
+        return {}
+
     def _execution(self, arn: str) -> Execution:
         if arn not in self.executions:
             raise Refusal("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
@@ -480,6 +502,10 @@ class PretendAws:
             return self.sagemaker.run(task, "ProcessingJob", request)
         if task.resource.endswith("createTrainingJob.sync"):
             return self.sagemaker.run(task, "TrainingJob", request)
+        if task.callback is not None:
+            self.put(f"s3://{request['Bucket']}/{request['Key']}", json.dumps(request["Body"]).encode())
+            self.states.waiting[task.callback.token] = task.callback
+            return {}
         if task.resource.endswith("s3:copyObject"):
             self.put(f"s3://{request['Bucket']}/{request['Key']}", self.get(f"s3://{request['CopySource']}"))
             return {}
