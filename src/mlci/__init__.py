@@ -44,6 +44,7 @@ The map:
     conclusion.py      the status of a run, and its reason
     gate_answers.py    the answers to a state machine that asks whether the gate holds
     kept_definitions.py  compiled definitions in the bucket, for later builds
+    run_cases.py       the cases of a run's steps and of its baseline, and the verdict by them
     run_measurements.py  the time, size and cost that rules of the gate are on
     run_metrics.py     the metrics of a run's steps, and why there are none
     input_objects.py   the objects below inputs in S3, as they count in the keys of steps

@@ -44,8 +44,9 @@ from mlci.report.result import BaselineUpdate, Result, RunStart, Status, strict
 from mlci.reuse.decisions import has_nothing_due
 from mlci.reuse.step_keys import step_keys
 from mlci.reused_steps import find_reused, find_reused_again, record_steps
+from mlci.run_cases import RunJudgement, check_extras, judge_run
 from mlci.run_lock import RunLock
-from mlci.run_metrics import read_metrics, unread_metrics
+from mlci.run_metrics import unread_metrics
 from mlci.runs import RunFolder
 from mlci.skipped_steps import explain_skipped
 from mlci.stage import Cache, Repository, Staged, stage
@@ -143,6 +144,7 @@ def prepare_run(flow: Flow, context: RunContext, baseline: Baseline, cloud: Clou
     staged = _stage(flow, context)
     planned = _plan(flow, staged, context, baseline)
     cloud.check(planned)
+    check_extras(planned)
     keys = keys_of(planned, context, cloud)
     if context.reused_runs is None:
         decisions = find_reused(planned, keys, context.fresh, datetime.now(timezone.utc), cloud)
@@ -237,16 +239,18 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
     planned, keys = prepared.planned, prepared.keys
     execute = _reuse_all if has_nothing_due(planned) else _execute
     progress, outcome = execute(prepared, context, cloud, started)
-    metrics, verdict, outcome = _judged_end(planned, progress, outcome, cloud)
+    judgement, outcome = _judged_end(planned, progress, outcome, context, cloud)
+    metrics, verdict = judgement.metrics, judgement.verdict
     record_steps(planned, keys, progress, metrics, datetime.now(timezone.utc), cloud, context.reporter.log)
     progress = explain_skipped(planned, progress, metrics, verdict)
-    for line in unread_metrics(metrics, {step for bound in planned.gate for step in bound.rule.steps}):
+    told = {step for bound in planned.gate if not bound.rule.reads_cases for step in bound.rule.steps}
+    for line in [*unread_metrics(metrics, told), *judgement.notes]:
         context.reporter.log(line)
     status, reason = conclude(outcome, verdict, progress)
     baseline_update = None
-    if status is Status.PASSED and metrics and context.part is None and context.target.is_trusted:
+    if status is Status.PASSED and judgement.reported and context.part is None and context.target.is_trusted:
         chosen = chosen_cells(planned.flow, metrics, progress.reached)
-        status, reason, baseline_update = _update_baseline(planned, metrics, chosen, context, cloud)
+        status, reason, baseline_update = _update_baseline(planned, judgement.reported, chosen, context, cloud)
     result = Result(
         flow=flow.name,
         run_id=context.target.run_id,
@@ -261,7 +265,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
         steps=progress.steps,
         rules=verdict.rules,
         chosen=chosen_cells(planned.flow, metrics, progress.reached),
-        metrics=metrics,
+        metrics=judgement.reported,
         execution=outcome.execution,
         reason=reason,
         baseline=planned.baseline,
@@ -390,7 +394,7 @@ def _execute(prepared: PreparedRun, context: RunContext, cloud: Cloud, started: 
     def verdict_so_far() -> Verdict:
         with lock:
             so_far = progress
-        return judged(planned, so_far, cloud)[1]
+        return _judged(planned, so_far, context, cloud).verdict
 
     def interrupt(reason: str) -> None:
         context.reporter.log(f"{reason}: stopping the run")
@@ -454,13 +458,12 @@ def run_start(planned: Plan, context: RunContext, cloud: Cloud, started: datetim
     )
 
 
-def judged(planned: Plan, progress: Progress, cloud: Cloud) -> tuple[dict[str, Metrics], Verdict]:
-    """Reads the metrics of the steps that have succeeded so far, and judges the gate by them.
+def _judged(planned: Plan, progress: Progress, context: RunContext, cloud: Cloud) -> RunJudgement:
+    """Judges the gate by the steps that have succeeded so far.
 
     Raises: CloudError, OSError.
     """
-    metrics = read_metrics(planned, progress, cloud)
-    return metrics, judge(planned.gate, metrics, _measurements(planned, progress, cloud))
+    return judge_run(planned, progress, cloud, context.cache, _measurements(planned, progress, cloud))
 
 
 def _costs(planned: Plan, progress: Progress) -> dict[str, float]:
@@ -482,14 +485,14 @@ def _measurements(planned: Plan, progress: Progress, cloud: Cloud) -> Measuremen
 
 
 def _judged_end(
-    planned: Plan, progress: Progress, outcome: Outcome, cloud: Cloud
-) -> tuple[dict[str, Metrics], Verdict, Outcome]:
-    """The run's metrics, verdict and outcome. If it can't be judged, the run has failed, and still reports."""
+    planned: Plan, progress: Progress, outcome: Outcome, context: RunContext, cloud: Cloud
+) -> tuple[RunJudgement, Outcome]:
+    """The judgement on a run, and its outcome. If it can't be judged, the run has failed, and still reports."""
     try:
-        return *judged(planned, progress, cloud), outcome
+        return _judged(planned, progress, context, cloud), outcome
     except (CloudError, OSError) as error:
         failed = replace(outcome, status="FAILED", error=type(error).__name__, cause=str(error))
-        return {}, judge(planned.gate, {}), failed
+        return RunJudgement({}, judge(planned.gate, {}), {}), failed
 
 
 def _update_baseline(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mlci.backends.progress import Progress
 from mlci.backends.protocol import Cloud
 from mlci.gate import METRICS_MAX_BYTES, Metrics, missing_file, parse_metrics
@@ -20,7 +22,7 @@ def read_metrics(planned: Plan, progress: Progress, cloud: Cloud) -> dict[str, M
     }
 
 
-def unread_metrics(metrics: dict[str, Metrics], told: set[str]) -> list[str]:
+def unread_metrics(metrics: Mapping[str, Metrics], told: set[str]) -> list[str]:
     """Returns a line for each step whose metrics can't be read; those of the steps in `told` are in the verdict."""
     return [
         f'the metrics of "{name}" are {found.problem}'

@@ -1,20 +1,26 @@
 """Metrics + bounds → Verdict. Pure; the state machine judges the same bounds, to stop what comes after the gate.
 
-metrics_file.py  the metrics that a step wrote, read within bounds
-metric_names.py  the names of the metrics that a step wrote, for messages
-chosen_cells.py  the cells that steps read as the best by a metric
-comparison.py    a comparison of cases, as a verdict reports it
-budgets.py       rules on what a run measures
-acceptance.py    the decision that a miss is fine
-statistics/      the change of a metric by the cases of two models, with its uncertainty
-verdict.py       the verdict on each rule, and on all
-conditions.py    the verdict on a step's `if`
+metrics_file.py    the metrics that a step wrote, read within bounds
+metric_names.py    the names of the metrics that a step wrote, for messages
+chosen_cells.py    the cells that steps read as the best by a metric
+cases_file.py      the table of cases that a step wrote, read strictly
+case_samples.py    the samples that a rule compares, in pairs or not
+case_verdicts.py   the verdicts on the rules that compare intervals
+case_texts.py      these verdicts in words
+case_judgement.py  the verdicts on all rules on cases, which are remembered
+budgets.py         rules on what a run measures
+comparison.py      a comparison of cases, as a verdict reports it
+acceptance.py      the decision that a miss is fine
+statistics/        the change of a metric by the cases of two models, with its uncertainty
+verdict.py         the verdict on each rule, and on all
+conditions.py      the verdict on a step's `if`
 """
 
 from __future__ import annotations
 
 from mlci.gate.acceptance import Acceptance
 from mlci.gate.budgets import Measurement, Measurements
+from mlci.gate.case_judgement import CaseJudgement
 from mlci.gate.chosen_cells import chosen_cells
 from mlci.gate.comparison import Comparison, Interval
 from mlci.gate.conditions import holds, missed_text, missed_texts, simplified
@@ -26,6 +32,7 @@ __all__ = [
     "METRICS_MAX_BYTES",
     "METRICS_MAX_DEPTH",
     "Acceptance",
+    "CaseJudgement",
     "Comparison",
     "Interval",
     "Measurement",

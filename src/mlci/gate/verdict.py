@@ -96,29 +96,51 @@ class Verdict:
 
 
 def judge(
-    gate: Sequence[Bound], metrics: Mapping[str, Metrics], measurements: Measurements = NO_MEASUREMENTS
+    gate: Sequence[Bound],
+    metrics: Mapping[str, Metrics],
+    measurements: Measurements = NO_MEASUREMENTS,
+    of_cases: Mapping[int, tuple[RuleVerdict, ...]] | None = None,
 ) -> Verdict:
     """Returns the verdict on each rule. A metric that is missing, no number or NaN misses its rule.
 
     `measurements` are what rules on the run itself are judged by: one that is not known leaves its rule unclear.
+    `of_cases` has the verdicts on the rules that need cases or an interval, by their places in the gate.
     """
-    return Verdict(tuple(_judged_rule(bound, metrics, measurements) for bound in gate))
+    known = of_cases or {}
+    return Verdict(
+        tuple(
+            judged
+            for place, bound in enumerate(gate)
+            for judged in known.get(place) or (judge_number(bound, metrics, measurements),)
+        )
+    )
 
 
-def _judged_rule(bound: Bound, metrics: Mapping[str, Metrics], measurements: Measurements) -> RuleVerdict:
+def judge_number(
+    bound: Bound, metrics: Mapping[str, Metrics], measurements: Measurements = NO_MEASUREMENTS
+) -> RuleVerdict:
+    """Returns the verdict on a rule by a number: the metric, or one number of all cells."""
     rule = bound.rule
     if rule.is_budget:
         return _judged_budget(bound, measured(rule, measurements))
     if rule.aggregate is None:
         return _judged(bound, metrics.get(rule.step))
-    numbers = []
+    numbers = numbers_of_cells(bound, metrics)
+    if isinstance(numbers, RuleVerdict):
+        return numbers
+    return _compared(bound, aggregated(list(numbers.values()), rule.aggregate))
+
+
+def numbers_of_cells(bound: Bound, metrics: Mapping[str, Metrics]) -> dict[str, float] | RuleVerdict:
+    """Returns the metric of each cell of a rule; the verdict, if one has none."""
+    rule, numbers = bound.rule, {}
     for cell in rule.cells:
         own = replace(bound, rule=replace(rule, step=cell, aggregate=None, cells=()), threshold=None)
         judged = _judged(own, metrics.get(cell))
-        if judged.value is None or not judged.held:
+        if judged.value is None or judged.verdict == "broken":
             return RuleVerdict(bound, None, "broken", f"{rule.metric} can't be judged: {judged.text}")
-        numbers.append(judged.value)
-    return _compared(bound, aggregated(numbers, rule.aggregate))
+        numbers[cell] = judged.value
+    return numbers
 
 
 def _judged_budget(bound: Bound, measurement: Measurement) -> RuleVerdict:
@@ -132,7 +154,8 @@ def _judged(bound: Bound, metrics: Metrics | None) -> RuleVerdict:
     rule = bound.rule
     value = number_at(metrics.document, rule.path) if metrics else None
     if metrics is None:
-        return RuleVerdict(bound, None, "broken", f'{rule.metric} is missing: step "{rule.step}" wrote no metrics')
+        noun = "cases" if rule.reads_cases else "metrics"
+        return RuleVerdict(bound, None, "broken", f'{rule.metric} is missing: step "{rule.step}" wrote no {noun}')
     if metrics.problem:
         return RuleVerdict(
             bound,

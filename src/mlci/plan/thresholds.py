@@ -66,10 +66,16 @@ def _baseline_number(rule: Rule, baseline: Mapping[str, Json]) -> float | None:
     """Returns the metric of a baseline; for one number of all cells, that of the cells which the baseline has."""
     if rule.aggregate is None:
         return number_at(baseline.get(rule.step), rule.path)
-    cells = [metrics for step, metrics in baseline.items() if written_name(step) == rule.step]
-    found = [number_at(metrics, rule.path) for metrics in cells]
-    numbers = [number for number in found if number is not None]
-    return aggregated(numbers, rule.aggregate) if numbers and len(numbers) == len(found) else None
+    numbers = baseline_numbers(rule, baseline)
+    return aggregated(list(numbers.values()), rule.aggregate) if numbers else None
+
+
+def baseline_numbers(rule: Rule, baseline: Mapping[str, Json]) -> dict[str, float]:
+    """Returns the metric of each cell that a baseline has; none of them if one lacks it."""
+    cells = {step: metrics for step, metrics in baseline.items() if written_name(step) == rule.step}
+    found = {step: number_at(metrics, rule.path) for step, metrics in cells.items()}
+    numbers = {step: number for step, number in found.items() if number is not None}
+    return numbers if len(numbers) == len(found) else {}
 
 
 def aggregated(numbers: Sequence[float], aggregate: Aggregate) -> float:

@@ -8,6 +8,7 @@ confusion.py    precision and F1
 errors.py       RMSE and MAE
 symmetric.py    bounds by a standard error, and those of cases that are all alike
 bootstrap.py    random weights of cases
+spread.py       the change of a mean of cells, by the spread between them
 metrics.py      the method for each metric
 holm.py         the correction for several comparisons
 power.py        the chance that a drop is seen

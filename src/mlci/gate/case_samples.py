@@ -1,0 +1,242 @@
+"""Tables of cases → the samples that a rule compares: the run's cases, and the baseline's, in pairs or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal, TypeAlias, cast
+
+from mlci.fast_dataclasses import dataclass
+from mlci.flow.models import CaseMetric, Rule
+from mlci.gate.cases_file import Cases, InvalidCases, class_name, shown
+from mlci.gate.statistics.outcomes import Outcomes
+
+#: The metrics that compare values, and the one that ranks by scores.
+_ERRORS = ("rmse", "mae")
+_RANKS = "auc"
+_DEFAULT_POSITIVE = "1"
+_TRAINED_ON_SHOWN = 5
+
+Kind: TypeAlias = Literal["paired", "independent"]
+
+
+@dataclass(frozen=True)
+class StepCases:
+    """The tables of one step: the run's, the baseline's, and the ids that the baseline's models were trained on.
+
+    A text stands for a file that can't be read, and says why. None: the baseline has none.
+    """
+
+    new: Cases | str
+    base: Cases | str | None = None
+    base_trained_on: frozenset[str] | str | None = None
+
+
+class IncomparableBaseline(Exception):
+    """The baseline's cases are no reason for a red gate, and can't be compared with."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The cases of one model: their ids, their outcomes, and the groups that they are in.
+
+    Where it `has_classes`, the outcomes say of each whether it is right; elsewhere there are scores alone.
+    """
+
+    ids: tuple[str, ...]
+    outcomes: Outcomes
+    groups: tuple[str, ...] = ()
+    has_classes: bool = True
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def at(self, places: Sequence[int]) -> Sample:
+        """Return some of the cases, in this order."""
+        own = self.outcomes
+        return Sample(
+            tuple(self.ids[place] for place in places),
+            Outcomes(
+                [own.label[place] for place in places],
+                [own.predicted[place] for place in places],
+                [own.score[place] for place in places] if own.score else (),
+            ),
+            tuple(self.groups[place] for place in places) if self.groups else (),
+            self.has_classes,
+        )
+
+    def where(self, is_in: Callable[[str], bool]) -> Sample:
+        """Return the cases of some groups."""
+        return self.at([place for place, group in enumerate(self.groups) if is_in(group)])
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The two samples of a comparison. Those in pairs have the same cases in one order, and the run's labels."""
+
+    kind: Kind
+    new: Sample
+    base: Sample
+    note: str = ""
+
+    def where(self, group: str) -> Samples:
+        """Return the cases of one group. In pairs, the run's table says which they are.
+
+        Raises: IncomparableBaseline, where the baseline's own table has to, and does not.
+        """
+        if self.kind == "independent":
+            if not self.base.groups:
+                raise IncomparableBaseline("the baseline's cases lack the column of the slice")
+            return Samples(self.kind, self.new.where(group.__eq__), self.base.where(group.__eq__), self.note)
+        places = [place for place, own in enumerate(self.new.groups) if own == group]
+        return Samples(self.kind, self.new.at(places), self.base.at(places), self.note)
+
+
+def metric_of(rule: Rule) -> CaseMetric:
+    return cast(CaseMetric, rule.path[0])
+
+
+def new_sample(tables: StepCases, rule: Rule) -> Sample:
+    """Return the run's own cases.
+
+    Raises: InvalidCases.
+    """
+    if isinstance(tables.new, str):
+        raise InvalidCases(tables.new)
+    return _sample(tables.new, rule)
+
+
+def samples(tables: StepCases, rule: Rule) -> Samples | None:
+    """Return the samples that a rule compares; None if the baseline has no cases.
+
+    The baseline's model, scored on the run's own cases, comes before what the baseline keeps.
+
+    Raises:
+        InvalidCases: the run's table, or that of the ids, is wrong.
+        IncomparableBaseline: the baseline's table lacks what the rule needs.
+    """
+    new = new_sample(tables, rule)
+    assert isinstance(tables.new, Cases)
+    if tables.new.has_values("baseline_score" if metric_of(rule) == _RANKS else "baseline_predicted"):
+        note = _check_training(tables)
+        return Samples("paired", new, _sample(tables.new, rule, "baseline_"), note)
+    if isinstance(tables.base, str):
+        raise InvalidCases(tables.base)
+    if tables.base is None:
+        return None
+    try:
+        base = _sample(tables.base, rule if _has_groups(tables.base, rule) else replace(rule, slice=None))
+    except InvalidCases as invalid:
+        raise IncomparableBaseline(f"the baseline's cases do not allow it: {invalid}") from invalid
+    return _aligned(new, base)
+
+
+def _has_groups(cases: Cases, rule: Rule) -> bool:
+    return rule.slice is not None and cases.has_values(rule.slice)
+
+
+def _aligned(new: Sample, base: Sample) -> Samples:
+    """Return two samples in pairs of equal ids, unless fewer than half of the cases of either have a pair."""
+    places = {case: place for place, case in enumerate(base.ids)}
+    common = [place for place, case in enumerate(new.ids) if case in places]
+    if 2 * len(common) < max(len(new), len(base)):
+        note = f"these are two samples: {len(common)} of {len(new)} cases are among the baseline's {len(base)}"
+        return Samples("independent", new, base, note)
+    paired = new.at(common)
+    own = base.at([places[case] for case in paired.ids])
+    others = replace(own, outcomes=replace(own.outcomes, label=paired.outcomes.label))
+    is_whole = len(common) == len(new) == len(base)
+    note = f"compared on the {len(common)} cases that both have, of {len(new)} and the baseline's {len(base)}"
+    return Samples("paired", paired, others, "" if is_whole else note)
+
+
+def _check_training(tables: StepCases) -> str:
+    """Return a note if nothing says on which cases the baseline's model was trained.
+
+    Raises: InvalidCases, if some of the cases are among them.
+    """
+    assert isinstance(tables.new, Cases)
+    match tables.base_trained_on:
+        case None:
+            return "nothing says on which cases the baseline's model was trained: its flow has no trained_on"
+        case str(problem):
+            raise InvalidCases(problem)
+        case trained_on:
+            overlap = [case for case in tables.new.ids if case in trained_on]
+    if not overlap:
+        return ""
+    ids = ", ".join(f'"{case[:40]}"' for case in overlap[:_TRAINED_ON_SHOWN])
+    more = f" and {len(overlap) - _TRAINED_ON_SHOWN} more" if len(overlap) > _TRAINED_ON_SHOWN else ""
+    what = f"the baseline's model was trained on {len(overlap)} of {len(tables.new)} cases, which it can't be tested on"
+    raise InvalidCases(f"{what}: {ids}{more}. Keep these out of the test, or leave baseline_predicted empty")
+
+
+def _sample(cases: Cases, rule: Rule, prefix: str = "") -> Sample:
+    """Return the cases as a rule needs them. The predictions are in the columns with the prefix."""
+    metric = metric_of(rule)
+    groups = tuple(map(_group, cases.column(rule.slice))) if rule.slice is not None else ()
+    predicted, score = f"{prefix}predicted", f"{prefix}score"
+    if metric in _ERRORS:
+        return Sample(cases.ids, Outcomes(cases.numbers("label"), cases.numbers(predicted)), groups, has_classes=False)
+    labels = cases.classes("label")
+    # A ranking needs no classes; where there are some, they say which cases turned wrong.
+    has_classes = metric != _RANKS or cases.has_values(predicted)
+    classes = cases.classes(predicted) if has_classes else ()
+    if has_classes and not set(classes) & set(labels):
+        what = f'no case has a label that is in "{predicted}": the labels are {shown(sorted(set(labels)))}'
+        raise InvalidCases(f'{what}, and "{predicted}" has {shown(sorted(set(classes)))}')
+    scores = cases.numbers(score) if metric == _RANKS else ()
+    if metric == "accuracy":
+        return Sample(cases.ids, Outcomes(labels, classes), groups)
+    positive = _DEFAULT_POSITIVE if rule.positive is None else class_name(rule.positive)
+    if positive not in {*labels, *classes}:
+        what = f'no case is of the class "{positive}", which counts as positive: there are {shown(sorted(set(labels)))}'
+        raise InvalidCases(f'{what}. Name the class in the rule: "positive: <class>"')
+    is_positive = [label == positive for label in labels]
+    guesses = [each == positive for each in classes] if has_classes else is_positive
+    return Sample(cases.ids, Outcomes(is_positive, guesses, scores), groups, has_classes)
+
+
+def _group(value: object) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def flips(metric: CaseMetric, found: Samples) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+    """Return how many cases a metric is about, and the ids of those that turned wrong, and right.
+
+    Recall is about cases that are positive, and precision about those that either model takes for positive.
+    """
+    new, base = found.new.outcomes, found.base.outcomes
+    rows = list(zip(found.new.ids, new.label, new.predicted, base.predicted, strict=True))
+    if not (found.new.has_classes and found.base.has_classes):
+        return len(rows), (), ()
+    if metric == "recall":
+        rows = [row for row in rows if row[1]]
+    elif metric == "precision":
+        rows = [row for row in rows if row[2] or row[3]]
+    to_wrong = tuple(case for case, label, now, before in rows if before == label != now)
+    to_right = tuple(case for case, label, now, before in rows if before != label == now)
+    return len(rows), to_wrong, to_right
+
+
+def counted(metric: CaseMetric, sample: Sample) -> int:
+    """Return how many of a model's cases a metric is about."""
+    outcomes = sample.outcomes
+    if metric == "recall":
+        return sum(map(bool, outcomes.label))
+    return sum(map(bool, outcomes.predicted)) if metric == "precision" else len(sample)
+
+
+def are_equal(found: Samples) -> bool:
+    """Return True if both models say the same of each case."""
+    new, base = found.new.outcomes, found.base.outcomes
+    is_same = list(new.predicted) == list(base.predicted) and list(new.score) == list(base.score)
+    return found.kind == "paired" and is_same
+
+
+def group_sizes(sample: Sample) -> Mapping[str, int]:
+    """Return the number of cases in each group, in the order of their names."""
+    sizes: dict[str, int] = {}
+    for group in sample.groups:
+        sizes[group] = sizes.get(group, 0) + 1
+    return dict(sorted(sizes.items()))
