@@ -1,6 +1,7 @@
 """Splits src/mlci/locks/runtime.txt: `slim.txt` for what each run needs, `sdk.txt` for the SDKs and what these need.
 
-And it takes from all.txt what mlci installs when a flow has cases to judge: `stats.txt`, and `parquet.txt` beside it.
+And it takes from all.txt what mlci installs when a flow has cases to judge: `stats.txt`, and `parquet.txt` beside it;
+and what it takes to post reports beside a slim install: `github.txt`.
 
 `make lock` calls it, with an environment in which everything is installed: its distributions say what needs what.
 """
@@ -20,6 +21,9 @@ from packaging.utils import canonicalize_name
 SDKS = frozenset({"sagemaker", "stepfunctions"})
 #: The packages of locks that hold what an extra of mlci names.
 EXTRAS = {"stats": frozenset({"numpy", "scipy"}), "parquet": frozenset({"pyarrow"})}
+
+#: The package that posts reports.
+CLIENTS = frozenset({"pygithub"})
 
 
 def needed(name: str, extras: Iterable[str] = ()) -> set[tuple[str, frozenset[str]]]:
@@ -62,9 +66,9 @@ def main() -> None:
     for name, is_slim in (("slim", True), ("sdk", False)):
         (locks / f"{name}.txt").write_text("".join(each for each in found if (name_of(each) in slim) is is_slim))
     everything = entries((locks / "all.txt").read_text())
-    for name, packages in EXTRAS.items():
-        wanted = closure(packages)
-        (locks / f"{name}.txt").write_text("".join(each for each in everything if name_of(each) in wanted))
+    wanted = {name: closure(packages) for name, packages in EXTRAS.items()} | {"github": closure(CLIENTS) - slim}
+    for lock, packages in wanted.items():
+        (locks / f"{lock}.txt").write_text("".join(each for each in everything if name_of(each) in packages))
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ The map:
     records.py         the records of steps, by which later runs reuse what they made
     build_time.py      the time limit of a build, which approvals keep to
     run.py             the whole line
+    pull_request/      report → the check and the comment that a pull request shows
     provision/         policies, and the CloudFormation stack of a flow
     scaffold/          the files that `mlci init` writes
     cli/               the command line

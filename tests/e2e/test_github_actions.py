@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from support.fake_github import FakeGitHub, served
 from support.git_repositories import commit, git, repository
-from support.github_runner import Event, Hosted, JobRun, run_workflow
+from support.github_runner import Event, Hosted, JobRun, run_reporting_job, run_workflow
 from support.measured_flow import FLOW, SCRIPT
 from support.project import Project
 
@@ -46,7 +47,8 @@ class Repository:
         sha = git(root, "rev-parse", "HEAD")
         git(root, "update-ref", f"refs/pull/{number}/merge", sha)
         git(root, "checkout", "-q", "main")
-        event = Event("pull_request", f"refs/pull/{number}/merge", sha, "main", number)
+        base, head = (git(root, "rev-parse", name).strip() for name in ("main", f"feature-{number}"))
+        event = Event("pull_request", f"refs/pull/{number}/merge", sha, "main", number, base, head)
         return run_workflow(self.hosted, event, INSTALL)
 
 
@@ -121,6 +123,44 @@ def test_a_wrong_flow_fails_with_a_summary(on_github: Repository) -> None:
     assert run.outcomes["Run the flow"] == "failure"
     assert "There is no report" in run.summary
     assert run.outcomes["Save the baseline"] == "skipped"
+
+
+def test_the_pull_request_shows_a_check_from_the_start_and_one_comment(on_github: Repository, tmp_path: Path) -> None:
+    """The jobs that post have mlci and the flow's name from the base branch, whatever the pull request's flow says."""
+    assert on_github.push(on_github.commit(0.96)).is_success
+    github = FakeGitHub(login="github-actions[bot]")
+    with served(github) as url:
+        for number, auc in enumerate((0.9, 0.97)):
+            run = on_github.pull_request(auc, 7 + number)
+            github.head = run.event.head_sha
+            for name in ("pending", "report"):
+                posted = run_reporting_job(name, run, tmp_path / f"{name}-{number}", {"GITHUB_API_URL": url}, INSTALL)
+                assert posted.is_success, posted.log
+                assert "ghs_" not in posted.log
+                states = [(check["status"], check["conclusion"]) for check in github.checks]
+                assert states[number] == (
+                    ("in_progress", None) if name == "pending" else ("completed", ("failure", "success")[number])
+                )
+    missed, passed = github.checks
+    assert {missed["name"], passed["name"]} == {"mlci/iris/report"}
+    assert missed["head_sha"] != passed["head_sha"]
+    [annotation] = missed["annotations"]
+    lines = git(on_github.project.root, "show", "feature-7:flow.yaml").splitlines()
+    assert annotation["path"] == "flow.yaml"
+    assert "max_drop" in lines[annotation["start_line"] - 1]
+    [body] = github.bodies
+    assert "iris: passed" in body
+    assert "Earlier commits (1)" in body
+
+
+def test_without_a_token_the_run_counts_all_the_same(on_github: Repository, tmp_path: Path) -> None:
+    assert on_github.push(on_github.commit(0.96)).is_success
+    run = on_github.pull_request(0.97, 7)
+    github = FakeGitHub(login="github-actions[bot]", scopes=set())
+    with served(github) as url:
+        posted = run_reporting_job("report", run, tmp_path / "report", {"GITHUB_API_URL": url}, INSTALL)
+    assert posted.is_success
+    assert posted.log.count("was not posted: GITHUB_TOKEN lacks a right on octo/model") == 2
 
 
 @pytest.mark.network

@@ -6,6 +6,7 @@ https://docs.github.com/en/actions/reference/workflows-and-actions says about th
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -21,7 +22,7 @@ import yaml
 from support.git_repositories import git
 from support.project import clean_environment
 
-_NAME = re.compile(r"(?<![\w'/.-])(github|steps|env|runner)((?:\.[\w-]+)+)")
+_NAME = re.compile(r"(?<![\w'/.-])(github|steps|env|runner|needs)((?:\.[\w-]+)+)")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Event:
     sha: str
     base: str = ""
     number: int | None = None
+    base_sha: str = ""
+    head_sha: str = ""
 
 
 @dataclass
@@ -68,6 +71,11 @@ class JobRun:
     event: Event
     home: Path
     skipped_scripts: Sequence[str] = ()
+    #: What ended before: the results of jobs, and the artifact of the run's folder.
+    needs: Mapping[str, str] = field(default_factory=dict)
+    fetched: Path | None = None
+    #: Variables of the runner itself, such as the address of GitHub's API.
+    runner: Mapping[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     outcomes: dict[str, str] = field(default_factory=dict)
@@ -114,10 +122,10 @@ class JobRun:
     def _action(self, action: str, given: Mapping[str, str]) -> dict[str, str]:
         match action:
             case "actions/checkout":
-                self._check_out()
+                self._check_out(given.get("ref"))
             case "actions/setup-python":
                 for name in given["cache-dependency-path"].split():
-                    assert (self.workspace / name).is_file(), name
+                    assert list(self.workspace.glob(name)), name
             case "actions/cache/restore":
                 key = self.hosted.restore(self.event, given["restore-keys"], self.workspace)
                 return {"cache-matched-key": key, "cache-hit": "false"}
@@ -126,18 +134,24 @@ class JobRun:
             case "actions/upload-artifact":
                 if Path(given["path"]).is_dir():
                     shutil.copytree(given["path"], self.artifact)
+            case "actions/download-artifact":
+                if self.fetched and self.fetched.is_dir():
+                    shutil.copytree(self.fetched, given["path"])
             case _:
                 raise AssertionError(action)
         return {}
 
-    def _check_out(self) -> None:
+    def _check_out(self, ref: str | None = None) -> None:
         """Leaves what actions/checkout leaves with `fetch-depth: 0`: remote branches, no HEAD of the remote, a branch
         for a push, and a detached merge for a pull request."""
         self.workspace.mkdir()
         git(self.workspace, "init", "-q", "-b", "never-used")
         git(self.workspace, "remote", "add", "origin", str(self.hosted.origin))
         git(self.workspace, "fetch", "-q", "origin", "+refs/heads/*:refs/remotes/origin/*", self.event.sha)
-        if self.event.number:
+        if ref:
+            git(self.workspace, "fetch", "-q", "origin", ref)
+            git(self.workspace, "checkout", "-q", "--detach", ref)
+        elif self.event.number:
             git(self.workspace, "checkout", "-q", "--detach", self.event.sha)
         else:
             git(self.workspace, "checkout", "-q", "-B", self.event.ref.removeprefix("refs/heads/"), self.event.sha)
@@ -148,10 +162,12 @@ class JobRun:
         assert "${{" not in step["run"], "a script takes values from the environment alone"
         for name in ("env", "path"):
             (self.home / name).touch()
+        (self.home / "event.json").write_text(json.dumps(self._contexts()["github"]["event"]))
+        own = {name: self.filled(str(value)) for name, value in step.get("env", {}).items()}
         done = subprocess.run(
             ["bash", "-e", str(file)],
             cwd=self.workspace / step.get("working-directory", "."),
-            env=clean_environment({**self._variables(), **self.environment, **step.get("env", {})}),
+            env=clean_environment({**self._variables(), **self.environment, **own}),
             capture_output=True,
             text=True,
             timeout=300,
@@ -174,6 +190,7 @@ class JobRun:
             "GITHUB_BASE_REF": self.event.base,
             "GITHUB_ENV": str(self.home / "env"),
             "GITHUB_EVENT_NAME": self.event.name,
+            "GITHUB_EVENT_PATH": str(self.home / "event.json"),
             "GITHUB_PATH": str(self.home / "path"),
             "GITHUB_REF": self.event.ref,
             "GITHUB_REPOSITORY": "octo/model",
@@ -182,6 +199,7 @@ class JobRun:
             "GITHUB_SHA": self.event.sha,
             "GITHUB_STEP_SUMMARY": str(self.home / "summary"),
             "RUNNER_TEMP": str(self.home / "temp"),
+            **self.runner,
         }
 
     def filled(self, text: str) -> str:
@@ -202,6 +220,7 @@ class JobRun:
             "always": lambda: True,
             "success": lambda: self.is_success,
             "format": lambda text, *values: text.format(*values),
+            "hashFiles": lambda pattern: "".join(sorted(str(found) for found in self.workspace.glob(pattern))),
         }
         return eval(code.strip(), {"__builtins__": {}}, functions)
 
@@ -215,8 +234,17 @@ class JobRun:
                 "base_ref": event.base,
                 "run_id": self.hosted.runs,
                 "run_attempt": 1,
-                "event": {"pull_request": {"number": event.number}},
+                "repository": "octo/model",
+                "token": "ghs_" + "a" * 36,
+                "event": {
+                    "pull_request": {
+                        "number": event.number,
+                        "base": {"sha": event.base_sha},
+                        "head": {"sha": event.head_sha, "repo": {"full_name": "octo/model"}},
+                    }
+                },
             },
+            "needs": {name: {"result": result} for name, result in self.needs.items()},
             "runner": {"temp": str(self.home / "temp")},
             "env": self.environment,
             "steps": self.steps,
@@ -224,8 +252,21 @@ class JobRun:
 
 
 def run_workflow(hosted: Hosted, event: Event, skipped_scripts: Sequence[str] = ()) -> JobRun:
-    """Runs the one job of the repository's workflow, as the event's commit has it."""
+    """Runs the job `flow` of the repository's workflow, as the event's commit has it."""
     hosted.runs += 1
+    return JobRun(hosted, event, hosted.home / f"run-{hosted.runs}", skipped_scripts).run(_jobs(hosted, event)["flow"])
+
+
+def run_reporting_job(
+    name: str, run: JobRun, home: Path, runner: Mapping[str, str], skipped_scripts: Sequence[str]
+) -> JobRun:
+    """Runs a job that posts, before or after the run of the flow that it is about."""
+    needs = {"pending": "success", "flow": "success" if run.is_success else "failure"}
+    job = _jobs(run.hosted, run.event)[name]
+    return JobRun(run.hosted, run.event, home, skipped_scripts, needs, run.artifact, runner).run(job)
+
+
+def _jobs(hosted: Hosted, event: Event) -> dict[str, Any]:
     text = git(hosted.origin, "show", f"{event.sha}:.github/workflows/mlci.yml")
-    [job] = yaml.safe_load(text)["jobs"].values()
-    return JobRun(hosted, event, hosted.home / f"run-{hosted.runs}", skipped_scripts).run(job)
+    jobs: dict[str, Any] = yaml.safe_load(text)["jobs"]
+    return jobs

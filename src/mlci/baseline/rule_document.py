@@ -8,7 +8,8 @@ from typing import get_args
 from mlci.flow.models import Json, Op, Rule
 
 _OPS = get_args(Op)
-_FIELDS = {each.name: each for each in fields(Rule)}
+#: Not the position: the file is that of another commit.
+_FIELDS = {each.name: each for each in fields(Rule) if each.compare}
 _REQUIRED = [name for name, each in _FIELDS.items() if each.default is MISSING]
 
 

@@ -22,6 +22,8 @@
     open.py           mlci open
     history.py        mlci history
     logs.py           mlci logs
+    report.py         mlci report
+    job_summary.py    the report of a run in the summary of a job of GitHub Actions
     config.py         mlci config
     stop.py           mlci stop
     decide.py         the decision of `approve` and `reject`

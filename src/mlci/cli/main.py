@@ -32,6 +32,7 @@ COMMANDS = (
     "open",
     "history",
     "logs",
+    "report",
     "config",
     "stop",
     "approve",

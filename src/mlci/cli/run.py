@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlci.cli.flow_file import check_writable, displayed, runs_of
+from mlci.cli.job_summary import write_job_summary
 from mlci.cli.kept_endpoints import check_keeps_endpoint, keep_endpoints
 from mlci.cli.options import (
     RunOptions,
@@ -93,7 +94,9 @@ def command(
             asked = {**asked_steps(part, session.flow), **asked}
         session = replace(session, context=replace(session.context, fresh=asked))
         result = run(session.flow, session.context, session.cloud)
-        echo(summary(result, displayed(session.context.folder.sibling(result.run_id).path)))
+        folder = session.context.folder.sibling(result.run_id)
+        echo(summary(result, displayed(folder.path)))
+        write_job_summary(os.environ, folder.path)
         if keeps_endpoint:
             keep_endpoints(session.cloud.endpoint_urls())
     return result.exit_code

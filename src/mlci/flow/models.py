@@ -156,6 +156,8 @@ class Rule:
     One that `reads_cases` judges a metric of the step's cases, not of its metrics file; `positive` is the class that
     counts as positive. With `slice`, each group of at least `min_cases` cases that are equal in that column is judged.
     A rule with a `confidence`, which is one-sided, compares an interval with its limit; one without, a number.
+
+    `position` is that of its limit in the flow's file; None for a rule that is not from there.
     """
 
     step: str
@@ -174,6 +176,7 @@ class Rule:
     slice: str | None = None
     min_cases: int = 20
     positive: Scalar | None = None
+    position: Position | None = field(default=None, compare=False)
 
     @property
     def is_judged_by_mlci(self) -> bool:

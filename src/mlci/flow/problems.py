@@ -69,6 +69,10 @@ class Problems:
             if flaw.path is not None:
                 self.suspect(flaw.path)
 
+    def position(self, path: Path) -> Position:
+        """Returns the position of what is at this path."""
+        return self._document.position(path)
+
     def at(self, path: Path, what: str, hint: str = "", near: Candidates | None = None) -> None:
         """A problem with the value at this path, which becomes suspect."""
         self.suspect(path)

@@ -7,7 +7,7 @@ installs what the repository's reviewers saw, whatever else the bucket or a pack
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlci.fast_dataclasses import dataclass
@@ -53,20 +53,22 @@ def install_files() -> InstallFiles:
 
     It lacks the SDKs: a build compiles only what no earlier build has kept, and then installs them by their own lock.
     """
-    return _files("slim.txt")
+    return _files(("slim.txt",), "github.txt")
 
 
 def full_install_files() -> InstallFiles:
-    """Return the files of a whole install, for builds that run the jobs themselves and compile each time."""
-    return _files("runtime.txt", "build.txt")
+    """Return the files of a whole install, for builds that run the jobs themselves and compile each time. The jobs that
+    post reports take the slim one, and GitHub's client."""
+    return _files(("runtime.txt", "slim.txt"), "build.txt", "github.txt")
 
 
-def _files(lock: str, *more: str) -> InstallFiles:
-    """Return the files. A lock names its packages with their hashes; the first ends with the wheel, relative to its own
-    folder."""
+def _files(locks: Sequence[str], *more: str) -> InstallFiles:
+    """Return the files. A lock names its packages with their hashes; each of `locks` ends with the wheel, relative to
+    its own folder."""
     wheel = own_wheel()
-    whole = (_LOCKS / lock).read_bytes() + f"./{wheel.name} --hash=sha256:{wheel.sha256}\n".encode()
-    files = {**{name: (_LOCKS / name).read_bytes() for name in more}, wheel.name: wheel.data, lock: whole}
+    own = f"./{wheel.name} --hash=sha256:{wheel.sha256}\n".encode()
+    whole = {name: (_LOCKS / name).read_bytes() + own for name in locks}
+    files = {**{name: (_LOCKS / name).read_bytes() for name in more}, wheel.name: wheel.data, **whole}
     sums = "".join(f"{_sha256(data)}  {name}\n" for name, data in files.items())
     return InstallFiles(wheel.version, {**files, _SUMS: sums.encode()})
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mlci.backends.progress import StepState
 from mlci.fast_dataclasses import dataclass
-from mlci.flow.models import Json, Scalar
+from mlci.flow.models import Json, Position, Scalar
 from mlci.gate import Metrics, RuleVerdict
 from mlci.plan import NO_BASELINE, Baseline
 
@@ -234,7 +234,12 @@ def _rule(judged: RuleVerdict) -> dict[str, Json]:
         "margin": judged.margin,
         "held": judged.held,
         "text": judged.text,
+        **_place(bound.rule.position),
     }
+
+
+def _place(position: Position | None) -> dict[str, Json]:
+    return {"file": position.file, "line": position.line} if position else {}
 
 
 def is_readable(document: Json) -> bool:

@@ -17,19 +17,23 @@ WHEEL = f"mlci-{__version__}-py3-none-any.whl"
 
 
 @pytest.mark.parametrize(
-    ("made", "locks"), [(install_files, ["slim.txt"]), (full_install_files, ["runtime.txt", "build.txt"])]
+    ("made", "locks", "others"),
+    [
+        (install_files, ["slim.txt"], ["github.txt"]),
+        (full_install_files, ["runtime.txt", "slim.txt"], ["build.txt", "github.txt"]),
+    ],
 )
 def test_the_list_has_the_hash_of_every_other_file_and_the_lock_ends_with_the_wheel(
-    made: Callable[[], InstallFiles], locks: list[str]
+    made: Callable[[], InstallFiles], locks: list[str], others: list[str]
 ) -> None:
     files = made().files
     lines = [line.split("  ") for line in files["SHA256SUMS"].decode().splitlines()]
     sums = {name: digest for digest, name in lines}
-    assert set(sums) == {*locks, WHEEL}
+    assert set(sums) == {*locks, *others, WHEEL}
     assert sums == {name: hashlib.sha256(files[name]).hexdigest() for name in sums}
-    last = files[locks[0]].decode().splitlines()[-1]
-    assert last == f"./{WHEEL} --hash=sha256:{hashlib.sha256(files[WHEEL]).hexdigest()}"
-    assert b"://" not in b"".join(files[name] for name in locks)  # no index
+    own = f"./{WHEEL} --hash=sha256:{hashlib.sha256(files[WHEEL]).hexdigest()}"
+    assert {files[name].decode().splitlines()[-1] for name in locks} == {own}
+    assert b"://" not in b"".join(files[name] for name in (*locks, *others))  # no index
 
 
 def test_other_contents_lie_under_another_hash(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -209,7 +209,8 @@ def test_a_repository_with_code_gets_no_sample(dvc: Path) -> None:
         ".gitignore",
         ".github/flow.schema.json",
         ".github/workflows/mlci.yml",
-        *(f".github/mlci/{name}" for name in ("SHA256SUMS", "build.txt", "runtime.txt", "mlci-0.1.0-py3-none-any.whl")),
+        *(f".github/mlci/{name}" for name in ("SHA256SUMS", "mlci-0.1.0-py3-none-any.whl")),
+        *(f".github/mlci/{name}.txt" for name in ("build", "github", "runtime", "slim")),
     }
     [workflow] = [file.data.decode() for file in scaffold.files if file.path.name == "mlci.yml"]
     assert 'branches: ["trunk"]' in workflow
