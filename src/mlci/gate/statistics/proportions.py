@@ -90,7 +90,7 @@ class PairedShares:
         too_few = float(special.betainc(flips, steady, abs(limit))) if steady else 0.0
         share = special.betaincinv(flips, steady, too_few + (1 - too_few) * levels) if steady else levels**0
         to_right = _chance_at_least(self.to_right + 1, self.to_wrong, ((1 + limit / share) / 2).clip(0, 1))
-        return (1 - too_few) * float((weights * to_right).sum()) + (too_few if limit < 0 else 0.0)
+        return min((1 - too_few) * float((weights * to_right).sum()) + (too_few if limit < 0 else 0.0), 1.0)
 
     def critical(self, limit: float, alpha: float) -> float:
         noise = min(self.to_right, self.to_wrong)
@@ -129,7 +129,7 @@ class SeparateShares:
         levels, weights = _quadrature()
         share = special.betaincinv(*new, low + (high - low) * levels)
         chances = special.betainc(*base, (share - limit).clip(0, 1))
-        return (high - low) * float((weights * chances).sum()) + float(special.betaincc(*new, most))
+        return min((high - low) * float((weights * chances).sum()) + float(special.betaincc(*new, most)), 1.0)
 
     def critical(self, limit: float, alpha: float) -> float:
         misses = first_count(lambda misses: self._with_misses(misses).p(limit) <= alpha, self.new_cases)

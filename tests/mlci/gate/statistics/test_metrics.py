@@ -140,3 +140,9 @@ def test_columns_of_different_lengths_are_refused() -> None:
         Outcomes((True, False), (True,))
     with pytest.raises(ValueError, match="differ in length"):
         Outcomes((True, False), (True, False), (0.5,))
+
+
+def test_pairs_are_judged_by_the_labels_of_the_new_model() -> None:
+    relabelled = Outcomes((False,) * 10, BASE.predicted, BASE.score)
+    for metric in CLASSES:
+        assert change(metric, NEW, relabelled, is_paired=True) == change(metric, NEW, BASE, is_paired=True)
