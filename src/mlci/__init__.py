@@ -24,6 +24,7 @@ The map:
     report/            Result → console and files
     costs/             Plan + progress → the estimated cost of steps
     baseline/          the metrics that rules compare with
+    noise.py           how far the metrics of a flow move where only the seed changes
     model_registry.py  registered models, and decisions about them
     runs.py            the folder of a run
     git.py             the state of the git repository

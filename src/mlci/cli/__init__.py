@@ -21,6 +21,7 @@
     show.py           mlci show
     open.py           mlci open
     history.py        mlci history
+    noise.py          mlci noise
     logs.py           mlci logs
     report.py         mlci report
     job_summary.py    the report of a run in the summary of a job of GitHub Actions

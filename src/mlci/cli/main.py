@@ -31,6 +31,7 @@ COMMANDS = (
     "show",
     "open",
     "history",
+    "noise",
     "logs",
     "report",
     "config",
