@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mlci.backends.protocol import GateAnswer
-from mlci.compile import compile_plan
+from mlci.compile import compile_plan, sent_input
 from mlci.compile.structure import structure_of
 from mlci.flow.models import Level
 from mlci.plan import Plan
@@ -233,6 +233,26 @@ def test_rules_that_only_warn_stop_nothing(level: Level) -> None:
     warned = tuple(replace(bound, rule=replace(bound.rule, level=level)) for bound in plan.gate)
     execution = executed(Asked(auc=0.1), replace(plan, gate=warned))
     assert (execution.outcome.status, "deploy" in entered(execution)) == ("SUCCEEDED", True)
+
+
+def test_all_cells_behind_the_gate_wait_for_one_answer() -> None:
+    handlers = Asked()
+    plan = judged(FLOW.replace("seconds: 1, after: gate", "seconds: 1, after: gate, matrix: {n: [1, 2]}"))
+    execution = executed(handlers, plan)
+    assert execution.outcome.status == "SUCCEEDED"
+    assert (len(handlers.keys), entered(execution).count("deploy")) == (2, 2)
+    missed = executed(Asked(answer=lambda callback: callback.succeed('{"held": false, "text": "no"}')), plan)
+    assert ("deploy" in entered(missed), missed.outcome.cause) == (False, "no")
+
+
+def test_a_flow_whose_requests_lie_in_s3_asks_as_well() -> None:
+    plan = judged()
+    result = compile_plan(plan, kept_definition, whole_input_max_bytes=0)
+    sent = json.loads(sent_input(result.execution_input).text)
+    assert "request" not in sent["steps"]["measure"]
+    assert sent["judgement"] == compiled(plan)[1]["judgement"]
+    states = json.loads(result.definition)["States"]
+    assert states[ASKS] == compiled(plan)[0]["States"][ASKS]
 
 
 def test_whether_mlci_is_asked_is_structure_and_what_is_asked_is_not() -> None:
