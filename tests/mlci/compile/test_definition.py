@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -192,7 +193,8 @@ def flows(draw: st.DrawFn) -> str:
             lines += ["    outputs: [out]", "    metrics: out/m.json"]
         if guarded:
             lines += ["    if: [{metric: s0.x, min: 1}]"]
-    return "\n".join([*lines, "gate: [{metric: s0.y, max: 2}]"])
+    by_mlci = ", {metric: run.steps.s0.seconds, max: 9}" if draw(st.booleans()) else ""
+    return "\n".join([*lines, f"gate: [{{metric: s0.y, max: 2}}{by_mlci}]"])
 
 
 @given(flows())
@@ -205,3 +207,6 @@ def test_any_flow_compiles_to_a_machine_without_loose_ends(text: str) -> None:
     assert len(names) == len(set(names))
     assert all(len(name) <= 80 for name in names)
     assert set(planned(text).steps) <= set(names)
+    tokens = re.findall(r"Format\('\{\}(\d+)\.json'", made)
+    assert len(tokens) == len(set(tokens))
+    assert bool(tokens) == planned(text).asks_mlci == ("gate]" in text and "run.steps" in text)
