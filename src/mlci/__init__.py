@@ -47,6 +47,7 @@ The map:
     kept_definitions.py  compiled definitions in the bucket, for later builds
     run_cases.py       the cases of a run's steps and of its baseline, and the verdict by them
     run_measurements.py  the time, size and cost that rules of the gate are on
+    run_plots.py       the plots of a run's report
     run_metrics.py     the metrics of a run's steps, and why there are none
     input_objects.py   the objects below inputs in S3, as they count in the keys of steps
     baseline_files.py  the files of cases and of ids that a baseline names

@@ -57,6 +57,7 @@ from mlci.watch import LateSeconds, RunWatch, WatchOptions
 
 if TYPE_CHECKING:
     from mlci.partial import PartialRun
+    from mlci.report.plots.pictures import Picture
     from mlci.reuse.differences import Explanation
     from mlci.reuse.key_document import RunKeys
 
@@ -284,6 +285,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
         build=context.target.build,
         env=flow.env,
         log_tails=log_tails(progress, context.folder),
+        plots=_plots(planned, progress, context, cloud),
         graph=flow_graph(flow, {name: step.status for name, step in progress.steps.items()}, verdict.held),
     )
     try:
@@ -293,6 +295,15 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
     finally:
         context.lock.release()
     return result
+
+
+def _plots(planned: Plan, progress: Progress, context: RunContext, cloud: Cloud) -> tuple[Picture, ...]:
+    """The plots of a run whose steps have some; numbers that were drawn before are not drawn again."""
+    if not any(step.plots or step.cases for step in planned.flow.steps.values()):
+        return ()
+    from mlci.run_plots import run_plots
+
+    return run_plots(planned, progress, cloud, context.cache, context.reporter.log)
 
 
 def attach(flow: Flow, context: RunContext, baseline: Baseline, cloud: Cloud) -> RunContext:

@@ -19,7 +19,7 @@ In the order in which `load` uses them:
     validation_messages.py  pydantic's errors as problems of a flow
     reference_check.py      checks that each reference names something that exists
     written_step.py         a step as the file has it, and what it is built with
-    case_keys.py            `cases` and `trained_on` of a step
+    file_name_keys.py       `cases`, `trained_on` and `plots` of a step
     case_rules.py           the keys of rules on cases, and their level
     key_reader.py           reads the keys of a step, with the checks that all keys share
     machine_keys.py         on what a step runs: image, machines, time limit

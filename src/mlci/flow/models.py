@@ -336,7 +336,7 @@ class Step:
     "build" where the build runs the job itself, and "" where the step's type says what does. `reuse` says which
     results of earlier runs it takes. `cases` is the file with the cases that it tested, as `<output>/<file>`.
     `trained_on` is the file with the ids that it trained on: `<output>/<file>`, and for a training step
-    `<channel>/<file>`, a file of an input.
+    `<channel>/<file>`, a file of an input. `plots` are the files that a report shows, each as `<output>/<file>`.
     """
 
     name: str
@@ -379,6 +379,7 @@ class Step:
     reuse: Reuse = Reuse()
     cases: str | None = None
     trained_on: str | None = None
+    plots: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mlci.flow.case_keys import CaseKeys
 from mlci.flow.conditions import build_if
 from mlci.flow.dependencies import GATE
 from mlci.flow.file_keys import FileKeys
+from mlci.flow.file_name_keys import FileNameKeys
 from mlci.flow.key_reader import KeyReader
 from mlci.flow.machine_keys import MachineKeys
 from mlci.flow.models import Condition, Rule, Step
@@ -41,7 +41,7 @@ class _StepBuilder(KeyReader):
         input_paths, output_paths = script.paths()
         when, conditions = self._when()
         outputs, metrics, metric_definitions = files.outputs(), files.metrics(), files.metric_definitions()
-        inputs, cases = files.inputs(), CaseKeys(self.step, self.context)
+        inputs, named = files.inputs(), FileNameKeys(self.step, self.context)
         self._check_together()
         return Step(
             name=str(self.path()[1]),
@@ -82,8 +82,9 @@ class _StepBuilder(KeyReader):
             values=values.values(),
             runs_on="build" if self.step.runs_on_build else "",
             reuse=ReuseKeys(self.step, self.context).reuse(),
-            cases=cases.cases(outputs),
-            trained_on=cases.trained_on(outputs, tuple(inputs)),
+            cases=named.cases(outputs),
+            trained_on=named.trained_on(outputs, tuple(inputs)),
+            plots=named.plots(outputs),
         )
 
     def _check_keys(self) -> None:

@@ -30,6 +30,7 @@ _BUILT_KEYS = frozenset(
         "metric_definitions",
         "metrics",
         "outputs",
+        "plots",
         "request",
         "requirements",
         "reuse",

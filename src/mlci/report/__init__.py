@@ -13,6 +13,7 @@
     headline.py        a run in one sentence
     next_commands.py   the commands that a reader types next
     html/              report.html
+    plots/             the plots of a report
     junit.py           junit.xml
     flow_graph.py      the flow as a graph
     mermaid.py         the graph as Mermaid text

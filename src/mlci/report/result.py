@@ -18,6 +18,7 @@ from mlci.plan import NO_BASELINE, Baseline
 
 if TYPE_CHECKING:
     from mlci.report.flow_graph import FlowGraph
+    from mlci.report.plots.pictures import Picture
     from mlci.reuse.differences import Explanation
 
 #: The version of result.json's format. It changes when a reader of the old format would be misled by the new one.
@@ -128,6 +129,7 @@ class Result:
     env: Mapping[str, str] = field(default_factory=dict)
     log_tails: Mapping[str, str] = field(default_factory=dict)
     graph: FlowGraph | None = None
+    plots: tuple[Picture, ...] = ()
     unwritten: str = ""
     is_dirty: bool | None = None
     taken: Mapping[str, str] = field(default_factory=dict)

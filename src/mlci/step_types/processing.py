@@ -62,6 +62,7 @@ _KEYS = (
     jobs.METRICS,
     jobs.METRIC_DEFINITIONS,
     jobs.CASES,
+    jobs.PLOTS,
     jobs.TRAINED_ON,
     jobs.env(max_chars=256),
     jobs.INCLUDE,

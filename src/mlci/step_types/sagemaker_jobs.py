@@ -172,6 +172,13 @@ TRAINED_ON = Key(
     "or in an input of a training step. A case that a compared model was trained on is an error of the gate.",
     examples=("split/train-ids.csv", "train/train.parquet"),
 )
+PLOTS = Key(
+    "plots",
+    "texts",
+    "The files in outputs that the report shows as plots, beside those of the baseline: pictures (.png, .svg), or "
+    "columns of numbers (.csv, .json), of which the first, or the one called x, is the horizontal axis.",
+    examples=(["evaluation/importance.png", "evaluation/learning.csv"],),
+)
 REUSE = Key(
     "reuse",
     "reuse",

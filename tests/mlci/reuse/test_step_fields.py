@@ -65,6 +65,7 @@ NOT_COUNTED: dict[str, Any] = {
     "reuse": Reuse(is_allowed=False),
     "cases": "o/cases.csv",
     "trained_on": "x/ids.csv",
+    "plots": ("o/roc.png",),
 }
 #: It counts with an input of the best cell.
 WITH_CELLS = {"selections": {"x": Selection("z", ("auc",), "max")}}

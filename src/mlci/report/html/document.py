@@ -16,6 +16,7 @@ from mlci.report.html.waterfall import steps_table
 from mlci.report.key_changes import changes_lines
 from mlci.report.metrics_table import ungated_metrics
 from mlci.report.next_commands import next_commands
+from mlci.report.plots.pictures import Picture
 from mlci.report.result import Result, Status
 from mlci.report.signs import STATUS_SIGNS
 from mlci.report.untrusted_text import html_text
@@ -52,12 +53,26 @@ def _sections(result: Result) -> Iterator[str]:
         yield f'<pre class="reason">{html_text(result.reason.strip())}</pre>'
     if result.status is not Status.PASSED:
         yield from _commands(result)
+    yield from _findings(result)
+    yield from _details(result)
+    if result.status is Status.PASSED:
+        yield from _commands(result)
+
+
+def _findings(result: Result) -> Iterator[str]:
+    """Yield what decided the verdict."""
     if result.rules:
         yield _section("gate", "Gate", gate_table(result.rules))
     yield from _baseline(result)
+    if result.plots:
+        yield _section("plots", "Plots", f'<div class="plots">{"".join(map(_figure, result.plots))}</div>')
     for step, tail in result.log_tails.items():
         summary = f"Last lines of {html_text(step)}'s log"
         yield f"<details open><summary>{summary}</summary><pre>{html_text(tail)}</pre></details>"
+
+
+def _details(result: Result) -> Iterator[str]:
+    """Yield what a reader looks up."""
     yield _section("steps", "Steps", steps_table(result))
     if result.graph and (drawn := graph_svg(result.graph)):
         yield _section("flow", "Flow", drawn)
@@ -69,8 +84,6 @@ def _sections(result: Result) -> Iterator[str]:
         if values:
             rows = ((code_cell(name), text_cell(value, "wide")) for name, value in values.items())
             yield f"<details><summary>{title} ({len(values)})</summary>{table((head, 'value'), rows, title)}</details>"
-    if result.status is Status.PASSED:
-        yield from _commands(result)
 
 
 def _header(result: Result) -> str:
@@ -105,6 +118,17 @@ def _commands(result: Result) -> Iterator[str]:
             f"<li><span>{html_text(each.purpose)}</span><pre>{html_text(each.command)}</pre></li>" for each in commands
         )
         yield _section("next", "What to do next", f'<ul class="commands">{items}</ul>')
+
+
+def _figure(picture: Picture) -> str:
+    """Return a plot, and beside it that of the baseline, where it is a picture of its own."""
+    title = html_text(picture.title)
+    images = [(picture.address, title), *([(picture.baseline, f"{title}, baseline")] if picture.baseline else [])]
+    shown = "".join(
+        f'<figure><img src="{address}" alt="{name}"><figcaption>{name}</figcaption></figure>'
+        for address, name in images
+    )
+    return f'<div class="pair">{shown}</div>'
 
 
 def _baseline(result: Result) -> Iterator[str]:

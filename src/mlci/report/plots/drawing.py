@@ -1,0 +1,109 @@
+"""Charts → SVG, by matplotlib, whose import takes most of the time. The same chart gives the same bytes."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from typing_extensions import assert_never
+
+from mlci.report.plots.charts import Chart, CountChart, Curve, CurveChart
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Grey is readable on a light page and on a dark one.
+_INK, _FAINT, _OWN, _BASELINE = "#7d8590", "#7d859044", "#0969da", "#9a9fa6"
+#: The cells of a table are light on both.
+_ON_SHADE = "#1f2328"
+_COLOURS = (_OWN, "#bf5af2", "#1a7f37", "#d29922", "#cf222e", "#1b7c83")
+_STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "mlci",
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _FAINT,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "grid.color": _FAINT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+def draw(chart: Chart) -> str:
+    """Return the chart as an SVG document.
+
+    Raises: ImportError, where matplotlib is not installed (the extra `plots`).
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(_STYLE):  # type: ignore[arg-type]
+        figure = Figure(figsize=(4.6, 3.6), layout="constrained")
+        axes = figure.subplots()
+        match chart:
+            case CurveChart():
+                _draw_curves(axes, chart)
+            case CountChart():
+                _draw_counts(axes, chart)
+            case _:
+                assert_never(chart)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return text.getvalue()
+
+
+def _draw_curves(axes: Axes, chart: CurveChart) -> None:
+    if chart.diagonal:
+        axes.plot((0, 1), (0, 1), color=_FAINT, linestyle=":", linewidth=1)
+    number = 0
+    for line in chart.lines:
+        colour = _BASELINE if line.is_baseline else _COLOURS[number % len(_COLOURS)]
+        number += not line.is_baseline
+        _draw_line(axes, line, colour)
+    axes.set_xlabel(_plain(chart.x_label))
+    axes.set_ylabel(_plain(chart.y_label))
+    if chart.is_unit:
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_ylim(-0.02, 1.02)
+    axes.grid(visible=True, linewidth=0.5)
+    if len(chart.lines) > 1:
+        axes.legend(frameon=False, fontsize=9)
+
+
+def _draw_line(axes: Axes, line: Curve, colour: str) -> None:
+    label = _plain(line.label)
+    if line.kind == "points":
+        axes.plot(line.x, line.y, ".", color=colour, markersize=4, alpha=0.6, label=label)
+        return
+    style = "--" if line.is_baseline else "-"
+    marker = "o" if len(line.x) <= 15 else ""
+    steps = "steps-post" if line.kind == "step" else "default"
+    axes.plot(line.x, line.y, style, color=colour, marker=marker, markersize=3, drawstyle=steps, label=label)
+
+
+def _draw_counts(axes: Axes, chart: CountChart) -> None:
+    largest = max((count for row in chart.counts for count in row), default=0) or 1
+    shades = [[count / largest for count in row] for row in chart.counts]
+    axes.pcolormesh(shades, cmap="Blues", vmin=0, vmax=2, linewidth=0)
+    axes.invert_yaxis()
+    for row, counts in enumerate(chart.counts):
+        for column, count in enumerate(counts):
+            before = "" if chart.baseline is None else f"\n({chart.baseline[row][column]})"
+            axes.text(
+                column + 0.5, row + 0.5, f"{count}{before}", ha="center", va="center", fontsize=9, color=_ON_SHADE
+            )
+    places = [number + 0.5 for number in range(len(chart.names))]
+    names = [_plain(name) for name in chart.names]
+    axes.set_xticks(places, names, rotation=45 if len(names) > 4 else 0)
+    axes.set_yticks(places, names)
+    axes.set_xlabel(f"{chart.column_label} (baseline in parentheses)" if chart.baseline else chart.column_label)
+    axes.set_ylabel(chart.row_label)
+
+
+def _plain(text: str) -> str:
+    """Return the text without what matplotlib takes for mathematics, and not too long for a label."""
+    return text.replace("$", r"\$")[:40]

@@ -1,0 +1,123 @@
+"""The plots of a run's report: the files that its steps left for it, and the cases that they tested, drawn.
+
+Whatever is wrong with a plot is a line in the log, and no failure: the verdict stands without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from mlci.backends.progress import Progress
+from mlci.backends.protocol import Cloud
+from mlci.errors import CloudError
+from mlci.gate.cases_file import Cases, InvalidCases, parse_cases
+from mlci.plan import Plan, S3Uri
+from mlci.report import plots
+from mlci.report.plots.case_curves import TestedCases, case_charts
+from mlci.report.plots.chart_files import NotAChart, parse_chart
+from mlci.report.plots.charts import Chart
+from mlci.report.plots.drawing import draw
+from mlci.report.plots.pictures import Picture, picture_address
+from mlci.stage.cache import Cache, code_stamp
+
+#: A page holds its pictures, so that they can't be of any size or number.
+_MAX_BYTES, _MAX_PLOTS = 2_000_000, 30
+_CASES_MAX_BYTES = 20_000_000
+_INSTALL = "plots are drawn by matplotlib, which is not installed: pip install 'mlci[plots]'"
+
+
+def run_plots(
+    planned: Plan, progress: Progress, cloud: Cloud, cache: Cache, log: Callable[[str], None]
+) -> tuple[Picture, ...]:
+    """Return the pictures of a run, drawn where they are not yet: the cache knows those of the same numbers."""
+    reader = _Reader(planned, progress, cloud, log)
+    found: list[Picture] = []
+    stamp = code_stamp(map(Path, plots.__path__))
+    try:
+        for plot in (*reader.files(), *reader.case_charts()):
+            if len(found) == _MAX_PLOTS:
+                log(f"the report shows the first {_MAX_PLOTS} plots")
+                break
+            found.append(plot if isinstance(plot, Picture) else _drawn(plot, cache, stamp))
+    except ImportError:
+        log(_INSTALL)
+    return tuple(found)
+
+
+def _drawn(chart: Chart, cache: Cache, stamp: Sequence[object]) -> Picture:
+    svg = cache.get(["plot", stamp, repr(chart)], lambda: draw(chart))
+    return Picture(chart.title, picture_address(svg.encode()) or "")
+
+
+class _Reader:
+    """Reads what a run's steps left for its plots, and what the baseline has of the same names."""
+
+    def __init__(self, planned: Plan, progress: Progress, cloud: Cloud, log: Callable[[str], None]) -> None:
+        self._planned, self._baseline, self._cloud, self._log = planned, planned.baseline, cloud, log
+        self._steps = [name for name, step in progress.steps.items() if step.status in ("succeeded", "reused")]
+
+    def files(self) -> Iterator[Picture | Chart]:
+        """Yield the files that steps name as their plots."""
+        for step in self._steps:
+            for file in self._planned.flow.steps[step].plots:
+                plot = self._file(step, file)
+                if isinstance(plot, str):
+                    self._log(f'the plot {file} of "{step}" is not shown: {plot}')
+                else:
+                    yield plot
+
+    def _file(self, step: str, file: str) -> Picture | Chart | str:
+        """Return a plot, or why there is none."""
+        data = self._read(self._planned.steps[step].outputs, file, _MAX_BYTES)
+        if data is None:
+            return "there is no such file"
+        if len(data) > _MAX_BYTES:
+            return f"it has more than {_MAX_BYTES / 1e6:g} MB"
+        before = self._read(self._baseline.outputs.get(step, {}), file, _MAX_BYTES)
+        title = f"{step}: {file.partition('/')[2]}"
+        if file.endswith((".csv", ".json")):
+            try:
+                return parse_chart(data, title, before)
+            except NotAChart as error:
+                return str(error)
+        address = picture_address(data)
+        own = f"data of {len(data)} bytes that is neither PNG nor SVG"
+        return own if address is None else Picture(title, address, None if before is None else picture_address(before))
+
+    def case_charts(self) -> Iterator[Chart]:
+        """Yield the charts of the cases that steps tested."""
+        for step in self._steps:
+            file = self._planned.flow.steps[step].cases
+            if file is None:
+                continue
+            cases = self._cases(self._planned.steps[step].outputs, file)
+            if cases is not None:
+                before = self._cases(self._baseline.outputs.get(step, {}), file)
+                positives = {rule.positive for rule in self._planned.flow.gate if rule.step == step and rule.positive}
+                positive = str(positives.pop()) if len(positives) == 1 else "1"
+                yield from case_charts(step, cases, before, positive)
+
+    def _cases(self, outputs: Mapping[str, str], file: str) -> TestedCases | None:
+        data = self._read(outputs, file, _CASES_MAX_BYTES)
+        if data is None or len(data) > _CASES_MAX_BYTES:
+            return None
+        try:
+            return _tested(parse_cases(data, file))
+        except InvalidCases:  # the gate says what is wrong
+            return None
+
+    def _read(self, outputs: Mapping[str, str], file: str, most: int) -> bytes | None:
+        """Return `<output>/<file>`, a byte more than `most` of one that is larger; None where there is none."""
+        output, _, rest = file.partition("/")
+        if output not in outputs:
+            return None
+        try:
+            return self._cloud.read(S3Uri(f"{outputs[output]}{rest}"), most + 1)
+        except (CloudError, OSError):
+            return None
+
+
+def _tested(cases: Cases) -> TestedCases:
+    scores = cases.numbers("score") if cases.has_values("score") else None
+    return TestedCases(cases.classes("label"), cases.classes("predicted"), scores)
