@@ -35,6 +35,7 @@ The map:
     empty_outputs.py   reports the outputs that a step left empty
     unsent_files.py    reports the file that a failed step's job was not sent
     reused_steps.py    the steps whose results earlier runs made
+    compared_runs.py   the two runs of `mlci diff`
     earlier_runs.py    runs of a flow that have reported
     gc/                what runs left in the bucket, and what of it nothing needs
     clean.py           what runs left on this machine, found and removed

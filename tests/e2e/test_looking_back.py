@@ -1,4 +1,4 @@
-"""`mlci history` and `mlci open`: what earlier runs made, looked at."""
+"""`mlci history`, `mlci open` and `mlci diff`: what earlier runs made, looked at."""
 
 from __future__ import annotations
 
@@ -55,3 +55,44 @@ def test_the_report_of_a_run_is_found(measured: Project) -> None:
     assert ran(measured, "open", run[-6:]).strip() == f".mlci/runs/{run}/report.html"
     (measured.root / ".mlci/runs" / run / "report.html").unlink()
     assert f"run {run} left no report" in ran(measured, "open", expected=2)
+
+
+CASES = """\
+import json, os, sys
+out = "/opt/ml/processing/output/out"
+os.makedirs(out, exist_ok=True)
+json.dump({"size": float(sys.argv[1])}, open(f"{out}/metrics.json", "w"))
+wrong = int(float(sys.argv[1]) * 10)
+rows = [f"{number},1,{int(number != wrong)}" for number in range(10)]
+open(f"{out}/cases.csv", "w").write("\\n".join(["id,label,predicted", *rows]))
+"""
+
+
+@pytest.mark.slow
+def test_two_runs_are_compared(measured: Project) -> None:
+    measured.write(
+        "flow.yaml", FLOW.replace("auc", "size").replace("metrics: out", "cases: out/cases.csv\n    metrics: out")
+    )
+    measured.write("measure.py", CASES)
+    commit(measured.root)
+    assert "main has no baseline to compare with" in ran(measured, "diff", expected=2)
+    ran(measured, "run")
+    first = str(measured.result()["run_id"])
+    ran(measured, "run", "--param", "size=0.5", expected=1)
+    text = ran(measured, "diff")
+    assert text.startswith(f"the baseline of main: run {first}, commit ")
+    lines = text.splitlines()
+    assert "  measure.size  0.95 → 0.5  -0.45" in lines
+    assert "  size  0.95 → 0.5" in lines
+    assert "cases of measure: 10 cases in both" in lines
+    assert "  1 turned wrong: 5" in lines
+    assert "  1 turned right: 9" in lines
+    assert "  measure: argument 1: 0.95 → 0.5" in lines
+    assert ran(measured, "diff", first[-6:]).splitlines()[1:] == lines[1:]
+    assert ran(measured, "diff", "main", "latest") == text
+    document = json.loads(ran(measured, "diff", "--format", "json"))
+    assert document["cases"] == [{"step": "measure", "common": 10, "to_wrong": ["5"], "to_right": ["9"]}]
+    assert document["metrics"] == [{"name": "measure.size", "before": 0.95, "after": 0.5}]
+    markdown = ran(measured, "diff", "--format", "markdown")
+    assert "| <code>measure.size</code> | 0.95 | 0.5 | -0.45 |" in markdown
+    assert 'there is no run "mian"' in ran(measured, "diff", "mian", expected=2)

@@ -21,6 +21,7 @@
     show.py           mlci show
     open.py           mlci open
     history.py        mlci history
+    diff.py           mlci diff
     noise.py          mlci noise
     logs.py           mlci logs
     report.py         mlci report

@@ -31,6 +31,7 @@ COMMANDS = (
     "show",
     "open",
     "history",
+    "diff",
     "noise",
     "logs",
     "report",

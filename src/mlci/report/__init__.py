@@ -19,6 +19,7 @@
     mermaid.py         the graph as Mermaid text
     metrics_table.py   the numbers in metrics files, by name
     run_list.py        earlier runs, for `mlci list` and `mlci show`
+    run_diff.py        two runs side by side, for `mlci diff`
     metric_history.py  a metric over the runs of the base branch, for `mlci history`
     baseline_list.py   baselines, for `mlci baseline`
     model_list.py      registered models, for `mlci models`

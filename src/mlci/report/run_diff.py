@@ -1,0 +1,222 @@
+"""Two runs side by side, for `mlci diff`: what has changed of metrics, params, steps and cases. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from mlci.fast_dataclasses import dataclass
+from mlci.flow.models import Json, Scalar
+from mlci.report.formatting import count, figure, scalar
+from mlci.report.metrics_table import metric_values
+from mlci.report.untrusted_text import markdown_code, markdown_text, one_line
+from mlci.reuse.differences import differences
+from mlci.reuse.key_document import RunKeys
+
+#: Of more cases that changed, only the first are named.
+_MAX_IDS = 20
+
+
+@dataclass(frozen=True)
+class RunSide:
+    """One of two runs: its name for a reader, and what is known of it. `keys` is None where its keys are not here.
+
+    `correct` says of each case of a step, by its id, whether the model got it right.
+    """
+
+    label: str
+    run_id: str
+    commit: str | None
+    metrics: Mapping[str, Json]
+    params: Mapping[str, Scalar]
+    keys: RunKeys | None
+    correct: Mapping[str, Mapping[str, bool]]
+
+
+@dataclass(frozen=True)
+class ValueChange:
+    """A metric or a param of two runs; None where one has none."""
+
+    name: str
+    before: float | str | None
+    after: float | str | None
+
+    @property
+    def change(self) -> float | None:
+        """The difference of two numbers."""
+        if isinstance(self.before, float) and isinstance(self.after, float):
+            return self.after - self.before
+        return None
+
+
+@dataclass(frozen=True)
+class CaseChanges:
+    """The cases of a step that both runs have, and those that changed."""
+
+    step: str
+    common: int
+    to_wrong: tuple[str, ...]
+    to_right: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RunDiff:
+    """The changes from one run to another. `steps` is None where the keys of one of them are not known."""
+
+    before: RunSide
+    after: RunSide
+    metrics: tuple[ValueChange, ...]
+    params: tuple[ValueChange, ...]
+    steps: Mapping[str, tuple[str, ...]] | None
+    cases: tuple[CaseChanges, ...]
+
+
+def run_diff(before: RunSide, after: RunSide) -> RunDiff:
+    """Return what has changed from one run to another. Metrics that are the same are in it, too."""
+    metrics = _values(metric_values(before.metrics), metric_values(after.metrics))
+    params = _values(_scalars(before.params), _scalars(after.params))
+    return RunDiff(
+        before,
+        after,
+        tuple(metrics),
+        tuple(each for each in params if each.before != each.after),
+        _step_changes(before.keys, after.keys),
+        tuple(_case_changes(before.correct, after.correct)),
+    )
+
+
+def _scalars(params: Mapping[str, Scalar]) -> dict[str, str]:
+    return {name: scalar(value) for name, value in params.items()}
+
+
+def _values(before: Mapping[str, float | str], after: Mapping[str, float | str]) -> Iterator[ValueChange]:
+    for name in dict.fromkeys([*after, *before]):
+        yield ValueChange(name, _number(before.get(name)), _number(after.get(name)))
+
+
+def _number(value: float | str | None) -> float | str | None:
+    return float(value) if isinstance(value, int | float) else value
+
+
+def _step_changes(before: RunKeys | None, after: RunKeys | None) -> dict[str, tuple[str, ...]] | None:
+    """Return the changes of each step that has some, in words."""
+    if before is None or after is None:
+        return None
+    changes: dict[str, tuple[str, ...]] = {}
+    for step in dict.fromkeys([*after.steps, *before.steps]):
+        if step not in before.steps or step not in after.steps:
+            changes[step] = ("came" if step in after.steps else "is gone",)
+        elif found := tuple(differences(step, before, after)):
+            changes[step] = found
+    return changes
+
+
+def _case_changes(
+    before: Mapping[str, Mapping[str, bool]], after: Mapping[str, Mapping[str, bool]]
+) -> Iterator[CaseChanges]:
+    for step in after:
+        if step in before:
+            common = [case for case in after[step] if case in before[step]]
+            wrong = tuple(case for case in common if before[step][case] and not after[step][case])
+            right = tuple(case for case in common if after[step][case] and not before[step][case])
+            yield CaseChanges(step, len(common), wrong, right)
+
+
+def diff_text(diff: RunDiff) -> str:
+    """Return the changes for a terminal."""
+    parts = [f"{_side(diff.before)}\n{_side(diff.after)}"]
+    parts += [_rows("metrics", [_cells(each) for each in diff.metrics])] if diff.metrics else []
+    parts += [_rows("params", [_cells(each) for each in diff.params])] if diff.params else []
+    parts += [_case_lines(each) for each in diff.cases]
+    parts.append(_step_lines(diff.steps))
+    return "\n\n".join(parts)
+
+
+def _side(side: RunSide) -> str:
+    return f"{side.label}: run {side.run_id}, commit {(side.commit or '–')[:12]}"
+
+
+def _cells(change: ValueChange) -> tuple[str, str, str, str]:
+    return one_line(change.name), _shown(change.before), _shown(change.after), _difference(change)
+
+
+def _difference(change: ValueChange) -> str:
+    if change.change is None:
+        return ""
+    return figure(change.change, signed=True) if change.change else "="
+
+
+def _shown(value: float | str | None) -> str:
+    return one_line(value) if isinstance(value, str) else figure(value)
+
+
+def _rows(title: str, rows: Sequence[tuple[str, str, str, str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        f"  {name:{widths[0]}}  {before:>{widths[1]}} → {after:{widths[2]}}  {change}".rstrip()
+        for name, before, after, change in rows
+    ]
+    return "\n".join([title, *lines])
+
+
+def _case_lines(changes: CaseChanges) -> str:
+    lines = [f"cases of {changes.step}: {count(changes.common, 'case')} in both"]
+    for ids, word in ((changes.to_wrong, "wrong"), (changes.to_right, "right")):
+        more = f" and {len(ids) - _MAX_IDS} more" if len(ids) > _MAX_IDS else ""
+        lines += [f"  {len(ids)} turned {word}: {', '.join(map(one_line, ids[:_MAX_IDS]))}{more}"] if ids else []
+    return "\n".join(lines if len(lines) > 1 else [f"{lines[0]}, and none turned wrong or right"])
+
+
+def _step_lines(steps: Mapping[str, tuple[str, ...]] | None) -> str:
+    if steps is None:
+        return "code and data: not known, for the keys of one of the runs are not on this machine"
+    if not steps:
+        return "code and data: nothing that counts has changed"
+    return "\n".join(["code and data", *(f"  {step}: {one_line('; '.join(found))}" for step, found in steps.items())])
+
+
+def diff_markdown(diff: RunDiff) -> str:
+    """Return the changes as GitHub's Markdown."""
+    heads = (f"{side.label} ({side.run_id})" for side in (diff.before, diff.after))
+    parts = [f"### {markdown_text(' → '.join(heads))}"]
+    for title, changes in (("metric", diff.metrics), ("param", diff.params)):
+        if changes:
+            rows = [(markdown_code(each.name), *map(markdown_text, _cells(each)[1:])) for each in changes]
+            lines = [(title, "before", "after", "change"), ("---",) * 4, *rows]
+            parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
+    parts += [markdown_text(_case_lines(each)) for each in diff.cases]
+    steps = diff.steps
+    parts += (
+        [f"- {markdown_code(step)}: {markdown_text('; '.join(found))}" for step, found in steps.items()]
+        if steps
+        else [markdown_text(_step_lines(steps))]
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def diff_json(diff: RunDiff) -> Json:
+    """Return the changes for other programs."""
+    return {
+        "schema": 1,
+        "before": _side_json(diff.before),
+        "after": _side_json(diff.after),
+        "metrics": [_change_json(each) for each in diff.metrics],
+        "params": [_change_json(each) for each in diff.params],
+        "steps": None if diff.steps is None else {step: list(found) for step, found in diff.steps.items()},
+        "cases": [
+            {
+                "step": each.step,
+                "common": each.common,
+                "to_wrong": list(each.to_wrong),
+                "to_right": list(each.to_right),
+            }
+            for each in diff.cases
+        ],
+    }
+
+
+def _side_json(side: RunSide) -> Json:
+    return {"name": side.label, "run_id": side.run_id, "commit": side.commit}
+
+
+def _change_json(change: ValueChange) -> Json:
+    return {"name": change.name, "before": change.before, "after": change.after}
