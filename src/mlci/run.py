@@ -128,6 +128,16 @@ class PreparedRun:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
+def gated(flow: Flow, context: RunContext, baseline: Baseline) -> Flow:
+    """The flow with the rules of the base branch's gate that it loosens or removes. What is merged is agreed upon, so a
+    run of the base branch has its own gate alone; a part of a flow has none."""
+    if context.target.is_trusted or context.part is not None or not baseline.gate:
+        return flow
+    from mlci.gate.effective_gate import with_base_gate
+
+    return with_base_gate(flow, baseline)
+
+
 def prepare(flow: Flow, context: RunContext, baseline: Baseline = NO_BASELINE) -> tuple[Plan, Compiled]:
     """Stages, plans and compiles, as if no step were reused. Changes nothing.
 
@@ -235,6 +245,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
     """
     started = datetime.now(timezone.utc)
     baseline = find_baseline(flow, context.target, cloud, context.history, context.reporter.log)
+    flow = gated(flow, context, baseline)
     context = attach(flow, context, baseline, cloud)
     prepared = prepare_run(flow, context, baseline, cloud)
     planned, keys = prepared.planned, prepared.keys

@@ -43,13 +43,14 @@ def command(options: RunOptions, fresh: str, as_json: bool, why: str | None) -> 
     from mlci.report.plan_json import plan_json
     from mlci.report.plan_preview import preview
     from mlci.report.reused_steps import ReusePreview
-    from mlci.run import prepare_run
+    from mlci.run import gated, prepare_run
 
     with open_run(options, out=sys.stderr if as_json else None) as session:
         flow, cloud = session.flow, session.cloud
         check_build_time(flow, os.environ)
         context = replace(session.context, fresh=fresh_steps(fresh, flow))
         baseline = find_baseline(flow, context.target, cloud, context.history, context.reporter.log)
+        flow = gated(flow, context, baseline)
         prepared = prepare_run(flow, context, baseline, cloud)
         planned, definition = prepared.planned, prepared.compiled.definition
         if why is not None:

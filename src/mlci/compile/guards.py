@@ -94,11 +94,14 @@ def _for_all_cells(check: Check) -> Check:
 
 
 def _groups(bounds: Iterable[Bound]) -> list[list[Bound]]:
-    """Return the bounds by the rules of the flow: a rule on a step with a matrix has one for each cell."""
+    """Return the bounds by the rules of the flow: a rule on a step with a matrix has one for each cell.
+    The base branch's gate may have another limit for the same metric."""
     groups: dict[tuple[object, ...], list[Bound]] = {}
     for bound in bounds:
         rule = bound.rule
-        groups.setdefault((written_name(rule.step), rule.path, rule.op, rule.aggregate, rule.place), []).append(bound)
+        groups.setdefault(
+            (written_name(rule.step), rule.path, rule.op, rule.aggregate, rule.place, bound.origin), []
+        ).append(bound)
     return list(groups.values())
 
 

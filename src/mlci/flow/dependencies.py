@@ -19,9 +19,9 @@ def dependencies(flow: Flow) -> Mapping[str, frozenset[str]]:
     """Returns the direct predecessors of each step.
 
     They are the steps whose outputs it reads, those in its `after`, those whose metrics its `if` reads, and for a step
-    after the gate all those whose metrics the gate reads.
+    after the gate all those whose metrics the gate reads, the base branch's rules in it included.
     """
-    gate = _judged_by(flow.gate)
+    gate = _judged_by(flow.rules_in_force)
     return {
         name: frozenset((needs(step) | gate if step.is_after_gate else needs(step)) & flow.steps.keys())
         for name, step in flow.steps.items()

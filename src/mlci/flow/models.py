@@ -219,6 +219,16 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class BaseRule:
+    """A rule of the base branch's gate that is in force beside the flow's own, and the reason: it was loosened, or
+    removed. One that `is_removed` can't be judged any more: the flow lacks what it is about."""
+
+    rule: Rule
+    reason: str
+    is_removed: bool = False
+
+
+@dataclass(frozen=True)
 class Condition:
     """A part of an `if`: any or all of its parts must hold. A part is another condition, or the place of a rule."""
 
@@ -409,6 +419,7 @@ class Flow:
     environment variables that it reads, and `secrets` the secrets that it declares, by name. `python` is
     `local: {python: …}`. `aws` holds the settings that `aws:` gives.
     `steps` has each cell of a step with a matrix as a step, and `matrices` the names of a step's cells by its own.
+    `gate` has its own rules, and `base_gate` those of the base branch that are in force beside them.
     A flow that is a part of another has in `left_out` the steps of the other that are not in it.
     `positions` tells where each part stands in the file, by its path from the top:
     `("steps", "train", "run")`.
@@ -426,7 +437,13 @@ class Flow:
     aws: Mapping[AwsSettingName, str] = field(default_factory=dict)
     matrices: Mapping[str, Matrix] = field(default_factory=dict)
     left_out: Mapping[str, Step] = field(default_factory=dict)
+    base_gate: tuple[BaseRule, ...] = ()
     positions: Mapping[tuple[str | int, ...], Position] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def rules_in_force(self) -> tuple[Rule, ...]:
+        """The rules that its gate is judged by, as far as it has what they are about."""
+        return self.gate + tuple(each.rule for each in self.base_gate if not each.is_removed)
 
     @property
     def step_types(self) -> frozenset[str]:

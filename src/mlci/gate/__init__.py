@@ -11,6 +11,7 @@ case_judgement.py  the verdicts on all rules on cases, which are remembered
 budgets.py         rules on what a run measures
 comparison.py      a comparison of cases, as a verdict reports it
 acceptance.py      the decision that a miss is fine
+effective_gate.py  the base branch's rules that are in force beside a flow's own
 statistics/        the change of a metric by the cases of two models, with its uncertainty
 verdict.py         the verdict on each rule, and on all
 conditions.py      the verdict on a step's `if`

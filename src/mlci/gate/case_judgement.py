@@ -31,7 +31,7 @@ class CaseJudgement:
 
 def needs_cases(bound: Bound) -> bool:
     """Return True if a rule compares cases, or an interval: the metrics file alone does not judge it."""
-    return bound.rule.reads_cases or bound.rule.confidence is not None
+    return (bound.rule.reads_cases or bound.rule.confidence is not None) and not bound.is_removed
 
 
 def judge_cases(

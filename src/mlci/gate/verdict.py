@@ -101,7 +101,8 @@ def judge(
     measurements: Measurements = NO_MEASUREMENTS,
     of_cases: Mapping[int, tuple[RuleVerdict, ...]] | None = None,
 ) -> Verdict:
-    """Returns the verdict on each rule. A metric that is missing, no number or NaN misses its rule.
+    """Returns the verdict on each rule. A metric that is missing, no number or NaN misses its rule, and so does one of
+    which the flow has removed what it is about.
 
     `measurements` are what rules on the run itself are judged by: one that is not known leaves its rule unclear.
     `of_cases` has the verdicts on the rules that need cases or an interval, by their places in the gate.
@@ -109,11 +110,19 @@ def judge(
     known = of_cases or {}
     return Verdict(
         tuple(
-            judged
+            _with_reason(judged)
             for place, bound in enumerate(gate)
             for judged in known.get(place) or (judge_number(bound, metrics, measurements),)
         )
     )
+
+
+def _with_reason(judged: RuleVerdict) -> RuleVerdict:
+    """Returns a verdict that says why a rule of the base branch's is in force, where it is missed."""
+    bound = judged.bound
+    if bound.origin == "flow" or bound.is_removed or judged.verdict == "held":
+        return judged
+    return replace(judged, text=f"{judged.text}; the base branch's rule is in force: {bound.reason}")
 
 
 def judge_number(
@@ -121,6 +130,10 @@ def judge_number(
 ) -> RuleVerdict:
     """Returns the verdict on a rule by a number: the metric, or one number of all cells."""
     rule = bound.rule
+    if bound.is_removed:
+        limit = _leeway(rule)
+        text = f"{rule.metric} can't be judged: {bound.reason}, and the base branch's gate has {rule.op} {limit} for it"
+        return RuleVerdict(bound, None, "broken", text)
     if rule.is_budget:
         return _judged_budget(bound, measured(rule, measurements))
     if rule.aggregate is None:
@@ -205,8 +218,11 @@ def _allowance(bound: Bound) -> str:
     rule = bound.rule
     if rule.op in ("min", "max") or bound.baseline is None:
         return ""
-    leeway = f"{_number(float(exact(rule.limit) * 100))}%" if rule.is_relative else _number(rule.limit)
-    return f" (baseline {_number(bound.baseline)}, {rule.op} {leeway})"
+    return f" (baseline {_number(bound.baseline)}, {rule.op} {_leeway(rule)})"
+
+
+def _leeway(rule: Rule) -> str:
+    return f"{_number(float(exact(rule.limit) * 100))}%" if rule.is_relative else _number(rule.limit)
 
 
 def _number(value: float) -> str:

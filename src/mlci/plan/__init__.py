@@ -28,7 +28,7 @@ from mlci.plan.models import (
 )
 from mlci.plan.names import CELL_TAG, CHECKPOINTS_FOLDER, FLOW_TAG, METRICS_FOLDER, RUN_TAG, STEP_TAG, Names, run_id
 from mlci.plan.requests import RequestContext, api_request, resolve, selected_uri
-from mlci.plan.thresholds import bounds, number_at
+from mlci.plan.thresholds import bounds, gate_bounds, number_at
 from mlci.stage.models import DataUnit, Staged
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import Cleanup, ResolvedStep
@@ -110,7 +110,7 @@ def plan(
     uploads = {upload.uri: upload for upload in _uploads(flow, staged, target, reused)}
     images = tuple(_images(flow, staged, target, reused))
     return Plan(
-        flow, target, steps, bounds(flow.gate, baseline.metrics), tuple(uploads.values()), staged.data, images, baseline
+        flow, target, steps, gate_bounds(flow, baseline.metrics), tuple(uploads.values()), staged.data, images, baseline
     )
 
 

@@ -124,17 +124,25 @@ class PlannedImage:
     steps: tuple[str, ...]
 
 
+#: Whose gate a rule is of: the flow's that is run, or that of the base branch.
+RuleOrigin: TypeAlias = Literal["flow", "base"]
+
+
 @dataclass(frozen=True)
 class Bound:
     """A rule with its limit worked out: the value must be at least, or at most, `threshold`.
 
     `baseline` is the metric's value there, None where there is none; a drop or rise is then not limited, and
-    `threshold` is None.
+    `threshold` is None. `origin` says whose rule it is: the flow's own, or the base branch's, which is in force for a
+    `reason`. One that `is_removed` can't be judged, and is broken.
     """
 
     rule: Rule
     threshold: float | None
     baseline: float | None = None
+    origin: RuleOrigin = "flow"
+    reason: str = ""
+    is_removed: bool = False
 
     @property
     def is_lower(self) -> bool:
@@ -146,12 +154,16 @@ class Bound:
     @property
     def is_judged_by_mlci(self) -> bool:
         """True if it decides about what stands behind the gate, and no state machine can judge it, but mlci alone."""
-        return self.rule.level == "block" and self.rule.is_judged_by_mlci
+        return self.rule.level == "block" and self._needs_mlci
 
     @property
     def is_judged_by_machine(self) -> bool:
         """True if it decides about what stands behind the gate, and the state machine judges it: by two numbers."""
-        return self.rule.level == "block" and not self.rule.is_judged_by_mlci
+        return self.rule.level == "block" and not self._needs_mlci
+
+    @property
+    def _needs_mlci(self) -> bool:
+        return self.rule.is_judged_by_mlci or self.is_removed
 
 
 @dataclass(frozen=True)

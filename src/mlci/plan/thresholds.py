@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from fractions import Fraction
 
 from mlci.flow.metric_paths import MetricPath
-from mlci.flow.models import Aggregate, Json, Rule, Selection
+from mlci.flow.models import Aggregate, Flow, Json, Rule, Selection
 from mlci.flow.names import written_name
 from mlci.plan.models import Bound
 
@@ -60,6 +61,16 @@ def bounds(rules: Iterable[Rule], baseline: Mapping[str, Json]) -> tuple[Bound, 
     0.73
     """
     return tuple(_bound(rule, _baseline_number(rule, baseline)) for rule in rules)
+
+
+def gate_bounds(flow: Flow, baseline: Mapping[str, Json]) -> tuple[Bound, ...]:
+    """Returns the bounds of a flow's gate: those of its own rules, and of the base branch's that are in force."""
+    own = bounds(flow.gate, baseline)
+    base = bounds((each.rule for each in flow.base_gate), baseline)
+    return own + tuple(
+        replace(bound, origin="base", reason=each.reason, is_removed=each.is_removed)
+        for bound, each in zip(base, flow.base_gate, strict=True)
+    )
 
 
 def _baseline_number(rule: Rule, baseline: Mapping[str, Json]) -> float | None:

@@ -54,7 +54,7 @@ def flow_graph(flow: Flow, outcome: Mapping[str, StepStatus] | None = None, gate
     nodes = (
         *(_step_node(ids[names[0]], flow, names, outcome or {}) for names in cells.values()),
         *(Node(node, "data", place) for place, node in data.items()),
-        *([Node(GATE_NODE, "gate", "gate", _judge(flow), gate_status)] if flow.gate else []),
+        *([Node(GATE_NODE, "gate", "gate", _judge(flow), gate_status)] if flow.gate or flow.base_gate else []),
     )
     return FlowGraph(nodes, tuple(dict.fromkeys(_edges(flow, ids, data))))
 
@@ -62,8 +62,9 @@ def flow_graph(flow: Flow, outcome: Mapping[str, StepStatus] | None = None, gate
 def _judge(flow: Flow) -> str:
     """Return who judges the gate before what stands behind it, where that is not the state machine alone."""
     is_behind = any(step.is_after_gate for step in flow.steps.values())
-    blocking = [rule for rule in flow.gate if rule.level == "block"]
-    return "judged by mlci" if is_behind and any(rule.is_judged_by_mlci for rule in blocking) else ""
+    blocking = [rule for rule in flow.rules_in_force if rule.level == "block"]
+    by_mlci = any(rule.is_judged_by_mlci for rule in blocking) or any(each.is_removed for each in flow.base_gate)
+    return "judged by mlci" if is_behind and by_mlci else ""
 
 
 def _places(step: Step) -> Iterator[str]:
@@ -90,7 +91,7 @@ def _step_node(node: str, flow: Flow, names: Sequence[str], outcome: Mapping[str
 
 
 def _edges(flow: Flow, steps: Mapping[str, str], data: Mapping[str, str]) -> Iterator[Edge]:
-    judged = [step for rule in flow.gate for step in rule.steps]
+    judged = [step for rule in flow.rules_in_force for step in rule.steps]
     places = {name: number for number, name in enumerate(steps)}
     for name, before in dependencies(flow).items():
         step, is_conditional = flow.steps[name], bool(flow.steps[name].when)

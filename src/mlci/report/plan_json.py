@@ -81,6 +81,8 @@ def _rule(bound: Bound) -> dict[str, Json]:
         "threshold": bound.threshold,
         "baseline": bound.baseline,
     }
+    if bound.origin != "flow":
+        rule |= {"origin": bound.origin, "reason": bound.reason, "removed": bound.is_removed}
     return {"not": rule} if bound.rule.is_negated else rule
 
 

@@ -199,4 +199,5 @@ def _secrets(planned: Plan) -> Iterator[str]:
 
 
 def _rule(bound: Bound) -> str:
-    return f"{bound.rule.metric} {limit(bound)}"
+    text = f"{bound.rule.metric} {limit(bound)}"
+    return text if bound.origin == "flow" else f"{text}, by the base branch's gate: {bound.reason}"

@@ -1,0 +1,109 @@
+"""Who may loosen the gate, as a user meets it: a branch is judged by its own gate and by the base's."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.git_repositories import commit, git, repository
+from support.measured_flow import SCRIPT
+from support.project import Project
+
+FLOW = """\
+flow: iris
+params: {auc: 0.95, min_auc: 0.9}
+defaults: {image: "mine.example/image:1", timeout: 1m}
+steps:
+  measure:
+    uses: processing
+    run: measure.py
+    args: ["${{ params.auc }}"]
+    outputs: [out]
+    metrics: out/metrics.json
+  publish:
+    uses: wait
+    seconds: 1
+    after: gate
+gate: [{metric: measure.auc, min: "${{ params.min_auc }}"}]
+"""
+LOWERED = "min_auc lowered from 0.9 to 0.5 in flow.yaml"
+
+
+@pytest.fixture
+def merged(project: Project) -> Project:
+    """A repository whose base branch has passed its gate, with a branch checked out."""
+    project.write("flow.yaml", FLOW)
+    project.write("measure.py", SCRIPT)
+    repository(project.root, **{".gitignore": ".mlci/\n"})
+    ran(project, "run")
+    git(project.root, "checkout", "-q", "-b", "feature")
+    return project
+
+
+def ran(project: Project, *arguments: str, expected: int = 0, **environment: str) -> str:
+    done = project.mlci(*arguments, **environment)
+    assert done.returncode == expected, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def changed(project: Project, *changes: tuple[str, str]) -> str:
+    text = FLOW
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    project.write("flow.yaml", text)
+    return commit(project.root)
+
+
+def test_a_branch_that_lowers_a_limit_is_judged_by_the_bases(merged: Project) -> None:
+    changed(merged, ("auc: 0.95", "auc: 0.8"), ("min_auc: 0.9", "min_auc: 0.5"))
+    assert f"measure.auc ≥ 0.9 (min), by the base branch's gate: {LOWERED}" in ran(merged, "plan")
+    said = ran(merged, "run", expected=1)
+    assert f"measure.auc 0.8 ≥ 0.9 is missed by 0.1; the base branch's rule is in force: {LOWERED}" in said
+    result = merged.result()
+    assert result["steps"]["publish"]["status"] == "skipped"
+    assert [rule["held"] for rule in result["rules"]] == [True, False]
+    assert LOWERED in (merged.root / ".mlci" / "latest" / "junit.xml").read_text(encoding="utf-8")
+    git(merged.root, "checkout", "-q", "main")
+    git(merged.root, "merge", "-q", "feature")
+    ran(merged, "run")  # what is merged is agreed upon
+
+
+def test_a_param_that_is_lowered_by_hand_leaves_the_bases_limit(merged: Project) -> None:
+    by_hand = "min_auc lowered from 0.9 to 0.5 by --param or MLCI_PARAM_MIN_AUC"
+    changed(merged, ("auc: 0.95", "auc: 0.8"))
+    assert by_hand in ran(merged, "run", "--param", "min_auc=0.5", expected=1)
+    assert by_hand in ran(merged, "run", expected=1, MLCI_PARAM_MIN_AUC="0.5")
+
+
+GATE = 'gate: [{metric: measure.auc, min: "${{ params.min_auc }}"}]\n'
+COST = "gate: [{metric: run.cost_usd, max: 100}]\n"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ([(GATE, "gate: [{metric: measure.auc, max: 1}]\n")], "removed from the gate"),
+        ([("  measure:", "  score:"), (GATE, "gate: [{metric: score.auc, min: 0.5}]\n")], 'step "measure" is gone'),
+        ([("    outputs", "    after: gate\n    outputs"), (GATE, COST)], 'step "measure" runs behind the gate now'),
+    ],
+)
+def test_what_a_branch_removes_stays_in_force(merged: Project, changes: list[tuple[str, str]], reason: str) -> None:
+    changed(merged, ("auc: 0.95", "auc: 0.8"), *changes)
+    assert reason in ran(merged, "run", expected=1)
+    assert merged.result()["steps"]["publish"]["status"] == "skipped"
+
+
+def test_a_renamed_metric_is_missing(merged: Project) -> None:
+    merged.write("measure.py", SCRIPT.replace('"auc"', '"area"'))
+    changed(merged, ("metric: measure.auc", "metric: measure.area"))
+    said = ran(merged, "run", expected=1)
+    assert "measure.auc is missing from the metrics" in said
+    assert "the base branch's rule is in force: removed from the gate" in said
+
+
+def test_what_a_branch_tightens_counts(merged: Project) -> None:
+    changed(merged, ("min_auc: 0.9", "min_auc: 0.99"))
+    said = ran(merged, "run", expected=1)
+    assert "measure.auc 0.95 ≥ 0.99 is missed by 0.04" in said
+    assert "base branch's" not in said
+    assert len(merged.result()["rules"]) == 1
