@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 
 from mlci_asl.errors import DefinitionError, Problem
@@ -157,15 +158,17 @@ def _shadowed_variables(branch: Branch, outer: frozenset[str], location: str = "
 
     The Parallel or Map itself may set the same variable, for it does so later, as recorded from AWS.
     """
+    assigned = {name: frozenset(assigned_names(state)) for name, state in branch.states.items()}
+    assigning_states = Counter(variable for variables in assigned.values() for variable in variables)
     for name, state in branch.states.items():
-        for variable in sorted(outer.intersection(assigned_names(state))):
+        for variable in sorted(outer & assigned[name]):
             message = f"the variable ${variable} is one of an outer scope, which an inner scope can't set"
             yield Problem(f"{location}/States/{name}/Assign", message)
         for branch_location, inner_branch in inner_branches(state):
-            sibling_names = (assigned_names(other) for other in branch.states.values() if other is not state)
-            yield from _shadowed_variables(
-                inner_branch, outer.union(*sibling_names), f"{location}/States/{name}{branch_location}"
-            )
+            siblings = {
+                variable for variable, count in assigning_states.items() if count > (variable in assigned[name])
+            }
+            yield from _shadowed_variables(inner_branch, outer | siblings, f"{location}/States/{name}{branch_location}")
 
 
 def _express_problems(root: Branch) -> Iterator[Problem]:

@@ -40,7 +40,7 @@ def step_of_state(state: str, steps: Collection[str]) -> str | None:
     ('train', None)
     """
     step, _, title = state.partition(": ")
-    return step if step in steps and title in state_titles() else None
+    return step if step in steps and (not title or title in state_titles()) else None
 
 
 def is_cleaner(execution: str) -> bool:

@@ -145,6 +145,7 @@ def jobs_of(names: Collection[str]) -> dict[str, JobType]:
     return {name: job for name in STEP_TYPES if name in names and (job := STEP_TYPES[name].job)}
 
 
+@functools.cache
 def state_titles() -> frozenset[str]:
     """Return the titles of the states that any step type has, but for those that take work back: a step has failed
     when they run."""

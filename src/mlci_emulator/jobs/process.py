@@ -121,6 +121,16 @@ class ProcessResult:
     exit_code: int
 
 
+def _supervisor_command(argument: str) -> list[str]:
+    """Return the command of a supervisor.
+
+    -I and -S: the user's site-packages and PYTHON* variables have no effect, and Python starts faster. It is imported,
+    so that Python keeps its bytecode: to compile it takes a third of the time of its start.
+    """
+    code = "import os, sys; sys.path.append(os.path.dirname(sys.argv.pop())); import supervisor; supervisor.main()"
+    return [sys.executable, "-I", "-S", "-c", code, argument, str(SUPERVISOR)]
+
+
 @contextlib.contextmanager
 def shared_network() -> Iterator[int]:
     """Yield the id of a process that holds a network, in which there is nothing but a loopback.
@@ -128,7 +138,7 @@ def shared_network() -> Iterator[int]:
     Raises: IsolationError: there can be none here.
     """
     holder = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(SUPERVISOR), "network"],
+        _supervisor_command("network"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -212,9 +222,8 @@ class _Supervisor:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._status, status = os.pipe()
         try:
-            # -I and -S: the user's site-packages and PYTHON* variables have no effect, and Python starts faster.
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(SUPERVISOR), str(status)],
+                _supervisor_command(str(status)),
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
 """Runs as a process of its own: sets up a job's `/opt/ml`, runs the script, and kills every process that it leaves.
 
-`mlci_emulator.jobs.process` starts this file by path with `python -I -S`, so it imports the standard library only, and
-little of that: starting a job must cost almost nothing. It may be started ahead of its job; it waits for a request.
+`mlci_emulator.jobs.process` starts this file with `python -I -S`, so it imports the standard library only, and little
+of that: starting a job must cost almost nothing. It may be started ahead of its job; it waits for a request.
 
 Standard input carries four bytes of length, then the launch request (a marshalled dict: both ends are the same
 interpreter, and importing `json` would take longer than all the rest), then a byte that means "stop". The end of file
@@ -34,8 +34,11 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False  # importing typing takes as long as most of the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
 
 CONTAINER = "/opt/ml"
 TEMPORARY, SHARED_MEMORY = "/tmp", "/dev/shm"

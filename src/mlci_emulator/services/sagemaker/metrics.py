@@ -9,7 +9,7 @@ import math
 import re
 import struct
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ class Metrics:
     """The values of each metric in the log so far, of which the last counts. Each byte of the log is read once."""
 
     def __init__(self, definitions: Iterable[Mapping[str, str]], log: Path, now: Clock) -> None:
-        self._patterns = [(fields["Name"], re.compile(fields["Regex"])) for fields in definitions]
+        self._definitions = [(fields["Name"], fields["Regex"]) for fields in definitions]
         self._log, self._now, self._read = log, now, 0
         self._lock = threading.Lock()
         self._values: dict[str, tuple[float, datetime]] = {}
@@ -35,7 +35,7 @@ class Metrics:
     def values(self, is_ended: bool = False) -> list[dict[str, Any]]:
         """Return FinalMetricDataList. An incomplete last line is read once it is complete, or the job has ended."""
         with self._lock:
-            if self._patterns:
+            if self._definitions:
                 self._read_new_lines(is_ended)
             return [
                 {"MetricName": name, "Value": value, "Timestamp": seen} for name, (value, seen) in self._values.items()
@@ -61,10 +61,13 @@ class Metrics:
         except FileNotFoundError:
             return
 
-    def _scan(self, lines: Iterable[bytes]) -> None:
+    def _scan(self, lines: Sequence[bytes]) -> None:
+        if not lines:
+            return
+        patterns = [(name, re.compile(regex)) for name, regex in self._definitions]  # late: `re` takes 2 ms for each
         for line in lines:
             text = _HOST.sub("", line.decode("utf-8", "replace"))
-            for name, pattern in self._patterns:
+            for name, pattern in patterns:
                 for match in pattern.finditer(text):
                     value = _number(match[1] if pattern.groups else match[0])
                     if value is not None:

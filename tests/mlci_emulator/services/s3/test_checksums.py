@@ -33,6 +33,13 @@ def test_the_way_without_c_agrees_with_zlib(data: bytes) -> None:
     assert checksums._crc("CRC32", data, 0) == zlib.crc32(data)
 
 
+@pytest.mark.parametrize("size", [16_383, 16_384, 16_385])
+def test_much_and_little_data_take_other_tables_to_the_same_result(size: int) -> None:
+    data = bytes(number * 7 % 256 for number in range(size))
+    assert checksums._crc("CRC32", data, 0) == zlib.crc32(data)
+    assert checksums._crc("CRC32", data[9_000:], checksums._crc("CRC32", data[:9_000], 0)) == zlib.crc32(data)
+
+
 @given(algorithm=st.sampled_from(sorted(CHECKS)), parts=st.lists(st.binary(max_size=40), min_size=1, max_size=5))
 def test_parts_make_up_the_whole(algorithm: str, parts: list[bytes]) -> None:
     each = [(checksums.text(checksum(algorithm, part)), len(part)) for part in parts]
