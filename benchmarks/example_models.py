@@ -33,23 +33,19 @@ class Example:
     """The example's data, and the functions of its scripts."""
 
     def __init__(self) -> None:
-        self._preprocess, self._features = _script("preprocess"), _script("features")
-        self._table = self._features.read_table(str(_ROOT / "data" / "breast_cancer.csv"))
-        # Rows know their number by a column behind the measures: the split keeps no ids.
-        numbered = [[*row, number] for number, row in enumerate(self._table.rows)]
-        self._numbered = self._features.Table(numbered, self._table.labels)
+        self._preprocess = _script("preprocess")
+        self._table = _script("features").read_table(str(_ROOT / "data" / "breast_cancer.csv"))
 
     def model(self, split_seed: int, booster_seed: int = 2026, subsample: float = 1.0) -> Model:
         """Train a model on one part of a split, and return its outcomes on the other."""
-        train, test = self._preprocess.split(self._numbered, _TEST_SIZE, split_seed)
+        train, test = self._preprocess.split(self._table, _TEST_SIZE, split_seed)
         settings = {**_SETTINGS, "seed": booster_seed, "subsample": subsample, "nthread": 1}
-        data = xgboost.DMatrix(np.array(train.rows)[:, :-1], label=np.array(train.labels))
+        data = xgboost.DMatrix(np.array(train.rows), label=np.array(train.labels))
         booster = xgboost.train(settings, data, num_boost_round=_ROUNDS)
-        rows = np.array(test.rows)
-        scores = tuple(float(score) for score in booster.predict(xgboost.DMatrix(rows[:, :-1])))
+        scores = tuple(float(score) for score in booster.predict(xgboost.DMatrix(np.array(test.rows))))
         labels = tuple(bool(label) for label in test.labels)
         return Model(
-            tuple(int(number) for number in rows[:, -1]),
+            tuple(map(int, test.ids)),
             Outcomes(labels, tuple(score >= _THRESHOLD for score in scores), scores),
             Outcomes(labels, scores),
         )

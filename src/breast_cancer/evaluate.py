@@ -1,8 +1,9 @@
-"""Measure a model on the test data, and write what came of it to metrics.json."""
+"""Measure a model on the test data, and write what came of it to metrics.json, and of each case to cases.csv."""
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import sys
@@ -23,19 +24,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, help="model.tar.gz, or the folder it is in")
     parser.add_argument("--test", required=True, help="folder with test.csv")
-    parser.add_argument("--output", required=True, help="folder for metrics.json")
+    parser.add_argument("--output", required=True, help="folder for metrics.json and cases.csv")
     parser.add_argument("--threshold", type=float, default=0.5, help="probability that counts as malignant (0.5)")
     args = parser.parse_args()
 
     booster = read_model(args.model)
     table = read_table(args.test)
     data = xgboost.DMatrix(numpy.array(table.rows), feature_names=list(FEATURES))
-    metrics = measure(table.labels, [float(each) for each in booster.predict(data)], args.threshold)
+    scores = [float(each) for each in booster.predict(data)]
+    metrics = measure(table.labels, scores, args.threshold)
 
     os.makedirs(args.output, exist_ok=True)
     with open(os.path.join(args.output, "metrics.json"), "w", encoding="utf-8") as file:
         json.dump(metrics, file, indent=2)
         file.write("\n")
+    with open(os.path.join(args.output, "cases.csv"), "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("id", "label", "predicted", "score"))
+        for each, label, score in zip(table.ids, table.labels, scores):
+            writer.writerow((each, label, int(score >= args.threshold), score))
     print(json.dumps(metrics, indent=2))
 
 

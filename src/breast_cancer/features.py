@@ -13,6 +13,8 @@ from typing import Sequence
 
 #: What is predicted: 1 where the tumour is malignant, 0 where it is benign.
 TARGET = "malignant"
+#: The column that tells a row from all others, whatever part of the data it is in.
+ID = "id"
 
 _MEASURES = (
     "radius",
@@ -40,24 +42,26 @@ class BadTable(Exception):
 
 
 class Table:
-    """Rows of measures, in the order of FEATURES, and the label of each."""
+    """Rows of measures, in the order of FEATURES, and the label and the id of each."""
 
-    def __init__(self, rows: Sequence[Sequence[float]], labels: Sequence[int]) -> None:
+    def __init__(self, rows: Sequence[Sequence[float]], labels: Sequence[int], ids: Sequence[str]) -> None:
         self.rows = rows
         self.labels = labels
+        self.ids = ids
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def pick(self, numbers: Sequence[int]) -> Table:
         """The table of these rows only."""
-        return Table([self.rows[i] for i in numbers], [self.labels[i] for i in numbers])
+        return Table([self.rows[i] for i in numbers], [self.labels[i] for i in numbers], [self.ids[i] for i in numbers])
 
 
 def read_table(path: str) -> Table:
     """The table in a CSV file, or in a folder that holds exactly one.
 
-    Columns are found by their names, so their order does not matter and others are left out.
+    Columns are found by their names, so their order does not matter and others are left out. Where there is no column
+    of ids, a row's id is its number, from 1: rows that are added at the end change none.
 
     Raises: BadTable.
     """
@@ -76,23 +80,24 @@ def write_table(path: str, table: Table) -> None:
     """Write a table as `read_table` reads it; the same table gives the same bytes."""
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow((*FEATURES, TARGET))
-        writer.writerows([*row, label] for row, label in zip(table.rows, table.labels))
+        writer.writerow((ID, *FEATURES, TARGET))
+        writer.writerows([each, *row, label] for each, row, label in zip(table.ids, table.rows, table.labels))
 
 
 def _parse(records: csv.DictReader[str], file: str) -> Table:
     missing = [name for name in (*FEATURES, TARGET) if name not in (records.fieldnames or ())]
     if missing:
         raise BadTable(f"{file}: no column {', '.join(missing)}")
-    rows, labels = [], []
-    for record in records:
+    rows, labels, ids = [], [], []
+    for number, record in enumerate(records, 1):
         place = f"{file}:{records.line_num}"
         rows.append([_number(record[name], name, place) for name in FEATURES])
         label = _number(record[TARGET], TARGET, place)
         if label not in (0, 1):
             raise BadTable(f"{place}: {TARGET} is {record[TARGET]}; expected 0 or 1")
         labels.append(int(label))
-    return Table(rows, labels)
+        ids.append(record.get(ID) or str(number))
+    return Table(rows, labels, ids)
 
 
 def _csv_file(path: str) -> str:

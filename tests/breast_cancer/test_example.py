@@ -111,7 +111,13 @@ def test_the_model_is_good(made: Folders) -> None:
 
 def test_the_same_input_gives_the_same_bytes(made: Folders, tmp_path: Path) -> None:
     again = run_all(tmp_path)
-    for name in ("train/train.csv", "test/test.csv", "model/model.json", "evaluation/metrics.json"):
+    for name in (
+        "train/train.csv",
+        "test/test.csv",
+        "model/model.json",
+        "evaluation/metrics.json",
+        "evaluation/cases.csv",
+    ):
         assert (made.root / name).read_bytes() == (again.root / name).read_bytes(), name
 
 
@@ -123,7 +129,32 @@ def test_the_split_loses_no_row_and_keeps_the_share(made: Folders) -> None:
 
 
 def _values(row: Mapping[str, str]) -> list[float]:
-    return [float(value) for value in row.values()]
+    return [float(value) for name, value in row.items() if name != "id"]
+
+
+def test_each_row_keeps_its_number_as_its_id(made: Folders) -> None:
+    whole, parts = rows(DATA), [*rows(made.train / "train.csv"), *rows(made.test / "test.csv")]
+    assert sorted(int(row["id"]) for row in parts) == list(range(1, len(whole) + 1))
+    assert all(_values(row) == _values(whole[int(row["id"]) - 1]) for row in parts)
+
+
+def test_ids_of_the_data_s_own_are_kept(made: Folders, tmp_path: Path) -> None:
+    data = tmp_path / "named.csv"
+    with data.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["id", *rows(DATA)[0]])
+        writer.writeheader()
+        writer.writerows({"id": f"case-{number}", **row} for number, row in enumerate(rows(DATA)))
+    succeeds(Folders(tmp_path).preprocess(data=data))
+    found = rows(tmp_path / "test" / "test.csv")
+    assert [row["id"] for row in found] == [f"case-{int(row['id']) - 1}" for row in rows(made.test / "test.csv")]
+
+
+def test_each_test_case_is_written_as_the_metrics_count_it(made: Folders) -> None:
+    cases, tested = rows(made.root / "evaluation" / "cases.csv"), rows(made.test / "test.csv")
+    assert [(each["id"], each["label"]) for each in cases] == [(row["id"], row["malignant"]) for row in tested]
+    assert all((float(each["score"]) >= 0.5) == (each["predicted"] == "1") for each in cases)
+    found = [each["predicted"] for each in cases if each["label"] == "1"]
+    assert found.count("1") / len(found) == made.metrics["recall"]
 
 
 def test_another_seed_gives_another_split(made: Folders, tmp_path: Path) -> None:

@@ -137,6 +137,9 @@ def test_the_example_comes_to_the_same_as_on_the_local_cloud(example: Project, s
         for step in result["steps"].values():
             assert step.pop("seconds") >= 0
             assert step.pop("job").endswith("-0-0")
+            assert [phase["name"] for phase in step.pop("phases")][-1] in ("running", "uploading")
+            assert ("cost_usd" in step) == (result is there)
+            step.pop("cost_usd", None)
             assert all("/mlci/breast-cancer/runs/" in uri for uri in step.pop("outputs").values())
     assert here == there
     assert "rows" in example.mlci("logs", "preprocess").stdout
