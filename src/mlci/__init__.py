@@ -32,6 +32,7 @@ The map:
     build.py           the build that runs, according to CodeBuild and git
     interrupts.py      work that signals and timeouts interrupt
     watch.py           a run while it goes on: its jobs' logs, signs of life, requests to stop it
+    early_imports.py   imports what the end of a run needs while its jobs run
     empty_outputs.py   reports the outputs that a step left empty
     unsent_files.py    reports the file that a failed step's job was not sent
     reused_steps.py    the steps whose results earlier runs made

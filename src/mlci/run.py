@@ -28,6 +28,7 @@ from mlci.baseline import (
 )
 from mlci.compile import Compiled, compile_plan, sent_input
 from mlci.conclusion import conclude, log_tails
+from mlci.early_imports import import_early
 from mlci.empty_outputs import EmptyOutputs
 from mlci.errors import CloudError, InputError, SdkMissing
 from mlci.fast_dataclasses import dataclass
@@ -409,6 +410,7 @@ def _execute(prepared: PreparedRun, context: RunContext, cloud: Cloud, started: 
         for uri, text in sent.objects.items():
             cloud.write(uri, text.encode())
         answers = GateAnswers(verdict_so_far, context.reporter.log) if planned.asks_mlci else None
+        import_early(planned)
         return cloud.run(
             version, context.target.run_id, sent.text, on_event, stop, lambda: _ends(progress.steps, usual_s), answers
         )
