@@ -45,7 +45,7 @@ from mlci.report.result import BaselineUpdate, Result, RunStart, Status, strict
 from mlci.reuse.decisions import has_nothing_due
 from mlci.reuse.step_keys import step_keys
 from mlci.reused_steps import find_reused, find_reused_again, record_steps
-from mlci.run_cases import RunJudgement, check_extras, judge_run
+from mlci.run_cases import RunJudgement, judge_run, provide_packages
 from mlci.run_lock import RunLock
 from mlci.run_metrics import unread_metrics
 from mlci.runs import RunFolder
@@ -156,7 +156,6 @@ def prepare_run(flow: Flow, context: RunContext, baseline: Baseline, cloud: Clou
     staged = _stage(flow, context)
     planned = _plan(flow, staged, context, baseline)
     cloud.check(planned)
-    check_extras(planned)
     keys = keys_of(planned, context, cloud)
     if context.reused_runs is None:
         decisions = find_reused(planned, keys, context.fresh, datetime.now(timezone.utc), cloud)
@@ -250,6 +249,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
     context = attach(flow, context, baseline, cloud)
     prepared = prepare_run(flow, context, baseline, cloud)
     planned, keys = prepared.planned, prepared.keys
+    provide_packages(planned, context.cache.folder, context.reporter.log)
     execute = _reuse_all if has_nothing_due(planned) else _execute
     progress, outcome = execute(prepared, context, cloud, started)
     judgement, outcome = _judged_end(planned, progress, outcome, context, cloud)

@@ -9,13 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from mlci import __version__
 from mlci.backends.progress import Progress
 from mlci.backends.protocol import Cloud
-from mlci.errors import InputError, Problem
 from mlci.fast_dataclasses import dataclass
 from mlci.gate import CaseJudgement, Measurements, Metrics, Verdict, judge, missing_file
 from mlci.gate.budgets import NO_MEASUREMENTS
@@ -56,31 +55,19 @@ class RunJudgement:
     notes: tuple[str, ...] = ()
 
 
-def check_extras(planned: Plan) -> None:
-    """Looks for the packages that judging cases needs.
+def provide_packages(planned: Plan, cache: Path | None, log: Callable[[str], None]) -> None:
+    """Makes importable what judging cases needs, where a slim install lacks it. `cache` is the user's cache folder.
 
-    Raises: InputError.
+    Raises: InputError, if it can't be installed.
     """
-    flow = planned.flow
-    tables = [file for step in flow.steps.values() for file in (step.cases, step.trained_on) if file]
-    needed = {
-        "stats": any(map(needs_cases, planned.gate)) and not find_spec("scipy"),
-        "parquet": any(file.endswith(".parquet") for file in tables) and not find_spec("pyarrow"),
-    }
-    place = flow.position("gate")
-    problems = [
-        Problem(
-            place.file,
-            place.line,
-            place.column,
-            f'the gate compares cases, which needs the extra "{extra}" of mlci',
-            f"Install it: pip install 'mlci[{extra}]'",
-        )
-        for extra, is_missing in needed.items()
-        if is_missing
-    ]
-    if problems:
-        raise InputError(problems)
+    if not any(map(needs_cases, planned.gate)):
+        return
+    from mlci.stage.package_install import provide_parquet, provide_statistics
+
+    provide_statistics(cache, log)
+    steps = planned.flow.steps.values()
+    if any(file.endswith(".parquet") for step in steps for file in (step.cases, step.trained_on) if file):
+        provide_parquet(cache, log)
 
 
 def judge_run(

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, TextIO
 from mlci.backends.progress import StepState
 from mlci.fast_dataclasses import dataclass
 from mlci.gate import RuleVerdict
-from mlci.report.formatting import duration, headline, reused_note, rough_duration, step_note
+from mlci.report.formatting import count, duration, headline, reused_note, rough_duration, step_note
 from mlci.report.log_lines import last_line
 from mlci.report.log_tail import without_repetition
 from mlci.report.result import Result, Status
-from mlci.report.signs import STEP_SIGNS, STEP_STYLES, rule_sign
+from mlci.report.signs import OUTCOME_SIGNS, STEP_SIGNS, STEP_STYLES
 from mlci.report.untrusted_text import console_text, one_line, plain_text
 
 if TYPE_CHECKING:
@@ -155,12 +155,12 @@ def summary(result: Result, folder: str) -> str:
     lines = [""]
     if result.rules and result.status in (Status.PASSED, Status.GATE_MISSED):
         lines.append("gate")
-        lines += [f"  {rule_sign(judged.held)} {judged.text}{_margin(judged)}" for judged in result.rules]
+        lines += [f"  {OUTCOME_SIGNS[judged.outcome]} {judged.text}{_margin(judged)}" for judged in result.rules]
         lines.append("")
     lines += [f"{name} is of {cell}, the best" for name, cell in result.chosen.items()]
     if note := reused_note(result):
         lines.append(note)
-    lines.append(f"{result.flow}: {headline(result)} in {duration(result.seconds)}")
+    lines.append(f"{result.flow}: {headline(result)}{_warnings(result)} in {duration(result.seconds)}")
     failed = [name for name, step in result.steps.items() if step.status == "failed"]
     if failed:
         lines.append(f"failed: {', '.join(failed)} (the reason stands above, and in the report)")
@@ -175,7 +175,16 @@ def summary(result: Result, folder: str) -> str:
 
 
 def _margin(judged: RuleVerdict) -> str:
-    return f", margin {judged.margin:.6g}" if judged.held and judged.margin is not None else ""
+    """The margin of a number that held, and the level of a rule that was missed and does not block."""
+    if judged.outcome in ("warned", "noted"):
+        return f" ({judged.level} only)" if judged.level != "block" else ""
+    is_number = judged.verdict == "held" and judged.comparison is None
+    return f", margin {judged.margin:.6g}" if is_number and judged.margin is not None else ""
+
+
+def _warnings(result: Result) -> str:
+    warnings = sum(judged.outcome == "warned" for judged in result.rules)
+    return f" with {count(warnings, 'warning')}" if warnings and result.status is Status.PASSED else ""
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], out: TextIO) -> None:

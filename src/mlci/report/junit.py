@@ -8,6 +8,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from mlci.backends.progress import StepState
+from mlci.gate import RuleVerdict
 from mlci.report.formatting import step_note
 from mlci.report.result import Result
 from mlci.report.untrusted_text import xml_text
@@ -23,10 +24,11 @@ def junit(result: Result) -> str:
         _add_outcome(case, step, result.log_tails.get(name))
     rules = ElementTree.SubElement(root, "testsuite", name=f"{flow}.gate", timestamp=_timestamp(result))
     for judged in result.rules:
-        rule = judged.bound.rule
-        case = _case(rules, f"{flow}.gate", f"{rule.metric} {rule.op}", 0)
-        if not judged.held:
+        case = _case(rules, f"{flow}.gate", _rule_name(judged), 0)
+        if judged.outcome == "failed":
             _add(case, "failure", judged.text, judged.text)
+        elif judged.outcome == "warned":
+            _add(case, "skipped", judged.text)  # CodeBuild shows no output of a test that passed
         else:
             ElementTree.SubElement(case, "system-out").text = xml_text(judged.text)
     for suite in (steps, rules):
@@ -36,6 +38,13 @@ def junit(result: Result) -> str:
         root.set(kind, str(sum(int(suite.get(kind, "0")) for suite in (steps, rules))))
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
+
+
+def _rule_name(judged: RuleVerdict) -> str:
+    """Return a name that no other rule's test has."""
+    rule = judged.bound.rule
+    group = f" ({rule.slice} = {judged.group})" if judged.group else ""
+    return f"{rule.metric} {rule.op}{group}{'' if rule.level == 'block' else f', {rule.level}'}"
 
 
 def _add_outcome(case: ElementTree.Element, step: StepState, log_tail: str | None) -> None:

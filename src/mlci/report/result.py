@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mlci.backends.progress import StepState
 from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json, Position, Scalar
-from mlci.gate import Metrics, RuleVerdict
+from mlci.gate import Acceptance, Comparison, Metrics, RuleVerdict
 from mlci.plan import NO_BASELINE, Baseline
 
 if TYPE_CHECKING:
@@ -21,9 +21,15 @@ if TYPE_CHECKING:
     from mlci.report.plots.pictures import Picture
     from mlci.reuse.differences import Explanation
 
-#: The version of result.json's format. It changes when a reader of the old format would be misled by the new one.
+#: The version of the format of run.json, and of what commands print as JSON. It changes when a reader of the old format
+#: would be misled by the new one.
 SCHEMA = 1
+#: The version of result.json's format. Since 2, a rule that is `held` may be unclear, accepted or a mere warning.
+RESULT_SCHEMA = 2
+_READ_SCHEMAS = (1, RESULT_SCHEMA)
 _SECONDS_MAX = 1e12
+#: A change may turn any number of cases; readers of result.json bound its size.
+_MAX_IDS = 1_000
 
 
 class Status(Enum):
@@ -155,7 +161,7 @@ class Result:
 def to_json(result: Result) -> dict[str, Json]:
     """result.json: stable, versioned by `schema`. Numbers that JSON does not know (NaN) are null."""
     return {
-        "schema": SCHEMA,
+        "schema": RESULT_SCHEMA,
         "flow": result.flow,
         "run_id": result.run_id,
         "cloud": result.cloud,
@@ -170,7 +176,7 @@ def to_json(result: Result) -> dict[str, Json]:
         "env": dict(result.env),
         "steps": {name: _step(result, name) for name in result.steps},
         "metrics": {name: strict(metrics.document) for name, metrics in result.metrics.items()},
-        "rules": [_rule(judged) for judged in result.rules],
+        "rules": [strict(_rule(judged)) for judged in result.rules],
         "baseline": _baseline(result.baseline_update),
         "compared_with": compared_with_json(result.baseline),
         "execution": result.execution,
@@ -225,18 +231,55 @@ def compared_with_json(baseline: Baseline) -> Json:
 
 def _rule(judged: RuleVerdict) -> dict[str, Json]:
     bound = judged.bound
+    compared = judged.comparison
     return {
         "metric": bound.rule.metric,
         "op": bound.rule.op,
         "limit": bound.rule.limit,
         "relative": bound.rule.is_relative,
+        "slice": bound.rule.slice,
+        "group": judged.group,
+        "level": judged.level,
         "threshold": bound.threshold,
         "value": judged.value,
         "baseline": bound.baseline,
         "margin": judged.margin,
+        "verdict": judged.verdict,
         "held": judged.held,
+        "outcome": judged.outcome,
         "text": judged.text,
+        "interval": [compared.interval.low, compared.interval.high] if compared and compared.interval else None,
+        "confidence": compared.confidence if compared else None,
+        "cases": compared.cases if compared else None,
+        "comparison": _comparison(compared) if compared else None,
+        "acceptance": _acceptance(judged.acceptance) if judged.acceptance else None,
         **_place(bound.rule.position),
+    }
+
+
+def _comparison(compared: Comparison) -> dict[str, Json]:
+    return {
+        "kind": compared.kind,
+        "method": compared.method,
+        "corrected_for": compared.corrected_for,
+        "turned_wrong": len(compared.to_wrong),
+        "turned_right": len(compared.to_right),
+        "to_wrong": [*compared.to_wrong[:_MAX_IDS]],
+        "to_right": [*compared.to_right[:_MAX_IDS]],
+        "smallest_drop": compared.smallest_drop,
+        "note": compared.note,
+    }
+
+
+def _acceptance(accepted: Acceptance) -> dict[str, Json]:
+    return {
+        "metric": accepted.metric,
+        "run_id": accepted.run_id,
+        "commit": accepted.commit,
+        "by": accepted.by,
+        "because": accepted.because,
+        "until": accepted.until.isoformat(),
+        "created": accepted.created.isoformat(),
     }
 
 
@@ -245,8 +288,8 @@ def _place(position: Position | None) -> dict[str, Json]:
 
 
 def is_readable(document: Json) -> bool:
-    """True if the document is a result.json of this schema, as far as `mlci list` and `mlci show` read it."""
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+    """True if the document is a result.json of a known schema, as far as `mlci list` and `mlci show` read it."""
+    if not isinstance(document, dict) or document.get("schema") not in _READ_SCHEMAS:
         return False
     steps, rules = document.get("steps"), document.get("rules")
     return (

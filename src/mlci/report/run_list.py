@@ -16,7 +16,7 @@ from mlci.flow.models import Json
 from mlci.report.formatting import duration, figure, rough_duration, scalar
 from mlci.report.metrics_table import metric_values
 from mlci.report.result import SCHEMA, RunStart
-from mlci.report.signs import STEP_SIGNS, rule_sign
+from mlci.report.signs import OUTCOME_SIGNS, STEP_SIGNS, rule_sign
 
 #: The columns of `mlci list`.
 HEAD = ("run", "flow", "status", "started", "time", "commit", "gate", "metrics")
@@ -81,7 +81,7 @@ class ListedRun:
     def headline_metrics(self) -> dict[str, float | None]:
         """The metrics that the gate's rules judge, by their names."""
         rules = self.result["rules"] if self.result else []
-        return {str(rule["metric"]): rule.get("value") for rule in rules if "metric" in rule}
+        return {str(rule["metric"]): rule.get("value") for rule in rules if "metric" in rule and not rule.get("group")}
 
     def row(self, now: datetime) -> tuple[str, ...]:
         """Returns the run in a line, one cell for each column of HEAD."""
@@ -157,7 +157,7 @@ def describe(run: ListedRun, now: datetime) -> str:
     if result.get("reason"):
         lines += ["", str(result["reason"])]
     if result["rules"]:
-        lines += ["", "gate", *(f"  {rule_sign(rule['held'])} {rule['text']}" for rule in result["rules"])]
+        lines += ["", "gate", *(f"  {_sign(rule)} {rule['text']}" for rule in result["rules"])]
     lines += _section("params", {name: scalar(value) for name, value in (result.get("params") or {}).items()})
     others = {
         name: figure(value)
@@ -241,3 +241,9 @@ def _commit(commit: str | None, is_dirty: bool | None) -> str:
     ('0123456789ab*', '–')
     """
     return f"{commit[:12]}{'*' if is_dirty else ''}" if commit else _NONE
+
+
+def _sign(rule: Mapping[str, Any]) -> str:
+    """Returns the sign of a rule. Results of schema 1 say only whether it held."""
+    sign = next((sign for outcome, sign in OUTCOME_SIGNS.items() if outcome == rule.get("outcome")), None)
+    return sign or rule_sign(bool(rule["held"]))

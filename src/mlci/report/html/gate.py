@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from mlci.gate import RuleVerdict
+from mlci.plan import Bound
 from mlci.report.formatting import count, figure, limit
 from mlci.report.html.tables import TableCell, code_cell, number_cell, table
 from mlci.report.signs import OUTCOMES
@@ -75,12 +76,11 @@ def _interval(judged: RuleVerdict) -> str:
     if compared is None or compared.interval is None:
         return ""
     low, high = compared.interval.low, compared.interval.high
-    is_change = bound.rule.op in ("max_drop", "max_rise") and bound.baseline is not None
-    base = bound.baseline if is_change and bound.baseline is not None else 0.0
+    base = _compared_with(bound)
+    is_change = base is not None
+    base = base or 0.0
     allowed = None if bound.threshold is None else bound.threshold - base
     value = None if judged.value is None else judged.value - base
-    if value is not None and not low <= value <= high:
-        value = None  # the interval is of something else, such as the gap between groups
     places = [low, high, *([0.0] if is_change else []), *(each for each in (allowed, value) if each is not None)]
     least, span = min(places), (max(places) - min(places)) or 1.0
 
@@ -99,7 +99,7 @@ def _interval(judged: RuleVerdict) -> str:
         shapes.append(f'<circle class="point" cx="{x(value)}" cy="{middle}" r="3.5"/>')
     if allowed is not None:
         shapes.append(f'<line class="limit" x1="{x(allowed)}" x2="{x(allowed)}" y1="1" y2="{_HEIGHT - 1}"/>')
-    what = "change" if is_change else "value" if value is not None else "gap"
+    what = "gap" if bound.rule.op == "max_gap" else "change" if is_change else "value"
     words = f"{what} between {figure(low)} and {figure(high)} at {figure(compared.confidence * 100)} % confidence"
     words += f", limit {figure(allowed)}, {count(compared.cases, 'case')}"
     return (
@@ -107,3 +107,10 @@ def _interval(judged: RuleVerdict) -> str:
         f"<title>{html_text(words)}</title>{''.join(shapes)}</svg>"
         f'<div class="muted small">{figure(low)} … {figure(high)}, {count(compared.cases, "case")}</div>'
     )
+
+
+def _compared_with(bound: Bound) -> float | None:
+    """Return the number that the interval is a distance from: the baseline's, or that of all other groups."""
+    if bound.rule.op == "max_gap" and bound.threshold is not None:
+        return bound.threshold + (bound.rule.limit if bound.is_lower else -bound.rule.limit)
+    return bound.baseline if bound.rule.op in ("max_drop", "max_rise") else None

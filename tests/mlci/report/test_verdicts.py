@@ -1,0 +1,120 @@
+"""The verdicts on rules, as each report tells them: what is broken, what can't be told, and what is a mere warning."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date, datetime, timezone
+from html import unescape
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from mlci.backends.progress import initial_progress
+from mlci.backends.protocol import ExecutionArn, Outcome
+from mlci.conclusion import conclude
+from mlci.flow.models import Level, Rule, Unclear
+from mlci.gate import Acceptance, Comparison, Interval, RuleVerdict, Verdict
+from mlci.gate.verdict import Judgement
+from mlci.plan.models import Bound
+from mlci.report.console import summary
+from mlci.report.html import page
+from mlci.report.junit import junit
+from mlci.report.markdown import markdown
+from mlci.report.result import Result, Status, is_readable, to_json
+from mlci.report.signs import OUTCOME_SIGNS
+
+COMPARED = Comparison("paired", "McNemar", Interval(-0.13, 0.02), 0.975, 2, 42, ("c1", "c2"), (), 0.11, "by hand")
+
+
+def verdict(judgement: Judgement, level: Level = "block", unclear: Unclear = "warn", group: str = "") -> RuleVerdict:
+    rule = Rule(
+        "evaluate", ("recall",), "max_drop", 0.02, reads_cases=True, confidence=0.95, level=level, unclear=unclear
+    )
+    rule = replace(rule, slice="sex" if group else None)
+    return RuleVerdict(Bound(rule, 0.93, 0.95), 0.9, judgement, f"the rule is {judgement}", COMPARED, group)
+
+
+def result(*rules: RuleVerdict) -> Result:
+    started = datetime(2026, 11, 23, 10, 15, 30, tzinfo=timezone.utc)
+    status = Status.PASSED if Verdict(rules).held else Status.GATE_MISSED
+    return Result("small", "20261123-101530-3f9c2a", "local", None, status, started, 1.0, {}, rules, {}, "arn")
+
+
+@pytest.mark.parametrize(
+    ("judged", "outcome"),
+    [
+        (verdict("held"), "passed"),
+        (verdict("accepted"), "passed"),
+        (verdict("broken"), "failed"),
+        (verdict("broken", "warn"), "warned"),
+        (verdict("broken", "info"), "noted"),
+        (verdict("unclear"), "warned"),
+        (verdict("unclear", unclear="fail"), "failed"),
+        (verdict("unclear", unclear="pass"), "passed"),
+        (verdict("unclear", "warn", "fail"), "warned"),
+        (verdict("unclear", "info"), "noted"),
+    ],
+)
+def test_every_report_tells_the_same(judged: RuleVerdict, outcome: Any) -> None:
+    made = result(judged)
+    assert judged.outcome == outcome
+    assert (made.exit_code, judged.held) == ((1, False) if outcome == "failed" else (0, True))
+    for text in (summary(made, "folder"), markdown(made), unescape(page(made)), junit(made)):
+        assert judged.text in text
+    assert f"{OUTCOME_SIGNS[outcome]} {judged.text}" in summary(made, "folder")
+    [case] = ElementTree.fromstring(junit(made)).iter("testcase")
+    tags = {"failed": "failure", "warned": "skipped", "noted": "system-out", "passed": "system-out"}
+    assert [each.tag for each in case] == [tags[outcome]]
+    found: Any = to_json(made)["rules"]
+    assert (found[0]["verdict"], found[0]["held"], found[0]["outcome"]) == (judged.verdict, judged.held, outcome)
+
+
+def test_result_json_is_schema_2() -> None:
+    accepted = Acceptance(
+        "evaluate.recall",
+        "r",
+        "c0ffee",
+        "ada",
+        "a better cohort",
+        date(2027, 1, 1),
+        datetime(2026, 12, 1, tzinfo=timezone.utc),
+    )
+    document: Any = json.loads(
+        json.dumps(to_json(result(replace(verdict("accepted", group="f"), acceptance=accepted))))
+    )
+    assert (document["schema"], is_readable(document), is_readable({**document, "schema": 1})) == (2, True, True)
+    assert not is_readable({**document, "schema": 3})
+    [rule] = document["rules"]
+    assert (rule["level"], rule["slice"], rule["group"], rule["cases"]) == ("block", "sex", "f", 42)
+    assert (rule["interval"], rule["confidence"]) == ([-0.13, 0.02], 0.975)
+    assert rule["comparison"] == {
+        "kind": "paired",
+        "method": "McNemar",
+        "corrected_for": 2,
+        "turned_wrong": 2,
+        "turned_right": 0,
+        "to_wrong": ["c1", "c2"],
+        "to_right": [],
+        "smallest_drop": 0.11,
+        "note": "by hand",
+    }
+    assert (rule["acceptance"]["by"], rule["acceptance"]["until"]) == ("ada", "2027-01-01")
+
+
+def test_a_run_that_misses_no_more_than_warnings_passes() -> None:
+    rules = (verdict("broken", "warn"), verdict("broken", "info"), verdict("unclear"))
+    outcome = Outcome(ExecutionArn("arn"), "SUCCEEDED")
+    assert conclude(outcome, Verdict(rules), initial_progress([])) == (Status.PASSED, "")
+    assert "small: passed with 2 warnings in " in summary(result(*rules), "folder")
+
+
+def test_each_rule_has_a_test_of_its_own() -> None:
+    made = result(verdict("held", group="f"), verdict("held", group="m"), verdict("held"), verdict("held", "warn"))
+    assert [case.get("name") for case in ElementTree.fromstring(junit(made)).iter("testcase")] == [
+        "evaluate.recall max_drop (sex = f)",
+        "evaluate.recall max_drop (sex = m)",
+        "evaluate.recall max_drop",
+        "evaluate.recall max_drop, warn",
+    ]
