@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from mlci.backends.protocol import Cloud
 from mlci.backends.stop_signal import StopSignal
-from mlci.flow.models import RepositoryPath, S3Location, StepOutput
+from mlci.flow.models import BaselineOutput, RepositoryPath, S3Location, StepOutput
 from mlci.plan import Plan, S3Uri, Upload
 from mlci.plan.names import baseline_outputs
 from mlci.plan.requests import output_uri
@@ -53,6 +53,9 @@ def _id_file(
             return _file_of(StepOutput(cell, output), file, outputs) if cell else ""
         case StepOutput() as source:
             return _file_of(source, file, outputs)
+        case BaselineOutput(maker, output):
+            kept = planned.baseline.outputs.get(maker, {}).get(output)
+            return f"{kept}{file}" if kept else ""
         case S3Location(uri):
             return f"{uri.rstrip('/')}/{file}"
         case None:

@@ -19,6 +19,7 @@ from typing import Literal
 
 from mlci.backends.requirements_environments import remove_environment, stored_environments
 from mlci.fast_dataclasses import dataclass
+from mlci.gc.references import FORMER_KEPT
 from mlci.runs import RunFolder, Runs
 from mlci.stage.file_hashes import HASHES_FOLDER
 
@@ -126,9 +127,12 @@ def _units(store: Path) -> Iterator[Path]:
 
 
 def _baseline_runs(store: Path) -> Iterator[str]:
-    """Yields the runs that the baselines in the store come from, and those whose outputs they name."""
+    """Yields the runs that the baselines in the store come from, and those whose outputs they name: of each branch's
+    current one, and of the newest former ones."""
     for folder in _flow_folders(store):
-        for file in _entries(folder / "baselines"):
+        branches = [_entries(branch) for branch in _folders(folder / "baselines")]
+        former = [file for files in branches for file in [*files][: -FORMER_KEPT - 1 : -1]]
+        for file in [*_entries(folder / "baselines"), *former]:
             if file.name.endswith(".json") and file.is_file(follow_symlinks=False):
                 try:
                     document = Path(file.path).read_text(encoding="utf-8")

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from mlci.backends.at_once import at_once
 from mlci.backends.protocol import Cloud
 from mlci.errors import CloudError
-from mlci.flow.models import Flow, Json, S3Location
+from mlci.flow.models import BaselineOutput, Json, S3Location, Source
+from mlci.plan import Plan
 from mlci.reuse.key_document import RunKeys, StepKey
 from mlci.reuse.step_keys import digest
 
@@ -17,11 +18,13 @@ _MAX_OBJECTS = 10_000
 _NAMED_OBJECTS = 1_000
 
 
-def input_objects(flow: Flow, cloud: Cloud, log: Callable[[str], None]) -> dict[str, Json]:
-    """Return what counts of the objects below each input in S3, by its URI. What can't be listed is left out, and told:
-    steps that read it have no key, and are run."""
-    inputs = {source for step in flow.steps.values() for source in step.inputs.values()}
-    uris = sorted(source.uri for source in inputs if isinstance(source, S3Location))
+def input_objects(planned: Plan, cloud: Cloud, log: Callable[[str], None]) -> dict[str, Json]:
+    """Return what counts of the objects below each input in S3, and of the baseline, by its URI.
+
+    What can't be listed is left out, and told: steps that read it have no key, and are run.
+    """
+    inputs = {source for step in planned.flow.steps.values() for source in step.inputs.values()}
+    uris = sorted({uri for source in inputs if (uri := _uri(source, planned))})
     found: dict[str, Json] = {}
     for uri, objects in zip(uris, at_once(lambda uri: _listed(uri, cloud), uris, cloud), strict=True):
         if isinstance(objects, str):
@@ -29,6 +32,17 @@ def input_objects(flow: Flow, cloud: Cloud, log: Callable[[str], None]) -> dict[
         else:
             found[uri] = _counted(uri, objects)
     return found
+
+
+def _uri(source: Source, planned: Plan) -> str | None:
+    """Return the URI of an input that counts by the objects below it; None for others, and for an empty one."""
+    match source:
+        case S3Location(uri):
+            return uri
+        case BaselineOutput(step, output):
+            return planned.baseline.outputs.get(step, {}).get(output)
+        case _:
+            return None
 
 
 def changed_inputs(keys: RunKeys, steps: Iterable[str], cloud: Cloud) -> dict[str, str]:

@@ -205,7 +205,7 @@ def _compile(planned: Plan, context: RunContext) -> Compiled:
 def keys_of(planned: Plan, context: RunContext, cloud: Cloud) -> RunKeys:
     """The keys of a run's steps. Those that a partial run takes from earlier runs have the keys that they had there."""
     known = context.part.known_keys() if context.part else None
-    return step_keys(planned, cloud.software(), known, input_objects(planned.flow, cloud, context.reporter.log))
+    return step_keys(planned, cloud.software(), known, input_objects(planned, cloud, context.reporter.log))
 
 
 def _changes(keys: RunKeys, progress: Progress, context: RunContext, cloud: Cloud) -> dict[str, Explanation]:
@@ -250,6 +250,8 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
     prepared = prepare_run(flow, context, baseline, cloud)
     planned, keys = prepared.planned, prepared.keys
     provide_packages(planned, context.cache.folder, context.reporter.log)
+    for name, why in planned.empty_inputs.items():
+        context.reporter.log(f"the input {name} is empty: {why}")
     execute = _reuse_all if has_nothing_due(planned) else _execute
     progress, outcome = execute(prepared, context, cloud, started)
     judgement, outcome = _judged_end(planned, progress, outcome, context, cloud)
@@ -282,6 +284,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
         execution=outcome.execution,
         reason=reason,
         baseline=planned.baseline,
+        empty_inputs=planned.empty_inputs,
         baseline_update=baseline_update,
         changes=_changes(keys, progress, context, cloud),
         warm_starts=warm_starts(planned, progress, cloud, context.reporter.log),

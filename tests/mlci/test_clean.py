@@ -171,3 +171,12 @@ def test_the_outputs_that_a_kept_run_or_a_baseline_has_reused_stay(runs: Runs) -
     assert main(["clean", "--yes", "--keep", "1"]) == 0
     kept = {run_id for run_id in RUN_IDS if Path(f"{STORE}/runs/{run_id}/train/model/model.tar.gz").exists()}
     assert kept == {RUN_IDS[1], RUN_IDS[3]}
+
+
+def test_the_runs_of_former_baselines_stay_too(runs: Runs) -> None:
+    uri = f"s3://b/mlci/iris/runs/{RUN_IDS[2]}/train/model/"
+    document = {"schema": 1, "run_id": RUN_IDS[0], "metrics": {}, "outputs": {"train": {"model": uri}}}
+    write(f"{STORE}/baselines/main/{RUN_IDS[0]}.json", json.dumps(document))
+    assert main(["clean", "--yes"]) == 0
+    kept = {run_id for run_id in RUN_IDS if Path(f"{STORE}/runs/{run_id}/train/model/model.tar.gz").exists()}
+    assert kept == set(RUN_IDS[:3])

@@ -10,7 +10,9 @@ from mlci.backends.protocol import Cloud
 from mlci.flow import load
 from mlci.flow.models import Json
 from mlci.input_objects import changed_inputs, input_objects
+from mlci.plan import Target, plan
 from mlci.reuse.key_document import RunKeys, StepKey
+from mlci.stage.models import Staged
 from support.recorded_steps import InMemoryCloud, tag
 
 FLOW = load(
@@ -23,12 +25,13 @@ steps:
 """,
     "flow.yaml",
 )
+PLAN = plan(FLOW, Staged({}, {}, {"a": "i", "b": "i"}), Target("b", "jobs", "20261123-101530-3f9c2a"))
 OBJECTS = {"s3://lake/raw/a.csv": b"a", "s3://lake/raw/in/b.csv": b"bb", "s3://other/one.csv": b"1", "s3://lake/r": b""}
 
 
 def listed(cloud: InMemoryCloud) -> tuple[dict[str, Json], list[str]]:
     said: list[str] = []
-    return input_objects(FLOW, cast(Cloud, cloud), said.append), said
+    return input_objects(PLAN, cast(Cloud, cloud), said.append), said
 
 
 def test_each_object_counts_by_its_size_and_tag() -> None:

@@ -7,6 +7,7 @@ since. What a person has set or reset wins while it stands.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from mlci.backends.at_once import at_once
 from mlci.backends.protocol import Cloud
@@ -14,7 +15,7 @@ from mlci.baseline.document import parse_baseline
 from mlci.baseline.earned import CommitHistory
 from mlci.baseline.storage import former_uris, read_current, unknown_branch
 from mlci.errors import CloudError
-from mlci.flow.models import Flow
+from mlci.flow.models import BaselineOutput, Flow
 from mlci.plan import NO_BASELINE, Baseline, Target
 
 #: So many baselines are read at a time, the newest first, and at most so many of them.
@@ -35,18 +36,39 @@ def find_baseline(
     """
     if target.base_branch is None:
         if target.commit and _is_compared(flow):
-            raise unknown_branch("and a rule of the flow compares with its baseline")
+            raise unknown_branch("and a rule or an input of the flow needs its baseline")
         return NO_BASELINE
-    newest = read_current(flow.name, target, cloud) or NO_BASELINE
+    return _with_present_outputs(_chosen(flow.name, target, cloud, history, log), flow, cloud, log)
+
+
+def _chosen(flow: str, target: Target, cloud: Cloud, history: CommitHistory, log: Callable[[str], None]) -> Baseline:
+    newest = read_current(flow, target, cloud) or NO_BASELINE
     if newest.origin != "run" or not target.commit or not newest.commit or newest.commit == target.commit:
         return newest
     ancestors = history.ancestors(target.commit)
     if newest.commit in ancestors:
         return newest
-    found = _newest_of(ancestors, flow.name, target, cloud, log)
+    found = _newest_of(ancestors, flow, target, cloud, log)
     if found is None:
         log(_without_ancestor(newest, target.commit, history.is_shallow()))
     return found or newest
+
+
+def _with_present_outputs(baseline: Baseline, flow: Flow, cloud: Cloud, log: Callable[[str], None]) -> Baseline:
+    """Returns the baseline without those outputs that steps read, and that are gone: jobs fail where nothing lies."""
+    read = {each for step in flow.steps.values() for each in step.inputs.values() if isinstance(each, BaselineOutput)}
+    named = [(each, baseline.outputs.get(each.step, {}).get(each.output)) for each in sorted(read, key=str)]
+    there = [(each, uri) for each, uri in named if uri is not None]
+    are_gone = at_once(lambda found: cloud.is_empty(found[1]), there, cloud)
+    gone = {each for (each, _), is_gone in zip(there, are_gone, strict=True) if is_gone}
+    for each, uri in there:
+        if each in gone:
+            log(f"the files of the baseline's output {each.step}.{each.output} are gone: {uri}")
+    outputs = {
+        step: {output: uri for output, uri in uris.items() if BaselineOutput(step, output) not in gone}
+        for step, uris in baseline.outputs.items()
+    }
+    return replace(baseline, outputs=outputs) if gone else baseline
 
 
 def _newest_of(
@@ -92,5 +114,7 @@ def _without_ancestor(newest: Baseline, commit: str, is_shallow: bool) -> str:
 
 
 def _is_compared(flow: Flow) -> bool:
+    if any(isinstance(source, BaselineOutput) for step in flow.steps.values() for source in step.inputs.values()):
+        return True
     rules = (*flow.gate, *(rule for step in flow.steps.values() for rule in step.when))
     return any(rule.op in ("max_drop", "max_rise") for rule in rules)

@@ -61,6 +61,7 @@ from mlci.flow.json_schema import schema
 from mlci.flow.limits import MAX_BYTES
 from mlci.flow.load import load
 from mlci.flow.models import (
+    BaselineOutput,
     Flow,
     InputPath,
     Json,
@@ -86,6 +87,7 @@ from mlci.flow.problems import nearest
 
 __all__ = [
     "MAX_BYTES",
+    "BaselineOutput",
     "Flow",
     "InputPath",
     "Json",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.key_reader import KeyReader
 from mlci.flow.metric_sources import build_definitions, build_metrics_files, is_read_in_place
-from mlci.flow.models import MetricDefinition, MetricsFiles, RepositoryPath, Source, StepOutput
+from mlci.flow.models import BaselineOutput, MetricDefinition, MetricsFiles, RepositoryPath, Source, StepOutput
 from mlci.flow.paths import repository_path, source
 from mlci.flow.problems import listed
 from mlci.flow.schema_models import InputModel
@@ -30,7 +30,7 @@ class FileKeys(KeyReader):
             if source is None:
                 continue
             found[key.name] = source
-            if not isinstance(source, StepOutput):
+            if not isinstance(source, StepOutput | BaselineOutput):
                 self.check_value(key, source.path if isinstance(source, RepositoryPath) else source.uri)
         return found
 
@@ -82,9 +82,12 @@ class FileKeys(KeyReader):
         parts = self.context.texts.get(path, (text,))
         if len(parts) == 1 and isinstance(parts[0], StepOutput):
             return parts[0]
+        if len(parts) == 1 and isinstance(parts[0], BaselineOutput):
+            self._check_baseline(path, name)
+            return parts[0]
         if self.problems.is_suspect(path):
             return None
-        if any(isinstance(part, StepOutput) for part in parts):
+        if any(isinstance(part, StepOutput | BaselineOutput) for part in parts):
             hint = "Read the output whole"
             if self.step.key("args"):
                 hint += ", and add the path in args: ${{ inputs.<name> }}/<path>"
@@ -95,6 +98,15 @@ class FileKeys(KeyReader):
         except InvalidValue as invalid:
             self.report(path, invalid)
             return None
+
+    def _check_baseline(self, path: Path, name: str) -> None:
+        """Reports an output of the baseline in a step whose script gets no folder: it can't see that there is none."""
+        container = self.step.step_type.container
+        if self.step.is_type_known and (container is None or container.passes_uris) and "inputs" in path:
+            what = f"{self._described(name)} is an output of the baseline, which {self.type_phrase} step can't read"
+            self.problems.at(
+                path, what, "Steps whose jobs get their inputs as folders can: processing, training, tuning"
+            )
 
     def _described(self, name: str) -> str:
         return f'input "{name}"' if self.step.step_type.input_path(name) != (name,) else f'"{name}"'

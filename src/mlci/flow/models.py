@@ -82,6 +82,14 @@ class StepOutput:
 
 
 @dataclass(frozen=True)
+class BaselineOutput:
+    """`${{ baseline.steps.<step>.outputs.<output> }}`: that output of the run that this one is compared with."""
+
+    step: str
+    output: str
+
+
+@dataclass(frozen=True)
 class InputPath:
     """`${{ inputs.<name> }}`: where that input lies inside the container."""
 
@@ -137,12 +145,12 @@ class MetricValue:
         return format_metric(self.step, self.path)
 
 
-Reference: TypeAlias = "StepOutput | InputPath | OutputPath | SecretValue | MetricValue"
+Reference: TypeAlias = "StepOutput | BaselineOutput | InputPath | OutputPath | SecretValue | MetricValue"
 #: A text with references in it, in order; a text without any is a tuple of one string.
 Text: TypeAlias = "tuple[str | Reference, ...]"
 #: A value under a key of flow.yaml; a text with references in it is a Text.
 Value: TypeAlias = "Scalar | None | Text | list[Value] | dict[str, Value]"
-Source: TypeAlias = "RepositoryPath | S3Location | StepOutput"
+Source: TypeAlias = "RepositoryPath | S3Location | StepOutput | BaselineOutput"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mlci.fast_dataclasses import dataclass
-from mlci.flow.models import InputPath, MetricValue, OutputPath, SecretValue, StepOutput
+from mlci.flow.models import BaselineOutput, InputPath, MetricValue, OutputPath, SecretValue, StepOutput
 from mlci.flow.names import written_name
 from mlci.flow.problems import Candidates, Problems, listed
 from mlci.flow.references import UsedReference, format_reference
@@ -51,6 +51,8 @@ def check_references(
         match use.target:
             case StepOutput() as target:
                 _check_step_output(use, target, steps, problems)
+            case BaselineOutput() as target:
+                _check_baseline_output(use, target, steps, problems)
             case MetricValue() as target:
                 _check_metric_value(use, target, steps, problems)
             case InputPath(name) | OutputPath(name) as target:
@@ -103,6 +105,28 @@ def _check_step_output(
     if outputs is not None and target.output not in outputs:
         what = f'step "{target.step}" has no output "{target.output}"'
         _report_unknown(use, what, "outputs", target.output, outputs, problems)
+
+
+def _check_baseline_output(
+    use: UsedReference, target: BaselineOutput, steps: Mapping[str, StepInterface], problems: Problems
+) -> None:
+    """Checks an output of the baseline, which a step may have made that this flow still has."""
+    key, step = _key_and_step(use.path)
+    if step is None or key != "inputs":
+        what = f'"{format_reference(target)}" cannot stand here: it is the source of an input'
+        hint = "Write it in the inputs of a step, and in args ${{ inputs.<name> }}"
+        problems.at_reference(use.path, use.ordinal, what, hint)
+        return
+    reader = f'step "{step}" reads an output of the baseline, of'
+    if not check_step(use.path, use.ordinal, target.step, reader, steps, problems):
+        return
+    found = steps[target.step]
+    if found.has_cells:
+        what = f'{reader} step "{target.step}", which has a matrix, and so an output for each of its cells'
+        problems.at_reference(use.path, use.ordinal, what, "Name a step without a matrix that reads these cells")
+    elif found.outputs is not None and target.output not in found.outputs:
+        what = f'step "{target.step}" has no output "{target.output}"'
+        _report_unknown(use, what, "outputs", target.output, found.outputs, problems)
 
 
 def _check_metric_value(

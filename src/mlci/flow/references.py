@@ -7,14 +7,24 @@ stay: they stand for what a run will know.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeAlias, TypeVar
 
 from mlci.fast_dataclasses import dataclass
 from mlci.flow.environment import check_variable
 from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.metric_paths import parse_metric
-from mlci.flow.models import InputPath, Json, MetricValue, OutputPath, Reference, Scalar, SecretValue, StepOutput
+from mlci.flow.models import (
+    BaselineOutput,
+    InputPath,
+    Json,
+    MetricValue,
+    OutputPath,
+    Reference,
+    Scalar,
+    SecretValue,
+    StepOutput,
+)
 from mlci.flow.params import Params
 from mlci.flow.problems import Candidates, Problems, nearest
 from mlci.flow.yaml_document import MAX_CHARACTERS, Document, Path
@@ -22,18 +32,20 @@ from mlci.flow.yaml_document import MAX_CHARACTERS, Document, Path
 OPEN, CLOSE = "${{", "}}"
 _FORMS = (
     "References are ${{ params.<name> }}, ${{ env.<NAME> }}, ${{ steps.<step>.outputs.<output> }}, ${{ matrix.<key> }} "
-    "in a step that has a matrix, in args ${{ inputs.<name> }} and ${{ outputs.<name> }}, in env "
+    "in a step that has a matrix, in inputs ${{ baseline.steps.<step>.outputs.<output> }}, "
+    "in args ${{ inputs.<name> }} and ${{ outputs.<name> }}, in env "
     "${{ secrets.<name> }}, and in message ${{ steps.<step>.metrics.<path> }}"
 )
 _PARAM = re.compile(r"params\.([A-Za-z_][A-Za-z0-9_-]*)")
 _STEP_OUTPUT = re.compile(r"steps\.([A-Za-z][A-Za-z0-9_-]*)\.outputs\.([A-Za-z0-9][A-Za-z0-9._-]*)")
+_BASELINE_OUTPUT = re.compile(r"baseline\.steps\.([A-Za-z][A-Za-z0-9_-]*)\.outputs\.([A-Za-z0-9][A-Za-z0-9._-]*)")
 _METRIC = re.compile(r"steps\.([A-Za-z][A-Za-z0-9_-]*)\.metrics([.\[].*)")
 _INPUT = re.compile(r"inputs\.([A-Za-z0-9][A-Za-z0-9._-]*)")
 _OUTPUT = re.compile(r"outputs\.([A-Za-z0-9][A-Za-z0-9._-]*)")
 _SECRET = re.compile(r"secrets\.([A-Za-z_][A-Za-z0-9_-]*)")
 _VARIABLE = re.compile(r"env\.([A-Za-z_][A-Za-z0-9_]*)")
 _MATRIX = re.compile(r"matrix\.([A-Za-z_][A-Za-z0-9_-]*)")
-_ROOTS = ("params", "steps", "inputs", "outputs", "secrets", "env", "matrix")
+_ROOTS = ("params", "steps", "baseline", "inputs", "outputs", "secrets", "env", "matrix")
 #: Keys at the top that begin so are for templates and YAML anchors, and hold no references of their own.
 TEMPLATE_PREFIX = "x-"
 
@@ -57,6 +69,19 @@ class MatrixValue:
     """`${{ matrix.<name> }}`: a value of the cell that a step is."""
 
     name: str
+
+
+#: The forms whose names are those of their targets.
+_TARGETS: tuple[tuple[re.Pattern[str], Callable[..., ReferenceTarget]], ...] = (
+    (_PARAM, ParamValue),
+    (_STEP_OUTPUT, StepOutput),
+    (_BASELINE_OUTPUT, BaselineOutput),
+    (_INPUT, InputPath),
+    (_OUTPUT, OutputPath),
+    (_SECRET, SecretValue),
+    (_VARIABLE, EnvironmentValue),
+    (_MATRIX, MatrixValue),
+)
 
 
 #: What stands in a text until the cells of a matrix are known.
@@ -136,25 +161,14 @@ def format_scalar(value: Scalar) -> str:
 
 
 def _target(text: str) -> ReferenceTarget | InvalidValue:
-    if match := _PARAM.fullmatch(text):
-        return ParamValue(match[1])
-    if match := _STEP_OUTPUT.fullmatch(text):
-        return StepOutput(match[1], match[2])
+    for pattern, target in _TARGETS:
+        if match := pattern.fullmatch(text):
+            return target(*match.groups())
     if match := _METRIC.fullmatch(text):
         try:
             return MetricValue(*parse_metric(match[1] + match[2]))
         except InvalidValue as invalid:
             return invalid
-    if match := _INPUT.fullmatch(text):
-        return InputPath(match[1])
-    if match := _OUTPUT.fullmatch(text):
-        return OutputPath(match[1])
-    if match := _SECRET.fullmatch(text):
-        return SecretValue(match[1])
-    if match := _VARIABLE.fullmatch(text):
-        return EnvironmentValue(match[1])
-    if match := _MATRIX.fullmatch(text):
-        return MatrixValue(match[1])
     shown = f"{text[:57]}..." if len(text) > 60 else text
     root, dot, rest = text.partition(".")
     near = nearest(root, _ROOTS)
@@ -238,6 +252,8 @@ def format_reference(reference: OpenReference) -> str:
     match reference:
         case StepOutput(step, output):
             return f"${{{{ steps.{step}.outputs.{output} }}}}"
+        case BaselineOutput(step, output):
+            return f"${{{{ baseline.steps.{step}.outputs.{output} }}}}"
         case MetricValue(step):
             return f"${{{{ steps.{step}.metrics{reference.metric[len(step) :]} }}}}"
         case InputPath(name):

@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from mlci.backends.protocol import RegistryApi, RunningExecution, StoredObject, StoredObjects
 from mlci.errors import CloudError
 from mlci.gc.plan import References
-from mlci.gc.units import Unit, mentioned
+from mlci.gc.units import RUN, Unit, mentioned
 from mlci.plan.names import baselines
 from mlci.reuse.record import Record, parse_record
 from mlci.s3_uris import split_s3_uri
 
 _TOKENS = ("NextToken", "NextToken")
+#: So many former baselines of each branch keep their outputs.
+FORMER_KEPT = 10
 #: Requests at the same time.
 _WORKERS = 8
 #: The key of a file of requests, which an execution's input has no room for; the flow's name stands in it.
@@ -46,7 +48,9 @@ def read_references(
     objects = list(objects)
     current = [each.uri for each in objects if _is_baseline(each.uri, flow)]
     documents = [(store.read(uri) or b"").decode(errors="replace") for uri in current]
-    texts += [*documents, *store.model_uris(flow)]
+    former = newest_former((each.uri for each in objects), flow)
+    texts += [*documents, *((store.read(uri) or b"").decode(errors="replace") for uri in former)]
+    texts += store.model_uris(flow)
     registered = _registered(registry, objects, store, log)
     records = [unit.prefix for unit in units if unit.kind == "records"]
     return References(
@@ -84,10 +88,23 @@ def used_by(executions: Iterable[RunningExecution], flow: str, bucket: str, stor
 
 
 def _is_baseline(uri: str, flow: str) -> bool:
-    """Return True for the current baseline of a branch. The former ones lie in a folder of the branch's name, and their
-    documents stay as well, without the outputs."""
+    """Return True for the current baseline of a branch. The former ones lie in a folder of the branch's name."""
     key, prefix = split_s3_uri(uri)[1], f"{baselines(flow)}/"
     return key.startswith(prefix) and key.endswith(".json") and "/" not in key.removeprefix(prefix)
+
+
+def newest_former(uris: Iterable[str], flow: str) -> Iterator[str]:
+    """Yield the newest former baselines of each branch, whose outputs stay: runs may be compared with them.
+
+    The documents of the others stay as well, without the outputs.
+    """
+    former = re.compile(rf"mlci/{re.escape(flow)}/baselines/(?P<branch>[^/]+)/{RUN}\.json")
+    found = [(match["branch"], uri) for uri in uris if (match := former.fullmatch(split_s3_uri(uri)[1]))]
+    branches: dict[str, list[str]] = {}
+    for branch, uri in sorted(found, reverse=True):
+        branches.setdefault(branch, []).append(uri)
+    for each in branches.values():
+        yield from each[:FORMER_KEPT]
 
 
 def _run_of(document: str) -> str:

@@ -18,17 +18,17 @@ Kind: TypeAlias = Literal[
 ]
 
 _NEVER = datetime.min.replace(tzinfo=timezone.utc)
-_RUN = r"\d{8}-\d{6}-[0-9a-f]{6}"
+RUN = r"\d{8}-\d{6}-[0-9a-f]{6}"
 _DIGEST = r"[0-9a-f]{32,64}"
 #: The folder, the name and the end of each kind of unit, below the prefix of a scope.
 _SCOPED: Mapping[Kind, tuple[str, str, str]] = {
-    "runs": ("runs", _RUN, "/"),
-    "task tokens": ("tokens", _RUN, "/"),
+    "runs": ("runs", RUN, "/"),
+    "task tokens": ("tokens", RUN, "/"),
     "code": ("code", _DIGEST, "/"),
     "data": ("data", _DIGEST, "/"),
     "definitions": ("definitions", _DIGEST, r"\.json$"),
-    "recorded outputs": ("records/outputs", _RUN, "/"),
-    "records": ("records", rf"{_DIGEST}/{_RUN}", r"\.json$"),
+    "recorded outputs": ("records/outputs", RUN, "/"),
+    "records": ("records", rf"{_DIGEST}/{RUN}", r"\.json$"),
 }
 
 
@@ -52,7 +52,7 @@ class Unit:
     def run_id(self) -> str:
         """The id of the run that made it; empty for what has the name of its content."""
         name = self.name.rpartition("/")[2]
-        return name if re.fullmatch(_RUN, name) else ""
+        return name if re.fullmatch(RUN, name) else ""
 
 
 def unit_of(key: str, flow: str) -> Unit | None:
@@ -112,7 +112,7 @@ def _patterns(flow: str) -> Iterator[tuple[Kind, bool, re.Pattern[str]]]:
         prefix = re.escape(Names(flow, is_protected).prefix)
         for kind, (folder, name, end) in _SCOPED.items():
             yield kind, is_protected, re.compile(rf"{prefix}/{folder}/(?P<name>{name}){end}")
-    yield "baselines' outputs", True, re.compile(rf"{re.escape(baseline_outputs(flow, ''))}(?P<name>{_RUN})/")
+    yield "baselines' outputs", True, re.compile(rf"{re.escape(baseline_outputs(flow))}/(?P<name>{RUN})/")
 
 
 def _time_of(run_id: str) -> datetime:

@@ -10,10 +10,12 @@ models.py       the plan
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from mlci.flow.models import Flow, RepositoryPath, Step, StepOutput
+from mlci.flow.models import BaselineOutput, Flow, RepositoryPath, Step, StepOutput
 from mlci.plan.models import (
+    EMPTY_INPUT_FILE,
     NO_BASELINE,
     Baseline,
     Bound,
@@ -29,7 +31,7 @@ from mlci.plan.models import (
 from mlci.plan.names import CELL_TAG, CHECKPOINTS_FOLDER, FLOW_TAG, METRICS_FOLDER, RUN_TAG, STEP_TAG, Names, run_id
 from mlci.plan.requests import RequestContext, api_request, resolve, selected_uri
 from mlci.plan.thresholds import bounds, gate_bounds, number_at
-from mlci.stage.models import DataUnit, Staged
+from mlci.stage.models import DataUnit, Staged, StagedFile
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import Cleanup, ResolvedStep
 
@@ -48,6 +50,15 @@ __all__ = [
     "plan",
     "run_id",
 ]
+
+
+_EMPTY = b"The baseline has nothing for this input.\n"
+#: The content of an input that the baseline has nothing for.
+EMPTY_INPUT = DataUnit(
+    "",
+    (StagedFile(EMPTY_INPUT_FILE, hashlib.sha256(_EMPTY).hexdigest(), len(_EMPTY), EMPTY_INPUT_FILE, _EMPTY),),
+    is_folder=True,
+)
 
 
 def output_uris(flow: Flow, target: Target) -> dict[tuple[str, str], S3Uri]:
@@ -105,12 +116,25 @@ def plan(
             metrics=metrics,
             kept_name=names.kept(step),
             without_script=without_script,
+            baseline_outputs=baseline.outputs,
+            empty_input=_data_uri(flow, EMPTY_INPUT, target),
         )
         steps[step.name] = _planned(step, context, baseline, reused.get(step.name))
+    empty_inputs = dict(_empty_inputs(flow, baseline))
     uploads = {upload.uri: upload for upload in _uploads(flow, staged, target, reused)}
+    if {name.rpartition(".")[0] for name in empty_inputs} - reused.keys():
+        uploads |= {upload.uri: upload for upload in _data_uploads(flow, EMPTY_INPUT, target)}
     images = tuple(_images(flow, staged, target, reused))
     return Plan(
-        flow, target, steps, gate_bounds(flow, baseline.metrics), tuple(uploads.values()), staged.data, images, baseline
+        flow=flow,
+        target=target,
+        steps=steps,
+        gate=gate_bounds(flow, baseline.metrics),
+        uploads=tuple(uploads.values()),
+        data=staged.data,
+        images=images,
+        baseline=baseline,
+        empty_inputs=empty_inputs,
     )
 
 
@@ -236,8 +260,24 @@ def _uploads(flow: Flow, staged: Staged, target: Target, reused: Collection[str]
             yield from (Upload(S3Uri(unit + file.path), unit, (file,)) for file in files)
     paths = _paths_read(flow.steps[name] for name in reused) - _paths_read(run)
     for data in (data for path, data in staged.data.items() if path not in paths):
-        folder = _data_folder(flow, data, target)
-        yield from (Upload(S3Uri(folder + file.path), folder, (file,)) for file in data.files)
+        yield from _data_uploads(flow, data, target)
+
+
+def _data_uploads(flow: Flow, data: DataUnit, target: Target) -> Iterator[Upload]:
+    folder = _data_folder(flow, data, target)
+    yield from (Upload(S3Uri(folder + file.path), folder, (file,)) for file in data.files)
+
+
+def _empty_inputs(flow: Flow, baseline: Baseline) -> Iterator[tuple[str, str]]:
+    """Yield each input that the baseline has nothing for, as `<step>.<input>`, and why."""
+    for step in flow.steps.values():
+        for name, source in step.inputs.items():
+            if isinstance(source, BaselineOutput) and source.output not in baseline.outputs.get(source.step, {}):
+                none_yet = "the baseline was reset" if baseline.origin == "reset" else "there is no baseline yet"
+                lacking = (
+                    f'the baseline, run {baseline.run_id}, has no output "{source.output}" of step "{source.step}"'
+                )
+                yield f"{step.name}.{name}", lacking if baseline.run_id else none_yet
 
 
 def _paths_read(steps: Iterable[Step]) -> set[str]:

@@ -103,6 +103,12 @@ class Baseline:
 #: Where no run has earned one.
 NO_BASELINE = Baseline()
 
+#: The file in an input that the baseline has nothing for: SageMaker fails where there is no object. What lists files
+#: by a pattern, or passes over hidden ones, finds none.
+#: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html, and for the error ("No S3
+#: objects found under S3 URL") https://github.com/aws/amazon-sagemaker-examples/issues/1938
+EMPTY_INPUT_FILE = ".mlci-empty"
+
 
 @dataclass(frozen=True)
 class Upload:
@@ -223,7 +229,8 @@ class Plan:
     """A run with all of its values, before anything is started. Equal inputs give equal plans.
 
     `data` has what the steps read from the repository, by its path in the flow, and `images` are those that it builds.
-    `baseline` is the run that it compares with.
+    `baseline` is the run that it compares with, and `empty_inputs` says of each input that the baseline has nothing
+    for, by `<step>.<input>`, why that is so.
     """
 
     flow: Flow
@@ -234,6 +241,7 @@ class Plan:
     data: Mapping[str, DataUnit] = field(repr=False, default_factory=dict)
     images: tuple[PlannedImage, ...] = field(repr=False, default=())
     baseline: Baseline = field(repr=False, default=NO_BASELINE)
+    empty_inputs: Mapping[str, str] = field(repr=False, default_factory=dict)
 
     @property
     def written_steps(self) -> tuple[str, ...]:

@@ -253,9 +253,9 @@ def baseline_key(flow: str, branch: str) -> str:
     return f"{baselines(flow)}/{plain}{digits}.json"
 
 
-def baseline_outputs(flow: str, run: str) -> str:
-    """Return the folder of the outputs of a run that its baseline names."""
-    return f"{baselines(flow)}/{_OUTPUTS}/{run}"
+def baseline_outputs(flow: str, run: str = "") -> str:
+    """Return the folder of the outputs of a run that its baseline names, or that of all runs."""
+    return f"{baselines(flow)}/{_OUTPUTS}/{run}".rstrip("/")
 
 
 def install_prefix(flow: str) -> str:

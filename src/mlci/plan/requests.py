@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 
 from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import (
+    BaselineOutput,
     InputPath,
     Json,
     MetricValue,
@@ -37,6 +39,8 @@ class RequestContext:
     `metrics_folder` is for the metrics that a job collects, and `checkpoints_folder` for its checkpoints. `token_uri`
     is for the token of a task that waits for one. `params` are those of the flow. `code`, `code_uri` and `image` are
     None for a step without a script, or without an image. The steps `without_script` are those of the whole flow.
+    `baseline_outputs` has the URIs of the baseline's outputs, by step and output, and `empty_input` is the URI of the
+    folder that stands for one which is not among them.
     """
 
     job: str
@@ -56,6 +60,8 @@ class RequestContext:
     kept_name: str
     has_built_image: bool = False
     without_script: frozenset[str] = frozenset()
+    baseline_outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    empty_input: S3Uri = S3Uri("")
 
 
 def resolve(step: Step, context: RequestContext) -> ResolvedStep:
@@ -150,6 +156,8 @@ class _Resolver:
                 return uri
             case StepOutput():
                 return output_uri(source, self.context.outputs)
+            case BaselineOutput(step, output):
+                return self.context.baseline_outputs.get(step, {}).get(output, self.context.empty_input)
             case RepositoryPath(path):
                 return self.context.data_uris[path]
 
@@ -182,7 +190,8 @@ class _Resolver:
         return self._input_uri(reference.name, self.step.inputs[reference.name])
 
     def _reference(self, reference: Reference) -> str:
-        assert not isinstance(reference, (SecretValue, MetricValue))  # the flow takes secrets in `Step.secrets` alone
+        # The flow takes secrets in `Step.secrets` alone, and outputs of the baseline in inputs.
+        assert not isinstance(reference, (SecretValue, MetricValue, BaselineOutput))
         if isinstance(reference, StepOutput):
             return output_uri(reference, self.context.outputs)
         container = self.step_type.container

@@ -9,7 +9,18 @@ from typing import TypeGuard
 from mlci.errors import InputError, Problem
 from mlci.fast_dataclasses import dataclass
 from mlci.flow.dependencies import metrics_read, outputs_read
-from mlci.flow.models import Flow, ImageFolder, Json, RepositoryPath, S3Location, Secret, Source, Step, StepOutput
+from mlci.flow.models import (
+    BaselineOutput,
+    Flow,
+    ImageFolder,
+    Json,
+    RepositoryPath,
+    S3Location,
+    Secret,
+    Source,
+    Step,
+    StepOutput,
+)
 from mlci.provision.arn_values import ValueKind, problem_of
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.keys import CAPTURE, KEPT_NAME
@@ -34,6 +45,7 @@ class AccessRequirements:
 
     `uses` are the types of steps that the build does not run itself, and `runs_in_build` says that it runs some.
     `reads_data` says that any step reads data of the repository, and `only_build_reads_data` that no job on AWS does.
+    `reads_baseline` says that jobs on AWS read outputs of the baseline.
     `outside` are inputs of jobs at S3 URIs of others, `outside_of_build` those of steps that the build runs, and
     `images` the ECR repositories of images. A step's `request:` names
     `outside_outputs`, which are prefixes of its outputs other than the run's, KMS `keys`, `subnets` and
@@ -51,6 +63,7 @@ class AccessRequirements:
     runs_in_build: bool = False
     reads_data: bool = False
     only_build_reads_data: bool = False
+    reads_baseline: bool = False
     reads_outputs: bool = False
     has_rules: bool = False
     has_steps_behind_gate: bool = False
@@ -86,8 +99,9 @@ def access_requirements(flow: Flow, images: Mapping[str, str]) -> AccessRequirem
         flow=flow.name,
         uses=flow.step_types_on_aws,
         runs_in_build=bool(flow.build_steps),
-        reads_data=any(isinstance(source, RepositoryPath) for source in [*sources, *build_sources]),
-        only_build_reads_data=not any(isinstance(source, RepositoryPath) for source in sources),
+        reads_data=any(map(_is_staged, [*sources, *build_sources])),
+        only_build_reads_data=not any(map(_is_staged, sources)),
+        reads_baseline=any(isinstance(source, BaselineOutput) for source in sources),
         reads_outputs=any(isinstance(source, StepOutput) for source in sources)
         or any(_syncs_files(step) or _reads_uris(step) for step in remote),
         builds_images=any(isinstance(step.image, ImageFolder) for step in steps),
@@ -192,6 +206,11 @@ def _kept_names(step: Step) -> Iterator[str]:
     match step.values.get(KEPT_NAME):
         case str(name) | (str(name),):
             yield name
+
+
+def _is_staged(source: Source) -> bool:
+    """Return True for data of the repository, and for what the baseline may have nothing for: that is staged, too."""
+    return isinstance(source, RepositoryPath | BaselineOutput)
 
 
 def _is_s3(source: object) -> TypeGuard[S3Location]:

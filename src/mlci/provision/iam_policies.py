@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing_extensions import assert_never
 
 from mlci.aws_settings import parameter_folder
-from mlci.plan.names import Names, baselines, install_prefix
+from mlci.plan.names import Names, baseline_outputs, baselines, install_prefix
 from mlci.provision.access_requirements import AccessRequirements
 from mlci.provision.policy_statements import AccountScope, Document, Statement, document
 from mlci.provision.secret_access import secret_statements
@@ -116,7 +116,7 @@ def _gc(flow: str, scope: AccountScope) -> Iterator[Statement]:
     yield _use_objects("ReadReferences", "s3:GetObject", (*read, *(f"{names.prefix}/runs/" for names in both)), scope)
     folders = ("runs", "tokens", "code", "data", "definitions", "records")
     deleted = (f"{names.prefix}/{folder}/" for names in both for folder in folders)
-    yield _use_objects("Delete", "s3:DeleteObject", (*deleted, f"{baselines(flow)}/outputs/"), scope)
+    yield _use_objects("Delete", "s3:DeleteObject", (*deleted, f"{baseline_outputs(flow)}/"), scope)
     machines = tuple(scope.arn("states", f"stateMachine:{names.machine}") for names in both)
     yield Statement("FindRuns", ("states:ListExecutions",), machines)
     executions = tuple(scope.arn("states", f"execution:{names.machine}:*") for names in both)
@@ -435,6 +435,7 @@ def _job(requirements: AccessRequirements, scope: AccountScope, is_protected: bo
     inputs = [
         *(f"{names.prefix}/{each}" for each in folders),
         *[_kept_outputs(names.flow)] * requirements.reads_outputs,
+        *[f"{baseline_outputs(names.flow)}/"] * requirements.reads_baseline,
     ]
     yield _list_bucket(scope)
     yield _use_objects("ReadInputs", "s3:GetObject", inputs, scope)

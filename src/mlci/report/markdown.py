@@ -72,6 +72,7 @@ def _parts(result: Result, most: int, chars: int) -> Iterator[str]:
     yield from _values("Changes of steps", "step", changes_lines(result.changes), most)
     yield from _values("Taken from earlier runs", "step", result.taken, most)
     yield from _values("Started on machines that another job left", "step", result.warm_starts, most)
+    yield from _values("Empty inputs", "input", result.empty_inputs, most)
     yield from _values("Best cells", "input", result.chosen, most)
     yield from _commands(result)
 

@@ -35,6 +35,7 @@ def plan_json(
         "warm_pools": warm_pools_json(warm_pools(planned)),
         "reuse": reuse.to_json(),
         "gate": _rules(planned.gate),
+        "empty_inputs": dict(planned.empty_inputs),
         "compared_with": compared_with_json(planned.baseline),
         "asks_mlci": planned.asks_mlci,
         "secrets": {name: _secret(planned.flow, secret) for name, secret in planned.flow.secrets.items()},

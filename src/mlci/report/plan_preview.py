@@ -41,6 +41,9 @@ def preview(
     ]
     if pools := warm_pools(planned):
         parts.append("warm pools\n" + "\n".join(warm_pool_lines(pools)))
+    if planned.empty_inputs:
+        lines = [f"  {name}: {why}" for name, why in planned.empty_inputs.items()]
+        parts.append("\n".join(["empty inputs", *lines]))
     if planned.flow.secrets:
         parts.append("secrets\n" + "\n".join(_secrets(planned)))
     if planned.gate:

@@ -113,8 +113,9 @@ class Result:
     changed of a step since the nearest earlier run, as far as one is known.
     `overridden` are the params that are not the flow's own, and `build` is the id of the build in CodeBuild.
     `warm_starts` maps a step to the job whose machines it started on. `baseline` is the run that it was compared with,
-    and `baseline_update` is None for a run that was not of the base branch, or did not pass. `costs` has the estimated
-    cost of steps in USD, as far as it is known.
+    and `empty_inputs` says of the inputs that it has nothing for, by `<step>.<input>`, why. `baseline_update` is None
+    for a run that was not of the base branch, or did not pass. `costs` has the estimated cost of steps in USD, as far
+    as it is known.
     """
 
     flow: str
@@ -130,6 +131,7 @@ class Result:
     execution: str
     reason: str = ""
     baseline: Baseline = NO_BASELINE
+    empty_inputs: Mapping[str, str] = field(default_factory=dict)
     baseline_update: BaselineUpdate | None = None
     params: Mapping[str, Scalar] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
@@ -179,6 +181,7 @@ def to_json(result: Result) -> dict[str, Json]:
         "rules": [strict(_rule(judged)) for judged in result.rules],
         "baseline": _baseline(result.baseline_update),
         "compared_with": compared_with_json(result.baseline),
+        "empty_inputs": dict(result.empty_inputs),
         "execution": result.execution,
         "partial": result.is_partial,
         "taken": dict(result.taken),

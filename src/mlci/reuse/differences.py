@@ -128,6 +128,8 @@ class _Comparison:
         """Return where an input comes from, in words."""
         if "uri" in source:
             return str(source["uri"])
+        if "baseline" in source:
+            return f"{source['baseline']} of the baseline"
         if "digest" in source:
             return keys.steps[self.step].paths.get(name, "a file")
         output = str(source.get("output"))

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import (
+    BaselineOutput,
     InputPath,
     Json,
     MetricValue,
@@ -109,6 +110,9 @@ class Ingredients:
                 return {"digest": self.plan.data[path].digest}
             case S3Location(uri):
                 return {"uri": uri, "objects": self._objects(uri)}
+            case BaselineOutput(step, output):
+                kept = self.plan.baseline.outputs.get(step, {}).get(output)
+                return {"baseline": f"{step}.{output}", "objects": {} if kept is None else self._objects(kept)}
 
     def _objects(self, uri: str) -> Json:
         """Return what counts of the objects below a URI; None where nobody looked.
@@ -176,6 +180,8 @@ class Ingredients:
                 return {"metric": list(path), "key": self._key(step)}
             case SecretValue(name):
                 return {"secret": name}
+            case BaselineOutput():
+                raise AssertionError(reference)  # the flow takes it as an input alone
 
 
 def _hashes(files: Iterable[StagedFile]) -> dict[str, Json]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping
 
-from mlci.flow.models import Json, RepositoryPath, S3Location, Source, Step, StepOutput
+from mlci.flow.models import BaselineOutput, Json, RepositoryPath, S3Location, Source, Step, StepOutput
 from mlci.step_types import STEP_TYPES
 
 
@@ -37,8 +37,8 @@ def _content(path: str, source: Source, steps: Mapping[str, Step]) -> dict[str, 
             names.append(posixpath.basename(inner))
         case S3Location(uri):
             names.append(posixpath.basename(uri))
-        case StepOutput():
-            writer = steps[source.steps[0]]
+        case StepOutput() | BaselineOutput():
+            writer = steps[source.steps[0] if isinstance(source, StepOutput) else source.step]
             container = STEP_TYPES[writer.uses].container
             names.append(posixpath.basename(writer.output_paths.get(source.output, "")))
             if container and container.archive and container.archive not in names:

@@ -260,7 +260,7 @@ def test_a_damaged_one_of_the_history_is_passed_over_and_the_newest_is_an_error(
 def test_a_rule_needs_the_base_branch() -> None:
     unknown = replace(TARGET, base_branch=None)
     cloud = cast(Cloud, InMemoryObjects())
-    with pytest.raises(InputError, match="a rule of the flow compares with its baseline"):
+    with pytest.raises(InputError, match="a rule or an input of the flow needs its baseline"):
         find_baseline(FLOW, unknown, cloud, NO_HISTORY, print)
     assert find_baseline(replace(FLOW, gate=()), unknown, cloud, NO_HISTORY, print) == NO_BASELINE
 

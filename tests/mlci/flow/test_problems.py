@@ -86,7 +86,8 @@ _REFERENCES = [
             (
                 '23:18: "${{ params.max_depth + 1 }}" is not a reference. References are ${{ '
                 "params.<name> }}, ${{ env.<NAME> }}, ${{ steps.<step>.outputs.<output> }}, ${{ matrix.<key> }} "
-                "in a step that has a matrix, in args ${{ inputs.<name> }} and ${{ outputs.<name> }}, in env "
+                "in a step that has a matrix, in inputs ${{ baseline.steps.<step>.outputs.<output> }}, "
+                "in args ${{ inputs.<name> }} and ${{ outputs.<name> }}, in env "
                 "${{ secrets.<name> }}, and in message ${{ steps.<step>.metrics.<path> }}"
             )
         ],
@@ -105,7 +106,8 @@ _REFERENCES = [
             (
                 '23:20: "${{ }}" is not a reference. References are ${{ '
                 "params.<name> }}, ${{ env.<NAME> }}, ${{ steps.<step>.outputs.<output> }}, ${{ matrix.<key> }} "
-                "in a step that has a matrix, in args ${{ inputs.<name> }} and ${{ outputs.<name> }}, in env "
+                "in a step that has a matrix, in inputs ${{ baseline.steps.<step>.outputs.<output> }}, "
+                "in args ${{ inputs.<name> }} and ${{ outputs.<name> }}, in env "
                 "${{ secrets.<name> }}, and in message ${{ steps.<step>.metrics.<path> }}"
             )
         ],

@@ -14,6 +14,7 @@ from mlci.backends.protocol import RunningExecution, StoredObject
 from mlci.errors import CloudError
 from mlci.gc.collect import Bucket, delete, survey
 from mlci.gc.plan import Limits
+from mlci.gc.references import FORMER_KEPT
 from mlci.plan.models import S3Uri
 from mlci.plan.names import Names
 from mlci.reuse.record import Record, RecordedOutput, render_record
@@ -132,6 +133,21 @@ def test_a_baseline_keeps_its_run(store: InMemoryObjects) -> None:
     store.put("mlci/iris/baselines/main.json", json.dumps({"run_id": OLDER}).encode())
     done = delete(bucket(store), survey(bucket(store), LIMITS), LIMITS)
     assert f"{IRIS.run(OLDER)}/" not in {unit.prefix for unit in done.gone}
+
+
+def test_the_newest_former_baselines_of_each_branch_keep_their_outputs(store: InMemoryObjects) -> None:
+    """A pull request may build on an older commit, and is compared with its baseline."""
+    for branch in ("main", "next"):
+        for number in range(FORMER_KEPT + 2):
+            run_id = f"20260101-0000{number:02}-aaaaa{len(branch) % 2}"
+            kept = f"mlci/iris/baselines/outputs/{run_id}/train/model/"
+            store.put(f"{kept}model.tar.gz")
+            document = {"run_id": run_id, "outputs": {"train": {"model": f"s3://bucket/{kept}"}}}
+            store.put(f"mlci/iris/baselines/{branch}/{run_id}.json", json.dumps(document).encode())
+    done = delete(bucket(store), survey(bucket(store), LIMITS), LIMITS)
+    gone = {unit.name for unit in done.gone if unit.kind == "baselines' outputs"}
+    assert gone == {f"20260101-0000{number:02}-aaaaa0" for number in (0, 1)}
+    assert sum("/baselines/main/" in uri for uri in store.objects) == FORMER_KEPT + 2
 
 
 @pytest.mark.parametrize("is_deployed", [True, False])

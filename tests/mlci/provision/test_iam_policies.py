@@ -626,3 +626,37 @@ steps:
     all_cells = load(text.replace("SOURCE", f'"{output}"').encode(), "flow.yaml")
     best = load(text.replace("SOURCE", f'{{from: "{output}", select: {{metric: score.x, best: max}}}}').encode(), "f")
     assert [access_requirements(flow, {}).has_rules for flow in (all_cells, best)] == [False, True]
+
+
+@pytest.mark.parametrize("role", ["job", "protected_job"])
+def test_jobs_of_a_flow_that_reads_the_baseline_read_its_outputs_alone(role: Role) -> None:
+    reads = replace(REQUIREMENTS, reads_baseline=True)
+    kept = f"{BUCKET}/mlci/breast-cancer/baselines/outputs/20260101-000000-000000/train/model/model.tar.gz"
+    assert allows(role, "s3:GetObject", kept, reads)
+    assert not allows(role, "s3:GetObject", kept)
+    assert not allows(role, "s3:GetObject", f"{BUCKET}/mlci/breast-cancer/baselines/main.json", reads)
+    assert not allows(role, "s3:GetObject", kept.replace("/breast-cancer/", "/other/"), reads)
+    assert not any(allows(role, f"s3:{action}", kept, reads) for action in ("PutObject", "DeleteObject"))
+
+
+def test_what_reads_of_the_baseline_may_read_what_stands_for_nothing() -> None:
+    """It is staged as data, also where no step reads data of the repository."""
+    flow = load(
+        b"""
+flow: small
+defaults: {image: "mine.example/image:7"}
+steps:
+  fit: {uses: training, run: fit.py, inputs: {own: "${{ baseline.steps.fit.outputs.model }}"}}
+""",
+        "flow.yaml",
+        {},
+        {},
+    )
+    found = access_requirements(flow, {})
+    assert (found.reads_baseline, found.reads_data, found.only_build_reads_data) == (True, True, False)
+    empty = f"{BUCKET}/mlci/small/data/0123/.mlci-empty"
+    assert allows("job", "s3:GetObject", empty, found)
+    assert allows("pull_request_build", "s3:PutObject", empty, found)
+    in_build = replace(flow, steps={"fit": replace(flow.steps["fit"], runs_on="build")})
+    found = access_requirements(in_build, {})
+    assert (found.reads_baseline, found.reads_data, found.only_build_reads_data) == (False, True, True)

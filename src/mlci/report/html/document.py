@@ -144,6 +144,7 @@ def _tables(result: Result) -> Iterator[tuple[str, str, Mapping[str, str]]]:
     yield "Params", "param", {name: scalar(value) for name, value in result.params.items()}
     yield "Environment", "variable", result.env
     yield "Changes of steps", "step", changes_lines(result.changes)
+    yield "Empty inputs", "input", result.empty_inputs
     yield "Taken from earlier runs", "step", result.taken
     yield "Started on machines that another job left", "step", result.warm_starts
     yield "Best cells", "input", result.chosen
