@@ -8,6 +8,7 @@ on the order's comparability graph.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from itertools import groupby
@@ -49,7 +50,12 @@ def decompose(dependencies: Mapping[str, frozenset[str]]) -> Composition:
     >>> decompose({"a": frozenset(), "b": frozenset("a"), "c": frozenset("a")})
     Series(items=('a', Parallel(items=('b', 'c'))))
     """
-    return _Order(dependencies).compose((1 << len(dependencies)) - 1)
+    return _decomposed(tuple(dependencies.items()))
+
+
+@functools.lru_cache(maxsize=2)  # of one flow, several parts of a run ask for it
+def _decomposed(dependencies: tuple[tuple[str, frozenset[str]], ...]) -> Composition:
+    return _Order(dict(dependencies)).compose((1 << len(dependencies)) - 1)
 
 
 def ancestors(dependencies: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
@@ -125,15 +131,17 @@ class _Order:
         self.names = tuple(dependencies)
         place = {name: number for number, name in enumerate(self.names)}
         self.before = [0] * len(self.names)
-        self.related = [0] * len(self.names)
-        for name in TopologicalSorter(dependencies).static_order():
+        after = [0] * len(self.names)
+        order = [*TopologicalSorter(dependencies).static_order()]
+        for name in order:
             own = place[name]
             for other in dependencies[name]:
                 self.before[own] |= self.before[place[other]] | 1 << place[other]
-        for number, others in enumerate(self.before):
-            self.related[number] |= others
-            for earlier in _bits(others):
-                self.related[earlier] |= 1 << number
+        for name in reversed(order):
+            own = place[name]
+            for other in dependencies[name]:
+                after[place[other]] |= after[own] | 1 << own
+        self.related = [earlier | later for earlier, later in zip(self.before, after, strict=True)]
 
     def compose(self, steps: int) -> Composition:
         if steps & (steps - 1) == 0:

@@ -5,8 +5,9 @@ The cells of a matrix have one structure: that of their step. Steps are called a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from mlci.compile.cleaner_input import CLEANER_MIN_S, cleanup_nouns
 from mlci.compile.guards import GATE, Guard, gate_guard, step_guards
@@ -64,7 +65,9 @@ class Structure:
 
     def key(self) -> Json:
         """Return the structure as plain JSON, by which a compiled definition is stored."""
-        plain = asdict(self)
+        plain = asdict(replace(self, steps={}, composition=""))
+        plain_step = functools.cache(asdict)  # most steps of a large flow are alike
+        plain["steps"] = {name: plain_step(step) for name, step in self.steps.items()}
         plain["composition"] = repr(self.composition)
         return plain
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime, timedelta
@@ -253,7 +254,7 @@ class Plan:
         """The rules of the gate that the state machine judges itself."""
         return tuple(bound for bound in self.gate if bound.is_judged_by_machine)
 
-    @property
+    @functools.cached_property
     def asks_mlci(self) -> bool:
         """True if the state machine asks mlci for the verdict: something stands behind the gate, and it has a rule that
         mlci alone can judge."""

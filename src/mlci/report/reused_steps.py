@@ -28,10 +28,13 @@ class ReusePreview:
     def paragraph(self, steps: tuple[str, ...]) -> Iterator[str]:
         """Yield a paragraph with a line for each of these steps that can be reused; cells that are alike share one."""
         texts = {name: self._text(name) for name in steps if name in self.reused or name in self.reasons}
+        of_cells: dict[str, set[str]] = {}
+        for name, text in texts.items():
+            of_cells.setdefault(written_name(name), set()).add(text)
         lines: dict[str, str] = {}
         for name, text in texts.items():
-            cells = {texts[each] for each in texts if written_name(each) == written_name(name)}
-            lines[written_name(name) if len(cells) == 1 else name] = text
+            written = written_name(name)
+            lines[written if len(of_cells[written]) == 1 else name] = text
         if lines:
             width = max(map(len, lines))
             yield "\n".join(["reuse", *(f"  {name:{width}}  {text}" for name, text in lines.items())])

@@ -45,6 +45,7 @@ from mlci.stage.inference_script import InferenceScript, inference_of, inference
 from mlci.stage.models import CodeUnit, DataUnit, ImageContext, Staged, StagedFile
 from mlci.stage.nearest_path import nearest_path
 from mlci.stage.repository import (
+    CheckedRepository,
     OutsideRepository,
     Repository,
     UnusableFile,
@@ -77,6 +78,7 @@ def stage(flow: Flow, repository: Repository, region: str, cache: Cache) -> Stag
     Raises: InputError with every problem: files that are missing, unreadable, empty or outside of the repository,
     scripts that do not parse, images that SageMaker does not have.
     """
+    repository = CheckedRepository(repository.root, repository.base)
     hashes = FileHashes(cache, repository.root)
     staging = _Staging(flow, repository, hashes)
     code: dict[str, CodeUnit] = {}

@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import field
 from pathlib import Path
 
 from mlci.fast_dataclasses import dataclass
@@ -112,6 +113,18 @@ class Repository:
                     yield from self._entries(entry.path, f"{prefix}{name}/", target, seen | {target})
             elif os.path.isfile(entry.path) if is_link else entry.is_file():
                 yield prefix + name, entry
+
+
+@dataclass(frozen=True)
+class CheckedRepository(Repository):
+    """A repository whose files are checked once each, for as long as it is staged: the steps of a flow share many."""
+
+    _checked: set[Path] = field(default_factory=set, compare=False, repr=False)
+
+    def check(self, location: Path, path: str) -> None:
+        if location not in self._checked:
+            super().check(location, path)
+            self._checked.add(location)
 
 
 def is_ignored(path: Path) -> bool:
