@@ -11,7 +11,7 @@ error is 0, which is no certainty. Then the bound is that of a share that no cas
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mlci.fast_dataclasses import dataclass
 from mlci.gate.statistics.estimate import Bounds, ConfidenceBound
@@ -75,8 +75,114 @@ def paired_bounds(new: Placements, base: Placements) -> Bounds:
 
 
 def area_bounds(area: Placements) -> Bounds:
-    """Return the bounds of the area of one model, and of the negated area."""
-    return _bound(area.area, area, 1.0), _bound(-area.area, area, 0.0)
+    """Return the bounds of the area of one model, and of the negated area.
+
+    They are the wider ones of DeLong's, on the scale of the logit, and Newcombe's. Near 1, few cases overlap with the
+    other class, so that DeLong's standard error depends on very few; far from it, Newcombe's model may be wrong.
+
+    Measured on 5 to 42 and 200 cases of a class with normal scores and areas of 0.7, 0.9 and 0.98: at a stated 5 %, the
+    lower bound is above the area in at most 4.0 %, and of two separate samples of one model the second is worse in at
+    most 4.9 %. By the logit alone it is 13 % and 9 %; by DeLong's standard error as it is, the first is 19 %.
+    """
+    plain = _bound(area.area, area, 1.0), _bound(-area.area, area, 0.0)
+    if not isinstance(plain[0], Student) or area.area in (0, 1):
+        return plain
+    spread = plain[0].standard_error / (area.area * (1 - area.area))
+    return _area_bound(area, spread, plain[0].degrees, 1), _area_bound(area, spread, plain[0].degrees, -1)
+
+
+def _area_bound(area: Placements, spread: float, degrees: float, sign: Literal[1, -1]) -> ConfidenceBound:
+    cases = len(area.of_positives), len(area.of_negatives)
+    return Widest(LogitBound(area.area, spread, degrees, sign), ScoreBound(area.area, *cases, sign))
+
+
+@dataclass(frozen=True)
+class LogitBound:
+    """The bound of an area whose logit has Student's t distribution, or of the negated area."""
+
+    area: float
+    #: Of the logit.
+    standard_error: float
+    degrees: float
+    #: 1 for the area, -1 for the negated area.
+    sign: Literal[1, -1]
+
+    def upper(self, alpha: float) -> float:
+        return self._moved(self.area, alpha)
+
+    def p(self, limit: float) -> float:
+        from scipy import special
+
+        distance = float(special.logit(self.area) - special.logit(_share(self.sign * limit)))
+        return float(special.stdtr(self.degrees, self.sign * distance / self.standard_error))
+
+    def critical(self, limit: float, alpha: float) -> float:
+        return self._moved(_share(self.sign * limit), 1 - alpha)
+
+    def _moved(self, share: float, alpha: float) -> float:
+        from scipy import special
+
+        quantile = -float(special.stdtrit(self.degrees, alpha))
+        return self.sign * float(special.expit(special.logit(share) + self.sign * quantile * self.standard_error))
+
+
+@dataclass(frozen=True)
+class ScoreBound:
+    """The bound of an area whose spread is that of exponential scores of this very area, or of the negated area.
+
+    Source: Newcombe, Statist. Med. 25 (2006) 559, method 5.
+    """
+
+    area: float
+    positives: int
+    negatives: int
+    #: 1 for the area, -1 for the negated area.
+    sign: Literal[1, -1]
+
+    def upper(self, alpha: float) -> float:
+        from scipy import optimize
+
+        end = 1.0 if self.sign > 0 else 0.0
+        if self.area == end:
+            return self.sign * end
+        found = optimize.brentq(lambda share: self.p(self.sign * share) - alpha, self.area, end, xtol=1e-12)
+        return self.sign * float(found)
+
+    def p(self, limit: float) -> float:
+        from scipy import special
+
+        share = _share(self.sign * limit)
+        distance, error = self.sign * (self.area - share), self._standard_error(share)
+        if not error:
+            return float(distance >= 0)
+        return float(special.ndtr(distance / error))
+
+    def critical(self, limit: float, alpha: float) -> float:
+        from scipy import special
+
+        return limit + float(special.ndtri(alpha)) * self._standard_error(_share(self.sign * limit))
+
+    def _standard_error(self, share: float) -> float:
+        others = (self.positives + self.negatives) / 2 - 1
+        spread = 1 + others * (1 - share) / (2 - share) + others * share / (1 + share)
+        return math.sqrt(share * (1 - share) * spread / (self.positives * self.negatives))
+
+
+@dataclass(frozen=True)
+class Widest:
+    """The wider one of two bounds of the same quantity."""
+
+    one: ConfidenceBound
+    other: ConfidenceBound
+
+    def upper(self, alpha: float) -> float:
+        return max(self.one.upper(alpha), self.other.upper(alpha))
+
+    def p(self, limit: float) -> float:
+        return max(self.one.p(limit), self.other.p(limit))
+
+    def critical(self, limit: float, alpha: float) -> float:
+        return min(self.one.critical(limit, alpha), self.other.critical(limit, alpha))
 
 
 @dataclass(frozen=True)
@@ -119,6 +225,10 @@ class SeparateAreas:
 
 #: P-values below are not told apart.
 _SMALLEST = 1e-12
+
+
+def _share(value: float) -> float:
+    return min(max(value, 0.0), 1.0)
 
 
 def _bound(value: float, area: Placements, most: float) -> ConfidenceBound:

@@ -1,7 +1,8 @@
 """RMSE and MAE: by the Bayesian bootstrap over the cases' errors; by the normal approximation where there are many.
 
 The case that is added in favour of what is to be refuted is the most extreme of those that there are: in pairs the one
-on which the models differ most. Where they differ on none, it is the largest error of all, beside the smallest.
+on which the models differ most. Where they differ on none, and in separate samples, it is the largest error of both
+models for one, and the smallest for the other.
 
 Measured on 10 to 400 cases with normal, t (3 degrees) and log-normal errors: the rate of false reds is at most 3 % at a
 stated 5 %. Without the added case it is up to 16 %; the percentile bootstrap has up to 11 %, the studentised one 13 %.
@@ -106,9 +107,9 @@ def _separate(metric: ErrorMetric, new: NDArray[np.float64], base: NDArray[np.fl
     if max(len(new), len(base)) > MOST_DRAWN:
         parts = [_influence(metric, new), _influence(metric, base)]
         return _normal(value, parts, math.inf, _largest(metric, new, base))
-    drawn = _mean(metric, np.append(np.sort(new), new.max()), 0) - _mean(
-        metric, np.append(np.sort(base), base.min()), 1
-    )
+    most, least = max(new.max(), base.max()), min(new.min(), base.min())
+    news, bases = np.append(np.sort(new), most), np.append(np.sort(base), least)
+    drawn = _mean(metric, news, sample=0) - _mean(metric, bases, sample=1)
     return Draws(value, np.sort(drawn), math.inf)
 
 
