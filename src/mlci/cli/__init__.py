@@ -23,6 +23,7 @@
     history.py        mlci history
     diff.py           mlci diff
     noise.py          mlci noise
+    limit_notes.py    notes about limits that are finer than the cases can tell
     logs.py           mlci logs
     report.py         mlci report
     job_summary.py    the report of a run in the summary of a job of GitHub Actions

@@ -40,6 +40,7 @@ def command(options: RunOptions, fresh: str, as_json: bool, why: str | None) -> 
     from mlci.baseline import find_baseline
     from mlci.build_time import check_build_time
     from mlci.cli.fresh_steps import fresh_steps
+    from mlci.cli.limit_notes import notes_by_baseline
     from mlci.report.plan_json import plan_json
     from mlci.report.plan_preview import preview
     from mlci.report.reused_steps import ReusePreview
@@ -65,6 +66,8 @@ def command(options: RunOptions, fresh: str, as_json: bool, why: str | None) -> 
             echo_document(json.dumps(document, indent=2) + "\n")
         else:
             echo(preview(planned, definition, missing, change, running, reuse))
+            for note in notes_by_baseline(flow, baseline.cases, session):
+                echo(f"note, for the gate: {note}")
     return 0
 
 

@@ -31,6 +31,7 @@ def command(flow_file: Path, params: Sequence[str], as_json: bool) -> int:
     Changes nothing. Reports all problems at once, with file, line and column.
     """
     from mlci.build_time import late_steps
+    from mlci.cli.limit_notes import notes_by_runs_here
     from mlci.flow.build_steps import build_notes
     from mlci.flow.names import written_name
     from mlci.report.formatting import count
@@ -49,6 +50,8 @@ def command(flow_file: Path, params: Sequence[str], as_json: bool) -> int:
             echo(f"note, for builds: {problem}")
         for note in build_notes(flow):
             echo(f"note, for builds: {note}")
+        for weak in notes_by_runs_here(flow, flow_file):
+            echo(f"note, for the gate: {weak}")
         for other in elsewhere:
             echo(f"note, for local runs: {other}")
         steps = {written_name(step) for step in flow.steps}

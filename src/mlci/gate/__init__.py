@@ -9,6 +9,7 @@ case_verdicts.py   the verdicts on the rules that compare intervals
 case_texts.py      these verdicts in words
 case_judgement.py  the verdicts on all rules on cases, which are remembered
 budgets.py         rules on what a run measures
+weak_limits.py     limits that are finer than the cases can tell
 comparison.py      a comparison of cases, as a verdict reports it
 acceptance.py      the decision that a miss is fine
 effective_gate.py  the base branch's rules that are in force beside a flow's own
