@@ -13,6 +13,8 @@ from mlci.flow.problems import nearest
 
 #: A table is held in memory, beside that of the baseline.
 CASES_MAX_BYTES = 256 * 1024 * 1024
+#: A few bytes of Parquet may stand for any number of equal values.
+CASES_MAX_ROWS = 5_000_000
 #: A value of a table: a text in CSV, where "" is an empty one; None for an empty one of Parquet.
 Cell: TypeAlias = "str | int | float | bool | None"
 _MAX_SHOWN = 8
@@ -42,8 +44,10 @@ class Cases:
         if name not in self.columns:
             raise InvalidCases(_no_column(name, list(self.columns)))
         for place, value in enumerate(self.columns[name]):
-            if value is None or value == "" or value != value:
-                raise InvalidCases(f'{self.place(place)}: "{name}" is {"NaN" if value != value else "empty"}')
+            if value is None or value == "":
+                raise InvalidCases(f'{self.place(place)}: "{name}" is empty')
+            if value != value or (isinstance(value, str) and value.lower() == "nan"):
+                raise InvalidCases(f'{self.place(place)}: "{name}" is NaN')
         return self.columns[name]
 
     def classes(self, name: str) -> tuple[str, ...]:
@@ -130,9 +134,15 @@ def parse_ids(data: bytes, file: str) -> frozenset[str]:
 
 
 def _parsed(data: bytes, file: str, only: str | None = None) -> tuple[dict[str, Sequence[Cell]], Sequence[str]]:
-    if len(data) > CASES_MAX_BYTES:
-        raise InvalidCases(f"it has more than {CASES_MAX_BYTES // 1024**2} MB, the most that the gate reads")
+    _check_size(len(data))
     return _parquet(data, only) if file.endswith(_PARQUET) else _csv(data)
+
+
+def _check_size(size_bytes: int, rows: int = 0) -> None:
+    if size_bytes > CASES_MAX_BYTES:
+        raise InvalidCases(f"it has more than {CASES_MAX_BYTES // 1024**2} MB, the most that the gate reads")
+    if rows > CASES_MAX_ROWS:
+        raise InvalidCases(f"it has more than {CASES_MAX_ROWS:,} rows, the most that the gate reads")
 
 
 def _csv(data: bytes) -> tuple[dict[str, Sequence[Cell]], Sequence[str]]:
@@ -160,6 +170,7 @@ def _csv(data: bytes) -> tuple[dict[str, Sequence[Cell]], Sequence[str]]:
         raise InvalidCases(f"line {reader.line_num} is not CSV: {error}") from error
     if not head:
         raise InvalidCases("it is empty")
+    _check_size(0, len(rows))
     columns = zip(*table, strict=True) if table else [()] * len(head)
     return dict(zip(head, columns, strict=True)), rows
 
@@ -186,6 +197,8 @@ def _parquet(data: bytes, only: str | None) -> tuple[dict[str, Sequence[Cell]], 
         file = ParquetFile(BufferReader(data))
         names = list(file.schema_arrow.names)
         _head(names)
+        size = sum(file.metadata.row_group(group).total_byte_size for group in range(file.metadata.num_row_groups))
+        _check_size(size, file.metadata.num_rows)
         table = file.read(columns=[only] if only in names else None)
     except (ArrowException, OSError, ValueError) as error:
         raise InvalidCases(f"it is not a Parquet file that can be read: {str(error)[:200]}") from error

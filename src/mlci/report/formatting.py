@@ -92,7 +92,7 @@ def limit(bound: Bound) -> str:
     leeway = f"{figure(bound.rule.limit * 100)}%" if bound.rule.is_relative else figure(bound.rule.limit)
     word = f"not {bound.rule.op}" if bound.rule.is_negated else bound.rule.op
     if bound.threshold is None:
-        return f"{word} {leeway}, no baseline yet"
+        return f"{word} {leeway}" if bound.rule.op == "max_gap" else f"{word} {leeway}, no baseline yet"
     signs = ("<", ">") if bound.rule.is_negated else ("≥", "≤")
     return f"{signs[0] if bound.is_lower else signs[1]} {figure(bound.threshold)} ({word})"
 

@@ -81,6 +81,9 @@ def _rule(bound: Bound) -> dict[str, Json]:
         "relative": bound.rule.is_relative,
         "threshold": bound.threshold,
         "baseline": bound.baseline,
+        "level": bound.rule.level,
+        "confidence": bound.rule.confidence,
+        "slice": bound.rule.slice,
     }
     if bound.origin != "flow":
         rule |= {"origin": bound.origin, "reason": bound.reason, "removed": bound.is_removed}

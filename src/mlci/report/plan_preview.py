@@ -13,7 +13,7 @@ from mlci.compile.concurrency import max_parallel
 from mlci.flow.models import Condition, Step
 from mlci.plan.models import Bound, Plan, Upload
 from mlci.plan.warm_pools import warm_pools
-from mlci.report.formatting import compared_with, count, limit, size
+from mlci.report.formatting import compared_with, count, figure, limit, size
 from mlci.report.reused_steps import ReusePreview
 from mlci.report.staged_files import staged_files
 from mlci.report.warm_pool_lines import warm_pool_lines
@@ -202,5 +202,11 @@ def _secrets(planned: Plan) -> Iterator[str]:
 
 
 def _rule(bound: Bound) -> str:
-    text = f"{bound.rule.metric} {limit(bound)}"
+    rule = bound.rule
+    notes = (
+        f"by {rule.slice}" if rule.slice is not None else "",
+        f"{figure(100 * rule.confidence)} % confidence" if rule.confidence is not None else "",
+        f"{rule.level} only" if rule.level != "block" else "",
+    )
+    text = ", ".join(filter(None, (f"{rule.metric} {limit(bound)}", *notes)))
     return text if bound.origin == "flow" else f"{text}, by the base branch's gate: {bound.reason}"

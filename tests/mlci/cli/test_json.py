@@ -44,7 +44,17 @@ def test_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
     assert {upload["uri"].rpartition("/")[2] for upload in plan["uploads"]} >= {"a.py", "mlci_start.py"}
     assert plan["state_machine"] == {"name": "mlci-small", "change": "none kept", "differs": []}
     assert plan["gate"] == [
-        {"metric": "train.auc", "op": "min", "limit": 0.9, "relative": False, "threshold": 0.9, "baseline": None}
+        {
+            "metric": "train.auc",
+            "op": "min",
+            "limit": 0.9,
+            "relative": False,
+            "threshold": 0.9,
+            "baseline": None,
+            "level": "block",
+            "confidence": None,
+            "slice": None,
+        }
     ]
     assert plan["asks_mlci"] is False
     assert [(name, step["behind_gate"]) for name, step in plan["steps"].items()] == [

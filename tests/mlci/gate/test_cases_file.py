@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlci.gate.cases_file import CASES_MAX_BYTES, Cases, InvalidCases, parse_cases, parse_ids
+from mlci.gate.cases_file import CASES_MAX_BYTES, CASES_MAX_ROWS, Cases, InvalidCases, parse_cases, parse_ids
 
 HEAD = b"id,label,predicted,score\n"
 
@@ -87,7 +87,7 @@ def test_a_parquet_file_that_is_none() -> None:
     ("line", "message"),
     [
         ("a,1,0,", 'line 2 (id "a"): "score" is empty'),
-        ("a,1,0,nan", 'line 2 (id "a"): "score" is "nan", and no finite number'),
+        ("a,1,0,nan", 'line 2 (id "a"): "score" is NaN'),
         ("a,1,0,inf", 'line 2 (id "a"): "score" is "inf", and no finite number'),
         ("a,1,0,high", 'line 2 (id "a"): "score" is "high", and no finite number'),
     ],
@@ -106,6 +106,19 @@ def test_values_of_parquet_that_are_none() -> None:
         cases.classes("predicted")
     with pytest.raises(InvalidCases, match='it has no column "scores"'):
         cases.numbers("scores")
+
+
+def test_a_parquet_file_of_too_many_rows() -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    data = parquet({"id": pyarrow.array([True]).take(pyarrow.array([0] * (CASES_MAX_ROWS + 1)))})
+    assert len(data) < 1_000_000
+    with pytest.raises(InvalidCases, match="it has more than 5,000,000 rows"):
+        parse_cases(data, "cases.parquet")
+
+
+def test_a_class_that_is_no_number_is_none() -> None:
+    with pytest.raises(InvalidCases, match=r'line 2 \(id "a"\): "predicted" is NaN'):
+        csv("a,1,NaN,0").classes("predicted")
 
 
 def test_ids_may_be_there_several_times() -> None:
