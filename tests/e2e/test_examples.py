@@ -42,6 +42,7 @@ LIGHT = [
     Port("deploy", "train.accuracy", options=("--param", "rounds=0")),
     Port("tuning", "compare.improvement", options=("--param", "gamma_min=0.5", "--param", "gamma_max=2.0")),
     Port("distributed", "train.loss", options=("--param", "steps=2")),
+    Port("baseline-model", "evaluate.accuracy", options=("--param", "measures=2")),
     Port("runs-on-build", "evaluate.accuracy", options=("--param", "measures=1")),
     Port("xgboost-algorithm", "train.validation:rmse", options=("--param", "rounds=2")),
 ]
@@ -139,3 +140,25 @@ def run(project: Project, *options: str) -> subprocess.CompletedProcess[str]:
 def git(folder: Path, *arguments: str) -> str:
     done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True)
     return done.stdout
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_the_model_of_the_base_branch_is_scored_on_the_same_wines(tmp_path: Path) -> None:
+    """The first run has none. A second one compares in pairs; a split that tests on its training is no comparison."""
+    project = checkout("baseline-model", tmp_path / "repository")
+    first = run(project)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "the input evaluate.previous is empty: there is no baseline yet" in first.stdout
+    assert "66 wines, id, label, predicted\n" in project.latest("logs/evaluate.log")
+    git(project.root, "checkout", "-q", "-b", "fewer")
+    fewer = run(project, "--param", "measures=12")
+    assert fewer.returncode == 0, fewer.stdout + fewer.stderr
+    assert "predicted, baseline_predicted\n" in project.latest("logs/evaluate.log")
+    [_, drop] = project.result()["rules"]
+    assert (drop["op"], drop["comparison"]["kind"], drop["cases"]) == ("max_drop", "paired", 66)
+    split = (project.root / "src/split.py").read_text()
+    project.write("src/split.py", split.replace("% 3 == 0", "% 3 == 1"))
+    redrawn = run(project)
+    assert redrawn.returncode == 1, redrawn.stdout + redrawn.stderr
+    assert "the baseline's model was trained on" in redrawn.stdout
