@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 from datetime import datetime, timezone
 from pathlib import Path
@@ -72,3 +73,28 @@ def test_a_damaged_result_is_an_error_with_its_file(tmp_path: Path, text: str) -
     (tmp_path / "result.json").write_text(text)
     with pytest.raises(InputError, match=r"result\.json.* is damaged, or of another version of mlci"):
         folder.result()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_nothing_is_left_where_the_disk_takes_no_file(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(code, "full")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="full"):
+        RunFolder(tmp_path / "runs/r1").start("{}", "{}", START)
+    assert list((tmp_path / "runs/r1").glob("*.json")) == []
+    assert list((tmp_path / "runs/r1").glob(".*")) == []
+
+
+def test_a_file_system_that_can_not_sync_is_none_of_our_business(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unable(descriptor: int) -> None:
+        raise OSError(errno.EINVAL, "no fsync here")
+
+    monkeypatch.setattr("os.fsync", unable)
+    RunFolder(tmp_path / "runs/r1").start("{}", "{}", START)
+    assert (tmp_path / "runs/r1/run.json").exists()
