@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +25,33 @@ def test_each_command_is_a_text(path: str) -> None:
     commands = [command for phase in phases for part in ("commands", "finally") for command in phase.get(part, ())]
     assert len(commands) > 3
     assert [command for command in commands if not isinstance(command, str)] == []
+
+
+@pytest.mark.parametrize("path", ["buildspec.yaml", "src/mlci/scaffold/files/buildspec.yaml"])
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        (None, " "),
+        ({"status": "gate_missed", "run_id": "20261123-101530-3f9c2a"}, "gate_missed 20261123-101530-3f9c2a"),
+    ],
+)
+def test_a_build_exports_its_status_and_its_run(
+    path: str, result: dict[str, str] | None, told: str, tmp_path: Path
+) -> None:
+    """All commands of a build share a shell, and exported variables are those that it has at its end."""
+    spec = yaml.safe_load((ROOT / path).read_text())
+    assert spec["env"]["exported-variables"] == ["MLCI_STATUS", "MLCI_RUN_ID"]
+    if result:
+        run = tmp_path / ".mlci" / "runs" / "r1"
+        run.mkdir(parents=True)
+        (run / "result.json").write_text(json.dumps(result))
+        (tmp_path / ".mlci" / "latest").symlink_to("runs/r1")
+    script = "\n".join(
+        [*spec["phases"]["build"]["finally"], 'env | grep -c "^MLCI_" ; echo "$MLCI_STATUS $MLCI_RUN_ID"']
+    )
+    done = subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == told
+    assert int(done.stdout.splitlines()[-2]) >= 2
 
 
 def _image(folder: Path) -> Path:

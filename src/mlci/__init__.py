@@ -56,6 +56,7 @@ The map:
     kept_outputs.py    the outputs that records and baselines name, copied where merged code made them
     records.py         the records of steps, by which later runs reuse what they made
     build_time.py      the time limit of a build, which approvals keep to
+    published_reports.py  the reports of a build, in the bucket of its run
     run.py             the whole line
     pull_request/      report → the check and the comment that a pull request shows
     provision/         policies, and the CloudFormation stack of a flow

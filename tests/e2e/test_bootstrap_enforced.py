@@ -57,6 +57,7 @@ PLAIN = (
     (rf"(mlci-{FLOW}-bucket)-\w+", r"\1-1"),
     (r"(Role)-\w+$", r"\1-1"),
     (r"(algo-1)-\d+$", r"\1-1"),
+    (r"(/reports/[^:/]+):\d+/", r"\1:1/"),
     (r"(:stateMachine:[^:]+):\d+$", r"\1:1"),
 )
 ROLES: dict[bool, tuple[Role, Role, Role]] = {

@@ -30,6 +30,8 @@ WRONG = {
     "--comment-approval": "NOBODY",
     "--approvers": "read",
     "--repository-id": "octo",
+    "--github-secret": "token",
+    "--github-comment": "sometimes",
     "--changed-files": "(",
     "--concurrent-builds": "0",
     "--build-image": "!",

@@ -235,7 +235,7 @@ class LocalCloud:
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
         return _read(self.store, uri, max_bytes)
 
-    def write(self, uri: str, data: bytes) -> None:
+    def write(self, uri: str, data: bytes, content_type: str | None = None) -> None:
         with translate_emulator_errors():
             self.store.put_bytes(data, uri)
 

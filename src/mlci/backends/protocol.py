@@ -231,8 +231,8 @@ class Cloud(Protocol):
     def is_empty(self, prefix: str) -> bool:
         """Returns True if no object's URI begins with this text."""
 
-    def write(self, uri: str, data: bytes) -> None:
-        """Writes an object, whole or not at all."""
+    def write(self, uri: str, data: bytes, content_type: str | None = None) -> None:
+        """Writes an object, whole or not at all. With a type, a browser shows what it holds."""
 
     def list(self, prefix: str, most: int | None = None) -> Sequence[str]:
         """Returns the URIs of all objects whose URI begins with this text; at most so many."""

@@ -68,7 +68,8 @@ def _policy_resources(flow: Flow, settings: Settings) -> AccountScope:
     region = settings.get("region") or UNKNOWN
     connection = f"arn:{partition}:codeconnections:{region}:{account}:connection/*"
     bucket = settings.get("bucket") or f"{stack_name(flow.name).lower()}-*"
-    return AccountScope(partition, region, account, bucket, connection, roles)
+    secret = os.environ.get("MLCI_GITHUB_SECRET") or UNKNOWN
+    return AccountScope(partition, region, account, bucket, connection, roles, secret)
 
 
 def stack_region(flow: Flow, option: str | None, needs_profile: bool = True) -> str | None:

@@ -19,10 +19,11 @@ from mlci.errors import CloudError, InputError
 if TYPE_CHECKING:
     from mlci.flow.models import Json
     from mlci.pull_request.credentials import Credentials
-    from mlci.pull_request.models import BuildReport
+    from mlci.pull_request.models import BuildReport, PullRequest
 
 _EVENT_MAX_BYTES = 25 << 20
 _JOB_RESULTS = ("success", "failure", "cancelled", "skipped")
+_NO_TOKEN = "nothing was posted: there is no token (GITHUB_TOKEN, or MLCI_GITHUB_SECRET with the ARN of a secret)"
 _COMMENT_MODES = ("always", "on-change", "never")
 
 
@@ -53,8 +54,16 @@ _COMMENT_MODES = ("always", "on-change", "never")
     envvar="MLCI_COMMENT",
     help="`on-change`: not before a gated metric differs from its baseline, or a run does not pass.",
 )
+@click.option(
+    "--build",
+    metavar="ARN",
+    envvar="MLCI_BUILD",
+    help="Post this build of CodeBuild, whose reports are at MLCI_REPORTS: what the reporter on AWS does.",
+)
 @debug_option
-def command(flow_file: Path, is_pending: bool, run_folder: Path, job_result: str, comment: str) -> int:
+def command(
+    flow_file: Path, is_pending: bool, run_folder: Path, job_result: str, comment: str, build: str | None
+) -> int:
     """Post a run to its pull request: a check, and one comment that is edited in place.
 
     It takes the token of GITHUB_TOKEN, or the one at the ARN in MLCI_GITHUB_SECRET. Without a token that may write, it
@@ -66,6 +75,10 @@ def command(flow_file: Path, is_pending: bool, run_folder: Path, job_result: str
       mlci report --run run --job-result failure
       mlci report --comment on-change
     """
+    credentials = credentials_of(os.environ)
+    if build:
+        _post_build(build, os.environ.get("MLCI_REPORTS", ""), comment, credentials)
+        return 0
     from mlci.pull_request.actions import report_in_progress, report_of_run
     from mlci.pull_request.result_document import REPORT_MAX_BYTES, RESULT_MAX_BYTES, read_result, report_text
 
@@ -74,8 +87,36 @@ def command(flow_file: Path, is_pending: bool, run_folder: Path, job_result: str
         result = read_result(_part(run_folder / "result.json", RESULT_MAX_BYTES + 1))
         text = report_text(_part(run_folder / "report.md", REPORT_MAX_BYTES))
         report = report_of_run(report, result, text, job_result)
-    post(report, comment, credentials_of(os.environ))
+    post(report, comment, credentials)
     return 0
+
+
+def _post_build(arn: str, reports: str, comment: str, credentials: Credentials | None) -> None:
+    """Post a build of CodeBuild, by what CodeBuild and the bucket have of it.
+
+    Raises: InputError, CloudError.
+    """
+    from mlci.backends.aws.codebuild_reports import CodeBuildReports
+    from mlci.pull_request.github_calls import Busy, PyGithubCalls, Unposted
+    from mlci.pull_request.reporter import collect_report
+
+    if credentials is None:
+        echo(_NO_TOKEN)
+        return
+
+    def head(pull_request: PullRequest) -> str:
+        calls = PyGithubCalls(credentials, pull_request.api_url, pull_request.repository)
+        return calls.head(pull_request.number)
+
+    try:
+        report = collect_report(CodeBuildReports.open(arn, reports), head)
+    except (Unposted, Busy) as error:
+        echo(f"nothing was posted: {error.reason}")
+        return
+    if report is None:
+        echo("nothing was posted: the build is of no pull request")
+        return
+    post(report, comment, credentials)
 
 
 def post(report: BuildReport, comment: str, credentials: Credentials | None) -> None:
@@ -84,7 +125,7 @@ def post(report: BuildReport, comment: str, credentials: Credentials | None) -> 
     from mlci.pull_request.posting import Poster
 
     if credentials is None:
-        echo("nothing was posted: there is no token (GITHUB_TOKEN, or MLCI_GITHUB_SECRET with the ARN of a secret)")
+        echo(_NO_TOKEN)
         return
     pull_request = report.pull_request
     calls = PyGithubCalls(credentials, pull_request.api_url, pull_request.repository)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mlci.cli.run_context import RunSession
     from mlci.flow.part import Part
     from mlci.plan import Plan
+    from mlci.runs import RunFolder
 
 
 @click.command("run")
@@ -97,9 +98,23 @@ def command(
         folder = session.context.folder.sibling(result.run_id)
         echo(summary(result, displayed(folder.path)))
         write_job_summary(os.environ, folder.path)
+        _publish(session, folder)
         if keeps_endpoint:
             keep_endpoints(session.cloud.endpoint_urls())
     return result.exit_code
+
+
+def _publish(session: RunSession, folder: RunFolder) -> None:
+    """Write the reports of a build into the bucket, and print the address of the page as the last line."""
+    target, cloud = session.context.target, session.cloud
+    if target.build is None or cloud.name == "local":
+        return
+    from mlci.backends.aws.console_urls import object_link
+    from mlci.published_reports import publish_reports
+
+    key = publish_reports(session.flow.name, target, folder, cloud, session.context.reporter.log)
+    if key:
+        echo(f"report: {object_link(target.bucket, key, target.partition, session.context.region)}")
 
 
 def _part(only: Sequence[str], first: str | None, last: str | None) -> Part | None:

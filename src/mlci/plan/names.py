@@ -94,6 +94,14 @@ class Names:
     def run(self, run: str) -> str:
         return f"{self.prefix}/runs/{run}"
 
+    def reports(self, build: str) -> str:
+        """Return the folder of the reports of a build.
+
+        >>> Names("iris").reports("mlci-iris-pull-request:8f2c")
+        'mlci/iris/reports/mlci-iris-pull-request:8f2c'
+        """
+        return f"{self.prefix}/reports/{build}"
+
     @property
     def records(self) -> str:
         """The prefix of the records of steps."""

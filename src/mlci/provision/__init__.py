@@ -12,6 +12,7 @@ From the flow to the template; these modules are pure:
     iam_roles.py                 the roles with their trust policies, and the managed policies
     image_repositories.py        the ECR repositories of the images that runs build
     storage_resources.py         the bucket with its policy, and the ECR repository
+    reporter_project.py     the project that posts reports, and the rule that starts it
     codebuild_projects.py        the two CodeBuild projects and their webhooks
     grouped_texts.py             a template in fewer characters
     template.py                  all of it as one template, in YAML

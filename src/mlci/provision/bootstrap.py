@@ -36,6 +36,7 @@ def set_up(
     """
     current = find_updatable_stack(flow, account)
     values = verify_values(resolve_values(options, current_values(current), repository), current, account)
+    values["InstallFiles"] = install_files().sha256 if values["GitHubSecret"] else ""
     before = delete_unusable_stack(current, account, prompt)
     desired = DesiredStack(flow, template, values)
     stack = apply_changes(desired, before, account, prompt, needs_consent=True)
@@ -68,6 +69,7 @@ def _summary_lines(desired: DesiredStack, stack: Stack, repository: RepositoryCo
         has_buildspec=(repository.root / "buildspec.yaml").is_file(),
         connections_page=None if is_connected else connections_page(account),
         command=f"mlci bootstrap{flow_option}",
+        has_reporter=bool(desired.values["GitHubSecret"]),
     )
     head = Line(f'The stack "{stack.name}" is complete.', "bold")
     return [head, *resource_lines(summary), *next_step_lines(summary)]

@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/codebuild/latest/userguide/pull-request-build-policy
 
 from __future__ import annotations
 
-from mlci.plan.names import install_prefix
+from mlci.plan.names import Names, install_prefix
 from mlci.provision.cloudformation_functions import (
     Resource,
     Value,
@@ -40,8 +40,8 @@ def codebuild_projects(flow: str, builds_images: bool) -> dict[str, Resource]:
     Source: https://docs.aws.amazon.com/codebuild/latest/userguide/sample-docker.html
     """
     return {
-        "PullRequestLog": _log(project_name(flow, is_base=False)),
-        "BaseLog": _log(project_name(flow, is_base=True)),
+        "PullRequestLog": build_log(project_name(flow, is_base=False)),
+        "BaseLog": build_log(project_name(flow, is_base=True)),
         "PullRequestProject": _project(
             flow,
             is_base=False,
@@ -64,7 +64,8 @@ def codebuild_projects(flow: str, builds_images: bool) -> dict[str, Resource]:
     }
 
 
-def _log(name: str) -> Resource:
+def build_log(name: str) -> Resource:
+    """Return the log group of a project."""
     return resource(
         "AWS::Logs::LogGroup",
         {"LogGroupName": build_log_group(name), "RetentionInDays": ref("LogRetention")},
@@ -100,7 +101,10 @@ def _project(flow: str, is_base: bool, builds_images: bool, **differing: Value) 
                 "BuildSpec": "buildspec.yaml",
                 "GitCloneDepth": 0,  # the whole history: a shallow clone may lack the base branch
                 "ReportBuildStatus": True,
-                "BuildStatusConfig": {"Context": f"mlci/{flow}/base" if is_base else f"mlci/{flow}"},
+                "BuildStatusConfig": {
+                    "Context": f"mlci/{flow}/base" if is_base else f"mlci/{flow}",
+                    "TargetUrl": _report_url(flow, is_base),
+                },
             },
             "TimeoutInMinutes": ref("BuildTimeout"),
             "VpcConfig": if_(
@@ -120,6 +124,16 @@ def _project(flow: str, is_base: bool, builds_images: bool, **differing: Value) 
             **({"CKV_AWS_316": "The flow builds images, which takes a Docker daemon"} if builds_images else {}),
         ),
     )
+
+
+def _report_url(flow: str, is_base: bool) -> Value:
+    """Return the address of a build's report, which the status links. CodeBuild puts the build's ID in.
+
+    Source: https://docs.aws.amazon.com/codebuild/latest/userguide/create-project.html (build status: target URL)
+    """
+    key = f"{Names(flow, is_base).reports('$CODEBUILD_BUILD_ID')}/report.html"
+    address = f"https://${{AWS::Region}}.console.aws.amazon.com/s3/object/${{BucketName}}?region=${{AWS::Region}}&prefix={key}"
+    return sub(address, BucketName=BUCKET)
 
 
 def _environment(flow: str, is_base: bool) -> list[Value]:

@@ -30,14 +30,16 @@ class DesiredStack:
 
     @property
     def body(self) -> str:
-        """The template to send. One over the limit is sent as compact JSON without metadata, and with its policy
-        statements as few as possible if need be.
+        """The template to send. One over the limit is sent as compact JSON without metadata, without a reporter that
+        the values don't ask for, and with its policy statements as few as possible if need be.
 
         Raises: InputError, if none is within CloudFormation's limit.
         """
         if _size_bytes(self.template) <= TEMPLATE_MAX_BYTES:
             return self.template
         document = yaml.safe_load(self.template)
+        if not self.values.get("GitHubSecret"):
+            document = _without(document, "HasReporter")
         for part in (document, *document["Resources"].values()):
             part.pop("Metadata", None)
         for parameter in document.get("Parameters", {}).values():
@@ -66,6 +68,28 @@ class DesiredStack:
         return ChangeSetRequest(
             self.stack, self.body, values, unchanged, {FLOW_TAG: self.flow}, is_creation=stack is None
         )
+
+
+def _without(document: dict[str, Value], condition: str) -> dict[str, Value]:
+    """Return the template without the resources of a condition that does not hold, and what refers to them."""
+
+    def pruned(value: Value) -> Value:
+        match value:
+            case dict():
+                return {name: pruned(member) for name, member in value.items()}
+            case list():
+                return [pruned(each) for each in value if not _is_under(each, condition)]
+        return value
+
+    resources = {
+        name: pruned(each) for name, each in document["Resources"].items() if each.get("Condition") != condition
+    }
+    conditions = {name: each for name, each in document.get("Conditions", {}).items() if name != condition}
+    return {**document, "Conditions": conditions, "Resources": resources}
+
+
+def _is_under(value: Value, condition: str) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("Fn::If"), list) and value["Fn::If"][0] == condition
 
 
 def _merged(statements: list[dict[str, Value]]) -> list[dict[str, Value]]:

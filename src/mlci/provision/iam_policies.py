@@ -19,9 +19,9 @@ from typing_extensions import assert_never
 from mlci.aws_settings import parameter_folder
 from mlci.plan.names import Names, baseline_outputs, baselines, install_prefix
 from mlci.provision.access_requirements import AccessRequirements
-from mlci.provision.policy_statements import AccountScope, Document, Statement, document
+from mlci.provision.policy_statements import UNKNOWN, AccountScope, Document, Statement, document
 from mlci.provision.secret_access import secret_statements
-from mlci.provision.stack_names import ROLES, Role, build_log_group, project_name
+from mlci.provision.stack_names import ROLES, Role, build_log_group, project_name, reporter_name
 from mlci.s3_uris import split_s3_uri
 from mlci.step_types import STEP_TYPES, build_run, gate_judgement, waits_for_decision
 from mlci.step_types.deletions import DELETIONS
@@ -65,6 +65,11 @@ def statements(role: Role, requirements: AccessRequirements, scope: AccountScope
             return list(_job(requirements, scope, is_protected=role == "protected_job"))
         case "pull_request_actions" | "base_actions":
             return list(_actions(requirements, scope, is_base=role == "base_actions"))
+        case "reporter":
+            return list(_reporter(requirements.flow, scope))
+        case "reporter_events":
+            project = scope.arn("codebuild", f"project/{reporter_name(requirements.flow)}")
+            return [Statement("StartReporter", ("codebuild:StartBuild",), (project,))]
         case _:
             assert_never(role)
 
@@ -147,6 +152,7 @@ def _build(requirements: AccessRequirements, scope: AccountScope, is_base: bool)
     # What is there already is asked for its checksum.
     staged_objects = tuple(scope.objects(*(f"{names.prefix}/{folder}" for folder in staged)))
     yield Statement("Stage", ("s3:GetObject", "s3:PutObject"), staged_objects, scope.owner_condition)
+    yield _use_objects("WriteReports", "s3:PutObject", (f"{names.prefix}/reports/",), scope)
     if is_base:
         yield _use_objects("WriteBaselines", "s3:PutObject", (baseline_prefix,), scope)
         # The bucket's lifecycle ends copies that are broken off.
@@ -590,6 +596,22 @@ def _actions(requirements: AccessRequirements, scope: AccountScope, is_base: boo
     yield Statement("Build", ("codebuild:StartBuild",), arns, {"Null": as_it_is})
     yield Statement("FollowBuild", ("codebuild:BatchGetBuilds", "codebuild:StopBuild"), arns)
     yield Statement("ReadBuildLog", ("logs:GetLogEvents",), (scope.log_streams(build_log_group(name), "*"),))
+
+
+def _reporter(flow: str, scope: AccountScope) -> Iterator[Statement]:
+    """Yield the statements for `mlci report` in the reporter. It lists the reports of a build before it reads them,
+    since S3 says "forbidden" of one that is missing."""
+    group = scope.arn("logs", f"log-group:{build_log_group(reporter_name(flow))}")
+    yield Statement("WriteLog", ("logs:CreateLogStream", "logs:PutLogEvents"), (f"{group}:*",))
+    builds = scope.arn("codebuild", f"project/{project_name(flow, is_base=False)}")
+    yield Statement("ReadBuilds", ("codebuild:BatchGetBuilds",), (builds,))
+    reports = Names(flow).reports("")
+    bucket = f"arn:{scope.partition}:s3:::{scope.bucket}"
+    within = {**scope.owner_condition, "StringLike": {"s3:prefix": f"{reports}*"}}
+    yield Statement("FindReports", ("s3:ListBucket",), (bucket,), within)
+    yield _use_objects("ReadReports", "s3:GetObject", (reports, f"{install_prefix(flow)}/"), scope)
+    secret = scope.secret if scope.secret != UNKNOWN else scope.arn("secretsmanager", "secret:*")
+    yield Statement("ReadToken", ("secretsmanager:GetSecretValue",), (secret,))
 
 
 def _pass_role(role: Role, scope: AccountScope, services: str | list[str]) -> Statement:

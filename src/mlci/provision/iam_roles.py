@@ -19,18 +19,33 @@ from mlci.provision import iam_policies
 from mlci.provision.access_requirements import AccessRequirements
 from mlci.provision.cloudformation_functions import Resource, Value, if_, ref, resource, skip_checks, sub, substitute
 from mlci.provision.policy_statements import AccountScope, Document, Statement, document
-from mlci.provision.stack_names import GITHUB_OIDC_HOST, ROLES, Role, logical_id, project_name, tags
+from mlci.provision.stack_names import (
+    GITHUB_OIDC_HOST,
+    ROLES,
+    Role,
+    logical_id,
+    project_name,
+    reporter_name,
+    tags,
+)
 
 _BUILDS: tuple[Role, Role] = ("pull_request_build", "base_build")
 _WORKFLOWS: tuple[Role, Role] = ("workflow", "protected_workflow")
 _JOBS: tuple[Role, Role] = ("job", "protected_job")
 ACTIONS: tuple[Role, Role] = ("pull_request_actions", "base_actions")
+_REPORTERS: tuple[Role, Role] = ("reporter", "reporter_events")
+#: The conditions of the roles that not every stack has.
+_ROLE_CONDITIONS: Mapping[Role, str] = {
+    **dict.fromkeys(ACTIONS, "UsesActions"),
+    **dict.fromkeys(_REPORTERS, "HasReporter"),
+}
 #: Statements that both roles of a kind have stand in one policy of this name: a template has no room for them twice.
 _KINDS: Mapping[str, tuple[Role, Role]] = {
     "Builds": _BUILDS,
     "Workflows": _WORKFLOWS,
     "Jobs": _JOBS,
     "Actions": ACTIONS,
+    "Reporters": _REPORTERS,
 }
 #: GitHub's limit for a job. After the default of one hour, the workflow could no longer stop a build.
 _ACTIONS_MAX_S = 21_600
@@ -43,7 +58,11 @@ _DESCRIPTIONS: Mapping[Role, str] = {
     "protected_job": "mlci: the SageMaker jobs of the base branch",
     "pull_request_actions": "mlci: GitHub Actions of pull requests, which start builds of pull requests",
     "base_actions": "mlci: GitHub Actions of the base branch, which start its builds",
+    "reporter": "mlci: what posts the reports of pull requests",
+    "reporter_events": "mlci: events of builds, which start the reporter",
 }
+#: The roles that read or write objects, which a key may encrypt.
+_KEY_USERS: tuple[Role, ...] = (*_BUILDS, *_WORKFLOWS, *_JOBS, "reporter")
 #: The account and names, as Fn::Sub in the template refers to them.
 SCOPE = AccountScope(
     partition="${AWS::Partition}",
@@ -52,6 +71,7 @@ SCOPE = AccountScope(
     bucket="${BucketName}",
     connection="${ConnectionArn}",
     roles={role: f"${{{logical_id(role)}.Arn}}" for role in ROLES},
+    secret="${GitHubSecret}",
 )
 BUCKET: Value = if_("MakesBucket", ref("Bucket"), ref("ExistingBucket"))
 CONNECTION: Value = if_("MakesConnection", ref("GitHubConnection"), ref("Connection"))
@@ -65,7 +85,6 @@ def iam_roles(requirements: AccessRequirements) -> dict[str, Resource]:
     """Return every role with its policies, and the policies that depend on parameters."""
     resources: dict[str, Resource] = {}
     for role in ROLES:
-        condition = {"Condition": "UsesActions"} if role in ACTIONS else {}
         resources[logical_id(role)] = resource(
             "AWS::IAM::Role",
             {
@@ -75,12 +94,12 @@ def iam_roles(requirements: AccessRequirements) -> dict[str, Resource]:
                 **({"MaxSessionDuration": _ACTIONS_MAX_S} if role in ACTIONS else {}),
                 "Tags": tags(requirements.flow),
             },
-            **condition,
+            **_condition(role),
         )
     for kind, pair in _KINDS.items():
         resources |= _policies(kind, pair, requirements)
     resources["EncryptionPolicy"] = _policy(
-        "mlci: objects of the bucket under the key", document(_encryption()), ROLES[:6], Condition="HasKey"
+        "mlci: objects of the bucket under the key", document(_encryption()), _KEY_USERS, Condition="HasKey"
     )
     resources["NetworkPolicy"] = _policy(
         "mlci: builds in the VPC",
@@ -100,7 +119,7 @@ def iam_roles(requirements: AccessRequirements) -> dict[str, Resource]:
 
 def _policies(kind: str, pair: tuple[Role, Role], requirements: AccessRequirements) -> dict[str, Resource]:
     """Return the policies of two roles: one with their common statements, and one for each."""
-    condition = {"Condition": "UsesActions"} if pair == ACTIONS else {}
+    condition = _condition(pair[0])
     one, other = (iam_policies.statements(role, requirements, SCOPE) for role in pair)
     common = [statement for statement in one if statement in other]
     resources = {}
@@ -111,6 +130,10 @@ def _policies(kind: str, pair: tuple[Role, Role], requirements: AccessRequiremen
         description = f"{_DESCRIPTIONS[pair[0]]}, and {_DESCRIPTIONS[pair[1]].removeprefix('mlci: ')}"
         resources[f"{kind}Policy"] = _policy(description, document(common), pair, **condition)
     return resources
+
+
+def _condition(role: Role) -> dict[str, Value]:
+    return {"Condition": _ROLE_CONDITIONS[role]} if role in _ROLE_CONDITIONS else {}
 
 
 def policies_of_builds(role: Role) -> list[str]:
@@ -128,7 +151,12 @@ def _policy(about: str, document: Document, to: tuple[Role, ...], **attributes: 
         {
             "Description": about,
             "PolicyDocument": substitute(document, BucketName=BUCKET, ConnectionArn=CONNECTION),
-            "Roles": [ref(logical_id(role)) for role in to],
+            "Roles": [
+                if_(_ROLE_CONDITIONS[role], ref(logical_id(role)))
+                if attributes.get("Condition") != _ROLE_CONDITIONS.get(role, attributes.get("Condition"))
+                else ref(logical_id(role))
+                for role in to
+            ],
         },
         **attributes,
     )
@@ -174,6 +202,10 @@ def _trust(role: Role, requirements: AccessRequirements) -> Value:
             return _service_trust(iam_policies.job_services(requirements))
         case "pull_request_actions":
             return _github_trust("pull_request")
+        case "reporter":
+            return _service_trust("codebuild.amazonaws.com", SCOPE.arn("codebuild", f"project/{reporter_name(flow)}"))
+        case "reporter_events":
+            return _service_trust("events.amazonaws.com", SCOPE.arn("events", f"rule/{reporter_name(flow)}"))
         case "base_actions":
             workflow = "${Repository}/.github/workflows/ml-ci.yml@refs/heads/${BaseBranch}"
             return _github_trust("ref:refs/heads/${BaseBranch}", job_workflow_ref=sub(workflow))

@@ -19,7 +19,7 @@ UNKNOWN = "*"
 class AccountScope:
     """The account of the policies and the resources in it: as names and ARNs, or as the template's references.
 
-    `roles` are the ARNs of those that policies pass on.
+    `roles` are the ARNs of those that policies pass on. `secret` is the ARN of the secret with GitHub's token.
     """
 
     partition: str
@@ -28,6 +28,7 @@ class AccountScope:
     bucket: str
     connection: str
     roles: Mapping[Role, str]
+    secret: str = UNKNOWN
 
     @property
     def owner_condition(self) -> Mapping[str, Mapping[str, object]]:

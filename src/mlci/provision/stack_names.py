@@ -19,6 +19,8 @@ Role = Literal[
     "protected_job",
     "pull_request_actions",
     "base_actions",
+    "reporter",
+    "reporter_events",
 ]
 ROLES: tuple[Role, ...] = get_args(Role)
 
@@ -53,6 +55,11 @@ def project_name(flow: str, is_base: bool) -> str:
     'mlci-breast-cancer-pull-request'
     """
     return f"mlci-{flow}-base" if is_base else f"mlci-{flow}-pull-request"
+
+
+def reporter_name(flow: str) -> str:
+    """Return the name of the project that posts reports."""
+    return f"mlci-{flow}-reporter"
 
 
 def build_log_group(project: str) -> str:

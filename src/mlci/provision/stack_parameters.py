@@ -140,6 +140,27 @@ PARAMETERS: tuple[Parameter, ...] = (
         "admin",
     ),
     Parameter(
+        "GitHubSecret",
+        "The ARN of a Secrets Manager secret with the GitHub App, or the token, that posts reports. Default: none.",
+        "the ARN of a secret, arn:aws:secretsmanager:…:secret:…, or empty",
+        "--github-secret",
+        pattern=rf"|{_PARTITION}:secretsmanager:[a-z0-9-]+:[0-9]{{12}}:secret:[A-Za-z0-9/_+=.@-]{{1,519}}",
+    ),
+    _choice(
+        "GitHubComment",
+        "--github-comment",
+        "When the reporter writes the comment of a pull request.",
+        "always",
+        "on-change",
+        "never",
+    ),
+    Parameter(
+        "InstallFiles",
+        "The hash of the files that the reporter installs mlci from.",
+        "a SHA-256, or empty",
+        pattern=r"|[0-9a-f]{64}",
+    ),
+    Parameter(
         "ChangedFiles",
         "Build only pull requests that change a file matching this pattern. `inputs`: the files that the flow reads.",
         "a regular expression of at most 4,000 characters, or empty",

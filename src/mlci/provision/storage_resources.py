@@ -87,7 +87,7 @@ def _rules(flow: str) -> Iterator[Value]:
     for is_protected in (False, True):
         prefix, of = Names(flow, is_protected).prefix, "Protected" if is_protected else ""
         retention = {
-            **dict.fromkeys(("runs", "tokens"), "RunRetention"),
+            **dict.fromkeys(("runs", "tokens", "reports"), "RunRetention"),
             **dict.fromkeys(("code", "data", "definitions"), "CodeRetention"),
         }
         if not is_protected:

@@ -17,6 +17,7 @@ from mlci.provision.cloudformation_functions import Resource, Value, and_, equal
 from mlci.provision.codebuild_projects import codebuild_projects
 from mlci.provision.iam_roles import ACTIONS, BUCKET, CONNECTION, OIDC_AUDIENCE, iam_roles
 from mlci.provision.image_repositories import image_repositories
+from mlci.provision.reporter_project import reporter
 from mlci.provision.stack_names import GITHUB_OIDC_HOST, capitalized, connection_name, logical_id
 from mlci.provision.stack_parameters import PARAMETERS, Parameter
 from mlci.provision.storage_resources import storage_resources
@@ -27,6 +28,7 @@ _CONDITIONS: dict[str, Value] = {
     "HasChangedFiles": is_set("ChangedFiles"),
     "HasImageRepository": is_set("EcrRepository"),
     "HasKey": is_set("KmsKey"),
+    "HasReporter": is_set("GitHubSecret"),
     "IsConnected": equals("Connected", "true"),
     "IsInVpc": is_set("VpcId"),
     "MaintainersApprove": equals("Approvers", "maintain"),
@@ -61,6 +63,7 @@ def template(requirements: AccessRequirements) -> str:
             **(image_repositories(requirements.flow) if requirements.builds_images else {}),
             **iam_roles(requirements),
             **codebuild_projects(requirements.flow, requirements.builds_images),
+            **reporter(requirements.flow),
             **_settings(requirements.flow),
             "GitHubConnection": resource(
                 "AWS::CodeConnections::Connection",

@@ -9,6 +9,8 @@
     github_calls.py      the calls to GitHub
     posting.py           posts a report: check first, then the comment; retries, and a total time limit
     actions.py           the report of a run in GitHub Actions
+    codebuild.py         the report of a build in CodeBuild
+    reporter.py          collects it, from what CodeBuild and the bucket have
 
 All up to `comment.py` is pure. What a build of a pull request wrote is untrusted input throughout.
 """

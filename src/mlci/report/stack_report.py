@@ -100,7 +100,7 @@ class BootstrapSummary:
     """The result of `mlci bootstrap`.
 
     `connections_page` is the link for the handshake, or None if it is complete; `command` continues after it.
-    `settings` are the names of the SSM parameters.
+    `settings` are the names of the SSM parameters. `has_reporter` says that the stack posts reports.
     """
 
     flow: str
@@ -112,6 +112,7 @@ class BootstrapSummary:
     has_buildspec: bool
     connections_page: str | None
     command: str
+    has_reporter: bool = True
 
 
 def resource_lines(summary: BootstrapSummary) -> list[Line]:
@@ -159,6 +160,11 @@ def _steps(summary: BootstrapSummary) -> Iterator[Sequence[str]]:
         f'Require "mlci/{summary.flow}" to merge: GitHub, Settings, Rules, Rulesets, Require status checks to pass.',
         f"https://github.com/{summary.repository}/settings/rules",
     ]
+    if not summary.has_reporter:
+        yield [
+            "For reports on pull requests, store a GitHub App's key in Secrets Manager (docs/pull-requests.md), then:",
+            f"{summary.command} --github-secret ARN",
+        ]
 
 
 def handshake_instructions(page: str) -> list[str]:

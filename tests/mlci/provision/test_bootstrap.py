@@ -299,3 +299,11 @@ def test_a_change_set_that_can_not_be_executed_is_not_left(boot: Boot, yes: Answ
         boot.set_up(yes, RunRetention="30")
     assert not boot.formation.change_sets
     assert bool(boot.formation.living) != is_creation
+
+
+def test_a_reporter_installs_the_mlci_that_set_it_up(boot: Boot, yes: Answers) -> None:
+    secret = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:github-aBcD12"
+    assert boot.set_up(yes, GitHubSecret=secret) == 0
+    assert boot.stack is not None
+    assert boot.stack.parameters["InstallFiles"] == install_files().sha256
+    assert "--github-secret ARN" not in yes.text

@@ -35,6 +35,7 @@ SCOPE = AccountScope(
     BUCKET.rpartition(":")[2],
     arn("codeconnections", "connection/1"),
     {role: f"arn:aws:iam::{ACCOUNT}:role/mlci-breast-cancer-{logical_id(role)}-1" for role in ROLES},
+    arn("secretsmanager", "secret:github-aBcD12"),
 )
 #: What the example needs.
 REQUIREMENTS = AccessRequirements(
@@ -140,12 +141,15 @@ _JOB = (
     "PullImages",
 )
 _ACTIONS = ("Build", "FollowBuild", "ReadBuildLog")
+#: The roles of builds, state machines and jobs.
+_OF_RUNS = [role for role in ROLES if not role.endswith("_actions") and not role.startswith("reporter")]
 #: The statements of each role: one that gets another, or another name, is seen here.
 SIDS: dict[Role, tuple[str, ...]] = {
     "pull_request_build": (
         *_BUILD,
         "ReadDefinitions",
         "Stage",
+        "WriteReports",
         "DeployFlow",
         "FollowRuns",
         "PassRole",
@@ -154,6 +158,7 @@ SIDS: dict[Role, tuple[str, ...]] = {
     "base_build": (
         *_BUILD,
         "Stage",
+        "WriteReports",
         "WriteBaselines",
         "KeepOutputs",
         "DeployFlow",
@@ -167,6 +172,8 @@ SIDS: dict[Role, tuple[str, ...]] = {
     "protected_job": _JOB,
     "pull_request_actions": _ACTIONS,
     "base_actions": _ACTIONS,
+    "reporter": ("WriteLog", "ReadBuilds", "FindReports", "ReadReports", "ReadToken"),
+    "reporter_events": ("StartReporter",),
 }
 
 
@@ -324,12 +331,13 @@ def test_records_have_scopes_and_are_written_once() -> None:
         assert not [role for role in ROLES for verb in ("Put", "Delete") if allows(role, f"s3:{verb}Object", record)]
     kept = f"{BUCKET}/mlci/breast-cancer/protected/records/outputs/1/train/model/model.tar.gz"
     assert [role for role in ROLES if allows(role, "s3:PutObject", kept)] == ["base_build"]
-    assert not [role for role in ROLES if not allows(role, "s3:GetObject", kept) and not role.endswith("_actions")]
+    assert not [role for role in _OF_RUNS if not allows(role, "s3:GetObject", kept)]
 
 
 def test_no_role_writes_what_builds_install() -> None:
     file = f"{BUCKET}/mlci/breast-cancer/install/{64 * '0'}/SHA256SUMS"
-    assert [role for role in ROLES if allows(role, "s3:GetObject", file)] == ["pull_request_build", "base_build"]
+    readers = ["pull_request_build", "base_build", "reporter"]
+    assert [role for role in ROLES if allows(role, "s3:GetObject", file)] == readers
     assert not [
         role for role in ROLES for action in ("PutObject", "DeleteObject") if allows(role, f"s3:{action}", file)
     ]
@@ -337,7 +345,7 @@ def test_no_role_writes_what_builds_install() -> None:
     [denial] = [each for each in bucket_policy["Statement"] if each["Sid"] == "OnlyBootstrapWrites"]
     assert denial["Resource"] == [{"Fn::Sub": "${Bucket.Arn}/mlci/breast-cancer/install/*"}]
     denied = {each["Fn::GetAtt"][0] for each in denial["Condition"]["ArnEquals"]["aws:PrincipalArn"]}
-    assert denied == {logical_id(role) for role in ROLES if not role.endswith("_actions")}
+    assert denied == {logical_id(role) for role in _OF_RUNS}
 
 
 def test_the_bucket_is_the_accounts_own_where_the_account_is_known() -> None:
@@ -519,9 +527,19 @@ def test_the_template_fits_and_says_the_same_each_time() -> None:
 
 def test_a_template_is_sent_with_the_same_statements() -> None:
     text = template(REQUIREMENTS)
-    sent = DesiredStack("breast-cancer", text, {}).body
+    sent = DesiredStack("breast-cancer", text, {"GitHubSecret": "arn:…"}).body
     assert sent.count("Fn::Split") > 10
     assert _stated(json.loads(sent)) == _stated(yaml.safe_load(text))
+
+
+def test_a_template_is_sent_without_a_reporter_that_nobody_asked_for() -> None:
+    text = template(REQUIREMENTS)
+    sent = DesiredStack("breast-cancer", text, {"GitHubSecret": ""}).body
+    assert "HasReporter" not in sent
+    whole = yaml.safe_load(text)["Resources"]
+    gone = whole.keys() - json.loads(sent)["Resources"].keys()
+    assert gone == {name for name in whole if name.startswith("Reporter")}
+    assert not any(f'"{name}"' in sent for name in gone)
 
 
 def test_the_template_of_a_large_flow_fits() -> None:
@@ -537,7 +555,8 @@ def test_the_template_of_a_large_flow_fits() -> None:
     body = DesiredStack(large.flow, template(large), {}).body
     assert len(body.encode()) < TEMPLATE_MAX_BYTES
     assert len(json.dumps(yaml.safe_load(template(large)))) > TEMPLATE_MAX_BYTES
-    assert _stated(json.loads(body)) == _stated(yaml.safe_load(template(large)))
+    written = {each for each in _stated(yaml.safe_load(template(large))) if not each.startswith('["Reporter')}
+    assert _stated(json.loads(body)) == written
 
 
 def _stated(written: Mapping[str, Any]) -> set[str]:

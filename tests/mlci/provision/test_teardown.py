@@ -67,7 +67,7 @@ def test_the_bucket_goes_where_that_is_asked_for(made: Boot) -> None:
     assert made.buckets == []
     assert "THE BUCKET" in prompt.text
     assert prompt.questions == ["Delete all of this, and everything in the bucket?"]
-    assert "with 8 object versions" in prompt.text  # three files are what builds install
+    assert "with 9 object versions" in prompt.text  # four files are what builds install
 
 
 def test_a_bucket_that_an_earlier_deletion_left_is_found_by_its_tag(made: Boot, yes: Answers) -> None:

@@ -409,9 +409,12 @@ def test_nothing_that_must_stay_forbidden_becomes_allowed(role: Role) -> None:
     forbidden = json.loads((ROOT / "tests/mlci/provision/calls.json").read_text())[role]["denied"]
     flow = FLOW.replace("flow: release", "flow: breast-cancer")
     roles = {name: f"arn:aws:iam::000000000000:role/mlci-breast-cancer-{logical_id(name)}-1" for name in ROLES}
-    scope = AccountScope("aws", "us-east-1", "000000000000", "mlci-breast-cancer-bucket-1", "c", roles)
+    secret = "arn:aws:secretsmanager:us-east-1:000000000000:secret:github-aBcD12"
+    scope = AccountScope("aws", "us-east-1", "000000000000", "mlci-breast-cancer-bucket-1", "c", roles, secret)
     document = policies(access_requirements(planned(flow).flow, {}), scope)[role]
-    assert any("/tokens/" in entry[1] for entry in forbidden) == (role not in ("pull_request_actions", "base_actions"))
+    assert any("/tokens/" in entry[1] for entry in forbidden) == (
+        role not in ("pull_request_actions", "base_actions", "reporter_events")
+    )
     assert [entry for entry in forbidden if decided(document, read(entry))] == []
 
 

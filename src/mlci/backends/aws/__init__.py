@@ -4,6 +4,7 @@ In the order of a run:
     api_calls.py              one API call: errors translated, transient ones retried
     session.py                boto3 clients of one region, and the region to use
     caller_identity.py        the caller's account and partition (STS)
+    codebuild_reports.py      a build of CodeBuild, and the reports that it wrote
     secret_values.py          the values of secrets and parameters, by their ARNs
     ssm_parameters.py         the settings that `mlci bootstrap` wrote (SSM)
     s3_objects.py             objects by their S3 URIs, with checksums (S3)

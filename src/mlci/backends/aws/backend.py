@@ -118,8 +118,8 @@ class AwsCloud:
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
         return self.objects.read(uri, max_bytes)
 
-    def write(self, uri: str, data: bytes) -> None:
-        self.objects.write(uri, data)
+    def write(self, uri: str, data: bytes, content_type: str | None = None) -> None:
+        self.objects.write(uri, data, **({"ContentType": content_type} if content_type else {}))
 
     def is_empty(self, prefix: str) -> bool:
         return self.objects.is_empty(prefix)

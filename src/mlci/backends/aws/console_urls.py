@@ -1,4 +1,4 @@
-"""Links to the AWS console: executions, jobs and their logs, and connections to GitHub."""
+"""Links to the AWS console: executions, jobs and their logs, builds, objects, and connections to GitHub."""
 
 from __future__ import annotations
 
@@ -33,6 +33,27 @@ def log_link(job: Job, partition: str, region: str) -> str:
     group = quote(quote(JOBS[job.kind].log_group, safe=""), safe="").replace("%", "$")
     prefix = quote(f"?logStreamNameFilter={job.name}{JOBS[job.kind].log_streams}", safe="").replace("%", "$")
     return f"{_home(partition, region, 'cloudwatch')}#logsV2:log-groups/log-group/{group}{prefix}"
+
+
+def object_link(bucket: str, key: str, partition: str, region: str) -> str:
+    """Return the link to an object in S3, whose page opens it.
+
+    >>> object_link("b", "mlci/iris/reports/b:1/report.html", "aws", "eu-west-1")
+    'https://eu-west-1.console.aws.amazon.com/s3/object/b?region=eu-west-1&prefix=mlci/iris/reports/b:1/report.html'
+    """
+    return f"{_console(partition, region)}/s3/object/{bucket}?region={region}&prefix={quote(key, safe='/:')}"
+
+
+def build_link(arn: str) -> str:
+    """Return the link to a build of CodeBuild.
+
+    >>> build_link("arn:aws:codebuild:eu-west-1:123456789012:build/iris:8f2c")
+    'https://eu-west-1.console.aws.amazon.com/codesuite/codebuild/123456789012/projects/iris/build/iris%3A8f2c/?region=eu-west-1'
+    """
+    _, partition, _, region, account, resource = arn.split(":", 5)
+    build = resource.removeprefix("build/")
+    path = f"{account}/projects/{build.partition(':')[0]}/build/{quote(build, safe='')}"
+    return f"{_console(partition, region)}/codesuite/codebuild/{path}/?region={region}"
 
 
 def connections_link(partition: str, region: str) -> str:

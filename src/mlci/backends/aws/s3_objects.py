@@ -129,8 +129,8 @@ class Objects:
             raise
         return True
 
-    def write(self, uri: str, data: bytes, **conditions: str) -> None:
-        """Write an object. S3 rejects it if its bytes do not match the checksum."""
+    def write(self, uri: str, data: bytes, **more: str) -> None:
+        """Write an object. S3 rejects it if its bytes do not match the checksum. `more` are conditions, or its type."""
         bucket, key = split_s3_uri(uri)
         digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
         self.api.call(
@@ -141,7 +141,7 @@ class Objects:
             ChecksumAlgorithm="SHA256",
             ChecksumSHA256=digest,
             ExpectedBucketOwner=self.owner,
-            **conditions,
+            **more,
         )
 
     def entries(
