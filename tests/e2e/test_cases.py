@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -204,7 +206,6 @@ def test_a_run_without_work_imports_no_statistics(tested: Project) -> None:
     based(tested)
     tested.write("tables/cases.csv", table(positives(42, 4)))
     first = judged(tested)
-    tested.write("sitecustomize.py", "")
     done = tested.mlci("run", PYTHONPROFILEIMPORTTIME="1")
     assert done.returncode == 0, done.stderr
     assert "mlci.gate.case_judgement" in done.stderr
@@ -228,3 +229,85 @@ def test_what_is_behind_the_gate_waits_for_the_verdict_on_cases(tested: Project)
     steps = tested.result()["steps"]
     assert steps["publish"]["status"] == "skipped"
     assert tested.result()["schema"] == 2
+
+
+def baseline_file(project: Project) -> Path:
+    [found] = (project.root / ".mlci/store").glob("*/mlci/cases/baselines/main.json")
+    return found
+
+
+@pytest.mark.slow
+def test_an_older_baseline_and_one_whose_cases_are_gone(tested: Project) -> None:
+    based(tested)
+    tested.write("tables/cases.csv", table(positives(42, 4)))
+    commit(tested.root)
+    kept = json.loads(baseline_file(tested).read_text())
+    uri: str = kept["cases"]["evaluate"]
+    bucket_and_key = uri.removeprefix("s3://")
+    (tested.root / ".mlci/store" / bucket_and_key).unlink()
+    ran(tested, expected=1)
+    [gone] = rules(tested)
+    assert (gone["verdict"], gone["held"]) == ("broken", False)
+    assert f"the baseline's cases are not there any more: {uri}" in gone["text"]
+    assert "mlci baseline reset" in gone["text"]
+    older = {name: value for name, value in kept.items() if name not in ("cases", "trained_on", "gate", "params")}
+    baseline_file(tested).write_text(json.dumps(older))
+    for file in baseline_file(tested).parent.glob("main/*.json"):
+        file.write_text(json.dumps(older))
+    ran(tested)
+    [number] = rules(tested)
+    assert (number["verdict"], number["comparison"]["kind"]) == ("unclear", "number")
+    assert "the baseline has a number and no cases" in number["text"]
+    ran(tested, "baseline", "reset")
+    ran(tested)
+    [first] = rules(tested)
+    assert (first["verdict"], first["comparison"]) == ("held", None)
+    assert "no baseline to compare with yet" in first["text"]
+
+
+SEEDS = """\
+flow: cases
+defaults: {image: 'mine.example/image:1', timeout: 1m}
+steps:
+  fit:
+    uses: processing
+    run: fit.py
+    matrix: {seed: [1, 2, 3]}
+    args: ["${{ matrix.seed }}"]
+    outputs: [out]
+    cases: out/cases.csv
+    metrics: out/metrics.json
+gate:
+  - {metric: fit.loss, max_rise: 0.1, aggregate: mean, confidence: 95%}
+  - {metric: fit.accuracy, min: 0.5, aggregate: min}
+  - {metric: fit.accuracy, max_drop: 0.2}
+"""
+FIT = """
+import json, pathlib, sys
+seed, loss = int(sys.argv[1]), LOSS
+out = pathlib.Path("/opt/ml/processing/output/out")
+rows = [f"c{place},1,{int(place > seed)}" for place in range(40)]
+(out / "cases.csv").write_text("id,label,predicted\\n" + "\\n".join(rows) + "\\n")
+(out / "metrics.json").write_text(json.dumps({"loss": loss[seed - 1]}))
+"""
+
+
+@pytest.mark.slow
+def test_cells_by_their_spread_and_each_by_its_cases(tested: Project) -> None:
+    tested.write("flow.yaml", SEEDS)
+    tested.write("fit.py", FIT.replace("LOSS", "[0.3, 0.32, 0.31]"))
+    commit(tested.root)
+    based(tested)
+    tested.write("fit.py", FIT.replace("LOSS", "[0.5, 0.35, 0.4]"))
+    commit(tested.root)
+    ran(tested)
+    mean, least, *each = rules(tested)
+    assert (mean["metric"], mean["verdict"], mean["comparison"]["method"]) == ("mean(fit.loss)", "unclear", "paired t")
+    assert (least["metric"], least["verdict"], least["value"]) == ("min(fit.accuracy)", "held", 0.9)
+    assert [(rule["metric"], rule["verdict"]) for rule in each] == [
+        (f"fit(seed={seed}).accuracy", "held") for seed in (1, 2, 3)
+    ]
+    tested.write("fit.py", FIT.replace("LOSS", "[0.6, 0.62, 0.6]"))
+    commit(tested.root)
+    ran(tested, expected=1)
+    assert rules(tested)[0]["verdict"] == "broken"
