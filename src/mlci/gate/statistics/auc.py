@@ -185,6 +185,15 @@ class Widest:
         return min(self.one.critical(limit, alpha), self.other.critical(limit, alpha))
 
 
+def separate_bounds(new: Placements, base: Placements) -> Bounds:
+    """Return the bounds of the difference of the areas of two separate samples, and of the negated difference."""
+    (new_above, new_below), (base_above, base_below) = area_bounds(new), area_bounds(base)
+    return (
+        SeparateAreas(new.area, base.area, new_above, base_below),
+        SeparateAreas(base.area, new.area, base_above, new_below),
+    )
+
+
 @dataclass(frozen=True)
 class SeparateAreas:
     """The difference of the areas of two separate samples of cases, by the distances of each one's own bounds.
@@ -193,8 +202,11 @@ class SeparateAreas:
     Source: Zou, Donner, Statist. Med. 27 (2008) 1693 (MOVER).
     """
 
-    new: Placements
-    base: Placements
+    new_area: float
+    base_area: float
+    #: The bound of the new area, and that of the negated one of the baseline.
+    above: ConfidenceBound
+    below: ConfidenceBound
 
     def upper(self, alpha: float) -> float:
         return min(self._value + self._distance(alpha), 1.0)
@@ -215,12 +227,10 @@ class SeparateAreas:
 
     @property
     def _value(self) -> float:
-        return self.new.area - self.base.area
+        return self.new_area - self.base_area
 
     def _distance(self, alpha: float) -> float:
-        above = area_bounds(self.new)[0].upper(alpha) - self.new.area
-        below = area_bounds(self.base)[1].upper(alpha) + self.base.area
-        return math.hypot(above, below)
+        return math.hypot(self.above.upper(alpha) - self.new_area, self.below.upper(alpha) + self.base_area)
 
 
 #: P-values below are not told apart.

@@ -101,8 +101,7 @@ def _separate(metric: MetricName, new: Outcomes, base: Outcomes) -> tuple[str, B
         case "f1":
             return "bootstrap", confusion.separate_f1_bounds(confusion.counts(new), confusion.counts(base))
         case "auc":
-            areas = auc.placements(new), auc.placements(base)
-            return "DeLong", (auc.SeparateAreas(*areas), auc.SeparateAreas(*reversed(areas)))
+            return "DeLong", auc.separate_bounds(auc.placements(new), auc.placements(base))
         case "rmse" | "mae":
             lost = errors.losses(metric, new), errors.losses(metric, base)
             return _error_method(max(map(len, lost))), errors.separate_bounds(metric, *lost)

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from mlci.gate.statistics import Outcomes, change, number, value
-from mlci.gate.statistics.auc import SeparateAreas, paired_bounds, placements
+from mlci.gate.statistics.auc import paired_bounds, placements, separate_bounds
 from mlci.gate.statistics.symmetric import Student, Unvaried
 
 # Albumin, total protein, the K-G score, and whether surgery helps, of 43 patients with ovarian cancer (Biometrics 44
@@ -86,7 +86,7 @@ def test_a_baseline_of_a_few_perfect_cases_makes_no_model_worse() -> None:
 
 def test_separate_areas_are_mirrored_and_their_p_value_is_that_of_the_interval() -> None:
     one, other = placements(TESTS["albumin"]), placements(TESTS["total protein"])
-    areas, mirrored = SeparateAreas(one, other), SeparateAreas(other, one)
+    areas, mirrored = separate_bounds(one, other)
     for alpha in (0.2, 0.05, 0.001):
         assert areas.p(areas.upper(alpha)) == pytest.approx(alpha, rel=1e-6)
         assert mirrored.p(mirrored.upper(alpha)) == pytest.approx(alpha, rel=1e-6)
