@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from mlci import __version__
+from mlci import gate as judging
 from mlci.backends.progress import Progress
 from mlci.backends.protocol import Cloud
 from mlci.fast_dataclasses import dataclass
@@ -28,13 +28,16 @@ from mlci.gate.case_judgement import (
 )
 from mlci.plan import Plan
 from mlci.run_metrics import read_metrics
-from mlci.stage import Cache
+from mlci.stage.cache import Cache, code_stamp
 
 if TYPE_CHECKING:
     from mlci.gate.case_samples import StepCases
     from mlci.gate.cases_file import Cases
 
 T = TypeVar("T")
+
+#: The folders with the code that a verdict depends on.
+_JUDGING_FOLDERS = tuple(path for folder in map(Path, judging.__path__) for path in (folder, folder / "statistics"))
 
 #: An output may hold any number of files; these many are looked at for the name of one that is missing.
 _MAX_LISTED = 1_000
@@ -153,7 +156,7 @@ def _judgement(
     documents = {step: repr(metrics[step]) for step in sorted(compared & metrics.keys())}
     key = [
         "judgement",
-        __version__,
+        code_stamp(_JUDGING_FOLDERS),
         repr(gate),
         {step: each.key for step, each in files.items()},
         documents,
