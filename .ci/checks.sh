@@ -38,8 +38,10 @@ has_npm() {
     }
 }
 
-install_node() { # FOLDER PACKAGE
-    npm install --prefix "$1" --no-save --no-audit --no-fund --ignore-scripts --loglevel=error "$2"
+install_node() { # FOLDER PACKAGE…
+    local folder=$1
+    shift
+    npm install --prefix "$folder" --no-save --no-audit --no-fund --ignore-scripts --loglevel=error "$@"
 }
 
 # The last lines of a script: how many checks passed, and the exit code.

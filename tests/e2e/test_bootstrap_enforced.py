@@ -229,6 +229,19 @@ def test_pull_requests_reuse_what_the_base_branch_made_and_the_base_branch_reuse
     assert runs["missed"] != runs["compared"] == runs["beside stopped on the base branch"]
 
 
+def test_a_build_leaves_its_reports_and_tells_where(life: Life, builds: Builds) -> None:
+    _, said = builds.ended["first"]
+    [line] = [line for line in said.splitlines() if line.startswith("report: ")]
+    address, _, prefix = line.removeprefix("report: ").partition("&prefix=")
+    bucket = life.bucket()
+    assert address == f"https://us-east-1.console.aws.amazon.com/s3/object/{bucket}?region=us-east-1"
+    assert re.fullmatch(rf"mlci/{FLOW}/reports/mlci-{FLOW}-pull-request:\d+/report.html", prefix)
+    page = life.served.client("s3").get_object(Bucket=bucket, Key=prefix)
+    assert page["ContentType"] == "text/html; charset=utf-8"
+    result = life.served.client("s3").get_object(Bucket=bucket, Key=prefix.replace("report.html", "result.json"))
+    assert json.loads(result["Body"].read())["flow"] == FLOW
+
+
 def _reused_from(said: str) -> set[str]:
     """The runs whose results a build took, as it said."""
     return set(re.findall(r"reused, from run (\S+)", said))

@@ -6,6 +6,7 @@ validate them.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import threading
@@ -233,3 +234,15 @@ def served(github: FakeGitHub) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@functools.cache
+def private_key() -> str:
+    """The private key of an App."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    plain = serialization.NoEncryption()
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    return key.private_bytes(serialization.Encoding.PEM, form, plain).decode()

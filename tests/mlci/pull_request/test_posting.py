@@ -5,36 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+from dataclasses import replace
 
 import pytest
 
 from mlci.pull_request.comment import read_comment
-from mlci.pull_request.credentials import Credentials, GitHubToken
+from mlci.pull_request.credentials import Credentials, GitHubApp, GitHubToken
 from mlci.pull_request.github_calls import PyGithubCalls
-from mlci.pull_request.models import Annotation, BuildReport, PullRequest
+from mlci.pull_request.models import Annotation, BuildReport
 from mlci.pull_request.posting import PostClock, Poster
-from support.fake_github import FakeGitHub, Fault, served
+from support.fake_github import FakeGitHub, Fault, private_key, served
+from support.posted_reports import COMMIT, OLDER, FakeClock, report
 
-COMMIT, OLDER = "c" * 40, "b" * 40
 TOKEN = f"ghs_{'a' * 36}"
-AT = datetime(2026, 11, 23, 10, 15, tzinfo=timezone.utc)
-
-
-@dataclass
-class FakeClock:
-    """A clock that only waiting moves."""
-
-    now: float = 0.0
-    waits: list[float] = field(default_factory=list)
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        self.waits.append(seconds)
-
-    def clock(self) -> PostClock:
-        return PostClock(lambda: self.now, self.sleep, lambda: 1.0)
 
 
 @pytest.fixture
@@ -51,19 +34,6 @@ def calls(github: FakeGitHub, token: str = TOKEN) -> PyGithubCalls:
 
 def poster(github: FakeGitHub, clock: FakeClock | None = None, token: str = TOKEN) -> Poster:
     return Poster(calls(github, token), clock=(clock or FakeClock()).clock())
-
-
-def report(state: str = "passed", commit: str = COMMIT, build: str = "b1", minutes: int = 0) -> BuildReport:
-    return BuildReport(
-        flow="iris",
-        pull_request=PullRequest("octo/model", 7, commit),
-        build=build,
-        started=AT + timedelta(minutes=minutes),
-        state=state,  # type: ignore[arg-type]
-        headline=f"{state} by {build}",
-        details_url="https://eu-west-1.console.aws.amazon.com/codesuite/codebuild/x",
-        markdown="" if state == "in_progress" else f"## verdict of {build}\n",
-    )
 
 
 def test_a_check_run_is_opened_and_ended_and_a_comment_written(github: FakeGitHub) -> None:
@@ -287,7 +257,7 @@ def test_many_builds_at_once_leave_one_comment_and_the_newest_report(github: Fak
 )
 def test_the_comment_modes(github: FakeGitHub, mode: str, states: list[str], count: int) -> None:
     for number, state in enumerate(states):
-        each = replace(report(state, build=f"b{number}", minutes=number), has_changes=state != "passed")
+        each = replace(report(state, build=f"b{number}", minutes=number), has_changes=state != "passed")  # type: ignore[arg-type]
         list(replace(poster(github), comment=mode).post(each))  # type: ignore[arg-type]
     assert len(github.comments) == count
 
@@ -297,3 +267,24 @@ def test_on_change_keeps_a_comment_up_to_date(github: FakeGitHub) -> None:
     list(on_change.post(report("gate_missed", OLDER, "b1")))
     list(on_change.post(replace(report("passed", COMMIT, "b2", minutes=9), has_changes=False)))
     assert "## verdict of b2" in github.bodies[0]
+
+
+@pytest.mark.parametrize("installation", [None, 5])
+def test_an_app_posts_as_itself_with_a_token_of_its_installation(github: FakeGitHub, installation: int | None) -> None:
+    key = private_key()
+    app = PyGithubCalls(Credentials(GitHubApp("7", key, installation), "the secret"), github.url, "octo/model", 0)
+    lines = list(Poster(app, clock=FakeClock().clock()).post(report()))
+    assert lines == ["the check mlci/iris/report is success", "the comment is up to date"]
+    assert f"ghs_{'i' * 36}" in github.tokens
+    assert ("GET /repos/octo/model/installation" in github.requests) == (installation is None)
+    assert not any(key in each or "PRIVATE" in each for each in github.tokens)
+
+
+def test_a_key_that_is_none_is_said_without_it(github: FakeGitHub) -> None:
+    key = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\n-----END RSA PRIVATE KEY-----"
+    app = PyGithubCalls(Credentials(GitHubApp("7", key), "the secret"), github.url, "octo/model", 0)
+    lines = list(Poster(app, clock=FakeClock().clock()).post(report()))
+    assert all(
+        line.startswith(("the check was not posted: the secret does not work", "the comment was not")) for line in lines
+    )
+    assert "MIIE" not in "".join(lines)
