@@ -279,6 +279,48 @@ def test_an_error_that_rises() -> None:
     assert judged(ERRORS, StepCases(cases(rows), cases(worse))).verdict == "held"
 
 
+def test_a_limit_on_the_other_direction() -> None:
+    """A metric that gets better by more than a rule allows: a leak, say."""
+    rise = replace(ACCURACY, op="max_rise", limit=0.1)
+    better, worse = cases(right(200, 2)), cases(right(200, 80))
+    found = judged(rise, StepCases(better, worse))
+    assert (found.verdict, found.comparison.smallest_drop) == ("broken", None)
+    assert "rose by 0.39 (0 of 200 cases turned wrong, 78 right" in found.text
+    assert judged(rise, StepCases(worse, better)).verdict == "held"
+    assert (
+        judged(replace(ERRORS, op="max_drop"), StepCases(cases(right(50, 20)), cases(right(50, 2)))).verdict == "held"
+    )
+
+
+def test_a_limit_relative_to_the_baseline() -> None:
+    tables = StepCases(cases(right(400, 60)), cases(right(400, 2)))
+    verdicts = [judged(replace(ACCURACY, limit=limit, is_relative=True), tables) for limit in (0.05, 0.3)]
+    assert [each.verdict for each in verdicts] == ["broken", "held"]
+    assert verdicts[0].bound.threshold == pytest.approx(0.95 * 398 / 400)
+
+
+def test_a_gap_of_errors() -> None:
+    draw = random.Random(3)
+    rows = [
+        (f"{group}{place}", place, place + draw.gauss(0, spread), group)
+        for group, spread in (("a", 5), ("b", 1))
+        for place in range(100)
+    ]
+    rule = replace(ERRORS, op="max_gap", limit=0.5, slice="sex")
+    found = judged(rule, StepCases(cases(rows, "id,label,predicted,sex")))
+    assert [(each.group, each.verdict) for each in found] == [("a", "broken"), ("b", "held")]
+    assert "behind the others" in found[0].text
+    assert "ahead of the others" in found[1].text
+
+
+def test_metrics_that_no_case_defines() -> None:
+    assert judged(DROP, StepCases(cases([*right(20, 0, label=0), ("p", 0, 1)]))).verdict == "broken"
+    groups = [*((f"f{place}", 1, 1, "f") for place in range(30)), *((f"m{place}", 0, 0, "m") for place in range(30))]
+    found = judged(GAP, StepCases(cases(groups, "id,label,predicted,sex")))
+    assert {each.verdict for each in found} == {"unclear"}
+    assert "can't be judged: recall is undefined: there are no positive cases" in found[1].text
+
+
 def test_auc_needs_scores() -> None:
     rule = replace(DROP, path=("auc",))
     assert 'it has no column "score"' in judged(rule, StepCases(cases(right(50, 5)))).text
