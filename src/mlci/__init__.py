@@ -54,6 +54,7 @@ The map:
     input_objects.py   the objects below inputs in S3, as they count in the keys of steps
     baseline_files.py  the files of cases and of ids that a baseline names
     kept_outputs.py    the outputs that records and baselines name, copied where merged code made them
+    acceptances.py     the misses that somebody has accepted, and those that a run may have accepted
     records.py         the records of steps, by which later runs reuse what they made
     build_time.py      the time limit of a build, which approvals keep to
     published_reports.py  the reports of a build, in the bucket of its run

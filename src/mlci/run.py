@@ -12,6 +12,7 @@ from dataclasses import field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from mlci.acceptances import acceptances_for, write_misses
 from mlci.backends.events import Event
 from mlci.backends.progress import ExpectedEnd, Progress, StepState, initial_progress
 from mlci.backends.protocol import Cloud, ExecutionArn, Outcome
@@ -34,7 +35,8 @@ from mlci.errors import CloudError, InputError, SdkMissing
 from mlci.fast_dataclasses import dataclass
 from mlci.flow import dependencies
 from mlci.flow.models import Flow, Json
-from mlci.gate import Measurements, Metrics, Verdict, chosen_cells, judge
+from mlci.gate import Measurements, Verdict, chosen_cells, judge
+from mlci.gate.accepted import Acceptances
 from mlci.gate_answers import GateAnswers
 from mlci.input_objects import input_objects
 from mlci.interrupts import InterruptSource, run_interruptible
@@ -121,12 +123,16 @@ class RunContext:
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A run before deploy. `reasons` say why the steps run that are not reused, as far as records tell."""
+    """A run before deploy. `reasons` say why the steps run that are not reused, as far as records tell.
+
+    `acceptances` are those of the base branch, by which a missed rule may count as accepted.
+    """
 
     planned: Plan
     compiled: Compiled
     keys: RunKeys
     reasons: Mapping[str, str] = field(default_factory=dict)
+    acceptances: Acceptances = Acceptances()
 
 
 def gated(flow: Flow, context: RunContext, baseline: Baseline) -> Flow:
@@ -163,7 +169,11 @@ def prepare_run(flow: Flow, context: RunContext, baseline: Baseline, cloud: Clou
         decisions = find_reused_again(planned, keys, context.reused_runs, cloud)
     if decisions.reused:
         planned = _plan(flow, staged, context, baseline, decisions.results)
-    return PreparedRun(planned, _compile(planned, context), keys, decisions.reasons)
+    accepted = acceptances_for(
+        planned, keys, context.history, datetime.now(timezone.utc).date(), cloud, context.reporter.log
+    )
+    planned = replace(planned, gate=accepted.bounds(planned.gate))
+    return PreparedRun(planned, _compile(planned, context), keys, decisions.reasons, accepted)
 
 
 def _stage(flow: Flow, context: RunContext) -> Staged:
@@ -254,7 +264,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
         context.reporter.log(f"the input {name} is empty: {why}")
     execute = _reuse_all if has_nothing_due(planned) else _execute
     progress, outcome = execute(prepared, context, cloud, started)
-    judgement, outcome = _judged_end(planned, progress, outcome, context, cloud)
+    judgement, outcome = _judged_end(prepared, progress, outcome, context, cloud)
     metrics, verdict = judgement.metrics, judgement.verdict
     record_steps(planned, keys, progress, metrics, datetime.now(timezone.utc), cloud, context.reporter.log)
     progress = explain_skipped(planned, progress, metrics, verdict)
@@ -262,10 +272,12 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
     for line in [*unread_metrics(metrics, told), *judgement.notes]:
         context.reporter.log(line)
     status, reason = conclude(outcome, verdict, progress)
+    if status is Status.GATE_MISSED:
+        write_misses(planned, verdict, keys, cloud, context.reporter.log)
     baseline_update = None
     if status is Status.PASSED and judgement.reported and context.part is None and context.target.is_trusted:
         chosen = chosen_cells(planned.flow, metrics, progress.reached)
-        status, reason, baseline_update = _update_baseline(planned, judgement.reported, chosen, context, cloud)
+        status, reason, baseline_update = _update_baseline(planned, judgement, chosen, context, cloud)
     result = Result(
         flow=flow.name,
         run_id=context.target.run_id,
@@ -421,7 +433,7 @@ def _execute(prepared: PreparedRun, context: RunContext, cloud: Cloud, started: 
     def verdict_so_far() -> Verdict:
         with lock:
             so_far = progress
-        return _judged(planned, so_far, context, cloud).verdict
+        return _judged(prepared, so_far, context, cloud).verdict
 
     def interrupt(reason: str) -> None:
         context.reporter.log(f"{reason}: stopping the run")
@@ -485,12 +497,14 @@ def run_start(planned: Plan, context: RunContext, cloud: Cloud, started: datetim
     )
 
 
-def _judged(planned: Plan, progress: Progress, context: RunContext, cloud: Cloud) -> RunJudgement:
-    """Judges the gate by the steps that have succeeded so far.
+def _judged(prepared: PreparedRun, progress: Progress, context: RunContext, cloud: Cloud) -> RunJudgement:
+    """Judges the gate by the steps that have succeeded so far, and by what was accepted.
 
     Raises: CloudError, OSError.
     """
-    return judge_run(planned, progress, cloud, context.cache, _measurements(planned, progress, cloud))
+    planned = prepared.planned
+    judgement = judge_run(planned, progress, cloud, context.cache, _measurements(planned, progress, cloud))
+    return replace(judgement, verdict=prepared.acceptances.settled(judgement.verdict))
 
 
 def _costs(planned: Plan, progress: Progress) -> dict[str, float]:
@@ -512,18 +526,18 @@ def _measurements(planned: Plan, progress: Progress, cloud: Cloud) -> Measuremen
 
 
 def _judged_end(
-    planned: Plan, progress: Progress, outcome: Outcome, context: RunContext, cloud: Cloud
+    prepared: PreparedRun, progress: Progress, outcome: Outcome, context: RunContext, cloud: Cloud
 ) -> tuple[RunJudgement, Outcome]:
     """The judgement on a run, and its outcome. If it can't be judged, the run has failed, and still reports."""
     try:
-        return _judged(planned, progress, context, cloud), outcome
+        return _judged(prepared, progress, context, cloud), outcome
     except (CloudError, OSError) as error:
         failed = replace(outcome, status="FAILED", error=type(error).__name__, cause=str(error))
-        return RunJudgement({}, judge(planned.gate, {}), {}), failed
+        return RunJudgement({}, judge(prepared.planned.gate, {}), {}), failed
 
 
 def _update_baseline(
-    planned: Plan, metrics: Mapping[str, Metrics], chosen: Mapping[str, str], context: RunContext, cloud: Cloud
+    planned: Plan, judgement: RunJudgement, chosen: Mapping[str, str], context: RunContext, cloud: Cloud
 ) -> tuple[Status, str, BaselineUpdate]:
     """Makes a passing run the baseline, where it earned it. `chosen` has the cells that steps have read as the best.
 
@@ -534,10 +548,20 @@ def _update_baseline(
     if unearned:
         context.reporter.log(f"the baseline of {target.base_branch} was not written: {unearned}")
         return Status.PASSED, "", BaselineUpdate(reason=unearned)
-    documents = {step: strict(each.document) for step, each in metrics.items() if each.document is not None}
+    reported = judgement.reported.items()
+    documents = {step: strict(each.document) for step, each in reported if each.document is not None}
     committed = context.history.committed(target.commit) if target.commit else None
     flow = planned.flow
-    baseline = Baseline(documents, target.run_id, target.commit, committed, gate=flow.gate, params=flow.params)
+    accepted = dict.fromkeys(judged.acceptance.id for judged in judgement.verdict.rules if judged.acceptance)
+    baseline = Baseline(
+        documents,
+        target.run_id,
+        target.commit,
+        committed,
+        gate=flow.gate,
+        params=flow.params,
+        acceptances=tuple(accepted),
+    )
     baseline = _with_files(baseline, planned, chosen, context, cloud)
     try:
         kept = record_baseline(planned.flow.name, target, baseline, cloud, context.history)

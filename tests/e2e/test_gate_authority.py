@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime, timedelta, timezone
+
 import pytest
 
 from support.git_repositories import commit, git, repository
@@ -107,3 +110,88 @@ def test_what_a_branch_tightens_counts(merged: Project) -> None:
     assert "measure.auc 0.95 ≥ 0.99 is missed by 0.04" in said
     assert "base branch's" not in said
     assert len(merged.result()["rules"]) == 1
+
+
+def tomorrow() -> str:
+    return str(datetime.now(timezone.utc).date() + timedelta(days=1))
+
+
+def accept(project: Project, *arguments: str, expected: int = 0, **environment: str) -> str:
+    reason = ("--because", "a fairer split", "--until", tomorrow())
+    return ran(project, "accept", *arguments, *reason, expected=expected, **environment)
+
+
+@pytest.mark.slow
+def test_an_accepted_miss_passes_and_makes_a_baseline_when_merged(merged: Project) -> None:
+    changed(merged, ("auc: 0.95", "auc: 0.8"))
+    ran(merged, "run", expected=1)
+    run_id = merged.result()["run_id"]
+    said = accept(merged, "latest", "measure.auc")
+    assert f"run {run_id}: accepted by " in said
+    assert "measure.auc 0.8 ≥ 0.9 is missed by 0.1" in said
+    said = ran(merged, "run")
+    who = merged.result()["rules"][0]["acceptance"]
+    assert who["run_id"] == run_id
+    assert f"accepted by {who['by']} until {tomorrow()}: a fairer split" in said
+    assert merged.result()["steps"]["publish"]["status"] == "succeeded"
+    changed(merged, ("auc: 0.95", "auc: 0.79"))
+    said = ran(merged, "run", expected=1)
+    assert "does not count: it is worse than the 0.8 that was accepted" in said
+    assert merged.result()["steps"]["publish"]["status"] == "skipped"
+    changed(merged, ("auc: 0.95", "auc: 0.81"))
+    ran(merged, "run")
+    git(merged.root, "checkout", "-q", "main")
+    git(merged.root, "merge", "-q", "--squash", "feature")
+    commit(merged.root)
+    said = ran(merged, "run", expected=1)  # another commit, and the step has changed since what was accepted
+    assert "which this run does not build on, and the step has changed since" in said
+    changed(merged, ("auc: 0.95", "auc: 0.8"))  # the very step that was accepted
+    ran(merged, "run")
+    kept = json.loads(ran(merged, "baseline", "show", "--json"))
+    assert kept["metrics"] == {"measure": {"auc": 0.8}}
+    document = json.loads(next((merged.root / ".mlci" / "store").glob("*/mlci/iris/baselines/main.json")).read_text())
+    assert document["acceptances"] == [who["id"]]
+
+
+@pytest.mark.slow
+def test_a_removed_rule_is_accepted_and_revoked(merged: Project) -> None:
+    changed(merged, ("  measure:", "  score:"), (GATE, "gate: [{metric: score.auc, min: 0.5}]\n"))
+    ran(merged, "run", expected=1)
+    accept(merged, "latest", "measure.auc")
+    assert "accepted by " in ran(merged, "run")
+    listed = json.loads(ran(merged, "accept", "--list", "--json"))
+    assert [(each["metric"], each["state"]) for each in listed] == [("measure.auc", "in force")]
+    assert listed[0]["id"] in ran(merged, "accept", "--list")
+    assert "counts no more" in ran(merged, "accept", "--revoke", listed[0]["id"][-6:])
+    assert "does not count: it was revoked by " in ran(merged, "run", expected=1)
+    assert "no acceptance is called" in ran(merged, "accept", "--revoke", "nope", expected=2)
+
+
+def test_what_can_not_be_accepted_is_refused_with_the_reason(merged: Project) -> None:
+    passed = merged.result()["run_id"]
+    changed(merged, ("auc: 0.95", "auc: 0.8"), (GATE, GATE.replace("]", ", {metric: measure.auc, max: 1}]")))
+    ran(merged, "run", expected=1)
+    missed = merged.result()["run_id"]
+    for arguments, why in (
+        ((passed, "measure.auc"), f"run {passed} has not missed its gate (passed)"),
+        ((missed, "measure.acu"), 'has no rule on "measure.acu". Did you mean "measure.auc"?'),
+        (("nope", "measure.auc"), 'no run "nope" of iris on the local cloud has missed its gate'),
+        ((missed,), "which run, and which metric?"),
+    ):
+        assert why in accept(merged, *arguments, expected=2)
+    for options, why in (
+        (("--until", "2030-01-01"), "an acceptance needs a reason"),
+        (("--because", " ", "--until", tomorrow()), "an acceptance needs a reason"),
+        (("--because", "x"), "an acceptance needs an end"),
+        (("--because", "x", "--until", "2020-01-01"), "2020-01-01 is over"),
+        (("--because", "x", "--until", "9999-01-01"), "more than a year away"),
+        (("--because", "x", "--until", "soon"), '"soon" is no date'),
+    ):
+        assert why in ran(merged, "accept", missed, "measure.auc", *options, expected=2)
+    pull_request = {"GITHUB_ACTIONS": "true", "GITHUB_BASE_REF": "main", "GITHUB_REF": "refs/pull/7/merge"}
+    said = accept(merged, missed, "measure.auc", expected=2, **pull_request)
+    assert "nothing can be accepted in this pull request 7" in said
+    merged.write("other.yaml", FLOW.replace("flow: iris", "flow: other"))
+    said = accept(merged, missed, "measure.auc", "--flow", "other.yaml", expected=2)
+    assert f'run {missed} is of the flow "iris", and not of "other"' in said
+    assert ran(merged, "accept", "--list").strip() == "nothing was accepted for main"

@@ -37,7 +37,7 @@ def decide(
 
     folder = _folder(run, flow_file)
     if _is_local(folder, cloud):
-        approvals, decider = _local_approvals(folder), _user()
+        approvals, decider = _local_approvals(folder), user_name()
     else:
         approvals, decider = _aws_approvals(folder, flow_file, aws, is_protected)
     approval = approvals.find(step)
@@ -106,7 +106,7 @@ def _aws_approvals(
     return RunApprovals(cloud, settings["bucket"], names, folder.run_id, time.sleep), cloud.target.identity.arn
 
 
-def _user() -> str:
+def user_name() -> str:
     """Returns the name of the user that this process runs as."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name

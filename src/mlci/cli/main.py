@@ -39,6 +39,7 @@ COMMANDS = (
     "stop",
     "approve",
     "reject",
+    "accept",
     "clean",
     "gc",
     "baseline",

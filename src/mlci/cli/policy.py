@@ -26,8 +26,9 @@ def command(role: str | None, flow_file: Path, aws: Mapping[AwsSettingName, str 
     """Print the IAM policy of each role, derived from the flow.
 
     One policy document for each role; with ROLE, that one alone. `mlci bootstrap` creates these roles. For a flow with
-    approvals, `approver` and `protected_approver` are the policies of people who decide, and `gc` is that of a person
-    who runs `mlci gc`. Needs no account: `*` stands for an account, a bucket or a role that is not known.
+    approvals, `approver` and `protected_approver` are the policies of people who decide; `accepter` is that of a person
+    who runs `mlci accept`, and `gc` of one who runs `mlci gc`. Needs no account: `*` stands for an account, a bucket or
+    a role that is not known.
     """
     from mlci.backends.aws.configure import resolve_settings
 

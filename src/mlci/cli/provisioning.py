@@ -35,16 +35,19 @@ def stack_template(flow: Flow, flow_file: Path, region: str | None) -> str:
 
 
 def role_policies(flow: Flow, flow_file: Path, settings: Settings) -> dict[str, Document]:
-    """The policy of each role, and of people who approve or clean up, from the flow and the settings. Needs no account.
+    """The policy of each role, and of people who approve, accept or clean up, from the flow and the settings.
+
+    Needs no account.
 
     Raises: InputError, if the flow's files or images are wrong.
     """
-    from mlci.provision.iam_policies import approver_policies, gc_policy, policies
+    from mlci.provision.iam_policies import accepter_policy, approver_policies, gc_policy, policies
 
     requirements = _requirements(flow, flow_file, settings.get("region"))
     scope = _policy_resources(flow, settings)
     documents: dict[str, Document] = dict(policies(requirements, scope).items())
-    return {**documents, **approver_policies(requirements, scope), "gc": gc_policy(flow.name, scope)}
+    people = {"accepter": accepter_policy(flow.name, scope), "gc": gc_policy(flow.name, scope)}
+    return {**documents, **approver_policies(requirements, scope), **people}
 
 
 def _requirements(flow: Flow, flow_file: Path, region: str | None) -> AccessRequirements:

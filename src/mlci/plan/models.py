@@ -141,7 +141,8 @@ class Bound:
 
     `baseline` is the metric's value there, None where there is none; a drop or rise is then not limited, and
     `threshold` is None. `origin` says whose rule it is: the flow's own, or the base branch's, which is in force for a
-    `reason`. One that `is_removed` can't be judged, and is broken.
+    `reason`. One that `is_removed` can't be judged, and is broken. Of one that `is_accepted`, somebody has accepted a
+    miss: whether it covers that of the run, mlci judges.
     """
 
     rule: Rule
@@ -150,6 +151,7 @@ class Bound:
     origin: RuleOrigin = "flow"
     reason: str = ""
     is_removed: bool = False
+    is_accepted: bool = False
 
     @property
     def is_lower(self) -> bool:
@@ -170,7 +172,7 @@ class Bound:
 
     @property
     def _needs_mlci(self) -> bool:
-        return self.rule.is_judged_by_mlci or self.is_removed
+        return self.rule.is_judged_by_mlci or self.is_removed or self.is_accepted
 
 
 @dataclass(frozen=True)

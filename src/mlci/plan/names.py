@@ -152,6 +152,14 @@ class Names:
         """
         return f"{self.build_logs(run)}/{step}.log"
 
+    def gate_misses(self, run: str) -> str:
+        """Return the key of what a run missed of its gate. No step's name begins like this.
+
+        >>> Names("iris").gate_misses("20261123-101530-3f9c2a")
+        'mlci/iris/runs/20261123-101530-3f9c2a/_gate.json'
+        """
+        return f"{self.run(run)}/_gate.json"
+
     @property
     def jobs(self) -> str:
         """The beginning of the names of all jobs."""
@@ -245,8 +253,8 @@ def _fit(name: str, room: int) -> str:
     return f"{plain[: room - 5].rstrip('-')}-{digits}"
 
 
-#: The folder of the outputs that baselines name, which is no branch's.
-_OUTPUTS = "outputs"
+#: The folders of the outputs that baselines name, and of acceptances, which are no branch's.
+_OUTPUTS, _ACCEPTANCES = "outputs", "acceptances"
 
 
 def baselines(flow: str) -> str:
@@ -256,9 +264,24 @@ def baselines(flow: str) -> str:
 
 def baseline_key(flow: str, branch: str) -> str:
     """The baseline of a branch, for every run to read; its name is escaped, because a branch may be called anything."""
+    return f"{baselines(flow)}/{_branch(branch)}.json"
+
+
+def acceptance_folder(flow: str, branch: str) -> str:
+    """Return the folder of the acceptances for runs that go to a branch."""
+    return f"{baselines(flow)}/{_ACCEPTANCES}/{_branch(branch)}"
+
+
+def acceptances(flow: str) -> str:
+    """Return the prefix of the acceptances of a flow."""
+    return f"{baselines(flow)}/{_ACCEPTANCES}"
+
+
+def _branch(branch: str) -> str:
+    """Return a branch as a part of a key."""
     plain = re.sub(r"[^a-zA-Z0-9._-]+", "-", branch)
-    digits = "" if plain == branch != _OUTPUTS else "-" + hashlib.sha256(branch.encode()).hexdigest()[:8]
-    return f"{baselines(flow)}/{plain}{digits}.json"
+    is_free = plain == branch and branch not in (_OUTPUTS, _ACCEPTANCES)
+    return plain if is_free else f"{plain}-{hashlib.sha256(branch.encode()).hexdigest()[:8]}"
 
 
 def baseline_outputs(flow: str, run: str = "") -> str:

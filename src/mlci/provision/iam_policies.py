@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing_extensions import assert_never
 
 from mlci.aws_settings import parameter_folder
-from mlci.plan.names import Names, baseline_outputs, baselines, install_prefix
+from mlci.plan.names import Names, acceptances, baseline_outputs, baselines, install_prefix
 from mlci.provision.access_requirements import AccessRequirements
 from mlci.provision.policy_statements import UNKNOWN, AccountScope, Document, Statement, document
 from mlci.provision.secret_access import secret_statements
@@ -103,6 +103,22 @@ def _approver(requirements: AccessRequirements, scope: AccountScope, is_protecte
     yield Statement("Decide", ("states:SendTaskSuccess",), ("*",))
 
 
+def accepter_policy(flow: str, scope: AccountScope) -> Document:
+    """Return the policy of a person who accepts what runs missed: with the baselines, and with nothing else of them."""
+    return document(_accepter(flow, scope))
+
+
+def _accepter(flow: str, scope: AccountScope) -> Iterator[Statement]:
+    """Yield the statements for the calls of `mlci accept`."""
+    kept = f"{acceptances(flow)}/"
+    yield _read_settings(flow, scope)
+    yield _list_bucket(scope)
+    misses = tuple(_object(Names(flow, is_protected).gate_misses("*"), scope) for is_protected in (False, True))
+    yield Statement("ReadMisses", ("s3:GetObject",), misses, scope.owner_condition)
+    yield _use_objects("ReadAcceptances", "s3:GetObject", (kept,), scope)
+    yield _use_objects("Accept", "s3:PutObject", (kept,), scope)
+
+
 def gc_policy(flow: str, scope: AccountScope) -> Document:
     """Return the policy of a person who deletes what nothing needs, of the base branch and of pull requests.
 
@@ -153,6 +169,8 @@ def _build(requirements: AccessRequirements, scope: AccountScope, is_base: bool)
     staged_objects = tuple(scope.objects(*(f"{names.prefix}/{folder}" for folder in staged)))
     yield Statement("Stage", ("s3:GetObject", "s3:PutObject"), staged_objects, scope.owner_condition)
     yield _use_objects("WriteReports", "s3:PutObject", (f"{names.prefix}/reports/",), scope)
+    misses = Names(names.flow, names.is_protected).gate_misses("*")
+    yield Statement("WriteMisses", ("s3:PutObject",), (_object(misses, scope),), scope.owner_condition)
     if is_base:
         yield _use_objects("WriteBaselines", "s3:PutObject", (baseline_prefix,), scope)
         # The bucket's lifecycle ends copies that are broken off.
@@ -213,6 +231,10 @@ def _read_settings(flow: str, scope: AccountScope) -> Statement:
 def _list_bucket(scope: AccountScope) -> Statement:
     bucket = f"arn:{scope.partition}:s3:::{scope.bucket}"
     return Statement("ListBucket", ("s3:ListBucket",), (bucket,), scope.owner_condition)
+
+
+def _object(key: str, scope: AccountScope) -> str:
+    return f"arn:{scope.partition}:s3:::{scope.bucket}/{key}"
 
 
 def _use_objects(sid: str, action: str, prefixes: Iterable[str], scope: AccountScope) -> Statement:

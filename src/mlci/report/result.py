@@ -15,6 +15,7 @@ from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json, Position, Scalar
 from mlci.gate import Acceptance, Comparison, Metrics, RuleVerdict
 from mlci.plan import NO_BASELINE, Baseline
+from mlci.plan.models import Bound
 
 if TYPE_CHECKING:
     from mlci.report.flow_graph import FlowGraph
@@ -256,6 +257,7 @@ def _rule(judged: RuleVerdict) -> dict[str, Json]:
         "cases": compared.cases if compared else None,
         "comparison": _comparison(compared) if compared else None,
         "acceptance": _acceptance(judged.acceptance) if judged.acceptance else None,
+        **_origin(bound),
         **_place(bound.rule.position),
     }
 
@@ -276,6 +278,7 @@ def _comparison(compared: Comparison) -> dict[str, Json]:
 
 def _acceptance(accepted: Acceptance) -> dict[str, Json]:
     return {
+        "id": accepted.id,
         "metric": accepted.metric,
         "run_id": accepted.run_id,
         "commit": accepted.commit,
@@ -284,6 +287,13 @@ def _acceptance(accepted: Acceptance) -> dict[str, Json]:
         "until": accepted.until.isoformat(),
         "created": accepted.created.isoformat(),
     }
+
+
+def _origin(bound: Bound) -> dict[str, Json]:
+    """Returns why a rule of the base branch's gate is in force; nothing for one of the flow's own."""
+    if bound.origin == "flow":
+        return {}
+    return {"origin": bound.origin, "reason": bound.reason, "removed": bound.is_removed}
 
 
 def _place(position: Position | None) -> dict[str, Json]:

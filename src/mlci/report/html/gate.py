@@ -48,11 +48,7 @@ def _metric(judged: RuleVerdict) -> str:
 
 def _explanation(judged: RuleVerdict) -> str:
     """Return the verdict in words below the metric, and the cases that changed in a fold."""
-    words = html_text(judged.text)
-    if judged.acceptance:
-        accepted = judged.acceptance
-        words += html_text(f". Accepted by {accepted.by} until {accepted.until}: {accepted.because}")
-    parts = [f'<div class="why">{words}</div>']
+    parts = [f'<div class="why">{html_text(judged.text)}</div>']
     compared = judged.comparison
     if compared and (compared.to_wrong or compared.to_right):
         lists = "".join(

@@ -1,0 +1,248 @@
+"""`mlci accept`: the decision that a run may miss its gate."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mlci.aws_settings import AwsSettingName
+from mlci.cli.decide import user_name
+from mlci.cli.flow_file import build_of_flow, own_runs_of
+from mlci.cli.options import RunOptions, aws_options, cloud_option, debug_option, flow_option
+from mlci.cli.output import echo, echo_document
+from mlci.cli.run_context import RunSession, open_run
+from mlci.errors import InputError
+
+if TYPE_CHECKING:
+    from mlci.acceptances import GateMisses
+    from mlci.gate.acceptance import AcceptedMiss
+
+#: A decision that stands for longer is a change of the gate, which the flow should say.
+_LONGEST = timedelta(days=366)
+
+
+@click.command("accept")
+@click.argument("run", metavar="[RUN]", required=False)
+@click.argument("metric", metavar="[METRIC]", required=False)
+@click.option("--because", metavar="TEXT", help="Why; the reports show it.")
+@click.option("--until", metavar="DATE", help="The last day on which it counts, such as 2026-12-31: a year at most.")
+@click.option("--list", "lists", is_flag=True, help="List what was accepted, instead.")
+@click.option("--revoke", metavar="ID", help="Take an acceptance of the list back, instead.")
+@click.option("--json", "is_json", is_flag=True, help="With --list: print JSON, for other programs.")
+@flow_option
+@cloud_option
+@aws_options
+@debug_option
+def command(
+    run: str | None,
+    metric: str | None,
+    because: str | None,
+    until: str | None,
+    lists: bool,
+    revoke: str | None,
+    is_json: bool,
+    flow_file: Path,
+    cloud: str | None,
+    aws: Mapping[AwsSettingName, str | None],
+) -> int:
+    """Accept that a run has missed the rules on a metric.
+
+    RUN is the run's id or the beginning of it, or "latest"; METRIC is the metric's name in the gate. It counts for
+    runs of the same commit, of commits that build on it, and of steps in which nothing has changed since, until the
+    date; and for nothing worse. Start the build again then: its verdict says who accepted what.
+
+    It is kept with the baselines, so on AWS it takes the right to write there (`mlci policy accepter`).
+    """
+    options = RunOptions(flow_file, cloud, aws=aws)
+    if lists:
+        return _list(options, is_json)
+    _check_rights(flow_file)
+    if revoke is not None:
+        return _revoke(options, revoke)
+    if not run or not metric:
+        raise InputError(
+            "which run, and which metric?", "Such as: mlci accept latest evaluate.auc --because … --until …"
+        )
+    return _accept(options, run, metric, _reason(because), _date(until))
+
+
+def _accept(options: RunOptions, run: str, metric: str, because: str, until: date) -> int:
+    from mlci.acceptances import write_acceptance
+    from mlci.gate import Acceptance
+    from mlci.plan import run_id
+
+    run, options = _found_here(options, run)
+    with open_run(options) as session:
+        missed = _missed(session, run)
+        misses = _misses_of(missed, metric)
+        now = datetime.now(timezone.utc)
+        target = session.context.target
+        accepted = Acceptance(
+            metric=metric,
+            run_id=missed.run_id,
+            commit=missed.commit,
+            by=_who(session),
+            because=because,
+            until=until,
+            created=now,
+            id=run_id(now, os.urandom(3).hex()),
+            flow=session.flow.name,
+            base_branch=_base_branch(session),
+            misses=misses,
+        )
+        uri = write_acceptance(accepted, target, session.cloud)
+    echo(f"run {missed.run_id}: accepted by {accepted.by} until {until}, as {accepted.id}")
+    for miss in misses:
+        echo(f"  {miss.text}")
+    echo(f"in: {uri}")
+    echo("Start the build again: what has not changed is reused, and the verdict counts this.")
+    return 0
+
+
+def _list(options: RunOptions, is_json: bool) -> int:
+    from mlci.acceptances import read_acceptances
+    from mlci.gate.accepted import state
+    from mlci.report.console import table
+
+    with open_run(options, out=sys.stderr) as session:
+        branch = _base_branch(session)
+        found = read_acceptances(session.flow.name, session.context.target, session.cloud, session.context.reporter.log)
+    today = datetime.now(timezone.utc).date()
+    if is_json:
+        documents = [{**each.to_json(), "state": state(each, today)} for each in found]
+        echo_document(json.dumps(documents, indent=2) + "\n")
+    elif not found:
+        echo(f"nothing was accepted for {branch}")
+    else:
+        head = ("id", "metric", "run", "until", "by", "state", "because")
+        rows = [
+            (each.id, each.metric, each.run_id, str(each.until), each.by, state(each, today), each.because)
+            for each in found
+        ]
+        table(head, rows, sys.stdout)
+    return 0
+
+
+def _revoke(options: RunOptions, name: str) -> int:
+    from mlci.acceptances import read_acceptances, write_acceptance
+
+    with open_run(options) as session:
+        target, log = session.context.target, session.context.reporter.log
+        _base_branch(session)
+        found = read_acceptances(session.flow.name, target, session.cloud, log)
+        near = [each for each in found if each.id.startswith(name) or each.id.endswith(name)]
+        if len(near) != 1:
+            what = "more than one acceptance is" if near else "no acceptance is"
+            raise InputError(f'{what} called "{name}"', "`mlci accept --list` shows them.")
+        write_acceptance(replace(near[0], revoked_by=_who(session)), target, session.cloud)
+    echo(f"{near[0].id} counts no more: {near[0].metric} of run {near[0].run_id}")
+    return 0
+
+
+def _found_here(options: RunOptions, run: str) -> tuple[str, RunOptions]:
+    """Returns the id of a run, whole where it was started here, and the options with the cloud that it is on."""
+    runs = own_runs_of(options.flow_file)
+    folder = runs.find(None) if run == "latest" else runs.folder(runs.complete(run))
+    start = folder.started()
+    if start is None:
+        return folder.run_id, options
+    if options.cloud not in (None, start.cloud):
+        raise InputError(f"run {folder.run_id} is on the {start.cloud} cloud", f"Leave out --cloud {options.cloud}.")
+    return folder.run_id, replace(options, cloud=start.cloud)
+
+
+def _missed(session: RunSession, run: str) -> GateMisses:
+    """Returns what a run missed of its gate. Raises: InputError, if it is not one run of this flow that did."""
+    from mlci.acceptances import read_misses
+
+    flow = session.flow.name
+    found = read_misses(flow, run, session.context.target.bucket, session.cloud)
+    if len(found) > 1:
+        raise InputError(
+            f'more than one run is called "{run}"', f"There are: {', '.join(each.run_id for each in found)}"
+        )
+    if found:
+        return found[0]
+    folder = session.context.folder.sibling(run)
+    result = folder.result() if folder.path.is_dir() else None
+    if result is None:
+        what = f'no run "{run}" of {flow} on the {session.cloud.name} cloud has missed its gate'
+        raise InputError(what, "The report of a run names it. Add --cloud aws for a run on AWS.")
+    if result["flow"] != flow:
+        raise InputError(f'run {run} is of the flow "{result["flow"]}", and not of "{flow}"', "Name its file: --flow.")
+    status = str(result["status"]).replace("_", " ")
+    raise InputError(f"run {run} has not missed its gate ({status}), so there is nothing to accept")
+
+
+def _misses_of(missed: GateMisses, metric: str) -> tuple[AcceptedMiss, ...]:
+    """Returns the misses of a metric. Raises: InputError, where there are none."""
+    from mlci.flow.problems import nearest
+
+    found = missed.of(metric)
+    if found:
+        return found
+    named = ", ".join(dict.fromkeys(missed.written))
+    if metric in missed.metrics:
+        raise InputError(f'run {missed.run_id} has not missed a rule on "{metric}" that blocks', f"It missed: {named}")
+    near = nearest(metric, missed.metrics)
+    hint = f'Did you mean "{near}"?' if near else f"It missed: {named}"
+    raise InputError(f'the gate of run {missed.run_id} has no rule on "{metric}"', hint)
+
+
+def _reason(because: str | None) -> str:
+    if because is None or not because.strip():
+        raise InputError("an acceptance needs a reason", "Give it: --because '…'. The reports show it.")
+    return " ".join(because.split())
+
+
+def _date(until: str | None) -> date:
+    """Returns the last day of an acceptance. Raises: InputError."""
+    today = datetime.now(timezone.utc).date()
+    hint = f"Such as --until {today + timedelta(days=30)}"
+    if until is None:
+        raise InputError("an acceptance needs an end", hint)
+    try:
+        day = date.fromisoformat(until)
+    except ValueError as error:
+        raise InputError(f'"{until}" is no date', hint) from error
+    if day < today:
+        raise InputError(f"{day} is over: today is {today} (UTC)", hint)
+    if day > today + _LONGEST:
+        raise InputError(f"{day} is more than a year away", f"{hint}. What is to stay is a change of the gate.")
+    return day
+
+
+def _check_rights(flow_file: Path) -> None:
+    """Raises InputError inside of a build that is not the base branch's. Elsewhere, IAM decides, or the owner of the
+    machine."""
+    build = build_of_flow(flow_file)
+    if build.is_build and not build.is_trusted:
+        raise InputError(
+            f"nothing can be accepted in this {build}",
+            f"Do it in a build of {build.base_branch or 'the base branch'}, or outside of builds.",
+        )
+
+
+def _base_branch(session: RunSession) -> str:
+    branch = session.context.target.base_branch
+    if branch is None:
+        raise InputError("the base branch is not known", "Name it: MLCI_BASE_BRANCH=main.")
+    return branch
+
+
+def _who(session: RunSession) -> str:
+    """Returns who decides: whoever the credentials belong to, and on this machine its user."""
+    if session.cloud.name == "local":
+        return user_name()
+    from mlci.backends.aws.backend import AwsCloud
+
+    assert isinstance(session.cloud, AwsCloud)
+    return session.cloud.target.identity.arn

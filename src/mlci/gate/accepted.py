@@ -1,0 +1,126 @@
+"""Acceptances × verdicts → the verdicts that are accepted, and why others are not.
+
+An acceptance counts for a run of its commit, of one that builds on it, or whose steps have the same keys, as after a
+squash merge. It covers what was accepted, and nothing worse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import field, replace
+from datetime import date
+
+from mlci.fast_dataclasses import dataclass
+from mlci.gate.acceptance import Acceptance, AcceptedMiss
+from mlci.gate.verdict import RuleVerdict, Verdict
+from mlci.plan.models import Bound
+
+
+@dataclass(frozen=True)
+class AcceptingRun:
+    """The run that acceptances are to count for. `ancestors` are the commits that its own builds on, as far as git
+    knows them, and `keys` those of its steps."""
+
+    flow: str
+    base_branch: str
+    commit: str | None
+    today: date
+    ancestors: Container[str] = ()
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Acceptances:
+    """The acceptances of a base branch, and the run that they are to count for; None where there are none."""
+
+    all: tuple[Acceptance, ...] = ()
+    run: AcceptingRun | None = None
+
+    def bounds(self, gate: Sequence[Bound]) -> tuple[Bound, ...]:
+        """Returns the gate with a mark on each rule that may turn out to be accepted: mlci alone can judge it."""
+        return tuple(replace(bound, is_accepted=True) if self._may_accept(bound) else bound for bound in gate)
+
+    def _may_accept(self, bound: Bound) -> bool:
+        run = self.run
+        return run is not None and any(
+            miss.metric == bound.rule.metric and miss.op == bound.rule.op and not _unrelated(accepted, miss, run)
+            for accepted in self.all
+            for miss in accepted.misses
+        )
+
+    def settled(self, verdict: Verdict) -> Verdict:
+        """Returns the verdict with the misses that are accepted, and the reasons why others are not."""
+        if self.run is None or verdict.held:
+            return verdict
+        return Verdict(tuple(self._settled(judged, self.run) for judged in verdict.rules))
+
+    def _settled(self, judged: RuleVerdict, run: AcceptingRun) -> RuleVerdict:
+        if judged.held:
+            return judged
+        refused: list[str] = []
+        for accepted, miss in self._of(judged, run):
+            reason = _unrelated(accepted, miss, run) or _worse(miss, judged)
+            if not reason:
+                text = f"{judged.text}; accepted by {accepted.by} until {accepted.until}: {accepted.because}"
+                return replace(judged, verdict="accepted", acceptance=accepted, text=text)
+            refused.append(f"the acceptance by {accepted.by} of run {accepted.run_id} does not count: {reason}")
+        return replace(judged, text="; ".join([judged.text, *refused])) if refused else judged
+
+    def _of(self, judged: RuleVerdict, run: AcceptingRun) -> Iterator[tuple[Acceptance, AcceptedMiss]]:
+        """Yields the acceptances of the rule that was judged, and what was missed there, the newest first."""
+        own = miss_of(judged, run.keys)
+        for accepted in sorted(self.all, key=lambda each: each.created, reverse=True):
+            yield from ((accepted, miss) for miss in accepted.misses if miss.is_of(own))
+
+
+def miss_of(judged: RuleVerdict, keys: Mapping[str, str]) -> AcceptedMiss:
+    """Returns a rule that was missed, as an acceptance has it. `keys` are those of the run's steps."""
+    bound, rule = judged.bound, judged.bound.rule
+    of_steps = () if bound.is_removed or not all(step in keys for step in rule.steps) else tuple(rule.steps)
+    return AcceptedMiss(
+        rule.metric,
+        rule.op,
+        rule.slice,
+        judged.group,
+        judged.value,
+        bound.is_removed,
+        tuple(keys[step] for step in of_steps),
+        judged.text,
+    )
+
+
+def state(accepted: Acceptance, today: date) -> str:
+    """Returns "in force", or why an acceptance counts for no run any more."""
+    return _ended(accepted, today) or "in force"
+
+
+def _ended(accepted: Acceptance, today: date) -> str:
+    if accepted.revoked_by:
+        return f"it was revoked by {accepted.revoked_by}"
+    return f"it expired on {accepted.until}" if accepted.until < today else ""
+
+
+def _unrelated(accepted: Acceptance, miss: AcceptedMiss, run: AcceptingRun) -> str:
+    """Returns why an acceptance does not count for a run, whatever the run measures; empty if it does."""
+    if accepted.flow != run.flow:
+        return f'it is of the flow "{accepted.flow}"'
+    if accepted.base_branch != run.base_branch:
+        return f'it is of the base branch "{accepted.base_branch}"'
+    if ended := _ended(accepted, run.today):
+        return ended
+    is_of_commit = accepted.commit is not None and (accepted.commit == run.commit or accepted.commit in run.ancestors)
+    if is_of_commit or (miss.keys and set(miss.keys) <= set(run.keys.values())):
+        return ""
+    named = f"commit {accepted.commit[:12]}" if accepted.commit else "no commit"
+    return f"it is of {named}, which this run does not build on, and the step has changed since"
+
+
+def _worse(miss: AcceptedMiss, judged: RuleVerdict) -> str:
+    """Returns how a miss is worse than the one that was accepted; empty if it is not."""
+    if miss.value is None or judged.value is None:
+        if (miss.value, miss.is_removed) == (judged.value, judged.bound.is_removed):
+            return ""
+        return "what was accepted was a metric that is missing" if miss.value is None else "the metric is missing now"
+    is_lower = judged.bound.is_lower
+    is_worse = float(judged.value) < miss.value if is_lower else float(judged.value) > miss.value
+    return f"it is worse than the {miss.value:.6g} that was accepted" if is_worse else ""
