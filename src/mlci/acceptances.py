@@ -25,7 +25,8 @@ from mlci.reuse.key_document import RunKeys
 
 @dataclass(frozen=True)
 class GateMisses:
-    """What a run missed of its gate. `metrics` are all that its rules are on, as the flow writes them."""
+    """The rules that a run missed. `metrics` are all that its gate is on, as the flow writes them; `written` are those
+    of the misses."""
 
     flow: str
     run_id: str

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from support.git_repositories import commit
 from support.iam_calls import ACCOUNT, Call, arn, read
 from support.iam_decisions import decided
 from support.iam_derived import calls_of_the_jobs, calls_of_the_workflow
-from support.iam_enforced import Enforced, documents_of, enforced
+from support.iam_enforced import Enforced, documents_of, enforced, enforced_documents
 from support.project import ROOT, Project
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -297,6 +298,33 @@ def test_the_base_branchs_role_decides_about_the_baseline_and_that_of_pull_reque
     assert decided(True, "reset")[0] == 0
     assert decided(True, "set", run)[0] == 0
     assert json.loads(life.baseline())["metrics"] == json.loads(baseline)["metrics"]
+
+
+def test_a_missed_gate_is_accepted_with_the_rights_of_the_policy(life: Life, baseline: bytes) -> None:
+    stricter = ("--param", "min_auc=0.9999")
+    code, said = life.build(False, PULL_REQUEST, *stricter)
+    assert code == 1, said
+    run = life.repository.result()["run_id"]
+    decision = ("--because", "few cases", "--until", str(datetime.now(timezone.utc).date()))
+
+    def accepted(environment: Mapping[str, str]) -> tuple[int, str]:
+        done = life.repository.mlci("accept", run, "evaluate.auc", *decision, **environment)
+        return done.returncode, done.stdout + done.stderr
+
+    code, said = accepted(life.environment(False, PULL_REQUEST))
+    assert (code, "nothing can be accepted in this pull request 7" in said) == (2, True), said
+    code, said = accepted(life.environment(False, PUSH))  # it passes itself off as a push
+    assert (code, "is not authorized to perform: s3:" in said) == (3, True), said
+    printed = life.repository.mlci("policy", "accepter", **life.served.administrator)
+    with enforced_documents(life.served, "accepter", [json.loads(printed.stdout)]) as person:
+        at = {**life.served.administrator, "AWS_ENDPOINT_URL": person.endpoint, "MLCI_CLOUD": "aws"}
+        code, said = accepted(at)
+        assert (code, f"run {run}: accepted by arn:aws:" in said) == (0, True), said
+        assert person.denied == set()
+    code, said = life.build(False, PULL_REQUEST, *stricter)
+    assert (code, "few cases" in said) == (0, True), said
+    [rule] = [rule for rule in life.repository.result()["rules"] if rule["acceptance"]]
+    assert (rule["verdict"], rule["acceptance"]["run_id"]) == ("accepted", run)
 
 
 def test_a_pull_request_that_takes_the_base_branchs_names_starts_nothing(life: Life, baseline: bytes) -> None:

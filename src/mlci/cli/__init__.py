@@ -31,6 +31,7 @@
     stop.py           mlci stop
     decide.py         the decision of `approve` and `reject`
     approve.py        mlci approve
+    accept.py         mlci accept
     reject.py         mlci reject
     clean.py          mlci clean
     gc.py             mlci gc

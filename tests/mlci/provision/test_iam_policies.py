@@ -19,7 +19,7 @@ from mlci.flow import load
 from mlci.provision.access_requirements import AccessRequirements, Image, image_of
 from mlci.provision.access_requirements import access_requirements as access_requirements
 from mlci.provision.desired_stack import DesiredStack
-from mlci.provision.iam_policies import policies, policy
+from mlci.provision.iam_policies import accepter_policy, policies, policy
 from mlci.provision.policy_statements import UNKNOWN, AccountScope
 from mlci.provision.stack_names import ROLES, Role, logical_id
 from mlci.provision.template import template
@@ -150,6 +150,7 @@ SIDS: dict[Role, tuple[str, ...]] = {
         "ReadDefinitions",
         "Stage",
         "WriteReports",
+        "WriteMisses",
         "DeployFlow",
         "FollowRuns",
         "PassRole",
@@ -159,6 +160,7 @@ SIDS: dict[Role, tuple[str, ...]] = {
         *_BUILD,
         "Stage",
         "WriteReports",
+        "WriteMisses",
         "WriteBaselines",
         "KeepOutputs",
         "DeployFlow",
@@ -256,6 +258,18 @@ def test_the_conditions_of_job_creation(role: Role) -> None:
         (replace(joined, max_runtime_s=7200), {"ForAllValues:StringEquals": network, **limit}),
     ):
         assert _by_sid(role, requirements)["CreateJobs"].get("Condition") == condition
+
+
+def test_who_accepts_writes_acceptances_and_reads_what_runs_missed() -> None:
+    statements = {each["Sid"]: each for each in accepter_policy("iris", SCOPE)["Statement"]}  # type: ignore[attr-defined]
+    prefix = f"{BUCKET}/mlci/iris"
+    assert statements["Accept"]["Action"] == ["s3:PutObject"]
+    assert statements["Accept"]["Resource"] == [f"{prefix}/baselines/acceptances/*"]
+    assert statements["ReadMisses"]["Resource"] == [
+        f"{prefix}/{folder}/*/_gate.json" for folder in ("protected/runs", "runs")
+    ]
+    written = [each for each in statements.values() if "s3:PutObject" in each["Action"]]
+    assert written == [statements["Accept"]]
 
 
 def test_what_a_flow_without_data_outputs_and_rules_lacks() -> None:

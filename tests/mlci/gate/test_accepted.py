@@ -1,0 +1,144 @@
+"""Acceptances: the misses that they cover, and why they don't cover others."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date, datetime, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlci.flow.models import Json, Rule
+from mlci.gate import Acceptance, Metrics, RuleVerdict, judge
+from mlci.gate.acceptance import AcceptedMiss
+from mlci.gate.accepted import Acceptances, AcceptingRun, miss_of, state
+from mlci.plan.models import Bound
+
+TODAY = date(2026, 12, 1)
+COMMIT, LATER, OTHER = "a" * 40, "b" * 40, "c" * 40
+RULE = Rule("evaluate", ("auc",), "min", 0.9)
+MISS = AcceptedMiss("evaluate.auc", "min", value=0.85, keys=("key",))
+ACCEPTED = Acceptance(
+    metric="evaluate.auc",
+    run_id="20261130-101530-3f9c2a",
+    commit=COMMIT,
+    by="ann",
+    because="a fairer split",
+    until=date(2026, 12, 31),
+    created=datetime(2026, 11, 30, tzinfo=timezone.utc),
+    id="20261130-111530-3f9c2a",
+    flow="iris",
+    base_branch="main",
+    misses=(MISS,),
+)
+RUN = AcceptingRun("iris", "main", COMMIT, TODAY, {COMMIT: 0}, {"evaluate": "other key"})
+
+
+def settled(
+    auc: float | None, accepted: Acceptance = ACCEPTED, run: AcceptingRun = RUN, rule: Rule = RULE
+) -> RuleVerdict:
+    document: Json = {} if auc is None else {"auc": auc}
+    bound = Bound(rule, rule.limit)
+    return Acceptances((accepted,), run).settled(judge([bound], {"evaluate": Metrics(document)})).rules[0]
+
+
+def test_a_miss_of_the_commit_is_accepted_and_says_by_whom() -> None:
+    judged = settled(0.85)
+    assert (judged.verdict, judged.held, judged.acceptance) == ("accepted", True, ACCEPTED)
+    assert judged.text == (
+        "evaluate.auc 0.85 ≥ 0.9 is missed by 0.05; accepted by ann until 2026-12-31: a fairer split"
+    )
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        replace(RUN, commit=LATER, ancestors={LATER: 0, COMMIT: 1}),
+        replace(RUN, commit=OTHER, ancestors={}, keys={"evaluate": "key"}),
+        replace(RUN, commit=None, ancestors={}, keys={"evaluate": "key"}),
+        replace(RUN, today=ACCEPTED.until),
+    ],
+)
+def test_it_counts_for_what_builds_on_the_commit_and_for_the_same_step(run: AcceptingRun) -> None:
+    assert settled(0.85, run=run).verdict == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "run", "why"),
+    [
+        ({"until": date(2026, 11, 30)}, {}, "it expired on 2026-11-30"),
+        ({"revoked_by": "bob"}, {}, "it was revoked by bob"),
+        ({"flow": "wine"}, {}, 'it is of the flow "wine"'),
+        ({"base_branch": "dev"}, {}, 'it is of the base branch "dev"'),
+        (
+            {},
+            {"commit": OTHER, "ancestors": {OTHER: 0}},
+            "it is of commit aaaaaaaaaaaa, which this run does not build on",
+        ),
+        ({"commit": None}, {}, "it is of no commit"),
+    ],
+)
+def test_an_expired_or_a_foreign_one_does_not_count(
+    accepted: dict[str, object], run: dict[str, object], why: str
+) -> None:
+    judged = settled(0.85, replace(ACCEPTED, **accepted), replace(RUN, **run))  # type: ignore[arg-type]
+    assert (judged.verdict, judged.acceptance) == ("broken", None)
+    assert f"the acceptance by ann of run {ACCEPTED.run_id} does not count: {why}" in judged.text
+
+
+@given(st.floats(0, 0.89), st.sampled_from(["min", "max"]))
+def test_nothing_worse_is_covered(value: float, op: str) -> None:
+    rule = replace(RULE, op=op, limit=0.9 if op == "min" else -1)  # type: ignore[arg-type]
+    accepted = replace(ACCEPTED, misses=(replace(MISS, op=op),))
+    is_worse = value < 0.85 if op == "min" else value > 0.85
+    judged = settled(value, accepted, rule=rule)
+    assert judged.held is not is_worse
+    assert ("worse than the 0.85 that was accepted" in judged.text) is is_worse
+
+
+def test_a_missing_metric_and_a_bad_one_are_different_misses() -> None:
+    assert "the metric is missing now" in settled(None).text
+    missing = replace(ACCEPTED, misses=(replace(MISS, value=None),))
+    assert settled(None, missing).verdict == "accepted"
+    assert "what was accepted was a metric that is missing" in settled(0.85, missing).text
+    removed = replace(ACCEPTED, misses=(replace(MISS, value=None, is_removed=True),))
+    assert settled(None, removed).verdict == "broken"
+
+
+def test_another_rule_on_the_metric_is_not_covered() -> None:
+    judged = settled(0.85, rule=replace(RULE, op="max", limit=0.5))
+    assert judged.verdict == "broken"
+    assert "accept" not in judged.text
+
+
+def test_a_removed_rule_is_accepted_for_commits_that_build_on_it() -> None:
+    removed = Bound(RULE, 0.9, origin="base", reason='step "evaluate" is gone', is_removed=True)
+    verdict = judge([removed], {})
+    assert miss_of(verdict.rules[0], {"evaluate": "key"}).keys == ()
+    accepted = replace(ACCEPTED, misses=(miss_of(verdict.rules[0], {}),))
+    assert Acceptances((accepted,), RUN).settled(verdict).held
+    foreign = replace(RUN, commit=OTHER, ancestors={OTHER: 0})
+    assert not Acceptances((accepted,), foreign).settled(verdict).held
+
+
+def test_mlci_judges_a_rule_that_may_be_accepted() -> None:
+    gate = [Bound(RULE, 0.9), Bound(replace(RULE, op="max"), 0.9)]
+    assert [each.is_judged_by_mlci for each in gate] == [False, False]
+    assert [each.is_judged_by_mlci for each in Acceptances((ACCEPTED,), RUN).bounds(gate)] == [True, False]
+    expired = replace(ACCEPTED, until=date(2026, 1, 1))
+    assert [each.is_judged_by_mlci for each in Acceptances((expired,), RUN).bounds(gate)] == [False, False]
+    assert Acceptances().bounds(gate) == tuple(gate)
+
+
+def test_an_acceptance_is_read_as_it_was_written() -> None:
+    accepted = replace(ACCEPTED, misses=(MISS, replace(MISS, slice="sex", group="f", value=None, is_removed=True)))
+    assert Acceptance.from_json(json.loads(json.dumps(accepted.to_json()))) == accepted
+    assert state(accepted, TODAY) == "in force"
+
+
+@pytest.mark.parametrize("document", [None, [], {}, {"schema": 2}, {**ACCEPTED.to_json(), "until": "soon"}])
+def test_what_is_no_acceptance_is_refused(document: object) -> None:
+    with pytest.raises((LookupError, TypeError, ValueError)):
+        Acceptance.from_json(document)
