@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from mlci.backends.progress import StepState
 from mlci.flow.models import Scalar
 from mlci.plan.models import Baseline, Bound
@@ -103,6 +105,28 @@ def compared_with(baseline: Baseline) -> str:
         return ""
     commit = f", commit {baseline.commit[:12]}" if baseline.commit else ""
     return f"run {baseline.run_id}{commit}{', set by hand' if baseline.origin == 'set' else ''}"
+
+
+def usd(cost: float) -> str:
+    """An estimated cost, short enough to read.
+
+    >>> usd(0.0), usd(0.00031), usd(0.0456), usd(12.3456)
+    ('$0', '$0.00031', '$0.046', '$12.35')
+    """
+    if cost == 0:
+        return "$0"
+    return f"${cost:.2f}" if cost >= 1 else f"${max(cost, 0.0001):.2g}"
+
+
+def cost_line(costs: Mapping[str, float], steps: Iterable[str]) -> str:
+    """The estimated cost of a run in a line, and the steps that it does not count.
+
+    >>> cost_line({"train": 0.25, "evaluate": 0.5}, ["train", "evaluate", "tune"])
+    "Estimated cost of the jobs, by AWS's on-demand prices: $0.75, without that of tune, which is not known."
+    """
+    unknown = ", ".join(name for name in steps if name not in costs)
+    more = f", without that of {unknown}, which is not known" if unknown else ""
+    return f"Estimated cost of the jobs, by AWS's on-demand prices: {usd(sum(costs.values()))}{more}."
 
 
 def figure(value: float | None, signed: bool = False) -> str:

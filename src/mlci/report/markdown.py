@@ -13,7 +13,18 @@ from itertools import islice
 
 from mlci.backends.progress import StepState
 from mlci.gate import RuleVerdict
-from mlci.report.formatting import compared_with, duration, figure, headline, limit, reused_note, scalar, step_note
+from mlci.report.formatting import (
+    compared_with,
+    cost_line,
+    duration,
+    figure,
+    headline,
+    limit,
+    reused_note,
+    scalar,
+    step_note,
+    usd,
+)
 from mlci.report.headline import headline_sentence
 from mlci.report.key_changes import changes_lines
 from mlci.report.mermaid import mermaid
@@ -125,11 +136,19 @@ def _flips(rules: Sequence[RuleVerdict], most: int) -> Iterator[str]:
 def _steps(result: Result, most: int) -> str:
     ordered = sorted(result.steps.items(), key=lambda each: _STEPS_FIRST.index(each[1].status))
     steps = result.steps.items() if len(result.steps) <= most else ordered
+    cost = ("cost",) if result.costs else ()
     rows = [
-        (markdown_text(name), step.status, duration(result.seconds_of(name)) if step.ended else "", _reason(step))
+        (
+            markdown_text(name),
+            step.status,
+            duration(result.seconds_of(name)) if step.ended else "",
+            *(markdown_text(usd(result.costs[name])) if name in result.costs else "" for _ in cost),
+            _reason(step),
+        )
         for name, step in steps
     ]
-    return _table(("step", "status", "time", "note"), rows, most)
+    table = _table(("step", "status", "time", *cost, "note"), rows, most)
+    return f"{table}\n\n{markdown_text(cost_line(result.costs, result.steps))}" if result.costs else table
 
 
 def _commands(result: Result) -> Iterator[str]:

@@ -148,3 +148,15 @@ def test_no_text_of_a_script_breaks_a_report(reason: str, log: str) -> None:
     ElementTree.fromstring(junit(made))
     assert page(replace(made, reason="<script>alert(1)</script>")).count("<script") == 1
     assert markdown(made)
+
+
+def test_the_estimated_cost_stands_beside_the_steps_where_it_is_known() -> None:
+    priced = replace(result(), costs={"train": 0.25, "register": 0.0})
+    line = "Estimated cost of the jobs, by AWS's on-demand prices: $0.25, without that of evaluate, which is not known."
+    text = unescape(markdown(priced)).replace("\\$", "$")  # two unescaped ones would be a formula
+    assert "| step | status | time | cost | note |" in text
+    assert "| train | failed | 3.0 s | $0.25 |" in text
+    assert line in text
+    assert line in unescape(page(priced))
+    assert "cost" not in markdown(result())
+    assert to_json(priced)["steps"]["train"]["cost_usd"] == 0.25  # type: ignore[call-overload, index]

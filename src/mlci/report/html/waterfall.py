@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from mlci.backends.progress import StepState
-from mlci.report.formatting import duration, step_note
+from mlci.report.formatting import cost_line, duration, step_note, usd
 from mlci.report.html.tables import TableCell, number_cell, table
 from mlci.report.result import Result
 from mlci.report.signs import STEP_SIGNS
@@ -25,7 +25,9 @@ _PHASES: Mapping[str, str] = {
 def steps_table(result: Result) -> str:
     """Return the steps, each with its lane."""
     rows = (list(_row(result, name, step)) for name, step in result.steps.items())
-    return table(("step", "status", "time", "when", "note"), rows, "Steps") + _legend(result)
+    cost = ("cost",) if result.costs else ()
+    total = f"<p>{html_text(cost_line(result.costs, result.steps))}</p>" if cost else ""
+    return table(("step", "status", "time", *cost, "when", "note"), rows, "Steps") + _legend(result) + total
 
 
 def _row(result: Result, name: str, step: StepState) -> Iterator[TableCell]:
@@ -34,6 +36,8 @@ def _row(result: Result, name: str, step: StepState) -> Iterator[TableCell]:
     status = f'<span class="mark">{STEP_SIGNS[step.status]}</span> {step.status}'
     yield TableCell(status, css=f"step {step.status}")
     yield number_cell(duration(seconds) if step.ended and step.started else "", seconds)
+    if result.costs:
+        yield number_cell(usd(result.costs[name]) if name in result.costs else "", result.costs.get(name, 0.0))
     yield TableCell(_lane(result, step), (step.started or result.started).timestamp(), css="when")
     note = html_text(step_note(step))
     yield TableCell(f'<div class="note">{note}</div>' if note else "")
