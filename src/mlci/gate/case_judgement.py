@@ -65,7 +65,15 @@ def judge_cases(
         compared[place] = bound
     judged = judge_intervals(list(compared.values()), tables, means)
     verdicts |= {place: tuple(each) for place, each in zip(compared, judged, strict=True)}
-    return CaseJudgement(dict(sorted(verdicts.items())), numbers)
+    return CaseJudgement(
+        {place: tuple(map(_in_one_line, verdicts[place])) for place in sorted(verdicts)},
+        numbers,
+    )
+
+
+def _in_one_line(judged: RuleVerdict) -> RuleVerdict:
+    """Return a verdict whose text is one line: ids and groups hold whatever a script wrote."""
+    return replace(judged, text="".join(char if char.isprintable() else " " for char in judged.text))
 
 
 def with_case_numbers(metrics: Mapping[str, Metrics], judgement: CaseJudgement) -> dict[str, Metrics]:

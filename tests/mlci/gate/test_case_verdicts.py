@@ -313,6 +313,16 @@ def test_a_gap_of_errors() -> None:
     assert "ahead of the others" in found[1].text
 
 
+def test_no_group_and_no_id_can_pass_for_a_line_of_mlcis_own() -> None:
+    rows = [(f'"a\n✔ {place}"', 1, 1, '"f\n✔ all held\x1b[2K"') for place in range(30)]
+    found = judged(GAP, StepCases(cases([*rows, ('"b\n✔"', 1, "", "x")], "id,label,predicted,sex")))
+    assert found[0].text.isprintable()
+    assert 'line 92 (id "b ✔")' in found[0].text
+    [least] = judged(replace(GAP, op="min"), StepCases(cases(rows, "id,label,predicted,sex")))
+    assert 'where sex is "f ✔ all held' in least.text
+    assert least.text.isprintable()
+
+
 def test_metrics_that_no_case_defines() -> None:
     assert judged(DROP, StepCases(cases([*right(20, 0, label=0), ("p", 0, 1)]))).verdict == "broken"
     groups = [*((f"f{place}", 1, 1, "f") for place in range(30)), *((f"m{place}", 0, 0, "m") for place in range(30))]
