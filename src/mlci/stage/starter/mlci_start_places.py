@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: The folder of the code in which archives are unpacked.
 _UNPACKED = ".mlci_inputs"
+#: The file in an input that is empty, which is not linked. `mlci.plan.models` has the same, and a test compares them.
+_EMPTY = ".mlci-empty"
 
 
 def prepare(value: "Dict[str, List[Dict[str, Any]]]", job: "ScriptJob") -> None:
@@ -40,11 +42,13 @@ def link_input(place: "Dict[str, Any]", job: "ScriptJob") -> None:
     if place.get("archive") and os.path.isfile(os.path.join(folder, place["archive"])):
         folder = unpack(os.path.join(folder, place["archive"]), os.path.join(job.folder, _UNPACKED, place["name"]))
     files = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    path = os.path.join(job.working_dir, place["path"])
+    remove(path)
+    if files == [_EMPTY]:
+        return
     target = folder
     if len(files) == 1 and files[0] in place["names"]:
         target = os.path.join(folder, files[0])
-    path = os.path.join(job.working_dir, place["path"])
-    remove(path)
     make_folder(os.path.dirname(path), place["path"])
     os.symlink(target, path)
 

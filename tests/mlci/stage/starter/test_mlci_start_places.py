@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mlci.plan.models import EMPTY_INPUT_FILE
 from mlci.stage.starter import mlci_start
 
 STARTER = Path(mlci_start.__file__).parent
@@ -50,6 +51,14 @@ def written(path: str) -> dict[str, object]:
 def outputs(code: Path) -> dict[str, str]:
     folder = code.parents[1] / "output/out"
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_empty_input_is_not_linked_and_what_the_code_has_there_is_removed(code: Path) -> None:
+    (code.parent / "none").mkdir()
+    (code.parent / "none" / EMPTY_INPUT_FILE).write_text("")
+    (code / "model.bin").write_text("old")
+    done = run(code, "import os\nprint(os.path.lexists('model.bin'))", inputs=[given("model.bin", "none")])
+    assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
 
 
 @pytest.mark.parametrize(
