@@ -19,11 +19,10 @@ from __future__ import annotations
 from mlci.gate.statistics.estimate import Estimate
 from mlci.gate.statistics.holm import holm
 from mlci.gate.statistics.metrics import change, gap, number, value
-from mlci.gate.statistics.outcomes import LOWER_IS_BETTER, MetricName, Outcomes, Reason, UndefinedMetric
+from mlci.gate.statistics.outcomes import MetricName, Outcomes, Reason, UndefinedMetric
 from mlci.gate.statistics.power import paired_power, smallest_drop
 
 __all__ = [
-    "LOWER_IS_BETTER",
     "Estimate",
     "MetricName",
     "Outcomes",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing_extensions import assert_never
 
 from mlci.fast_dataclasses import dataclass
+from mlci.flow.models import LESS_IS_BETTER
 from mlci.gate.statistics import auc, confusion, errors
 from mlci.gate.statistics.estimate import Bounds, Estimate
-from mlci.gate.statistics.outcomes import LOWER_IS_BETTER, MetricName, Outcomes, UndefinedMetric
+from mlci.gate.statistics.outcomes import MetricName, Outcomes, UndefinedMetric
 from mlci.gate.statistics.proportions import PairedShares, SeparateShares, Share
 
 
@@ -165,4 +166,4 @@ def _error_method(cases: int) -> str:
 
 
 def _estimate(metric: MetricName, found: float, method: str, bounds: Bounds) -> Estimate:
-    return Estimate(found, method, metric in LOWER_IS_BETTER, *bounds)
+    return Estimate(found, method, metric in LESS_IS_BETTER, *bounds)

@@ -12,9 +12,6 @@ Reason: TypeAlias = Literal[
     "no cases", "no positive cases", "no negative cases", "no positive predictions", "no scores"
 ]
 
-#: Errors: a model is the worse, the higher they are.
-LOWER_IS_BETTER: frozenset[MetricName] = frozenset({"rmse", "mae"})
-
 
 class UndefinedMetric(ValueError):
     """The cases define no value of a metric, for a `reason`: recall has none where no case is positive."""
