@@ -232,8 +232,8 @@ def test_pull_requests_reuse_what_the_base_branch_made_and_the_base_branch_reuse
 
 def test_a_build_leaves_its_reports_and_tells_where(life: Life, builds: Builds) -> None:
     _, said = builds.ended["first"]
-    [line] = [line for line in said.splitlines() if line.startswith("report: ")]
-    address, _, prefix = line.removeprefix("report: ").partition("&prefix=")
+    [line] = [line for line in said.splitlines() if line.startswith("report in the S3 console: ")]
+    address, _, prefix = line.removeprefix("report in the S3 console: ").partition("&prefix=")
     bucket = life.bucket()
     assert address == f"https://us-east-1.console.aws.amazon.com/s3/object/{bucket}?region=us-east-1"
     assert re.fullmatch(rf"mlci/{FLOW}/reports/mlci-{FLOW}-pull-request:\d+/report.html", prefix)

@@ -114,7 +114,7 @@ def _publish(session: RunSession, folder: RunFolder) -> None:
 
     key = publish_reports(session.flow.name, target, folder, cloud, session.context.reporter.log)
     if key:
-        echo(f"report: {object_link(target.bucket, key, target.partition, session.context.region)}")
+        echo(f"report in the S3 console: {object_link(target.bucket, key, target.partition, session.context.region)}")
 
 
 def _part(only: Sequence[str], first: str | None, last: str | None) -> Part | None:
