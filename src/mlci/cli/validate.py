@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlci.cli.flow_file import cache_of, load_flow
+from mlci.cli.flow_file import build_of_flow, cache_of, load_flow, runs_of
 from mlci.cli.options import debug_option, flow_option, json_option, param_option
 from mlci.cli.output import echo, echo_document
 from mlci.cli.run_context import local_context
-from mlci.errors import InputError, Problem
+from mlci.errors import CloudError, InputError, Problem
 
 if TYPE_CHECKING:
     from mlci.flow.models import Flow, Json
@@ -52,6 +52,8 @@ def command(flow_file: Path, params: Sequence[str], as_json: bool) -> int:
             echo(f"note, for builds: {note}")
         for weak in notes_by_runs_here(flow, flow_file):
             echo(f"note, for the gate: {weak}")
+        for kept in _base_gate_notes(flow, flow_file):
+            echo(f"note, for the gate: {kept}")
         for other in elsewhere:
             echo(f"note, for local runs: {other}")
         steps = {written_name(step) for step in flow.steps}
@@ -59,6 +61,31 @@ def command(flow_file: Path, params: Sequence[str], as_json: bool) -> int:
         rules = {(rule.as_written.metric, rule.op) for rule in flow.gate}
         echo(f"{flow_file} is valid: {count(len(steps), 'step')}{cells}, {count(len(rules), 'rule')} in the gate")
     return 0
+
+
+def _base_gate_notes(flow: Flow, flow_file: Path) -> list[str]:
+    """The rules of the base branch that are in force beside the flow's own, by the baseline of this machine."""
+    from mlci.backends.local_location import LOCATION
+    from mlci.baseline import parse_baseline
+    from mlci.gate.effective_gate import limit_text, with_base_gate
+    from mlci.plan.names import baseline_key, baselines
+
+    bucket = runs_of(flow_file).home / "store" / LOCATION.bucket
+    if not (bucket / baselines(flow.name)).is_dir():
+        return []
+    try:
+        build = build_of_flow(flow_file)
+        if build.is_trusted or build.base_branch is None:
+            return []
+        file = bucket / baseline_key(flow.name, build.base_branch)
+        baseline = parse_baseline(file.read_bytes(), str(file))
+    except (InputError, CloudError, OSError):  # a run says what is wrong with it; the flow is not
+        return []
+    return [
+        f"{rule.metric} {rule.op} {limit_text(rule)} of {build.base_branch} is in force: {each.reason}"
+        for each in with_base_gate(flow, baseline).base_gate
+        for rule in (each.rule,)
+    ]
 
 
 def _print_json(document: Mapping[str, Json]) -> None:
