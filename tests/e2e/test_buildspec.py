@@ -223,7 +223,7 @@ def check_verdicts(clone: Path, builds: CodeBuild) -> None:
     edited(clone, "flow.yaml", "uses: training", "uses: trianing")
     codes, log = builds.build(clone, 9)
     assert codes == {"install": 0, "build": 2}, log
-    assert 'flow.yaml:32:11: "uses" must be' in log
+    assert 'flow.yaml:34:11: "uses" must be' in log
     assert list(left.iterdir()) == []
 
     edited(clone, "flow.yaml", "uses: trianing", "uses: training")
