@@ -18,4 +18,4 @@ with open("/opt/ml/processing/output/evaluation/metrics.json", "w") as file:
 with open("/opt/ml/processing/output/evaluation/cases.csv", "w", newline="") as file:
     table = csv.writer(file)
     table.writerow(["id", "label", "predicted"])
-    table.writerows(zip(range(len(kinds)), kinds.tolist(), predicted.tolist(), strict=True))
+    table.writerows(zip(range(len(kinds)), kinds.tolist(), predicted.tolist()))
