@@ -118,9 +118,9 @@ def judge(
 
 
 def _with_reason(judged: RuleVerdict) -> RuleVerdict:
-    """Returns a verdict that says why a rule of the base branch's is in force, where it is missed."""
+    """Returns a verdict that says why a rule of the base branch's is in force."""
     bound = judged.bound
-    if bound.origin == "flow" or bound.is_removed or judged.verdict == "held":
+    if bound.origin == "flow" or bound.is_removed:
         return judged
     return replace(judged, text=f"{judged.text}; the base branch's rule is in force: {bound.reason}")
 

@@ -93,6 +93,7 @@ def limit(bound: Bound) -> str:
     """Return a rule's limit for a table's cell: `≥ 0.97 (min)`, or the leeway of a change without a baseline."""
     leeway = f"{figure(bound.rule.limit * 100)}%" if bound.rule.is_relative else figure(bound.rule.limit)
     word = f"not {bound.rule.op}" if bound.rule.is_negated else bound.rule.op
+    word = f"base branch's {word}" if bound.origin == "base" else word
     if bound.threshold is None:
         return f"{word} {leeway}" if bound.rule.op == "max_gap" else f"{word} {leeway}, no baseline yet"
     signs = ("<", ">") if bound.rule.is_negated else ("≥", "≤")

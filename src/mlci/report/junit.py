@@ -44,7 +44,8 @@ def _rule_name(judged: RuleVerdict) -> str:
     """Return a name that no other rule's test has."""
     rule = judged.bound.rule
     group = f" ({rule.slice} = {judged.group})" if judged.group else ""
-    return f"{rule.metric} {rule.op}{group}{'' if rule.level == 'block' else f', {rule.level}'}"
+    origin = " of the base branch" if judged.bound.origin == "base" else ""
+    return f"{rule.metric} {rule.op}{origin}{group}{'' if rule.level == 'block' else f', {rule.level}'}"
 
 
 def _add_outcome(case: ElementTree.Element, step: StepState, log_tail: str | None) -> None:

@@ -209,4 +209,4 @@ def _rule(bound: Bound) -> str:
         f"{rule.level} only" if rule.level != "block" else "",
     )
     text = ", ".join(filter(None, (f"{rule.metric} {limit(bound)}", *notes)))
-    return text if bound.origin == "flow" else f"{text}, by the base branch's gate: {bound.reason}"
+    return text if bound.origin == "flow" else f"{text}: {bound.reason}"
