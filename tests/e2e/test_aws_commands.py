@@ -107,6 +107,7 @@ def test_the_result_has_the_shape_of_a_local_one(small: Project, aws: PretendAws
     for result in (local, remote):
         for step in result["steps"].values():
             assert type(step.pop("seconds")) is float
+            step.pop("phases", None)  # the pretended AWS tells no times of its jobs
             assert step.pop("job").endswith("-0-0")
             assert all("/mlci/small/runs/" in uri for uri in step.pop("outputs").values())
     assert local == remote
