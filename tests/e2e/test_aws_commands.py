@@ -113,6 +113,7 @@ def test_the_result_has_the_shape_of_a_local_one(small: Project, aws: PretendAws
     assert local == remote
 
 
+@pytest.mark.slow
 def test_sigterm_in_the_middle_of_a_training_job_leaves_nothing(
     small: Project, aws: PretendAws, account: dict[str, str]
 ) -> None:
@@ -130,6 +131,7 @@ def test_sigterm_in_the_middle_of_a_training_job_leaves_nothing(
     assert "stopped by SIGTERM" in out
 
 
+@pytest.mark.slow
 def test_a_timeout_stops_the_run(small: Project, aws: PretendAws, account: dict[str, str]) -> None:
     aws.sagemaker.scripts["train"] = Script(seconds=300)
     assert small.mlci("run", "--timeout", "2s", **account).returncode == 4
@@ -156,6 +158,7 @@ def test_a_killed_build_that_is_started_again_goes_on_with_its_run(
     assert {name.rsplit("-", 5)[0] for name in aws.sagemaker.started} == {"mlci-small--train", "mlci-small--measure"}
 
 
+@pytest.mark.slow
 def test_a_failed_step_is_exit_code_3_with_its_reason_and_log(
     small: Project, aws: PretendAws, account: dict[str, str]
 ) -> None:

@@ -184,6 +184,7 @@ for folder in (os.environ["SM_MODEL_DIR"], "/opt/ml/checkpoints"):
 """
 
 
+@pytest.mark.slow
 def test_a_step_starts_on_the_machines_of_another_and_the_report_says_so(project: Project, served: Account) -> None:
     train = "{uses: training, run: train.py, keep_alive: 5m, image: '1.dkr.ecr.us-east-1.amazonaws.com/image:7'}"
     second = train.replace("keep_alive", "after: [first], keep_alive")
@@ -288,6 +289,7 @@ def test_the_aws_cli_lists_what_a_run_left(project: Project, served: Account) ->
     assert f"mlci/listed/runs/{run_id}/measure/out/metrics.json" in [entry["Key"] for entry in objects]
 
 
+@pytest.mark.slow
 def test_sigterm_in_the_middle_of_a_training_job(project: Project, served: Account) -> None:
     small(project, "stopped", 300)
     build = project.start("run", **served.environment)

@@ -14,6 +14,7 @@ from mlci.provision.install_files import install_files
 from support.project import ROOT, Project, clean_environment
 
 
+@pytest.mark.slow
 def test_init_gives_a_flow_that_runs(project: Project) -> None:
     assert project.mlci("init").stdout.endswith("\nReady. Next: mlci run\n")
     done = project.mlci("run")
@@ -60,6 +61,7 @@ def test_init_changes_no_file(project: Project) -> None:
     assert [path.name for path in project.root.iterdir()] == ["flow.yaml"]
 
 
+@pytest.mark.slow
 def test_init_into_another_folder_keeps_its_gitignore(project: Project) -> None:
     project.write("there/.gitignore", "*.log")
     assert project.mlci("init", "there").returncode == 0

@@ -168,6 +168,7 @@ def test_a_removed_rule_is_accepted_and_revoked(merged: Project) -> None:
     assert "no acceptance is called" in ran(merged, "accept", "--revoke", "nope", expected=2)
 
 
+@pytest.mark.slow
 def test_what_can_not_be_accepted_is_refused_with_the_reason(merged: Project) -> None:
     passed = merged.result()["run_id"]
     changed(merged, ("auc: 0.95", "auc: 0.8"), (GATE, GATE.replace("]", ", {metric: measure.auc, max: 1}]")))

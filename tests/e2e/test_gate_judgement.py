@@ -101,6 +101,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_what_is_behind_a_gate_that_held_runs(build: Judged, environment: Mapping[str, str]) -> None:
     build.prepare()
     done = build.mlci("run", **environment)
@@ -110,6 +111,7 @@ def test_what_is_behind_a_gate_that_held_runs(build: Judged, environment: Mappin
     assert {step["status"] for step in build.result()["steps"].values()} == {"succeeded"}
 
 
+@pytest.mark.slow
 def test_nothing_behind_a_gate_that_was_missed_runs(build: Judged, environment: Mapping[str, str]) -> None:
     build.prepare(right=80)
     done = build.mlci("run", **environment)
@@ -126,6 +128,7 @@ def test_nothing_behind_a_gate_that_was_missed_runs(build: Judged, environment: 
     assert (rule["metric"], rule["held"]) == ("measure.accuracy", False)
 
 
+@pytest.mark.slow
 def test_what_is_reused_is_judged_anew(build: Judged, environment: Mapping[str, str]) -> None:
     build.prepare()
     assert build.mlci("run", **environment).returncode == 0
@@ -149,6 +152,7 @@ def test_a_part_of_a_flow_asks_nothing(build: Judged) -> None:
     assert "judgement" not in json.loads(build.latest("input.json"))
 
 
+@pytest.mark.slow
 def test_the_execution_itself_says_that_the_gate_was_missed(build: Judged, served: Account) -> None:
     build.prepare(right=80)
     assert build.mlci("run", **served.environment).returncode == 1
@@ -181,6 +185,7 @@ def test_a_run_that_waits_for_its_verdict_can_be_stopped(build: Judged, served: 
     assert not build.is_deployed
 
 
+@pytest.mark.slow
 def test_a_gate_that_nobody_judges_fails_and_nothing_behind_it_runs(build: Judged, served: Account) -> None:
     """An execution that no build follows, with a shorter time limit."""
     build.prepare(right=80)
@@ -199,6 +204,7 @@ def test_a_gate_that_nobody_judges_fails_and_nothing_behind_it_runs(build: Judge
     assert not build.is_deployed
 
 
+@pytest.mark.slow
 def test_two_builds_at_once_judge_their_own_gates(tmp_path: Path, served: Account) -> None:
     builds = []
     for number, right in enumerate((95, 80)):
@@ -220,6 +226,7 @@ def test_two_builds_at_once_judge_their_own_gates(tmp_path: Path, served: Accoun
     assert [each.is_deployed for each in builds] == [True, False]
 
 
+@pytest.mark.slow
 def test_a_build_judges_with_its_rights_and_none_more(build: Judged, served: Account) -> None:
     build.prepare()
     settings = served.environment

@@ -92,6 +92,7 @@ def fingerprints(root: Path) -> dict[str, str]:
     return {name: hashlib.sha256((root / name).read_bytes()).hexdigest() for name in FILES}
 
 
+@pytest.mark.slow
 def test_a_repository_of_dvc_runs_with_its_scripts_as_they_are(ported: Project) -> None:
     before = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in FILES.items()}
     assert fingerprints(ported.root) == before

@@ -270,6 +270,7 @@ def test_the_same_code_and_data_are_staged_once(script_flow: MakeFlow) -> None:
     assert before == after
 
 
+@pytest.mark.slow
 def test_runs_are_listed_and_shown(script_flow: MakeFlow) -> None:
     project = script_flow({"one": "print('hello')"})
     assert "no runs yet" in project.mlci("list").stdout

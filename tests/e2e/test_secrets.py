@@ -103,6 +103,7 @@ def processes_with(*values: str) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="there is no /proc")
 def test_a_local_run_shows_a_secret_to_its_script_alone(tmp_path: Path) -> None:
     project = repository(tmp_path / "repository", "secret")

@@ -93,6 +93,7 @@ def test_a_key_that_no_request_could_carry_is_refused(project: Project) -> None:
     assert (refused.returncode, '"a b" is no valid access key id' in refused.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_the_key_can_be_given(tmp_path: Path) -> None:
     with serving(tmp_path, "--access-key", "mine", "--region", "eu-west-1") as found:
         assert (found.exports["AWS_ACCESS_KEY_ID"], found.exports["AWS_DEFAULT_REGION"]) == ("mine", "eu-west-1")

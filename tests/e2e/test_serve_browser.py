@@ -214,6 +214,7 @@ def test_a_page_starts_nothing(target: Target, tmp_path: Path, host: str) -> Non
     assert set(target.done().values()) == {0}
 
 
+@pytest.mark.slow
 @needs_browser
 def test_a_name_that_leads_here_shows_nothing(target: Target, tmp_path: Path) -> None:
     asked = target.requests("rebound.example")["user"]
@@ -226,6 +227,7 @@ def test_a_name_that_leads_here_shows_nothing(target: Target, tmp_path: Path) ->
     assert set(target.done().values()) == {0}
 
 
+@pytest.mark.slow
 def test_the_same_requests_work_from_a_client(target: Target) -> None:
     for name, asked in target.requests().items():
         connection = http.client.HTTPConnection("127.0.0.1", target.served.port, timeout=30)

@@ -50,6 +50,7 @@ steps:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("isolation", ["auto", "paths"])
 def test_scripts_see_what_they_see_on_sagemaker(project: Project, isolation: str) -> None:
     project.write("flow.yaml", FLOW)

@@ -59,6 +59,7 @@ def finish(project: Project, running: subprocess.Popen[str]) -> str:
     return out
 
 
+@pytest.mark.slow
 def test_a_run_is_followed_here_and_from_a_second_terminal(chatty: Project) -> None:
     running = chatty.start("run", "--follow")
     until_logged(chatty, "forged")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timezone
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ from mlci.backends.aws.warm_pools import warm_pool_uses
 from mlci.backends.progress import Progress, StepState
 from mlci.backends.protocol import Cloud, WarmPoolUse
 from mlci.errors import CloudError
+from mlci.fast_dataclasses import dataclass
 from mlci.warm_starts import warm_starts
 from support.compiled_flows import planned
 

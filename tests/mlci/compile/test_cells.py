@@ -219,6 +219,7 @@ def test_an_if_on_the_own_cell_decides_about_that_cell_and_what_needs_all_cells_
 numbers = st.floats(-2, 2) | st.integers(-2, 2) | st.booleans() | st.none()
 
 
+@pytest.mark.slow
 @given(
     st.lists(numbers, min_size=3, max_size=3),
     st.sampled_from([None, *get_args(Aggregate)]),

@@ -127,6 +127,7 @@ def test_every_task_has_a_timeout_a_fresh_name_for_each_attempt_retries_and_a_ca
         assert name in fail["CausePath"]
 
 
+@pytest.mark.slow
 def test_the_sdk_leaves_the_root_logger_alone() -> None:
     code = (
         "import logging, sys; sys.path[:0] = sys.argv[1:]; logging.getLogger().setLevel(17)\n"

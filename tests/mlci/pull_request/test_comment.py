@@ -101,6 +101,7 @@ def test_the_history_has_an_end() -> None:
     assert "<summary>Earlier commits (11)</summary>" in body
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(60), deadline=None)
 @given(
     st.sampled_from(["x", "@", "<", "|", "`", "\n", "```\n", "<details>", "-->", "<!-- mlci-history -->\n", "é", "😀"]),

@@ -44,6 +44,7 @@ def packages(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     )
 
 
+@pytest.mark.slow
 def test_packages_are_put_in_place_whole_and_their_tools_are_gone(tmp_path: Path, packages: PackageSet) -> None:
     folder = tmp_path / "cache" / "sdk" / "one"
     killed = folder.parent / ".installing-1"

@@ -14,6 +14,7 @@ from mlci.errors import InputError
 from mlci.stage.sdk_imports import quiet_sdk
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"])
 def test_a_profile_that_does_not_exist_disturbs_no_import(variable: str) -> None:
     code = (

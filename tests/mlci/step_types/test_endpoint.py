@@ -306,6 +306,7 @@ def project(tmp_path: Path) -> Project:
     return project
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_the_local_cloud_serves_the_model_and_captures(project: Project) -> None:
     done = project.mlci("run")

@@ -165,6 +165,7 @@ def test_the_state_machine_may_create_models_of_the_flow_alone() -> None:
         assert ("CleanUp" in statements) == (role == "workflow")
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_the_local_cloud_creates_the_model(tmp_path: Path) -> None:
     project = Project(tmp_path)

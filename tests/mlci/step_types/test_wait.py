@@ -158,6 +158,7 @@ def test_a_wait_runs_from_its_state_s_entry_to_its_exit() -> None:
     assert progress.steps["settle"].seconds(end) == 30
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_the_local_cloud_waits(tmp_path: Path) -> None:
     project = Project(tmp_path)
@@ -193,6 +194,7 @@ def test_the_aws_cloud_waits(tmp_path: Path) -> None:
     assert 1 <= step["seconds"] < 10
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_a_wait_that_is_stopped_does_not_go_on(tmp_path: Path) -> None:
     project = Project(tmp_path)

@@ -396,6 +396,7 @@ def meeting_body(signs: Path) -> str:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_root", [True, False])
 def test_two_jobs_at_once_with_hard_coded_paths(harness: JobHarness, is_root: bool, tmp_path_factory: object) -> None:
     if "namespace" not in modes(harness):

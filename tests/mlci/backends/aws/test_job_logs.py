@@ -83,6 +83,7 @@ def test_the_last_lines_of_a_failed_job_may_be_late(logs: JobLogs, pretended: Pr
     assert (tmp_path / "logs/train.log").read_text() == "reading\nValueError\n"
 
 
+@pytest.mark.slow
 def test_a_refusal_is_told_once_and_throttling_passes(
     logs: JobLogs, pretended: PretendAws, messages: list[str], tmp_path: Path
 ) -> None:

@@ -105,6 +105,7 @@ def by_history(of: Sequence[Step]) -> Run:
     return run.followed(run.ends)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(200), deadline=None)
 @given(steps(60.0, 0.08))
 def test_where_history_holds_the_end_is_seen_within_five_seconds_at_no_more_calls(of: list[Step]) -> None:
@@ -113,6 +114,7 @@ def test_where_history_holds_the_end_is_seen_within_five_seconds_at_no_more_call
     assert len(run.polls) <= len(by_the_plain_rhythm(of).polls)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(200), deadline=None)
 @given(steps(31.0, 0.9))
 def test_where_it_does_not_there_are_no_more_calls_and_no_pause_over_thirty_seconds(of: list[Step]) -> None:

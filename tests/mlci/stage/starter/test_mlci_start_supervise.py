@@ -150,6 +150,7 @@ def test_much_output_passes_whole(folder: Path) -> None:
     assert done.stdout == "".join(f"{number}\n" for number in range(100000)) + "x" * 3_000_000 + "\n"
 
 
+@pytest.mark.slow
 def test_a_process_that_is_left_behind_does_not_hold_the_job(folder: Path) -> None:
     source = "import subprocess\nprint(subprocess.Popen(['sleep', '60']).pid, flush=True)"
     begun = time.monotonic()
