@@ -58,7 +58,7 @@ def command(flow_file: Path, params: Sequence[str], as_json: bool) -> int:
             echo(f"note, for local runs: {other}")
         steps = {written_name(step) for step in flow.steps}
         cells = f" ({len(flow.steps)} with each cell of a matrix)" if flow.matrices else ""
-        rules = {(rule.as_written.metric, rule.op) for rule in flow.gate}
+        rules = {(rule.as_written.metric, rule.op, rule.slice) for rule in flow.gate}
         echo(f"{flow_file} is valid: {count(len(steps), 'step')}{cells}, {count(len(rules), 'rule')} in the gate")
     return 0
 

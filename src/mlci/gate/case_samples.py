@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias, cast
@@ -16,6 +18,8 @@ _ERRORS = ("rmse", "mae")
 _RANKS = "auc"
 _DEFAULT_POSITIVE = "1"
 _TRAINED_ON_SHOWN = 5
+#: So many labels, or such a share of them, may have been corrected since the baseline.
+_CORRECTED, _CORRECTED_SHARE = 2, 0.1
 
 Kind: TypeAlias = Literal["paired", "independent"]
 
@@ -136,7 +140,11 @@ def _has_groups(cases: Cases, rule: Rule) -> bool:
 
 
 def _aligned(new: Sample, base: Sample) -> Samples:
-    """Return two samples in pairs of equal ids, unless fewer than half of the cases of either have a pair."""
+    """Return two samples in pairs of equal ids.
+
+    They are independent where fewer than half of the cases of either have a pair, and where so many pairs have
+    different labels that equal ids do not name the same cases, as row numbers of other data.
+    """
     places = {case: place for place, case in enumerate(base.ids)}
     common = [place for place, case in enumerate(new.ids) if case in places]
     if 2 * len(common) < max(len(new), len(base)):
@@ -144,10 +152,32 @@ def _aligned(new: Sample, base: Sample) -> Samples:
         return Samples("independent", new, base, note)
     paired = new.at(common)
     own = base.at([places[case] for case in paired.ids])
+    relabelled = _relabelled(paired.outcomes.label, own.outcomes.label)
+    if relabelled > _most_corrected(paired.outcomes.label, own.outcomes.label):
+        what = f"{relabelled} of {len(common)} equal ids have another label than in the baseline"
+        return Samples("independent", new, base, f"these are two samples, for ids do not name the same cases: {what}")
     others = replace(own, outcomes=replace(own.outcomes, label=paired.outcomes.label))
     is_whole = len(common) == len(new) == len(base)
-    note = f"compared on the {len(common)} cases that both have, of {len(new)} and the baseline's {len(base)}"
-    return Samples("paired", paired, others, "" if is_whole else note)
+    some = f"compared on the {len(common)} cases that both have, of {len(new)} and the baseline's {len(base)}"
+    corrected = f"{relabelled} cases have another label than in the baseline, and this run's count"
+    notes = [*([] if is_whole else [some]), *([corrected] if relabelled else [])]
+    return Samples("paired", paired, others, "; ".join(notes))
+
+
+def _relabelled(new: Sequence[object], base: Sequence[object]) -> int:
+    """Return how many pairs of labels differ. Numbers may be written with fewer digits."""
+    return sum(one != other and not _is_close(one, other) for one, other in zip(new, base, strict=True))
+
+
+def _is_close(one: object, other: object) -> bool:
+    return isinstance(one, float) and isinstance(other, float) and math.isclose(one, other, rel_tol=1e-6)
+
+
+def _most_corrected(new: Sequence[object], base: Sequence[object]) -> float:
+    """Return how many labels may have been corrected: two, or a tenth, or half as many as chance would change."""
+    counts, before = Counter(new), Counter(base)
+    agreeing = sum(counts[label] * before[label] for label in counts) / (len(new) * len(base))
+    return max(_CORRECTED, len(new) * min(_CORRECTED_SHARE, (1 - agreeing) / 2))
 
 
 def _check_training(tables: StepCases) -> str:

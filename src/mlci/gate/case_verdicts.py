@@ -152,6 +152,8 @@ def _candidates(
 def _of_groups(bound: Bound, tables: StepCases) -> Iterator[_Candidate | RuleVerdict]:
     """Yield what is compared of each group that is large enough; a line where there is none."""
     rule = bound.rule
+    if rule.op not in _CHANGES:
+        bound = replace(bound, baseline=None)  # that of all cases is none of a group's
     sample = new_sample(tables, rule)
     sizes = group_sizes(sample)
     large = [group for group, size in sizes.items() if size >= rule.min_cases]

@@ -122,9 +122,24 @@ def test_most_ids_are_common() -> None:
 
 
 def test_the_labels_of_this_run_count() -> None:
-    relabelled = [(case, 0, predicted) for case, _, predicted in right(40)]
-    verdict = judged(ACCURACY, StepCases(cases([*relabelled, ("x", 1, 1)]), cases([*right(40), ("x", 1, 1)])))
-    assert verdict.text == f"evaluate.accuracy {1 / 41:.6g} is as it was: no case changed"
+    relabelled = [
+        (case, label if place > 1 else 0, predicted) for place, (case, label, predicted) in enumerate(right(40))
+    ]
+    verdict = judged(ACCURACY, StepCases(cases(relabelled), cases(right(40))))
+    note = "2 cases have another label than in the baseline, and this run's count"
+    assert verdict.text == f"evaluate.accuracy 0.95 is as it was: no case changed ({note})"
+
+
+def test_ids_that_name_other_cases_make_two_samples() -> None:
+    """Row numbers of data that was drawn again: in pairs, chance would look like a model that got better or worse."""
+    draw = random.Random(1)
+    before = [(f"{place}", label, label) for place in range(200) for label in [draw.randint(0, 1)]]
+    after = [(f"{place}", label, label ^ (place < 40)) for place in range(200) for label in [draw.randint(0, 1)]]
+    verdict = judged(ACCURACY, StepCases(cases(after), cases(before)))
+    assert verdict.comparison is not None
+    assert (verdict.verdict, verdict.comparison.kind) == ("broken", "independent")
+    assert "ids do not name the same cases" in verdict.text
+    assert verdict.bound.baseline == 1
 
 
 def test_a_baseline_with_a_number_alone() -> None:
@@ -427,3 +442,11 @@ def test_swapping_the_models_mirrors_the_interval(rows: list[tuple[bool, bool, b
 def test_a_gate_without_cases_has_no_judgement() -> None:
     gate = (Bound(Rule("evaluate", ("auc",), "min", 0.5), 0.5),)
     assert judge_cases(gate, {}, {}, Baseline()) == CaseJudgement()
+
+
+def test_the_number_of_all_cases_is_no_baseline_of_a_group() -> None:
+    rule = replace(GAP, op="min", limit=0.5)
+    [bound] = bounds([rule], {"evaluate": {"recall": 0.9}})
+    tables = {"evaluate": StepCases(grouped({"a": (50, 1), "b": (50, 2)}))}
+    verdicts = judge_cases([bound], {}, tables, Baseline()).verdicts[0]
+    assert [(each.group, each.bound.baseline) for each in verdicts] == [("a", None), ("b", None)]
