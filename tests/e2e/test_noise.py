@@ -53,6 +53,8 @@ def test_each_seed_runs_what_depends_on_it_and_the_spread_is_told(noisy: Project
     steps = noisy.result()["steps"]
     assert {name: step["status"] for name, step in steps.items()} == {"data": "reused", "measure": "succeeded"}
     assert noisy.result()["partial"] is True
+    assert noisy.result()["rules"] == []
+    assert "part of the flow" in noisy.mlci("list").stdout
     assert not [path for path in (noisy.root / ".mlci/store").rglob("*") if "baselines" in path.parts]
     again = noisy.mlci("noise", "--param", "seed", "--seeds", "4", "--json")
     document = json.loads(again.stdout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mlci.flow.models import Rule
 from mlci.noise import FALSE_REDS, MetricNoise
 from mlci.report.formatting import figure
 
@@ -32,14 +33,18 @@ def noise_note(noise: Sequence[MetricNoise], param: str, seeds: int) -> str:
     lines = [f'max_drop: {rule}; in brackets, the largest that they can\'t rule out. Only "{param}" differs in them.']
     if seeds < _FEW:
         lines.append(f"{seeds} seeds are few: --seeds {_FEW} tells the spread more closely.")
-    lines += [
-        f"{each.metric}: {rule.op} {figure(rule.limit)}{' of the baseline' if rule.is_relative else ''} is less than "
-        f"its noise: the gate is red in {each.false_reds(rule):.0%} of comparisons of a model with itself."
-        for each in noise
-        for rule in each.limits
-        if each.false_reds(rule) > FALSE_REDS
-    ]
+    lines += [_warning(each, rule) for each in noise for rule in each.limits if each.false_reds(rule) > FALSE_REDS]
     return "\n".join(lines)
+
+
+def _warning(noise: MetricNoise, rule: Rule) -> str:
+    """Returns what it means that a limit is less than the noise: a rule on cases says that it can't tell."""
+    limit = f"{rule.op} {figure(rule.limit)}{' of the baseline' if rule.is_relative else ''}"
+    reds = f"{noise.false_reds(rule):.0%} of comparisons of a model with itself"
+    judged_by_cases = rule.reads_cases and rule.confidence is not None
+    by_cases = f"as numbers, red in {reds}, which is why the gate judges the cases"
+    what = by_cases if judged_by_cases else f"the gate is red in {reds}"
+    return f"{noise.metric}: {limit} is less than its noise: {what}."
 
 
 def _allowed(noise: MetricNoise) -> str:
