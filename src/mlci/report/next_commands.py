@@ -48,7 +48,8 @@ def _commands(result: Result) -> Iterator[NextCommand]:
 
 
 def _reproduced(result: Result) -> str:
-    checkout = f"git checkout {result.commit} && " if result.commit else ""
+    # Changes that the commit does not hold are on the machine where it ran, and are to stay there.
+    checkout = f"git checkout {result.commit} && " if result.commit and not result.is_dirty else ""
     return f"{checkout}{_local_run(result)}"
 
 

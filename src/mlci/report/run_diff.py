@@ -132,7 +132,12 @@ def diff_text(diff: RunDiff) -> str:
 
 
 def _side(side: RunSide) -> str:
-    return f"{side.label}: run {side.run_id}, commit {(side.commit or '–')[:12]}"
+    return f"{_named(side)}, commit {(side.commit or '–')[:12]}"
+
+
+def _named(side: RunSide) -> str:
+    """Return the name of a run, with its id where the name has none."""
+    return side.label if side.run_id in side.label else f"{side.label}: run {side.run_id}"
 
 
 def _cells(change: ValueChange) -> tuple[str, str, str, str]:
@@ -176,7 +181,7 @@ def _step_lines(steps: Mapping[str, tuple[str, ...]] | None) -> str:
 
 def diff_markdown(diff: RunDiff) -> str:
     """Return the changes as GitHub's Markdown."""
-    heads = (f"{side.label} ({side.run_id})" for side in (diff.before, diff.after))
+    heads = map(_named, (diff.before, diff.after))
     parts = [f"### {markdown_text(' → '.join(heads))}"]
     for title, changes in (("metric", diff.metrics), ("param", diff.params)):
         if changes:
