@@ -113,6 +113,35 @@ def test_what_a_branch_tightens_counts(merged: Project) -> None:
     assert len(merged.result()["rules"]) == 1
 
 
+@pytest.mark.slow
+def test_a_cell_is_no_way_around_the_baseline(merged: Project) -> None:
+    git(merged.root, "checkout", "-q", "main")
+    drop = (GATE, "gate: [{metric: measure.auc, max_drop: 0.02}]\n")
+    changed(merged, drop)
+    ran(merged, "run")
+    git(merged.root, "checkout", "-q", "-b", "cells")
+    matrix = ("    uses: processing", "    matrix: {k: [a]}\n    uses: processing")
+    changed(merged, drop, matrix, ("auc: 0.95", "auc: 0.5"))
+    said = ran(merged, "run", expected=1)
+    assert 'measure.auc can\'t be judged: step "measure" has a matrix now' in said
+    assert "measure(k=a).auc 0.5: no baseline to compare with yet" in said
+    assert merged.result()["steps"]["publish"]["status"] == "skipped"
+    accept(merged, "latest", "measure.auc")
+    assert "accepted by " in ran(merged, "run")
+
+
+def test_a_branch_from_before_is_judged_by_what_the_base_branch_has_tightened(merged: Project) -> None:
+    changed(merged, ("auc: 0.95", "auc: 0.92"))
+    git(merged.root, "checkout", "-q", "main")
+    since = GATE.replace("]", ", {metric: measure.auc, max: 0.99}]")
+    changed(merged, ("auc: 0.95", "auc: 0.98"), ("min_auc: 0.9", "min_auc: 0.97"), (GATE, since))
+    ran(merged, "run")
+    git(merged.root, "checkout", "-q", "feature")
+    said = ran(merged, "run", expected=1)
+    assert "measure.auc 0.92 ≥ 0.97 is missed by 0.05; the base branch's rule is in force: min_auc lowered" in said
+    assert [rule["held"] for rule in merged.result()["rules"]] == [True, False]
+
+
 def tomorrow() -> str:
     return str(datetime.now(timezone.utc).date() + timedelta(days=1))
 

@@ -1,7 +1,8 @@
 """The baseline that a run compares with: the newest one whose commit the run's own commit builds on.
 
 So a pull request, a merge or a revert is compared with what it came from, and not with what the base branch has become
-since. What a person has set or reset wins while it stands.
+since. What a person has set or reset wins while it stands. The rules that it brings for what is not merged are those of
+the current one.
 """
 
 from __future__ import annotations
@@ -51,7 +52,12 @@ def _chosen(flow: str, target: Target, cloud: Cloud, history: CommitHistory, log
     found = _newest_of(ancestors, flow, target, cloud, log)
     if found is None:
         log(_without_ancestor(newest, target.commit, history.is_shallow()))
-    return found or newest
+        return newest
+    if target.is_trusted:
+        return found
+    from mlci.gate.effective_gate import with_current_gate
+
+    return with_current_gate(found, newest)
 
 
 def _with_present_outputs(baseline: Baseline, flow: Flow, cloud: Cloud, log: Callable[[str], None]) -> Baseline:

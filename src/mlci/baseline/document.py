@@ -31,7 +31,7 @@ def render_baseline(baseline: Baseline) -> bytes:
         "outputs": {step: dict(uris) for step, uris in baseline.outputs.items()},
         "cases": dict(baseline.cases),
         "trained_on": dict(baseline.trained_on),
-        "gate": [render_rule(rule) for rule in baseline.gate],
+        "gate": [render_rule(rule) for rule in baseline.gate] if baseline.is_gate_known else None,
         "params": dict(baseline.params),
         "acceptances": list(baseline.acceptances),
     }
@@ -67,6 +67,7 @@ def parse_baseline(data: bytes, uri: str) -> Baseline:
         _gate(document.get("gate"), uri),
         _params(document.get("params"), uri),
         _acceptances(document.get("acceptances")),
+        document.get("gate") is not None,
     )
 
 

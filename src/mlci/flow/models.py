@@ -229,11 +229,16 @@ class Rule:
 @dataclass(frozen=True)
 class BaseRule:
     """A rule of the base branch's gate that is in force beside the flow's own, and the reason: it was loosened, or
-    removed. One that `is_removed` can't be judged any more: the flow lacks what it is about."""
+    removed.
+
+    One that `is_removed` can't be judged any more: the flow lacks what it is about. One that `is_added` is on a cell
+    that the baseline does not have.
+    """
 
     rule: Rule
     reason: str
     is_removed: bool = False
+    is_added: bool = False
 
 
 @dataclass(frozen=True)

@@ -111,14 +111,16 @@ def judge_intervals(
     """Return the verdicts on each rule that compares intervals: one for each group of a slice, and else one.
 
     `numbers` has those of the cells, and of the baseline's, of each rule on a mean. The rules of the base branch's gate
-    are families of their own: else, rules that a pull request adds would widen the intervals of those that judge it.
+    are families of their own, and so are those on cells that the baseline does not have: else, rules and cells that a
+    pull request adds would widen the intervals of those that judge it.
     """
     found = [list(_candidates(bound, tables, numbers)) for bound in gate]
-    families: dict[tuple[str, str], list[_Candidate]] = {}
+    families: dict[tuple[str, str, bool], list[_Candidate]] = {}
     for judged in found:
         for each in judged:
             if isinstance(each, _Candidate):
-                families.setdefault((each.bound.origin, each.bound.rule.level), []).append(each)
+                key = (each.bound.origin, each.bound.rule.level, each.bound.is_added)
+                families.setdefault(key, []).append(each)
     verdicts: dict[int, RuleVerdict] = {}
     for family in families.values():
         levels = holm([(each.p, each.alpha) for each in family])

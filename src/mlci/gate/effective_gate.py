@@ -1,13 +1,15 @@
 """The rules of the base branch's gate that stay in force beside a flow's own: those that it loosens or removes.
 
 A flow that is not merged may tighten the gate, and that counts. It can't loosen what it is judged by. A rule of the
-base's is kept unless one of the flow's own, on the same metric, is as strict in every respect.
+base's is kept unless one of the flow's own, on the same metric, is as strict in every respect. Those that compare
+intervals are kept together, as the family that they are corrected in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import TypeAlias
 
 from mlci.flow.measured import with_measured_steps
 from mlci.flow.models import BaseRule, Flow, Level, Rule, Scalar, Step, Unclear
@@ -22,6 +24,7 @@ _LEVELS: tuple[Level, ...] = ("info", "warn", "block")
 _UNCLEAR: tuple[Unclear, ...] = ("pass", "warn", "fail")
 #: The rules whose larger limit is the stricter one.
 _MORE_IS_STRICTER = frozenset(["min"])
+_OTHER_COMPARISONS = "the flow's gate has other comparisons, and all of a level are corrected together"
 
 
 def with_base_gate(flow: Flow, base: Baseline) -> Flow:
@@ -31,22 +34,32 @@ def with_base_gate(flow: Flow, base: Baseline) -> Flow:
 
 def base_rules(flow: Flow, base: Baseline) -> Iterator[BaseRule]:
     """Yields the rules of the base's gate that the flow loosens or removes, on the steps and cells that it has."""
-    own = {_identity(rule): rule for rule in written_rules(flow.gate)}
     behind = _behind_gate(flow)
     base_gate = written_rules(base.gate)
-    added = [own[each] for each in own.keys() - set(map(_identity, base_gate))]
+    gone = {rule: lacking for rule in base_gate if (lacking := _gone(rule, flow, behind))}
+    loosened = _loosened_rules(flow, base, [rule for rule in base_gate if rule not in gone])
+    families = _changed_families(flow, base, loosened)
     for rule in base_gate:
-        match = own.get(_identity(rule))
-        loosened = tuple(_loosened(match, rule, flow, base)) if match else ("removed from the gate",)
-        if not loosened and any(_widens(each, rule) for each in added):
-            loosened = ("the flow's own is corrected for rules that the base's gate does not have",)
-        if not loosened:
+        if lacking := gone.get(rule) or _gone_cells(rule, flow, base):
+            yield BaseRule(rule, lacking, is_removed=True)
+        if rule in gone:
             continue
-        if gone := _gone(rule, flow, behind):
-            yield BaseRule(rule, gone, is_removed=True)
-            continue
-        for each in _of_cells(rule, flow):
-            yield BaseRule(each, "; ".join(loosened))
+        reason, is_in_family = loosened[rule], rule.confidence is not None and rule.level in families
+        for each, is_added in _of_cells(rule, flow, base) if reason or is_in_family else ():
+            if reason or not is_added:
+                yield BaseRule(each, reason or _OTHER_COMPARISONS, is_added=is_added)
+
+
+def with_current_gate(chosen: Baseline, current: Baseline) -> Baseline:
+    """Returns the baseline that a run compares with, with the rules that it is judged by: those of the branch's current
+    one, as far as the chosen one's gate has them as well.
+
+    Else, a branch would choose its gate by the commit that it starts from. A rule that the base branch has added since
+    is left out: a branch from before has nothing to do with it. Where the chosen one's gate is not known, all count.
+    """
+    known = set(map(_identity, written_rules(chosen.gate)))
+    gate = (rule for rule in current.gate if not chosen.is_gate_known or _identity(rule.as_written) in known)
+    return replace(chosen, gate=tuple(gate), params=current.params)
 
 
 def written_rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:
@@ -72,15 +85,88 @@ def _identity(rule: Rule) -> tuple[object, ...]:
     return (rule.step, rule.path, rule.op, rule.aggregate, rule.slice)
 
 
-def _of_cells(rule: Rule, flow: Flow) -> Iterator[Rule]:
-    """Yields a rule for each cell of its step, or one for all where they are judged as one number."""
-    matrix = flow.matrices.get(rule.judged_step)
+def _of_cells(rule: Rule, flow: Flow, base: Baseline) -> Iterator[tuple[Rule, bool]]:
+    """Yields a rule for each cell of its step, or one for all where they are judged as one number.
+
+    Says of each whether it is on a cell that the baseline does not have. The spread of cells is that of the baseline's:
+    others would turn a comparison in pairs into one of two samples.
+    """
+    matrix, known = flow.matrices.get(rule.judged_step), _known_cells(rule, base)
     if matrix is None:
-        yield from with_measured_steps(replace(flow, gate=(rule,))).gate
+        for each in with_measured_steps(replace(flow, gate=(rule,))).gate:
+            yield each, bool(known) and rule.judged_step not in known
     elif rule.aggregate:
-        yield replace(rule, cells=matrix.cells)
+        kept = tuple(cell for cell in matrix.cells if cell in known) if rule.confidence is not None else ()
+        yield replace(rule, cells=kept or matrix.cells), False
     else:
-        yield from (rule.of_step(cell) for cell in matrix.cells)
+        yield from ((rule.of_step(cell), bool(known) and cell not in known) for cell in matrix.cells)
+
+
+def _known_cells(rule: Rule, base: Baseline) -> frozenset[str]:
+    """Returns the cells of a rule's step that the baseline has, or the step itself; none for what no baseline has."""
+    if rule.is_budget:
+        return frozenset()
+    return frozenset(step for step in (*base.metrics, *base.cases) if written_name(step) == rule.step)
+
+
+def _gone_cells(rule: Rule, flow: Flow, base: Baseline) -> str:
+    """Returns which cells of a rule's step the baseline has, and the flow has not; empty if it has all.
+
+    What they are compared with is then compared with nothing, or a mean is of the better ones alone.
+    """
+    gone = sorted(_known_cells(rule, base) - flow.steps.keys())
+    if not gone:
+        return ""
+    if rule.step in gone:
+        return f'step "{rule.step}" has a matrix now'
+    more = f", and {len(gone) - 1} more" if len(gone) > 1 else ""
+    return f'cell "{gone[0]}" is gone{more}'
+
+
+def _loosened_rules(flow: Flow, base: Baseline, rules: Iterable[Rule]) -> dict[Rule, str]:
+    """Returns how the flow loosens each of the base's rules; empty for those that it does not loosen."""
+    own = {_identity(rule): rule for rule in written_rules(flow.gate)}
+    matches = {rule: own.get(_identity(rule)) for rule in rules}
+    return {
+        rule: "; ".join(_loosened(match, rule, flow, base)) if match else "removed from the gate"
+        for rule, match in matches.items()
+    }
+
+
+def _changed_families(flow: Flow, base: Baseline, loosened: Mapping[Rule, str]) -> frozenset[Level]:
+    """Returns the levels at which the flow compares other intervals than the base's gate, or has loosened a limit.
+
+    All of one level are corrected together. So one more comparison widens the intervals of all others, and so does a
+    limit that is easier to keep; one less makes them narrower, by which less fails as unclear.
+    """
+    of_base = _families(each for rule in loosened for each, is_added in _of_cells(rule, flow, base) if not is_added)
+    own = _families(flow.gate)
+    changed = {rule.level for rule, reason in loosened.items() if reason and rule.confidence is not None}
+    return frozenset(changed | {level for level in _LEVELS if not _is_as_corrected(own[level], of_base[level])})
+
+
+#: The confidence of each comparison, by what tells it from others. The first part of that is its rule's identity.
+_Family: TypeAlias = dict[tuple[object, ...], float]
+
+
+def _families(rules: Iterable[Rule]) -> dict[Level, _Family]:
+    """Returns what rules with a confidence compare, by their level."""
+    families: dict[Level, _Family] = {level: {} for level in _LEVELS}
+    for rule in rules:
+        if rule.confidence is not None:
+            groups = rule.min_cases if rule.slice is not None else None
+            compared = (_identity(rule.as_written), rule.step, rule.cells, groups, rule.positive, rule.reads_cases)
+            families[rule.level][compared] = rule.confidence
+    return families
+
+
+def _is_as_corrected(own: _Family, base: _Family) -> bool:
+    """Returns True if the base's comparisons are corrected among the flow's as among themselves.
+
+    The confidence of a rule has its weight among others. One that is alone is compared with the base's by itself.
+    """
+    is_one_rule = len({compared[0] for compared in base}) == 1
+    return own == base or not base or (is_one_rule and own.keys() <= base.keys())
 
 
 def _behind_gate(flow: Flow) -> frozenset[str]:
@@ -147,12 +233,6 @@ def _evidence(rule: Rule) -> float:
     if rule.confidence is None:
         return 0.0
     return rule.confidence if rule.unclear == _UNCLEAR[-1] else -rule.confidence
-
-
-def _widens(added: Rule, rule: Rule) -> bool:
-    """Returns True if one more comparison widens the interval of a rule: all of one level are corrected together."""
-    is_compared = added.confidence is not None and rule.confidence is not None
-    return is_compared and added.level == rule.level and rule.unclear != _UNCLEAR[-1]
 
 
 def _origin(own: Rule, base: Rule, flow: Flow, baseline: Baseline) -> tuple[str, str]:

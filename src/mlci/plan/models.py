@@ -85,7 +85,7 @@ class Baseline:
     `committed` is the time of its commit, and None where it is not known, as in those of older mlci. `metrics` are
     those of its steps. `outputs` has the URIs of what they made, by step and output; `cases` and `trained_on` those of
     the files of cases and of ids among it, by step. `gate` and `params` are those of its flow, and `acceptances` has
-    the ids of the acceptances by which it passed.
+    the ids of the acceptances by which it passed. Of one that an older mlci wrote, the gate is not known.
     """
 
     metrics: Mapping[str, Json] = field(default_factory=dict)
@@ -99,6 +99,7 @@ class Baseline:
     gate: tuple[Rule, ...] = ()
     params: Mapping[str, Scalar] = field(default_factory=dict)
     acceptances: tuple[str, ...] = ()
+    is_gate_known: bool = True
 
 
 #: Where no run has earned one.
@@ -142,7 +143,8 @@ class Bound:
     `baseline` is the metric's value there, None where there is none; a drop or rise is then not limited, and
     `threshold` is None. `origin` says whose rule it is: the flow's own, or the base branch's, which is in force for a
     `reason`. One that `is_removed` can't be judged, and is broken. Of one that `is_accepted`, somebody has accepted a
-    miss: whether it covers that of the run, mlci judges.
+    miss: whether it covers that of the run, mlci judges. One that `is_added` is the base branch's, on a cell that the
+    baseline does not have.
     """
 
     rule: Rule
@@ -152,6 +154,7 @@ class Bound:
     reason: str = ""
     is_removed: bool = False
     is_accepted: bool = False
+    is_added: bool = False
 
     @property
     def is_lower(self) -> bool:

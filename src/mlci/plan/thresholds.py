@@ -68,7 +68,7 @@ def gate_bounds(flow: Flow, baseline: Mapping[str, Json]) -> tuple[Bound, ...]:
     own = bounds(flow.gate, baseline)
     base = bounds((each.rule for each in flow.base_gate), baseline)
     return own + tuple(
-        replace(bound, origin="base", reason=each.reason, is_removed=each.is_removed)
+        replace(bound, origin="base", reason=each.reason, is_removed=each.is_removed, is_added=each.is_added)
         for bound, each in zip(base, flow.base_gate, strict=True)
     )
 

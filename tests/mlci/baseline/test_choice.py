@@ -25,6 +25,7 @@ from mlci.baseline import (
 )
 from mlci.errors import CloudError, InputError
 from mlci.flow import load
+from mlci.flow.models import Rule
 from mlci.plan import Target
 from support.examples import examples
 
@@ -263,6 +264,26 @@ def test_a_rule_needs_the_base_branch() -> None:
     with pytest.raises(InputError, match="a rule or an input of the flow needs its baseline"):
         find_baseline(FLOW, unknown, cloud, NO_HISTORY, print)
     assert find_baseline(replace(FLOW, gate=()), unknown, cloud, NO_HISTORY, print) == NO_BASELINE
+
+
+def test_what_is_not_merged_is_judged_by_the_gate_of_the_current_one() -> None:
+    """A branch does not choose its gate by the commit that it starts from; its metrics are of that, all the same."""
+    branch = Branch(Graph(PARENTS))
+    for number, (commit, limit) in enumerate((("c2", 0.5), ("c4", 0.9)), 1):
+        gate = (Rule("evaluate", ("auc",), "min", limit),)
+        passed = replace(run_of(commit, number), gate=gate, params={"min": limit})
+        record_baseline("iris", TARGET, passed, branch.cloud, branch.history)
+    branch.objects.reads = 0
+
+    def found(commit: str, is_trusted: bool) -> Baseline:
+        target = replace(TARGET, commit=commit, is_trusted=is_trusted)
+        return find_baseline(FLOW, target, branch.cloud, branch.history, branch.said.append)
+
+    of_branch = found("c5", is_trusted=False)
+    assert (of_branch.run_id, of_branch.metrics) == ("0001-c2", {"evaluate": {"auc": 0.001}})
+    assert ([rule.limit for rule in of_branch.gate], of_branch.params) == ([0.9], {"min": 0.9})
+    assert branch.objects.reads == 3  # the current one, and those of the history
+    assert [rule.limit for rule in found("c5", is_trusted=True).gate] == [0.5]
 
 
 @settings(max_examples=examples(200))

@@ -33,19 +33,19 @@ BASELINE = Baseline(
 
 
 def test_the_metrics_are_read_by_step() -> None:
-    document = {"schema": SCHEMA, "run_id": "r", "commit": None, "metrics": {"evaluate": {"auc": 0.9}}}
+    document = {"schema": SCHEMA, "run_id": "r", "commit": None, "gate": [], "metrics": {"evaluate": {"auc": 0.9}}}
     assert parse_baseline(json.dumps(document).encode(), URI) == Baseline({"evaluate": {"auc": 0.9}}, "r")
 
 
 def test_a_baseline_is_read_as_it_was_written() -> None:
-    for baseline in (BASELINE, Baseline(origin="reset")):
+    for baseline in (BASELINE, Baseline(origin="reset"), Baseline(run_id="r", is_gate_known=False)):
         assert parse_baseline(render_baseline(baseline), URI) == baseline
 
 
 @pytest.mark.parametrize("committed", [1, "yesterday", "2026-11-23T10:15:30", None])
 def test_a_time_that_can_not_be_compared_is_not_known(committed: object) -> None:
     document = {"schema": SCHEMA, "run_id": 1, "commit": [], "metrics": {}, "committed": committed, "origin": "else"}
-    assert parse_baseline(json.dumps(document).encode(), URI) == Baseline()
+    assert parse_baseline(json.dumps(document).encode(), URI) == Baseline(is_gate_known=False)
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"1", b"{}", b'{"schema": 1}', b'{"schema": 1, "metrics": []}', b"\xff"])
@@ -74,7 +74,8 @@ def test_a_baseline_of_an_older_mlci_has_no_more_than_its_metrics_and_outputs() 
     older = {
         name: written[name] for name in ("schema", "run_id", "commit", "committed", "origin", "metrics", "outputs")
     }
-    expected = Baseline({"a": {"b": [1]}}, "r", "0" * 40, COMMITTED, "set", {"a": {"model": "s3://b/model/"}})
+    outputs = {"a": {"model": "s3://b/model/"}}
+    expected = Baseline({"a": {"b": [1]}}, "r", "0" * 40, COMMITTED, "set", outputs, is_gate_known=False)
     assert parse_baseline(json.dumps(older).encode(), URI) == expected
 
 

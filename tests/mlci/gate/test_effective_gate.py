@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from mlci.flow.models import Flow, Json, Matrix, MetricsFiles, Op, Rule, Scalar, Step
 from mlci.gate import Metrics, judge
-from mlci.gate.effective_gate import with_base_gate, written_rules
+from mlci.gate.case_judgement import judge_cases
+from mlci.gate.case_samples import StepCases
+from mlci.gate.cases_file import parse_cases
+from mlci.gate.effective_gate import with_base_gate, with_current_gate, written_rules
 from mlci.plan import Baseline
 from mlci.plan.thresholds import gate_bounds
 
@@ -132,13 +135,74 @@ def test_a_rule_can_not_be_judged_without_what_it_is_about() -> None:
     assert in_force(own, mean) == [("mean(evaluate.auc)", 'step "evaluate" has no matrix any more', True)]
 
 
+OTHERS = "the flow's gate has other comparisons, and all of a level are corrected together"
+DROP = Rule("evaluate", ("auc",), "max_drop", 0.02, confidence=0.95)
+RECALL = replace(DROP, path=("recall",))
+
+
 def test_comparisons_that_are_added_do_not_widen_the_intervals_of_the_bases() -> None:
-    drop = Rule("evaluate", ("auc",), "max_drop", 0.02, confidence=0.95)
-    more = replace(drop, path=("recall",))
-    kept = "the flow's own is corrected for rules that the base's gate does not have"
-    assert in_force(flow(drop, more), drop) == [("evaluate.auc", kept, False)]
-    assert in_force(flow(drop, replace(more, level="warn")), drop) == []
-    assert in_force(flow(drop, replace(more, confidence=None)), drop) == []
+    assert in_force(flow(DROP, RECALL), DROP) == [("evaluate.auc", OTHERS, False)]
+    assert in_force(flow(DROP, replace(RECALL, level="warn")), DROP) == []
+    assert in_force(flow(DROP, replace(RECALL, confidence=None)), DROP) == []
+
+
+@pytest.mark.parametrize(
+    ("base", "own"),
+    [
+        ({"slice": "sex"}, {"slice": "sex", "min_cases": 2}),  # more groups
+        ({"level": "warn"}, {}),
+        ({"confidence": 0.99}, {}),
+        ({"confidence": None}, {"unclear": "fail"}),
+        ({"slice": "sex"}, {"slice": "age"}),
+        ({}, {"limit": 0.03}),  # loosened, so that it takes its part of the correction with it
+        ({"unclear": "fail"}, {"unclear": "fail", "confidence": 0.99}),
+    ],
+)
+def test_a_rule_that_is_changed_leaves_all_that_are_corrected_with_it_in_force(
+    base: dict[str, object], own: dict[str, object]
+) -> None:
+    theirs, ours = replace(RECALL, **base), replace(RECALL, **own)  # type: ignore[arg-type]
+    kept = in_force(flow(DROP, ours), DROP, theirs)
+    assert ("evaluate.auc", OTHERS, False) in kept
+    is_corrected_too = theirs.confidence is not None and theirs.level == DROP.level
+    assert [metric for metric, _, _ in kept] == ["evaluate.auc", *["evaluate.recall"] * is_corrected_too]
+
+
+@pytest.mark.parametrize("own", [{}, {"limit": 0.01}, {"unclear": "fail"}])
+def test_a_gate_with_the_same_comparisons_is_not_listed_twice(own: dict[str, object]) -> None:
+    ours = replace(RECALL, **own)  # type: ignore[arg-type]
+    assert in_force(flow(DROP, ours), DROP, RECALL) == []
+    assert in_force(flow(DROP, replace(ours, min_cases=7)), DROP, RECALL) == []  # it is about slices
+
+
+def test_a_blocking_rule_stays_broken_beside_one_with_more_groups() -> None:
+    """By the flow's own gate, which is corrected for the groups, it is unclear."""
+    rows = [(f"c{place}", 1, int(place >= 15), f"s{place % 20}") for place in range(200)]
+    own_cases, base_cases = (
+        parse_cases(
+            "\n".join(["id,label,predicted,site", *(",".join(map(str, row)) for row in table)]).encode(), "c.csv"
+        )
+        for table in (
+            rows,
+            [(case, label, 1 if number >= 2 else 0, site) for number, (case, label, _, site) in enumerate(rows)],
+        )
+    )
+    drop = replace(DROP, path=("accuracy",), reads_cases=True)
+    gap = replace(drop, op="max_gap", limit=0.9, slice="site", min_cases=20)
+    base = Baseline(gate=(drop, gap))
+
+    def verdicts(*own: Rule) -> list[tuple[str, str]]:
+        bounds = gate_bounds(with_base_gate(flow(*own), base), {})
+        judged = judge_cases(bounds, {}, {"evaluate": StepCases(own_cases, base_cases)}, base)
+        return [
+            (bounds[place].origin, each.verdict)
+            for place, found in judged.verdicts.items()
+            for each in found
+            if bounds[place].rule.op == "max_drop"
+        ]
+
+    assert verdicts(drop, gap) == [("flow", "broken")]
+    assert verdicts(drop, replace(gap, min_cases=2)) == [("flow", "unclear"), ("base", "broken")]
 
 
 def test_a_budget_is_in_force_while_its_step_is_there() -> None:
@@ -172,6 +236,86 @@ def test_a_rule_is_about_the_cells_that_the_flow_has() -> None:
     assert [each.rule.cells for each in with_base_gate(own, Baseline(gate=(mean,))).base_gate] == [cells]
     kept = replace(own, gate=tuple(replace(AUC, step=cell) for cell in cells))
     assert with_base_gate(kept, Baseline(gate=tuple(three))).base_gate == ()
+
+
+def with_cells(*cells: str, gate: tuple[Rule, ...] = ()) -> Flow:
+    steps = {cell: replace(EVALUATE, name=cell) for cell in cells}
+    return replace(flow(), steps=steps, matrices={"evaluate": Matrix(cells)}, gate=gate)
+
+
+def gone_from(own: Flow, base_cells: tuple[str, ...], *base: Rule, by_cases: bool = False) -> list[tuple[str, str]]:
+    """What is gone of a flow whose base has these cells."""
+    found: dict[str, Json] = {cell: {"auc": 0.9} for cell in base_cells}
+    baseline = Baseline(cases=dict.fromkeys(base_cells, "s3://b/c.csv")) if by_cases else Baseline(metrics=found)
+    kept = with_base_gate(own, replace(baseline, gate=base)).base_gate
+    return [(each.rule.metric, each.reason) for each in kept if each.is_removed]
+
+
+A, B, C = (f"evaluate(k={cell})" for cell in "abc")
+
+
+def test_a_cell_that_the_baseline_has_can_not_be_taken_from_a_rule() -> None:
+    drop = Rule("evaluate", ("auc",), "max_drop", 0.02)
+
+    def on(*cells: str) -> tuple[Rule, ...]:
+        return tuple(replace(drop, step=cell) for cell in cells)
+
+    matrix_now = [("evaluate.auc", 'step "evaluate" has a matrix now')]
+    assert gone_from(with_cells(A, gate=on(A)), ("evaluate",), drop) == matrix_now
+    assert gone_from(with_cells(A, gate=on(A)), ("evaluate",), drop, by_cases=True) == matrix_now
+    dropped = [("evaluate.auc", f'cell "{B}" is gone')]
+    assert gone_from(with_cells(A, gate=on(A)), (A, B), *on(A, B)) == dropped
+    renamed = [("evaluate.auc", f'cell "{A}" is gone, and 1 more')]
+    assert gone_from(with_cells(C, gate=on(C)), (A, B), *on(A, B)) == renamed
+    assert gone_from(flow(drop), (A, B), *on(A, B)) == renamed
+    for same_or_more in (with_cells(A, B, gate=on(A, B)), with_cells(C, B, A, gate=on(C, B, A))):
+        assert gone_from(same_or_more, (A, B), *on(A, B)) == []
+    assert gone_from(with_cells(A, gate=on(A)), ("other", "evaluate_2(k=b)"), *on(A)) == []
+
+
+def test_a_mean_is_of_all_cells_of_the_baseline() -> None:
+    mean = Rule("evaluate", ("auc",), "max_drop", 0.02, aggregate="mean", cells=(A, B))
+    fewer, more = replace(mean, cells=(A,)), replace(mean, cells=(A, B, C))
+    assert gone_from(with_cells(A, gate=(fewer,)), (A, B), mean) == [("mean(evaluate.auc)", f'cell "{B}" is gone')]
+    assert gone_from(with_cells(A, B, C, gate=(more,)), (A, B), mean) == []
+
+
+def test_what_is_left_is_judged_by_the_bases_limit_beside_what_is_gone() -> None:
+    """Whoever accepts that a cell is gone has not accepted another limit."""
+    own = with_cells(A, gate=(replace(AUC, step=A, limit=0.5),))
+    base = Baseline(metrics={A: {}, B: {}}, gate=(replace(AUC, step=A), replace(AUC, step=B)))
+    found = with_base_gate(own, base).base_gate
+    assert [(each.rule.step, each.is_removed, each.rule.limit) for each in found] == [
+        ("evaluate", True, 0.97),
+        (A, False, 0.97),
+    ]
+
+
+def test_cells_that_are_added_are_a_family_of_their_own() -> None:
+    base = Baseline(metrics={A: {}}, gate=(replace(DROP, step=A),))
+
+    def kept(limit: float) -> list[tuple[str, bool]]:
+        own = with_cells(A, B, gate=tuple(replace(DROP, step=cell, limit=limit) for cell in (A, B)))
+        return [(each.rule.step, each.is_added) for each in with_base_gate(own, base).base_gate]
+
+    assert kept(0.02) == [(A, False)]
+    assert kept(0.03) == [(A, False), (B, True)]
+    mean = replace(DROP, aggregate="mean", cells=(A, B))
+    own = with_cells(A, B, C, gate=(replace(mean, cells=(A, B, C)),))
+    found = with_base_gate(own, Baseline(metrics={A: {}, B: {}}, gate=(mean,))).base_gate
+    assert [each.rule.cells for each in found] == [(A, B)]  # in pairs with the baseline's
+
+
+def test_the_gate_is_the_current_ones_as_far_as_the_chosen_one_has_its_rules() -> None:
+    tightened, since = replace(AUC, limit=0.99), Rule("evaluate", ("f1",), "min", 0.5)
+    on_cell = replace(tightened, step=A)
+    chosen = Baseline({"evaluate": {"auc": 1}}, "r1", "c1", gate=(AUC,), params={"min": 0.97})
+    current = Baseline({}, "r2", "c2", gate=(tightened, since, on_cell), params={"min": 0.99})
+    expected = replace(chosen, gate=(tightened, on_cell), params={"min": 0.99})
+    assert with_current_gate(chosen, current) == expected
+    older = replace(chosen, gate=(), is_gate_known=False)
+    assert with_current_gate(older, current).gate == current.gate
+    assert with_current_gate(replace(older, is_gate_known=True), current).gate == ()
 
 
 LIMITS = st.sampled_from([0, 0.1, 0.5, 0.75, 0.9, 1])
