@@ -1,32 +1,38 @@
 """The acceptances in a flow's bucket, and what a run missed, by which somebody may accept it.
 
-Acceptances lie with the baselines, where pull requests can't write. What a run missed lies among its own files.
+Acceptances lie with the baselines, where pull requests can't write. What a run missed lies among its own files, which
+any build of a pull request may write: what nobody has seen of it counts for nothing.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
 from mlci.backends.at_once import at_once
 from mlci.backends.protocol import Cloud
 from mlci.baseline import CommitHistory
-from mlci.errors import CloudError
+from mlci.errors import CloudError, InputError
 from mlci.fast_dataclasses import dataclass
 from mlci.gate import Acceptance, Verdict
 from mlci.gate.acceptance import SCHEMA, AcceptedMiss
 from mlci.gate.accepted import Acceptances, AcceptingRun, miss_of
 from mlci.plan import Plan, S3Uri, Target
 from mlci.plan.names import Names, acceptance_folder
+from mlci.report.untrusted_text import one_line
 from mlci.reuse.key_document import RunKeys
+
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_CELL = re.compile(r"^(?P<step>[^(]*)\(.*\)(?P<path>[.\[].*)$")
 
 
 @dataclass(frozen=True)
 class GateMisses:
     """The rules that a run missed. `metrics` are all that its gate is on, as the flow writes them; `written` are those
-    of the misses."""
+    of the misses. It `is_protected` if only the base branch's builds could write it."""
 
     flow: str
     run_id: str
@@ -34,6 +40,7 @@ class GateMisses:
     metrics: tuple[str, ...]
     misses: tuple[AcceptedMiss, ...]
     written: tuple[str, ...]
+    is_protected: bool = False
 
     def of(self, metric: str) -> tuple[AcceptedMiss, ...]:
         """Returns the misses of a metric, by its own name or by that in the flow."""
@@ -94,6 +101,7 @@ def write_misses(planned: Plan, verdict: Verdict, keys: RunKeys, cloud: Cloud, l
         return
     flow, target = planned.flow.name, planned.target
     of_steps = {name: step.key for name, step in keys.steps.items()}
+    misses = {_rule_of(miss): (miss, judged) for judged in missed for miss in [miss_of(judged, of_steps)]}
     document = {
         "schema": SCHEMA,
         "flow": flow,
@@ -101,7 +109,7 @@ def write_misses(planned: Plan, verdict: Verdict, keys: RunKeys, cloud: Cloud, l
         "commit": target.commit,
         "metrics": sorted({judged.bound.rule.as_written.metric for judged in verdict.rules}),
         "misses": [
-            {**miss_of(judged, of_steps).to_json(), "written": judged.bound.rule.as_written.metric} for judged in missed
+            {**miss.to_json(), "written": judged.bound.rule.as_written.metric} for miss, judged in misses.values()
         ],
     }
     key = Names(flow, target.is_protected).gate_misses(target.run_id)
@@ -112,29 +120,106 @@ def write_misses(planned: Plan, verdict: Verdict, keys: RunKeys, cloud: Cloud, l
 
 
 def read_misses(flow: str, run: str, bucket: str, cloud: Cloud) -> tuple[GateMisses, ...]:
-    """Returns what runs missed whose ids begin so, of pull requests and of the base branch.
+    """Returns what runs missed whose ids begin so, of pull requests and of the base branch; of the run alone whose id
+    is just that. The base branch's come first.
 
-    Raises: CloudError.
+    Raises: CloudError; InputError, for a document that contradicts itself.
     """
-    scopes = (Names(flow), Names(flow, is_protected=True))
-    ending = scopes[0].gate_misses("").removeprefix(scopes[0].run(""))
-    listed = (uri for names in scopes for uri in cloud.list(f"s3://{bucket}/{names.run(run)}"))
-    found = ((uri, cloud.read(uri)) for uri in listed if uri.endswith(ending))
-    return tuple(_parsed(data, uri) for uri, data in found if data is not None)
+    listed = [
+        (found, uri, names.is_protected)
+        for names in (Names(flow, is_protected=True), Names(flow))
+        for uri in cloud.list(f"s3://{bucket}/{names.run(run)}")
+        for found in [uri.removeprefix(f"s3://{bucket}/{names.run('')}").partition("/")[0]]
+        if uri == f"s3://{bucket}/{names.gate_misses(found)}"
+    ]
+    exact = [each for each in listed if each[0] == run][:1]
+    read = ((found, uri, is_protected, cloud.read(uri)) for found, uri, is_protected in exact or listed)
+    return tuple(
+        _parsed(data, uri, flow, found, is_protected) for found, uri, is_protected, data in read if data is not None
+    )
 
 
-def _parsed(data: bytes, uri: str) -> GateMisses:
+def check_commit(
+    missed: GateMisses, tips: Sequence[str], history: CommitHistory, given: str | None, local: bool
+) -> None:
+    """Checks that the commit of a run that missed its gate is no one that other runs build on as well.
+
+    `tips` are the newest commits of the base branch, as far as they are known here, and `given` is the commit that a
+    person says it is. In a `local` store nobody else writes, so a run of the base branch's newest commit is what it
+    says.
+
+    Raises: InputError.
+    """
+    commit, run = missed.commit, f"run {missed.run_id}"
+    if commit is None:
+        hint = "Commit what it is about, and run it again."
+        raise InputError(f"{run} is of no commit, so nobody could say what its acceptance counts for", hint)
+    if given is not None and given != commit:
+        raise InputError(f"{run} says that it is of commit {commit}, and not of {given}", _FORGED)
+    if missed.is_protected or (local and commit in tips):
+        return
+    if any(commit == tip or history.is_ancestor(commit, tip) for tip in tips):
+        what = f"{run} says that it is of commit {commit}, which the base branch contains already"
+        raise InputError(f"{what}: all pull requests would build on what is accepted", _FORGED)
+    is_known = bool(tips) and not history.is_shallow() and history.committed(commit) is not None
+    if not is_known and given is None:
+        what = f"commit {commit}, of which {run} says that it is, and what it builds on are not known here"
+        hint = "Fetch it and the base branch (git fetch), or say which commit it is: --commit and the whole SHA of "
+        raise InputError(what, f"{hint}the pull request's newest commit, from the pull request.")
+
+
+_FORGED = "Look at the pull request, and run its build again. Any build of a pull request could have written this."
+
+
+def _rule_of(miss: AcceptedMiss) -> tuple[object, ...]:
+    return (miss.metric, miss.op, miss.slice, miss.group, miss.limit, miss.is_relative)
+
+
+def _parsed(data: bytes, uri: str, flow: str, run: str, is_protected: bool) -> GateMisses:
+    """Returns the document at a URI. Raises: InputError, if it is damaged, or no run can have written it."""
     try:
         document: Any = json.loads(data)
         if document["schema"] != SCHEMA:
             raise ValueError(document["schema"])
-        return GateMisses(
+        missed = GateMisses(
             str(document["flow"]),
             str(document["run_id"]),
             None if document["commit"] is None else str(document["commit"]),
             tuple(map(str, document["metrics"])),
             tuple(map(AcceptedMiss.from_json, document["misses"])),
             tuple(str(miss["written"]) for miss in document["misses"]),
+            is_protected,
         )
-    except (LookupError, TypeError, ValueError, RecursionError) as error:
-        raise CloudError(f"{uri} is damaged, or of another version of mlci.", hint="Run the build again.") from error
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        what = f"{uri} is damaged, or of another version of mlci: {one_line(str(error))}"
+        raise InputError(what, _FORGED) from error
+    problem = _contradiction(missed, flow, run)
+    if problem:
+        raise InputError(f"{uri} can't be what a run of mlci wrote: {one_line(problem)}", _FORGED)
+    return missed
+
+
+def _contradiction(missed: GateMisses, flow: str, run: str) -> str:
+    """Returns why no run can have written a document that lies where that run's does; empty if it can."""
+    if (missed.flow, missed.run_id) != (flow, run):
+        return f'it says that it is of run "{missed.run_id}" of "{missed.flow}"'
+    if missed.commit is not None and not _COMMIT.fullmatch(missed.commit):
+        return f'"{missed.commit}" is no commit'
+    for miss, written in zip(missed.misses, missed.written, strict=True):
+        if written not in (miss.metric, _of_step(miss.metric)):
+            return f'it has a miss of "{miss.metric}" under the name "{written}"'
+        if miss.limit is None:
+            return f'it does not say which limit "{miss.metric}" missed'
+    if len(set(map(_rule_of, missed.misses))) < len(missed.misses):
+        return "it has two misses of one rule"
+    return ""
+
+
+def _of_step(metric: str) -> str:
+    """Returns the name of a cell's metric as the flow writes it, of the step.
+
+    >>> _of_step("train(lr=0.1).auc"), _of_step('run.steps["train(lr=0.1)"].seconds')
+    ('train.auc', 'run.steps.train.seconds')
+    """
+    found = _CELL.match(metric.replace('["', ".", 1).replace('"]', "", 1) if metric.startswith("run.") else metric)
+    return f"{found['step']}{found['path']}" if found else metric

@@ -52,6 +52,16 @@ def git_state(folder: Path) -> GitState:
     return GitState(commit, branch, _base_branch(root, references, commit, branch, remote), remote, tips)
 
 
+def branch_tips(folder: Path, branch: str) -> tuple[str, ...]:
+    """Returns the newest commits of a branch, of the remote's and of the local one, as far as there are such.
+
+    Raises: InputError, where there is a repository and git can't read it.
+    """
+    root = git_root(folder)
+    named = (_REMOTE + branch, _LOCAL + branch)
+    return tuple(tip for name, tip, *_ in _references(root) if name in named) if root is not None else ()
+
+
 def _head(root: Path, references: list[list[str]]) -> tuple[str | None, str | None]:
     """Returns the commit and the branch that are checked out: one of the branches, unless it is detached or new."""
     for name, commit, _, mark in references:

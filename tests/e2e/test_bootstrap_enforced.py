@@ -23,7 +23,7 @@ from botocore.exceptions import ClientError
 
 from mlci.provision.stack_names import Role, logical_id, project_name
 from support.aws_account import Account, account
-from support.git_repositories import commit
+from support.git_repositories import commit, git
 from support.iam_calls import ACCOUNT, Call, arn, read
 from support.iam_decisions import decided
 from support.iam_derived import calls_of_the_jobs, calls_of_the_workflow
@@ -301,11 +301,14 @@ def test_the_base_branchs_role_decides_about_the_baseline_and_that_of_pull_reque
 
 
 def test_a_missed_gate_is_accepted_with_the_rights_of_the_policy(life: Life, baseline: bytes) -> None:
+    root = life.repository.root
+    git(root, "checkout", "-q", "-b", "feature")
+    commit(root)  # what the base branch contains can't be accepted
     stricter = ("--param", "min_auc=0.9999")
     code, said = life.build(False, PULL_REQUEST, *stricter)
     assert code == 1, said
     run = life.repository.result()["run_id"]
-    decision = ("--because", "few cases", "--until", str(datetime.now(timezone.utc).date()))
+    decision = ("--yes", "--because", "few cases", "--until", str(datetime.now(timezone.utc).date()))
 
     def accepted(environment: Mapping[str, str]) -> tuple[int, str]:
         done = life.repository.mlci("accept", run, "evaluate.auc", *decision, **environment)
@@ -325,6 +328,7 @@ def test_a_missed_gate_is_accepted_with_the_rights_of_the_policy(life: Life, bas
     assert (code, "few cases" in said) == (0, True), said
     [rule] = [rule for rule in life.repository.result()["rules"] if rule["acceptance"]]
     assert (rule["verdict"], rule["acceptance"]["run_id"]) == ("accepted", run)
+    git(root, "checkout", "-q", "main")
 
 
 def test_a_pull_request_that_takes_the_base_branchs_names_starts_nothing(life: Life, baseline: bytes) -> None:

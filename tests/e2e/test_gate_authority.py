@@ -148,7 +148,7 @@ def tomorrow() -> str:
 
 def accept(project: Project, *arguments: str, expected: int = 0, **environment: str) -> str:
     reason = ("--because", "a fairer split", "--until", tomorrow())
-    return ran(project, "accept", *arguments, *reason, expected=expected, **environment)
+    return ran(project, "accept", *arguments, *reason, "--yes", expected=expected, **environment)
 
 
 @pytest.mark.slow
@@ -158,7 +158,7 @@ def test_an_accepted_miss_passes_and_makes_a_baseline_when_merged(merged: Projec
     run_id = merged.result()["run_id"]
     said = accept(merged, "latest", "measure.auc")
     assert f"run {run_id}: accepted by " in said
-    assert "measure.auc 0.8 ≥ 0.9 is missed by 0.1" in said
+    assert "metric: measure.auc\n    value: 0.8\n    limit: min 0.9\n    written by: measure\n" in said
     said = ran(merged, "run")
     who = merged.result()["rules"][0]["acceptance"]
     assert who["run_id"] == run_id
@@ -226,3 +226,67 @@ def test_what_can_not_be_accepted_is_refused_with_the_reason(merged: Project) ->
     said = accept(merged, missed, "measure.auc", "--flow", "other.yaml", expected=2)
     assert f'run {missed} is of the flow "iris", and not of "other"' in said
     assert ran(merged, "accept", "--list").strip() == "nothing was accepted for main"
+
+
+def forged(project: Project, **changes: object) -> str:
+    """Changes what the newest run says that it missed, as any build of a pull request may, and returns its id."""
+    run_id = str(project.result()["run_id"])
+    [file] = (project.root / ".mlci" / "store").glob(f"*/mlci/iris/**/{run_id}/_gate.json")
+    document = json.loads(file.read_text(encoding="utf-8"))
+    of_document = {name: value for name, value in changes.items() if name in document}
+    of_miss = {name: value for name, value in changes.items() if name not in document}
+    document |= of_document
+    document["misses"] = [{**miss, **of_miss} for miss in document["misses"]]
+    file.write_text(json.dumps(document), encoding="utf-8")
+    return run_id
+
+
+def accepted_files(project: Project) -> list[str]:
+    found = (project.root / ".mlci" / "store").glob("*/mlci/iris/baselines/acceptances/**/*.json")
+    return [each.name for each in found]
+
+
+@pytest.mark.slow
+def test_what_is_accepted_is_shown_before_anything_is_written(merged: Project) -> None:
+    changed(merged, ("auc: 0.95", "auc: 0.8"))
+    ran(merged, "run", expected=1)
+    run_id = forged(merged, value=-1, text="measure.auc 0.89\n  ✔ fine", keys={"measure": "k", "x\nvalue: 0.89": "k"})
+    options = ("--because", "x", "--until", tomorrow())
+    said = ran(merged, "accept", run_id, "measure.auc", *options, expected=2)
+    lines = [line.strip() for line in said.splitlines()]
+    assert f"to accept of run {run_id}, of commit {merged.result()['commit']}, until {tomorrow()}:" in lines
+    assert lines[1:5] == ["metric: measure.auc", "value: -1", "limit: min 0.9", "written by: measure, x value: 0.89"]
+    assert "there is no terminal to confirm the changes on, so nothing was accepted" in said
+    assert accepted_files(merged) == []
+    accept(merged, run_id, "measure.auc")
+    assert len(accepted_files(merged)) == 1
+
+
+@pytest.mark.slow
+def test_a_forged_miss_is_refused(merged: Project) -> None:
+    root = git(merged.root, "rev-parse", "HEAD").strip()
+    git(merged.root, "commit", "-q", "--allow-empty", "-m", "newer")
+    git(merged.root, "branch", "-q", "-f", "main")
+    head = changed(merged, ("auc: 0.95", "auc: 0.8"))
+    ran(merged, "run", expected=1)
+    run_id = merged.result()["run_id"]
+    for changes, why in (
+        ({"written": "measure.area"}, 'it has a miss of "measure.auc" under the name "measure.area"'),
+        ({"metric": "measure.area"}, 'it has a miss of "measure.area" under the name "measure.auc"'),
+        ({"flow": "wine"}, 'of "wine"'),
+        ({"run_id": "other"}, 'it says that it is of run "other"'),
+        ({"commit": "HEAD"}, '"HEAD" is no commit'),
+        ({"value": float("nan")}, "nan is not finite"),
+        ({"commit": None}, "is of no commit"),
+        ({"commit": root}, f"says that it is of commit {root}, which the base branch contains already"),
+        ({"commit": 40 * "1"}, f"commit {40 * '1'}, of which run"),
+    ):
+        own = {"flow": "iris", "run_id": run_id, "commit": head, "value": 0.8}
+        own |= {"metric": "measure.auc", "written": "measure.auc"}
+        forged(merged, **{**own, **changes})
+        said = accept(merged, run_id, "measure.auc", expected=2)
+        assert why in said, said
+    assert "says that it is of commit" in accept(merged, run_id, "measure.auc", "--commit", head, expected=2)
+    assert accepted_files(merged) == []
+    accept(merged, run_id, "measure.auc", "--commit", 40 * "1")
+    assert len(accepted_files(merged)) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
@@ -20,6 +20,7 @@ from mlci.cli.options import RunOptions, aws_options, cloud_option, debug_option
 from mlci.cli.output import echo, echo_document
 from mlci.cli.run_context import RunSession, open_run
 from mlci.errors import InputError
+from mlci.fast_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.acceptances import GateMisses
@@ -37,6 +38,8 @@ _LONGEST = timedelta(days=366)
 @click.option("--list", "lists", is_flag=True, help="List what was accepted, instead.")
 @click.option("--revoke", metavar="ID", help="Take an acceptance of the list back, instead.")
 @click.option("--json", "is_json", is_flag=True, help="With --list: print JSON, for other programs.")
+@click.option("--commit", metavar="SHA", help="The run's commit, whole, where git does not know it here.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @flow_option
 @cloud_option
 @aws_options
@@ -49,6 +52,8 @@ def command(
     lists: bool,
     revoke: str | None,
     is_json: bool,
+    commit: str | None,
+    yes: bool,
     flow_file: Path,
     cloud: str | None,
     aws: Mapping[AwsSettingName, str | None],
@@ -57,7 +62,8 @@ def command(
 
     RUN is the run's id or the beginning of it, or "latest"; METRIC is the metric's name in the gate. It counts for
     runs of the same commit, of commits that build on it, and of steps in which nothing has changed since, until the
-    date; and for nothing worse. Start the build again then: its verdict says who accepted what.
+    date; and for nothing worse. Shows what is accepted, and asks. Start the build again then: its verdict says who
+    accepted what.
 
     It is kept with the baselines, so on AWS it takes the right to write there (`mlci policy accepter`).
     """
@@ -71,10 +77,20 @@ def command(
         raise InputError(
             "which run, and which metric?", "Such as: mlci accept latest evaluate.auc --because … --until …"
         )
-    return _accept(options, run, metric, _reason(because), _date(until))
+    return _accept(options, run, metric, _Decision(_reason(because), _date(until), commit, yes))
 
 
-def _accept(options: RunOptions, run: str, metric: str, because: str, until: date) -> int:
+@dataclass(frozen=True)
+class _Decision:
+    """The reason and the last day of an acceptance, the commit that a person says it is of, and whether to ask."""
+
+    because: str
+    until: date
+    commit: str | None
+    yes: bool
+
+
+def _accept(options: RunOptions, run: str, metric: str, decision: _Decision) -> int:
     from mlci.acceptances import write_acceptance
     from mlci.gate import Acceptance
     from mlci.plan import run_id
@@ -83,6 +99,8 @@ def _accept(options: RunOptions, run: str, metric: str, because: str, until: dat
     with open_run(options) as session:
         missed = _missed(session, run)
         misses = _misses_of(missed, metric)
+        _check_commit(session, missed, decision.commit)
+        _ask(missed, misses, decision)
         now = datetime.now(timezone.utc)
         target = session.context.target
         accepted = Acceptance(
@@ -90,8 +108,8 @@ def _accept(options: RunOptions, run: str, metric: str, because: str, until: dat
             run_id=missed.run_id,
             commit=missed.commit,
             by=_who(session),
-            because=because,
-            until=until,
+            because=decision.because,
+            until=decision.until,
             created=now,
             id=run_id(now, os.urandom(3).hex()),
             flow=session.flow.name,
@@ -99,12 +117,41 @@ def _accept(options: RunOptions, run: str, metric: str, because: str, until: dat
             misses=misses,
         )
         uri = write_acceptance(accepted, target, session.cloud)
-    echo(f"run {missed.run_id}: accepted by {accepted.by} until {until}, as {accepted.id}")
-    for miss in misses:
-        echo(f"  {miss.text}")
+    echo(f"run {missed.run_id}: accepted by {accepted.by} until {accepted.until}, as {accepted.id}")
     echo(f"in: {uri}")
     echo("Start the build again: what has not changed is reused, and the verdict counts this.")
     return 0
+
+
+def _ask(missed: GateMisses, misses: Sequence[AcceptedMiss], decision: _Decision) -> None:
+    """Shows all that an acceptance covers, of what a build of a pull request may have written, and asks.
+
+    Raises: InputError, without a terminal and --yes; Stopped, if the answer is no.
+    """
+    from mlci.cli.provisioning import terminal_prompt
+    from mlci.provision.prompt import require_consent
+
+    echo(f"to accept of run {missed.run_id}, of commit {missed.commit}, until {decision.until}:")
+    for miss in misses:
+        for number, (name, text) in enumerate(miss.fields.items()):
+            echo(f"{'    ' if number else '  '}{name}: {_plain(text)}")
+    require_consent(terminal_prompt(decision.yes), "Is this what you have seen, and may it pass?", "accepted")
+
+
+def _plain(text: str) -> str:
+    """Returns text in which nothing can look like a line or a field of its own."""
+    text = " ".join(text.split())
+    return text if text.isascii() and text.isprintable() else json.dumps(text)
+
+
+def _check_commit(session: RunSession, missed: GateMisses, given: str | None) -> None:
+    """Raises InputError, unless the run is of a commit that only its own branch builds on."""
+    from mlci.acceptances import check_commit
+    from mlci.git import branch_tips
+
+    context = session.context
+    tips = branch_tips(context.repository.root, _base_branch(session))
+    check_commit(missed, tips, context.history, given, session.cloud.name == "local")
 
 
 def _list(options: RunOptions, is_json: bool) -> int:
@@ -167,7 +214,7 @@ def _missed(session: RunSession, run: str) -> GateMisses:
     found = read_misses(flow, run, session.context.target.bucket, session.cloud)
     if len(found) > 1:
         raise InputError(
-            f'more than one run is called "{run}"', f"There are: {', '.join(each.run_id for each in found)}"
+            f'more than one run is called "{run}"', f"There are: {_plain(', '.join(each.run_id for each in found))}"
         )
     if found:
         return found[0]
@@ -189,11 +236,11 @@ def _misses_of(missed: GateMisses, metric: str) -> tuple[AcceptedMiss, ...]:
     found = missed.of(metric)
     if found:
         return found
-    named = ", ".join(dict.fromkeys(missed.written))
+    named = _plain(", ".join(dict.fromkeys(missed.written)))
     if metric in missed.metrics:
         raise InputError(f'run {missed.run_id} has not missed a rule on "{metric}" that blocks', f"It missed: {named}")
     near = nearest(metric, missed.metrics)
-    hint = f'Did you mean "{near}"?' if near else f"It missed: {named}"
+    hint = f'Did you mean "{_plain(near)}"?' if near else f"It missed: {named}"
     raise InputError(f'the gate of run {missed.run_id} has no rule on "{metric}"', hint)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import date, datetime
@@ -16,10 +17,11 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class AcceptedMiss:
-    """One rule that a run missed, with the `value` that its metric had; None where there was none.
+    """One rule that a run missed, with its limit, and the `value` that its metric had; None where there was none.
 
-    `group` is that of a slice, "" for all cases. `keys` are those of the steps that wrote the metric; none where the
-    flow lacks what the rule is about, which `is_removed` says.
+    `group` is that of a slice, "" for all cases. `keys` maps the steps that wrote the metric to their keys; it is empty
+    where the flow lacks what the rule is about, which `is_removed` says, and in what an older mlci wrote, which kept no
+    `limit` either.
     """
 
     metric: str
@@ -28,13 +30,35 @@ class AcceptedMiss:
     group: str = ""
     value: float | None = None
     is_removed: bool = False
-    keys: tuple[str, ...] = ()
-    text: str = field(default="", compare=False)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    limit: float | None = None
+    is_relative: bool = False
 
     def is_of(self, other: AcceptedMiss) -> bool:
-        """Returns True if both are of the same rule, on the same cases."""
+        """Returns True if both are of rules of one kind, on the same cases. Their limits may differ."""
         mine, others = ((each.metric, each.op, each.slice, each.group) for each in (self, other))
         return mine == others
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """All that an acceptance of it covers, by names, with each digit of its numbers.
+
+        >>> AcceptedMiss("evaluate.auc", "min", "sex", "f", 0.85, keys={"evaluate": "1f"}, limit=0.9).fields
+        {'metric': 'evaluate.auc', 'value': '0.85', 'limit': 'min 0.9', 'group': 'f, of sex', 'written by': 'evaluate'}
+        """
+        value = "missing" if self.value is None else _shown(self.value)
+        found = {"metric": self.metric, "value": "gone from the flow" if self.is_removed else value}
+        found["limit"] = self.limit_text
+        if self.slice is not None:
+            found["group"] = f"{self.group}, of {self.slice}"
+        return {**found, "written by": ", ".join(self.keys)} if self.keys else found
+
+    @property
+    def limit_text(self) -> str:
+        """The limit, as the flow has it: `min 0.9`, `max_drop 2%`."""
+        if self.limit is None:
+            return self.op
+        return f"{self.op} {_shown(self.limit * 100)}%" if self.is_relative else f"{self.op} {_shown(self.limit)}"
 
     def to_json(self) -> dict[str, Json]:
         return {
@@ -44,24 +68,46 @@ class AcceptedMiss:
             "group": self.group,
             "value": self.value,
             "removed": self.is_removed,
-            "keys": list(self.keys),
-            "text": self.text,
+            "keys": dict(self.keys),
+            "limit": self.limit,
+            "relative": self.is_relative,
         }
 
     @staticmethod
     def from_json(document: Any) -> AcceptedMiss:
         """Returns the miss that a document has. Raises: LookupError, TypeError or ValueError."""
-        value = document["value"]
+        keys = document["keys"]
         return AcceptedMiss(
             str(document["metric"]),
             str(document["op"]),
             None if document["slice"] is None else str(document["slice"]),
             str(document["group"]),
-            None if value is None else float(value),
+            _number(document["value"]),
             document["removed"] is True,
-            tuple(map(str, document["keys"])),
-            str(document["text"]),
+            # An older mlci kept no names, and a key alone may be that of any step.
+            {str(step): str(key) for step, key in keys.items()} if isinstance(keys, Mapping) else {},
+            _number(document.get("limit")),
+            document.get("relative") is True,
         )
+
+
+def _number(value: Any) -> float | None:
+    """Returns a number of a document. Raises: ValueError, if it is none, or not finite."""
+    if value is None:
+        return None
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise ValueError(f"{str(value)[:60]} is no number")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{str(value)[:60]} is not finite")
+    return number
+
+
+def _shown(number: float) -> str:
+    return repr(number).removesuffix(".0")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Acceptances × verdicts → the verdicts that are accepted, and why others are not.
 
 An acceptance counts for a run of its commit, of one that builds on it, or whose steps have the same keys, as after a
-squash merge. It covers what was accepted, and nothing worse.
+squash merge. It covers what was accepted, and nothing worse: neither a worse value nor a stricter limit.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import field, replace
 from datetime import date
 
 from mlci.fast_dataclasses import dataclass
+from mlci.flow.models import Rule
 from mlci.gate.acceptance import Acceptance, AcceptedMiss
 from mlci.gate.verdict import RuleVerdict, Verdict
 from mlci.plan.models import Bound
@@ -43,7 +44,9 @@ class Acceptances:
     def _may_accept(self, bound: Bound) -> bool:
         run = self.run
         return run is not None and any(
-            miss.metric == bound.rule.metric and miss.op == bound.rule.op and not _unrelated(accepted, miss, run)
+            miss.metric == bound.rule.metric
+            and miss.op == bound.rule.op
+            and not _unrelated(accepted, miss, run, _keys_of(bound, run.keys))
             for accepted in self.all
             for miss in accepted.misses
         )
@@ -59,7 +62,7 @@ class Acceptances:
             return judged
         refused: list[str] = []
         for accepted, miss in self._of(judged, run):
-            reason = _unrelated(accepted, miss, run) or _worse(miss, judged)
+            reason = _unrelated(accepted, miss, run, _keys_of(judged.bound, run.keys)) or _worse(miss, judged)
             if not reason:
                 text = f"{judged.text}; accepted by {accepted.by} until {accepted.until}: {accepted.because}"
                 return replace(judged, verdict="accepted", acceptance=accepted, text=text)
@@ -76,7 +79,6 @@ class Acceptances:
 def miss_of(judged: RuleVerdict, keys: Mapping[str, str]) -> AcceptedMiss:
     """Returns a rule that was missed, as an acceptance has it. `keys` are those of the run's steps."""
     bound, rule = judged.bound, judged.bound.rule
-    of_steps = () if bound.is_removed or not all(step in keys for step in rule.steps) else tuple(rule.steps)
     return AcceptedMiss(
         rule.metric,
         rule.op,
@@ -84,9 +86,16 @@ def miss_of(judged: RuleVerdict, keys: Mapping[str, str]) -> AcceptedMiss:
         judged.group,
         judged.value,
         bound.is_removed,
-        tuple(keys[step] for step in of_steps),
-        judged.text,
+        _keys_of(bound, keys),
+        rule.limit,
+        rule.is_relative,
     )
+
+
+def _keys_of(bound: Bound, keys: Mapping[str, str]) -> dict[str, str]:
+    """Returns the keys of the steps that write the metric of a rule; none, where they are not all known."""
+    steps = () if bound.is_removed else bound.rule.steps
+    return {step: keys[step] for step in steps} if all(step in keys for step in steps) else {}
 
 
 def state(accepted: Acceptance, today: date) -> str:
@@ -100,8 +109,9 @@ def _ended(accepted: Acceptance, today: date) -> str:
     return f"it expired on {accepted.until}" if accepted.until < today else ""
 
 
-def _unrelated(accepted: Acceptance, miss: AcceptedMiss, run: AcceptingRun) -> str:
-    """Returns why an acceptance does not count for a run, whatever the run measures; empty if it does."""
+def _unrelated(accepted: Acceptance, miss: AcceptedMiss, run: AcceptingRun, keys: Mapping[str, str]) -> str:
+    """Returns why an acceptance does not count for a run, whatever the run measures; empty if it does. `keys` are those
+    of the steps that write the metric in that run."""
     if accepted.flow != run.flow:
         return f'it is of the flow "{accepted.flow}"'
     if accepted.base_branch != run.base_branch:
@@ -109,7 +119,7 @@ def _unrelated(accepted: Acceptance, miss: AcceptedMiss, run: AcceptingRun) -> s
     if ended := _ended(accepted, run.today):
         return ended
     is_of_commit = accepted.commit is not None and (accepted.commit == run.commit or accepted.commit in run.ancestors)
-    if is_of_commit or (miss.keys and set(miss.keys) <= set(run.keys.values())):
+    if is_of_commit or (miss.keys and miss.keys == keys):
         return ""
     named = f"commit {accepted.commit[:12]}" if accepted.commit else "no commit"
     return f"it is of {named}, which this run does not build on, and the step has changed since"
@@ -117,6 +127,8 @@ def _unrelated(accepted: Acceptance, miss: AcceptedMiss, run: AcceptingRun) -> s
 
 def _worse(miss: AcceptedMiss, judged: RuleVerdict) -> str:
     """Returns how a miss is worse than the one that was accepted; empty if it is not."""
+    if _is_stricter(judged.bound.rule, miss):
+        return f"the limit is stricter than the {miss.limit_text} whose miss was accepted"
     if miss.value is None or judged.value is None:
         if (miss.value, miss.is_removed) == (judged.value, judged.bound.is_removed):
             return ""
@@ -124,3 +136,12 @@ def _worse(miss: AcceptedMiss, judged: RuleVerdict) -> str:
     is_lower = judged.bound.is_lower
     is_worse = float(judged.value) < miss.value if is_lower else float(judged.value) > miss.value
     return f"it is worse than the {miss.value:.6g} that was accepted" if is_worse else ""
+
+
+def _is_stricter(rule: Rule, miss: AcceptedMiss) -> bool:
+    """Returns True if the limit of a rule is stricter than that of the miss; of an older miss, it is not known."""
+    if miss.limit is None:
+        return False
+    if rule.is_relative is not miss.is_relative:
+        return True
+    return rule.limit > miss.limit if rule.op == "min" else rule.limit < miss.limit

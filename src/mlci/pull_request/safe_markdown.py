@@ -27,20 +27,29 @@ _LINKED = (
     r"https://(?:[a-z0-9-]+\.)?(?:console\.aws\.amazon\.com|console\.amazonaws\.cn|console\.amazonaws-us-gov\.com)"
     r"/(?:s3|states|sagemaker|cloudwatch|codesuite|glue|lambda)/"
 )
+#: The entities that a report writes. Behind a backslash, one is text, in which GitHub finds numbers of issues.
+_ENTITIES = r"(?<!\\)(?:\\\\)*&(?:amp|lt|gt|quot|#124|#8203|#58|#46|#39|#x27);"
+#: The characters that a label of a Mermaid graph has as `#34;` (`report.untrusted_text.mermaid_label`).
+_MERMAID = re.compile(rf"#{BREAK}(?=(?:34|35|37|38|60|62|92|96);)")
 #: Each pattern matches what a zero-width space follows.
 _ACTIONS = (
     rf"<(?=[A-Za-z/!?])(?!(?:{_TAGS}))",  # an element, a comment, an address in angle brackets
     # The text of an entity is no markup, but GitHub finds mentions and addresses in it.
-    r"&(?=#?\w+;)(?!(?:amp|lt|gt|quot|#124|#8203|#58|#46|#39|#x27);)",
+    r"&(?=#?\w+;)",
     r"@(?!&#8203;)",  # a mention, or a mail's address
     r"!(?=\[)",  # an image
     rf"\](?=\((?!{_LINKED}))|\](?=[\[:])",  # a link
     r":(?=//)",  # an address without any markup
     r"(?i:\bwww)(?=\.)|(?i:\b(?:mailto|xmpp):)",
-    r"(?<!&)#(?=\d+(?![\d;]))|(?i:\bgh-)(?=\d)",  # an issue
-    r"/(?i:(?=codebuild_run))|(?m:^[\s>*+-]*(?:\d+[.)]\s*)?/(?=[A-Za-z]))",  # a command to a bot
+    r"#(?=\d)|(?i:\bgh-)(?=\d)",  # an issue
+    r"/(?i:(?=codebuild_run))",  # a command to a bot
 )
-_ACTING = re.compile("|".join([rf"(?P<kept>(?<!\w){_LINKED})", *(f"(?:{pattern})" for pattern in _ACTIONS)]))
+_KEPT = rf"(?P<kept>(?<!\w){_LINKED}|{_ENTITIES})"
+_ACTING = re.compile("|".join([_KEPT, *(f"(?:{pattern})" for pattern in _ACTIONS)]))
+#: A command to a bot, where the rendered line begins with it: only formatting stands before.
+_COMMAND = re.compile(
+    rf"^((?:<(?:{_TAGS})|&#?\w+;|\d+[.)]|\[[xX]\]|_|(?!/[A-Za-z]|<(?:{_TAGS}))[^\w\n])*/)(?=[A-Za-z])", re.MULTILINE
+)
 _FENCE = re.compile(r"^ {0,3}(?P<fence>`{3,}|~{3,})(?P<rest>.*)$")
 #: A line that begins a block of HTML, which goes on to the next empty line.
 #: Source: https://github.github.com/gfm/#html-blocks
@@ -60,6 +69,7 @@ def safe_markdown(text: str, max_chars: int) -> str:
     /_approve @_octo-org !_[x]_(https:_//e.example/a.png)
     """
     safe = _ACTING.sub(lambda match: match["kept"] or f"{match[0]}{BREAK}", plain_text(text[: 2 * max_chars]))
+    safe = _COMMAND.sub(rf"\1{BREAK}", safe)
     return _closed(_cut(safe, max_chars - _CLOSING_CHARS))
 
 
@@ -73,9 +83,9 @@ def _closed(text: str) -> str:
 
     A fence of which readers of Markdown could disagree is none: one that is indented, or that follows on HTML. A fold
     that is code is closed as well, to which browsers pay no heed. Only a line of its own closes one, for what stands in
-    a line may be code. In a fence there are no elements.
+    a line may be code. In a fence there are no elements, and in a graph no issues.
     """
-    lines, fence, folds, is_html = [], "", 0, False
+    lines, fence, folds, is_html, is_graph = [], "", 0, False, False
     for line in text.split("\n"):
         found = _FENCE.match(line)
         is_html = (is_html or _HTML.match(line) is not None) and line.strip() != ""
@@ -84,10 +94,11 @@ def _closed(text: str) -> str:
             if found and found["fence"].startswith(fence) and not found["rest"].strip():
                 fence = ""
             line = re.sub(r"<(?=[A-Za-z/])", f"<{BREAK}", line)
+            line = _MERMAID.sub("#", line) if is_graph else line
         elif found and (is_html or line.startswith(" ") or len(found["fence"]) > _MAX_FENCE_CHARS):
             line = f"{BREAK}{line}"
         elif found and not (found["fence"][0] == "`" and "`" in found["rest"]):
-            fence = found["fence"]
+            fence, is_graph = found["fence"], found["rest"] == "mermaid"
         elif line == "</details>":
             folds = max(0, folds - 1)
         else:

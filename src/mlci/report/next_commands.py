@@ -39,7 +39,7 @@ def _commands(result: Result) -> Iterator[NextCommand]:
         yield NextCommand("Reproduce it on this machine", _reproduced(result))
     if result.status is Status.PASSED and any(step.status == "reused" for step in result.steps.values()):
         yield NextCommand("Run every step again, and reuse nothing", f"{_local_run(result)} --fresh")
-    if result.status is Status.GATE_MISSED:
+    if result.status is Status.GATE_MISSED and result.commit:  # an acceptance is of a commit
         until = (result.started + _ACCEPTED_FOR).date()
         missed = dict.fromkeys(judged.bound.rule.metric for judged in result.rules if not judged.held)
         for metric in list(missed)[:_MOST_ACCEPTED]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlci.flow.models import Json, Rule
-from mlci.gate import Acceptance, Metrics, RuleVerdict, judge
+from mlci.gate import Acceptance, Metrics, RuleVerdict, Verdict, judge
 from mlci.gate.acceptance import AcceptedMiss
 from mlci.gate.accepted import Acceptances, AcceptingRun, miss_of, state
 from mlci.plan.models import Bound
@@ -19,7 +19,7 @@ from mlci.plan.models import Bound
 TODAY = date(2026, 12, 1)
 COMMIT, LATER, OTHER = "a" * 40, "b" * 40, "c" * 40
 RULE = Rule("evaluate", ("auc",), "min", 0.9)
-MISS = AcceptedMiss("evaluate.auc", "min", value=0.85, keys=("key",))
+MISS = AcceptedMiss("evaluate.auc", "min", value=0.85, keys={"evaluate": "key"}, limit=0.9)
 ACCEPTED = Acceptance(
     metric="evaluate.auc",
     run_id="20261130-101530-3f9c2a",
@@ -91,11 +91,71 @@ def test_an_expired_or_a_foreign_one_does_not_count(
 @given(st.floats(0, 0.89), st.sampled_from(["min", "max"]))
 def test_nothing_worse_is_covered(value: float, op: str) -> None:
     rule = replace(RULE, op=op, limit=0.9 if op == "min" else -1)  # type: ignore[arg-type]
-    accepted = replace(ACCEPTED, misses=(replace(MISS, op=op),))
+    accepted = replace(ACCEPTED, misses=(replace(MISS, op=op, limit=rule.limit),))
     is_worse = value < 0.85 if op == "min" else value > 0.85
     judged = settled(value, accepted, rule=rule)
     assert judged.held is not is_worse
     assert ("worse than the 0.85 that was accepted" in judged.text) is is_worse
+
+
+@pytest.mark.parametrize(
+    "keys", [{"preprocess": "key"}, {"evaluate": "key", "preprocess": "key"}, {"evaluate": "older"}, {}]
+)
+def test_keys_of_other_steps_relate_to_nothing(keys: dict[str, str]) -> None:
+    accepted = replace(ACCEPTED, commit=None, misses=(replace(MISS, keys=keys),))
+    run = replace(RUN, commit=OTHER, ancestors={}, keys={"evaluate": "other", "preprocess": "key"})
+    assert "it is of no commit" in settled(0.85, accepted, run).text
+    assert not Acceptances((accepted,), run).bounds([Bound(RULE, 0.9)])[0].is_accepted
+
+
+def test_keys_without_names_are_those_of_no_step() -> None:
+    document = ACCEPTED.to_json()
+    older = {**MISS.to_json(), "keys": ["key"], "text": "evaluate.auc 0.85 is missed"}
+    del older["limit"], older["relative"]
+    accepted = Acceptance.from_json({**document, "misses": [older]})
+    assert accepted.misses == (replace(MISS, keys={}, limit=None),)
+    assert settled(0.85, accepted).held
+    assert not settled(0.85, accepted, replace(RUN, commit=OTHER, ancestors={}, keys={"evaluate": "key"})).held
+
+
+@pytest.mark.parametrize(
+    ("op", "limit", "stricter", "looser"), [("min", 0.9, 0.91, 0.89), ("max", 0.5, 0.4, 0.6), ("max_gap", 0.1, 0.05, 1)]
+)
+def test_a_stricter_limit_is_not_covered(op: str, limit: float, stricter: float, looser: float) -> None:
+    rule = replace(RULE, op=op, limit=limit)  # type: ignore[arg-type]
+    accepted = replace(ACCEPTED, misses=(replace(MISS, op=op, limit=limit),))
+
+    def judged(limit: float, is_relative: bool = False) -> RuleVerdict:
+        bound = Bound(replace(rule, limit=limit, is_relative=is_relative), limit)
+        return Acceptances((accepted,), RUN).settled(Verdict((RuleVerdict(bound, 0.85, "broken", "missed"),))).rules[0]
+
+    assert (judged(limit).held, judged(looser).held) == (True, True)
+    assert f"the limit is stricter than the {op} {limit} whose miss was accepted" in judged(stricter).text
+    assert not judged(limit, is_relative=True).held
+
+
+def test_a_miss_shows_all_that_is_accepted() -> None:
+    assert replace(MISS, slice="sex", group="f").fields == {
+        "metric": "evaluate.auc",
+        "value": "0.85",
+        "limit": "min 0.9",
+        "group": "f, of sex",
+        "written by": "evaluate",
+    }
+    assert replace(MISS, value=-1.0, limit=0.02, is_relative=True, op="max_drop", keys={}).fields == {
+        "metric": "evaluate.auc",
+        "value": "-1",
+        "limit": "max_drop 2%",
+    }
+    assert replace(MISS, value=None).fields["value"] == "missing"
+    assert replace(MISS, value=None, is_removed=True).fields["value"] == "gone from the flow"
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 10**400, True, "0.85", []])
+def test_what_is_no_finite_number_is_refused(number: object) -> None:
+    for name in ("value", "limit"):
+        with pytest.raises(ValueError, match=r"is no(t finite| number)"):
+            AcceptedMiss.from_json({**MISS.to_json(), name: number})
 
 
 def test_a_missing_metric_and_a_bad_one_are_different_misses() -> None:
@@ -116,7 +176,7 @@ def test_another_rule_on_the_metric_is_not_covered() -> None:
 def test_a_removed_rule_is_accepted_for_commits_that_build_on_it() -> None:
     removed = Bound(RULE, 0.9, origin="base", reason='step "evaluate" is gone', is_removed=True)
     verdict = judge([removed], {})
-    assert miss_of(verdict.rules[0], {"evaluate": "key"}).keys == ()
+    assert miss_of(verdict.rules[0], {"evaluate": "key"}).keys == {}
     accepted = replace(ACCEPTED, misses=(miss_of(verdict.rules[0], {}),))
     assert Acceptances((accepted,), RUN).settled(verdict).held
     foreign = replace(RUN, commit=OTHER, ancestors={OTHER: 0})

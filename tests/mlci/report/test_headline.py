@@ -99,9 +99,10 @@ def test_a_failed_step_is_looked_at_and_reproduced() -> None:
 
 
 def test_a_missed_rule_can_be_accepted() -> None:
-    made = result(Status.GATE_MISSED, drop(0.5, "broken"), drop(0.75), commit=None)
+    made = result(Status.GATE_MISSED, drop(0.5, "broken"), drop(0.75))
+    assert commands(replace(made, commit=None)) == ["mlci run --cloud local"]
     assert commands(made) == [
-        "mlci run --cloud local",
+        f"git checkout {COMMIT} && mlci run --cloud local",
         "mlci accept 20261123-101530-3f9c2a evaluate.recall --because '…' --until 2026-12-23",
     ]
 
