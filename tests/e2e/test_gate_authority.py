@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from support.git_repositories import commit, git, repository
 from support.measured_flow import SCRIPT
-from support.project import Project
+from support.project import Project, clean_environment
 
 FLOW = """\
 flow: iris
@@ -290,3 +293,30 @@ def test_a_forged_miss_is_refused(merged: Project) -> None:
     assert accepted_files(merged) == []
     accept(merged, run_id, "measure.auc", "--commit", 40 * "1")
     assert len(accepted_files(merged)) == 1
+
+
+@pytest.mark.slow
+def test_a_person_is_asked_and_may_say_no(merged: Project) -> None:
+    changed(merged, ("auc: 0.95", "auc: 0.8"))
+    ran(merged, "run", expected=1)
+    command = ["accept", "latest", "measure.auc", "--because", "x", "--until", tomorrow()]
+    for answer, code, count in (("n", 4, 0), ("", 4, 0), ("y", 0, 1)):
+        ours, theirs = os.openpty()
+        try:
+            os.write(ours, f"{answer}\n".encode())
+            done = subprocess.run(
+                [sys.executable, "-m", "mlci", *command],
+                cwd=merged.root,
+                env=clean_environment({}),
+                stdin=theirs,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+        finally:
+            os.close(ours)
+            os.close(theirs)
+        assert done.returncode == code, done.stderr
+        assert "may it pass? [y/N]" in done.stdout
+        assert len(accepted_files(merged)) == count
