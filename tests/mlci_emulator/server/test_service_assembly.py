@@ -44,3 +44,26 @@ def test_moto_is_imported_when_it_is_first_asked_and_says_nothing_to_browsers(tm
         '200 OK {"Parameters": []} []',
         "moto after a request of its own: True",
     ]
+
+
+_TWO_THREADS = """\
+import pathlib, sys, threading
+from mlci_emulator.server.moto_services.journal import Journal
+from mlci_emulator.server.moto_services.moto_server import MotoServer
+
+moto = MotoServer(Journal(pathlib.Path(sys.argv[1])), "123456789012", print)
+with moto._lock:  # as a thread that loads moto holds it
+    asked = threading.Thread(target=lambda: moto.backend("logs", "us-east-1").__enter__())
+    asked.start()
+    asked.join(1)
+    print("moto, while another thread loads it:", "moto" in sys.modules)
+asked.join()
+print("moto afterwards:", "moto" in sys.modules)
+"""
+
+
+def test_one_thread_at_a_time_imports_moto(tmp_path: Path) -> None:
+    """Of two, each with half of the package, one would end in KeyError: 'moto'."""
+    command = [sys.executable, "-c", _TWO_THREADS, str(tmp_path / "journal")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines() == ["moto, while another thread loads it: False", "moto afterwards: True"]

@@ -101,10 +101,11 @@ class MotoServer:
     @contextmanager
     def backend(self, service: str, region: str) -> Iterator[Any]:
         """Give moto's backend of a service in a region, locked against other requests."""
-        from moto.backends import get_backend
-
         with self._lock:
             self.load()
+            # Behind the lock: of two threads that import parts of a package, one may meet a half of it.
+            from moto.backends import get_backend
+
             yield get_backend(service)[self._account][region]  # type: ignore[call-overload]
 
     def respond(self, environ: Mapping[str, Any], body: bytes) -> HttpResponse:
