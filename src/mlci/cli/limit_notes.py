@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlci.cli.flow_file import runs_of
+from mlci.cli.flow_file import cache_of, runs_of
 from mlci.errors import CloudError, InputError
 
 if TYPE_CHECKING:
@@ -65,23 +68,40 @@ def _notes(
 ) -> list[str]:
     if not any(rule.reads_cases for rule in flow.gate):
         return []
-    from mlci.gate.cases_file import Cases, InvalidCases, parse_cases
-    from mlci.gate.weak_limits import is_about_shares, weak_limits
+    from mlci import gate
+    from mlci.gate.weak_limits import is_about_shares
+    from mlci.stage.cache import code_stamp
 
-    tables: dict[str, Cases] = {}
+    tables: dict[str, bytes] = {}
     for step in dict.fromkeys(rule.step for rule in flow.gate if is_about_shares(rule)):
         path = flow.steps[step].cases if step in flow.steps else None
         if path is None:
             continue
         known = [baseline[step]] if step in baseline else _uris(flow, step, path, folders, cloud)
         data = next((found for uri in known if (found := read(uri)) is not None), None)
-        if data is None:
-            continue
-        try:
-            tables[step] = parse_cases(data, path)
-        except (InvalidCases, InputError, ImportError):  # the run that reads them says so
-            continue
-    return list(weak_limits(flow.gate, tables, has_statistics=find_spec("scipy") is not None))
+        if data is not None:
+            tables[step] = data
+    if not tables:
+        return []
+    has_statistics = find_spec("scipy") is not None
+    digests = {step: hashlib.sha256(data).hexdigest() for step, data in tables.items()}
+    code = code_stamp(folder for package in gate.__path__ for folder in (Path(package), Path(package, "statistics")))
+    # They are remembered: scipy takes longer to import than all else that `mlci validate` does.
+    key = ["limit notes", code, repr(flow.gate), digests, has_statistics]
+    notes = cache_of().get(key, lambda: json.dumps(_found_notes(flow, tables, has_statistics)))
+    return [str(note) for note in json.loads(notes)]
+
+
+def _found_notes(flow: Flow, tables: Mapping[str, bytes], has_statistics: bool) -> list[str]:
+    """The notes by tables of cases, by step. One that can't be read is left out: the run that reads it says so."""
+    from mlci.gate.cases_file import Cases, InvalidCases, parse_cases
+    from mlci.gate.weak_limits import weak_limits
+
+    parsed: dict[str, Cases] = {}
+    for step, data in tables.items():
+        with contextlib.suppress(InvalidCases, InputError, ImportError):
+            parsed[step] = parse_cases(data, flow.steps[step].cases or "")
+    return list(weak_limits(flow.gate, parsed, has_statistics))
 
 
 def _uris(flow: Flow, step: str, path: str, folders: Iterable[RunFolder], cloud: str) -> list[str]:
