@@ -5,13 +5,17 @@ Whatever is wrong with a plot is a line in the log, and no failure: the verdict 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mlci.backends.progress import Progress
 from mlci.backends.protocol import Cloud
 from mlci.errors import CloudError
-from mlci.gate.cases_file import Cases, InvalidCases, parse_cases
+from mlci.fast_dataclasses import dataclass
+from mlci.gate.cases_file import InvalidCases, parse_cases
 from mlci.plan import Plan, S3Uri
 from mlci.report import plots
 from mlci.report.plots.case_curves import TestedCases, case_charts
@@ -30,24 +34,35 @@ _INSTALL = "plots are drawn by matplotlib, which is not installed: pip install '
 def run_plots(
     planned: Plan, progress: Progress, cloud: Cloud, cache: Cache, log: Callable[[str], None]
 ) -> tuple[Picture, ...]:
-    """Return the pictures of a run, drawn where they are not yet: the cache knows those of the same numbers."""
+    """Return the pictures of a run, drawn where they are not yet: the cache knows those of the same files."""
     reader = _Reader(planned, progress, cloud, log)
     found: list[Picture] = []
     stamp = code_stamp(map(Path, plots.__path__))
     try:
-        for plot in (*reader.files(), *reader.case_charts()):
-            if len(found) == _MAX_PLOTS:
+        for plot in (*reader.files(), *reader.cases()):
+            if len(found) >= _MAX_PLOTS:
                 log(f"the report shows the first {_MAX_PLOTS} plots")
                 break
-            found.append(plot if isinstance(plot, Picture) else _drawn(plot, cache, stamp))
+            found += [plot] if isinstance(plot, Picture) else _drawn(plot, cache, stamp)
     except ImportError:
         log(_INSTALL)
-    return tuple(found)
+    return tuple(found[:_MAX_PLOTS])
 
 
-def _drawn(chart: Chart, cache: Cache, stamp: Sequence[object]) -> Picture:
-    svg = cache.get(["plot", stamp, repr(chart)], lambda: draw(chart))
-    return Picture(chart.title, picture_address(svg.encode()) or "")
+@dataclass(frozen=True)
+class _Charts:
+    """Charts that are not drawn yet, and the JSON-able key that tells them from all others."""
+
+    key: Sequence[object]
+    make: Callable[[], Iterable[Chart]]
+
+
+def _drawn(charts: _Charts, cache: Cache, stamp: Sequence[object]) -> list[Picture]:
+    """Return the pictures of charts. Where they are known, nothing is parsed, and matplotlib is not imported."""
+    known = cache.get(
+        ["plots", stamp, charts.key], lambda: json.dumps([[chart.title, draw(chart)] for chart in charts.make()])
+    )
+    return [Picture(title, picture_address(svg.encode()) or "") for title, svg in json.loads(known)]
 
 
 class _Reader:
@@ -57,15 +72,17 @@ class _Reader:
         self._planned, self._baseline, self._cloud, self._log = planned, planned.baseline, cloud, log
         self._steps = [name for name, step in progress.steps.items() if step.status in ("succeeded", "reused")]
 
-    def files(self) -> Iterator[Picture | Chart]:
+    def files(self) -> Iterator[Picture | _Charts]:
         """Yield the files that steps name as their plots."""
         for step in self._steps:
             for file in self._planned.flow.steps[step].plots:
                 plot = self._file(step, file)
                 if isinstance(plot, str):
                     self._log(f'the plot {file} of "{step}" is not shown: {plot}')
-                else:
+                elif isinstance(plot, Picture):
                     yield plot
+                else:
+                    yield _Charts([repr(plot)], functools.partial(iter, (plot,)))
 
     def _file(self, step: str, file: str) -> Picture | Chart | str:
         """Return a plot, or why there is none."""
@@ -85,27 +102,23 @@ class _Reader:
         own = f"data of {len(data)} bytes that is neither PNG nor SVG"
         return own if address is None else Picture(title, address, None if before is None else picture_address(before))
 
-    def case_charts(self) -> Iterator[Chart]:
-        """Yield the charts of the cases that steps tested."""
+    def cases(self) -> Iterator[_Charts]:
+        """Yield the charts of the cases that steps tested, by the content of the tables: these may be large."""
         for step in self._steps:
             file = self._planned.flow.steps[step].cases
             if file is None:
                 continue
-            cases = self._cases(self._planned.steps[step].outputs, file)
-            if cases is not None:
-                before = self._cases(self._baseline.outputs.get(step, {}), file)
+            own = self._planned.steps[step].outputs
+            data, before = (self._table(outputs, file) for outputs in (own, self._baseline.outputs.get(step, {})))
+            if data is not None:
                 positives = {rule.positive for rule in self._planned.flow.gate if rule.step == step and rule.positive}
                 positive = str(positives.pop()) if len(positives) == 1 else "1"
-                yield from case_charts(step, cases, before, positive)
+                key = [step, file, positive, *(each and hashlib.sha256(each).hexdigest() for each in (data, before))]
+                yield _Charts(key, functools.partial(_case_charts, step, file, data, before, positive))
 
-    def _cases(self, outputs: Mapping[str, str], file: str) -> TestedCases | None:
+    def _table(self, outputs: Mapping[str, str], file: str) -> bytes | None:
         data = self._read(outputs, file, _CASES_MAX_BYTES)
-        if data is None or len(data) > _CASES_MAX_BYTES:
-            return None
-        try:
-            return _tested(parse_cases(data, file))
-        except InvalidCases:  # the gate says what is wrong
-            return None
+        return None if data is None or len(data) > _CASES_MAX_BYTES else data
 
     def _read(self, outputs: Mapping[str, str], file: str, most: int) -> bytes | None:
         """Return `<output>/<file>`, a byte more than `most` of one that is larger; None where there is none."""
@@ -118,6 +131,18 @@ class _Reader:
             return None
 
 
-def _tested(cases: Cases) -> TestedCases:
-    scores = cases.numbers("score") if cases.has_values("score") else None
-    return TestedCases(cases.classes("label"), cases.classes("predicted"), scores)
+def _case_charts(step: str, file: str, data: bytes, before: bytes | None, positive: str) -> Iterator[Chart]:
+    cases = _tested(data, file)
+    if cases is not None:
+        yield from case_charts(step, cases, None if before is None else _tested(before, file), positive)
+
+
+def _tested(data: bytes, file: str) -> TestedCases | None:
+    """Return the columns of a table that are drawn; None for one that can't be read, of which the gate says what is
+    wrong."""
+    try:
+        cases = parse_cases(data, file)
+        scores = cases.numbers("score") if cases.has_values("score") else None
+        return TestedCases(cases.classes("label"), cases.classes("predicted"), scores)
+    except InvalidCases:
+        return None
