@@ -56,7 +56,7 @@ SHORT = Sizes(seeds=24, comparisons=552, slow_comparisons=60, simulations=2000, 
 
 
 class Study:
-    """What was measured, and the bounds that it broke."""
+    """The figures that were measured, and the bounds that they broke."""
 
     def __init__(self) -> None:
         self.broken: list[str] = []

@@ -274,9 +274,9 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
     status, reason = conclude(outcome, verdict, progress)
     if status is Status.GATE_MISSED:
         write_misses(planned, verdict, keys, cloud, context.reporter.log)
+    chosen = chosen_cells(planned.flow, metrics, progress.reached)
     baseline_update = None
     if status is Status.PASSED and judgement.reported and context.part is None and context.target.is_trusted:
-        chosen = chosen_cells(planned.flow, metrics, progress.reached)
         status, reason, baseline_update = _update_baseline(planned, judgement, chosen, context, cloud)
     result = Result(
         flow=flow.name,
@@ -291,7 +291,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
         seconds=(datetime.now(timezone.utc) - started).total_seconds(),
         steps=progress.steps,
         rules=verdict.rules,
-        chosen=chosen_cells(planned.flow, metrics, progress.reached),
+        chosen=chosen,
         metrics=judgement.reported,
         execution=outcome.execution,
         reason=reason,

@@ -83,7 +83,7 @@ def now() -> datetime:
 
 @dataclass
 class Script:
-    """What the jobs of a step do. `files` lie in each output, beside the metrics. `outlives_stop` says that Step
+    """The behaviour of a step's jobs. `files` lie in each output, beside the metrics. `outlives_stop` says that Step
     Functions fails to stop them."""
 
     metrics: Mapping[str, float] | None = None

@@ -8,7 +8,6 @@ from mlci.backends.progress import StepState
 from mlci.flow.models import Scalar
 from mlci.plan.models import Baseline, Bound
 from mlci.report.result import Result, Status
-from mlci.report.signs import STEP_COLOURS
 
 #: Of more runs, only the number and the newest are named.
 _RUNS_NAMED = 3
@@ -18,13 +17,6 @@ HEADLINE = {
     Status.GATE_MISSED: "gate missed",
     Status.FAILED: "failed",
     Status.STOPPED: "stopped",
-}
-
-STATUS_COLOURS = {
-    Status.PASSED: STEP_COLOURS["succeeded"],
-    Status.GATE_MISSED: STEP_COLOURS["failed"],
-    Status.FAILED: STEP_COLOURS["failed"],
-    Status.STOPPED: STEP_COLOURS["stopped"],
 }
 
 

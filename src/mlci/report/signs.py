@@ -63,8 +63,3 @@ OUTCOME_EMOJI: Mapping[RuleOutcome, str] = {"failed": "❌", "warned": "⚠️",
 def rule_sign(held: bool) -> str:
     """The sign of a rule, or of the whole gate."""
     return STEP_SIGNS["succeeded" if held else "failed"]
-
-
-def rule_colour(held: bool) -> str:
-    """The colour of a rule, or of the whole gate."""
-    return STEP_COLOURS["succeeded" if held else "failed"]

@@ -244,7 +244,7 @@ def with_cells(*cells: str, gate: tuple[Rule, ...] = ()) -> Flow:
 
 
 def gone_from(own: Flow, base_cells: tuple[str, ...], *base: Rule, by_cases: bool = False) -> list[tuple[str, str]]:
-    """What is gone of a flow whose base has these cells."""
+    """The reason why a rule is removed of a flow whose base has these cells."""
     found: dict[str, Json] = {cell: {"auc": 0.9} for cell in base_cells}
     baseline = Baseline(cases=dict.fromkeys(base_cells, "s3://b/c.csv")) if by_cases else Baseline(metrics=found)
     kept = with_base_gate(own, replace(baseline, gate=base)).base_gate
