@@ -10,6 +10,7 @@ from mlci.flow.models import BaselineOutput, RepositoryPath, S3Location, StepOut
 from mlci.plan import Plan, S3Uri, Upload
 from mlci.plan.names import baseline_outputs
 from mlci.plan.requests import output_uri
+from mlci.s3_uris import output_file_uri
 
 #: The folder of the files of the repository that a step trained on. No output's name begins like this.
 _INPUTS_FOLDER = "_inputs"
@@ -64,9 +65,7 @@ def _id_file(
 
 def _own_file(step: str, file: str, outputs: Mapping[str, Mapping[str, str]]) -> str:
     """Return the URI of `<output>/<file>` of a step; empty if the output is not kept."""
-    output, _, rest = file.partition("/")
-    folder = outputs.get(step, {}).get(output)
-    return f"{folder}{rest}" if folder else ""
+    return output_file_uri(outputs.get(step, {}), file) or ""
 
 
 def _file_of(source: StepOutput, file: str, outputs: Mapping[str, Mapping[str, str]]) -> str:

@@ -11,6 +11,7 @@ from mlci.flow.models import Flow, Json
 from mlci.gate.cases_file import CASES_MAX_BYTES, InvalidCases, parse_cases
 from mlci.report.run_diff import RunSide
 from mlci.runs import RunFolder, Runs
+from mlci.s3_uris import output_file_uri
 
 #: A column with more labels holds values, of which none is right.
 _MAX_CLASSES = 1_000
@@ -66,13 +67,12 @@ def _correct(flow: Flow, outputs: Mapping[str, Mapping[str, str]], cloud: Cloud)
     are not there any more."""
     found = {}
     for name, step in flow.steps.items():
-        output, _, file = (step.cases or "").partition("/")
-        folder = outputs.get(name, {}).get(output)
-        data = cloud.read(f"{folder}{file}", CASES_MAX_BYTES + 1) if folder else None
+        uri = output_file_uri(outputs.get(name, {}), step.cases) if step.cases else None
+        data = cloud.read(uri, CASES_MAX_BYTES + 1) if uri else None
         if data is None:
             continue
         try:
-            cases = parse_cases(data, file)
+            cases = parse_cases(data, step.cases or "")
             labels, predicted = cases.classes("label"), cases.classes("predicted")
         except InvalidCases:
             continue

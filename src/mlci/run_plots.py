@@ -16,13 +16,14 @@ from mlci.backends.protocol import Cloud
 from mlci.errors import CloudError
 from mlci.fast_dataclasses import dataclass
 from mlci.gate.cases_file import InvalidCases, parse_cases
-from mlci.plan import Plan, S3Uri
+from mlci.plan import Plan
 from mlci.report import plots
 from mlci.report.plots.case_curves import TestedCases, case_charts
 from mlci.report.plots.chart_files import NotAChart, parse_chart
 from mlci.report.plots.charts import Chart
 from mlci.report.plots.drawing import draw
 from mlci.report.plots.pictures import Picture, picture_address
+from mlci.s3_uris import output_file_uri
 from mlci.stage.cache import Cache, code_stamp
 
 #: A page holds its pictures, so that they can't be of any size or number.
@@ -122,11 +123,9 @@ class _Reader:
 
     def _read(self, outputs: Mapping[str, str], file: str, most: int) -> bytes | None:
         """Return `<output>/<file>`, a byte more than `most` of one that is larger; None where there is none."""
-        output, _, rest = file.partition("/")
-        if output not in outputs:
-            return None
+        uri = output_file_uri(outputs, file)
         try:
-            return self._cloud.read(S3Uri(f"{outputs[output]}{rest}"), most + 1)
+            return None if uri is None else self._cloud.read(uri, most + 1)
         except (CloudError, OSError):
             return None
 

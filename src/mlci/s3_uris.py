@@ -1,6 +1,8 @@
-"""S3 URIs, split in one place."""
+"""S3 URIs, split and joined in one place."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 def split_s3_uri(uri: str) -> tuple[str, str]:
@@ -13,3 +15,14 @@ def split_s3_uri(uri: str) -> tuple[str, str]:
     """
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return bucket, key
+
+
+def output_file_uri(outputs: Mapping[str, str], file: str) -> str | None:
+    """Return the URI of `<output>/<file>`, by the URIs of a step's outputs; None where that output is not there.
+
+    >>> output_file_uri({"evaluation": "s3://b/run/evaluation/"}, "evaluation/cases.csv")
+    's3://b/run/evaluation/cases.csv'
+    """
+    output, _, rest = file.partition("/")
+    folder = outputs.get(output)
+    return f"{folder}{rest}" if folder else None
