@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from support.iam_decisions import decided
 from support.iam_derived import calls_of_the_workflow
 from support.iam_enforced import enforced_documents
 from support.project import Project
+from support.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -92,13 +92,6 @@ def environment(request: pytest.FixtureRequest) -> Mapping[str, str]:
         return {"MLCI_CLOUD": "local"}
     served: Account = request.getfixturevalue("served")
     return served.environment
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.1)
 
 
 @pytest.mark.slow

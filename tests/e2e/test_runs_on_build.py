@@ -10,8 +10,7 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from support.iam_decisions import decided
 from support.iam_derived import calls_of_the_workflow
 from support.iam_enforced import Enforced, Quiet
 from support.project import Project
+from support.waiting import wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -116,13 +116,6 @@ def environment(request: pytest.FixtureRequest) -> Mapping[str, str]:
         return {"MLCI_CLOUD": "local"}
     served: Account = request.getfixturevalue("served")
     return served.environment
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.1)
 
 
 def test_its_files_come_and_go_as_those_of_any_job(build: InBuild, environment: Mapping[str, str]) -> None:
