@@ -105,7 +105,7 @@ class Builder:
         return aws_cloud(session, target, flow.step_types, log_file, self.log.log)
 
     def context(self, build: str | None = None, attaches: bool = True) -> RunContext:
-        wanted = run_id(datetime.now(timezone.utc), os.urandom(3).hex())
+        wanted = run_id(datetime.now(timezone.utc), os.urandom(2).hex())
         target = Target(BUCKET, JOB_ROLE, wanted, "0" * 40, "main", is_trusted=build is None, build=build)
         return RunContext(
             repository=find_repository(self.root / "flow.yaml"),

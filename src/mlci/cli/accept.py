@@ -111,7 +111,7 @@ def _accept(options: RunOptions, run: str, metric: str, decision: _Decision) -> 
             because=decision.because,
             until=decision.until,
             created=now,
-            id=run_id(now, os.urandom(3).hex()),
+            id=run_id(now, os.urandom(2).hex()),
             flow=session.flow.name,
             base_branch=_base_branch(session),
             misses=misses,

@@ -158,7 +158,7 @@ def _target(build: Build, location: Location) -> Target:
     return Target(
         bucket=location.bucket,
         job_role=location.job_role,
-        run_id=run_id(datetime.now(timezone.utc), os.urandom(3).hex()),
+        run_id=run_id(datetime.now(timezone.utc), os.urandom(2).hex()),
         commit=build.commit,
         base_branch=build.base_branch,
         is_trusted=build.is_trusted,

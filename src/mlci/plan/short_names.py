@@ -11,9 +11,9 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _RUN = re.compile(r"(\d{8}-\d{6})-([0-9a-f]{6})")
 _TIME = "%Y%m%d-%H%M%S"
 _EPOCH = datetime(2020, 1, 1, tzinfo=timezone.utc)
-#: Six digits count the seconds until the year 2088, and five hold the 24 random bits of a run's id.
-_TIME_CHARS, _RANDOM_CHARS = 6, 5
-RUN_CHARS = _TIME_CHARS + _RANDOM_CHARS
+#: Six digits count the seconds until the year 2088, and five hold the six hexadecimal digits of a run's id.
+_TIME_CHARS, _HEX_CHARS = 6, 5
+RUN_CHARS = _TIME_CHARS + _HEX_CHARS
 
 
 def encode_run(run: str) -> str:
@@ -30,7 +30,7 @@ def encode_run(run: str) -> str:
         seconds = -1
     if found is None or not 0 <= seconds < len(_DIGITS) ** _TIME_CHARS:
         return short_digest(run, RUN_CHARS)
-    return base36(seconds, _TIME_CHARS) + base36(int(found[2], 16), _RANDOM_CHARS)
+    return base36(seconds, _TIME_CHARS) + base36(int(found[2], 16), _HEX_CHARS)
 
 
 def decode_run(text: str) -> str:

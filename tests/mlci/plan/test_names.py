@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta, timezone
 
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from mlci.flow.models import Cell, Step
-from mlci.plan.names import JOB_NAME_MAX_CHARS, Names, baseline_key
+from mlci.plan.names import JOB_NAME_MAX_CHARS, Names, baseline_key, run_id
 
 RUN = "20261123-101530-3f9c2a"
 #: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
@@ -70,3 +71,10 @@ def test_branches_never_share_a_baseline_and_its_key_is_one_file(branches: set[s
     keys = {baseline_key("flow", branch) for branch in branches}
     assert len(keys) == len(branches)
     assert all(key.count("/") == 3 for key in keys)
+
+
+@given(st.integers(0, 10**15), st.integers(4_000, 2_000_000), st.data())
+def test_ids_of_runs_sort_by_time_within_a_second_too(start: int, wait: int, data: st.DataObject) -> None:
+    moment = datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=start)
+    digits = st.from_regex(r"[0-9a-f]{4}", fullmatch=True)
+    assert run_id(moment, data.draw(digits)) < run_id(moment + timedelta(microseconds=wait), data.draw(digits))
