@@ -29,7 +29,6 @@ from mlci.stage.cache import Cache, code_stamp
 #: A page holds its pictures, so that they can't be of any size or number.
 _MAX_BYTES, _MAX_PLOTS = 2_000_000, 30
 _CASES_MAX_BYTES = 20_000_000
-_INSTALL = "plots are drawn by matplotlib, which is not installed: pip install 'mlci[plots]'"
 
 
 def run_plots(
@@ -39,14 +38,11 @@ def run_plots(
     reader = _Reader(planned, progress, cloud, log)
     found: list[Picture] = []
     stamp = code_stamp(map(Path, plots.__path__))
-    try:
-        for plot in (*reader.files(), *reader.cases()):
-            if len(found) >= _MAX_PLOTS:
-                log(f"the report shows the first {_MAX_PLOTS} plots")
-                break
-            found += [plot] if isinstance(plot, Picture) else _drawn(plot, cache, stamp)
-    except ImportError:
-        log(_INSTALL)
+    for plot in (*reader.files(), *reader.cases()):
+        if len(found) >= _MAX_PLOTS:
+            log(f"the report shows the first {_MAX_PLOTS} plots")
+            break
+        found += [plot] if isinstance(plot, Picture) else _drawn(plot, cache, stamp)
     return tuple(found[:_MAX_PLOTS])
 
 
@@ -59,7 +55,7 @@ class _Charts:
 
 
 def _drawn(charts: _Charts, cache: Cache, stamp: Sequence[object]) -> list[Picture]:
-    """Return the pictures of charts. Where they are known, nothing is parsed, and matplotlib is not imported."""
+    """Return the pictures of charts. Where they are known, no table is parsed."""
     known = cache.get(
         ["plots", stamp, charts.key], lambda: json.dumps([[chart.title, draw(chart)] for chart in charts.make()])
     )
