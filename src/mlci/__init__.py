@@ -58,6 +58,12 @@ The map:
     records.py         the records of steps, by which later runs reuse what they made
     build_time.py      the time limit of a build, which approvals keep to
     published_reports.py  the reports of a build, in the bucket of its run
+    run_context.py     the context of a run: repository, target, folder, reporter
+    prepared_run.py    a run before deploy: staged, planned, compiled, and what is reused
+    run_execution.py   a prepared run deployed, started and watched until it ends
+    run_judgement.py   the judgement on a run, with its measurements and what was accepted
+    earned_baseline.py  the baseline of a run that has earned it
+    run_result.py      the Result of a run, collected and reported
     run.py             the whole line
     pull_request/      report → the check and the comment that a pull request shows
     provision/         policies, and the CloudFormation stack of a flow

@@ -17,8 +17,8 @@ from mlci.cli.run_context import open_run
 if TYPE_CHECKING:
     from mlci.backends.protocol import Change, Cloud
     from mlci.cli.run_context import RunSession
+    from mlci.prepared_run import PreparedRun
     from mlci.reuse.differences import Explanation
-    from mlci.run import PreparedRun
 
 #: So many runs are looked through for the nearest one.
 _RUNS = 30
@@ -41,10 +41,10 @@ def command(options: RunOptions, fresh: str, as_json: bool, why: str | None) -> 
     from mlci.build_time import check_build_time
     from mlci.cli.fresh_steps import fresh_steps
     from mlci.cli.limit_notes import notes_by_baseline
+    from mlci.prepared_run import gated, prepare_run
     from mlci.report.plan_json import plan_json
     from mlci.report.plan_preview import preview
     from mlci.report.reused_steps import ReusePreview
-    from mlci.run import gated, prepare_run
 
     with open_run(options, out=sys.stderr if as_json else None) as session:
         flow, cloud = session.flow, session.cloud

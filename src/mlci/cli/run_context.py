@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlci.flow.models import Flow
     from mlci.model_registry import ModelRegistry
     from mlci.plan.models import Target
-    from mlci.run import RunContext
+    from mlci.run_context import RunContext
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def _target(build: Build, location: Location) -> Target:
 def _context(flow_file: Path, build: Build, location: Location, out: TextIO, follows_logs: bool = False) -> RunContext:
     from mlci.cli.signals import interrupt_signals
     from mlci.report.console import ConsoleReporter
-    from mlci.run import RunContext
+    from mlci.run_context import RunContext
     from mlci.stage import find_repository
     from mlci.watch import WatchOptions
 

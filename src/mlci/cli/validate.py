@@ -101,8 +101,8 @@ def _checked(flow_file: Path, params: Sequence[str]) -> tuple[Flow, Sequence[Pro
     from mlci.backends.local_checks import check_definition, jobs_for_aws_alone
     from mlci.build import Build
     from mlci.build_time import check_build_time
+    from mlci.prepared_run import prepare
     from mlci.provision.access_requirements import check_arn_values
-    from mlci.run import prepare
 
     cache = cache_of()
     flow = load_flow(flow_file, params, cache)
