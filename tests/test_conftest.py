@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 
@@ -23,3 +24,8 @@ def test_this_machine_is_in_reach() -> None:
 def test_no_account_is_in_reach() -> None:
     found = {name for name in os.environ if name.startswith(("AWS_", "MLCI_", "CODEBUILD_"))}
     assert found == {"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_EC2_METADATA_DISABLED"}
+
+
+def test_garbage_is_collected_and_not_among_test_modules() -> None:
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 0
