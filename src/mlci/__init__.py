@@ -52,6 +52,7 @@ The map:
     run_plots.py       the plots of a run's report
     run_metrics.py     the metrics of a run's steps, and why there are none
     input_objects.py   the objects below inputs in S3, as they count in the keys of steps
+    since_baseline.py  what a run has changed since the baseline's
     baseline_files.py  the files of cases and of ids that a baseline names
     kept_outputs.py    the outputs that records and baselines name, copied where merged code made them
     acceptances.py     the misses that somebody has accepted, and those that a run may have accepted

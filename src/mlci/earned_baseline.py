@@ -10,12 +10,19 @@ from mlci.baseline import Baseline, WorkTree, record_baseline, unearned_reason
 from mlci.errors import CloudError
 from mlci.plan import Plan
 from mlci.report.result import BaselineUpdate, Status, strict
+from mlci.reuse.key_document import RunKeys
 from mlci.run_cases import RunJudgement
 from mlci.run_context import RunContext
+from mlci.since_baseline import keep_keys
 
 
 def update_baseline(
-    planned: Plan, judgement: RunJudgement, chosen: Mapping[str, str], context: RunContext, cloud: Cloud
+    planned: Plan,
+    keys: RunKeys,
+    judgement: RunJudgement,
+    chosen: Mapping[str, str],
+    context: RunContext,
+    cloud: Cloud,
 ) -> tuple[Status, str, BaselineUpdate]:
     """Makes a passing run the baseline, where it earned it. `chosen` has the cells that steps have read as the best.
 
@@ -40,7 +47,8 @@ def update_baseline(
         params=flow.params,
         acceptances=tuple(accepted),
     )
-    baseline = _with_files(baseline, planned, chosen, context, cloud)
+    kept_keys = keep_keys(planned, keys, cloud, context.reporter.log)
+    baseline = replace(_with_files(baseline, planned, chosen, context, cloud), keys=kept_keys)
     try:
         kept = record_baseline(planned.flow.name, target, baseline, cloud, context.history)
     except (CloudError, OSError) as error:

@@ -63,5 +63,5 @@ def _keep(prepared: PreparedRun, end: RunEnd, context: RunContext, cloud: Cloud)
         write_misses(planned, verdict, keys, cloud, log)
     if end.status is not Status.PASSED or not reported or context.part is not None or not context.target.is_trusted:
         return end
-    status, reason, update = update_baseline(planned, end.judgement, end.chosen, context, cloud)
+    status, reason, update = update_baseline(planned, keys, end.judgement, end.chosen, context, cloud)
     return replace(end, status=status, reason=reason, baseline_update=update)

@@ -19,6 +19,7 @@ from mlci.report.flow_graph import flow_graph
 from mlci.report.result import BaselineUpdate, Result, Status
 from mlci.run_cases import RunJudgement
 from mlci.run_context import RunContext
+from mlci.since_baseline import changes_since_baseline
 from mlci.warm_starts import warm_starts
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def report_run(prepared: PreparedRun, end: RunEnd, context: RunContext, cloud: C
 
 def _collected(prepared: PreparedRun, end: RunEnd, context: RunContext, cloud: Cloud, started: datetime) -> Result:
     planned, progress, target = prepared.planned, end.progress, context.target
-    flow, verdict = planned.flow, end.judgement.verdict
+    flow, verdict, log = planned.flow, end.judgement.verdict, context.reporter.log
     return Result(
         flow=flow.name,
         run_id=target.run_id,
@@ -84,7 +85,8 @@ def _collected(prepared: PreparedRun, end: RunEnd, context: RunContext, cloud: C
         empty_inputs=planned.empty_inputs,
         baseline_update=end.baseline_update,
         changes=_changes(prepared.keys, progress, context, cloud),
-        warm_starts=warm_starts(planned, progress, cloud, context.reporter.log),
+        since_baseline=None if context.part else changes_since_baseline(planned, prepared.keys, cloud, log),
+        warm_starts=warm_starts(planned, progress, cloud, log),
         outputs={
             name: planned.steps[name].outputs
             for name, step in progress.steps.items()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from typing import Any
 
 import pytest
 
@@ -96,3 +98,25 @@ def test_two_runs_are_compared(measured: Project) -> None:
     markdown = ran(measured, "diff", "--format", "markdown")
     assert "| <code>measure.size</code> | 0.95 | 0.5 | -0.45 |" in markdown
     assert 'there is no run "mian"' in ran(measured, "diff", "mian", expected=2)
+
+
+@pytest.mark.slow
+def test_a_report_says_what_has_changed_since_the_baseline_of_another_machine(measured: Project) -> None:
+    ran(measured, "run")
+    commit_id = str(measured.result()["commit"])
+    assert measured.result()["since_baseline"] is None
+    shutil.rmtree(measured.root / ".mlci/runs")  # what the baseline's run left here; the store is shared
+    ran(measured, "run")
+    report = measured.latest("report.md")
+    assert f"Nothing that mlci knows of has changed since the baseline of commit {commit_id[:12]}." in report
+    measured.write("measure.py", SCRIPT + "print()\n")
+    measured.write("flow.yaml", FLOW.replace("0.95", "0.97").replace("max_drop: 0.02", "max_drop: 0.05"))
+    ran(measured, "run")
+    since: Any = measured.result()["since_baseline"]
+    assert since["commit"] == commit_id
+    assert since["params"] == [{"name": "auc", "before": "0.95", "after": "0.97"}]
+    assert since["rules"] == [{"rule": "measure.auc max_drop", "change": "0.02 → 0.05"}]
+    assert since["steps"] == {"measure": ["code: measure.py changed", "argument 1: 0.95 → 0.97"]}
+    page = measured.latest("report.html")
+    for text in ("Changed since the baseline", "measure.auc max_drop", "0.02 → 0.05", "code: measure.py changed"):
+        assert text in page

@@ -34,6 +34,7 @@ def render_baseline(baseline: Baseline) -> bytes:
         "gate": [render_rule(rule) for rule in baseline.gate] if baseline.is_gate_known else None,
         "params": dict(baseline.params),
         "acceptances": list(baseline.acceptances),
+        "keys": baseline.keys,
     }
     return json.dumps(document, indent=2).encode()
 
@@ -68,6 +69,7 @@ def parse_baseline(data: bytes, uri: str) -> Baseline:
         _params(document.get("params"), uri),
         _acceptances(document.get("acceptances")),
         document.get("gate") is not None,
+        _text(document.get("keys")),
     )
 
 

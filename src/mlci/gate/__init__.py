@@ -14,6 +14,7 @@ comparison.py      a comparison of cases, as a verdict reports it
 acceptance.py      the decision that a miss is fine
 accepted.py        the misses of a run that are accepted, and why others are not
 effective_gate.py  the base branch's rules that are in force beside a flow's own
+gate_changes.py    the rules that differ from those of another gate, in words
 statistics/        the change of a metric by the cases of two models, with its uncertainty
 verdict.py         the verdict on each rule, and on all
 conditions.py      the verdict on a step's `if`

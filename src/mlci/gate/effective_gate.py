@@ -57,9 +57,9 @@ def with_current_gate(chosen: Baseline, current: Baseline) -> Baseline:
     Else, a branch would choose its gate by the commit that it starts from. A rule that the base branch has added since
     is left out: a branch from before has nothing to do with it. Where the chosen one's gate is not known, all count.
     """
-    known = set(map(_identity, written_rules(chosen.gate)))
-    gate = (rule for rule in current.gate if not chosen.is_gate_known or _identity(rule.as_written) in known)
-    return replace(chosen, gate=tuple(gate), params=current.params)
+    known = set(map(rule_identity, written_rules(chosen.gate)))
+    gate = (rule for rule in current.gate if not chosen.is_gate_known or rule_identity(rule.as_written) in known)
+    return replace(chosen, gate=tuple(gate), params=current.params, own=chosen)
 
 
 def written_rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:
@@ -81,7 +81,8 @@ def limit_text(rule: Rule) -> str:
     return f"{_number(float(exact(rule.limit) * 100))}%" if rule.is_relative else _number(rule.limit)
 
 
-def _identity(rule: Rule) -> tuple[object, ...]:
+def rule_identity(rule: Rule) -> tuple[object, ...]:
+    """Returns what a rule limits, whatever the limit is."""
     return (rule.step, rule.path, rule.op, rule.aggregate, rule.slice)
 
 
@@ -125,8 +126,8 @@ def _gone_cells(rule: Rule, flow: Flow, base: Baseline) -> str:
 
 def _loosened_rules(flow: Flow, base: Baseline, rules: Iterable[Rule]) -> dict[Rule, str]:
     """Returns how the flow loosens each of the base's rules; empty for those that it does not loosen."""
-    own = {_identity(rule): rule for rule in written_rules(flow.gate)}
-    matches = {rule: own.get(_identity(rule)) for rule in rules}
+    own = {rule_identity(rule): rule for rule in written_rules(flow.gate)}
+    matches = {rule: own.get(rule_identity(rule)) for rule in rules}
     return {
         rule: "; ".join(_loosened(match, rule, flow, base)) if match else "removed from the gate"
         for rule, match in matches.items()
@@ -155,7 +156,7 @@ def _families(rules: Iterable[Rule]) -> dict[Level, _Family]:
     for rule in rules:
         if rule.confidence is not None:
             groups = rule.min_cases if rule.slice is not None else None
-            compared = (_identity(rule.as_written), rule.step, rule.cells, groups, rule.positive, rule.reads_cases)
+            compared = (rule_identity(rule.as_written), rule.step, rule.cells, groups, rule.positive, rule.reads_cases)
             families[rule.level][compared] = rule.confidence
     return families
 

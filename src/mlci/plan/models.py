@@ -85,7 +85,9 @@ class Baseline:
     `committed` is the time of its commit, and None where it is not known, as in those of older mlci. `metrics` are
     those of its steps. `outputs` has the URIs of what they made, by step and output; `cases` and `trained_on` those of
     the files of cases and of ids among it, by step. `gate` and `params` are those of its flow, and `acceptances` has
-    the ids of the acceptances by which it passed. Of one that an older mlci wrote, the gate is not known.
+    the ids of the acceptances by which it passed. Of one that an older mlci wrote, the gate is not known. `keys` is the
+    URI of the keys of its steps, "" where they were not kept. Where `gate` and `params` are those of a newer one,
+    `own` is the baseline with its own.
     """
 
     metrics: Mapping[str, Json] = field(default_factory=dict)
@@ -100,6 +102,8 @@ class Baseline:
     params: Mapping[str, Scalar] = field(default_factory=dict)
     acceptances: tuple[str, ...] = ()
     is_gate_known: bool = True
+    keys: str = ""
+    own: Baseline | None = field(default=None, repr=False)
 
 
 #: Where no run has earned one.

@@ -292,6 +292,11 @@ def baseline_outputs(flow: str, run: str = "") -> str:
     return f"{baselines(flow)}/{_OUTPUTS}/{run}".rstrip("/")
 
 
+def baseline_keys(flow: str, run: str) -> str:
+    """Return the key of the document with the keys of a baseline's steps. No step's name has a dot."""
+    return f"{baseline_outputs(flow, run)}/keys.json"
+
+
 def install_prefix(flow: str) -> str:
     """Return the prefix of the files that a flow's builds install mlci from."""
     return f"mlci/{flow}/install"

@@ -19,6 +19,7 @@
     mermaid.py         the graph as Mermaid text
     metrics_table.py   the numbers in metrics files, by name
     run_list.py        earlier runs, for `mlci list` and `mlci show`
+    value_changes.py   the metrics and params of two runs
     run_diff.py        two runs side by side, for `mlci diff`
     metric_history.py  a metric over the runs of the base branch, for `mlci history`
     baseline_list.py   baselines, for `mlci baseline`
@@ -29,6 +30,7 @@
     staged_files.py    the files that a plan stages for each step
     warm_pool_lines.py  the warm pools of a plan
     reused_steps.py    the steps that a plan reuses, and why the others run
+    baseline_changes.py  what has changed since the run of the baseline
     key_changes.py     the changes of steps since earlier runs, for `mlci plan --why`
     plan_json.py       a plan, a validation and settings, for other programs
     noise_table.py     the noise of metrics, for `mlci noise`

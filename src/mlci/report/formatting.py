@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mlci.backends.progress import StepState
-from mlci.flow.models import Scalar
 from mlci.plan.models import Baseline, Bound
 from mlci.report.result import Result, Status
 
@@ -131,15 +130,6 @@ def figure(value: float | None, signed: bool = False) -> str:
     if value is None:
         return "–"
     return f"{value:+.5g}" if signed else f"{value:.6g}"
-
-
-def scalar(value: Scalar) -> str:
-    """A param's value as a flow writes it.
-
-    >>> scalar(True), scalar(0.5), scalar("x")
-    ('true', '0.5', 'x')
-    """
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def size(size_bytes: int) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mlci.flow.models import Json
-from mlci.report.result import SCHEMA
+from mlci.report.result import SCHEMA, Result
 
 if TYPE_CHECKING:
     from mlci.reuse.differences import Explanation
@@ -17,11 +17,14 @@ def changes_text(found: Sequence[Explanation]) -> str:
     return "\n".join(_paragraph(each) for each in found)
 
 
-def changes_lines(found: Mapping[str, Explanation]) -> dict[str, str]:
-    """Return a line for each step, without its name."""
+def changes_lines(result: Result) -> dict[str, str]:
+    """Return a line for each step of a run, without its name. Those since the baseline's run are told elsewhere."""
+    since = result.since_baseline
+    told = since.run_id if since and since.steps is not None else None
     return {
         step: f"{'; '.join(each.changes) or 'nothing that counts has changed'} (since run {each.run_id})"
-        for step, each in found.items()
+        for step, each in result.changes.items()
+        if each.run_id != told
     }
 
 

@@ -13,6 +13,7 @@ from itertools import islice
 
 from mlci.backends.progress import StepState
 from mlci.gate import RuleVerdict
+from mlci.report.baseline_changes import BaselineChanges, change_notes, change_rows
 from mlci.report.formatting import (
     compared_with,
     cost_line,
@@ -21,7 +22,6 @@ from mlci.report.formatting import (
     headline,
     limit,
     reused_note,
-    scalar,
     step_note,
     usd,
 )
@@ -33,6 +33,7 @@ from mlci.report.next_commands import next_commands
 from mlci.report.result import Result, Status
 from mlci.report.signs import OUTCOME_EMOJI, OUTCOMES, STATUS_EMOJI
 from mlci.report.untrusted_text import html_text, markdown_block, markdown_code, markdown_text, plain_text
+from mlci.report.value_changes import scalar
 
 #: What a comment holds, without the few lines that who posts it adds.
 MAX_CHARS = 62_000
@@ -66,6 +67,7 @@ def _parts(result: Result, most: int, chars: int) -> Iterator[str]:
         yield from _flips(result.rules, most)
         if compared := compared_with(result.baseline):
             yield f"The baseline is {markdown_text(compared)}."
+    yield from _since_baseline(result.since_baseline, most)
     update = result.baseline_update
     if update:
         yield f"Baseline: {markdown_text(update.reason or 'this run is the baseline now')}."
@@ -80,7 +82,7 @@ def _parts(result: Result, most: int, chars: int) -> Iterator[str]:
     yield from _values("Metrics that no rule judges", "metric", others, most)
     yield from _values("Params", "param", {name: scalar(value) for name, value in result.params.items()}, most)
     yield from _values("Environment", "variable", result.env, most)
-    yield from _values("Changes of steps", "step", changes_lines(result.changes), most)
+    yield from _values("Changes of steps", "step", changes_lines(result), most)
     yield from _values("Taken from earlier runs", "step", result.taken, most)
     yield from _values("Started on machines that another job left", "step", result.warm_starts, most)
     yield from _values("Empty inputs", "input", result.empty_inputs, most)
@@ -131,6 +133,28 @@ def _flips(rules: Sequence[RuleVerdict], most: int) -> Iterator[str]:
         flipped = len(compared.to_wrong) + len(compared.to_right)
         head = f"<details><summary><code>{metric}</code>: {flipped} of {compared.cases} cases flipped</summary>"
         yield head + "\n\n" + "\n\n".join(lines) + "\n\n</details>"
+
+
+def _since_baseline(changes: BaselineChanges | None, most: int) -> Iterator[str]:
+    """Yield what has changed since the baseline."""
+    if changes is None:
+        return
+    rows = [
+        (row.kind, markdown_code(_shortened(row.name, _REASON_MAX)), "<br>".join(_lines(row.changes, most)))
+        for row in change_rows(changes)
+    ]
+    if rows:
+        yield "### Changed since the baseline"
+        yield _table(("", "", "change"), rows, most)
+    notes = [f"{markdown_text(note)}." for note in change_notes(changes)]
+    if notes:
+        yield " ".join(notes)
+
+
+def _lines(lines: Sequence[str], most: int) -> Iterator[str]:
+    yield from (markdown_text(_shortened(line, _REASON_MAX)) for line in lines[:most])
+    if len(lines) > most:
+        yield f"and {len(lines) - most} more"
 
 
 def _steps(result: Result, most: int) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from mlci.fast_dataclasses import dataclass
-from mlci.report.formatting import scalar
 from mlci.report.result import Result, Status
+from mlci.report.value_changes import scalar
 
 #: The time for which an acceptance is proposed.
 _ACCEPTED_FOR = timedelta(days=30)

@@ -16,6 +16,7 @@ from mlci.flow.models import Json, Position, Scalar
 from mlci.gate import Acceptance, Comparison, Metrics, RuleVerdict
 from mlci.plan import NO_BASELINE, Baseline
 from mlci.plan.models import Bound
+from mlci.report.baseline_changes import BaselineChanges, changes_since_json
 
 if TYPE_CHECKING:
     from mlci.report.flow_graph import FlowGraph
@@ -111,7 +112,8 @@ class Result:
     outputs it took from an earlier run to that run's id. `chosen` has the cell of each input that is of the
     best cell of a matrix, by `<step>.<input>`. `env` holds the variables that the flow read from the
     environment. `outputs` are the URIs of the outputs of steps that were run or are reused. `changes` has what has
-    changed of a step since the nearest earlier run, as far as one is known.
+    changed of a step since the nearest earlier run, as far as one is known, and `since_baseline` what has changed since
+    the baseline's.
     `overridden` are the params that are not the flow's own, and `build` is the id of the build in CodeBuild.
     `warm_starts` maps a step to the job whose machines it started on. `baseline` is the run that it was compared with,
     and `empty_inputs` says of the inputs that it has nothing for, by `<step>.<input>`, why. `baseline_update` is None
@@ -145,6 +147,7 @@ class Result:
     chosen: Mapping[str, str] = field(default_factory=dict)
     is_partial: bool = False
     changes: Mapping[str, Explanation] = field(default_factory=dict)
+    since_baseline: BaselineChanges | None = None
     warm_starts: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     flow_file: str = "flow.yaml"
@@ -189,6 +192,7 @@ def to_json(result: Result) -> dict[str, Json]:
         "warm_starts": dict(result.warm_starts),
         "chosen": dict(result.chosen),
         "changes": {name: {"run_id": each.run_id, "changes": [*each.changes]} for name, each in result.changes.items()},
+        "since_baseline": changes_since_json(result.since_baseline) if result.since_baseline else None,
     }
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json, Scalar
-from mlci.report.formatting import count, figure, scalar
+from mlci.report.formatting import count, figure
 from mlci.report.metrics_table import metric_values
 from mlci.report.untrusted_text import markdown_code, markdown_text, one_line
+from mlci.report.value_changes import ValueChange, param_changes, value_changes
 from mlci.reuse.differences import differences
 from mlci.reuse.key_document import RunKeys
 
@@ -30,22 +31,6 @@ class RunSide:
     params: Mapping[str, Scalar]
     keys: RunKeys | None
     correct: Mapping[str, Mapping[str, bool]]
-
-
-@dataclass(frozen=True)
-class ValueChange:
-    """A metric or a param of two runs; None where one has none."""
-
-    name: str
-    before: float | str | None
-    after: float | str | None
-
-    @property
-    def change(self) -> float | None:
-        """The difference of two numbers."""
-        if isinstance(self.before, float) and isinstance(self.after, float):
-            return self.after - self.before
-        return None
 
 
 @dataclass(frozen=True)
@@ -72,29 +57,15 @@ class RunDiff:
 
 def run_diff(before: RunSide, after: RunSide) -> RunDiff:
     """Return what has changed from one run to another. Metrics that are the same are in it, too."""
-    metrics = _values(metric_values(before.metrics), metric_values(after.metrics))
-    params = _values(_scalars(before.params), _scalars(after.params))
+    metrics = value_changes(metric_values(before.metrics), metric_values(after.metrics))
     return RunDiff(
         before,
         after,
         tuple(metrics),
-        tuple(each for each in params if each.before != each.after),
+        param_changes(before.params, after.params),
         _step_changes(before.keys, after.keys),
         tuple(_case_changes(before.correct, after.correct)),
     )
-
-
-def _scalars(params: Mapping[str, Scalar]) -> dict[str, str]:
-    return {name: scalar(value) for name, value in params.items()}
-
-
-def _values(before: Mapping[str, float | str], after: Mapping[str, float | str]) -> Iterator[ValueChange]:
-    for name in dict.fromkeys([*after, *before]):
-        yield ValueChange(name, _number(before.get(name)), _number(after.get(name)))
-
-
-def _number(value: float | str | None) -> float | str | None:
-    return float(value) if isinstance(value, int | float) else value
 
 
 def _step_changes(before: RunKeys | None, after: RunKeys | None) -> dict[str, tuple[str, ...]] | None:

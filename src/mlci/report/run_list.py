@@ -13,10 +13,11 @@ from typing import Any, Literal  # result.json may be of an older or newer mlci:
 from mlci.backends.decisions import parse_decision
 from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
-from mlci.report.formatting import duration, figure, rough_duration, scalar
+from mlci.report.formatting import duration, figure, rough_duration
 from mlci.report.metrics_table import metric_values
 from mlci.report.result import SCHEMA, RunStart
 from mlci.report.signs import OUTCOME_SIGNS, STEP_SIGNS, rule_sign
+from mlci.report.value_changes import scalar
 
 #: The columns of `mlci list`.
 HEAD = ("run", "flow", "status", "started", "time", "commit", "gate", "metrics")

@@ -57,12 +57,25 @@ def differences(step: str, before: RunKeys, after: RunKeys, makers: int = _MAKER
     yield from lines or ["mlci itself: it runs the step in another way"]
 
 
+def own_differences(step: str, before: RunKeys, after: RunKeys) -> tuple[str, ...]:
+    """Return the changes of a step's own ingredients, in the same words; () for one of which nothing has changed but
+    the steps that it reads from."""
+    if before.steps[step].key == after.steps[step].key:
+        return ()
+    comparison = _Comparison(step, before, after, makers=0, is_own=True)
+    lines = tuple(comparison.lines())
+    return lines if lines or comparison.follows() else tuple(differences(step, before, after))
+
+
 @dataclass(frozen=True)
 class _Comparison:
+    """`is_own` leaves out the inputs of which nothing has changed but the steps that make them."""
+
     step: str
     before: RunKeys
     after: RunKeys
     makers: int
+    is_own: bool = False
 
     def lines(self) -> Iterator[str]:
         old, new = self.before.steps[self.step].ingredients, self.after.steps[self.step].ingredients
@@ -102,8 +115,21 @@ class _Comparison:
                 continue
             if left is None or right is None:
                 yield f"input {name} {_came(right is not None)}"
-            else:
+            elif not (self.is_own and self._is_followed(name, _map(left), _map(right))):
                 yield f"input {name}: {self._source(name, _map(left), _map(right))}"
+
+    def follows(self) -> bool:
+        """Return True if the step reads what another one makes that has changed."""
+        was, will_be = (_map(keys.steps[self.step].ingredients.get("inputs")) for keys in (self.before, self.after))
+        return any(
+            was[name] != will_be[name] and self._is_followed(name, _map(was[name]), _map(will_be[name]))
+            for name in was.keys() & will_be.keys()
+        )
+
+    def _is_followed(self, name: str, old: Mapping[str, Json], new: Mapping[str, Json]) -> bool:
+        """Return True if nothing has changed of an input but the steps that make it."""
+        is_of_same = self._origin(self.before, name, old) == self._origin(self.after, name, new)
+        return is_of_same and _without_keys(old) == _without_keys(new)
 
     def _source(self, name: str, old: Mapping[str, Json], new: Mapping[str, Json]) -> str:
         """Return what has changed of one input."""
@@ -210,6 +236,12 @@ def _changed_objects(old: Mapping[str, Json], new: Mapping[str, Json]) -> str:
         return ""
     count = sum(old.get(path) != new.get(path) for path in {*old, *new})
     return f"{count} object{'' if count == 1 else 's'} of "
+
+
+def _without_keys(source: Mapping[str, Json]) -> dict[str, Json]:
+    """Return an input without the keys of the steps that make it, and with the folders of their cells."""
+    kept = {name: value for name, value in source.items() if name not in ("key", "of", "by")}
+    return {**kept, "keys": [*_map(kept.get("keys"))]}
 
 
 def _inner(lines: list[str]) -> str:

@@ -311,7 +311,7 @@ def test_the_gate_is_the_current_ones_as_far_as_the_chosen_one_has_its_rules() -
     on_cell = replace(tightened, step=A)
     chosen = Baseline({"evaluate": {"auc": 1}}, "r1", "c1", gate=(AUC,), params={"min": 0.97})
     current = Baseline({}, "r2", "c2", gate=(tightened, since, on_cell), params={"min": 0.99})
-    expected = replace(chosen, gate=(tightened, on_cell), params={"min": 0.99})
+    expected = replace(chosen, gate=(tightened, on_cell), params={"min": 0.99}, own=chosen)
     assert with_current_gate(chosen, current) == expected
     older = replace(chosen, gate=(), is_gate_known=False)
     assert with_current_gate(older, current).gate == current.gate

@@ -7,11 +7,12 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mlci.report.formatting import compared_with, duration, figure, headline, reused_note, scalar
+from mlci.report.baseline_changes import BaselineChanges, change_notes, change_rows
+from mlci.report.formatting import compared_with, duration, figure, headline, reused_note
 from mlci.report.headline import headline_sentence
 from mlci.report.html.gate import gate_table
 from mlci.report.html.graph import graph_svg
-from mlci.report.html.tables import code_cell, number_cell, table, text_cell
+from mlci.report.html.tables import TableCell, code_cell, number_cell, table, text_cell
 from mlci.report.html.waterfall import steps_table
 from mlci.report.key_changes import changes_lines
 from mlci.report.metrics_table import ungated_metrics
@@ -20,6 +21,7 @@ from mlci.report.plots.pictures import Picture
 from mlci.report.result import Result, Status
 from mlci.report.signs import STATUS_SIGNS
 from mlci.report.untrusted_text import html_text
+from mlci.report.value_changes import scalar
 
 _FOLDER = Path(__file__).parent
 
@@ -64,6 +66,8 @@ def _findings(result: Result) -> Iterator[str]:
     if result.rules:
         yield _section("gate", "Gate", gate_table(result.rules))
     yield from _baseline(result)
+    if result.since_baseline:
+        yield from _since_baseline(result.since_baseline)
     if result.plots:
         yield _section("plots", "Plots", f'<div class="plots">{"".join(map(_figure, result.plots))}</div>')
     for step, tail in result.log_tails.items():
@@ -139,11 +143,23 @@ def _baseline(result: Result) -> Iterator[str]:
         yield f'<p class="muted">Baseline: {html_text(update.reason or "this run is the baseline now")}.</p>'
 
 
+def _since_baseline(changes: BaselineChanges) -> Iterator[str]:
+    """Yield what has changed since the baseline."""
+    rows = [
+        (text_cell(row.kind), code_cell(row.name), TableCell("<br>".join(map(html_text, row.changes)), css="wide"))
+        for row in change_rows(changes)
+    ]
+    if rows:
+        caption = "Changed since the baseline"
+        yield _section("changes", caption, table(("what", "name", "change"), rows, caption))
+    yield from (f'<p class="muted">{html_text(note)}.</p>' for note in change_notes(changes))
+
+
 def _tables(result: Result) -> Iterator[tuple[str, str, Mapping[str, str]]]:
     """Yield the tables of names and values, each in a fold."""
     yield "Params", "param", {name: scalar(value) for name, value in result.params.items()}
     yield "Environment", "variable", result.env
-    yield "Changes of steps", "step", changes_lines(result.changes)
+    yield "Changes of steps", "step", changes_lines(result)
     yield "Empty inputs", "input", result.empty_inputs
     yield "Taken from earlier runs", "step", result.taken
     yield "Started on machines that another job left", "step", result.warm_starts
