@@ -29,6 +29,7 @@ BASELINE = Baseline(
     ),
     {"depth": 4, "rate": 0.5, "name": "x", "is_on": True},
     ("20261123-101530-3f9c2a",),
+    keys="s3://b/mlci/iris/baselines/outputs/r/keys.json",
 )
 
 

@@ -59,11 +59,11 @@ def test_the_same_again_changes_no_state_machine_and_uploads_nothing(builder: Bu
     first, pretended.calls[:] = list(pretended.calls), []
     builder.run()
     assert "sfn.CreateStateMachine" in first
-    # Two scripts, the data, a starter and its document; a record of each step; the baseline, twice.
-    assert first.count("s3.PutObject") == 3 + 2 + 2 + 2
+    # Two scripts, the data, a starter and its document; a record of each step; the baseline, twice, and its keys.
+    assert first.count("s3.PutObject") == 3 + 2 + 2 + 3
     again = pretended.calls
     assert not {"sfn.CreateStateMachine", "sfn.UpdateStateMachine", "sfn.TagResource"} & set(again)
-    assert again.count("s3.PutObject") == 2 + 2  # the records and the baseline, which name another run
+    assert again.count("s3.PutObject") == 2 + 3  # the records, the baseline and its keys, which are of another run
     assert len(next(iter(pretended.states.machines.values())).versions) == 1
 
 
