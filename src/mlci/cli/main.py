@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
+import gc
 import importlib
 import io
 import os
@@ -98,6 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Raises nothing: Python's own exit code for an exception is 1, which means "gate missed".
     """
+    _collect_less_garbage()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     is_debug = "--debug" in arguments or os.environ.get("MLCI_DEBUG", "").lower() in _TRUE
@@ -109,6 +112,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"mlci: standard output could not be written: {output.error.strerror}", file=sys.stderr)
         # The verdict of a run stands in its exit code and its reports. Of other commands, the output is the result.
         return code if code or arguments[:1] == ["run"] else MlciError.exit_code
+
+
+def _collect_less_garbage() -> None:
+    """Makes Python's collector look for cycles less often, and not once more at the end.
+
+    A command makes many objects and few cycles. By default, every 700 objects begin a collection, and the process ends
+    with two of all objects: a seventh of the CPU of a run that has nothing to do.
+    """
+    gc.set_threshold(50_000)
+    atexit.register(gc.freeze)
 
 
 def _run_command(arguments: list[str], is_debug: bool) -> int:

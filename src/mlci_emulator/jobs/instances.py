@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -54,6 +53,8 @@ def run_together(
     """
     if len(instances) == 1:
         return Ended(instances[0], run(instances[0], stop))
+    from concurrent.futures import ThreadPoolExecutor  # late: most jobs have one instance
+
     signal, lock = SettableStopSignal(), threading.Lock()
     failed: list[Ended[ResultT] | BaseException] = []
 
