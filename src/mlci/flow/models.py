@@ -165,7 +165,8 @@ class Rule:
     counts as positive. With `slice`, each group of at least `min_cases` cases that are equal in that column is judged.
     A rule with a `confidence`, which is one-sided, compares an interval with its limit; one without, a number.
 
-    `position` is that of its limit in the flow's file; None for a rule that is not from there.
+    `position` is that of its limit in the flow's file, and `param` the one that the limit is: None and "" for a rule
+    that is not from there.
     """
 
     step: str
@@ -185,6 +186,7 @@ class Rule:
     min_cases: int = 20
     positive: Scalar | None = None
     position: Position | None = field(default=None, compare=False)
+    param: str = field(default="", compare=False)
 
     @property
     def is_judged_by_mlci(self) -> bool:

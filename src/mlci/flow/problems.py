@@ -18,6 +18,7 @@ from mlci.flow.yaml_scalars import printable
 if TYPE_CHECKING:
     from mlci.flow.yaml_document import Document, Path
 
+_PARAM = re.compile(r"""["']?\$\{\{\s*params\.([\w-]+)\s*\}\} ?%?["']?""")
 _VARIABLE = re.compile(r"""["']?\$\{\{\s*env\.\w+\s*\}\}["']?""")
 #: A file with more than this is wrong as a whole, and finding a near word for each would take seconds.
 MAX_SHOWN = 100
@@ -95,6 +96,11 @@ class Problems:
         """Says whether the file has a variable of the environment, and nothing else, at this path."""
         written = self._document.written(path)
         return bool(written and _VARIABLE.fullmatch(written))
+
+    def read_param(self, path: Path) -> str:
+        """Returns the param that the file has at this path, alone or before a percent sign; "" if it has none."""
+        match = _PARAM.fullmatch(self._document.written(path) or "")
+        return match[1] if match else ""
 
     def suspect(self, path: Path) -> None:
         """Have later checks leave this value alone."""

@@ -83,7 +83,16 @@ def build_rule(
         problems.at_key((*path, "aggregate"), what, "Remove it")
     limits = [(op, _limit(_as_written(getattr(model, op), item.get(op)), (*path, op), problems)) for op in OPS]
     rules = [
-        Rule(step, metric, op, *limit, model.aggregate, reads_cases=has_cases, position=problems.position((*path, op)))
+        Rule(
+            step,
+            metric,
+            op,
+            *limit,
+            model.aggregate,
+            reads_cases=has_cases,
+            position=problems.position((*path, op)),
+            param=problems.read_param((*path, op)),
+        )
         for op, limit in limits
         if limit and metric
     ]

@@ -237,20 +237,19 @@ def _evidence(rule: Rule) -> float:
 
 
 def _origin(own: Rule, base: Rule, flow: Flow, baseline: Baseline) -> tuple[str, str]:
-    """Returns what was changed: the param that both limits come from, where there is one, else the limit itself."""
-    names = [
-        name
-        for name, value in baseline.params.items()
-        if _is_number(value, base.limit) and _is_number(flow.params.get(name), own.limit)
-    ]
-    if len(names) != 1:
+    """Returns what was changed: the param that the flow's limit is, if it had the base's limit there, else the limit."""
+    name = own.param
+    if not name or not _is_limit(baseline.params.get(name), base):
         return base.op, ""
-    by_hand = f" by --param or {variable_of(names[0])}"
-    return names[0], by_hand if names[0] in flow.overridden else f" in {flow.file}"
+    return name, f" by --param or {variable_of(name)}" if name in flow.overridden else f" in {flow.file}"
 
 
-def _is_number(value: Scalar | None, number: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and exact(value) == exact(number)
+def _is_limit(value: Scalar | None, rule: Rule) -> bool:
+    if isinstance(value, str):
+        return value.replace(" ", "") == limit_text(rule)
+    if value is None or isinstance(value, bool):
+        return False
+    return exact(value) == exact(rule.limit) * (100 if rule.is_relative else 1)
 
 
 def _moved(is_higher: bool) -> str:

@@ -238,3 +238,19 @@ def test_an_if_can_not_read_cases() -> None:
 def test_a_table_that_no_folder_of_the_step_holds(old: str, wrong: str, expected: str) -> None:
     [problem] = problems_of(FLOW.replace(old, wrong) + "  - {metric: evaluate.auc, min: 0.9}\n")
     assert problem.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("limit", "param"),
+    [
+        ("${{ params.drop }}", "drop"),
+        ('"${{params.drop}}"', "drop"),
+        ("'${{ params.drop }}%'", "drop"),
+        ("0.02", ""),
+        ('"1${{ params.drop }}%"', ""),
+    ],
+)
+def test_a_limit_that_is_a_param_knows_it(limit: str, param: str) -> None:
+    flow = FLOW.replace("flow: small\n", "flow: small\nparams: {drop: 2, other: 2}\n")
+    [rule] = loaded(f"{flow}  - metric: evaluate.f1\n    max_drop: {limit}\n").gate
+    assert rule.param == param

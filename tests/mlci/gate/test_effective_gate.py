@@ -105,17 +105,26 @@ def test_what_does_not_loosen_a_rule(base: dict[str, object], own: dict[str, obj
 
 
 def test_the_reason_names_the_param_that_was_lowered() -> None:
-    own = replace(AUC, limit=0.9)
+    own = replace(AUC, limit=0.9, param="min_auc")
     lowered = in_force(flow(own, params={"min_auc": 0.9, "depth": 3}), AUC, params={"min_auc": 0.97, "depth": 3})
     assert lowered == [("evaluate.auc", "min_auc lowered from 0.97 to 0.9 in flow.yaml", False)]
     by_hand = in_force(flow(own, params={"min_auc": 0.9}, overridden=("min_auc",)), AUC, params={"min_auc": 0.97})
     assert by_hand == [("evaluate.auc", "min_auc lowered from 0.97 to 0.9 by --param or MLCI_PARAM_MIN_AUC", False)]
 
 
-def test_of_two_params_with_these_values_none_is_named() -> None:
-    params = {"a": 0.9, "b": 0.9}
-    lowered = in_force(flow(replace(AUC, limit=0.9), params=params), AUC, params={"a": 0.97, "b": 0.97})
+@pytest.mark.parametrize("param", ["", "b", "gone"])
+def test_a_param_is_named_only_where_the_limit_was_and_is_that_param(param: str) -> None:
+    own = flow(replace(AUC, limit=0.9, param=param), params={"a": 0.9, "b": 0.9})
+    lowered = in_force(own, AUC, params={"a": 0.97, "b": 0.5})
     assert lowered == [("evaluate.auc", "min lowered from 0.97 to 0.9", False)]
+
+
+@pytest.mark.parametrize(("then", "now"), [("2%", "5 %"), (2, 5), (2.0, 5.0)])
+def test_a_param_that_is_a_share_is_named(then: Scalar, now: Scalar) -> None:
+    base = Rule("evaluate", ("auc",), "max_drop", 0.02, is_relative=True)
+    own = flow(replace(base, limit=0.05, param="drop"), params={"drop": now})
+    raised = in_force(own, base, params={"drop": then})
+    assert raised == [("evaluate.auc", "drop raised from 2% to 5% in flow.yaml", False)]
 
 
 def test_a_removed_rule_is_in_force_while_its_step_is_there() -> None:
