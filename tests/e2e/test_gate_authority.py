@@ -169,7 +169,7 @@ def test_an_accepted_miss_passes_and_makes_a_baseline_when_merged(merged: Projec
     assert merged.result()["steps"]["publish"]["status"] == "succeeded"
     changed(merged, ("auc: 0.95", "auc: 0.79"))
     said = ran(merged, "run", expected=1)
-    assert "does not count: it is worse than the 0.8 that was accepted" in said
+    assert "does not count: 0.79 is worse than the 0.8 that was accepted" in said
     assert merged.result()["steps"]["publish"]["status"] == "skipped"
     changed(merged, ("auc: 0.95", "auc: 0.81"))
     ran(merged, "run")
@@ -195,8 +195,17 @@ def test_a_removed_rule_is_accepted_and_revoked(merged: Project) -> None:
     listed = json.loads(ran(merged, "accept", "--list", "--json"))
     assert [(each["metric"], each["state"]) for each in listed] == [("measure.auc", "in force")]
     assert listed[0]["id"] in ran(merged, "accept", "--list")
+    again = accept(merged, listed[0]["run_id"], "measure.auc", expected=2)
+    assert 'the miss of "measure.auc" is accepted, by ' in again
+    assert f"revoke it first: mlci accept --revoke {listed[0]['id']}" in again
     assert "counts no more" in ran(merged, "accept", "--revoke", listed[0]["id"][-6:])
     assert "does not count: it was revoked by " in ran(merged, "run", expected=1)
+    assert ran(merged, "accept", "--list").strip() == "1 that expired or were revoked: add --all"
+    assert json.loads(ran(merged, "accept", "--list", "--json")) == []
+    [revoked] = json.loads(ran(merged, "accept", "--list", "--all", "--json"))
+    assert revoked["state"].startswith("it was revoked by ")
+    accept(merged, listed[0]["run_id"], "measure.auc")
+    assert len(json.loads(ran(merged, "accept", "--list", "--all", "--json"))) == 2
     assert "no acceptance is called" in ran(merged, "accept", "--revoke", "nope", expected=2)
 
 

@@ -95,7 +95,7 @@ def test_the_verdict_is_remembered_by_the_content_of_the_tables(tmp_path: Path) 
     assert judged(objects, cache=tmp_path)[0] == first
     [entry] = tmp_path.iterdir()
     kept = json.loads(json.loads(entry.read_text()))
-    kept["verdicts"]["0"][0]["text"] = "remembered"
+    kept["verdicts"]["0"][0]["statement"] = "remembered"
     entry.write_text(json.dumps(json.dumps(kept)))
     assert judged(objects, cache=tmp_path)[0].text == "remembered"
     for changed in ({CASES: table(6)}, {BASE: table(2)}):

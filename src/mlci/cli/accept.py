@@ -35,7 +35,8 @@ _LONGEST = timedelta(days=366)
 @click.argument("metric", metavar="[METRIC]", required=False)
 @click.option("--because", metavar="TEXT", help="Why; the reports show it.")
 @click.option("--until", metavar="DATE", help="The last day on which it counts, such as 2026-12-31: a year at most.")
-@click.option("--list", "lists", is_flag=True, help="List what was accepted, instead.")
+@click.option("--list", "lists", is_flag=True, help="List the acceptances that count, instead.")
+@click.option("--all", "is_all", is_flag=True, help="With --list: those that expired or were revoked, too.")
 @click.option("--revoke", metavar="ID", help="Take an acceptance of the list back, instead.")
 @click.option("--json", "is_json", is_flag=True, help="With --list: print JSON, for other programs.")
 @click.option("--commit", metavar="SHA", help="The run's commit, whole, where git does not know it here.")
@@ -50,6 +51,7 @@ def command(
     because: str | None,
     until: str | None,
     lists: bool,
+    is_all: bool,
     revoke: str | None,
     is_json: bool,
     commit: str | None,
@@ -69,7 +71,7 @@ def command(
     """
     options = RunOptions(flow_file, cloud, aws=aws)
     if lists:
-        return _list(options, is_json)
+        return _list(options, is_all, is_json)
     _check_rights(flow_file)
     if revoke is not None:
         return _revoke(options, revoke)
@@ -98,7 +100,7 @@ def _accept(options: RunOptions, run: str, metric: str, decision: _Decision) -> 
     run, options = _found_here(options, run)
     with open_run(options) as session:
         missed = _missed(session, run)
-        misses = _misses_of(missed, metric)
+        misses = _not_accepted(session, missed, metric)
         _check_commit(session, missed, decision.commit)
         _ask(missed, misses, decision)
         now = datetime.now(timezone.utc)
@@ -154,27 +156,31 @@ def _check_commit(session: RunSession, missed: GateMisses, given: str | None) ->
     check_commit(missed, tips, context.history, given, session.cloud.name == "local")
 
 
-def _list(options: RunOptions, is_json: bool) -> int:
+def _list(options: RunOptions, is_all: bool, is_json: bool) -> int:
     from mlci.acceptances import read_acceptances
-    from mlci.gate.accepted import state
+    from mlci.gate.accepted import IN_FORCE, state
     from mlci.report.console import table
 
     with open_run(options, out=sys.stderr) as session:
         branch = _base_branch(session)
         found = read_acceptances(session.flow.name, session.context.target, session.cloud, session.context.reporter.log)
     today = datetime.now(timezone.utc).date()
+    states = [(each, state(each, today)) for each in found]
+    shown = [(each, state) for each, state in states if is_all or state == IN_FORCE]
     if is_json:
-        documents = [{**each.to_json(), "state": state(each, today)} for each in found]
+        documents = [{**each.to_json(), "state": state} for each, state in shown]
         echo_document(json.dumps(documents, indent=2) + "\n")
-    elif not found:
+        return 0
+    if not found:
         echo(f"nothing was accepted for {branch}")
-    else:
+    if shown:
         head = ("id", "metric", "run", "until", "by", "state", "because")
         rows = [
-            (each.id, each.metric, each.run_id, str(each.until), each.by, state(each, today), each.because)
-            for each in found
+            (each.id, each.metric, each.run_id, str(each.until), each.by, state, each.because) for each, state in shown
         ]
         table(head, rows, sys.stdout)
+    if len(shown) < len(found):
+        echo(f"{len(found) - len(shown)} that expired or were revoked: add --all")
     return 0
 
 
@@ -227,6 +233,23 @@ def _missed(session: RunSession, run: str) -> GateMisses:
         raise InputError(f'run {run} is of the flow "{result["flow"]}", and not of "{flow}"', "Name its file: --flow.")
     status = str(result["status"]).replace("_", " ")
     raise InputError(f"run {run} has not missed its gate ({status}), so there is nothing to accept")
+
+
+def _not_accepted(session: RunSession, missed: GateMisses, metric: str) -> tuple[AcceptedMiss, ...]:
+    """Returns the misses of a metric. Raises: InputError, where there are none, or all of them are accepted."""
+    from mlci.acceptances import read_acceptances
+    from mlci.gate.accepted import Acceptances
+
+    misses = _misses_of(missed, metric)
+    context = session.context
+    _base_branch(session)
+    found = Acceptances(read_acceptances(session.flow.name, context.target, session.cloud, context.reporter.log))
+    today = datetime.now(timezone.utc).date()
+    accepted = [found.of_miss(missed.run_id, miss, today) for miss in misses]
+    if (first := accepted[0]) and all(accepted):
+        what = f'the miss of "{metric}" is accepted, by {first.by} until {first.until}: {first.because}'
+        raise InputError(what, f"For another reason or date, revoke it first: mlci accept --revoke {first.id}")
+    return misses
 
 
 def _misses_of(missed: GateMisses, metric: str) -> tuple[AcceptedMiss, ...]:

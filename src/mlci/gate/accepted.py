@@ -60,14 +60,19 @@ class Acceptances:
     def _settled(self, judged: RuleVerdict, run: AcceptingRun) -> RuleVerdict:
         if judged.held:
             return judged
-        refused: list[str] = []
+        refusals: list[str] = []
         for accepted, miss in self._of(judged, run):
             reason = _unrelated(accepted, miss, run, _keys_of(judged.bound, run.keys)) or _worse(miss, judged)
             if not reason:
-                text = f"{judged.text}; accepted by {accepted.by} until {accepted.until}: {accepted.because}"
-                return replace(judged, verdict="accepted", acceptance=accepted, text=text)
-            refused.append(f"the acceptance by {accepted.by} of run {accepted.run_id} does not count: {reason}")
-        return replace(judged, text="; ".join([judged.text, *refused])) if refused else judged
+                note = f"accepted by {accepted.by} until {accepted.until}: {accepted.because}"
+                return replace(judged, verdict="accepted", acceptance=accepted, notes=(*judged.notes, note))
+            refusals.append(f"the acceptance by {accepted.by} of run {accepted.run_id} does not count: {reason}")
+        return replace(judged, notes=(*judged.notes, *refusals[:1]))  # of older ones, the list tells
+
+    def of_miss(self, run_id: str, miss: AcceptedMiss, today: date) -> Acceptance | None:
+        """Returns the acceptance in force that covers this very miss of a run; None if there is none."""
+        found = (each for each in self.all if each.run_id == run_id and miss in each.misses)
+        return next((each for each in found if not _ended(each, today)), None)
 
     def _of(self, judged: RuleVerdict, run: AcceptingRun) -> Iterator[tuple[Acceptance, AcceptedMiss]]:
         """Yields the acceptances of the rule that was judged, and what was missed there, the newest first."""
@@ -98,9 +103,12 @@ def _keys_of(bound: Bound, keys: Mapping[str, str]) -> dict[str, str]:
     return {step: keys[step] for step in steps} if all(step in keys for step in steps) else {}
 
 
+IN_FORCE = "in force"
+
+
 def state(accepted: Acceptance, today: date) -> str:
-    """Returns "in force", or why an acceptance counts for no run any more."""
-    return _ended(accepted, today) or "in force"
+    """Returns `IN_FORCE`, or why an acceptance counts for no run any more."""
+    return _ended(accepted, today) or IN_FORCE
 
 
 def _ended(accepted: Acceptance, today: date) -> str:
@@ -113,9 +121,9 @@ def _unrelated(accepted: Acceptance, miss: AcceptedMiss, run: AcceptingRun, keys
     """Returns why an acceptance does not count for a run, whatever the run measures; empty if it does. `keys` are those
     of the steps that write the metric in that run."""
     if accepted.flow != run.flow:
-        return f'it is of the flow "{accepted.flow}"'
+        return f'it is for the flow "{accepted.flow}"'
     if accepted.base_branch != run.base_branch:
-        return f'it is of the base branch "{accepted.base_branch}"'
+        return f'it is for the base branch "{accepted.base_branch}"'
     if ended := _ended(accepted, run.today):
         return ended
     is_of_commit = accepted.commit is not None and (accepted.commit == run.commit or accepted.commit in run.ancestors)
@@ -135,7 +143,7 @@ def _worse(miss: AcceptedMiss, judged: RuleVerdict) -> str:
         return "what was accepted was a metric that is missing" if miss.value is None else "the metric is missing now"
     is_lower = judged.bound.is_lower
     is_worse = float(judged.value) < miss.value if is_lower else float(judged.value) > miss.value
-    return f"it is worse than the {miss.value:.6g} that was accepted" if is_worse else ""
+    return f"{judged.value:.6g} is worse than the {miss.value:.6g} that was accepted" if is_worse else ""
 
 
 def _is_stricter(rule: Rule, miss: AcceptedMiss) -> bool:

@@ -73,7 +73,7 @@ def judge_cases(
 
 def _in_one_line(judged: RuleVerdict) -> RuleVerdict:
     """Return a verdict whose text is one line: ids and groups hold whatever a script wrote."""
-    return replace(judged, text="".join(char if char.isprintable() else " " for char in judged.text))
+    return replace(judged, statement="".join(char if char.isprintable() else " " for char in judged.statement))
 
 
 def with_case_numbers(metrics: Mapping[str, Metrics], judgement: CaseJudgement) -> dict[str, Metrics]:
@@ -136,7 +136,7 @@ def _rendered(judged: RuleVerdict) -> dict[str, Json]:
         "baseline": judged.bound.baseline,
         "value": judged.value,
         "verdict": judged.verdict,
-        "text": judged.text,
+        "statement": judged.statement,
         "group": judged.group,
         "comparison": rendered_comparison(compared) if compared else None,
     }
@@ -164,7 +164,7 @@ def _parsed(document: Any, bound: Bound) -> RuleVerdict:
         replace(bound, threshold=document["threshold"], baseline=document["baseline"]),
         document["value"],
         document["verdict"],
-        document["text"],
+        document["statement"],
         None if compared is None else _parsed_comparison(compared),
         document["group"],
     )

@@ -260,8 +260,9 @@ def _without_cases(bound: Bound, now: float, group: str) -> RuleVerdict:
     if bound.baseline is None or group:
         return RuleVerdict(bound, now, "held", f"{subject}: no baseline to compare with yet", group=group)
     assert rule.confidence is not None
-    words = f"{subject} {texts.changed(now - bound.baseline)} from {texts.number(bound.baseline)}"
-    text = f"{words}: the baseline has a number and no cases, so nothing says whether that is chance"
+    change = now - bound.baseline
+    words = f"{subject} {texts.changed(change)}" + (f" from {texts.number(bound.baseline)}" if change else "")
+    text = f"{words}. The baseline kept no cases, so a change can't be told from chance: its next run keeps them"
     compared = Comparison("number", "none", None, rule.confidence, 1, 0)
     return RuleVerdict(bound, now, "unclear", text, compared)
 

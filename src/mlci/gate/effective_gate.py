@@ -237,7 +237,7 @@ def _evidence(rule: Rule) -> float:
 
 
 def _origin(own: Rule, base: Rule, flow: Flow, baseline: Baseline) -> tuple[str, str]:
-    """Returns what was changed: the param that the flow's limit is, if it had the base's limit there, else the limit."""
+    """Returns what was changed: the param that the limit is, if it was the base's limit there, else the limit."""
     name = own.param
     if not name or not _is_limit(baseline.params.get(name), base):
         return base.op, ""

@@ -23,7 +23,7 @@ _SIGN = {True: "≥", False: "≤"}
 _NEGATED_SIGN = {True: "<", False: ">"}
 
 Judgement = Literal["held", "broken", "unclear", "accepted"]
-RuleOutcome = Literal["passed", "failed", "warned", "noted"]
+RuleOutcome = Literal["passed", "failed", "warned", "noted", "accepted"]
 #: The outcome of a broken rule by its level, and of one that is unclear by what its flow says of that.
 _BROKEN: Mapping[Level, RuleOutcome] = {"block": "failed", "warn": "warned", "info": "noted"}
 _UNCLEAR: Mapping[Unclear, Mapping[Level, RuleOutcome]] = {
@@ -38,17 +38,24 @@ class RuleVerdict:
     """The verdict on one rule. `value` is None where the metric is missing or not a finite number.
 
     It is `unclear` where the cases can't decide, and `accepted` where it is broken, and somebody with the right to
-    accepted that. `comparison` says how cases were compared. `group` is the value of the slice that it is on; "" where
-    it is on all cases.
+    accepted that. `statement` says what was found, and `notes` why the rule is in force, and who accepted it or tried
+    to. `comparison` says how cases were compared. `group` is the value of the slice that it is on; "" where it is on
+    all cases.
     """
 
     bound: Bound
     value: float | None
     verdict: Judgement
-    text: str
+    statement: str
     comparison: Comparison | None = None
     group: str = ""
     acceptance: Acceptance | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The verdict in a line."""
+        return "; ".join([self.statement, *self.notes])
 
     @property
     def level(self) -> Level:
@@ -61,11 +68,13 @@ class RuleVerdict:
 
     @property
     def outcome(self) -> RuleOutcome:
-        """The outcome for reports: it passed, failed, is a warning, or is only told."""
+        """The outcome for reports: it passed, failed, is a warning, is only told, or was accepted."""
         rule = self.bound.rule
         match self.verdict:
-            case "held" | "accepted":
+            case "held":
                 return "passed"
+            case "accepted":
+                return "accepted"
             case "broken":
                 return _BROKEN[rule.level]
             case "unclear":
@@ -122,7 +131,7 @@ def _with_reason(judged: RuleVerdict) -> RuleVerdict:
     bound = judged.bound
     if bound.origin == "flow" or bound.is_removed:
         return judged
-    return replace(judged, text=f"{judged.text}; the base branch's rule is in force: {bound.reason}")
+    return replace(judged, notes=(*judged.notes, f"the base branch's rule is in force: {bound.reason}"))
 
 
 def judge_number(
@@ -160,7 +169,7 @@ def _judged_budget(bound: Bound, measurement: Measurement) -> RuleVerdict:
     if measurement.value is None:
         return RuleVerdict(bound, None, "unclear", f"{bound.rule.metric} can't be judged: {measurement.note}")
     judged = _compared(bound, measurement.value)
-    return replace(judged, text=f"{judged.text} ({measurement.note})") if measurement.note else judged
+    return replace(judged, statement=f"{judged.statement} ({measurement.note})") if measurement.note else judged
 
 
 def _judged(bound: Bound, metrics: Metrics | None) -> RuleVerdict:

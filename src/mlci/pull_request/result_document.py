@@ -38,7 +38,7 @@ class _Rule(BaseModel):
 
     @property
     def is_missed(self) -> bool:
-        return not self.held or self.verdict == "broken"
+        return not self.held or self.verdict in ("broken", "accepted")
 
 
 class ResultDocument(BaseModel):
@@ -64,12 +64,18 @@ class ResultDocument(BaseModel):
             others = f", and {len(missed) - 1} more" if len(missed) > 1 else ""
             detail = f"{missed[0]}{others}"
         elif self.status == "passed":
-            count = len(self.rules)
-            detail = "there are no rules" if not count else "its rule held" if count == 1 else f"all {count} rules held"
+            detail = self._held
         else:
             detail = self.reason.strip().partition("\n")[0]
         text = one_line(f"{STATE_WORDS[self.status]}: {detail}" if detail else STATE_WORDS[self.status])
         return text if len(text) <= _HEADLINE_MAX_CHARS else f"{text[: _HEADLINE_MAX_CHARS - 1]}…"
+
+    @property
+    def _held(self) -> str:
+        count, accepted = len(self.rules), sum(rule.verdict == "accepted" for rule in self.rules)
+        if accepted:
+            return f"{accepted} of {count} rules missed, and accepted"
+        return "there are no rules" if not count else "its rule held" if count == 1 else f"all {count} rules held"
 
     @property
     def has_changes(self) -> bool:
@@ -85,7 +91,7 @@ class ResultDocument(BaseModel):
             Annotation(
                 path=rule.file,
                 line=rule.line,
-                title=one_line(f"{rule.metric} misses its limit"),
+                title=one_line(f"{rule.metric} misses its limit{', which is accepted' * (rule.verdict == 'accepted')}"),
                 message=one_line(rule.text),
                 level="failure" if not rule.held else "warning" if rule.level == "warn" else "notice",
             )

@@ -155,7 +155,7 @@ def summary(result: Result, folder: str) -> str:
     lines = [""]
     if result.rules and result.status in (Status.PASSED, Status.GATE_MISSED):
         lines.append("gate")
-        lines += [f"  {OUTCOME_SIGNS[judged.outcome]} {judged.text}{_margin(judged)}" for judged in result.rules]
+        lines += [f"  {OUTCOME_SIGNS[judged.outcome]} {_judged(judged)}" for judged in result.rules]
         lines.append("")
     lines += [f"{name} is of {cell}, the best" for name, cell in result.chosen.items()]
     if note := reused_note(result):
@@ -174,6 +174,11 @@ def summary(result: Result, folder: str) -> str:
     return "\n".join(lines)
 
 
+def _judged(judged: RuleVerdict) -> str:
+    """The verdict on a rule, with what is only of use beside others."""
+    return "; ".join([f"{judged.statement}{_margin(judged)}", *judged.notes])
+
+
 def _margin(judged: RuleVerdict) -> str:
     """The margin of a number that held, and the level of a rule that was missed and does not block."""
     if judged.outcome in ("warned", "noted"):
@@ -184,7 +189,12 @@ def _margin(judged: RuleVerdict) -> str:
 
 def _warnings(result: Result) -> str:
     warnings = sum(judged.outcome == "warned" for judged in result.rules)
-    return f" with {count(warnings, 'warning')}" if warnings and result.status is Status.PASSED else ""
+    accepted = sum(judged.outcome == "accepted" for judged in result.rules)
+    told = [
+        *([count(warnings, "warning")] if warnings else []),
+        *([f"{accepted} accepted {'miss' if accepted == 1 else 'misses'}"] if accepted else []),
+    ]
+    return f" with {' and '.join(told)}" if told and result.status is Status.PASSED else ""
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], out: TextIO) -> None:

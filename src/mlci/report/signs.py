@@ -55,9 +55,15 @@ STATUS_EMOJI: Mapping[Status, str] = {
 
 
 #: The outcomes of rules, those first that need a look.
-OUTCOMES: tuple[RuleOutcome, ...] = ("failed", "warned", "noted", "passed")
-OUTCOME_SIGNS: Mapping[RuleOutcome, str] = {"failed": "✘", "warned": "⚠", "noted": "ℹ", "passed": "✔"}
-OUTCOME_EMOJI: Mapping[RuleOutcome, str] = {"failed": "❌", "warned": "⚠️", "noted": "ℹ️", "passed": "✅"}
+OUTCOMES: tuple[RuleOutcome, ...] = ("failed", "warned", "accepted", "noted", "passed")
+OUTCOME_SIGNS: Mapping[RuleOutcome, str] = {"failed": "✘", "warned": "⚠", "accepted": "✎", "noted": "ℹ", "passed": "✔"}
+OUTCOME_EMOJI: Mapping[RuleOutcome, str] = {
+    "failed": "❌",
+    "warned": "⚠️",
+    "accepted": "✍️",
+    "noted": "ℹ️",
+    "passed": "✅",
+}
 
 
 def rule_sign(held: bool) -> str:

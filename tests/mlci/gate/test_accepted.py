@@ -70,8 +70,8 @@ def test_it_counts_for_what_builds_on_the_commit_and_for_the_same_step(run: Acce
     [
         ({"until": date(2026, 11, 30)}, {}, "it expired on 2026-11-30"),
         ({"revoked_by": "bob"}, {}, "it was revoked by bob"),
-        ({"flow": "wine"}, {}, 'it is of the flow "wine"'),
-        ({"base_branch": "dev"}, {}, 'it is of the base branch "dev"'),
+        ({"flow": "wine"}, {}, 'it is for the flow "wine"'),
+        ({"base_branch": "dev"}, {}, 'it is for the base branch "dev"'),
         (
             {},
             {"commit": OTHER, "ancestors": {OTHER: 0}},

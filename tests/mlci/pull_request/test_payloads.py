@@ -37,6 +37,7 @@ def result(*rules: dict[str, Any], **changes: Any) -> ResultDocument:
         (result(), "passed: there are no rules"),
         (result(rule()), "passed: its rule held"),
         (result(rule(), rule()), "passed: all 2 rules held"),
+        (result(rule(verdict="accepted"), rule()), "passed: 1 of 2 rules missed, and accepted"),
         (result(rule(held=False), status="gate_missed"), "gate missed: evaluate.auc 0.9 < 0.95"),
         (
             result(rule(held=False), rule(held=False), status="gate_missed"),
@@ -97,6 +98,7 @@ def test_annotations_are_of_missed_rules_whose_line_is_known() -> None:
         rule(file="flow.yaml", line=32),
         rule(verdict="broken", level="warn", file="flow.yaml", line=33),
         rule(verdict="broken", level="info", file="flow.yaml", line=34),
+        rule(verdict="accepted", file="flow.yaml", line=35),
         rule(held=False),
         rule(held=False, file="../x", line=1),
         rule(held=False, file="/etc/x", line=1),
@@ -106,7 +108,9 @@ def test_annotations_are_of_missed_rules_whose_line_is_known() -> None:
         ("flow.yaml", 31, "failure"),
         ("flow.yaml", 33, "warning"),
         ("flow.yaml", 34, "notice"),
+        ("flow.yaml", 35, "notice"),
     ]
+    assert found[3].title == "evaluate.auc misses its limit, which is accepted"
     assert found[0].title == "evaluate.auc misses its limit"
 
 

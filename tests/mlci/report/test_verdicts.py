@@ -23,7 +23,7 @@ from mlci.report.html import page
 from mlci.report.junit import junit
 from mlci.report.markdown import markdown
 from mlci.report.result import Result, Status, is_readable, to_json
-from mlci.report.signs import OUTCOME_SIGNS
+from mlci.report.signs import OUTCOME_EMOJI, OUTCOME_SIGNS
 
 COMPARED = Comparison("paired", "McNemar", Interval(-0.13, 0.02), 0.975, 2, 42, ("c1", "c2"), (), 0.11, "by hand")
 
@@ -46,7 +46,7 @@ def result(*rules: RuleVerdict) -> Result:
     ("judged", "outcome"),
     [
         (verdict("held"), "passed"),
-        (verdict("accepted"), "passed"),
+        (verdict("accepted"), "accepted"),
         (verdict("broken"), "failed"),
         (verdict("broken", "warn"), "warned"),
         (verdict("broken", "info"), "noted"),
@@ -64,11 +64,32 @@ def test_every_report_tells_the_same(judged: RuleVerdict, outcome: Any) -> None:
     for text in (summary(made, "folder"), markdown(made), unescape(page(made)), junit(made)):
         assert judged.text in text
     assert f"{OUTCOME_SIGNS[outcome]} {judged.text}" in summary(made, "folder")
+    assert f"| {OUTCOME_EMOJI[outcome]} |" in markdown(made)
     [case] = ElementTree.fromstring(junit(made)).iter("testcase")
-    tags = {"failed": "failure", "warned": "skipped", "noted": "system-out", "passed": "system-out"}
+    tags = {
+        "failed": "failure",
+        "warned": "skipped",
+        "accepted": "skipped",
+        "noted": "system-out",
+        "passed": "system-out",
+    }
     assert [each.tag for each in case] == [tags[outcome]]
     found: Any = to_json(made)["rules"]
     assert (found[0]["verdict"], found[0]["held"], found[0]["outcome"]) == (judged.verdict, judged.held, outcome)
+
+
+def test_the_margin_stands_before_the_reason_of_a_rule() -> None:
+    note = "the base branch's rule is in force: removed from the gate"
+    bound = Bound(Rule("evaluate", ("auc",), "min", 0.5), 0.5, origin="base", reason="removed from the gate")
+    judged = RuleVerdict(bound, 0.75, "held", "evaluate.auc 0.75 ≥ 0.5", notes=(note,))
+    assert judged.text == f"evaluate.auc 0.75 ≥ 0.5; {note}"
+    assert f"✔ evaluate.auc 0.75 ≥ 0.5, margin 0.25; {note}\n" in summary(result(judged), "folder")
+
+
+def test_the_last_line_counts_what_was_accepted() -> None:
+    assert "small: passed with 1 accepted miss in " in summary(result(verdict("accepted")), "folder")
+    rules = (verdict("accepted"), verdict("accepted"), verdict("unclear"))
+    assert "small: passed with 1 warning and 2 accepted misses in " in summary(result(*rules), "folder")
 
 
 def test_result_json_is_schema_2() -> None:

@@ -13,7 +13,7 @@ from mlci.report.untrusted_text import html_text
 
 _WIDTH, _HEIGHT, _MARGIN = 168, 26, 8
 _WORDS: Mapping[str, str] = {"held": "held", "broken": "missed", "unclear": "can't tell", "accepted": "accepted"}
-_SIGNS: Mapping[str, str] = {"held": "✔", "broken": "✘", "unclear": "?", "accepted": "✔"}
+_SIGNS: Mapping[str, str] = {"held": "✔", "broken": "✘", "unclear": "?", "accepted": "✎"}
 _MAX_IDS = 20
 
 
