@@ -9,6 +9,7 @@ The map:
 
     errors.py          the errors that a user reads, and their exit codes
     fast_dataclasses.py  the decorator of dataclasses that is quick to run
+    json_text.py       JSON documents as text that people read
     git_command.py     runs git, as the files of a checkout do not decide
     s3_uris.py         S3 URIs, split into bucket and key
     run_lock.py        the lock that tells a running run from one that was killed

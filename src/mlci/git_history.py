@@ -5,6 +5,7 @@ As in git.py, no filter, hook or pager runs, and nothing is written or fetched.
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import datetime, timezone
 from pathlib import Path
@@ -89,7 +90,8 @@ def work_tree(folder: Path) -> WorkTree:
         return WorkTree()
     entries = (run_git(root, *_STATUS, settings=_without_filters(root)) or "").split("\0")
     changed = tuple(sorted(entry[3:] for entry in entries if entry and not entry.startswith("??")))
-    return WorkTree(changed, frozenset(root / entry[3:] for entry in entries if entry.startswith("??")))
+    prefix = os.path.join(root, "")
+    return WorkTree(changed, frozenset(prefix + entry[3:] for entry in entries if entry.startswith("??")))
 
 
 def _without_filters(root: Path) -> list[str]:

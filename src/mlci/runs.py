@@ -15,6 +15,7 @@ from mlci.backends.protocol import RunningExecution
 from mlci.errors import InputError
 from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
+from mlci.json_text import indented
 from mlci.report import render_reports
 from mlci.report.log_lines import lines_of
 from mlci.report.result import RunStart, is_readable
@@ -81,19 +82,19 @@ class RunFolder:
         """
         (self.path / "logs").mkdir(parents=True, exist_ok=True)
         texts = {
-            "input.json": json.dumps(json.loads(execution_input), indent=2) + "\n",
-            self.start_file.name: json.dumps(start.to_json(), indent=2) + "\n",
+            "input.json": indented(json.loads(execution_input)),
+            self.start_file.name: indented(start.to_json()),
         }
         if definition:
-            texts["definition.json"] = json.dumps(json.loads(definition), indent=2) + "\n"
+            texts["definition.json"] = indented(json.loads(definition))
         if keys is not None:
-            texts["keys.json"] = json.dumps(keys.to_json(), indent=2) + "\n"
+            texts["keys.json"] = indented(keys.to_json())
         _write_files(self.path, texts)
         _link(self.path.parent.parent / "latest", Path("runs", self.path.name))
 
     def write_input(self, execution_input: str) -> None:
         """Writes the run's input once more, as it is sent."""
-        _write_files(self.path, {"input.json": json.dumps(json.loads(execution_input), indent=2) + "\n"})
+        _write_files(self.path, {"input.json": indented(json.loads(execution_input))})
 
     def started(self) -> RunStart | None:
         """Returns what is known of the run since its start; None for a run of an older mlci, or a damaged file."""
@@ -133,7 +134,7 @@ class RunFolder:
     def write_undecided(self, questions: Mapping[str, Question]) -> None:
         """Writes down which steps wait for a decision, for other commands to show."""
         texts = {name: question.message for name, question in questions.items()}
-        _write_files(self.path, {"undecided.json": json.dumps(texts, indent=2) + "\n"})
+        _write_files(self.path, {"undecided.json": indented(texts)})
 
     def undecided(self) -> dict[str, str]:
         """Returns the questions of steps that wait for a decision, by step; {} where the run does not go on."""

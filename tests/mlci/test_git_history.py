@@ -40,7 +40,7 @@ def test_changed_staged_removed_and_untracked_files_are_told_apart(checkout: Pat
     (checkout / "folder/new file").write_text("1")
     found = work_tree(checkout / "folder")
     assert found.changed == ("a", "b", "staged")
-    assert found.untracked == {checkout / "folder/new file"}
+    assert found.untracked == {f"{checkout}/folder/new file"}
 
 
 def test_a_file_that_was_only_touched_is_not_changed(checkout: Path) -> None:

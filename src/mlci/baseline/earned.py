@@ -6,10 +6,10 @@ time, and nobody could see why.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from datetime import datetime
-from pathlib import Path
 from typing import Protocol
 
 from mlci.fast_dataclasses import dataclass
@@ -20,13 +20,14 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class WorkTree:
-    """The files of a work tree that its commit does not hold: tracked files that `changed`, and those `untracked`.
+    """The files of a work tree that its commit does not hold: tracked files that `changed`, and those `untracked`,
+    which may be as many as a data set has: their absolute paths as text.
 
     Files that git ignores are neither.
     """
 
     changed: tuple[str, ...] = ()
-    untracked: frozenset[Path] = field(default_factory=frozenset)
+    untracked: frozenset[str] = field(default_factory=frozenset)
 
 
 class CommitHistory(Protocol):
@@ -94,9 +95,9 @@ def _untracked(planned: Plan, tree: WorkTree) -> list[str]:
     """Returns the files that the run takes from the repository, and that are in no commit of it."""
     if not tree.untracked:
         return []
-    sources = {Path(file.source) for upload in planned.uploads for file in upload.files}
-    sources.add(Path(planned.flow.file).resolve())
-    return sorted(source.name for source in sources & tree.untracked)
+    sources = {os.fspath(file.source) for upload in planned.uploads for file in upload.files}
+    sources.add(os.path.realpath(planned.flow.file))
+    return sorted(os.path.basename(source) for source in sources & tree.untracked)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -27,7 +27,7 @@ def flow_to_text(flow: Flow) -> str:
 def flow_from_text(text: str) -> Flow | None:
     """Return the flow that a text holds; None if it is damaged, or of another version of mlci."""
     try:
-        flow = _decoded(json.loads(text))
+        flow = json.loads(text, object_pairs_hook=_made)
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
     return flow if isinstance(flow, Flow) else None
@@ -50,21 +50,15 @@ def _encoded(value: Any) -> Any:
             return {name: [_encoded(getattr(value, field)) for field in _FIELDS[name]]}
 
 
-def _decoded(document: Any) -> Any:
-    match document:
-        case list():
-            return [_decoded(part) for part in document]
-        case dict():
-            ((kind, parts),) = document.items()
-            if kind == "map":
-                return {_decoded(key): _decoded(part) for key, part in parts}
-            values = [_decoded(part) for part in parts]
-            match kind:
-                case "tuple":
-                    return tuple(values)
-                case "set":
-                    return frozenset(values)
-                case _:
-                    return _TYPES[kind](**dict(zip(_FIELDS[kind], values, strict=True)))
+def _made(pairs: list[tuple[str, Any]]) -> Any:
+    """Return the value that a mapping of the document stands for; what it holds has been made."""
+    ((kind, parts),) = pairs
+    match kind:
+        case "map":
+            return dict(parts)
+        case "tuple":
+            return tuple(parts)
+        case "set":
+            return frozenset(parts)
         case _:
-            return document
+            return _TYPES[kind](**dict(zip(_FIELDS[kind], parts, strict=True)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import field
@@ -14,6 +13,7 @@ from mlci.backends.progress import StepState
 from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json, Position, Scalar
 from mlci.gate import Acceptance, Comparison, Metrics, RuleVerdict
+from mlci.json_text import indented
 from mlci.plan import NO_BASELINE, Baseline
 from mlci.plan.models import Bound
 from mlci.report.baseline_changes import BaselineChanges, changes_since_json
@@ -329,7 +329,7 @@ def _is_time(value: Json) -> bool:
 
 def result_json(result: Result) -> str:
     """The text of result.json."""
-    return json.dumps(to_json(result), indent=2) + "\n"
+    return indented(to_json(result))
 
 
 def strict(value: Json) -> Json:

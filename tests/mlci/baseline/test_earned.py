@@ -52,7 +52,7 @@ def test_another_param_does_not(tmp_path: Path) -> None:
 def test_files_that_the_commit_does_not_hold(
     tmp_path: Path, changed: tuple[str, ...], untracked: tuple[str, ...], reason: str
 ) -> None:
-    tree = WorkTree(changed, frozenset(tmp_path / name for name in untracked))
+    tree = WorkTree(changed, frozenset(f"{tmp_path}/{name}" for name in untracked))
     assert unearned_reason(planned(tmp_path), tree) == reason
 
 
