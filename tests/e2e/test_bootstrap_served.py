@@ -218,6 +218,31 @@ def test_a_whole_life(repository: Project, served: Account) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.slow
+def test_a_flow_of_five_hundred_steps(repository: Project, served: Account) -> None:
+    """Its template is over the limit of a request, and its policies are over that of one policy."""
+    step = '{{uses: processing, run: train.py, inputs: {{raw: "s3://lake-{0}/of/the/year/{0}/"}}, outputs: [out]}}'
+    steps = "".join(f"  step{number}: {step.format(number % 40)}\n" for number in range(500))
+    repository.write("flow.yaml", FLOW.replace("flow: small", "flow: large") + steps)
+    done = bootstrap(repository, served, "--yes")
+    assert done.returncode == 0, done.stderr
+    first, _, rest = done.stdout.partition("✔ the stack CREATE_COMPLETE")
+    assert "The template has more than 51,200 bytes" in first
+    assert "+ Bucket" in first
+    assert "+ BucketPolicy" in rest
+    assert "+ PullRequestProject" in rest
+    iam = served.client("iam")
+    policies = [each for each in iam.list_policies(Scope="Local")["Policies"] if "mlci-large" in each["PolicyName"]]
+    assert {"JobsPolicy", "JobsPolicy2"} <= {each["PolicyName"].split("-")[2] for each in policies}
+    for each in policies:
+        version = iam.get_policy_version(PolicyArn=each["Arn"], VersionId=each["DefaultVersionId"])
+        assert len(json.dumps(version["PolicyVersion"]["Document"], separators=(",", ":"))) <= 6_144
+    assert "no changes" in bootstrap(repository, served).stdout
+    done = bootstrap(repository, served, "--delete", "--delete-bucket", "--yes")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
 def test_a_stack_outlives_the_server(repository: Project, tmp_path: Path) -> None:
     data = tmp_path / "kept"
     with serving(data) as server:
@@ -243,6 +268,19 @@ def test_a_stack_outlives_the_server(repository: Project, tmp_path: Path) -> Non
         server.stop()
         assert server.process.stderr is not None
         assert server.process.stderr.read() == ""
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_a_reporter_is_refused_here_with_the_reason(repository: Project, served: Account) -> None:
+    """The server delivers no events to CodeBuild. tests/e2e/test_reporter_chain.py does it in its place."""
+    secret = "arn:aws:secretsmanager:us-east-1:000000000000:secret:github-aBcD12"
+    assert bootstrap(repository, served, "--yes").returncode == 0
+    done = bootstrap(repository, served, "--github-secret", secret, "--yes")
+    assert done.returncode == 3
+    assert "ReporterRule (AWS::Events::Rule): mlci serve delivers no events to arn:aws:codebuild:" in done.stderr
+    assert bootstrap(repository, served, "--delete", "--delete-bucket", "--yes").returncode == 0
+    assert stacks(served) == []
 
 
 @pytest.mark.e2e

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
+import boto3
 import yaml
 from botocore.exceptions import ClientError
 
@@ -51,6 +53,7 @@ class Formation:
     change_set_fault: str = ""
     early: dict[str, str] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    urls: list[str] = field(default_factory=list)
     stacks: dict[str, FormationStack] = field(default_factory=dict)
     change_sets: dict[str, dict[str, Any]] = field(default_factory=dict)
     endpoint: str = f"https://cloudformation.{REGION}.amazonaws.com"
@@ -156,7 +159,9 @@ class Formation:
         else:
             assert "OnStackFailure" not in given
             stack = self._find(StackName)
-        template = yaml.safe_load(given["TemplateBody"])
+        text = given["TemplateBody"] if "TemplateBody" in given else self._read(given["TemplateURL"])
+        assert "TemplateURL" in given or len(text.encode()) <= 51_200
+        template = yaml.safe_load(text)
         values = {
             entry["ParameterKey"]: stack.parameters[entry["ParameterKey"]]
             if entry.get("UsePreviousValue")
@@ -168,6 +173,13 @@ class Formation:
         self.change_sets[made] = {"stack": stack, "template": template, "values": values, "type": ChangeSetType}
         self.change_sets[made] |= {"tags": tags, "failure": given.get("OnStackFailure"), "looks": 0}
         return {"Id": made, "StackId": stack.id}
+
+    def _read(self, url: str) -> str:
+        """The template in a bucket, by the path of its URL."""
+        self.urls.append(url)
+        bucket, _, key = urlsplit(url).path.lstrip("/").partition("/")
+        body: bytes = boto3.client("s3", region_name=REGION).get_object(Bucket=bucket, Key=key)["Body"].read()
+        return body.decode()
 
     def _wanted(self, template: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         """The resources whose condition, where they have one, holds: `Is<Parameter>`, which is `true`."""

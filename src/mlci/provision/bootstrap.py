@@ -12,7 +12,12 @@ from mlci.aws_settings import PROVISIONED_SETTINGS
 from mlci.backends.aws.cloudformation_stacks import Stack
 from mlci.backends.aws.s3_uploads import S3Uploads
 from mlci.backends.stop_signal import StopSignal
-from mlci.provision.change_set import apply_changes, delete_unusable_stack, find_updatable_stack
+from mlci.provision.change_set import (
+    apply_changes,
+    create_bucket_first,
+    delete_unusable_stack,
+    find_updatable_stack,
+)
 from mlci.provision.context import Account, RepositoryContext
 from mlci.provision.desired_stack import DesiredStack
 from mlci.provision.github_connection import complete_handshake, connections_page
@@ -37,8 +42,8 @@ def set_up(
     current = find_updatable_stack(flow, account)
     values = verify_values(resolve_values(options, current_values(current), repository), current, account)
     values["InstallFiles"] = install_files().sha256 if values["GitHubSecret"] else ""
-    before = delete_unusable_stack(current, account, prompt)
     desired = DesiredStack(flow, template, values)
+    before = create_bucket_first(desired, delete_unusable_stack(current, account, prompt), account, prompt)
     stack = apply_changes(desired, before, account, prompt, needs_consent=True)
     _upload_install_files(flow, stack, account, prompt)
     if values["Connected"] == "false" and complete_handshake(stack.outputs.get("ConnectionArn"), account, prompt):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlci.backends.aws.api_calls import DENIED_CODES, AwsError
-from mlci.backends.aws.cloudformation_stacks import ChangeSet, Stack
+from mlci.backends.aws.cloudformation_stacks import TEMPLATE_MAX_BYTES, ChangeSet, Stack
 from mlci.errors import InputError
 from mlci.plan.names import FLOW_TAG
 from mlci.provision.context import Account
@@ -97,7 +97,8 @@ def apply_changes(
 
 def _create_change_set(desired: DesiredStack, stack: Stack | None, account: Account) -> ChangeSet | None:
     try:
-        return account.stacks.create_change_set(desired.change_set_request(stack))
+        template = desired.body or _stored_template(desired, stack, account)
+        return account.stacks.create_change_set(desired.change_set_request(stack, template))
     except AwsError as error:
         if error.code in DENIED_CODES:
             hint = "`mlci bootstrap` needs permissions on CloudFormation, and on every resource of the stack."
@@ -105,6 +106,30 @@ def _create_change_set(desired: DesiredStack, stack: Stack | None, account: Acco
         if error.code == "ValidationError":
             raise InputError(f"CloudFormation rejected the stack: {error.message}") from error
         raise
+
+
+def _stored_template(desired: DesiredStack, stack: Stack | None, account: Account) -> str:
+    """Upload a template that is too large for a request, and return its URL. CloudFormation reads it with the caller's
+    credentials, so it needs no right of its own."""
+    bucket = desired.values.get("ExistingBucket") or (stack.outputs["Bucket"] if stack else "")
+    uri, data = desired.stored_template(bucket)
+    account.objects.write(uri, data)
+    return f"{account.api('s3').client.meta.endpoint_url}/{uri.removeprefix('s3://')}"
+
+
+def create_bucket_first(desired: DesiredStack, stack: Stack | None, account: Account, prompt: Prompt) -> Stack | None:
+    """Return the stack with its bucket, if the template is too large for a request; else `stack`.
+
+    Raises: InputError, if it is too large for CloudFormation at all; as apply_changes.
+    """
+    is_sent = desired.body is not None
+    if is_sent or stack is not None or desired.values.get("ExistingBucket"):
+        return stack
+    prompt.message(
+        f"The template has more than {TEMPLATE_MAX_BYTES:,} bytes, so CloudFormation reads it from the flow's bucket. "
+        "That is created first."
+    )
+    return apply_changes(desired.with_bucket_alone, stack, account, prompt, needs_consent=True)
 
 
 def _preview(desired: DesiredStack, stack: Stack | None, change_set: ChangeSet, account: Account) -> list[Line]:

@@ -7,6 +7,8 @@ https://docs.aws.amazon.com/codebuild/latest/userguide/pull-request-build-policy
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mlci.plan.names import Names, install_prefix
 from mlci.provision.cloudformation_functions import (
     Resource,
@@ -20,7 +22,7 @@ from mlci.provision.cloudformation_functions import (
     skip_checks,
     sub,
 )
-from mlci.provision.iam_roles import BUCKET, CONNECTION, policies_of_builds
+from mlci.provision.iam_roles import BUCKET, CONNECTION
 from mlci.provision.stack_names import Role, build_log_group, logical_id, project_name, tags
 
 _OPENED = "PULL_REQUEST_CREATED, PULL_REQUEST_UPDATED, PULL_REQUEST_REOPENED"
@@ -34,8 +36,9 @@ _APPROVERS = if_(
 )
 
 
-def codebuild_projects(flow: str, builds_images: bool) -> dict[str, Resource]:
+def codebuild_projects(flow: str, builds_images: bool, policies: Callable[[Role], list[str]]) -> dict[str, Resource]:
     """Return the projects and their logs. A build that builds images runs a Docker daemon, which takes privileged mode.
+    `policies` returns the logical IDs of a role's policies.
 
     Source: https://docs.aws.amazon.com/codebuild/latest/userguide/sample-docker.html
     """
@@ -46,6 +49,7 @@ def codebuild_projects(flow: str, builds_images: bool) -> dict[str, Resource]:
             flow,
             is_base=False,
             builds_images=builds_images,
+            policies=policies,
             Description="mlci: each pull request, and the gate's verdict on it",
             # Pull requests share a cache, so builds of the base branch have none.
             Cache={"Type": "LOCAL", "Modes": ["LOCAL_CUSTOM_CACHE"]},
@@ -57,6 +61,7 @@ def codebuild_projects(flow: str, builds_images: bool) -> dict[str, Resource]:
             flow,
             is_base=True,
             builds_images=builds_images,
+            policies=policies,
             Description="mlci: each push to the base branch; its runs write the baseline",
             Cache={"Type": "NO_CACHE"},
             Triggers=_pushes(),
@@ -75,7 +80,9 @@ def build_log(name: str) -> Resource:
     )
 
 
-def _project(flow: str, is_base: bool, builds_images: bool, **differing: Value) -> Resource:
+def _project(
+    flow: str, is_base: bool, builds_images: bool, policies: Callable[[Role], list[str]], **differing: Value
+) -> Resource:
     """Return a project. CodeBuild uses the connection with the role at creation, so the role's policy comes first."""
     role: Role = "base_build" if is_base else "pull_request_build"
     name = project_name(flow, is_base)
@@ -118,7 +125,7 @@ def _project(flow: str, is_base: bool, builds_images: bool, **differing: Value) 
             "Tags": tags(flow),
         },
         Condition="IsConnected",
-        DependsOn=[*policies_of_builds(role), "BaseLog" if is_base else "PullRequestLog"],
+        DependsOn=[*policies(role), "BaseLog" if is_base else "PullRequestLog"],
         Metadata=skip_checks(
             CKV_AWS_147="CodeBuild stores nothing: there are no artifacts",
             **({"CKV_AWS_316": "The flow builds images, which takes a Docker daemon"} if builds_images else {}),

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 
 import yaml
 
-from mlci.backends.aws.cloudformation_stacks import TEMPLATE_MAX_BYTES, ChangeSetRequest, Stack
+from mlci.backends.aws.cloudformation_stacks import (
+    STORED_TEMPLATE_MAX_BYTES,
+    TEMPLATE_MAX_BYTES,
+    ChangeSetRequest,
+    Stack,
+)
 from mlci.errors import InputError
 from mlci.fast_dataclasses import dataclass
-from mlci.plan.names import FLOW_TAG
+from mlci.plan.models import S3Uri
+from mlci.plan.names import FLOW_TAG, install_prefix
 from mlci.provision.cloudformation_functions import Value
 from mlci.provision.grouped_texts import grouped
 from mlci.provision.stack_names import stack_name
@@ -29,15 +36,19 @@ class DesiredStack:
         return stack_name(self.flow)
 
     @property
-    def body(self) -> str:
-        """The template to send. One over the limit is sent as compact JSON without metadata, without a reporter that
-        the values don't ask for, and with its policy statements as few as possible if need be.
+    def body(self) -> str | None:
+        """The template as a request has it: one over the limit as compact JSON, without what only people read and
+        without a reporter that the values don't ask for. None if even that is over the limit.
 
-        Raises: InputError, if none is within CloudFormation's limit.
+        Raises: InputError, if CloudFormation would reject the template in a bucket as well.
         """
-        if _size_bytes(self.template) <= TEMPLATE_MAX_BYTES:
+        size_bytes = _size_bytes(self.template)
+        if size_bytes <= TEMPLATE_MAX_BYTES:
             return self.template
-        document = yaml.safe_load(self.template)
+        if size_bytes > STORED_TEMPLATE_MAX_BYTES:
+            what = f"the template has {size_bytes:,} bytes; CloudFormation accepts {STORED_TEMPLATE_MAX_BYTES:,}"
+            raise InputError(what, "Group S3 inputs under fewer prefixes, or split the flow.")
+        document = self._document
         if not self.values.get("GitHubSecret"):
             document = _without(document, "HasReporter")
         for part in (document, *document["Resources"].values()):
@@ -45,28 +56,36 @@ class DesiredStack:
         for parameter in document.get("Parameters", {}).values():
             parameter.pop("ConstraintDescription", None)  # mlci has checked the values
             parameter.pop("Description", None)  # `mlci bootstrap --help` shows them
-        compact = _compact(grouped(document))
-        if _size_bytes(compact) > TEMPLATE_MAX_BYTES:
-            for parameter in document.get("Parameters", {}).values():
-                parameter.pop("AllowedPattern", None)  # mlci has checked the values
-            for part in document["Resources"].values():
-                policy = part.get("Properties", {}).get("PolicyDocument", {})
-                if "Statement" in policy:
-                    policy["Statement"] = _merged(policy["Statement"])
-            compact = _compact(grouped(document))
-        if _size_bytes(compact) > TEMPLATE_MAX_BYTES:
-            what = f"the template has {_size_bytes(compact):,} bytes; CloudFormation accepts {TEMPLATE_MAX_BYTES:,}"
-            raise InputError(what, "Group S3 inputs under fewer prefixes, or split the flow.")
-        return compact
+        compact = json.dumps(grouped(document), separators=(",", ":"), ensure_ascii=False)
+        return compact if _size_bytes(compact) <= TEMPLATE_MAX_BYTES else None
 
-    def change_set_request(self, stack: Stack | None) -> ChangeSetRequest:
-        """Return the request for the change set. Values that do not change are sent as UsePreviousValue, so that
-        CloudFormation lists no change for them, whatever the parameter's type."""
+    @property
+    def with_bucket_alone(self) -> DesiredStack:
+        """The stack with nothing but its bucket, where CloudFormation can read the whole template."""
+        document = self._document
+        for section, name in (("Resources", "Bucket"), ("Outputs", "Bucket")):
+            document[section] = {name: document[section][name]}
+        return DesiredStack(self.flow, json.dumps(document), self.values)
+
+    @property
+    def _document(self) -> dict[str, Value]:
+        document: dict[str, Value] = yaml.safe_load(self.template)
+        return document
+
+    def stored_template(self, bucket: str) -> tuple[S3Uri, bytes]:
+        """Return the template as an object in the bucket, where no run may write, under a name by its content."""
+        data = self.template.encode()
+        name = f"{hashlib.sha256(data).hexdigest()}.yaml"
+        return S3Uri(f"s3://{bucket}/{install_prefix(self.flow)}/templates/{name}"), data
+
+    def change_set_request(self, stack: Stack | None, template: str) -> ChangeSetRequest:
+        """Return the request for the change set, with the template or its URL. Values that do not change are sent as
+        UsePreviousValue, so that CloudFormation lists no change for them, whatever the parameter's type."""
         current = stack.parameters if stack else {}
         unchanged = frozenset(name for name, value in self.values.items() if current.get(name) == value)
         values = {name: value for name, value in self.values.items() if name not in unchanged}
         return ChangeSetRequest(
-            self.stack, self.body, values, unchanged, {FLOW_TAG: self.flow}, is_creation=stack is None
+            self.stack, template, values, unchanged, {FLOW_TAG: self.flow}, is_creation=stack is None
         )
 
 
@@ -90,20 +109,6 @@ def _without(document: dict[str, Value], condition: str) -> dict[str, Value]:
 
 def _is_under(value: Value, condition: str) -> bool:
     return isinstance(value, dict) and isinstance(value.get("Fn::If"), list) and value["Fn::If"][0] == condition
-
-
-def _merged(statements: list[dict[str, Value]]) -> list[dict[str, Value]]:
-    """Return the statements of a policy without their labels, which `mlci policy` shows. Those that differ in nothing
-    but their resources are one."""
-    resources: dict[str, list[Value]] = {}
-    for statement in statements:
-        rest = {name: member for name, member in statement.items() if name not in ("Sid", "Resource")}
-        resources.setdefault(_compact(rest), []).extend(statement["Resource"])
-    return [{**json.loads(rest), "Resource": arns} for rest, arns in resources.items()]
-
-
-def _compact(document: object) -> str:
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
 
 
 def _size_bytes(text: str) -> int:

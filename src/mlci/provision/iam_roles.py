@@ -10,14 +10,17 @@ https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-depl
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 
 from typing_extensions import assert_never
 
+from mlci.errors import InputError
 from mlci.plan.names import Names
 from mlci.provision import iam_policies
 from mlci.provision.access_requirements import AccessRequirements
 from mlci.provision.cloudformation_functions import Resource, Value, if_, ref, resource, skip_checks, sub, substitute
+from mlci.provision.policy_sizes import ROLE_MAX_POLICIES, divided
 from mlci.provision.policy_statements import AccountScope, Document, Statement, document
 from mlci.provision.stack_names import (
     GITHUB_OIDC_HOST,
@@ -82,7 +85,10 @@ _ANY_RESOURCE_REASON = "As CodeBuild documents it: a network interface has no AR
 
 
 def iam_roles(requirements: AccessRequirements) -> dict[str, Resource]:
-    """Return every role with its policies, and the policies that depend on parameters."""
+    """Return every role with its policies, and the policies that depend on parameters.
+
+    Raises: InputError, if IAM would attach fewer policies to a role.
+    """
     resources: dict[str, Resource] = {}
     for role in ROLES:
         resources[logical_id(role)] = resource(
@@ -114,6 +120,8 @@ def iam_roles(requirements: AccessRequirements) -> dict[str, Resource]:
         _JOBS,
         Condition="HasImageRepository",
     )
+    for role in ROLES:
+        _check_attachments(role, resources)
     return resources
 
 
@@ -122,23 +130,47 @@ def _policies(kind: str, pair: tuple[Role, Role], requirements: AccessRequiremen
     condition = _condition(pair[0])
     one, other = (iam_policies.statements(role, requirements, SCOPE) for role in pair)
     common = [statement for statement in one if statement in other]
-    resources = {}
+    resources: dict[str, Resource] = {}
     for role, statements in zip(pair, (one, other), strict=True):
-        own = document(statement for statement in statements if statement not in common)
-        resources[_own_policy(role)] = _policy(_DESCRIPTIONS[role], own, (role,), **condition)
+        own = [statement for statement in statements if statement not in common]
+        resources |= _numbered(_own_policy(role), own, _DESCRIPTIONS[role], (role,), condition)
     if common:
         description = f"{_DESCRIPTIONS[pair[0]]}, and {_DESCRIPTIONS[pair[1]].removeprefix('mlci: ')}"
-        resources[f"{kind}Policy"] = _policy(description, document(common), pair, **condition)
+        resources |= _numbered(f"{kind}Policy", common, description, pair, condition)
     return resources
+
+
+def _numbered(
+    name: str, statements: list[Statement], about: str, to: tuple[Role, ...], condition: dict[str, Value]
+) -> dict[str, Resource]:
+    """Return the policy of this name; where IAM's limit takes several, the others have a number."""
+    return {
+        f"{name}{number if number > 1 else ''}": _policy(about, document(part), to, **condition)
+        for number, part in enumerate(divided(statements), 1)
+    }
 
 
 def _condition(role: Role) -> dict[str, Value]:
     return {"Condition": _ROLE_CONDITIONS[role]} if role in _ROLE_CONDITIONS else {}
 
 
-def policies_of_builds(role: Role) -> list[str]:
-    """Return the logical IDs of a build role's policies."""
-    return [_own_policy(role), "BuildsPolicy"]
+def _check_attachments(role: Role, resources: Mapping[str, Resource]) -> None:
+    policies = [each for each in resources.values() if each["Type"] == "AWS::IAM::ManagedPolicy"]
+    count = sum(f'"{logical_id(role)}"' in json.dumps(each["Properties"]["Roles"]) for each in policies)
+    if count > ROLE_MAX_POLICIES:
+        what = f"the rights of {logical_id(role)} take {count} policies; IAM attaches {ROLE_MAX_POLICIES} to a role"
+        raise InputError(what, "Group S3 inputs under fewer prefixes, or split the flow.")
+
+
+def policies_of(role: Role, resources: Mapping[str, Resource]) -> list[str]:
+    """Return the logical IDs of a role's policies that every stack has which has the role."""
+    return [
+        name
+        for name, each in resources.items()
+        if each["Type"] == "AWS::IAM::ManagedPolicy"
+        and ref(logical_id(role)) in each["Properties"]["Roles"]
+        and each.get("Condition") == _ROLE_CONDITIONS.get(role)
+    ]
 
 
 def _own_policy(role: Role) -> str:

@@ -7,6 +7,7 @@ Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import yaml
@@ -15,7 +16,7 @@ from mlci.aws_settings import PROVISIONED_SETTINGS, AwsSettingName
 from mlci.provision.access_requirements import AccessRequirements
 from mlci.provision.cloudformation_functions import Resource, Value, and_, equals, get_att, is_set, ref, resource
 from mlci.provision.codebuild_projects import codebuild_projects
-from mlci.provision.iam_roles import ACTIONS, BUCKET, CONNECTION, OIDC_AUDIENCE, iam_roles
+from mlci.provision.iam_roles import ACTIONS, BUCKET, CONNECTION, OIDC_AUDIENCE, iam_roles, policies_of
 from mlci.provision.image_repositories import image_repositories
 from mlci.provision.reporter_project import reporter
 from mlci.provision.stack_names import GITHUB_OIDC_HOST, capitalized, connection_name, logical_id
@@ -50,7 +51,12 @@ _SETTING_VALUES: Mapping[AwsSettingName, Value] = {
 
 
 def template(requirements: AccessRequirements) -> str:
-    """Return the template as YAML. The same flow gives the same text."""
+    """Return the template as YAML. The same flow gives the same text.
+
+    Raises: InputError, if its policies are more than IAM attaches to a role.
+    """
+    roles = iam_roles(requirements)
+    policies = functools.partial(policies_of, resources=roles)
     document = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"mlci: continuous integration of the flow {requirements.flow}",
@@ -61,8 +67,8 @@ def template(requirements: AccessRequirements) -> str:
         "Resources": {
             **storage_resources(requirements.flow),
             **(image_repositories(requirements.flow) if requirements.builds_images else {}),
-            **iam_roles(requirements),
-            **codebuild_projects(requirements.flow, requirements.builds_images),
+            **roles,
+            **codebuild_projects(requirements.flow, requirements.builds_images, policies),
             **reporter(requirements.flow),
             **_settings(requirements.flow),
             "GitHubConnection": resource(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 
@@ -212,12 +213,54 @@ def test_rights_that_are_missing_are_told(boot: Boot, yes: Answers) -> None:
         boot.set_up(yes)
 
 
+LARGE = TEMPLATE.replace(
+    "Outputs:", f'  LargeRole: {{Type: "AWS::IAM::Role", Properties: {{Description: "{"x" * 60_000}"}}}}\nOutputs:'
+)
+
+
 def test_a_template_that_is_too_long_is_sent_without_its_blanks(boot: Boot, yes: Answers) -> None:
     blanks = "\n".join(f"  # {'x' * 100}" for _ in range(600))
     assert boot.set_up(yes, TEMPLATE + blanks) == 0
-    many = "\n".join(f'  Role{number}: {{Type: "AWS::IAM::Role"}}' for number in range(2000))
-    with pytest.raises(InputError, match="bytes; CloudFormation accepts 51,200"):
-        boot.set_up(yes, TEMPLATE.replace("Outputs:", f"{many}\nOutputs:"))
+    assert boot.formation.urls == []
+
+
+def test_a_template_that_is_too_large_for_a_request_is_read_from_the_bucket_which_comes_first(boot: Boot) -> None:
+    prompt = Answers([True, True])
+    boot.set_up(prompt, LARGE)
+    assert "The template has more than 51,200 bytes" in prompt.said[0]
+    assert len(prompt.questions) == 2  # the projects, of which the connection is there at once, take none
+    made = [event.resource for event in prompt.events if event.status == "CREATE_COMPLETE"]
+    assert made[:2] == ["Bucket", STACK]
+    assert "LargeRole" in made
+    [url] = set(boot.formation.urls)
+    name = hashlib.sha256(LARGE.encode()).hexdigest()
+    assert url == f"https://s3.{REGION}.amazonaws.com/{BUCKET}/mlci/{FLOW}/install/templates/{name}.yaml"
+    again = Answers(is_interactive=False)
+    assert boot.set_up(again, LARGE) == 0
+    assert "no changes" in again.text
+
+
+def test_a_no_to_the_rest_leaves_the_bucket_and_a_later_yes_goes_on(boot: Boot, yes: Answers) -> None:
+    with pytest.raises(Stopped):
+        boot.set_up(Answers([True, False]), LARGE)
+    assert boot.stack is not None
+    assert list(boot.stack.resources) == ["Bucket"]
+    assert boot.set_up(yes, LARGE) == 0
+    assert "LargeRole" in boot.stack.resources
+
+
+def test_a_template_is_read_from_the_bucket_that_is_given(boot: Boot, yes: Answers) -> None:
+    s3 = boto3.client("s3", region_name=REGION)
+    s3.create_bucket(Bucket="given", CreateBucketConfiguration={"LocationConstraint": REGION})
+    assert boot.set_up(yes, LARGE, ExistingBucket="given") == 0
+    assert {url.split("/")[3] for url in boot.formation.urls} == {"given"}
+    assert "first" not in yes.said[0]
+
+
+def test_a_template_that_is_too_large_for_cloudformation_is_an_error(boot: Boot, yes: Answers) -> None:
+    with pytest.raises(InputError, match=r"the template has 1,0.* bytes; CloudFormation accepts 1,000,000"):
+        boot.set_up(yes, LARGE + f"# {'x' * 1_000_000}")
+    assert boot.stack is None
 
 
 def test_a_pending_connection_is_a_next_step_for_a_script(boot: Boot, yes: Answers) -> None:

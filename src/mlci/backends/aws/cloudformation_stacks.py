@@ -16,8 +16,9 @@ from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError
 from mlci.fast_dataclasses import dataclass
 
-#: The largest template that fits into a request.
-TEMPLATE_MAX_BYTES = 51_200
+#: The largest template that fits into a request, and the largest that CloudFormation reads from a bucket.
+#: Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html
+TEMPLATE_MAX_BYTES, STORED_TEMPLATE_MAX_BYTES = 51_200, 1_000_000
 POLL_S = 2.0
 
 #: The possible next operations on a stack. `empty`: created by a change set that was not executed; `ready` for an
@@ -130,7 +131,10 @@ class StackEvent:
 
 @dataclass(frozen=True)
 class ChangeSetRequest:
-    """The stack that a change set leads to. `unchanged` parameters are sent as UsePreviousValue."""
+    """The stack that a change set leads to. `unchanged` parameters are sent as UsePreviousValue.
+
+    `template` is the template itself, or the URL of the object that has it.
+    """
 
     name: str
     template: str
@@ -138,6 +142,10 @@ class ChangeSetRequest:
     unchanged: frozenset[str]
     tags: Mapping[str, str]
     is_creation: bool
+
+    @property
+    def has_stored_template(self) -> bool:
+        return self.template.startswith(("https://", "http://"))
 
 
 @dataclass(frozen=True)
@@ -335,7 +343,7 @@ def _request(request: ChangeSetRequest, name: str) -> dict[str, Any]:
         "ChangeSetName": name,
         "ClientToken": name,
         "ChangeSetType": "CREATE" if request.is_creation else "UPDATE",
-        "TemplateBody": request.template,
+        "TemplateURL" if request.has_stored_template else "TemplateBody": request.template,
         "Parameters": parameters,
         "Capabilities": ["CAPABILITY_IAM"],
         "Tags": [{"Key": key, "Value": value} for key, value in request.tags.items()],

@@ -90,6 +90,8 @@ class MotoCloudFormation(CloudFormationBackend):
         try:
             yield
         except ResourceFailureError as failure:
+            # As far as the stack had policies before, moto attaches them again.
+            self._detach_policies(stack)
             before.restore(stack, failure)
 
     def _detach_policies(self, stack: Stack) -> None:
