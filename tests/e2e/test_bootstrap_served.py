@@ -30,6 +30,7 @@ WRONG = {
     "--comment-approval": "NOBODY",
     "--approvers": "read",
     "--repository-id": "octo",
+    "--github-host": "https://github.example.com",
     "--github-secret": "token",
     "--github-comment": "sometimes",
     "--changed-files": "(",

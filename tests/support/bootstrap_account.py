@@ -86,7 +86,7 @@ class Boot:
     formation: Formation = field(default_factory=Formation)
     connections: CodeConnections = field(default_factory=CodeConnections)
     base_branch: str | None = "main"
-    name: str | None = "octo/model"
+    origin: str | None = "github.com/octo/model"
     repository_ids: dict[str, str] = field(default_factory=lambda: {"octo/model": "1234"})
 
     def __post_init__(self) -> None:
@@ -107,9 +107,9 @@ class Boot:
         around = RepositoryContext(
             self.root,
             "flow.yaml",
-            self.name,
             self.base_branch,
             lambda: "^(flow\\.yaml)$",
+            self.origin,
             repository_id=self.repository_ids.get,
         )
         return set_up(FLOW, template, chosen, around, self.account, prompt)

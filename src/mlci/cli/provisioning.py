@@ -114,14 +114,12 @@ def flow_repository(flow: Flow, flow_file: Path, region: str) -> RepositoryConte
     repository = find_repository(flow_file)
     git = git_state(repository.base)
     path = repository.relative(flow_file.resolve())
-    origin = repository_name(git.remote) or ""
     return RepositoryContext(
         root=repository.root,
         flow_file=path,
-        name=origin.removeprefix("github.com/") if origin.startswith("github.com/") else None,
         base_branch=git.base_branch,
         changed_files=lambda: file_pattern(repository, path, stage_flow(flow, flow_file, region)),
-        origin=origin,
+        origin=repository_name(git.remote),
         repository_id=public_repository_id,
     )
 

@@ -6,13 +6,14 @@ From the flow to the template; these modules are pure:
     stack_names.py               names of the stack, its roles, projects and log groups
     stack_parameters.py          the template's parameters, which are also options of `mlci bootstrap`
     policy_statements.py         a policy's statements and document, and the account that they are about
+    policy_sizes.py              statements divided into policies within IAM's limit
     secret_access.py             the statements by which jobs read secrets
     iam_policies.py              access requirements → the policy of each role
     cloudformation_functions.py  intrinsic functions and resources as a template holds them
     iam_roles.py                 the roles with their trust policies, and the managed policies
     image_repositories.py        the ECR repositories of the images that runs build
     storage_resources.py         the bucket with its policy, and the ECR repository
-    reporter_project.py     the project that posts reports, and the rule that starts it
+    reporter_project.py          the project that posts reports, and the rule that starts it
     codebuild_projects.py        the two CodeBuild projects and their webhooks
     grouped_texts.py             a template in fewer characters
     template.py                  all of it as one template, in YAML

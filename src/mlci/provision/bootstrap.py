@@ -67,6 +67,7 @@ def _summary_lines(desired: DesiredStack, stack: Stack, repository: RepositoryCo
     summary = BootstrapSummary(
         flow=desired.flow,
         region=account.region,
+        host=desired.values["GitHubHost"],
         repository=desired.values["Repository"],
         outputs=stack.outputs,
         settings=tuple(setting.parameter(desired.flow) for setting in PROVISIONED_SETTINGS),

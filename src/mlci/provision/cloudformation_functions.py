@@ -51,7 +51,11 @@ def equals(parameter: str, value: str) -> Value:
 
 def is_set(parameter: str) -> Value:
     """Return the condition that a parameter is not empty."""
-    return {"Fn::Not": [equals(parameter, "")]}
+    return not_(equals(parameter, ""))
+
+
+def not_(condition: Value) -> Value:
+    return {"Fn::Not": [condition]}
 
 
 def and_(*conditions: Value) -> Value:

@@ -20,6 +20,7 @@ from mlci.provision.cloudformation_functions import (
     replace,
     resource,
     skip_checks,
+    split,
     sub,
 )
 from mlci.provision.iam_roles import BUCKET, CONNECTION
@@ -34,6 +35,12 @@ _APPROVERS = if_(
     ["GITHUB_WRITE", "GITHUB_MAINTAIN", "GITHUB_ADMIN"],
     if_("MaintainersApprove", ["GITHUB_MAINTAIN", "GITHUB_ADMIN"], ["GITHUB_ADMIN"]),
 )
+
+VPC_CONFIG: Value = {
+    "VpcId": ref("VpcId"),
+    "Subnets": split(",", ref("SubnetIds")),
+    "SecurityGroupIds": split(",", ref("SecurityGroupIds")),
+}
 
 
 def codebuild_projects(flow: str, builds_images: bool, policies: Callable[[Role], list[str]]) -> dict[str, Resource]:
@@ -102,8 +109,8 @@ def _project(
             },
             "LogsConfig": {"CloudWatchLogs": {"Status": "ENABLED", "GroupName": build_log_group(name)}},
             "Source": {
-                "Type": "GITHUB",
-                "Location": sub("https://github.com/${Repository}.git"),
+                "Type": if_("IsEnterpriseServer", "GITHUB_ENTERPRISE", "GITHUB"),
+                "Location": sub("https://${GitHubHost}/${Repository}.git"),
                 "Auth": {"Type": "CODECONNECTIONS", "Resource": CONNECTION},
                 "BuildSpec": "buildspec.yaml",
                 "GitCloneDepth": 0,  # the whole history: a shallow clone may lack the base branch
@@ -114,14 +121,7 @@ def _project(
                 },
             },
             "TimeoutInMinutes": ref("BuildTimeout"),
-            "VpcConfig": if_(
-                "IsInVpc",
-                {
-                    "VpcId": ref("VpcId"),
-                    "Subnets": {"Fn::Split": [",", ref("SubnetIds")]},
-                    "SecurityGroupIds": {"Fn::Split": [",", ref("SecurityGroupIds")]},
-                },
-            ),
+            "VpcConfig": if_("IsInVpc", VPC_CONFIG),
             "Tags": tags(flow),
         },
         Condition="IsConnected",

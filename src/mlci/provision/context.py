@@ -58,15 +58,18 @@ class Account:
 class RepositoryContext:
     """The Git repository of the flow file.
 
-    `name` is owner/name on GitHub, or None if the origin is not on GitHub; `origin` is the host and path of Git's
-    origin. `changed_files` returns a pattern of the files that the flow reads, and `repository_id` the ID of a public
-    repository on GitHub.
+    `origin` is the host and path of Git's origin, such as github.com/octo/model. `changed_files` returns a pattern of
+    the files that the flow reads, and `repository_id` the ID of a public repository on GitHub.
     """
 
     root: Path
     flow_file: str
-    name: str | None
     base_branch: str | None
     changed_files: Callable[[], str]
     origin: str | None = None
     repository_id: Callable[[str], str | None] = lambda name: None
+
+    def name_on(self, host: str) -> str | None:
+        """Return owner/name of the origin on a host of GitHub, or None if it is elsewhere."""
+        found, _, name = (self.origin or "").partition("/")
+        return name if found == host else None

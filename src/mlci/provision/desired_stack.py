@@ -100,15 +100,23 @@ def _without(document: dict[str, Value], condition: str) -> dict[str, Value]:
                 return [pruned(each) for each in value if not _is_under(each, condition)]
         return value
 
+    conditions = document.get("Conditions", {})
+    gone = {condition, *(name for name, each in conditions.items() if _is_under(each, condition))}
     resources = {
-        name: pruned(each) for name, each in document["Resources"].items() if each.get("Condition") != condition
+        name: pruned(each) for name, each in document["Resources"].items() if each.get("Condition") not in gone
     }
-    conditions = {name: each for name, each in document.get("Conditions", {}).items() if name != condition}
+    conditions = {name: each for name, each in conditions.items() if name not in gone}
     return {**document, "Conditions": conditions, "Resources": resources}
 
 
 def _is_under(value: Value, condition: str) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("Fn::If"), list) and value["Fn::If"][0] == condition
+    """Return True for an `Fn::If` of the condition, and for a condition that it is a part of."""
+    match value:
+        case {"Fn::If": [str(name), *_]}:
+            return name == condition
+        case {"Fn::And": list(parts)}:
+            return {"Condition": condition} in parts
+    return False
 
 
 def _size_bytes(text: str) -> int:

@@ -42,6 +42,7 @@ _ROLE_CONDITIONS: Mapping[Role, str] = {
     **dict.fromkeys(ACTIONS, "UsesActions"),
     **dict.fromkeys(_REPORTERS, "HasReporter"),
 }
+_IMPLIED_CONDITIONS: Mapping[str, str] = {"ReportsFromVpc": "HasReporter"}
 #: Statements that both roles of a kind have stand in one policy of this name: a template has no room for them twice.
 _KINDS: Mapping[str, tuple[Role, Role]] = {
     "Builds": _BUILDS,
@@ -114,6 +115,13 @@ def iam_roles(requirements: AccessRequirements) -> dict[str, Resource]:
         Condition="IsInVpc",
         Metadata=skip_checks(CKV_AWS_111=_ANY_RESOURCE_REASON),
     )
+    resources["ReporterNetworkPolicy"] = _policy(
+        "mlci: the reporter in the VPC",
+        document(_join_network()),
+        ("reporter",),
+        Condition="ReportsFromVpc",
+        Metadata=skip_checks(CKV_AWS_111=_ANY_RESOURCE_REASON),
+    )
     resources["ImagesPolicy"] = _policy(
         "mlci: jobs on images of the repository",
         document(iam_policies.pull_images(["${ImageRepository.Arn}"])),
@@ -178,15 +186,16 @@ def _own_policy(role: Role) -> str:
 
 
 def _policy(about: str, document: Document, to: tuple[Role, ...], **attributes: Value) -> Resource:
+    condition = str(attributes.get("Condition"))
     return resource(
         "AWS::IAM::ManagedPolicy",
         {
             "Description": about,
             "PolicyDocument": substitute(document, BucketName=BUCKET, ConnectionArn=CONNECTION),
             "Roles": [
-                if_(_ROLE_CONDITIONS[role], ref(logical_id(role)))
-                if attributes.get("Condition") != _ROLE_CONDITIONS.get(role, attributes.get("Condition"))
-                else ref(logical_id(role))
+                ref(logical_id(role))
+                if _ROLE_CONDITIONS.get(role) in (None, condition, _IMPLIED_CONDITIONS.get(condition))
+                else if_(_ROLE_CONDITIONS[role], ref(logical_id(role)))
                 for role in to
             ],
         },

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from mlci.backends.aws.cloudformation_stacks import Stack
 from mlci.errors import InputError, Problem
 from mlci.provision.context import Account, RepositoryContext
-from mlci.provision.stack_parameters import PARAMETERS, check
+from mlci.provision.stack_parameters import GITHUB, PARAMETERS, check
 from mlci.stage import Repository, Staged
 
 #: The value of `--changed-files` that stands for a pattern of the files that the flow reads.
@@ -23,7 +23,8 @@ def resolve_values(
 
     Raises: InputError, with every invalid value.
     """
-    inferred = {"Repository": repository.name, "BaseBranch": repository.base_branch}
+    host = next(each["GitHubHost"] for each in (options, current, {"GitHubHost": GITHUB}) if "GitHubHost" in each)
+    inferred = {"Repository": repository.name_on(host), "BaseBranch": repository.base_branch}
     values: dict[str, str] = {}
     for parameter in PARAMETERS:
         name = parameter.name
@@ -32,8 +33,8 @@ def resolve_values(
     if values["Repository"] != current.get("Repository") and "RepositoryId" not in options:
         values["RepositoryId"] = ""  # it is the other repository's
     if not values["Repository"] and repository.origin:
-        hint = "mlci sets up CodeBuild for GitHub only. Name a repository there, owner/name."
-        raise InputError([Problem("--repository", 0, 0, f"Git's origin, {repository.origin}, is not on GitHub", hint)])
+        hint = "Name a repository there, owner/name, or the host of a GitHub Enterprise Server: --github-host."
+        raise InputError([Problem("--repository", 0, 0, f"Git's origin, {repository.origin}, is not on {host}", hint)])
     values["FlowFile"] = repository.flow_file
     if values["ChangedFiles"] == INPUTS_KEYWORD:
         values["ChangedFiles"] = repository.changed_files()

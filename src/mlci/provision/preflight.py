@@ -7,6 +7,7 @@ API_DescribeSubnets.html and its neighbours of EC2, each under https://docs.aws.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from mlci.backends.aws.api_calls import DENIED_CODES, Api, AwsError
@@ -15,6 +16,7 @@ from mlci.backends.aws.s3_objects import Objects
 from mlci.errors import InputError, Problem
 from mlci.fast_dataclasses import dataclass
 from mlci.provision.stack_names import GITHUB_OIDC_HOST
+from mlci.provision.stack_parameters import GITHUB
 
 _DENIED = DENIED_CODES | {"UnauthorizedOperation", "403"}
 
@@ -30,7 +32,7 @@ class Preflight:
     def problems(self, values: Mapping[str, str]) -> Iterator[Problem]:
         """Yield every problem of the resources that the values refer to."""
         checks: dict[str, Callable[[str], Iterator[Problem]]] = {
-            "Connection": self._connection,
+            "Connection": functools.partial(self._connection, values.get("GitHubHost") or GITHUB),
             "KmsKey": self._key,
             "PermissionsBoundary": self._boundary,
             "ExistingBucket": self._bucket,
@@ -48,14 +50,16 @@ class Preflight:
         results = self.api("iam").call("list_open_id_connect_providers")["OpenIDConnectProviderList"]
         return next((entry["Arn"] for entry in results if entry["Arn"].endswith(f"/{GITHUB_OIDC_HOST}")), None)
 
-    def _connection(self, arn: str) -> Iterator[Problem]:
+    def _connection(self, host: str, arn: str) -> Iterator[Problem]:
+        provider = "GitHub" if host == GITHUB else "GitHubEnterpriseServer"
         yield from self._check_region("--connection", arn)
         connection = Connections(self.api("codeconnections")).find(arn)
         if connection is None:
             hint = "`aws codeconnections list-connections` lists them. Without the option, the stack creates one."
             yield Problem("--connection", 0, 0, f"there is no connection {arn}", hint)
-        elif connection.provider != "GitHub":
-            yield Problem("--connection", 0, 0, f"{arn} is a connection to {connection.provider}, not to GitHub")
+        elif connection.provider != provider:
+            what = f"{arn} is a connection to {connection.provider}, and {host} needs one to {provider}"
+            yield Problem("--connection", 0, 0, what, "--github-host names the host of the repository.")
         elif connection.status == "ERROR":
             hint = "See the console: Developer Tools, Settings, Connections."
             yield Problem("--connection", 0, 0, f"the connection {arn} has the status ERROR", hint)

@@ -1,8 +1,9 @@
 """The reporter: the project that posts what pull requests show of builds, and the EventBridge rule that starts it.
 
 It is a project of CodeBuild, so that it installs mlci as builds do, by the same hash; on Lambda compute, which starts
-within seconds, waits in no queue and takes none of the account's concurrent builds. It has no source: nothing of a pull
-request runs in it.
+within seconds, waits in no queue and takes none of the account's concurrent builds. Lambda compute is in no VPC, so
+where builds reach a GitHub Enterprise Server from a VPC, the reporter is a container there. It has no source: nothing
+of a pull request runs in it.
 
 Sources: https://docs.aws.amazon.com/codebuild/latest/userguide/lambda.html,
 https://docs.aws.amazon.com/codebuild/latest/userguide/sample-build-notifications.html#sample-build-notifications-ref
@@ -12,16 +13,32 @@ https://docs.aws.amazon.com/codebuild/latest/userguide/sample-build-notification
 from __future__ import annotations
 
 from mlci.plan.names import Names, install_prefix
-from mlci.provision.cloudformation_functions import Resource, Value, get_att, ref, resource, skip_checks, sub
-from mlci.provision.codebuild_projects import build_log
+from mlci.provision.cloudformation_functions import (
+    NO_VALUE,
+    Resource,
+    Value,
+    get_att,
+    if_,
+    ref,
+    resource,
+    skip_checks,
+    sub,
+)
+from mlci.provision.codebuild_projects import VPC_CONFIG, build_log
 from mlci.provision.iam_roles import BUCKET
 from mlci.provision.stack_names import build_log_group, logical_id, project_name, reporter_name, tags
 
 #: Images of Lambda compute have Python, the AWS CLI, and no folder to write but /tmp.
 _IMAGE = "aws/codebuild/amazonlinux-x86_64-lambda-standard:python3.12"
+_PYTHON = """\
+  install:
+    runtime-versions:
+      python: 3.12
+"""
 _BUILDSPEC = """\
 version: 0.2
 phases:
+{install}\
   build:
     commands:
       - cd /tmp
@@ -38,6 +55,7 @@ phases:
 def reporter(flow: str) -> dict[str, Resource]:
     """Return the reporter, its log and its rule: each change of a pull request's build starts it."""
     name = reporter_name(flow)
+    buildspec = _from_vpc(_BUILDSPEC.format(install=_PYTHON), _BUILDSPEC.format(install=""))
     return {
         "ReporterLog": {**build_log(name), "Condition": "HasReporter"},
         "ReporterProject": resource(
@@ -48,13 +66,14 @@ def reporter(flow: str) -> dict[str, Resource]:
                 "ServiceRole": get_att(logical_id("reporter")),
                 "Artifacts": {"Type": "NO_ARTIFACTS"},
                 "Environment": {
-                    "Type": "LINUX_LAMBDA_CONTAINER",
-                    "ComputeType": "BUILD_LAMBDA_1GB",
-                    "Image": _IMAGE,
+                    "Type": _from_vpc("LINUX_CONTAINER", "LINUX_LAMBDA_CONTAINER"),
+                    "ComputeType": _from_vpc("BUILD_GENERAL1_SMALL", "BUILD_LAMBDA_1GB"),
+                    "Image": _from_vpc(ref("BuildImage"), _IMAGE),
                     "EnvironmentVariables": _environment(flow),
                 },
+                "VpcConfig": _from_vpc(VPC_CONFIG),
                 "LogsConfig": {"CloudWatchLogs": {"Status": "ENABLED", "GroupName": build_log_group(name)}},
-                "Source": {"Type": "NO_SOURCE", "BuildSpec": _BUILDSPEC},
+                "Source": {"Type": "NO_SOURCE", "BuildSpec": buildspec},
                 "Tags": tags(flow),
             },
             Condition="HasReporter",
@@ -85,6 +104,10 @@ def reporter(flow: str) -> dict[str, Resource]:
             Condition="HasReporter",
         ),
     }
+
+
+def _from_vpc(value: Value, otherwise: Value = NO_VALUE) -> Value:
+    return if_("ReportsFromVpc", value, otherwise)
 
 
 def _environment(flow: str) -> list[Value]:

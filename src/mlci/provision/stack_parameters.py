@@ -13,6 +13,7 @@ from mlci.errors import InputError, Problem
 from mlci.fast_dataclasses import dataclass
 
 _PARTITION = "arn:aws[a-z-]*"
+GITHUB = "github.com"
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,14 @@ PARAMETERS: tuple[Parameter, ...] = (
         "owner/name, such as octo-org/model",
         "--repository",
         pattern=r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}",
+    ),
+    Parameter(
+        "GitHubHost",
+        "The host of the repository, such as that of a GitHub Enterprise Server.",
+        "the name of a host, such as github.example.com",
+        "--github-host",
+        default=GITHUB,
+        pattern=r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+",
     ),
     Parameter(
         "RepositoryId",
@@ -284,7 +293,30 @@ def _problems(values: Mapping[str, str]) -> Iterator[Problem]:
         what = "missing; roles for GitHub Actions trust the repository by its ID, since a name can be registered anew"
         hint = f"Look it up: gh api repos/{values.get('Repository', 'OWNER/NAME')} --jq .id"
         yield Problem("--repository-id", 0, 0, what, hint)
+    yield from _host_problems(values)
     try:
         re.compile(values.get("ChangedFiles", ""))
     except re.error as error:
         yield Problem("--changed-files", 0, 0, f'"{values["ChangedFiles"]}" is no regular expression: {error}')
+
+
+def _host_problems(values: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield what a host other than github.com lacks, or can't have.
+
+    Source: https://docs.aws.amazon.com/dtconsole/latest/userguide/connections-create-gheserver.html
+    """
+    host = values.get("GitHubHost", GITHUB)
+    if host == GITHUB:
+        return
+    if host.endswith(".ghe.com"):
+        what = f"AWS connects to github.com and to GitHub Enterprise Server, not to {host}"
+        yield Problem("--github-host", 0, 0, what, "Run the flow in GitHub Actions: `mlci init --ci github`.")
+    if not values.get("Connection"):
+        what = f"missing; the stack can't create a connection to {host}, since its host is set up in the console"
+        hint = (
+            "Create host and connection there: Developer Tools, Settings, Connections. Then pass the connection's ARN."
+        )
+        yield Problem("--connection", 0, 0, what, hint)
+    if values.get("Trigger") == "actions":
+        what = f'"actions" is for github.com: the tokens of {host} are issued by another provider'
+        yield Problem("--trigger", 0, 0, what, "Leave it out: CodeBuild's webhook starts builds.")

@@ -14,13 +14,13 @@ import yaml
 
 from mlci.aws_settings import PROVISIONED_SETTINGS, AwsSettingName
 from mlci.provision.access_requirements import AccessRequirements
-from mlci.provision.cloudformation_functions import Resource, Value, and_, equals, get_att, is_set, ref, resource
+from mlci.provision.cloudformation_functions import Resource, Value, and_, equals, get_att, is_set, not_, ref, resource
 from mlci.provision.codebuild_projects import codebuild_projects
 from mlci.provision.iam_roles import ACTIONS, BUCKET, CONNECTION, OIDC_AUDIENCE, iam_roles, policies_of
 from mlci.provision.image_repositories import image_repositories
 from mlci.provision.reporter_project import reporter
 from mlci.provision.stack_names import GITHUB_OIDC_HOST, capitalized, connection_name, logical_id
-from mlci.provision.stack_parameters import PARAMETERS, Parameter
+from mlci.provision.stack_parameters import GITHUB, PARAMETERS, Parameter
 from mlci.provision.storage_resources import storage_resources
 
 _CONDITIONS: dict[str, Value] = {
@@ -30,12 +30,14 @@ _CONDITIONS: dict[str, Value] = {
     "HasImageRepository": is_set("EcrRepository"),
     "HasKey": is_set("KmsKey"),
     "HasReporter": is_set("GitHubSecret"),
+    "IsEnterpriseServer": not_(equals("GitHubHost", GITHUB)),
     "IsConnected": equals("Connected", "true"),
     "IsInVpc": is_set("VpcId"),
     "MaintainersApprove": equals("Approvers", "maintain"),
     "MakesBucket": equals("ExistingBucket", ""),
     "MakesConnection": equals("Connection", ""),
     "MakesOidcProvider": and_("UsesActions", equals("OidcProvider", "")),
+    "ReportsFromVpc": and_("HasReporter", "IsEnterpriseServer", "IsInVpc"),
     "UsesActions": equals("Trigger", "actions"),
     "UsesWebhook": equals("Trigger", "webhook"),
     "WritersApprove": equals("Approvers", "write"),

@@ -105,6 +105,7 @@ class BootstrapSummary:
 
     flow: str
     region: str
+    host: str
     repository: str
     outputs: Mapping[str, str]
     settings: tuple[str, ...]
@@ -158,7 +159,7 @@ def _steps(summary: BootstrapSummary) -> Iterator[Sequence[str]]:
     ]
     yield [
         f'Require "mlci/{summary.flow}" to merge: GitHub, Settings, Rules, Rulesets, Require status checks to pass.',
-        f"https://github.com/{summary.repository}/settings/rules",
+        f"https://{summary.host}/{summary.repository}/settings/rules",
     ]
     if not summary.has_reporter:
         yield [

@@ -13,7 +13,7 @@ from mlci import __version__
 from mlci.errors import CloudError, InputError, Stopped
 from mlci.provision.install_files import install_files
 from support.bootstrap_account import BUCKET, FLOW, STACK, TEMPLATE, Answers, Boot
-from support.fake_aws import REGION
+from support.fake_aws import ACCOUNT, REGION
 from support.fake_cloudformation import FormationStack, refusal
 
 
@@ -350,3 +350,16 @@ def test_a_reporter_installs_the_mlci_that_set_it_up(boot: Boot, yes: Answers) -
     assert boot.stack is not None
     assert boot.stack.parameters["InstallFiles"] == install_files().sha256
     assert "--github-secret ARN" not in yes.text
+
+
+def test_a_github_enterprise_server_is_the_source_of_the_projects(boot: Boot, yes: Answers) -> None:
+    boot.origin, boot.connections.provider = "github.example.com/octo/model", "GitHubEnterpriseServer"
+    connection = f"arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/{'0' * 36}"
+    assert boot.set_up(yes, GitHubHost="github.example.com", Connection=connection) == 0
+    assert boot.stack is not None
+    values = boot.stack.parameters
+    assert (values["GitHubHost"], values["Repository"]) == ("github.example.com", "octo/model")
+    assert "https://github.example.com/octo/model/settings/rules" in yes.text
+    boot.connections.provider = "GitHub"
+    with pytest.raises(InputError, match=r"to GitHub, and github\.example\.com needs one to GitHubEnterpriseServer"):
+        boot.set_up(yes)

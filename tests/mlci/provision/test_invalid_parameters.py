@@ -93,7 +93,7 @@ def test_a_connection_with_the_services_earlier_name_is_valid() -> None:
 
 
 def test_a_repository_that_nothing_names(boot: Boot, yes: Answers) -> None:
-    boot.name = None
+    boot.origin = None
     assert "--repository: missing" in refused(boot, yes)
 
 
@@ -103,7 +103,8 @@ def test_a_connection_that_is_not_there_or_of_no_use(boot: Boot, yes: Answers) -
     boot.connections.statuses = ["ERROR"]
     assert "has the status ERROR" in refused(boot, yes, Connection=CONNECTION)
     boot.connections.provider = "Bitbucket"
-    assert "is a connection to Bitbucket, not to GitHub" in refused(boot, yes, Connection=CONNECTION)
+    needed = "is a connection to Bitbucket, and github.com needs one to GitHub"
+    assert needed in refused(boot, yes, Connection=CONNECTION)
     boot.connections.refuses = refusal("GetConnection", "ResourceNotFoundException", "not found")
     assert f"there is no connection {CONNECTION}" in refused(boot, yes, Connection=CONNECTION)
 

@@ -16,9 +16,12 @@ from mlci.provision.stack_parameters import PARAMETERS
 from mlci.stage import CodeUnit, DataUnit, Repository, Staged, StagedFile
 from mlci.step_types.script_start import ScriptStart
 
+CONNECTION = "arn:aws:codeconnections:eu-west-1:123456789012:connection/00000000-0000-0000-0000-000000000000"
+
 
 def around(name: str | None = "octo/model", base_branch: str | None = "trunk") -> RepositoryContext:
-    return RepositoryContext(Path(), "flows/flow.yaml", name, base_branch, lambda: "^(x)$")
+    origin = f"github.com/{name}" if name else None
+    return RepositoryContext(Path(), "flows/flow.yaml", base_branch, lambda: "^(x)$", origin)
 
 
 def test_each_value_is_from_the_first_place_that_has_it() -> None:
@@ -38,9 +41,34 @@ def test_git_says_what_nobody_else_does() -> None:
     with pytest.raises(InputError, match="--repository: missing"):
         resolve_values({}, {}, around(name=None))
     elsewhere = replace(around(name=None), origin="gitlab.com/octo/model")
-    with pytest.raises(InputError, match=r"gitlab\.com/octo/model, is not on GitHub"):
+    with pytest.raises(InputError, match=r"gitlab\.com/octo/model, is not on github\.com\..*--github-host"):
         resolve_values({}, {}, elsewhere)
     assert resolve_values({"Repository": "octo/x"}, {}, elsewhere)["Repository"] == "octo/x"
+
+
+def test_the_host_of_a_github_enterprise_server_is_named_once() -> None:
+    at = replace(around(), origin="github.example.com/octo/model")
+    enterprise = {"GitHubHost": "github.example.com", "Connection": CONNECTION}
+    assert resolve_values(enterprise, {}, at)["Repository"] == "octo/model"
+    assert resolve_values({}, enterprise, at)["GitHubHost"] == "github.example.com"
+    with pytest.raises(InputError, match=r"github\.example\.com/octo/model, is not on github\.com"):
+        resolve_values({}, {}, at)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"Connection": ""}, r"--connection: missing; the stack can't create a connection to github\.example\.com"),
+        ({"Trigger": "actions", "RepositoryId": "1"}, '--trigger: "actions" is for github.com'),
+        ({"GitHubHost": "octo.ghe.com"}, r"--github-host: AWS connects to .*, not to octo\.ghe\.com"),
+        ({"GitHubHost": "https://github.example.com"}, '--github-host: "https://github.example.com" is not the name'),
+    ],
+)
+def test_what_a_github_enterprise_server_lacks_is_told(options: dict[str, str], problem: str) -> None:
+    enterprise = {"GitHubHost": "github.example.com", "Connection": CONNECTION, "Repository": "octo/model"}
+    assert resolve_values(enterprise, {}, around())["GitHubHost"] == "github.example.com"
+    with pytest.raises(InputError, match=problem):
+        resolve_values({**enterprise, **options}, {}, around())
 
 
 def test_an_empty_value_is_one() -> None:

@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 import yaml
+from moto.cloudformation.parsing import ResourceMap, clean_json
 
 from mlci.provision.access_requirements import AccessRequirements
 from mlci.provision.install_files import install_files
 from mlci.provision.template import template
 
-RESOURCES: dict[str, Any] = yaml.safe_load(template(AccessRequirements("iris", frozenset(["processing"]))))["Resources"]
+TEMPLATE = template(AccessRequirements("iris", frozenset(["processing"])))
+RESOURCES: dict[str, Any] = yaml.safe_load(TEMPLATE)["Resources"]
 PROJECT, RULE = (RESOURCES[name]["Properties"] for name in ("ReporterProject", "ReporterRule"))
 VARIABLES = {each["Name"]: each["Value"] for each in PROJECT["Environment"]["EnvironmentVariables"]}
 
@@ -27,9 +29,10 @@ def test_all_of_it_is_there_with_a_secret_alone() -> None:
     parts = {name for name in RESOURCES if name.startswith("Reporter")}
     assert parts == {
         *("ReporterLog", "ReporterProject", "ReporterRule", "ReporterRole", "ReporterPolicy"),
-        *("ReporterEventsRole", "ReporterEventsPolicy"),
+        *("ReporterEventsRole", "ReporterEventsPolicy", "ReporterNetworkPolicy"),
     }
-    assert {RESOURCES[name]["Condition"] for name in parts} == {"HasReporter"}
+    assert {RESOURCES[name]["Condition"] for name in parts} == {"HasReporter", "ReportsFromVpc"}
+    assert yaml.safe_load(TEMPLATE)["Conditions"]["ReportsFromVpc"]["Fn::And"][0] == {"Condition": "HasReporter"}
 
 
 def test_each_build_of_a_pull_request_starts_it_with_the_builds_arn_and_nothing_else() -> None:
@@ -44,6 +47,48 @@ def test_each_build_of_a_pull_request_starts_it_with_the_builds_arn_and_nothing_
     arn = "arn:aws:codebuild:eu-west-1:123456789012:build/mlci-iris-pull-request:8f2c"
     request = json.loads(transformer["InputTemplate"].replace("<build>", json.dumps(arn)))
     assert request == {"environmentVariablesOverride": [{"name": "MLCI_BUILD", "value": arn}]}
+
+
+def project(**values: str) -> dict[str, Any]:
+    """The reporter's project as a stack with these values has it."""
+    values = {
+        "Repository": "octo/model",
+        "GitHubSecret": "arn:…",
+        "ConcurrentBuilds": "",
+        "VpcId": "",
+        "ExistingBucket": "b",
+        **values,
+    }
+    resources = ResourceMap("1", "mlci-iris", values, {}, "eu-west-1", "1", yaml.safe_load(TEMPLATE), {})
+    resources.load_parameters()
+    resources.load_conditions()
+    found: dict[str, Any] = clean_json({**PROJECT, "ServiceRole": "", "Environment": environment()}, resources)
+    return found
+
+
+def environment() -> dict[str, Any]:
+    return {name: value for name, value in PROJECT["Environment"].items() if name != "EnvironmentVariables"}
+
+
+def test_it_runs_on_lambda_compute_which_waits_in_no_queue() -> None:
+    for values in ({}, {"GitHubHost": "github.example.com"}, {"VpcId": "vpc-1"}):
+        found = project(**values)
+        assert found["Environment"]["Type"] == "LINUX_LAMBDA_CONTAINER"
+        assert "VpcConfig" not in found
+        assert list(yaml.safe_load(found["Source"]["BuildSpec"])["phases"]) == ["build"]
+
+
+def test_it_reaches_a_github_enterprise_server_from_the_vpc_of_the_builds() -> None:
+    network = {"VpcId": "vpc-1", "SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}
+    found = project(GitHubHost="github.example.com", **network)
+    assert (found["Environment"]["Type"], found["Environment"]["Image"]) == (
+        "LINUX_CONTAINER",
+        "aws/codebuild/standard:7.0",
+    )
+    assert found["VpcConfig"] == {"VpcId": "vpc-1", "Subnets": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
+    phases = yaml.safe_load(found["Source"]["BuildSpec"])["phases"]
+    assert phases["install"] == {"runtime-versions": {"python": 3.12}}
+    assert phases["build"] == yaml.safe_load(project()["Source"]["BuildSpec"])["phases"]["build"]
 
 
 def test_it_has_no_source_and_no_token_in_its_variables() -> None:
@@ -65,7 +110,7 @@ def test_the_status_of_codebuild_links_the_report() -> None:
 @pytest.mark.parametrize("damaged", [None, "SHA256SUMS", "github.txt"])
 def test_it_installs_what_the_stack_names_by_its_hash(damaged: str | None, tmp_path: Path) -> None:
     """The commands, with an `aws` and a Python that write down how they are called."""
-    commands = yaml.safe_load(PROJECT["Source"]["BuildSpec"])["phases"]["build"]["commands"]
+    commands = yaml.safe_load(project()["Source"]["BuildSpec"])["phases"]["build"]["commands"]
     files, bucket, work, bin = install_files(), tmp_path / "bucket", tmp_path / "work", tmp_path / "bin"
     for folder in (bucket, work, bin):
         folder.mkdir()

@@ -30,6 +30,7 @@ OUTPUTS = {
 SETUP = BootstrapSummary(
     "small",
     "eu-west-1",
+    "github.com",
     "octo/model",
     OUTPUTS,
     ("/mlci/small/bucket", "/mlci/small/job_role"),
