@@ -45,7 +45,7 @@ import json, resource, sys, time
 from pathlib import Path
 from mlci.cli.flow_file import load_flow
 from mlci.cli.run_context import local_context
-from mlci.build import Build
+from mlci.build_environment.build import Build
 from mlci.compile import compile_plan, sent_input
 from mlci.plan import plan
 from mlci.stage import stage

@@ -13,7 +13,6 @@ from dataclasses import field, replace
 from datetime import datetime
 
 from mlci.compile import execution_input, step_inputs
-from mlci.earlier_runs import EarlierRun
 from mlci.errors import InputError, Problem
 from mlci.fast_dataclasses import dataclass
 from mlci.flow.dependencies import metrics_read, outputs_read, selected_by
@@ -26,6 +25,7 @@ from mlci.plan import Baseline, Plan, S3Uri, Target, output_uris
 from mlci.plan.thresholds import best_cell, bounds, value_at
 from mlci.report.formatting import rough_duration
 from mlci.reuse.key_document import StepKey
+from mlci.runs.earlier_runs import EarlierRun
 from mlci.step_types.states import MISSING_METRIC
 
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")

@@ -5,25 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from mlci.acceptances import write_misses
 from mlci.backends.progress import Progress
 from mlci.backends.protocol import Cloud, Outcome
 from mlci.baseline import find_baseline
-from mlci.conclusion import conclude
-from mlci.earned_baseline import update_baseline
+from mlci.decisions.acceptances import write_misses
 from mlci.flow.models import Flow
 from mlci.gate import chosen_cells
+from mlci.outcome.cases import RunJudgement
+from mlci.outcome.conclusion import conclude
+from mlci.outcome.metrics import unread_metrics
+from mlci.outcome.skipped_steps import explain_skipped
 from mlci.plan import Plan
-from mlci.prepared_run import PreparedRun, attach, gated, prepare_run
+from mlci.records.reused_steps import record_steps
 from mlci.report.result import Result, Status
-from mlci.reused_steps import record_steps
-from mlci.run_cases import RunJudgement
-from mlci.run_context import RunContext
-from mlci.run_execution import execute
-from mlci.run_judgement import judge_end
-from mlci.run_metrics import unread_metrics
-from mlci.run_result import RunEnd, report_run
-from mlci.skipped_steps import explain_skipped
+from mlci.running.context import RunContext
+from mlci.running.earned_baseline import update_baseline
+from mlci.running.execution import execute
+from mlci.running.judgement import judge_end
+from mlci.running.prepared_run import PreparedRun, attach, gated, prepare_run
+from mlci.running.result import RunEnd, report_run
 
 
 def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:

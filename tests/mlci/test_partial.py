@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from mlci.earlier_runs import EarlierRun, earlier_runs
 from mlci.errors import InputError
 from mlci.flow import load
 from mlci.flow.part import Part
 from mlci.partial import PartialRun, PartialRunPlanner
 from mlci.plan import NO_BASELINE, Target
-from mlci.runs import Runs
+from mlci.runs.earlier_runs import EarlierRun, earlier_runs
+from mlci.runs.run_folder import Runs
 
 STARTED = datetime(2026, 11, 23, 10, 15, 30, tzinfo=timezone.utc)
 TEXT = """

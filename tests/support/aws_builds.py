@@ -21,8 +21,8 @@ from mlci.plan import Target, run_id
 from mlci.plan.names import Names
 from mlci.report.result import Result
 from mlci.run import run
-from mlci.run_context import RunContext
-from mlci.runs import RunFolder
+from mlci.running.context import RunContext
+from mlci.runs.run_folder import RunFolder
 from mlci.stage import Cache, find_repository
 from support.fake_aws import BUCKET, JOB_ROLE, PATIENCE_S, REGION, ROLE, SPEED, PretendAws
 from support.project import CACHE

@@ -21,9 +21,9 @@ from mlci.flow.models import Flow, RepositoryPath
 from mlci.flow.names import written_name
 from mlci.gate import Metrics
 from mlci.plan import Plan, Target, plan
+from mlci.records.reused_steps import find_reused, record_steps
 from mlci.reuse.decisions import Decisions
 from mlci.reuse.step_keys import step_keys
-from mlci.reused_steps import find_reused, record_steps
 from mlci.stage.models import CodeUnit, DataUnit, Staged, StagedFile
 from mlci.step_types.script_start import ScriptStart
 

@@ -23,7 +23,7 @@ from mlci.errors import InputError
 from mlci.fast_dataclasses import dataclass
 
 if TYPE_CHECKING:
-    from mlci.acceptances import GateMisses
+    from mlci.decisions.acceptances import GateMisses
     from mlci.gate.acceptance import AcceptedMiss
 
 #: A decision that stands for longer is a change of the gate, which the flow should say.
@@ -93,7 +93,7 @@ class _Decision:
 
 
 def _accept(options: RunOptions, run: str, metric: str, decision: _Decision) -> int:
-    from mlci.acceptances import write_acceptance
+    from mlci.decisions.acceptances import write_acceptance
     from mlci.gate import Acceptance
     from mlci.plan import run_id
 
@@ -148,8 +148,8 @@ def _plain(text: str) -> str:
 
 def _check_commit(session: RunSession, missed: GateMisses, given: str | None) -> None:
     """Raises InputError, unless the run is of a commit that only its own branch builds on."""
-    from mlci.acceptances import check_commit
-    from mlci.git import branch_tips
+    from mlci.build_environment.git import branch_tips
+    from mlci.decisions.acceptances import check_commit
 
     context = session.context
     tips = branch_tips(context.repository.root, _base_branch(session))
@@ -157,7 +157,7 @@ def _check_commit(session: RunSession, missed: GateMisses, given: str | None) ->
 
 
 def _list(options: RunOptions, is_all: bool, is_json: bool) -> int:
-    from mlci.acceptances import read_acceptances
+    from mlci.decisions.acceptances import read_acceptances
     from mlci.gate.accepted import IN_FORCE, state
     from mlci.report.console import table
 
@@ -185,7 +185,7 @@ def _list(options: RunOptions, is_all: bool, is_json: bool) -> int:
 
 
 def _revoke(options: RunOptions, name: str) -> int:
-    from mlci.acceptances import read_acceptances, write_acceptance
+    from mlci.decisions.acceptances import read_acceptances, write_acceptance
 
     with open_run(options) as session:
         target, log = session.context.target, session.context.reporter.log
@@ -214,7 +214,7 @@ def _found_here(options: RunOptions, run: str) -> tuple[str, RunOptions]:
 
 def _missed(session: RunSession, run: str) -> GateMisses:
     """Returns what a run missed of its gate. Raises: InputError, if it is not one run of this flow that did."""
-    from mlci.acceptances import read_misses
+    from mlci.decisions.acceptances import read_misses
 
     flow = session.flow.name
     found = read_misses(flow, run, session.context.target.bucket, session.cloud)
@@ -237,7 +237,7 @@ def _missed(session: RunSession, run: str) -> GateMisses:
 
 def _not_accepted(session: RunSession, missed: GateMisses, metric: str) -> tuple[AcceptedMiss, ...]:
     """Returns the misses of a metric. Raises: InputError, where there are none, or all of them are accepted."""
-    from mlci.acceptances import read_acceptances
+    from mlci.decisions.acceptances import read_acceptances
     from mlci.gate.accepted import Acceptances
 
     misses = _misses_of(missed, metric)

@@ -38,12 +38,12 @@ def command(flow_file: Path, keep: int, is_dry: bool, yes: bool) -> int:
       mlci clean --dry-run
       mlci clean --keep 5
     """
-    from mlci.clean import leftovers
     from mlci.cli.provisioning import terminal_prompt
     from mlci.provision.prompt import require_consent
     from mlci.report.console import table
     from mlci.report.formatting import size
     from mlci.report.leftover_table import HEAD, leftover_rows
+    from mlci.runs.clean import leftovers
 
     runs = own_runs_of(flow_file)
     found = leftovers(runs, cache_of().folder, keep)

@@ -16,8 +16,8 @@ from mlci.cli.output import echo
 from mlci.errors import InputError
 
 if TYPE_CHECKING:
-    from mlci.approvals import RunApprovals
-    from mlci.runs import RunFolder
+    from mlci.decisions.approvals import RunApprovals
+    from mlci.runs.run_folder import RunFolder
 
 
 def decide(
@@ -33,7 +33,7 @@ def decide(
 
     Raises: InputError, if there is nothing to decide.
     """
-    from mlci.approvals import decision_of
+    from mlci.decisions.approvals import decision_of
 
     folder = _folder(run, flow_file)
     if _is_local(folder, cloud):
@@ -67,9 +67,9 @@ def _is_local(folder: RunFolder, cloud: str | None) -> bool:
 
 
 def _local_approvals(folder: RunFolder) -> RunApprovals:
-    from mlci.approvals import RunApprovals
     from mlci.backends.local import LocalDecisions
     from mlci.backends.local_location import LOCATION
+    from mlci.decisions.approvals import RunApprovals
     from mlci.plan.names import Names
 
     start, result = folder.started(), folder.result()
@@ -87,9 +87,9 @@ def _aws_approvals(
     folder: RunFolder, flow_file: Path, aws: Mapping[AwsSettingName, str | None], is_protected: bool
 ) -> tuple[RunApprovals, str]:
     """Returns the approvals of a run on AWS, and the ARN of whoever asks."""
-    from mlci.approvals import RunApprovals
     from mlci.backends.aws.configure import checked_settings, open_cloud
     from mlci.backends.protocol import BackendOptions
+    from mlci.decisions.approvals import RunApprovals
 
     flow = load_flow(flow_file)
     options = BackendOptions(flow, runs_of(flow_file).home, os.environ, aws, is_protected=is_protected)

@@ -63,7 +63,7 @@ def _side(session: RunSession, options: RunOptions, name: str) -> RunSide:
 
     Raises: InputError.
     """
-    from mlci.compared_runs import run_side
+    from mlci.runs.compared_runs import run_side
 
     try:
         folder = runs_of(options.flow_file).find(name)
@@ -89,7 +89,7 @@ def _baseline_of(session: RunSession, options: RunOptions, branch: str | None) -
     from dataclasses import replace
 
     from mlci.baseline import read_current
-    from mlci.compared_runs import baseline_side
+    from mlci.runs.compared_runs import baseline_side
 
     target = session.context.target
     target = replace(target, base_branch=branch) if branch else target

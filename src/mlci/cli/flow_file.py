@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from mlci.errors import InputError
 
 if TYPE_CHECKING:
-    from mlci.build import Build
+    from mlci.build_environment.build import Build
     from mlci.flow.models import Flow
-    from mlci.runs import Runs
+    from mlci.runs.run_folder import Runs
     from mlci.stage import Cache, Staged
 
 
@@ -105,7 +105,7 @@ def read_file(file: Path, max_bytes: int = -1) -> bytes:
 
 def runs_of(flow_file: Path) -> Runs:
     """The runs of a flow: the folder `.mlci` beside its file."""
-    from mlci.runs import Runs
+    from mlci.runs.run_folder import Runs
 
     return Runs(flow_file.resolve().parent / ".mlci")
 
@@ -115,7 +115,7 @@ def own_runs_of(flow_file: Path) -> Runs:
 
     Raises: InputError, if they came with the repository.
     """
-    from mlci.git import check_untracked
+    from mlci.build_environment.git import check_untracked
 
     runs = runs_of(flow_file)
     check_untracked(runs.home)
@@ -127,7 +127,7 @@ def cache_of() -> Cache:
 
     Raises: InputError, if MLCI_CACHE names a folder that came with a repository.
     """
-    from mlci.git import check_untracked
+    from mlci.build_environment.git import check_untracked
     from mlci.stage import Cache, cache_folder
 
     folder = cache_folder(os.environ, sys.platform)
@@ -153,8 +153,8 @@ def build_of_flow(flow_file: Path) -> Build:
 
     Raises: InputError, if git can't be run, or if it tracks files of earlier runs.
     """
-    from mlci.build import build_of
-    from mlci.git import git_state
+    from mlci.build_environment.build import build_of
+    from mlci.build_environment.git import git_state
 
     own_runs_of(flow_file)
     return build_of(os.environ, git_state(flow_file.resolve().parent))

@@ -21,11 +21,11 @@ from mlci.errors import CloudError, InputError
 from mlci.report.untrusted_text import console_text
 
 if TYPE_CHECKING:
-    from mlci.clean import Leftover
     from mlci.gc.collect import Bucket, BucketSurvey, Collected
     from mlci.gc.plan import Limits
     from mlci.report.gc_table import Retained
-    from mlci.runs import Runs
+    from mlci.runs.clean import Leftover
+    from mlci.runs.run_folder import Runs
 
 _MAX_KEEP_S = 36_500 * 86_400
 
@@ -124,7 +124,7 @@ def _log(text: str) -> None:
 
 def _folders(runs: Runs, flow: str, seen: BucketSurvey, limits: Limits) -> list[Leftover]:
     """Returns the folders of old runs on this machine, but for those whose outputs stay, and those of killed jobs."""
-    from mlci.clean import run_folders, work_folders
+    from mlci.runs.clean import run_folders, work_folders
 
     staying = {unit.run_id for unit in seen.units} - {unit.run_id for unit in seen.unneeded}
     before = _before(limits)

@@ -53,7 +53,7 @@ def command(folder: Path, system: CiSystem | None, is_dry: bool) -> int:
 
 def _base_branch(folder: Path) -> str:
     """The branch that pull requests go to: MLCI_BASE_BRANCH, else what git says, else main."""
-    from mlci.git import git_state
+    from mlci.build_environment.git import git_state
 
     named = os.environ.get("MLCI_BASE_BRANCH", "").strip()
     return named or (folder.is_dir() and git_state(folder.resolve()).base_branch) or "main"

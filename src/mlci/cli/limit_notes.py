@@ -16,7 +16,7 @@ from mlci.errors import CloudError, InputError
 if TYPE_CHECKING:
     from mlci.cli.run_context import RunSession
     from mlci.flow.models import Flow
-    from mlci.runs import RunFolder
+    from mlci.runs.run_folder import RunFolder
 
 #: So many of the newest runs are looked at for the cases of a step.
 _RUNS = 5
@@ -108,7 +108,7 @@ def _uris(flow: Flow, step: str, path: str, folders: Iterable[RunFolder], cloud:
     """The URIs of a step's cases in the newest runs."""
     from itertools import islice
 
-    from mlci.earlier_runs import earlier_runs
+    from mlci.runs.earlier_runs import earlier_runs
 
     output, _, file = path.partition("/")
     found = (run.output(step, output) for run in islice(earlier_runs(folders, flow.name, cloud), _RUNS))

@@ -20,7 +20,7 @@ from mlci.errors import InputError
 from mlci.fast_dataclasses import dataclass
 
 if TYPE_CHECKING:
-    from mlci.runs import RunFolder, Runs
+    from mlci.runs.run_folder import RunFolder, Runs
 
 
 @click.command("logs")
@@ -148,7 +148,7 @@ def _print_log(log: Path) -> None:
 
 
 def _print_lines(selection: LogSelection) -> None:
-    from mlci.watch import LogFollower
+    from mlci.runs.watch import LogFollower
 
     for step, line in LogFollower(selection.folder, selection.has).rest():
         echo(_shown(selection, step, line))
@@ -156,7 +156,7 @@ def _print_lines(selection: LogSelection) -> None:
 
 def _follow(selection: LogSelection, sleep: Callable[[float], None] = time.sleep) -> None:
     """Prints lines until the run has ended. Ctrl-C ends it, and not the run."""
-    from mlci.watch import POLL_S, LogFollower
+    from mlci.runs.watch import POLL_S, LogFollower
 
     selection.check(_steps(selection.folder))
     follower = LogFollower(selection.folder, selection.has)

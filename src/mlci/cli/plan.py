@@ -17,8 +17,8 @@ from mlci.cli.run_context import open_run
 if TYPE_CHECKING:
     from mlci.backends.protocol import Change, Cloud
     from mlci.cli.run_context import RunSession
-    from mlci.prepared_run import PreparedRun
     from mlci.reuse.differences import Explanation
+    from mlci.running.prepared_run import PreparedRun
 
 #: So many runs are looked through for the nearest one.
 _RUNS = 30
@@ -38,13 +38,13 @@ def command(options: RunOptions, fresh: str, as_json: bool, why: str | None) -> 
     nearest earlier run in which the step succeeded.
     """
     from mlci.baseline import find_baseline
-    from mlci.build_time import check_build_time
+    from mlci.build_environment.time_limit import check_build_time
     from mlci.cli.fresh_steps import fresh_steps
     from mlci.cli.limit_notes import notes_by_baseline
-    from mlci.prepared_run import gated, prepare_run
     from mlci.report.plan_json import plan_json
     from mlci.report.plan_preview import preview
     from mlci.report.reused_steps import ReusePreview
+    from mlci.running.prepared_run import gated, prepare_run
 
     with open_run(options, out=sys.stderr if as_json else None) as session:
         flow, cloud = session.flow, session.cloud
@@ -84,7 +84,7 @@ def _change(prepared: PreparedRun, cloud: Cloud) -> Change:
 
 def _changes(prepared: PreparedRun, session: RunSession) -> dict[str, Explanation]:
     """Return what has changed of the steps of which no record is known, as far as it is known here."""
-    from mlci.earlier_runs import explain_steps
+    from mlci.runs.earlier_runs import explain_steps
 
     steps = [name for name, reason in prepared.reasons.items() if not reason and name in prepared.keys.steps]
     folders = session.context.folder.siblings()
@@ -96,9 +96,9 @@ def _explain(step: str, prepared: PreparedRun, session: RunSession, as_json: boo
 
     Raises: InputError, if the flow has no such step.
     """
-    from mlci.earlier_runs import explain_steps
     from mlci.report.key_changes import changes_json, changes_text
     from mlci.reuse.explained_steps import named_steps
+    from mlci.runs.earlier_runs import explain_steps
 
     flow, cloud = session.flow, session.cloud
     names = named_steps("--why", step, flow)

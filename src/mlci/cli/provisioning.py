@@ -104,8 +104,8 @@ def open_account(flow: Flow, region: str | None) -> Account:
 
 def flow_repository(flow: Flow, flow_file: Path, region: str) -> RepositoryContext:
     """The repository that the flow file stands in."""
-    from mlci.build import repository_name
-    from mlci.git import git_state
+    from mlci.build_environment.build import repository_name
+    from mlci.build_environment.git import git_state
     from mlci.provision.context import RepositoryContext
     from mlci.provision.github_repository import public_repository_id
     from mlci.provision.parameter_values import file_pattern

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mlci.cli.run_context import RunSession
     from mlci.flow.part import Part
     from mlci.plan import Plan
-    from mlci.runs import RunFolder
+    from mlci.runs.run_folder import RunFolder
 
 
 @click.command("run")
@@ -78,7 +78,7 @@ def command(
       mlci run --keep-endpoint
       mlci run --cloud aws --bucket my-bucket
     """
-    from mlci.build_time import check_build_time
+    from mlci.build_environment.time_limit import check_build_time
     from mlci.cli.fresh_steps import asked_steps, fresh_steps
     from mlci.report.console import summary
     from mlci.run import run
@@ -110,7 +110,7 @@ def _publish(session: RunSession, folder: RunFolder) -> None:
     if target.build is None or cloud.name == "local":
         return
     from mlci.backends.aws.console_urls import object_link
-    from mlci.published_reports import publish_reports
+    from mlci.runs.published_reports import publish_reports
 
     key = publish_reports(session.flow.name, target, folder, cloud, session.context.reporter.log)
     if key:
@@ -122,7 +122,7 @@ def _part(only: Sequence[str], first: str | None, last: str | None) -> Part | No
 
     Raises: InputError, in a build, whose success would look like a verdict.
     """
-    from mlci.build import is_build
+    from mlci.build_environment.build import is_build
     from mlci.flow.part import Part
 
     if not (only or first or last):
@@ -141,9 +141,9 @@ def _narrowed(session: RunSession, part: Part, options: RunOptions) -> RunSessio
     Raises: InputError.
     """
     from mlci.baseline import find_baseline
-    from mlci.earlier_runs import earlier_runs
     from mlci.partial import PartialRunPlanner
     from mlci.plan import plan
+    from mlci.runs.earlier_runs import earlier_runs
     from mlci.stage import stage
 
     flow, context, cloud = session.flow, session.context, session.cloud

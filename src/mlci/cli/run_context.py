@@ -18,12 +18,12 @@ from mlci.fast_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.backends.protocol import BackendOptions, Cloud, Location
-    from mlci.build import Build
+    from mlci.build_environment.build import Build
     from mlci.cli.options import RunOptions
     from mlci.flow.models import Flow
     from mlci.model_registry import ModelRegistry
     from mlci.plan.models import Target
-    from mlci.run_context import RunContext
+    from mlci.running.context import RunContext
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def open_registry(options: RunOptions) -> Iterator[ModelRegistry]:
 
 
 def _with_history(context: RunContext, flow_file: Path) -> RunContext:
-    from mlci.git_history import GitHistory, work_tree
+    from mlci.build_environment.git_history import GitHistory, work_tree
 
     folder = flow_file.resolve().parent
     return replace(context, tree=work_tree(folder), history=GitHistory(folder))
@@ -97,7 +97,7 @@ def _with_definitions(context: RunContext, flow: Flow, cloud: Cloud) -> RunConte
     checkout, which decides nothing."""
     if cloud.name == "local":
         return context
-    from mlci.kept_definitions import KeptDefinitions
+    from mlci.records.kept_definitions import KeptDefinitions
 
     return replace(context, definitions=KeptDefinitions(flow.name, context.target, cloud, context.reporter.log))
 
@@ -175,9 +175,9 @@ def _target(build: Build, location: Location) -> Target:
 def _context(flow_file: Path, build: Build, location: Location, out: TextIO, follows_logs: bool = False) -> RunContext:
     from mlci.cli.signals import interrupt_signals
     from mlci.report.console import ConsoleReporter
-    from mlci.run_context import RunContext
+    from mlci.running.context import RunContext
+    from mlci.runs.watch import WatchOptions
     from mlci.stage import find_repository
-    from mlci.watch import WatchOptions
 
     target = _target(build, location)
     folder = runs_of(flow_file).folder(target.run_id)

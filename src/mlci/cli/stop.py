@@ -17,7 +17,7 @@ from mlci.cli.output import echo
 from mlci.errors import CloudError
 
 if TYPE_CHECKING:
-    from mlci.runs import RunFolder
+    from mlci.runs.run_folder import RunFolder
 
 #: A local run ends its jobs within seconds.
 _LOCAL_STOP_S = 30.0

@@ -30,7 +30,7 @@ def command(flow_file: Path, params: Sequence[str], as_json: bool) -> int:
 
     Changes nothing. Reports all problems at once, with file, line and column.
     """
-    from mlci.build_time import late_steps
+    from mlci.build_environment.time_limit import late_steps
     from mlci.cli.limit_notes import notes_by_runs_here
     from mlci.flow.build_steps import build_notes
     from mlci.flow.names import written_name
@@ -99,10 +99,10 @@ def _checked(flow_file: Path, params: Sequence[str]) -> tuple[Flow, Sequence[Pro
     """
     from mlci.backends.glue_jobs import glue_problems
     from mlci.backends.local_checks import check_definition, jobs_for_aws_alone
-    from mlci.build import Build
-    from mlci.build_time import check_build_time
-    from mlci.prepared_run import prepare
+    from mlci.build_environment.build import Build
+    from mlci.build_environment.time_limit import check_build_time
     from mlci.provision.access_requirements import check_arn_values
+    from mlci.running.prepared_run import prepare
 
     cache = cache_of()
     flow = load_flow(flow_file, params, cache)

@@ -10,8 +10,8 @@ import pytest
 
 from mlci.cli import main
 from mlci.report.result import RunStart
-from mlci.run_lock import RunLock
-from mlci.runs import Runs
+from mlci.runs.run_folder import Runs
+from mlci.runs.run_lock import RunLock
 
 STARTED = datetime(2026, 11, 23, 10, 15, 30, tzinfo=timezone.utc)
 FLOW = "flow: {}\nsteps: {{train: {{uses: training, run: t.py, image: 'i.example/i:1'}}}}\n"

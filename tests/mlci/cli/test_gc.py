@@ -12,8 +12,8 @@ import pytest
 
 from mlci.cli import main
 from mlci.report.result import RunStart
-from mlci.run_lock import RunLock
-from mlci.runs import Runs
+from mlci.runs.run_folder import Runs
+from mlci.runs.run_lock import RunLock
 from support.registered_models import register
 
 OLD, RUNNING, BASE = "20250101-101530-aaaaaa", "20250102-101530-aaaaaa", "20250103-101530-aaaaaa"

@@ -13,10 +13,10 @@ import pytest
 
 from mlci.backends.progress import initial_progress
 from mlci.backends.protocol import ExecutionArn, Outcome
-from mlci.conclusion import conclude
 from mlci.flow.models import Level, Rule, Unclear
 from mlci.gate import Acceptance, Comparison, Interval, RuleVerdict, Verdict
 from mlci.gate.verdict import Judgement
+from mlci.outcome.conclusion import conclude
 from mlci.plan.models import Bound
 from mlci.report.console import summary
 from mlci.report.html import page

@@ -15,14 +15,14 @@ from mlci.backends.decisions import Decision
 from mlci.backends.events import Event
 from mlci.backends.progress import Progress, initial_progress
 from mlci.backends.protocol import ExecutionArn, Outcome
-from mlci.build_time import check_build_time, late_steps
+from mlci.build_environment.time_limit import check_build_time, late_steps
 from mlci.compile.metric_checks import rejection_text
 from mlci.compile.names import APPROVAL_TIMED_OUT, FAIL_REACHED
-from mlci.conclusion import conclude
 from mlci.errors import InputError
 from mlci.flow import dependencies, load
 from mlci.flow.models import Json
 from mlci.gate import Verdict
+from mlci.outcome.conclusion import conclude
 from mlci.provision.access_requirements import access_requirements
 from mlci.provision.iam_policies import approver_policies, policies
 from mlci.provision.policy_statements import AccountScope

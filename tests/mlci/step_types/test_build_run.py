@@ -10,7 +10,7 @@ import pytest
 
 from mlci.backends.events import Event
 from mlci.backends.progress import Progress, initial_progress
-from mlci.build_time import late_steps
+from mlci.build_environment.time_limit import late_steps
 from mlci.errors import InputError
 from mlci.flow import load
 from mlci.plan.names import Names

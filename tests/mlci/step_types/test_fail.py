@@ -14,14 +14,14 @@ from mlci.backends.progress import Progress, initial_progress
 from mlci.backends.protocol import ExecutionArn, Outcome
 from mlci.compile.metric_checks import message_text
 from mlci.compile.names import FAIL_REACHED
-from mlci.conclusion import conclude
 from mlci.errors import InputError
 from mlci.flow import dependencies, load
 from mlci.flow.models import Json
 from mlci.gate import Metrics, Verdict
+from mlci.outcome.conclusion import conclude
+from mlci.outcome.skipped_steps import explain_skipped
 from mlci.provision.access_requirements import access_requirements
 from mlci.report.result import Status
-from mlci.skipped_steps import explain_skipped
 from mlci_asl.jsonata import evaluate, parse_expression
 from support.aws_account import account
 from support.compiled_flows import compiled, planned

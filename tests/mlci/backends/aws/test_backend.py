@@ -12,13 +12,13 @@ from datetime import datetime, timezone
 import pytest
 
 from mlci.backends.stop_signal import StopSignal
-from mlci.earlier_runs import earlier_runs
 from mlci.flow.part import Part
 from mlci.partial import PartialRunPlanner
 from mlci.plan import NO_BASELINE
-from mlci.prepared_run import prepare
 from mlci.report.result import Result, Status, to_json
 from mlci.run import run
+from mlci.running.prepared_run import prepare
+from mlci.runs.earlier_runs import earlier_runs
 from support.aws_builds import FLOW, Builder
 from support.fake_aws import BUCKET, PretendAws, Script, response
 

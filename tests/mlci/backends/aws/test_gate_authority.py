@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from mlci.acceptances import read_misses, write_acceptance
+from mlci.decisions.acceptances import read_misses, write_acceptance
 from mlci.gate import Acceptance
 from mlci.report.result import Result, Status, to_json
 from support.aws_builds import FLOW, Builder

@@ -1,0 +1,9 @@
+"""The arrows of `run()`, each of them a function on typed values.
+
+context.py          from outside of the flow: the repository, the target, the folder of the run, its reporter
+prepared_run.py     a run before deploy: staged, planned, compiled, and what is reused
+execution.py        the run deployed, started and watched until it ends
+judgement.py        the judgement on it, with its measurements and what was accepted
+earned_baseline.py  the baseline of a run that has earned it
+result.py           its Result, collected and reported
+"""
