@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
+import threading
 from typing import Any
 
 import pytest
@@ -104,3 +106,95 @@ def test_an_instance_that_holds_itself_can_be_printed() -> None:
     node = Node()
     node.next = node
     assert repr(node).endswith("Node(next=...)")
+
+
+def test_init_takes_what_that_of_dataclasses_takes() -> None:
+    made = []
+    for decorator in DECORATORS:
+
+        class Parent:
+            x: float
+            missing: str = "a"
+
+        class Child(decorator(Parent)):  # type: ignore[misc]
+            x: int
+            name: str = dataclasses.field(default="", kw_only=True)
+            parts: list[int] = dataclasses.field(default_factory=list)
+            other: int | None = None
+
+            def __post_init__(self) -> None:
+                self.sum = len(self.parts) + self.x
+
+        made.append(decorator(Child))
+    one, other = made
+    parameters = [inspect.signature(each).parameters.values() for each in made]
+    assert [(each.name, each.kind) for each in parameters[0]] == [(each.name, each.kind) for each in parameters[1]]
+    taken: list[Any] = [((1,), {}), ((1, "b", [2], 3), {}), ((1,), {"name": "c", "other": 4})]
+    for arguments, named in taken:
+        assert vars(one(*arguments, **named)) == vars(other(*arguments, **named))
+    assert other(1).parts is not other(1).parts
+    refused: list[Any] = [((), {}), ((1, "b", [], 3, 4), {}), ((1,), {"nothing": 1}), ((1,), {"x": 1})]
+    for arguments, named in refused:
+        with pytest.raises(TypeError, match=r"Child\.__init__\(\) "):
+            other(*arguments, **named)
+
+
+def test_a_class_is_completed_by_whatever_asks_for_it_first() -> None:
+    def declared() -> Any:
+        @fast_dataclasses.dataclass(frozen=True)
+        class Point:
+            x: int
+            y: int = 2
+
+        return Point
+
+    class Subclass(declared()):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(1)
+
+    assert [field.name for field in dataclasses.fields(declared())] == ["x", "y"]
+    assert dataclasses.is_dataclass(declared())
+    assert declared().__match_args__ == ("x", "y")
+    assert vars(Subclass()) == {"x": 1, "y": 2}
+    assert dataclasses.replace(declared()(3), y=4).y == 4
+    point = declared()
+    match point(5):
+        case point(x, 2):
+            assert x == 5
+        case other:
+            pytest.fail(repr(other))
+
+
+def test_many_threads_make_the_first_instances() -> None:
+    for _ in range(20):
+
+        @fast_dataclasses.dataclass(frozen=True)
+        class Parent:
+            x: int
+
+        @fast_dataclasses.dataclass(frozen=True)
+        class Child(Parent):
+            y: list[int] = dataclasses.field(default_factory=list)
+
+        barrier = threading.Barrier(8)
+        found: list[Any] = []
+
+        def make(number: int, barrier: threading.Barrier = barrier, found: list[Any] = found, cls: Any = Child) -> None:
+            barrier.wait()
+            found.append(cls(number, [number]))
+
+        threads = [threading.Thread(target=make, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(each.x for each in found) == list(range(8))
+
+
+def test_a_field_that_init_does_not_take_is_refused() -> None:
+    @fast_dataclasses.dataclass
+    class Point:
+        x: int = dataclasses.field(default=1, init=False)
+
+    with pytest.raises(AssertionError, match="not implemented"):
+        Point()
