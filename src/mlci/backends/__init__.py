@@ -1,6 +1,7 @@
 """The backends that a definition runs on, registered by name, and what they have in common.
 
 protocol.py                   what a run needs of a backend
+isolation.py                  the ways in which a local job gets its own /opt/ml
 events.py                     an event of an execution's history
 at_once.py                    some work for each of many items, several at the same time
 stop_signal.py                the signal that asks a run to stop

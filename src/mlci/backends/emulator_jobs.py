@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlci.backends.isolation import Isolation
 from mlci.backends.job_pythons import JobPythons, PythonDescription
 from mlci.backends.project_python import ProjectPython
-from mlci.backends.protocol import BackendOptions, Isolation
+from mlci.backends.protocol import BackendOptions
 from mlci.backends.requirements_environments import FOLDER as ENVIRONMENTS
 from mlci.backends.requirements_environments import (
     EnvironmentBase,

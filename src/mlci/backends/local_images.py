@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlci.backends.container_runtime import ContainerRuntime, find_runtime
 from mlci.backends.image_builds import ImageBuilder
-from mlci.backends.protocol import Isolation
+from mlci.backends.isolation import Isolation
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import InputError, Problem
 from mlci.fast_dataclasses import dataclass

@@ -8,19 +8,26 @@ from contextlib import AbstractContextManager
 from dataclasses import field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, NewType, Protocol  # the registry's requests and responses have the API's own shapes
+from typing import (
+    TYPE_CHECKING,
+    Any,  # the registry's requests and responses have the API's own shapes
+    Literal,
+    NewType,
+    Protocol,
+)
 
-from mlci.aws_settings import AwsSettingName
-from mlci.backends.events import Event
-from mlci.backends.progress import ExpectedEnd
-from mlci.backends.stop_signal import StopSignal
 from mlci.fast_dataclasses import dataclass
-from mlci.flow.models import Flow
-from mlci.plan.models import LOCAL_REGISTRY, Plan, PlannedImage, Upload
+from mlci.plan.models import LOCAL_REGISTRY
 from mlci.step_types.gate_judgement import ANSWER_MAX_CHARS
 
-#: How a local job gets its own /opt/ml.
-Isolation = Literal["auto", "namespace", "container", "link", "paths"]
+if TYPE_CHECKING:
+    from mlci.aws_settings import AwsSettingName
+    from mlci.backends.events import Event
+    from mlci.backends.isolation import Isolation
+    from mlci.backends.progress import ExpectedEnd
+    from mlci.backends.stop_signal import StopSignal
+    from mlci.flow.models import Flow
+    from mlci.plan.models import Plan, PlannedImage, Upload
 
 VersionArn = NewType("VersionArn", str)
 ExecutionArn = NewType("ExecutionArn", str)

@@ -22,8 +22,8 @@ from mlci.report.untrusted_text import console_text
 
 if TYPE_CHECKING:
     from mlci.backends.events import Event
+    from mlci.backends.isolation import Isolation
     from mlci.backends.local import JobSettings
-    from mlci.backends.protocol import Isolation
     from mlci.interrupts import Interrupts
     from mlci_emulator.services.lambda_functions import FunctionCode
 

@@ -9,18 +9,15 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import click
 
 from mlci.aws_settings import AWS_SETTINGS, AwsSettingName
 from mlci.backends import BACKENDS
-from mlci.backends.protocol import Isolation
+from mlci.backends.isolation import Isolation
 from mlci.errors import InputError, Problem
 from mlci.fast_dataclasses import dataclass
-
-if TYPE_CHECKING:
-    from mlci.backends.protocol import Isolation
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -15,7 +15,7 @@ from mlci.cli.signals import interrupt_signals
 from mlci.errors import InputError
 
 if TYPE_CHECKING:
-    from mlci.backends.protocol import Isolation
+    from mlci.backends.isolation import Isolation
 
 
 @click.command("serve")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from mlci.cli.run_context import local_context
 from mlci.errors import CloudError, InputError, Problem
 
 if TYPE_CHECKING:
-    from mlci.flow.models import Flow, Json
+    from mlci.flow.models import Flow
 
 
 @click.command("validate")
@@ -35,16 +35,15 @@ def command(flow_file: Path, params: Sequence[str], as_json: bool) -> int:
     from mlci.flow.build_steps import build_notes
     from mlci.flow.names import written_name
     from mlci.report.formatting import count
-    from mlci.report.plan_json import validation_json
 
     try:
         flow, elsewhere = _checked(flow_file, params)
     except InputError as error:
         if as_json:
-            _print_json(validation_json(str(flow_file), None, error.problems))
+            _print_json(str(flow_file), None, error.problems)
         raise
     if as_json:
-        _print_json(validation_json(str(flow_file), flow))
+        _print_json(str(flow_file), flow)
     else:
         for problem in late_steps(flow, os.environ):
             echo(f"note, for builds: {problem}")
@@ -66,8 +65,6 @@ def command(flow_file: Path, params: Sequence[str], as_json: bool) -> int:
 def _base_gate_notes(flow: Flow, flow_file: Path) -> list[str]:
     """The rules of the base branch that are in force beside the flow's own, by the baseline of this machine."""
     from mlci.backends.local_location import LOCATION
-    from mlci.baseline import parse_baseline
-    from mlci.gate.effective_gate import limit_text, with_base_gate
     from mlci.plan.names import baseline_key, baselines
 
     bucket = runs_of(flow_file).home / "store" / LOCATION.bucket
@@ -77,6 +74,9 @@ def _base_gate_notes(flow: Flow, flow_file: Path) -> list[str]:
         build = build_of_flow(flow_file)
         if build.is_trusted or build.base_branch is None:
             return []
+        from mlci.baseline import parse_baseline
+        from mlci.gate.effective_gate import limit_text, with_base_gate
+
         file = bucket / baseline_key(flow.name, build.base_branch)
         baseline = parse_baseline(file.read_bytes(), str(file))
     except (InputError, CloudError, OSError):  # a run says what is wrong with it; the flow is not
@@ -88,8 +88,10 @@ def _base_gate_notes(flow: Flow, flow_file: Path) -> list[str]:
     ]
 
 
-def _print_json(document: Mapping[str, Json]) -> None:
-    echo_document(json.dumps(document, indent=2) + "\n")
+def _print_json(flow_file: str, flow: Flow | None, problems: Iterable[Problem] = ()) -> None:
+    from mlci.report.plan_json import validation_json
+
+    echo_document(json.dumps(validation_json(flow_file, flow, problems), indent=2) + "\n")
 
 
 def _checked(flow_file: Path, params: Sequence[str]) -> tuple[Flow, Sequence[Problem]]:

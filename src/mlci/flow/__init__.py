@@ -35,6 +35,7 @@ In the order in which `load` uses them:
     rules.py                the rules of the gate and of `if`
     conditions.py           `if`, with `any`, `all` and `not` of rules
     measured.py             the rules on what a run measures: time, size and cost
+    counted_steps.py        the steps that a rule on a run's cost counts
     metric_sources.py       the files and the lines of output that hold a step's metrics
     metric_paths.py         the names of metrics in rules
     paths.py                paths of the repository, and locations in S3

@@ -12,10 +12,10 @@ from itertools import pairwise
 from mlci.aws_settings import AWS_SETTINGS, AwsSettingName
 from mlci.flow import names
 from mlci.flow.cell_references import resolve_cells
+from mlci.flow.counted_steps import with_counted_steps
 from mlci.flow.dependencies import GATE, cycles
 from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.matrix_expansion import ExpandedDocument, expand_matrices
-from mlci.flow.measured import with_measured_steps
 from mlci.flow.models import Cell, Flow, Json, Matrix, Rule
 from mlci.flow.params import Params, read_params
 from mlci.flow.paths import bucket_name
@@ -49,7 +49,7 @@ def loaded(
     given = document.value
     params = read_params(given.get("params"), "params" in given, overrides, override_origins, problems)
     expanded = expand_matrices(document, fill_in(document, params, environment, problems), problems)
-    flow = with_measured_steps(resolve_cells(_built(expanded, params, problems), expanded.cells, problems))
+    flow = with_counted_steps(resolve_cells(_built(expanded, params, problems), expanded.cells, problems))
     _check_cycles(flow, problems)
     problems.raise_if_any()
     return flow

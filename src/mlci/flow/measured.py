@@ -6,11 +6,9 @@ They are in rules of the gate alone. A baseline has none of them, so they have f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from mlci.flow.metric_paths import MetricPath, format_metric
-from mlci.flow.models import COST, MODEL_BYTES, MODEL_OUTPUT, RUN, RUN_STEPS, SECONDS, Flow, Json
-from mlci.flow.part import with_later
+from mlci.flow.models import COST, MODEL_BYTES, MODEL_OUTPUT, RUN, RUN_STEPS, SECONDS, Json
 from mlci.flow.problems import Problems
 from mlci.flow.reference_check import StepInterface, check_step
 from mlci.flow.yaml_document import Path
@@ -53,16 +51,3 @@ def _check_aggregate(
     if "aggregate" in item and not (step and step.has_cells):
         what = f'"aggregate" makes one number of all cells of a matrix, and "{name}" is one already'
         problems.at_key((*path, "aggregate"), what, "Remove it")
-
-
-def with_measured_steps(flow: Flow) -> Flow:
-    """Returns the flow whose rules on the run's cost name the steps that they count: those not behind the gate.
-
-    What stands behind the gate is not known when the gate is judged.
-    """
-    if not any(rule.is_budget and rule.path == (COST,) for rule in flow.gate):
-        return flow
-    behind = with_later((name for name, step in flow.steps.items() if step.is_after_gate), flow)
-    counted = tuple(name for name in flow.steps if name not in behind)
-    gate = (replace(rule, cells=counted) if rule.is_budget and rule.path == (COST,) else rule for rule in flow.gate)
-    return replace(flow, gate=tuple(gate))

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
-from mlci.flow.measured import with_measured_steps
+from mlci.flow.counted_steps import with_counted_steps
 from mlci.flow.models import BaseRule, Flow, Level, Rule, Scalar, Step, Unclear
 from mlci.flow.names import written_name
 from mlci.flow.params import variable_of
@@ -94,7 +94,7 @@ def _of_cells(rule: Rule, flow: Flow, base: Baseline) -> Iterator[tuple[Rule, bo
     """
     matrix, known = flow.matrices.get(rule.judged_step), _known_cells(rule, base)
     if matrix is None:
-        for each in with_measured_steps(replace(flow, gate=(rule,))).gate:
+        for each in with_counted_steps(replace(flow, gate=(rule,))).gate:
             yield each, bool(known) and rule.judged_step not in known
     elif rule.aggregate:
         kept = tuple(cell for cell in matrix.cells if cell in known) if rule.confidence is not None else ()

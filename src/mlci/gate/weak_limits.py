@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from mlci.flow.models import Rule
-from mlci.gate.case_samples import StepCases, counted, metric_of, new_sample
-from mlci.gate.cases_file import Cases, InvalidCases
+
+if TYPE_CHECKING:
+    from mlci.gate.cases_file import Cases
 
 #: The metrics that are a share of cases: of these, it is known what one case is.
 SHARES = frozenset(["accuracy", "recall", "precision"])
@@ -17,7 +19,7 @@ LEAST_POWER = 0.5
 def is_about_shares(rule: Rule) -> bool:
     """Return True if a rule limits the change of a share of cases."""
     is_change = rule.op in ("max_drop", "max_rise") and rule.aggregate is None and rule.slice is None
-    return is_change and rule.reads_cases and metric_of(rule) in SHARES
+    return is_change and rule.reads_cases and rule.path[0] in SHARES
 
 
 def weak_limits(rules: Iterable[Rule], cases: Mapping[str, Cases], has_statistics: bool = True) -> Iterator[str]:
@@ -25,6 +27,10 @@ def weak_limits(rules: Iterable[Rule], cases: Mapping[str, Cases], has_statistic
 
     `cases` are those that a step wrote last. Without statistics, only limits are found that are finer than one case.
     """
+    # Where the sentences are known, `is_about_shares` is all that is asked for.
+    from mlci.gate.case_samples import StepCases, counted, metric_of, new_sample
+    from mlci.gate.cases_file import InvalidCases
+
     for rule in filter(is_about_shares, rules):
         if rule.step not in cases:
             continue

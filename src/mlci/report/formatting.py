@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from mlci.backends.progress import StepState
-from mlci.plan.models import Baseline, Bound
-from mlci.report.result import Result, Status
+if TYPE_CHECKING:
+    from mlci.backends.progress import StepState
+    from mlci.plan.models import Baseline, Bound
+    from mlci.report.result import Result
 
 #: Of more runs, only the number and the newest are named.
 _RUNS_NAMED = 3
 
-HEADLINE = {
-    Status.PASSED: "passed",
-    Status.GATE_MISSED: "gate missed",
-    Status.FAILED: "failed",
-    Status.STOPPED: "stopped",
-}
-
 
 def headline(result: Result) -> str:
     """The verdict in a word; a run of a part of the flow has none."""
+    word = result.status.value.replace("_", " ")
     if result.is_partial:
-        word = "succeeded" if result.status is Status.PASSED else HEADLINE[result.status]
-        return f"part of the flow {word} (no verdict)"
-    return HEADLINE[result.status]
+        return f"part of the flow {'succeeded' if word == 'passed' else word} (no verdict)"
+    return word
 
 
 def step_note(step: StepState) -> str:

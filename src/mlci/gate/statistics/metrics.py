@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing_extensions import assert_never
+import sys
+
+if sys.version_info >= (3, 11):
+    from typing import assert_never
+else:  # 4 ms
+    from typing_extensions import assert_never
 
 from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import LESS_IS_BETTER
