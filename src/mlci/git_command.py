@@ -32,7 +32,7 @@ _LOCAL_VARIABLES = frozenset(
 _TIMEOUT_S = 30
 #: Begins the variables that hold secrets for local runs. `mlci.flow.models` has the same, and a test compares them.
 _SECRETS = "MLCI_SECRET_"
-_OTHER_OWNER = re.compile("dubious ownership|unsafe repository")
+_OTHER_OWNER = "dubious ownership|unsafe repository"
 
 
 def run_git(
@@ -89,7 +89,7 @@ def _environment(environment: Mapping[str, str], root: Path) -> dict[str, str]:
 
 
 def _failure(root: Path, message: str) -> InputError:
-    if _OTHER_OWNER.search(message):
+    if re.search(_OTHER_OWNER, message):
         return InputError(
             f"git does not read {root}, because another user owns it",
             f"Tell git that you trust it: git config --global --add safe.directory {root}",

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from mlci.fast_dataclasses import dataclass
-from mlci.flow.models import Json
 from mlci.step_types.states import APPROVED, REJECTED
+
+if TYPE_CHECKING:
+    from mlci.flow.models import Json
 
 #: The most characters of a name and of a reason: a state's data is limited, and a history keeps them.
 MAX_BY_CHARS, MAX_REASON_CHARS = 2_048, 4_096

@@ -7,21 +7,23 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from mlci.backends.billed_seconds import billed_seconds
 from mlci.backends.build_announcements import JobAnnouncement, parse_announcement
 from mlci.backends.decisions import Decision, Question, parse_decision, parse_question
-from mlci.backends.events import Event
 from mlci.backends.job_phases import JobPhase, job_phases
 from mlci.compile.names import CELLS_TITLE, FAIL_REACHED, REUSED_TITLE, state_name, step_of_state
 from mlci.fast_dataclasses import dataclass
-from mlci.flow.models import RunsOn
 from mlci.flow.names import written_name
 from mlci.step_types import STEP_TYPES, has_alternative, is_done_already
-from mlci.step_types.base import JobType
 from mlci.step_types.build_run import TASK_RESOURCE
 from mlci.step_types.states import CHECK_FAILED
+
+if TYPE_CHECKING:
+    from mlci.backends.events import Event
+    from mlci.flow.models import RunsOn
+    from mlci.step_types.base import JobType
 
 StepStatus = Literal["waiting", "running", "succeeded", "reused", "failed", "skipped", "stopped"]
 

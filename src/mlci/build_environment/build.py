@@ -17,11 +17,11 @@ Kind = Literal["pull_request", "push", "manual", "local"]
 
 #: A branch of this name is taken for the base branch where nothing names another.
 _USUAL_BASES = ("main", "master")
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_COMMIT = r"[0-9a-f]{40}(?:[0-9a-f]{24})?"
 #: `refs/heads/main^{<commit>}` is how CodeBuild names a branch at a commit, and `refs/pull/7/head^{<commit>}` a pull
 #: request: what .github/workflows/ml-ci.yml asks for, so that what is built is what GitHub Actions was started for.
 #: Source: https://docs.aws.amazon.com/codebuild/latest/userguide/sample-source-version.html
-_AT_COMMIT = re.compile(r"(?P<name>.*?)(?:\^\{(?P<commit>[0-9a-f]+)\})?")
+_AT_COMMIT = r"(?P<name>.*?)(?:\^\{(?P<commit>[0-9a-f]+)\})?"
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,14 @@ def _in_codebuild(variables: Mapping[str, str], git: GitState, base: str | None)
     variables. It is a build of the base branch if that commit is still the branch's newest: an older commit's metrics
     must not replace those of a newer one.
     """
-    version = _AT_COMMIT.fullmatch(variables.get("CODEBUILD_SOURCE_VERSION", ""))
+    version = re.fullmatch(_AT_COMMIT, variables.get("CODEBUILD_SOURCE_VERSION", ""))
     trigger = variables.get("CODEBUILD_WEBHOOK_TRIGGER", "")
     source = trigger or (version["name"] if version else "")
     head = variables.get("CODEBUILD_WEBHOOK_HEAD_REF") or source
     pull_request = _pull_request_number(source)
     commit = variables.get("CODEBUILD_RESOLVED_SOURCE_VERSION") or git.commit
     branch = git.branch if not head else _branch(head)
-    if branch is None and _COMMIT.fullmatch(source) and base and git.remote_tips.get(base) == source == commit:
+    if branch is None and re.fullmatch(_COMMIT, source) and base and git.remote_tips.get(base) == source == commit:
         branch = base
     into = _branch(variables.get("CODEBUILD_WEBHOOK_BASE_REF", "")) if pull_request else None
     return Build(
@@ -171,7 +171,7 @@ def _branch(ref: str) -> str | None:
     """
     if ref.startswith(("refs/heads/", "branch/")):
         return ref.removeprefix("refs/heads/").removeprefix("branch/")
-    if not ref or ref.startswith(("refs/", "tag/", "pr/")) or ":" in ref or _COMMIT.fullmatch(ref):
+    if not ref or ref.startswith(("refs/", "tag/", "pr/")) or ":" in ref or re.fullmatch(_COMMIT, ref):
         return None  # with a colon it is an object of S3, which a pipeline hands over
     return ref
 

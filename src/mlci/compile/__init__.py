@@ -35,7 +35,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NewType
+from typing import TYPE_CHECKING, NewType
 
 from mlci import step_types
 from mlci.compile.execution_input import execution_input, step_inputs
@@ -50,10 +50,12 @@ from mlci.compile.request_files import (
 from mlci.compile.structure import Structure, structure_of
 from mlci.errors import InputError, Problem
 from mlci.fast_dataclasses import dataclass
-from mlci.flow.models import Json
-from mlci.plan.models import Plan
 from mlci.plan.names import Names
 from mlci.step_types.gate_judgement import ANSWER_MAX_CHARS
+
+if TYPE_CHECKING:
+    from mlci.flow.models import Json
+    from mlci.plan.models import Plan
 
 __all__ = ["Compiled", "Definition", "compile_plan", "compiler_version", "execution_input", "sent_input", "step_inputs"]
 

@@ -10,11 +10,9 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlci.backends.at_once import at_once
-from mlci.backends.protocol import Cloud
-from mlci.baseline import CommitHistory
 from mlci.errors import CloudError, InputError
 from mlci.fast_dataclasses import dataclass
 from mlci.gate import Acceptance, Verdict
@@ -23,10 +21,14 @@ from mlci.gate.accepted import Acceptances, AcceptingRun, miss_of
 from mlci.plan import Plan, S3Uri, Target
 from mlci.plan.names import Names, acceptance_folder
 from mlci.report.untrusted_text import one_line
-from mlci.reuse.key_document import RunKeys
 
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_CELL = re.compile(r"^(?P<step>[^(]*)\(.*\)(?P<path>[.\[].*)$")
+if TYPE_CHECKING:
+    from mlci.backends.protocol import Cloud
+    from mlci.baseline import CommitHistory
+    from mlci.reuse.key_document import RunKeys
+
+_COMMIT = r"[0-9a-f]{40}(?:[0-9a-f]{24})?"
+_CELL = r"^(?P<step>[^(]*)\(.*\)(?P<path>[.\[].*)$"
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,7 @@ def _contradiction(missed: GateMisses, flow: str, run: str) -> str:
     """Returns why no run can have written a document that lies where that run's does; empty if it can."""
     if (missed.flow, missed.run_id) != (flow, run):
         return f'it says that it is of run "{missed.run_id}" of "{missed.flow}"'
-    if missed.commit is not None and not _COMMIT.fullmatch(missed.commit):
+    if missed.commit is not None and not re.fullmatch(_COMMIT, missed.commit):
         return f'"{missed.commit}" is no commit'
     for miss, written in zip(missed.misses, missed.written, strict=True):
         if written not in (miss.metric, _of_step(miss.metric)):
@@ -221,5 +223,5 @@ def _of_step(metric: str) -> str:
     >>> _of_step("train(lr=0.1).auc"), _of_step('run.steps["train(lr=0.1)"].seconds')
     ('train.auc', 'run.steps.train.seconds')
     """
-    found = _CELL.match(metric.replace('["', ".", 1).replace('"]', "", 1) if metric.startswith("run.") else metric)
+    found = re.match(_CELL, metric.replace('["', ".", 1).replace('"]', "", 1) if metric.startswith("run.") else metric)
     return f"{found['step']}{found['path']}" if found else metric

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 OPTION = "--param"
 VARIABLE_PREFIX = "MLCI_PARAM_"
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+_NAME = r"[A-Za-z_][A-Za-z0-9_-]{0,63}"
 #: How Python shows bytes of an option that are no UTF-8, and the character that no process can be given.
 NOT_TEXT = re.compile("[\ud800-\udfff\0]")
-_INTEGER = re.compile(r"[-+]?[0-9]+")
-_NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_INTEGER = r"[-+]?[0-9]+"
+_NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _defaults(written: Mapping[str, Json], problems: Problems) -> Params:
     for name, value in written.items():
         path: Path = ("params", name)
         twin = variables.setdefault(variable_of(name), name)
-        if not _NAME.fullmatch(name):
+        if not re.fullmatch(_NAME, name):
             hint = "Use letters, digits, - and _, and begin with a letter"
             problems.at_key(path, f'"{name}" cannot be a param\'s name', hint)
         elif twin != name:
@@ -141,12 +141,12 @@ def _parsed(name: str, text: str, default: Scalar) -> Scalar:
                 return text == "true"
             kind, hint = "true or false", ""
         case int():
-            if _INTEGER.fullmatch(text):
+            if re.fullmatch(_INTEGER, text):
                 return read_integer(text)
-            hint = f"Write its default as {default}.0 to allow fractions" if _NUMBER.fullmatch(text) else ""
+            hint = f"Write its default as {default}.0 to allow fractions" if re.fullmatch(_NUMBER, text) else ""
             kind = "an integer"
         case float():
-            if _NUMBER.fullmatch(text):
+            if re.fullmatch(_NUMBER, text):
                 return read_number(text)
             kind, hint = "a number", ""
         case _:

@@ -18,8 +18,8 @@ from mlci.flow.yaml_scalars import printable
 if TYPE_CHECKING:
     from mlci.flow.yaml_document import Document, Path
 
-_PARAM = re.compile(r"""["']?\$\{\{\s*params\.([\w-]+)\s*\}\} ?%?["']?""")
-_VARIABLE = re.compile(r"""["']?\$\{\{\s*env\.\w+\s*\}\}["']?""")
+_PARAM = r"""["']?\$\{\{\s*params\.([\w-]+)\s*\}\} ?%?["']?"""
+_VARIABLE = r"""["']?\$\{\{\s*env\.\w+\s*\}\}["']?"""
 #: A file with more than this is wrong as a whole, and finding a near word for each would take seconds.
 MAX_SHOWN = 100
 _MAX_CHOICES, _MAX_WORD_CHARS = 200, 64
@@ -95,11 +95,11 @@ class Problems:
     def reads_variable(self, path: Path) -> bool:
         """Says whether the file has a variable of the environment, and nothing else, at this path."""
         written = self._document.written(path)
-        return bool(written and _VARIABLE.fullmatch(written))
+        return bool(written and re.fullmatch(_VARIABLE, written))
 
     def read_param(self, path: Path) -> str:
         """Returns the param that the file has at this path, alone or before a percent sign; "" if it has none."""
-        match = _PARAM.fullmatch(self._document.written(path) or "")
+        match = re.fullmatch(_PARAM, self._document.written(path) or "")
         return match[1] if match else ""
 
     def suspect(self, path: Path) -> None:

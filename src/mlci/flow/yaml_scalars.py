@@ -20,9 +20,9 @@ _SWITCHES = {
     for word, meaning in (("yes", "true"), ("on", "true"), ("no", "false"), ("off", "false"))
     for form in (word, word.capitalize(), word.upper())
 }
-_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)|0x[0-9a-fA-F]+")
-_NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_INTEGER = r"[-+]?(?:0|[1-9][0-9]*)|0x[0-9a-fA-F]+"
+_NUMBER = r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+_NOT_FINITE = r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 _MAX_INTEGER_CHARS, _MAX_INTEGER = 40, 2**63 - 1
 
 
@@ -42,9 +42,9 @@ def read_plain(text: str) -> Scalar | None:
     if text in _SWITCHES:
         what = f"{text} without quotes is a boolean to some readers of YAML, and a text to others"
         raise InvalidValue(what, f'Write "{text}" in quotes for the text, or {_SWITCHES[text]} for the boolean')
-    if _INTEGER.fullmatch(text):
+    if re.fullmatch(_INTEGER, text):
         return read_integer(text)
-    if _NUMBER.fullmatch(text) or _NOT_FINITE.fullmatch(text):
+    if re.fullmatch(_NUMBER, text) or re.fullmatch(_NOT_FINITE, text):
         return read_number(text)
     return text
 
@@ -60,7 +60,7 @@ def read_integer(text: str) -> int:
 
 def read_number(text: str) -> float:
     """Returns a finite number. Raises InvalidValue if it is none."""
-    value = math.nan if _NOT_FINITE.fullmatch(text) else float(text)
+    value = math.nan if re.fullmatch(_NOT_FINITE, text) else float(text)
     if not math.isfinite(value):
         raise InvalidValue(f"{_shortened(text)} is not a finite number", "Put it in quotes if it is a text")
     return value

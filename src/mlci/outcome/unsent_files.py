@@ -13,7 +13,7 @@ from mlci.stage.repository import OutsideRepository, Repository
 from mlci.step_types import STEP_TYPES
 
 #: As Python writes the path (FileNotFoundError), and as programs do (cat: a.txt: No such file or directory).
-_MISSING = re.compile(r"No such file or directory: '([^'\n]+)'|(?:^|[\s:'\"])([^\s:'\"]+)'?: No such file or directory")
+_MISSING = r"No such file or directory: '([^'\n]+)'|(?:^|[\s:'\"])([^\s:'\"]+)'?: No such file or directory"
 
 
 def explain_unsent(before: Progress, progress: Progress, planned: Plan, repository: Repository) -> Progress:
@@ -38,7 +38,7 @@ def _unsent(name: str, reason: str, planned: Plan, repository: Repository) -> It
     if code is None or container is None:
         return
     root = repository.base / (planned.flow.steps[name].source or os.path.relpath(repository.root, repository.base))
-    for groups in _MISSING.findall(reason):
+    for groups in re.findall(_MISSING, reason):
         missing = next(group for group in groups if group)
         inside = os.path.relpath(os.path.join(container.code, code.start.working_dir, missing), container.code)
         if inside == "." or inside.startswith(".."):

@@ -8,7 +8,7 @@ import re
 from datetime import datetime, timedelta, timezone
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_RUN = re.compile(r"(\d{8}-\d{6})-([0-9a-f]{6})")
+_RUN = r"(\d{8}-\d{6})-([0-9a-f]{6})"
 _TIME = "%Y%m%d-%H%M%S"
 _EPOCH = datetime(2020, 1, 1, tzinfo=timezone.utc)
 #: Six digits count the seconds until the year 2088, and five hold the six hexadecimal digits of a run's id.
@@ -22,7 +22,7 @@ def encode_run(run: str) -> str:
     >>> encode_run("20261123-101530-3f9c2a")
     '3ljr5u2hcmi'
     """
-    found = _RUN.fullmatch(run)
+    found = re.fullmatch(_RUN, run)
     try:
         moment = datetime.strptime(f"{found[1]}+0000", f"{_TIME}%z") if found else _EPOCH
         seconds = int((moment - _EPOCH).total_seconds())

@@ -25,9 +25,7 @@ from mlci.provision.arn_values import ValueKind, problem_of
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.keys import CAPTURE, KEPT_NAME
 
-_ECR = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<name>[^:@]+)"
-)
+_ECR = r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<name>[^:@]+)"
 
 
 @dataclass(frozen=True, order=True)
@@ -157,7 +155,7 @@ def image_of(uri: str) -> Image | None:
     >>> image_of("683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1")
     Image(account='683313688378', region='us-east-1', name='sagemaker-xgboost')
     """
-    found = _ECR.match(uri)
+    found = re.match(_ECR, uri)
     return Image(found["account"], found["region"], found["name"]) if found else None
 
 

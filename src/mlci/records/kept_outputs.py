@@ -13,7 +13,7 @@ from mlci.plan.models import Plan, S3Uri
 from mlci.plan.names import Names, baseline_outputs
 
 #: What is before the folder of a step in the URI of an output, of this run or of a record.
-_RUN_FOLDER = re.compile(r"s3://.*?/(runs|records/outputs)/[^/]+/")
+_RUN_FOLDER = r"s3://.*?/(runs|records/outputs)/[^/]+/"
 #: Copies are told from this size on, and then every so many seconds.
 _TOLD_BYTES, _EVERY_S = 100_000_000, 10.0
 
@@ -83,7 +83,7 @@ def keep_baseline_outputs(planned: Plan, cloud: Cloud, log: Callable[[str], None
     named = [(step.name, output, uri) for step in planned.steps.values() for output, uri in step.outputs.items()]
     are_empty = at_once(lambda each: cloud.is_empty(each[2]), named, cloud)
     outputs = [each for each, is_empty in zip(named, are_empty, strict=True) if not is_empty]
-    copies = {uri: S3Uri(folder + _RUN_FOLDER.sub("", uri)) for _, _, uri in outputs} if target.is_protected else {}
+    copies = {uri: S3Uri(folder + re.sub(_RUN_FOLDER, "", uri)) for _, _, uri in outputs} if target.is_protected else {}
     keep_outputs(copies, cloud, log)
     found: dict[str, dict[str, S3Uri]] = {}
     for step, output, uri in outputs:

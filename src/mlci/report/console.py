@@ -10,9 +10,7 @@ from dataclasses import field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, TextIO
 
-from mlci.backends.progress import StepState
 from mlci.fast_dataclasses import dataclass
-from mlci.gate import RuleVerdict
 from mlci.report.formatting import count, duration, headline, reused_note, rough_duration, step_note
 from mlci.report.log_lines import last_line
 from mlci.report.log_tail import without_repetition
@@ -23,6 +21,9 @@ from mlci.report.untrusted_text import console_text, one_line, plain_text
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+    from mlci.backends.progress import StepState
+    from mlci.gate import RuleVerdict
 
 
 @dataclass

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from mlci.flow.metric_paths import MetricPath, format_metric
-from mlci.flow.models import Json
-from mlci.report.result import Result
+
+if TYPE_CHECKING:
+    from mlci.flow.models import Json
+    from mlci.report.result import Result
 
 #: A report shows no more: a metrics file may hold a curve of thousands of points.
 MAX_METRICS = 200

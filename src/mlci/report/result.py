@@ -9,16 +9,15 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from mlci.backends.progress import StepState
 from mlci.fast_dataclasses import dataclass
-from mlci.flow.models import Json, Position, Scalar
-from mlci.gate import Acceptance, Comparison, Metrics, RuleVerdict
 from mlci.json_text import indented
-from mlci.plan import NO_BASELINE, Baseline
-from mlci.plan.models import Bound
 from mlci.report.baseline_changes import BaselineChanges, changes_since_json
 
 if TYPE_CHECKING:
+    from mlci.backends.progress import StepState
+    from mlci.flow.models import Json, Position, Scalar
+    from mlci.gate import Acceptance, Comparison, Metrics, RuleVerdict
+    from mlci.plan.models import Baseline, Bound
     from mlci.report.flow_graph import FlowGraph
     from mlci.report.plots.pictures import Picture
     from mlci.reuse.differences import Explanation
@@ -103,6 +102,12 @@ class BaselineUpdate:
     reason: str = ""
 
 
+def _no_baseline() -> Baseline:
+    from mlci.plan import NO_BASELINE  # what reads the results of earlier runs plans none
+
+    return NO_BASELINE
+
+
 @dataclass(frozen=True)
 class Result:
     """A finished run. `seconds` is wall time; `reason` says in a sentence why it did not pass.
@@ -133,7 +138,7 @@ class Result:
     metrics: Mapping[str, Metrics]
     execution: str
     reason: str = ""
-    baseline: Baseline = NO_BASELINE
+    baseline: Baseline = field(default_factory=_no_baseline)
     empty_inputs: Mapping[str, str] = field(default_factory=dict)
     baseline_update: BaselineUpdate | None = None
     params: Mapping[str, Scalar] = field(default_factory=dict)

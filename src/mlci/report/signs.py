@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from mlci.backends.progress import StepStatus
-from mlci.gate.verdict import RuleOutcome
 from mlci.report.result import Status
+
+if TYPE_CHECKING:
+    from mlci.backends.progress import StepStatus
+    from mlci.gate.verdict import RuleOutcome
 
 STEP_SIGNS: Mapping[StepStatus, str] = {
     "waiting": "·",

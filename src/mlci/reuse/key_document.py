@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from typing import TYPE_CHECKING
 
 from mlci.fast_dataclasses import dataclass
-from mlci.flow.models import Json
+
+if TYPE_CHECKING:
+    from mlci.flow.models import Json
 
 #: Changes when a reader of the old format would be misled by the new one.
 SCHEMA = 1

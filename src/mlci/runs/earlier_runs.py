@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from mlci.errors import InputError
 from mlci.fast_dataclasses import dataclass
-from mlci.flow.models import Json
 from mlci.gate import Metrics
-from mlci.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from mlci.flow.models import Json
     from mlci.reuse.differences import Explanation
     from mlci.reuse.key_document import RunKeys
+    from mlci.runs.run_folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlci.backends.protocol import RunningExecution
 from mlci.errors import InputError
 from mlci.fast_dataclasses import dataclass
-from mlci.flow.models import Json
 from mlci.json_text import indented
 from mlci.report import render_reports
 from mlci.report.log_lines import lines_of
@@ -24,6 +22,8 @@ from mlci.runs.run_lock import is_locked
 
 if TYPE_CHECKING:
     from mlci.backends.decisions import Question
+    from mlci.backends.protocol import RunningExecution
+    from mlci.flow.models import Json
     from mlci.report.result import Result
     from mlci.report.run_list import ListedRun
 
@@ -212,6 +212,8 @@ class Runs:
 
     def running(self) -> list[RunningExecution]:
         """The runs that go on in processes of this machine, with the input of each as far as it is written."""
+        from mlci.backends.protocol import RunningExecution  # `mlci list` does without
+
         live = [folder for folder in self.all() if folder.is_running()]
         return [RunningExecution(folder.run_id, json.dumps(folder.execution_input() or {})) for folder in live]
 

@@ -8,14 +8,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
-from mlci.backends.progress import StepState
 from mlci.errors import MlciError
 from mlci.fast_dataclasses import dataclass
-from mlci.interrupts import Interrupts
 from mlci.report.heartbeat import heartbeat
 from mlci.report.log_lines import LineSplitter, last_line
-from mlci.runs.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from mlci.backends.progress import StepState
+    from mlci.interrupts import Interrupts
+    from mlci.runs.run_folder import RunFolder
 
 #: The time between two looks at the logs.
 POLL_S = 0.2

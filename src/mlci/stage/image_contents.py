@@ -58,7 +58,7 @@ _IMAGES: Mapping[tuple[str, str], tuple[str, Mapping[str, str]]] = {
     ("sagemaker-scikit-learn", "1.2-1"): ("3.8", _packages(scikit_learn="1.2.1", numpy="1.24.1", pandas="1.1.3")),
     ("sagemaker-scikit-learn", "1.4-2"): ("3.12", _packages(scikit_learn="1.4.2", numpy="2.1.0", pandas="2.3.2")),
 }
-_DEEP_LEARNING = re.compile(
+_DEEP_LEARNING = (
     r"(?P<repository>(?:huggingface-)?(?P<framework>pytorch|tensorflow)-(?:training|inference)):"
     r"(?P<version>\d+\.\d+\.\d+)(?:-transformers(?P<transformers>\d+\.\d+\.\d+))?-.*\bpy(?P<major>3)(?P<minor>\d+)\b.*"
 )
@@ -75,7 +75,7 @@ def image_contents(uri: str) -> ImageContents | None:
     >>> image_contents("123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:1")
     """
     name = uri.rpartition("/")[2]
-    match = _DEEP_LEARNING.fullmatch(name)
+    match = re.fullmatch(_DEEP_LEARNING, name)
     if match:
         packages = {_FRAMEWORKS[match["framework"]]: match["version"]}
         if match["transformers"]:

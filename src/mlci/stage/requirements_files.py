@@ -23,14 +23,14 @@ from mlci.step_types.sagemaker_jobs import NO_REQUIREMENTS
 #: Source: sagemaker-training-toolkit at v5.0.0, src/sagemaker_training/modules.py (has_requirements).
 FILE_NAME = "requirements.txt"
 
-_COMMENT = re.compile(r"(^|\s+)#.*$")
+_COMMENT = r"(^|\s+)#.*$"
 _INCLUDES = ("-r", "--requirement", "-c", "--constraint")
 _URLS = ("-i", "--index-url", "--pypi-url", "--extra-index-url", "-f", "--find-links")
-_OPTION = re.compile(r"(--[a-z-]+|-[a-z])[=\s]*(.*)")
-_SCHEME = re.compile(r"([a-z0-9]+\+)?[a-z][a-z0-9]*:")
-_PASSWORD = re.compile(r"://[^/@\s]*:(?!\$\{)[^/@\s]+@")
-_NAMED_URL = re.compile(r"[A-Za-z0-9._-]+\s*(?:\[[^]]*\])?\s*@\s*(.+)")
-_ARCHIVE = re.compile(r"\.(whl|zip|tar|tar\.gz|tgz|tar\.bz2|tar\.xz)$")
+_OPTION = r"(--[a-z-]+|-[a-z])[=\s]*(.*)"
+_SCHEME = r"([a-z0-9]+\+)?[a-z][a-z0-9]*:"
+_PASSWORD = r"://[^/@\s]*:(?!\$\{)[^/@\s]+@"
+_NAMED_URL = r"[A-Za-z0-9._-]+\s*(?:\[[^]]*\])?\s*@\s*(.+)"
+_ARCHIVE = r"\.(whl|zip|tar|tar\.gz|tgz|tar\.bz2|tar\.xz)$"
 
 
 class UnusableRequirements(UnusableFile):
@@ -142,10 +142,10 @@ def _lines(location: Path, name: str) -> Iterator[tuple[int, str]]:
     joined, start = "", 0
     for number, line in enumerate(text.splitlines(), 1):
         start = start or number
-        if line.endswith("\\") and not _COMMENT.fullmatch(line):
+        if line.endswith("\\") and not re.fullmatch(_COMMENT, line):
             joined += line[:-1] + " "
             continue
-        whole = _COMMENT.sub("", joined + line).strip()
+        whole = re.sub(_COMMENT, "", joined + line).strip()
         if whole:
             yield start, whole
         joined, start = "", 0
@@ -164,13 +164,13 @@ def _read(line: str) -> _Include | _Refused | None:
      '"./wheels/a.whl" is a path, which the job\\'s machine does not have',
      '"https://x.org/a.txt" may change from one job to the next']
     """
-    option = _OPTION.fullmatch(line)
+    option = re.fullmatch(_OPTION, line)
     if option:
         return _read_option(line, option[1], option[2])
     requirement = line.split(" --", 1)[0].split(";", 1)[0].strip()
-    named = _NAMED_URL.fullmatch(requirement)
+    named = re.fullmatch(_NAMED_URL, requirement)
     target = named[1] if named else requirement
-    if target.startswith("file:") or (not _SCHEME.match(target) and _is_path(target)):
+    if target.startswith("file:") or (not re.match(_SCHEME, target) and _is_path(target)):
         what = f'"{requirement}" is a path, which the job\'s machine does not have'
         return _Refused(what, "Name a package of an index, or a URL. mlci sends the modules that scripts import.")
     return _password(line)
@@ -179,25 +179,25 @@ def _read(line: str) -> _Include | _Refused | None:
 def _read_option(line: str, name: str, value: str) -> _Include | _Refused | None:
     if name in _INCLUDES:
         path = " ".join(shlex.split(value))
-        if _SCHEME.match(path):
+        if re.match(_SCHEME, path):
             return _Refused(f'"{path}" may change from one job to the next', "Copy it into the repository.")
         return _Include(path)
     if name in ("-e", "--editable"):
-        if _SCHEME.match(value):
+        if re.match(_SCHEME, value):
             return _Refused(f'"{line}" installs a checkout to be edited', f"Write it without {name}.")
         what = f'"{line}" installs from a folder, which the job\'s machine does not have'
         return _Refused(what, "Remove it: mlci sends the modules that scripts import, and what `include` names.")
-    if name in ("-f", "--find-links") and not _SCHEME.match(value):
+    if name in ("-f", "--find-links") and not re.match(_SCHEME, value):
         return _Refused(f'"{line}" names a folder, which the job\'s machine does not have', "Name a URL.")
     return _password(line) if name in _URLS else None
 
 
 def _is_path(text: str) -> bool:
-    return text.startswith((".", "/", "~")) or "/" in text.split("@")[0] or _ARCHIVE.search(text) is not None
+    return text.startswith((".", "/", "~")) or "/" in text.split("@")[0] or re.search(_ARCHIVE, text) is not None
 
 
 def _password(line: str) -> _Refused | None:
-    if not _PASSWORD.search(line):
+    if not re.search(_PASSWORD, line):
         return None
     what = "a password stands in a URL, and the file is stored with the run"
     return _Refused(what, "Write ${NAME} for it: pip puts in the environment variable of that name.")

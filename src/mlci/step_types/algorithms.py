@@ -53,9 +53,9 @@ _XGBOOST_CONTENT_TYPES = (
     "parquet",
     "recordio-protobuf",
 )
-_ALGORITHM = re.compile(r"([a-z0-9-]+):([A-Za-z0-9][\w.-]*)")
+_ALGORITHM = r"([a-z0-9-]+):([A-Za-z0-9][\w.-]*)"
 #: The repository of the image that runs XGBoost, and scripts as well: SageMaker has metric definitions for it.
-_XGBOOST_IMAGE = re.compile(r"(.*/)?sagemaker-xgboost[:@].*")
+_XGBOOST_IMAGE = r"(.*/)?sagemaker-xgboost[:@].*"
 
 Problem = tuple[tuple[str | int, ...], str, str]
 
@@ -84,13 +84,13 @@ def defines_metrics(image: str) -> bool:
     >>> defines_metrics("683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1")
     True
     """
-    return _XGBOOST_IMAGE.fullmatch(image) is not None
+    return re.fullmatch(_XGBOOST_IMAGE, image) is not None
 
 
 def algorithm_problems(value: Json) -> Iterator[Problem]:
     """Yield what is wrong with the name of an algorithm."""
     text = str(value)
-    match = _ALGORITHM.fullmatch(text)
+    match = re.fullmatch(_ALGORITHM, text)
     name = match[1] if match else algorithm_name(text)
     if name not in ALGORITHMS:
         hint = _nearest(name, ALGORITHMS) or f"There are: {', '.join(sorted(ALGORITHMS))}"

@@ -37,8 +37,8 @@ _RESERVED_PREFIX = "sagemaker_"
 _RESERVED_NAMES = frozenset(["default_user_module_name", "_tuning_objective_metric"])
 
 #: What every shell leaves as it is: the characters that shlex.quote leaves alone.
-_SAFE = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
-_SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_SAFE = r"[A-Za-z0-9_@%+=:,./-]+"
+_SAFE_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 
 #: Hyperparameters that make a toolkit start several processes. A toolkit acts on one whose value is true in Python.
 #: Sources: sagemaker-training-toolkit, environment.py (`get_distribution_instance_groups_from_resource_config`);
@@ -102,7 +102,7 @@ def travels_plain(name: str, value: str) -> bool:
     """
     if name.startswith(_RESERVED_PREFIX) or name in _RESERVED_NAMES:
         return not name.startswith((VALUE, START))
-    return _SAFE_NAME.fullmatch(name) is not None and _SAFE.fullmatch(argument(decoded(value))) is not None
+    return re.fullmatch(_SAFE_NAME, name) is not None and re.fullmatch(_SAFE, argument(decoded(value))) is not None
 
 
 def decoded(value: str) -> Json:

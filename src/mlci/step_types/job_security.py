@@ -13,10 +13,8 @@ from collections.abc import Iterator
 from mlci.step_types.keys import Json, Key
 from mlci.step_types.request_parts import field_at
 
-_ID = re.compile(r"[A-Za-z0-9-]{1,32}")
-_KEY_ID = re.compile(
-    r"(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:)?(key/[A-Za-z0-9-]+|alias/[A-Za-z0-9/_-]+|(?<!:)[A-Za-z0-9-]+)"
-)
+_ID = r"[A-Za-z0-9-]{1,32}"
+_KEY_ID = r"(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:)?(key/[A-Za-z0-9-]+|alias/[A-Za-z0-9/_-]+|(?<!:)[A-Za-z0-9-]+)"
 _MAX_SUBNETS, _MAX_SECURITY_GROUPS = 16, 5
 
 
@@ -79,14 +77,14 @@ def _vpc_problems(value: Json) -> Iterator[tuple[tuple[str | int, ...], str, str
     for name, start, most in kinds:
         ids = value.get(name) if isinstance(value, dict) else None
         for index, each in enumerate(ids if isinstance(ids, list) else ()):
-            if isinstance(each, str) and not _ID.fullmatch(each):
+            if isinstance(each, str) and not re.fullmatch(_ID, each):
                 yield (name, index), f'"{each[:80]}" is not an ID', f"Such as {start}-1a2b3c4d"
         if isinstance(ids, list) and not 1 <= len(ids) <= most:
             yield (name,), f'"{name}" has {len(ids)} IDs', f"AWS allows 1 to {most}"
 
 
 def _key_problems(value: Json) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
-    if isinstance(value, str) and not _KEY_ID.fullmatch(value):
+    if isinstance(value, str) and not re.fullmatch(_KEY_ID, value):
         yield (), f'"{value[:80]}" is not a KMS key', "Use a key ID, alias/…, or the ARN of a key or an alias"
 
 

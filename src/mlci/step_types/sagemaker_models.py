@@ -58,7 +58,7 @@ TASK_FIELDS = frozenset(
     }
 )
 #: The toolkits import the script by its name, so it lies at the top, and is a module.
-_PROGRAM = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.py")
+_PROGRAM = r"[A-Za-z_][A-Za-z0-9_]*\.py"
 #: Environment of a ContainerDefinition has 100 entries, of which two are for the script.
 _MAX_VARIABLES = 98
 _CALL_S = 60
@@ -73,7 +73,7 @@ def _model_problems(value: Json) -> Iterator[tuple[tuple[str | int, ...], str, s
 
 
 def _program_problems(value: Json) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
-    if value != NO_PROGRAM and not _PROGRAM.fullmatch(str(value)):
+    if value != NO_PROGRAM and not re.fullmatch(_PROGRAM, str(value)):
         hint = f"Name a file at the top of the folder code in the archive, such as {PROGRAM_FILE}, or none"
         yield (), f'"{str(value)[:80]}" is no Python file that a model can be served by', hint
 

@@ -8,7 +8,7 @@ from mlci_emulator.errors import OperationError
 
 #: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html (with the legacy and dual-stack
 #: endpoints); https://docs.aws.amazon.com/AmazonS3/latest/API/dual-stack-endpoints.html
-_HOST = re.compile(r"(?:(?P<bucket>[a-z0-9][a-z0-9.-]*)\.)?s3(?:[.-][a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?(?::443)?")
+_HOST = r"(?:(?P<bucket>[a-z0-9][a-z0-9.-]*)\.)?s3(?:[.-][a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?(?::443)?"
 
 
 def split_s3_uri(uri: str) -> tuple[str, str]:
@@ -39,7 +39,7 @@ def canonical_s3_uri(uri: str) -> str:
     scheme, _, rest = uri.partition("://")
     if scheme == "https":
         host, _, path = rest.partition("/")
-        match = _HOST.fullmatch(host.lower())
+        match = re.fullmatch(_HOST, host.lower())
         if match is not None and (match["bucket"] or path):
             uri = f"s3://{match['bucket']}/{path}" if match["bucket"] else f"s3://{path}"
     split_s3_uri(uri)
