@@ -24,7 +24,7 @@ def command(flow_file: Path, params: Sequence[str]) -> int:
     The flow compiles to it, in the Amazon States Language. It is the same for every cloud.
     """
     from mlci.build_environment.build import Build
-    from mlci.running.prepared_run import prepare
+    from mlci.running.planned_run import prepare
 
     _, compiled = prepare(load_flow(flow_file, params, cache_of()), local_context(flow_file, Build()))
     echo_document(json.dumps(json.loads(compiled.definition), indent=2) + "\n")

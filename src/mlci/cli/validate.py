@@ -104,7 +104,7 @@ def _checked(flow_file: Path, params: Sequence[str]) -> tuple[Flow, Sequence[Pro
     from mlci.build_environment.build import Build
     from mlci.build_environment.time_limit import check_build_time
     from mlci.provision.access_requirements import check_arn_values
-    from mlci.running.prepared_run import prepare
+    from mlci.running.planned_run import prepare
 
     cache = cache_of()
     flow = load_flow(flow_file, params, cache)

@@ -1,6 +1,7 @@
 """The arrows of `run()`, each of them a function on typed values.
 
 context.py          from outside of the flow: the repository, the target, the folder of the run, its reporter
+planned_run.py      its first steps: stage, plan, compile
 prepared_run.py     a run before deploy: staged, planned, compiled, and what is reused
 execution.py        the run deployed, started and watched until it ends
 judgement.py        the judgement on it, with its measurements and what was accepted

@@ -7,19 +7,19 @@ from contextlib import AbstractContextManager
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from mlci.backends.progress import StepState
 from mlci.baseline import NO_HISTORY, CommitHistory, WorkTree
 from mlci.fast_dataclasses import dataclass
-from mlci.interrupts import InterruptSource
-from mlci.plan import Target
-from mlci.records.kept_definitions import KeptDefinitions
-from mlci.runs.run_folder import RunFolder
 from mlci.runs.run_lock import RunLock
 from mlci.runs.watch import WatchOptions
-from mlci.stage import Cache, Repository
 
 if TYPE_CHECKING:
+    from mlci.backends.progress import StepState
+    from mlci.interrupts import InterruptSource
     from mlci.partial import PartialRun
+    from mlci.plan import Target
+    from mlci.records.kept_definitions import KeptDefinitions
+    from mlci.runs.run_folder import RunFolder
+    from mlci.stage import Cache, Repository
 
 
 class RunReporter(Protocol):

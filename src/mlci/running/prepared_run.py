@@ -5,33 +5,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import field, replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from mlci.backends.protocol import Cloud
-from mlci.baseline import NO_BASELINE, Baseline
-from mlci.compile import Compiled, compile_plan, sent_input
+from mlci.compile import Compiled, sent_input
 from mlci.decisions.acceptances import acceptances_for
-from mlci.errors import SdkMissing
 from mlci.fast_dataclasses import dataclass
-from mlci.flow.models import Flow, Json
 from mlci.gate.accepted import Acceptances
-from mlci.plan import Plan, ReusedResult, plan
 from mlci.records.input_objects import input_objects
 from mlci.records.reused_steps import find_reused, find_reused_again
-from mlci.reuse.decisions import has_nothing_due
 from mlci.reuse.step_keys import step_keys
-from mlci.running.context import RunContext
-from mlci.stage import Staged, stage
+from mlci.running.planned_run import compile_run, plan_run, stage_run
 
 if TYPE_CHECKING:
+    from mlci.backends.protocol import Cloud
+    from mlci.baseline import Baseline
+    from mlci.flow.models import Flow, Json
+    from mlci.plan import Plan
     from mlci.reuse.key_document import RunKeys
-
-T = TypeVar("T")
+    from mlci.running.context import RunContext
 
 
 @dataclass(frozen=True)
@@ -58,22 +53,13 @@ def gated(flow: Flow, context: RunContext, baseline: Baseline) -> Flow:
     return with_base_gate(flow, baseline)
 
 
-def prepare(flow: Flow, context: RunContext, baseline: Baseline = NO_BASELINE) -> tuple[Plan, Compiled]:
-    """Stages, plans and compiles, as if no step were reused. Changes nothing.
-
-    Raises: InputError.
-    """
-    planned = _plan(flow, _stage(flow, context), context, baseline)
-    return planned, _compile(planned, context)
-
-
 def prepare_run(flow: Flow, context: RunContext, baseline: Baseline, cloud: Cloud) -> PreparedRun:
     """Stages, plans, finds what is reused, and compiles: everything before deploy. Changes nothing.
 
     Raises: InputError.
     """
-    staged = _stage(flow, context)
-    planned = _plan(flow, staged, context, baseline)
+    staged = stage_run(flow, context)
+    planned = plan_run(flow, staged, context, baseline)
     cloud.check(planned)
     keys = keys_of(planned, context, cloud)
     if context.reused_runs is None:
@@ -81,12 +67,12 @@ def prepare_run(flow: Flow, context: RunContext, baseline: Baseline, cloud: Clou
     else:
         decisions = find_reused_again(planned, keys, context.reused_runs, cloud)
     if decisions.reused:
-        planned = _plan(flow, staged, context, baseline, decisions.results)
+        planned = plan_run(flow, staged, context, baseline, decisions.results)
     accepted = acceptances_for(
         planned, keys, context.history, datetime.now(timezone.utc).date(), cloud, context.reporter.log
     )
     planned = replace(planned, gate=accepted.bounds(planned.gate))
-    return PreparedRun(planned, _compile(planned, context), keys, decisions.reasons, accepted)
+    return PreparedRun(planned, compile_run(planned, context), keys, decisions.reasons, accepted)
 
 
 def attach(flow: Flow, context: RunContext, baseline: Baseline, cloud: Cloud) -> RunContext:
@@ -134,56 +120,3 @@ def keys_of(planned: Plan, context: RunContext, cloud: Cloud) -> RunKeys:
     """The keys of a run's steps. Those that a partial run takes from earlier runs have the keys that they had there."""
     known = context.part.known_keys() if context.part else None
     return step_keys(planned, cloud.software(), known, input_objects(planned, cloud, context.reporter.log))
-
-
-def _stage(flow: Flow, context: RunContext) -> Staged:
-    return _with_sdk(lambda: stage(flow, context.repository, context.region, context.cache), context)
-
-
-def _plan(
-    flow: Flow,
-    staged: Staged,
-    context: RunContext,
-    baseline: Baseline,
-    reused: Mapping[str, ReusedResult] | None = None,
-) -> Plan:
-    return plan(flow, staged, context.target, baseline, context.part.outputs if context.part else None, reused)
-
-
-class _NotCompiled(Exception):
-    """A definition that nobody needs is not known."""
-
-
-def _compile(planned: Plan, context: RunContext) -> Compiled:
-    """Compiles a plan. A definition that no execution will have is taken where it is known, and not compiled."""
-    is_needed = not has_nothing_due(planned)
-
-    def cached(key: Json, compute: Callable[[], str]) -> str | None:
-        def compiled() -> str:
-            if not is_needed:
-                raise _NotCompiled
-            return _announced(lambda: _with_sdk(compute, context), context.reporter.log)
-
-        kept = context.definitions
-        with contextlib.suppress(_NotCompiled):
-            return context.cache.get(key, compiled if kept is None else lambda: kept.get(key, compiled))
-        return None
-
-    return compile_plan(planned, cached, context.timeout_s)
-
-
-def _with_sdk(work: Callable[[], T], context: RunContext) -> T:
-    """Returns the result of `work`. Where it needs the SDKs, and a slim install lacks them, they are installed."""
-    try:
-        return work()
-    except SdkMissing:
-        from mlci.stage.package_install import provide_sdk
-
-        provide_sdk(context.cache.folder, context.reporter.log)
-        return work()
-
-
-def _announced(compile_it: Callable[[], str], log: Callable[[str], None]) -> str:
-    """Compiles a definition that is not known yet: the SDK takes seconds to import, in which nothing else happens."""
-    log("compiling the flow, which takes some seconds where its structure is new")
-    return compile_it()

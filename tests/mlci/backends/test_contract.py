@@ -25,7 +25,7 @@ from mlci.errors import CloudError
 from mlci.plan import Plan
 from mlci.plan.models import S3Uri, Upload
 from mlci.run import run
-from mlci.running.prepared_run import prepare
+from mlci.running.planned_run import prepare
 from mlci_emulator.jobs.job import JobSettings
 from support.aws_account import Account, account
 from support.aws_builds import FLOW, Builder

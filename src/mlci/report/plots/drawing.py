@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
-from typing_extensions import assert_never
+if sys.version_info >= (3, 11):
+    from typing import assert_never
+else:  # 4 ms
+    from typing_extensions import assert_never
 
 from mlci.fast_dataclasses import dataclass
 from mlci.report.plots.axes import Axis

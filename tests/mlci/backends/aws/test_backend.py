@@ -17,7 +17,7 @@ from mlci.partial import PartialRunPlanner
 from mlci.plan import NO_BASELINE
 from mlci.report.result import Result, Status, to_json
 from mlci.run import run
-from mlci.running.prepared_run import prepare
+from mlci.running.planned_run import prepare
 from mlci.runs.earlier_runs import earlier_runs
 from support.aws_builds import FLOW, Builder
 from support.fake_aws import BUCKET, PretendAws, Script, response
