@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mlci.errors import InputError
@@ -45,31 +45,47 @@ def run_git(
 
     Raises: InputError, where git is not installed, refuses the repository, or fails otherwise.
     """
+    return start_git(root, *arguments, settings=settings, errors=errors, lines=lines)()
+
+
+def start_git(
+    root: Path, *arguments: str, settings: Sequence[str] = (), errors: str = "backslashreplace", lines: str = ""
+) -> Callable[[], str | None]:
+    """Starts git as `run_git` does, and returns a function that waits for its output. Both raise InputError."""
     command = [
         "git",
         "--no-optional-locks",
         *(word for setting in (*_SETTINGS, *settings) for word in ("-c", setting)),
         *arguments,
     ]
+    pipe, environment = subprocess.PIPE, _environment(os.environ, root)
     try:
-        completed = subprocess.run(
-            command,
-            cwd=root,
-            env=_environment(os.environ, root),
-            input=lines.encode(),
-            capture_output=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
+        process = subprocess.Popen(command, cwd=root, env=environment, stdin=pipe, stdout=pipe, stderr=pipe)
     except FileNotFoundError as error:
         raise InputError(f"{root} is a git repository, and git is not installed here", "Install git.") from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise InputError(f"git can't be run in {root}: {error}", "Check the installation of git.") from error
-    if completed.returncode == 1 and not completed.stderr:
-        return None
-    if completed.returncode != 0:
-        raise _failure(root, completed.stderr.decode("utf-8", "backslashreplace"))
-    return completed.stdout.decode("utf-8", errors)
+    except OSError as error:
+        raise _not_run(root, error) from error
+
+    def output() -> str | None:
+        with process:
+            try:
+                out, message = process.communicate(lines.encode(), _TIMEOUT_S)
+            except BaseException as error:
+                process.kill()
+                if isinstance(error, (OSError, subprocess.TimeoutExpired)):
+                    raise _not_run(root, error) from error
+                raise
+        if process.returncode == 1 and not message:
+            return None
+        if process.returncode != 0:
+            raise _failure(root, message.decode("utf-8", "backslashreplace"))
+        return out.decode("utf-8", errors)
+
+    return output
+
+
+def _not_run(root: Path, error: Exception) -> InputError:
+    return InputError(f"git can't be run in {root}: {error}", "Check the installation of git.")
 
 
 def _environment(environment: Mapping[str, str], root: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlci.errors import InputError
 from mlci.fast_dataclasses import dataclass
-from mlci.git_command import run_git
+from mlci.git_command import run_git, start_git
 from mlci.stage.repository import git_root
 
 _USUAL_BASE_BRANCHES = ("main", "master")
@@ -45,9 +45,10 @@ def git_state(folder: Path) -> GitState:
     root = git_root(folder)
     if root is None:
         return GitState()
+    remote_line = start_git(root, "config", "--get", "remote.origin.url")
     references = _references(root)
     commit, branch = _head(root, references)
-    remote = _line(root, "config", "--get", "remote.origin.url")
+    remote = (remote_line() or "").rstrip("\n") or None
     tips = {name.removeprefix(_REMOTE): tip for name, tip, *_ in references if name.startswith(_REMOTE)}
     return GitState(commit, branch, _base_branch(root, references, commit, branch, remote), remote, tips)
 

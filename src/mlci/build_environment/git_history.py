@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
 from mlci.baseline import WorkTree
 from mlci.fast_dataclasses import dataclass
-from mlci.git_command import run_git
+from mlci.git_command import run_git, start_git
 from mlci.stage.repository import git_root
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -80,18 +81,23 @@ class GitHistory:
         return root is not None and (run_git(root, "rev-parse", "--is-shallow-repository") or "").strip() == "true"
 
 
-def work_tree(folder: Path) -> WorkTree:
-    """Returns the files of the work tree that its commit does not hold.
+def start_work_tree(folder: Path) -> Callable[[], WorkTree]:
+    """Lets git look through the work tree. Returns a function that waits for the files that its commit does not hold.
 
-    Raises: InputError, where there is a repository and git can't read it.
+    Both raise: InputError, where there is a repository and git can't read it.
     """
     root = git_root(folder)
     if root is None:
-        return WorkTree()
-    entries = (run_git(root, *_STATUS, settings=_without_filters(root)) or "").split("\0")
-    changed = tuple(sorted(entry[3:] for entry in entries if entry and not entry.startswith("??")))
-    prefix = os.path.join(root, "")
-    return WorkTree(changed, frozenset(prefix + entry[3:] for entry in entries if entry.startswith("??")))
+        return WorkTree
+    status = start_git(root, *_STATUS, settings=_without_filters(root))
+
+    def found() -> WorkTree:
+        entries = (status() or "").split("\0")
+        changed = tuple(sorted(entry[3:] for entry in entries if entry and not entry.startswith("??")))
+        prefix = os.path.join(root, "")
+        return WorkTree(changed, frozenset(prefix + entry[3:] for entry in entries if entry.startswith("??")))
+
+    return found
 
 
 def _without_filters(root: Path) -> list[str]:

@@ -47,9 +47,13 @@ def open_run(
 
     Raises: InputError, for a flow, an option or a setting that is wrong.
     """
+    from mlci.build_environment.git_history import GitHistory, start_work_tree
     from mlci.plan.names import Names
 
-    flow, build = load_flow(options.flow_file, options.params, cache_of()), build_of_flow(options.flow_file)
+    flow = load_flow(options.flow_file, options.params, cache_of())
+    folder = options.flow_file.resolve().parent
+    tree = start_work_tree(folder)  # git looks through it while the modules of a run are imported
+    build = build_of_flow(options.flow_file)
     backend = configure(backend_name(options)[0], backend_options(flow, options, build))
     location = backend.location
     if location.is_protected and build.pull_request:
@@ -58,8 +62,7 @@ def open_run(
             "Leave out --protected (MLCI_PROTECTED).",
         )
     context = _context(options.flow_file, build, location, out or sys.stdout, follows_logs)
-    context = replace(context, timeout_s=timeout_s, attaches=attaches)
-    context = _with_history(context, options.flow_file)
+    context = replace(context, timeout_s=timeout_s, attaches=attaches, tree=tree(), history=GitHistory(folder))
     if location.is_protected and not build.is_trusted:
         context.reporter.log(_without_baseline(build))
 
@@ -83,13 +86,6 @@ def open_registry(options: RunOptions) -> Iterator[ModelRegistry]:
     backend = configure(backend_name(options)[0], backend_options(flow, options, build))
     with backend.registry() as api:
         yield ModelRegistry(api)
-
-
-def _with_history(context: RunContext, flow_file: Path) -> RunContext:
-    from mlci.build_environment.git_history import GitHistory, work_tree
-
-    folder = flow_file.resolve().parent
-    return replace(context, tree=work_tree(folder), history=GitHistory(folder))
 
 
 def _with_definitions(context: RunContext, flow: Flow, cloud: Cloud) -> RunContext:

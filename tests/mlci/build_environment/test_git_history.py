@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlci.baseline import WorkTree
-from mlci.build_environment.git_history import GitHistory, work_tree
+from mlci.build_environment.git_history import GitHistory, start_work_tree
 from support.git_repositories import commit, git, repository
 
 
@@ -19,11 +19,11 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def test_a_fresh_checkout_holds_nothing_else_than_its_commit(checkout: Path) -> None:
-    assert work_tree(checkout) == WorkTree()
+    assert start_work_tree(checkout)() == WorkTree()
 
 
 def test_outside_of_a_repository_nothing_is_known(tmp_path: Path) -> None:
-    assert work_tree(tmp_path) == WorkTree()
+    assert start_work_tree(tmp_path)() == WorkTree()
     assert GitHistory(tmp_path).committed("0" * 40) is None
     assert not GitHistory(tmp_path).is_ancestor("0" * 40, "1" * 40)
 
@@ -38,7 +38,7 @@ def test_changed_staged_removed_and_untracked_files_are_told_apart(checkout: Pat
     git(checkout, "add", "staged")
     (checkout / "folder").mkdir()
     (checkout / "folder/new file").write_text("1")
-    found = work_tree(checkout / "folder")
+    found = start_work_tree(checkout / "folder")()
     assert found.changed == ("a", "b", "staged")
     assert found.untracked == {f"{checkout}/folder/new file"}
 
@@ -46,7 +46,7 @@ def test_changed_staged_removed_and_untracked_files_are_told_apart(checkout: Pat
 def test_a_file_that_was_only_touched_is_not_changed(checkout: Path) -> None:
     os.utime(checkout / "file", (1, 1))
     index = (checkout / ".git/index").read_bytes()
-    assert work_tree(checkout) == WorkTree()
+    assert start_work_tree(checkout)() == WorkTree()
     assert (checkout / ".git/index").read_bytes() == index
 
 
@@ -56,7 +56,7 @@ def test_what_git_ignores_and_what_runs_leave_does_not_count(checkout: Path) -> 
     for name in ("data.csv", ".mlci/store/x", "flows/.mlci/store/x"):
         (checkout / name).parent.mkdir(parents=True, exist_ok=True)
         (checkout / name).write_text("1")
-    assert work_tree(checkout) == WorkTree()
+    assert start_work_tree(checkout)() == WorkTree()
 
 
 def test_no_filter_runs(checkout: Path, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_no_filter_runs(checkout: Path, tmp_path: Path) -> None:
     git(checkout, "config", "filter.evil.required", "true")
     (checkout / ".gitattributes").write_text("* filter=evil\n")
     (checkout / "file").write_text("2")
-    assert work_tree(checkout).changed == ("file",)
+    assert start_work_tree(checkout)().changed == ("file",)
     assert not (tmp_path / "ran").exists()
 
 
