@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeAlias
+
+#: The URIs of outputs, by step and output.
+Outputs: TypeAlias = Mapping[str, Mapping[str, str]]
 
 
 def split_s3_uri(uri: str) -> tuple[str, str]:

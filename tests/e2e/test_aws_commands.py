@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -88,6 +89,30 @@ def test_a_run_passes_and_later_ones_change_nothing_or_start_nothing(
     assert f"nothing was run: all results are those of run {fresh}" in again.stdout
     assert changes(aws) == []
     assert small.result()["metrics"] == {"measure": {"auc": 0.95}}
+
+
+@pytest.mark.slow
+def test_the_run_of_a_build_is_compared_on_another_machine(
+    small: Project, aws: PretendAws, account: dict[str, str]
+) -> None:
+    repository(small.root, **{".gitignore": ".mlci/\n"})
+    build = {"CODEBUILD_BUILD_ID": "mlci-small-pull-request:8f2c", "CODEBUILD_SOURCE_VERSION": "pr/7"}
+    done = small.mlci("run", **account, **build)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = small.result()["run_id"]
+    aws.sagemaker.scripts["measure"] = Script(metrics={"auc": 0.96})
+    small.write("measure.py", "# another")
+    commit(small.root)
+    assert small.mlci("run", **account).returncode == 0
+    shutil.rmtree(small.root / ".mlci" / "runs" / run)
+    for name in ("8f2c", run):
+        compared = small.mlci("diff", name, **account)
+        assert compared.returncode == 0, compared.stderr
+        assert compared.stdout.startswith(f"run {run} (passed), commit ")
+        assert "  measure.auc  0.95 → 0.96  +0.01" in compared.stdout.splitlines()
+    missing = small.mlci("diff", "nosuchrun", **account)
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert 'there is no run and no branch "nosuchrun"' in missing.stderr
 
 
 @pytest.mark.slow

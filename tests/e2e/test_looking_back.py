@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from typing import Any
 
 import pytest
 
-from support.git_repositories import commit, repository
+from support.git_repositories import commit, git, repository
 from support.measured_flow import FLOW, SCRIPT
 from support.project import Project
 
@@ -97,7 +98,32 @@ def test_two_runs_are_compared(measured: Project) -> None:
     assert document["metrics"] == [{"name": "measure.size", "before": 0.95, "after": 0.5}]
     markdown = ran(measured, "diff", "--format", "markdown")
     assert "| <code>measure.size</code> | 0.95 | 0.5 | -0.45 |" in markdown
-    assert 'there is no run "mian"' in ran(measured, "diff", "mian", expected=2)
+    assert 'there is no run and no branch "mian". Did you mean "main"?' in ran(measured, "diff", "mian", expected=2)
+    page = measured.root / "diff.html"
+    assert ran(measured, "diff", "--format", "html", "--output", "diff.html").splitlines()[-1] == "diff.html"
+    shown = page.read_text()
+    assert "1 of 1 metric changed; 1 param changed; 1 case turned wrong and 1 right" in shown
+    assert re.search('<img src="data:image/svg[^"]+" alt="measure: confusion, the same in both">', shown)
+    assert ran(measured, "diff", "--format", "html") == shown
+    assert "can't be written" in ran(measured, "diff", "--output", "no/such/folder", expected=2)
+
+
+@pytest.mark.slow
+def test_branches_are_compared(measured: Project) -> None:
+    ran(measured, "run")
+    first = measured.root / ".mlci" / "runs" / str(measured.result()["run_id"])
+    git(measured.root, "switch", "-q", "-c", "better")
+    measured.write("flow.yaml", FLOW.replace("0.95", "0.99"))
+    commit(measured.root)
+    assert 'the branch "better" has no baseline' in ran(measured, "diff", "main", "better", expected=2)
+    ran(measured, "run")
+    git(measured.root, "switch", "-q", "main")
+    assert "  measure.auc  0.95 → 0.99  +0.04" in ran(measured, "diff", "main", "better").splitlines()
+    shutil.rmtree(first)  # as on another machine: the baseline has its keys
+    assert "  measure: argument 1: 0.95 → 0.99" in ran(measured, "diff", "main", "better").splitlines()
+    same = measured.mlci("diff", "main", "main", "--format", "json")
+    assert (json.loads(same.stdout)["before"], same.returncode) == (json.loads(same.stdout)["after"], 0)
+    assert "both are the same run" in same.stderr
 
 
 @pytest.mark.slow

@@ -17,7 +17,10 @@ from mlci.gate.verdict import RuleVerdict
 from mlci.plan.models import Bound
 from mlci.report.flow_graph import Edge, FlowGraph, Node
 from mlci.report.html import page
+from mlci.report.html.run_diff import diff_page
+from mlci.report.plots.pictures import picture_address
 from mlci.report.result import Result, Status
+from mlci.report.run_diff import CaseResult, RunSide, run_diff
 from support.webdriver import DRIVER, ENTER, TAB, Browser, browser
 
 pytestmark = [
@@ -84,6 +87,24 @@ def test_nothing_overflows_sideways(chromium: Browser, tmp_path: Path, status: S
     chromium.open(file)
     chromium.run(f"document.documentElement.style.width = '{width}px'")
     assert chromium.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+
+
+@pytest.mark.parametrize("width", [320, 1600])
+def test_two_runs_side_by_side_fit_any_screen(chromium: Browser, tmp_path: Path, width: int) -> None:
+    right, wrong = CaseResult(LONG, LONG), CaseResult(LONG, "0")
+    picture = picture_address(b"<svg xmlns='http://www.w3.org/2000/svg' width='900' height='700'/>") or ""
+    one, other = (
+        RunSide(LONG, LONG, LONG, {LONG: {LONG: 1}}, {LONG: LONG}, None, {LONG: {LONG: case}}, {LONG: picture + end})
+        for case, end in ((right, ""), (wrong, "AAAA"))
+    )
+    file = tmp_path / "diff.html"
+    file.write_text(diff_page(LONG, run_diff(one, other)), encoding="utf-8")
+    chromium.resize(max(width, 500), 900)
+    chromium.open(file)
+    chromium.run(f"document.documentElement.style.width = '{width}px'")
+    assert chromium.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    places = chromium.run("return [...document.querySelectorAll('figure')].map(each => each.offsetTop)")
+    assert (places[0] == places[1]) is (width == 1600)
 
 
 def column(chromium: Browser, table: str, number: int) -> list[str]:

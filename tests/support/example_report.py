@@ -23,7 +23,7 @@ REPORTS = ("report.md", "report.html")
 REWRITE = "PYTHONPATH=tests .venv/bin/python -m support.example_report"
 _SOURCES = ("flow.yaml", "pipeline.py", "data", "src/breast_cancer", ".gitignore")
 
-#: What differs from run to run: ids, commits, times, the phases of jobs, and pictures, which matplotlib draws.
+#: What differs from run to run: ids, commits, times, the phases of jobs, and pictures, which show each score.
 _OF_A_RUN = {
     re.compile(r"\b\d{8}-\d{6}-[0-9a-f]{4,6}\b"): "RUN",
     re.compile(r"(?<=commit <code>)[0-9a-f]{12}|(?<=<dt>commit</dt><dd><code>)[0-9a-f]{12}"): "COMMIT",

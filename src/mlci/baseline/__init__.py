@@ -8,6 +8,7 @@ It is one object, `mlci/<flow>/baselines/<branch>.json`. Each run that earned it
     earned.py         who may write it: a clean commit of the base branch, with the flow's own params
     choice.py         the one that a run compares with
     kept_files.py     the files of cases and of ids that it names
+    kept_keys.py      the keys of its run's steps
     storage.py        reading it, and replacing it, but never by an older commit's
 """
 

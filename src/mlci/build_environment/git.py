@@ -63,6 +63,20 @@ def branch_tips(folder: Path, branch: str) -> tuple[str, ...]:
     return tuple(tip for name, tip, *_ in _references(root) if name in named) if root is not None else ()
 
 
+def branches(folder: Path) -> dict[str, list[str]]:
+    """Returns the branches of the repository that holds a folder, each with its newest commits, of the remote's and of
+    the local one.
+
+    Raises: InputError, where there is a repository and git can't read it.
+    """
+    root = git_root(folder)
+    found: dict[str, list[str]] = {}
+    for name, tip, *_ in _references(root) if root is not None else []:
+        if name != f"{_REMOTE}HEAD":
+            found.setdefault(name.removeprefix(_LOCAL).removeprefix(_REMOTE), []).append(tip)
+    return found
+
+
 def _head(root: Path, references: list[list[str]]) -> tuple[str | None, str | None]:
     """Returns the commit and the branch that are checked out: one of the branches, unless it is detached or new."""
     for name, commit, _, mark in references:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +17,9 @@ from mlci.cli.run_context import RunSession, open_run
 from mlci.errors import InputError
 
 if TYPE_CHECKING:
-    from mlci.report.run_diff import RunDiff, RunSide
+    from mlci.report.plots.pictures import Picture
+    from mlci.report.run_diff import RunDiff
+    from mlci.runs.named_runs import NamedRuns
 
 
 @click.command("diff")
@@ -26,74 +29,91 @@ if TYPE_CHECKING:
     click.option(
         "--format",
         "form",
-        type=click.Choice(["text", "markdown", "json"]),
+        type=click.Choice(["text", "markdown", "html", "json"]),
         default="text",
         show_default=True,
-        help="How to print it.",
+        help="How to write it. `html` is a page with the plots of both runs.",
+    ),
+    click.option(
+        "--output",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Write it into this file, and print its name.",
     ),
 )
-def command(options: RunOptions, first: str | None, second: str | None, form: str) -> int:
+def command(options: RunOptions, first: str | None, second: str | None, form: str, output: Path | None) -> int:
     """Show what has changed from one run to another: metrics, params, cases, code and data.
 
-    RUN is a run's id, or the beginning or end of one, or a branch, which means its baseline. Without a second RUN, the
-    newest one is meant, and without a first, the baseline of the base branch.
+    RUN is a run's id, or the beginning or end of one, or a branch: its baseline, or else the newest run of a commit of
+    it. Without a second RUN, the newest one is meant, and without a first, the baseline of the base branch.
 
     \b
     Examples:
       mlci diff                 # from the baseline to the newest run
       mlci diff 3f9c2a          # from a run to the newest
-      mlci diff main 3f9c2a --format markdown
+      mlci diff main my-branch --format markdown
+      mlci diff --format html --output diff.html
     """
-    from mlci.report.run_diff import diff_json, diff_markdown, diff_text, run_diff
+    from mlci.report.run_diff import run_diff
 
-    with open_run(options) as session:
-        before = _side(session, options, first) if first else _baseline(session, options, None)
-        diff = run_diff(before, _side(session, options, second or "latest"))
-    prints: dict[str, Callable[[RunDiff], None]] = {
-        "text": lambda diff: echo(diff_text(diff)),
-        "markdown": lambda diff: echo_document(diff_markdown(diff)),
-        "json": lambda diff: echo_document(json.dumps(diff_json(diff), indent=2) + "\n"),
-    }
-    prints[form](diff)
+    if form == "html" and output is None and sys.stdout.isatty():
+        raise InputError("a page is not for the terminal", "Name a file: --output diff.html")
+    with open_run(options, out=sys.stderr) as session:
+        named = _named_runs(session, options, draws=form == "html")
+        before = named.find(first) if first else named.baseline()
+        diff = run_diff(before, named.find(second or "latest"))
+        if diff.before.run_id == diff.after.run_id:
+            session.context.reporter.log("both are the same run. Name two: mlci diff RUN RUN (`mlci list` shows them)")
+    text = _text(session.flow.name, diff, form)
+    if output is not None:
+        _write(output, text)
+        echo(str(output))
+    elif form == "text":
+        echo(text.rstrip("\n"))
+    else:
+        echo_document(text)
     return 0
 
 
-def _side(session: RunSession, options: RunOptions, name: str) -> RunSide:
-    """Return a run of this machine by its name, or else the baseline of a branch of that name.
+def _named_runs(session: RunSession, options: RunOptions, draws: bool) -> NamedRuns:
+    """Return the runs of the flow. With `draws`, they come with their plots."""
+    from mlci.build_environment.git import branches
+    from mlci.runs.compared_runs import SideReader
+    from mlci.runs.named_runs import NamedRuns
+    from mlci.s3_uris import Outputs
 
-    Raises: InputError.
-    """
-    from mlci.runs.compared_runs import run_side
+    flow, cloud, context = session.flow, session.cloud, session.context
+    log = context.reporter.log
 
+    def plots(outputs: Outputs) -> tuple[Picture, ...]:
+        if not draws:
+            return ()
+        from mlci.outcome.plots import kept_plots
+
+        return kept_plots(flow, outputs, cloud, context.cache, log)
+
+    reader = SideReader(flow, context.target.bucket, cloud, runs_of(options.flow_file), plots, log)
+    return NamedRuns(reader, context.target, context.history, branches(options.flow_file.resolve().parent))
+
+
+def _text(flow: str, diff: RunDiff, form: str) -> str:
+    from mlci.report.run_diff import diff_json, diff_markdown, diff_text
+
+    match form:
+        case "html":
+            from mlci.report.html.run_diff import diff_page
+
+            return diff_page(flow, diff)
+        case "markdown":
+            return diff_markdown(diff)
+        case "json":
+            return json.dumps(diff_json(diff), indent=2) + "\n"
+        case _:
+            return diff_text(diff) + "\n"
+
+
+def _write(file: Path, text: str) -> None:
     try:
-        folder = runs_of(options.flow_file).find(name)
-    except InputError:
-        if name == "latest" or (found := _baseline_of(session, options, name)) is None:
-            raise
-        return found
-    return run_side(folder, session.flow, session.cloud)
-
-
-def _baseline(session: RunSession, options: RunOptions, branch: str | None) -> RunSide:
-    found = _baseline_of(session, options, branch)
-    if found is None:
-        of = branch or session.context.target.base_branch
-        raise InputError(
-            f"{of} has no baseline to compare with", "Name two runs: mlci diff RUN RUN (`mlci list` shows them)."
-        )
-    return found
-
-
-def _baseline_of(session: RunSession, options: RunOptions, branch: str | None) -> RunSide | None:
-    """Return the baseline of a branch, None for the base branch's; None if it has none."""
-    from dataclasses import replace
-
-    from mlci.baseline import read_current
-    from mlci.runs.compared_runs import baseline_side
-
-    target = session.context.target
-    target = replace(target, base_branch=branch) if branch else target
-    baseline = read_current(session.flow.name, target, session.cloud)
-    if baseline is None or not baseline.run_id:
-        return None
-    return baseline_side(baseline, target.base_branch or "", runs_of(options.flow_file), session.flow, session.cloud)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f'"{file}" can\'t be written: {error.strerror}') from error

@@ -15,6 +15,7 @@ from mlci.backends.progress import Progress
 from mlci.backends.protocol import Cloud
 from mlci.errors import CloudError
 from mlci.fast_dataclasses import dataclass
+from mlci.flow.models import Flow
 from mlci.gate.cases_file import InvalidCases, parse_cases
 from mlci.plan import Plan
 from mlci.report import plots
@@ -23,7 +24,7 @@ from mlci.report.plots.chart_files import NotAChart, parse_chart
 from mlci.report.plots.charts import Chart
 from mlci.report.plots.drawing import draw
 from mlci.report.plots.pictures import Picture, picture_address
-from mlci.s3_uris import output_file_uri
+from mlci.s3_uris import Outputs, output_file_uri
 from mlci.stage.cache import Cache, code_stamp
 
 #: A page holds its pictures, so that they can't be of any size or number.
@@ -34,8 +35,21 @@ _CASES_MAX_BYTES = 20_000_000
 def run_plots(
     planned: Plan, progress: Progress, cloud: Cloud, cache: Cache, log: Callable[[str], None]
 ) -> tuple[Picture, ...]:
-    """Return the pictures of a run, drawn where they are not yet: the cache knows those of the same files."""
-    reader = _Reader(planned, progress, cloud, log)
+    """Return the pictures of a run, with what the baseline has of the same names."""
+    done = (name for name, step in progress.steps.items() if step.status in ("succeeded", "reused"))
+    outputs = {name: planned.steps[name].outputs for name in done}
+    return _pictures(_Reader(planned.flow, outputs, planned.baseline.outputs, cloud, log), cache, log)
+
+
+def kept_plots(
+    flow: Flow, outputs: Outputs, cloud: Cloud, cache: Cache, log: Callable[[str], None]
+) -> tuple[Picture, ...]:
+    """Return the pictures of an earlier run alone, by the outputs of its steps, as far as these are still there."""
+    return _pictures(_Reader(flow, outputs, {}, cloud, log), cache, log)
+
+
+def _pictures(reader: _Reader, cache: Cache, log: Callable[[str], None]) -> tuple[Picture, ...]:
+    """Return the pictures of what is read, drawn where they are not yet: the cache knows those of the same files."""
     found: list[Picture] = []
     stamp = code_stamp(map(Path, plots.__path__))
     for plot in (*reader.files(), *reader.cases()):
@@ -65,14 +79,16 @@ def _drawn(charts: _Charts, cache: Cache, stamp: Sequence[object]) -> list[Pictu
 class _Reader:
     """Reads what a run's steps left for its plots, and what the baseline has of the same names."""
 
-    def __init__(self, planned: Plan, progress: Progress, cloud: Cloud, log: Callable[[str], None]) -> None:
-        self._planned, self._baseline, self._cloud, self._log = planned, planned.baseline, cloud, log
-        self._steps = [name for name, step in progress.steps.items() if step.status in ("succeeded", "reused")]
+    def __init__(
+        self, flow: Flow, outputs: Outputs, baseline: Outputs, cloud: Cloud, log: Callable[[str], None]
+    ) -> None:
+        self._flow, self._outputs, self._baseline, self._cloud, self._log = flow, outputs, baseline, cloud, log
+        self._steps = [name for name in flow.steps if name in outputs]
 
     def files(self) -> Iterator[Picture | _Charts]:
         """Yield the files that steps name as their plots."""
         for step in self._steps:
-            for file in self._planned.flow.steps[step].plots:
+            for file in self._flow.steps[step].plots:
                 plot = self._file(step, file)
                 if isinstance(plot, str):
                     self._log(f'the plot {file} of "{step}" is not shown: {plot}')
@@ -83,12 +99,12 @@ class _Reader:
 
     def _file(self, step: str, file: str) -> Picture | Chart | str:
         """Return a plot, or why there is none."""
-        data = self._read(self._planned.steps[step].outputs, file, _MAX_BYTES)
+        data = self._read(self._outputs[step], file, _MAX_BYTES)
         if data is None:
             return "there is no such file"
         if len(data) > _MAX_BYTES:
             return f"it has more than {_MAX_BYTES / 1e6:g} MB"
-        before = self._read(self._baseline.outputs.get(step, {}), file, _MAX_BYTES)
+        before = self._read(self._baseline.get(step, {}), file, _MAX_BYTES)
         title = f"{step}: {file.partition('/')[2]}"
         if file.endswith((".csv", ".json")):
             try:
@@ -102,13 +118,13 @@ class _Reader:
     def cases(self) -> Iterator[_Charts]:
         """Yield the charts of the cases that steps tested, by the content of the tables: these may be large."""
         for step in self._steps:
-            file = self._planned.flow.steps[step].cases
+            file = self._flow.steps[step].cases
             if file is None:
                 continue
-            own = self._planned.steps[step].outputs
-            data, before = (self._table(outputs, file) for outputs in (own, self._baseline.outputs.get(step, {})))
+            own = self._outputs[step]
+            data, before = (self._table(outputs, file) for outputs in (own, self._baseline.get(step, {})))
             if data is not None:
-                positives = {rule.positive for rule in self._planned.flow.gate if rule.step == step and rule.positive}
+                positives = {rule.positive for rule in self._flow.gate if rule.step == step and rule.positive}
                 positive = str(positives.pop()) if len(positives) == 1 else "1"
                 key = [step, file, positive, *(each and hashlib.sha256(each).hexdigest() for each in (data, before))]
                 yield _Charts(key, functools.partial(_case_charts, step, file, data, before, positive))

@@ -10,13 +10,12 @@ import json
 from collections.abc import Callable
 
 from mlci.backends.protocol import Cloud
+from mlci.baseline.kept_keys import read_keys
 from mlci.errors import CloudError
-from mlci.plan import Baseline, Plan
+from mlci.plan import Plan
 from mlci.plan.names import baseline_keys
 from mlci.report.baseline_changes import BaselineChanges, baseline_changes
 from mlci.reuse.key_document import RunKeys
-
-_MAX_BYTES = 20_000_000
 
 
 def keep_keys(planned: Plan, keys: RunKeys, cloud: Cloud, log: Callable[[str], None]) -> str:
@@ -37,15 +36,4 @@ def changes_since_baseline(
     baseline = planned.baseline
     if not baseline.run_id:
         return None
-    return baseline_changes(baseline, planned.flow, _kept_keys(baseline, cloud, log), keys)
-
-
-def _kept_keys(baseline: Baseline, cloud: Cloud, log: Callable[[str], None]) -> RunKeys | None:
-    if not baseline.keys:
-        return None
-    try:
-        data = cloud.read(baseline.keys, _MAX_BYTES)
-        return RunKeys.from_json(json.loads(data)) if data is not None else None
-    except (CloudError, OSError, ValueError, RecursionError) as error:
-        log(f"what has changed since the baseline is not known: {error}")
-        return None
+    return baseline_changes(baseline, planned.flow, read_keys(baseline, cloud, log), keys)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field
+from typing import NamedTuple
 
 from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json, Scalar
@@ -17,11 +19,23 @@ from mlci.reuse.key_document import RunKeys
 _MAX_IDS = 20
 
 
+class CaseResult(NamedTuple):
+    """The label of a case, and the class that a model gave it."""
+
+    label: str
+    predicted: str
+
+    @property
+    def is_right(self) -> bool:
+        return self.label == self.predicted
+
+
 @dataclass(frozen=True)
 class RunSide:
     """One of two runs: its name for a reader, and what is known of it. `keys` is None where its keys are not here.
 
-    `correct` says of each case of a step, by its id, whether the model got it right.
+    `status` is "" for a baseline, which has passed. `cases` has the cases of each step by their ids, and `plots` the
+    addresses of pictures by their titles.
     """
 
     label: str
@@ -30,17 +44,35 @@ class RunSide:
     metrics: Mapping[str, Json]
     params: Mapping[str, Scalar]
     keys: RunKeys | None
-    correct: Mapping[str, Mapping[str, bool]]
+    cases: Mapping[str, Mapping[str, CaseResult]]
+    plots: Mapping[str, str] = field(default_factory=dict)
+    status: str = ""
+    is_dirty: bool = False
+
+
+class CaseFlip(NamedTuple):
+    """A case that one of two models gets right, and the other one does not."""
+
+    id: str
+    before: CaseResult
+    after: CaseResult
 
 
 @dataclass(frozen=True)
 class CaseChanges:
-    """The cases of a step that both runs have, and those that changed."""
+    """The number of cases of a step that both runs have, and those that flipped."""
 
     step: str
     common: int
-    to_wrong: tuple[str, ...]
-    to_right: tuple[str, ...]
+    flips: tuple[CaseFlip, ...]
+
+    @property
+    def to_wrong(self) -> list[str]:
+        return [flip.id for flip in self.flips if flip.before.is_right]
+
+    @property
+    def to_right(self) -> list[str]:
+        return [flip.id for flip in self.flips if flip.after.is_right]
 
 
 @dataclass(frozen=True)
@@ -64,7 +96,7 @@ def run_diff(before: RunSide, after: RunSide) -> RunDiff:
         tuple(metrics),
         param_changes(before.params, after.params),
         _step_changes(before.keys, after.keys),
-        tuple(_case_changes(before.correct, after.correct)),
+        tuple(_case_changes(before.cases, after.cases)),
     )
 
 
@@ -82,14 +114,13 @@ def _step_changes(before: RunKeys | None, after: RunKeys | None) -> dict[str, tu
 
 
 def _case_changes(
-    before: Mapping[str, Mapping[str, bool]], after: Mapping[str, Mapping[str, bool]]
+    before: Mapping[str, Mapping[str, CaseResult]], after: Mapping[str, Mapping[str, CaseResult]]
 ) -> Iterator[CaseChanges]:
-    for step in after:
+    for step, cases in after.items():
         if step in before:
-            common = [case for case in after[step] if case in before[step]]
-            wrong = tuple(case for case in common if before[step][case] and not after[step][case])
-            right = tuple(case for case in common if after[step][case] and not before[step][case])
-            yield CaseChanges(step, len(common), wrong, right)
+            pairs = [CaseFlip(case, before[step][case], found) for case, found in cases.items() if case in before[step]]
+            flips = tuple(pair for pair in pairs if pair.before.is_right != pair.after.is_right)
+            yield CaseChanges(step, len(pairs), flips)
 
 
 def diff_text(diff: RunDiff) -> str:
@@ -103,25 +134,33 @@ def diff_text(diff: RunDiff) -> str:
 
 
 def _side(side: RunSide) -> str:
-    return f"{_named(side)}, commit {(side.commit or '–')[:12]}"
+    status = f" ({side.status.replace('_', ' ')})" if side.status else ""
+    return f"{named(side)}{status}, commit {commit_of(side)}"
 
 
-def _named(side: RunSide) -> str:
+def commit_of(side: RunSide) -> str:
+    """Return the beginning of a run's commit, marked where the work tree had changes that it does not hold."""
+    return f"{side.commit[:12]}{'*' if side.is_dirty else ''}" if side.commit else "–"
+
+
+def named(side: RunSide) -> str:
     """Return the name of a run, with its id where the name has none."""
     return side.label if side.run_id in side.label else f"{side.label}: run {side.run_id}"
 
 
 def _cells(change: ValueChange) -> tuple[str, str, str, str]:
-    return one_line(change.name), _shown(change.before), _shown(change.after), _difference(change)
+    return one_line(change.name), shown(change.before), shown(change.after), difference(change)
 
 
-def _difference(change: ValueChange) -> str:
+def difference(change: ValueChange) -> str:
+    """Return the change of a number, or "=" where there is none; "" for what is no number."""
     if change.change is None:
         return ""
     return figure(change.change, signed=True) if change.change else "="
 
 
-def _shown(value: float | str | None) -> str:
+def shown(value: float | str | None) -> str:
+    """Return a metric or a param in a line."""
     return one_line(value) if isinstance(value, str) else figure(value)
 
 
@@ -143,23 +182,30 @@ def _case_lines(changes: CaseChanges) -> str:
 
 
 def _step_lines(steps: Mapping[str, tuple[str, ...]] | None) -> str:
-    if steps is None:
-        return "code and data: not known, for the keys of one of the runs are not on this machine"
     if not steps:
-        return "code and data: nothing that counts has changed"
+        return f"code and data: {steps_note(steps)}"
     return "\n".join(["code and data", *(f"  {step}: {one_line('; '.join(found))}" for step, found in steps.items())])
+
+
+def steps_note(steps: Mapping[str, tuple[str, ...]] | None) -> str:
+    """Return why no changes of code and data are shown."""
+    if steps is None:
+        return "not known, for the keys of one of the runs are not here"
+    return "nothing that counts has changed"
 
 
 def diff_markdown(diff: RunDiff) -> str:
     """Return the changes as GitHub's Markdown."""
-    heads = map(_named, (diff.before, diff.after))
+    heads = map(named, (diff.before, diff.after))
     parts = [f"### {markdown_text(' → '.join(heads))}"]
     for title, changes in (("metric", diff.metrics), ("param", diff.params)):
         if changes:
             rows = [(markdown_code(each.name), *map(markdown_text, _cells(each)[1:])) for each in changes]
             lines = [(title, "before", "after", "change"), ("---",) * 4, *rows]
             parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
-    parts += [markdown_text(_case_lines(each)) for each in diff.cases]
+    for each in diff.cases:
+        head, *flips = map(markdown_text, _case_lines(each).splitlines())
+        parts.append("\n\n".join([head, *(["\n".join(f"- {line}" for line in flips)] if flips else [])]))
     steps = diff.steps
     parts += (
         [f"- {markdown_code(step)}: {markdown_text('; '.join(found))}" for step, found in steps.items()]
@@ -182,8 +228,8 @@ def diff_json(diff: RunDiff) -> Json:
             {
                 "step": each.step,
                 "common": each.common,
-                "to_wrong": list(each.to_wrong),
-                "to_right": list(each.to_right),
+                "to_wrong": [*each.to_wrong],
+                "to_right": [*each.to_right],
             }
             for each in diff.cases
         ],
@@ -191,7 +237,8 @@ def diff_json(diff: RunDiff) -> Json:
 
 
 def _side_json(side: RunSide) -> Json:
-    return {"name": side.label, "run_id": side.run_id, "commit": side.commit}
+    status = side.status or "passed"
+    return {"name": side.label, "run_id": side.run_id, "commit": side.commit, "dirty": side.is_dirty, "status": status}
 
 
 def _change_json(change: ValueChange) -> Json:

@@ -1,86 +1,122 @@
-"""The two runs of `mlci diff`: what their results, keys and cases say."""
+"""The runs of `mlci diff`: what their results, keys, cases and plots say."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mlci.backends.protocol import Cloud
 from mlci.baseline import Baseline
+from mlci.baseline.kept_keys import read_keys
 from mlci.errors import InputError
+from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Flow, Json
 from mlci.gate.cases_file import CASES_MAX_BYTES, InvalidCases, parse_cases
-from mlci.report.run_diff import RunSide
+from mlci.report.plots.pictures import Picture
+from mlci.report.run_diff import CaseResult, RunSide
+from mlci.reuse.key_document import RunKeys
 from mlci.runs.run_folder import RunFolder, Runs
-from mlci.s3_uris import output_file_uri
+from mlci.s3_uris import Outputs, output_file_uri
 
 #: A column with more labels holds values, of which none is right.
 _MAX_CLASSES = 1_000
 
 
-def run_side(folder: RunFolder, flow: Flow, cloud: Cloud) -> RunSide:
-    """Return a run that was started on this machine.
+@dataclass(frozen=True)
+class SideReader:
+    """Reads what is known of a run. `draw` returns the pictures of outputs; none where plots are not shown.
 
-    Raises: InputError, if it has not reported, or is of another flow.
+    Files are read from the flow's bucket alone: the result of a pull request's build could name any other.
     """
-    result = folder.result()
-    if result is None:
-        raise InputError(f"run {folder.run_id} has no result to compare", "It goes on, or it was killed: mlci list")
-    if result["flow"] != flow.name:
-        raise InputError(
-            f'run {folder.run_id} is of the flow "{result["flow"]}", and not of "{flow.name}"',
-            "Name the flow's file with --flow.",
+
+    flow: Flow
+    bucket: str
+    cloud: Cloud
+    runs: Runs
+    draw: Callable[[Outputs], tuple[Picture, ...]]
+    log: Callable[[str], None]
+
+    def read_run(self, folder: RunFolder) -> RunSide:
+        """Return a run that was started on this machine.
+
+        Raises: InputError, if it has not reported, or is of another flow.
+        """
+        result = folder.result()
+        if result is None:
+            raise InputError(f"run {folder.run_id} has no result to compare", "It goes on, or it was killed: mlci list")
+        if result["flow"] != self.flow.name:
+            raise InputError(
+                f'run {folder.run_id} is of the flow "{result["flow"]}", and not of "{self.flow.name}"',
+                "Name the flow's file with --flow.",
+            )
+        return self.read_result(folder.run_id, result, folder.keys())
+
+    def read_result(self, run_id: str, result: Mapping[str, Json], keys: RunKeys | None) -> RunSide:
+        """Return a run by its result.json."""
+        commit, status = result.get("commit"), str(result["status"])
+        params = _object(result.get("params"))
+        outputs = self._outputs_of(result)
+        if result["cloud"] != self.cloud.name:
+            self.log(f"run {run_id} ran on the {result['cloud']} cloud: --cloud {result['cloud']} shows its cases, too")
+            outputs = {}
+        return RunSide(
+            label=f"run {run_id}",
+            run_id=run_id,
+            commit=commit if isinstance(commit, str) else None,
+            metrics=_object(result.get("metrics")),
+            params={name: value for name, value in params.items() if isinstance(value, bool | int | float | str)},
+            keys=keys,
+            cases=self._cases(f"run {run_id}", outputs),
+            plots=self._plots(outputs),
+            status=status,
+            is_dirty=result.get("dirty") is True,
         )
-    metrics, params = _object(result.get("metrics")), _object(result.get("params"))
-    commit = result.get("commit")
-    return RunSide(
-        label=f"run {folder.run_id}",
-        run_id=folder.run_id,
-        commit=commit if isinstance(commit, str) else None,
-        metrics=metrics,
-        params={name: value for name, value in params.items() if isinstance(value, bool | int | float | str)},
-        keys=folder.keys(),
-        correct=_correct(flow, _outputs_of(result), cloud),
-    )
 
+    def read_baseline(self, baseline: Baseline, label: str) -> RunSide:
+        """Return the run of a baseline."""
+        return RunSide(
+            label=label,
+            run_id=baseline.run_id,
+            commit=baseline.commit,
+            metrics=baseline.metrics,
+            params=baseline.params,
+            keys=self.runs.folder(baseline.run_id).keys() or read_keys(baseline, self.cloud, self.log),
+            cases=self._cases(label, baseline.outputs),
+            plots=self._plots(baseline.outputs),
+        )
 
-def baseline_side(baseline: Baseline, branch: str, runs: Runs, flow: Flow, cloud: Cloud) -> RunSide:
-    """Return the run of a baseline. Its keys are known where it ran on this machine."""
-    return RunSide(
-        label=f"the baseline of {branch}",
-        run_id=baseline.run_id,
-        commit=baseline.commit,
-        metrics=baseline.metrics,
-        params=baseline.params,
-        keys=runs.folder(baseline.run_id).keys(),
-        correct=_correct(flow, baseline.outputs, cloud),
-    )
-
-
-def _outputs_of(result: Mapping[str, Json]) -> dict[str, dict[str, str]]:
-    """Return the URIs of the outputs of a run's steps."""
-    outputs = {step: _object(_object(state).get("outputs")) for step, state in _object(result.get("steps")).items()}
-    return {step: {name: str(uri) for name, uri in found.items()} for step, found in outputs.items()}
-
-
-def _correct(flow: Flow, outputs: Mapping[str, Mapping[str, str]], cloud: Cloud) -> dict[str, dict[str, bool]]:
-    """Return for each step with cases whether the model got each of them right; nothing for values, and for tables that
-    are not there any more."""
-    found = {}
-    for name, step in flow.steps.items():
-        uri = output_file_uri(outputs.get(name, {}), step.cases) if step.cases else None
-        data = cloud.read(uri, CASES_MAX_BYTES + 1) if uri else None
-        if data is None:
-            continue
-        try:
-            cases = parse_cases(data, step.cases or "")
-            labels, predicted = cases.classes("label"), cases.classes("predicted")
-        except InvalidCases:
-            continue
-        if len(set(labels)) <= _MAX_CLASSES:
-            found[name] = {
-                case: label == guess for case, label, guess in zip(cases.ids, labels, predicted, strict=True)
+    def _outputs_of(self, result: Mapping[str, Json]) -> dict[str, dict[str, str]]:
+        """Return the URIs of the outputs of a run's steps."""
+        found = {}
+        for step, state in _object(result.get("steps")).items():
+            outputs = _object(_object(state).get("outputs"))
+            found[step] = {
+                name: str(uri) for name, uri in outputs.items() if f"{uri}".startswith(f"s3://{self.bucket}/")
             }
-    return found
+        return found
+
+    def _plots(self, outputs: Outputs) -> dict[str, str]:
+        return {picture.title: picture.address for picture in self.draw(outputs)}
+
+    def _cases(self, label: str, outputs: Outputs) -> dict[str, dict[str, CaseResult]]:
+        """Return the cases of each step that has some. Values, of which none is right, are no classes to compare."""
+        found = {}
+        for name, step in self.flow.steps.items():
+            uri = output_file_uri(outputs.get(name, {}), step.cases) if step.cases else None
+            if uri is None:
+                continue
+            data = self.cloud.read(uri, CASES_MAX_BYTES + 1)
+            if data is None:
+                self.log(f'the cases of "{name}" in {label} are not there any more')
+                continue
+            try:
+                cases = parse_cases(data, step.cases or "")
+                labels, predicted = cases.classes("label"), cases.classes("predicted")
+            except InvalidCases as error:
+                self.log(f'the cases of "{name}" in {label} are left out: {error}')
+                continue
+            if len(set(labels)) <= _MAX_CLASSES:
+                found[name] = dict(zip(cases.ids, map(CaseResult, labels, predicted), strict=True))
+        return found
 
 
 def _object(value: Json) -> Mapping[str, Json]:

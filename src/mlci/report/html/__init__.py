@@ -1,6 +1,8 @@
 """report.html: the report as one page that needs nothing else. No request leaves it.
 
-document.py   the page, section by section
+document.py   the page of a run, section by section
+run_diff.py   that of two runs side by side
+layout.py     the parts that both have
 tables.py     tables that can be sorted
 gate.py       the rules, each with its interval drawn
 waterfall.py  the time of each step, and where it went

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from mlci.report.baseline_changes import BaselineChanges, change_notes, change_rows
 from mlci.report.formatting import compared_with, duration, figure, headline, reused_note
 from mlci.report.headline import headline_sentence
 from mlci.report.html.gate import gate_table
 from mlci.report.html.graph import graph_svg
+from mlci.report.html.layout import facts, html_document, pictures, section
 from mlci.report.html.tables import TableCell, code_cell, number_cell, table, text_cell
 from mlci.report.html.waterfall import steps_table
 from mlci.report.key_changes import changes_lines
@@ -23,30 +21,11 @@ from mlci.report.signs import STATUS_SIGNS
 from mlci.report.untrusted_text import html_text
 from mlci.report.value_changes import scalar
 
-_FOLDER = Path(__file__).parent
-
 
 def page(result: Result) -> str:
-    """Return the report as an HTML document.
-
-    The policy in it keeps a browser from any request, whatever stands in the page.
-
-    Source: https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Content-Security-Policy
-    """
-    style, script = (_FOLDER.joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "page.js"))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:"
+    """Return the report as an HTML document."""
     title = f"{html_text(result.flow)}: {headline(result)}"
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>{title}</title><style>{style}</style></head>"
-        f'<body class="{result.status.value}"><main>\n'
-        + "\n".join(_sections(result))
-        + f"\n</main><script>{script}</script></body></html>\n"
-    )
+    return html_document(title, _sections(result), result.status.value)
 
 
 def _sections(result: Result) -> Iterator[str]:
@@ -64,12 +43,12 @@ def _sections(result: Result) -> Iterator[str]:
 def _findings(result: Result) -> Iterator[str]:
     """Yield what decided the verdict."""
     if result.rules:
-        yield _section("gate", "Gate", gate_table(result.rules))
+        yield section("gate", "Gate", gate_table(result.rules))
     yield from _baseline(result)
     if result.since_baseline:
         yield from _since_baseline(result.since_baseline)
     if result.plots:
-        yield _section("plots", "Plots", f'<div class="plots">{"".join(map(_figure, result.plots))}</div>')
+        yield section("plots", "Plots", pictures(map(_images, result.plots)))
     for step, tail in result.log_tails.items():
         summary = f"Last lines of {html_text(step)}'s log"
         yield f"<details open><summary>{summary}</summary><pre>{html_text(tail)}</pre></details>"
@@ -77,13 +56,13 @@ def _findings(result: Result) -> Iterator[str]:
 
 def _details(result: Result) -> Iterator[str]:
     """Yield what a reader looks up."""
-    yield _section("steps", "Steps", steps_table(result))
+    yield section("steps", "Steps", steps_table(result))
     if result.graph and (drawn := graph_svg(result.graph)):
-        yield _section("flow", "Flow", drawn)
+        yield section("flow", "Flow", drawn)
     metrics = ungated_metrics(result)
     if metrics:
         rows = ((code_cell(name), number_cell(figure(value), value)) for name, value in metrics.items())
-        yield _section("metrics", "Metrics that no rule judges", table(("metric", "value"), rows, "Metrics"))
+        yield section("metrics", "Metrics that no rule judges", table(("metric", "value"), rows, "Metrics"))
     for title, head, values in _tables(result):
         if values:
             rows = ((code_cell(name), text_cell(value, "wide")) for name, value in values.items())
@@ -91,7 +70,7 @@ def _details(result: Result) -> Iterator[str]:
 
 
 def _header(result: Result) -> str:
-    facts = {
+    known = {
         "run": f"<code>{html_text(result.run_id)}</code>",
         "commit": f"<code>{html_text(result.commit[:12])}</code>"
         + (" with changes that it does not hold" if result.is_dirty else "")
@@ -101,18 +80,13 @@ def _header(result: Result) -> str:
         "started": f"{result.started:%Y-%m-%d %H:%M:%S} UTC",
         "took": duration(result.seconds),
     }
-    listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts.items() if value)
     note = reused_note(result)
     reused = f'<p class="muted">{html_text(note[0].upper() + note[1:])}.</p>' if note else ""
     return (
         f'<header><p class="badge"><span class="mark">{STATUS_SIGNS[result.status]}</span> {headline(result)}</p>'
         f"<h1>{html_text(result.flow)}</h1>"
-        f'<p class="sentence">{html_text(headline_sentence(result))}</p>{reused}<dl>{listed}</dl></header>'
+        f'<p class="sentence">{html_text(headline_sentence(result))}</p>{reused}{facts(known)}</header>'
     )
-
-
-def _section(anchor: str, title: str, body: str) -> str:
-    return f'<section id="{anchor}"><h2>{title}</h2>{body}</section>'
 
 
 def _commands(result: Result) -> Iterator[str]:
@@ -121,18 +95,14 @@ def _commands(result: Result) -> Iterator[str]:
         items = "".join(
             f"<li><span>{html_text(each.purpose)}</span><pre>{html_text(each.command)}</pre></li>" for each in commands
         )
-        yield _section("next", "What to do next", f'<ul class="commands">{items}</ul>')
+        yield section("next", "What to do next", f'<ul class="commands">{items}</ul>')
 
 
-def _figure(picture: Picture) -> str:
-    """Return a plot, and beside it that of the baseline, where it is a picture of its own."""
-    title = html_text(picture.title)
-    images = [(picture.address, title), *([(picture.baseline, f"{title}, baseline")] if picture.baseline else [])]
-    shown = "".join(
-        f'<figure><img src="{address}" alt="{name}"><figcaption>{name}</figcaption></figure>'
-        for address, name in images
-    )
-    return f'<div class="pair">{shown}</div>'
+def _images(picture: Picture) -> Iterator[tuple[str, str]]:
+    """Yield a plot, and that of the baseline, where it is a picture of its own: the title and the address."""
+    yield picture.title, picture.address
+    if picture.baseline:
+        yield f"{picture.title}, baseline", picture.baseline
 
 
 def _baseline(result: Result) -> Iterator[str]:
@@ -151,7 +121,7 @@ def _since_baseline(changes: BaselineChanges) -> Iterator[str]:
     ]
     if rows:
         caption = "Changed since the baseline"
-        yield _section("changes", caption, table(("what", "name", "change"), rows, caption))
+        yield section("changes", caption, table(("what", "name", "change"), rows, caption))
     yield from (f'<p class="muted">{html_text(note)}.</p>' for note in change_notes(changes))
 
 

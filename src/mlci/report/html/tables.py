@@ -35,13 +35,20 @@ def number_cell(text: str, value: float | None) -> TableCell:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[TableCell]], caption: str) -> str:
     """Return a table in a box that scrolls by itself. `caption` is read aloud."""
-    heads = "".join(f'<th scope="col">{html_text(name)}</th>' for name in head)
-    body = "".join(f"<tr>{''.join(map(_cell, row, head))}</tr>" for row in rows)
+    listed = list(rows)
+    heads = "".join(_head(name, [row[column] for row in listed]) for column, name in enumerate(head))
+    body = "".join(f"<tr>{''.join(map(_cell, row, head))}</tr>" for row in listed)
     label = html_text(caption)
     return (
         f'<div class="scroll" role="region" aria-label="{label}" tabindex="0"><table class="sortable">'
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _head(name: str, cells: Sequence[TableCell]) -> str:
+    """Return the head of a column, which stands above the numbers where it has some."""
+    marks = ' class="number"' if any(cell.is_number for cell in cells) else ""
+    return f'<th scope="col"{marks}>{html_text(name)}</th>'
 
 
 def _cell(cell: TableCell, head: str) -> str:

@@ -1,0 +1,181 @@
+"""The runs that the arguments of `mlci diff` name: those of this machine, of branches, and of builds on AWS."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from mlci.backends.concurrent_work import work_on_all
+from mlci.backends.stop_signal import StopSignal
+from mlci.baseline import CommitHistory, find_former, read_current
+from mlci.errors import InputError
+from mlci.fast_dataclasses import dataclass
+from mlci.flow.models import Json
+from mlci.flow.problems import nearest
+from mlci.plan import Target
+from mlci.plan.names import Names
+from mlci.report.result import is_readable
+from mlci.report.run_diff import RunSide
+from mlci.runs.compared_runs import SideReader
+from mlci.runs.earlier_runs import earlier_runs
+from mlci.runs.run_folder import RunFolder
+
+LATEST = "latest"
+_RESULT = "/result.json"
+_RESULT_MAX_BYTES, _READ_AT_ONCE = 20_000_000, 16
+#: An error lists so many runs, and so many branches.
+_LISTED = 5
+
+
+@dataclass(frozen=True)
+class NamedRuns:
+    """The runs of a flow. `branches` has the newest commits of each branch, the remote's and those of this machine."""
+
+    reader: SideReader
+    target: Target
+    history: CommitHistory
+    branches: Mapping[str, Sequence[str]]
+
+    def find(self, name: str) -> RunSide:
+        """Return the run that a name means: an id, or the beginning or end of one; a branch; or "latest".
+
+        A branch means its baseline, or else the newest run of a commit of it.
+
+        Raises: InputError, where there is none, or more than one; CloudError.
+        """
+        if name == LATEST:
+            return self._latest()
+        if any(folder.is_named(name) for folder in self.reader.runs.all()):
+            return self.reader.read_run(self.reader.runs.find(name))
+        found = self._baseline(name) or self._of_branch(name) or self._former(name) or self._of_build(name)
+        if found is None:
+            raise self._unknown(name)
+        return found
+
+    def baseline(self) -> RunSide:
+        """Return the baseline of the base branch.
+
+        Raises: InputError, where there is none; CloudError.
+        """
+        branch = self.target.base_branch
+        found = self._baseline(branch) if branch else None
+        if found is None:
+            raise InputError(
+                f"{branch or 'the base branch'} has no baseline to compare with",
+                "Name two runs: mlci diff RUN RUN (`mlci list` shows them).",
+            )
+        return found
+
+    def _latest(self) -> RunSide:
+        """Return the newest run of the flow on this machine, or else of a build."""
+        for folder in self.reader.runs.all():
+            if self._is_of_flow(folder):
+                return self.reader.read_run(folder)
+        for result in self._published():
+            return self._read_published(result)
+        raise InputError(f'there is no run of "{self.reader.flow.name}" here', "Start one: mlci run")
+
+    def _is_of_flow(self, folder: RunFolder) -> bool:
+        start = folder.started()
+        return start is None or start.flow == self.reader.flow.name
+
+    def _baseline(self, branch: str) -> RunSide | None:
+        baseline = read_current(self.reader.flow.name, replace(self.target, base_branch=branch), self.reader.cloud)
+        if baseline is None or not baseline.run_id:
+            return None
+        return self.reader.read_baseline(baseline, f"the baseline of {branch}")
+
+    def _former(self, name: str) -> RunSide | None:
+        """Return a run that earned the baseline once: its own files may be gone, or on another machine."""
+        if self.target.base_branch is None:
+            return None
+        former = find_former(self.reader.flow.name, self.target, name, self.reader.cloud)
+        return self.reader.read_baseline(former, f"run {former.run_id}") if former else None
+
+    def _of_branch(self, branch: str) -> RunSide | None:
+        """Return the newest run of the commits that the branch has beside the base branch's."""
+        commits = self._commits(branch)
+        if not commits:
+            return None
+        here = earlier_runs(self.reader.runs.all(), self.reader.flow.name, self.reader.cloud.name)
+        for run in here:
+            if run.result.get("commit") in commits:
+                return self.reader.read_run(run.folder)
+        for result in self._published():
+            if result.get("commit") in commits:
+                return self._read_published(result)
+        return None
+
+    def _commits(self, branch: str) -> set[str]:
+        tips, base = self.branches.get(branch, ()), self.target.base_branch
+        commits = {commit for tip in tips for commit in self.history.ancestors(tip)}
+        if base and base != branch:
+            merged = {commit for tip in self.branches.get(base, ()) for commit in self.history.ancestors(tip)}
+            return commits - merged or set(tips)
+        return commits
+
+    def _of_build(self, name: str) -> RunSide | None:
+        """Return the run of a build on AWS, by its id or the build's."""
+        found = [
+            result
+            for result in self._published()
+            if any(text.startswith(name) or text.endswith(name) for text in _ids(result))
+        ]
+        if len(found) > 1:
+            known = ", ".join(str(result["run_id"]) for result in found[:_LISTED])
+            raise InputError(f'more than one run is called "{name}"', f"There are: {known}")
+        return self._read_published(found[0]) if found else None
+
+    def _published(self) -> Iterator[Mapping[str, Json]]:
+        """Yield the results that builds on AWS have left in the bucket, the newest first."""
+        flow, cloud = self.reader.flow.name, self.reader.cloud
+        if cloud.name == "local":
+            return
+        prefixes = [f"s3://{self.target.bucket}/{Names(flow, protected).reports('')}" for protected in (False, True)]
+        uris = [uri for prefix in prefixes for uri in cloud.list(prefix) if uri.endswith(_RESULT)]
+        found: list[Mapping[str, Json]] = []
+        lock = threading.Lock()
+
+        def read(uri: str) -> None:
+            result = _parsed(cloud.read(uri, _RESULT_MAX_BYTES))
+            if result is not None and result["flow"] == flow:
+                with lock:
+                    found.append({**result, "build": uri.removesuffix(_RESULT).rpartition("/")[2]})
+
+        work_on_all(read, uris, _READ_AT_ONCE, StopSignal())
+        yield from sorted(found, key=lambda result: str(result["started"]), reverse=True)
+
+    def _read_published(self, result: Mapping[str, Json]) -> RunSide:
+        return self.reader.read_result(str(result["run_id"]), result, None)
+
+    def _unknown(self, name: str) -> InputError:
+        known = sorted(self.branches)
+        if name in known:
+            return InputError(
+                f'the branch "{name}" has no baseline, and there is no run of a commit of it',
+                f"Run it: git switch {name} && mlci run",
+            )
+        runs = [folder.run_id for folder in self.reader.runs.all()]
+        near = nearest(name, [*known, *runs])
+        if near:
+            return InputError(f'there is no run and no branch "{name}"', f'Did you mean "{near}"?')
+        if not runs:
+            return InputError(f'there is no run and no branch "{name}"', "Start a run: mlci run")
+        hint = f"There are the runs {', '.join(runs[:_LISTED])}"
+        hint += f"; and the branches {', '.join(known[:_LISTED])}" if known else ""
+        return InputError(f'there is no run and no branch "{name}"', hint)
+
+
+def _ids(result: Mapping[str, Json]) -> tuple[str, str]:
+    return str(result["run_id"]), str(result["build"])
+
+
+def _parsed(data: bytes | None) -> Mapping[str, Json] | None:
+    """Return a result.json; None for one that is damaged, or gone."""
+    try:
+        document: Json = json.loads(data or b"")
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) and is_readable(document) and "run_id" in document else None

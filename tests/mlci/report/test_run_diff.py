@@ -1,0 +1,153 @@
+"""Two runs side by side: as text, Markdown, JSON and a page."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from mlci.report.html.run_diff import diff_page
+from mlci.report.run_diff import CaseResult, RunSide, diff_json, diff_markdown, diff_text, run_diff
+
+RIGHT, WRONG = CaseResult("1", "1"), CaseResult("1", "0")
+PICTURE, OTHER = "data:image/svg+xml;base64,AAAA", "data:image/svg+xml;base64,BBBB"
+BEFORE = RunSide(
+    "the baseline of main",
+    "20261123-101530-3f9c2a",
+    "a" * 40,
+    {"evaluate": {"auc": 0.9, "f1": 0.5}},
+    {"depth": 4, "kept": True},
+    None,
+    {"evaluate": {"a": RIGHT, "b": WRONG, "c": RIGHT, "gone": RIGHT}},
+    {"evaluate: ROC": PICTURE, "evaluate: loss": PICTURE, "old": PICTURE},
+)
+AFTER = RunSide(
+    "run 20261124-101530-3f9c2b",
+    "20261124-101530-3f9c2b",
+    "b" * 40,
+    {"evaluate": {"auc": 0.8, "f1": 0.5, "new": 1}},
+    {"depth": 5, "kept": True},
+    None,
+    {"evaluate": {"a": WRONG, "b": RIGHT, "c": RIGHT, "came": WRONG}},
+    {"evaluate: ROC": OTHER, "evaluate: loss": PICTURE, "new": OTHER},
+    "gate_missed",
+    True,
+)
+DIFF = run_diff(BEFORE, AFTER)
+
+
+class Tags(HTMLParser):
+    """The tags of a page, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.images: list[str] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag == "img":
+            self.images.append(dict(attrs)["alt"] or "")
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_only_cases_that_both_have_flip() -> None:
+    [changes] = DIFF.cases
+    assert (changes.common, changes.to_wrong, changes.to_right) == (3, ["a"], ["b"])
+
+
+def test_the_text_names_status_and_uncommitted_changes() -> None:
+    first, second, *_ = diff_text(DIFF).splitlines()
+    assert first == "the baseline of main: run 20261123-101530-3f9c2a, commit aaaaaaaaaaaa"
+    assert second == "run 20261124-101530-3f9c2b (gate missed), commit bbbbbbbbbbbb*"
+    assert "  evaluate.new    – → 1" in diff_text(DIFF).splitlines()
+
+
+def test_markdown_lists_flips() -> None:
+    assert "cases of evaluate: 3 cases in both\n\n- 1 turned wrong: a\n- 1 turned right: b\n" in diff_markdown(DIFF)
+
+
+def test_json_has_what_other_programs_read() -> None:
+    document = json.loads(json.dumps(diff_json(DIFF)))
+    assert document["after"] == {
+        "name": "run 20261124-101530-3f9c2b",
+        "run_id": "20261124-101530-3f9c2b",
+        "commit": "b" * 40,
+        "dirty": True,
+        "status": "gate_missed",
+    }
+    assert document["before"]["status"] == "passed"
+    assert document["cases"] == [{"step": "evaluate", "common": 3, "to_wrong": ["a"], "to_right": ["b"]}]
+
+
+def test_a_page_shows_what_changed_and_the_plots_of_both() -> None:
+    shown = Tags(diff_page("iris", DIFF))
+    assert "2 of 3 metrics changed; 1 param changed; 1 case turned wrong and 1 right" in shown.text
+    assert "3 cases in both: 1 turned wrong, 1 right." in shown.text
+    assert "Not known, for the keys of one of the runs are not here." in shown.text
+    assert shown.images == [
+        "evaluate: ROC, before",
+        "evaluate: ROC, after",
+        "evaluate: loss, the same in both",
+        "new, after",
+        "old, before",
+    ]
+
+
+def test_runs_that_are_equal_say_so() -> None:
+    same = run_diff(BEFORE, replace(BEFORE, label="run x", run_id="x"))
+    shown = Tags(diff_page("iris", same)).text
+    assert "0 of 2 metrics changed; 0 cases turned wrong and 0 right" in shown
+    assert "4 cases in both, and none turned wrong or right." in shown
+    assert "params" not in shown.lower()
+
+
+def test_runs_without_anything_make_a_page() -> None:
+    empty = replace(BEFORE, metrics={}, params={}, cases={}, plots={})
+    assert Tags(diff_page("iris", run_diff(empty, empty))).images == []
+
+
+@pytest.mark.parametrize(
+    "text", ["<img src=x onerror=alert(1)>", '"><script>alert(1)</script>', "\x1b[31m\n::error::x"]
+)
+def test_text_from_outside_stays_text(text: str) -> None:
+    outside = RunSide(
+        text,
+        text,
+        text,
+        {text: {text: 1}},
+        {text: text},
+        None,
+        {text: {text: CaseResult(text, text)}},
+        {text: PICTURE},
+        text,
+    )
+    other = replace(outside, params={text: "x"}, cases={text: {text: CaseResult(text, "x")}}, plots={text: OTHER})
+    shown = Tags(diff_page(text, run_diff(outside, other)))
+    assert shown.tags.count("script") == 1
+    assert shown.tags.count("img") == 2
+    assert "\x1b" not in shown.text
+    assert "<img" not in diff_markdown(run_diff(outside, other))
+
+
+def test_no_request_leaves_the_page() -> None:
+    page = diff_page("iris", DIFF)
+    assert "default-src 'none'" in page
+    assert not re.search(r"(?:src|href)=[\"'](?!data:)", page)
+
+
+def test_a_page_names_the_first_of_very_many_flips() -> None:
+    cases = {str(number): RIGHT for number in range(700)}
+    many = run_diff(
+        replace(BEFORE, cases={"evaluate": cases}), replace(AFTER, cases={"evaluate": dict.fromkeys(cases, WRONG)})
+    )
+    shown = Tags(diff_page("iris", many))
+    assert "and 200 more" in shown.text
+    assert shown.tags.count("tr") < 520
