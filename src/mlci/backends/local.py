@@ -324,7 +324,7 @@ class LocalCloud:
         with translate_emulator_errors():
             machine = self.emulator.load(definition)
             self.announce()
-            self.emulator.jobs.mode()
+            self.emulator.jobs.check_isolation()
         digest = hashlib.sha256(definition.encode()).hexdigest()[:12]
         version = VersionArn(f"{state_machine_arn(Names(flow).machine)}:{digest}")
         self.published[version] = machine

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mlci_asl as asl
-from mlci_emulator.errors import OperationError
+from mlci_emulator.errors import ConfigurationError, OperationError
 from mlci_emulator.jobs import failure_reason, log_files, processing, training
 from mlci_emulator.jobs.container_runtime import (
     ContainedCommand,
@@ -74,10 +74,17 @@ class LocalJobs:
         self.store, self.settings = store, settings
         self._host = {**host_environment(settings.environment), **settings.extra}
         self._supervisors = Supervisors(self._host)
-        self._supervisors.warm_up()
         has_runtime = lambda: settings.runtime() is not None  # noqa: E731
         self._isolator = Isolator(settings.isolation, settings.work, self._supervisors, report, has_runtime)
         self._sweep_lock, self._has_swept = threading.Lock(), False
+        # The first processes start while the caller does all that comes before its first job.
+        self._warm_up = threading.Thread(target=self._start_early, name="isolation of jobs", daemon=True)
+        self._warm_up.start()
+
+    def _start_early(self) -> None:
+        self._supervisors.warm_up()
+        with contextlib.suppress(ConfigurationError):  # raised for the caller that asks for the mode
+            self.mode()
 
     def mode(self) -> Mode:
         """Return the isolation of all jobs; the first call determines it.
@@ -87,7 +94,16 @@ class LocalJobs:
         """
         return self._isolator.mode()
 
+    def check_isolation(self) -> None:
+        """Check that the requested isolation works here. `auto` does everywhere, so nothing waits for it.
+
+        Raises: ConfigurationError.
+        """
+        if self.settings.isolation != "auto":
+            self.mode()
+
     def close(self) -> None:
+        self._warm_up.join()
         self._supervisors.close()
 
     def __enter__(self) -> Self:

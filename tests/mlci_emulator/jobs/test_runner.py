@@ -536,6 +536,7 @@ def test_a_mode_that_does_not_work_here_is_an_error_of_the_input(harness: JobHar
 def test_fifty_jobs_leave_nothing_behind(harness: JobHarness, jobs: LocalJobs) -> None:
     script = "import os, tempfile; tempfile.mkstemp(); os.mkdir('closed'); os.chmod('closed', 0)"
     harness.store.put_bytes(script.encode(), "s3://b/code/script.py")
+    jobs.mode()  # the thread that finds it ends then
     threads, files = threading.active_count(), len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda number: harness.process(script, jobs, name=f"job-{number}"), range(50)))
@@ -543,7 +544,7 @@ def test_fifty_jobs_leave_nothing_behind(harness: JobHarness, jobs: LocalJobs) -
     assert list(harness.work.iterdir()) == []
     assert sorted(path.name for path in harness.root.iterdir()) == ["logs", "store", "work"]
     assert [path.name for path in (harness.root / "store").rglob("*") if path.is_file()] == ["script.py"]
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
     if sys.platform == "linux":
         assert len(os.listdir("/proc/self/fd")) <= files + 2
 
