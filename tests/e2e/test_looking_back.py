@@ -35,6 +35,8 @@ def ran(project: Project, *arguments: str, expected: int = 0) -> str:
 @pytest.mark.slow
 def test_a_metric_is_drawn_over_the_runs_of_the_base_branch(measured: Project) -> None:
     assert "No run of main has earned the baseline yet." in ran(measured, "history", "measure.auc")
+    assert json.loads(measured.mlci("history", "measure.auc", "--json").stdout)["runs"] == []
+    assert "Name it as in a rule: mlci history evaluate.auc" in ran(measured, "history", expected=2)
     ran(measured, "run")
     measured.write("flow.yaml", FLOW.replace("0.95", "0.99"))
     newer = commit(measured.root)
@@ -47,7 +49,8 @@ def test_a_metric_is_drawn_over_the_runs_of_the_base_branch(measured: Project) -
     runs = json.loads(ran(measured, "history", "measure.auc", "--json", "--limit", "1"))["runs"]
     assert [(run["commit"], run["value"]) for run in runs] == [(newer, 0.99)]
     assert "Did you mean measure.auc?" in ran(measured, "history", "measure.acu", expected=2)
-    assert "does not name a metric" in ran(measured, "history", "auc", expected=2)
+    assert '"auc" does not name a metric. Did you mean measure.auc?' in ran(measured, "history", "auc", expected=2)
+    assert "no metric is named. The newest run has: measure.auc" in ran(measured, "history", expected=2)
 
 
 def test_the_report_of_a_run_is_found(measured: Project) -> None:
