@@ -9,12 +9,14 @@ from __future__ import annotations
 import functools
 import json
 import re
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -82,6 +84,7 @@ class FakeGitHub:
     def handle(self, method: str, target: str, body: Json, token: str) -> tuple[int, Any, Mapping[str, str]]:
         """Return the status, the document and the headers of the answer."""
         with self.lock:
+            target = target.removeprefix("/api/v3")  # of a GitHub Enterprise Server
             path = urlsplit(target).path
             self.requests.append(f"{method} {path}")
             self.tokens.add(token)
@@ -190,8 +193,11 @@ def _now() -> str:
 
 
 @contextmanager
-def served(github: FakeGitHub) -> Iterator[str]:
-    """While in here, the address of the API. Lists have the `Link` header that PyGithub pages by."""
+def served(github: FakeGitHub, certificate: Path | None = None) -> Iterator[str]:
+    """While in here, the address of the API. Lists have the `Link` header that PyGithub pages by.
+
+    With a certificate (`self_signed`) it is a GitHub Enterprise Server on localhost.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -228,12 +234,36 @@ def served(github: FakeGitHub) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     github.url = f"http://127.0.0.1:{server.server_port}"
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        github.url = f"https://localhost:{server.server_port}/api/v3"
     try:
         yield github.url
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def self_signed(folder: Path) -> Path:
+    """A certificate of localhost with its key, which is its own authority."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+
+    key: Any = load_pem_private_key(private_key().encode(), None)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(timezone.utc)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "certificate.pem"
+    file.write_text(private_key() + certificate.public_bytes(Encoding.PEM).decode())
+    return file
 
 
 @functools.cache

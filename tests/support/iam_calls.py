@@ -2,7 +2,7 @@
 knows of the request. An operation that is not here is asked for on `*`.
 
 Source: https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
-(states, s3, sagemaker, logs, ssm, lambda), and for what a role is passed on to
+(states, s3, sagemaker, logs, ssm, lambda, codebuild), and for what a role is passed on to
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
 """
 
@@ -63,6 +63,9 @@ def _calls(service: str, operation: str, request: Mapping[str, Any]) -> Iterable
             return [Call(f"logs:{operation}", _log(operation, request))]
         case "ecr" if "repositoryName" in request:
             return [Call(f"ecr:{operation}", arn("ecr", f"repository/{request['repositoryName']}"))]
+        case "codebuild" if operation == "BatchGetBuilds":
+            projects = {each.partition(":")[0] for each in request["ids"]}
+            return [Call(f"codebuild:{operation}", arn("codebuild", f"project/{name}")) for name in sorted(projects)]
         case "lambda":
             function = request["FunctionName"]
             named = function if function.startswith("arn:") else arn("lambda", f"function:{function}")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -40,6 +40,8 @@ class Enforced:
     allowed: set[Call] = field(default_factory=set)
     denied: set[Call] = field(default_factory=set)
     endpoint: str = ""
+    #: By operation, who answers in the place of the server, once it is allowed.
+    answers: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = field(default_factory=dict)
 
     def allows(self, call: Call) -> bool:
         """Whether the policies allow it; it is noted."""
@@ -56,6 +58,12 @@ class Enforced:
         for call in calls(signed.service, operation, request):
             if not self.allows(call):
                 return self._refused(call, signed.service, environ, start_response)
+        if operation in self.answers:
+            body = json.dumps(self.answers[operation](request)).encode()
+            start_response(
+                "200 OK", [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(body)))]
+            )
+            return [body]
         host = self.server.removeprefix("http://")
         # A bucket's name may be the path's beginning, so there is one target: everything.
         onward = ProxyMiddleware(start_nothing, {"/": {"target": self.server, "host": host}}, timeout=60)

@@ -57,7 +57,7 @@ class Preflight:
         if connection is None:
             hint = "`aws codeconnections list-connections` lists them. Without the option, the stack creates one."
             yield Problem("--connection", 0, 0, f"there is no connection {arn}", hint)
-        elif connection.provider != provider:
+        elif connection.provider not in (provider, ""):
             what = f"{arn} is a connection to {connection.provider}, and {host} needs one to {provider}"
             yield Problem("--connection", 0, 0, what, "--github-host names the host of the repository.")
         elif connection.status == "ERROR":

@@ -18,7 +18,7 @@ POLL_S = 5.0
 
 @dataclass(frozen=True)
 class Connection:
-    """A connection. `provider` is GitHub, or another host of repositories."""
+    """A connection. `provider` is GitHub, or another host of repositories; "" if it is not known."""
 
     arn: str
     status: ConnectionStatus
@@ -42,7 +42,7 @@ class Connections:
             if error.code == "ResourceNotFoundException":
                 return None
             if not self.api.is_aws:
-                return Connection(arn, "AVAILABLE")
+                return Connection(arn, "AVAILABLE", provider="")
             raise
         return Connection(arn, _status(response["ConnectionStatus"]), response.get("ProviderType", "GitHub"))
 

@@ -84,10 +84,13 @@ class ProjectResource(StackResource):
 def _request(name: str, properties: Any) -> dict[str, Any]:
     """Return the arguments for moto's CodeBuild, from a resource's properties."""
     members = in_camel_case(properties)
+    source = dict(members["source"])
+    if "buildSpec" in source:
+        source["buildspec"] = source.pop("buildSpec")  # the API's name is all in lower case
     return {
         "project_name": name,
         "description": members.get("description"),
-        "project_source": members["source"],
+        "project_source": source,
         "artifacts": members["artifacts"],
         "environment": members["environment"],
         "service_role": members["serviceRole"],
