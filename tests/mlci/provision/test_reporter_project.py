@@ -1,6 +1,6 @@
 """The reporter in the template: what starts it, what it runs, and what it may know.
 
-`mlci serve` delivers no events to CodeBuild, so no test has them start it.
+`mlci serve` delivers no events to CodeBuild: tests/e2e/test_reporter_chain.py does so in its place.
 """
 
 from __future__ import annotations
