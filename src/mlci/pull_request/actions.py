@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from mlci.errors import InputError
 from mlci.flow.models import Json
@@ -17,6 +17,9 @@ from mlci.pull_request.result_document import ResultDocument, state_of
 
 #: What a job that others need ended as: `${{ needs.<job>.result }}`.
 JOB_RESULTS = ("success", "failure", "cancelled", "skipped")
+#: The longest that a run of a workflow takes, approvals and all.
+#: Source: https://docs.github.com/en/actions/reference/limits
+_RUN_MAX = timedelta(days=35)
 _EVENTS = ("pull_request", "pull_request_target")
 #: GitHub's limit of a job's summary.
 #: Source: https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#step-isolation-and-limits
@@ -68,13 +71,19 @@ def report_of_run(begun: BuildReport, result: ResultDocument | None, markdown: s
     return replace(
         begun,
         state=state,
-        started=result.started or begun.started,
+        started=_start_of(result, begun.started),
         ended=begun.started,
         headline=result.headline,
         markdown=markdown,
         annotations=result.annotations,
         has_changes=result.has_changes,
     )
+
+
+def _start_of(result: ResultDocument, now: datetime) -> datetime:
+    """Return the start of a run, by which reports are ordered; now if that is no time at which it can have begun."""
+    started = result.started
+    return started if started is not None and timedelta(0) <= now - started <= _RUN_MAX else now
 
 
 def summary_text(report: bytes, present_bytes: int = 0) -> bytes:

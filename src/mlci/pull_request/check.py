@@ -16,6 +16,8 @@ from mlci.report.untrusted_text import one_line
 
 #: "The Checks API limits the number of annotations to a maximum of 50 per API request."
 ANNOTATIONS_PER_REQUEST = 50
+#: A build of a pull request chooses how many it has: each further batch takes a request of the App's limit.
+_ANNOTATIONS_MAX = 200
 _SUMMARY_MAX_CHARS = 65_535
 #: A message may have 64 KiB, and a title 255 characters.
 _MESSAGE_MAX_CHARS, _TITLE_MAX_CHARS = 16_000, 255
@@ -63,7 +65,7 @@ def conclusion(report: BuildReport) -> Conclusion | None:
 
 def check_output(report: BuildReport) -> CheckOutput:
     """Return the output of the check run."""
-    annotations = [_annotation(each) for each in report.annotations]
+    annotations = [_annotation(each) for each in report.annotations[:_ANNOTATIONS_MAX]]
     batches = tuple(
         tuple(annotations[first : first + ANNOTATIONS_PER_REQUEST])
         for first in range(0, len(annotations), ANNOTATIONS_PER_REQUEST)

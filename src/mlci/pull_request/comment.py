@@ -27,8 +27,8 @@ _ENTRIES_MAX = 12
 _HEADLINE_MAX_CHARS = 120
 _HISTORY = "<!-- mlci-history -->"
 _STATE = re.compile(r"<!-- mlci-state (\{.*\}) -->")
-#: The characters by which an HTML comment ends, or text acts.
-_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>-@&"}
+#: The characters by which an HTML comment ends, or text acts: bots read a comment as it is written.
+_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>-@&/#"}
 _EMOJI: dict[State, str] = {
     "passed": "✅",
     "gate_missed": "❌",
@@ -127,11 +127,20 @@ def _main(report: BuildReport, room: int) -> str:
         links.append(f"[build]({report.details_url})")
     footer = f"Commit {' · '.join(links)}"
     if not report.markdown.strip():
-        text = markdown_text(report.headline or STATE_WORDS[report.state])
-        return f"## {_EMOJI[report.state]} {name}: {text}\n\n{footer}"
+        text = report.headline or STATE_WORDS[report.state]
+        return f"## {_EMOJI[report.state]} {name}: {_safe_text(text)}\n\n{footer}"
     notice = "" if len(report.markdown) < room - 1_000 else "\n\nThis report is cut: the linked one has all of it."
     body = safe_markdown(report.markdown, room - len(footer) - len(notice) - 10).rstrip("\n")
     return f"{body}{notice}\n\n{footer}"
+
+
+def _safe_text(text: str) -> str:
+    """Return text from a build in one line of Markdown, in which nothing acts.
+
+    >>> _safe_text("fixes #1 of octo/model#2").replace("\u200b", "_")
+    'fixes #_1 of octo/model#_2'
+    """
+    return safe_markdown(markdown_text(text), 10 * _HEADLINE_MAX_CHARS).rstrip("\n")
 
 
 def web_url(api_url: str) -> str:
@@ -182,7 +191,7 @@ def _history(entries: tuple[Entry, ...]) -> str:
     if not entries:
         return _HISTORY
     rows = (
-        f"| {markdown_code(entry.commit[:7])} | {_EMOJI[entry.state]} | {markdown_text(entry.headline)} "
+        f"| {markdown_code(entry.commit[:7])} | {_EMOJI[entry.state]} | {_safe_text(entry.headline)} "
         f"| {entry.started:%Y-%m-%d %H:%M} UTC |"
         for entry in entries
     )

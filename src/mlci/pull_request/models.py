@@ -81,5 +81,10 @@ class BuildReport:
         """The address to link: the report's, else the build's."""
         return self.report_url or self.details_url
 
+    @property
+    def verdict_alone(self) -> BuildReport:
+        """The report without what the build wrote, but for its headline."""
+        return replace(self, markdown="", annotations=())
+
     def at_commit(self, commit: str) -> BuildReport:
         return replace(self, pull_request=replace(self.pull_request, commit=commit))

@@ -9,6 +9,7 @@ import functools
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from mlci.fast_dataclasses import dataclass
@@ -19,6 +20,8 @@ from mlci.pull_request.models import BuildReport
 
 T = TypeVar("T")
 
+#: "Validation failed, or the endpoint has been spammed."
+_INVALID = 422
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0
 #: Somebody who has read the comment before it was written writes it within this time.
 _SETTLE_S = 3.0
@@ -46,15 +49,20 @@ class Poster:
     def post(self, report: BuildReport) -> Iterator[str]:
         """Post a report, and yield a line about each part: what was posted, or in one line why not."""
         deadline = self.clock.monotonic() + self.limit_s
-        yield self._attempted("check", lambda: self._post_check(report, deadline))
+        yield self._attempted("check", lambda each: self._post_check(each, deadline), report)
         if self.comment != "never" and report.state != "in_progress":
-            yield self._attempted("comment", lambda: self._post_comment(report, deadline))
+            yield self._attempted("comment", lambda each: self._post_comment(each, deadline), report)
 
-    def _attempted(self, part: str, work: Callable[[], str]) -> str:
+    def _attempted(self, part: str, work: Callable[[BuildReport], str], report: BuildReport) -> str:
+        """Post a part. A check must end whatever the build wrote, so what GitHub finds invalid is left out."""
         try:
-            return work()
+            return work(report)
         except (Unposted, Busy) as error:
-            return f"the {part} was not posted: {error.reason}"
+            failure = error
+        if isinstance(failure, Unposted) and failure.status == _INVALID and report != report.verdict_alone:
+            with suppress(Unposted, Busy):
+                return f"{work(report.verdict_alone)} (without its report: {failure.reason})"
+        return f"the {part} was not posted: {failure.reason}"
 
     def _post_check(self, report: BuildReport, deadline: float) -> str:
         if self.calls.may_create_checks:

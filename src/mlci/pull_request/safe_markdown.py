@@ -70,7 +70,10 @@ def safe_markdown(text: str, max_chars: int) -> str:
     """
     safe = _ACTING.sub(lambda match: match["kept"] or f"{match[0]}{BREAK}", plain_text(text[: 2 * max_chars]))
     safe = _COMMAND.sub(rf"\1{BREAK}", safe)
-    return _closed(_cut(safe, max_chars - _CLOSING_CHARS))
+    room = max_chars - _CLOSING_CHARS
+    while len(closed := _closed(_cut(safe, room))) > max_chars:
+        room -= len(closed) - max_chars  # what is broken while it is closed grows
+    return closed
 
 
 def _cut(text: str, max_chars: int) -> str:

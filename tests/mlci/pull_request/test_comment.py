@@ -168,3 +168,12 @@ def test_links_of_github_enterprise() -> None:
     enterprise = replace(REPORT, pull_request=PullRequest("octo/model", 7, "a" * 40, "https://ghe.example/api/v3"))
     assert "https://ghe.example/octo/model/commit/" in comment_body(enterprise, None, "")
     assert not re.search(r"github\.com", comment_body(enterprise, None, ""))
+
+
+def test_a_headline_refers_to_nothing_and_commands_no_bot_wherever_it_stands() -> None:
+    headline = "failed: #1 gh-2 octo/model#3 @octo-org /codebuild_run(abc)"
+    first = comment_body(of(1, headline=headline, markdown=""), None, f"{1:040x}")
+    folded = comment_body(of(2), read(first), f"{2:040x}")
+    for body in (first, folded):
+        assert not re.search(r"(?<!&)#\d|gh-\d|@octo|/codebuild_run", body)
+    assert read(folded).entries[1].headline == headline

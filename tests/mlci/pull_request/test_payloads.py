@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mlci.errors import InputError
+from mlci.pull_request.actions import report_of_run
 from mlci.pull_request.check import check_output, conclusion, status_description, status_state
 from mlci.pull_request.credentials import GitHubApp, GitHubToken, parse_credentials, read_secret, redacted
 from mlci.pull_request.models import STATE_WORDS, BuildReport, PullRequest
@@ -195,3 +196,21 @@ def test_secrets_are_read_by_their_arn() -> None:
 
 def test_a_key_is_redacted_line_by_line() -> None:
     assert redacted(f"a {KEY} b MIIEowIBAAKCAQEA", [KEY]) == "a *** b ***"
+
+
+@pytest.mark.parametrize(
+    ("started", "is_taken"),
+    [
+        ("2026-11-23T10:00:00+00:00", True),
+        ("2026-11-23T11:00:00+00:00", False),
+        ("9999-12-31T23:59:59-14:00", False),
+        ("0001-01-01T00:00:00+14:00", False),
+    ],
+)
+def test_a_run_began_before_it_ended_and_not_long_before(started: str, is_taken: bool) -> None:
+    """Reports are ordered by their start, and a result may say what it likes."""
+    now = datetime(2026, 11, 23, 10, 15, tzinfo=timezone.utc)
+    begun = BuildReport("iris", PullRequest("octo/model", 7, "c" * 40), "1-1", now, "in_progress")
+    result = ResultDocument.model_validate({"run_id": "r1", "status": "passed", "started": started})
+    report = report_of_run(begun, result, "", "success")
+    assert report.started == (datetime.fromisoformat(started) if is_taken else now)

@@ -153,7 +153,7 @@ def test_a_read_only_token_is_said_in_a_line_each(github: FakeGitHub) -> None:
 )
 def test_what_no_retry_helps_is_not_tried_again(github: FakeGitHub, fault: Fault, reason: str) -> None:
     clock = FakeClock()
-    github.faults = [("GET /repos/octo/model/pulls", fault)]
+    github.faults = [("GET /repos/octo/model/pulls", fault)] * 2
     assert list(poster(github, clock).post(report()))[1] == f"the comment was not posted: {reason}"
     assert clock.waits == []
 
@@ -174,6 +174,28 @@ def test_what_passes_is_tried_again(github: FakeGitHub, fault: Fault, waits: lis
     assert list(poster(github, clock).post(report("in_progress"))) == ["the check mlci/iris/report is in progress"]
     assert clock.waits == waits
     assert len(github.checks) == 1
+
+
+def test_a_report_that_github_finds_invalid_does_not_keep_the_check_open(github: FakeGitHub) -> None:
+    list(poster(github).post(report("in_progress")))
+    invalid = Fault(422, "Invalid request. path is invalid")
+    github.faults = [("PATCH /repos/octo/model/check-runs", invalid), ("POST /repos/octo/model/issues", invalid)]
+    annotated = replace(report("gate_missed"), annotations=(Annotation("a\u202e", 1, "auc", "auc"),))
+    lines = list(poster(github).post(annotated))
+    why = "(without its report: GitHub answered 422: Invalid request. path is invalid)"
+    assert lines == [f"the check mlci/iris/report is failure {why}", f"the comment is up to date {why}"]
+    [check] = github.checks
+    assert (check["status"], check["annotations"]) == ("completed", [])
+    [body] = github.bodies
+    assert "gate\\_missed by b1" in body
+    assert "## verdict" not in body
+
+
+def test_a_build_has_so_many_annotations_and_no_more(github: FakeGitHub) -> None:
+    annotations = tuple(Annotation("flow.yaml", 1, "auc", "auc") for _ in range(5_000))
+    list(poster(github).post(replace(report("gate_missed"), annotations=annotations)))
+    assert len(github.checks[0]["annotations"]) == 200
+    assert len([each for each in github.requests if "check-runs" in each and not each.startswith("GET")]) == 4
 
 
 def test_an_hour_is_not_waited_for(github: FakeGitHub) -> None:

@@ -186,3 +186,8 @@ def test_a_plain_report_stays_as_it_is() -> None:
 )
 def test_each_action_is_ended_by_a_space_without_width(text: str, safe: str) -> None:
     assert safe_markdown(text, 1_000).replace(BREAK, "_") == f"{safe}\n"
+
+
+@pytest.mark.parametrize("fragment", ["<details open>\n", "<details>", "```\n<a", "<", "&#64;", "/\n", "@"])
+def test_it_is_within_its_limit_whatever_grows_while_it_is_made_safe(fragment: str) -> None:
+    assert len(safe_markdown(fragment * 100_000, 65_000)) <= 65_000
