@@ -66,6 +66,9 @@ def explain_steps(
     """Returns the changes of steps since the nearest earlier runs in which they succeeded, of the `most` newest."""
     from mlci.reuse.differences import explain
 
+    steps = list(steps)
+    if not steps:
+        return []
     found = ((run, run.folder.keys()) for run in earlier_runs(folders, keys.flow, cloud))
     runs = list(itertools.islice(((run, each) for run, each in found if each is not None), most))
     return [explain(step, keys, [(run.run_id, each) for run, each in runs if run.has(step)]) for step in steps]
