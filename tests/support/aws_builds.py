@@ -18,7 +18,7 @@ from mlci.flow import load
 from mlci.flow.models import Flow
 from mlci.interrupts import Interrupts
 from mlci.plan import Target, run_id
-from mlci.plan.names import Names
+from mlci.plan.names import JobSteps, Names
 from mlci.report.result import Result
 from mlci.run import run
 from mlci.running.context import RunContext
@@ -99,8 +99,10 @@ class Builder:
         session = self.aws.session(speed=self.speed, patience_s=self.patience_s)
         target = AwsTarget(identify(session), REGION, ROLE, "github.com/octo/model")
 
+        jobs = JobSteps(Names(flow.name), flow.steps)
+
         def log_file(job: str) -> Path:
-            run, step = Names(flow.name).step_of(job, flow.steps)
+            run, step = jobs.step_of(job)
             return self._folder(run).log(step)
 
         return aws_cloud(session, target, flow.step_types, log_file, self.log.log)

@@ -27,7 +27,7 @@ from mlci.errors import CloudError
 from mlci.fast_dataclasses import dataclass
 from mlci.flow.names import written_name
 from mlci.plan.models import Plan, S3Uri, Upload
-from mlci.plan.names import Names
+from mlci.plan.names import JobSteps, Names
 from mlci.s3_uris import split_s3_uri
 from mlci.stage.models import StagedFile
 from mlci.stage.repository import find_repository
@@ -225,14 +225,16 @@ def open_build_jobs(
     python = python_of_flow(options.flow, options.environment, (repository.base, repository.root), options.python)
     planned: list[Plan] = []
     shares: dict[str, int] = {}
-    names = Names(options.flow.name, options.is_protected)
+    jobs = JobSteps(Names(options.flow.name, options.is_protected), options.flow.steps)
     # What a job runs with is the project's Python, so it has no container.
     isolation = "auto" if options.isolation == "container" else options.isolation
     settings = job_settings(options.home / "work", log_file, python.executable, options.environment, isolation)
     with job_pythons(options, python, log) as pythons:
         settings = replace(
             settings,
-            pythons=lambda *job: job_python(pythons, planned[-1], *job) if planned else None,
-            defaults=lambda job: thread_variables(shares.get(written_name(names.step_of(job, options.flow.steps)[1]))),
+            pythons=lambda job, *rest: (
+                job_python(pythons, planned[-1].steps[jobs.step_of(job)[1]], *rest) if planned else None
+            ),
+            defaults=lambda job: thread_variables(shares.get(written_name(jobs.step_of(job)[1]))),
         )
         yield BuildJobs(settings, objects, other_objects, pythons, log, options.cores, planned, shares)

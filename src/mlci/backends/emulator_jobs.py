@@ -18,8 +18,7 @@ from mlci.backends.requirements_environments import (
     EnvironmentStore,
     installer_environment,
 )
-from mlci.plan.models import Plan
-from mlci.plan.names import Names
+from mlci.plan.models import PlannedStep
 
 if TYPE_CHECKING:
     from mlci_emulator.jobs.job import JobSettings
@@ -62,15 +61,13 @@ def job_pythons(options: BackendOptions, python: ProjectPython, log: Callable[[s
     return JobPythons(python, environments, options.environment.get("PATH", os.defpath), describe, log)
 
 
-def job_python(pythons: JobPythons, planned: Plan, job: str, log: Path, stop: JobStopSignal) -> Interpreter | None:
-    """Returns the interpreter of a job; None for the project's.
+def job_python(pythons: JobPythons, step: PlannedStep, log: Path, stop: JobStopSignal) -> Interpreter | None:
+    """Returns the interpreter of a step's job; None for the project's.
 
     Raises: PythonUnavailable
     """
     from mlci_emulator.jobs.python_overlay import Interpreter, PythonUnavailable
 
-    names = Names(planned.flow.name, planned.target.is_protected)
-    step = planned.steps[names.step_of(job, planned.flow.steps)[1]]
     try:
         found = pythons.of(step, log, stop.is_set)
     except EnvironmentFailed as error:

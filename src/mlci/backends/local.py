@@ -51,7 +51,7 @@ from mlci.errors import CloudError
 from mlci.fast_dataclasses import dataclass
 from mlci.flow.names import written_name
 from mlci.plan.models import Plan, PlannedImage, Upload
-from mlci.plan.names import Names
+from mlci.plan.names import JobSteps, Names
 from mlci.s3_uris import split_s3_uri
 from mlci.stage.cache import NO_CACHE, Cache
 from mlci.stage.file_hashes import FileHashes
@@ -109,14 +109,20 @@ class LocalBackend:
         step_log = lambda step: log_file(f"{planned[-1].steps[step].job}-0-0")  # noqa: E731
         images = LocalImages(options.isolation, options.environment, step_log, log)
         pythons = job_pythons(options, python, log)
+        jobs = JobSteps(Names(options.flow.name), options.flow.steps)
+
+        def step_of(job: str) -> str:
+            return jobs.step_of(job)[1]
 
         def settings() -> JobSettings:
             work = options.home / "work"
             return replace(
                 job_settings(work, log_file, python.executable, options.environment, options.isolation),
-                variables=self._job_variables,
-                defaults=lambda job: thread_variables(shares.get(written_name(self._step_of(job)))),
-                pythons=lambda *job: job_python(pythons, planned[-1], *job) if planned else None,
+                variables=lambda job: job_variables(options.flow, step_of(job), options.environment),
+                defaults=lambda job: thread_variables(shares.get(written_name(step_of(job)))),
+                pythons=lambda job, *rest: (
+                    job_python(pythons, planned[-1].steps[step_of(job)], *rest) if planned else None
+                ),
                 runtime=lambda: emulator_runtime(images.runtime),
                 is_contained=images.is_contained,
             )
@@ -156,13 +162,6 @@ class LocalBackend:
             return log_file(f"{job}-0-0")
 
         return path
-
-    def _job_variables(self, job: str) -> Mapping[str, str]:
-        return job_variables(self.options.flow, self._step_of(job), self.options.environment)
-
-    def _step_of(self, job: str) -> str:
-        flow = self.options.flow
-        return Names(flow.name).step_of(job, flow.steps)[1]
 
 
 def _announce(python: ProjectPython, planned: Sequence[Plan], log: Callable[[str], None]) -> None:

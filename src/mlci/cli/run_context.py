@@ -48,7 +48,7 @@ def open_run(
     Raises: InputError, for a flow, an option or a setting that is wrong.
     """
     from mlci.build_environment.git_history import GitHistory, start_work_tree
-    from mlci.plan.names import Names
+    from mlci.plan.names import JobSteps, Names
 
     flow = load_flow(options.flow_file, options.params, cache_of())
     folder = options.flow_file.resolve().parent
@@ -66,8 +66,10 @@ def open_run(
     if location.is_protected and not build.is_trusted:
         context.reporter.log(_without_baseline(build))
 
+    jobs = JobSteps(Names(flow.name, location.is_protected), flow.steps)
+
     def log_file(job: str) -> Path:
-        run, step = Names(flow.name, location.is_protected).step_of(job, flow.steps)
+        run, step = jobs.step_of(job)
         return context.folder.sibling(run).log(step)
 
     with backend.open(log_file, context.reporter.log) as cloud:

@@ -197,27 +197,40 @@ class Names:
         room = JOB_NAME_MAX_CHARS - len(self.jobs) - len(number)
         return f"{self.jobs}{_fit(step.cell.step if step.cell else step.name, room)}{number}"
 
-    def step_of(self, job: str, steps: Mapping[str, Step]) -> tuple[str, str]:
-        """The run and the step that a job belongs to, from its name. One that is no step's goes by its own name.
 
-        >>> steps = {"train": Step("train", "training")}
-        >>> Names("iris").step_of("mlci-iris--train-20261123-101530-3f9c2a-0-1", steps)
+class JobSteps:
+    """The steps of a flow by the names of their jobs. The jobs of a run are found in one table of its steps."""
+
+    def __init__(self, names: Names, steps: Mapping[str, Step]) -> None:
+        self._names, self._steps = names, steps
+        self._tables: dict[str, dict[str, str]] = {}
+
+    def step_of(self, job: str) -> tuple[str, str]:
+        """Return the run and the step that a job belongs to, from its name. One that is no step's goes by its own name.
+
+        >>> steps = {"train": Step("train", "training"), "tune": Step("tune", "tuning")}
+        >>> jobs = JobSteps(Names("iris"), steps)
+        >>> jobs.step_of("mlci-iris--train-20261123-101530-3f9c2a-0-1")
         ('20261123-101530-3f9c2a', 'train')
-        >>> trial = Names("iris").job(Step("tune", "tuning"), "20261123-101530-3f9c2a") + "-0-0-007-0123abcd"
-        >>> Names("iris").step_of(trial, {"tune": Step("tune", "tuning")})
+        >>> jobs.step_of(Names("iris").job(steps["tune"], "20261123-101530-3f9c2a") + "-0-0-007-0123abcd")
         ('20261123-101530-3f9c2a', 'tune')
         """
-        if job.startswith(self.short_jobs):
+        if job.startswith(self._names.short_jobs):
             base = _TRIAL.sub("", job).rsplit("-", 2)[0]
-            run = decode_run(base.removeprefix(self.short_jobs)[_SHORT_STEP_CHARS:])
-            found = (name for name, step in steps.items() if _has_short_names(step) and self.job(step, run) == base)
-            if step := next(found, None):
+            run = decode_run(base.removeprefix(self._names.short_jobs)[_SHORT_STEP_CHARS:])
+            if step := self._table(run).get(base):
                 return run, step
         named = _RUN_NAME.fullmatch(job)
         if named is None:
             return "", job
         base, run = named["base"], named["run"]
-        return run, next((name for name, step in steps.items() if self.job(step, run) == base), base)
+        return run, self._table(run).get(base, base)
+
+    def _table(self, run: str) -> dict[str, str]:
+        """Return the names of steps by the beginning of the names of their jobs in a run."""
+        if run not in self._tables:
+            self._tables[run] = {self._names.job(step, run): name for name, step in self._steps.items()}
+        return self._tables[run]
 
 
 def run_id(now: datetime, random: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from mlci.errors import InputError
 from mlci.flow import load
 from mlci.flow.models import Cell, Flow, Step
-from mlci.plan.names import Names, run_in_names
+from mlci.plan.names import JobSteps, Names, run_in_names
 from mlci.provision.access_requirements import access_requirements
 from mlci.provision.iam_policies import policies
 from mlci.provision.policy_statements import AccountScope
@@ -303,7 +303,7 @@ def test_a_tuning_job_has_a_short_name_that_leads_back(flow: str, is_protected: 
         assert kind is not None
         assert run_in_names(kind, run) in job
         for created in (f"{job}-0-0", f"{job}-28-6", f"{job}-0-0-012-0123abcd", f"{job}-0-0-1012-0123abcd"):
-            assert names.step_of(created, steps) == (run, name)
+            assert JobSteps(names, steps).step_of(created) == (run, name)
     cells = [
         Step(f"tune {index}", "tuning", cell=Cell("tune", index, "", {}, (), (), "")) for index in (*range(99), 2000)
     ]
