@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from support import service_models
 from support.examples import load_profile
 
 load_profile()
+service_models.share_between_sessions()
 
 # Where the variable is set, each process compiles every module that it imports: a quarter of the CPU time of a run.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

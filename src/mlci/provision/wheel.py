@@ -7,6 +7,7 @@ recording-installed-packages/
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -39,8 +40,12 @@ class Wheel:
         return hashlib.sha256(self.data).hexdigest()
 
 
+@functools.cache
 def own_wheel() -> Wheel:
-    """Returns the wheel of the packages that are imported here, from a checkout or an installation alike."""
+    """Returns the wheel of the packages that are imported here, from a checkout or an installation alike.
+
+    What is imported does not change, so the files are read and packed once.
+    """
     distribution = importlib.metadata.distribution(_DISTRIBUTION)
     version = distribution.version
     info = f"{_DISTRIBUTION}-{version}.dist-info"
