@@ -28,8 +28,9 @@ run: $(READY)
 test: $(READY)
 	@$(PY) -m pytest -q -n auto -m "not slow and not toolkits" $(ARGS)
 
+# Accounts that `mlci bootstrap` sets up take minutes to make, so tests that share one stay in one process.
 slow: $(READY)
-	@$(PY) -m pytest -q -n auto -m "slow and not network and not toolkits and not examples" $(ARGS)
+	@$(PY) -m pytest -q -n auto --dist loadgroup -m "slow and not network and not toolkits and not examples" $(ARGS)
 
 lint: $(READY)
 	@$(VENV)/bin/ruff check --quiet . && echo "ruff check: no findings"
