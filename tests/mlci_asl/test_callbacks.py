@@ -35,7 +35,7 @@ def _answered(say: Any, resource: str = SEND, **fields: Any) -> Run:
 
     found = run(machine(S=task(Resource=resource, **fields)), {"a": 1}, {"S": [handle]}, is_threads_checked=False)
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
         assert not thread.is_alive()
     return found
 

@@ -71,7 +71,7 @@ def test_events_of_stopped_iterations_follow_the_failed_one() -> None:
         if call.parameters == 0:
             time.sleep(0.1)
             raise TaskError("E")
-        assert call.stop.wait(10)
+        assert call.stop.wait(60)
         return None
 
     found = run(machine(S=mapped(task())), [0, 1], {"I": [answer]})
@@ -142,7 +142,7 @@ def test_iterations_at_once_are_bounded(fields: dict[str, Any], most: int) -> No
         with lock:
             running[0] += 1
             seen[0] = max(seen[0], running[0])
-        together.wait(10)
+        together.wait(60)
         with lock:
             running[0] -= 1
         return call.parameters
@@ -158,7 +158,7 @@ def test_a_stopped_map_leaves_no_iteration() -> None:
 
     def answer(call: TaskCall) -> Json:
         stop.set("E", "c")
-        assert call.stop.wait(10)
+        assert call.stop.wait(60)
         return None
 
     found = run(machine(S=mapped(task())), [1, 2, 3], {"I": [answer]}, stop=stop)

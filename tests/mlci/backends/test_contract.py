@@ -266,12 +266,12 @@ def test_a_stop_ends_the_execution_and_its_jobs(side: Side) -> None:
     stop, outcomes = StopSignal(), list[Outcome]()
     running = threading.Thread(target=lambda: outcomes.append(side.execute(planned, compiled, stop)))
     running.start()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not any(event.type == "TaskSubmitted" for event in side.events):
         assert time.monotonic() < end
         time.sleep(0.01)
     stop.set("mlci.Stopped", "stopped by SIGTERM")
-    running.join(10)
+    running.join(60)
     assert not running.is_alive()
     assert outcomes[0].status == "ABORTED"
     assert "stopped by SIGTERM" in outcomes[0].cause

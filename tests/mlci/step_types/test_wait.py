@@ -177,7 +177,7 @@ def test_the_local_cloud_waits(tmp_path: Path) -> None:
         "settle": ("succeeded", None),
         "again": ("succeeded", None),
     }
-    assert all(1 <= step["seconds"] < 10 for step in steps.values())
+    assert all(1 <= step["seconds"] < 60 for step in steps.values())
     assert "| settle | succeeded |" in project.latest("report.md")
 
 
@@ -191,7 +191,7 @@ def test_the_aws_cloud_waits(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     step = project.result()["steps"]["settle"]
     assert (step["status"], step["job"]) == ("succeeded", None)
-    assert 1 <= step["seconds"] < 10
+    assert 1 <= step["seconds"] < 60
 
 
 @pytest.mark.slow

@@ -144,7 +144,7 @@ def test_a_container_is_removed_where_mlci_is_killed(tmp_path: Path) -> None:
         while not started.exists():
             time.sleep(0.01)
         process.stdin.close()  # as when mlci is gone
-        process.wait(10)
+        process.wait(60)
     os.close(reader)
     assert removed.exists()
 

@@ -603,7 +603,7 @@ def test_streams_go_up(s3: Any) -> None:
 
 def test_empty_objects_and_parts_share_a_connection(served: Served) -> None:
     """boto3 asks for `100 Continue` also before an empty body, and misreads the next answer where it does not come."""
-    s3 = served.client_of(max_pool_connections=1, read_timeout=5)
+    s3 = served.client_of(max_pool_connections=1, read_timeout=30)
     s3.create_bucket(Bucket="data")
     for number in range(4):
         s3.put_object(Bucket="data", Key="empty/", Body=b"")

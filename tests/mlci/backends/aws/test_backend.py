@@ -23,7 +23,7 @@ from support.aws_builds import FLOW, Builder
 from support.fake_aws import BUCKET, PretendAws, Script, response
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"
@@ -104,7 +104,7 @@ def test_a_stopped_run_leaves_nothing(builder: Builder, pretended: PretendAws, o
     runs.start()
     wait_for(lambda: pretended.sagemaker.jobs)
     builder.interrupts.put("stopped by SIGTERM")
-    runs.join(10)
+    runs.join(50)
     [result] = results
     assert result.status is Status.STOPPED
     assert result.exit_code == 4
@@ -165,7 +165,7 @@ def test_the_same_build_with_another_flow_does_not_attach(builder: Builder, pret
     wait_for(lambda: pretended.sagemaker.jobs)
     builder.write(FLOW.replace("min: 0.9", "min: 0.8"))
     result = builder.run("models:1")
-    first.join(10)
+    first.join(60)
     assert result.status is Status.PASSED
     assert "with another input; it is left alone" in builder.log.text
     assert len(pretended.sagemaker.started) == 4
@@ -224,7 +224,7 @@ def test_a_build_that_is_stopped_just_when_it_attaches_stops_its_run(builder: Bu
     again = Builder(builder.root, pretended)
     again.interrupts.put("stopped by SIGTERM")
     result = again.run("models:1")
-    first.join(10)
+    first.join(60)
     assert (result.status, result.exit_code) == (Status.STOPPED, 4)
     assert pretended.running == []
 

@@ -77,11 +77,11 @@ def two_builds(builder: Builder, pretended: PretendAws) -> list[int]:
     pretended.sagemaker.scripts["train"] = Script(seconds=0.1)
     other = threading.Thread(target=lambda: codes.append(builder.exit_code("models:2")))
     other.start()
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while len(pretended.sagemaker.jobs) < 3 and time.monotonic() < end:
         time.sleep(0.002)
     codes.append(builder.exit_code("models:2"))
-    other.join(30)
+    other.join(60)
     return codes
 
 
@@ -132,11 +132,11 @@ def test_trouble_while_stopping_leaves_nothing_running(builder: Builder, pretend
     codes: list[int] = []
     build = threading.Thread(target=lambda: codes.append(builder.exit_code()))
     build.start()
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while not pretended.sagemaker.jobs and time.monotonic() < end:
         time.sleep(0.002)
     builder.interrupts.put("stopped by SIGTERM")
-    build.join(30)
+    build.join(60)
     assert operation in pretended.calls
     assert codes == [4], builder.log.text
     assert pretended.running == []

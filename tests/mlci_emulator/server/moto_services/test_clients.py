@@ -50,7 +50,7 @@ def status_changes():
     arn = moto["sfn"].call("CreateStateMachine", {"name": "m", "definition": definition,
         "roleArn": "arn:aws:iam::000000000000:role/r"}, REGION)["stateMachineArn"]
     moto["sfn"].call("StartExecution", {"stateMachineArn": arn, "name": "e", "input": "{}"}, REGION)
-    received, until = [], time.monotonic() + 10
+    received, until = [], time.monotonic() + 60
     while len(received) < 2 and time.monotonic() < until:
         answer = moto["sqs"].call("ReceiveMessage", {"QueueUrl": queue, "MaxNumberOfMessages": 10}, REGION)
         received += [json.loads(message["Body"]) for message in answer.get("Messages", [])]

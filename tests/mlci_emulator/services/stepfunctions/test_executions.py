@@ -220,7 +220,7 @@ def test_a_token_completes_a_task_that_waits_for_an_execution(sfn: Client) -> No
     task = {"Type": "Task", "Resource": NESTED + ".sync", "End": True}
     parameters = {"StateMachineArn": inner, "Name": "e", "Input": {"token.$": "$$.Task.Token"}}
     arn = sfn.start(sfn.create(machine(T={**task, "Parameters": parameters})))
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while not sfn("ListExecutions", stateMachineArn=inner)["executions"] and time.monotonic() < until:
         time.sleep(0.01)
     nested = sfn("ListExecutions", stateMachineArn=inner)["executions"][0]["executionArn"]
@@ -260,7 +260,7 @@ def test_stopping_stops_nested_executions(sfn: Client) -> None:
     parameters = {"StateMachineArn": inner, "Name": "e"}
     outer = sfn.create(machine(T={"Type": "Task", "Resource": NESTED + ".sync", "Parameters": parameters, "End": True}))
     arn = sfn.start(outer)
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while not sfn("ListExecutions", stateMachineArn=inner)["executions"] and time.monotonic() < until:
         time.sleep(0.01)
     sfn("StopExecution", executionArn=arn)
