@@ -1,6 +1,7 @@
 """Imports what the end of a run needs while its jobs run: mlci waits for them anyway.
 
-numpy and scipy take half a second to import, which would otherwise stand between the last step and the verdict.
+numpy and scipy take half a second to import, and reports ten milliseconds, which would otherwise stand between the last
+step and the verdict.
 """
 
 from __future__ import annotations
@@ -8,25 +9,36 @@ from __future__ import annotations
 import contextlib
 import importlib
 import threading
+from collections.abc import Iterator
 
 from mlci.gate.case_judgement import needs_cases
 from mlci.plan import Plan
 
+#: The time after which the first job runs. Imports would delay its start, for only one thread of Python runs at once.
+_DELAY_S = 0.03
 #: What `gate/statistics` imports. What is not installed is reported where it is needed.
 STATISTICS = ("numpy", "scipy.special", "scipy.optimize")
+REPORTS = ("mlci.report.html", "mlci.report.junit", "mlci.report.markdown", "mlci.report.next_commands")
+PLOTS = ("mlci.outcome.plots",)
 
 
 def import_early(planned: Plan) -> None:
-    """Begins to import what the verdict on a run will need, in a thread that nothing waits for."""
-    if needs_statistics(planned):
-        threading.Thread(target=_import, name="early imports", daemon=True).start()
+    """Begins to import what the verdict and the report of a run will need, in a thread that nothing waits for."""
+    timer = threading.Timer(_DELAY_S, _import, (tuple(early_modules(planned)),))
+    timer.name, timer.daemon = "early imports", True
+    timer.start()
 
 
-def needs_statistics(planned: Plan) -> bool:
-    return bool(planned.baseline.run_id) and any(map(needs_cases, planned.gate))
+def early_modules(planned: Plan) -> Iterator[str]:
+    """Yields the modules that the end of a run imports."""
+    yield from REPORTS
+    if any(step.plots or step.cases for step in planned.flow.steps.values()):
+        yield from PLOTS
+    if planned.baseline.run_id and any(map(needs_cases, planned.gate)):
+        yield from STATISTICS
 
 
-def _import() -> None:
-    for module in STATISTICS:
+def _import(modules: tuple[str, ...]) -> None:
+    for module in modules:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
