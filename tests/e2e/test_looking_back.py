@@ -46,6 +46,9 @@ def test_a_metric_is_drawn_over_the_runs_of_the_base_branch(measured: Project) -
     assert newer[:12] in lines[1]
     assert lines[1].split()[-2:] == ["0.99", "█" * 40]
     assert lines[2].split()[-2:] == ["0.95", "██"]
+    assert 'id="history"' not in measured.latest("report.html")  # one run of the base branch before it is no history
+    ran(measured, "run", "--param", "auc=0.98", expected=0)
+    assert "measure.auc over 2 runs of the base branch: 0.95 to 0.99; this run 0.98" in measured.latest("report.html")
     runs = json.loads(ran(measured, "history", "measure.auc", "--json", "--limit", "1"))["runs"]
     assert [(run["commit"], run["value"]) for run in runs] == [(newer, 0.99)]
     assert "Did you mean measure.auc?" in ran(measured, "history", "measure.acu", expected=2)

@@ -5,6 +5,7 @@ It is one object, `mlci/<flow>/baselines/<branch>.json`. Each run that earned it
 
     document.py       the format
     rule_document.py  that of the rules in it
+    history_document.py  that of the runs before it
     earned.py         who may write it: a clean commit of the base branch, with the flow's own params
     choice.py         the one that a run compares with
     kept_files.py     the files of cases and of ids that it names
@@ -17,6 +18,7 @@ from __future__ import annotations
 from mlci.baseline.choice import find_baseline
 from mlci.baseline.document import parse_baseline
 from mlci.baseline.earned import NO_HISTORY, CommitHistory, WorkTree, unearned_reason
+from mlci.baseline.history_document import with_history
 from mlci.baseline.storage import (
     baseline_uri,
     by_hand,
@@ -46,4 +48,5 @@ __all__ = [
     "replace_baseline",
     "reset",
     "unearned_reason",
+    "with_history",
 ]

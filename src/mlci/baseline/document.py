@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
+from mlci.baseline.history_document import parse_history, render_history
 from mlci.baseline.rule_document import UnknownRule, parse_rule, render_rule
 from mlci.errors import CloudError
 from mlci.flow.models import Json, Rule, Scalar
@@ -35,6 +36,7 @@ def render_baseline(baseline: Baseline) -> bytes:
         "params": dict(baseline.params),
         "acceptances": list(baseline.acceptances),
         "keys": baseline.keys,
+        "history": render_history(baseline.history),
     }
     return json.dumps(document, indent=2).encode()
 
@@ -70,6 +72,7 @@ def parse_baseline(data: bytes, uri: str) -> Baseline:
         _acceptances(document.get("acceptances")),
         document.get("gate") is not None,
         _text(document.get("keys")),
+        history=parse_history(document.get("history")),
     )
 
 

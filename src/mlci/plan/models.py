@@ -79,6 +79,16 @@ Origin: TypeAlias = Literal["run", "set", "reset"]
 
 
 @dataclass(frozen=True)
+class GatedMetrics:
+    """The metrics that the gate of a run was on, by their names: those of a run that became the baseline."""
+
+    run_id: str
+    commit: str | None
+    committed: datetime | None
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Baseline:
     """A passing run of the base branch, which others compare with. `run_id` is empty where there is none.
 
@@ -87,7 +97,8 @@ class Baseline:
     the files of cases and of ids among it, by step. `gate` and `params` are those of its flow, and `acceptances` has
     the ids of the acceptances by which it passed. Of one that an older mlci wrote, the gate is not known. `keys` is the
     URI of the keys of its steps, "" where they were not kept. Where `gate` and `params` are those of a newer one,
-    `own` is the baseline with its own.
+    `own` is the baseline with its own. `history` has the gated metrics of the runs that became the baseline, up to this
+    one and of a bounded number, the oldest first.
     """
 
     metrics: Mapping[str, Json] = field(default_factory=dict)
@@ -104,6 +115,7 @@ class Baseline:
     is_gate_known: bool = True
     keys: str = ""
     own: Baseline | None = field(default=None, repr=False)
+    history: tuple[GatedMetrics, ...] = ()
 
 
 #: Where no run has earned one.

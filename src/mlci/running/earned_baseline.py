@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mlci.backends.protocol import Cloud
-from mlci.baseline import Baseline, WorkTree, record_baseline, unearned_reason
+from mlci.baseline import Baseline, WorkTree, record_baseline, unearned_reason, with_history
 from mlci.errors import CloudError
 from mlci.outcome.cases import RunJudgement
 from mlci.outcome.since_baseline import keep_keys
@@ -48,6 +48,12 @@ def update_baseline(
         acceptances=tuple(accepted),
     )
     kept_keys = keep_keys(planned, keys, cloud, context.reporter.log)
+    gated = {
+        judged.bound.rule.metric: judged.value
+        for judged in judgement.verdict.rules
+        if judged.value is not None and not judged.group and judged.bound.origin == "flow"
+    }
+    baseline = with_history(baseline, planned.baseline, gated)
     baseline = replace(_with_files(baseline, planned, chosen, context, cloud), keys=kept_keys)
     try:
         kept = record_baseline(planned.flow.name, target, baseline, cloud, context.history)

@@ -5,6 +5,7 @@ run_diff.py   that of two runs side by side
 layout.py     the parts that both have
 tables.py     tables that can be sorted
 gate.py       the rules, each with its interval drawn
+history.py    the gated metrics over the runs of the base branch
 waterfall.py  the time of each step, and where it went
 graph.py      the flow as a picture
 style.css     the looks: light, dark, phone and print

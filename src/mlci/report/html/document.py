@@ -10,6 +10,7 @@ from mlci.report.headline import headline_sentence
 from mlci.report.html.gate import gate_table
 from mlci.report.html.graph import graph_svg
 from mlci.report.html.layout import facts, html_document, pictures, section
+from mlci.report.html.history import history_drawings
 from mlci.report.html.tables import TableCell, code_cell, number_cell, table, text_cell
 from mlci.report.html.waterfall import steps_table
 from mlci.report.key_changes import changes_lines
@@ -47,6 +48,8 @@ def _findings(result: Result) -> Iterator[str]:
     yield from _baseline(result)
     if result.since_baseline:
         yield from _since_baseline(result.since_baseline)
+    if drawings := history_drawings(result):
+        yield section("history", "Gated metrics on the base branch, and in this run", drawings)
     if result.plots:
         yield section("plots", "Plots", pictures(map(_images, result.plots)))
     for step, tail in result.log_tails.items():
