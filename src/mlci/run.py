@@ -18,6 +18,7 @@ from mlci.outcome.skipped_steps import explain_skipped
 from mlci.plan import Plan
 from mlci.records.reused_steps import record_steps
 from mlci.report.result import Result, Status
+from mlci.report.run_phases import PhaseClock
 from mlci.running.context import RunContext
 from mlci.running.earned_baseline import update_baseline
 from mlci.running.execution import execute
@@ -31,16 +32,20 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
 
     Raises: InputError, before anything was staged or started.
     """
-    started = datetime.now(timezone.utc)
+    clock = PhaseClock(lambda: datetime.now(timezone.utc), context.build_started)
     baseline = find_baseline(flow, context.target, cloud, context.history, context.reporter.log)
     flow = gated(flow, context, baseline)
     context = attach(flow, context, baseline, cloud)
     prepared = prepare_run(flow, context, baseline, cloud)  # stages, plans and compiles
-    progress, outcome = execute(prepared, context, cloud, started)  # deploys and runs
+    clock.end("planning")
+    progress, outcome = execute(prepared, context, cloud, clock.started)  # deploys and runs
+    clock.end("running")
     judgement, outcome = judge_end(prepared, progress, outcome, context, cloud)
+    clock.end("judging")
     end = _concluded(prepared.planned, progress, outcome, judgement)
     end = _keep(prepared, end, context, cloud)
-    return report_run(prepared, end, context, cloud, started)
+    clock.end("recording")
+    return report_run(prepared, end, context, cloud, clock)
 
 
 def _concluded(planned: Plan, progress: Progress, outcome: Outcome, judgement: RunJudgement) -> RunEnd:

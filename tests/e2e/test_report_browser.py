@@ -14,13 +14,17 @@ from mlci.flow.models import Rule
 from mlci.gate import Metrics
 from mlci.gate.comparison import Comparison, Interval
 from mlci.gate.verdict import RuleVerdict
-from mlci.plan.models import Bound
+from mlci.plan.models import Baseline, Bound, GatedMetrics
+from mlci.report.baseline_changes import BaselineChanges
 from mlci.report.flow_graph import Edge, FlowGraph, Node
 from mlci.report.html import page
 from mlci.report.html.run_diff import diff_page
+from mlci.report.links import Links
 from mlci.report.plots.pictures import picture_address
 from mlci.report.result import Result, Status
 from mlci.report.run_diff import CaseResult, RunSide, run_diff
+from mlci.report.run_phases import RunPhase
+from mlci.report.value_changes import ValueChange
 from support.webdriver import DRIVER, ENTER, TAB, Browser, browser
 
 pytestmark = [
@@ -38,6 +42,8 @@ def result(status: Status) -> Result:
     compared = Comparison("paired", "McNemar", Interval(-0.1, 0.05), 0.95, 1, 42, ("case-7",), ("case-9",))
     judged = RuleVerdict(Bound(rule, 0.93, 0.95), 0.92, "unclear", f"the data can't decide {LONG}", compared)
     held = RuleVerdict(Bound(Rule("evaluate", ("auc",), "min", 0.9), 0.9), 0.99, "held", "evaluate.auc 0.99 ≥ 0.9")
+    metrics = {judged.bound.rule.metric: 0.9 for judged in (held, judged)}
+    history = tuple(GatedMetrics(f"r{number}", "d" * 40, START, metrics) for number in range(20))
     nodes = tuple(Node(f"n{number}", "step", LONG, "training", "succeeded") for number in range(12))
     return Result(
         flow=LONG,
@@ -57,6 +63,10 @@ def result(status: Status) -> Result:
         reason=LONG,
         params={LONG: LONG, "depth": 4},
         log_tails={"ten": f"one\n{LONG}"},
+        links=Links("https://github.com/octo/model", build=f"https://console.aws.amazon.com/codesuite/{LONG}"),
+        baseline=Baseline(run_id="r0", commit="d" * 40, history=history),
+        since_baseline=BaselineChanges("r0", "d" * 40, (ValueChange(LONG, LONG, LONG),), (), {LONG: (LONG, LONG)}),
+        phases=(RunPhase("build", START - timedelta(minutes=1), START), RunPhase("planning", START, START)),
         graph=FlowGraph(nodes, tuple(Edge(f"n{number}", f"n{number + 1}") for number in range(11))),
     )
 
@@ -105,6 +115,29 @@ def test_two_runs_side_by_side_fit_any_screen(chromium: Browser, tmp_path: Path,
     assert chromium.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
     places = chromium.run("return [...document.querySelectorAll('figure')].map(each => each.offsetTop)")
     assert (places[0] == places[1]) is (width == 1600)
+
+
+@pytest.mark.parametrize("table", ["#changes", "#time", "#steps", "#gate"])
+def test_each_table_is_sorted_by_its_first_column(report: Browser, table: str) -> None:
+    report.run(f"document.querySelector('{table} th button').click()")
+    shown = report.run(f"return [...document.querySelectorAll('{table} th')].map(head => head.ariaSort)")
+    assert shown[0] == "ascending"
+
+
+def test_the_waterfall_is_sorted_by_when_a_lane_begins(report: Browser) -> None:
+    head = "document.querySelectorAll('#time th button')[1]"
+    report.run(f"{head}.click()")
+    assert column(report, "#time", 0)[0].startswith("the build before")
+    report.run(f"{head}.click()")
+    assert column(report, "#time", 0)[-1].startswith("the build before")
+
+
+def test_the_metrics_of_the_base_branch_are_drawn_and_named(report: Browser) -> None:
+    labels = report.run("return [...document.querySelectorAll('#history svg')].map(svg => svg.ariaLabel)")
+    assert [label.partition(" over ")[2] for label in labels] == [
+        "20 runs of the base branch: 0.9 to 0.9; this run 0.99",
+        "20 runs of the base branch: 0.9 to 0.9; this run 0.92",
+    ]
 
 
 def column(chromium: Browser, table: str, number: int) -> list[str]:

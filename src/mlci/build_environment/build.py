@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Literal
 
 from mlci.build_environment.git import GitState
@@ -29,7 +30,7 @@ class Build:
     """One build. `branch` is the head's branch, None where a tag or a bare commit is built, and `base_branch` the one
     that pull requests go to. `id` is None outside of CodeBuild. A build that no push and no pull request started is
     "manual", whether a person, a schedule or another build did; it may be of a pull request as well, and then it has a
-    `pull_request`."""
+    `pull_request`. `started` is None where the CI system does not tell it."""
 
     kind: Kind = "local"
     id: str | None = None
@@ -40,6 +41,7 @@ class Build:
     branch: str | None = None
     base_branch: str | None = None
     pull_request: int | None = None
+    started: datetime | None = None
 
     @property
     def project(self) -> str | None:
@@ -123,7 +125,18 @@ def _in_codebuild(variables: Mapping[str, str], git: GitState, base: str | None)
         branch=branch,
         base_branch=into or base or (branch if branch in _USUAL_BASES else None),
         pull_request=pull_request,
+        started=_start(variables.get("CODEBUILD_START_TIME", "")),
     )
+
+
+def _start(milliseconds: str) -> datetime | None:
+    """Returns the time that CodeBuild gives in milliseconds since 1970; None for anything else.
+
+    >>> _start("1764583530000"), _start("yesterday")
+    (datetime.datetime(2025, 12, 1, 10, 5, 30, tzinfo=datetime.timezone.utc), None)
+    """
+    is_time = milliseconds.isascii() and milliseconds.isdigit() and len(milliseconds) < 15
+    return datetime.fromtimestamp(int(milliseconds) / 1000, timezone.utc) if is_time else None
 
 
 def _in_github_actions(variables: Mapping[str, str], git: GitState, base: str | None) -> Build:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlci.flow.models import Flow
     from mlci.model_registry import ModelRegistry
     from mlci.plan.models import Target
+    from mlci.report.links import Links
     from mlci.running.context import RunContext
 
 
@@ -188,7 +189,26 @@ def _context(flow_file: Path, build: Build, location: Location, out: TextIO, fol
         reporter=ConsoleReporter(out, out.isatty(), folder.tail, follows_logs, run_id=target.run_id),
         interrupts=interrupt_signals,
         watch=WatchOptions(follows_logs, None if out.isatty() else _heartbeat_s(os.environ)),
+        build_started=build.started,
+        links=_links(build, os.environ),
     )
+
+
+def _links(build: Build, environment: Mapping[str, str]) -> Links:
+    """The pages around a build: those of its repository where that is on a GitHub, and of its log. The commit of a run
+    that is no build may be on this machine alone, and have no page."""
+    from mlci.report.links import Links
+
+    if not build.is_build:
+        return Links()
+    host = (build.repository or "").partition("/")[0]
+    repository = f"https://{build.repository}" if "github" in host or host.endswith(".ghe.com") else ""
+    number, arn, url = build.pull_request, environment.get("CODEBUILD_BUILD_ARN", ""), build.url or ""
+    if arn.startswith("arn:"):
+        from mlci.backends.aws.console_urls import build_link
+
+        url = build_link(arn)
+    return Links(repository, f"{repository}/pull/{number}" if repository and number else "", url)
 
 
 def _heartbeat_s(environment: Mapping[str, str]) -> float:

@@ -1,6 +1,7 @@
 """Result → what people and machines read: the console and the files of a run's folder.
 
     result.py          the result of a run, and result.json
+    run_phases.py      the phases of a run
     formatting.py      headlines, durations and figures
     signs.py           signs and colours of steps and rules
     untrusted_text.py  text from outside, made safe for each medium
@@ -11,6 +12,7 @@
     console.py         the progress of a run, its summary, and tables
     markdown.py        report.md
     headline.py        a run in one sentence
+    links.py           the addresses around a run
     next_commands.py   the commands that a reader types next
     html/              report.html
     plots/             the plots of a report

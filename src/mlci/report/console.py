@@ -14,6 +14,7 @@ from mlci.fast_dataclasses import dataclass
 from mlci.report.formatting import count, duration, headline, reused_note, rough_duration, step_note
 from mlci.report.log_lines import last_line
 from mlci.report.log_tail import without_repetition
+from mlci.report.next_commands import next_command
 from mlci.report.result import Result, Status
 from mlci.report.signs import OUTCOME_SIGNS, STEP_SIGNS, STEP_STYLES
 from mlci.report.untrusted_text import console_text, one_line, plain_text
@@ -172,6 +173,8 @@ def summary(result: Result, folder: str) -> str:
         if result.unwritten
         else f"report: {folder}/report.md"
     )
+    if command := next_command(result):
+        lines.append(f"next: {command}")
     return "\n".join(lines)
 
 

@@ -9,9 +9,12 @@ if TYPE_CHECKING:
     from mlci.backends.progress import StepState
     from mlci.plan.models import Baseline, Bound
     from mlci.report.result import Result
+    from mlci.report.run_phases import PhaseName, RunPhase
 
 #: Of more runs, only the number and the newest are named.
 _RUNS_NAMED = 3
+
+_PHASE_WORDS: Mapping[PhaseName, str] = {"build": "the build before mlci", "running": "steps"}
 
 
 def headline(result: Result) -> str:
@@ -58,6 +61,12 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def time_line(phases: Iterable[RunPhase]) -> str:
+    """Return where the time of a run went, in a line; "" for one that is not known."""
+    spans = ", ".join(f"{_PHASE_WORDS.get(phase.name, phase.name)} {duration(phase.seconds)}" for phase in phases)
+    return f"Time: {spans}." if spans else ""
 
 
 def rough_duration(seconds: float) -> str:

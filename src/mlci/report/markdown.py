@@ -23,6 +23,7 @@ from mlci.report.formatting import (
     limit,
     reused_note,
     step_note,
+    time_line,
     usd,
 )
 from mlci.report.headline import headline_sentence
@@ -57,6 +58,9 @@ def _parts(result: Result, most: int, chars: int) -> Iterator[str]:
         + (f", commit {markdown_code(result.commit[:12])}" if result.commit else "")
         + (" with changes that it does not hold" if result.is_dirty and result.commit else "")
     )
+    pages = " · ".join(f"[{name}]({page})" for name, page in result.links.in_console())
+    if pages:
+        yield pages
     if note := reused_note(result):
         yield f"{markdown_text(note[0].upper() + note[1:])}."
     if result.reason and result.status is not Status.GATE_MISSED:
@@ -76,6 +80,8 @@ def _parts(result: Result, most: int, chars: int) -> Iterator[str]:
         yield f"{head}\n\n{markdown_block(_end(tail, chars))}\n</details>"
     yield "### Steps"
     yield _steps(result, most)
+    if line := time_line(result.phases):
+        yield markdown_text(line)
     if result.graph and len(result.graph.nodes) <= most:
         yield markdown_block(mermaid(result.graph), "mermaid")
     others = {name: figure(value) for name, value in ungated_metrics(result).items()}

@@ -13,6 +13,7 @@ from mlci.report.value_changes import scalar
 #: The time for which an acceptance is proposed.
 _ACCEPTED_FOR = timedelta(days=30)
 _MOST_ACCEPTED = 3
+_REPRODUCE = "Reproduce it on this machine"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,18 @@ def next_commands(result: Result) -> list[NextCommand]:
     return list(_commands(result))
 
 
+def next_command(result: Result) -> str:
+    """Return the command that somebody types first after a run that did not pass; "" after one that did."""
+    if result.status is Status.PASSED:
+        return ""
+    commands = next_commands(result)
+    if result.status is not Status.GATE_MISSED:
+        return commands[0].command
+    if result.cloud == "local" and not result.build:  # it can be looked at where it ran
+        return f"mlci {'diff' if result.baseline.run_id else 'open'}{_flow_option(result)}"
+    return next(each.command for each in commands if each.purpose == _REPRODUCE)
+
+
 def _commands(result: Result) -> Iterator[NextCommand]:
     failed = [name for name, step in result.steps.items() if step.status == "failed"]
     run = shlex.quote(result.run_id)
@@ -36,7 +49,7 @@ def _commands(result: Result) -> Iterator[NextCommand]:
     if result.status is not Status.PASSED:
         if result.build:
             yield NextCommand("Run it again", f"aws codebuild retry-build --id {shlex.quote(result.build)}")
-        yield NextCommand("Reproduce it on this machine", _reproduced(result))
+        yield NextCommand(_REPRODUCE, _reproduced(result))
     if result.status is Status.PASSED and any(step.status == "reused" for step in result.steps.values()):
         yield NextCommand("Run every step again, and reuse nothing", f"{_local_run(result)} --fresh")
     if result.status is Status.GATE_MISSED and result.commit:  # an acceptance is of a commit
@@ -54,6 +67,9 @@ def _reproduced(result: Result) -> str:
 
 
 def _local_run(result: Result) -> str:
-    flow = f" --flow {shlex.quote(result.flow_file)}" if result.flow_file != "flow.yaml" else ""
     params = "".join(f" --param {shlex.quote(f'{name}={scalar(result.params[name])}')}" for name in result.overridden)
-    return f"mlci run --cloud local{flow}{params}"
+    return f"mlci run --cloud local{_flow_option(result)}{params}"
+
+
+def _flow_option(result: Result) -> str:
+    return f" --flow {shlex.quote(result.flow_file)}" if result.flow_file != "flow.yaml" else ""

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from mlci.fast_dataclasses import dataclass
 from mlci.json_text import indented
 from mlci.report.baseline_changes import BaselineChanges, changes_since_json
+from mlci.report.links import Links
+from mlci.report.run_phases import RunPhase
 
 if TYPE_CHECKING:
     from mlci.backends.progress import StepState
@@ -120,6 +122,7 @@ class Result:
     changed of a step since the nearest earlier run, as far as one is known, and `since_baseline` what has changed since
     the baseline's.
     `overridden` are the params that are not the flow's own, and `build` is the id of the build in CodeBuild.
+    `phases` are those of the run, in order, and `links` the pages around it.
     `warm_starts` maps a step to the job whose machines it started on. `baseline` is the run that it was compared with,
     and `empty_inputs` says of the inputs that it has nothing for, by `<step>.<input>`, why. `baseline_update` is None
     for a run that was not of the base branch, or did not pass. `costs` has the estimated cost of steps in USD, as far
@@ -159,6 +162,8 @@ class Result:
     overridden: tuple[str, ...] = ()
     build: str | None = None
     costs: Mapping[str, float] = field(default_factory=dict)
+    phases: tuple[RunPhase, ...] = ()
+    links: Links = Links()
 
     @property
     def exit_code(self) -> int:
@@ -183,6 +188,10 @@ def to_json(result: Result) -> dict[str, Json]:
         "reason": result.reason,
         "started": _iso(result.started),
         "seconds": round(result.seconds, 3),
+        "phases": [
+            {"name": phase.name, "started": _iso(phase.started), "seconds": round(phase.seconds, 3)}
+            for phase in result.phases
+        ],
         "params": dict(result.params),
         "env": dict(result.env),
         "steps": {name: _step(result, name) for name in result.steps},

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from mlci.baseline import NO_HISTORY, CommitHistory, WorkTree
 from mlci.fast_dataclasses import dataclass
+from mlci.report.links import Links
 from mlci.runs.run_lock import RunLock
 from mlci.runs.watch import WatchOptions
 
@@ -42,7 +44,8 @@ class RunContext:
     commit of the target does not hold, None if that is not known, and which others it builds on. `lock` is held while
     the run goes on. `part` is set where only a part of the flow is run. `definitions` are those that builds share.
     `fresh` has the steps that are not to be reused, with the reason. `reused_runs` are the runs that the steps are
-    reused from of a run that goes on already.
+    reused from of a run that goes on already. `build_started` is the start of the build that runs it, as far
+    as it is known, and `links` are the pages that are known before the run.
     """
 
     repository: Repository
@@ -62,6 +65,8 @@ class RunContext:
     lock: RunLock = field(default_factory=RunLock)
     fresh: Mapping[str, str] = field(default_factory=dict)
     reused_runs: Mapping[str, str] | None = None
+    build_started: datetime | None = None
+    links: Links = Links()
 
     @property
     def is_dirty(self) -> bool | None:

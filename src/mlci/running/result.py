@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mlci.backends.progress import Progress
@@ -18,7 +18,9 @@ from mlci.outcome.since_baseline import changes_since_baseline
 from mlci.outcome.warm_starts import warm_starts
 from mlci.plan import Plan
 from mlci.report.flow_graph import flow_graph
+from mlci.report.links import Links
 from mlci.report.result import BaselineUpdate, Result, Status
+from mlci.report.run_phases import PhaseClock, run_phases
 from mlci.running.context import RunContext
 from mlci.running.prepared_run import PreparedRun
 
@@ -48,9 +50,12 @@ class RunEnd:
     baseline_update: BaselineUpdate | None = None
 
 
-def report_run(prepared: PreparedRun, end: RunEnd, context: RunContext, cloud: Cloud, started: datetime) -> Result:
+def report_run(prepared: PreparedRun, end: RunEnd, context: RunContext, cloud: Cloud, clock: PhaseClock) -> Result:
     """Collects the result of a run, and writes its reports to the run's folder."""
-    result = _collected(prepared, end, context, cloud, started)
+    result = _collected(prepared, end, context, cloud, clock.started)
+    clock.end("reporting")  # the reports are not written yet, for they tell it
+    phases = run_phases(clock.phases, end.progress.steps)
+    result = replace(result, phases=phases, seconds=(phases[-1].ended - clock.started).total_seconds())
     try:
         # Rules that a part of a flow is run with are limits of none: they have no verdict that a report could show.
         context.folder.finish(result if context.part is None else replace(result, rules=()))
@@ -74,7 +79,7 @@ def _collected(prepared: PreparedRun, end: RunEnd, context: RunContext, cloud: C
         taken=context.part.taken_runs if context.part else {},
         status=end.status,
         started=started,
-        seconds=(datetime.now(timezone.utc) - started).total_seconds(),
+        seconds=0.0,
         steps=progress.steps,
         rules=verdict.rules,
         chosen=end.chosen,
@@ -100,6 +105,7 @@ def _collected(prepared: PreparedRun, end: RunEnd, context: RunContext, cloud: C
         env=flow.env,
         log_tails=log_tails(progress, context.folder),
         plots=_plots(planned, progress, context, cloud),
+        links=_links(context, flow.name, end.outcome.execution, cloud),
         graph=flow_graph(flow, {name: step.status for name, step in progress.steps.items()}, verdict.held),
     )
 
@@ -115,6 +121,22 @@ def _changes(keys: RunKeys, progress: Progress, context: RunContext, cloud: Clou
         found = explain_steps(steps, keys, context.folder.siblings(), cloud.name, _RUNS_COMPARED)
         return {each.step: each for each in found if each.run_id is not None}
     return {}
+
+
+def _links(context: RunContext, flow: str, execution: str, cloud: Cloud) -> Links:
+    """Returns the pages around a run; on this machine it has neither an execution's nor one in S3."""
+    links, target = context.links, context.target
+    if cloud.name == "local":
+        return links
+    from mlci.backends.aws.console_urls import execution_link, object_link
+    from mlci.plan.names import Names
+
+    if execution:
+        links = replace(links, execution=execution_link(execution))
+    if target.build is not None:
+        key = f"{Names(flow, target.is_protected).reports(target.build)}/report.html"
+        links = replace(links, reports=object_link(target.bucket, key, target.partition, context.region))
+    return links
 
 
 def _costs(planned: Plan, progress: Progress) -> dict[str, float]:

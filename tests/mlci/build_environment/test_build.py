@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 import pytest
 
 from mlci.build_environment.build import Build, build_of, repository_name
@@ -13,6 +15,7 @@ CODEBUILD = {
     "CODEBUILD_BUILD_URL": "https://eu-west-1.console.aws.amazon.com/codebuild/home#/builds/models:b1e6661e/view/new",
     "CODEBUILD_INITIATOR": "GitHub-Hookshot/37a2b16",
     "CODEBUILD_RESOLVED_SOURCE_VERSION": COMMIT,
+    "CODEBUILD_START_TIME": "1795428930000",
     "CODEBUILD_SOURCE_REPO_URL": "https://github.com/octo/model.git",
 }
 PULL_REQUEST = {
@@ -51,6 +54,7 @@ def test_a_pull_request() -> None:
         "github.com/octo/model",
     )
     assert build.url == CODEBUILD["CODEBUILD_BUILD_URL"]
+    assert build.started == datetime(2026, 11, 23, 10, 15, 30, tzinfo=timezone.utc)
     assert str(build) == "pull request 7 by GitHub-Hookshot/37a2b16"
     assert not build.is_trusted
 

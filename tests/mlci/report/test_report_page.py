@@ -5,23 +5,28 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from html import unescape
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mlci.backends.progress import StepState
-from mlci.flow.models import Rule
+from mlci.flow.models import Position, Rule
 from mlci.gate import Metrics
 from mlci.gate.comparison import Comparison, Interval
 from mlci.gate.verdict import RuleVerdict
-from mlci.plan.models import Bound
+from mlci.plan.models import Baseline, Bound
+from mlci.pull_request.safe_markdown import safe_markdown
 from mlci.report.flow_graph import Edge, FlowGraph, Node
 from mlci.report.html import page
 from mlci.report.html.graph import MAX_NODES, graph_svg
+from mlci.report.links import Links
 from mlci.report.markdown import MAX_CHARS, markdown
-from mlci.report.result import Result, Status
+from mlci.report.result import Result, Status, to_json
+from mlci.report.run_phases import PhaseClock, RunPhase, run_phases
 
 START = datetime(2026, 11, 23, 10, 15, 30, tzinfo=timezone.utc)
 
@@ -121,6 +126,99 @@ def test_each_node_stands_right_of_those_before_it_and_none_on_another(pairs: li
     places = dict(zip((node.id for node in nodes), placed, strict=True))
     assert len(set(placed)) == len(nodes)
     assert all(places[edge.source][0] < places[edge.target][0] for edge in edges)
+
+
+def test_the_waterfall_has_the_build_and_the_phases_of_the_run_around_its_steps() -> None:
+    phases = run_phases(
+        (
+            RunPhase("build", at(-100), START),
+            RunPhase("planning", START, at(10)),
+            RunPhase("running", at(10), at(96)),
+            RunPhase("reporting", at(96), at(100)),
+        ),
+        {"fit": StepState("succeeded", at(20), at(90))},
+    )
+    made = replace(result(), steps={"fit": StepState("succeeded", at(20), at(90))}, phases=phases)
+    shown = page(made)
+    assert re.findall(r'<div class="bar (\w+)[^"]*" style="left:([\d.]+)%;width:([\d.]+)%"', shown) == [
+        ("phase", "0.00", "50.00"),
+        ("phase", "50.00", "5.00"),
+        ("phase", "55.00", "5.00"),
+        ("running", "60.00", "35.00"),
+        ("phase", "98.00", "2.00"),
+    ]
+    line = (
+        "Time: the build before mlci 1 min 40 s, planning 10.0 s, deploying 10.0 s, steps 1 min 16 s, reporting 4.0 s."
+    )
+    assert line in markdown(made)
+    document: Any = to_json(made)["phases"]
+    assert [(each["name"], each["seconds"]) for each in document][:2] == [("build", 100.0), ("planning", 10.0)]
+
+
+def test_a_run_with_nothing_to_run_has_no_waterfall_and_deployed_nothing() -> None:
+    steps = {"fit": StepState("reused", reused_from="r1")}
+    phases = run_phases((RunPhase("planning", START, at(1)), RunPhase("running", at(1), at(2))), steps)
+    assert [phase.name for phase in phases] == ["planning"]
+    assert 'id="time"' not in page(replace(result(), steps=steps, phases=phases))
+    failed = run_phases((RunPhase("running", at(1), at(2)),), {"fit": StepState("skipped")})
+    assert [phase.name for phase in failed] == ["deploying"]
+
+
+def test_each_phase_begins_where_the_one_before_it_ends() -> None:
+    times = iter([at(0), at(5), at(3)])
+    clock = PhaseClock(lambda: next(times), at(-1))
+    clock.end("planning")
+    clock.end("running")  # the clock was set back
+    assert clock.phases == [
+        RunPhase("build", at(-1), at(0)),
+        RunPhase("planning", at(0), at(5)),
+        RunPhase("running", at(5), at(5)),
+    ]
+    assert PhaseClock(lambda: at(0), at(1)).phases == []
+
+
+LINKS = Links(
+    "https://github.com/octo/model",
+    "https://github.com/octo/model/pull/7",
+    "https://eu-west-1.console.aws.amazon.com/codesuite/codebuild/1/projects/x/build/x%3A1/?region=eu-west-1",
+    "https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/details/arn:aws:states:x:y",
+    "https://eu-west-1.console.aws.amazon.com/s3/object/b?region=eu-west-1&prefix=mlci/x/report.html",
+)
+
+
+def test_a_report_links_what_is_around_the_run() -> None:
+    judged = result().rules[0]
+    placed = replace(judged.bound.rule, position=Position("flow.yaml", 12, 3))
+    made = replace(
+        result(),
+        links=LINKS,
+        rules=(replace(judged, bound=replace(judged.bound, rule=placed)),),
+        baseline=Baseline(run_id="r0", commit="d" * 40),
+    )
+    linked = re.findall(r'<a href="([^"]+)" rel="noreferrer">', page(made))
+    assert [unescape(each) for each in linked] == [
+        f"https://github.com/octo/model/commit/{'c' * 40}",
+        LINKS.pull_request,
+        LINKS.build,
+        LINKS.execution,
+        LINKS.reports,
+        f"https://github.com/octo/model/blob/{'c' * 40}/flow.yaml#L12",
+        f"https://github.com/octo/model/commit/{'d' * 40}",
+    ]
+    text = markdown(made)
+    assert f"[build log]({LINKS.build}) · [execution]({LINKS.execution}) · [reports in S3]({LINKS.reports})" in text
+    assert "github.com" not in text  # a comment that an App posts links none but the console
+    assert f"[build log]({LINKS.build})" in safe_markdown(text, MAX_CHARS)
+    assert "#L12" not in page(replace(made, is_dirty=True))
+
+
+@given(st.text())
+def test_no_address_ends_a_link(text: str) -> None:
+    hostile = Links(f"https://github.com/{text}", text, f"https://x/{text}", f"https://x/{text}", f"https://{text}")
+    made = replace(result(), links=hostile)
+    for address in re.findall(r'<a href="([^"]*)"', page(made)):
+        assert re.fullmatch(r"https?://[^\s<>'\"()]+", unescape(address))
+    assert "](" not in markdown(made)
 
 
 def test_a_graph_that_is_too_large_to_look_at_is_left_out() -> None:

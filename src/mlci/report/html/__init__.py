@@ -6,7 +6,8 @@ layout.py     the parts that both have
 tables.py     tables that can be sorted
 gate.py       the rules, each with its interval drawn
 history.py    the gated metrics over the runs of the base branch
-waterfall.py  the time of each step, and where it went
+steps.py      the steps, with their status, time and cost
+waterfall.py  the time of the run: its phases, its steps, and where their time went
 graph.py      the flow as a picture
 style.css     the looks: light, dark, phone and print
 page.js       sorting, and folds that open for print

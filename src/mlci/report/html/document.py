@@ -9,10 +9,11 @@ from mlci.report.formatting import compared_with, duration, figure, headline, re
 from mlci.report.headline import headline_sentence
 from mlci.report.html.gate import gate_table
 from mlci.report.html.graph import graph_svg
-from mlci.report.html.layout import facts, html_document, pictures, section
 from mlci.report.html.history import history_drawings
+from mlci.report.html.layout import facts, html_document, pictures, section
+from mlci.report.html.steps import steps_table
 from mlci.report.html.tables import TableCell, code_cell, number_cell, table, text_cell
-from mlci.report.html.waterfall import steps_table
+from mlci.report.html.waterfall import time_table
 from mlci.report.key_changes import changes_lines
 from mlci.report.metrics_table import ungated_metrics
 from mlci.report.next_commands import next_commands
@@ -44,7 +45,7 @@ def _sections(result: Result) -> Iterator[str]:
 def _findings(result: Result) -> Iterator[str]:
     """Yield what decided the verdict."""
     if result.rules:
-        yield section("gate", "Gate", gate_table(result.rules))
+        yield section("gate", "Gate", gate_table(result))
     yield from _baseline(result)
     if result.since_baseline:
         yield from _since_baseline(result.since_baseline)
@@ -60,6 +61,8 @@ def _findings(result: Result) -> Iterator[str]:
 def _details(result: Result) -> Iterator[str]:
     """Yield what a reader looks up."""
     yield section("steps", "Steps", steps_table(result))
+    if times := time_table(result):
+        yield section("time", "Time", times)
     if result.graph and (drawn := graph_svg(result.graph)):
         yield section("flow", "Flow", drawn)
     metrics = ungated_metrics(result)
@@ -75,13 +78,14 @@ def _details(result: Result) -> Iterator[str]:
 def _header(result: Result) -> str:
     known = {
         "run": f"<code>{html_text(result.run_id)}</code>",
-        "commit": f"<code>{html_text(result.commit[:12])}</code>"
+        "commit": _linked(f"<code>{html_text(result.commit[:12])}</code>", result.links.commit(result.commit))
         + (" with changes that it does not hold" if result.is_dirty else "")
         if result.commit
         else "",
         "cloud": html_text(result.cloud),
         "started": f"{result.started:%Y-%m-%d %H:%M:%S} UTC",
         "took": duration(result.seconds),
+        "pages": " · ".join(_linked(name, page) for name, page in result.links.named()),
     }
     note = reused_note(result)
     reused = f'<p class="muted">{html_text(note[0].upper() + note[1:])}.</p>' if note else ""
@@ -90,6 +94,11 @@ def _header(result: Result) -> str:
         f"<h1>{html_text(result.flow)}</h1>"
         f'<p class="sentence">{html_text(headline_sentence(result))}</p>{reused}{facts(known)}</header>'
     )
+
+
+def _linked(html: str, page: str) -> str:
+    """Return text as a link, where its page is known."""
+    return f'<a href="{html_text(page)}" rel="noreferrer">{html}</a>' if page else html
 
 
 def _commands(result: Result) -> Iterator[str]:
@@ -110,7 +119,8 @@ def _images(picture: Picture) -> Iterator[tuple[str, str]]:
 
 def _baseline(result: Result) -> Iterator[str]:
     if result.rules and (compared := compared_with(result.baseline)):
-        yield f'<p class="muted">The baseline is {html_text(compared)}.</p>'
+        shown = _linked(html_text(compared), result.links.commit(result.baseline.commit))
+        yield f'<p class="muted">The baseline is {shown}.</p>'
     update = result.baseline_update
     if update:
         yield f'<p class="muted">Baseline: {html_text(update.reason or "this run is the baseline now")}.</p>'

@@ -8,6 +8,7 @@ from mlci.gate import RuleVerdict
 from mlci.plan import Bound
 from mlci.report.formatting import count, figure, limit
 from mlci.report.html.tables import TableCell, code_cell, number_cell, table
+from mlci.report.result import Result
 from mlci.report.signs import OUTCOMES
 from mlci.report.untrusted_text import html_text
 
@@ -17,16 +18,17 @@ _SIGNS: Mapping[str, str] = {"held": "✔", "broken": "✘", "unclear": "?", "ac
 _MAX_IDS = 20
 
 
-def gate_table(rules: Sequence[RuleVerdict]) -> str:
-    """Return the rules as a table."""
+def gate_table(result: Result) -> str:
+    """Return the rules as a table, each with a link to its line where that is known."""
+    rules = result.rules
     ordered = sorted(rules, key=lambda judged: OUTCOMES.index(judged.outcome))
     head = ["verdict", "metric", "value", "limit", "baseline", "change", "what the data allows"]
     drawn = any(judged.comparison and judged.comparison.interval for judged in rules)
-    rows = (list(_row(judged)) for judged in ordered)
+    rows = (list(_row(judged, _line(result, judged))) for judged in ordered)
     return table(head if drawn else head[:-1], (row if drawn else row[:-1] for row in rows), "Rules of the gate")
 
 
-def _row(judged: RuleVerdict) -> Iterator[TableCell]:
+def _row(judged: RuleVerdict, line: str) -> Iterator[TableCell]:
     bound = judged.bound
     change = None if judged.value is None or bound.baseline is None else judged.value - bound.baseline
     level = "" if judged.level == "block" else f' <span class="muted">({judged.level} only)</span>'
@@ -34,10 +36,18 @@ def _row(judged: RuleVerdict) -> Iterator[TableCell]:
     yield TableCell(verdict, sort=OUTCOMES.index(judged.outcome), css=f"verdict {judged.outcome}")
     yield TableCell(f"{_metric(judged)}{_explanation(judged)}", css="wide")
     yield number_cell(figure(judged.value), judged.value)
-    yield TableCell(html_text(limit(bound)), sort=bound.threshold, css="nowrap")
+    shown = html_text(limit(bound))
+    shown = f'<a href="{html_text(line)}" rel="noreferrer">{shown}</a>' if line else shown
+    yield TableCell(shown, sort=bound.threshold, css="nowrap")
     yield number_cell(figure(bound.baseline), bound.baseline)
     yield number_cell(figure(change, signed=True), change)
     yield TableCell(_interval(judged))
+
+
+def _line(result: Result, judged: RuleVerdict) -> str:
+    """Return the page of a rule's line; "" where the commit does not hold the flow as it was run."""
+    rule = judged.bound.rule
+    return "" if result.is_dirty else result.links.line(result.commit, rule.position)
 
 
 def _metric(judged: RuleVerdict) -> str:

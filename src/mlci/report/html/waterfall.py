@@ -1,4 +1,4 @@
-"""The time of a run as a waterfall: a lane for each step, in which the phases of its job have their shades."""
+"""The time of a run as a waterfall: a lane for each of its phases and for each step, with the phases of its job."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from mlci.backends.progress import StepState
-from mlci.report.formatting import cost_line, duration, step_note, usd
+from mlci.fast_dataclasses import dataclass
+from mlci.report.formatting import duration
 from mlci.report.html.tables import TableCell, number_cell, table
 from mlci.report.result import Result
-from mlci.report.signs import STEP_SIGNS
+from mlci.report.run_phases import PhaseName, RunPhase
 from mlci.report.untrusted_text import html_text
 
 #: The phases of a job in words. The rest of a step's time is that between the state machine and the job.
@@ -20,46 +21,76 @@ _PHASES: Mapping[str, str] = {
     "uploading": "uploading",
     "between": "between the state machine and the job",
 }
+#: The phases of a run in words. That in which its steps run is shown by them.
+_RUN_PHASES: Mapping[PhaseName, str] = {
+    "build": "the build before: queue, machine, source, installation",
+    "planning": "planning",
+    "deploying": "deploying",
+    "judging": "judging",
+    "recording": "recording for later runs",
+    "reporting": "reporting",
+}
+_MOST_LANES = 200
 
 
-def steps_table(result: Result) -> str:
-    """Return the steps, each with its lane."""
-    rows = (list(_row(result, name, step)) for name, step in result.steps.items())
-    cost = ("cost",) if result.costs else ()
-    total = f"<p>{html_text(cost_line(result.costs, result.steps))}</p>" if cost else ""
-    return table(("step", "status", "time", *cost, "when", "note"), rows, "Steps") + _legend(result) + total
+@dataclass(frozen=True)
+class _Scale:
+    """The time that lanes show, from the start of the build, where that is known, to the end of the run."""
 
+    started: datetime
+    seconds: float
 
-def _row(result: Result, name: str, step: StepState) -> Iterator[TableCell]:
-    seconds = result.seconds_of(name)
-    yield TableCell(html_text(name), css="name")
-    status = f'<span class="mark">{STEP_SIGNS[step.status]}</span> {step.status}'
-    yield TableCell(status, css=f"step {step.status}")
-    yield number_cell(duration(seconds) if step.ended and step.started else "", seconds)
-    if result.costs:
-        yield number_cell(usd(result.costs[name]) if name in result.costs else "", result.costs.get(name, 0.0))
-    yield TableCell(_lane(result, step), (step.started or result.started).timestamp(), css="when")
-    note = html_text(step_note(step))
-    yield TableCell(f'<div class="note">{note}</div>' if note else "")
-
-
-def _lane(result: Result, step: StepState) -> str:
-    if not (step.started and step.ended):
-        return ""
-    total = max(result.seconds, 0.001)
-    bars = []
-    for phase, started, ended in _segments(step, step.started, step.ended):
-        left = 100 * (started - result.started).total_seconds() / total
-        width = 100 * (ended - started).total_seconds() / total
+    def bar(self, css: str, title: str, started: datetime, ended: datetime) -> str:
+        left = 100 * (started - self.started).total_seconds() / self.seconds
+        width = 100 * (ended - started).total_seconds() / self.seconds
         left, width = max(0.0, min(left, 100.0)), max(0.0, min(width, 100.0 - max(0.0, left)))
-        title = f"{_PHASES[phase]}: {duration((ended - started).total_seconds())}"
-        bars.append(
-            f'<div class="bar {phase} {step.status}" style="left:{left:.2f}%;width:{width:.2f}%" title="{title}"></div>'
-        )
-    spoken = "; ".join(
-        f"{_PHASES[phase]} {duration((ended - started).total_seconds())}" for phase, started, ended in step.phases
-    )
-    label = spoken or duration(step.seconds(step.ended))
+        return f'<div class="bar {css}" style="left:{left:.2f}%;width:{width:.2f}%" title="{title}"></div>'
+
+
+def time_table(result: Result) -> str:
+    """Return the phases of the run and of its steps as lanes, in their order; "" where no step has run."""
+    steps = [(step.started, name, step) for name, step in result.steps.items() if step.started and step.ended]
+    if not steps and not any(phase.name == "build" for phase in result.phases):
+        return ""
+    begun = min([result.started, *(phase.started for phase in result.phases)])
+    ended = result.started + timedelta(seconds=result.seconds)
+    scale = _Scale(begun, max((ended - begun).total_seconds(), 0.001))
+    lanes = [(phase.started, _phase_row(phase, scale)) for phase in result.phases if phase.name in _RUN_PHASES]
+    lanes += [(started, _step_row(name, step, started, step.ended or started, scale)) for started, name, step in steps]
+    lanes.sort(key=lambda lane: lane[0])
+    rows = [row for _, row in lanes[:_MOST_LANES]]
+    more = f'<p class="muted">and {len(lanes) - _MOST_LANES} more</p>' if len(lanes) > _MOST_LANES else ""
+    return table(("phase or step", "when", "time"), rows, "Time") + _legend(result) + more
+
+
+def _phase_row(phase: RunPhase, scale: _Scale) -> list[TableCell]:
+    took = duration(phase.seconds)
+    bar = scale.bar("phase", f"{_RUN_PHASES[phase.name]}: {took}", phase.started, phase.ended)
+    lane = f'<div class="lane" role="img" aria-label="{took}">{bar}</div>'
+    return [
+        TableCell(f'<span class="muted">{_RUN_PHASES[phase.name]}</span>', css="name"),
+        TableCell(lane, phase.started.timestamp(), css="when"),
+        number_cell(took, phase.seconds),
+    ]
+
+
+def _step_row(name: str, step: StepState, started: datetime, ended: datetime, scale: _Scale) -> list[TableCell]:
+    seconds = (ended - started).total_seconds()
+    return [
+        TableCell(html_text(name), css="name"),
+        TableCell(_lane(step, started, ended, scale), started.timestamp(), css="when"),
+        number_cell(duration(seconds), seconds),
+    ]
+
+
+def _lane(step: StepState, started: datetime, ended: datetime, scale: _Scale) -> str:
+    bars = [
+        scale.bar(f"{phase} {step.status}", f"{_PHASES[phase]}: {duration((end - begin).total_seconds())}", begin, end)
+        for phase, begin, end in _segments(step, started, ended)
+    ]
+    spans = ((phase, (end - begin).total_seconds()) for phase, begin, end in step.phases)
+    spoken = "; ".join(f"{_PHASES[phase]} {duration(seconds)}" for phase, seconds in spans)
+    label = spoken or duration((ended - started).total_seconds())
     return f'<div class="lane" role="img" aria-label="{label}">{"".join(bars)}</div>'
 
 
