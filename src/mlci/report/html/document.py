@@ -9,7 +9,6 @@ from mlci.report.formatting import compared_with, duration, figure, headline, re
 from mlci.report.headline import headline_sentence
 from mlci.report.html.gate import gate_table
 from mlci.report.html.graph import graph_svg
-from mlci.report.html.history import history_drawings
 from mlci.report.html.layout import facts, html_document, pictures, section
 from mlci.report.html.steps import steps_table
 from mlci.report.html.tables import TableCell, code_cell, number_cell, table, text_cell
@@ -49,13 +48,22 @@ def _findings(result: Result) -> Iterator[str]:
     yield from _baseline(result)
     if result.since_baseline:
         yield from _since_baseline(result.since_baseline)
-    if drawings := history_drawings(result):
-        yield section("history", "Gated metrics on the base branch, and in this run", drawings)
+    yield from _history(result)
     if result.plots:
         yield section("plots", "Plots", pictures(map(_images, result.plots)))
     for step, tail in result.log_tails.items():
         summary = f"Last lines of {html_text(step)}'s log"
         yield f"<details open><summary>{summary}</summary><pre>{html_text(tail)}</pre></details>"
+
+
+def _history(result: Result) -> Iterator[str]:
+    """Yield the metrics over the runs of the base branch. One run is no history, and needs no drawings."""
+    if len(result.baseline.history) < 2:
+        return
+    from mlci.report.html.history import history_drawings
+
+    if drawings := history_drawings(result):
+        yield section("history", "Gated metrics on the base branch, and in this run", drawings)
 
 
 def _details(result: Result) -> Iterator[str]:
