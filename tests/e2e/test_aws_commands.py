@@ -110,6 +110,7 @@ def test_the_run_of_a_build_is_compared_on_another_machine(
         assert compared.returncode == 0, compared.stderr
         assert compared.stdout.startswith(f"run {run} (passed), commit ")
         assert "  measure.auc  0.95 → 0.96  +0.01" in compared.stdout.splitlines()
+        assert "  measure: code: measure.py changed" in compared.stdout
     missing = small.mlci("diff", "nosuchrun", **account)
     assert (missing.returncode, missing.stdout) == (2, "")
     assert 'there is no run and no branch "nosuchrun"' in missing.stderr

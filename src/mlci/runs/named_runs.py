@@ -18,15 +18,33 @@ from mlci.plan import Target
 from mlci.plan.names import Names
 from mlci.report.result import is_readable
 from mlci.report.run_diff import RunSide
+from mlci.reuse.key_document import RunKeys
 from mlci.runs.compared_runs import SideReader
 from mlci.runs.earlier_runs import earlier_runs
 from mlci.runs.run_folder import RunFolder
 
 LATEST = "latest"
 _RESULT = "/result.json"
-_RESULT_MAX_BYTES, _READ_AT_ONCE = 20_000_000, 16
+_MAX_BYTES, _READ_AT_ONCE = 20_000_000, 16
 #: An error lists so many runs, and so many branches.
 _LISTED = 5
+
+
+@dataclass(frozen=True)
+class _Published:
+    """The result of a build's run, and the folder of the bucket that it lies in, whose name is the build's id."""
+
+    folder: str
+    result: Mapping[str, Json]
+
+    @property
+    def run_id(self) -> str:
+        return str(self.result["run_id"])
+
+    def is_named(self, text: str) -> bool:
+        """Return True if the id of the run or of the build begins or ends with `text`."""
+        ids = self.run_id, self.folder.rpartition("/")[2]
+        return any(each.startswith(text) or each.endswith(text) for each in ids)
 
 
 @dataclass(frozen=True)
@@ -73,8 +91,8 @@ class NamedRuns:
         for folder in self.reader.runs.all():
             if self._is_of_flow(folder):
                 return self.reader.read_run(folder)
-        for result in self._published():
-            return self._read_published(result)
+        for published in self._published():
+            return self._read_published(published)
         raise InputError(f'there is no run of "{self.reader.flow.name}" here', "Start one: mlci run")
 
     def _is_of_flow(self, folder: RunFolder) -> bool:
@@ -103,9 +121,9 @@ class NamedRuns:
         for run in here:
             if run.result.get("commit") in commits:
                 return self.reader.read_run(run.folder)
-        for result in self._published():
-            if result.get("commit") in commits:
-                return self._read_published(result)
+        for published in self._published():
+            if published.result.get("commit") in commits:
+                return self._read_published(published)
         return None
 
     def _commits(self, branch: str) -> set[str]:
@@ -118,37 +136,34 @@ class NamedRuns:
 
     def _of_build(self, name: str) -> RunSide | None:
         """Return the run of a build on AWS, by its id or the build's."""
-        found = [
-            result
-            for result in self._published()
-            if any(text.startswith(name) or text.endswith(name) for text in _ids(result))
-        ]
+        found = [each for each in self._published() if each.is_named(name)]
         if len(found) > 1:
-            known = ", ".join(str(result["run_id"]) for result in found[:_LISTED])
+            known = ", ".join(each.run_id for each in found[:_LISTED])
             raise InputError(f'more than one run is called "{name}"', f"There are: {known}")
         return self._read_published(found[0]) if found else None
 
-    def _published(self) -> Iterator[Mapping[str, Json]]:
+    def _published(self) -> Iterator[_Published]:
         """Yield the results that builds on AWS have left in the bucket, the newest first."""
         flow, cloud = self.reader.flow.name, self.reader.cloud
         if cloud.name == "local":
             return
         prefixes = [f"s3://{self.target.bucket}/{Names(flow, protected).reports('')}" for protected in (False, True)]
         uris = [uri for prefix in prefixes for uri in cloud.list(prefix) if uri.endswith(_RESULT)]
-        found: list[Mapping[str, Json]] = []
+        found: list[_Published] = []
         lock = threading.Lock()
 
         def read(uri: str) -> None:
-            result = _parsed(cloud.read(uri, _RESULT_MAX_BYTES))
-            if result is not None and result["flow"] == flow:
+            result = _document(cloud.read(uri, _MAX_BYTES))
+            if isinstance(result, dict) and is_readable(result) and "run_id" in result and result["flow"] == flow:
                 with lock:
-                    found.append({**result, "build": uri.removesuffix(_RESULT).rpartition("/")[2]})
+                    found.append(_Published(uri.removesuffix(_RESULT), result))
 
         work_on_all(read, uris, _READ_AT_ONCE, StopSignal())
-        yield from sorted(found, key=lambda result: str(result["started"]), reverse=True)
+        yield from sorted(found, key=lambda each: str(each.result["started"]), reverse=True)
 
-    def _read_published(self, result: Mapping[str, Json]) -> RunSide:
-        return self.reader.read_result(str(result["run_id"]), result, None)
+    def _read_published(self, published: _Published) -> RunSide:
+        document = _document(self.reader.cloud.read(f"{published.folder}/keys.json", _MAX_BYTES))
+        return self.reader.read_result(published.run_id, published.result, RunKeys.from_json(document))
 
     def _unknown(self, name: str) -> InputError:
         known = sorted(self.branches)
@@ -168,14 +183,10 @@ class NamedRuns:
         return InputError(f'there is no run and no branch "{name}"', hint)
 
 
-def _ids(result: Mapping[str, Json]) -> tuple[str, str]:
-    return str(result["run_id"]), str(result["build"])
-
-
-def _parsed(data: bytes | None) -> Mapping[str, Json] | None:
-    """Return a result.json; None for one that is damaged, or gone."""
+def _document(data: bytes | None) -> Json:
+    """Return a JSON document; None for one that is damaged, or gone."""
     try:
         document: Json = json.loads(data or b"")
     except (ValueError, RecursionError):
         return None
-    return document if isinstance(document, dict) and is_readable(document) and "run_id" in document else None
+    return document

@@ -18,6 +18,8 @@ _TYPES = {
     "report.md": "text/markdown; charset=utf-8",
     "result.json": "application/json",
 }
+#: What `mlci diff` tells changes of code and data by, on any machine.
+_KEYS = "keys.json"
 
 
 def publish_reports(
@@ -28,12 +30,13 @@ def publish_reports(
     if cloud.name == "local" or target.build is None:
         return None
     prefix = Names(flow, target.is_protected).reports(target.build)
+    types = {**_TYPES, **({_KEYS: "application/json"} if (folder.path / _KEYS).exists() else {})}
 
     def write(name: str) -> None:
-        cloud.write(f"s3://{target.bucket}/{prefix}/{name}", (folder.path / name).read_bytes(), _TYPES[name])
+        cloud.write(f"s3://{target.bucket}/{prefix}/{name}", (folder.path / name).read_bytes(), types[name])
 
     try:
-        work_on_all(write, _TYPES, len(_TYPES), StopSignal())
+        work_on_all(write, types, len(types), StopSignal())
     except (CloudError, OSError) as error:
         log(f"the reports were not written to the bucket: {error}")
         return None

@@ -17,6 +17,7 @@ from mlci.build_environment.git_history import GitHistory
 from mlci.errors import InputError
 from mlci.flow import load
 from mlci.plan import Target
+from mlci.reuse.key_document import RunKeys, StepKey
 from mlci.runs.compared_runs import SideReader
 from mlci.runs.named_runs import NamedRuns
 from mlci.runs.run_folder import Runs
@@ -192,6 +193,15 @@ def test_the_runs_of_builds_are_found_by_branch_run_and_build(builds: Runner, na
 def test_the_files_of_a_build_are_read_from_the_flows_bucket_alone(builds: Runner) -> None:
     assert list(builds.runs.find("bbbbbb").cases["evaluate"]) == ["7"]
     assert builds.runs.find("aaaaaa").cases == {}
+
+
+def test_the_keys_of_a_build_lie_beside_its_result(builds: Runner) -> None:
+    keys = RunKeys("iris", {"evaluate": StepKey("1" * 64, {})})
+    assert builds.runs.find("bbbbbb").keys is None
+    builds.cloud.objects[f"{REPORTS}/pr:2/keys.json"] = json.dumps(keys.to_json()).encode()
+    assert builds.runs.find("bbbbbb").keys == keys
+    builds.cloud.objects[f"{REPORTS}/pr:2/keys.json"] = b"{"
+    assert builds.runs.find("bbbbbb").keys is None
 
 
 def test_more_than_one_build_is_refused(builds: Runner) -> None:

@@ -54,6 +54,13 @@ def test_a_builds_reports_lie_under_its_id(is_protected: bool, prefix: str, tmp_
     }
 
 
+def test_the_keys_of_steps_are_written_where_they_are_known(tmp_path: Path) -> None:
+    cloud = InMemoryObjects()
+    (tmp_path / "keys.json").write_text("{}")
+    published(cloud, tmp_path, BUILD)
+    assert cloud.objects[f"s3://models/mlci/iris/reports/{BUILD}/keys.json"] == (b"{}", "application/json")
+
+
 @pytest.mark.parametrize(("cloud", "build"), [("local", BUILD), ("aws", None)])
 def test_other_runs_publish_nothing(cloud: str, build: str | None, tmp_path: Path) -> None:
     objects = InMemoryObjects(cloud)
