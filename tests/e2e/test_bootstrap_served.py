@@ -275,7 +275,7 @@ def test_a_stack_outlives_the_server(repository: Project, tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_a_reporter_is_refused_here_with_the_reason(repository: Project, served: Account) -> None:
     """The server delivers no events to CodeBuild. tests/e2e/test_reporter_chain.py does it in its place."""
-    secret = "arn:aws:secretsmanager:us-east-1:000000000000:secret:github-aBcD12"
+    secret = served.client("secretsmanager").create_secret(Name="github", SecretString="x")["ARN"]
     assert bootstrap(repository, served, "--yes").returncode == 0
     done = bootstrap(repository, served, "--github-secret", secret, "--yes")
     assert done.returncode == 3

@@ -37,6 +37,7 @@ class Preflight:
             "PermissionsBoundary": self._boundary,
             "ExistingBucket": self._bucket,
             "OidcProvider": self._provider,
+            "GitHubSecret": self._secret,
         }
         for name, check in checks.items():
             if values.get(name):
@@ -109,6 +110,26 @@ class Preflight:
             hint = f"Add it: aws iam add-client-id-to-open-id-connect-provider --client-id {audience} \
 --open-id-connect-provider-arn {arn}"
             yield Problem("--oidc-provider", 0, 0, f"{arn} does not accept the audience {audience}", hint)
+
+    def _secret(self, arn: str) -> Iterator[Problem]:
+        """Yield a problem of a secret in this region. The reporter's policy names its whole ARN, with the suffix.
+
+        Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html (SecretId)
+        """
+        if arn.split(":")[3] != self.region:
+            return
+        try:
+            found = self.api("secretsmanager").call("describe_secret", SecretId=arn)
+        except AwsError as error:
+            if error.code != "ResourceNotFoundException":
+                raise
+            hint = "`aws secretsmanager list-secrets` lists them. docs/pull-requests.md says what one holds."
+            yield Problem("--github-secret", 0, 0, f"there is no secret {arn}", hint)
+            return
+        if found["ARN"] != arn:
+            yield Problem("--github-secret", 0, 0, f"{arn} is not the whole ARN", f"It is {found['ARN']}")
+        if found.get("DeletedDate"):
+            yield Problem("--github-secret", 0, 0, f"the secret {arn} is scheduled for deletion", "Restore it first.")
 
     def _network(self, vpc: str, subnets: Sequence[str], groups: Sequence[str]) -> Iterator[Problem]:
         """Yield the problems of a VPC with its subnets and security groups.

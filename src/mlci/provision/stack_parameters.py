@@ -73,6 +73,15 @@ _RETENTIONS = (
     "1827",
 )
 
+_HOST = Parameter(
+    "GitHubHost",
+    "The host of the repository, such as that of a GitHub Enterprise Server.",
+    "the name of a host, such as github.example.com",
+    "--github-host",
+    default=GITHUB,
+    pattern=r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+",
+)
+
 PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "Repository",
@@ -81,14 +90,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "--repository",
         pattern=r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}",
     ),
-    Parameter(
-        "GitHubHost",
-        "The host of the repository, such as that of a GitHub Enterprise Server.",
-        "the name of a host, such as github.example.com",
-        "--github-host",
-        default=GITHUB,
-        pattern=r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+",
-    ),
+    _HOST,
     Parameter(
         "RepositoryId",
         "The numeric ID of the repository, required with --trigger actions: gh api repos/OWNER/NAME --jq .id",
@@ -306,7 +308,7 @@ def _host_problems(values: Mapping[str, str]) -> Iterator[Problem]:
     Source: https://docs.aws.amazon.com/dtconsole/latest/userguide/connections-create-gheserver.html
     """
     host = values.get("GitHubHost", GITHUB)
-    if host == GITHUB:
+    if host == GITHUB or not _HOST.accepts(host):
         return
     if host.endswith(".ghe.com"):
         what = f"AWS connects to github.com and to GitHub Enterprise Server, not to {host}"

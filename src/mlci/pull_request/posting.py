@@ -47,11 +47,19 @@ class Poster:
     clock: PostClock = PostClock()
 
     def post(self, report: BuildReport) -> Iterator[str]:
-        """Post a report, and yield a line about each part: what was posted, or in one line why not."""
+        """Post a report, and yield a line about each part: what was posted, or why not. Where nothing was, for one
+        reason, it is one line."""
         deadline = self.clock.monotonic() + self.limit_s
-        yield self._attempted("check", lambda each: self._post_check(each, deadline), report)
-        if self.comment != "never" and report.state != "in_progress":
-            yield self._attempted("comment", lambda each: self._post_comment(each, deadline), report)
+        check = self._attempted("check", lambda each: self._post_check(each, deadline), report)
+        if self.comment == "never" or report.state == "in_progress":
+            yield check
+            return
+        comment = self._attempted("comment", lambda each: self._post_comment(each, deadline), report)
+        reason = check.removeprefix(_failed("check", ""))
+        if check == _failed("check", reason) and comment == _failed("comment", reason):
+            yield f"neither the check nor the comment was posted: {reason}"
+        else:
+            yield from (check, comment)
 
     def _attempted(self, part: str, work: Callable[[BuildReport], str], report: BuildReport) -> str:
         """Post a part. A check must end whatever the build wrote, so what GitHub finds invalid is left out."""
@@ -62,7 +70,7 @@ class Poster:
         if isinstance(failure, Unposted) and failure.status == _INVALID and report != report.verdict_alone:
             with suppress(Unposted, Busy):
                 return f"{work(report.verdict_alone)} (without its report: {failure.reason})"
-        return f"the {part} was not posted: {failure.reason}"
+        return _failed(part, failure.reason)
 
     def _post_check(self, report: BuildReport, deadline: float) -> str:
         if self.calls.may_create_checks:
@@ -179,3 +187,7 @@ class Poster:
                     raise
             self.clock.sleep(wait_s)
             backoff_s = min(2 * backoff_s, _LONGEST_WAIT_S)
+
+
+def _failed(part: str, reason: str) -> str:
+    return f"the {part} was not posted: {reason}"

@@ -345,7 +345,7 @@ def test_a_change_set_that_can_not_be_executed_is_not_left(boot: Boot, yes: Answ
 
 
 def test_a_reporter_installs_the_mlci_that_set_it_up(boot: Boot, yes: Answers) -> None:
-    secret = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:github-aBcD12"
+    secret = boto3.client("secretsmanager", region_name=REGION).create_secret(Name="github", SecretString="x")["ARN"]
     assert boot.set_up(yes, GitHubSecret=secret) == 0
     assert boot.stack is not None
     assert boot.stack.parameters["InstallFiles"] == install_files().sha256

@@ -74,3 +74,15 @@ def test_who_may_not_look_gets_no_verdict(problems: Callable[..., list[str]], co
     connections.refuses = refusal("GetConnection", "ValidationException", "odd")
     with pytest.raises(AwsError, match="odd"):
         problems(Connection=CONNECTION)
+
+
+def test_a_secret_is_there_and_named_by_its_whole_arn(problems: Callable[..., list[str]]) -> None:
+    client = boto3.client("secretsmanager", region_name=REGION)
+    arn = client.create_secret(Name="github", SecretString="x")["ARN"]
+    assert problems(GitHubSecret=arn) == []
+    [problem] = problems(GitHubSecret=arn[:-7])
+    assert problem == f"--github-secret: {arn[:-7]} is not the whole ARN. It is {arn}"
+    assert "--github-secret: there is no secret" in problems(GitHubSecret=arn.replace("github", "gitlab"))[0]
+    assert problems(GitHubSecret=arn.replace(REGION, "us-east-1")) == []  # of another region, which is not asked
+    client.delete_secret(SecretId=arn)
+    assert "is scheduled for deletion" in problems(GitHubSecret=arn)[0]
