@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 
 from mlci_asl.context import Context, context_object
@@ -15,6 +15,7 @@ from mlci_asl.handlers import Handlers
 from mlci_asl.jsontext import Json
 from mlci_asl.stop_signal import StopSignal
 from mlci_asl.variables import Variables
+from mlci_dataclasses import dataclass
 
 
 class Stopped(Exception):

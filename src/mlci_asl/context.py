@@ -5,11 +5,11 @@ Source: https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contex
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from mlci_asl.jsontext import Json
 from mlci_asl.timestamps import format_timestamp
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ Source: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-hand
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from mlci_dataclasses import dataclass
 
 ALL = "States.ALL"
 TIMEOUT = "States.Timeout"

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from mlci_asl.errors import RUNTIME, QueryError, StateError
 from mlci_asl.jsontext import Json, JsonText
+from mlci_dataclasses import dataclass
 
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 MAX_EVENTS = 25_000

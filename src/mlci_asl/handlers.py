@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from mlci_asl.callbacks import Callback
 from mlci_asl.jsontext import Json
 from mlci_asl.stop_signal import StopSignal
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Everything happens in the thread that calls `execute`, but for branches and iter
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Literal, NamedTuple
 
@@ -50,6 +50,7 @@ from mlci_asl.state_data import StateData
 from mlci_asl.stop_signal import StopSignal
 from mlci_asl.task_events import TaskTimeouts, has_token
 from mlci_asl.templates import fill
+from mlci_dataclasses import dataclass
 
 #: The longest that a Wait can wait for a time: 24,855 days and a bit.
 #: Source: the recorded test `test_timestamp_too_far_in_future_boundary` of LocalStack's Step Functions tests.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from mlci_asl.choices import ChoiceCondition
@@ -11,6 +10,7 @@ from mlci_asl.dataflow import DataFlow
 from mlci_asl.jsontext import Json
 from mlci_asl.templates import PayloadTemplate
 from mlci_asl.variables import referenced_names
+from mlci_dataclasses import dataclass
 
 
 class Retrier(NamedTuple):

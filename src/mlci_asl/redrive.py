@@ -13,12 +13,12 @@ Source: https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from mlci_asl.events import Event
 from mlci_asl.jsontext import Json, JsonText, parse
 from mlci_asl.model import Branch, Map, Parallel, all_states, is_terminal
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

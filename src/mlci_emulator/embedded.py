@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mlci_asl as asl
+from mlci_dataclasses import dataclass
 from mlci_emulator.errors import EmulatorError
 from mlci_emulator.identity import ACCOUNT, REGION
 from mlci_emulator.integrations import Integrations, MessageRecords

@@ -14,10 +14,11 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.errors import OperationError
 
 if TYPE_CHECKING:

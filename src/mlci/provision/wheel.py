@@ -19,7 +19,7 @@ from pathlib import Path
 from mlci.fast_dataclasses import dataclass
 
 _DISTRIBUTION = "mlci"
-_PACKAGES = ("mlci", "mlci_asl", "mlci_emulator")
+_PACKAGES = ("mlci", "mlci_asl", "mlci_dataclasses", "mlci_emulator")
 #: A checkout holds these as well. No build needs them, and pyproject.toml leaves them out of a wheel.
 _NOT_PACKAGED = frozenset({"mlci/locks/all.txt", "mlci/locks/example.txt"})
 _WHEEL = "Wheel-Version: 1.0\nGenerator: mlci\nRoot-Is-Purelib: true\nTag: py3-none-any\n"

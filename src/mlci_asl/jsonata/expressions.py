@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from mlci_dataclasses import dataclass
 
 OPEN_MARK, CLOSE_MARK = "{%", "%}"
 

@@ -7,12 +7,12 @@ process. Classes such as \\d and \\w are ASCII, as in JavaScript and Java.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import regex
 
 from mlci_asl.jsonata.jsonata_python import JException
+from mlci_dataclasses import dataclass
 
 _TIMEOUT_S = 0.5
 

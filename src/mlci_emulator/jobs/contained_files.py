@@ -13,9 +13,9 @@ import os
 import secrets
 import stat
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.store.atomic_files import FOLDER, make_accessible
 from mlci_emulator.store.object_paths import MAX_FOLDERS
 

@@ -18,9 +18,11 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
+
+from mlci_dataclasses import dataclass
 
 RuntimeName = Literal["docker", "podman", "buildah"]
 
@@ -143,6 +145,9 @@ class ContainerNetwork:
     network_of: int = 0
 
 
+_HOST_NETWORK = ContainerNetwork()
+
+
 @dataclass(frozen=True)
 class ContainedLaunch:
     """The process that runs a command in its image.
@@ -164,7 +169,7 @@ def container(
     name: str,
     folder: Path,
     contained: ContainedCommand,
-    network: ContainerNetwork = ContainerNetwork(),
+    network: ContainerNetwork = _HOST_NETWORK,
 ) -> Iterator[ContainedLaunch]:
     """Yield the process that runs a command in a container of that name, which has `folder` as its /opt/ml.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.jobs.python_overlay import JobPython
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from mlci_dataclasses import dataclass
 
 #: The file that names of hosts are looked up in.
 HOSTS_FILE = Path("/etc/hosts")

@@ -12,9 +12,9 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.jobs.training_toolkit import decode_hyperparameter, script_arguments, user_hyperparameters
 
 if TYPE_CHECKING:

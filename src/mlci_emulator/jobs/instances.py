@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from mlci_asl import StopSignal as SettableStopSignal
+from mlci_dataclasses import dataclass
 from mlci_emulator.jobs.hosts import Host
 from mlci_emulator.jobs.process import StopSignal
 from mlci_emulator.jobs.workspace import Workspace

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.jobs.container_runtime import ContainerRuntime
 from mlci_emulator.jobs.isolation import Isolation
 from mlci_emulator.jobs.process import StopSignal

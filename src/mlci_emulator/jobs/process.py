@@ -16,10 +16,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.jobs.leftover_processes import kill_processes
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")

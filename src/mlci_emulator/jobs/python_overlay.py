@@ -16,9 +16,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.jobs import interpreter
 
 _QUERY_S = 60.0

@@ -13,9 +13,9 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.errors import OperationError
 from mlci_emulator.jobs import algorithms
 from mlci_emulator.jobs.hosts import MAX_INSTANCES

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mlci_asl as asl
+from mlci_dataclasses import dataclass
 from mlci_emulator.errors import ConfigurationError, OperationError
 from mlci_emulator.jobs import failure_reason, log_files, processing, training
 from mlci_emulator.jobs.container_runtime import (

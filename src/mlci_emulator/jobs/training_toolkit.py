@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.jobs.hosts import SINGLE_HOST, Host
 
 if TYPE_CHECKING:

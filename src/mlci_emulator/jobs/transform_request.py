@@ -10,9 +10,9 @@ sagemaker-inference-toolkit, environment.py and parameters.py (which script).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.jobs import inference
 from mlci_emulator.jobs.algorithms import XGBOOST, is_algorithm
 from mlci_emulator.jobs.image_toolkits import repository_of

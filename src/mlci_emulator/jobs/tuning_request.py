@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.jobs.algorithms import metric_definitions
 from mlci_emulator.jobs.requests import InvalidRequest, MalformedRequest, UnsupportedRequest, training
 from mlci_emulator.protocol import sagemaker_validation

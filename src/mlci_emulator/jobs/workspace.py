@@ -19,9 +19,9 @@ import fcntl
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.jobs import contained_files
 from mlci_emulator.jobs.contained_files import remove_tree
 from mlci_emulator.jobs.leftover_processes import kill_processes

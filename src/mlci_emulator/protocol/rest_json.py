@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.protocol import http_responses
 from mlci_emulator.protocol.http_responses import HttpResponse, environ_name
 from mlci_emulator.protocol.models import service_model

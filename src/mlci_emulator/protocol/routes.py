@@ -6,9 +6,10 @@ The routes come from botocore's model of S3.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
+
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel

@@ -8,9 +8,9 @@ is its `Rules`. Each words the problems itself: a service's ValidationException 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.protocol.java_patterns import matches
 from mlci_emulator.protocol.models import Shape
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.protocol import aws_json, http_responses
 from mlci_emulator.protocol.aws_json import JsonService
 from mlci_emulator.protocol.http_responses import HttpResponse

@@ -9,12 +9,12 @@ import functools
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from http import HTTPStatus
 from typing import Any, BinaryIO, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
+from mlci_dataclasses import dataclass
 from mlci_emulator import identity
 from mlci_emulator.protocol import rest_xml
 from mlci_emulator.protocol.models import service_model

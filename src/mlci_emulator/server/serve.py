@@ -10,9 +10,9 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.errors import ConfigurationError
 from mlci_emulator.jobs.container_runtime import ContainerRuntime
 from mlci_emulator.jobs.isolation import Isolation

@@ -8,9 +8,9 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.identity import ACCOUNT
 from mlci_emulator.integrations import Integrations, MessageRecords
 from mlci_emulator.jobs.container_runtime import ContainerRuntime

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timezone
 
 import mlci_asl as asl
+from mlci_dataclasses import dataclass
 from mlci_emulator.identity import WORKFLOW_ROLE
 from mlci_emulator.integrations import Integrations
 from mlci_emulator.integrations.response_metadata import with_metadata

@@ -6,9 +6,9 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.store import object_keys
 from mlci_emulator.store.atomic_files import FOLDER
 

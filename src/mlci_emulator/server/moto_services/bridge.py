@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.protocol.operations import ApiError, Response, Service
 
 

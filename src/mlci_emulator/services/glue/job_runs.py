@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.identity import REGION
 from mlci_emulator.jobs import failure_reason, log_files
 from mlci_emulator.jobs.containers import base_environment, host_environment

@@ -9,12 +9,13 @@ import json
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from mlci_asl import StopSignal
+from mlci_dataclasses import dataclass
 from mlci_emulator.jobs.job import JobSettings
 from mlci_emulator.jobs.log_files import LogFile
 from mlci_emulator.jobs.process import StopSignal as Stop

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.errors import ConfigurationError
 
 #: Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html

@@ -14,11 +14,12 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.identity import ACCOUNT, REGION
 from mlci_emulator.jobs import log_files
 from mlci_emulator.jobs.contained_files import read_file

@@ -5,8 +5,7 @@ Source: the pages of each operation below https://docs.aws.amazon.com/AmazonS3/l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from mlci_dataclasses import dataclass
 from mlci_emulator.protocol.operations import Response
 
 

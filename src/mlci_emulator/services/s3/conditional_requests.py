@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.protocol.timestamps import http_date, parse_date
 from mlci_emulator.services.s3.errors import (
     S3Error,

@@ -7,11 +7,12 @@ import os
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from mlci_dataclasses import dataclass
 from mlci_emulator import identity
 from mlci_emulator.errors import OperationError
 from mlci_emulator.services.s3.errors import S3Error, invalid_argument, no_such_bucket, no_such_key

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import quote
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.protocol.pagination import InvalidTokenError, decode_token, encode_token
 from mlci_emulator.services.s3.context import OWNER, S3Context, last_modified

@@ -14,11 +14,12 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.services.database import Database
 from mlci_emulator.services.timestamps import from_epoch
 

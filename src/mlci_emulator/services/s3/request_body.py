@@ -6,10 +6,10 @@ import base64
 import contextlib
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.services.s3 import checksums
 from mlci_emulator.services.s3.errors import S3Error
 

@@ -15,10 +15,10 @@ import random
 import threading
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.store.directory import DirectoryStore, NoSuchKey
 from mlci_emulator.store.s3_uris import canonical_s3_uri
 

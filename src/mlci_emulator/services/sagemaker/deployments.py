@@ -7,13 +7,14 @@ import http.client
 import random
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mlci_asl import StopSignal
+from mlci_dataclasses import dataclass
 from mlci_emulator.jobs.job import JobContext, JobResult
 from mlci_emulator.jobs.runner import LocalJobs
 from mlci_emulator.jobs.transform_request import TransformRequest

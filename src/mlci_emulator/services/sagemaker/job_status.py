@@ -7,9 +7,9 @@ API_DescribeTrainingJob.html, API_DescribeProcessingJob.html, API_DescribeTransf
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from typing import Any
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.jobs import training
 from mlci_emulator.jobs.job import JobResult, Phase
 from mlci_emulator.services.sagemaker.records import Kind, Record

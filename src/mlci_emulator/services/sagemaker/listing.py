@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.protocol.models import output_shape
 from mlci_emulator.protocol.operations import Request, Response
 from mlci_emulator.protocol.pagination import InvalidTokenError, decode_token, encode_token

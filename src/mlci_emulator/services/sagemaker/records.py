@@ -10,11 +10,12 @@ import json
 import os
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.services.database import Database
 from mlci_emulator.services.timestamps import from_epoch
 

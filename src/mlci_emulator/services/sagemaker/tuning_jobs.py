@@ -8,10 +8,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Protocol
 
+from mlci_dataclasses import dataclass
 from mlci_emulator.jobs import log_files
 from mlci_emulator.jobs.job import JobContext, JobResult
 from mlci_emulator.jobs.tuning_request import TuningRequest

@@ -11,9 +11,9 @@ import threading
 import time
 import weakref
 from collections import OrderedDict, deque
-from dataclasses import dataclass
 
 import mlci_asl as asl
+from mlci_dataclasses import dataclass
 from mlci_emulator.protocol.operations import ApiError, Request, Response
 from mlci_emulator.protocol.timestamps import epoch_seconds
 from mlci_emulator.services.stepfunctions import arns

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import mlci_asl as asl
+from mlci_dataclasses import dataclass
 from mlci_emulator.protocol.operations import ApiError, Response
 from mlci_emulator.protocol.timestamps import epoch_seconds
 from mlci_emulator.services.stepfunctions import execution_responses, history

@@ -1,4 +1,4 @@
-"""Tests of `mlci.fast_dataclasses`: its classes behave as those of `dataclasses`."""
+"""Tests of `mlci_dataclasses`: its classes behave as those of `dataclasses`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from mlci import fast_dataclasses
+import mlci_dataclasses
 
-DECORATORS: tuple[Any, ...] = (dataclasses.dataclass, fast_dataclasses.dataclass)
+DECORATORS: tuple[Any, ...] = (dataclasses.dataclass, mlci_dataclasses.dataclass)
 
 
 def classes(**options: Any) -> list[Any]:
@@ -54,12 +54,19 @@ def test_a_class_that_may_change_has_no_hash() -> None:
             hash(made(1))
 
 
+def test_a_class_without_equality_compares_by_identity() -> None:
+    for made in classes(frozen=True, eq=False):
+        one = made(1)
+        assert one == one != made(1)
+        assert len({one, made(1)}) == 2
+
+
 def test_instances_of_different_classes_differ_and_have_no_order() -> None:
-    @fast_dataclasses.dataclass(frozen=True, order=True)
+    @mlci_dataclasses.dataclass(frozen=True, order=True)
     class Parent:
         x: int
 
-    @fast_dataclasses.dataclass(frozen=True, order=True)
+    @mlci_dataclasses.dataclass(frozen=True, order=True)
     class Child(Parent):
         z: int = 0
 
@@ -70,11 +77,11 @@ def test_instances_of_different_classes_differ_and_have_no_order() -> None:
 
 
 def test_a_field_that_stands_alone_is_compared_as_in_dataclasses() -> None:
-    @fast_dataclasses.dataclass(frozen=True)
+    @mlci_dataclasses.dataclass(frozen=True)
     class Single:
         x: float
 
-    @fast_dataclasses.dataclass(frozen=True)
+    @mlci_dataclasses.dataclass(frozen=True)
     class Empty:
         pass
 
@@ -85,7 +92,7 @@ def test_a_field_that_stands_alone_is_compared_as_in_dataclasses() -> None:
 
 
 def test_methods_of_the_class_stay() -> None:
-    @fast_dataclasses.dataclass(frozen=True)
+    @mlci_dataclasses.dataclass(frozen=True)
     class Loud:
         x: int
 
@@ -99,7 +106,7 @@ def test_methods_of_the_class_stay() -> None:
 
 
 def test_an_instance_that_holds_itself_can_be_printed() -> None:
-    @fast_dataclasses.dataclass
+    @mlci_dataclasses.dataclass
     class Node:
         next: object = None
 
@@ -141,7 +148,7 @@ def test_init_takes_what_that_of_dataclasses_takes() -> None:
 
 def test_a_class_is_completed_by_whatever_asks_for_it_first() -> None:
     def declared() -> Any:
-        @fast_dataclasses.dataclass(frozen=True)
+        @mlci_dataclasses.dataclass(frozen=True)
         class Point:
             x: int
             y: int = 2
@@ -168,11 +175,11 @@ def test_a_class_is_completed_by_whatever_asks_for_it_first() -> None:
 def test_many_threads_make_the_first_instances() -> None:
     for _ in range(20):
 
-        @fast_dataclasses.dataclass(frozen=True)
+        @mlci_dataclasses.dataclass(frozen=True)
         class Parent:
             x: int
 
-        @fast_dataclasses.dataclass(frozen=True)
+        @mlci_dataclasses.dataclass(frozen=True)
         class Child(Parent):
             y: list[int] = dataclasses.field(default_factory=list)
 
@@ -192,7 +199,7 @@ def test_many_threads_make_the_first_instances() -> None:
 
 
 def test_a_field_that_init_does_not_take_is_refused() -> None:
-    @fast_dataclasses.dataclass
+    @mlci_dataclasses.dataclass
     class Point:
         x: int = dataclasses.field(default=1, init=False)
 
