@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii as quoted
+from typing import TYPE_CHECKING
 
-from mlci.step_types.keys import Json
+if TYPE_CHECKING:
+    from mlci.step_types.keys import Json
 
 _END = "\n"
 

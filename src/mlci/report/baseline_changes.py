@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from mlci.fast_dataclasses import dataclass
-from mlci.flow.models import Flow, Json, Rule, Scalar
-from mlci.plan import Baseline
 
 if TYPE_CHECKING:
+    from mlci.flow.models import Flow, Json, Rule, Scalar
     from mlci.gate.gate_changes import RuleChange
+    from mlci.plan import Baseline
     from mlci.report.value_changes import ValueChange
     from mlci.reuse.key_document import RunKeys
 

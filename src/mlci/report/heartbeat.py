@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from mlci.backends.progress import StepState
 from mlci.report.formatting import duration, rough_duration
 from mlci.report.untrusted_text import one_line
+
+if TYPE_CHECKING:
+    from mlci.backends.progress import StepState
 
 #: The steps whose last lines are shown; of more, only the number is told.
 _MAX_STEPS = 8

@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -120,6 +119,8 @@ def provide(packages: PackageSet, cache: Path | None, log: Callable[[str], None]
 
 def install_folder(packages: PackageSet, cache: Path | None) -> Path:
     """Return the folder of the packages of a lock, for this Python on this platform."""
+    import tempfile  # late: a run asks here, and hardly ever installs
+
     digest = hashlib.sha256(packages.lock.read_bytes())
     digest.update(f"{sys.implementation.cache_tag} {sysconfig.get_platform()}".encode())
     root = cache if cache is not None else Path(tempfile.mkdtemp(prefix="mlci-"))
@@ -131,6 +132,8 @@ def install(packages: PackageSet, folder: Path) -> None:
 
     Raises: InputError, with the last lines of pip's output.
     """
+    import tempfile
+
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in folder.parent.glob(f"{_TEMPORARY}*"):
