@@ -20,8 +20,8 @@ from mlci.records.reused_steps import record_steps
 from mlci.report.result import Result, Status
 from mlci.report.run_phases import PhaseClock
 from mlci.running.context import RunContext
+from mlci.running.due_steps import run_due_steps
 from mlci.running.earned_baseline import update_baseline
-from mlci.running.execution import execute
 from mlci.running.judgement import judge_end
 from mlci.running.prepared_run import PreparedRun, attach, gated, prepare_run
 from mlci.running.result import RunEnd, report_run
@@ -38,7 +38,7 @@ def run(flow: Flow, context: RunContext, cloud: Cloud) -> Result:
     context = attach(flow, context, baseline, cloud)
     prepared = prepare_run(flow, context, baseline, cloud)  # stages, plans and compiles
     clock.end("planning")
-    progress, outcome = execute(prepared, context, cloud, clock.started)  # deploys and runs
+    progress, outcome = run_due_steps(prepared, context, cloud, clock.started)  # deploys and runs
     clock.end("running")
     judgement, outcome = judge_end(prepared, progress, outcome, context, cloud)
     clock.end("judging")

@@ -16,7 +16,6 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlci.backends.container_runtime import ContainerRuntime
 from mlci.backends.emulator_jobs import job_python, job_pythons, job_settings
 from mlci.backends.events import Event
 from mlci.backends.function_handlers import FUNCTION_LOG_PREFIX, check_handlers, function_handlers
@@ -25,7 +24,6 @@ from mlci.backends.local_checks import check_jobs
 from mlci.backends.local_errors import translate_emulator_errors
 from mlci.backends.local_images import LocalImages
 from mlci.backends.local_location import LOCATION, REGISTRY
-from mlci.backends.local_uploads import LocalUploads
 from mlci.backends.progress import ExpectedEnd
 from mlci.backends.project_python import ProjectPython, python_of_flow
 from mlci.backends.protocol import (
@@ -46,7 +44,6 @@ from mlci.backends.protocol import (
 from mlci.backends.secrets import check_values, job_variables
 from mlci.backends.stop_signal import StopSignal
 from mlci.backends.thread_shares import thread_shares, thread_variables
-from mlci.backends.unenforced_keys import unenforced_keys
 from mlci.errors import CloudError
 from mlci.fast_dataclasses import dataclass
 from mlci.flow.names import written_name
@@ -60,6 +57,8 @@ from mlci_emulator.identity import BUCKET
 
 if TYPE_CHECKING:
     import mlci_asl as asl
+    from mlci.backends.container_runtime import ContainerRuntime
+    from mlci.backends.local_uploads import LocalUploads
     from mlci_emulator.embedded import EmbeddedEmulator
     from mlci_emulator.jobs.container_runtime import ContainerRuntime as EmulatorRuntime
     from mlci_emulator.jobs.job import JobSettings as JobSettings
@@ -166,6 +165,8 @@ class LocalBackend:
 
 def _announce(python: ProjectPython, planned: Sequence[Plan], log: Callable[[str], None]) -> None:
     """Says what the jobs run with, and what of the flow has no effect here."""
+    from mlci.backends.unenforced_keys import unenforced_keys
+
     log(str(python))
     if planned and (sentence := unenforced_keys(planned[-1])):
         log(sentence)
@@ -300,6 +301,8 @@ class LocalCloud:
 
     @property
     def _uploads(self) -> LocalUploads:
+        from mlci.backends.local_uploads import LocalUploads  # late: a run with nothing due uploads nothing
+
         return LocalUploads(self.store, self.hashes, self.log)
 
     def publish_images(self, images: Iterable[PlannedImage], stop: StopSignal) -> Mapping[str, str]:

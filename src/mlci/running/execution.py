@@ -1,4 +1,4 @@
-"""A prepared run → its execution: deployed, started and watched until it ends. Without anything due, nothing starts."""
+"""A prepared run → its execution: deployed, started and watched until it ends."""
 
 from __future__ import annotations
 
@@ -19,49 +19,22 @@ from mlci.flow import dependencies
 from mlci.flow.models import Flow
 from mlci.gate import Verdict
 from mlci.interrupts import run_interruptible
-from mlci.outcome.cases import provide_packages
 from mlci.outcome.empty_outputs import EmptyOutputs
 from mlci.outcome.gate_answers import GateAnswers
 from mlci.outcome.unsent_files import explain_unsent
 from mlci.plan import Plan
-from mlci.report.result import RunStart
-from mlci.reuse.decisions import has_nothing_due
 from mlci.running.context import RunContext
 from mlci.running.judgement import judge_so_far
-from mlci.running.prepared_run import PreparedRun, with_images
+from mlci.running.prepared_run import PreparedRun, run_start, with_images
 from mlci.runs.watch import LateSeconds, RunWatch
 from mlci.step_types import closing_titles
 
 
 def execute(prepared: PreparedRun, context: RunContext, cloud: Cloud, started: datetime) -> tuple[Progress, Outcome]:
-    """Runs the steps that are due. Returns how far each came, and how the execution ended.
+    """Deploys and executes, in a thread of its own: this one waits for signals and for the timeout.
 
     Raises: CloudError, if nothing has started.
     """
-    provide_packages(prepared.planned, context.cache.folder, context.reporter.log)
-    for name, why in prepared.planned.empty_inputs.items():
-        context.reporter.log(f"the input {name} is empty: {why}")
-    start = _reuse_all if has_nothing_due(prepared.planned) else _execute
-    return start(prepared, context, cloud, started)
-
-
-def _reuse_all(prepared: PreparedRun, context: RunContext, cloud: Cloud, started: datetime) -> tuple[Progress, Outcome]:
-    """Takes the results of all steps from earlier runs. Nothing is deployed, and nothing starts."""
-    planned, compiled, reporter = prepared.planned, prepared.compiled, context.reporter
-    context.folder.start(
-        compiled.definition, compiled.execution_input, _run_start(planned, context, cloud, started), prepared.keys
-    )
-    context.lock.acquire(context.folder.start_file)
-    reporter.log(f"{planned.flow.name}: run {context.target.run_id} on the {cloud.name} cloud, and nothing to run")
-    progress = initial_progress(planned.steps)
-    reporter.update(progress.steps)
-    progress = progress.with_reused(planned.reused)
-    reporter.update(progress.steps)
-    return progress, Outcome(ExecutionArn(""), "SUCCEEDED")
-
-
-def _execute(prepared: PreparedRun, context: RunContext, cloud: Cloud, started: datetime) -> tuple[Progress, Outcome]:
-    """Deploys and executes, in a thread of its own: this one waits for signals and for the timeout."""
     planned, compiled, keys = prepared.planned, prepared.compiled, prepared.keys
     progress, lock = initial_progress(planned.steps, _closing(planned), planned.reused), threading.Lock()
     stop, has_started = StopSignal(), threading.Event()
@@ -85,7 +58,7 @@ def _execute(prepared: PreparedRun, context: RunContext, cloud: Cloud, started: 
         if context.definitions is not None:
             context.definitions.write_new()
         context.reporter.log(f"{planned.flow.name}: run {context.target.run_id} on the {cloud.name} cloud")
-        start = _run_start(planned, context, cloud, started)
+        start = run_start(planned, context, cloud, started)
         context.folder.start(compiled.definition, compiled.execution_input, start, keys)
         context.lock.acquire(context.folder.start_file)
         has_started.set()
@@ -119,20 +92,6 @@ def _execute(prepared: PreparedRun, context: RunContext, cloud: Cloud, started: 
             raise
         outcome = Outcome(ExecutionArn(""), "FAILED", type(error).__name__, str(error))
     return progress.finished(datetime.now(timezone.utc)), outcome
-
-
-def _run_start(planned: Plan, context: RunContext, cloud: Cloud, started: datetime) -> RunStart:
-    """The part of the run that is known at its start."""
-    return RunStart(
-        flow=planned.flow.name,
-        run_id=context.target.run_id,
-        cloud=cloud.name,
-        started=started,
-        commit=context.target.commit,
-        is_dirty=context.is_dirty,
-        is_partial=context.part is not None,
-        steps=tuple(planned.steps),
-    )
 
 
 def _closing(planned: Plan) -> dict[str, frozenset[str]]:

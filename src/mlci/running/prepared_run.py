@@ -17,6 +17,7 @@ from mlci.fast_dataclasses import dataclass
 from mlci.gate.accepted import Acceptances
 from mlci.records.input_objects import input_objects
 from mlci.records.reused_steps import find_reused, find_reused_again
+from mlci.report.result import RunStart
 from mlci.reuse.step_keys import step_keys
 from mlci.running.planned_run import compile_run, plan_run, stage_run
 
@@ -120,3 +121,17 @@ def keys_of(planned: Plan, context: RunContext, cloud: Cloud) -> RunKeys:
     """The keys of a run's steps. Those that a partial run takes from earlier runs have the keys that they had there."""
     known = context.part.known_keys() if context.part else None
     return step_keys(planned, cloud.software(), known, input_objects(planned, cloud, context.reporter.log))
+
+
+def run_start(planned: Plan, context: RunContext, cloud: Cloud, started: datetime) -> RunStart:
+    """The part of the run that is known at its start."""
+    return RunStart(
+        flow=planned.flow.name,
+        run_id=context.target.run_id,
+        cloud=cloud.name,
+        started=started,
+        commit=context.target.commit,
+        is_dirty=context.is_dirty,
+        is_partial=context.part is not None,
+        steps=tuple(planned.steps),
+    )
