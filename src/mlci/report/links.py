@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from mlci.fast_dataclasses import dataclass
-from mlci.flow.models import Position
+
+if TYPE_CHECKING:
+    from mlci.flow.models import Position
 
 #: An address that can end neither an attribute nor a link, wherever its parts come from.
 _SAFE = re.compile(r"https?://[\w.:-]+(?:/[\w.:/?#&=%@+,~$;*-]*)?")

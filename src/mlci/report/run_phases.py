@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from mlci.backends.progress import StepState
 from mlci.fast_dataclasses import dataclass
+
+if TYPE_CHECKING:
+    from mlci.backends.progress import StepState
 
 #: "build" is the time of the build before mlci ran: its queue, machine, source and installation.
 PhaseName = Literal["build", "planning", "deploying", "running", "judging", "recording", "reporting"]
