@@ -72,8 +72,8 @@ def test_a_push_writes_the_baseline_and_pull_requests_are_compared_with_it(on_gi
     assert "## ✅ iris: passed" in pushed.summary
     [(key, cache)] = on_github.hosted.caches["refs/heads/main"]
     assert key == "mlci-baseline:main:1-1"
-    [former, current] = sorted(cache.rglob("*.json"))
-    assert (current.name, former.parent.name) == ("main.json", "main")
+    [former, current, keys] = sorted(cache.rglob("*.json"))
+    assert (current.name, former.parent.name, keys.name) == ("main.json", "main", "keys.json")
     assert json.loads(current.read_text())["metrics"] == {"measure": {"auc": 0.96}}
 
     worse = on_github.pull_request(0.9, 7)
@@ -81,6 +81,8 @@ def test_a_push_writes_the_baseline_and_pull_requests_are_compared_with_it(on_gi
     assert worse.outcomes["Measure the base branch, if its baseline is not in the cache"] == "skipped"
     assert worse.outcomes["Save the baseline"] == "skipped"
     assert "0.96" in worse.summary
+    assert "### Changed since the baseline" in worse.summary
+    assert "argument 1: 0.96 → 0.9" in worse.summary
     assert json.loads((worse.artifact / "result.json").read_text())["rules"][0]["baseline"] == 0.96
     assert list(on_github.hosted.caches) == ["refs/heads/main"]
 
