@@ -148,10 +148,13 @@ def test_levels_and_slices(tested: Project) -> None:
 @pytest.mark.parametrize(
     ("cases", "message"),
     [
-        (table([("a", 1, 1), ("b", 1, 1), ("a", 1, 1)]), 'line 4: the id "a" is in line 2 already'),
-        (table([("a", 1, 1), ("b", 1, "")]), 'line 3 (id "b"): "predicted" is empty'),
-        (table([("a", 1)], "id,label"), 'it has no column "predicted". There are: "id", "label"'),
-        (table([("a", 1, 1, "nan")], f"{HEAD},score"), 'line 2 (id "a"): "score" is NaN'),
+        (
+            table([("a", 1, 1), ("b", 1, 1), ("a", 1, 1)]),
+            'evaluation/cases.csv: line 4: the id "a" is in line 2 already',
+        ),
+        (table([("a", 1, 1), ("b", 1, "")]), 'evaluation/cases.csv: line 3 (id "b"): "predicted" is empty'),
+        (table([("a", 1)], "id,label"), 'evaluation/cases.csv: it has no column "predicted". There are: "id", "label"'),
+        (table([("a", 1, 1, "nan")], f"{HEAD},score"), 'evaluation/cases.csv: line 2 (id "a"): "score" is NaN'),
         (None, "the table is missing: there is no file evaluation/cases.csv; did you mean evaluation/case.csv?"),
     ],
 )

@@ -107,7 +107,7 @@ def new_sample(tables: StepCases, rule: Rule) -> Sample:
     """
     if isinstance(tables.new, str):
         raise InvalidCases(tables.new)
-    return _sample(tables.new, rule)
+    return _of_run(tables.new, rule)
 
 
 def samples(tables: StepCases, rule: Rule) -> Samples | None:
@@ -123,7 +123,7 @@ def samples(tables: StepCases, rule: Rule) -> Samples | None:
     assert isinstance(tables.new, Cases)
     if tables.new.has_values("baseline_score" if metric_of(rule) == _RANKS else "baseline_predicted"):
         note = _check_training(tables)
-        return Samples("paired", new, _sample(tables.new, rule, "baseline_"), note)
+        return Samples("paired", new, _of_run(tables.new, rule, "baseline_"), note)
     if isinstance(tables.base, str):
         raise InvalidCases(tables.base)
     if tables.base is None:
@@ -198,7 +198,20 @@ def _check_training(tables: StepCases) -> str:
     ids = ", ".join(f'"{case[:40]}"' for case in overlap[:_TRAINED_ON_SHOWN])
     more = f" and {len(overlap) - _TRAINED_ON_SHOWN} more" if len(overlap) > _TRAINED_ON_SHOWN else ""
     what = f"the baseline's model was trained on {len(overlap)} of {len(tables.new)} cases, which it can't be tested on"
-    raise InvalidCases(f"{what}: {ids}{more}. Keep these out of the test, or leave baseline_predicted empty")
+    raise InvalidCases(
+        f"{tables.new.file}: {what}: {ids}{more}. Keep these out of the test, or leave baseline_predicted empty"
+    )
+
+
+def _of_run(cases: Cases, rule: Rule, prefix: str = "") -> Sample:
+    """Return the cases of the run's own table, whose name is in the problem with it.
+
+    Raises: InvalidCases.
+    """
+    try:
+        return _sample(cases, rule, prefix)
+    except InvalidCases as invalid:
+        raise InvalidCases(f"{cases.file}: {invalid}") from invalid
 
 
 def _sample(cases: Cases, rule: Rule, prefix: str = "") -> Sample:

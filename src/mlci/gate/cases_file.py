@@ -27,11 +27,13 @@ class InvalidCases(Exception):
 
 @dataclass(frozen=True)
 class Cases:
-    """A table of cases. `rows` has the place of each in the file, as a message names it: "line 2"."""
+    """A table of cases. `rows` has the place of each in the file, as a message names it: "line 2". `file` is its name:
+    "evaluation/cases.csv"."""
 
     ids: tuple[str, ...]
     columns: Mapping[str, Sequence[Cell]]
     rows: Sequence[str]
+    file: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -109,7 +111,7 @@ def parse_cases(data: bytes, file: str) -> Cases:
     columns, rows = _parsed(data, file)
     if "id" not in columns:
         raise InvalidCases(_no_column("id", list(columns)))
-    cases = Cases(tuple(_id(value) for value in columns["id"]), columns, rows)
+    cases = Cases(tuple(_id(value) for value in columns["id"]), columns, rows, file)
     cases.column("id")
     seen: dict[str, int] = {}
     for place, case in enumerate(cases.ids):

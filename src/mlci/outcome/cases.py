@@ -104,7 +104,7 @@ class _File:
         return [self.name, hashlib.sha256(self.data).hexdigest(), self.problem]
 
     def parsed(self, parse: Callable[[bytes, str], T], label: str = "") -> T | str:
-        """Returns what the file holds; a text that says why it can't be read."""
+        """Returns what the file holds; a text that says why it can't be read, with the file's name."""
         from mlci.gate.cases_file import InvalidCases
 
         if self.problem:
@@ -112,7 +112,7 @@ class _File:
         try:
             return parse(self.data, self.name)
         except InvalidCases as invalid:
-            return f"{label}{invalid}"
+            return f"{label}{self.name}: {invalid}"
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class _StepFiles:
         from mlci.gate.case_samples import StepCases
         from mlci.gate.cases_file import parse_cases
 
-        base: Cases | str | None = self.base.parsed(parse_cases, "the baseline's cases: ") if self.base else None
+        base: Cases | str | None = self.base.parsed(parse_cases, "the baseline's ") if self.base else None
         return StepCases(self.new.parsed(parse_cases), base, self._trained_on())
 
     def _trained_on(self) -> frozenset[str] | str | None:
@@ -141,7 +141,7 @@ class _StepFiles:
             return None
         found: set[str] = set()
         for file in self.trained_on:
-            ids = file.parsed(parse_ids, "the ids that the baseline was trained on: ")
+            ids = file.parsed(parse_ids, "the ids that the baseline was trained on, in ")
             if isinstance(ids, str):
                 return ids
             found |= ids

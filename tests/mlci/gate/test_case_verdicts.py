@@ -165,7 +165,7 @@ def test_cases_that_the_baseline_was_trained_on() -> None:
     verdict = judged(DROP, StepCases(cases(rows, SCORED), None, frozenset({"c3", "c4", "t1"})))
     assert (verdict.verdict, verdict.held) == ("broken", False)
     assert verdict.text == (
-        "evaluate.recall can't be judged: in the cases of \"evaluate\", the baseline's model was trained on 2 of 20 "
+        "evaluate.recall can't be judged: in the cases of \"evaluate\", cases.csv: the baseline's model was trained on 2 of 20 "
         'cases, which it can\'t be tested on: "c3", "c4". Keep these out of the test, or leave baseline_predicted empty'
     )
 
@@ -195,7 +195,7 @@ def test_empty_columns_of_the_baselines_model_are_none() -> None:
 def test_what_is_wrong_with_cases_breaks_the_rule(rows: list[tuple[Any, ...]], message: str) -> None:
     verdict = judged(DROP, StepCases(cases(rows)))
     assert (verdict.verdict, verdict.held) == ("broken", False)
-    assert verdict.text == f'evaluate.recall can\'t be judged: in the cases of "evaluate", {message}'
+    assert verdict.text == f'evaluate.recall can\'t be judged: in the cases of "evaluate", cases.csv: {message}'
 
 
 def test_positive_names_a_class() -> None:

@@ -114,7 +114,9 @@ def test_the_metrics_of_cases_are_reported_and_a_difference_is_told() -> None:
     [
         ({BASE: table(1)}, "the table is missing: there is no file out/cases.csv; did you mean out/case.csv?"),
         ({CASES: table(1)}, f"the baseline's cases are not there any more: {BASE}. Run the base branch again"),
-        ({CASES: table(1), BASE: b"ids\n1\n"}, 'the baseline\'s cases: it has no column "id"; did you mean "ids"?'),
+        ({CASES: b"ids\n1\n"}, 'in the cases of "evaluate", out/cases.csv: it has no column "id"'),
+        ({CASES: b"id,label\n1,2\n"}, 'in the cases of "evaluate", out/cases.csv: it has no column "predicted"'),
+        ({CASES: table(1), BASE: b"ids\n1\n"}, 'the baseline\'s cases.csv: it has no column "id"; did you mean "ids"?'),
     ],
 )
 def test_a_table_that_can_not_be_read_breaks_the_rule(objects: dict[str, bytes], text: str) -> None:
@@ -128,6 +130,9 @@ def test_training_ids_are_read_where_the_baselines_model_was_scored_again() -> N
     objects = {CASES: table(5, ",1"), BASE: table(1), METRICS: b"{}", IDS: b"id\nc7\n"}
     assert 'was trained on 1 of 50 cases, which it can\'t be tested on: "c7"' in judged(objects, trained)[0].text
     assert IDS not in judged({**objects, CASES: table(5)}, trained)[2]
-    assert "the ids that the baseline was trained on: it is empty" in judged({**objects, IDS: b""}, trained)[0].text
+    assert (
+        "the ids that the baseline was trained on, in ids.csv: it is empty"
+        in judged({**objects, IDS: b""}, trained)[0].text
+    )
     del objects[IDS]
     assert f"the baseline's training ids are not there any more: {IDS}" in judged(objects, trained)[0].text
