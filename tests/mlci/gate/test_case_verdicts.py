@@ -165,8 +165,9 @@ def test_cases_that_the_baseline_was_trained_on() -> None:
     verdict = judged(DROP, StepCases(cases(rows, SCORED), None, frozenset({"c3", "c4", "t1"})))
     assert (verdict.verdict, verdict.held) == ("broken", False)
     assert verdict.text == (
-        "evaluate.recall can't be judged: in the cases of \"evaluate\", cases.csv: the baseline's model was trained on 2 of 20 "
-        'cases, which it can\'t be tested on: "c3", "c4". Keep these out of the test, or leave baseline_predicted empty'
+        'evaluate.recall can\'t be judged: in the cases of "evaluate", cases.csv: '
+        "the baseline's model was trained on 2 of 20 cases, "
+        'which it can\'t be tested on: "c3", "c4". Keep these out of the test, or leave baseline_predicted empty'
     )
 
 
