@@ -20,6 +20,11 @@ def test_init_gives_a_flow_that_runs(project: Project) -> None:
     done = project.mlci("run")
     assert done.returncode == 0, done.stdout + done.stderr
     assert project.result()["status"] == "passed"
+    assert [(rule["metric"], rule["op"], rule["held"]) for rule in project.result()["rules"]] == [
+        ("evaluate.r2", "min", True),
+        ("evaluate.rmse", "max_rise", True),
+    ]
+    assert project.mlci("validate").stdout == "flow.yaml is valid: 3 steps, 2 rules in the gate\n"
     assert (project.root / ".gitignore").read_text() == ".mlci/\n"
     assert (project.root / "buildspec.yaml").read_text() == project.mlci("buildspec").stdout
 

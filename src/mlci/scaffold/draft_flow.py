@@ -68,6 +68,7 @@ def _gate(metrics: Sequence[str], measured: Sequence[str]) -> Iterator[str]:
     yield "# What the metrics must meet: each rule fails the build if it is missed. Take out the # to judge."
     if not measured:
         yield "# A step has metrics if it names the file that it writes them to: `metrics: <output>/metrics.json`."
+    yield "# With a table of test cases (`cases: <output>/cases.csv`), max_drop can tell a worse model from bad luck."
     yield "# gate:"
     for metric in metrics[:5] or (f"{measured[0] if measured else '<step>'}.<metric>",):
         yield f"#   - metric: {metric}"

@@ -1,22 +1,22 @@
-"""A linear regression: the last column of a CSV file, predicted from the others."""
+"""A linear regression: the last column of a CSV file, predicted from those between it and the first, the id."""
 
 import csv
 import operator
 
 
 def read(path):
-    """The rows of a CSV file as (features with a leading 1, target)."""
+    """The rows of a CSV file as (id, features with a leading 1, target)."""
     with open(path, newline="") as file:
         _, *rows = csv.reader(file)
-    return [([1.0, *map(float, row[:-1])], float(row[-1])) for row in rows]
+    return [(row[0], [1.0, *map(float, row[1:-1])], float(row[-1])) for row in rows]
 
 
 def fit(rows, ridge):
     """The weights that minimise the squared error: the normal equations, solved by Gaussian elimination."""
-    size = len(rows[0][0])
+    size = len(rows[0][1])
     table = [
-        [sum(x[i] * x[j] for x, _ in rows) + (ridge if i == j else 0.0) for j in range(size)]
-        + [sum(x[i] * y for x, y in rows)]
+        [sum(x[i] * x[j] for _, x, _ in rows) + (ridge if i == j else 0.0) for j in range(size)]
+        + [sum(x[i] * y for _, x, y in rows)]
         for i in range(size)
     ]
     for i in range(size):
