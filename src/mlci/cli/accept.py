@@ -62,7 +62,7 @@ def command(
 ) -> int:
     """Accept that a run has missed the rules on a metric.
 
-    RUN is the run's id or the beginning of it, or "latest"; METRIC is the metric's name in the gate. It counts for
+    RUN is the run's id, the beginning or end of it, or "latest"; METRIC is the metric's name in the gate. It counts for
     runs of the same commit, of commits that build on it, and of steps in which nothing has changed since, until the
     date; and for nothing worse. Shows what is accepted, and asks. Start the build again then: its verdict says who
     accepted what.
@@ -203,7 +203,7 @@ def _revoke(options: RunOptions, name: str) -> int:
 def _found_here(options: RunOptions, run: str) -> tuple[str, RunOptions]:
     """Returns the id of a run, whole where it was started here, and the options with the cloud that it is on."""
     runs = own_runs_of(options.flow_file)
-    folder = runs.find(None) if run == "latest" else runs.folder(runs.complete(run))
+    folder = runs.here_or_elsewhere(run)
     start = folder.started()
     if start is None:
         return folder.run_id, options

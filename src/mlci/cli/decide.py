@@ -17,7 +17,7 @@ from mlci.errors import InputError
 
 if TYPE_CHECKING:
     from mlci.decisions.approvals import RunApprovals
-    from mlci.runs.run_folder import RunFolder
+    from mlci.runs.run_folder import RunFolder, Runs
 
 
 def decide(
@@ -35,8 +35,9 @@ def decide(
     """
     from mlci.decisions.approvals import decision_of
 
-    folder = _folder(run, flow_file)
-    if _is_local(folder, cloud):
+    runs = own_runs_of(flow_file)
+    folder = runs.here_or_elsewhere(run)
+    if _is_local(folder, cloud, runs):
         approvals, decider = _local_approvals(folder), user_name()
     else:
         approvals, decider = _aws_approvals(folder, flow_file, aws, is_protected)
@@ -46,12 +47,7 @@ def decide(
     echo(f"run {folder.run_id}: {approval.step} is {made}")
 
 
-def _folder(run: str, flow_file: Path) -> RunFolder:
-    runs = own_runs_of(flow_file)
-    return runs.find(None) if run == "latest" else runs.folder(runs.complete(run))
-
-
-def _is_local(folder: RunFolder, cloud: str | None) -> bool:
+def _is_local(folder: RunFolder, cloud: str | None, runs: Runs) -> bool:
     """Returns True for a run of this machine. A run that was not started here is on AWS."""
     start = folder.started()
     started = start.cloud if start else None
@@ -61,7 +57,7 @@ def _is_local(folder: RunFolder, cloud: str | None) -> bool:
         from mlci.backends import default_backend
 
         if cloud == "local" or default_backend(os.environ)[0] == "local":
-            hint = "`mlci list` shows those of this folder. Add --cloud aws for a run that was started elsewhere."
+            hint = f"{runs.hint(folder.run_id)} Add --cloud aws for a run that was started elsewhere."
             raise InputError(f'there is no run "{folder.run_id}" here', hint)
     return started == "local"
 

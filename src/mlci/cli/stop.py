@@ -14,7 +14,7 @@ from mlci.aws_settings import AwsSettingName
 from mlci.cli.flow_file import load_flow, own_runs_of
 from mlci.cli.options import aws_options, debug_option, flow_option, protected_option
 from mlci.cli.output import echo
-from mlci.errors import CloudError
+from mlci.errors import CloudError, InputError
 
 if TYPE_CHECKING:
     from mlci.runs.run_folder import RunFolder
@@ -32,11 +32,11 @@ _LOCAL_STOP_S = 30.0
 def command(run: str, flow_file: Path, aws: Mapping[AwsSettingName, str | None], is_protected: bool) -> int:
     """Stop a run, with all of its jobs.
 
-    RUN is the run's id; for a run that was started here, the beginning or end of it is enough. A local run is stopped
-    by its own process, which reports and exits with 4.
+    RUN is the run's id, or "latest"; for a run that was started here, the beginning or end of it is enough. A local run
+    is stopped by its own process, which reports and exits with 4.
     """
     runs = own_runs_of(flow_file)
-    folder = runs.folder(runs.complete(run))
+    folder = runs.here_or_elsewhere(run)
     start = folder.started()
     if start is not None and start.cloud == "local":
         echo(f"run {folder.run_id}: {_stop_local(folder)}")
@@ -46,7 +46,14 @@ def command(run: str, flow_file: Path, aws: Mapping[AwsSettingName, str | None],
 
     flow = load_flow(flow_file)
     options = BackendOptions(flow, runs.home, os.environ, aws, is_protected=is_protected)
-    settings = checked_settings(flow, aws, os.environ)
+    try:
+        settings = checked_settings(flow, aws, os.environ)
+    except InputError as error:
+        if start is not None:
+            raise
+        raise InputError(
+            f'there is no run "{run}" here', f"{runs.hint(run)} To stop one on AWS, set what `mlci config` shows."
+        ) from error
     cloud = open_cloud(options, settings, folder.log, echo)
     echo(f"run {folder.run_id}: {cloud.stop(flow.name, folder.run_id, 'mlci stop')}")
     return 0

@@ -217,10 +217,22 @@ class Runs:
         live = [folder for folder in self.all() if folder.is_running()]
         return [RunningExecution(folder.run_id, json.dumps(folder.execution_input() or {})) for folder in live]
 
-    def complete(self, run: str) -> str:
-        """The id of the one run here that begins or ends so; `run` itself if there is none, or more than one."""
-        near = [folder.run_id for folder in self.all() if folder.is_named(run)]
-        return near[0] if len(near) == 1 else run
+    def here_or_elsewhere(self, run: str) -> RunFolder:
+        """A run by its name, as `find` takes it; of one that is not here, the folder that it would have.
+
+        Raises: InputError, where more than one is called so, or none is the latest.
+        """
+        is_here = run == "latest" or any(folder.is_named(run) for folder in self.all())
+        return self.find(run) if is_here else self.folder(run)
+
+    def hint(self, run: str) -> str:
+        """What to say of a run that is not here: the nearest, or the newest ones."""
+        from mlci.flow.problems import nearest
+
+        known = [folder.run_id for folder in self.all()]
+        if near := nearest(run, known):
+            return f'Did you mean "{near}"?'
+        return f"There are: {', '.join(known[:5])}." if known else "There are none yet."
 
     def find(self, run: str | None) -> RunFolder:
         """A run by its id, or by the beginning or end of it; the newest for None or "latest".
@@ -237,9 +249,10 @@ class Runs:
         ]
         if len(matches) == 1:
             return matches[0]
-        known = ", ".join(folder.run_id for folder in (matches or runs)[:5])
-        what = f'more than one run is called "{run}"' if matches else f'there is no run "{run}"'
-        raise InputError(what, f"There are: {known}")
+        if not matches:
+            raise InputError(f'there is no run "{run}"', self.hint(run))
+        known = ", ".join(folder.run_id for folder in matches[:5])
+        raise InputError(f'more than one run is called "{run}"', f"There are: {known}")
 
 
 def _write_files(folder: Path, texts: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from mlci.errors import InputError
 from mlci.report.result import Result, RunStart, Status
-from mlci.runs.run_folder import RunFolder
+from mlci.runs.run_folder import RunFolder, Runs
 
 START = RunStart("small", "one", "local", datetime(2026, 11, 23, 10, 15, 30, tzinfo=timezone.utc), "0" * 40, True)
 
@@ -98,3 +98,38 @@ def test_a_file_system_that_can_not_sync_is_none_of_our_business(
     monkeypatch.setattr("os.fsync", unable)
     RunFolder(tmp_path / "runs/r1").start("{}", "{}", START)
     assert (tmp_path / "runs/r1/run.json").exists()
+
+
+def runs_here(folder: Path, *ids: str) -> Runs:
+    for run_id in ids:
+        (folder / "runs" / run_id).mkdir(parents=True)
+    return Runs(folder)
+
+
+@pytest.mark.parametrize("run", ["20261201-101530-3f9c2a", "20261201", "3f9c2a", "latest"])
+def test_a_run_is_named_by_its_id_an_end_of_it_or_as_the_latest(tmp_path: Path, run: str) -> None:
+    runs = runs_here(tmp_path, "20261130-101530-aaaaaa", "20261201-101530-3f9c2a")
+    for found in (runs.find(run), runs.here_or_elsewhere(run)):
+        assert found.run_id == "20261201-101530-3f9c2a"
+
+
+def test_a_run_that_is_not_here_may_be_elsewhere(tmp_path: Path) -> None:
+    runs = runs_here(tmp_path, "20261201-101530-3f9c2a")
+    assert runs.here_or_elsewhere("20261201-101530-3f9c2b").run_id == "20261201-101530-3f9c2b"
+    with pytest.raises(InputError, match=r'no run ".*b". Did you mean "20261201-101530-3f9c2a"'):
+        runs.find("20261201-101530-3f9c2b")
+    with pytest.raises(InputError, match="There are: 20261201-101530-3f9c2a"):
+        runs.find("nope")
+
+
+def test_a_name_of_two_runs_is_neither(tmp_path: Path) -> None:
+    runs = runs_here(tmp_path, "20261130-101530-aaaaaa", "20261201-101530-3f9c2a")
+    for find in (runs.find, runs.here_or_elsewhere):
+        with pytest.raises(InputError, match='more than one run is called "2026"'):
+            find("2026")
+
+
+def test_where_nothing_ran_none_is_the_latest(tmp_path: Path) -> None:
+    assert runs_here(tmp_path).here_or_elsewhere("x").run_id == "x"
+    with pytest.raises(InputError, match="there are no runs"):
+        runs_here(tmp_path).here_or_elsewhere("latest")
