@@ -93,7 +93,7 @@ def test_a_running_run_is_told_from_a_killed_one_and_is_stopped_without_aws(chat
     [run] = json.loads(chatty.mlci("list", "--json").stdout)["runs"]
     assert (run["status"], run["flow"], run["seconds"]) == ("running", "scripts", None)
     assert "is running: it has started" in chatty.mlci("show").stdout
-    stopped = chatty.mlci("stop", run["run_id"], AWS_PROFILE="no-such-profile")
+    stopped = chatty.mlci("stop", "latest", AWS_PROFILE="no-such-profile")
     assert (stopped.returncode, stopped.stdout) == (0, f"run {run['run_id']}: stopped\n"), stopped.stderr
     assert running.wait(30) == 4
     running.communicate()
