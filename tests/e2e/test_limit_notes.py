@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from support.project import Project
 
 FLOW = """
@@ -32,5 +34,8 @@ def test_a_limit_finer_than_one_case_is_told_once_a_run_has_cases(project: Proje
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert NOTE in project.mlci("validate").stdout
     assert NOTE in project.mlci("plan").stdout
+    note = {"code": "weak-limit", "where": "", "text": NOTE.removeprefix("note, for the gate: ")}
+    for command in ("validate", "plan"):
+        assert json.loads(project.mlci(command, "--json").stdout)["notes"] == [note]
     project.write("flow.yaml", FLOW.replace("max_drop: 0.02", "max_drop: 0.4"))
     assert "note, for the gate" not in project.mlci("validate").stdout

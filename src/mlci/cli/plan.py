@@ -41,6 +41,7 @@ def command(options: RunOptions, fresh: str, as_json: bool, why: str | None) -> 
     from mlci.build_environment.time_limit import check_build_time
     from mlci.cli.fresh_steps import fresh_steps
     from mlci.cli.limit_notes import notes_by_baseline
+    from mlci.report.notes import Note
     from mlci.report.plan_json import plan_json
     from mlci.report.plan_preview import preview
     from mlci.report.reused_steps import ReusePreview
@@ -61,13 +62,14 @@ def command(options: RunOptions, fresh: str, as_json: bool, why: str | None) -> 
         running = [execution.name for execution in cloud.running(flow.name)]
         missing = cloud.missing(planned.uploads)
         reuse = ReusePreview(planned.reused, prepared.reasons, _changes(prepared, session))
+        notes = [Note("weak-limit", text) for text in notes_by_baseline(flow, baseline.cases, session)]
         if as_json:
-            document = plan_json(planned, cloud.name, missing, change, running, reuse)
+            document = plan_json(planned, cloud.name, missing, change, running, reuse, notes)
             echo_document(json.dumps(document, indent=2) + "\n")
         else:
             echo(preview(planned, definition, missing, change, running, reuse))
-            for note in notes_by_baseline(flow, baseline.cases, session):
-                echo(f"note, for the gate: {note}")
+            for note in notes:
+                echo(str(note))
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from mlci.errors import CloudError, InputError, Problem
 
 if TYPE_CHECKING:
     from mlci.flow.models import Flow
+    from mlci.report.notes import Note
 
 
 @click.command("validate")
@@ -30,36 +31,40 @@ def command(flow_file: Path, params: Sequence[str], as_json: bool) -> int:
 
     Changes nothing. Reports all problems at once, with file, line and column.
     """
-    from mlci.build_environment.time_limit import late_steps
-    from mlci.cli.limit_notes import notes_by_runs_here
-    from mlci.flow.build_steps import build_notes
     from mlci.flow.names import written_name
     from mlci.report.formatting import count
 
     try:
         flow, elsewhere = _checked(flow_file, params)
+        notes = list(_notes(flow, flow_file, elsewhere))
     except InputError as error:
         if as_json:
             _print_json(str(flow_file), None, error.problems)
         raise
     if as_json:
-        _print_json(str(flow_file), flow)
+        _print_json(str(flow_file), flow, notes=notes)
     else:
-        for problem in late_steps(flow, os.environ):
-            echo(f"note, for builds: {problem}")
-        for note in build_notes(flow):
-            echo(f"note, for builds: {note}")
-        for weak in notes_by_runs_here(flow, flow_file):
-            echo(f"note, for the gate: {weak}")
-        for kept in _base_gate_notes(flow, flow_file):
-            echo(f"note, for the gate: {kept}")
-        for other in elsewhere:
-            echo(f"note, for local runs: {other}")
+        for note in notes:
+            echo(str(note))
         steps = {written_name(step) for step in flow.steps}
         cells = f" ({len(flow.steps)} with each cell of a matrix)" if flow.matrices else ""
         rules = {(rule.as_written.metric, rule.op, rule.slice) for rule in flow.gate}
         echo(f"{flow_file} is valid: {count(len(steps), 'step')}{cells}, {count(len(rules), 'rule')} in the gate")
     return 0
+
+
+def _notes(flow: Flow, flow_file: Path, elsewhere: Sequence[Problem]) -> Iterator[Note]:
+    """Yields what a valid flow is to be told of: in builds, of its gate, and on this machine."""
+    from mlci.build_environment.time_limit import late_steps
+    from mlci.cli.limit_notes import notes_by_runs_here
+    from mlci.flow.build_steps import build_notes
+    from mlci.report.notes import Note
+
+    yield from (Note.of("build-time", each) for each in late_steps(flow, os.environ))
+    yield from (Note.of("build-role", each) for each in build_notes(flow))
+    yield from (Note("weak-limit", text) for text in notes_by_runs_here(flow, flow_file))
+    yield from (Note("base-rule", text) for text in _base_gate_notes(flow, flow_file))
+    yield from (Note.of("local-run", each) for each in elsewhere)
 
 
 def _base_gate_notes(flow: Flow, flow_file: Path) -> list[str]:
@@ -88,10 +93,12 @@ def _base_gate_notes(flow: Flow, flow_file: Path) -> list[str]:
     ]
 
 
-def _print_json(flow_file: str, flow: Flow | None, problems: Iterable[Problem] = ()) -> None:
+def _print_json(
+    flow_file: str, flow: Flow | None, problems: Iterable[Problem] = (), notes: Iterable[Note] = ()
+) -> None:
     from mlci.report.plan_json import validation_json
 
-    echo_document(json.dumps(validation_json(flow_file, flow, problems), indent=2) + "\n")
+    echo_document(json.dumps(validation_json(flow_file, flow, problems, notes), indent=2) + "\n")
 
 
 def _checked(flow_file: Path, params: Sequence[str]) -> tuple[Flow, Sequence[Problem]]:

@@ -9,6 +9,7 @@ from mlci.errors import Problem
 from mlci.flow.models import Condition, Flow, Json, Secret
 from mlci.plan.models import Bound, Plan, PlannedStep, Upload
 from mlci.plan.warm_pools import warm_pools
+from mlci.report.notes import Note
 from mlci.report.result import SCHEMA, compared_with_json
 from mlci.report.reused_steps import ReusePreview
 from mlci.report.warm_pool_lines import warm_pools_json
@@ -21,6 +22,7 @@ def plan_json(
     change: Change,
     running: Sequence[str],
     reuse: ReusePreview,
+    notes: Sequence[Note] = (),
 ) -> dict[str, Json]:
     """Returns the plan of a run: objects to upload, the state machine, each step's request, and the gate."""
     uploads: list[Json] = [{"uri": upload.uri, "bytes": _size(upload)} for upload in missing]
@@ -41,6 +43,7 @@ def plan_json(
         "secrets": {name: _secret(planned.flow, secret) for name, secret in planned.flow.secrets.items()},
         "env": dict(planned.flow.env),
         "running": list(running),
+        "notes": [note.to_json() for note in notes],
     }
 
 
@@ -104,7 +107,9 @@ def _condition(condition: Condition | int, by_place: Mapping[int, Sequence[Bound
     return {condition.kind: [_condition(part, by_place) for part in condition.parts]}
 
 
-def validation_json(file: str, flow: Flow | None, problems: Iterable[Problem] = ()) -> dict[str, Json]:
+def validation_json(
+    file: str, flow: Flow | None, problems: Iterable[Problem] = (), notes: Iterable[Note] = ()
+) -> dict[str, Json]:
     """Returns the result of a validation. A flow that can't be loaded has neither name nor steps."""
     found: list[Json] = [
         {
@@ -124,6 +129,7 @@ def validation_json(file: str, flow: Flow | None, problems: Iterable[Problem] = 
         "steps": list(flow.steps) if flow else [],
         "rules": len(flow.gate) if flow else 0,
         "problems": found,
+        "notes": [note.to_json() for note in notes],
     }
 
 

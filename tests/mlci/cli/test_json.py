@@ -75,12 +75,25 @@ def test_a_validation_with_and_without_problems(capsys: pytest.CaptureFixture[st
         "steps": ["train", "publish"],
         "rules": 1,
         "problems": [],
+        "notes": [],
     }
     Path("flow.yaml").write_text(FLOW.replace("outputs:", "outptus:"))
     broken = document(capsys, "validate", code=2)
     assert (broken["valid"], broken["flow"]) == (False, None)
     assert broken["problems"][0]["line"] == 6
     assert broken["problems"][0]["hint"] == 'Did you mean "outputs"?'
+
+
+def test_the_notes_of_a_validation_have_codes_and_places(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("flow.yaml").write_text(FLOW.replace("train: {uses", "train: {runs-on: build, timeout: 9h, uses"))
+    notes = {note["code"]: note for note in document(capsys, "validate")["notes"]}
+    assert set(notes) == {"build-time", "build-role"}
+    assert (notes["build-role"]["where"], notes["build-time"]["where"]) == ("flow.yaml:6:20", "flow.yaml:6:36")
+    assert 'step "train" runs in the build' in notes["build-time"]["text"]
+    assert main(["validate"]) == 0
+    said = capsys.readouterr().out
+    for note in notes.values():
+        assert f"note, for builds: {note['where']}: {note['text']}\n" in said
 
 
 def test_settings(capsys: pytest.CaptureFixture[str]) -> None:
