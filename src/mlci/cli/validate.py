@@ -58,10 +58,12 @@ def _notes(flow: Flow, flow_file: Path, elsewhere: Sequence[Problem]) -> Iterato
     from mlci.build_environment.time_limit import late_steps
     from mlci.cli.limit_notes import notes_by_runs_here
     from mlci.flow.build_steps import build_notes
+    from mlci.flow.model_scripts import model_notes
     from mlci.report.notes import Note
 
     yield from (Note.of("build-time", each) for each in late_steps(flow, os.environ))
     yield from (Note.of("build-role", each) for each in build_notes(flow))
+    yield from (Note.of("model-script", each) for each in model_notes(flow))
     yield from (Note("weak-limit", text) for text in notes_by_runs_here(flow, flow_file))
     yield from (Note("base-rule", text) for text in _base_gate_notes(flow, flow_file))
     yield from (Note.of("local-run", each) for each in elsewhere)

@@ -31,6 +31,7 @@ In the order in which `load` uses them:
     secret_variables.py     the variables of a step that hold secrets
     steps.py                a step, from its keys
     build_steps.py          notes on the steps that the build runs itself
+    model_scripts.py        notes on models that no script serves
     secrets.py              the sources of secrets
     rules.py                the rules of the gate and of `if`
     conditions.py           `if`, with `any`, `all` and `not` of rules

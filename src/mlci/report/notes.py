@@ -9,11 +9,12 @@ from mlci.errors import Problem
 from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 
-NoteCode: TypeAlias = Literal["build-time", "build-role", "weak-limit", "base-rule", "local-run"]
+NoteCode: TypeAlias = Literal["build-time", "build-role", "model-script", "weak-limit", "base-rule", "local-run"]
 
 _ABOUT: Mapping[NoteCode, str] = {
     "build-time": "builds",
     "build-role": "builds",
+    "model-script": "models",
     "weak-limit": "the gate",
     "base-rule": "the gate",
     "local-run": "local runs",
