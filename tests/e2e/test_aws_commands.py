@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
@@ -18,6 +17,7 @@ from support.fake_aws import BUCKET, REGION, PretendAws, Script, response
 from support.fake_endpoint import endpoint
 from support.git_repositories import commit, repository
 from support.project import Project
+from support.waiting import wait_for
 
 
 @pytest.fixture
@@ -42,13 +42,6 @@ def small(project: Project) -> Project:
     for name in ("train.py", "measure.py", "data.csv"):
         project.write(name, f"# {name}")
     return project
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
 
 
 def changes(aws: PretendAws) -> list[str]:

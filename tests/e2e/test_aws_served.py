@@ -11,7 +11,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from support.iam_decisions import decided
 from support.iam_derived import calls_of_the_jobs, calls_of_the_workflow
 from support.project import Project, clean_environment
 from support.staged_files import staged_data
+from support.waiting import wait_for
 
 BUCKET = "models"
 SLOW = (
@@ -70,13 +71,6 @@ gate:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     with account(tmp_path_factory.mktemp("served"), BUCKET) as made:
         yield made
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.1)
 
 
 def small(project: Project, name: str, seconds: float = 0.1, flow: str = FLOW) -> Project:

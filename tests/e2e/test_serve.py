@@ -9,13 +9,14 @@ import signal
 import tarfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.project import Project
 from support.serving import Serving, serving
+from support.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -163,13 +164,6 @@ def processes_with(text: str) -> list[int]:
             except OSError:
                 continue
     return found
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("how", ["stopped", "killed"])

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from support.project import Project
+from support.waiting import wait_for
 
 #: The script goes on when the test has seen what it wants to see.
 CHATTY = """
@@ -35,13 +36,6 @@ def chatty(script_flow: Callable[..., Project], project: Project) -> Project:
     return script_flow({"talk": CHATTY}, {"talk": more})
 
 
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
-
-
 def until_logged(project: Project, text: str, runs: int = 1) -> None:
     """Wait until the logs of this many runs hold the text."""
 
@@ -49,7 +43,7 @@ def until_logged(project: Project, text: str, runs: int = 1) -> None:
         logs = project.root.glob(".mlci/runs/*/logs/talk.log")
         return sum(text in log.read_text() for log in logs) >= runs
 
-    until(is_logged)
+    wait_for(is_logged)
 
 
 def finish(project: Project, running: subprocess.Popen[str]) -> str:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlci.backends.protocol import Cloud, TaggedObject
+from mlci.backends.protocol import Cloud
 from mlci.baseline import (
     NO_BASELINE,
     NO_HISTORY,
@@ -28,6 +28,7 @@ from mlci.flow import load
 from mlci.flow.models import Rule
 from mlci.plan import Target
 from support.examples import examples
+from support.in_memory_objects import InMemoryObjects
 
 FLOW = load(
     b"""
@@ -67,31 +68,6 @@ class Graph:
 
     def is_shallow(self) -> bool:
         return self.is_cut
-
-
-@dataclass
-class InMemoryObjects:
-    objects: dict[str, bytes] = field(default_factory=dict)
-    name: str = "local"
-    reads: int = 0
-
-    def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
-        self.reads += 1
-        return self.objects.get(uri)
-
-    def write(self, uri: str, data: bytes) -> None:
-        self.objects[uri] = data
-
-    def list(self, prefix: str) -> list[str]:
-        return [uri for uri in self.objects if uri.startswith(prefix)]
-
-    def read_tagged(self, uri: str) -> TaggedObject | None:
-        data = self.objects.get(uri)
-        return None if data is None else TaggedObject(data, data.decode())
-
-    def replace(self, uri: str, data: bytes, tag: str | None) -> bool:
-        self.objects[uri] = data
-        return True
 
 
 @dataclass
@@ -226,11 +202,12 @@ def test_nothing_is_asked_where_the_answer_is_known() -> None:
     branch = Branch(history)
     assert find_baseline(FLOW, TARGET, branch.cloud, history, branch.said.append) == NO_BASELINE
     branch.passed("c1", "c2")
-    history.asked, branch.objects.reads = 0, 0
+    history.asked = 0
+    branch.objects.reads.clear()
     branch.chosen("c2")
-    assert (history.asked, branch.objects.reads) == (0, 1)
+    assert (history.asked, len(branch.objects.reads)) == (0, 1)
     branch.chosen("c3")
-    assert (history.asked, branch.objects.reads) == (1, 2)
+    assert (history.asked, len(branch.objects.reads)) == (1, 2)
 
 
 def test_of_hundreds_only_the_newest_are_read_and_no_more_than_needed() -> None:
@@ -238,12 +215,13 @@ def test_of_hundreds_only_the_newest_are_read_and_no_more_than_needed() -> None:
     history = Graph(parents | {"x": ("0480",), "o": ()})
     branch = Branch(history)
     branch.passed(*(name for name in parents if name != "0481"))
-    branch.objects.reads, history.asked = 0, 0
+    history.asked = 0
+    branch.objects.reads.clear()
     assert branch.chosen("x") == "0481-0480"
-    assert (branch.objects.reads <= 1 + 24, history.asked) == (True, 1)
-    branch.objects.reads = 0
+    assert (len(branch.objects.reads) <= 1 + 24, history.asked) == (True, 1)
+    branch.objects.reads.clear()
     assert branch.chosen("o") == "0499-0499"
-    assert branch.objects.reads == 1 + 200
+    assert len(branch.objects.reads) == 1 + 200
 
 
 @pytest.mark.parametrize("damage", [b"{", b'{"schema": 2, "metrics": {}}'])
@@ -273,7 +251,7 @@ def test_what_is_not_merged_is_judged_by_the_gate_of_the_current_one() -> None:
         gate = (Rule("evaluate", ("auc",), "min", limit),)
         passed = replace(run_of(commit, number), gate=gate, params={"min": limit})
         record_baseline("iris", TARGET, passed, branch.cloud, branch.history)
-    branch.objects.reads = 0
+    branch.objects.reads.clear()
 
     def found(commit: str, is_trusted: bool) -> Baseline:
         target = replace(TARGET, commit=commit, is_trusted=is_trusted)
@@ -282,7 +260,7 @@ def test_what_is_not_merged_is_judged_by_the_gate_of_the_current_one() -> None:
     of_branch = found("c5", is_trusted=False)
     assert (of_branch.run_id, of_branch.metrics) == ("0001-c2", {"evaluate": {"auc": 0.001}})
     assert ([rule.limit for rule in of_branch.gate], of_branch.params) == ([0.9], {"min": 0.9})
-    assert branch.objects.reads == 3  # the current one, and those of the history
+    assert len(branch.objects.reads) == 3  # the current one, and those of the history
     assert [rule.limit for rule in found("c5", is_trusted=True).gate] == [0.5]
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlci.backends.protocol import Cloud, TaggedObject
+from mlci.backends.protocol import Cloud
 from mlci.baseline import (
     NO_HISTORY,
     Baseline,
@@ -26,38 +24,9 @@ from mlci.baseline import (
 from mlci.errors import CloudError, InputError
 from mlci.plan import Target
 from support.examples import examples
+from support.in_memory_objects import InMemoryObjects
 
 TARGET = Target("b", "role", "run", "c", "main", is_trusted=True)
-
-
-@dataclass
-class InMemoryObjects:
-    """The objects of a cloud. `between` runs before each conditional write, as another build would."""
-
-    objects: dict[str, bytes] = field(default_factory=dict)
-    between: Callable[[], object] = lambda: None
-
-    def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
-        return self.objects.get(uri)
-
-    def write(self, uri: str, data: bytes) -> None:
-        self.objects[uri] = data
-
-    def list(self, prefix: str) -> list[str]:
-        return [uri for uri in self.objects if uri.startswith(prefix)]
-
-    def read_tagged(self, uri: str) -> TaggedObject | None:
-        data = self.objects.get(uri)
-        return None if data is None else TaggedObject(data, data.decode())
-
-    def replace(self, uri: str, data: bytes, tag: str | None) -> bool:
-        between, self.between = self.between, lambda: None
-        between()
-        found = self.read_tagged(uri)
-        if (found.tag if found else None) != tag:
-            return False
-        self.objects[uri] = data
-        return True
 
 
 class Numbered:

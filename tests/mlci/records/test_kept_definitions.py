@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -13,29 +13,13 @@ from mlci.errors import CloudError
 from mlci.flow.models import Json
 from mlci.plan import Target
 from mlci.records.kept_definitions import KeptDefinitions, key_digest, parse_definition, render_definition
+from support.in_memory_objects import InMemoryObjects
 
 PULL_REQUEST = Target("b", "role", "run", "c", "main")
 BASE = replace(PULL_REQUEST, is_trusted=True, is_protected=True)
 KEY: Json = ["definition", "version", {"steps": {"train": 1}}]
 NAME = f"definitions/{key_digest(KEY)}.json"
 OWN, PROTECTED = f"s3://b/mlci/iris/{NAME}", f"s3://b/mlci/iris/protected/{NAME}"
-
-
-@dataclass
-class InMemoryObjects:
-    objects: dict[str, bytes] = field(default_factory=dict)
-    reads: list[str] = field(default_factory=list)
-
-    def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
-        self.reads.append(uri)
-        return self.objects.get(uri)
-
-    def write(self, uri: str, data: bytes) -> None:
-        self.objects[uri] = data
-
-    def replace(self, uri: str, data: bytes, tag: str | None) -> bool:
-        assert tag is None
-        return self.objects.setdefault(uri, data) is data
 
 
 class Forbidden:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 import urllib.request
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -41,6 +39,7 @@ from support.iam_calls import Call, arn
 from support.iam_decisions import decided
 from support.iam_derived import calls_of_the_workflow
 from support.project import Project
+from support.waiting import wait_for
 
 FLOW = """flow: served
 steps:
@@ -367,13 +366,6 @@ def left(served: Account) -> list[str]:
     return endpoints + configs + [each["ModelName"] for each in sagemaker.list_models()["Models"]]
 
 
-def wait_until(is_due: Callable[[], object], timeout_s: float = 60) -> None:
-    until = time.monotonic() + timeout_s
-    while not is_due():
-        assert time.monotonic() < until
-        time.sleep(0.2)
-
-
 @pytest.mark.e2e
 @pytest.mark.slow
 def test_runs_on_aws_leave_nothing_however_they_end(project: Project, tmp_path: Path) -> None:
@@ -381,16 +373,16 @@ def test_runs_on_aws_leave_nothing_however_they_end(project: Project, tmp_path: 
         done = project.mlci("run", **served.environment)
         assert done.returncode == 0, done.stdout + done.stderr
         arn_of_run = project.result()["execution"]
-        wait_until(lambda: not left(served))
+        wait_for(lambda: not left(served))
         states = served.client("stepfunctions")
         called = list(calls_of_the_workflow(served, arn_of_run))
         cleaner = f"{arn_of_run}-cleaner-1"
-        wait_until(lambda: states.describe_execution(executionArn=cleaner)["status"] == "SUCCEEDED")
+        wait_for(lambda: states.describe_execution(executionArn=cleaner)["status"] == "SUCCEEDED")
         called += calls_of_the_workflow(served, cleaner)
 
         project.write("train.py", TRAIN.replace("return None", "__import__('time').sleep(4)"))
         build = project.start("run", **served.environment)
-        wait_until(lambda: any("--deploy-" in name for name in left(served)))
+        wait_for(lambda: any("--deploy-" in name for name in left(served)))
         build.kill()
         build.communicate()
         machine = arn_of_run.replace(":execution:", ":stateMachine:").rpartition(":")[0]
@@ -398,7 +390,7 @@ def test_runs_on_aws_leave_nothing_however_they_end(project: Project, tmp_path: 
         (run,) = [each for each in running if "-cleaner-" not in each["name"]]
         states.stop_execution(executionArn=run["executionArn"])
         assert left(served)
-        wait_until(lambda: not left(served))
+        wait_for(lambda: not left(served))
     flow = load(FLOW.encode(), "flow.yaml")
     written = policies(access_requirements(flow, {}), replace(SCOPE, bucket="models"))["workflow"]
     assert {call.action for call in called if not decided(written, call)} == {"iam:PassRole"}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
 
@@ -21,13 +19,7 @@ from mlci.running.planned_run import prepare
 from mlci.runs.earlier_runs import earlier_runs
 from support.aws_builds import FLOW, Builder
 from support.fake_aws import BUCKET, PretendAws, Script, response
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.002)
+from support.waiting import wait_for
 
 
 def test_a_run_passes(builder: Builder, pretended: PretendAws) -> None:

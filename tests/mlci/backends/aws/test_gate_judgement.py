@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 
 import pytest
 from botocore.awsrequest import AWSResponse
@@ -12,6 +10,7 @@ from botocore.awsrequest import AWSResponse
 from mlci.report.result import Status
 from support.aws_builds import FLOW, Builder
 from support.fake_aws import FAULTS, PretendAws, Script
+from support.waiting import wait_for
 
 JUDGED = (
     FLOW.replace("out/metrics.json", "out/metrics.json\n    cases: out/cases.csv")
@@ -31,13 +30,6 @@ def measured(pretended: PretendAws, right: int) -> None:
     rows = "".join(f"{number},1,{int(number < right)}\n" for number in range(100))
     cases = f"id,label,predicted\n{rows}".encode()
     pretended.sagemaker.scripts["measure"] = Script({"accuracy": right / 100}, {"cases.csv": cases})
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.002)
 
 
 def deployed(pretended: PretendAws) -> bool:
