@@ -36,6 +36,7 @@
     key_changes.py     the changes of steps since earlier runs, for `mlci plan --why`
     plan_json.py       a plan, a validation and settings, for other programs
     noise_table.py     the noise of metrics, for `mlci noise`
+    notes.py           notes on a valid flow, as lines and as JSON
     stack_report.py    a stack and its changes, for `mlci bootstrap`
 
 A report is a pure function: a result in, a text out. Text from outside passes through `untrusted_text`.

@@ -226,7 +226,7 @@ class Runs:
         return self.find(run) if is_here else self.folder(run)
 
     def hint(self, run: str) -> str:
-        """What to say of a run that is not here: the nearest, or the newest ones."""
+        """Returns what to say of a run that is not here: the nearest, or the newest ones."""
         from mlci.flow.problems import nearest
 
         known = [folder.run_id for folder in self.all()]
