@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from mlci.backends.aws.cloudformation_stacks import Stack
 from mlci.errors import InputError, Problem
 from mlci.provision.context import Account, RepositoryContext
-from mlci.provision.stack_parameters import GITHUB, PARAMETERS, check
+from mlci.provision.stack_parameters import GITHUB, HOST, PARAMETERS, check
 from mlci.stage import Repository, Staged
 
 #: The value of `--changed-files` that stands for a pattern of the files that the flow reads.
@@ -32,7 +32,7 @@ def resolve_values(
         values[name] = next(value for value in sources if value is not None)
     if values["Repository"] != current.get("Repository") and "RepositoryId" not in options:
         values["RepositoryId"] = ""  # it is the other repository's
-    if not values["Repository"] and repository.origin:
+    if not values["Repository"] and repository.origin and HOST.accepts(host):
         hint = "Name a repository there, owner/name, or the host of a GitHub Enterprise Server: --github-host."
         raise InputError([Problem("--repository", 0, 0, f"Git's origin, {repository.origin}, is not on {host}", hint)])
     values["FlowFile"] = repository.flow_file

@@ -73,7 +73,7 @@ _RETENTIONS = (
     "1827",
 )
 
-_HOST = Parameter(
+HOST = Parameter(
     "GitHubHost",
     "The host of the repository, such as that of a GitHub Enterprise Server.",
     "the name of a host, such as github.example.com",
@@ -90,7 +90,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "--repository",
         pattern=r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}",
     ),
-    _HOST,
+    HOST,
     Parameter(
         "RepositoryId",
         "The numeric ID of the repository, required with --trigger actions: gh api repos/OWNER/NAME --jq .id",
@@ -308,7 +308,7 @@ def _host_problems(values: Mapping[str, str]) -> Iterator[Problem]:
     Source: https://docs.aws.amazon.com/dtconsole/latest/userguide/connections-create-gheserver.html
     """
     host = values.get("GitHubHost", GITHUB)
-    if host == GITHUB or not _HOST.accepts(host):
+    if host == GITHUB or not HOST.accepts(host):
         return
     if host.endswith(".ghe.com"):
         what = f"AWS connects to github.com and to GitHub Enterprise Server, not to {host}"

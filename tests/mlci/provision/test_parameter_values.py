@@ -53,6 +53,8 @@ def test_the_host_of_a_github_enterprise_server_is_named_once() -> None:
     assert resolve_values({}, enterprise, at)["GitHubHost"] == "github.example.com"
     with pytest.raises(InputError, match=r"github\.example\.com/octo/model, is not on github\.com"):
         resolve_values({}, {}, at)
+    with pytest.raises(InputError, match=r'^--github-host: "https://github\.example\.com" is not the name of a host'):
+        resolve_values({"GitHubHost": "https://github.example.com"}, {}, at)
 
 
 @pytest.mark.parametrize(
