@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlci.backends.aws.backend import AwsCloud, AwsTarget, aws_cloud
 from mlci.backends.aws.caller_identity import identify
-from mlci.backends.progress import StepState
+from mlci.backends.progress import Progress, StepState
 from mlci.errors import MlciError
 from mlci.flow import load
 from mlci.flow.models import Flow
@@ -53,8 +53,8 @@ class Log:
     def log(self, text: str) -> None:
         self.lines.append(text)
 
-    def update(self, steps: Mapping[str, StepState]) -> None:
-        self.steps = steps
+    def update(self, progress: Progress) -> None:
+        self.steps = progress.steps
 
     def use_run(self, run_id: str, tail: Callable[[str], str]) -> None:
         pass

@@ -61,7 +61,12 @@ class StepState:
     @property
     def is_undecided(self) -> bool:
         """True while it waits for a decision that can be made."""
-        return self.question is not None and self.question.is_asked
+        return self.open_question is not None
+
+    @property
+    def open_question(self) -> Question | None:
+        """The question that waits for a decision that can be made."""
+        return self.question if self.question and self.question.is_asked else None
 
     def seconds(self, now: datetime) -> float:
         """Return the time that it has run, in seconds."""
@@ -86,7 +91,8 @@ class Progress:
     `owners` tells which step an event belongs to, and `iterations` which iteration of a Map over cells it is in, by the
     id of the event before it. `ended_by` is the step whose Fail state ends the run, once that is reached. `closing` has
     the titles of the states by whose success a step has succeeded; one that is not there succeeds with each state.
-    `reused` has the runs that the steps are of which are not to run.
+    `reused` has the runs that the steps are of which are not to run. `changed` are the steps that the latest event was
+    of: who follows a run looks at these alone, for a large flow has as many steps as events.
     """
 
     steps: Mapping[str, StepState]
@@ -95,11 +101,12 @@ class Progress:
     ended_by: str = ""
     closing: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
     reused: Mapping[str, str] = field(default_factory=dict, repr=False)
+    changed: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def undecided(self) -> dict[str, Question]:
         """The questions that wait for a decision, by step."""
-        return {name: step.question for name, step in self.steps.items() if step.question and step.is_undecided}
+        return {name: question for name, step in self.steps.items() if (question := step.open_question)}
 
     @property
     def reached(self) -> tuple[str, ...]:
@@ -109,14 +116,15 @@ class Progress:
     def with_reused(self, runs: Mapping[str, str]) -> Progress:
         """This progress, with the results of steps from these runs."""
         reused = {name: replace(self.steps[name], status="reused", reused_from=run) for name, run in runs.items()}
-        return replace(self, steps={**self.steps, **reused})
+        return replace(self, steps={**self.steps, **reused}, changed=tuple(reused))
 
     def after(self, event: Event) -> Progress:
         """This progress, one event further."""
+        progress = replace(self, changed=()) if self.changed else self
         iteration = _iteration(event, self.iterations)
         if iteration is None:
-            return self._after(event, None)
-        return replace(self, iterations={**self.iterations, event.id: iteration})._after(event, iteration)
+            return progress._after(event, None)
+        return replace(progress, iterations={**self.iterations, event.id: iteration})._after(event, iteration)
 
     def _after(self, event: Event, iteration: int | None) -> Progress:
         entered = event.details.get("stateEnteredEventDetails")
@@ -129,10 +137,13 @@ class Progress:
         if not owner:
             return self
         owners = {**self.owners, event.id: owner}
-        return replace(self, steps={**self.steps, owner: _advanced(self.steps[owner], event)}, owners=owners)
+        return replace(self._with(owner, _advanced(self.steps[owner], event)), owners=owners)
+
+    def _with(self, name: str, step: StepState) -> Progress:
+        return replace(self, steps={**self.steps, name: step}, changed=(name,))
 
     def _entered(self, state: str, event: Event, iteration: int | None) -> Progress:
-        cells = self._cells()
+        cells = _cells(tuple(self.steps))
         written = step_of_state(state, cells)
         if written is None:
             return self._entered_reused(state, cells, iteration)
@@ -144,29 +155,21 @@ class Progress:
         is_closing = title in self.closing[owner] if owner in self.closing else step.is_closing
         step = replace(step, title=title, is_closing=is_closing)
         ended_by = self.ended_by or (owner if event.type == "FailStateEntered" else "")
-        return replace(self, steps={**self.steps, owner: step}, owners=owners, ended_by=ended_by)
+        return replace(self._with(owner, step), owners=owners, ended_by=ended_by)
 
     def _entered_reused(self, state: str, cells: Mapping[str, Sequence[str]], iteration: int | None) -> Progress:
         written = state.partition(": ")[0]
         if written not in cells or state != state_name(written, REUSED_TITLE):
             return self
         owner = cells[written][iteration or 0]
-        step = replace(self.steps[owner], status="reused", reused_from=self.reused.get(owner))
-        return replace(self, steps={**self.steps, owner: step})
+        return self._with(owner, replace(self.steps[owner], status="reused", reused_from=self.reused.get(owner)))
 
     def _ended(self, message: str, at: datetime) -> Progress:
         """With the message of the step that ended the run."""
         if not self.ended_by:
             return self
         step = replace(self.steps[self.ended_by], status="failed", ended=at, reason=message)
-        return replace(self, steps={**self.steps, self.ended_by: step})
-
-    def _cells(self) -> dict[str, list[str]]:
-        """The steps by the name that the flow writes, and that their states have: the cells of each, or it alone."""
-        cells: dict[str, list[str]] = {}
-        for name in self.steps:
-            cells.setdefault(written_name(name), []).append(name)
-        return cells
+        return self._with(self.ended_by, step)
 
     def finished(self, now: datetime) -> Progress:
         """After the last event: what never began was skipped, and what had not ended was stopped."""
@@ -177,6 +180,15 @@ class Progress:
             return replace(step, status="skipped") if step.status == "waiting" else step
 
         return replace(self, steps={name: final(step) for name, step in self.steps.items()})
+
+
+@functools.lru_cache(maxsize=8)  # asked for with each state that a run enters
+def _cells(steps: tuple[str, ...]) -> Mapping[str, Sequence[str]]:
+    """The steps by the name that the flow writes, and that their states have: the cells of each, or it alone."""
+    cells: dict[str, list[str]] = {}
+    for name in steps:
+        cells.setdefault(written_name(name), []).append(name)
+    return cells
 
 
 def initial_progress(

@@ -34,7 +34,8 @@ class EmptyOutputs:
 
         An empty output of a step that just succeeded is logged.
         """
-        changed = {name: step for name, step in progress.steps.items() if step.status != before.steps[name].status}
+        states = {name: progress.steps[name] for name in progress.changed}
+        changed = {name: step for name, step in states.items() if step.status != before.steps[name].status}
         for name, step in changed.items():
             if step.status in ("succeeded", "reused"):
                 self._check(name)

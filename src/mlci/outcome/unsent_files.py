@@ -19,7 +19,8 @@ _MISSING = r"No such file or directory: '([^'\n]+)'|(?:^|[\s:'\"])([^\s:'\"]+)'?
 def explain_unsent(before: Progress, progress: Progress, planned: Plan, repository: Repository) -> Progress:
     """Return the progress, in which the reason of a step that just failed tells which file it was not sent."""
     explained = {}
-    for name, step in progress.steps.items():
+    for name in progress.changed:
+        step = progress.steps[name]
         if step.status != "failed" or before.steps[name].status == "failed" or not step.reason:
             continue
         unsent = next(_unsent(name, step.reason, planned, repository), None)

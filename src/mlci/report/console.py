@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from mlci.backends.progress import StepState
+    from mlci.backends.progress import Progress, StepState
     from mlci.gate import RuleVerdict
 
 
@@ -58,13 +58,13 @@ class ConsoleReporter:
             self.out.write(f"{text}\n")  # in one call, because several threads log
             self.out.flush()
 
-    def update(self, steps: Mapping[str, StepState]) -> None:
+    def update(self, progress: Progress) -> None:
         """Takes the newest state of each step, and logs the changes. Called from the threads that run steps."""
         with self._lock:
-            before, self.steps = self.steps, steps
-            for name, step in steps.items():
+            before, self.steps = self.steps, progress.steps
+            for name in progress.changed:
                 if name in before:
-                    self._log_change(name, before[name], step)
+                    self._log_change(name, before[name], progress.steps[name])
 
     def _log_change(self, name: str, before: StepState, step: StepState) -> None:
         if step.is_undecided and not before.is_undecided:

@@ -15,7 +15,7 @@ from mlci.runs.run_lock import RunLock
 from mlci.runs.watch import WatchOptions
 
 if TYPE_CHECKING:
-    from mlci.backends.progress import StepState
+    from mlci.backends.progress import Progress
     from mlci.interrupts import InterruptSource
     from mlci.partial import PartialRun
     from mlci.plan import Target
@@ -29,7 +29,7 @@ class RunReporter(Protocol):
 
     def log(self, text: str) -> None: ...
 
-    def update(self, steps: Mapping[str, StepState]) -> None: ...
+    def update(self, progress: Progress) -> None: ...
 
     def live(self) -> AbstractContextManager[None]: ...
 

@@ -49,8 +49,8 @@ def execute(prepared: PreparedRun, context: RunContext, cloud: Cloud, started: d
         with lock:
             before, progress = progress, progress.after(event)
             progress = explain_unsent(before, outputs.explain(before, progress), planned, context.repository)
-            context.reporter.update(progress.steps)
-            if before.undecided != progress.undecided:
+            context.reporter.update(progress)
+            if any(before.steps[name].open_question != progress.steps[name].open_question for name in progress.changed):
                 context.folder.write_undecided(progress.undecided)
 
     def work() -> Outcome:
@@ -83,7 +83,7 @@ def execute(prepared: PreparedRun, context: RunContext, cloud: Cloud, started: d
         context.reporter.log(f"{reason}: stopping the run")
         stop.set(error="mlci.Stopped", cause=reason)
 
-    context.reporter.update(progress.steps)
+    context.reporter.update(progress)
     try:
         with context.interrupts() as interrupts, context.reporter.live(), watch.running(interrupts):
             outcome = run_interruptible(work, interrupts, interrupt, context.timeout_s)

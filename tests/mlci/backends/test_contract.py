@@ -71,7 +71,8 @@ class Side:
     def progress(self, planned: Plan) -> Progress:
         progress = initial_progress(planned.steps)
         for event in self.events:
-            progress = progress.after(event)
+            before, progress = progress.steps, progress.after(event)
+            assert {name for name, step in progress.steps.items() if step != before[name]} <= {*progress.changed}
         return progress
 
 

@@ -53,7 +53,7 @@ class Run:
     def change(self, step: str, status: str, reason: str | None = None) -> str | None:
         """Change a step's status, and return its reason as the run reports it."""
         changed = replace(self.progress.steps[step], status=status, reason=reason)  # type: ignore[arg-type]
-        after = Progress({**self.progress.steps, step: changed})
+        after = Progress({**self.progress.steps, step: changed}, changed=(step,))
         self.progress = self.outputs.explain(self.progress, after)
         return self.progress.steps[step].reason
 

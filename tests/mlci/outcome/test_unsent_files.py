@@ -45,7 +45,7 @@ def reason(repository: Repository, step: str, text: str) -> str:
     before = initial_progress(planned(repository).steps)
     failed = replace(before.steps[step], status="failed", reason=text)
     after = explain_unsent(
-        before, replace(before, steps={**before.steps, step: failed}), planned(repository), repository
+        before, replace(before, steps={**before.steps, step: failed}, changed=(step,)), planned(repository), repository
     )
     return after.steps[step].reason or ""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 from datetime import datetime, timedelta, timezone
+from typing import NoReturn
 
 from rich.console import Console
 
-from mlci.backends.progress import StepState
+from mlci.backends.progress import Progress, StepState
 from mlci.report.console import ConsoleReporter, failure
 
 START = datetime(2026, 11, 23, 10, 15, 30, tzinfo=timezone.utc)
@@ -48,11 +49,28 @@ def test_the_command_for_a_log_can_be_pasted() -> None:
     assert "(all: mlci logs train)" in failure("train", "it failed", "epoch 1")
 
 
+class Unlisted(dict[str, StepState]):
+    """Steps that can be asked for by name alone."""
+
+    def __iter__(self) -> NoReturn:
+        raise AssertionError("all steps were looked at")
+
+    items = values = keys = __iter__
+
+
+def test_only_the_steps_that_an_event_was_of_are_looked_at() -> None:
+    made = reporter()
+    made.update(Progress(Unlisted(STEPS)))
+    made.update(Progress(Unlisted({**STEPS, "prepare": StepState("running", START)}), changed=("prepare",)))
+    assert "prepare running" in made.out.getvalue()  # type: ignore[attr-defined]
+
+
 def test_a_failure_repeats_no_lines_that_were_followed() -> None:
     for shows_logs in (False, True):
         made = reporter(shows_logs)
-        made.update(STEPS)
-        made.update({**STEPS, "prepare": StepState("failed", START, START, None, "AlgorithmError")})
+        made.update(Progress(STEPS))
+        failed = {**STEPS, "prepare": StepState("failed", START, START, None, "AlgorithmError")}
+        made.update(Progress(failed, changed=("prepare",)))
         text = made.out.getvalue()  # type: ignore[attr-defined]
         assert 'step "prepare" failed: AlgorithmError' in text
         assert ("| all done" in text) is not shows_logs
