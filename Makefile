@@ -44,7 +44,7 @@ clean:
 
 # The locks hold every version that the project is tested with, on Python 3.10 to 3.13 and each platform, with its hashes:
 # `build` for building packages from source, `runtime` for mlci, `slim` for mlci without the SDKs, `sdk` for these,
-# `stats` and `parquet` for what judging cases needs, `github` for what posts reports beside a slim install,
+# `stats` and `parquet` for what judging cases needs, `plots` for what draws plots, `github` for what posts reports beside a slim install,
 # `example` for the example's scripts too, `all` for everything. A package that has no wheel is built with what `build` installs, and not with what an index offers that day.
 $(READY): pyproject.toml $(LOCKS)/build.txt $(LOCKS)/all.txt
 	@$(PYTHON) -c '' 2>/dev/null || { \

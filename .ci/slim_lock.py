@@ -1,6 +1,7 @@
 """Splits src/mlci/locks/runtime.txt: `slim.txt` for what each run needs, `sdk.txt` for the SDKs and what these need.
 
-And it takes from all.txt what mlci installs when a flow has cases to judge: `stats.txt`, and `parquet.txt` beside it;
+And it takes from all.txt what mlci installs when a flow has cases to judge, `stats.txt` and `parquet.txt`, or plots to
+draw, `plots.txt`;
 and what it takes to post reports beside a slim install: `github.txt`.
 
 `make lock` calls it, with an environment in which everything is installed: its distributions say what needs what.
@@ -20,7 +21,7 @@ from packaging.utils import canonicalize_name
 #: The packages that compile a definition.
 SDKS = frozenset({"sagemaker", "stepfunctions"})
 #: The packages of locks that hold what an extra of mlci names.
-EXTRAS = {"stats": frozenset({"numpy", "scipy"}), "parquet": frozenset({"pyarrow"})}
+EXTRAS = {"stats": frozenset({"numpy", "scipy"}), "parquet": frozenset({"pyarrow"}), "plots": frozenset({"matplotlib"})}
 
 #: The package that posts reports.
 CLIENTS = frozenset({"pygithub"})

@@ -38,7 +38,7 @@ def test_they_are_imported_when_the_first_job_runs() -> None:
         "import sys, time; from mlci import early_imports; early_imports._import = lambda names: print(*names)\n"
         "from mlci.flow.models import Flow; from mlci.plan.models import Plan, Target\n"
         "flow = Flow('small', 'flow.yaml', {}, {}, ())\n"
-        "early_imports.import_early(Plan(flow, Target('b', 'r', '20261123-101530-3f9c2a'), {}, ()))\n"
+        "early_imports.import_early(Plan(flow, Target('b', 'r', '20261123-101530-3f9c2a'), {}, ()), None, print)\n"
         "print('started', flush=True); time.sleep(1)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mlci.backends.progress import Progress
 from mlci.backends.protocol import Cloud
-from mlci.errors import CloudError
+from mlci.errors import CloudError, InputError
 from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Flow
 from mlci.gate.cases_file import InvalidCases, parse_cases
@@ -26,6 +26,7 @@ from mlci.report.plots.drawing import draw
 from mlci.report.plots.pictures import Picture, picture_address
 from mlci.s3_uris import Outputs, output_file_uri
 from mlci.stage.cache import Cache, code_stamp
+from mlci.stage.package_install import provide_plots
 
 #: A page holds its pictures, so that they can't be of any size or number.
 _MAX_BYTES, _MAX_PLOTS = 2_000_000, 30
@@ -52,11 +53,14 @@ def _pictures(reader: _Reader, cache: Cache, log: Callable[[str], None]) -> tupl
     """Return the pictures of what is read, drawn where they are not yet: the cache knows those of the same files."""
     found: list[Picture] = []
     stamp = code_stamp(map(Path, plots.__path__))
-    for plot in (*reader.files(), *reader.cases()):
-        if len(found) >= _MAX_PLOTS:
-            log(f"the report shows the first {_MAX_PLOTS} plots")
-            break
-        found += [plot] if isinstance(plot, Picture) else _drawn(plot, cache, stamp)
+    try:
+        for plot in (*reader.files(), *reader.cases()):
+            if len(found) >= _MAX_PLOTS:
+                log(f"the report shows the first {_MAX_PLOTS} plots")
+                break
+            found += [plot] if isinstance(plot, Picture) else _drawn(plot, cache, stamp, log)
+    except InputError as error:
+        log(f"no plots are drawn: {error}")
     return tuple(found[:_MAX_PLOTS])
 
 
@@ -68,11 +72,17 @@ class _Charts:
     make: Callable[[], Iterable[Chart]]
 
 
-def _drawn(charts: _Charts, cache: Cache, stamp: Sequence[object]) -> list[Picture]:
-    """Return the pictures of charts. Where they are known, no table is parsed."""
-    known = cache.get(
-        ["plots", stamp, charts.key], lambda: json.dumps([[chart.title, draw(chart)] for chart in charts.make()])
-    )
+def _drawn(charts: _Charts, cache: Cache, stamp: Sequence[object], log: Callable[[str], None]) -> list[Picture]:
+    """Return the pictures of charts. Where they are known, nothing is parsed, and matplotlib is not imported.
+
+    Raises: InputError, where matplotlib is not installed and can't be.
+    """
+
+    def drawn() -> str:
+        provide_plots(cache.folder, log)
+        return json.dumps([[chart.title, draw(chart)] for chart in charts.make()])
+
+    known = cache.get(["plots", stamp, charts.key], drawn)
     return [Picture(title, picture_address(svg.encode()) or "") for title, svg in json.loads(known)]
 
 

@@ -69,7 +69,7 @@ def execute(prepared: PreparedRun, context: RunContext, cloud: Cloud, started: d
         for uri, text in sent.objects.items():
             cloud.write(uri, text.encode())
         answers = GateAnswers(verdict_so_far, context.reporter.log) if planned.asks_mlci else None
-        import_early(planned)
+        import_early(planned, context.cache.folder, context.reporter.log)
         return cloud.run(
             version, context.target.run_id, sent.text, on_event, stop, lambda: _ends(progress.steps, usual_s), answers
         )

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +77,15 @@ PARQUET = PackageSet(
     "which reads cases in Parquet: some seconds, once",
     'what reads Parquet (pip install "mlci[parquet]"), or write the cases as CSV',
 )
+PLOTS = PackageSet(
+    LOCKS / "plots.txt",
+    ("matplotlib",),
+    "matplotlib",
+    "which draws the plots of the report: some seconds, once",
+    'what draws plots (pip install "mlci[plots]")',
+)
+#: Two threads that need the same packages install them once.
+_PROVIDING = threading.Lock()
 
 
 def provide_sdk(cache: Path | None, log: Callable[[str], None]) -> None:
@@ -102,6 +112,16 @@ def provide_parquet(cache: Path | None, log: Callable[[str], None]) -> None:
     """
     if not PARQUET.is_installed:
         provide(PARQUET, cache, log)
+
+
+def provide_plots(cache: Path | None, log: Callable[[str], None]) -> None:
+    """Make matplotlib importable; install it where neither the environment nor an earlier run has it.
+
+    Raises: InputError, if it can't be installed.
+    """
+    with _PROVIDING:
+        if not PLOTS.is_installed:
+            provide(PLOTS, cache, log)
 
 
 def provide(packages: PackageSet, cache: Path | None, log: Callable[[str], None]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from mlci.errors import InputError
 from mlci.stage.package_install import (
     PARQUET,
+    PLOTS,
     SDKS,
     STATISTICS,
     PackageSet,
@@ -19,6 +20,7 @@ from mlci.stage.package_install import (
     install_folder,
     provide,
     provide_parquet,
+    provide_plots,
     provide_sdk,
     provide_statistics,
 )
@@ -100,13 +102,13 @@ def test_what_an_earlier_run_installed_is_used(tmp_path: Path, monkeypatch: pyte
 def test_what_the_environment_has_is_not_installed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
     before = list(sys.path)
-    for each in (provide_statistics, provide_parquet):
+    for each in (provide_statistics, provide_parquet, provide_plots):
         each(tmp_path, pytest.fail)
     assert sys.path == before
     assert list(tmp_path.iterdir()) == []
 
 
 def test_another_lock_has_another_folder(tmp_path: Path) -> None:
-    assert len({install_folder(each, tmp_path) for each in (SDKS, STATISTICS, PARQUET)}) == 3
+    assert len({install_folder(each, tmp_path) for each in (SDKS, STATISTICS, PARQUET, PLOTS)}) == 4
     assert install_folder(SDKS, tmp_path).parent == tmp_path / "sdk"
     assert not install_folder(SDKS, None).parent.is_relative_to(tmp_path / "sdk")

@@ -3,7 +3,6 @@
 charts.py         charts as values: lines, points, and tables of counts
 chart_files.py    CSV and JSON with x and y → a chart
 case_curves.py    cases → ROC, precision and recall, calibration, confusion, residuals
-axes.py           the axes of a chart, and the values that are marked on them
-drawing.py        a chart → SVG
+drawing.py        a chart → SVG, by matplotlib
 pictures.py       pictures as a page holds them, each beside that of the baseline
 """

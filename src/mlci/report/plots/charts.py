@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from mlci.fast_dataclasses import dataclass
 
-CurveKind = Literal["line", "points"]
+CurveKind = Literal["line", "step", "points"]
 
 
 @dataclass(frozen=True)
