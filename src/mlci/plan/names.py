@@ -261,10 +261,12 @@ def _short_step(step: Step) -> str:
 
 def _fit(name: str, room: int) -> str:
     """The name itself where it is short enough and of [a-zA-Z0-9-], with no two - in a row and none at its ends; else
-    its beginning and four digits of its hash."""
+    its beginning and four digits of its hash, or the hash alone where there is no room for more."""
     plain = re.sub(r"[^a-zA-Z0-9]+", "-", name).strip("-")
     if plain == name and len(name) <= room:
         return name
+    if room < len("a-1234"):
+        return short_digest(name, room)
     digits = hashlib.sha256(name.encode()).hexdigest()[:4]
     return f"{plain[: room - 5].rstrip('-')}-{digits}"
 

@@ -36,14 +36,18 @@ def test_steps_of_one_run_never_share_a_job_name(flow: str, names: set[str]) -> 
     assert len({Names(flow).job(_step(step), RUN) for step in names}) == len(names)
 
 
-@given(flows, st.sets(steps, min_size=2, max_size=3), st.integers(1, 256))
-def test_cells_share_no_job_name_with_each_other_or_with_another_step(flow: str, names: set[str], count: int) -> None:
+@given(flows, st.sets(steps, min_size=2, max_size=3), st.integers(1, 256), st.booleans())
+@example("A" * 18, {"A" * 28, "AY"}, 101, False)
+@example("A" * 40, {"A" * 28, "B" * 28}, 101, True)
+def test_cells_share_no_job_name_with_each_other_or_with_another_step(
+    flow: str, names: set[str], count: int, is_protected: bool
+) -> None:
     cells = [
         Step(f"{name}(k={index})", "training", cell=Cell(name, index, "", {}, (), (), f"k={index}"))
         for name in names
         for index in range(count)
     ]
-    jobs = [Names(flow).job(step, RUN) for step in (*cells, *map(_step, names))]
+    jobs = [Names(flow, is_protected).job(step, RUN) for step in (*cells, *map(_step, names))]
     assert len(set(jobs)) == len(jobs)
     assert all(JOB_NAME.fullmatch(f"{job}-9-99") and len(f"{job}-9-99") <= JOB_NAME_MAX_CHARS for job in jobs)
 

@@ -1,8 +1,9 @@
-"""Decides when to look for events: often where the end of a step is near, seldom where it is far, and never more often
-in all than by the plain rhythm, which knows no history.
+"""Decides when to look for events: often where the end of a step is near, seldom where it is far, and less often in all
+than by the plain rhythm, which knows no history.
 
 The plain rhythm looks often after an event, and less often while nothing happens. Its looks are counted as it goes; one
-that is left out while no step is near its usual end may be made up for where one is.
+that is left out while no step is near its usual end may be made up for where one is. It looks often after an event that
+it sees, and might have seen another one, so that a run can make a call or two more than it would have; few do.
 """
 
 from __future__ import annotations
