@@ -8,7 +8,6 @@ The way of the data, which is the direction of the imports, too; `run.py` shows 
 The map:
 
     errors.py            the errors that a user reads, and their exit codes
-    fast_dataclasses.py  the decorator of dataclasses that is quick to run
     json_text.py         JSON documents as text that people read
     git_command.py       runs git, as the files of a checkout do not decide
     interrupts.py        work that signals and timeouts interrupt

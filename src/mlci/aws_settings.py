@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal
 
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 AwsSettingName = Literal["region", "bucket", "workflow_role", "job_role", "log_group"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True, order=True)

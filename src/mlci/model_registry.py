@@ -17,11 +17,11 @@ from typing import Any, Literal  # responses have the API's own shapes
 
 from mlci.backends.protocol import RegistryApi
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
 from mlci.flow import nearest
 from mlci.flow.models import Json
 from mlci.plan.names import FLOW_TAG, RUN_TAG
 from mlci.step_types.model_metadata import COMMIT_KEY, PARAM_PREFIX
+from mlci_dataclasses import dataclass
 
 Approval = Literal["Approved", "Rejected"]
 #: ApprovalDescription in UpdateModelPackage.

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Flow, Json, Op, Rule
 from mlci.flow.names import written_name
 from mlci.flow.part import with_earlier
+from mlci_dataclasses import dataclass
 
 #: Of the comparisons of a model with itself, so many may be red.
 FALSE_REDS = 0.05

@@ -14,7 +14,6 @@ from datetime import datetime
 
 from mlci.compile import execution_input, step_inputs
 from mlci.errors import InputError, Problem
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.dependencies import metrics_read, outputs_read, selected_by
 from mlci.flow.models import Condition, Flow, Json, MetricValue, Step, StepOutput, Value
 from mlci.flow.names import written_name
@@ -27,6 +26,7 @@ from mlci.report.formatting import rough_duration
 from mlci.reuse.key_document import StepKey
 from mlci.runs.earlier_runs import EarlierRun
 from mlci.step_types.states import MISSING_METRIC
+from mlci_dataclasses import dataclass
 
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import TypeAlias
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.step_types.gate_judgement import JUDGED, JUDGES
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

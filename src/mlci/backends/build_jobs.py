@@ -24,13 +24,13 @@ from mlci.backends.protocol import BackendOptions
 from mlci.backends.stop_signal import StopSignal
 from mlci.backends.thread_shares import thread_shares_in_build, thread_variables
 from mlci.errors import CloudError
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.names import written_name
 from mlci.plan.models import Plan, S3Uri, Upload
 from mlci.plan.names import JobSteps, Names
 from mlci.s3_uris import split_s3_uri
 from mlci.stage.models import StagedFile
 from mlci.stage.repository import find_repository
+from mlci_dataclasses import dataclass
 from mlci_emulator.errors import EmulatorError
 
 if TYPE_CHECKING:

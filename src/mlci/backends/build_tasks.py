@@ -34,8 +34,8 @@ from mlci.backends.protocol import GateAnswer
 from mlci.backends.stop_signal import StopSignal
 from mlci.compile.names import NOT_JUDGED
 from mlci.errors import MlciError
-from mlci.fast_dataclasses import dataclass
 from mlci.step_types.build_run import TASK_RESOURCE
+from mlci_dataclasses import dataclass
 
 #: So many signs of life are sent in the time in which one is due.
 _BEATS = 5

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Literal, get_args
 
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 RuntimeName = Literal["docker", "podman", "buildah"]
 #: Chooses a runtime where several are there.

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from mlci.fast_dataclasses import dataclass
 from mlci.step_types.states import APPROVED, REJECTED
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.flow.models import Json

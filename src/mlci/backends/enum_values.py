@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlci.errors import Problem
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Flow, Position
 from mlci.flow.problems import nearest
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

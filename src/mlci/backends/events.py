@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

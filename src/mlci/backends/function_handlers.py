@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from mlci.errors import InputError, Problem
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Flow, Step
+from mlci_dataclasses import dataclass
 
 #: What the emulator's name for the log of a function begins with.
 FUNCTION_LOG_PREFIX = "lambda-"

@@ -16,9 +16,9 @@ from pathlib import Path
 from mlci.backends.container_runtime import ContainerRuntime
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError
-from mlci.fast_dataclasses import dataclass
 from mlci.plan.models import PlannedImage
 from mlci.stage.models import ImageContext
+from mlci_dataclasses import dataclass
 
 _POLL_S = 0.2
 _CHUNK_BYTES = 1 << 20

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from mlci.backends.project_python import ProjectPython
 from mlci.backends.requirements_environments import EnvironmentBase, EnvironmentStore
 from mlci.errors import InputError, Problem
-from mlci.fast_dataclasses import dataclass
 from mlci.plan.models import Plan, PlannedStep
 from mlci.stage.image_contents import ImageContents, image_contents
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -45,7 +45,6 @@ from mlci.backends.secrets import check_values, job_variables
 from mlci.backends.stop_signal import StopSignal
 from mlci.backends.thread_shares import thread_shares, thread_variables
 from mlci.errors import CloudError
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.names import written_name
 from mlci.plan.models import Plan, PlannedImage, Upload
 from mlci.plan.names import JobSteps, Names
@@ -53,6 +52,7 @@ from mlci.s3_uris import split_s3_uri
 from mlci.stage.cache import NO_CACHE, Cache
 from mlci.stage.file_hashes import FileHashes
 from mlci.stage.repository import find_repository
+from mlci_dataclasses import dataclass
 from mlci_emulator.identity import BUCKET
 
 if TYPE_CHECKING:

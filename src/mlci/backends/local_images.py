@@ -11,9 +11,9 @@ from mlci.backends.image_builds import ImageBuilder
 from mlci.backends.isolation import Isolation
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import InputError, Problem
-from mlci.fast_dataclasses import dataclass
 from mlci.plan.models import Plan, PlannedImage
 from mlci.step_types import STEP_TYPES
+from mlci_dataclasses import dataclass
 
 
 @dataclass

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 
 from mlci.backends.protocol import RunningExecution, StoredObject
-from mlci.fast_dataclasses import dataclass
 from mlci.s3_uris import split_s3_uri
+from mlci_dataclasses import dataclass
 from mlci_emulator.errors import EmulatorError
 from mlci_emulator.store.directory import DirectoryStore, NoSuchKey
 

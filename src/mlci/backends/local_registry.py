@@ -11,7 +11,7 @@ from typing import Any
 
 from mlci.backends.local_location import REGISTRY as REGISTRY
 from mlci.errors import CloudError
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 from mlci_emulator.identity import REGION
 from mlci_emulator.protocol.operations import ApiError, Service
 from mlci_emulator.services.sagemaker.registry import open_registry

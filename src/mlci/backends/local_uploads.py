@@ -19,11 +19,11 @@ from typing import BinaryIO, Protocol
 from mlci.backends.concurrent_work import work_on_all
 from mlci.backends.stop_signal import StopSignal
 from mlci.backends.upload_progress import UploadProgress
-from mlci.fast_dataclasses import dataclass
 from mlci.plan.models import Upload
 from mlci.s3_uris import split_s3_uri
 from mlci.stage.archive import source_archive
 from mlci.stage.file_hashes import FileHashes
+from mlci_dataclasses import dataclass
 
 _WORKERS = 4
 #: Objects that a thread stores or reads one after the other.

@@ -14,11 +14,11 @@ from mlci.backends.build_announcements import JobAnnouncement, parse_announcemen
 from mlci.backends.decisions import Decision, Question, parse_decision, parse_question
 from mlci.backends.job_phases import JobPhase, job_phases
 from mlci.compile.names import CELLS_TITLE, FAIL_REACHED, REUSED_TITLE, state_name, step_of_state
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.names import written_name
 from mlci.step_types import STEP_TYPES, has_alternative, is_done_already
 from mlci.step_types.build_run import TASK_RESOURCE
 from mlci.step_types.states import CHECK_FAILED
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.backends.events import Event

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mlci.errors import InputError, Problem
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Flow
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from typing import (
     Protocol,
 )
 
-from mlci.fast_dataclasses import dataclass
 from mlci.plan.models import LOCAL_REGISTRY
 from mlci.step_types.gate_judgement import ANSWER_MAX_CHARS
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.aws_settings import AwsSettingName

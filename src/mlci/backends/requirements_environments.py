@@ -22,8 +22,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
 
-from mlci.fast_dataclasses import dataclass
 from mlci.stage.models import Requirements
+from mlci_dataclasses import dataclass
 
 FOLDER = "environments"
 _MARKER = "mlci-environment.json"

@@ -12,8 +12,8 @@ from dataclasses import field
 from datetime import datetime
 from typing import Protocol
 
-from mlci.fast_dataclasses import dataclass
 from mlci.plan import Baseline, Plan
+from mlci_dataclasses import dataclass
 
 _SHOWN = 3
 

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import Literal
 
 from mlci.build_environment.git import GitState
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 Kind = Literal["pull_request", "push", "manual", "local"]
 

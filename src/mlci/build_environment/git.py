@@ -11,9 +11,9 @@ from dataclasses import field
 from pathlib import Path
 
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
 from mlci.git_command import run_git, start_git
 from mlci.stage.repository import git_root
+from mlci_dataclasses import dataclass
 
 _USUAL_BASE_BRANCHES = ("main", "master")
 _LOCAL, _REMOTE = "refs/heads/", "refs/remotes/origin/"

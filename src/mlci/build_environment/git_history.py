@@ -12,9 +12,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from mlci.baseline import WorkTree
-from mlci.fast_dataclasses import dataclass
 from mlci.git_command import run_git, start_git
 from mlci.stage.repository import git_root
+from mlci_dataclasses import dataclass
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 #: More commits of a history are not looked through.

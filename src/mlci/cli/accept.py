@@ -20,7 +20,7 @@ from mlci.cli.options import RunOptions, aws_options, cloud_option, debug_option
 from mlci.cli.output import echo, echo_document
 from mlci.cli.run_context import RunSession, open_run
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.decisions.acceptances import GateMisses

@@ -17,7 +17,7 @@ from mlci.cli.kept_logs import is_elsewhere, print_kept_logs
 from mlci.cli.options import aws_options, cloud_option, debug_option, flow_option, protected_option
 from mlci.cli.output import echo
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.runs.run_folder import RunFolder, Runs

@@ -17,7 +17,7 @@ from mlci.aws_settings import AWS_SETTINGS, AwsSettingName
 from mlci.backends import BACKENDS
 from mlci.backends.isolation import Isolation
 from mlci.errors import InputError, Problem
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

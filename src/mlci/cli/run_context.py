@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 from mlci.backends import configure, default_backend
 from mlci.cli.flow_file import build_of_flow, cache_of, load_flow, runs_of
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.backends.protocol import BackendOptions, Cloud, Location

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

@@ -49,9 +49,9 @@ from mlci.compile.request_files import (
 )
 from mlci.compile.structure import Structure, structure_of
 from mlci.errors import InputError, Problem
-from mlci.fast_dataclasses import dataclass
 from mlci.plan.names import Names
 from mlci.step_types.gate_judgement import ANSWER_MAX_CHARS
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.flow.models import Json

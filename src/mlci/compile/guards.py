@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.metric_paths import MetricPath
 from mlci.flow.models import Aggregate, Cell, Condition, Json
 from mlci.flow.names import written_name
 from mlci.plan.models import Bound, Plan, PlannedStep
 from mlci.s3_uris import split_s3_uri
 from mlci.step_types.states import S3_RETRIES, attempt_counters
+from mlci_dataclasses import dataclass
 
 GATE = "gate"
 #: Whose metrics a check reads: those of a step without a matrix, of the reader's own cell, or of all cells it means.

@@ -12,9 +12,9 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.s3_uris import split_s3_uri
+from mlci_dataclasses import dataclass
 
 #: The size of a file as a JSON text. A state's result, which has the file as a text, has at most 262,144 bytes, and so
 #: has a workflow variable; all variables of an execution have at most 10 MiB.

@@ -14,7 +14,7 @@ from graphlib import TopologicalSorter
 from itertools import groupby
 from typing import TypeAlias
 
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

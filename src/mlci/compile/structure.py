@@ -16,13 +16,13 @@ from mlci.compile.series_parallel import Composition, ancestors, decompose, with
 from mlci.compile.step_values import step_values
 from mlci.compile.time_limit import longest_path_s, time_limit_s
 from mlci.errors import InputError, Problem
-from mlci.fast_dataclasses import dataclass
 from mlci.flow import dependencies
 from mlci.flow.dependencies import metrics_read
 from mlci.flow.metric_paths import MetricPath
 from mlci.flow.models import Json
 from mlci.flow.names import written_name
 from mlci.plan.models import Plan, PlannedStep
+from mlci_dataclasses import dataclass
 
 __all__ = ["GATE", "StepStructure", "Structure", "structure_of"]
 

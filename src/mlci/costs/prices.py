@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 _FILE = Path(__file__).with_name("sagemaker_prices.json")
 

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from mlci.backends.progress import StepState
 from mlci.costs.prices import Prices
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.plan.models import Plan, PlannedStep
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import InstanceCost, UnknownCost
+from mlci_dataclasses import dataclass
 
 _HOUR_S = 3_600
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from mlci.backends.at_once import at_once
 from mlci.errors import CloudError, InputError
-from mlci.fast_dataclasses import dataclass
 from mlci.gate import Acceptance, Verdict
 from mlci.gate.acceptance import SCHEMA, AcceptedMiss
 from mlci.gate.accepted import Acceptances, AcceptingRun, miss_of
 from mlci.plan import Plan, S3Uri, Target
 from mlci.plan.names import Names, acceptance_folder
 from mlci.report.untrusted_text import one_line
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.backends.protocol import Cloud

@@ -14,10 +14,10 @@ from typing import Protocol
 
 from mlci.backends.decisions import MAX_REASON_CHARS, Decision, parse_decision
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.plan.names import Names
 from mlci.s3_uris import split_s3_uri
+from mlci_dataclasses import dataclass
 
 #: More than a token, a message and the rest of it can have.
 _TOKEN_MAX_BYTES = 65_536

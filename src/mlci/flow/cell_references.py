@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.models import Cell, Flow, Rule, Scalar, Selection, Source, Step, StepOutput, Text, Value
 from mlci.flow.problems import Problems, listed
 from mlci.step_types import STEP_TYPES
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.flow.yaml_document import Path

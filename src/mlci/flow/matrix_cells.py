@@ -11,9 +11,9 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Cell, Scalar
 from mlci.flow.references import format_scalar
+from mlci_dataclasses import dataclass
 
 #: "A matrix will generate a maximum of 256 jobs per workflow run."
 #: Source: https://docs.github.com/actions/how-tos/write-workflows/choose-what-workflows-do/run-job-variations

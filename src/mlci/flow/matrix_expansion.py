@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.matrix import read_matrix
 from mlci.flow.models import Cell, Json, Reference, Scalar, Text
 from mlci.flow.problems import Candidates, Problems, listed
 from mlci.flow.references import FilledDocument, MatrixValue, UsedReference, format_reference, format_scalar, joined
 from mlci.flow.yaml_document import Document, Path
+from mlci_dataclasses import dataclass
 
 #: Keys of a step that hold for all of its cells, and take no value of the matrix.
 COMMON_TO_CELLS = ("after", "fail_fast", "if", "max_parallel", "outputs", "uses")

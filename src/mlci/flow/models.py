@@ -11,11 +11,11 @@ from dataclasses import field, replace
 from typing import Literal, TypeAlias
 
 from mlci.aws_settings import AwsSettingName
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.metric_paths import MetricPath, format_metric
 from mlci.flow.names import written_name
 from mlci.step_types.keys import Json as Json
 from mlci.step_types.keys import Scalar as Scalar
+from mlci_dataclasses import dataclass
 
 Op = Literal["min", "max", "max_drop", "max_rise", "max_gap"]
 #: The metrics that cases give. Of the last two, less is better.

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mlci.errors import InputError, Problem
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.models import Json, Scalar
 from mlci.flow.problems import Candidates, Problems, listed
 from mlci.flow.yaml_scalars import describe, read_integer, read_number
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.flow.yaml_document import Path

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from mlci.errors import InputError, Problem
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.dependencies import dependencies
 from mlci.flow.models import Flow
 from mlci.flow.names import written_name
 from mlci.flow.problems import listed, nearest
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

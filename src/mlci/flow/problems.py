@@ -11,9 +11,9 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from mlci.errors import InputError, Problem
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Position
 from mlci.flow.yaml_scalars import printable
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.flow.yaml_document import Document, Path

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import BaselineOutput, InputPath, MetricValue, OutputPath, SecretValue, StepOutput
 from mlci.flow.names import written_name
 from mlci.flow.problems import Candidates, Problems, listed
 from mlci.flow.references import UsedReference, format_reference
 from mlci.flow.yaml_document import Path
 from mlci.step_types import all_keys
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

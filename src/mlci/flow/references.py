@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TypeAlias, TypeVar
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.environment import check_variable
 from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.metric_paths import parse_metric
@@ -28,6 +27,7 @@ from mlci.flow.models import (
 from mlci.flow.params import Params
 from mlci.flow.problems import Candidates, Problems, nearest
 from mlci.flow.yaml_document import MAX_CHARACTERS, Document, Path
+from mlci_dataclasses import dataclass
 
 OPEN, CLOSE = "${{", "}}"
 _FORMS = (

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Cell, Json, Text
 from mlci.flow.problems import Problems
 from mlci.flow.reference_check import StepInterface
@@ -16,6 +15,7 @@ from mlci.step_types import all_keys
 from mlci.step_types.base import StepType
 from mlci.step_types.build_run import BUILD
 from mlci.step_types.keys import Key
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

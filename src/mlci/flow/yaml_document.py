@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 from mlci.errors import InputError, Problem
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.limits import MAX_BYTES
 from mlci.flow.models import Json, Position
 from mlci.flow.yaml_nodes import MappingNode, Mark, Node, ScalarNode, SequenceNode, compose, is_plain, tag_of
 from mlci.flow.yaml_scalars import describe, read_plain
+from mlci_dataclasses import dataclass
 
 Path: TypeAlias = "tuple[str | int, ...]"
 

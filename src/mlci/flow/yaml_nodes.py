@@ -19,7 +19,7 @@ from yaml.reader import Reader
 from yaml.scanner import Scanner
 
 from mlci.errors import InputError, Problem
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 __all__ = ["MappingNode", "Mark", "Node", "ScalarNode", "SequenceNode", "compose", "is_plain"]
 

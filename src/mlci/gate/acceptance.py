@@ -8,8 +8,8 @@ from dataclasses import field
 from datetime import date, datetime
 from typing import Any
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
+from mlci_dataclasses import dataclass
 
 #: The version of the format. It changes when a reader of the old format would be misled by the new one.
 SCHEMA = 1

@@ -10,11 +10,11 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import date
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Rule
 from mlci.gate.acceptance import Acceptance, AcceptedMiss
 from mlci.gate.verdict import RuleVerdict, Verdict
 from mlci.plan.models import Bound
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeAlias
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.metric_paths import MetricPath
 from mlci.flow.models import Rule
 from mlci.plan.thresholds import aggregated
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

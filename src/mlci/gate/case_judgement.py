@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.gate.comparison import Comparison, Interval
 from mlci.gate.metrics_file import Metrics
 from mlci.gate.verdict import RuleVerdict, judge_number, numbers_of_cells
 from mlci.plan.models import Baseline, Bound
 from mlci.plan.thresholds import baseline_numbers
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.gate.case_samples import StepCases

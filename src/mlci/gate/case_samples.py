@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias, cast
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import CaseMetric, Rule
 from mlci.gate.cases_file import Cases, InvalidCases, class_name, shown
 from mlci.gate.statistics.outcomes import Outcomes
+from mlci_dataclasses import dataclass
 
 #: The metrics that compare values, and the one that ranks by scores.
 _ERRORS = ("rmse", "mae")

@@ -12,7 +12,6 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Literal, TypeAlias
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import LESS_IS_BETTER, Rule
 from mlci.gate import case_texts as texts
 from mlci.gate.case_samples import (
@@ -35,6 +34,7 @@ from mlci.gate.statistics.spread import spread
 from mlci.gate.verdict import Judgement, RuleVerdict
 from mlci.plan.models import Bound
 from mlci.plan.thresholds import exact_threshold
+from mlci_dataclasses import dataclass
 
 #: The metrics of cells, of the run and of the baseline.
 CellNumbers: TypeAlias = tuple[Mapping[str, float], Mapping[str, float]]

@@ -8,8 +8,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.problems import nearest
+from mlci_dataclasses import dataclass
 
 #: A table is held in memory, beside that of the baseline.
 CASES_MAX_BYTES = 256 * 1024 * 1024

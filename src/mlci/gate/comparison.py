@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Rule
 from mlci.gate.effective_gate import limit_text, rule_identity, written_rules
+from mlci_dataclasses import dataclass
 
 #: The fields that a rule is told from others by, or that `limit_text` shows.
 _NAMED = frozenset(["step", "path", "op", "aggregate", "slice", "cells", "place", "limit", "is_relative"])

@@ -6,9 +6,9 @@ import json
 import math
 from collections.abc import Iterable
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.plan.thresholds import ExactFloat
+from mlci_dataclasses import dataclass
 
 #: A state's data is at most 256 KiB; the file lies in it as an escaped string, beside the execution input.
 #: Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html

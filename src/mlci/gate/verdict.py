@@ -9,7 +9,6 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Literal
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json, Level, Rule, Unclear
 from mlci.gate.acceptance import Acceptance
 from mlci.gate.budgets import NO_MEASUREMENTS, Measurement, Measurements, measured
@@ -18,6 +17,7 @@ from mlci.gate.metric_names import missing_metric
 from mlci.gate.metrics_file import Metrics
 from mlci.plan.models import Bound
 from mlci.plan.thresholds import aggregated, exact, exact_threshold, number_at, value_at
+from mlci_dataclasses import dataclass
 
 _SIGN = {True: "≥", False: "≤"}
 _NEGATED_SIGN = {True: "<", False: ">"}

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 
 from mlci.backends.protocol import RegistryApi, RunningExecution, StoredObject, StoredObjects
-from mlci.fast_dataclasses import dataclass
 from mlci.gc.plan import Limits, References, unneeded
 from mlci.gc.references import read_references, running_executions, used_by
 from mlci.gc.units import Unit, mentioned, unit_of, units_of
 from mlci.s3_uris import split_s3_uri
+from mlci_dataclasses import dataclass
 
 #: What goes first: by these, runs find the rest.
 _FIRST = ("task tokens", "records", "definitions")

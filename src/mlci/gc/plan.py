@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field
 from datetime import datetime, timedelta
 
-from mlci.fast_dataclasses import dataclass
 from mlci.gc.units import Unit, mentioned, run_prefixes
 from mlci.plan.models import REFRESH_AFTER
 from mlci.reuse.record import Record
+from mlci_dataclasses import dataclass
 
 #: What is younger than this stays, whatever `keep` says: a build may be about to use what it has uploaded.
 GRACE = timedelta(hours=24)

@@ -9,9 +9,9 @@ from datetime import datetime, timezone
 from typing import Literal, TypeAlias
 
 from mlci.backends.protocol import StoredObject
-from mlci.fast_dataclasses import dataclass
 from mlci.plan.names import Names, baseline_outputs
 from mlci.s3_uris import split_s3_uri
+from mlci_dataclasses import dataclass
 
 Kind: TypeAlias = Literal[
     "runs", "task tokens", "code", "data", "definitions", "records", "recorded outputs", "baselines' outputs"

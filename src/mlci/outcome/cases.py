@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, TypeVar
 from mlci import gate as judging
 from mlci.backends.progress import Progress
 from mlci.backends.protocol import Cloud
-from mlci.fast_dataclasses import dataclass
 from mlci.gate import CaseJudgement, Measurements, Metrics, Verdict, judge, missing_file
 from mlci.gate.budgets import NO_MEASUREMENTS
 from mlci.gate.case_judgement import (
@@ -29,6 +28,7 @@ from mlci.gate.case_judgement import (
 from mlci.outcome.metrics import read_metrics
 from mlci.plan import Plan
 from mlci.stage.cache import Cache, code_stamp
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.gate.case_samples import StepCases

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import field
 
 from mlci.backends.protocol import GateAnswer
-from mlci.fast_dataclasses import dataclass
 from mlci.gate import Verdict
 from mlci.outcome.conclusion import missed_rules
+from mlci_dataclasses import dataclass
 
 
 @dataclass

@@ -14,7 +14,6 @@ from pathlib import Path
 from mlci.backends.progress import Progress
 from mlci.backends.protocol import Cloud
 from mlci.errors import CloudError, InputError
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Flow
 from mlci.gate.cases_file import InvalidCases, parse_cases
 from mlci.plan import Plan
@@ -27,6 +26,7 @@ from mlci.report.plots.pictures import Picture, picture_address
 from mlci.s3_uris import Outputs, output_file_uri
 from mlci.stage.cache import Cache, code_stamp
 from mlci.stage.package_install import provide_plots
+from mlci_dataclasses import dataclass
 
 #: A page holds its pictures, so that they can't be of any size or number.
 _MAX_BYTES, _MAX_PLOTS = 2_000_000, 30

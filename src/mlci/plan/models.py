@@ -8,11 +8,11 @@ from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Literal, NewType, TypeAlias
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import LESS_IS_BETTER, Flow, Json, Rule, Scalar
 from mlci.flow.names import written_name
 from mlci.stage.models import CodeUnit, DataUnit, ImageContext, StagedFile
 from mlci.step_types.build_run import HEARTBEAT_LOOKS
+from mlci_dataclasses import dataclass
 
 S3Uri = NewType("S3Uri", str)
 

@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Step
 from mlci.plan.short_names import base36, decode_run, encode_run, short_digest
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import JobType
+from mlci_dataclasses import dataclass
 
 #: Job names are at most 63 of [a-zA-Z0-9-]; the state machine appends `-<attempt>-<retry>`, at most six characters.
 #: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import (
     BaselineOutput,
     InputPath,
@@ -28,6 +27,7 @@ from mlci.stage.models import CodeUnit, DataUnit
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import ResolvedStep, StepType
 from mlci.step_types.request_parts import merged
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.dependencies import dependencies
 from mlci.flow.names import written_name
 from mlci.plan.models import Plan
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.warm_pools import keep_alive_s, pool_criteria
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeGuard
 
 from mlci.errors import InputError, Problem
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.dependencies import metrics_read, outputs_read
 from mlci.flow.models import (
     BaselineOutput,
@@ -24,6 +23,7 @@ from mlci.flow.models import (
 from mlci.provision.arn_values import ValueKind, problem_of
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.keys import CAPTURE, KEPT_NAME
+from mlci_dataclasses import dataclass
 
 _ECR = r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<name>[^:@]+)"
 

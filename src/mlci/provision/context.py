@@ -13,8 +13,8 @@ from mlci.backends.aws.codeconnections import Connections
 from mlci.backends.aws.executions import Executions
 from mlci.backends.aws.s3_objects import Objects
 from mlci.backends.aws.state_machines import StateMachines
-from mlci.fast_dataclasses import dataclass
 from mlci.provision.preflight import Preflight
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from mlci.backends.aws.cloudformation_stacks import (
     Stack,
 )
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
 from mlci.plan.models import S3Uri
 from mlci.plan.names import FLOW_TAG, install_prefix
 from mlci.provision.cloudformation_functions import Value
 from mlci.provision.grouped_texts import grouped
 from mlci.provision.stack_names import stack_name
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

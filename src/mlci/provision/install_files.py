@@ -10,11 +10,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mlci.fast_dataclasses import dataclass
 from mlci.plan.models import S3Uri, Upload
 from mlci.plan.names import install_prefix
 from mlci.provision.wheel import own_wheel
 from mlci.stage.models import StagedFile
+from mlci_dataclasses import dataclass
 
 _LOCKS = Path(__file__).parent.parent / "locks"
 _SUMS = "SHA256SUMS"

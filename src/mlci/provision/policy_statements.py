@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field
 from typing import TypeAlias
 
-from mlci.fast_dataclasses import dataclass
 from mlci.provision.stack_names import Role
+from mlci_dataclasses import dataclass
 
 Document: TypeAlias = "dict[str, object]"
 

@@ -14,9 +14,9 @@ from mlci.backends.aws.api_calls import DENIED_CODES, Api, AwsError
 from mlci.backends.aws.codeconnections import Connections
 from mlci.backends.aws.s3_objects import Objects
 from mlci.errors import InputError, Problem
-from mlci.fast_dataclasses import dataclass
 from mlci.provision.stack_names import GITHUB_OIDC_HOST
 from mlci.provision.stack_parameters import GITHUB
+from mlci_dataclasses import dataclass
 
 _DENIED = DENIED_CODES | {"UnauthorizedOperation", "403"}
 

@@ -8,10 +8,10 @@ from typing import Protocol, TextIO
 
 from mlci.backends.aws.cloudformation_stacks import StackEvent
 from mlci.errors import InputError, Stopped
-from mlci.fast_dataclasses import dataclass
 from mlci.interrupts import InterruptSource
 from mlci.report.stack_report import Line, event_line
 from mlci.report.untrusted_text import console_text
+from mlci_dataclasses import dataclass
 
 
 class Prompt(Protocol):

@@ -13,12 +13,12 @@ from mlci.backends.aws.api_calls import AwsError
 from mlci.backends.aws.cloudformation_stacks import ChangeSet, Stack, StackEvent
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, MlciError, Stopped
-from mlci.fast_dataclasses import dataclass
 from mlci.interrupts import run_interruptible
 from mlci.provision.context import Account
 from mlci.provision.desired_stack import DesiredStack
 from mlci.provision.prompt import Prompt
 from mlci.report.stack_report import failure_summary
+from mlci_dataclasses import dataclass
 
 #: Resources that outlive the stack, and are of no use if its creation fails.
 _RETAINED = ("Bucket", "ImageRepository")

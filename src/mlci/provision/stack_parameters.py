@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from mlci.errors import InputError, Problem
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 _PARTITION = "arn:aws[a-z-]*"
 GITHUB = "github.com"

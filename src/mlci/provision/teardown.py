@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from mlci.backends.aws.cloudformation_stacks import Stack
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import InputError, Stopped
-from mlci.fast_dataclasses import dataclass
 from mlci.interrupts import run_interruptible
 from mlci.plan.names import FLOW_TAG, Names
 from mlci.provision import image_repositories
@@ -17,6 +16,7 @@ from mlci.provision.prompt import Prompt, require_consent
 from mlci.provision.stack_execution import delete_stack
 from mlci.provision.stack_names import stack_name
 from mlci.report.stack_report import Line
+from mlci_dataclasses import dataclass
 
 #: The resources that outlive a stack.
 _RETAINED_TYPES = ("AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::ECR::Repository", "AWS::IAM::OIDCProvider")

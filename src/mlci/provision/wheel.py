@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 _DISTRIBUTION = "mlci"
 _PACKAGES = ("mlci", "mlci_asl", "mlci_dataclasses", "mlci_emulator")

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from mlci.fast_dataclasses import dataclass
 from mlci.pull_request.models import STATE_WORDS, Annotation, BuildReport, State
 from mlci.pull_request.safe_markdown import BREAK, safe_markdown
 from mlci.report.untrusted_text import one_line
+from mlci_dataclasses import dataclass
 
 #: "The Checks API limits the number of annotations to a maximum of 50 per API request."
 ANNOTATIONS_PER_REQUEST = 50

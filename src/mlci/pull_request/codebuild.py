@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Any  # a build has the shape of the API
 
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
 from mlci.pull_request.models import BuildReport, PullRequest
 from mlci.pull_request.result_document import ResultDocument, state_of
+from mlci_dataclasses import dataclass
 
 #: `pr/7` of a webhook, `refs/pull/7/head^{<commit>}` of a workflow.
 _PULL_REQUEST = re.compile(r"(?:pr|refs/pull)/(?P<number>\d{1,9})(?:/(?:head|merge))?(?:\^\{(?P<commit>[0-9a-f]+)\})?")

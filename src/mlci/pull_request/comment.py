@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
-from mlci.fast_dataclasses import dataclass
 from mlci.pull_request.models import STATE_WORDS, BuildReport, State
 from mlci.pull_request.safe_markdown import safe_markdown
 from mlci.report.untrusted_text import markdown_code, markdown_text, one_line
+from mlci_dataclasses import dataclass
 
 CommentMode = Literal["always", "on-change", "never"]
 

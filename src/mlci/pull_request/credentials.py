@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import field
 
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 #: Tokens are of these characters.
 #: Source: https://github.blog/engineering/platform-security/behind-githubs-new-authentication-token-formats/

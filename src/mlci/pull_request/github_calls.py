@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
 from mlci.pull_request.credentials import Credentials, GitHubApp, GitHubToken, redacted
 from mlci.report.untrusted_text import one_line
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from github import Github

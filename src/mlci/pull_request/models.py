@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 #: The state of a build: in progress, or how its run ended. `died` is a build that ended without a result.
 State = Literal["in_progress", "passed", "gate_missed", "failed", "stopped", "died"]

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from mlci.fast_dataclasses import dataclass
 from mlci.pull_request.check import check_output, conclusion, status_description, status_state
 from mlci.pull_request.comment import CommentMode, comment_body, is_comment_due, marker, read_comment
 from mlci.pull_request.github_calls import Busy, GitHubCalls, PostedComment, Unposted
 from mlci.pull_request.models import BuildReport
+from mlci_dataclasses import dataclass
 
 T = TypeVar("T")
 

@@ -14,11 +14,11 @@ from dataclasses import field
 
 from mlci.backends.protocol import Cloud
 from mlci.errors import CloudError
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.plan import Target
 from mlci.plan.models import S3Uri
 from mlci.plan.names import Names
+from mlci_dataclasses import dataclass
 
 _SCHEMA = 1
 #: More than the largest definition that Step Functions accepts, as a JSON string, beside its key.

@@ -14,11 +14,11 @@ from datetime import datetime
 from mlci.backends.at_once import at_once
 from mlci.backends.protocol import Cloud
 from mlci.errors import CloudError
-from mlci.fast_dataclasses import dataclass
 from mlci.plan.models import Plan, S3Uri, Target
 from mlci.plan.names import Names
 from mlci.records.kept_outputs import keep_outputs, recorded_uri
 from mlci.reuse.record import Record, RecordedMetrics, RecordedOutput, parse_record, render_record
+from mlci_dataclasses import dataclass
 
 #: Of the records of a key, so many of the newest are looked at in each scope.
 _CANDIDATES = 4

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.flow.models import Flow, Json, Rule, Scalar

@@ -10,7 +10,6 @@ from dataclasses import field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, TextIO
 
-from mlci.fast_dataclasses import dataclass
 from mlci.report.formatting import count, duration, headline, reused_note, rough_duration, step_note
 from mlci.report.log_lines import last_line
 from mlci.report.log_tail import without_repetition
@@ -18,6 +17,7 @@ from mlci.report.next_commands import next_command
 from mlci.report.result import Result, Status
 from mlci.report.signs import OUTCOME_SIGNS, STEP_SIGNS, STEP_STYLES
 from mlci.report.untrusted_text import console_text, one_line, plain_text
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from mlci.backends.progress import StepStatus
-from mlci.fast_dataclasses import dataclass
 from mlci.flow import dependencies
 from mlci.flow.models import Flow, RepositoryPath, S3Location, Step
 from mlci.flow.names import written_name
+from mlci_dataclasses import dataclass
 
 GATE_NODE = "gate_"
 

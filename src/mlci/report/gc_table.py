@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.report.formatting import size
 from mlci.report.result import SCHEMA
+from mlci_dataclasses import dataclass
 
 HEAD = ("what", "number", "size", "goes", "size of it")
 

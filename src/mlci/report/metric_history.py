@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from mlci.baseline import Baseline
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.metric_paths import MetricPath
 from mlci.flow.models import Json
 from mlci.plan.thresholds import number_at
 from mlci.report.formatting import count, figure
+from mlci_dataclasses import dataclass
 
 _MAX_BAR_CHARS = 40
 #: On a terminal that has no room for such a bar, times and commits are shortened.

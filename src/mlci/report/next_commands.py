@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Iterator
 from datetime import timedelta
 
-from mlci.fast_dataclasses import dataclass
 from mlci.report.result import Result, Status
 from mlci.report.value_changes import scalar
+from mlci_dataclasses import dataclass
 
 #: The time for which an acceptance is proposed.
 _ACCEPTED_FOR = timedelta(days=30)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from mlci.errors import Problem
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
+from mlci_dataclasses import dataclass
 
 NoteCode: TypeAlias = Literal["build-time", "build-role", "model-script", "weak-limit", "base-rule", "local-run"]
 

@@ -9,11 +9,11 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from mlci.fast_dataclasses import dataclass
 from mlci.json_text import indented
 from mlci.report.baseline_changes import BaselineChanges, changes_since_json
 from mlci.report.links import Links
 from mlci.report.run_phases import RunPhase
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.backends.progress import StepState

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.flow.names import written_name
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.reuse.differences import Explanation

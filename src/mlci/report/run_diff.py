@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import NamedTuple
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json, Scalar
 from mlci.report.formatting import count, figure
 from mlci.report.metrics_table import metric_values
@@ -14,6 +13,7 @@ from mlci.report.untrusted_text import markdown_code, markdown_text, one_line
 from mlci.report.value_changes import ValueChange, param_changes, value_changes
 from mlci.reuse.differences import differences
 from mlci.reuse.key_document import RunKeys
+from mlci_dataclasses import dataclass
 
 #: Of more cases that changed, only the first are named.
 _MAX_IDS = 20

@@ -11,13 +11,13 @@ from datetime import datetime, timezone
 from typing import Any, Literal  # result.json may be of an older or newer mlci: what is missing is shown as a dash
 
 from mlci.backends.decisions import parse_decision
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.report.formatting import duration, figure, rough_duration
 from mlci.report.metrics_table import metric_values
 from mlci.report.result import SCHEMA, RunStart
 from mlci.report.signs import OUTCOME_SIGNS, STEP_SIGNS, rule_sign
 from mlci.report.value_changes import scalar
+from mlci_dataclasses import dataclass
 
 #: The columns of `mlci list`.
 HEAD = ("run", "flow", "status", "started", "time", "commit", "gate", "metrics")

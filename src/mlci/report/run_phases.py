@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.backends.progress import StepState

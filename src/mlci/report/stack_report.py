@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from mlci.backends.aws.cloudformation_stacks import ResourceChange, StackEvent
-from mlci.fast_dataclasses import dataclass
 from mlci.report.signs import STEP_SIGNS
+from mlci_dataclasses import dataclass
 
 Style = Literal["", "bold", "green", "yellow", "bold red", "dim"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Scalar
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from dataclasses import field, replace
 from datetime import datetime
 from graphlib import TopologicalSorter
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.dependencies import dependencies, outputs_read, read_by
 from mlci.flow.durations import format_duration
 from mlci.flow.models import Flow, Json, Step
@@ -20,6 +19,7 @@ from mlci.plan.models import Plan, ReusedResult
 from mlci.reuse.key_document import RunKeys
 from mlci.reuse.record import Record
 from mlci.step_types import STEP_TYPES
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.reuse.ingredients import PARTS
 from mlci.reuse.key_document import RunKeys
 from mlci.step_types.script_start import DOCUMENT, STARTER_PREFIX
+from mlci_dataclasses import dataclass
 
 #: Of more changes of one kind, only the number is told.
 _NAMED = 10

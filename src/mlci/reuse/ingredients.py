@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import (
     BaselineOutput,
     InputPath,
@@ -30,6 +29,7 @@ from mlci.plan.models import Plan
 from mlci.reuse.request_fields import counted_fields
 from mlci.stage.models import StagedFile
 from mlci.step_types.build_run import BUILD
+from mlci_dataclasses import dataclass
 
 #: Stands for a text that has references in it. No map that a flow gives has this name.
 PARTS = "${{}}"

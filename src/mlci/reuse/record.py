@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.plan.models import S3Uri
+from mlci_dataclasses import dataclass
 
 #: Changes when a reader of the old format would be misled by the new one.
 SCHEMA = 1

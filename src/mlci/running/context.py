@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from mlci.baseline import NO_HISTORY, CommitHistory, WorkTree
-from mlci.fast_dataclasses import dataclass
 from mlci.report.links import Links
 from mlci.runs.run_lock import RunLock
 from mlci.runs.watch import WatchOptions
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.backends.progress import Progress

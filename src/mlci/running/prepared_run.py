@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from mlci.compile import Compiled, sent_input
 from mlci.decisions.acceptances import acceptances_for
-from mlci.fast_dataclasses import dataclass
 from mlci.gate.accepted import Acceptances
 from mlci.records.input_objects import input_objects
 from mlci.records.reused_steps import find_reused, find_reused_again
 from mlci.report.result import RunStart
 from mlci.reuse.step_keys import step_keys
 from mlci.running.planned_run import compile_run, plan_run, stage_run
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.backends.protocol import Cloud

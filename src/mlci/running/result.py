@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from mlci.backends.progress import Progress
 from mlci.backends.protocol import Cloud, Outcome
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
 from mlci.outcome.cases import RunJudgement
 from mlci.outcome.conclusion import log_tails
 from mlci.outcome.since_baseline import changes_since_baseline
@@ -23,6 +22,7 @@ from mlci.report.result import BaselineUpdate, Result, Status
 from mlci.report.run_phases import PhaseClock, run_phases
 from mlci.running.context import RunContext
 from mlci.running.prepared_run import PreparedRun
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.report.plots.pictures import Picture

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Literal
 
 from mlci.backends.requirements_environments import remove_environment, stored_environments
-from mlci.fast_dataclasses import dataclass
 from mlci.gc.references import FORMER_KEPT
 from mlci.runs.run_folder import RunFolder, Runs
 from mlci.stage.file_hashes import HASHES_FOLDER
+from mlci_dataclasses import dataclass
 
 Kind = Literal[
     "runs", "outputs", "staged code and data", "work folders", "cached definitions, images and hashes", "environments"

@@ -8,7 +8,6 @@ from mlci.backends.protocol import Cloud
 from mlci.baseline import Baseline
 from mlci.baseline.kept_keys import read_keys
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Flow, Json
 from mlci.gate.cases_file import CASES_MAX_BYTES, InvalidCases, parse_cases
 from mlci.report.plots.pictures import Picture
@@ -16,6 +15,7 @@ from mlci.report.run_diff import CaseResult, RunSide
 from mlci.reuse.key_document import RunKeys
 from mlci.runs.run_folder import RunFolder, Runs
 from mlci.s3_uris import Outputs, output_file_uri
+from mlci_dataclasses import dataclass
 
 #: A column with more labels holds values, of which none is right.
 _MAX_CLASSES = 1_000

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
 from mlci.gate import Metrics
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.flow.models import Json

@@ -11,7 +11,6 @@ from mlci.backends.concurrent_work import work_on_all
 from mlci.backends.stop_signal import StopSignal
 from mlci.baseline import CommitHistory, find_former, read_current
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json
 from mlci.flow.problems import nearest
 from mlci.plan import Target
@@ -22,6 +21,7 @@ from mlci.reuse.key_document import RunKeys
 from mlci.runs.compared_runs import SideReader
 from mlci.runs.earlier_runs import earlier_runs
 from mlci.runs.run_folder import RunFolder
+from mlci_dataclasses import dataclass
 
 LATEST = "latest"
 _RESULT = "/result.json"

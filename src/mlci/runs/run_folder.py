@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
 from mlci.json_text import indented
 from mlci.report import render_reports
 from mlci.report.log_lines import lines_of
 from mlci.report.result import RunStart, is_readable
 from mlci.reuse.key_document import RunKeys
 from mlci.runs.run_lock import is_locked
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.backends.decisions import Question

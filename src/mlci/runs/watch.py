@@ -11,9 +11,9 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from mlci.errors import MlciError
-from mlci.fast_dataclasses import dataclass
 from mlci.report.heartbeat import heartbeat
 from mlci.report.log_lines import LineSplitter, last_line
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.backends.progress import StepState

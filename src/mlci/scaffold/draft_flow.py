@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import TypeAlias
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.invalid_value import InvalidValue
 from mlci.flow.models import Scalar
 from mlci.flow.yaml_scalars import read_plain
+from mlci_dataclasses import dataclass
 
 DraftValue: TypeAlias = "Scalar | None | Sequence[DraftValue] | Mapping[str, DraftValue]"
 

@@ -10,11 +10,11 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 
-from mlci.fast_dataclasses import dataclass
 from mlci.scaffold.draft_flow import RESERVED, DraftStep, DraftValue, name_for
 from mlci.scaffold.dvc_stages import DvcPipeline, DvcStage
 from mlci.scaffold.repository_survey import Survey
 from mlci.scaffold.shell_command import parse_command
+from mlci_dataclasses import dataclass
 
 _MAX_INPUTS, _MAX_OUTPUTS = 9, 10
 _CODE_ENDINGS = (".py", ".sh", ".ipynb", ".r", ".R", ".yaml", ".yml", ".toml", ".cfg", ".ini")

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any  # what a YAML file holds
 
-from mlci.fast_dataclasses import dataclass
 from mlci.scaffold.dvc_interpolation import UnknownVariable, interpolated, merged
+from mlci_dataclasses import dataclass
 
 #: Keys of a stage that are translated. Of others, a comment tells.
 _KEYS = frozenset({"cmd", "wdir", "deps", "params", "outs", "metrics", "plots", "desc", "meta", "vars"})

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any  # what a YAML or JSON file holds
 
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 _SKIPPED = frozenset({".git", ".mlci", ".venv", "venv", ".dvc", "__pycache__", "node_modules", ".tox", ".github"})
 _MAX_FILES = 20_000

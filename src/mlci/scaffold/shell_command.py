@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 _PYTHON = re.compile(r"python[0-9.]*")
 #: What a shell does beyond splitting words: such a command goes to a shell as it is.

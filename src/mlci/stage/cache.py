@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

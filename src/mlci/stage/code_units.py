@@ -7,7 +7,6 @@ import re
 import shlex
 from pathlib import Path
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Flow, ImageFolder, Json, Step
 from mlci.stage.git_files import GitFiles
 from mlci.stage.inference_script import InferenceScript
@@ -22,6 +21,7 @@ from mlci.stage.start_secrets import secrets_feature
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.base import Container
 from mlci.step_types.script_start import MODULE, SHELL_SUFFIX, ScriptStart, shell_of
+from mlci_dataclasses import dataclass
 
 PYTHON_SUFFIX = ".py"
 _NOTHING = Imports((), ())

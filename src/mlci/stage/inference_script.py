@@ -5,12 +5,12 @@ from __future__ import annotations
 import posixpath
 from pathlib import Path
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Json, Step
 from mlci.stage.python_imports import imports_of
 from mlci.stage.repository import Repository, UnusableFile
 from mlci.step_types.base import Container
 from mlci.step_types.sagemaker_models import CODE_FOLDER
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 
-from mlci.fast_dataclasses import dataclass
 from mlci.step_types.script_start import ScriptStart
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 LOCKS = Path(__file__).parent.parent / "locks"
 _SECONDS = 900

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import field
 from pathlib import Path
 
-from mlci.fast_dataclasses import dataclass
 from mlci.stage.file_hashes import FileHashes
 from mlci.stage.models import StagedFile
+from mlci_dataclasses import dataclass
 
 #: Never part of a unit: what tools leave behind, and mlci's own folder.
 IGNORED_NAMES = frozenset({".env", ".git", ".mlci", ".venv", "__pycache__", ".DS_Store", ".ipynb_checkpoints"})

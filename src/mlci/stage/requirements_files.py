@@ -11,13 +11,13 @@ import shlex
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Step
 from mlci.flow.secret_variables import isolations
 from mlci.stage.models import Requirements
 from mlci.stage.repository import OutsideRepository, Repository, UnusableFile, read_code
 from mlci.step_types import STEP_TYPES
 from mlci.step_types.sagemaker_jobs import NO_REQUIREMENTS
+from mlci_dataclasses import dataclass
 
 #: The file that SageMaker's toolkits install where it lies beside a training script.
 #: Source: sagemaker-training-toolkit at v5.0.0, src/sagemaker_training/modules.py (has_requirements).

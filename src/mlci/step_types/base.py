@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Literal
 
-from mlci.fast_dataclasses import dataclass
 from mlci.step_types.grants import Grants
 from mlci.step_types.keys import Json, Key, Scalar
 from mlci.step_types.states import State, StepPaths
+from mlci_dataclasses import dataclass
 
 #: "fetched" are files that the starter fetches itself.
 CodePackage = Literal["files", "archive", "fetched"]

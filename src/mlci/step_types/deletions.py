@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

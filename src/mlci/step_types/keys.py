@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, TypeAlias
 
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 Scalar: TypeAlias = "str | int | float | bool"
 Json: TypeAlias = "Scalar | None | list[Json] | dict[str, Json]"

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from mlci.fast_dataclasses import dataclass
 from mlci.step_types.grants import Grant
 from mlci.step_types.states import S3_RETRIES, S3_TRANSIENT_ERRORS, Alternative, MapState, State, StepPaths, TaskState
+from mlci_dataclasses import dataclass
 
 #: Parts of 5 MiB to 5 GiB are allowed. A part's limits are 32-bit integers, so that any parser of the definition takes
 #: them. Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html

@@ -12,8 +12,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 
-from mlci.fast_dataclasses import dataclass
 from mlci.step_types.keys import Json
+from mlci_dataclasses import dataclass
 
 #: The names of the starter and of its document among a step's code.
 STARTER = "mlci_start.py"

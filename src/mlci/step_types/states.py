@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import TypeAlias
 
-from mlci.fast_dataclasses import dataclass
 from mlci.step_types.keys import Json
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from mlci.backends.aws.warm_pools import warm_pool_uses
 from mlci.backends.progress import Progress, StepState
 from mlci.backends.protocol import Cloud, WarmPoolUse
 from mlci.errors import CloudError
-from mlci.fast_dataclasses import dataclass
 from mlci.outcome.warm_starts import warm_starts
+from mlci_dataclasses import dataclass
 from support.compiled_flows import planned
 
 FLOW = """flow: warm

@@ -16,7 +16,7 @@ from typing import Any, TypeVar  # requests and responses have the API's own sha
 
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 T = TypeVar("T")
 

@@ -42,10 +42,10 @@ from mlci.backends.secrets import check_readers
 from mlci.backends.stop_signal import StopSignal
 from mlci.compile.names import is_cleaner
 from mlci.errors import CloudError
-from mlci.fast_dataclasses import dataclass
 from mlci.plan.models import Plan, PlannedImage, Upload
 from mlci.plan.names import Names
 from mlci.step_types import jobs_of
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.backends.aws.image_publishing import ImagePublisher

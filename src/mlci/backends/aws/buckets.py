@@ -7,7 +7,7 @@ from typing import Any
 
 from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.errors import CloudError
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 _NO_SUCH_BUCKET = ("NoSuchBucket", "404")
 

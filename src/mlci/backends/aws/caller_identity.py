@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlci.backends.aws.api_calls import AwsError
 from mlci.backends.aws.session import Session, region_hint
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 #: How long the first call is retried.
 _MAX_WAIT_S = 5.0

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 #: The largest template that fits into a request, and the largest that CloudFormation reads from a bucket.
 #: Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html

@@ -10,7 +10,7 @@ from dataclasses import field
 
 from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.backends.aws.sagemaker_jobs import JOBS, Job, trial_number
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 #: The most events that GetLogEvents returns at a time.
 #: Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html

@@ -14,7 +14,7 @@ from mlci.backends.aws.console_urls import build_link, object_link
 from mlci.backends.aws.s3_objects import Objects
 from mlci.backends.aws.session import open_session
 from mlci.errors import CloudError, InputError
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 _ARN = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):codebuild:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):"

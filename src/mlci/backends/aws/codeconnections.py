@@ -10,7 +10,7 @@ from typing import Literal
 
 from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.errors import CloudError
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 ConnectionStatus = Literal["PENDING", "AVAILABLE", "ERROR"]
 POLL_S = 5.0

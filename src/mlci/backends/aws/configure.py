@@ -22,8 +22,8 @@ from mlci.backends.aws.ssm_parameters import Parameters
 from mlci.backends.aws.stored_objects import AwsObjects
 from mlci.backends.protocol import BackendOptions, Location, RegistryApi
 from mlci.errors import CloudError, InputError
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Flow
+from mlci_dataclasses import dataclass
 
 #: The time between two looks of a state machine at something that takes minutes. Each look is paid, and takes events of
 #: the 25,000 that an execution may have; a local server in AWS's place is asked each second.

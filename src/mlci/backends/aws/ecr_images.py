@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.errors import CloudError
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

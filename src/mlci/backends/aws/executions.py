@@ -13,7 +13,7 @@ from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.backends.events import Event
 from mlci.backends.protocol import ExecutionArn, RunningExecution, VersionArn
 from mlci.compile.names import is_cleaner
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 #: The most events that GetExecutionHistory returns at a time.
 PAGE_EVENTS = 1_000

@@ -13,7 +13,7 @@ from mlci.backends.aws.job_logs import JobLogs
 from mlci.backends.aws.sagemaker_jobs import Job, Jobs, job_of
 from mlci.backends.events import Event
 from mlci.backends.progress import reason_of
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 #: The quota in "The account-level service limit 'ml.m5.large for training warm pool usage' is 0 Instances, …".
 _WARM_POOL_QUOTA = re.compile(r"'([a-z0-9.-]+ for training warm pool usage)'")

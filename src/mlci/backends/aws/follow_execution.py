@@ -18,7 +18,7 @@ from mlci.backends.events import Event
 from mlci.backends.progress import ExpectedEnd
 from mlci.backends.protocol import ExecutionArn, Outcome
 from mlci.backends.stop_signal import StopSignal
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 #: The longest pause where steps run in the build, which then makes at most 30 calls a minute.
 BUILD_JOBS_LONGEST_S = 2.0

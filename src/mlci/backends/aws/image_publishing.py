@@ -15,8 +15,8 @@ from mlci.backends.container_runtime import ContainerRuntime, find_runtime
 from mlci.backends.image_builds import ImageBuilder, run_logged
 from mlci.backends.stop_signal import StopSignal
 from mlci.errors import CloudError, InputError, Problem
-from mlci.fast_dataclasses import dataclass
 from mlci.plan.models import Plan, PlannedImage
+from mlci_dataclasses import dataclass
 
 #: The platform of SageMaker's usual machines.
 _PLATFORM = "linux/amd64"

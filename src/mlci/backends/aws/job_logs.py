@@ -9,7 +9,7 @@ from pathlib import Path
 from mlci.backends.aws.api_calls import AwsError, Clock
 from mlci.backends.aws.cloudwatch_logs import LogPosition, Logs
 from mlci.backends.aws.sagemaker_jobs import Job
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 #: The jobs whose logs are read at a time: GetLogEvents may be called 25 times a second in an account and region.
 #: Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html

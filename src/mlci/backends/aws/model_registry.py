@@ -9,7 +9,7 @@ from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.backends.aws.caller_identity import Identity
 from mlci.backends.aws.s3_objects import Objects
 from mlci.errors import CloudError
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mlci.backends.progress import ExpectedEnd
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 FIRST_S, GROWTH, LONGEST_S = 1.0, 1.5, 15.0
 #: The pause where an end is near: with the time of a call, less than five seconds.

@@ -18,8 +18,8 @@ from typing import Any  # the entries of a list have the shape of the API
 from mlci.backends.aws.api_calls import Api, AwsError, translate_errors
 from mlci.backends.protocol import TaggedObject
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
 from mlci.s3_uris import split_s3_uri
+from mlci_dataclasses import dataclass
 
 #: The objects in a page of a list, where none or more are asked for.
 #: Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html (max-keys)

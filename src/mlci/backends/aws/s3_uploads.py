@@ -31,13 +31,13 @@ from mlci.backends.concurrent_work import work_on_all
 from mlci.backends.stop_signal import StopSignal
 from mlci.backends.upload_progress import UploadProgress
 from mlci.errors import CloudError
-from mlci.fast_dataclasses import dataclass
 from mlci.plan.models import REFRESH_AFTER, S3Uri, Upload
 from mlci.s3_uris import split_s3_uri
 from mlci.stage.archive import source_archive
 from mlci.stage.cache import Cache
 from mlci.stage.file_hashes import FileHashes
 from mlci.stage.models import StagedFile
+from mlci_dataclasses import dataclass
 
 #: Requests at the same time. Each has one object of at most SINGLE_MAX_BYTES in memory.
 WORKERS = 16

@@ -10,9 +10,9 @@ from dataclasses import field
 from typing import Any
 
 from mlci.backends.aws.api_calls import Api, AwsError
-from mlci.fast_dataclasses import dataclass
 from mlci.plan.names import run_in_names
 from mlci.step_types import STEP_TYPES, jobs_of
+from mlci_dataclasses import dataclass
 
 #: The jobs of all step types, by the type's name.
 JOBS = jobs_of(STEP_TYPES)

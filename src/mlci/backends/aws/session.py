@@ -10,8 +10,8 @@ from typing import Any  # boto3 has no types
 from mlci import __version__
 from mlci.backends.aws.api_calls import Api, RetryPolicy
 from mlci.errors import InputError
-from mlci.fast_dataclasses import dataclass
 from mlci.flow import nearest
+from mlci_dataclasses import dataclass
 
 #: Longer than a call takes on a slow line, and short enough for a build to notice a dead one.
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10, 60

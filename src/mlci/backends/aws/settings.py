@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from mlci.aws_settings import AWS_SETTINGS, AwsSetting, AwsSettingName
 from mlci.errors import CloudError, InputError
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import Flow
+from mlci_dataclasses import dataclass
 
 #: Returns the values of SSM parameters, by name; those that do not exist are left out.
 ReadParameters = Callable[[Sequence[str]], Mapping[str, str]]

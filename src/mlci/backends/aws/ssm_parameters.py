@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mlci.backends.aws.api_calls import Api
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 #: GetParameters accepts ten names.
 #: Source: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html

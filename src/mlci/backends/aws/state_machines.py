@@ -19,8 +19,8 @@ from mlci import __version__
 from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.backends.protocol import VersionArn
 from mlci.errors import CloudError, InputError
-from mlci.fast_dataclasses import dataclass
 from mlci.plan.names import FLOW_TAG, REPOSITORY_TAG, VERSION_TAG
+from mlci_dataclasses import dataclass
 
 #: A state machine has at most 1,000 versions, so all but the newest are deleted. A version that is younger than a day
 #: stays: a build may have published it, and not yet started it.

@@ -11,7 +11,7 @@ from dataclasses import field
 
 from mlci.backends.aws.api_calls import AwsError, Clock
 from mlci.backends.aws.sagemaker_jobs import ENDED, Job, Jobs
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 #: A container has 120 seconds between SIGTERM and SIGKILL; then SageMaker uploads what there is.
 #: Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StopTrainingJob.html

@@ -10,9 +10,9 @@ from mlci.backends.aws.api_calls import Api, AwsError
 from mlci.backends.aws.executions import Executions
 from mlci.backends.aws.s3_objects import Objects
 from mlci.backends.protocol import RunningExecution, StoredObject
-from mlci.fast_dataclasses import dataclass
 from mlci.plan.names import Names
 from mlci.s3_uris import split_s3_uri
+from mlci_dataclasses import dataclass
 
 #: The most keys of one DeleteObjects.
 #: Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html

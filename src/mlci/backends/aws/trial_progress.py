@@ -11,7 +11,7 @@ from dataclasses import field
 from typing import Any, Protocol
 
 from mlci.backends.aws.sagemaker_jobs import ENDED, JOBS, Job, trial_number
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 _OBJECTIVE = "FinalHyperParameterTuningJobObjectiveMetric"
 _REASON_CHARS = 300

@@ -13,10 +13,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
-from mlci.fast_dataclasses import dataclass
 from mlci.gate.statistics.estimate import Bounds, ConfidenceBound
 from mlci.gate.statistics.outcomes import Outcomes, UndefinedMetric
 from mlci.gate.statistics.symmetric import Student, Unvaried, variance
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

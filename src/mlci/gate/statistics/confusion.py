@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from mlci.fast_dataclasses import dataclass
 from mlci.gate.statistics.bootstrap import Draws, count_weights
 from mlci.gate.statistics.estimate import Bounds, ConfidenceBound
 from mlci.gate.statistics.outcomes import Outcomes, UndefinedMetric
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

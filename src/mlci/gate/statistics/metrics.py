@@ -9,12 +9,12 @@ if sys.version_info >= (3, 11):
 else:  # 4 ms
     from typing_extensions import assert_never
 
-from mlci.fast_dataclasses import dataclass
 from mlci.flow.models import LESS_IS_BETTER
 from mlci.gate.statistics import auc, confusion, errors
 from mlci.gate.statistics.estimate import Bounds, Estimate
 from mlci.gate.statistics.outcomes import MetricName, Outcomes, UndefinedMetric
 from mlci.gate.statistics.proportions import PairedShares, SeparateShares, Share
+from mlci_dataclasses import dataclass
 
 
 def value(metric: MetricName, outcomes: Outcomes) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 MetricName: TypeAlias = Literal["accuracy", "recall", "precision", "f1", "auc", "rmse", "mae"]
 Reason: TypeAlias = Literal[

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

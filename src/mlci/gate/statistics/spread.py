@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from statistics import fmean, variance
 
-from mlci.fast_dataclasses import dataclass
 from mlci.gate.statistics.estimate import ConfidenceBound, Estimate
 from mlci.gate.statistics.symmetric import Student
+from mlci_dataclasses import dataclass
 
 
 def spread(new: Sequence[float], base: Sequence[float], is_paired: bool) -> Estimate:

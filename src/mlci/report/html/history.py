@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mlci.fast_dataclasses import dataclass
 from mlci.gate import RuleVerdict
 from mlci.plan.models import GatedMetrics
 from mlci.report.formatting import count, figure
 from mlci.report.result import Result
 from mlci.report.untrusted_text import html_text
+from mlci_dataclasses import dataclass
 
 #: With fewer runs of the base branch, the table of the gate says it all.
 _LEAST_RUNS = 2

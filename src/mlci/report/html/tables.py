@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mlci.fast_dataclasses import dataclass
 from mlci.report.untrusted_text import html_text
+from mlci_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from mlci.backends.progress import StepState
-from mlci.fast_dataclasses import dataclass
 from mlci.report.formatting import duration
 from mlci.report.html.tables import TableCell, number_cell, table
 from mlci.report.result import Result
 from mlci.report.run_phases import PhaseName, RunPhase
 from mlci.report.untrusted_text import html_text
+from mlci_dataclasses import dataclass
 
 #: The phases of a job in words. The rest of a step's time is that between the state machine and the job.
 _PHASES: Mapping[str, str] = {

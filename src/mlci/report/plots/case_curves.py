@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from mlci.fast_dataclasses import dataclass
 from mlci.report.plots.charts import Chart, CountChart, Curve, CurveChart
+from mlci_dataclasses import dataclass
 
 #: More classes make no table that can be read, and more residuals no picture.
 MAX_CLASSES, _MAX_POINTS = 12, 3_000

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 from typing import Literal
 
-from mlci.fast_dataclasses import dataclass
+from mlci_dataclasses import dataclass
 
 MediaType = Literal["image/png", "image/svg+xml"]
 _PNG = b"\x89PNG\r\n\x1a\n"
