@@ -207,7 +207,7 @@ def stage(where: str) -> None:
         objects = Objects(open_session(REGION).api("s3"), ACCOUNT)
         S3Uploads(objects, checksums_memory(cache)).upload(planned.uploads, StopSignal())
         return
-    from mlci.backends.local import open_local
+    from mlci.backends.local_cloud import open_local
     from mlci_emulator.jobs.job import JobSettings
 
     home = Path(".mlci").absolute()

@@ -24,7 +24,7 @@ function_handlers.py          the local code of Lambda functions that steps call
 glue_jobs.py                  the check of Glue jobs before a local run
 job_pythons.py                the interpreter of each local job
 requirements_environments.py  environments that hold a requirements file, in the user's cache folder
-local_objects.py              the objects of the local store, for `mlci gc`
+local_objects.py              the objects of the local store
 emulator_jobs.py              the settings of the emulator's job runner
 local_registry.py             the model registry of the local cloud, a file in .mlci
 container_runtime.py          the container runtime of this machine
@@ -34,7 +34,9 @@ local_errors.py               the emulator's errors as mlci's own
 local_checks.py               the checks before a local run
 local_location.py             the location of local runs
 local_uploads.py              the staged files of a run in the local store
-local.py                      the local backend: an adapter to the emulator
+local_cloud.py                the cloud of a local run: an adapter to the emulator
+local_decisions.py            the waiting tasks of local runs, which other processes complete
+local.py                      the local backend, before a run
 aws/                          the aws backend, through boto3
 """
 

@@ -1,10 +1,11 @@
-"""The objects of the local store, for `mlci gc`."""
+"""The objects of the local store."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 
+from mlci.backends.local_errors import translate_emulator_errors
 from mlci.backends.protocol import RunningExecution, StoredObject
 from mlci.s3_uris import split_s3_uri
 from mlci_dataclasses import dataclass
@@ -14,7 +15,8 @@ from mlci_emulator.store.directory import DirectoryStore, NoSuchKey
 
 @dataclass(frozen=True)
 class LocalObjects:
-    """The objects in the directory that stands for S3. Its runs are processes, which the folder of runs tells of."""
+    """The objects in the directory that stands for S3, for `mlci gc`. Its runs are processes, which the folder of runs
+    tells of."""
 
     store: DirectoryStore
 
@@ -46,3 +48,16 @@ class LocalObjects:
 
     def model_uris(self, flow: str) -> Iterable[str]:
         return ()  # models live as long as their run
+
+
+def read_object(store: DirectoryStore, uri: str, max_bytes: int | None) -> bytes | None:
+    """Returns an object, or its first `max_bytes`; None where there is none.
+
+    Raises: InputError, CloudError.
+    """
+    with translate_emulator_errors():
+        try:
+            with store.open(uri) as stream:
+                return stream.read(-1 if max_bytes is None else max_bytes)
+        except NoSuchKey:
+            return None

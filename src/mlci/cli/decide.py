@@ -63,7 +63,7 @@ def _is_local(folder: RunFolder, cloud: str | None, runs: Runs) -> bool:
 
 
 def _local_approvals(folder: RunFolder) -> RunApprovals:
-    from mlci.backends.local import LocalDecisions
+    from mlci.backends.local_decisions import LocalDecisions
     from mlci.backends.local_location import LOCATION
     from mlci.decisions.approvals import RunApprovals
     from mlci.plan.names import Names

@@ -107,7 +107,7 @@ def _execute(
 
     Raises: InputError, for a definition or an input that Step Functions would reject.
     """
-    from mlci.backends.local import execute
+    from mlci.backends.local_cloud import execute
     from mlci.backends.local_errors import translate_emulator_errors
     from mlci.backends.stop_signal import StopSignal
     from mlci.interrupts import run_interruptible

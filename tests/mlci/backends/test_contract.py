@@ -16,7 +16,7 @@ from mlci.backends.aws.backend import AwsCloud, AwsTarget, aws_cloud
 from mlci.backends.aws.caller_identity import identify
 from mlci.backends.aws.session import open_session
 from mlci.backends.events import Event
-from mlci.backends.local import open_local
+from mlci.backends.local_cloud import open_local
 from mlci.backends.progress import Progress, initial_progress
 from mlci.backends.protocol import Cloud, ObjectCopy, Outcome
 from mlci.backends.stop_signal import StopSignal

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlci.backends.local import LocalCloud, open_local
+from mlci.backends.local_cloud import LocalCloud, open_local
 from mlci.backends.stop_signal import StopSignal
 from mlci.plan.models import S3Uri, Upload
 from mlci.stage.repository import read_code
