@@ -65,7 +65,7 @@ def _keep(prepared: PreparedRun, end: RunEnd, context: RunContext, cloud: Cloud)
     for line in [*unread_metrics(metrics, told), *end.judgement.notes]:
         log(line)
     if end.status is Status.GATE_MISSED:
-        write_misses(planned, verdict, keys, cloud, log)
+        write_misses(planned, verdict, keys, context.is_dirty is True, cloud, log)
     if end.status is not Status.PASSED or not reported or context.part is not None or not context.target.is_trusted:
         return end
     status, reason, update = update_baseline(planned, keys, end.judgement, end.chosen, context, cloud)

@@ -161,7 +161,9 @@ def test_an_accepted_miss_passes_and_makes_a_baseline_when_merged(merged: Projec
     run_id = merged.result()["run_id"]
     said = accept(merged, "latest", "measure.auc")
     assert f"run {run_id}: accepted by " in said
-    assert "metric: measure.auc\n    value: 0.8\n    limit: min 0.9\n    written by: measure\n" in said
+    assert (
+        "metric: measure.auc\n    value: 0.8\n    baseline: 0.95\n    limit: min 0.9\n    written by: measure\n" in said
+    )
     said = ran(merged, "run")
     who = merged.result()["rules"][0]["acceptance"]
     assert who["run_id"] == run_id
@@ -177,7 +179,7 @@ def test_an_accepted_miss_passes_and_makes_a_baseline_when_merged(merged: Projec
     git(merged.root, "merge", "-q", "--squash", "feature")
     commit(merged.root)
     said = ran(merged, "run", expected=1)  # another commit, and the step has changed since what was accepted
-    assert "which this run does not build on, and the step has changed since" in said
+    assert "does not count" not in said
     changed(merged, ("auc: 0.95", "auc: 0.8"))  # the very step that was accepted
     ran(merged, "run")
     kept = json.loads(ran(merged, "baseline", "show", "--json"))
@@ -196,9 +198,13 @@ def test_a_removed_rule_is_accepted_and_revoked(merged: Project) -> None:
     assert [(each["metric"], each["state"]) for each in listed] == [("measure.auc", "in force")]
     assert listed[0]["id"] in ran(merged, "accept", "--list")
     again = accept(merged, listed[0]["run_id"], "measure.auc", expected=2)
-    assert 'the miss of "measure.auc" is accepted, by ' in again
+    assert 'the miss of "measure.auc" is accepted already, by ' in again
     assert f"revoke it first: mlci accept --revoke {listed[0]['id']}" in again
+    assert accept(merged, "latest", "measure.auc", expected=2) == again  # the run that it made pass
     assert "counts no more" in ran(merged, "accept", "--revoke", listed[0]["id"][-6:])
+    said = accept(merged, "latest", "measure.auc", expected=2)
+    assert f"was accepted then, as {listed[0]['id']}, and it was revoked by " in said
+    assert "Run it again first, and accept what that run misses." in said
     assert "does not count: it was revoked by " in ran(merged, "run", expected=1)
     assert ran(merged, "accept", "--list").strip() == "1 that expired or were revoked: add --all"
     assert json.loads(ran(merged, "accept", "--list", "--json")) == []
@@ -207,6 +213,31 @@ def test_a_removed_rule_is_accepted_and_revoked(merged: Project) -> None:
     accept(merged, listed[0]["run_id"], "measure.auc")
     assert len(json.loads(ran(merged, "accept", "--list", "--all", "--json"))) == 2
     assert "no acceptance is called" in ran(merged, "accept", "--revoke", "nope", expected=2)
+
+
+@pytest.mark.slow
+def test_changes_that_no_commit_holds_are_accepted_for_no_branch(merged: Project) -> None:
+    merged.write("flow.yaml", FLOW.replace("auc: 0.95", "auc: 0.8"))  # on a branch that is at the base's newest commit
+    ran(merged, "run", expected=1)
+    said = accept(merged, "latest", "measure.auc", expected=2)
+    assert "is of changes that its commit" in said
+    assert "Commit what it is about, and run it again." in said
+    report = (merged.root / ".mlci" / "latest" / "report.md").read_text(encoding="utf-8")
+    assert "git commit -a && mlci run" in report
+    assert "mlci accept" not in report
+    commit(merged.root)
+    ran(merged, "run", expected=1)
+    accept(merged, "latest", "measure.auc")
+
+
+@pytest.mark.slow
+def test_a_run_with_another_miss_says_that_this_one_was_accepted(merged: Project) -> None:
+    changed(merged, ("auc: 0.95", "auc: 0.8"))
+    ran(merged, "run", expected=1)
+    accept(merged, "latest", "measure.auc")
+    changed(merged, ("auc: 0.95", "auc: 0.8"), (GATE, GATE.replace("]", ", {metric: measure.f1, min: 1}]")))
+    ran(merged, "run", expected=1)
+    assert "is accepted already, by " in accept(merged, "latest", "measure.auc", expected=2)
 
 
 @pytest.mark.slow
@@ -219,7 +250,9 @@ def test_what_can_not_be_accepted_is_refused_with_the_reason(merged: Project) ->
         ((passed, "measure.auc"), f"run {passed} has not missed its gate (passed)"),
         ((missed, "measure.acu"), 'has no rule on "measure.acu". Did you mean "measure.auc"?'),
         (("nope", "measure.auc"), 'no run "nope" of iris on the local cloud has missed its gate'),
-        ((missed,), "which run, and which metric?"),
+        ((missed,), "an acceptance needs the metric that it is about. Such as: mlci accept latest"),
+        ((), "an acceptance needs a run and a metric. Such as: mlci accept latest"),
+        (("--all",), "--all is of use with --list alone"),
     ):
         assert why in accept(merged, *arguments, expected=2)
     for options, why in (
@@ -267,7 +300,8 @@ def test_what_is_accepted_is_shown_before_anything_is_written(merged: Project) -
     said = ran(merged, "accept", run_id, "measure.auc", *options, expected=2)
     lines = [line.strip() for line in said.splitlines()]
     assert f"to accept of run {run_id}, of commit {merged.result()['commit']}, until {tomorrow()}:" in lines
-    assert lines[1:5] == ["metric: measure.auc", "value: -1", "limit: min 0.9", "written by: measure, x value: 0.89"]
+    fields = ["value: -1", "baseline: 0.95", "limit: min 0.9", "written by: measure, x value: 0.89"]
+    assert lines[1:6] == ["metric: measure.auc", *fields]
     assert "there is no terminal to confirm the changes on, so nothing was accepted" in said
     assert accepted_files(merged) == []
     accept(merged, run_id, "measure.auc")

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,7 +24,7 @@ from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from mlci.decisions.acceptances import GateMisses
-    from mlci.gate.acceptance import AcceptedMiss
+    from mlci.gate.acceptance import Acceptance, AcceptedMiss
 
 #: A decision that stands for longer is a change of the gate, which the flow should say.
 _LONGEST = timedelta(days=366)
@@ -72,13 +72,14 @@ def command(
     options = RunOptions(flow_file, cloud, aws=aws)
     if lists:
         return _list(options, is_all, is_json)
+    if is_all or is_json:
+        raise InputError(f"{'--all' if is_all else '--json'} is of use with --list alone", "mlci accept --list --all")
     _check_rights(flow_file)
     if revoke is not None:
         return _revoke(options, revoke)
     if not run or not metric:
-        raise InputError(
-            "which run, and which metric?", "Such as: mlci accept latest evaluate.auc --because … --until …"
-        )
+        what = "an acceptance needs the metric that it is about" if run else "an acceptance needs a run and a metric"
+        raise InputError(what, "Such as: mlci accept latest evaluate.auc --because … --until …")
     return _accept(options, run, metric, _Decision(_reason(because), _date(until), commit, yes))
 
 
@@ -99,7 +100,7 @@ def _accept(options: RunOptions, run: str, metric: str, decision: _Decision) -> 
 
     run, options = _found_here(options, run)
     with open_run(options) as session:
-        missed = _missed(session, run)
+        missed = _missed(session, run, metric)
         misses = _not_accepted(session, missed, metric)
         _check_commit(session, missed, decision.commit)
         _ask(missed, misses, decision)
@@ -157,13 +158,11 @@ def _check_commit(session: RunSession, missed: GateMisses, given: str | None) ->
 
 
 def _list(options: RunOptions, is_all: bool, is_json: bool) -> int:
-    from mlci.decisions.acceptances import read_acceptances
     from mlci.gate.accepted import IN_FORCE, state
     from mlci.report.console import table
 
     with open_run(options, out=sys.stderr) as session:
-        branch = _base_branch(session)
-        found = read_acceptances(session.flow.name, session.context.target, session.cloud, session.context.reporter.log)
+        branch, found = _base_branch(session), _read(session)
     today = datetime.now(timezone.utc).date()
     states = [(each, state(each, today)) for each in found]
     shown = [(each, state) for each, state in states if is_all or state == IN_FORCE]
@@ -185,17 +184,14 @@ def _list(options: RunOptions, is_all: bool, is_json: bool) -> int:
 
 
 def _revoke(options: RunOptions, name: str) -> int:
-    from mlci.decisions.acceptances import read_acceptances, write_acceptance
+    from mlci.decisions.acceptances import write_acceptance
 
     with open_run(options) as session:
-        target, log = session.context.target, session.context.reporter.log
-        _base_branch(session)
-        found = read_acceptances(session.flow.name, target, session.cloud, log)
-        near = [each for each in found if each.id.startswith(name) or each.id.endswith(name)]
+        near = [each for each in _read(session) if each.id.startswith(name) or each.id.endswith(name)]
         if len(near) != 1:
             what = "more than one acceptance is" if near else "no acceptance is"
             raise InputError(f'{what} called "{name}"', "`mlci accept --list` shows them.")
-        write_acceptance(replace(near[0], revoked_by=_who(session)), target, session.cloud)
+        write_acceptance(replace(near[0], revoked_by=_who(session)), session.context.target, session.cloud)
     echo(f"{near[0].id} counts no more: {near[0].metric} of run {near[0].run_id}")
     return 0
 
@@ -212,7 +208,7 @@ def _found_here(options: RunOptions, run: str) -> tuple[str, RunOptions]:
     return folder.run_id, replace(options, cloud=start.cloud)
 
 
-def _missed(session: RunSession, run: str) -> GateMisses:
+def _missed(session: RunSession, run: str, metric: str) -> GateMisses:
     """Returns what a run missed of its gate. Raises: InputError, if it is not one run of this flow that did."""
     from mlci.decisions.acceptances import read_misses
 
@@ -231,25 +227,53 @@ def _missed(session: RunSession, run: str) -> GateMisses:
         raise InputError(what, "The report of a run names it. Add --cloud aws for a run on AWS.")
     if result["flow"] != flow:
         raise InputError(f'run {run} is of the flow "{result["flow"]}", and not of "{flow}"', "Name its file: --flow.")
+    rules: Any = result["rules"]
+    for rule in rules:
+        accepted = rule.get("acceptance")
+        if accepted and metric in (rule.get("metric"), accepted["metric"]):
+            raise _accepted_then(session, run, metric, str(accepted["id"]))
     status = str(result["status"]).replace("_", " ")
     raise InputError(f"run {run} has not missed its gate ({status}), so there is nothing to accept")
 
 
 def _not_accepted(session: RunSession, missed: GateMisses, metric: str) -> tuple[AcceptedMiss, ...]:
     """Returns the misses of a metric. Raises: InputError, where there are none, or all of them are accepted."""
-    from mlci.decisions.acceptances import read_acceptances
     from mlci.gate.accepted import Acceptances
 
+    if not missed.of(metric) and metric in missed.accepted:
+        raise _accepted_then(session, missed.run_id, metric, missed.accepted[metric])
     misses = _misses_of(missed, metric)
-    context = session.context
-    _base_branch(session)
-    found = Acceptances(read_acceptances(session.flow.name, context.target, session.cloud, context.reporter.log))
+    found = Acceptances(_read(session))
     today = datetime.now(timezone.utc).date()
     accepted = [found.of_miss(missed.run_id, miss, today) for miss in misses]
     if (first := accepted[0]) and all(accepted):
-        what = f'the miss of "{metric}" is accepted, by {first.by} until {first.until}: {first.because}'
-        raise InputError(what, f"For another reason or date, revoke it first: mlci accept --revoke {first.id}")
+        raise _accepted_already(metric, first)
     return misses
+
+
+def _accepted_then(session: RunSession, run: str, metric: str, name: str) -> InputError:
+    """Returns the error for a run whose miss of the metric passed by an acceptance, which may not count any more."""
+    from mlci.gate.accepted import IN_FORCE, state
+
+    own = next((each for each in _read(session) if each.id == name), None)
+    ended = state(own, datetime.now(timezone.utc).date()) if own else "it is gone"
+    if own and ended == IN_FORCE:
+        return _accepted_already(metric, own)
+    what = f'the miss of "{metric}" in run {run} was accepted then, as {_plain(name)}, and {_plain(ended)} since'
+    return InputError(what, "Run it again first, and accept what that run misses.")
+
+
+def _accepted_already(metric: str, accepted: Acceptance) -> InputError:
+    what = f'the miss of "{metric}" is accepted already, by {accepted.by} until {accepted.until}: {accepted.because}'
+    return InputError(what, f"For another reason or date, revoke it first: mlci accept --revoke {accepted.id}")
+
+
+def _read(session: RunSession) -> tuple[Acceptance, ...]:
+    from mlci.decisions.acceptances import read_acceptances
+
+    _base_branch(session)
+    context = session.context
+    return read_acceptances(session.flow.name, context.target, session.cloud, context.reporter.log)
 
 
 def _misses_of(missed: GateMisses, metric: str) -> tuple[AcceptedMiss, ...]:

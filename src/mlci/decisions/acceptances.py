@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,8 @@ _CELL = r"^(?P<step>[^(]*)\(.*\)(?P<path>[.\[].*)$"
 @dataclass(frozen=True)
 class GateMisses:
     """The rules that a run missed. `metrics` are all that its gate is on, as the flow writes them; `written` are those
-    of the misses. It `is_protected` if only the base branch's builds could write it."""
+    of the misses. It `is_protected` if only the base branch's builds could write it. `is_dirty` says that tracked files
+    differed from the commit, and `accepted` has the ids of the acceptances that counted, by the metrics as written."""
 
     flow: str
     run_id: str
@@ -43,6 +45,8 @@ class GateMisses:
     misses: tuple[AcceptedMiss, ...]
     written: tuple[str, ...]
     is_protected: bool = False
+    is_dirty: bool = False
+    accepted: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, metric: str) -> tuple[AcceptedMiss, ...]:
         """Returns the misses of a metric, by its own name or by that in the flow."""
@@ -96,7 +100,9 @@ def write_acceptance(accepted: Acceptance, target: Target, cloud: Cloud) -> S3Ur
     return uri
 
 
-def write_misses(planned: Plan, verdict: Verdict, keys: RunKeys, cloud: Cloud, log: Callable[[str], None]) -> None:
+def write_misses(
+    planned: Plan, verdict: Verdict, keys: RunKeys, is_dirty: bool, cloud: Cloud, log: Callable[[str], None]
+) -> None:
     """Writes what a run missed of its gate, if anything, for `mlci accept`."""
     missed = [judged for judged in verdict.rules if not judged.held]
     if not missed:
@@ -109,10 +115,14 @@ def write_misses(planned: Plan, verdict: Verdict, keys: RunKeys, cloud: Cloud, l
         "flow": flow,
         "run_id": target.run_id,
         "commit": target.commit,
+        "dirty": is_dirty,
         "metrics": sorted({judged.bound.rule.as_written.metric for judged in verdict.rules}),
         "misses": [
             {**miss.to_json(), "written": judged.bound.rule.as_written.metric} for miss, judged in misses.values()
         ],
+        "accepted": {
+            judged.bound.rule.as_written.metric: judged.acceptance.id for judged in verdict.rules if judged.acceptance
+        },
     }
     key = Names(flow, target.is_protected).gate_misses(target.run_id)
     try:
@@ -144,7 +154,7 @@ def read_misses(flow: str, run: str, bucket: str, cloud: Cloud) -> tuple[GateMis
 def check_commit(
     missed: GateMisses, tips: Sequence[str], history: CommitHistory, given: str | None, local: bool
 ) -> None:
-    """Checks that the commit of a run that missed its gate is no one that other runs build on as well.
+    """Checks that a run that missed its gate is of its commit as it stands, and that no other runs build on that.
 
     `tips` are the newest commits of the base branch, as far as they are known here, and `given` is the commit that a
     person says it is. In a `local` store nobody else writes, so a run of the base branch's newest commit is what it
@@ -154,8 +164,10 @@ def check_commit(
     """
     commit, run = missed.commit, f"run {missed.run_id}"
     if commit is None:
-        hint = "Commit what it is about, and run it again."
-        raise InputError(f"{run} is of no commit, so nobody could say what its acceptance counts for", hint)
+        raise InputError(f"{run} is of no commit, so nobody could say what its acceptance counts for", _COMMIT_FIRST)
+    if missed.is_dirty:
+        what = f"{run} is of changes that its commit {commit} does not hold, and what is accepted counts for the commit"
+        raise InputError(what, _COMMIT_FIRST)
     if given is not None and given != commit:
         raise InputError(f"{run} says that it is of commit {commit}, and not of {given}", _FORGED)
     if missed.is_protected or (local and commit in tips):
@@ -170,6 +182,7 @@ def check_commit(
         raise InputError(what, f"{hint}the pull request's newest commit, from the pull request.")
 
 
+_COMMIT_FIRST = "Commit what it is about, and run it again."
 _FORGED = "Look at the pull request, and run its build again. Any build of a pull request could have written this."
 
 
@@ -191,6 +204,8 @@ def _parsed(data: bytes, uri: str, flow: str, run: str, is_protected: bool) -> G
             tuple(map(AcceptedMiss.from_json, document["misses"])),
             tuple(str(miss["written"]) for miss in document["misses"]),
             is_protected,
+            document.get("dirty") is True,
+            {str(metric): str(name) for metric, name in document.get("accepted", {}).items()},
         )
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         what = f"{uri} is damaged, or of another version of mlci: {one_line(str(error))}"

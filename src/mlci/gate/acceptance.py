@@ -17,7 +17,8 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class AcceptedMiss:
-    """One rule that a run missed, with its limit, and the `value` that its metric had; None where there was none.
+    """One rule that a run missed, with its limit, and the `value` that its metric had; None where there was none. So
+    for the `baseline`.
 
     `group` is that of a slice, "" for all cases. `keys` maps the steps that wrote the metric to their keys; it is empty
     where the flow lacks what the rule is about, which `is_removed` says, and in what an older mlci wrote, which kept no
@@ -33,6 +34,7 @@ class AcceptedMiss:
     keys: Mapping[str, str] = field(default_factory=dict)
     limit: float | None = None
     is_relative: bool = False
+    baseline: float | None = None
 
     def is_of(self, other: AcceptedMiss) -> bool:
         """Returns True if both are of rules of one kind, on the same cases. Their limits may differ."""
@@ -48,6 +50,8 @@ class AcceptedMiss:
         """
         value = "missing" if self.value is None else _shown(self.value)
         found = {"metric": self.metric, "value": "gone from the flow" if self.is_removed else value}
+        if self.baseline is not None:
+            found["baseline"] = _shown(self.baseline)
         found["limit"] = self.limit_text
         if self.slice is not None:
             found["group"] = f"{self.group}, of {self.slice}"
@@ -71,6 +75,7 @@ class AcceptedMiss:
             "keys": dict(self.keys),
             "limit": self.limit,
             "relative": self.is_relative,
+            "baseline": self.baseline,
         }
 
     @staticmethod
@@ -88,6 +93,7 @@ class AcceptedMiss:
             {str(step): str(key) for step, key in keys.items()} if isinstance(keys, Mapping) else {},
             _number(document.get("limit")),
             document.get("relative") is True,
+            _number(document.get("baseline")),
         )
 
 

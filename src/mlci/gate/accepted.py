@@ -46,7 +46,8 @@ class Acceptances:
         return run is not None and any(
             miss.metric == bound.rule.metric
             and miss.op == bound.rule.op
-            and not _unrelated(accepted, miss, run, _keys_of(bound, run.keys))
+            and _is_related(accepted, miss, run, _keys_of(bound, run.keys))
+            and not _void(accepted, run)
             for accepted in self.all
             for miss in accepted.misses
         )
@@ -62,12 +63,14 @@ class Acceptances:
             return judged
         refusals: list[str] = []
         for accepted, miss in self._of(judged, run):
-            reason = _unrelated(accepted, miss, run, _keys_of(judged.bound, run.keys)) or _worse(miss, judged)
+            reason = _void(accepted, run) or _worse(miss, judged)
             if not reason:
                 note = f"accepted by {accepted.by} until {accepted.until}: {accepted.because}"
                 return replace(judged, verdict="accepted", acceptance=accepted, notes=(*judged.notes, note))
             refusals.append(f"the acceptance by {accepted.by} of run {accepted.run_id} does not count: {reason}")
-        return replace(judged, notes=(*judged.notes, *refusals[:1]))  # of older ones, the list tells
+        if judged.value is None and not judged.bound.is_removed:
+            return judged  # that nothing was measured has a reason of its own
+        return replace(judged, refusal="".join(refusals[:1]))  # of older ones, the list tells
 
     def of_miss(self, run_id: str, miss: AcceptedMiss, today: date) -> Acceptance | None:
         """Returns the acceptance in force that covers this very miss of a run; None if there is none."""
@@ -75,10 +78,13 @@ class Acceptances:
         return next((each for each in found if not _ended(each, today)), None)
 
     def _of(self, judged: RuleVerdict, run: AcceptingRun) -> Iterator[tuple[Acceptance, AcceptedMiss]]:
-        """Yields the acceptances of the rule that was judged, and what was missed there, the newest first."""
+        """Yields the acceptances of the rule that was judged which are related to the run, and what was missed there,
+        the newest first."""
         own = miss_of(judged, run.keys)
         for accepted in sorted(self.all, key=lambda each: each.created, reverse=True):
-            yield from ((accepted, miss) for miss in accepted.misses if miss.is_of(own))
+            for miss in accepted.misses:
+                if miss.is_of(own) and _is_related(accepted, miss, run, own.keys):
+                    yield accepted, miss
 
 
 def miss_of(judged: RuleVerdict, keys: Mapping[str, str]) -> AcceptedMiss:
@@ -94,6 +100,7 @@ def miss_of(judged: RuleVerdict, keys: Mapping[str, str]) -> AcceptedMiss:
         _keys_of(bound, keys),
         rule.limit,
         rule.is_relative,
+        bound.baseline,
     )
 
 
@@ -117,20 +124,20 @@ def _ended(accepted: Acceptance, today: date) -> str:
     return f"it expired on {accepted.until}" if accepted.until < today else ""
 
 
-def _unrelated(accepted: Acceptance, miss: AcceptedMiss, run: AcceptingRun, keys: Mapping[str, str]) -> str:
-    """Returns why an acceptance does not count for a run, whatever the run measures; empty if it does. `keys` are those
-    of the steps that write the metric in that run."""
+def _is_related(accepted: Acceptance, miss: AcceptedMiss, run: AcceptingRun, keys: Mapping[str, str]) -> bool:
+    """Returns True if a run builds on the commit of an acceptance, or its steps that write the metric, whose `keys`
+    these are, are the same."""
+    is_of_commit = accepted.commit is not None and (accepted.commit == run.commit or accepted.commit in run.ancestors)
+    return is_of_commit or bool(miss.keys and miss.keys == keys)
+
+
+def _void(accepted: Acceptance, run: AcceptingRun) -> str:
+    """Returns why an acceptance does not count for a run, whatever the run measures; empty if it does."""
     if accepted.flow != run.flow:
         return f'it is for the flow "{accepted.flow}"'
     if accepted.base_branch != run.base_branch:
         return f'it is for the base branch "{accepted.base_branch}"'
-    if ended := _ended(accepted, run.today):
-        return ended
-    is_of_commit = accepted.commit is not None and (accepted.commit == run.commit or accepted.commit in run.ancestors)
-    if is_of_commit or (miss.keys and miss.keys == keys):
-        return ""
-    named = f"commit {accepted.commit[:12]}" if accepted.commit else "no commit"
-    return f"it is of {named}, which this run does not build on, and the step has changed since"
+    return _ended(accepted, run.today)
 
 
 def _worse(miss: AcceptedMiss, judged: RuleVerdict) -> str:

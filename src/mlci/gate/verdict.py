@@ -38,9 +38,9 @@ class RuleVerdict:
     """The verdict on one rule. `value` is None where the metric is missing or not a finite number.
 
     It is `unclear` where the cases can't decide, and `accepted` where it is broken, and somebody with the right to
-    accepted that. `statement` says what was found, and `notes` why the rule is in force, and who accepted it or tried
-    to. `comparison` says how cases were compared. `group` is the value of the slice that it is on; "" where it is on
-    all cases.
+    accepted that. `statement` says what was found, `notes` why the rule is in force, and who accepted it, and `refusal`
+    why an acceptance does not count. `comparison` says how cases were compared. `group` is the value of the slice that
+    it is on; "" where it is on all cases.
     """
 
     bound: Bound
@@ -51,11 +51,17 @@ class RuleVerdict:
     group: str = ""
     acceptance: Acceptance | None = None
     notes: tuple[str, ...] = ()
+    refusal: str = ""
+
+    @property
+    def headline(self) -> str:
+        """The verdict without the acceptance that does not count."""
+        return "; ".join([self.statement, *self.notes])
 
     @property
     def text(self) -> str:
         """The verdict in a line."""
-        return "; ".join([self.statement, *self.notes])
+        return "; ".join(filter(None, [self.headline, self.refusal]))
 
     @property
     def level(self) -> Level:

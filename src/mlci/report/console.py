@@ -180,7 +180,7 @@ def summary(result: Result, folder: str) -> str:
 
 def _judged(judged: RuleVerdict) -> str:
     """The verdict on a rule, with what is only of use beside others."""
-    return "; ".join([f"{judged.statement}{_margin(judged)}", *judged.notes])
+    return f"{judged.statement}{_margin(judged)}{judged.text.removeprefix(judged.statement)}"
 
 
 def _margin(judged: RuleVerdict) -> str:

@@ -25,7 +25,7 @@ def _sentence(result: Result) -> str:
         case Status.GATE_MISSED:
             missed = [judged for judged in result.rules if not judged.held]
             more = f", and {count(len(missed) - 1, 'more rule')} missed" if len(missed) > 1 else ""
-            return f"{one_line(missed[0].text)}{more}" if missed else first_line
+            return f"{one_line(missed[0].headline)}{more}" if missed else first_line
         case Status.PASSED:
             return "a part of the flow ran, which has no verdict" if result.is_partial else _passed(result)
 

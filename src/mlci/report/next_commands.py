@@ -52,7 +52,10 @@ def _commands(result: Result) -> Iterator[NextCommand]:
         yield NextCommand(_REPRODUCE, _reproduced(result))
     if result.status is Status.PASSED and any(step.status == "reused" for step in result.steps.values()):
         yield NextCommand("Run every step again, and reuse nothing", f"{_local_run(result)} --fresh")
-    if result.status is Status.GATE_MISSED and result.commit:  # an acceptance is of a commit
+    if result.status is Status.GATE_MISSED and result.is_dirty:
+        purpose = "Commit it and run it again, before anybody accepts it: an acceptance is of a commit"
+        yield NextCommand(purpose, f"git commit -a && {_local_run(result)}")
+    elif result.status is Status.GATE_MISSED and result.commit:  # an acceptance is of a commit
         until = (result.started + _ACCEPTED_FOR).date()
         missed = dict.fromkeys(judged.bound.rule.metric for judged in result.rules if not judged.held)
         for metric in list(missed)[:_MOST_ACCEPTED]:

@@ -136,8 +136,9 @@ def checked(
     local: bool = False,
     protected: bool = False,
     tips: tuple[str, ...] = (TIP,),
+    dirty: bool = False,
 ) -> None:
-    missed = GateMisses("iris", RUN, commit, ("evaluate.auc",), (MISS,), ("evaluate.auc",), protected)
+    missed = GateMisses("iris", RUN, commit, ("evaluate.auc",), (MISS,), ("evaluate.auc",), protected, dirty)
     check_commit(missed, tips, history or History(), given, local)
 
 
@@ -154,6 +155,8 @@ def test_the_commit_of_a_pull_request_is_accepted() -> None:
     ("commit", "options", "why"),
     [
         (None, {"local": True}, "is of no commit"),
+        (TIP, {"local": True, "dirty": True}, "is of changes that its commit"),
+        (HEAD, {"dirty": True}, "Commit what it is about, and run it again"),
         (OLD, {}, "which the base branch contains already"),
         (OLD, {"local": True}, "which the base branch contains already"),
         (OLD, {"history": History(shallow=True), "given": OLD}, "which the base branch contains already"),

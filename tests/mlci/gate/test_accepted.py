@@ -72,12 +72,6 @@ def test_it_counts_for_what_builds_on_the_commit_and_for_the_same_step(run: Acce
         ({"revoked_by": "bob"}, {}, "it was revoked by bob"),
         ({"flow": "wine"}, {}, 'it is for the flow "wine"'),
         ({"base_branch": "dev"}, {}, 'it is for the base branch "dev"'),
-        (
-            {},
-            {"commit": OTHER, "ancestors": {OTHER: 0}},
-            "it is of commit aaaaaaaaaaaa, which this run does not build on",
-        ),
-        ({"commit": None}, {}, "it is of no commit"),
     ],
 )
 def test_an_expired_or_a_foreign_one_does_not_count(
@@ -85,7 +79,24 @@ def test_an_expired_or_a_foreign_one_does_not_count(
 ) -> None:
     judged = settled(0.85, replace(ACCEPTED, **accepted), replace(RUN, **run))  # type: ignore[arg-type]
     assert (judged.verdict, judged.acceptance) == ("broken", None)
-    assert f"the acceptance by ann of run {ACCEPTED.run_id} does not count: {why}" in judged.text
+    assert judged.refusal == f"the acceptance by ann of run {ACCEPTED.run_id} does not count: {why}"
+    assert judged.text == f"{judged.headline}; {judged.refusal}"
+
+
+def test_one_that_has_nothing_to_do_with_the_run_is_no_reason_to_print() -> None:
+    other = replace(RUN, commit=OTHER, ancestors={OTHER: 0})
+    for accepted, run in ((ACCEPTED, other), (replace(ACCEPTED, commit=None), RUN)):
+        judged = settled(0.85, accepted, run)
+        assert (judged.verdict, judged.refusal) == ("broken", "")
+
+
+def test_of_several_the_newest_that_is_related_says_why() -> None:
+    newest = replace(ACCEPTED, commit=OTHER, by="bob", created=datetime(2026, 12, 1, tzinfo=timezone.utc))
+    worse = replace(ACCEPTED, misses=(replace(MISS, value=0.86),))
+    verdict = judge([Bound(RULE, 0.9)], {"evaluate": Metrics({"auc": 0.85})})
+    [judged] = Acceptances((newest, worse), RUN).settled(verdict).rules
+    assert judged.refusal.startswith("the acceptance by ann")
+    assert judged.refusal.endswith("0.85 is worse than the 0.86 that was accepted")
 
 
 @given(st.floats(0, 0.89), st.sampled_from(["min", "max"]))
@@ -104,7 +115,7 @@ def test_nothing_worse_is_covered(value: float, op: str) -> None:
 def test_keys_of_other_steps_relate_to_nothing(keys: dict[str, str]) -> None:
     accepted = replace(ACCEPTED, commit=None, misses=(replace(MISS, keys=keys),))
     run = replace(RUN, commit=OTHER, ancestors={}, keys={"evaluate": "other", "preprocess": "key"})
-    assert "it is of no commit" in settled(0.85, accepted, run).text
+    assert not settled(0.85, accepted, run).held
     assert not Acceptances((accepted,), run).bounds([Bound(RULE, 0.9)])[0].is_accepted
 
 
@@ -159,7 +170,8 @@ def test_what_is_no_finite_number_is_refused(number: object) -> None:
 
 
 def test_a_missing_metric_and_a_bad_one_are_different_misses() -> None:
-    assert "the metric is missing now" in settled(None).text
+    judged = settled(None)
+    assert (judged.verdict, judged.refusal) == ("broken", "")  # why it is missing is said already
     missing = replace(ACCEPTED, misses=(replace(MISS, value=None),))
     assert settled(None, missing).verdict == "accepted"
     assert "what was accepted was a metric that is missing" in settled(0.85, missing).text

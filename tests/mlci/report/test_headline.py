@@ -107,6 +107,17 @@ def test_a_missed_rule_can_be_accepted() -> None:
     ]
 
 
+def test_what_no_commit_holds_is_committed_before_it_is_accepted() -> None:
+    made = result(Status.GATE_MISSED, drop(0.5, "broken"), is_dirty=True, cloud="local")
+    assert commands(made) == ["mlci run --cloud local", "git commit -a && mlci run --cloud local"]
+
+
+def test_an_acceptance_that_does_not_count_is_no_headline() -> None:
+    missed = replace(drop(0.5, "broken"), notes=("the base branch's rule is in force",), refusal="it was revoked")
+    sentence = headline_sentence(result(Status.GATE_MISSED, missed))
+    assert sentence == "evaluate.recall is worse; the base branch's rule is in force"
+
+
 def test_reused_steps_can_be_run_again() -> None:
     assert commands(result(Status.PASSED)) == []
     assert commands(result(Status.PASSED, steps={"train": StepState("reused")})) == ["mlci run --cloud local --fresh"]
