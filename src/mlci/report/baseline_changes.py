@@ -53,7 +53,7 @@ def baseline_changes(baseline: Baseline, flow: Flow, before: RunKeys | None, aft
         own.commit,
         _params(own.params, flow.params) if own.is_gate_known else None,
         _rules(own.gate, flow.gate) if own.is_gate_known else None,
-        None if before is None else _steps(before, after, flow),
+        None if before is None else _steps(before, after),
     )
 
 
@@ -73,20 +73,12 @@ def _rules(before: tuple[Rule, ...], after: tuple[Rule, ...]) -> tuple[RuleChang
     return tuple(gate_changes(before, after))
 
 
-def _steps(before: RunKeys, after: RunKeys, flow: Flow) -> dict[str, tuple[str, ...]]:
-    """Return the changes of steps. One without a key reads what can't be looked at, so that nothing is known of it."""
-    names = [*after.steps, *(name for name in before.steps if name not in flow.steps)]
-    keys = [{name: step.key for name, step in run.steps.items()} for run in (before, after)]
-    changed = [name for name in names if keys[0].get(name) != keys[1].get(name)]
-    return {name: _step(name, before, after) for name in changed}
+def _steps(before: RunKeys, after: RunKeys) -> dict[str, tuple[str, ...]]:
+    if before == after:
+        return {}
+    from mlci.reuse.differences import own_differences, step_changes
 
-
-def _step(name: str, before: RunKeys, after: RunKeys) -> tuple[str, ...]:
-    if name not in before.steps or name not in after.steps:
-        return ("is new" if name in after.steps else "is gone",)
-    from mlci.reuse.differences import own_differences
-
-    return own_differences(name, before, after)
+    return step_changes(before, after, own_differences)
 
 
 def change_rows(changes: BaselineChanges) -> list[ChangeRow]:

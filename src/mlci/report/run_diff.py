@@ -11,7 +11,7 @@ from mlci.report.formatting import count, figure
 from mlci.report.metrics_table import metric_values
 from mlci.report.untrusted_text import markdown_code, markdown_text, one_line
 from mlci.report.value_changes import ValueChange, param_changes, value_changes
-from mlci.reuse.differences import differences
+from mlci.reuse.differences import differences, step_changes
 from mlci.reuse.key_document import RunKeys
 from mlci_dataclasses import dataclass
 
@@ -95,22 +95,9 @@ def run_diff(before: RunSide, after: RunSide) -> RunDiff:
         after,
         tuple(metrics),
         param_changes(before.params, after.params),
-        _step_changes(before.keys, after.keys),
+        step_changes(before.keys, after.keys, differences) if before.keys and after.keys else None,
         tuple(_case_changes(before.cases, after.cases)),
     )
-
-
-def _step_changes(before: RunKeys | None, after: RunKeys | None) -> dict[str, tuple[str, ...]] | None:
-    """Return the changes of each step that has some, in words."""
-    if before is None or after is None:
-        return None
-    changes: dict[str, tuple[str, ...]] = {}
-    for step in dict.fromkeys([*after.steps, *before.steps]):
-        if step not in before.steps or step not in after.steps:
-            changes[step] = ("came" if step in after.steps else "is gone",)
-        elif found := tuple(differences(step, before, after)):
-            changes[step] = found
-    return changes
 
 
 def _case_changes(

@@ -46,6 +46,25 @@ def explain(step: str, current: RunKeys, earlier: Iterable[tuple[str, RunKeys]])
     return nearest or Explanation(step)
 
 
+def step_changes(
+    before: RunKeys, after: RunKeys, in_words: Callable[[str, RunKeys, RunKeys], Iterable[str]]
+) -> dict[str, tuple[str, ...]]:
+    """Return the changes of each step that has another key, or that only one of two runs has. `in_words` returns those
+    of a step that both have.
+
+    Nothing is known of a step without a key in one of the runs, so it is left out.
+    """
+    changes: dict[str, tuple[str, ...]] = {}
+    for step in dict.fromkeys([*after.steps, *before.steps]):
+        if step in before.without_key or step in after.without_key:
+            continue
+        if step not in before.steps or step not in after.steps:
+            changes[step] = (_came(step in after.steps),)
+        elif before.steps[step].key != after.steps[step].key:
+            changes[step] = tuple(in_words(step, before, after))
+    return changes
+
+
 def differences(step: str, before: RunKeys, after: RunKeys, makers: int = _MAKERS) -> Iterator[str]:
     """Yield the changes of a step's ingredients, a line each: `hyperparameter max_depth: 4 → 5`.
 

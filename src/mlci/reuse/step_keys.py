@@ -41,7 +41,8 @@ def step_keys(
             continue
         keys[name] = digest({"version": _VERSION, "ingredients": ingredients})
         steps[name] = StepKey(keys[name], ingredients, _paths(plan, name))
-    return RunKeys(plan.flow.name, steps, dict(software or {}))
+    without_key = tuple(name for name in plan.flow.steps if name not in steps)
+    return RunKeys(plan.flow.name, steps, dict(software or {}), without_key)
 
 
 def digest(document: Json) -> str:

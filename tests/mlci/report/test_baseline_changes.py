@@ -98,10 +98,10 @@ def test_cells_with_the_same_changes_share_a_row() -> None:
     ]
 
 
-def test_a_step_without_a_key_is_not_called_gone() -> None:
-    after = keys()
-    whole = flow(keys(reads={}))
-    assert baseline_changes(BASELINE, whole, keys(reads={}), after).steps == {}
+def test_a_step_without_a_key_is_called_neither_gone_nor_new() -> None:
+    whole, listed = keys(reads={}), replace(keys(), without_key=("reads",))
+    assert since(whole, listed).steps == {}
+    assert since(listed, whole).steps == {}
 
 
 def test_the_changes_are_those_since_the_baselines_own_gate() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from mlci.report.html.run_diff import diff_page
 from mlci.report.run_diff import CaseResult, RunSide, diff_json, diff_markdown, diff_text, run_diff
+from mlci.reuse.key_document import RunKeys, StepKey
 
 RIGHT, WRONG = CaseResult("1", "1"), CaseResult("1", "0")
 PICTURE, OTHER = "data:image/svg+xml;base64,AAAA", "data:image/svg+xml;base64,BBBB"
@@ -72,6 +73,20 @@ def test_the_text_names_status_and_uncommitted_changes() -> None:
 
 def test_markdown_lists_flips() -> None:
     assert "cases of evaluate: 3 cases in both\n\n- 1 turned wrong: a\n- 1 turned right: b\n" in diff_markdown(DIFF)
+
+
+def test_a_step_without_a_key_in_one_run_has_neither_come_nor_gone() -> None:
+    whole = RunKeys("iris", {name: StepKey(name, {}) for name in ("load", "train")})
+    partly = RunKeys("iris", {"load": StepKey("load", {})}, without_key=("train",))
+    less = replace(partly, without_key=())
+    for before, after, steps in [
+        (whole, partly, {}),
+        (partly, whole, {}),
+        (whole, less, {"train": ("is gone",)}),
+        (less, whole, {"train": ("is new",)}),
+        (whole, None, None),
+    ]:
+        assert run_diff(replace(BEFORE, keys=before), replace(AFTER, keys=after)).steps == steps
 
 
 def test_json_has_what_other_programs_read() -> None:

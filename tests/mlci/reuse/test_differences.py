@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from mlci.report.key_changes import changes_text
-from mlci.reuse.differences import Explanation, differences, explain
+from mlci.reuse.differences import Explanation, differences, explain, step_changes
 from mlci.reuse.key_document import RunKeys, StepKey
 
 
@@ -170,4 +171,24 @@ def test_a_document_is_read_as_it_was_written() -> None:
     keys = run({"python": "3"}, a={"key": "1", "args": ["x"]})
     assert RunKeys.from_json(keys.to_json()) == keys
     damaged = {**keys.to_json(), "steps": {"a": {"key": 1}}}
-    assert RunKeys.from_json(damaged) == RunKeys("small", {}, {"python": "3"})  # type: ignore[arg-type]
+    assert RunKeys.from_json(damaged) == RunKeys("small", {}, {"python": "3"}, ("a",))  # type: ignore[arg-type]
+
+
+def test_the_names_of_steps_without_a_key_are_kept_and_an_older_document_has_none() -> None:
+    keys = replace(run(a={"key": "1"}), without_key=("b", "c"))
+    document = keys.to_json()
+    assert RunKeys.from_json(document) == keys
+    del document["without_key"]
+    assert RunKeys.from_json(document) == run(a={"key": "1"})
+
+
+def test_steps_come_go_and_change_but_nothing_is_known_of_one_without_a_key() -> None:
+    before = run(a={"key": "1", "args": ["x"]}, same={"key": "2"}, old={"key": "3"}, lost={"key": "4"})
+    after = run(a={"key": "5", "args": ["y"]}, same={"key": "2"}, new={"key": "6"}, found={"key": "7"})
+    before, after = replace(before, without_key=("found", "never")), replace(after, without_key=("lost", "never"))
+    assert step_changes(before, after, differences) == {
+        "a": ("argument 1: x → y",),
+        "new": ("is new",),
+        "old": ("is gone",),
+    }
+    assert step_changes(before, before, differences) == {}

@@ -230,9 +230,12 @@ def test_objects_below_an_s3_uri_count_as_far_as_they_are_known() -> None:
 
 
 def test_a_step_that_reads_objects_which_are_not_known_has_no_key_nor_have_those_behind_it() -> None:
-    assert set(step_keys(planned(), objects={}).steps) == {"prepare"}
+    found = step_keys(planned(), objects={})
+    assert set(found.steps) == {"prepare"}
+    assert found.without_key == tuple(name for name in STEPS if name != "prepare")
     assert set(step_keys(planned(), objects={"s3://elsewhere/data/": {}}).steps) == set(STEPS)
     assert set(step_keys(planned()).steps) == set(STEPS)
+    assert step_keys(planned()).without_key == ()
 
 
 def test_no_secret_name_run_or_uri_of_this_run_is_in_the_document() -> None:
