@@ -20,7 +20,8 @@ class InMemoryObjects:
 
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
         self.reads.append(uri)
-        return self.objects.get(uri)
+        found = self.objects.get(uri)
+        return None if found is None else found[:max_bytes]
 
     def write(self, uri: str, data: bytes) -> None:
         self.objects[uri] = data

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from mlci.backends.protocol import Cloud
 from mlci.baseline import Baseline, WorkTree, record_baseline, unearned_reason, with_history
+from mlci.baseline.kept_keys import keep_keys
 from mlci.errors import CloudError
 from mlci.outcome.cases import RunJudgement
-from mlci.outcome.since_baseline import keep_keys
 from mlci.plan import Plan
 from mlci.report.result import BaselineUpdate, Status, strict
 from mlci.reuse.key_document import RunKeys
