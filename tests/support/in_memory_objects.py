@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from mlci.backends.protocol import TaggedObject
+from mlci.backends.protocol import ObjectCopy, TaggedObject
 
 
 @dataclass
@@ -28,6 +28,11 @@ class InMemoryObjects:
 
     def list(self, prefix: str) -> list[str]:
         return [uri for uri in self.objects if uri.startswith(prefix)]
+
+    def copy(self, copies: Sequence[ObjectCopy], on_bytes: Callable[[int], None]) -> None:
+        for each in copies:
+            self.objects[each.target] = self.objects[each.source]
+            on_bytes(each.size_bytes)
 
     def read_tagged(self, uri: str) -> TaggedObject | None:
         data = self.objects.get(uri)

@@ -18,7 +18,7 @@ from __future__ import annotations
 from mlci.baseline.choice import find_baseline
 from mlci.baseline.document import parse_baseline
 from mlci.baseline.earned import NO_HISTORY, CommitHistory, WorkTree, unearned_reason
-from mlci.baseline.history_document import with_history
+from mlci.baseline.history_document import with_history, with_metrics
 from mlci.baseline.storage import (
     baseline_uri,
     by_hand,
@@ -49,4 +49,5 @@ __all__ = [
     "reset",
     "unearned_reason",
     "with_history",
+    "with_metrics",
 ]

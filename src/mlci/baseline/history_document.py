@@ -18,15 +18,25 @@ from mlci.plan.models import Baseline, GatedMetrics
 MAX_RUNS, _MAX_METRICS = 20, 50
 
 
-def with_history(baseline: Baseline, former: Baseline, values: Mapping[str, float]) -> Baseline:
-    """Returns a baseline with the history of the one before it, and these metrics of its own at the end.
+def with_metrics(baseline: Baseline, values: Mapping[str, float]) -> Baseline:
+    """Returns a baseline whose history has its own metrics alone."""
+    finite = {name: value for name, value in values.items() if math.isfinite(value)}
+    own = GatedMetrics(baseline.run_id, baseline.commit, baseline.committed, dict([*finite.items()][:_MAX_METRICS]))
+    return replace(baseline, history=(own,))
+
+
+def with_history(baseline: Baseline, former: Baseline) -> Baseline:
+    """Returns a baseline with the history of the one before it, and its own metrics, if it has any, at the end.
 
     A run of the same commit, which was started again, takes the place of the first one.
     """
-    finite = {name: value for name, value in values.items() if math.isfinite(value)}
-    own = GatedMetrics(baseline.run_id, baseline.commit, baseline.committed, dict([*finite.items()][:_MAX_METRICS]))
-    others = [each for each in former.history if not baseline.commit or each.commit != baseline.commit]
-    return replace(baseline, history=(*others, own)[-MAX_RUNS:])
+    own = baseline.history[-1:]
+    others = [each for each in former.history if not any(_is_same(each, mine) for mine in own)]
+    return replace(baseline, history=(*others, *own)[-MAX_RUNS:])
+
+
+def _is_same(left: GatedMetrics, right: GatedMetrics) -> bool:
+    return left.run_id == right.run_id or (left.commit is not None and left.commit == right.commit)
 
 
 def render_history(history: tuple[GatedMetrics, ...]) -> Json:

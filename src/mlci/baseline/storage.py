@@ -9,8 +9,9 @@ from dataclasses import replace
 from mlci.backends.protocol import Cloud
 from mlci.baseline.document import parse_baseline, render_baseline
 from mlci.baseline.earned import CommitHistory, is_older
+from mlci.baseline.history_document import with_history
 from mlci.errors import CloudError, InputError
-from mlci.plan import Baseline, Target
+from mlci.plan import NO_BASELINE, Baseline, Target
 from mlci.plan.models import S3Uri
 from mlci.plan.names import baseline_key
 
@@ -90,20 +91,32 @@ def find_former(flow: str, target: Target, run: str, cloud: Cloud) -> Baseline |
 def _replace(
     flow: str, target: Target, baseline: Baseline, cloud: Cloud, history: CommitHistory | None
 ) -> Baseline | None:
-    """Makes a baseline the current one, unless that is a newer commit's by the `history`: then it is returned."""
-    uri, data = _uri(flow, target), render_baseline(baseline)
+    """Makes a baseline the current one, unless that is a newer commit's by the `history`: then it is returned.
+
+    The one that is replaced passes on its history, with the runs that became the baseline while this one ran.
+    """
+    uri = _uri(flow, target)
     for _ in range(_ATTEMPTS):
         found = cloud.read_tagged(uri)
-        if found is not None:
-            if found.data == data:  # also where the answer to the first write was lost, and the write was not
-                return None
-            if history is not None:
-                current = parse_baseline(found.data, uri)
-                if is_older(baseline, current, history):
-                    return current
+        current = _parsed(found.data, uri, is_by_hand=history is None) if found else NO_BASELINE
+        if history is not None and is_older(baseline, current, history):
+            return current
+        data = render_baseline(with_history(baseline, current))
+        if found is not None and found.data == data:  # the answer to the first write was lost, and the write was not
+            return None
         if cloud.replace(uri, data, found.tag if found else None):
             return None
     raise CloudError(f"other runs replace the baseline {uri} all the time.", hint="Try again.")
+
+
+def _parsed(data: bytes, uri: S3Uri, is_by_hand: bool) -> Baseline:
+    """Returns the current baseline. By hand, one that is damaged is replaced as well, and has no history."""
+    try:
+        return parse_baseline(data, uri)
+    except CloudError:
+        if not is_by_hand:
+            raise
+        return NO_BASELINE
 
 
 def reset() -> Baseline:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mlci.backends.protocol import Cloud
-from mlci.baseline import Baseline, WorkTree, record_baseline, unearned_reason, with_history
+from mlci.baseline import Baseline, WorkTree, record_baseline, unearned_reason, with_history, with_metrics
 from mlci.baseline.kept_keys import keep_keys
 from mlci.errors import CloudError
 from mlci.outcome.cases import RunJudgement
@@ -53,7 +53,7 @@ def update_baseline(
         for judged in judgement.verdict.rules
         if judged.value is not None and not judged.group and judged.bound.origin == "flow"
     }
-    baseline = with_history(baseline, planned.baseline, gated)
+    baseline = with_history(with_metrics(baseline, gated), planned.baseline)
     baseline = replace(_with_files(baseline, planned, chosen, context, cloud), keys=kept_keys)
     try:
         kept = record_baseline(planned.flow.name, target, baseline, cloud, context.history)

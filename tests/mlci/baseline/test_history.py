@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlci.baseline.history_document import MAX_RUNS, parse_history, render_history, with_history
+from mlci.baseline.history_document import MAX_RUNS, parse_history, render_history, with_history, with_metrics
 from mlci.plan import NO_BASELINE, Baseline
 
 COMMITTED = datetime(2026, 11, 23, 8, 15, 30, tzinfo=timezone.utc)
@@ -15,7 +15,7 @@ COMMITTED = datetime(2026, 11, 23, 8, 15, 30, tzinfo=timezone.utc)
 
 def after(former: Baseline, number: int, commit: str = "", /, **values: float) -> Baseline:
     baseline = Baseline(run_id=f"r{number}", commit=commit or f"c{number}", committed=COMMITTED)
-    return with_history(baseline, former, values)
+    return with_history(with_metrics(baseline, values), former)
 
 
 def test_each_baseline_carries_the_metrics_of_those_before_it() -> None:
@@ -27,6 +27,18 @@ def test_each_baseline_carries_the_metrics_of_those_before_it() -> None:
 def test_a_commit_that_is_run_again_counts_once() -> None:
     again = after(after(after(NO_BASELINE, 1), 2, "same"), 3, "same")
     assert [each.run_id for each in again.history] == ["r1", "r3"]
+
+
+def test_to_write_the_same_run_again_changes_nothing() -> None:
+    once = after(after(NO_BASELINE, 1), 2)
+    assert with_history(once, once) == once
+    without_commit = with_metrics(Baseline(run_id="r1"), {"auc": 0.9})
+    assert with_history(without_commit, without_commit) == without_commit
+
+
+def test_a_baseline_without_metrics_of_its_own_passes_the_history_on() -> None:
+    former = after(after(NO_BASELINE, 1), 2)
+    assert with_history(Baseline(run_id="r2", commit="c2"), former).history == former.history
 
 
 def test_the_history_is_bounded() -> None:

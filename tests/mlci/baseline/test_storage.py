@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from datetime import datetime
 
 import pytest
 from hypothesis import given, settings
@@ -20,29 +19,16 @@ from mlci.baseline import (
     record_baseline,
     replace_baseline,
     reset,
+    with_history,
+    with_metrics,
 )
 from mlci.errors import CloudError, InputError
 from mlci.plan import Target
 from support.examples import examples
 from support.in_memory_objects import InMemoryObjects
+from support.numbered_commits import NumberedCommits
 
 TARGET = Target("b", "role", "run", "c", "main", is_trusted=True)
-
-
-class Numbered:
-    """A history of the commits "0" to "9"."""
-
-    def is_ancestor(self, older: str, newer: str) -> bool:
-        return older < newer
-
-    def committed(self, commit: str) -> datetime | None:
-        return None
-
-    def ancestors(self, commit: str) -> dict[str, int]:
-        raise AssertionError("to write a baseline takes none")
-
-    def is_shallow(self) -> bool:
-        raise AssertionError("to write a baseline takes none")
 
 
 def baseline(number: int, run: str = "") -> Baseline:
@@ -51,7 +37,7 @@ def baseline(number: int, run: str = "") -> Baseline:
 
 
 def record(cloud: InMemoryObjects, of: Baseline) -> str:
-    return record_baseline("iris", TARGET, of, _cloud(cloud), Numbered())
+    return record_baseline("iris", TARGET, of, _cloud(cloud), NumberedCommits())
 
 
 def current(cloud: InMemoryObjects) -> Baseline | None:
@@ -109,6 +95,44 @@ def test_a_reset_leaves_no_metrics_and_any_commit_may_follow() -> None:
     assert seen is not None
     assert (seen.metrics, seen.run_id) == ({}, "")
     assert record(cloud, baseline(1)) == ""
+
+
+def earned(number: int, compared: Baseline) -> Baseline:
+    """The baseline of a run of commit `number`, which began when another one was the current one."""
+    return with_history(with_metrics(baseline(number), {"evaluate.auc": number / 10}), compared)
+
+
+def drawn(cloud: InMemoryObjects) -> list[str | None]:
+    """The commits that the current baseline's history has."""
+    return [each.commit for each in (current(cloud) or Baseline()).history]
+
+
+def test_the_history_has_each_of_two_runs_that_overlap() -> None:
+    first = earned(1, Baseline())
+    cloud = InMemoryObjects()
+    record(cloud, first)
+    record(cloud, earned(2, first))
+    record(cloud, earned(3, first))
+    assert drawn(cloud) == ["1", "2", "3"]
+    cloud.between = functools.partial(record, cloud, earned(4, first))
+    record(cloud, earned(5, first))
+    assert drawn(cloud) == ["1", "2", "3", "4", "5"]
+    record(cloud, earned(5, first))
+    assert drawn(cloud) == ["1", "2", "3", "4", "5"]
+
+
+def test_the_history_outlives_a_reset_and_a_run_that_is_set() -> None:
+    cloud = InMemoryObjects()
+    for number in (1, 2, 3):
+        record(cloud, earned(number, current(cloud) or Baseline()))
+    replace_baseline("iris", TARGET, reset(), _cloud(cloud))
+    assert drawn(cloud) == ["1", "2", "3"]
+    former = find_former("iris", TARGET, "2026-1", _cloud(cloud))
+    assert former is not None
+    replace_baseline("iris", TARGET, by_hand(former), _cloud(cloud))
+    assert drawn(cloud) == ["2", "3", "1"]
+    record(cloud, earned(4, current(cloud) or Baseline()))
+    assert drawn(cloud) == ["2", "3", "1", "4"]
 
 
 def test_a_reset_cures_a_damaged_baseline() -> None:
