@@ -1,6 +1,6 @@
 """The errors that a user is meant to read, and the exit code that each ends in.
 
-They stand outside the line: every module may raise them, and only `cli.py` catches them all. A missed gate is no
+They stand outside the line: every module may raise them, and only `cli/main.py` catches them all. A missed gate is no
 error but a result (exit code 1), so it has no class here.
 """
 

@@ -20,8 +20,8 @@ def model_notes(flow: Flow) -> Iterator[Problem]:
         seen.add(name)
         at, made_by = flow.position("steps", name, "model"), written_name(maker.name)
         what = f'step "{name}" needs a script that serves the model of "{made_by}", and "{made_by}" names none'
-        cure = f'Give "{made_by}" an "inference" script; or "{name}" the program that its archive holds as "program"'
-        yield Problem(at.file, at.line, at.column, what, f"{cure}, none if the image serves it by itself")
+        cure = f'Give "{made_by}" an "inference" script, or "{name}" a "program" that the archive of the model holds'
+        yield Problem(at.file, at.line, at.column, what, f'{cure}; "program: none" where the image serves it by itself')
 
 
 def _maker(step: Step, flow: Flow) -> Step | None:

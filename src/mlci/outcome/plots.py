@@ -59,7 +59,7 @@ def _pictures(reader: _Reader, cache: Cache, log: Callable[[str], None]) -> tupl
                 log(f"the report shows the first {_MAX_PLOTS} plots")
                 break
             found += [plot] if isinstance(plot, Picture) else _drawn(plot, cache, stamp, log)
-    except InputError as error:
+    except (InputError, ImportError) as error:  # an environment's numpy may be older than matplotlib needs
         log(f"no plots are drawn: {error}")
     return tuple(found[:_MAX_PLOTS])
 

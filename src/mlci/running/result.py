@@ -57,7 +57,7 @@ def report_run(prepared: PreparedRun, end: RunEnd, context: RunContext, cloud: C
     phases = run_phases(clock.phases, end.progress.steps)
     result = replace(result, phases=phases, seconds=(phases[-1].ended - clock.started).total_seconds())
     try:
-        # Rules that a part of a flow is run with are limits of none: they have no verdict that a report could show.
+        # A part of a flow has no verdict, so its reports leave the rules out.
         context.folder.finish(result if context.part is None else replace(result, rules=()))
     except OSError as error:
         return replace(result, unwritten=f"{error.strerror}: {context.folder.path}")

@@ -23,7 +23,6 @@ from mlci.errors import InputError
 from mlci_dataclasses import dataclass
 
 LOCKS = Path(__file__).parent.parent / "locks"
-_SECONDS = 900
 #: The folders of installs that go on. After so long, their process was killed.
 _TEMPORARY, _LEFT_S = ".installing-", 86_400
 _PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps", "--require-hashes")
@@ -44,6 +43,8 @@ class PackageSet:
     cure: str
     #: The lock of what builds those of them that have no wheel; None where all have.
     build_lock: Path | None = None
+    #: The time after which pip is given up, in seconds.
+    timeout_s: int = 900
 
     @property
     def is_installed(self) -> bool:
@@ -83,9 +84,12 @@ PLOTS = PackageSet(
     "matplotlib",
     "which draws the plots of the report: some seconds, once",
     'what draws plots (pip install "mlci[plots]")',
+    timeout_s=120,
 )
-#: Two threads that need the same packages install them once.
+#: A run asks for what draws plots while its jobs run, and once more at its end: the second waits for the first, and
+#: gets its error.
 _PROVIDING = threading.Lock()
+_FAILED: dict[PackageSet, InputError] = {}
 
 
 def provide_sdk(cache: Path | None, log: Callable[[str], None]) -> None:
@@ -120,8 +124,14 @@ def provide_plots(cache: Path | None, log: Callable[[str], None]) -> None:
     Raises: InputError, if it can't be installed.
     """
     with _PROVIDING:
+        if PLOTS in _FAILED:
+            raise _FAILED[PLOTS]
         if not PLOTS.is_installed:
-            provide(PLOTS, cache, log)
+            try:
+                provide(PLOTS, cache, log)
+            except InputError as error:
+                _FAILED[PLOTS] = error
+                raise
 
 
 def provide(packages: PackageSet, cache: Path | None, log: Callable[[str], None]) -> None:
@@ -194,11 +204,13 @@ def _pip(packages: PackageSet, *arguments: str, tools: Path | None = None) -> No
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            timeout=_SECONDS,
+            timeout=packages.timeout_s,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise InputError(f"{packages.title} were not installed within {_SECONDS} seconds", packages.hint) from error
+        raise InputError(
+            f"{packages.title} were not installed within {packages.timeout_s} seconds", packages.hint
+        ) from error
     if done.returncode != 0:
         lines = done.stdout.strip().splitlines()[-3:]
         raise InputError(f"{packages.title} can't be installed: {' '.join(lines)}", packages.hint)

@@ -45,3 +45,13 @@ def test_where_matplotlib_cant_be_installed_a_line_says_so_and_the_report_goes_w
     assert drawn(pytest.fail, tmp_path) == ["train: loss"]
     monkeypatch.setattr(plots, "provide_plots", refused)
     assert drawn(pytest.fail, tmp_path) == ["train: loss"], "a picture that is known needs nothing"
+
+
+def test_a_matplotlib_that_cant_be_imported_is_a_line_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(chart: object) -> str:
+        raise ImportError("numpy 2.0 or newer is needed")
+
+    monkeypatch.setattr(plots, "draw", refused)
+    said: list[str] = []
+    assert drawn(said.append, tmp_path) == []
+    assert said == ["no plots are drawn: numpy 2.0 or newer is needed"]

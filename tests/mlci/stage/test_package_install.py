@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mlci.errors import InputError
+from mlci.stage import package_install
 from mlci.stage.package_install import (
     PARQUET,
     PLOTS,
@@ -112,3 +115,20 @@ def test_another_lock_has_another_folder(tmp_path: Path) -> None:
     assert len({install_folder(each, tmp_path) for each in (SDKS, STATISTICS, PARQUET, PLOTS)}) == 4
     assert install_folder(SDKS, tmp_path).parent == tmp_path / "sdk"
     assert not install_folder(SDKS, None).parent.is_relative_to(tmp_path / "sdk")
+
+
+def test_what_could_not_be_installed_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[PackageSet] = []
+
+    def refused(packages: PackageSet, cache: Path | None, log: Callable[[str], None]) -> None:
+        tries.append(packages)
+        raise InputError("no index can be reached")
+
+    absent = replace(PLOTS, modules=("mlci_no_such_module",))
+    monkeypatch.setattr(package_install, "PLOTS", absent)
+    monkeypatch.setattr(package_install, "provide", refused)
+    monkeypatch.setattr(package_install, "_FAILED", {})
+    for _ in range(2):
+        with pytest.raises(InputError, match="no index can be reached"):
+            provide_plots(tmp_path, pytest.fail)
+    assert tries == [absent]

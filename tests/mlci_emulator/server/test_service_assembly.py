@@ -12,7 +12,8 @@ from mlci_emulator.server.data_folder import DataFolder
 from mlci_emulator.server.service_assembly import EmulatorServices, ServerContext
 
 folder = DataFolder(pathlib.Path(sys.argv[1]))
-parts = EmulatorServices(folder, ServerContext({}, {}, sys.executable, "auto", print))
+log = lambda line: print(line, file=sys.stderr)
+parts = EmulatorServices(folder, ServerContext({}, {}, sys.executable, "auto", log))
 print("moto at the start:", "moto" in sys.modules, "botocore:", "botocore" in sys.modules)
 
 def ask(service, target):

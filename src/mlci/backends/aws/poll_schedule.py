@@ -2,8 +2,8 @@
 than by the plain rhythm, which knows no history.
 
 The plain rhythm looks often after an event, and less often while nothing happens. Its looks are counted as it goes; one
-that is left out while no step is near its usual end may be made up for where one is. It looks often after an event that
-it sees, and might have seen another one, so that a run can make a call or two more than it would have; few do.
+that is left out while no step is near its usual end may be made up for where one is. A run may make one or two calls
+more than by the plain rhythm, since an event that is seen earlier starts it again; few runs do.
 """
 
 from __future__ import annotations

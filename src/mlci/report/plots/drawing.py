@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 from typing import TYPE_CHECKING
 
 if sys.version_info >= (3, 11):
@@ -12,6 +13,7 @@ else:  # 4 ms
     from typing_extensions import assert_never
 
 from mlci.report.plots.charts import Chart, CountChart, Curve, CurveChart
+from mlci.report.untrusted_text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,6 +40,10 @@ _STYLE = {
 }
 
 
+#: Larger numbers are drawn at the edge: the difference of two of them may be infinite.
+_LARGEST = 1e300
+
+
 def draw(chart: Chart) -> str:
     """Return the chart as an SVG document.
 
@@ -46,7 +52,9 @@ def draw(chart: Chart) -> str:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context(_STYLE):  # type: ignore[arg-type]
+    # The browser has the fonts: it is none of the user's business that matplotlib's lack a character.
+    with rc_context(_STYLE), warnings.catch_warnings():  # type: ignore[arg-type]
+        warnings.simplefilter("ignore")
         is_unit = isinstance(chart, CurveChart) and chart.is_unit
         # The texts of such axes are as wide as ever, and finding the room for texts takes half of the time.
         figure = Figure(figsize=(4.6, 3.6), layout=None if is_unit else "constrained")
@@ -83,13 +91,14 @@ def _draw_curves(axes: Axes, chart: CurveChart) -> None:
 
 def _draw_line(axes: Axes, line: Curve, colour: str) -> None:
     label = _plain(line.label)
+    x, y = ([max(-_LARGEST, min(value, _LARGEST)) for value in values] for values in (line.x, line.y))
     if line.kind == "points":
-        axes.plot(line.x, line.y, ".", color=colour, markersize=4, alpha=0.6, label=label)
+        axes.plot(x, y, ".", color=colour, markersize=4, alpha=0.6, label=label)
         return
     style = "--" if line.is_baseline else "-"
     marker = "o" if len(line.x) <= 15 else ""
     steps = "steps-post" if line.kind == "step" else "default"
-    axes.plot(line.x, line.y, style, color=colour, marker=marker, markersize=3, drawstyle=steps, label=label)
+    axes.plot(x, y, style, color=colour, marker=marker, markersize=3, drawstyle=steps, label=label)
 
 
 def _draw_counts(axes: Axes, chart: CountChart) -> None:
@@ -112,5 +121,5 @@ def _draw_counts(axes: Axes, chart: CountChart) -> None:
 
 
 def _plain(text: str) -> str:
-    """Return the text without what matplotlib takes for mathematics, and not too long for a label."""
-    return text.replace("$", r"\$")[:40]
+    """Return the text in one line, without what matplotlib takes for mathematics, and not too long for a label."""
+    return one_line(text)[:40].replace("$", r"\$")

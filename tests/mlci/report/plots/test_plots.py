@@ -9,14 +9,15 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlci.report.plots.case_curves import TestedCases, case_charts
 from mlci.report.plots.chart_files import MAX_POINTS, NotAChart, parse_chart
-from mlci.report.plots.charts import Chart, CountChart, Curve, CurveChart
+from mlci.report.plots.charts import Chart, CountChart, Curve, CurveChart, CurveKind
 from mlci.report.plots.drawing import draw
 from mlci.report.plots.pictures import picture_address
+from support.examples import examples
 
 TestedCases.__test__ = False  # type: ignore[attr-defined]  # no test, whatever its name
 
@@ -165,3 +166,17 @@ def test_a_picture_is_known_by_its_bytes() -> None:
     assert (picture_address(b"\x89PNG\r\n\x1a\nxx") or "").startswith("data:image/png;base64,")
     assert (picture_address(b"<?xml version='1.0'?><svg/>") or "").startswith("data:image/svg+xml;base64,")
     assert picture_address(b"GIF89a") is None
+
+
+NUMBERS = st.sampled_from((0.0, 1e308, -1e308, 5e-324, 3.0)) | st.floats(allow_nan=False, allow_infinity=False)
+
+
+@pytest.mark.slow
+@settings(max_examples=examples(25), deadline=None)
+@given(st.lists(st.tuples(NUMBERS, NUMBERS), max_size=5), st.sampled_from(["line", "points"]), st.booleans(), st.text())
+def test_all_numbers_and_texts_can_be_drawn(
+    points: list[tuple[float, float]], kind: CurveKind, is_unit: bool, text: str
+) -> None:
+    x, y = tuple(one for one, _ in points), tuple(other for _, other in points)
+    svg = draw(CurveChart("t", text, "y", (Curve(text, x, y, kind),) * 2, is_unit, diagonal=is_unit))
+    ElementTree.fromstring(svg)

@@ -103,7 +103,7 @@ def stop_many(sagemaker: SageMakerHarness, count: int, seed: int) -> list[str]:
 def test_stops_at_random_moments(sagemaker: SageMakerHarness) -> None:
     threads = threading.active_count()
     assert stop_many(sagemaker, 24, seed=random.randrange(1 << 30)) == []
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # that which looks for the isolation may have ended
     assert list(sagemaker.harness.work.iterdir()) == []
 
 

@@ -135,7 +135,7 @@ def test_closing_ends_express_executions_and_who_waits_for_one() -> None:
     until = time.monotonic() + 60
     while threading.active_count() > before and time.monotonic() < until:
         time.sleep(0.01)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # that which looks for the isolation may have ended
 
 
 def test_twenty_that_start_the_same_execution_start_one() -> None:

@@ -76,4 +76,4 @@ def test_a_stop_at_the_end_has_one_outcome(seed: int) -> None:
     until = time.monotonic() + 60
     while threading.active_count() > before and time.monotonic() < until:
         time.sleep(0.01)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # that which looks for the isolation may have ended
