@@ -20,7 +20,7 @@ from mlci.plan.names import Names
 from mlci.provision import iam_policies
 from mlci.provision.access_requirements import AccessRequirements
 from mlci.provision.cloudformation_functions import Resource, Value, if_, ref, resource, skip_checks, sub, substitute
-from mlci.provision.policy_sizes import ROLE_MAX_POLICIES, divided
+from mlci.provision.policy_sizes import POLICY_MAX_CHARS, ROLE_MAX_POLICIES, divided, size_chars
 from mlci.provision.policy_statements import AccountScope, Document, Statement, document
 from mlci.provision.stack_names import (
     GITHUB_OIDC_HOST,
@@ -88,7 +88,7 @@ _ANY_RESOURCE_REASON = "As CodeBuild documents it: a network interface has no AR
 def iam_roles(requirements: AccessRequirements) -> dict[str, Resource]:
     """Return every role with its policies, and the policies that depend on parameters.
 
-    Raises: InputError, if IAM would attach fewer policies to a role.
+    Raises: InputError, if IAM would accept no policy of such a size, or attach fewer policies to a role.
     """
     resources: dict[str, Resource] = {}
     for role in ROLES:
@@ -152,10 +152,23 @@ def _numbered(
     name: str, statements: list[Statement], about: str, to: tuple[Role, ...], condition: dict[str, Value]
 ) -> dict[str, Resource]:
     """Return the policy of this name; where IAM's limit takes several, the others have a number."""
+    policies = divided(statements)
+    for part in policies:
+        _check_size(part, to)
     return {
         f"{name}{number if number > 1 else ''}": _policy(about, document(part), to, **condition)
-        for number, part in enumerate(divided(statements), 1)
+        for number, part in enumerate(policies, 1)
     }
+
+
+def _check_size(statements: list[Statement], to: tuple[Role, ...]) -> None:
+    size = size_chars(statements)
+    if size > POLICY_MAX_CHARS:
+        [statement] = statements  # only one that can't be divided is too large
+        roles = " and ".join(logical_id(role) for role in to)
+        what = f'the right "{statement.sid}" of {roles} takes {size:,} characters; IAM accepts {POLICY_MAX_CHARS:,}'
+        values = ", ".join(sorted(key for each in statement.condition.values() for key in each))
+        raise InputError(what, f"Use fewer values for {values}, or split the flow." if values else "Split the flow.")
 
 
 def _condition(role: Role) -> dict[str, Value]:

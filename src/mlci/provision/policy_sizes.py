@@ -28,7 +28,8 @@ _REFERENCE = re.compile(r"\$\{([\w:.]+)\}")
 
 
 def divided(statements: Iterable[Statement]) -> list[list[Statement]]:
-    """Return the statements in their order, in as many lists as it takes policies; one if there are none."""
+    """Return the statements in their order, in as many lists as it takes policies; one if there are none. A policy of
+    one statement that can't be divided further may be over the limit."""
     policies: list[list[Statement]] = [[]]
     for statement in statements:
         for part in _parts(statement):
@@ -45,10 +46,33 @@ def size_chars(statements: Iterable[Statement]) -> int:
 
 
 def _parts(statement: Statement) -> Iterator[Statement]:
-    """Yield the statement, or several with a part of its resources each, if it alone is too large for a policy."""
-    if size_chars([statement]) <= POLICY_MAX_CHARS or len(statement.resources) == 1:
+    """Yield the statement, or several with a part of what it allows each, if it alone is too large for a policy.
+
+    Two small parts may come into one policy, so each has a Sid of its own.
+    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_sid.html
+    """
+    halves = None if size_chars([statement]) <= POLICY_MAX_CHARS else _halves(statement)
+    if halves is None:
         yield statement
         return
-    middle = len(statement.resources) // 2
-    for part in (statement.resources[:middle], statement.resources[middle:]):
-        yield from _parts(replace(statement, resources=part))
+    for letter, half in zip("AB", halves, strict=True):
+        yield from _parts(replace(half, sid=f"{statement.sid}{letter}"))
+
+
+def _halves(statement: Statement) -> tuple[Statement, Statement] | None:
+    """Return two statements that together allow the same: each has half of the resources or, of a single resource,
+    half of the prefixes that may be listed, any of which meets the condition. None if there is one of both."""
+    resources = statement.resources
+    if len(resources) > 1:
+        middle = len(resources) // 2
+        return replace(statement, resources=resources[:middle]), replace(statement, resources=resources[middle:])
+    likes = statement.condition.get("StringLike", {})
+    prefixes = likes.get("s3:prefix")
+    if not isinstance(prefixes, list) or len(prefixes) == 1:
+        return None
+    middle = len(prefixes) // 2
+    first, second = (
+        replace(statement, condition={**statement.condition, "StringLike": {**likes, "s3:prefix": half}})
+        for half in (prefixes[:middle], prefixes[middle:])
+    )
+    return first, second

@@ -20,8 +20,8 @@ from mlci.step_types import STEP_TYPES
 
 SMALL = AccessRequirements("iris", frozenset(["processing"]), has_rules=True, reads_outputs=True)
 _ARNS = st.lists(st.integers(1, 900).map(lambda size: "arn:" + "x" * size), min_size=1, max_size=30)
-_STATEMENTS = st.lists(
-    st.builds(Statement, st.just("Read"), st.just(("s3:GetObject",)), _ARNS.map(tuple)), min_size=1, max_size=12
+_STATEMENTS = st.lists(_ARNS, min_size=1, max_size=12).map(
+    lambda lists: [Statement(f"Read{number}", ("s3:GetObject",), tuple(arns)) for number, arns in enumerate(lists)]
 )
 
 
@@ -30,8 +30,37 @@ def test_each_policy_fits_and_all_rights_are_there_once(statements: list[Stateme
     policies = divided(statements)
     assert all(size_chars(policy) <= POLICY_MAX_CHARS for policy in policies)
     assert all(policies)
+    sids = [statement.sid for statement in itertools.chain(*policies)]
+    assert len(set(sids)) == len(sids)
     kept = [arn for statement in itertools.chain(*policies) for arn in statement.resources]
     assert kept == [arn for statement in statements for arn in statement.resources]
+
+
+_PREFIXES = st.lists(st.integers(1, 900).map(lambda size: "x" * size + "*"), min_size=1, max_size=60)
+
+
+@given(_PREFIXES)
+def test_prefixes_of_one_bucket_are_divided_too(prefixes: list[str]) -> None:
+    condition: dict[str, dict[str, object]] = {
+        "StringEquals": {"aws:ResourceAccount": "123456789012"},
+        "StringLike": {"aws:UserAgent": ["x"], "s3:prefix": prefixes},
+    }
+    statement = Statement("ListOutside1", ("s3:ListBucket",), ("arn:aws:s3:::lake",), condition)
+    policies = divided([statement])
+    assert all(size_chars(policy) <= POLICY_MAX_CHARS for policy in policies)
+    parts = list(itertools.chain(*policies))
+    assert len({part.sid for part in parts}) == len(parts)
+    assert [prefix for part in parts for prefix in listed(part)] == prefixes
+    assert all(listed(part) for part in parts)
+    for part in parts:
+        whole = {**part.condition, "StringLike": {**part.condition["StringLike"], "s3:prefix": prefixes}}
+        assert replace(part, sid=statement.sid, condition=whole) == statement
+
+
+def listed(statement: Statement) -> list[str]:
+    prefixes = statement.condition["StringLike"]["s3:prefix"]
+    assert isinstance(prefixes, list)
+    return prefixes
 
 
 def test_a_reference_counts_as_long_as_its_value_may_be() -> None:
@@ -54,6 +83,31 @@ def test_a_large_flow_has_policies_that_iam_takes_and_builds_wait_for_all_of_the
     assert {name for name in names if name.startswith(("BaseBuildPolicy", "BuildsPolicy"))} == waits_for & names
     written = json.dumps(resources)
     assert all(f"lake-{number}/raw" in written for number in range(40))
+
+
+def test_many_inputs_of_one_bucket_have_policies_that_iam_takes() -> None:
+    inputs = tuple(f"s3://lake/raw/measurements-of-the-year/and-of-the-place/number-{number}/" for number in range(120))
+    resources = yaml.safe_load(template(replace(SMALL, outside=inputs, outside_of_build=inputs)))["Resources"]
+    parts = [
+        statement
+        for name, each in resources.items()
+        if name.startswith("JobsPolicy")
+        for statement in each["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Sid"].startswith("ListOutside")
+    ]
+    assert max(len(json.dumps(part, separators=(",", ":"))) for part in parts) < POLICY_MAX_CHARS
+    prefixes = [part["Condition"]["StringLike"]["s3:prefix"] for part in parts]
+    assert list(itertools.chain(*prefixes)) == [f"{each.removeprefix('s3://lake/')}*" for each in inputs]
+
+
+def test_a_statement_that_no_policy_has_room_for_is_an_error() -> None:
+    keys = tuple(f"alias/the-key-of-the-team-number-{number}" for number in range(200))
+    with pytest.raises(
+        InputError,
+        match=r'the right "UseKeysByAlias" of \w+Role and \w+Role takes \d,\d{3} characters; IAM accepts 6,144',
+    ) as error:
+        template(replace(SMALL, keys=keys))
+    assert "kms:ResourceAliases" in str(error.value.problems[0].hint)
 
 
 def test_more_policies_than_a_role_may_have_are_an_error() -> None:
