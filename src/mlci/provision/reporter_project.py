@@ -30,15 +30,11 @@ from mlci.provision.stack_names import build_log_group, logical_id, project_name
 
 #: Images of Lambda compute have Python, the AWS CLI, and no folder to write but /tmp.
 _IMAGE = "aws/codebuild/amazonlinux-x86_64-lambda-standard:python3.12"
-_PYTHON = """\
-  install:
-    runtime-versions:
-      python: 3.12
-"""
+#: It selects no runtime: images of one's own, which trust a server's certificate, can't; others have a default.
+#: Source: https://docs.aws.amazon.com/codebuild/latest/userguide/runtime-versions.html and available-runtimes.html
 _BUILDSPEC = """\
 version: 0.2
 phases:
-{install}\
   build:
     commands:
       - cd /tmp
@@ -55,7 +51,6 @@ phases:
 def reporter(flow: str) -> dict[str, Resource]:
     """Return the reporter, its log and its rule: each change of a pull request's build starts it."""
     name = reporter_name(flow)
-    buildspec = _from_vpc(_BUILDSPEC.format(install=_PYTHON), _BUILDSPEC.format(install=""))
     return {
         "ReporterLog": {**build_log(name), "Condition": "HasReporter"},
         "ReporterProject": resource(
@@ -73,7 +68,7 @@ def reporter(flow: str) -> dict[str, Resource]:
                 },
                 "VpcConfig": _from_vpc(VPC_CONFIG),
                 "LogsConfig": {"CloudWatchLogs": {"Status": "ENABLED", "GroupName": build_log_group(name)}},
-                "Source": {"Type": "NO_SOURCE", "BuildSpec": buildspec},
+                "Source": {"Type": "NO_SOURCE", "BuildSpec": _BUILDSPEC},
                 "Tags": tags(flow),
             },
             Condition="HasReporter",

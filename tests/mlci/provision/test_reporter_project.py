@@ -87,8 +87,15 @@ def test_it_reaches_a_github_enterprise_server_from_the_vpc_of_the_builds() -> N
     )
     assert found["VpcConfig"] == {"VpcId": "vpc-1", "Subnets": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
     phases = yaml.safe_load(found["Source"]["BuildSpec"])["phases"]
-    assert phases["install"] == {"runtime-versions": {"python": 3.12}}
-    assert phases["build"] == yaml.safe_load(project()["Source"]["BuildSpec"])["phases"]["build"]
+    assert phases == yaml.safe_load(project()["Source"]["BuildSpec"])["phases"]
+
+
+def test_an_image_that_trusts_the_servers_certificate_is_the_reporters_too() -> None:
+    """CodeBuild selects no runtime of an image that is not its own: the buildspec asks for none."""
+    network = {"VpcId": "vpc-1", "SubnetIds": "subnet-1", "SecurityGroupIds": "sg-1"}
+    found = project(GitHubHost="github.example.com", BuildImage="octo/trusts-our-ca:1", **network)
+    assert found["Environment"]["Image"] == "octo/trusts-our-ca:1"
+    assert "runtime-versions" not in found["Source"]["BuildSpec"]
 
 
 def test_it_has_no_source_and_no_token_in_its_variables() -> None:
