@@ -190,25 +190,34 @@ def _context(flow_file: Path, build: Build, location: Location, out: TextIO, fol
         interrupts=interrupt_signals,
         watch=WatchOptions(follows_logs, None if out.isatty() else _heartbeat_s(os.environ)),
         build_started=build.started,
-        links=_links(build, os.environ),
+        links=links_of(build, os.environ),
     )
 
 
-def _links(build: Build, environment: Mapping[str, str]) -> Links:
+def links_of(build: Build, environment: Mapping[str, str]) -> Links:
     """The pages around a build: those of its repository where that is on a GitHub, and of its log. The commit of a run
     that is no build may be on this machine alone, and have no page."""
     from mlci.report.links import Links
 
     if not build.is_build:
         return Links()
-    host = (build.repository or "").partition("/")[0]
-    repository = f"https://{build.repository}" if "github" in host or host.endswith(".ghe.com") else ""
+    is_on_github = (build.repository or "").startswith(f"{_github_host(environment)}/")
+    repository = f"https://{build.repository}" if is_on_github else ""
     number, arn, url = build.pull_request, environment.get("CODEBUILD_BUILD_ARN", ""), build.url or ""
     if arn.startswith("arn:"):
         from mlci.backends.aws.console_urls import build_link
 
         url = build_link(arn)
     return Links(repository, f"{repository}/pull/{number}" if repository and number else "", url)
+
+
+def _github_host(environment: Mapping[str, str]) -> str:
+    """The host of the GitHub that builds are of: the projects of a stack name theirs, and GitHub Actions its own.
+
+    Source: https://docs.github.com/en/actions/reference/workflows-and-actions/variables (GITHUB_SERVER_URL)
+    """
+    server = environment.get("GITHUB_SERVER_URL", "").removeprefix("https://").rstrip("/")
+    return environment.get("MLCI_GITHUB_HOST") or server or "github.com"
 
 
 def _heartbeat_s(environment: Mapping[str, str]) -> float:

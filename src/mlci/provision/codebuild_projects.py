@@ -148,6 +148,7 @@ def _environment(flow: str, is_base: bool) -> list[Value]:
     variables: dict[str, Value] = {
         "MLCI_FLOW": ref("FlowFile"),
         "MLCI_BASE_BRANCH": ref("BaseBranch"),
+        "MLCI_GITHUB_HOST": ref("GitHubHost"),
         "MLCI_BUILD_TIMEOUT": sub("${BuildTimeout}m"),
         "MLCI_INSTALL_URI": sub(f"s3://${{BucketName}}/{install_prefix(flow)}", BucketName=BUCKET),
     }

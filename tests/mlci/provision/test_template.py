@@ -33,6 +33,14 @@ def test_builds_have_no_limit_of_their_own_by_default() -> None:
     assert str(evaluated("PullRequestProject", ConcurrentBuilds="3")["ConcurrentBuildLimit"]) == "3"
 
 
+@pytest.mark.parametrize("name", ["PullRequestProject", "BaseProject"])
+def test_builds_know_the_host_of_their_github(name: str) -> None:
+    for host in ("github.com", "git.example.com"):
+        properties = evaluated(name, GitHubHost=host, ConnectionArn="arn", ExistingBucket="b")
+        variables = {each["Name"]: each["Value"] for each in properties["Environment"]["EnvironmentVariables"]}
+        assert variables["MLCI_GITHUB_HOST"] == host
+
+
 @pytest.mark.parametrize(
     ("approvers", "roles"),
     [
