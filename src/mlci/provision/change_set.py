@@ -114,7 +114,7 @@ def _stored_template(desired: DesiredStack, stack: Stack | None, account: Accoun
     bucket = desired.values.get("ExistingBucket") or (stack.outputs["Bucket"] if stack else "")
     uri, data = desired.stored_template(bucket)
     account.objects.write(uri, data)
-    return f"{account.api('s3').client.meta.endpoint_url}/{uri.removeprefix('s3://')}"
+    return account.objects.url(uri)
 
 
 def create_bucket_first(desired: DesiredStack, stack: Stack | None, account: Account, prompt: Prompt) -> Stack | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -35,7 +36,7 @@ class DesiredStack:
     def stack(self) -> str:
         return stack_name(self.flow)
 
-    @property
+    @functools.cached_property
     def body(self) -> str | None:
         """The template as a request has it: one over the limit as compact JSON, without what only people read and
         without a reporter that the values don't ask for. None if even that is over the limit.

@@ -551,6 +551,13 @@ def test_a_template_is_sent_with_the_same_statements_without_a_reporter_that_nob
     assert _stated(json.loads(sent)) == {each for each in _stated(whole) if not each.startswith('["Reporter')}
 
 
+def test_what_is_sent_is_made_once_and_the_rest_of_the_stack_is_as_before() -> None:
+    desired = DesiredStack("breast-cancer", template(REQUIREMENTS), {"GitHubSecret": ""})
+    before = desired.with_bucket_alone
+    assert desired.body is desired.body
+    assert desired.with_bucket_alone == before
+
+
 def test_a_template_with_a_reporter_is_not_sent_in_a_request() -> None:
     assert DesiredStack("breast-cancer", template(REQUIREMENTS), {"GitHubSecret": "arn:…"}).body is None
 

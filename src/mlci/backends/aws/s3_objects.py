@@ -82,6 +82,10 @@ class Objects:
                 return None
             raise
 
+    def url(self, uri: str) -> str:
+        """Return the address of an object at the endpoint."""
+        return f"{self.api.client.meta.endpoint_url}/{uri.removeprefix('s3://')}"
+
     def download(self, uri: str, target: Path) -> None:
         """Copy an object to a file.
 

@@ -27,6 +27,13 @@ def test_what_was_written_is_read(objects: Objects) -> None:
     assert objects.read(uri) == b"{}"
 
 
+def test_an_object_has_an_address_at_the_endpoint(pretended: PretendAws) -> None:
+    api = pretended.session().api("s3")
+    address = Objects(api, ACCOUNT).url(f"s3://{BUCKET}/a/b.yaml")
+    assert address == f"{api.client.meta.endpoint_url}/{BUCKET}/a/b.yaml"
+    assert address.startswith("https://s3.")
+
+
 def test_nothing_is_said_about_encryption(objects: Objects, tmp_path: Path) -> None:
     source = Path(module.__file__).read_text()
     assert "ServerSideEncryption" not in source
