@@ -38,6 +38,14 @@ class PostClock:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """The result of posting a part: a line about it, and the reason if nothing was posted."""
+
+    line: str
+    failure_reason: str | None = None
+
+
+@dataclass(frozen=True)
 class Poster:
     """Posts reports. `limit_s` bounds the time of one report, retries and all."""
 
@@ -52,25 +60,24 @@ class Poster:
         deadline = self.clock.monotonic() + self.limit_s
         check = self._attempted("check", lambda each: self._post_check(each, deadline), report)
         if self.comment == "never" or report.state == "in_progress":
-            yield check
+            yield check.line
             return
         comment = self._attempted("comment", lambda each: self._post_comment(each, deadline), report)
-        reason = check.removeprefix(_failed("check", ""))
-        if check == _failed("check", reason) and comment == _failed("comment", reason):
-            yield f"neither the check nor the comment was posted: {reason}"
+        if check.failure_reason is not None and check.failure_reason == comment.failure_reason:
+            yield f"neither the check nor the comment was posted: {check.failure_reason}"
         else:
-            yield from (check, comment)
+            yield from (check.line, comment.line)
 
-    def _attempted(self, part: str, work: Callable[[BuildReport], str], report: BuildReport) -> str:
+    def _attempted(self, part: str, work: Callable[[BuildReport], str], report: BuildReport) -> Attempt:
         """Post a part. A check must end whatever the build wrote, so what GitHub finds invalid is left out."""
         try:
-            return work(report)
+            return Attempt(work(report))
         except (Unposted, Busy) as error:
             failure = error
         if isinstance(failure, Unposted) and failure.status == _INVALID and report != report.verdict_alone:
             with suppress(Unposted, Busy):
-                return f"{work(report.verdict_alone)} (without its report: {failure.reason})"
-        return _failed(part, failure.reason)
+                return Attempt(f"{work(report.verdict_alone)} (without its report: {failure.reason})")
+        return Attempt(f"the {part} was not posted: {failure.reason}", failure.reason)
 
     def _post_check(self, report: BuildReport, deadline: float) -> str:
         if self.calls.may_create_checks:
@@ -187,7 +194,3 @@ class Poster:
                     raise
             self.clock.sleep(wait_s)
             backoff_s = min(2 * backoff_s, _LONGEST_WAIT_S)
-
-
-def _failed(part: str, reason: str) -> str:
-    return f"the {part} was not posted: {reason}"

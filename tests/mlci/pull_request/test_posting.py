@@ -205,6 +205,17 @@ def test_an_hour_is_not_waited_for(github: FakeGitHub) -> None:
     assert clock.waits == []
 
 
+def test_parts_that_fail_for_two_reasons_have_a_line_each(github: FakeGitHub) -> None:
+    github.faults = [
+        ("GET /repos/octo/model/commits", Fault(401, "Bad credentials")),
+        *[("GET /repos/octo/model/pulls", Fault(422, "No commit found"))] * 2,
+    ]
+    assert list(poster(github).post(report())) == [
+        "the check was not posted: GITHUB_TOKEN is not valid: Bad credentials",
+        "the comment was not posted: GitHub answered 422: No commit found",
+    ]
+
+
 def test_a_github_that_is_down_ends_after_the_time_limit(github: FakeGitHub) -> None:
     clock = FakeClock()
     github.faults = [("", Fault(500))] * 100
