@@ -31,5 +31,5 @@ def command(flow_file: Path, run: str | None, as_json: bool) -> int:
     if as_json:
         echo_document(json.dumps(listed.show_json(), indent=2) + "\n")
     else:
-        echo(describe(listed, datetime.now(timezone.utc)))
+        echo(describe(listed, datetime.now(timezone.utc), str(flow_file)))
     return 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 from mlci.report.formatting import count, duration, headline, reused_note, rough_duration, step_note
 from mlci.report.log_lines import last_line
 from mlci.report.log_tail import without_repetition
-from mlci.report.next_commands import next_command
+from mlci.report.next_commands import flow_option, next_command, run_options
 from mlci.report.result import Result, Status
 from mlci.report.signs import OUTCOME_SIGNS, STEP_SIGNS, STEP_STYLES
 from mlci.report.untrusted_text import console_text, one_line, plain_text
@@ -32,7 +32,7 @@ class ConsoleReporter:
     """Reports the progress of a run. `log_tail` gives the last lines of a step's log; `clock` is UTC.
 
     `shows_logs` says that somebody prints every line of the logs, so that a failure does not repeat the last ones.
-    `run_id` names the run in commands.
+    `run_id`, `flow_file` and `cloud` name the run in commands.
     """
 
     out: TextIO
@@ -41,6 +41,8 @@ class ConsoleReporter:
     shows_logs: bool = False
     clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
     run_id: str = ""
+    flow_file: str = "flow.yaml"
+    cloud: str = "local"
     steps: Mapping[str, StepState] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _console: Console | None = None  # while live, lines are printed above the table
@@ -68,7 +70,7 @@ class ConsoleReporter:
 
     def _log_change(self, name: str, before: StepState, step: StepState) -> None:
         if step.is_undecided and not before.is_undecided:
-            self.log(waiting(name, step, self.clock(), self.run_id))
+            self.log(waiting(name, step, self.clock(), self.run_id, run_options(self.flow_file, self.cloud)))
         if step.decision and not before.decision:
             self.log(_indented(f"{name}: {step.decision}"))
         if step.status != before.status:
@@ -81,7 +83,8 @@ class ConsoleReporter:
             took = f", {step_note(step)}" if step.status == "reused" else took
             self.log(f"{now:%H:%M:%S}  {STEP_SIGNS[step.status]} {name} {step.status}{took}")
         if step.status == "failed":
-            self.log(failure(name, step.reason or "", "" if self.shows_logs else self.log_tail(name)))
+            tail = "" if self.shows_logs else self.log_tail(name)
+            self.log(failure(name, step.reason or "", tail, flow_option(self.flow_file)))
 
     @contextmanager
     def live(self) -> Iterator[None]:
@@ -123,25 +126,26 @@ class ConsoleReporter:
         return last_line(self.log_tail(name)) if step.status == "running" else ""
 
 
-def waiting(name: str, step: StepState, now: datetime, run_id: str) -> str:
-    """The question of a step that waits for a decision, and the commands that decide."""
+def waiting(name: str, step: StepState, now: datetime, run_id: str, options: str) -> str:
+    """The question of a step that waits for a decision, and the commands that decide, with their options."""
     question = step.question
     assert question is not None
     left = f" within {rough_duration((question.until - now).total_seconds())}" if question.until else ""
     target = f"{shlex.quote(run_id)} {shlex.quote(name)}"
     return (
         f"{name}: {_indented(question.message)}\n"
-        f"  it waits for a decision{left}: mlci approve {target}, or mlci reject {target} --reason <why>"
+        f"  it waits for a decision{left}: mlci approve {target}{options}, or "
+        f"mlci reject {target}{options} --reason <why>"
     )
 
 
-def failure(step: str, reason: str, tail: str) -> str:
+def failure(step: str, reason: str, tail: str, options: str = "") -> str:
     """A failing step's reason, and its last log lines unless the reason has them already."""
     lines = [f'step "{step}" failed: {_indented(reason.strip())}']
     tail = without_repetition(tail, reason)
     if tail:
         lines += [
-            f"  last lines of its log (all: mlci logs {shlex.quote(step)}):",
+            f"  last lines of its log (all: mlci logs {shlex.quote(step)}{options}):",
             *(f"  | {line}" for line in plain_text(tail).split("\n")),
         ]
     return "\n".join(lines)

@@ -14,6 +14,7 @@ from mlci.backends.decisions import parse_decision
 from mlci.flow.models import Json
 from mlci.report.formatting import duration, figure, rough_duration
 from mlci.report.metrics_table import metric_values
+from mlci.report.next_commands import flow_option
 from mlci.report.result import SCHEMA, RunStart
 from mlci.report.signs import OUTCOME_SIGNS, STEP_SIGNS, rule_sign
 from mlci.report.value_changes import scalar
@@ -145,10 +146,10 @@ def list_json(runs: list[ListedRun]) -> dict[str, Json]:
     return {"schema": SCHEMA, "runs": [run.to_json() for run in runs]}
 
 
-def describe(run: ListedRun, now: datetime) -> str:
+def describe(run: ListedRun, now: datetime, flow_file: str = "flow.yaml") -> str:
     """Returns one run in full: its verdict, rules, params, metrics and steps, and where its files are."""
     if run.result is None:
-        return "\n".join([*_unfinished(run, now), f"files: {run.folder}/"])
+        return "\n".join([*_unfinished(run, now, flow_option(flow_file)), f"files: {run.folder}/"])
     result = run.result
     part = ", a part of the flow, without a verdict" if run.is_partial else ""
     lines = [
@@ -187,20 +188,20 @@ def _note(step: Mapping[str, Any]) -> str:
     return f"  {text}" if text else ""
 
 
-def _unfinished(run: ListedRun, now: datetime) -> list[str]:
+def _unfinished(run: ListedRun, now: datetime, options: str) -> list[str]:
     name = f"run {run.run_id}" + (f" of {run.flow}" if run.flow else "")
     match run.state:
         case "running" if run.started:
             age = rough_duration((now - run.started).total_seconds())
-            lines = [f"{name} is running: it has started {age} ago", f"its logs: mlci logs -f {run.run_id}"]
+            lines = [f"{name} is running: it has started {age} ago", f"its logs: mlci logs -f {run.run_id}{options}"]
             return lines + [
-                f"{step} waits for a decision: {message}\n  mlci approve {run.run_id} {shlex.quote(step)}"
+                f"{step} waits for a decision: {message}\n  mlci approve {run.run_id} {shlex.quote(step)}{options}"
                 for step, message in run.undecided.items()
             ]
         case "killed":
             lines = [f"{name} has not finished: its process was killed"]
             if run.start and run.start.cloud == "aws":
-                lines.append(f"its execution on AWS may still run: mlci stop {run.run_id}")
+                lines.append(f"its execution on AWS may still run: mlci stop {run.run_id}{options}")
             return lines
         case _:
             return [f"{name} has not finished: it still runs, or was killed"]

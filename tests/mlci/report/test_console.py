@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import NoReturn
 
 from rich.console import Console
 
+from mlci.backends.decisions import Question
 from mlci.backends.progress import Progress, StepState
 from mlci.report.console import ConsoleReporter, failure
 
@@ -47,6 +49,17 @@ def test_the_live_table_has_the_last_line_beside_each_step_that_runs() -> None:
 def test_the_command_for_a_log_can_be_pasted() -> None:
     assert "(all: mlci logs 'train(fold=0)')" in failure("train(fold=0)", "it failed", "epoch 1")
     assert "(all: mlci logs train)" in failure("train", "it failed", "epoch 1")
+    made = replace(reporter(), flow_file="a b/flow.yaml", cloud="aws", run_id="r1")
+    question = Question("go on?", None, is_asked=True)
+    ends = {"prepare": StepState("failed", START, START, reason="no"), "approve": StepState("running", START)}
+    made.update(Progress({"prepare": StepState(), "approve": StepState()}, changed=("prepare", "approve")))
+    asked = replace(ends["approve"], question=question)
+    made.update(Progress({**ends, "approve": asked}, changed=("prepare", "approve")))
+    assert isinstance(made.out, io.StringIO)
+    text = made.out.getvalue()
+    assert "(all: mlci logs prepare --flow 'a b/flow.yaml')" in text
+    assert "mlci approve r1 approve --flow 'a b/flow.yaml' --cloud aws, or" in text
+    assert "mlci reject r1 approve --flow 'a b/flow.yaml' --cloud aws --reason <why>" in text
 
 
 class Unlisted(dict[str, StepState]):

@@ -11,7 +11,7 @@ from mlci.backends.progress import StepState
 from mlci.flow.models import Rule
 from mlci.gate.comparison import Comparison, Interval
 from mlci.gate.verdict import Judgement, RuleVerdict
-from mlci.plan.models import Bound
+from mlci.plan.models import Baseline, Bound
 from mlci.report.headline import headline_sentence
 from mlci.report.next_commands import next_commands
 from mlci.report.result import Result, Status
@@ -92,7 +92,7 @@ def test_a_failed_step_is_looked_at_and_reproduced() -> None:
     steps = {"train(fold=0)": StepState("failed", START, START)}
     made = result(Status.FAILED, steps=steps, build="models:1f", overridden=("name",), flow_file="a/flow.yaml")
     assert commands(made) == [
-        "mlci logs 20261123-101530-3f9c2a 'train(fold=0)'",
+        "mlci logs 20261123-101530-3f9c2a 'train(fold=0)' --flow a/flow.yaml --cloud aws",
         "aws codebuild retry-build --id models:1f",
         f"git checkout {COMMIT} && mlci run --cloud local --flow a/flow.yaml --param 'name=a b'",
     ]
@@ -103,6 +103,20 @@ def test_a_missed_rule_can_be_accepted() -> None:
     assert commands(replace(made, commit=None)) == ["mlci run --cloud local"]
     assert commands(made) == [
         f"git checkout {COMMIT} && mlci run --cloud local",
+        "mlci accept 20261123-101530-3f9c2a evaluate.recall --because '…' --until 2026-12-23 --cloud aws",
+    ]
+
+
+def test_every_command_names_the_flow_and_the_cloud_that_it_is_about() -> None:
+    made = result(Status.GATE_MISSED, drop(0.5, "broken"), flow_file="a/flow.yaml", baseline=Baseline(run_id="r0"))
+    assert commands(made) == [
+        f"git checkout {COMMIT} && mlci run --cloud local --flow a/flow.yaml",
+        "mlci diff r0 20261123-101530-3f9c2a --flow a/flow.yaml --cloud aws",
+        "mlci accept 20261123-101530-3f9c2a evaluate.recall --because '…' --until 2026-12-23"
+        " --flow a/flow.yaml --cloud aws",
+    ]
+    assert commands(replace(made, cloud="local", flow_file="flow.yaml"))[1:] == [
+        "mlci diff r0 20261123-101530-3f9c2a",
         "mlci accept 20261123-101530-3f9c2a evaluate.recall --because '…' --until 2026-12-23",
     ]
 

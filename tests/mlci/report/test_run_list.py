@@ -165,5 +165,6 @@ def test_a_run_that_waits_says_for_which_decision() -> None:
     assert row(waiting)["status"] == "waits for approve"
     assert waiting.to_json()["undecided"] == {"approve": "go on?"}
     assert f"approve waits for a decision: go on?\n  mlci approve {RUN.run_id} approve" in describe(waiting, NOW)
+    assert describe(waiting, NOW, "a/flow.yaml").count(" --flow a/flow.yaml") == 2
     steps = {"approve": StepState("running", START, question=Question("go on?", is_asked=True))}
     assert "approve | waits for a decision: go on?" in heartbeat(NOW, steps, lambda step: "", None)
