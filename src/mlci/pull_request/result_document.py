@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from mlci.pull_request.models import STATE_WORDS, Annotation, State
+from mlci.report.failure_line import failure_line
 from mlci.report.untrusted_text import one_line
 
 #: The sizes up to which the files of a build are read.
@@ -60,13 +61,13 @@ class ResultDocument(BaseModel):
         'passed: there are no rules'
         """
         missed = [rule.text for rule in self.rules if not rule.held]
-        if missed:
+        if missed and self.status == "gate_missed":
             others = f", and {len(missed) - 1} more" if len(missed) > 1 else ""
             detail = f"{missed[0]}{others}"
         elif self.status == "passed":
             detail = self._held
         else:
-            detail = self.reason.strip().partition("\n")[0]
+            detail = failure_line(self.reason)
         text = one_line(f"{STATE_WORDS[self.status]}: {detail}" if detail else STATE_WORDS[self.status])
         return text if len(text) <= _HEADLINE_MAX_CHARS else f"{text[: _HEADLINE_MAX_CHARS - 1]}…"
 

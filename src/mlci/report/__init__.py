@@ -13,6 +13,7 @@
     markdown.py        report.md
     headline.py        a run in one sentence
     links.py           the addresses around a run
+    failure_line.py    the line of a failure that says what went wrong
     next_commands.py   the commands that a reader types next
     html/              report.html
     plots/             the plots of a report

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mlci.gate import RuleVerdict
+from mlci.report.failure_line import failure_line
 from mlci.report.formatting import count, figure
 from mlci.report.result import Result, Status
 from mlci.report.untrusted_text import one_line
@@ -18,14 +19,14 @@ def headline_sentence(result: Result) -> str:
 
 
 def _sentence(result: Result) -> str:
-    first_line = one_line(result.reason.strip().partition("\n")[0])
+    reason = one_line(failure_line(result.reason))
     match result.status:
         case Status.FAILED | Status.STOPPED:
-            return first_line or "the run gave no reason"
+            return reason or "the run gave no reason"
         case Status.GATE_MISSED:
             missed = [judged for judged in result.rules if not judged.held]
             more = f", and {count(len(missed) - 1, 'more rule')} missed" if len(missed) > 1 else ""
-            return f"{one_line(missed[0].headline)}{more}" if missed else first_line
+            return f"{one_line(missed[0].headline)}{more}" if missed else reason
         case Status.PASSED:
             return "a part of the flow ran, which has no verdict" if result.is_partial else _passed(result)
 
@@ -33,10 +34,10 @@ def _sentence(result: Result) -> str:
 def _passed(result: Result) -> str:
     if not result.rules:
         return "every step succeeded, and the flow has no rules"
-    warnings = sum(judged.outcome == "warned" for judged in result.rules)
+    warned = [judged for judged in result.rules if judged.outcome == "warned"]
     accepted = sum(judged.verdict == "accepted" for judged in result.rules)
     notes = [
-        *([count(warnings, "warning")] if warnings else []),
+        *([f"{count(len(warned), 'warning')} ({_warning(warned[0])}{', …' * (len(warned) > 1)})"] if warned else []),
         *([f"{accepted} accepted"] if accepted else []),
     ]
     held = f"the gate held: {count(len(result.rules), 'rule')}"
@@ -54,9 +55,19 @@ def _change(judged: RuleVerdict) -> str:
     if change == 0:
         return f"{bound.rule.metric} is as it was"
     words = f"{bound.rule.metric} {'rose' if change > 0 else 'fell'} by {figure(abs(change))}"
-    if compared is None or (not compared.to_wrong and not compared.to_right):
+    if compared is None:
         return words
-    flips = f"{len(compared.to_wrong)} of {count(compared.cases, 'case')} turned wrong, {len(compared.to_right)} right"
+    if compared.to_wrong or compared.to_right:
+        flips = (
+            f"{len(compared.to_wrong)} of {count(compared.cases, 'case')} turned wrong, {len(compared.to_right)} right"
+        )
+        words = f"{words} ({flips})"
     interval = compared.interval
-    chance = ", which chance explains" if interval and interval.low <= 0 <= interval.high else ""
-    return f"{words} ({flips}){chance}"
+    return f"{words}, which chance explains" if interval and interval.low <= 0 <= interval.high else words
+
+
+def _warning(judged: RuleVerdict) -> str:
+    """Return a rule that warns, in a few words."""
+    metric = one_line(judged.bound.rule.metric)
+    group = one_line(f" of {judged.bound.rule.slice} {judged.group}") if judged.group else ""
+    return f"{metric}{group} {'is missed' if judged.verdict == 'broken' else 'is unclear'}"

@@ -14,6 +14,7 @@ from itertools import islice
 from mlci.backends.progress import StepState
 from mlci.gate import RuleVerdict
 from mlci.report.baseline_changes import BaselineChanges, change_notes, change_rows
+from mlci.report.failure_line import failure_line
 from mlci.report.formatting import (
     compared_with,
     cost_line,
@@ -207,8 +208,8 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], most: int) ->
 
 
 def _reason(step: StepState) -> str:
-    """Return the first line of a step's reason, for a table's cell."""
-    first = plain_text(step_note(step)).strip().partition("\n")[0]
+    """Return the line of a step's reason that says most, for a table's cell."""
+    first = failure_line(plain_text(step_note(step)))
     return markdown_code(_shortened(first, _REASON_MAX)) if first else ""
 
 

@@ -45,6 +45,10 @@ def result(*rules: dict[str, Any], **changes: Any) -> ResultDocument:
             "gate missed: evaluate.auc 0.9 < 0.95, and 1 more",
         ),
         (result(status="failed", reason='step "a" failed: x\ny'), 'failed: step "a" failed: x'),
+        (
+            result(rule(held=False), status="failed", reason='step "a" failed: x'),
+            'failed: step "a" failed: x',
+        ),
         (result(status="stopped"), "stopped"),
         (result(status="failed", reason="x" * 1_000), f"failed: {'x' * 291}…"),
     ],

@@ -19,6 +19,16 @@ from mlci.report.result import Result, Status
 START = datetime(2026, 11, 23, 10, 15, 30, tzinfo=timezone.utc)
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
+#: The reason of a training job whose script raised an exception.
+TOOLKIT = """AlgorithmError: ExecuteUserScriptError:
+ExitCode 1
+ErrorMessage "Traceback (most recent call last):
+  File "/opt/ml/code/model/train.py", line 15, in <module>
+    rows = read("nope.csv")
+           ^^^^^^^^^^^^^^^^
+FileNotFoundError: [Errno 2] No such file or directory: 'nope.csv'"
+Command "/usr/bin/python3 mlci_start.py --ridge 0.001", exit code: 1"""
+
 
 def result(status: Status, *rules: RuleVerdict, reason: str = "", **changes: object) -> Result:
     made = Result(
@@ -59,8 +69,19 @@ def compared(low: float, high: float, wrong: tuple[str, ...], right: tuple[str, 
             result(Status.PASSED, drop(0.6875, "unclear", compared(-0.2, 0.1, ("a", "b", "c"), ("d",)))),
             (
                 "evaluate.recall fell by 0.0625 (3 of 42 cases turned wrong, 1 right), which chance explains; "
-                "the gate held: 1 rule, 1 warning"
+                "the gate held: 1 rule, 1 warning (evaluate.recall is unclear)"
             ),
+        ),
+        (
+            result(Status.PASSED, drop(0.6875, "unclear", compared(-0.2, 0.1, ()))),
+            (
+                "evaluate.recall fell by 0.0625, which chance explains; "
+                "the gate held: 1 rule, 1 warning (evaluate.recall is unclear)"
+            ),
+        ),
+        (
+            result(Status.PASSED, drop(0.5, "unclear", compared(-0.3, -0.2, ())), drop(0.75, "unclear")),
+            ("evaluate.recall fell by 0.25; the gate held: 2 rules, 2 warnings (evaluate.recall is unclear, …)"),
         ),
         (
             result(Status.PASSED, drop(0.5, "accepted", compared(-0.3, -0.2, ("a",)))),
@@ -73,6 +94,10 @@ def compared(low: float, high: float, wrong: tuple[str, ...], right: tuple[str, 
         ),
         (result(Status.GATE_MISSED, reason='step "stop" was reached: no'), 'Step "stop" was reached: no'),
         (result(Status.FAILED, reason='step "train" failed: no\nmore'), 'Step "train" failed: no'),
+        (
+            result(Status.FAILED, reason=f'step "train" failed: {TOOLKIT}\nstep "other" failed: yes'),
+            "Step \"train\" failed: FileNotFoundError: [Errno 2] No such file or directory: 'nope.csv'",
+        ),
         (result(Status.STOPPED), "The run gave no reason"),
     ],
 )
@@ -112,8 +137,10 @@ def test_every_command_names_the_flow_and_the_cloud_that_it_is_about() -> None:
     assert commands(made) == [
         f"git checkout {COMMIT} && mlci run --cloud local --flow a/flow.yaml",
         "mlci diff r0 20261123-101530-3f9c2a --flow a/flow.yaml --cloud aws",
-        "mlci accept 20261123-101530-3f9c2a evaluate.recall --because '…' --until 2026-12-23"
-        " --flow a/flow.yaml --cloud aws",
+        (
+            "mlci accept 20261123-101530-3f9c2a evaluate.recall --because '…' --until 2026-12-23"
+            " --flow a/flow.yaml --cloud aws"
+        ),
     ]
     assert commands(replace(made, cloud="local", flow_file="flow.yaml"))[1:] == [
         "mlci diff r0 20261123-101530-3f9c2a",

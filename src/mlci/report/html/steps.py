@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlci.backends.progress import StepState
+from mlci.report.failure_line import failure_line
 from mlci.report.formatting import cost_line, duration, step_note, usd
 from mlci.report.html.tables import TableCell, number_cell, table
 from mlci.report.result import Result
@@ -28,5 +29,7 @@ def _row(result: Result, name: str, step: StepState) -> Iterator[TableCell]:
     yield number_cell(duration(seconds) if step.ended and step.started else "", seconds)
     if result.costs:
         yield number_cell(usd(result.costs[name]) if name in result.costs else "", result.costs.get(name, 0.0))
-    note = html_text(step_note(step))
-    yield TableCell(f'<div class="note">{note}</div>' if note else "", css="wide")
+    note = step_note(step)
+    # The whole reason of a failure stands above.
+    shown = html_text(failure_line(note) if step.status == "failed" else note)
+    yield TableCell(f'<div class="note">{shown}</div>' if note else "", css="wide")
