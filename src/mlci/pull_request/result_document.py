@@ -34,11 +34,14 @@ class _Rule(BaseModel):
     baseline: float | int | None = None
     level: Literal["block", "warn", "info"] = "block"
     verdict: Literal["held", "broken", "unclear", "accepted"] = "held"
+    outcome: str = Field(default="", max_length=20)
     file: str | None = Field(default=None, max_length=2_000)
     line: int | None = Field(default=None, ge=1, le=1_000_000)
 
     @property
     def is_missed(self) -> bool:
+        if self.outcome == "not_judged":
+            return False
         return not self.held or self.verdict in ("broken", "accepted")
 
 

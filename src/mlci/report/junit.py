@@ -25,12 +25,13 @@ def junit(result: Result) -> str:
     rules = ElementTree.SubElement(root, "testsuite", name=f"{flow}.gate", timestamp=_timestamp(result))
     for judged in result.rules:
         case = _case(rules, f"{flow}.gate", _rule_name(judged), 0)
-        if judged.outcome == "failed":
-            _add(case, "failure", judged.text, judged.text)
-        elif judged.outcome in ("warned", "accepted"):
-            _add(case, "skipped", judged.text)  # CodeBuild shows no output of a test that passed
+        outcome, text = result.outcome_of(judged), result.text_of(judged)
+        if outcome == "failed":
+            _add(case, "failure", text, text)
+        elif outcome in ("warned", "accepted", "not_judged"):
+            _add(case, "skipped", text)  # CodeBuild shows no output of a test that passed
         else:
-            ElementTree.SubElement(case, "system-out").text = xml_text(judged.text)
+            ElementTree.SubElement(case, "system-out").text = xml_text(text)
     for suite in (steps, rules):
         for kind, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
             suite.set(kind, str(sum(1 for _ in suite.iter(tag))))

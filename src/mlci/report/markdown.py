@@ -68,7 +68,7 @@ def _parts(result: Result, most: int, chars: int) -> Iterator[str]:
         yield markdown_block(_shortened(result.reason, chars))
     if result.rules:
         yield "### Gate"
-        yield _rules(result.rules, most)
+        yield _rules(result, most)
         yield from _flips(result.rules, most)
         if compared := compared_with(result.baseline):
             yield f"The baseline is {markdown_text(compared)}."
@@ -97,9 +97,9 @@ def _parts(result: Result, most: int, chars: int) -> Iterator[str]:
     yield from _commands(result)
 
 
-def _rules(rules: Sequence[RuleVerdict], most: int) -> str:
+def _rules(result: Result, most: int) -> str:
     """Return the rules as a table, those that failed first."""
-    ordered = sorted(rules, key=lambda judged: OUTCOMES.index(judged.outcome))
+    ordered = sorted(result.rules, key=lambda judged: OUTCOMES.index(result.outcome_of(judged)))
     rows = []
     for judged in ordered:
         bound = judged.bound
@@ -107,13 +107,13 @@ def _rules(rules: Sequence[RuleVerdict], most: int) -> str:
         change = None if judged.value is None or bound.baseline is None else judged.value - bound.baseline
         rows.append(
             (
-                OUTCOME_EMOJI[judged.outcome],
+                OUTCOME_EMOJI[result.outcome_of(judged)],
                 f"{markdown_code(bound.rule.metric)}{group}",
                 figure(judged.value),
                 limit(bound),
                 figure(bound.baseline),
                 figure(change, signed=True),
-                "" if _is_plain(judged) else markdown_text(_shortened(judged.text, _REASON_MAX * 2)),
+                "" if _is_plain(judged) else markdown_text(_shortened(result.text_of(judged), _REASON_MAX * 2)),
             )
         )
     return _table(("", "metric", "value", "limit", "baseline", "change", ""), rows, most)

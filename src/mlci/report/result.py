@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from mlci.json_text import indented
 from mlci.report.baseline_changes import BaselineChanges, changes_since_json
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlci.backends.progress import StepState
     from mlci.flow.models import Json, Position, Scalar
     from mlci.gate import Acceptance, Comparison, Metrics, RuleVerdict
+    from mlci.gate.verdict import RuleOutcome
     from mlci.plan.models import Baseline, Bound
     from mlci.report.flow_graph import FlowGraph
     from mlci.report.plots.pictures import Picture
@@ -33,6 +34,10 @@ _READ_SCHEMAS = (1, RESULT_SCHEMA)
 _SECONDS_MAX = 1e12
 #: A change may turn any number of cases; readers of result.json bound its size.
 _MAX_IDS = 1_000
+
+
+#: The outcome of a rule in a report: a run that did not reach its end has rules that nothing was judged by.
+ShownOutcome: TypeAlias = "RuleOutcome | Literal['not_judged']"
 
 
 class Status(Enum):
@@ -170,6 +175,28 @@ class Result:
         """The exit code of the status; that of a failure if the reports are lost, which others rely on."""
         return _EXIT_CODE[Status.FAILED if self.unwritten else self.status]
 
+    def is_judged(self, rule: RuleVerdict) -> bool:
+        """Return True if a rule has a verdict: in a run that did not reach its end, the steps that it is about have."""
+        has_ended = self.status in (Status.PASSED, Status.GATE_MISSED)
+        return has_ended or (bool(rule.bound.rule.steps) and not self._unfinished(rule))
+
+    def _unfinished(self, rule: RuleVerdict) -> str:
+        """Return the first step that a rule is about and that has not finished; "" for none."""
+        finished = {name for name, step in self.steps.items() if step.status in ("succeeded", "reused")}
+        return next((name for name in rule.bound.rule.steps if name not in finished), "")
+
+    def outcome_of(self, rule: RuleVerdict) -> ShownOutcome:
+        """Return the outcome of a rule as reports show it."""
+        return rule.outcome if self.is_judged(rule) else "not_judged"
+
+    def text_of(self, rule: RuleVerdict) -> str:
+        """Return the verdict on a rule in a line."""
+        if self.is_judged(rule):
+            return rule.text
+        step = self._unfinished(rule)
+        what = f'step "{step}"' if step else "the run"
+        return f"not judged: {what} did not finish"
+
     def seconds_of(self, step: str) -> float:
         return round(self.steps[step].seconds(self.started), 3) if self.steps[step].ended else 0.0
 
@@ -196,7 +223,7 @@ def to_json(result: Result) -> dict[str, Json]:
         "env": dict(result.env),
         "steps": {name: _step(result, name) for name in result.steps},
         "metrics": {name: strict(metrics.document) for name, metrics in result.metrics.items()},
-        "rules": [strict(_rule(judged)) for judged in result.rules],
+        "rules": [strict(_rule(result, judged)) for judged in result.rules],
         "baseline": _baseline(result.baseline_update),
         "compared_with": compared_with_json(result.baseline),
         "empty_inputs": dict(result.empty_inputs),
@@ -251,7 +278,7 @@ def compared_with_json(baseline: Baseline) -> Json:
     return {"run_id": baseline.run_id, "commit": baseline.commit, "origin": baseline.origin}
 
 
-def _rule(judged: RuleVerdict) -> dict[str, Json]:
+def _rule(result: Result, judged: RuleVerdict) -> dict[str, Json]:
     bound = judged.bound
     compared = judged.comparison
     return {
@@ -268,8 +295,8 @@ def _rule(judged: RuleVerdict) -> dict[str, Json]:
         "margin": judged.margin,
         "verdict": judged.verdict,
         "held": judged.held,
-        "outcome": judged.outcome,
-        "text": judged.text,
+        "outcome": result.outcome_of(judged),
+        "text": result.text_of(judged),
         "interval": [compared.interval.low, compared.interval.high] if compared and compared.interval else None,
         "confidence": compared.confidence if compared else None,
         "cases": compared.cases if compared else None,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mlci.report.result import Status
+from mlci.report.result import ShownOutcome, Status
 
 if TYPE_CHECKING:
     from mlci.backends.progress import StepStatus
-    from mlci.gate.verdict import RuleOutcome
 
 STEP_SIGNS: Mapping[StepStatus, str] = {
     "waiting": "·",
@@ -58,13 +57,21 @@ STATUS_EMOJI: Mapping[Status, str] = {
 
 
 #: The outcomes of rules, those first that need a look.
-OUTCOMES: tuple[RuleOutcome, ...] = ("failed", "warned", "accepted", "noted", "passed")
-OUTCOME_SIGNS: Mapping[RuleOutcome, str] = {"failed": "✘", "warned": "⚠", "accepted": "✎", "noted": "ℹ", "passed": "✔"}
-OUTCOME_EMOJI: Mapping[RuleOutcome, str] = {
+OUTCOMES: tuple[ShownOutcome, ...] = ("failed", "warned", "accepted", "noted", "not_judged", "passed")
+OUTCOME_SIGNS: Mapping[ShownOutcome, str] = {
+    "failed": "✘",
+    "warned": "⚠",
+    "accepted": "✎",
+    "noted": "ℹ",
+    "not_judged": "–",
+    "passed": "✔",
+}
+OUTCOME_EMOJI: Mapping[ShownOutcome, str] = {
     "failed": "❌",
     "warned": "⚠️",
     "accepted": "✍️",
     "noted": "ℹ️",
+    "not_judged": "➖",
     "passed": "✅",
 }
 

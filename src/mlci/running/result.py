@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from mlci.backends.progress import Progress
 from mlci.backends.protocol import Cloud, Outcome
 from mlci.errors import InputError
+from mlci.flow.models import Flow
 from mlci.outcome.cases import RunJudgement
 from mlci.outcome.conclusion import log_tails
 from mlci.outcome.since_baseline import changes_since_baseline
 from mlci.outcome.warm_starts import warm_starts
 from mlci.plan import Plan
-from mlci.report.flow_graph import flow_graph
+from mlci.report.flow_graph import FlowGraph, flow_graph
 from mlci.report.links import Links
 from mlci.report.result import BaselineUpdate, Result, Status
 from mlci.report.run_phases import PhaseClock, run_phases
@@ -69,7 +70,7 @@ def report_run(prepared: PreparedRun, end: RunEnd, context: RunContext, cloud: C
 def _collected(prepared: PreparedRun, end: RunEnd, context: RunContext, cloud: Cloud, started: datetime) -> Result:
     planned, progress, target = prepared.planned, end.progress, context.target
     flow, verdict, log = planned.flow, end.judgement.verdict, context.reporter.log
-    return Result(
+    result = Result(
         flow=flow.name,
         run_id=target.run_id,
         cloud=cloud.name,
@@ -106,8 +107,15 @@ def _collected(prepared: PreparedRun, end: RunEnd, context: RunContext, cloud: C
         log_tails=log_tails(progress, context.folder),
         plots=_plots(planned, progress, context, cloud),
         links=_links(context, flow.name, end.outcome.execution, cloud),
-        graph=flow_graph(flow, {name: step.status for name, step in progress.steps.items()}, verdict.held),
     )
+    return replace(result, graph=_graph(flow, result))
+
+
+def _graph(flow: Flow, result: Result) -> FlowGraph:
+    """Returns the flow with what came of it. The gate was missed if a rule was, and held if all rules were judged."""
+    outcomes = {result.outcome_of(judged) for judged in result.rules}
+    held = False if "failed" in outcomes else None if "not_judged" in outcomes or result.is_partial else True
+    return flow_graph(flow, {name: step.status for name, step in result.steps.items()}, held)
 
 
 def _changes(keys: RunKeys, progress: Progress, context: RunContext, cloud: Cloud) -> dict[str, Explanation]:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mlci.backends.progress import initial_progress
+from mlci.backends.progress import StepState, initial_progress
 from mlci.backends.protocol import ExecutionArn, Outcome
 from mlci.flow.models import Level, Rule, Unclear
 from mlci.gate import Acceptance, Comparison, Interval, RuleVerdict, Verdict
@@ -129,6 +129,29 @@ def test_a_run_that_misses_no_more_than_warnings_passes() -> None:
     outcome = Outcome(ExecutionArn("arn"), "SUCCEEDED")
     assert conclude(outcome, Verdict(rules), initial_progress([])) == (Status.PASSED, "")
     assert "small: passed with 2 warnings in " in summary(result(*rules), "folder")
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.STOPPED])
+def test_a_rule_whose_step_did_not_finish_is_not_judged(status: Status) -> None:
+    ended, other = verdict("broken"), verdict("broken")
+    other = replace(other, bound=replace(other.bound, rule=replace(other.bound.rule, step="other")))
+    steps = {"evaluate": StepState("succeeded"), "other": StepState("skipped")}
+    made = replace(result(ended, other), status=status, steps=steps)
+    rules = to_json(made)["rules"]
+    assert isinstance(rules, list)
+    assert [(rule["outcome"], rule["held"]) for rule in rules if isinstance(rule, dict)] == [
+        ("failed", False),
+        ("not_judged", False),
+    ]
+    text = 'not judged: step "other" did not finish'
+    assert text in unescape(page(made))
+    assert "–</span> not judged" in page(made)
+    assert text in markdown(made).replace("\\", "").replace("&quot;", '"')
+    assert markdown(made).count("| ❌ |") == 1
+    assert markdown(made).count("| ➖ |") == 1
+    suite = ElementTree.fromstring(junit(made))
+    assert [len(suite.findall(f".//testsuite[@name='small.gate']//{tag}")) for tag in ("failure", "skipped")] == [1, 1]
+    assert "not_judged" not in str(to_json(replace(made, status=Status.GATE_MISSED)))
 
 
 def test_each_rule_has_a_test_of_its_own() -> None:

@@ -9,7 +9,7 @@ from mlci.plan import Bound
 from mlci.report.formatting import count, figure, limit
 from mlci.report.html.tables import TableCell, code_cell, number_cell, table
 from mlci.report.result import Result
-from mlci.report.signs import OUTCOMES
+from mlci.report.signs import OUTCOME_SIGNS, OUTCOMES
 from mlci.report.untrusted_text import html_text
 
 _WIDTH, _HEIGHT, _MARGIN = 168, 26, 8
@@ -21,20 +21,22 @@ _MAX_IDS = 20
 def gate_table(result: Result) -> str:
     """Return the rules as a table, each with a link to its line where that is known."""
     rules = result.rules
-    ordered = sorted(rules, key=lambda judged: OUTCOMES.index(judged.outcome))
+    ordered = sorted(rules, key=lambda judged: OUTCOMES.index(result.outcome_of(judged)))
     head = ["verdict", "metric", "value", "limit", "baseline", "change", "what the data allows"]
     drawn = any(judged.comparison and judged.comparison.interval for judged in rules)
-    rows = (list(_row(judged, _line(result, judged))) for judged in ordered)
+    rows = (list(_row(result, judged)) for judged in ordered)
     return table(head if drawn else head[:-1], (row if drawn else row[:-1] for row in rows), "Rules of the gate")
 
 
-def _row(judged: RuleVerdict, line: str) -> Iterator[TableCell]:
-    bound = judged.bound
+def _row(result: Result, judged: RuleVerdict) -> Iterator[TableCell]:
+    bound, outcome, line = judged.bound, result.outcome_of(judged), _line(result, judged)
     change = None if judged.value is None or bound.baseline is None else judged.value - bound.baseline
     level = "" if judged.level == "block" else f' <span class="muted">({judged.level} only)</span>'
-    verdict = f'<span class="mark">{_SIGNS[judged.verdict]}</span> {_WORDS[judged.verdict]}{level}'
-    yield TableCell(verdict, sort=OUTCOMES.index(judged.outcome), css=f"verdict {judged.outcome}")
-    yield TableCell(f"{_metric(judged)}{_explanation(judged)}", css="wide")
+    sign, word = _SIGNS[judged.verdict], _WORDS[judged.verdict]
+    sign, word = (OUTCOME_SIGNS[outcome], "not judged") if outcome == "not_judged" else (sign, word)
+    verdict = f'<span class="mark">{sign}</span> {word}{level}'
+    yield TableCell(verdict, sort=OUTCOMES.index(outcome), css=f"verdict {outcome}")
+    yield TableCell(f"{_metric(judged)}{_explanation(judged, result.text_of(judged))}", css="wide")
     yield number_cell(figure(judged.value), judged.value)
     shown = html_text(limit(bound))
     shown = f'<a href="{html_text(line)}" rel="noreferrer">{shown}</a>' if line else shown
@@ -56,9 +58,9 @@ def _metric(judged: RuleVerdict) -> str:
     return f"{code_cell(rule.metric).html}{group}"
 
 
-def _explanation(judged: RuleVerdict) -> str:
+def _explanation(judged: RuleVerdict, text: str) -> str:
     """Return the verdict in words below the metric, and the cases that changed in a fold."""
-    parts = [f'<div class="why">{html_text(judged.text)}</div>']
+    parts = [f'<div class="why">{html_text(text)}</div>']
     compared = judged.comparison
     if compared and (compared.to_wrong or compared.to_right):
         lists = "".join(
