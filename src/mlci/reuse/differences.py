@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from mlci.flow.models import Json
 from mlci.reuse.ingredients import PARTS
 from mlci.reuse.key_document import RunKeys
-from mlci.step_types.script_start import DOCUMENT, STARTER_PREFIX
+from mlci.step_types.script_start import ARCHIVE_FOLDER, DOCUMENT, STARTER_PREFIX
 from mlci_dataclasses import dataclass
 
 #: Of more changes of one kind, only the number is told.
@@ -104,7 +104,7 @@ class _Comparison:
 
     def files(self, label: str, old: Json, new: Json) -> Iterator[str]:
         """Yield a line for each file that has changed. Those that mlci adds itself have no names."""
-        was, will_be = _map(old), _map(new)
+        was, will_be = _in_repository(_map(old)), _in_repository(_map(new))
         changed = [path for path in sorted({*was, *will_be}) if was.get(path) != will_be.get(path)]
         own = [path for path in changed if path.startswith(STARTER_PREFIX)]
         if DOCUMENT in own:
@@ -231,6 +231,13 @@ def _compared(label: str, old: Json, new: Json, path: tuple[str, ...] = ()) -> I
     for name in dict.fromkeys([*will_be, *was]):
         if was.get(name) != will_be.get(name):
             yield from _compared(label, was.get(name), will_be.get(name), (*path, name))
+
+
+def _in_repository(files: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return files by their paths in the repository, which are below a folder of its own in an archive."""
+    folder = f"{ARCHIVE_FOLDER}/"
+    is_archive = all(path.startswith((folder, STARTER_PREFIX)) for path in files)
+    return {path.removeprefix(folder): digest for path, digest in files.items()} if is_archive else files
 
 
 def _inner_map(value: Json) -> Mapping[str, Json] | None:

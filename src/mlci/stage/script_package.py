@@ -11,10 +11,8 @@ from pathlib import Path
 from mlci.stage.models import StagedFile
 from mlci.stage.repository import UnusableFile
 from mlci.step_types.base import CodePackage
-from mlci.step_types.script_start import DOCUMENT, GLUE_STARTER, STARTER, STARTER_PREFIX, ScriptStart
+from mlci.step_types.script_start import ARCHIVE_FOLDER, DOCUMENT, GLUE_STARTER, STARTER, STARTER_PREFIX, ScriptStart
 
-#: The folder of an archive that holds the code until the starter moves it to the root.
-ARCHIVE_FOLDER = "mlci_code"
 _STARTER_FOLDER = Path(__file__).with_name("starter")
 _SUPERVISOR = f"{STARTER_PREFIX}_supervise.py"
 #: Files that a feature needs beside its own.

@@ -20,6 +20,8 @@ STARTER = "mlci_start.py"
 DOCUMENT = "mlci_start.json"
 #: The file that Glue runs, which fetches all others.
 GLUE_STARTER = "mlci_start_glue.py"
+#: The folder of an archive that holds the code until the starter moves it to the root.
+ARCHIVE_FOLDER = "mlci_code"
 #: Begins the names of all files that belong to the starter.
 STARTER_PREFIX = "mlci_start"
 SHELL_SUFFIX = ".sh"

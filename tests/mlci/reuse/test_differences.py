@@ -45,6 +45,16 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
             ["code: a.py changed", "code: b.py is gone", "code: c.py is new"],
         ),
         (
+            {"code": {"mlci_start.py": "1", "mlci_code/a.py": "1", "mlci_code/mlci_code/b.py": "1"}},
+            {"code": {"mlci_start.py": "1", "mlci_code/a.py": "2"}},
+            ["code: a.py changed", "code: mlci_code/b.py is gone"],
+        ),
+        (
+            {"code": {"main.py": "1", "mlci_code/a.py": "1"}},
+            {"code": {"main.py": "1", "mlci_code/a.py": "2"}},
+            ["code: mlci_code/a.py changed"],
+        ),
+        (
             {"code": {"mlci_start.json": "1"}},
             {"code": {"mlci_start.json": "2"}},
             ["code: the script starts in another way"],
