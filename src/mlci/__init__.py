@@ -25,7 +25,7 @@ The map:
     costs/               Plan + progress → the estimated cost of steps
     baseline/            the metrics that rules compare with
     records/             what a run leaves in the bucket for later ones
-    runs/                the runs on this machine
+    runs/                the runs of a flow: their folders on this machine, and the reports of builds in the bucket
     outcome/             what came of a run, read and judged
     decisions/           what people decide about runs
     build_environment/   where a run is started: the build, the git repository

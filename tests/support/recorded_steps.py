@@ -45,7 +45,8 @@ class InMemoryCloud:
 
     def read(self, uri: str, max_bytes: int | None = None) -> bytes | None:
         self._check(uri)
-        return self.objects.get(uri)
+        data = self.objects.get(uri)
+        return data if data is None else data[:max_bytes]
 
     def is_empty(self, prefix: str) -> bool:
         return not self.list(prefix, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,7 +94,8 @@ def _named_runs(session: RunSession, options: RunOptions, draws: bool) -> NamedR
         return kept_plots(flow, outputs, cloud, context.cache, log)
 
     reader = SideReader(flow, context.target.bucket, cloud, runs_of(options.flow_file), plots, log)
-    return NamedRuns(reader, context.target, context.history, branches(options.flow_file.resolve().parent))
+    now = datetime.now(timezone.utc)
+    return NamedRuns(reader, context.target, context.history, branches(options.flow_file.resolve().parent), now)
 
 
 def _text(flow: str, diff: RunDiff, form: str) -> str:

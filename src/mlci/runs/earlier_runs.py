@@ -79,8 +79,17 @@ def earlier_runs(folders: Iterable[RunFolder], flow: str, cloud: str) -> Iterato
     for folder in folders:
         try:
             result = folder.result()
-            started = datetime.fromisoformat(str(result["started"])) if result else None
-        except (InputError, ValueError):
+        except InputError:
             continue
-        if result and started and started.tzinfo and (result["flow"], result["cloud"]) == (flow, cloud):
+        started = start_of(result) if result else None
+        if result and started and (result["flow"], result["cloud"]) == (flow, cloud):
             yield EarlierRun(folder, result, started)
+
+
+def start_of(result: Mapping[str, Json]) -> datetime | None:
+    """Returns the time at which the run of a result.json started; None where it is no time."""
+    try:
+        started = datetime.fromisoformat(str(result["started"]))
+    except ValueError:
+        return None
+    return started if started.tzinfo else None

@@ -2,62 +2,40 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
+from functools import cached_property
 
-from mlci.backends.concurrent_work import work_on_all
-from mlci.backends.stop_signal import StopSignal
 from mlci.baseline import CommitHistory, find_former, read_current
 from mlci.errors import InputError
-from mlci.flow.models import Json
 from mlci.flow.problems import nearest
 from mlci.plan import Target
-from mlci.plan.names import Names
-from mlci.report.result import is_readable
 from mlci.report.run_diff import RunSide
-from mlci.reuse.key_document import RunKeys
 from mlci.runs.compared_runs import SideReader
 from mlci.runs.earlier_runs import earlier_runs
+from mlci.runs.published_runs import PublishedRun, published_keys, published_runs
 from mlci.runs.run_folder import RunFolder
 from mlci_dataclasses import dataclass
 
 LATEST = "latest"
-_RESULT = "/result.json"
-_MAX_BYTES, _READ_AT_ONCE = 20_000_000, 16
 #: An error lists so many runs, and so many branches.
 _LISTED = 5
 
 
 @dataclass(frozen=True)
-class _Published:
-    """The result of a build's run, and the folder of the bucket that it lies in, whose name is the build's id."""
-
-    folder: str
-    result: Mapping[str, Json]
-
-    @property
-    def run_id(self) -> str:
-        return str(self.result["run_id"])
-
-    def is_named(self, text: str) -> bool:
-        """Return True if the id of the run or of the build begins or ends with `text`."""
-        ids = self.run_id, self.folder.rpartition("/")[2]
-        return any(each.startswith(text) or each.endswith(text) for each in ids)
-
-
-@dataclass(frozen=True)
 class NamedRuns:
-    """The runs of a flow. `branches` has the newest commits of each branch, the remote's and those of this machine."""
+    """The runs of a flow. `branches` has the newest commits of each branch, the remote's and those of this machine;
+    `now` is the time at which the runs are named."""
 
     reader: SideReader
     target: Target
     history: CommitHistory
     branches: Mapping[str, Sequence[str]]
+    now: datetime
 
     def find(self, name: str) -> RunSide:
-        """Return the run that a name means: an id, or the beginning or end of one; a branch; or "latest".
+        """Return the run that a name means: "latest"; a whole id; a branch; or the beginning or end of an id.
 
         A branch means its baseline, or else the newest run of a commit of it.
 
@@ -65,9 +43,14 @@ class NamedRuns:
         """
         if name == LATEST:
             return self._latest()
-        if any(folder.is_named(name) for folder in self.reader.runs.all()):
-            return self.reader.read_run(self.reader.runs.find(name))
-        found = self._baseline(name) or self._of_branch(name) or self._former(name) or self._of_build(name)
+        here = [folder for folder in self.reader.runs.all() if folder.is_named(name)]
+        if any(folder.run_id == name for folder in here):
+            return self.reader.read_run(self.reader.runs.folder(name))
+        found = self._baseline(name) or self._of_branch(name)
+        if found is None and name not in self.branches:
+            if here:
+                return self.reader.read_run(self.reader.runs.find(name))
+            found = self._former(name) or self._of_build(name)
         if found is None:
             raise self._unknown(name)
         return found
@@ -91,7 +74,7 @@ class NamedRuns:
         for folder in self.reader.runs.all():
             if self._is_of_flow(folder):
                 return self.reader.read_run(folder)
-        for published in self._published():
+        for published in self._published:
             return self._read_published(published)
         raise InputError(f'there is no run of "{self.reader.flow.name}" here', "Start one: mlci run")
 
@@ -121,7 +104,7 @@ class NamedRuns:
         for run in here:
             if run.result.get("commit") in commits:
                 return self.reader.read_run(run.folder)
-        for published in self._published():
+        for published in self._published:
             if published.result.get("commit") in commits:
                 return self._read_published(published)
         return None
@@ -136,34 +119,23 @@ class NamedRuns:
 
     def _of_build(self, name: str) -> RunSide | None:
         """Return the run of a build on AWS, by its id or the build's."""
-        found = [each for each in self._published() if each.is_named(name)]
+        found = [each for each in self._published if name in each.ids] or [
+            each for each in self._published if any(text.startswith(name) or text.endswith(name) for text in each.ids)
+        ]
         if len(found) > 1:
             known = ", ".join(each.run_id for each in found[:_LISTED])
             raise InputError(f'more than one run is called "{name}"', f"There are: {known}")
         return self._read_published(found[0]) if found else None
 
-    def _published(self) -> Iterator[_Published]:
-        """Yield the results that builds on AWS have left in the bucket, the newest first."""
-        flow, cloud = self.reader.flow.name, self.reader.cloud
-        if cloud.name == "local":
-            return
-        prefixes = [f"s3://{self.target.bucket}/{Names(flow, protected).reports('')}" for protected in (False, True)]
-        uris = [uri for prefix in prefixes for uri in cloud.list(prefix) if uri.endswith(_RESULT)]
-        found: list[_Published] = []
-        lock = threading.Lock()
+    @cached_property
+    def _published(self) -> tuple[PublishedRun, ...]:
+        """The runs of builds on AWS, the newest first. Their results are read once, when one is asked for."""
+        reader = self.reader
+        return published_runs(reader.flow.name, self.target.bucket, reader.cloud, self.now, reader.log)
 
-        def read(uri: str) -> None:
-            result = _document(cloud.read(uri, _MAX_BYTES))
-            if isinstance(result, dict) and is_readable(result) and "run_id" in result and result["flow"] == flow:
-                with lock:
-                    found.append(_Published(uri.removesuffix(_RESULT), result))
-
-        work_on_all(read, uris, _READ_AT_ONCE, StopSignal())
-        yield from sorted(found, key=lambda each: str(each.result["started"]), reverse=True)
-
-    def _read_published(self, published: _Published) -> RunSide:
-        document = _document(self.reader.cloud.read(f"{published.folder}/keys.json", _MAX_BYTES))
-        return self.reader.read_result(published.run_id, published.result, RunKeys.from_json(document))
+    def _read_published(self, published: PublishedRun) -> RunSide:
+        keys = published_keys(published, self.reader.cloud, self.reader.log)
+        return self.reader.read_result(published.run_id, published.result, keys)
 
     def _unknown(self, name: str) -> InputError:
         known = sorted(self.branches)
@@ -181,12 +153,3 @@ class NamedRuns:
         hint = f"There are the runs {', '.join(runs[:_LISTED])}"
         hint += f"; and the branches {', '.join(known[:_LISTED])}" if known else ""
         return InputError(f'there is no run and no branch "{name}"', hint)
-
-
-def _document(data: bytes | None) -> Json:
-    """Return a JSON document; None for one that is damaged, or gone."""
-    try:
-        document: Json = json.loads(data or b"")
-    except (ValueError, RecursionError):
-        return None
-    return document

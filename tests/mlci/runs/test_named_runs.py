@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,6 +36,7 @@ gate: [{metric: evaluate.auc, max_drop: 0.02}]
 )
 BASELINES = "s3://b/mlci/iris/baselines"
 REPORTS = "s3://b/mlci/iris/reports"
+NOW = datetime(2026, 12, 1, 12, tzinfo=timezone.utc)
 CASES = b"id,label,predicted\n7,1,1\n"
 
 
@@ -77,7 +79,7 @@ class Runner:
             FLOW, "b", cast("Cloud", self.cloud), Runs(self.folder / ".mlci"), lambda outputs: (), self.log.append
         )
         target = Target("b", "role", "run", "c", "main")
-        return NamedRuns(reader, target, GitHistory(self.folder), branches(self.folder))
+        return NamedRuns(reader, target, GitHistory(self.folder), branches(self.folder), NOW)
 
     def refusal(self, name: str) -> str:
         with pytest.raises(InputError) as caught:
@@ -202,6 +204,81 @@ def test_the_keys_of_a_build_lie_beside_its_result(builds: Runner) -> None:
     assert builds.runs.find("bbbbbb").keys == keys
     builds.cloud.objects[f"{REPORTS}/pr:2/keys.json"] = b"{"
     assert builds.runs.find("bbbbbb").keys is None
+
+
+def test_the_results_of_builds_are_read_once(builds: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    of_cloud = builds.cloud.read
+
+    def recorded(uri: str, max_bytes: int | None = None) -> bytes | None:
+        read.append(uri)
+        return of_cloud(uri, max_bytes)
+
+    monkeypatch.setattr(builds.cloud, "read", recorded)
+    runs = builds.runs
+    for name in ("aaaaaa", "bbbbbb", "latest"):
+        runs.find(name)
+    results = [uri for uri in read if uri.endswith("/result.json")]
+    assert len(results) == len(set(results)) == 5
+
+
+def test_the_newest_build_is_that_which_started_last_whatever_the_offset(builds: Runner) -> None:
+    late = builds.result("20261124-100000-eeeeee", "f" * 40, started="2026-11-22T09:00:00-05:00")
+    builds.cloud.objects[f"{REPORTS}/pr:5/result.json"] = json.dumps(late).encode()
+    assert builds.runs.find("latest").run_id == "20261124-100000-eeeeee"
+
+
+@pytest.mark.parametrize(
+    ("started", "is_known"),
+    [
+        ("2026-12-01T12:10:00+00:00", True),  # the clocks of two machines may differ
+        ("2026-12-01T13:00:00+00:00", False),
+        ("9999-01-01T00:00:00+00:00", False),
+        ("9999", False),
+        ("2026-11-24T10:00:00", False),
+    ],
+)
+def test_a_build_is_not_the_latest_by_a_start_that_it_claims(builds: Runner, started: str, is_known: bool) -> None:
+    claimed = builds.result("20261124-100000-eeeeee", "f" * 40, started=started)
+    builds.cloud.objects[f"{REPORTS}/pr:5/result.json"] = json.dumps(claimed).encode()
+    assert builds.runs.find("latest").run_id == f"2026112{'4-100000-eeeeee' if is_known else '2-100000-cccccc'}"
+    told = [f"{REPORTS}/pr:5/result.json is left out: the start of its run is no time in the past"]
+    assert builds.log == ([] if is_known else told)
+
+
+def test_a_document_that_is_too_large_is_told(builds: Runner) -> None:
+    too_large = b" " * 20_000_001
+    builds.cloud.objects[f"{REPORTS}/pr:2/keys.json"] = too_large
+    assert builds.runs.find("bbbbbb").keys is None
+    assert builds.log == [f"{REPORTS}/pr:2/keys.json is left out: it has more than 20.0 MB"]
+    builds.log.clear()
+    builds.cloud.objects[f"{REPORTS}/pr:2/result.json"] = too_large
+    assert builds.runs.find("feature").run_id == "20261120-100000-aaaaaa"
+    assert builds.log == [f"{REPORTS}/pr:2/result.json is left out: it has more than 20.0 MB"]
+
+
+def test_a_branch_comes_before_the_part_of_an_id_and_a_whole_id_before_both(runner: Runner) -> None:
+    runner.add("20261120-100000-0000fe", "c")
+    runner.add("20261121-100000-1111fe", tip(runner, "feature"))
+    assert 'more than one run is called "fe"' in runner.refusal("fe")
+    git(runner.folder, "branch", "fe", "feature")
+    assert runner.runs.find("fe").run_id == "20261121-100000-1111fe"
+    runner.cloud.objects[f"{BASELINES}/fe.json"] = render_baseline(Baseline({}, "20261119-100000-aaaaaa", "c"))
+    assert runner.runs.find("fe").label == "the baseline of fe"
+    git(runner.folder, "branch", "20261120-100000-0000fe", "feature")
+    assert runner.runs.find("20261120-100000-0000fe").run_id == "20261120-100000-0000fe"
+
+
+def test_a_branch_without_runs_is_no_part_of_an_id(runner: Runner) -> None:
+    runner.add("20261120-100000-0000fe", "c")
+    git(runner.folder, "branch", "fe", "feature")
+    assert 'the branch "fe" has no baseline, and there is no run of a commit of it' in runner.refusal("fe")
+
+
+def test_the_whole_id_of_a_build_comes_before_a_part_of_one(builds: Runner) -> None:
+    objects = builds.cloud.objects
+    objects[f"{REPORTS}/pr:12/result.json"] = json.dumps(builds.result("20261125-100000-ffffff", "f" * 40)).encode()
+    assert builds.runs.find("pr:1").run_id == "20261120-100000-aaaaaa"
 
 
 def test_more_than_one_build_is_refused(builds: Runner) -> None:
