@@ -102,6 +102,14 @@ class Names:
         """
         return f"{self.prefix}/reports/{build}"
 
+    def report_page(self, build: str) -> str:
+        """Return the key of the page among the reports of a build.
+
+        >>> Names("iris").report_page("mlci-iris-pull-request:8f2c")
+        'mlci/iris/reports/mlci-iris-pull-request:8f2c/report.html'
+        """
+        return f"{self.reports(build)}/report.html"
+
     @property
     def records(self) -> str:
         """The prefix of the records of steps."""

@@ -138,7 +138,7 @@ def _report_url(flow: str, is_base: bool) -> Value:
 
     Source: https://docs.aws.amazon.com/codebuild/latest/userguide/create-project.html (build status: target URL)
     """
-    key = f"{Names(flow, is_base).reports('$CODEBUILD_BUILD_ID')}/report.html"
+    key = Names(flow, is_base).report_page("$CODEBUILD_BUILD_ID")
     address = f"https://${{AWS::Region}}.console.aws.amazon.com/s3/object/${{BucketName}}?region=${{AWS::Region}}&prefix={key}"
     return sub(address, BucketName=BUCKET)
 

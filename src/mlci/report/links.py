@@ -22,7 +22,7 @@ _CONSOLE = re.compile(
 @dataclass(frozen=True)
 class Links:
     """The addresses around a run; "" where one is not known. `repository` is the page of a repository on a GitHub, and
-    `reports` that of report.html in the S3 console."""
+    `reports` that of report.html in the S3 console: the reports link it before they are uploaded, which may fail."""
 
     repository: str = ""
     pull_request: str = ""
@@ -50,7 +50,7 @@ class Links:
             "pull request": self.pull_request,
             "build log": self.build,
             "execution": self.execution,
-            "reports in S3": self.reports,
+            "reports in S3, once uploaded": self.reports,
         }
         yield from ((name, page) for name, page in pages.items() if _safe(page))
 

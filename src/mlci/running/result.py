@@ -142,8 +142,8 @@ def _links(context: RunContext, flow: str, execution: str, cloud: Cloud) -> Link
     if execution:
         links = replace(links, execution=execution_link(execution))
     if target.build is not None:
-        key = f"{Names(flow, target.is_protected).reports(target.build)}/report.html"
-        links = replace(links, reports=object_link(target.bucket, key, target.partition, context.region))
+        page = Names(flow, target.is_protected).report_page(target.build)
+        links = replace(links, reports=object_link(target.bucket, page, target.partition, context.region))
     return links
 
 

@@ -29,15 +29,16 @@ def publish_reports(
     cloud or outside of a build, and where they can't be written, which is said: the verdict stands."""
     if cloud.name == "local" or target.build is None:
         return None
-    prefix = Names(flow, target.is_protected).reports(target.build)
+    names = Names(flow, target.is_protected)
+    folder_uri = f"s3://{target.bucket}/{names.reports(target.build)}"
     types = {**_TYPES, **({_KEYS: "application/json"} if (folder.path / _KEYS).exists() else {})}
 
     def write(name: str) -> None:
-        cloud.write(f"s3://{target.bucket}/{prefix}/{name}", (folder.path / name).read_bytes(), types[name])
+        cloud.write(f"{folder_uri}/{name}", (folder.path / name).read_bytes(), types[name])
 
     try:
         work_on_all(write, types, len(types), StopSignal())
     except (CloudError, OSError) as error:
         log(f"the reports were not written to the bucket: {error}")
         return None
-    return f"{prefix}/report.html"
+    return names.report_page(target.build)

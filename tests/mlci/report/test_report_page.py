@@ -206,7 +206,10 @@ def test_a_report_links_what_is_around_the_run() -> None:
         f"https://github.com/octo/model/commit/{'d' * 40}",
     ]
     text = markdown(made)
-    assert f"[build log]({LINKS.build}) · [execution]({LINKS.execution}) · [reports in S3]({LINKS.reports})" in text
+    assert (
+        f"[build log]({LINKS.build}) · [execution]({LINKS.execution}) · [reports in S3, once uploaded]({LINKS.reports})"
+        in text
+    )
     assert "github.com" not in text  # a comment that an App posts links none but the console
     assert f"[build log]({LINKS.build})" in safe_markdown(text, MAX_CHARS)
     assert "#L12" not in page(replace(made, is_dirty=True))
