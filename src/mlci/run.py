@@ -18,11 +18,11 @@ from mlci.outcome.skipped_steps import explain_skipped
 from mlci.plan import Plan
 from mlci.records.reused_steps import record_steps
 from mlci.report.result import Result, Status
-from mlci.report.run_phases import PhaseClock
 from mlci.running.context import RunContext
 from mlci.running.due_steps import run_due_steps
 from mlci.running.earned_baseline import update_baseline
 from mlci.running.judgement import judge_end
+from mlci.running.phase_clock import PhaseClock
 from mlci.running.prepared_run import PreparedRun, attach, gated, prepare_run
 from mlci.running.result import RunEnd, report_run
 

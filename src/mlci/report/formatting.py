@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from mlci.report.run_phases import PHASE_WORDS
+
 if TYPE_CHECKING:
     from mlci.backends.progress import StepState
     from mlci.plan.models import Baseline, Bound
     from mlci.report.result import Result
-    from mlci.report.run_phases import PhaseName, RunPhase
+    from mlci.report.run_phases import RunPhase
 
 #: Of more runs, only the number and the newest are named.
 _RUNS_NAMED = 3
-
-_PHASE_WORDS: Mapping[PhaseName, str] = {"build": "the build before mlci", "running": "steps"}
 
 
 def headline(result: Result) -> str:
@@ -65,7 +65,7 @@ def duration(seconds: float) -> str:
 
 def time_line(phases: Iterable[RunPhase]) -> str:
     """Return where the time of a run went, in a line; "" for one that is not known."""
-    spans = ", ".join(f"{_PHASE_WORDS.get(phase.name, phase.name)} {duration(phase.seconds)}" for phase in phases)
+    spans = ", ".join(f"{PHASE_WORDS[phase.name]} {duration(phase.seconds)}" for phase in phases)
     return f"Time: {spans}." if spans else ""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +13,17 @@ if TYPE_CHECKING:
 
 #: "build" is the time of the build before mlci ran: its queue, machine, source and installation.
 PhaseName = Literal["build", "planning", "deploying", "running", "judging", "recording", "reporting"]
+
+#: The phases in words.
+PHASE_WORDS: Mapping[PhaseName, str] = {
+    "build": "the build before mlci",
+    "planning": "planning",
+    "deploying": "deploying",
+    "running": "steps",
+    "judging": "judging",
+    "recording": "recording for later runs",
+    "reporting": "reporting",
+}
 
 
 @dataclass(frozen=True)
@@ -26,20 +37,6 @@ class RunPhase:
     @property
     def seconds(self) -> float:
         return (self.ended - self.started).total_seconds()
-
-
-class PhaseClock:
-    """Takes the times at which the phases of a run end. Each begins where the one before it ends."""
-
-    def __init__(self, now: Callable[[], datetime], build_started: datetime | None = None) -> None:
-        self._now, self.started, self.phases = now, now(), list[RunPhase]()
-        if build_started is not None and build_started < self.started:
-            self.phases.append(RunPhase("build", build_started, self.started))
-
-    def end(self, name: PhaseName) -> None:
-        """Ends a phase."""
-        begun = self.phases[-1].ended if self.phases else self.started
-        self.phases.append(RunPhase(name, begun, max(begun, self._now())))
 
 
 def run_phases(phases: Sequence[RunPhase], steps: Mapping[str, StepState]) -> tuple[RunPhase, ...]:

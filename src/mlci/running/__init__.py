@@ -1,5 +1,6 @@
 """The arrows of `run()`, each of them a function on typed values.
 
+phase_clock.py      the times at which its phases end
 context.py          from outside of the flow: the repository, the target, the folder of the run, its reporter
 planned_run.py      its first steps: stage, plan, compile
 prepared_run.py     a run before deploy: staged, planned, compiled, and what is reused

@@ -20,8 +20,9 @@ from mlci.plan import Plan
 from mlci.report.flow_graph import FlowGraph, flow_graph
 from mlci.report.links import Links
 from mlci.report.result import BaselineUpdate, Result, Status
-from mlci.report.run_phases import PhaseClock, run_phases
+from mlci.report.run_phases import run_phases
 from mlci.running.context import RunContext
+from mlci.running.phase_clock import PhaseClock
 from mlci.running.prepared_run import PreparedRun
 from mlci_dataclasses import dataclass
 

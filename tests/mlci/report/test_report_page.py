@@ -26,7 +26,7 @@ from mlci.report.html.graph import MAX_NODES, graph_svg
 from mlci.report.links import Links
 from mlci.report.markdown import MAX_CHARS, markdown
 from mlci.report.result import Result, Status, to_json
-from mlci.report.run_phases import PhaseClock, RunPhase, run_phases
+from mlci.report.run_phases import RunPhase, run_phases
 
 START = datetime(2026, 11, 23, 10, 15, 30, tzinfo=timezone.utc)
 
@@ -164,17 +164,13 @@ def test_a_run_with_nothing_to_run_has_no_waterfall_and_deployed_nothing() -> No
     assert [phase.name for phase in failed] == ["deploying"]
 
 
-def test_each_phase_begins_where_the_one_before_it_ends() -> None:
-    times = iter([at(0), at(5), at(3)])
-    clock = PhaseClock(lambda: next(times), at(-1))
-    clock.end("planning")
-    clock.end("running")  # the clock was set back
-    assert clock.phases == [
-        RunPhase("build", at(-1), at(0)),
-        RunPhase("planning", at(0), at(5)),
-        RunPhase("running", at(5), at(5)),
+def test_the_steps_of_a_run_that_a_build_attached_to_began_before_it() -> None:
+    phases = (RunPhase("running", START, at(50)), RunPhase("judging", at(50), at(100)))
+    shown = page(replace(result(), steps={"fit": StepState("succeeded", at(-100), at(50))}, phases=phases))
+    assert re.findall(r'<div class="bar (\w+)[^"]*" style="left:([\d.]+)%;width:([\d.]+)%"', shown) == [
+        ("running", "0.00", "75.00"),
+        ("phase", "75.00", "25.00"),
     ]
-    assert PhaseClock(lambda: at(0), at(1)).phases == []
 
 
 LINKS = Links(

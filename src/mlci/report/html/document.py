@@ -57,8 +57,8 @@ def _findings(result: Result) -> Iterator[str]:
 
 
 def _history(result: Result) -> Iterator[str]:
-    """Yield the metrics over the runs of the base branch. One run is no history, and needs no drawings."""
-    if len(result.baseline.history) < 2:
+    """Yield the metrics over the runs of the base branch."""
+    if not result.baseline.history:
         return
     from mlci.report.html.history import history_drawings
 

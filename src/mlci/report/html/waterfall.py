@@ -9,7 +9,7 @@ from mlci.backends.progress import StepState
 from mlci.report.formatting import duration
 from mlci.report.html.tables import TableCell, number_cell, table
 from mlci.report.result import Result
-from mlci.report.run_phases import PhaseName, RunPhase
+from mlci.report.run_phases import PHASE_WORDS, RunPhase
 from mlci.report.untrusted_text import html_text
 from mlci_dataclasses import dataclass
 
@@ -21,21 +21,13 @@ _PHASES: Mapping[str, str] = {
     "uploading": "uploading",
     "between": "between the state machine and the job",
 }
-#: The phases of a run in words. That in which its steps run is shown by them.
-_RUN_PHASES: Mapping[PhaseName, str] = {
-    "build": "the build before: queue, machine, source, installation",
-    "planning": "planning",
-    "deploying": "deploying",
-    "judging": "judging",
-    "recording": "recording for later runs",
-    "reporting": "reporting",
-}
 _MOST_LANES = 200
 
 
 @dataclass(frozen=True)
 class _Scale:
-    """The time that lanes show, from the start of the build, where that is known, to the end of the run."""
+    """The time that lanes show: from what began first (the build, the run, or a step of a run that a build attached
+    to) to the end of the run."""
 
     started: datetime
     seconds: float
@@ -43,7 +35,8 @@ class _Scale:
     def bar(self, css: str, title: str, started: datetime, ended: datetime) -> str:
         left = 100 * (started - self.started).total_seconds() / self.seconds
         width = 100 * (ended - started).total_seconds() / self.seconds
-        left, width = max(0.0, min(left, 100.0)), max(0.0, min(width, 100.0 - max(0.0, left)))
+        left = min(left, 100.0)
+        width = min(width, 100.0 - left)
         return f'<div class="bar {css}" style="left:{left:.2f}%;width:{width:.2f}%" title="{title}"></div>'
 
 
@@ -52,10 +45,11 @@ def time_table(result: Result) -> str:
     steps = [(step.started, name, step) for name, step in result.steps.items() if step.started and step.ended]
     if not steps and not any(phase.name == "build" for phase in result.phases):
         return ""
-    begun = min([result.started, *(phase.started for phase in result.phases)])
+    begun = min([result.started, *(phase.started for phase in result.phases), *(started for started, _, _ in steps)])
     ended = result.started + timedelta(seconds=result.seconds)
     scale = _Scale(begun, max((ended - begun).total_seconds(), 0.001))
-    lanes = [(phase.started, _phase_row(phase, scale)) for phase in result.phases if phase.name in _RUN_PHASES]
+    # The phase in which steps run is shown by them.
+    lanes = [(phase.started, _phase_row(phase, scale)) for phase in result.phases if phase.name != "running"]
     lanes += [(started, _step_row(name, step, started, step.ended or started, scale)) for started, name, step in steps]
     lanes.sort(key=lambda lane: lane[0])
     rows = [row for _, row in lanes[:_MOST_LANES]]
@@ -65,10 +59,10 @@ def time_table(result: Result) -> str:
 
 def _phase_row(phase: RunPhase, scale: _Scale) -> list[TableCell]:
     took = duration(phase.seconds)
-    bar = scale.bar("phase", f"{_RUN_PHASES[phase.name]}: {took}", phase.started, phase.ended)
+    bar = scale.bar("phase", f"{PHASE_WORDS[phase.name]}: {took}", phase.started, phase.ended)
     lane = f'<div class="lane" role="img" aria-label="{took}">{bar}</div>'
     return [
-        TableCell(f'<span class="muted">{_RUN_PHASES[phase.name]}</span>', css="name"),
+        TableCell(f'<span class="muted">{PHASE_WORDS[phase.name]}</span>', css="name"),
         TableCell(lane, phase.started.timestamp(), css="when"),
         number_cell(took, phase.seconds),
     ]
