@@ -11,6 +11,7 @@ The map:
     json_text.py         JSON documents as text that people read
     git_command.py       runs git, as the files of a checkout do not decide
     interrupts.py        work that signals and timeouts interrupt
+    commits.py           commits, as people read them
     s3_uris.py           S3 URIs, split into bucket and key
     aws_settings.py      the settings of the aws backend, in one table
     step_types/          one object for each step type

@@ -15,13 +15,13 @@ from mlci.backends.protocol import Cloud
 from mlci.baseline.document import parse_baseline
 from mlci.baseline.earned import CommitHistory
 from mlci.baseline.storage import former_uris, read_current, unknown_branch
+from mlci.commits import short_commit
 from mlci.errors import CloudError
 from mlci.flow.models import BaselineOutput, Flow
 from mlci.plan import NO_BASELINE, Baseline, Target
 
 #: So many baselines are read at a time, the newest first, and at most so many of them.
 _READ_AT_ONCE, _READ = 8, 200
-_COMMIT_CHARS = 12
 
 
 def find_baseline(
@@ -110,13 +110,13 @@ def _read(uris: Sequence[str], cloud: Cloud, log: Callable[[str], None]) -> list
 
 def _without_ancestor(newest: Baseline, commit: str, is_shallow: bool) -> str:
     """Returns the line for a run that compares with the newest baseline, because none is of a commit before its own."""
-    named = f"the newest baseline, run {newest.run_id} of commit {(newest.commit or '')[:_COMMIT_CHARS]}"
+    named = f"the newest baseline, run {newest.run_id} of commit {short_commit(newest.commit or '')}"
     if is_shallow:
         return (
             f"compared with {named}: the checkout is shallow, so it is not known which baseline "
-            f"{commit[:_COMMIT_CHARS]} builds on. Fetch the history: git fetch --unshallow"
+            f"{short_commit(commit)} builds on. Fetch the history: git fetch --unshallow"
         )
-    return f"compared with {named}: {commit[:_COMMIT_CHARS]} builds on the commit of no baseline"
+    return f"compared with {named}: {short_commit(commit)} builds on the commit of no baseline"
 
 
 def _is_compared(flow: Flow) -> bool:

@@ -10,6 +10,7 @@ from mlci.backends.protocol import Cloud
 from mlci.baseline.document import parse_baseline, render_baseline
 from mlci.baseline.earned import CommitHistory, is_older
 from mlci.baseline.history_document import with_history
+from mlci.commits import short_commit
 from mlci.errors import CloudError, InputError
 from mlci.plan import NO_BASELINE, Baseline, Target
 from mlci.plan.models import S3Uri
@@ -44,7 +45,7 @@ def record_baseline(flow: str, target: Target, baseline: Baseline, cloud: Cloud,
     newer = _replace(flow, target, baseline, cloud, history)
     if newer is None:
         return ""
-    commit = f"commit {newer.commit[:12]}" if newer.commit else "a commit"
+    commit = f"commit {short_commit(newer.commit)}" if newer.commit else "a commit"
     return f"it is that of run {newer.run_id}, of {commit}, which is newer"
 
 

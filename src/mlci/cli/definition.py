@@ -12,6 +12,7 @@ from mlci.cli.flow_file import cache_of, load_flow
 from mlci.cli.options import debug_option, flow_option, param_option
 from mlci.cli.output import echo_document
 from mlci.cli.run_context import local_context
+from mlci.json_text import indented
 
 
 @click.command("definition")
@@ -27,5 +28,5 @@ def command(flow_file: Path, params: Sequence[str]) -> int:
     from mlci.running.planned_run import prepare
 
     _, compiled = prepare(load_flow(flow_file, params, cache_of()), local_context(flow_file, Build()))
-    echo_document(json.dumps(json.loads(compiled.definition), indent=2) + "\n")
+    echo_document(indented(json.loads(compiled.definition)))
     return 0

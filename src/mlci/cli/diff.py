@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime, timezone
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from mlci.cli.options import RunOptions
 from mlci.cli.output import echo, echo_document
 from mlci.cli.run_context import RunSession, open_run
 from mlci.errors import InputError
+from mlci.json_text import indented
 
 if TYPE_CHECKING:
     from mlci.report.plots.pictures import Picture
@@ -109,7 +109,7 @@ def _text(flow: str, diff: RunDiff, form: str) -> str:
         case "markdown":
             return diff_markdown(diff)
         case "json":
-            return json.dumps(diff_json(diff), indent=2) + "\n"
+            return indented(diff_json(diff))
         case _:
             return diff_text(diff) + "\n"
 

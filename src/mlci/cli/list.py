@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 from mlci.cli.flow_file import displayed, load_flow, runs_of
 from mlci.cli.options import debug_option, flow_option, json_option
 from mlci.cli.output import echo, echo_document
+from mlci.json_text import indented
 
 
 @click.command("list")
@@ -35,7 +35,7 @@ def command(flow_file: Path, as_json: bool) -> int:
     listed = [run.listed(displayed(run.path)) for run in runs_of(flow_file).all()]
     runs = [run for run in listed if flow is None or run.flow == flow]
     if as_json:
-        echo_document(json.dumps(list_json(runs), indent=2) + "\n")
+        echo_document(indented(list_json(runs)))
     elif not runs:
         echo(f"There are no runs{f' of {flow}' if flow else ''} yet. Start one: mlci run")
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from dataclasses import replace
@@ -13,6 +12,7 @@ import click
 from mlci.cli.options import RunOptions, fresh_option, json_option, run_options
 from mlci.cli.output import echo, echo_document
 from mlci.cli.run_context import open_run
+from mlci.json_text import indented
 
 if TYPE_CHECKING:
     from mlci.backends.protocol import Change, Cloud
@@ -65,7 +65,7 @@ def command(options: RunOptions, fresh: str, as_json: bool, why: str | None) -> 
         notes = [Note("weak-limit", text) for text in notes_by_baseline(flow, baseline.cases, session)]
         if as_json:
             document = plan_json(planned, cloud.name, missing, change, running, reuse, notes)
-            echo_document(json.dumps(document, indent=2) + "\n")
+            echo_document(indented(document))
         else:
             echo(preview(planned, definition, missing, change, running, reuse))
             for note in notes:
@@ -106,6 +106,6 @@ def _explain(step: str, prepared: PreparedRun, session: RunSession, as_json: boo
     names = named_steps("--why", step, flow)
     found = explain_steps(names, prepared.keys, session.context.folder.siblings(), cloud.name, _RUNS)
     if as_json:
-        echo_document(json.dumps(changes_json(flow.name, cloud.name, found), indent=2) + "\n")
+        echo_document(indented(changes_json(flow.name, cloud.name, found)))
     else:
         echo(changes_text(found))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import click
 from mlci.cli.flow_file import displayed, runs_of
 from mlci.cli.options import debug_option, flow_option, json_option
 from mlci.cli.output import echo, echo_document
+from mlci.json_text import indented
 
 
 @click.command("show")
@@ -29,7 +29,7 @@ def command(flow_file: Path, run: str | None, as_json: bool) -> int:
     folder.result()  # raises where it is damaged: this command says so
     listed = folder.listed(displayed(folder.path))
     if as_json:
-        echo_document(json.dumps(listed.show_json(), indent=2) + "\n")
+        echo_document(indented(listed.show_json()))
     else:
         echo(describe(listed, datetime.now(timezone.utc), str(flow_file)))
     return 0

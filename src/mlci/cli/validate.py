@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from mlci.cli.options import debug_option, flow_option, json_option, param_optio
 from mlci.cli.output import echo, echo_document
 from mlci.cli.run_context import local_context
 from mlci.errors import CloudError, InputError, Problem
+from mlci.json_text import indented
 
 if TYPE_CHECKING:
     from mlci.flow.models import Flow
@@ -100,7 +100,7 @@ def _print_json(
 ) -> None:
     from mlci.report.plan_json import validation_json
 
-    echo_document(json.dumps(validation_json(flow_file, flow, problems, notes), indent=2) + "\n")
+    echo_document(indented(validation_json(flow_file, flow, problems, notes)))
 
 
 def _checked(flow_file: Path, params: Sequence[str]) -> tuple[Flow, Sequence[Problem]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from mlci.commits import short_commit
 from mlci_dataclasses import dataclass
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 #: So many steps with the same changes are named.
 _STEPS_NAMED = 4
-_COMMIT_CHARS = 12
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _names(steps: list[str]) -> str:
 
 def change_notes(changes: BaselineChanges) -> Iterator[str]:
     """Yield sentences about what has not changed, and what is not known."""
-    since = f"the baseline of commit {changes.commit[:_COMMIT_CHARS]}" if changes.commit else "the baseline"
+    since = f"the baseline of commit {short_commit(changes.commit)}" if changes.commit else "the baseline"
     if not change_rows(changes) and changes.steps is not None and changes.rules is not None:
         yield f"Nothing that mlci knows of has changed since {since}"
     if changes.rules is None:

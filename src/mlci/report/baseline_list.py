@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from mlci.baseline import Baseline
+from mlci.commits import short_commit
 from mlci.flow.models import Json, Rule
 from mlci.report.formatting import figure
 
@@ -70,4 +71,4 @@ def numbers(metrics: Mapping[str, Json], prefix: str = "") -> Iterator[tuple[str
 
 
 def _commit(baseline: Baseline) -> str:
-    return (baseline.commit or "–")[:12]
+    return short_commit(baseline.commit) if baseline.commit else "–"

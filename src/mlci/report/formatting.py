@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from mlci.commits import short_commit
 from mlci.report.run_phases import PHASE_WORDS
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def compared_with(baseline: Baseline) -> str:
     """Return the run that a run is compared with: `run 20261123-101530-3f9c2a, commit 37a2b16f04c9`; "" for none."""
     if not baseline.run_id:
         return ""
-    commit = f", commit {baseline.commit[:12]}" if baseline.commit else ""
+    commit = f", commit {short_commit(baseline.commit)}" if baseline.commit else ""
     return f"run {baseline.run_id}{commit}{', set by hand' if baseline.origin == 'set' else ''}"
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from mlci.backends.progress import StepState
+from mlci.commits import short_commit
 from mlci.gate import RuleVerdict
 from mlci.report.baseline_changes import BaselineChanges, change_notes, change_rows
 from mlci.report.failure_line import failure_line
@@ -56,7 +57,7 @@ def _parts(result: Result, most: int, chars: int) -> Iterator[str]:
     yield f"**{markdown_text(headline_sentence(result))}**"
     yield (
         f"Run {markdown_code(result.run_id)} on the {markdown_text(result.cloud)} cloud, {duration(result.seconds)}"
-        + (f", commit {markdown_code(result.commit[:12])}" if result.commit else "")
+        + (f", commit {markdown_code(short_commit(result.commit))}" if result.commit else "")
         + (" with changes that it does not hold" if result.is_dirty and result.commit else "")
     )
     pages = " · ".join(f"[{name}]({page})" for name, page in result.links.in_console())

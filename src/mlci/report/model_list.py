@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mlci.commits import short_commit
 from mlci.flow.models import Json
 from mlci.model_registry import ModelGroup, ModelVersion
 from mlci.report.baseline_list import numbers
@@ -30,7 +31,7 @@ def version_row(version: ModelVersion) -> tuple[str, ...]:
         approval_word(version),
         ", ".join(metrics[:_SHOWN]) or _NONE,
         version.run or _NONE,
-        version.commit[:12] or _NONE,
+        short_commit(version.commit) or _NONE,
         f"{version.created:%Y-%m-%d %H:%M}",
     )
 

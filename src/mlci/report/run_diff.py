@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import NamedTuple
 
+from mlci.commits import short_commit
 from mlci.flow.models import Json, Scalar
 from mlci.report.formatting import count, figure
 from mlci.report.metrics_table import metric_values
@@ -127,7 +128,7 @@ def _side(side: RunSide) -> str:
 
 def commit_of(side: RunSide) -> str:
     """Return the beginning of a run's commit, marked where the work tree had changes that it does not hold."""
-    return f"{side.commit[:12]}{'*' if side.is_dirty else ''}" if side.commit else "–"
+    return f"{short_commit(side.commit)}{'*' if side.is_dirty else ''}" if side.commit else "–"
 
 
 def named(side: RunSide) -> str:
@@ -202,7 +203,7 @@ def diff_markdown(diff: RunDiff) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def diff_json(diff: RunDiff) -> Json:
+def diff_json(diff: RunDiff) -> dict[str, Json]:
     """Return the changes for other programs."""
     return {
         "schema": 1,

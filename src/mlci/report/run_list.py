@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Any, Literal  # result.json may be of an older or newer mlci: what is missing is shown as a dash
 
 from mlci.backends.decisions import parse_decision
+from mlci.commits import short_commit
 from mlci.flow.models import Json
 from mlci.report.formatting import duration, figure, rough_duration
 from mlci.report.metrics_table import metric_values
@@ -242,7 +243,7 @@ def _commit(commit: str | None, is_dirty: bool | None) -> str:
     >>> _commit("0123456789abcdef", True), _commit(None, None)
     ('0123456789ab*', '–')
     """
-    return f"{commit[:12]}{'*' if is_dirty else ''}" if commit else _NONE
+    return f"{short_commit(commit)}{'*' if is_dirty else ''}" if commit else _NONE
 
 
 def _sign(rule: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from mlci.commits import short_commit
 from mlci.report.baseline_changes import BaselineChanges, change_notes, change_rows
 from mlci.report.formatting import compared_with, duration, figure, headline, reused_note
 from mlci.report.headline import headline_sentence
@@ -86,7 +87,7 @@ def _details(result: Result) -> Iterator[str]:
 def _header(result: Result) -> str:
     known = {
         "run": f"<code>{html_text(result.run_id)}</code>",
-        "commit": _linked(f"<code>{html_text(result.commit[:12])}</code>", result.links.commit(result.commit))
+        "commit": _linked(f"<code>{html_text(short_commit(result.commit))}</code>", result.links.commit(result.commit))
         + (" with changes that it does not hold" if result.is_dirty else "")
         if result.commit
         else "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from mlci.commits import short_commit
 from mlci.gate import RuleVerdict
 from mlci.plan.models import GatedMetrics
 from mlci.report.formatting import count, figure
@@ -15,7 +16,6 @@ from mlci_dataclasses import dataclass
 _LEAST_RUNS = 2
 _MOST_METRICS = 24
 _WIDTH, _HEIGHT, _MARGIN = 260, 64, 8
-_COMMIT_CHARS = 12
 
 
 @dataclass(frozen=True)
@@ -89,5 +89,5 @@ def _drawing(judged: RuleVerdict, value: float, former: Sequence[GatedMetrics]) 
 
 
 def _title(former: GatedMetrics) -> str:
-    commit = f"commit {former.commit[:_COMMIT_CHARS]}" if former.commit else f"run {former.run_id}"
+    commit = f"commit {short_commit(former.commit)}" if former.commit else f"run {former.run_id}"
     return f"{commit}, {former.committed:%Y-%m-%d}" if former.committed else commit
