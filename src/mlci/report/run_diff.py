@@ -179,7 +179,7 @@ def steps_note(steps: Mapping[str, tuple[str, ...]] | None) -> str:
     """Return why no changes of code and data are shown."""
     if steps is None:
         return "not known, for the keys of one of the runs are not here"
-    return "nothing that counts has changed"
+    return "nothing that mlci knows of has changed"
 
 
 def diff_markdown(diff: RunDiff) -> str:

@@ -87,6 +87,8 @@ def test_a_step_without_a_key_in_one_run_has_neither_come_nor_gone() -> None:
         (whole, None, None),
     ]:
         assert run_diff(replace(BEFORE, keys=before), replace(AFTER, keys=after)).steps == steps
+    unknown = run_diff(replace(BEFORE, keys=whole), replace(AFTER, keys=partly))
+    assert diff_text(unknown).splitlines()[-1] == "code and data: nothing that mlci knows of has changed"
 
 
 def test_json_has_what_other_programs_read() -> None:
