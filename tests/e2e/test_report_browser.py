@@ -16,13 +16,14 @@ from mlci.gate.comparison import Comparison, Interval
 from mlci.gate.verdict import RuleVerdict
 from mlci.plan.models import Baseline, Bound, GatedMetrics
 from mlci.report.baseline_changes import BaselineChanges
+from mlci.report.case_changes import CaseResult
 from mlci.report.flow_graph import Edge, FlowGraph, Node
 from mlci.report.html import page
 from mlci.report.html.run_diff import diff_page
 from mlci.report.links import Links
 from mlci.report.plots.pictures import picture_address
 from mlci.report.result import Result, Status
-from mlci.report.run_diff import CaseResult, RunSide, run_diff
+from mlci.report.run_diff import RunSide, run_diff
 from mlci.report.run_phases import RunPhase
 from mlci.report.value_changes import ValueChange
 from support.webdriver import DRIVER, ENTER, TAB, Browser, browser

@@ -232,6 +232,8 @@ def _missed(session: RunSession, run: str, metric: str) -> GateMisses:
         accepted = rule.get("acceptance")
         if accepted and metric in (rule.get("metric"), accepted["metric"]):
             raise _accepted_then(session, run, metric, str(accepted["id"]))
+    if result.get("partial"):
+        raise InputError(f"run {run} is of a part of the flow, and has no verdict", "Run the whole flow: mlci run")
     status = str(result["status"]).replace("_", " ")
     raise InputError(f"run {run} has not missed its gate ({status}), so there is nothing to accept")
 

@@ -23,6 +23,7 @@
     metrics_table.py   the numbers in metrics files, by name
     run_list.py        earlier runs, for `mlci list` and `mlci show`
     value_changes.py   the metrics and params of two runs
+    case_changes.py    the cases of two runs that flipped, or whose error moved
     run_diff.py        two runs side by side, for `mlci diff`
     metric_history.py  a metric over the runs of the base branch, for `mlci history`
     baseline_list.py   baselines, for `mlci baseline`

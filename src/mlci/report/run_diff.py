@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
-from typing import NamedTuple
 
 from mlci.commits import short_commit
 from mlci.flow.models import Json, Scalar
+from mlci.report.case_changes import CaseChanges, CasePair, CaseResult, case_changes
 from mlci.report.formatting import count, figure
 from mlci.report.metrics_table import metric_values
 from mlci.report.untrusted_text import markdown_code, markdown_text, one_line
@@ -18,25 +18,16 @@ from mlci_dataclasses import dataclass
 
 #: Of more cases that changed, only the first are named.
 _MAX_IDS = 20
-
-
-class CaseResult(NamedTuple):
-    """The label of a case, and the class that a model gave it."""
-
-    label: str
-    predicted: str
-
-    @property
-    def is_right(self) -> bool:
-        return self.label == self.predicted
+#: The lines of cases whose error moved most.
+_MOST_MOVED = 5
 
 
 @dataclass(frozen=True)
 class RunSide:
     """One of two runs: its name for a reader, and what is known of it. `keys` is None where its keys are not here.
 
-    `status` is "" for a baseline, which has passed. `cases` has the cases of each step by their ids, and `plots` the
-    addresses of pictures by their titles.
+    `status` is "" for a baseline, which has passed; a run of a part of the flow has no verdict. `cases` has the cases
+    of each step by their ids, and `plots` the addresses of pictures by their titles.
     """
 
     label: str
@@ -49,31 +40,7 @@ class RunSide:
     plots: Mapping[str, str] = field(default_factory=dict)
     status: str = ""
     is_dirty: bool = False
-
-
-class CaseFlip(NamedTuple):
-    """A case that one of two models gets right, and the other one does not."""
-
-    id: str
-    before: CaseResult
-    after: CaseResult
-
-
-@dataclass(frozen=True)
-class CaseChanges:
-    """The number of cases of a step that both runs have, and those that flipped."""
-
-    step: str
-    common: int
-    flips: tuple[CaseFlip, ...]
-
-    @property
-    def to_wrong(self) -> list[str]:
-        return [flip.id for flip in self.flips if flip.before.is_right]
-
-    @property
-    def to_right(self) -> list[str]:
-        return [flip.id for flip in self.flips if flip.after.is_right]
+    is_partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,25 +57,29 @@ class RunDiff:
 
 def run_diff(before: RunSide, after: RunSide) -> RunDiff:
     """Return what has changed from one run to another. Metrics that are the same are in it, too."""
-    metrics = value_changes(metric_values(before.metrics), metric_values(after.metrics))
+    metrics = value_changes(metric_values(_comparable(before, after)), metric_values(_comparable(after, before)))
     return RunDiff(
         before,
         after,
         tuple(metrics),
         param_changes(before.params, after.params),
-        step_changes(before.keys, after.keys, differences) if before.keys and after.keys else None,
-        tuple(_case_changes(before.cases, after.cases)),
+        _steps(before, after),
+        tuple(case_changes(before.cases, after.cases)),
     )
 
 
-def _case_changes(
-    before: Mapping[str, Mapping[str, CaseResult]], after: Mapping[str, Mapping[str, CaseResult]]
-) -> Iterator[CaseChanges]:
-    for step, cases in after.items():
-        if step in before:
-            pairs = [CaseFlip(case, before[step][case], found) for case, found in cases.items() if case in before[step]]
-            flips = tuple(pair for pair in pairs if pair.before.is_right != pair.after.is_right)
-            yield CaseChanges(step, len(pairs), flips)
+def _comparable(one: RunSide, other: RunSide) -> Mapping[str, Json]:
+    """Return the metrics of a run, without those of steps that the other one was not asked for."""
+    return {step: found for step, found in one.metrics.items() if not other.is_partial or step in other.metrics}
+
+
+def _steps(before: RunSide, after: RunSide) -> dict[str, tuple[str, ...]] | None:
+    """Return the changes of steps, without those that a run of a part of the flow was not asked for."""
+    if not before.keys or not after.keys:
+        return None
+    changes = step_changes(before.keys, after.keys, differences)
+    sides = [side.keys.steps for side in (before, after) if side.is_partial and side.keys]
+    return {step: found for step, found in changes.items() if all(step in asked for asked in sides)}
 
 
 def diff_text(diff: RunDiff) -> str:
@@ -122,8 +93,16 @@ def diff_text(diff: RunDiff) -> str:
 
 
 def _side(side: RunSide) -> str:
-    status = f" ({side.status.replace('_', ' ')})" if side.status else ""
-    return f"{named(side)}{status}, commit {commit_of(side)}"
+    status = status_of(side)
+    return f"{named(side)}{f' ({status})' if status else ''}, commit {commit_of(side)}"
+
+
+def status_of(side: RunSide) -> str:
+    """Return the status of a run in words; "" for a baseline. Of a part of the flow, "passed" would be a verdict."""
+    status = side.status.replace("_", " ")
+    if not side.is_partial:
+        return status
+    return "partial run" if status == "passed" else f"partial run, {status}"
 
 
 def commit_of(side: RunSide) -> str:
@@ -162,11 +141,25 @@ def _rows(title: str, rows: Sequence[tuple[str, str, str, str]]) -> str:
 
 
 def _case_lines(changes: CaseChanges) -> str:
-    lines = [f"cases of {changes.step}: {count(changes.common, 'case')} in both"]
+    head = f"cases of {changes.step}: {count(changes.common, 'case')} in both"
+    if changes.moved is not None:
+        return "\n".join([f"{head}{moved_note(changes)}", *map(_moved_line, changes.moved[:_MOST_MOVED])])
+    lines = [head]
     for ids, word in ((changes.to_wrong, "wrong"), (changes.to_right, "right")):
         more = f" and {len(ids) - _MAX_IDS} more" if len(ids) > _MAX_IDS else ""
         lines += [f"  {len(ids)} turned {word}: {', '.join(map(one_line, ids[:_MAX_IDS]))}{more}"] if ids else []
     return "\n".join(lines if len(lines) > 1 else [f"{lines[0]}, and none turned wrong or right"])
+
+
+def moved_note(changes: CaseChanges) -> str:
+    """Return the words before the cases whose error moved most."""
+    return ", whose errors moved most in" if changes.moved else ", each with the same error"
+
+
+def _moved_line(pair: CasePair) -> str:
+    values = f"label {one_line(pair.after.label)}, predicted {one_line(pair.before.predicted)}"
+    change = figure(pair.error_change, signed=True)
+    return f"  {one_line(pair.id)}: {values} → {one_line(pair.after.predicted)}, error {change}"
 
 
 def _step_lines(steps: Mapping[str, tuple[str, ...]] | None) -> str:
@@ -218,15 +211,28 @@ def diff_json(diff: RunDiff) -> dict[str, Json]:
                 "common": each.common,
                 "to_wrong": [*each.to_wrong],
                 "to_right": [*each.to_right],
+                "moved": None if each.moved is None else [*map(_moved_json, each.moved)],
             }
             for each in diff.cases
         ],
     }
 
 
+def _moved_json(pair: CasePair) -> Json:
+    before, after = pair.before.predicted, pair.after.predicted
+    return {"id": pair.id, "label": pair.after.label, "before": before, "after": after}
+
+
 def _side_json(side: RunSide) -> Json:
     status = side.status or "passed"
-    return {"name": side.label, "run_id": side.run_id, "commit": side.commit, "dirty": side.is_dirty, "status": status}
+    return {
+        "name": side.label,
+        "run_id": side.run_id,
+        "commit": side.commit,
+        "dirty": side.is_dirty,
+        "partial": side.is_partial,
+        "status": status,
+    }
 
 
 def _change_json(change: ValueChange) -> Json:

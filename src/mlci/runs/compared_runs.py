@@ -10,14 +10,15 @@ from mlci.baseline.kept_keys import read_keys
 from mlci.errors import InputError
 from mlci.flow.models import Flow, Json
 from mlci.gate.cases_file import CASES_MAX_BYTES, InvalidCases, parse_cases
+from mlci.report.case_changes import CaseResult, are_values
 from mlci.report.plots.pictures import Picture
-from mlci.report.run_diff import CaseResult, RunSide
+from mlci.report.run_diff import RunSide
 from mlci.reuse.key_document import RunKeys
 from mlci.runs.run_folder import RunFolder, Runs
 from mlci.s3_uris import Outputs, output_file_uri
 from mlci_dataclasses import dataclass
 
-#: A column with more labels holds values, of which none is right.
+#: A column with more labels that are no numbers holds no classes.
 _MAX_CLASSES = 1_000
 
 
@@ -69,6 +70,7 @@ class SideReader:
             plots=self._plots(outputs),
             status=status,
             is_dirty=result.get("dirty") is True,
+            is_partial=result.get("partial") is True,
         )
 
     def read_baseline(self, baseline: Baseline, label: str) -> RunSide:
@@ -98,7 +100,7 @@ class SideReader:
         return {picture.title: picture.address for picture in self.draw(outputs)}
 
     def _cases(self, label: str, outputs: Outputs) -> dict[str, dict[str, CaseResult]]:
-        """Return the cases of each step that has some. Values, of which none is right, are no classes to compare."""
+        """Return the cases of each step that has some. Texts of which each is another are no classes to compare."""
         found = {}
         for name, step in self.flow.steps.items():
             uri = output_file_uri(outputs.get(name, {}), step.cases) if step.cases else None
@@ -114,8 +116,9 @@ class SideReader:
             except InvalidCases as error:
                 self.log(f'the cases of "{name}" in {label} are left out: {error}')
                 continue
-            if len(set(labels)) <= _MAX_CLASSES:
-                found[name] = dict(zip(cases.ids, map(CaseResult, labels, predicted), strict=True))
+            results = list(map(CaseResult, labels, predicted))
+            if len(set(labels)) <= _MAX_CLASSES or are_values(results):
+                found[name] = dict(zip(cases.ids, results, strict=True))
         return found
 
 

@@ -9,8 +9,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from mlci.report.case_changes import CaseResult, are_values
 from mlci.report.html.run_diff import diff_page
-from mlci.report.run_diff import CaseResult, RunSide, diff_json, diff_markdown, diff_text, run_diff
+from mlci.report.run_diff import RunSide, diff_json, diff_markdown, diff_text, run_diff
 from mlci.reuse.key_document import RunKeys, StepKey
 
 RIGHT, WRONG = CaseResult("1", "1"), CaseResult("1", "0")
@@ -98,10 +99,67 @@ def test_json_has_what_other_programs_read() -> None:
         "run_id": "20261124-101530-3f9c2b",
         "commit": "b" * 40,
         "dirty": True,
+        "partial": False,
         "status": "gate_missed",
     }
     assert document["before"]["status"] == "passed"
-    assert document["cases"] == [{"step": "evaluate", "common": 3, "to_wrong": ["a"], "to_right": ["b"]}]
+    assert document["cases"] == [{"step": "evaluate", "common": 3, "to_wrong": ["a"], "to_right": ["b"], "moved": None}]
+
+
+NUMBERS = {f"{number:02}": CaseResult(str(number), str(number)) for number in range(30)}
+
+
+def test_numbers_are_neither_right_nor_wrong() -> None:
+    after = {case: CaseResult(each.label, f"{float(each.label) * 1.5:g}") for case, each in NUMBERS.items()}
+    diff = run_diff(replace(BEFORE, cases={"evaluate": NUMBERS}), replace(AFTER, cases={"evaluate": after}))
+    text, shown = diff_text(diff), Tags(diff_page("iris", diff)).text
+    lines = text.splitlines()
+    place = lines.index("cases of evaluate: 30 cases in both, whose errors moved most in")
+    assert lines[place + 1] == "  29: label 29, predicted 29 → 43.5, error +14.5"
+    assert lines[place + 6] == ""
+    assert "change of the error" in shown
+    for each in (text, shown, diff_markdown(diff)):
+        assert "turned" not in each
+        assert "wrong" not in each
+    moved = json.loads(json.dumps(diff_json(diff)))["cases"][0]["moved"]
+    assert (len(moved), moved[0]) == (20, {"id": "29", "label": "29", "before": "29", "after": "43.5"})
+    same = run_diff(replace(BEFORE, cases={"evaluate": NUMBERS}), replace(AFTER, cases={"evaluate": NUMBERS}))
+    assert "cases of evaluate: 30 cases in both, each with the same error" in diff_text(same)
+    assert "30 cases in both, each with the same error." in Tags(diff_page("iris", same)).text
+
+
+@pytest.mark.parametrize(
+    ("labels", "predicted", "is_number"),
+    [
+        (["1.5", "2"], ["1.7", "2"], True),
+        (["1", "2"], ["1.5", "2"], True),
+        (["1", "2"], ["2", "3"], False),
+        (["0.5", "1"], ["1", "0.5"], False),
+        (["a", "b"], ["1", "2"], False),
+        (["1", "nan"], ["1.5", "2"], False),
+        ([], [], False),
+    ],
+)
+def test_labels_are_numbers_where_predictions_come_near_to_them(
+    labels: list[str], predicted: list[str], is_number: bool
+) -> None:
+    assert are_values(map(CaseResult, labels, predicted)) is is_number
+
+
+def test_a_partial_run_has_no_verdict_and_no_steps_that_it_was_not_asked_for() -> None:
+    def keys(*steps: str) -> RunKeys:
+        return RunKeys("iris", {step: StepKey(f"key of {step}", {}) for step in steps})
+
+    whole = replace(BEFORE, keys=keys("train", "evaluate"))
+    part = replace(AFTER, keys=keys("train"), metrics={"train": {"loss": 1}}, status="passed", is_partial=True)
+    diff = run_diff(whole, part)
+    assert diff.steps == {}
+    assert diff_text(diff).splitlines()[1] == "run 20261124-101530-3f9c2b (partial run), commit bbbbbbbbbbbb*"
+    assert [each.name for each in diff.metrics] == ["train.loss"]
+    assert run_diff(part, whole).steps == {}
+    assert run_diff(whole, replace(part, is_partial=False)).steps == {"evaluate": ("is gone",)}
+    assert "partial run" in Tags(diff_page("iris", diff)).text
+    assert "(partial run, failed)" in diff_text(run_diff(whole, replace(part, status="failed")))
 
 
 def test_a_page_shows_what_changed_and_the_plots_of_both() -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mlci.report.formatting import count
+from mlci.report.case_changes import CaseChanges, CasePair
+from mlci.report.formatting import count, figure
 from mlci.report.html.layout import facts, html_document, pictures, section
 from mlci.report.html.tables import TableCell, code_cell, number_cell, table, text_cell
 from mlci.report.run_diff import (
-    CaseChanges,
     RunDiff,
     RunSide,
     commit_of,
     difference,
+    moved_note,
     named,
     shown,
+    status_of,
     steps_note,
 )
 from mlci.report.untrusted_text import html_text
@@ -56,7 +58,7 @@ def _side(side: RunSide, word: str) -> str:
         {
             word: f"<code>{html_text(side.run_id)}</code>",
             "commit": f"<code>{html_text(commit_of(side))}</code>",
-            "status": html_text(side.status.replace("_", " ") or "passed, the baseline"),
+            "status": html_text(status_of(side) or "passed, the baseline"),
         }
     )
 
@@ -66,9 +68,10 @@ def _summary(diff: RunDiff) -> str:
     metrics = [each for each in diff.metrics if each.before != each.after]
     parts = [f"{len(metrics)} of {count(len(diff.metrics), 'metric')} changed"] if diff.metrics else []
     parts += [f"{count(len(diff.params), 'param')} changed"] if diff.params else []
-    if diff.cases:
-        wrong = sum(len(each.to_wrong) for each in diff.cases)
-        right = sum(len(each.to_right) for each in diff.cases)
+    classified = [each for each in diff.cases if each.moved is None]
+    if classified:
+        wrong = sum(len(each.to_wrong) for each in classified)
+        right = sum(len(each.to_right) for each in classified)
         parts.append(f"{count(wrong, 'case')} turned wrong and {right} right")
     parts += [f"{count(len(diff.steps), 'step')} with other code or data"] if diff.steps else []
     return "; ".join(parts)
@@ -93,6 +96,8 @@ def _value(value: float | str | None) -> TableCell:
 def _cases(changes: CaseChanges) -> str:
     wrong, right = len(changes.to_wrong), len(changes.to_right)
     both = f"{count(changes.common, 'case')} in both"
+    if changes.moved is not None:
+        return f"<p>{both}{moved_note(changes)}{':' if changes.moved else '.'}</p>{_moved(changes.moved)}"
     if not changes.flips:
         return f"<p>{both}, and none turned wrong or right.</p>"
     rows = (
@@ -108,6 +113,21 @@ def _cases(changes: CaseChanges) -> str:
     more = f"<p>and {len(changes.flips) - _MAX_FLIPS} more</p>" if len(changes.flips) > _MAX_FLIPS else ""
     heads = ("case", "turned", "label", "predicted before", "predicted after")
     return f"<p>{both}: {wrong} turned wrong, {right} right.</p>{table(heads, rows, 'Cases that flipped')}{more}"
+
+
+def _moved(pairs: Sequence[CasePair]) -> str:
+    rows = (
+        (
+            code_cell(pair.id),
+            text_cell(pair.after.label),
+            text_cell(pair.before.predicted),
+            text_cell(pair.after.predicted),
+            number_cell(figure(pair.error_change, signed=True), pair.error_change),
+        )
+        for pair in pairs
+    )
+    heads = ("case", "label", "predicted before", "predicted after", "change of the error")
+    return table(heads, rows, "Cases whose error moved most") if pairs else ""
 
 
 def _steps(diff: RunDiff) -> str:
