@@ -63,6 +63,9 @@ def changed(project: Project, *changes: tuple[str, str]) -> str:
 def test_a_branch_that_lowers_a_limit_is_judged_by_the_bases(merged: Project) -> None:
     changed(merged, ("auc: 0.95", "auc: 0.8"), ("min_auc: 0.9", "min_auc: 0.5"))
     assert f"measure.auc ≥ 0.9 (base branch's min): {LOWERED}" in ran(merged, "plan")
+    note = {"code": "base-rule", "where": "", "text": f"measure.auc min 0.9 of main is in force: {LOWERED}"}
+    for command in ("plan", "validate"):
+        assert note in json.loads(merged.mlci(command, "--json").stdout)["notes"]
     assert f"note, for the gate: measure.auc min 0.9 of main is in force: {LOWERED}" in ran(merged, "validate")
     said = ran(merged, "run", expected=1)
     assert f"measure.auc 0.8 ≥ 0.9 is missed by 0.1; the base branch's rule is in force: {LOWERED}" in said

@@ -100,7 +100,7 @@ def test_two_runs_are_compared(measured: Project) -> None:
     assert ran(measured, "diff", first[-6:]).splitlines()[1:] == lines[1:]
     assert ran(measured, "diff", "main", "latest") == text
     document = json.loads(ran(measured, "diff", "--format", "json"))
-    assert document["cases"] == [{"step": "measure", "common": 10, "to_wrong": ["5"], "to_right": ["9"]}]
+    assert document["cases"] == [{"step": "measure", "common": 10, "to_wrong": ["5"], "to_right": ["9"], "moved": None}]
     assert document["metrics"] == [{"name": "measure.size", "before": 0.95, "after": 0.5}]
     markdown = ran(measured, "diff", "--format", "markdown")
     assert "| <code>measure.size</code> | 0.95 | 0.5 | -0.45 |" in markdown
@@ -111,6 +111,11 @@ def test_two_runs_are_compared(measured: Project) -> None:
     assert "1 of 1 metric changed; 1 param changed; 1 case turned wrong and 1 right" in shown
     assert re.search('<img src="data:image/svg[^"]+" alt="measure: confusion, the same in both">', shown)
     assert ran(measured, "diff", "--format", "html") == shown
+    for name, same in (("a.HTML", shown), ("a.json", ran(measured, "diff", "--format", "json")), ("a.md", markdown)):
+        ran(measured, "diff", "--output", name)
+        assert (measured.root / name).read_text().rstrip() == same.rstrip()
+    ran(measured, "diff", "--output", "a.html", "--format", "text")
+    assert (measured.root / "a.html").read_text() == text
     assert "can't be written" in ran(measured, "diff", "--output", "no/such/folder", expected=2)
 
 

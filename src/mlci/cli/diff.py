@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from mlci.report.run_diff import RunDiff
     from mlci.runs.named_runs import NamedRuns
 
+#: The formats by the endings of files.
+_FORMATS = {".html": "html", ".htm": "html", ".md": "markdown", ".json": "json"}
+
 
 @click.command("diff")
 @click.argument("first", metavar="[RUN]", required=False)
@@ -31,9 +34,7 @@ if TYPE_CHECKING:
         "--format",
         "form",
         type=click.Choice(["text", "markdown", "html", "json"]),
-        default="text",
-        show_default=True,
-        help="How to write it. `html` is a page with the plots of both runs.",
+        help="How to write it. `html` is a page with the plots of both runs. Default: as FILE ends, or else text.",
     ),
     click.option(
         "--output",
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
         help="Write it into this file, and print its name.",
     ),
 )
-def command(options: RunOptions, first: str | None, second: str | None, form: str, output: Path | None) -> int:
+def command(options: RunOptions, first: str | None, second: str | None, form: str | None, output: Path | None) -> int:
     """Show what has changed from one run to another: metrics, params, cases, code and data.
 
     RUN is a run's id, or the beginning or end of one, or a branch: its baseline, or else the newest run of a commit of
@@ -53,10 +54,11 @@ def command(options: RunOptions, first: str | None, second: str | None, form: st
       mlci diff                 # from the baseline to the newest run
       mlci diff 3f9c2a          # from a run to the newest
       mlci diff main my-branch --format markdown
-      mlci diff --format html --output diff.html
+      mlci diff --output diff.html
     """
     from mlci.report.run_diff import run_diff
 
+    form = form or _FORMATS.get(output.suffix.lower() if output else "", "text")
     if form == "html" and output is None and sys.stdout.isatty():
         raise InputError("a page is not for the terminal", "Name a file: --output diff.html")
     with open_run(options, out=sys.stderr) as session:

@@ -41,6 +41,7 @@ def command(options: RunOptions, fresh: str, as_json: bool, why: str | None) -> 
     from mlci.build_environment.time_limit import check_build_time
     from mlci.cli.fresh_steps import fresh_steps
     from mlci.cli.limit_notes import notes_by_baseline
+    from mlci.gate.effective_gate import base_rule_notes
     from mlci.report.notes import Note
     from mlci.report.plan_json import plan_json
     from mlci.report.plan_preview import preview
@@ -64,6 +65,9 @@ def command(options: RunOptions, fresh: str, as_json: bool, why: str | None) -> 
         reuse = ReusePreview(planned.reused, prepared.reasons, _changes(prepared, session))
         notes = [Note("weak-limit", text) for text in notes_by_baseline(flow, baseline.cases, session)]
         if as_json:
+            # The preview shows these rules beside the flow's own.
+            of_base = base_rule_notes(flow, context.target.base_branch or "the base branch")
+            notes += [Note("base-rule", text) for text in of_base]
             document = plan_json(planned, cloud.name, missing, change, running, reuse, notes)
             echo_document(indented(document))
         else:

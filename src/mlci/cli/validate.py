@@ -82,17 +82,13 @@ def _base_gate_notes(flow: Flow, flow_file: Path) -> list[str]:
         if build.is_trusted or build.base_branch is None:
             return []
         from mlci.baseline import parse_baseline
-        from mlci.gate.effective_gate import limit_text, with_base_gate
+        from mlci.gate.effective_gate import base_rule_notes, with_base_gate
 
         file = bucket / baseline_key(flow.name, build.base_branch)
         baseline = parse_baseline(file.read_bytes(), str(file))
     except (InputError, CloudError, OSError):  # a run says what is wrong with it; the flow is not
         return []
-    return [
-        f"{rule.metric} {rule.op} {limit_text(rule)} of {build.base_branch} is in force: {each.reason}"
-        for each in with_base_gate(flow, baseline).base_gate
-        for rule in (each.rule,)
-    ]
+    return base_rule_notes(with_base_gate(flow, baseline), build.base_branch)
 
 
 def _print_json(

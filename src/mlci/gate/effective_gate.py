@@ -72,6 +72,14 @@ def written_rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     return tuple(dict.fromkeys(replace(rule.as_written, cells=()) for rule in rules))
 
 
+def base_rule_notes(flow: Flow, branch: str) -> list[str]:
+    """Returns the rules of the base branch that are in force beside the flow's own, in words."""
+    return [
+        f"{each.rule.metric} {each.rule.op} {limit_text(each.rule)} of {branch} is in force: {each.reason}"
+        for each in flow.base_gate
+    ]
+
+
 def limit_text(rule: Rule) -> str:
     """Returns the limit of a rule as a flow writes it.
 
