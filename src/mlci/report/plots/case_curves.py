@@ -6,6 +6,7 @@ its confusions; a regressor its residuals.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 from mlci.report.plots.charts import Chart, CountChart, Curve, CurveChart
@@ -137,4 +138,19 @@ def _residuals(step: str, values: list[tuple[float, float]], baseline: list[tupl
         return Curve("baseline" if is_baseline else "this run", x, y, "points", is_baseline)
 
     lines = (*([line(baseline, True)] if baseline else []), line(values, False))
-    return CurveChart(f"{step}: residuals", "label", "predicted minus label", lines)
+    reach = _round_reach(max(abs(predicted - label) for label, predicted in [*values, *(baseline or [])]))
+    return CurveChart(f"{step}: residuals", "label", "predicted minus label", lines, y_reach=reach)
+
+
+def _round_reach(largest: float) -> float | None:
+    """Return 1, 2 or 5 times a power of ten that is not less: pictures of like runs are side by side, and have the
+    same axis then. None where there is no such number.
+
+    >>> _round_reach(3.9), _round_reach(4.7), _round_reach(0.012), _round_reach(0.0)
+    (5.0, 5.0, 0.02, None)
+    """
+    if not 0 < largest < math.inf:
+        return None
+    power = math.floor(math.log10(largest))
+    reaches = (float(f"{digit}e{power}") for digit in (1, 2, 5, 10))
+    return next((reach for reach in reaches if largest <= reach < math.inf), None)

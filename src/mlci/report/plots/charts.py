@@ -22,7 +22,8 @@ class Curve:
 
 @dataclass(frozen=True)
 class CurveChart:
-    """A chart of curves. `is_unit` says that both axes go from 0 to 1, and `diagonal` that equal values are marked."""
+    """A chart of curves. `is_unit` says that both axes go from 0 to 1, and `diagonal` that equal values are marked.
+    `y_reach` is as far as the y axis goes to both sides of 0; None where the curves decide."""
 
     title: str
     x_label: str
@@ -30,6 +31,7 @@ class CurveChart:
     lines: tuple[Curve, ...]
     is_unit: bool = False
     diagonal: bool = False
+    y_reach: float | None = None
 
 
 @dataclass(frozen=True)

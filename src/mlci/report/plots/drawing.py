@@ -84,9 +84,23 @@ def _draw_curves(axes: Axes, chart: CurveChart) -> None:
     if chart.is_unit:
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
+    elif all(float(x).is_integer() for line in chart.lines for x in line.x):  # epochs: there is none between two
+        from matplotlib.ticker import MaxNLocator
+
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
+    if chart.y_reach:
+        axes.set_ylim(-1.05 * chart.y_reach, 1.05 * chart.y_reach)
     axes.grid(visible=True, linewidth=0.5)
     if len(chart.lines) > 1:
-        axes.legend(frameon=False, fontsize=9)
+        _draw_legend(axes, chart)
+
+
+def _draw_legend(axes: Axes, chart: CurveChart) -> None:
+    """Draw the legend in a frame; above the axes where its markers would pass for points."""
+    if any(line.kind == "points" for line in chart.lines):
+        axes.legend(frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(chart.lines))
+    else:
+        axes.legend(facecolor="none", edgecolor=_FAINT, fontsize=9)
 
 
 def _draw_line(axes: Axes, line: Curve, colour: str) -> None:

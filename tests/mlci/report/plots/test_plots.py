@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -88,8 +89,24 @@ def test_a_regressor_has_residuals() -> None:
     labels = tuple(str(number / 2) for number in range(50))
     found = charts(TestedCases(labels, tuple(str(number / 2 + 1) for number in range(50)), None))
     assert list(found) == ["residuals"]
-    [line] = found["residuals"].lines  # type: ignore[union-attr]
+    residuals = found["residuals"]
+    assert isinstance(residuals, CurveChart)
+    [line] = residuals.lines
     assert set(line.y) == {1.0}
+    assert residuals.y_reach == 1.0
+    worse = charts(TestedCases(labels, tuple(str(number / 2 + 3) for number in range(50)), None))["residuals"]
+    assert isinstance(worse, CurveChart)
+    assert worse.y_reach == 5.0
+
+
+def test_epochs_have_whole_ticks_and_a_legend_has_a_frame_or_stands_beside_points() -> None:
+    curves = [Curve(name, (1, 2, 3), (0.5, 0.25, 0.2)) for name in ("loss", "loss, baseline")]
+    drawn = draw(CurveChart("x", "epoch", "", tuple(curves)))
+    assert not re.search(r">[123]\.[05]</text>", drawn.partition('id="matplotlib.axis_2"')[0])
+    assert "#7d8590" in drawn.partition('id="legend_1"')[2].partition("</g>")[0]
+    points = draw(CurveChart("x", "label", "", tuple(replace(each, kind="points") for each in curves), y_reach=2))
+    heights = [(float(y), text) for y, text in re.findall(r'<text[^>]* y="([\d.]+)"[^>]*>([^<]*)<', points)]
+    assert [text for _, text in sorted(heights)[:2]] == ["loss", "loss, baseline"]
 
 
 @given(st.lists(st.tuples(st.sampled_from("01"), st.sampled_from("01"), st.floats(0, 1)), min_size=1, max_size=40))
