@@ -84,6 +84,24 @@ def rules(project: Project) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
+def test_every_report_shows_the_runs_own_metric_where_other_cases_were_compared(tested: Project) -> None:
+    project = based(tested)
+    project.write("tables/cases.csv", table([*positives(42, 1), *positives(14, 9, "new")]))
+    rule = judged(project)
+    own = project.result()["metrics"]["evaluate"]["recall"]
+    assert (rule["value"], rule["baseline"]) == (own, pytest.approx(40 / 42)) == (46 / 56, pytest.approx(40 / 42))
+    assert (rule["threshold"], rule["margin"]) == (None, None)
+    assert rule["comparison"]["on"] == "on the 42 cases that both have"
+    both = "on the 42 cases that both have: 0.952381 → 0.97619, rose by 0.0238 ("
+    assert f"evaluate.recall 0.821429 (baseline 0.952381); {both}" in rule["text"]
+    report = project.latest("report.md")
+    assert "<code>evaluate.recall</code> | 0.821429 | max_drop 0.02 | 0.952381 | -0.13095 |" in report
+    sentence = "evaluate.recall is 0.821429 (baseline 0.952381); on the 42 cases that both have, it rose by 0.0238095"
+    assert sentence in report
+    assert ">0.821429<" in project.latest("report.html")
+
+
+@pytest.mark.slow
 def test_from_the_first_run_to_a_broken_rule(tested: Project) -> None:
     said = ran(tested)
     assert "evaluate.recall 0.952381: no baseline to compare with yet" in said

@@ -155,6 +155,9 @@ def rendered_comparison(compared: Comparison) -> dict[str, Json]:
         "to_right": list(compared.to_right),
         "smallest_drop": compared.smallest_drop,
         "note": compared.note,
+        "on": compared.on,
+        "value": compared.value,
+        "baseline": compared.baseline,
     }
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Literal, TypeAlias, cast
 
 from mlci.flow.models import CaseMetric, Rule
+from mlci.gate import case_texts as texts
 from mlci.gate.cases_file import Cases, InvalidCases, class_name, shown
 from mlci.gate.statistics.outcomes import Outcomes
 from mlci_dataclasses import dataclass
@@ -76,12 +77,27 @@ class Sample:
 
 @dataclass(frozen=True)
 class Samples:
-    """The two samples of a comparison. Those in pairs have the same cases in one order, and the run's labels."""
+    """The two samples of a comparison. Those in pairs have the same cases in one order, and the run's labels.
+
+    `own_base` are all of the baseline's cases, with its own labels; None where they are not known. It `is_part` where
+    either has cases that the other has not, and `is_relabelled` where some of their labels differ.
+    """
 
     kind: Kind
     new: Sample
     base: Sample
     note: str = ""
+    own_base: Sample | None = None
+    is_part: bool = False
+    is_relabelled: bool = False
+
+    @property
+    def on(self) -> str:
+        """The cases that are compared, in words, for where they are not each model's own."""
+        if not (self.is_part or self.is_relabelled):
+            return "on this run's cases"
+        common = f"on the {texts.cases(len(self.new))} that both have" if self.is_part else ""
+        return ", ".join(filter(None, [common, "by this run's labels" if self.is_relabelled else ""]))
 
     def where(self, group: str) -> Samples:
         """Return the cases of one group. In pairs, the run's table says which they are.
@@ -91,9 +107,12 @@ class Samples:
         if self.kind == "independent":
             if not self.base.groups:
                 raise IncomparableBaseline("the baseline's cases lack the column of the slice")
-            return Samples(self.kind, self.new.where(group.__eq__), self.base.where(group.__eq__), self.note)
+            base = self.base.where(group.__eq__)
+            return replace(self, new=self.new.where(group.__eq__), base=base, own_base=base)
         places = [place for place, own in enumerate(self.new.groups) if own == group]
-        return Samples(self.kind, self.new.at(places), self.base.at(places), self.note)
+        has_groups = self.own_base is not None and bool(self.own_base.groups)
+        own_base = self.own_base.where(group.__eq__) if self.own_base and has_groups else None
+        return replace(self, new=self.new.at(places), base=self.base.at(places), own_base=own_base)
 
 
 def metric_of(rule: Rule) -> CaseMetric:
@@ -149,19 +168,22 @@ def _aligned(new: Sample, base: Sample) -> Samples:
     common = [place for place, case in enumerate(new.ids) if case in places]
     if 2 * len(common) < max(len(new), len(base)):
         note = f"these are two samples: {len(common)} of {len(new)} cases are among the baseline's {len(base)}"
-        return Samples("independent", new, base, note)
+        return Samples("independent", new, base, note, base)
     paired = new.at(common)
     own = base.at([places[case] for case in paired.ids])
     relabelled = _relabelled(paired.outcomes.label, own.outcomes.label)
     if relabelled > _most_corrected(paired.outcomes.label, own.outcomes.label):
         what = f"{relabelled} of {len(common)} equal ids have another label than in the baseline"
-        return Samples("independent", new, base, f"these are two samples, for ids do not name the same cases: {what}")
+        note = f"these are two samples, for ids do not name the same cases: {what}"
+        return Samples("independent", new, base, note, base)
     others = replace(own, outcomes=replace(own.outcomes, label=paired.outcomes.label))
     is_whole = len(common) == len(new) == len(base)
-    some = f"compared on the {len(common)} cases that both have, of {len(new)} and the baseline's {len(base)}"
-    corrected = f"{relabelled} cases have another label than in the baseline, and this run's count"
+    both = texts.cases(len(common))
+    some = f"compared on the {both} that both have, of {len(new)} and the baseline's {len(base)}"
+    have, count = ("has", "counts") if relabelled == 1 else ("have", "count")
+    corrected = f"{texts.cases(relabelled)} {have} another label than in the baseline, and this run's {count}"
     notes = [*([] if is_whole else [some]), *([corrected] if relabelled else [])]
-    return Samples("paired", paired, others, "; ".join(notes))
+    return Samples("paired", paired, others, "; ".join(notes), base, not is_whole, bool(relabelled))
 
 
 def _relabelled(new: Sequence[object], base: Sequence[object]) -> int:

@@ -29,10 +29,10 @@ def evidence(compared: Comparison) -> str:
     """
     parts = []
     if compared.to_wrong or compared.to_right:
-        turned_wrong = f"{len(compared.to_wrong)} of {_cases(compared.cases)} turned wrong"
+        turned_wrong = f"{len(compared.to_wrong)} of {cases(compared.cases)} turned wrong"
         parts.append(f"{turned_wrong}, {len(compared.to_right)} right")
     elif compared.cases:
-        parts.append(_cases(compared.cases))
+        parts.append(cases(compared.cases))
     if compared.interval:
         parts.append(f"{number(round(100 * compared.confidence, 2))} % interval {interval(compared.interval)}")
     if compared.corrected_for > 1:
@@ -51,13 +51,24 @@ def changed(change: float) -> str:
     return f"{'rose' if change > 0 else 'fell'} by {short(abs(change))}"
 
 
+def compared_on(compared: Comparison, baseline: float | None) -> str:
+    """Return what is said behind a metric's own value, where it was compared on other cases; empty where it was not.
+
+    >>> compared_on(Comparison("paired", "", None, 0.95, 1, 16, on="on 16 cases", value=0.875, baseline=0.75), 0.9)
+    ' (baseline 0.9); on 16 cases: 0.75 → 0.875,'
+    """
+    if compared.value is None or compared.baseline is None or baseline is None:
+        return ""
+    return f" (baseline {number(baseline)}); {compared.on}: {number(compared.baseline)} → {number(compared.value)},"
+
+
 def smallest(compared: Comparison, rule: Rule) -> str:
     """Return the smallest change for the worse that so many cases could have shown; empty if it is not known."""
     if compared.smallest_drop is None:
         return ""
     word = "rise" if rule.path[-1] in LESS_IS_BETTER else "drop"
     kind = "gap" if rule.op == "max_gap" else word
-    return f". {_cases(compared.cases)} can show a {kind} of {short(compared.smallest_drop)} at best"
+    return f". {cases(compared.cases)} can show a {kind} of {short(compared.smallest_drop)} at best"
 
 
 def interval(found: Interval) -> str:
@@ -74,5 +85,10 @@ def short(value: float) -> str:
     return f"{value:.3g}"
 
 
-def _cases(count: int) -> str:
+def cases(count: int) -> str:
+    """Return a number of cases.
+
+    >>> cases(1), cases(2)
+    ('1 case', '2 cases')
+    """
     return "1 case" if count == 1 else f"{count} cases"

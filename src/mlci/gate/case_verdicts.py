@@ -7,6 +7,7 @@ state, by Holm's correction. The interval of a comparison is at the level that i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
@@ -46,7 +47,8 @@ _MAX_GROUPS = 200
 class _Candidate:
     """A comparison before its level is known. `limit` is in what the estimate is of: a change, a gap, or a number.
 
-    `change` is the change or the gap; None where the number itself is judged.
+    `change` is the change or the gap; None where the number itself is judged. `on`, and the `compared` values of the
+    baseline and the run, are those of a comparison on other cases than each model's own.
     """
 
     bound: Bound
@@ -61,6 +63,8 @@ class _Candidate:
     to_right: tuple[str, ...] = ()
     note: str = ""
     is_same: bool = False
+    on: str = ""
+    compared: tuple[float, float] | None = None
 
     @property
     def is_lower(self) -> bool:
@@ -225,23 +229,26 @@ def _of_baseline(bound: Bound, own: Sample, found: Samples | None, group: str) -
     now = float(value(metric, own.outcomes))
     try:
         found = found.where(group) if found and group else found
-        before = float(value(metric, found.base.outcomes)) if found else None
+        before, after = (
+            (float(value(metric, each.outcomes)) for each in (found.base, found.new)) if found else (None, now)
+        )
     except (IncomparableBaseline, UndefinedMetric) as error:
         text = f"{texts.subject(rule, group, now)} can't be compared: {error}"
         return RuleVerdict(bound, now, "unclear", text, group=group)
     if found is None or before is None:
         return _without_cases(bound, now, group)
-    threshold = exact_threshold(rule, before)
-    assert threshold is not None
+    own_before = _own_baseline(bound, found, group, before)
+    is_own = _is_close(now, after) and _is_close(own_before, before)
+    threshold = exact_threshold(rule, before) if is_own else None  # no limit of numbers that were not compared
     estimate = change(metric, found.new.outcomes, found.base.outcomes, found.kind == "paired")
     if found.kind == "paired":
         cases, to_wrong, to_right = flips(metric, found)
     else:
         cases, to_wrong, to_right = counted(metric, found.new), (), ()
     return _Candidate(
-        replace(bound, threshold=float(threshold), baseline=before),
+        replace(bound, threshold=None if threshold is None else float(threshold), baseline=own_before),
         group,
-        float(value(metric, found.new.outcomes)),
+        now,
         estimate,
         _allowed(rule, before),
         estimate.value,
@@ -251,14 +258,32 @@ def _of_baseline(bound: Bound, own: Sample, found: Samples | None, group: str) -
         to_right,
         found.note,
         are_equal(found),
+        "" if is_own else found.on,
+        None if is_own else (before, after),
     )
+
+
+def _own_baseline(bound: Bound, found: Samples, group: str, compared: float) -> float:
+    """Return the metric of the baseline on its own cases; as it was `compared`, where these are not known."""
+    if found.own_base is None:
+        return compared if group or bound.baseline is None else bound.baseline
+    try:
+        return float(value(metric_of(bound.rule), found.own_base.outcomes))
+    except UndefinedMetric:
+        return compared
+
+
+def _is_close(one: float, other: float) -> bool:
+    """Return True for two numbers that differ by the order of what was summed up, and by digits of labels at most."""
+    return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
 
 
 def _without_cases(bound: Bound, now: float, group: str) -> RuleVerdict:
     """Return the verdict where the baseline has no cases: there is none, or it has a number alone."""
     rule, subject = bound.rule, texts.subject(bound.rule, group, now)
     if bound.baseline is None or group:
-        return RuleVerdict(bound, now, "held", f"{subject}: no baseline to compare with yet", group=group)
+        why = bound.no_baseline if bound.baseline is None else "the baseline kept no cases to compare with"
+        return RuleVerdict(bound, now, "held", f"{subject}: {why}", group=group)
     assert rule.confidence is not None
     change = now - bound.baseline
     words = f"{subject} {texts.changed(change)}" + (f" from {texts.number(bound.baseline)}" if change else "")
@@ -272,7 +297,7 @@ def _of_means(bound: Bound, new: Mapping[str, float], base: Mapping[str, float])
     rule, now = bound.rule, fmean(new.values())
     subject = texts.subject(rule, "", now)
     if not base:
-        return RuleVerdict(bound, now, "held", f"{subject}: no baseline to compare with yet")
+        return RuleVerdict(bound, now, "held", f"{subject}: {bound.no_baseline}")
     if min(len(new), len(base)) < 2:
         return RuleVerdict(bound, now, "unclear", f"{subject} can't be compared: one cell has no spread")
     is_paired = new.keys() == base.keys()
@@ -311,6 +336,8 @@ def _verdict(each: _Candidate, alpha: float, family: int) -> RuleVerdict:
         each.to_right,
         _smallest(each, alpha),
         each.note,
+        each.on,
+        *(reversed(each.compared) if each.compared else ()),
     )
     return RuleVerdict(each.bound, each.value, judgement, _text(each, judgement, compared), compared, each.group)
 
@@ -325,10 +352,13 @@ def _smallest(each: _Candidate, alpha: float) -> float | None:
 
 def _text(each: _Candidate, judgement: Judgement, compared: Comparison) -> str:
     rule = each.bound.rule
-    subject = texts.subject(rule, each.group, each.value)
+    lead = texts.compared_on(compared, each.bound.baseline)
+    subject = f"{texts.subject(rule, each.group, each.value)}{lead}"
     note = f" ({compared.note})" if compared.note else ""
     found = texts.evidence(compared)
     limit = texts.short(abs(each.limit))
+    if each.is_same and lead:
+        return f"{subject} no prediction changed{note}"
     if each.is_same:
         return f"{subject} is as it was: {'no cell' if rule.aggregate else 'no case'} changed{note}"
     if each.change is None:

@@ -22,6 +22,8 @@ class Comparison:
     `interval` is of the change (new minus baseline), of the gap of a slice, or of the number itself, at `confidence`,
     which is corrected for `corrected_for` comparisons; 1 for none. `to_wrong` and `to_right` are the ids of the cases
     that changed. `smallest_drop` is the smallest true change that so many cases show in at least half of all runs.
+    Where the cases that were compared, or their labels, are not each model's own, `on` says which they are, and `value`
+    and `baseline` are the metric on them.
     """
 
     kind: Literal["paired", "independent", "number"]
@@ -34,3 +36,6 @@ class Comparison:
     to_right: tuple[str, ...] = ()
     smallest_drop: float | None = None
     note: str = ""
+    on: str = ""
+    value: float | None = None
+    baseline: float | None = None

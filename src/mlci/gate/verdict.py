@@ -200,7 +200,7 @@ def _compared(bound: Bound, value: float) -> RuleVerdict:
     rule = bound.rule
     threshold = exact_threshold(rule, bound.baseline)
     if threshold is None or bound.threshold is None:
-        text = f"{rule.metric} {_number(value)}: no baseline to compare with yet"
+        text = f"{rule.metric} {_number(value)}: {bound.no_baseline}"
         return RuleVerdict(bound, value, "broken" if rule.is_negated else "held", text)
     held = exact(value) >= threshold if bound.is_lower else exact(value) <= threshold
     held, sign = (not held, _NEGATED_SIGN) if rule.is_negated else (held, _SIGN)

@@ -160,7 +160,7 @@ class Bound:
     `threshold` is None. `origin` says whose rule it is: the flow's own, or the base branch's, which is in force for a
     `reason`. One that `is_removed` can't be judged, and is broken. Of one that `is_accepted`, somebody has accepted a
     miss: whether it covers that of the run, mlci judges. One that `is_added` is the base branch's, on a cell that the
-    baseline does not have.
+    baseline does not have. It `lacks_metric` if there is a baseline, and the metric is not among its own.
     """
 
     rule: Rule
@@ -171,6 +171,12 @@ class Bound:
     is_removed: bool = False
     is_accepted: bool = False
     is_added: bool = False
+    lacks_metric: bool = False
+
+    @property
+    def no_baseline(self) -> str:
+        """The reason why there is no baseline's value to compare with."""
+        return "the baseline has no such metric" if self.lacks_metric else "no baseline to compare with yet"
 
     @property
     def is_lower(self) -> bool:

@@ -60,7 +60,7 @@ def bounds(rules: Iterable[Rule], baseline: Mapping[str, Json]) -> tuple[Bound, 
     >>> bounds([rule], {"evaluate": {"auc": 0.75}})[0].threshold
     0.73
     """
-    return tuple(_bound(rule, _baseline_number(rule, baseline)) for rule in rules)
+    return tuple(_bound(rule, _baseline_number(rule, baseline), bool(baseline)) for rule in rules)
 
 
 def gate_bounds(flow: Flow, baseline: Mapping[str, Json]) -> tuple[Bound, ...]:
@@ -190,11 +190,11 @@ def exact_threshold(rule: Rule, baseline: float | None) -> Fraction | None:
     return base - leeway if rule.op == "max_drop" else base + leeway
 
 
-def _bound(rule: Rule, baseline: float | None) -> Bound:
-    threshold = exact_threshold(rule, baseline)
+def _bound(rule: Rule, baseline: float | None, has_baseline: bool) -> Bound:
+    threshold, lacks_metric = exact_threshold(rule, baseline), has_baseline and baseline is None
     if threshold is None:
-        return Bound(rule, None)
-    return Bound(rule, _number(threshold), baseline)
+        return Bound(rule, None, lacks_metric=lacks_metric)
+    return Bound(rule, _number(threshold), baseline, lacks_metric=lacks_metric)
 
 
 def _number(value: Fraction) -> float:

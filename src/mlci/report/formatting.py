@@ -86,12 +86,15 @@ def rough_duration(seconds: float) -> str:
 
 
 def limit(bound: Bound) -> str:
-    """Return a rule's limit for a table's cell: `≥ 0.97 (min)`, or the leeway of a change without a baseline."""
+    """Return a rule's limit for a table's cell: `≥ 0.97 (min)`, or the leeway of a change where there is no baseline,
+    and where other cases than the baseline's own were compared."""
     leeway = f"{figure(bound.rule.limit * 100)}%" if bound.rule.is_relative else figure(bound.rule.limit)
     word = f"not {bound.rule.op}" if bound.rule.is_negated else bound.rule.op
     word = f"base branch's {word}" if bound.origin == "base" else word
     if bound.threshold is None:
-        return f"{word} {leeway}" if bound.rule.op == "max_gap" else f"{word} {leeway}, no baseline yet"
+        if bound.rule.op == "max_gap" or bound.baseline is not None:
+            return f"{word} {leeway}"
+        return f"{word} {leeway}, {'the baseline has no such metric' if bound.lacks_metric else 'no baseline yet'}"
     signs = ("<", ">") if bound.rule.is_negated else ("≥", "≤")
     return f"{signs[0] if bound.is_lower else signs[1]} {figure(bound.threshold)} ({word})"
 

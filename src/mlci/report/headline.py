@@ -51,10 +51,13 @@ def _change(judged: RuleVerdict) -> str:
     bound, compared = judged.bound, judged.comparison
     if judged.value is None or bound.baseline is None or bound.rule.op not in ("max_drop", "max_rise"):
         return ""
-    change = judged.value - bound.baseline
+    change, subject = judged.value - bound.baseline, bound.rule.metric
+    if compared and compared.value is not None and compared.baseline is not None:
+        change = compared.value - compared.baseline
+        subject = f"{subject} is {figure(judged.value)} (baseline {figure(bound.baseline)}); {compared.on}, it"
     if change == 0:
-        return f"{bound.rule.metric} is as it was"
-    words = f"{bound.rule.metric} {'rose' if change > 0 else 'fell'} by {figure(abs(change))}"
+        return f"{subject} is as it was"
+    words = f"{subject} {'rose' if change > 0 else 'fell'} by {figure(abs(change))}"
     if compared is None:
         return words
     if compared.to_wrong or compared.to_right:

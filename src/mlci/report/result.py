@@ -318,6 +318,9 @@ def _comparison(compared: Comparison) -> dict[str, Json]:
         "to_right": [*compared.to_right[:_MAX_IDS]],
         "smallest_drop": compared.smallest_drop,
         "note": compared.note,
+        "on": compared.on,
+        "value": compared.value,
+        "baseline": compared.baseline,
     }
 
 

@@ -127,7 +127,53 @@ def test_the_labels_of_this_run_count() -> None:
     ]
     verdict = judged(ACCURACY, StepCases(cases(relabelled), cases(right(40))))
     note = "2 cases have another label than in the baseline, and this run's count"
-    assert verdict.text == f"evaluate.accuracy 0.95 is as it was: no case changed ({note})"
+    own = "evaluate.accuracy 0.95 (baseline 1); by this run's labels: 0.95 → 0.95"
+    assert verdict.text == f"{own}, no prediction changed ({note})"
+    assert (verdict.value, verdict.bound.baseline) == (0.95, 1)
+    [first, *others] = right(40)
+    one = judged(ACCURACY, StepCases(cases([(first[0], 0, 1), *others]), cases(right(40))))
+    assert one.comparison.note == "1 case has another label than in the baseline, and this run's counts"
+
+
+def test_a_metric_is_the_runs_own_where_other_cases_were_compared() -> None:
+    """A run of all cases, whose harder ones the baseline lacks: its own value is worse, and its model is better."""
+    new = [*right(80, 8), *right(20, 10, "new")]
+    base = [*right(80, 12), *right(10, 0, "old")]
+    verdict = judged(ACCURACY, StepCases(cases(new), cases(base)), before={"evaluate": {"accuracy": 78 / 90}})
+    assert (verdict.value, verdict.bound.baseline) == (0.82, pytest.approx(78 / 90))
+    assert (verdict.bound.threshold, verdict.margin) == (None, None)  # of a limit that nothing was held against
+    compared = verdict.comparison
+    assert (compared.on, compared.baseline, compared.value) == ("on the 80 cases that both have", 0.85, 0.9)
+    assert verdict.text.startswith(
+        "evaluate.accuracy 0.82 (baseline 0.866667); on the 80 cases that both have: 0.85 → 0.9, rose by 0.05 ("
+    )
+    same = judged(ACCURACY, StepCases(cases(right(80, 8)), cases(right(80, 8))))
+    assert (same.comparison.on, same.comparison.value, same.bound.threshold) == ("", None, pytest.approx(0.88))
+
+
+def test_a_metric_that_the_common_cases_do_not_define_can_not_be_compared() -> None:
+    """Precision, where the run finds positives among the cases alone that the baseline lacks."""
+    new = [*((f"c{place}", 1, 0) for place in range(20)), *((f"n{place}", 1, 1) for place in range(5))]
+    verdict = judged(replace(DROP, path=("precision",)), StepCases(cases(new), cases(right(20))))
+    assert (verdict.verdict, verdict.value) == ("unclear", 1)
+    assert "can't be compared" in verdict.text
+
+
+def test_a_group_has_its_own_value_as_well() -> None:
+    new, base = grouped({"f": (100, 20), "m": (50, 0)}), grouped({"f": (80, 20), "m": (50, 0)})
+    [found, other] = judged(replace(GAP, op="max_drop"), StepCases(new, base))
+    assert (found.value, found.bound.baseline, found.comparison.value) == (0.8, 0.75, 0.75)
+    assert found.comparison.on == "on the 80 cases that both have"
+    assert other.comparison.on == ""
+
+
+def test_a_metric_that_the_baseline_lacks() -> None:
+    verdict = judged(DROP, StepCases(cases(right(50, 5))), before={"evaluate": {"accuracy": 0.9}})
+    assert verdict.text == "evaluate.recall 0.9: the baseline has no such metric"
+    [group] = judged(
+        replace(GAP, op="max_drop"), StepCases(grouped({"f": (50, 5)})), before={"evaluate": {"recall": 1}}
+    )
+    assert group.text == 'evaluate.recall where sex is "f" 0.9: the baseline kept no cases to compare with'
 
 
 def test_ids_that_name_other_cases_make_two_samples() -> None:
@@ -156,6 +202,9 @@ def test_the_baselines_model_scored_again() -> None:
     tables = StepCases(cases(rows, SCORED), None, frozenset({"t1"}))
     verdict = judged(DROP, tables)
     assert (verdict.verdict, verdict.comparison.kind, verdict.bound.baseline) == ("broken", "paired", 1.0)
+    own = judged(DROP, tables, before={"evaluate": {"recall": 0.98}})
+    assert (own.value, own.bound.baseline, own.comparison.on) == (0.69, 0.98, "on this run's cases")
+    assert own.text.startswith("evaluate.recall 0.69 (baseline 0.98); on this run's cases: 1 → 0.69, fell by 0.31 (")
     noted = judged(DROP, replace(tables, base_trained_on=None)).comparison.note
     assert noted == "nothing says on which cases the baseline's model was trained: its flow has no trained_on"
 

@@ -110,6 +110,7 @@ def test_what_is_no_finite_number_misses_and_says_why(metrics: str, words: str) 
             "52 ≤ 51 (baseline 50, max_rise 2%) is missed by 1",
         ),
         (rule("max_drop", 0.02), '{"auc": 0.94}', None, 0.94, True, "0.94: no baseline to compare with yet"),
+        (rule("max_drop", 0.02), '{"auc": 0.94}', {}, 0.94, True, "0.94: the baseline has no such metric"),
         (rule("min", 0), "{}", None, None, False, "is missing from the metrics, which hold no number"),
         (
             rule("min", 0, path="acu"),
@@ -160,7 +161,7 @@ def test_a_verdict_holds_its_rule_the_value_and_a_text(
     checked: Rule, metrics: str, baseline: Json, value: float | None, held: bool, text: str
 ) -> None:
     verdict = judged(checked, metrics, baseline)
-    [bound] = bounds([checked], {"evaluate": baseline})
+    [bound] = bounds([checked], {"evaluate": baseline} if baseline is not None else {})
     assert verdict == RuleVerdict(bound, value, "held" if held else "broken", f"{checked.metric} {text}")
     assert type(verdict.held) is bool
 

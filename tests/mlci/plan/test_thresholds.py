@@ -36,7 +36,7 @@ def test_a_threshold_is_a_limit_or_leeway_from_the_baseline(op: Op, is_relative:
 def test_without_a_baseline_there_is_no_threshold(op: Op) -> None:
     assert exact_threshold(rule(op, 0.25), None) is None
     assert bounds([rule(op, 0.25)], {}) == (Bound(rule(op, 0.25), None),)
-    assert bounds([rule(op, 0.25)], {"evaluate": {"other": 1}}) == (Bound(rule(op, 0.25), None),)
+    assert bounds([rule(op, 0.25)], {"evaluate": {"other": 1}}) == (Bound(rule(op, 0.25), None, lacks_metric=True),)
 
 
 def test_a_bound_keeps_its_rule_and_the_baseline() -> None:

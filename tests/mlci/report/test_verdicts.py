@@ -120,8 +120,18 @@ def test_result_json_is_schema_2() -> None:
         "to_right": [],
         "smallest_drop": 0.11,
         "note": "by hand",
+        "on": "",
+        "value": None,
+        "baseline": None,
     }
     assert (rule["acceptance"]["by"], rule["acceptance"]["until"]) == ("ada", "2027-01-01")
+
+
+def test_the_drawing_is_of_what_was_compared() -> None:
+    compared = replace(COMPARED, on="on the 30 cases that both have", value=0.75, baseline=0.8)
+    judged = replace(verdict("held"), bound=replace(verdict("held").bound, threshold=None), comparison=compared)
+    assert "change between -0.13 and 0.02 at 97.5 % confidence, limit -0.02, 42 cases" in page(result(judged))
+    assert "<code>evaluate.recall</code> | 0.9 | max_drop 0.02 | 0.95 | -0.05 |" in markdown(result(judged))
 
 
 def test_a_run_that_misses_no_more_than_warnings_passes() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mlci.gate import RuleVerdict
 from mlci.plan import Bound
+from mlci.plan.thresholds import exact_threshold
 from mlci.report.formatting import count, figure, limit
 from mlci.report.html.tables import TableCell, code_cell, number_cell, table
 from mlci.report.result import Result
@@ -84,11 +85,15 @@ def _interval(judged: RuleVerdict) -> str:
     if compared is None or compared.interval is None:
         return ""
     low, high = compared.interval.low, compared.interval.high
-    base = _compared_with(bound)
+    value, base, threshold = judged.value, _compared_with(bound), bound.threshold
+    if compared.on:
+        value, base = compared.value, compared.baseline
+        exactly = exact_threshold(bound.rule, base)
+        threshold = None if exactly is None else float(exactly)
     is_change = base is not None
     base = base or 0.0
-    allowed = None if bound.threshold is None else bound.threshold - base
-    value = None if judged.value is None else judged.value - base
+    allowed = None if threshold is None else threshold - base
+    value = None if value is None else value - base
     places = [low, high, *([0.0] if is_change else []), *(each for each in (allowed, value) if each is not None)]
     least, span = min(places), (max(places) - min(places)) or 1.0
 
