@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,12 @@ def test_a_single_step_takes_what_it_reads_from_the_last_run_that_has_it(parts: 
     assert (result["status"], result["rules"], result["metrics"]) == ("passed", [], {"measure": {"rows": 3}})
     listed = json.loads(parts.mlci("list", "--json").stdout)["runs"][0]
     assert (listed["partial"], listed["rules"]) == (True, 0)
+    compared = parts.mlci("diff", str(whole)).stdout.splitlines()
+    assert compared[1].startswith(f"run {result['run_id']} (partial run)")
+    assert not [line for line in compared if "publish" in line or "prepare" in line]
+    until = str(datetime.now(timezone.utc).date() + timedelta(days=1))
+    asked = parts.mlci("accept", "latest", "measure.rows", "--because", "x", "--until", until)
+    assert f"run {result['run_id']} is of a part of the flow, and has no verdict. Run the whole flow" in asked.stderr
 
 
 def test_a_part_behind_the_gate_or_of_another_flow_or_in_a_build_is_refused(parts: Project) -> None:
