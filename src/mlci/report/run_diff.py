@@ -157,9 +157,9 @@ def moved_note(changes: CaseChanges) -> str:
 
 
 def _moved_line(pair: CasePair) -> str:
-    values = f"label {one_line(pair.after.label)}, predicted {one_line(pair.before.predicted)}"
+    label, before, after = map(figure, map(float, (pair.after.label, pair.before.predicted, pair.after.predicted)))
     change = figure(pair.error_change, signed=True)
-    return f"  {one_line(pair.id)}: {values} → {one_line(pair.after.predicted)}, error {change}"
+    return f"  {one_line(pair.id)}: label {label}, predicted {before} → {after}, error {change}"
 
 
 def _step_lines(steps: Mapping[str, tuple[str, ...]] | None) -> str:

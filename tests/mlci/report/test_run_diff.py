@@ -110,7 +110,7 @@ NUMBERS = {f"{number:02}": CaseResult(str(number), str(number)) for number in ra
 
 
 def test_numbers_are_neither_right_nor_wrong() -> None:
-    after = {case: CaseResult(each.label, f"{float(each.label) * 1.5:g}") for case, each in NUMBERS.items()}
+    after = {case: CaseResult(each.label, f"{float(each.label) * 1.5 + 1e-9}") for case, each in NUMBERS.items()}
     diff = run_diff(replace(BEFORE, cases={"evaluate": NUMBERS}), replace(AFTER, cases={"evaluate": after}))
     text, shown = diff_text(diff), Tags(diff_page("iris", diff)).text
     lines = text.splitlines()
@@ -122,7 +122,7 @@ def test_numbers_are_neither_right_nor_wrong() -> None:
         assert "turned" not in each
         assert "wrong" not in each
     moved = json.loads(json.dumps(diff_json(diff)))["cases"][0]["moved"]
-    assert (len(moved), moved[0]) == (20, {"id": "29", "label": "29", "before": "29", "after": "43.5"})
+    assert (len(moved), moved[0]) == (20, {"id": "29", "label": "29", "before": "29", "after": "43.500000001"})
     same = run_diff(replace(BEFORE, cases={"evaluate": NUMBERS}), replace(AFTER, cases={"evaluate": NUMBERS}))
     assert "cases of evaluate: 30 cases in both, each with the same error" in diff_text(same)
     assert "30 cases in both, each with the same error." in Tags(diff_page("iris", same)).text

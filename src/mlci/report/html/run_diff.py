@@ -119,9 +119,10 @@ def _moved(pairs: Sequence[CasePair]) -> str:
     rows = (
         (
             code_cell(pair.id),
-            text_cell(pair.after.label),
-            text_cell(pair.before.predicted),
-            text_cell(pair.after.predicted),
+            *(
+                number_cell(figure(float(text)), float(text))
+                for text in (pair.after.label, pair.before.predicted, pair.after.predicted)
+            ),
             number_cell(figure(pair.error_change, signed=True), pair.error_change),
         )
         for pair in pairs
