@@ -130,7 +130,7 @@ def test_a_cell_is_no_way_around_the_baseline(merged: Project) -> None:
     changed(merged, drop, matrix, ("auc: 0.95", "auc: 0.5"))
     said = ran(merged, "run", expected=1)
     assert 'measure.auc can\'t be judged: step "measure" has a matrix now' in said
-    assert "measure(k=a).auc 0.5: no baseline to compare with yet" in said
+    assert "measure(k=a).auc 0.5: the baseline has no such metric" in said
     assert merged.result()["steps"]["publish"]["status"] == "skipped"
     accept(merged, "latest", "measure.auc")
     assert "accepted by " in ran(merged, "run")
