@@ -339,6 +339,8 @@ def _run_as_init(request: dict[str, Any], folder: os.stat_result, log: int, cont
         os.close(control)
         _check(_libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
         if request["root"]:
+            import warnings  # noqa: F401  # `execvpe` imports it, and an image may have no Python
+
             os.chroot(request["root"])
             os.chdir("/")
         if not os.path.samestat(os.stat(CONTAINER), folder):
