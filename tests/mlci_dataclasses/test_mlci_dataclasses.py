@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
+import sys
 import threading
 from typing import Any
 
@@ -33,7 +34,9 @@ def classes(**options: Any) -> list[Any]:
 @pytest.mark.parametrize("options", [{}, {"frozen": True}, {"frozen": True, "order": True}])
 def test_instances_compare_print_and_hash_as_those_of_dataclasses(options: dict[str, bool]) -> None:
     one, other = classes(**options)
-    values: list[dict[str, Any]] = [{"x": 1}, {"x": 1, "note": "a"}, {"x": 1, "y": (2,)}, {"x": 0}, {"x": math.nan}]
+    values: list[dict[str, Any]] = [{"x": 1}, {"x": 1, "note": "a"}, {"x": 1, "y": (2,)}, {"x": 0}]
+    if sys.version_info < (3, 13):  # later ones compare field by field, and NaN with itself
+        values.append({"x": math.nan})
     for left in values:
         assert repr(one(**left)) == repr(other(**left))
         if options:
@@ -43,6 +46,7 @@ def test_instances_compare_print_and_hash_as_those_of_dataclasses(options: dict[
             if "order" in options:
                 assert (one(**left) < one(**right)) == (other(**left) < other(**right))
                 assert (one(**left) >= one(**right)) == (other(**left) >= other(**right))
+    assert other(math.nan) == other(math.nan)
     assert one(1) != other(1)
     assert dataclasses.replace(other(1), x=2) == other(2)
     assert dataclasses.asdict(other(1)) == dataclasses.asdict(one(1))
