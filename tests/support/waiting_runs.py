@@ -16,7 +16,7 @@ class WaitingRun:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(line)
-            if match := re.search(r"mlci approve (\S+) (\S+), or", line):
+            if match := re.search(r"mlci approve (\S+) (\S+?)(?: --cloud aws)?, or", line):
                 self.run_id = match[1]
                 return
         raise AssertionError("".join(self.lines) + str(self.process.communicate()))
