@@ -262,8 +262,8 @@ def test_many_builds_at_once_leave_one_comment_and_the_newest_report(github: Fak
     reports = [report("passed", commit, f"b{n}", minutes=n) for n, commit in enumerate(commits)]
 
     def work(each: BuildReport) -> None:
-        # On a busy machine, a reporter takes longer from reading the comment to writing it.
-        clock = PostClock(sleep=lambda seconds: time.sleep(seconds * 2))
+        # On a busy machine, a reporter takes much longer from reading the comment to writing it.
+        clock = PostClock(sleep=lambda seconds: time.sleep(seconds * 5))
         list(Poster(calls(github), clock=clock).post(each))
 
     threads = [threading.Thread(target=work, args=(each,)) for each in reversed(reports)]
