@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What mlci costs: the example's three scripts run by a plain shell, against `python pipeline.py`, side by side.
+"""What mlci costs: the example's three scripts by a plain shell, against `python pipeline.py --fresh`, side by side.
 
     .venv/bin/python benchmarks/overhead.py [--rounds 10]
 
@@ -97,7 +97,7 @@ def by_shell(folder: Path) -> float:
 
 
 def by_mlci(folder: Path) -> Run:
-    seconds = timed([sys.executable, "pipeline.py"], folder)
+    seconds = timed([sys.executable, "pipeline.py", "--fresh"], folder)
     result = json.loads((folder / ".mlci" / "latest" / "result.json").read_text())
     steps = result["steps"]
     not_run = [name for name, step in steps.items() if step["status"] != "succeeded"]
