@@ -274,7 +274,7 @@ def test_a_build_that_is_killed_and_one_that_is_stopped_end_their_checks(chain: 
 
 
 def test_a_result_names_no_other_pull_request_and_no_other_commit(chain: Chain) -> None:
-    """What a build wrote is forged: a passed result for a build that failed, and what a report has no place for."""
+    """A build wrote what it should not: a passed result for a build that failed, and what a report has no place for."""
     name = chain.begin()
     bucket = chain.served.client("ssm").get_parameter(Name="/mlci/iris/bucket")["Parameter"]["Value"]
     forged = {

@@ -59,7 +59,7 @@ def state_change(build: str, project: str, status: str) -> dict[str, Any]:
 
 
 def started_builds(rule: Mapping[str, Any], event: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """What StartBuild is called with for each target of a rule that matches the event, as the API takes it."""
+    """The requests of StartBuild, one for each target of a rule that matches the event, as the API takes them."""
     if not EventPattern(None, rule["EventPattern"]).matches_event(event):  # type: ignore[arg-type]
         return
     for target in rule["Targets"]:

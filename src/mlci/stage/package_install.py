@@ -86,8 +86,7 @@ PLOTS = PackageSet(
     'what draws plots (pip install "mlci[plots]")',
     timeout_s=120,
 )
-#: A run asks for what draws plots while its jobs run, and once more at its end: the second waits for the first, and
-#: gets its error.
+#: A run asks for what draws plots while its jobs run, and once more at its end.
 _PROVIDING = threading.Lock()
 _FAILED: dict[PackageSet, InputError] = {}
 
@@ -105,8 +104,7 @@ def provide_statistics(cache: Path | None, log: Callable[[str], None]) -> None:
 
     Raises: InputError, if they can't be installed.
     """
-    if not STATISTICS.is_installed:
-        provide(STATISTICS, cache, log)
+    _provide_missing(STATISTICS, cache, log)
 
 
 def provide_parquet(cache: Path | None, log: Callable[[str], None]) -> None:
@@ -114,8 +112,7 @@ def provide_parquet(cache: Path | None, log: Callable[[str], None]) -> None:
 
     Raises: InputError, if it can't be installed.
     """
-    if not PARQUET.is_installed:
-        provide(PARQUET, cache, log)
+    _provide_missing(PARQUET, cache, log)
 
 
 def provide_plots(cache: Path | None, log: Callable[[str], None]) -> None:
@@ -123,14 +120,19 @@ def provide_plots(cache: Path | None, log: Callable[[str], None]) -> None:
 
     Raises: InputError, if it can't be installed.
     """
+    _provide_missing(PLOTS, cache, log)
+
+
+def _provide_missing(packages: PackageSet, cache: Path | None, log: Callable[[str], None]) -> None:
+    """Provide packages that are not installed, once in a process: whoever asks again waits, and gets the same error."""
     with _PROVIDING:
-        if PLOTS in _FAILED:
-            raise _FAILED[PLOTS]
-        if not PLOTS.is_installed:
+        if packages in _FAILED:
+            raise _FAILED[packages]
+        if not packages.is_installed:
             try:
-                provide(PLOTS, cache, log)
+                provide(packages, cache, log)
             except InputError as error:
-                _FAILED[PLOTS] = error
+                _FAILED[packages] = error
                 raise
 
 

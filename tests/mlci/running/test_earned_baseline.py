@@ -71,7 +71,7 @@ def target(commit: str) -> Target:
 def updated(
     objects: InMemoryObjects, commit: str, compared: Baseline = NO_BASELINE, tree: WorkTree | None = None
 ) -> tuple[tuple[Status, str, BaselineUpdate], list[str]]:
-    """What comes of a passing run of a commit, and the lines that it logs."""
+    """The end of a passing run of a commit, and the lines that it logs."""
     reporter = Log()
     context = RunContext(
         repository=Repository(Path("/none"), Path("/none")),

@@ -21,7 +21,7 @@ def store(tmp_path: Path) -> DirectoryStore:
 
 
 def version(status: os.stat_result) -> tuple[int, int, int]:
-    """What tells that a file is the same one, and as it was. Reading it may change the time of access."""
+    """The parts of a status by which a file is the same one, and as it was. Reading may change the time of access."""
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from mlci_dataclasses import dataclass
 
-CurveKind = Literal["line", "step", "points"]
+CurveKind = Literal["line", "points"]
 
 
 @dataclass(frozen=True)

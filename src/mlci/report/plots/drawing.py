@@ -23,6 +23,8 @@ _INK, _FAINT, _OWN, _BASELINE = "#7d8590", "#7d859044", "#0969da", "#9a9fa6"
 #: The cells of a table are light on both.
 _ON_SHADE = "#1f2328"
 _COLOURS = (_OWN, "#bf5af2", "#1a7f37", "#d29922", "#cf222e", "#1b7c83")
+#: Larger numbers are drawn at the edge: the difference of two of them may be infinite.
+_LARGEST = 1e300
 _UNIT_ROOM = {"left": 0.13, "right": 0.98, "bottom": 0.14, "top": 0.98}
 _STYLE = {
     "font.family": "sans-serif",
@@ -38,10 +40,6 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-
-
-#: Larger numbers are drawn at the edge: the difference of two of them may be infinite.
-_LARGEST = 1e300
 
 
 def draw(chart: Chart) -> str:
@@ -111,8 +109,7 @@ def _draw_line(axes: Axes, line: Curve, colour: str) -> None:
         return
     style = "--" if line.is_baseline else "-"
     marker = "o" if len(line.x) <= 15 else ""
-    steps = "steps-post" if line.kind == "step" else "default"
-    axes.plot(x, y, style, color=colour, marker=marker, markersize=3, drawstyle=steps, label=label)
+    axes.plot(x, y, style, color=colour, marker=marker, markersize=3, label=label)
 
 
 def _draw_counts(axes: Axes, chart: CountChart) -> None:
